@@ -35,7 +35,7 @@ class _WitnessOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Witnes
     WITNESS_OUTCOME_COSIGNED: _WitnessOutcome.ValueType  # 1
     """It extends what the witness saw: cosigned."""
     WITNESS_OUTCOME_STALE: _WitnessOutcome.ValueType  # 2
-    """old_tree_size is not the size the witness cosigned last: prove from that one."""
+    """The old_tree_size is not what the witness cosigned last: prove from that one."""
     WITNESS_OUTCOME_CONTRADICTS: _WitnessOutcome.ValueType  # 3
     """It contradicts what the witness saw: a split view. An alarm is raised on both
     sides.
@@ -49,7 +49,7 @@ WITNESS_OUTCOME_UNSPECIFIED: WitnessOutcome.ValueType  # 0
 WITNESS_OUTCOME_COSIGNED: WitnessOutcome.ValueType  # 1
 """It extends what the witness saw: cosigned."""
 WITNESS_OUTCOME_STALE: WitnessOutcome.ValueType  # 2
-"""old_tree_size is not the size the witness cosigned last: prove from that one."""
+"""The old_tree_size is not what the witness cosigned last: prove from that one."""
 WITNESS_OUTCOME_CONTRADICTS: WitnessOutcome.ValueType  # 3
 """It contradicts what the witness saw: a split view. An alarm is raised on both
 sides.
