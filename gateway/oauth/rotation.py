@@ -1,0 +1,55 @@
+"""Operations on signing keys: issue (the first one, and rotation), retire."""
+
+from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.oauth.keys import KIND, SigningKey, SigningKeyBook
+from gateway.oauth.signing import SigningAlgorithm, SigningKeys
+from operators.log import AuthorityLog, Draft
+
+
+def issue_signing_key(
+    log: AuthorityLog,
+    keys: SigningKeys,
+    *,
+    algorithm: SigningAlgorithm,
+    changed_by: str,
+    now: int,
+    reason: str,
+) -> str:
+    """Make a key that signs from ``now`` on and return its kid.
+
+    Older keys go on verifying until retired. The private file is there before the log
+    tells of it; a crash between leaves a file that nothing names.
+    """
+    jwk = keys.create(algorithm)
+    key = SigningKey(kid=jwk["kid"], jwk=jwk, active_from=now)
+    draft = Draft(KIND, key.kid, 0, key.model_dump())
+    log.append([draft], changed_by=changed_by, changed_at=now, reason=reason)
+    return key.kid
+
+
+def retire_signing_key(
+    log: AuthorityLog, book: SigningKeyBook, kid: str, *, changed_by: str, now: int, reason: str
+) -> None:
+    """Stop ``kid`` for good: tokens it signed are refused from the next call on.
+
+    Raises Refused RESOURCE_NOT_FOUND for an unknown kid, STATE_CONFLICT when it is
+    retired already or is the one that signs, ETAG_MISMATCH when ``book`` is behind.
+    """
+    entry = book.entry(kid)
+    if entry is None:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND, "There is no signing key of that kid."
+        )
+    if entry.key.retired_at is not None:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_STATE_CONFLICT, "The signing key is retired already."
+        )
+    if book.signing_kids(now)[:1] == (kid,):
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
+            "This key signs now; issue its successor first, then retire it.",
+        )
+    retired = entry.key.model_copy(update={"retired_at": now})
+    draft = Draft(KIND, kid, entry.version, retired.model_dump())
+    log.append([draft], changed_by=changed_by, changed_at=now, reason=reason)

@@ -1,0 +1,73 @@
+"""Private signing keys: one PEM file each, 0600, named by kid, in one folder.
+
+Processes share the folder: a key another process made is found when first needed.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from joserfc import jwt
+from joserfc.jwk import ECKey, OKPKey
+
+from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.oauth.jose import ProfileRegistry
+from gateway.oauth.keys import PublicJwk, SigningKeyBook
+from gateway.pki.files import write_private
+
+SigningAlgorithm = Literal["ES256", "EdDSA"]
+_KID: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+class SigningKeys:
+    """The private keys this process can sign with."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._loaded: dict[str, ECKey | OKPKey] = {}
+        self._registry = ProfileRegistry()
+
+    def create(self, algorithm: SigningAlgorithm) -> PublicJwk:
+        """Make a key, write its private half, return its public JWK with kid, alg and use."""
+        key = (
+            ECKey.generate_key("P-256") if algorithm == "ES256" else OKPKey.generate_key("Ed25519")
+        )
+        kid = key.thumbprint()
+        write_private(self._path(kid), key.as_pem(private=True))
+        public = key.as_dict(private=False, kid=kid, alg=algorithm, use="sig")
+        return {name: str(value) for name, value in public.items()}
+
+    def sign(self, book: SigningKeyBook, claims: Mapping[str, Any], typ: str, now: int) -> str:
+        """Return ``claims`` as a JWT of type ``typ``, signed by the newest key at hand.
+
+        Raises Refused TEMPORARILY_UNAVAILABLE when this process has no key that stands.
+        """
+        for kid in book.signing_kids(now):
+            jwk = book[kid]
+            key = self._load(kid, jwk["kty"])
+            if key is not None:
+                header = {"alg": jwk["alg"], "typ": typ, "kid": kid}
+                return jwt.encode(header, dict(claims), key, registry=self._registry)
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
+            "No signing key is at hand; the gateway's administrator must make or restore one.",
+            retry_after=5,
+        )
+
+    def _load(self, kid: str, key_type: str) -> ECKey | OKPKey | None:
+        key = self._loaded.get(kid)
+        if key is None:
+            try:
+                pem = self._path(kid).read_bytes()
+            except FileNotFoundError:
+                return None
+            key = ECKey.import_key(pem) if key_type == "EC" else OKPKey.import_key(pem)
+            self._loaded[kid] = key
+        return key
+
+    def _path(self, kid: str) -> Path:
+        if not _KID.fullmatch(kid):
+            raise ValueError("a signing key's kid must be its RFC 7638 thumbprint")
+        return self._folder / f"{kid}.pem"

@@ -1,0 +1,138 @@
+"""A channel to the gateway: mutual TLS, and a fresh access token on every call.
+
+The token is added by wrapping the channel's multicallables. gRPC's own ways cost more:
+call credentials were measured at about 250 µs of CPU and 0.8 ms a call, because they
+cross to another thread; a client interceptor makes every call a task of its own.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Final
+
+import grpc
+
+from sdk.credentials import Credentials
+from sdk.tokens import AsyncTokenSource
+
+_Metadata = tuple[tuple[str, str | bytes], ...]
+_MOST_BYTES: Final = 64 * 1024 * 1024
+
+
+async def connect(
+    credentials: Credentials,
+    *,
+    scopes: tuple[str, ...] = (),
+    options: Sequence[tuple[str, Any]] = (),
+) -> grpc.aio.Channel:
+    """Get a first token and return a channel that keeps it fresh until closed.
+
+    Use it with the generated stubs, as ``async with await connect(...) as channel``.
+    ``scopes`` narrows the token; ``options`` are gRPC channel arguments. Raises
+    `sdk.tokens.TokenRefused`.
+    """
+    tokens = AsyncTokenSource(credentials, scopes)
+    try:
+        first = await tokens.token()
+    except BaseException:
+        await tokens.close()
+        raise
+    tls = grpc.ssl_channel_credentials(
+        credentials.ca.read_bytes(),
+        credentials.key.read_bytes(),
+        credentials.certificate.read_bytes(),
+    )
+    settings = [("grpc.max_receive_message_length", _MOST_BYTES), *options]
+    channel = grpc.aio.secure_channel(credentials.grpc, tls, options=settings)
+    return _AuthorizedChannel(channel, tokens, first)
+
+
+class _Authorization:
+    """The authorization metadata of the moment."""
+
+    def __init__(self, token: str) -> None:
+        self.metadata: _Metadata = ()
+        self.renew(token)
+
+    def renew(self, token: str) -> None:
+        self.metadata = (("authorization", f"Bearer {token}"),)
+
+
+class _AuthorizedCall:
+    """A multicallable of any of the four kinds, with the authorization added."""
+
+    def __init__(self, call: Any, authorization: _Authorization) -> None:
+        self._call = call
+        self._authorization = authorization
+
+    def __call__(
+        self,
+        *arguments: Any,
+        metadata: Sequence[tuple[str, str | bytes]] | None = None,
+        **named: Any,
+    ) -> Any:
+        added = self._authorization.metadata
+        whole = added if metadata is None else (*metadata, *added)
+        return self._call(*arguments, metadata=whole, **named)
+
+
+class _AuthorizedChannel(grpc.aio.Channel):
+    """A channel whose calls all carry the token; closing it stops the renewal."""
+
+    def __init__(self, channel: grpc.aio.Channel, tokens: AsyncTokenSource, token: str) -> None:
+        self._channel = channel
+        self._tokens = tokens
+        self._authorization = _Authorization(token)
+        self._renewal = asyncio.create_task(
+            tokens.keep_fresh(self._authorization.renew), name="token-renewal"
+        )
+
+    async def __aenter__(self) -> "_AuthorizedChannel":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self, grace: float | None = None) -> None:
+        """End the calls, after ``grace`` seconds at most, and stop renewing."""
+        self._renewal.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._renewal
+        await self._tokens.close()
+        await self._channel.close(grace)
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        """As grpc.aio.Channel."""
+        return self._channel.get_state(try_to_connect)
+
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        """As grpc.aio.Channel."""
+        await self._channel.wait_for_state_change(last_observed_state)
+
+    async def channel_ready(self) -> None:
+        """As grpc.aio.Channel."""
+        await self._channel.channel_ready()
+
+    def unary_unary(self, *arguments: Any, **named: Any) -> Any:
+        """As grpc.aio.Channel, with the token."""
+        return _AuthorizedCall(self._channel.unary_unary(*arguments, **named), self._authorization)
+
+    def unary_stream(self, *arguments: Any, **named: Any) -> Any:
+        """As grpc.aio.Channel, with the token."""
+        return _AuthorizedCall(self._channel.unary_stream(*arguments, **named), self._authorization)
+
+    def stream_unary(self, *arguments: Any, **named: Any) -> Any:
+        """As grpc.aio.Channel, with the token."""
+        return _AuthorizedCall(self._channel.stream_unary(*arguments, **named), self._authorization)
+
+    def stream_stream(self, *arguments: Any, **named: Any) -> Any:
+        """As grpc.aio.Channel, with the token."""
+        return _AuthorizedCall(
+            self._channel.stream_stream(*arguments, **named), self._authorization
+        )
