@@ -1,0 +1,79 @@
+"""Public keys of clients: which JWK Sets are fit to authenticate with (RFC 7517, RFC 7523)."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
+
+_MOST_KEYS: Final = 8
+_MOST_CHARACTERS: Final = 32_768
+_LEAST_RSA_BITS: Final = 2048
+_MOST_RSA_BITS: Final = 8192
+# RFC 7518 sections 6.2.2, 6.3.2, 6.4.1 and RFC 8037 section 2: private members.
+_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_MALFORMED: Final = (JoseError, ValueError, TypeError, KeyError, AttributeError)
+
+
+def public_jwks(text: str) -> str:
+    """Check a JWK Set as JSON: 1 to 8 public keys for ES256, PS256 or EdDSA (Ed25519).
+
+    Those are the algorithms of the FAPI 2.0 Security Profile, section 5.4.1; RSA keys
+    have 2048 to 8192 bits. Returns ``text``; raises ValueError with the mend.
+    """
+    if len(text) > _MOST_CHARACTERS:
+        raise ValueError(f"use at most {_MOST_CHARACTERS} characters")
+    keys = _keys_of(text)
+    if not 1 <= len(keys) <= _MOST_KEYS:
+        raise ValueError(f"give 1 to {_MOST_KEYS} keys")
+    for number, jwk in enumerate(keys):
+        fault = _fault(jwk)
+        if fault is not None:
+            raise ValueError(f"keys[{number}]: {fault}")
+    kids = [jwk["kid"] for jwk in keys if "kid" in jwk]
+    if len(kids) != len(set(kids)):
+        raise ValueError("give each key a kid of its own")
+    return text
+
+
+def _keys_of(text: str) -> list[dict[str, Any]]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("use a JWK Set as JSON") from None
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
+        raise ValueError('use a JWK Set: {"keys": [...]}')
+    return keys
+
+
+def _fault(jwk: dict[str, Any]) -> str | None:
+    if not _PRIVATE.isdisjoint(jwk):
+        return "holds private or secret members; send public keys only and replace this key"
+    if not isinstance(jwk.get("kid", ""), str):
+        return "kid must be a string"
+    if jwk.get("use", "sig") != "sig" or jwk.get("key_ops", ["verify"]) != ["verify"]:
+        return 'is not for signatures; use must be "sig", key_ops ["verify"]'
+    alg = _algorithm(jwk)
+    if alg is None:
+        return "use an EC P-256, an RSA (2048 to 8192 bits) or an Ed25519 public key"
+    if jwk.get("alg", alg) != alg:
+        return f"alg must be {alg} for this key"
+    return None
+
+
+def _algorithm(jwk: Mapping[str, Any]) -> str | None:
+    try:
+        key = JWKRegistry.import_key(dict(jwk))
+        raw = key.raw_value
+        if isinstance(key, RSAKey) and isinstance(raw, RSAPublicKey):
+            return "PS256" if _LEAST_RSA_BITS <= raw.key_size <= _MOST_RSA_BITS else None
+        if isinstance(key, ECKey):
+            return "ES256" if key.curve_name == "P-256" else None
+        if isinstance(key, OKPKey):
+            return "EdDSA" if key.curve_name == "Ed25519" else None
+    except _MALFORMED:
+        return None
+    return None

@@ -1,0 +1,154 @@
+"""Operators, licences, clients and scope grants, as the authority log keeps them.
+
+Frozen and checked: an instance exists only if every field has its shape. Enums are the
+integers of the protos, times seconds UTC, periods half-open [from, until). ``version``
+and ``changed_at`` belong to the log and are no part of the document; both are 0 in what
+was not stored yet.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+
+from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
+from creditgate.v1.vocabulary_pb2 import Purpose
+from operators import shapes
+from operators.jwks import public_jwks
+
+OPERATOR: Final = "operator"
+LICENCE: Final = "licence"
+CLIENT: Final = "client"
+SCOPE_GRANT: Final = "scope_grant"
+
+_MOST_ITEMS: Final = 1000
+_MOST_REGIONS: Final = 1000
+_MOST_CERTIFICATES: Final = 8
+
+# Sets are written in order, so that equal things make equal documents.
+_IN_ORDER = PlainSerializer(sorted)
+_ItemCode = Annotated[str, AfterValidator(shapes.item_code)]
+_RegionCode = Annotated[str, AfterValidator(shapes.region_code)]
+_Items = Annotated[frozenset[_ItemCode], Field(max_length=_MOST_ITEMS), _IN_ORDER]
+_Regions = Annotated[frozenset[_RegionCode], Field(max_length=_MOST_REGIONS), _IN_ORDER]
+_Purposes = Annotated[frozenset[Annotated[int, AfterValidator(shapes.stated(Purpose))]], _IN_ORDER]
+_Thumbprints = Annotated[
+    frozenset[Annotated[str, AfterValidator(shapes.certificate_thumbprint)]],
+    Field(min_length=1, max_length=_MOST_CERTIFICATES),
+    _IN_ORDER,
+]
+_OperatorId = Annotated[str, AfterValidator(shapes.operator_id)]
+_Instant = Annotated[int, AfterValidator(shapes.instant)]
+_NotEmpty = Field(min_length=1)
+
+
+class _Kept(BaseModel):
+    # A field this version does not know could narrow authority: refuse to guess.
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = 0
+    changed_at: int = 0
+
+    def as_document(self) -> dict[str, object]:
+        """Return the thing as the log keeps it."""
+        return self.model_dump(mode="json", exclude={"version", "changed_at"})
+
+    @classmethod
+    def from_document(
+        cls, document: Mapping[str, object], *, version: int, changed_at: int
+    ) -> Self:
+        """Return the thing a log entry holds. Raises pydantic.ValidationError."""
+        return cls.model_validate({**document, "version": version, "changed_at": changed_at})
+
+
+class Operator(_Kept):
+    """A licensed firm (授权运营机构). ``state`` is an OperatorState."""
+
+    operator_id: _OperatorId
+    display_name: Annotated[str, AfterValidator(shapes.display_name)]
+    uscc: Annotated[str, AfterValidator(shapes.credit_code)]
+    state: Annotated[OperatorState.ValueType, AfterValidator(shapes.stated(OperatorState))]
+
+
+class Licence(_Kept):
+    """A licence (授权运营许可): what its holder may ask for, why, where and when.
+
+    ``daily_record_quota`` is the most records served in one UTC day.
+    """
+
+    number: Annotated[str, AfterValidator(shapes.licence_number)]
+    operator_id: _OperatorId
+    valid_from: _Instant
+    valid_until: _Instant
+    items: Annotated[_Items, _NotEmpty]
+    purposes: Annotated[_Purposes, _NotEmpty]
+    regions: Annotated[_Regions, _NotEmpty]
+    daily_record_quota: Annotated[int, Field(ge=0, lt=1 << 63)]
+    revoked_at: _Instant | None = None
+
+    @model_validator(mode="after")
+    def _period_has_length(self) -> Self:
+        _require_length(self.valid_from, self.valid_until)
+        return self
+
+    def in_force(self, now: int) -> bool:
+        """Tell whether it stands at ``now``."""
+        return self.revoked_at is None and self.valid_from <= now < self.valid_until
+
+
+class Client(_Kept):
+    """A client of the gateway. ``role`` is a ClientRole; ``jwks`` a public JWK Set as JSON."""
+
+    client_id: Annotated[str, AfterValidator(shapes.client_id)]
+    role: Annotated[ClientRole.ValueType, AfterValidator(shapes.stated(ClientRole))]
+    operator_id: str = ""
+    jwks: Annotated[str, AfterValidator(public_jwks)]
+    certificate_thumbprints: _Thumbprints
+    removed_at: _Instant | None = None
+
+    @model_validator(mode="after")
+    def _operator_fits_role(self) -> Self:
+        if (self.role == ClientRole.CLIENT_ROLE_OPERATOR) != bool(self.operator_id):
+            raise ValueError("name the operator for role OPERATOR, and none for other roles")
+        return self
+
+    @property
+    def grantee(self) -> str:
+        """To whom its scopes are granted: its operator, or itself in other roles."""
+        return self.operator_id or self.client_id
+
+
+class ScopeGrant(_Kept):
+    """One scope granted to an operator, or to a client of another role.
+
+    Empty ``items``, ``purposes`` and ``regions`` mean all of the licence's;
+    ``valid_until`` None means until withdrawn.
+    """
+
+    grant_id: Annotated[str, AfterValidator(shapes.licence_number)]
+    grantee: Annotated[str, AfterValidator(shapes.client_id)]
+    scope: Annotated[str, AfterValidator(shapes.scope_name)]
+    items: _Items = frozenset()
+    purposes: _Purposes = frozenset()
+    regions: _Regions = frozenset()
+    valid_from: _Instant
+    valid_until: _Instant | None = None
+    withdrawn_at: _Instant | None = None
+
+    @model_validator(mode="after")
+    def _period_has_length(self) -> Self:
+        _require_length(self.valid_from, self.valid_until)
+        return self
+
+    def in_force(self, now: int) -> bool:
+        """Tell whether it stands at ``now``."""
+        return (
+            self.withdrawn_at is None
+            and self.valid_from <= now
+            and (self.valid_until is None or now < self.valid_until)
+        )
+
+
+def _require_length(valid_from: int, valid_until: int | None) -> None:
+    if valid_until is not None and valid_until <= valid_from:
+        raise ValueError("the validity must end after it starts")

@@ -1,0 +1,120 @@
+"""Shapes of ids, codes and texts in what administrators enter.
+
+A check returns its value or raises ValueError whose message tells the mend and never
+repeats the value.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
+
+from creditgate import uscc
+
+END_OF_TIME: Final = 253_402_300_799
+"""9999-12-31T23:59:59Z, the last second a google.protobuf.Timestamp can hold."""
+
+ALL_REGIONS: Final = "*"
+
+
+class ProtoEnum(Protocol):
+    """What is needed of a protobuf enum."""
+
+    def items(self) -> Sequence[tuple[str, int]]:
+        """Return names and numbers."""
+        ...
+
+
+def matching(pattern: str, mend: str) -> Callable[[str], str]:
+    """Return a check that the whole text matches ``pattern``; ``mend`` says what to enter."""
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if compiled.fullmatch(text) is None:
+            raise ValueError(mend)
+        return text
+
+    return check
+
+
+operator_id: Final = matching(
+    "[a-z][a-z0-9-]{2,39}",
+    "use 3 to 40 characters: lower-case letters, digits and hyphens, a letter first",
+)
+client_id: Final = matching(
+    "[a-z][a-z0-9-]{2,63}",
+    "use 3 to 64 characters: lower-case letters, digits and hyphens, a letter first",
+)
+licence_number: Final = matching(
+    "[A-Za-z0-9-]{1,64}", "use 1 to 64 characters: letters, digits and hyphens"
+)
+item_code: Final = matching(
+    "[a-z][a-z0-9.-]{0,63}",
+    "use a catalogue item code: 1 to 64 lower-case letters, digits, dots and hyphens, a letter"
+    " first",
+)
+scope_name: Final = matching(
+    "[a-z.]{1,63}:[a-z]{1,63}", 'use a scope such as "credit.records:read"'
+)
+region_code: Final = matching(
+    r"\*|[0-9]{2}|[0-9]{4}|[0-9]{6}",
+    'use an administrative division code of 2, 4 or 6 digits (GB/T 2260), or "*" for all',
+)
+# RFC 8705 section 3.1: SHA-256 in base64url without padding. The last of the 43
+# characters carries four bits, so only every fourth letter can stand there.
+certificate_thumbprint: Final = matching(
+    "[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]",
+    "use the SHA-256 of the certificate's DER in base64url without padding, 43 characters",
+)
+
+_USCC_MEND: Final = {
+    "USCC_LENGTH": "enter all 18 characters of the unified social credit code",
+    "USCC_ALPHABET": "digits and capitals except I, O, S, V, Z, with six digits from the third on",
+    "USCC_CHECK_CHARACTER": "the check character does not fit the code (GB 32100-2015): check it",
+}
+
+
+def credit_code(code: str) -> str:
+    """Check a unified social credit code (GB 32100-2015)."""
+    fault = uscc.fault(code)
+    if fault is not None:
+        raise ValueError(_USCC_MEND[fault])
+    return code
+
+
+def display_name(name: str) -> str:
+    """Check a name for people to read: printable, not blank, at most 200 characters."""
+    if not (name.strip() and len(name) <= 200 and name.isprintable()):
+        raise ValueError("use 1 to 200 printable characters, not all blank")
+    return name
+
+
+def stated(enum: ProtoEnum) -> Callable[[int], int]:
+    """Return a check that a number is a value of ``enum`` other than its zero, "not stated"."""
+    names = {number: name for name, number in enum.items() if number}
+    mend = "use one of " + ", ".join(names.values())
+
+    def check(number: int) -> int:
+        if number not in names:
+            raise ValueError(mend)
+        return number
+
+    return check
+
+
+def instant(seconds: int) -> int:
+    """Check an instant in seconds, UTC: from 1970 to 9999."""
+    if not 0 <= seconds <= END_OF_TIME:
+        raise ValueError("use a time from 1970-01-01T00:00:00Z to 9999-12-31T23:59:59Z")
+    return seconds
+
+
+def covers(regions: Iterable[str], region: str) -> bool:
+    """Tell whether a code among ``regions`` is ``region`` or stands above it."""
+    return any(code == ALL_REGIONS or region.startswith(code) for code in regions)
+
+
+def common_regions(first: frozenset[str], second: frozenset[str]) -> frozenset[str]:
+    """Return the regions that both cover: each code that lies within the other set."""
+    return frozenset(code for code in first if covers(second, code)) | frozenset(
+        code for code in second if covers(first, code)
+    )

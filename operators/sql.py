@@ -1,0 +1,153 @@
+"""The authority log in SQL, for SQLite and PostgreSQL."""
+
+import json
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy import Connection, Engine, Select, func, insert, select, text
+
+from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
+from operators.log import Change, Draft
+from operators.tables import AUTHORITY_LOG
+
+CHANNEL: Final = "creditgate_authority"
+_APPEND_LOCK: Final = 0x63726D61
+_LOG = AUTHORITY_LOG.c
+
+
+class SqlAuthorityLog:
+    """`operators.log.AuthorityLog` over an engine whose transactions are durable.
+
+    On SQLite the engine must begin with the write lock (BEGIN IMMEDIATE), except on
+    connections with the execution option ``creditgate_reads``, and the store must be a
+    file, since threads share it.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def append(
+        self, drafts: Sequence[Draft], *, changed_by: str, changed_at: int, reason: str
+    ) -> tuple[Change, ...]:
+        """Write all drafts or none; see `AuthorityLog.append`."""
+        with self._engine.begin() as connection:
+            self._take_turn(connection)
+            sequence = _head(connection)
+            written: list[Change] = []
+            for draft in drafts:
+                _require_version(connection, draft)
+                document = json.dumps(dict(draft.document), ensure_ascii=False, sort_keys=True)
+                sequence += 1
+                change = Change(
+                    sequence,
+                    draft.kind,
+                    draft.id,
+                    draft.expected_version + 1,
+                    json.loads(document),
+                    changed_by,
+                    changed_at,
+                    reason,
+                )
+                _insert(connection, change, document)
+                written.append(change)
+            if self._on_postgresql:
+                connection.execute(text(f"NOTIFY {CHANNEL}"))
+        return tuple(written)
+
+    def since(self, sequence: int) -> tuple[Change, ...]:
+        """Return every change with a greater sequence, in order."""
+        return self._read(select(AUTHORITY_LOG).where(_LOG.sequence > sequence))
+
+    def head(self) -> int:
+        """Return the sequence of the newest change, 0 when there is none."""
+        with self._reading() as connection:
+            return _head(connection)
+
+    def history(
+        self,
+        *,
+        kind: str,
+        id: str,  # noqa: A002  # the thing's id, as in Change
+        after: int,
+        limit: int,
+    ) -> tuple[Change, ...]:
+        """Return a page of changes; see `AuthorityLog.history`."""
+        query = select(AUTHORITY_LOG).where(_LOG.sequence > after).limit(limit)
+        if kind:
+            query = query.where(_LOG.kind == kind)
+        if id:
+            query = query.where(_LOG.id == id)
+        return self._read(query)
+
+    @property
+    def _on_postgresql(self) -> bool:
+        return self._engine.dialect.name == "postgresql"
+
+    def _take_turn(self, connection: Connection) -> None:
+        # Writers go one after the other, so that sequences follow commit order. SQLite's
+        # writers do so already.
+        if self._on_postgresql:
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_APPEND_LOCK})"))
+
+    def _read(self, query: Select[tuple[object, ...]]) -> tuple[Change, ...]:
+        with self._reading() as connection:
+            rows = connection.execute(query.order_by(_LOG.sequence)).all()
+        return tuple(
+            Change(
+                sequence=row.sequence,
+                kind=row.kind,
+                id=row.id,
+                version=row.version,
+                document=json.loads(row.document),
+                changed_by=row.changed_by,
+                changed_at=row.changed_at,
+                reason=row.reason,
+            )
+            for row in rows
+        )
+
+    @contextmanager
+    def _reading(self) -> Generator[Connection]:
+        # The feed reads many times a second: it must not take the write lock.
+        with self._engine.connect() as connection:
+            yield connection.execution_options(creditgate_reads=True)
+
+
+def _head(connection: Connection) -> int:
+    return connection.execute(select(func.coalesce(func.max(_LOG.sequence), 0))).scalar_one()
+
+
+def _require_version(connection: Connection, draft: Draft) -> None:
+    newest = connection.execute(
+        select(func.coalesce(func.max(_LOG.version), 0)).where(
+            _LOG.kind == draft.kind, _LOG.id == draft.id
+        )
+    ).scalar_one()
+    if newest == draft.expected_version:
+        return
+    if draft.expected_version == 0:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_RESOURCE_EXISTS,
+            f"There is already a {draft.kind} {draft.id}; choose another id.",
+        )
+    raise Refused(
+        RefusalReason.REFUSAL_REASON_ETAG_MISMATCH,
+        f"The {draft.kind} {draft.id} was changed meanwhile; read it again and repeat.",
+    )
+
+
+def _insert(connection: Connection, change: Change, document: str) -> None:
+    connection.execute(
+        insert(AUTHORITY_LOG).values(
+            sequence=change.sequence,
+            kind=change.kind,
+            id=change.id,
+            version=change.version,
+            document=document,
+            changed_by=change.changed_by,
+            changed_at=change.changed_at,
+            reason=change.reason,
+        )
+    )
