@@ -1,0 +1,76 @@
+# One command for each thing; `make help` lists them. Every target first brings the
+# clone's own .venv up to date (see .ci/setup; PYTHON=... chooses the Python).
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+BIN := .venv/bin
+RUNTIME := @sh .ci/setup runtime
+DEVELOPMENT := @sh .ci/setup development
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help setup demo serve test test-one soak bench docs protos lint format lock clean
+
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Install everything for development into .venv
+	$(DEVELOPMENT)
+
+demo: ## Run the main job from licence to bill; DATA=folder loads real data from there
+	$(RUNTIME)
+	@$(BIN)/creditgate demo $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+serve: ## Leave a gateway with demo data running and print how to call it
+	$(RUNTIME)
+	@$(BIN)/creditgate serve $(ARGS)
+
+test: ## Run all tests, the checks of style, types and imports among them
+	$(DEVELOPMENT)
+	@$(PYTEST) -n 2 --dist loadfile -q $(ARGS)
+
+test-one: ## Run chosen tests: T=tests/quality or T="tests -k settle"
+	$(DEVELOPMENT)
+	@$(PYTEST) $(if $(T),$(T),$(error name the tests, for example: make test-one T=tests/quality))
+
+soak: ## Run the long tests: kill -9, streams opened and dropped, memory
+	$(DEVELOPMENT)
+	@$(PYTEST) -m soak $(ARGS)
+
+bench: ## Measure against a bare server and a conventional stack; writes benchmarks/latest.json
+	$(DEVELOPMENT)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: ## Write docs/reference anew from the protos
+	$(DEVELOPMENT)
+	@$(BIN)/python docs/generate_reference.py
+
+protos: ## Write the Python stubs anew from protos/
+	$(DEVELOPMENT)
+	@$(BIN)/python protos/generate.py
+
+lint: ## Check style, types and imports, without the other tests
+	$(DEVELOPMENT)
+	@$(PYTEST) -q tests/quality
+
+format: ## Put Python and protos into the standard format
+	$(DEVELOPMENT)
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/buf format --write
+
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --extra build
+
+lock: ## Pin dependencies anew from pyproject.toml (needs uv); UPGRADE=1 takes newer versions
+	@command -v uv >/dev/null || { \
+	    echo "make lock needs uv: see https://docs.astral.sh/uv/ or pip install uv" >&2; exit 1; }
+	$(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --output-file requirements.lock
+	$(LOCK) --constraint requirements.lock $(if $(UPGRADE),--upgrade) --extra dev \
+	    pyproject.toml --output-file requirements-dev.lock
+
+clean: ## Remove everything that can be made again: .venv, caches; var is kept
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf *.egg-info tests/node/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
