@@ -1,0 +1,40 @@
+"""Calendar months in UTC, as statements name them."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+_MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])", re.ASCII)
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 9998
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A calendar month: ``name`` reads YYYY-MM, the period is [from_, until) in seconds, UTC."""
+
+    name: str
+    from_: int
+    until: int
+
+
+def month_named(name: str) -> Month | None:
+    """Return the month that ``name`` (YYYY-MM, 1970 to 9998) stands for, None if none."""
+    match = _MONTH.fullmatch(name)
+    if match is None:
+        return None
+    year, month = int(match[1]), int(match[2])
+    if not _FIRST_YEAR <= year <= _LAST_YEAR:
+        return None
+    next_year, next_month = divmod(year * 12 + month, 12)
+    return Month(name, _start(year, month), _start(next_year, next_month + 1))
+
+
+def utc_text(at: int) -> str:
+    """Return an instant in seconds as RFC 3339 text, e.g. 2026-01-01T00:00:00Z."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _start(year: int, month: int) -> int:
+    return int(datetime(year, month, 1, tzinfo=UTC).timestamp())

@@ -1,0 +1,121 @@
+"""The port to the usage ledger: what settlement needs to read of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from creditgate.v1.vocabulary_pb2 import Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class MeteredLine:
+    """Use of one item from one source and region in one answer.
+
+    ``count`` records at ``unit_price`` micro-yuan each.
+    """
+
+    item: str
+    source: str
+    region: str
+    count: int
+    unit_price: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeteredEntry:
+    """One record served once, for ``unit_price`` micro-yuan."""
+
+    record_id: str
+    revision: int
+    item: str
+    source: str
+    region: str
+    unit_price: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeteredAnswer:
+    """One row of the ledger: a unary call's answer, or one chunk of a batch.
+
+    ``served_at`` in seconds, UTC; ``consent`` is "" for public items. ``entries`` are
+    in the order of serving, which never changes.
+    """
+
+    sequence: int
+    operator_id: str
+    client_id: str
+    request_id: str
+    chunk: int
+    purpose: Purpose.ValueType
+    licence: str
+    consent: str
+    decision_id: str
+    served_at: int
+    lines: tuple[MeteredLine, ...]
+    entries: tuple[MeteredEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPage:
+    """Whole answers in order of sequence; ``more`` tells whether others follow them."""
+
+    answers: tuple[MeteredAnswer, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UsageTotal:
+    """Use of one item, source and region at one price (micro-yuan) within one part of a period.
+
+    ``part_from`` is the start of that part, in seconds, UTC.
+    """
+
+    part_from: int
+    item: str
+    source: str
+    region: str
+    unit_price: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodUse:
+    """What an operator used in a period, read at one instant of the ledger.
+
+    ``last_sequence`` is that of the last answer counted, 0 when there is none, so
+    that it stands still once the period is over. Order and grouping of ``totals``
+    do not matter.
+    """
+
+    last_sequence: int
+    totals: tuple[UsageTotal, ...]
+
+
+class UsageReader(Protocol):
+    """Reads the usage ledger. Calls block."""
+
+    def answers(
+        self,
+        operator_id: str,
+        *,
+        from_: int | None,
+        until: int | None,
+        request_id: str,
+        after: int,
+        least_entries: int,
+    ) -> AnswerPage:
+        """Return the operator's next answers with a sequence greater than ``after``.
+
+        Only those served in [from_, until) (None: unbounded) and for ``request_id``
+        ("": any). Answers without entries are passed over. As few answers as hold
+        ``least_entries`` entries together, or all there are.
+        """
+        ...
+
+    def period_use(self, operator_id: str, *, starts: Sequence[int], until: int) -> PeriodUse:
+        """Return all use in [starts[0], until), each part of the period apart.
+
+        ``starts`` ascend; a part lasts until the next start, the last until ``until``.
+        Read in one transaction.
+        """
+        ...
