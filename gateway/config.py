@@ -1,0 +1,175 @@
+"""Settings of one gateway process: TOML file, overridden by the environment.
+
+``CREDITGATE_HOME=/srv/creditgate`` sets ``home``, and so on for every field. A key of
+the file that is no field is refused; of the environment it is not, since platforms
+put variables of the same prefix there (Kubernetes does for a service of that name).
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "CREDITGATE_"
+CONFIG_VARIABLE = "CREDITGATE_CONFIG"
+
+Host = Annotated[str, Field(min_length=1, pattern=r"^[^\s/]+$")]
+Port = Annotated[int, Field(ge=0, le=65_535)]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")]
+HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s/?#]+[^\s?#]*$")]
+
+
+class ConfigRefused(ValueError):
+    """The settings cannot be used; the message names each field and its mend, never a value."""
+
+
+class GatewayConfig(BaseSettings):
+    """Everything an installation may set; see each field for its unit."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    home: Path = Path("var")
+    """Folder of everything the gateway keeps: SQLite files, keys of the development CA."""
+
+    database: SecretStr = SecretStr("sqlite")
+    """"sqlite" (files in ``home``) or a PostgreSQL URL, which may hold a password."""
+
+    grpc_host: Host = "127.0.0.1"
+    """Address gRPC listens on."""
+
+    grpc_port: Port = 50_051
+    """Port gRPC listens on; 0 takes any free one."""
+
+    https_host: Host = "127.0.0.1"
+    """Address the authorisation server listens on."""
+
+    https_port: Port = 8_443
+    """Port the authorisation server listens on; 0 takes any free one."""
+
+    issuer: HttpsUrl | None = None
+    """Public https URL of the authorisation server (RFC 8414), also the issuer of its
+    tokens. None: https:// with the address and port it listens on."""
+
+    audience: Annotated[str, Field(min_length=1)] = "urn:creditgate:records"
+    """Resource the tokens are for: their ``aud`` (RFC 9068); the same on every replica."""
+
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Server processes sharing the gRPC port; about one for each core."""
+
+    tls_certificate: Path | None = None
+    """PEM file: the server's certificate chain. None: one of the development CA."""
+
+    tls_key: Path | None = None
+    """PEM file: the private key of ``tls_certificate``."""
+
+    client_ca: Path | None = None
+    """PEM file: authorities whose client certificates are accepted. None: the
+    development CA."""
+
+    max_message_bytes: Annotated[int, Field(ge=65_536, le=64 << 20)] = 4 << 20
+    """Largest answer message, in bytes; larger batches come in more messages."""
+
+    max_request_bytes: Annotated[int, Field(ge=65_536, le=64 << 20)] = 4 << 20
+    """Largest request message, in bytes."""
+
+    max_concurrent_calls: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    """Calls one process works on at once; more are refused."""
+
+    max_streams_per_client: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Calls one connection may have open at once; the client's gRPC library queues more."""
+
+    max_subjects_per_batch: Annotated[int, Field(ge=1, le=50_000)] = 50_000
+    """Subjects of one BatchGetSubjectRecords call."""
+
+    chunk_subjects: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """Subjects served, metered and sent together in a batch. Changing it makes clients
+    unable to resume batches broken before."""
+
+    lease_seconds: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """How long a process may go on with the authority it last read, in seconds; past it,
+    it refuses (guarantee G4 allows at most 1)."""
+
+    authority_poll_ms: Annotated[int, Field(ge=10, le=500)] = 100
+    """Milliseconds between two looks at the authority log; less than the lease."""
+
+    drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
+    """Seconds open calls get to end after SIGTERM."""
+
+    token_seconds: Annotated[int, Field(ge=30, le=900)] = 300
+    """Life of an access token, in seconds."""
+
+    replay_window_seconds: Annotated[int, Field(ge=60, le=31 * 86_400)] = 86_400
+    """How long a request id answers retries without charge, in seconds."""
+
+    otlp_endpoint: HttpUrl | None = None
+    """OTLP/gRPC collector for traces and metrics, for example http://127.0.0.1:4317.
+    None: nothing is sent."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe level that is logged."""
+
+    @field_validator("database")
+    @classmethod
+    def _is_a_known_store(cls, database: SecretStr) -> SecretStr:
+        value = database.get_secret_value()
+        if value != "sqlite" and not value.startswith(("postgresql://", "postgres://")):
+            raise ValueError('use "sqlite" or a URL that starts with postgresql://')
+        return database
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("set tls_certificate and tls_key together")
+        if self.authority_poll_ms >= self.lease_seconds * 1_000:
+            raise ValueError("authority_poll_ms must be shorter than lease_seconds")
+        return self
+
+    @classmethod
+    def load(cls, file: Path | None = None) -> "GatewayConfig":
+        """Read the settings: environment before ``file`` before defaults.
+
+        Without ``file``, CREDITGATE_CONFIG names it, if set. Relative paths in it start
+        at the working folder. Raises ConfigRefused.
+        """
+        if file is None and (named := os.environ.get(CONFIG_VARIABLE)):
+            file = Path(named)
+        try:
+            return cls(**({} if file is None else _beneath_environment(file)))
+        except ValidationError as error:
+            raise ConfigRefused(_mends(error, file)) from None
+        except OSError as error:
+            raise ConfigRefused(
+                f"The configuration file {file} cannot be read ({error.strerror});"
+                f" mend --config or {CONFIG_VARIABLE}."
+            ) from None
+        except ValueError as error:
+            raise ConfigRefused(f"The configuration file {file} is no TOML: {error}") from None
+
+
+def _beneath_environment(file: Path) -> dict[str, Any]:
+    """Return the file's settings, without those the environment overrides."""
+    overriding = {name.upper() for name, value in os.environ.items() if value}
+    settings = tomllib.loads(file.read_text(encoding="utf-8"))
+    return {
+        key: value for key, value in settings.items() if f"{PREFIX}{key}".upper() not in overriding
+    }
+
+
+def _mends(error: ValidationError, file: Path | None) -> str:
+    """Return one line for each faulty field, without its value."""
+    lines = [
+        f"  {'.'.join(map(str, fault['loc'])) or 'settings'}: {fault['msg']}"
+        for fault in error.errors(include_input=False, include_url=False, include_context=False)
+    ]
+    place = "environment" if file is None else f"environment and {file}"
+    return "\n".join((f"The settings ({place}) are not right:", *lines))

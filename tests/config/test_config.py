@@ -1,0 +1,113 @@
+"""Settings come from environment, file and defaults, and are refused when they are wrong."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.config import ConfigRefused, GatewayConfig
+
+SECRET = "postgresql://gate:hunter2@db.example/creditgate"
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have settings of their own."""
+    monkeypatch.delenv("CREDITGATE_CONFIG", raising=False)
+    for field in GatewayConfig.model_fields:
+        monkeypatch.delenv(f"CREDITGATE_{field.upper()}", raising=False)
+
+
+def written(folder: Path, text: str) -> Path:
+    """Return a configuration file with ``text``."""
+    file = folder / "gateway.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_defaults_run_on_loopback_with_the_embedded_store() -> None:
+    config = GatewayConfig.load()
+    assert config.home == Path("var")
+    assert config.database.get_secret_value() == "sqlite"
+    assert {config.grpc_host, config.https_host} == {"127.0.0.1"}
+    assert config.otlp_endpoint is None
+
+
+def test_environment_overrides_the_file_and_the_file_the_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path, "grpc_port = 7000\nhttps_port = 7001\nworkers = 3\n")
+    monkeypatch.setenv("CREDITGATE_HTTPS_PORT", "7002")
+    monkeypatch.setenv("creditgate_workers", "4")
+    config = GatewayConfig.load(file)
+    assert (config.grpc_port, config.https_port, config.workers) == (7000, 7002, 4)
+
+
+def test_an_empty_variable_overrides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDITGATE_GRPC_PORT", "")
+    assert GatewayConfig.load(written(tmp_path, "grpc_port = 7000")).grpc_port == 7000
+
+
+def test_a_variable_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDITGATE_CONFIG", str(written(tmp_path, "workers = 2")))
+    assert GatewayConfig.load().workers == 2
+
+
+def test_variables_a_platform_adds_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDITGATE_SERVICE_HOST", "10.0.0.1")
+    assert GatewayConfig.load() == GatewayConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        pytest.param("grpc_prot = 1", "grpc_prot", id="unknown key"),
+        pytest.param("lease_seconds = 1.5", "lease_seconds", id="lease past G4"),
+        pytest.param("max_subjects_per_batch = 50001", "max_subjects_per_batch", id="batch"),
+        pytest.param("lease_seconds = 0.1", "authority_poll_ms", id="poll as long as the lease"),
+        pytest.param("tls_key = 'key.pem'", "tls_certificate", id="key without certificate"),
+        pytest.param("issuer = 'http://gate.example'", "issuer", id="issuer without TLS"),
+        pytest.param("database = 'mysql://root:hunter2@db'", "database", id="other store"),
+        pytest.param("workers = ", "gateway.toml", id="no TOML"),
+    ],
+)
+def test_wrong_settings_are_refused_by_name_and_never_shown(
+    tmp_path: Path, text: str, named: str
+) -> None:
+    with pytest.raises(ConfigRefused, match=named) as refusal:
+        GatewayConfig.load(written(tmp_path, text))
+    assert "hunter2" not in str(refusal.value)
+    assert "http://gate.example" not in str(refusal.value)
+
+
+def test_a_missing_file_is_refused_with_the_mend(tmp_path: Path) -> None:
+    with pytest.raises(ConfigRefused, match="mend --config or CREDITGATE_CONFIG"):
+        GatewayConfig.load(tmp_path / "absent.toml")
+
+
+def test_a_wrong_variable_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDITGATE_WORKERS", "many")
+    with pytest.raises(ConfigRefused, match="workers"):
+        GatewayConfig.load()
+
+
+def test_the_database_password_is_in_no_text_of_the_settings(tmp_path: Path) -> None:
+    config = GatewayConfig.load(written(tmp_path, f"database = '{SECRET}'"))
+    assert config.database.get_secret_value() == SECRET
+    for text in (repr(config), str(config), config.model_dump_json()):
+        assert "hunter2" not in text
+
+
+def test_settings_cannot_be_changed_afterwards() -> None:
+    config = GatewayConfig.load()
+    with pytest.raises(ValidationError):
+        config.workers = 2
+
+
+def test_every_setting_is_documented() -> None:
+    undocumented = [
+        name for name, field in GatewayConfig.model_fields.items() if not field.description
+    ]
+    assert not undocumented
