@@ -1,0 +1,1 @@
+"""Tests of prices, shares, statements and the services over them."""

@@ -1,0 +1,162 @@
+"""SettlementService: what may be put into force, and how it acts."""
+
+import pytest
+from creditgate.refusal import Refused
+from creditgate.v1 import settlement_service_pb2 as settlement_pb
+from creditgate.v1.refusal_pb2 import RefusalReason
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from tests.settle.world import ADMINISTRATOR, APRIL, MARCH, NOW, World, plan_request, rule_request
+
+
+async def _create_plan(world: World, plan_id: str, effective_from: int, **prices: int) -> None:
+    request = plan_request(plan_id, effective_from, **(prices or {"basic": 100}))
+    await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
+
+
+async def _create_rule(world: World, rule_id: str, effective_from: int) -> None:
+    await world.settlement_service.create_sharing_rule(
+        rule_request(rule_id, effective_from), ADMINISTRATOR
+    )
+
+
+def _fields(refusal: pytest.ExceptionInfo[Refused]) -> list[str]:
+    assert refusal.value.reason == RefusalReason.REFUSAL_REASON_INVALID_REQUEST
+    return [violation.field for violation in refusal.value.violations]
+
+
+async def test_created_plan_acts_at_once_and_is_recorded_with_who_when_and_why(
+    world: World,
+) -> None:
+    request = plan_request("p-2026", NOW, basic=100, extra=0)
+    answer = await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
+    assert answer.plan == request.plan
+    assert world.feed.current().prices.price_of(NOW) == {"basic": 100, "extra": 0}
+    assert not world.feed.current().prices.price_of(NOW - 1)
+    (change,) = world.log.history(kind="price_plan", id="p-2026", after=0, limit=9)
+    assert (change.changed_by, change.changed_at) == (ADMINISTRATOR.client_id, NOW)
+    assert change.reason == "yearly review"
+
+
+async def test_plans_and_rules_are_listed_by_start_of_force(world: World) -> None:
+    await _create_plan(world, "later", NOW + 20)
+    await _create_plan(world, "sooner", NOW + 10)
+    await _create_rule(world, "later", NOW + 20)
+    await _create_rule(world, "sooner", NOW + 10)
+    plans = await world.settlement_service.list_price_plans(
+        settlement_pb.ListPricePlansRequest(), ADMINISTRATOR
+    )
+    rules = await world.settlement_service.list_sharing_rules(
+        settlement_pb.ListSharingRulesRequest(), ADMINISTRATOR
+    )
+    assert [plan.plan_id for plan in plans.plans] == ["sooner", "later"]
+    assert [rule.rule_id for rule in rules.rules] == ["sooner", "later"]
+
+
+async def test_plan_may_not_start_in_the_past(world: World) -> None:
+    with pytest.raises(Refused) as refusal:
+        await _create_plan(world, "late", NOW - 1)
+    assert _fields(refusal) == ["plan.effective_from"]
+    assert not world.log.history(kind="price_plan", id="", after=0, limit=9)
+
+
+async def test_repeated_creation_hears_that_it_exists_even_when_its_start_has_passed(
+    world: World,
+) -> None:
+    await _create_plan(world, "once", NOW)
+    await _create_rule(world, "once", NOW)
+    world.clock.at = NOW + 5
+    for create in (_create_plan, _create_rule):
+        with pytest.raises(Refused) as refusal:
+            await create(world, "once", NOW)
+        assert refusal.value.reason == RefusalReason.REFUSAL_REASON_RESOURCE_EXISTS
+
+
+async def test_two_may_not_start_at_the_same_instant(world: World) -> None:
+    for create in (_create_plan, _create_rule):
+        await create(world, "one", NOW + 10)
+        with pytest.raises(Refused) as refusal:
+            await create(world, "two", NOW + 10)
+        assert refusal.value.reason == RefusalReason.REFUSAL_REASON_STATE_CONFLICT
+
+
+async def test_creation_is_judged_by_what_other_processes_have_written(world: World) -> None:
+    other = World(world.log)
+    await _create_plan(other, "one", NOW + 10)
+    with pytest.raises(Refused) as refusal:
+        await _create_plan(world, "two", NOW + 10)
+    assert refusal.value.reason == RefusalReason.REFUSAL_REASON_STATE_CONFLICT
+
+
+async def test_rule_may_reach_back_only_to_where_no_rule_was_in_force(world: World) -> None:
+    await _create_rule(world, "first", MARCH)
+    await _create_rule(world, "before-it", MARCH - 10)
+    with pytest.raises(Refused) as refusal:
+        await _create_rule(world, "over-it", MARCH + 10)
+    assert _fields(refusal) == ["rule.effective_from"]
+    await _create_rule(world, "from-now-on", NOW)
+
+
+async def test_every_fault_of_a_plan_is_named_by_its_field(world: World) -> None:
+    request = settlement_pb.CreatePricePlanRequest(
+        plan=settlement_pb.PricePlan(
+            plan_id="No Spaces",
+            prices=[
+                settlement_pb.ClassPrice(price_class="basic", unit_price_micro_yuan=-1),
+                settlement_pb.ClassPrice(price_class="basic", unit_price_micro_yuan=10**12 + 1),
+                settlement_pb.ClassPrice(price_class="", unit_price_micro_yuan=1),
+            ],
+        ),
+        reason=" ",
+    )
+    with pytest.raises(Refused) as refusal:
+        await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
+    assert _fields(refusal) == [
+        "plan.plan_id",
+        "plan.effective_from",
+        "reason",
+        "plan.prices[0].unit_price_micro_yuan",
+        "plan.prices[1].price_class",
+        "plan.prices[1].unit_price_micro_yuan",
+        "plan.prices[2].price_class",
+    ]
+
+
+async def test_plan_without_prices_is_refused(world: World) -> None:
+    request = plan_request("empty", NOW)
+    with pytest.raises(Refused) as refusal:
+        await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
+    assert _fields(refusal) == ["plan.prices"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "fields"),
+    [
+        ((5_000, 5_000, 1), ["rule"]),
+        ((0, 0, 9_999), ["rule"]),
+        ((-1, 10_001, 0), ["rule.source_basis_points", "rule.region_basis_points"]),
+    ],
+)
+async def test_rule_whose_parts_are_not_the_whole_is_refused(
+    world: World, parts: tuple[int, ...], fields: list[str]
+) -> None:
+    with pytest.raises(Refused) as refusal:
+        await world.settlement_service.create_sharing_rule(
+            rule_request("r", NOW, *parts), ADMINISTRATOR
+        )
+    assert _fields(refusal) == fields
+
+
+@pytest.mark.parametrize(
+    "start", [Timestamp(seconds=APRIL, nanos=1), Timestamp(seconds=-1), None, Timestamp(nanos=-1)]
+)
+async def test_start_that_is_no_whole_second_is_refused(
+    world: World, start: Timestamp | None
+) -> None:
+    request = rule_request("r", APRIL)
+    request.rule.ClearField("effective_from")
+    if start is not None:
+        request.rule.effective_from.CopyFrom(start)
+    with pytest.raises(Refused) as refusal:
+        await world.settlement_service.create_sharing_rule(request, ADMINISTRATOR)
+    assert _fields(refusal) == ["rule.effective_from"]
