@@ -1,0 +1,77 @@
+"""What is counted, as plain integers: the hot path adds, an exporter reads now and then.
+
+Each count has one writing thread; a reader may see it a moment old, never wrong.
+"""
+
+from bisect import bisect_left
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+from creditgate.v1.refusal_pb2 import RefusalReason
+
+CALL_SECONDS: Final = (
+    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0,
+)  # fmt: skip
+GROUP_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Distribution:
+    """How often values fell below each of ``bounds`` (inclusive), and their sum."""
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.sum: float = 0
+        self._counts = [0] * (len(bounds) + 1)
+
+    def add(self, value: float) -> None:
+        """Count one value."""
+        self._counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
+
+    def cumulative(self) -> tuple[int, ...]:
+        """Return the number of values up to each bound; the last is of all values."""
+        return tuple(accumulate(self._counts))
+
+
+class CallKind(NamedTuple):
+    """Calls told apart: by method ("CreditRecordService/GetRecord"), gRPC status name and
+    reason of refusal, unspecified where the gateway refused nothing."""
+
+    method: str
+    status: str
+    reason: RefusalReason.ValueType
+
+
+class CallCounts:
+    """Calls ended, by kind, and how long they took, by method."""
+
+    def __init__(self) -> None:
+        self.ended: dict[CallKind, int] = {}
+        self.seconds: dict[str, Distribution] = {}
+
+    def add(
+        self, method: str, status: str, reason: RefusalReason.ValueType, seconds: float
+    ) -> None:
+        """Count a call that ended after ``seconds``."""
+        kind = CallKind(method, status, reason)
+        self.ended[kind] = self.ended.get(kind, 0) + 1
+        taken = self.seconds.get(method)
+        if taken is None:
+            taken = self.seconds[method] = Distribution(CALL_SECONDS)
+        taken.add(seconds)
+
+
+class MeteringCounts:
+    """Usage entries made durable, and how many claims shared a commit."""
+
+    def __init__(self) -> None:
+        self.entries = 0
+        self.groups = Distribution(GROUP_SIZES)
+
+    def add_entries(self, count: int) -> None:
+        """Count usage entries charged by one answer."""
+        self.entries += count
+
+    def add_group(self, size: int) -> None:
+        """Count one group commit of ``size`` claims."""
+        self.groups.add(size)

@@ -1,0 +1,68 @@
+"""The counts as OpenTelemetry metrics, read when a collector asks.
+
+Distributions go out as counters with the attribute ``le`` (upper bound, inclusive):
+the OpenTelemetry API has no histogram that can be observed from counts.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
+
+from creditgate.refusal import reason_name
+from gateway.telemetry.counts import CallCounts, Distribution, MeteringCounts
+
+
+def observe_calls(meter: Meter, calls: CallCounts) -> None:
+    """Export what `CallCounts` holds."""
+
+    def ended(_: CallbackOptions) -> Iterable[Observation]:
+        for kind, count in calls.ended.copy().items():
+            attributes = {"rpc.method": kind.method, "rpc.response.status_code": kind.status}
+            if kind.reason:
+                attributes["creditgate.refusal.reason"] = reason_name(kind.reason)
+            yield Observation(count, attributes)
+
+    def seconds(_: CallbackOptions) -> Iterable[Observation]:
+        for method, taken in calls.seconds.copy().items():
+            yield from _bounded(taken, {"rpc.method": method})
+
+    def seconds_sum(_: CallbackOptions) -> Iterable[Observation]:
+        for method, taken in calls.seconds.copy().items():
+            yield Observation(taken.sum, {"rpc.method": method})
+
+    meter.create_observable_counter("creditgate.calls", [ended], "{call}", "Calls ended")
+    meter.create_observable_counter(
+        "creditgate.call.duration.bucket", [seconds], "{call}", "Calls no longer than le seconds"
+    )
+    meter.create_observable_counter(
+        "creditgate.call.duration.sum", [seconds_sum], "s", "Time of all calls"
+    )
+
+
+def observe_metering(meter: Meter, metering: MeteringCounts) -> None:
+    """Export what `MeteringCounts` holds."""
+
+    def entries(_: CallbackOptions) -> Iterable[Observation]:
+        yield Observation(metering.entries)
+
+    def groups(_: CallbackOptions) -> Iterable[Observation]:
+        yield from _bounded(metering.groups, {})
+
+    def claims(_: CallbackOptions) -> Iterable[Observation]:
+        yield Observation(metering.groups.sum)
+
+    meter.create_observable_counter(
+        "creditgate.usage.entries", [entries], "{entry}", "Usage entries charged"
+    )
+    meter.create_observable_counter(
+        "creditgate.commit.size.bucket", [groups], "{commit}", "Group commits of up to le claims"
+    )
+    meter.create_observable_counter(
+        "creditgate.commit.size.sum", [claims], "{claim}", "Claims committed in groups"
+    )
+
+
+def _bounded(distribution: Distribution, attributes: Mapping[str, str]) -> Iterable[Observation]:
+    names = (*(f"{bound:g}" for bound in distribution.bounds), "+Inf")
+    for name, count in zip(names, distribution.cumulative(), strict=True):
+        yield Observation(count, {**attributes, "le": name})

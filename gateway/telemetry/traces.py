@@ -1,0 +1,129 @@
+"""One span for each call, with an event for each step of the path.
+
+A span costs several microseconds, an event one: so steps are events of the call's span,
+and when nothing is exported both are objects that do nothing.
+"""
+
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, format_trace_id
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from creditgate.refusal import Refused, reason_name
+
+
+class CallTrace(Protocol):
+    """The trace of one call; used as a context manager around it."""
+
+    @property
+    def trace_id(self) -> str:
+        """32 hexadecimal digits, "" when the call is not traced."""
+        ...
+
+    def step(self, name: str) -> None:
+        """Note that the path reached a step."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class SilentTrace:
+    """The trace of a call nobody traces."""
+
+    __slots__ = ()
+
+    @property
+    def trace_id(self) -> str:
+        """Empty."""
+        return ""
+
+    def step(self, name: str) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Do nothing."""
+
+
+SILENT: Final[CallTrace] = SilentTrace()
+_current: ContextVar[CallTrace] = ContextVar("creditgate_call_trace", default=SILENT)
+_PROPAGATOR: Final = TraceContextTextMapPropagator()
+
+
+def step(name: str) -> None:
+    """Note that the call being served reached a step."""
+    _current.get().step(name)
+
+
+class _SpanTrace:
+    """A call's span; refusals and failures become its status."""
+
+    def __init__(self, tracer: Tracer, method: str, carrier: Mapping[str, str]) -> None:
+        service, _, name = method.partition("/")
+        self._span = tracer.start_span(
+            method,
+            context=_PROPAGATOR.extract(carrier),
+            kind=SpanKind.SERVER,
+            attributes={"rpc.system": "grpc", "rpc.service": service, "rpc.method": name},
+        )
+        self._token: Token[CallTrace] | None = None
+
+    @property
+    def trace_id(self) -> str:
+        return format_trace_id(self._span.get_span_context().trace_id)
+
+    def step(self, name: str) -> None:
+        self._span.add_event(name)
+
+    def __enter__(self) -> Self:
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Refused):
+            self._span.set_attribute("creditgate.refusal.reason", reason_name(error.reason))
+        elif kind is not None:
+            # The type only: a message could hold subject data.
+            self._span.set_status(Status(StatusCode.ERROR, kind.__name__))
+        self._span.end()
+        if self._token is not None:
+            _current.reset(self._token)
+
+
+class CallTraces:
+    """Starts the trace of each call; ``tracer`` None traces nothing."""
+
+    def __init__(self, tracer: Tracer | None) -> None:
+        self._tracer = tracer
+
+    def call(self, method: str, carrier: Mapping[str, str]) -> CallTrace:
+        """Return the trace of a call of ``method`` ("Service/Method").
+
+        ``carrier`` is the call's metadata: a ``traceparent`` in it (W3C Trace Context)
+        is continued.
+        """
+        if self._tracer is None:
+            return SILENT
+        return _SpanTrace(self._tracer, method, carrier)

@@ -1,0 +1,1 @@
+"""Tests of counts, metrics and traces, on OpenTelemetry's own in-memory exporters."""

@@ -1,0 +1,82 @@
+"""Configured, telemetry reaches a collector over OTLP; not configured, it opens nothing."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import active_count
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as traces_grpc
+
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.telemetry.telemetry import open_telemetry
+
+
+class Collector(traces_grpc.TraceServiceServicer, metrics_grpc.MetricsServiceServicer):
+    """An OTLP collector that keeps the names of what it is sent.
+
+    The services' methods share one name, so the one method takes both requests.
+    """
+
+    def __init__(self) -> None:
+        self.spans: list[str] = []
+        self.metrics: set[str] = set()
+
+    def Export(
+        self,
+        request: traces.ExportTraceServiceRequest | metrics.ExportMetricsServiceRequest,
+        context: grpc.ServicerContext,
+    ) -> traces.ExportTraceServiceResponse | metrics.ExportMetricsServiceResponse:
+        """Keep what came."""
+        del context
+        if isinstance(request, traces.ExportTraceServiceRequest):
+            self.spans += [
+                span.name
+                for resource in request.resource_spans
+                for scope in resource.scope_spans
+                for span in scope.spans
+            ]
+            return traces.ExportTraceServiceResponse()
+        self.metrics |= {
+            metric.name
+            for resource in request.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+        return metrics.ExportMetricsServiceResponse()
+
+
+@pytest.fixture
+def collector() -> Iterator[tuple[str, Collector]]:
+    """(endpoint, collector) listening on loopback."""
+    collector = Collector()
+    server = grpc.server(ThreadPoolExecutor(2))
+    traces_grpc.add_TraceServiceServicer_to_server(collector, server)
+    metrics_grpc.add_MetricsServiceServicer_to_server(collector, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"http://127.0.0.1:{port}", collector
+    server.stop(None).wait()
+
+
+def test_calls_reach_the_configured_collector(collector: tuple[str, Collector]) -> None:
+    endpoint, received = collector
+    telemetry = open_telemetry(endpoint)
+    with telemetry.traces.call("S/Get", {}):
+        pass
+    telemetry.calls.add("S/Get", "OK", RefusalReason.REFUSAL_REASON_UNSPECIFIED, 0.001)
+    telemetry.close()
+    assert received.spans == ["S/Get"]
+    assert "creditgate.calls" in received.metrics
+
+
+def test_without_a_collector_nothing_is_started() -> None:
+    before = active_count()
+    telemetry = open_telemetry(None)
+    with telemetry.traces.call("S/Get", {}) as trace:
+        assert not trace.trace_id
+    telemetry.close()
+    assert active_count() == before
