@@ -91,11 +91,14 @@ async def test_steps_of_concurrent_calls_go_to_their_own_spans(traced: Traced) -
     assert steps == {(name, f"{name} in a thread") for name in ("first", "second")}
 
 
-def test_steps_after_a_call_belong_to_no_span(traced: Traced) -> None:
+def test_steps_after_a_call_belong_to_no_span(
+    traced: Traced, caplog: pytest.LogCaptureFixture
+) -> None:
     with traced.telemetry.traces.call(METHOD, {}):
         pass
     step("afterwards")
-    assert not traced.span().events
+    # OpenTelemetry complains of events on a span that has ended.
+    assert not caplog.records
 
 
 def test_silence_costs_less_than_a_microsecond_a_call() -> None:
