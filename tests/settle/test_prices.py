@@ -56,6 +56,12 @@ def test_same_mapping_comes_back_as_long_as_the_same_plan_decides() -> None:
     assert later.price_of(9) is book.price_of(0)
 
 
+def test_later_version_takes_the_place_of_the_earlier() -> None:
+    book = _book(_plan("one", 0, basic=5))
+    later = book.advanced([plan_change(2, _plan("one", 10, basic=6))])
+    assert (later.unit_price("basic", 9), later.unit_price("basic", 10)) == (None, 6)
+
+
 def test_changes_of_other_kinds_leave_the_book_as_it_is() -> None:
     book = _book(_plan("one", 0, basic=5))
     assert book.advanced([Change(2, "operator", "one", 1, {}, "admin", 0, "test")]) is book

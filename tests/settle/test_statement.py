@@ -24,7 +24,9 @@ def test_statement_sums_are_exact(used: list[UsageTotal], sharing: SharingBook) 
     assert sum(line.fee for line in statement.lines) == fee
     assert sum(amount for _, amount in statement.shares) == fee
     assert [line.key for line in statement.lines] == sorted({line.key for line in statement.lines})
+    assert list(statement.shares) == sorted(statement.shares)
     for line in statement.lines:
+        assert line.count > 0
         assert line.fee == line.count * line.key.unit_price
         assert sum(amount for _, amount in line.shares) == line.fee
     for beneficiary, amount in statement.shares:
