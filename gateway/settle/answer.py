@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from creditgate.v1 import settlement_service_pb2 as settlement_pb
-from creditgate.v1 import usage_service_pb2 as usage_pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from creditgate.v1 import settlement_service_pb2 as settlement_pb
+from creditgate.v1 import usage_service_pb2 as usage_pb
 from gateway.settle.prices import PricePlan
 from gateway.settle.shares import Share, SharingRule
 from gateway.settle.statement import Statement, StatementLine

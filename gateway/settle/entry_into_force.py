@@ -5,7 +5,6 @@ from typing import Final
 
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1.refusal_pb2 import RefusalReason
-
 from gateway.settle.prices import PriceBook, PricePlan
 from gateway.settle.shares import SharingBook, SharingRule
 from gateway.settle.timeline import Dated

@@ -4,13 +4,13 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from creditgate.refusal import Violation, invalid
 from creditgate.v1.settlement_service_pb2 import PricePlan as PricePlanMessage
 from creditgate.v1.settlement_service_pb2 import SharingRule as SharingRuleMessage
 from creditgate.v1.usage_service_pb2 import ListUsageRequest
 from creditgate.v1.vocabulary_pb2 import Interval
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from gateway.settle.month import Month, month_named
 from gateway.settle.paging import Filters, position_of
 from gateway.settle.prices import MOST_UNIT_PRICE, PricePlan

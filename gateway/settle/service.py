@@ -9,7 +9,6 @@ from creditgate.v1 import settlement_service_pb2 as settlement_pb
 from creditgate.v1 import usage_service_pb2 as usage_pb
 from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.refusal_pb2 import RefusalReason
-
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
 from gateway.settle.answer import plan_message, rule_message, statement_message, usage_entries

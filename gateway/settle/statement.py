@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
-
 from gateway.settle.month import utc_text
 from gateway.settle.shares import Share, SharingBook, SharingRule, share
 from gateway.settle.usage import PeriodUse, UsageTotal

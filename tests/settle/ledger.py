@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from creditgate.v1.vocabulary_pb2 import Purpose
-
 from gateway.settle.usage import (
     AnswerPage,
     MeteredAnswer,

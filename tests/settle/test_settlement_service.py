@@ -1,11 +1,11 @@
 """SettlementService: what may be put into force, and how it acts."""
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from creditgate.refusal import Refused
 from creditgate.v1 import settlement_service_pb2 as settlement_pb
 from creditgate.v1.refusal_pb2 import RefusalReason
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from tests.settle.world import ADMINISTRATOR, APRIL, MARCH, NOW, World, plan_request, rule_request
 
 

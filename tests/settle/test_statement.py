@@ -3,11 +3,11 @@
 from random import Random
 
 import pytest
-from creditgate.refusal import Refused
-from creditgate.v1.refusal_pb2 import RefusalReason
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.settle.shares import SharingBook, SharingRule
 from gateway.settle.statement import build_statement, postings
 from gateway.settle.usage import PeriodUse, UsageTotal

@@ -1,12 +1,12 @@
 """UsageService: whose usage is shown, page by page, and what a month costs."""
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from creditgate.refusal import Refused
 from creditgate.v1 import usage_service_pb2 as usage_pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Interval, Purpose
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from gateway.authenticate.caller import Caller
 from tests.settle.ledger import entry
 from tests.settle.world import ADMINISTRATOR, ALPHA, APRIL, MARCH, NOW, World, caller, rule_request
