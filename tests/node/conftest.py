@@ -1,0 +1,53 @@
+"""Node and the clients' packages, from the project's own environment."""
+
+import fcntl
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+BIN = Path(sys.executable).parent
+INSTALLED = HERE / "node_modules" / ".installed"
+
+NodeClient = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def install() -> None:
+    """Run ``npm ci``, unless node_modules is already what the lock says."""
+    wanted = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
+    if INSTALLED.exists() and INSTALLED.read_text(encoding="utf-8") == wanted:
+        return
+    done = subprocess.run(
+        [BIN / "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.fail(f"npm ci failed; see that its registry can be reached:\n{done.stderr}")
+    INSTALLED.write_text(wanted, encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def node_client() -> NodeClient:
+    """Runs a client script: ``node_client("get_subject_records.mjs", *arguments)``."""
+    # Test processes run side by side; one installs, the others wait.
+    with (HERE / "package-lock.json").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        install()
+
+    def run(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [BIN / "node", HERE / script, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
