@@ -10,9 +10,10 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import MappingProxyType
 
+from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
+
 import creditgate.v1
 from creditgate.v1 import authorization_pb2
-from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 
 
 def _service_files() -> Iterator[FileDescriptor]:

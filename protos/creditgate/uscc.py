@@ -19,7 +19,9 @@ def check_character(stem: str) -> str:
 
     Raises KeyError for characters outside the alphabet.
     """
-    total = sum(_VALUE[character] * weight for character, weight in zip(stem, _WEIGHTS, strict=True))
+    total = sum(
+        _VALUE[character] * weight for character, weight in zip(stem, _WEIGHTS, strict=True)
+    )
     return ALPHABET[(31 - total % 31) % 31]
 
 

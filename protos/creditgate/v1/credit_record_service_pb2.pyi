@@ -207,7 +207,9 @@ Global___BatchGetSubjectRecordsRequest: _TypeAlias = BatchGetSubjectRecordsReque
 
 @_typing.final
 class BatchGetSubjectRecordsResponse(_message.Message):
-    """One chunk of a batch."""
+    """One chunk of a batch, or a part of one: a chunk too large for one message comes
+    in several, whose charges stand in the receipt of the last.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -215,10 +217,15 @@ class BatchGetSubjectRecordsResponse(_message.Message):
     RECEIPT_FIELD_NUMBER: _builtins.int
     FIRST_SUBJECT_FIELD_NUMBER: _builtins.int
     SUBJECT_COUNT_FIELD_NUMBER: _builtins.int
+    CHUNK_COMPLETE_FIELD_NUMBER: _builtins.int
     first_subject: _builtins.int
     """Index of the first subject of this chunk in the request."""
     subject_count: _builtins.int
     """Number of subjects this chunk covers, those without records included."""
+    chunk_complete: _builtins.bool
+    """False on every part of a chunk but the last; resume_from may point to the
+    chunk after one whose last part arrived.
+    """
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_disclosed_record_pb2.DisclosedRecord]:
         """Records of the subjects of this chunk, grouped by subject."""
@@ -234,10 +241,11 @@ class BatchGetSubjectRecordsResponse(_message.Message):
         receipt: Global___Receipt | None = ...,
         first_subject: _builtins.int = ...,
         subject_count: _builtins.int = ...,
+        chunk_complete: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_subject", b"first_subject", "receipt", b"receipt", "records", b"records", "subject_count", b"subject_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_complete", b"chunk_complete", "first_subject", b"first_subject", "receipt", b"receipt", "records", b"records", "subject_count", b"subject_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

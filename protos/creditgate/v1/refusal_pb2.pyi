@@ -117,6 +117,10 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     """No price plan is in force for an item asked for, so use could not be metered
     (FAILED_PRECONDITION).
     """
+    REFUSAL_REASON_ANSWER_TOO_LARGE: _RefusalReason.ValueType  # 30
+    """The answer would pass the size of one message: name fewer items, or use
+    BatchGetSubjectRecords, which splits it (RESOURCE_EXHAUSTED).
+    """
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """Why a call was refused. The name without its prefix stands in
@@ -216,5 +220,9 @@ again with the same request id).
 REFUSAL_REASON_NO_PRICE_PLAN: RefusalReason.ValueType  # 29
 """No price plan is in force for an item asked for, so use could not be metered
 (FAILED_PRECONDITION).
+"""
+REFUSAL_REASON_ANSWER_TOO_LARGE: RefusalReason.ValueType  # 30
+"""The answer would pass the size of one message: name fewer items, or use
+BatchGetSubjectRecords, which splits it (RESOURCE_EXHAUSTED).
 """
 Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015
