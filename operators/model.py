@@ -1,20 +1,18 @@
 """Operators, licences, clients and scope grants, as the authority log keeps them.
 
 Frozen and checked: an instance exists only if every field has its shape. Enums are the
-integers of the protos, times seconds UTC, periods half-open [from, until). ``version``
-and ``changed_at`` belong to the log and are no part of the document; both are 0 in what
-was not stored yet.
+integers of the protos, times seconds UTC, periods half-open [from, until).
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from creditgate.v1.vocabulary_pb2 import Purpose
 from operators import shapes
 from operators.jwks import public_jwks
+from operators.kept import Kept
 
 OPERATOR: Final = "operator"
 LICENCE: Final = "licence"
@@ -42,26 +40,7 @@ _Instant = Annotated[int, AfterValidator(shapes.instant)]
 _NotEmpty = Field(min_length=1)
 
 
-class _Kept(BaseModel):
-    # A field this version does not know could narrow authority: refuse to guess.
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: int = 0
-    changed_at: int = 0
-
-    def as_document(self) -> dict[str, object]:
-        """Return the thing as the log keeps it."""
-        return self.model_dump(mode="json", exclude={"version", "changed_at"})
-
-    @classmethod
-    def from_document(
-        cls, document: Mapping[str, object], *, version: int, changed_at: int
-    ) -> Self:
-        """Return the thing a log entry holds. Raises pydantic.ValidationError."""
-        return cls.model_validate({**document, "version": version, "changed_at": changed_at})
-
-
-class Operator(_Kept):
+class Operator(Kept):
     """A licensed firm (授权运营机构). ``state`` is an OperatorState."""
 
     operator_id: _OperatorId
@@ -70,7 +49,7 @@ class Operator(_Kept):
     state: Annotated[OperatorState.ValueType, AfterValidator(shapes.stated(OperatorState))]
 
 
-class Licence(_Kept):
+class Licence(Kept):
     """A licence (授权运营许可): what its holder may ask for, why, where and when.
 
     ``daily_record_quota`` is the most records served in one UTC day.
@@ -96,7 +75,7 @@ class Licence(_Kept):
         return self.revoked_at is None and self.valid_from <= now < self.valid_until
 
 
-class Client(_Kept):
+class Client(Kept):
     """A client of the gateway. ``role`` is a ClientRole; ``jwks`` a public JWK Set as JSON."""
 
     client_id: Annotated[str, AfterValidator(shapes.client_id)]
@@ -118,7 +97,7 @@ class Client(_Kept):
         return self.operator_id or self.client_id
 
 
-class ScopeGrant(_Kept):
+class ScopeGrant(Kept):
     """One scope granted to an operator, or to a client of another role.
 
     Empty ``items``, ``purposes`` and ``regions`` mean all of the licence's;

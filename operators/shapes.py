@@ -101,6 +101,18 @@ def stated(enum: ProtoEnum) -> Callable[[int], int]:
     return check
 
 
+def known(enum: ProtoEnum) -> Callable[[int], int]:
+    """Return a check that a number is a value of ``enum``, its zero included."""
+    numbers = {number for _, number in enum.items()}
+
+    def check(number: int) -> int:
+        if number not in numbers:
+            raise ValueError("use one of " + ", ".join(name for name, _ in enum.items()))
+        return number
+
+    return check
+
+
 def instant(seconds: int) -> int:
     """Check an instant in seconds, UTC: from 1970 to 9999."""
     if not 0 <= seconds <= END_OF_TIME:

@@ -96,25 +96,16 @@ def registered_client(
     record = authority.clients.get(client_id) if isinstance(client_id, str) else None
     if record is None or record.removed_at is not None:
         return None
-    is_operator = record.role == ClientRole.CLIENT_ROLE_OPERATOR
-    operator = authority.operators.get(record.operator_id) if is_operator else None
-    if is_operator and operator is None:
+    operator = authority.operators.get(record.operator_id)
+    if operator is None and record.role == ClientRole.CLIENT_ROLE_OPERATOR:
         return None
-    grantee = record.operator_id if is_operator else record.client_id
     return RegisteredClient(
         record,
-        operator.state if operator is not None else None,
-        _granted(authority, grantee, now),
+        None if operator is None else operator.state,
+        frozenset(
+            grant.scope
+            for grant in authority.grants_of.get(record.grantee, ())
+            if grant.in_force(now)
+        ),
         snapshot.signing_keys,
-    )
-
-
-def _granted(authority: Authority, grantee: str, now: int) -> frozenset[str]:
-    return frozenset(
-        grant.scope
-        for grant in authority.grants.values()
-        if grant.grantee == grantee
-        and grant.withdrawn_at is None
-        and grant.valid_from <= now
-        and (grant.valid_until is None or now < grant.valid_until)
     )

@@ -1,0 +1,113 @@
+"""Authority: the fold of the log into one immutable state, indexed for decisions."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from operators.decision import DecisionMemory
+from operators.log import Change
+from operators.model import (
+    CLIENT,
+    LICENCE,
+    OPERATOR,
+    SCOPE_GRANT,
+    Client,
+    Licence,
+    Operator,
+    ScopeGrant,
+)
+
+_Thing = TypeVar("_Thing", Operator, Licence, Client, ScopeGrant)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Authority:
+    """Every operator, licence, client and grant at one point of the log.
+
+    ``operators``, ``licences``, ``clients`` and ``grants`` go by id; ``licences_of`` by
+    operator id and ``grants_of`` by grantee, each in order of id. ``sequence`` is that of
+    the newest change seen. The state never changes; ``decisions`` only remembers what
+    follows from it.
+    """
+
+    sequence: int
+    operators: Mapping[str, Operator]
+    licences: Mapping[str, Licence]
+    clients: Mapping[str, Client]
+    grants: Mapping[str, ScopeGrant]
+    licences_of: Mapping[str, tuple[Licence, ...]]
+    grants_of: Mapping[str, tuple[ScopeGrant, ...]]
+    decisions: DecisionMemory = field(default_factory=DecisionMemory)
+
+    @classmethod
+    def empty(cls) -> "Authority":
+        """Return the state before the first change."""
+        return cls(0, {}, {}, {}, {}, {}, {})
+
+    def advanced(self, changes: Sequence[Change]) -> "Authority":
+        """Return the state after ``changes``, which follow in order of sequence.
+
+        Changes of kinds that are not of this package are passed over. Raises
+        pydantic.ValidationError for a document this version does not understand, so
+        that the feed stops and its lease lapses rather than act on half of it.
+        """
+        if not changes:
+            return self
+        newest = {(change.kind, change.id): change for change in changes}
+        licences = _read(newest, LICENCE, Licence)
+        grants = _read(newest, SCOPE_GRANT, ScopeGrant)
+        return Authority(
+            changes[-1].sequence,
+            {**self.operators, **_read(newest, OPERATOR, Operator)},
+            {**self.licences, **licences},
+            {**self.clients, **_read(newest, CLIENT, Client)},
+            {**self.grants, **grants},
+            _indexed(self.licences_of, licences.values(), _holder, _number),
+            _indexed(self.grants_of, grants.values(), _grantee, _grant_id),
+        )
+
+
+def _read(
+    newest: Mapping[tuple[str, str], Change], kind: str, model: type[_Thing]
+) -> dict[str, _Thing]:
+    return {
+        id_: model.from_document(
+            change.document, version=change.version, changed_at=change.changed_at
+        )
+        for (kind_, id_), change in newest.items()
+        if kind_ == kind
+    }
+
+
+def _indexed(
+    index: Mapping[str, tuple[_Thing, ...]],
+    things: Iterable[_Thing],
+    owner_of: Callable[[_Thing], str],
+    id_of: Callable[[_Thing], str],
+) -> Mapping[str, tuple[_Thing, ...]]:
+    touched: dict[str, dict[str, _Thing]] = {}
+    for thing in things:
+        owner = owner_of(thing)
+        if owner not in touched:
+            touched[owner] = {id_of(known): known for known in index.get(owner, ())}
+        touched[owner][id_of(thing)] = thing
+    return {
+        **index,
+        **{owner: tuple(owned[id_] for id_ in sorted(owned)) for owner, owned in touched.items()},
+    }
+
+
+def _holder(licence: Licence) -> str:
+    return licence.operator_id
+
+
+def _number(licence: Licence) -> str:
+    return licence.number
+
+
+def _grantee(grant: ScopeGrant) -> str:
+    return grant.grantee
+
+
+def _grant_id(grant: ScopeGrant) -> str:
+    return grant.grant_id

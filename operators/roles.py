@@ -1,0 +1,44 @@
+"""Which scopes a client of each role may ever hold, whatever is granted to it."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+from creditgate.scopes import known_scopes
+from creditgate.v1.operator_service_pb2 import ClientRole
+
+# A part that ends in ":" or "." stands for every known scope that starts so. Scopes of
+# regions (federation.) and of subjects (accesses:read) belong to no registered client.
+_PARTS: Final[Mapping[ClientRole.ValueType, tuple[str, ...]]] = {
+    ClientRole.CLIENT_ROLE_OPERATOR: (
+        "catalogue:read",
+        "consents:",
+        "credit.conformance:",
+        "credit.records:",
+        "usage:",
+    ),
+    ClientRole.CLIENT_ROLE_PUBLISHER: ("catalogue:read", "disclosure:"),
+    ClientRole.CLIENT_ROLE_ADMINISTRATOR: (
+        "audit.",
+        "catalogue:",
+        "clients:",
+        "licences:",
+        "operators:",
+        "prices:",
+        "scopes:",
+        "settlement:",
+        "sharing:",
+        "usage:",
+    ),
+}
+
+
+@cache
+def scopes_of_role(role: ClientRole.ValueType) -> frozenset[str]:
+    """Return the scopes that a client of ``role`` may hold; none for an unknown role."""
+    parts = _PARTS.get(role, ())
+    return frozenset(
+        scope
+        for scope in known_scopes()
+        if any(scope == part or (part[-1] in ":." and scope.startswith(part)) for part in parts)
+    )

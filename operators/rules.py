@@ -1,0 +1,235 @@
+"""The decision: may this client do this, at this instant? Pure.
+
+Source: Opinions on improving the social credit system (2025-03-31), article 9: no use
+beyond the authorised scope. Refusals come in a fixed order, and the first that applies
+is given:
+
+1. CLIENT_NOT_ACTIVE: no such client, removed, or its operator is not known;
+2. OPERATOR_REVOKED, OPERATOR_SUSPENDED;
+3. NO_LICENCE: none of the operator's licences is in force;
+4. SCOPE_NOT_GRANTED: outside the role, the token, or the grants in force;
+5. PURPOSE_NOT_ALLOWED;
+6. ITEM_NOT_ALLOWED;
+7. REGION_NOT_ALLOWED.
+
+An operator may hold several licences. They never add up: the decision rests on one, the
+first by number that allows the ask; when none does, the refusal is that of the licence
+that came furthest down the list above.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
+from creditgate.v1.refusal_pb2 import RefusalReason
+from operators.authority import Authority
+from operators.decision import Allow, Ask, Refuse
+from operators.model import Client, Licence, ScopeGrant
+from operators.roles import scopes_of_role
+from operators.shapes import END_OF_TIME, common_regions, covers
+
+__all__ = ["Allow", "Ask", "Refuse", "decide", "may_call"]
+
+
+def decide(authority: Authority, ask: Ask, now: int) -> Allow | Refuse:
+    """Decide whether ``ask`` may be served at ``now`` (seconds, UTC), and with what.
+
+    An answer is remembered with ``authority`` until time alone may change it.
+    """
+    known = authority.decisions.recall(ask, now)
+    if known is not None:
+        return known
+    client = authority.clients.get(ask.client_id)
+    until = END_OF_TIME if client is None else _next_boundary(authority, client, ask.scope, now)
+    decision = _decision(authority, ask, now, until)
+    authority.decisions.keep(ask, decision, now, until)
+    return decision
+
+
+def may_call(
+    authority: Authority, client_id: str, scope: str, token_scopes: frozenset[str], now: int
+) -> Refuse | None:
+    """Tell why a client may not call a method that serves no records, None when it may.
+
+    Reasons 1 to 4 of the module's list; a licence is asked of operators only.
+    """
+    client = authority.clients.get(client_id)
+    if client is None:
+        return _NOT_ACTIVE
+    return (
+        _inactive(authority, client)
+        or _unlicensed(authority, client, now)
+        or _not_granted(authority, client, scope, token_scopes, now)
+    )
+
+
+def _decision(authority: Authority, ask: Ask, now: int, until: int) -> Allow | Refuse:
+    refuse = may_call(authority, ask.client_id, ask.scope, ask.token_scopes, now)
+    if refuse is not None:
+        return refuse
+    client = authority.clients[ask.client_id]
+    if client.role != ClientRole.CLIENT_ROLE_OPERATOR:
+        return _ROLE_WITHOUT_RECORDS
+    grants = _grants_in_force(authority, client, ask.scope, now)
+    furthest: Refuse | None = None
+    for licence in _licences_in_force(authority, client, now):
+        decision = _under_licence(licence, grants, ask, until)
+        if isinstance(decision, Allow):
+            return decision
+        if furthest is None or _STAGES.index(decision.reason) > _STAGES.index(furthest.reason):
+            furthest = decision
+    return furthest or _NO_LICENCE
+
+
+def _under_licence(
+    licence: Licence, grants: Sequence[ScopeGrant], ask: Ask, until: int
+) -> Allow | Refuse:
+    if ask.purpose not in licence.purposes:
+        return _PURPOSE
+    fitting = [grant for grant in grants if not grant.purposes or ask.purpose in grant.purposes]
+    if not fitting:
+        return _PURPOSE
+    wanted = ask.items or licence.items
+    regions_by_item = {
+        item: regions
+        for item in wanted & licence.items
+        if (regions := _regions_of(item, licence, fitting)) is not None
+    }
+    if not regions_by_item or len(regions_by_item) < len(ask.items):
+        return _ITEM
+    placed = {item: regions for item, regions in regions_by_item.items() if regions}
+    if not placed or len(placed) < len(ask.items):
+        return _REGION
+    return Allow(
+        operator_id=licence.operator_id,
+        licence=licence.number,
+        items=frozenset(placed),
+        regions=_regions_of_all(placed),
+        daily_record_quota=licence.daily_record_quota,
+        grant_ids=tuple(
+            grant.grant_id for grant in fitting if not grant.items or grant.items & placed.keys()
+        ),
+        stands_until=until,
+        regions_by_item=placed,
+    )
+
+
+def _regions_of(item: str, licence: Licence, grants: Iterable[ScopeGrant]) -> frozenset[str] | None:
+    # Regions belong to the grant that covers the item: two grants, one item here and
+    # another there, never open both items in both places.
+    covering = [grant for grant in grants if not grant.items or item in grant.items]
+    if not covering:
+        return None
+    return _without_covered(
+        frozenset[str]().union(
+            *(
+                common_regions(licence.regions, grant.regions) if grant.regions else licence.regions
+                for grant in covering
+            )
+        )
+    )
+
+
+def _regions_of_all(regions_by_item: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    distinct = iter(set(regions_by_item.values()))
+    common = next(distinct)
+    for regions in distinct:
+        common = common_regions(common, regions)
+    return common
+
+
+def _without_covered(regions: frozenset[str]) -> frozenset[str]:
+    return frozenset(code for code in regions if not covers(regions - {code}, code))
+
+
+def _inactive(authority: Authority, client: Client) -> Refuse | None:
+    if client.removed_at is not None:
+        return _NOT_ACTIVE
+    if client.role != ClientRole.CLIENT_ROLE_OPERATOR:
+        return None
+    operator = authority.operators.get(client.operator_id)
+    if operator is None:
+        return _NOT_ACTIVE
+    if operator.state == OperatorState.OPERATOR_STATE_REVOKED:
+        return _REVOKED
+    return None if operator.state == OperatorState.OPERATOR_STATE_ACTIVE else _SUSPENDED
+
+
+def _unlicensed(authority: Authority, client: Client, now: int) -> Refuse | None:
+    if client.role != ClientRole.CLIENT_ROLE_OPERATOR:
+        return None
+    return None if _licences_in_force(authority, client, now) else _NO_LICENCE
+
+
+def _not_granted(
+    authority: Authority, client: Client, scope: str, token_scopes: frozenset[str], now: int
+) -> Refuse | None:
+    if (
+        scope in token_scopes
+        and scope in scopes_of_role(client.role)
+        and _grants_in_force(authority, client, scope, now)
+    ):
+        return None
+    return Refuse(
+        RefusalReason.REFUSAL_REASON_SCOPE_NOT_GRANTED,
+        f"The method needs the scope {scope}, in the token and in a grant in force.",
+    )
+
+
+def _licences_in_force(authority: Authority, client: Client, now: int) -> list[Licence]:
+    held = authority.licences_of.get(client.operator_id, ())
+    return [licence for licence in held if licence.in_force(now)]
+
+
+def _grants_in_force(
+    authority: Authority, client: Client, scope: str, now: int
+) -> list[ScopeGrant]:
+    held = authority.grants_of.get(client.grantee, ())
+    return [grant for grant in held if grant.scope == scope and grant.in_force(now)]
+
+
+def _next_boundary(authority: Authority, client: Client, scope: str, now: int) -> int:
+    """Return the first instant after ``now`` at which any validity in play starts or ends."""
+    instants: list[int | None] = []
+    for licence in authority.licences_of.get(client.operator_id, ()):
+        if licence.revoked_at is None:
+            instants += (licence.valid_from, licence.valid_until)
+    for grant in authority.grants_of.get(client.grantee, ()):
+        if grant.scope == scope and grant.withdrawn_at is None:
+            instants += (grant.valid_from, grant.valid_until)
+    return min((at for at in instants if at is not None and at > now), default=END_OF_TIME)
+
+
+_STAGES = (
+    RefusalReason.REFUSAL_REASON_PURPOSE_NOT_ALLOWED,
+    RefusalReason.REFUSAL_REASON_ITEM_NOT_ALLOWED,
+    RefusalReason.REFUSAL_REASON_REGION_NOT_ALLOWED,
+)
+_NOT_ACTIVE = Refuse(
+    RefusalReason.REFUSAL_REASON_CLIENT_NOT_ACTIVE,
+    "The client is not registered or was removed; ask the administrator.",
+)
+_REVOKED = Refuse(
+    RefusalReason.REFUSAL_REASON_OPERATOR_REVOKED, "The operator was revoked for good."
+)
+_SUSPENDED = Refuse(
+    RefusalReason.REFUSAL_REASON_OPERATOR_SUSPENDED,
+    "The operator is suspended; the administrator can reinstate it.",
+)
+_NO_LICENCE = Refuse(
+    RefusalReason.REFUSAL_REASON_NO_LICENCE, "The operator holds no licence in force."
+)
+_ROLE_WITHOUT_RECORDS = Refuse(
+    RefusalReason.REFUSAL_REASON_SCOPE_NOT_GRANTED, "Only clients of operators take records."
+)
+_PURPOSE = Refuse(
+    RefusalReason.REFUSAL_REASON_PURPOSE_NOT_ALLOWED,
+    "Name a purpose that both the licence and a grant of this scope allow.",
+)
+_ITEM = Refuse(
+    RefusalReason.REFUSAL_REASON_ITEM_NOT_ALLOWED,
+    "Ask only for catalogue items that the licence and the grants allow for this purpose.",
+)
+_REGION = Refuse(
+    RefusalReason.REFUSAL_REASON_REGION_NOT_ALLOWED,
+    "The licence and the grants share no region for an item asked for.",
+)
