@@ -1,0 +1,127 @@
+"""The gate: one decision from licence, scope, purpose, openness and prices.
+
+A passage is what an allowed ask may take: which revenue lines, at what price. It is
+remembered as long as nothing it rests on can have changed: same view, same prices,
+same lines, and before the first validity it used ends.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from consent.port import ConsentPort
+from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
+from creditgate.v1.vocabulary_pb2 import Openness
+from gateway.authority.view import AuthorityView
+from gateway.disclose.model import Line
+from operators.rules import Allow, Ask, Refuse, decide
+
+_MOST_REMEMBERED: Final = 4_096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Passage:
+    """What an ask may take.
+
+    ``prices`` gives the unit price (micro-yuan) of each revenue line that may be
+    served, None where no price plan covers it; lines left out may not be served.
+    ``consent_items`` are the allowed items that need the subject's live consent.
+    """
+
+    allow: Allow
+    prices: Mapping[int, int | None]
+    consent_items: frozenset[str]
+    view: AuthorityView
+    lines: Mapping[int, Line]
+    price_classes: Mapping[str, int]
+    items_named: bool
+
+
+class Gate:
+    """Decides asks; remembers passages (bounded)."""
+
+    def __init__(self, consents: ConsentPort) -> None:
+        self._consents = consents
+        self._remembered: dict[Ask, Passage] = {}
+
+    def passage(
+        self, view: AuthorityView, lines: Mapping[int, Line], ask: Ask, now: int
+    ) -> Passage:
+        """Return what ``ask`` may take at ``now``.
+
+        Raises Refused with the reason of `operators.rules.decide`, or
+        ITEM_RESTRICTED for a restricted item asked for by name.
+        """
+        passage = self._remembered.get(ask)
+        if (
+            passage is not None
+            and passage.view is view
+            and passage.lines is lines
+            and now < passage.allow.stands_until
+            and passage.price_classes is view.prices.price_of(now)
+        ):
+            return passage
+        decision = decide(view.authority, ask, now)
+        if isinstance(decision, Refuse):
+            raise Refused(decision.reason, decision.message)
+        passage = _passage(view, lines, ask, decision, now)
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[ask] = passage
+        return passage
+
+    def withheld(
+        self, passage: Passage, subject: str, consent: str, purpose: int, now: int
+    ) -> frozenset[int]:
+        """Return the lines this subject's consent does not open.
+
+        Raises Refused CONSENT_REQUIRED when such a line's item was asked for by name.
+        """
+        if not passage.consent_items:
+            return frozenset()
+        covered = self._consents.covering(
+            subject=subject,
+            operator_id=passage.allow.operator_id,
+            items=passage.consent_items,
+            purpose=purpose,
+            consent=consent,
+            now=now,
+        )
+        if passage.items_named and covered != passage.consent_items:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_CONSENT_REQUIRED,
+                "An item asked for is served only under the subject's live consent, and none"
+                " covers this operator, item and purpose; ask the subject for it.",
+            )
+        closed = passage.consent_items - covered
+        return frozenset(no for no in passage.prices if passage.lines[no].item in closed)
+
+
+def _passage(
+    view: AuthorityView, lines: Mapping[int, Line], ask: Ask, allow: Allow, now: int
+) -> Passage:
+    openness = {
+        code: item.openness
+        for code in allow.items
+        if (item := view.catalogue.get(code)) is not None
+    }
+    if ask.items and Openness.OPENNESS_RESTRICTED in openness.values():
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_ITEM_RESTRICTED,
+            "An item asked for is closed to operators; leave it out.",
+        )
+    price_classes = view.prices.price_of(now)
+    prices: dict[int, int | None] = {}
+    for line_no, line in lines.items():
+        open_as = openness.get(line.item, Openness.OPENNESS_RESTRICTED)
+        if open_as != Openness.OPENNESS_RESTRICTED and _covers(allow.regions, line.region):
+            prices[line_no] = price_classes.get(view.catalogue[line.item].price_class)
+    consent_items = frozenset(
+        code for code, open_as in openness.items() if open_as == Openness.OPENNESS_CONSENT
+    )
+    return Passage(allow, prices, consent_items, view, lines, price_classes, bool(ask.items))
+
+
+def _covers(regions: frozenset[str], region: str) -> bool:
+    return "*" in regions or any(region.startswith(code) for code in regions)

@@ -1,0 +1,52 @@
+"""PostgreSQL's bell: LISTEN on the channel that every append to the log notifies."""
+
+import asyncio
+import contextlib
+import logging
+from typing import Final
+
+import psycopg
+from sqlalchemy import Engine
+
+CHANNEL: Final = "creditgate_authority"
+_log = logging.getLogger(__name__)
+
+
+class PostgresBell:
+    """Rings when another process appended to the log.
+
+    Losing the connection only makes it slower: the poll goes on, and listening is
+    taken up again.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._conninfo = engine.url.set(drivername="postgresql").render_as_string(
+            hide_password=False
+        )
+        self._rung = asyncio.Event()
+        self._task = asyncio.create_task(self._listen(), name="authority-bell")
+
+    async def wait(self, seconds: float) -> None:
+        """Return when rung, or after ``seconds``."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._rung.wait(), seconds)
+        self._rung.clear()
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(
+                    self._conninfo, autocommit=True
+                ) as connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    async for _ in connection.notifies():
+                        self._rung.set()
+            except psycopg.Error as error:
+                _log.warning("authority notifications interrupted: %s", type(error).__name__)
+                await asyncio.sleep(1)
+
+    async def close(self) -> None:
+        """Stop listening."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task

@@ -1,0 +1,119 @@
+"""The feed: keeps the view fresh and refuses to answer when it cannot know.
+
+The log is asked for its news every ``poll_seconds``, and at once when PostgreSQL
+notifies. A view is good for ``lease_seconds`` from the moment its asking began;
+past that, `current` refuses. So no process acts on a withdrawn authority for longer
+than the lease, whatever hangs (guarantee G4).
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Protocol
+
+from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authority.view import AuthorityView
+from operators.log import AuthorityLog
+
+_log = logging.getLogger(__name__)
+_WARN_EVERY: Final = 50
+
+
+class ChangeBell(Protocol):
+    """Tells that the log may have news, sooner than the next poll."""
+
+    async def wait(self, seconds: float) -> None:
+        """Return when rung, or after ``seconds``."""
+        ...
+
+
+class PollBell:
+    """Never rings early: for stores without notification."""
+
+    async def wait(self, seconds: float) -> None:
+        """Return after ``seconds``."""
+        await asyncio.sleep(seconds)
+
+
+class AuthorityFeed:
+    """One process's view of the authority log.
+
+    ``monotonic`` measures the lease in seconds; it is no wall clock, so that setting
+    the time neither stretches nor breaks a lease.
+    """
+
+    def __init__(
+        self,
+        log: AuthorityLog,
+        *,
+        poll_seconds: float,
+        lease_seconds: float,
+        monotonic: Callable[[], float],
+        bell: ChangeBell,
+    ) -> None:
+        self._log = log
+        self._poll_seconds = poll_seconds
+        self._lease_seconds = lease_seconds
+        self._monotonic = monotonic
+        self._bell = bell
+        self._view = AuthorityView()
+        self._good_until = float("-inf")
+        self._reading = asyncio.Lock()
+        # A thread of its own: a feed queued behind other work would let leases lapse.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="authority")
+        self._task: asyncio.Task[None] | None = None
+
+    def current(self) -> AuthorityView:
+        """Return the view, at most ``lease_seconds`` old.
+
+        Raises Refused AUTHORITY_UNKNOWN when the lease has lapsed.
+        """
+        if self._monotonic() >= self._good_until:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_AUTHORITY_UNKNOWN,
+                "This replica cannot see the present state of authority; try again.",
+                retry_after=1,
+            )
+        return self._view
+
+    async def refresh(self) -> AuthorityView:
+        """Read the log's news now and return the view.
+
+        Raises what the log raises when it cannot be read.
+        """
+        loop = asyncio.get_running_loop()
+        async with self._reading:
+            asked = self._monotonic()
+            changes = await loop.run_in_executor(self._thread, self._log.since, self._view.sequence)
+            self._view = self._view.advanced(changes)
+            self._good_until = asked + self._lease_seconds
+        return self._view
+
+    async def start(self) -> None:
+        """Read the log for the first time and keep following it."""
+        await self.refresh()
+        self._task = asyncio.create_task(self._follow(), name="authority-feed")
+
+    async def _follow(self) -> None:
+        failures = 0
+        while True:
+            await self._bell.wait(self._poll_seconds)
+            try:
+                await self.refresh()
+                failures = 0
+            except Exception as error:
+                # Keep trying: the lease refuses meanwhile, and a store may come back.
+                if failures % _WARN_EVERY == 0:
+                    _log.error("authority log cannot be read: %s", type(error).__name__)
+                failures += 1
+
+    async def stop(self) -> None:
+        """Stop following."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._thread.shutdown(wait=False)
