@@ -1,0 +1,77 @@
+"""What the disclosure is made of."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
+from creditgate.v1.disclosure_service_pb2 import RejectedRecord
+from gateway.catalogue.admission import Admitted
+
+
+class Line(NamedTuple):
+    """What revenue is counted by."""
+
+    item: str
+    source: str
+    region: str
+
+
+class LiveRevision(NamedTuple):
+    """A disclosed revision as looked up: stored bytes and what deciding on it needs.
+
+    ``sequence`` is the event that fixed it and names it ever after; times are
+    seconds UTC, ``disclosed_until`` `tables.NO_END` where there is none.
+    """
+
+    subject: str
+    sequence: int
+    line_no: int
+    disclosed_from: int
+    disclosed_until: int
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One publisher batch after admission: ``admitted`` by position in the batch."""
+
+    publisher: str
+    batch_id: str
+    digest: bytes
+    admitted: tuple[tuple[int, Admitted], ...]
+    rejected: tuple[RejectedRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOutcome:
+    """What became of a batch; ``skipped`` when an earlier call had committed it."""
+
+    skipped: bool
+    published: int
+    unchanged: int
+    rejections: tuple[RejectedRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The event that ended a record's disclosure."""
+
+    sequence: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """The new content and period of a record, admitted already."""
+
+    record: Admitted
+    expected_revision: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """The newest revision of a record and whether it is still live."""
+
+    record: DisclosedRecord
+    live: bool

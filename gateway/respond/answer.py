@@ -1,0 +1,103 @@
+"""The answer's bytes: stored frames joined, and the receipt.
+
+The records of an answer are never parsed or serialised again; only the receipt is
+made for the call.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from creditgate.refusal import Refused
+from creditgate.v1.credit_record_service_pb2 import Receipt
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authorise.gate import Passage
+from gateway.disclose.model import LiveRevision
+from gateway.disclose.tables import NO_END
+from gateway.meter.model import LineCount
+
+_RECEIPT_TAG: Final = b"\x12"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What of the found revisions may be served."""
+
+    frames: list[bytes]
+    sequences: list[int]
+    lines: tuple[LineCount, ...]
+    usable_until: int
+
+
+class UnknownLine(Exception):
+    """A revision's line is newer than the lines in memory: read them again."""
+
+
+def select_served(revisions: Iterable[LiveRevision], passage: Passage, now: int) -> Selection:
+    """Return the revisions that the passage allows and whose period holds at ``now``.
+
+    Raises UnknownLine, and Refused NO_PRICE_PLAN when one to be served has no price.
+    """
+    prices = passage.prices
+    known = passage.lines
+    frames: list[bytes] = []
+    sequences: list[int] = []
+    counts: dict[int, int] = {}
+    usable_until = NO_END
+    for _subject, sequence, line_no, disclosed_from, disclosed_until, stored in revisions:
+        if line_no not in prices:
+            if line_no not in known:
+                raise UnknownLine
+            continue
+        if not disclosed_from <= now < disclosed_until:
+            continue
+        frames.append(stored)
+        sequences.append(sequence)
+        counts[line_no] = counts.get(line_no, 0) + 1
+        usable_until = min(usable_until, disclosed_until)
+    lines = tuple([LineCount(no, count, _price(prices[no])) for no, count in counts.items()])
+    return Selection(frames, sequences, lines, usable_until)
+
+
+def _price(price: int | None) -> int:
+    if price is None:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_NO_PRICE_PLAN,
+            "No price plan covers an item to be served; the administrator must put one into"
+            " force. Ask for other items by name meanwhile.",
+        )
+    return price
+
+
+class Served(NamedTuple):
+    """What a receipt states; times in seconds UTC, fee in micro-yuan."""
+
+    decision_id: str
+    served_at: int
+    usable_until: int
+    disclosure_sequence: int
+    charged_entries: int
+    fee: int
+    replayed: bool
+
+    def uncharged(self) -> "Served":
+        """Return the same for a part that does not carry the charge."""
+        return self._replace(charged_entries=0, fee=0)
+
+
+def answer_bytes(frames: Sequence[bytes], served: Served, tail: bytes = b"") -> bytes:
+    """Return a response: records as field 1, receipt as field 2, then ``tail``."""
+    receipt = Receipt(
+        decision_id=served.decision_id,
+        disclosure_sequence=served.disclosure_sequence,
+        charged_entries=served.charged_entries,
+        charged_micro_yuan=served.fee,
+        replayed=served.replayed,
+    )
+    receipt.serve_time.seconds = served.served_at
+    if served.usable_until != NO_END:
+        receipt.usable_until.seconds = served.usable_until
+    message = receipt.SerializeToString()
+    # A receipt is far below 128 bytes, so its length is one byte of varint.
+    assert len(message) < 0x80
+    return b"".join((*frames, _RECEIPT_TAG, bytes((len(message),)), message, tail))

@@ -1,0 +1,72 @@
+"""Checks on what operators send, before anything is decided or looked up."""
+
+import re
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from typing import Final
+
+from google.protobuf.message import Message
+
+from creditgate.refusal import Violation, invalid
+from creditgate.uscc import fault
+
+MOST_ITEMS: Final = 64
+_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,64}")
+_CONSENT: Final = re.compile(r"(consents/[A-Za-z0-9._~-]{1,100})?")
+_RECORD: Final = re.compile(r"records/([A-Za-z0-9._~-]{1,128})")
+
+
+def common_faults(request_id: str, items: Sequence[str], consent: str) -> list[Violation]:
+    """Return what is wrong with the fields every record call shares."""
+    faults: list[Violation] = []
+    if _REQUEST_ID.fullmatch(request_id) is None:
+        faults.append(
+            Violation("request_id", "required: 1 to 64 visible ASCII characters, a UUID for choice")
+        )
+    if len(items) > MOST_ITEMS:
+        faults.append(Violation("items", f"at most {MOST_ITEMS} catalogue item codes"))
+    if consent and _CONSENT.fullmatch(consent) is None:
+        faults.append(Violation("consent", "must read consents/{id}"))
+    return faults
+
+
+def require_subject(subject: str, faults: Iterable[Violation]) -> None:
+    """Raise INVALID_REQUEST unless ``subject`` is a valid code and there are no faults."""
+    found = list(faults)
+    if reason := fault(subject):
+        found.append(Violation("subject", _mend(reason)))
+    if found:
+        raise invalid(*found)
+
+
+def subject_fault(index: int, subject: str) -> Violation | None:
+    """Return what is wrong with one subject of a batch."""
+    reason = fault(subject)
+    return Violation(f"subjects[{index}]", _mend(reason)) if reason else None
+
+
+def _mend(reason: str) -> str:
+    return {
+        "USCC_LENGTH": "a unified social credit code has 18 characters (GB 32100-2015)",
+        "USCC_ALPHABET": "use digits and capitals without I, O, S, V, Z; 3rd to 8th are digits",
+        "USCC_CHECK_CHARACTER": "the check character does not fit: a character is mistyped",
+    }[reason]
+
+
+def record_id_of(name: str, faults: Iterable[Violation]) -> str:
+    """Return the record id in a resource name, or raise INVALID_REQUEST."""
+    found = list(faults)
+    match = _RECORD.fullmatch(name)
+    if match is None:
+        found.append(Violation("name", "must read records/{record_id}"))
+    if found or match is None:
+        raise invalid(*found)
+    return match[1]
+
+
+def payload_digest(client_id: str, request: Message) -> bytes:
+    """Return what must be equal for a request id to be a retry (AIP-155)."""
+    name = request.DESCRIPTOR.full_name
+    return sha256(
+        f"{client_id}\n{name}\n".encode() + request.SerializeToString(deterministic=True)
+    ).digest()
