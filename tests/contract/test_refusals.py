@@ -3,9 +3,9 @@
 import re
 
 import pytest
+
 from creditgate.refusal import STATUS, Refused, StatusCode, Violation, invalid, reason_name
 from creditgate.v1.refusal_pb2 import RefusalReason
-
 from docs.documented import documented_files
 
 REASONS = tuple(value for value in RefusalReason.values() if value)

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from creditgate.scopes import services
 
+from creditgate.scopes import services
 from tests.contract.status import documented_status
 
 

@@ -5,9 +5,10 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from creditgate.uscc import ALPHABET, check_character, fault, is_valid
 from hypothesis import given
 from hypothesis import strategies as st
+
+from creditgate.uscc import ALPHABET, check_character, fault, is_valid
 
 LETTERS = st.sampled_from(ALPHABET)
 STEMS = st.builds(

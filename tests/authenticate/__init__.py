@@ -1,0 +1,1 @@
+"""Tests of authentication: certificate and token to caller."""

@@ -1,0 +1,289 @@
+"""Authentication of calls: token, certificate, client (RFC 9068 section 4, RFC 8705)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from joserfc.jwk import ECKey, OctKey
+
+from creditgate.refusal import Refused, reason_name
+from creditgate.v1.operator_service_pb2 import ClientRole
+from gateway.authenticate.authenticator import Authenticator
+from gateway.authenticate.caller import Caller
+from gateway.authenticate.token import TokenVerifier
+from gateway.oauth.keys import KIND, SigningKeyBook
+from gateway.oauth.signing import SigningKeys
+from gateway.pki.client_keys import make_assertion_key
+from gateway.pki.development import Issued, make_ca, make_client_certificate
+from operators.authority import Authority
+from operators.log import Change
+from operators.model import CLIENT, Client
+from tests.oauth.assertions import signed
+from tests.oauth.world import Snapshot
+
+NOW = 1_800_000_000
+ISSUER = "https://issuer.test"
+AUDIENCE = "https://gateway.test/credit"
+READ = "credit.records:read"
+
+
+class Scene(NamedTuple):
+    """A client, its certificate, another certificate, and a signer."""
+
+    certificate: Issued
+    other: Issued
+    keys: SigningKeys
+    key: ECKey
+    kid: str
+    view: Snapshot
+
+    def claims(self, **changed: Any) -> dict[str, Any]:
+        claims = {
+            "iss": ISSUER,
+            "sub": "alpha-one",
+            "aud": AUDIENCE,
+            "client_id": "alpha-one",
+            "scope": READ,
+            "iat": NOW,
+            "exp": NOW + 300,
+            "jti": "token-1",
+            "cnf": {"x5t#S256": self.certificate.thumbprint},
+            **changed,
+        }
+        return {name: value for name, value in claims.items() if value is not None}
+
+    def token(self, **changed: Any) -> str:
+        return self.keys.sign(self.view.signing_keys, self.claims(**changed), "at+jwt", NOW)
+
+    def with_client(self, **changed: Any) -> Snapshot:
+        client = self.view.authority.clients["alpha-one"].model_copy(update=changed)
+        change = Change(3, CLIENT, "alpha-one", 2, client.as_document(), "office", NOW, "test")
+        return Snapshot(self.view.authority.advanced([change]), self.view.signing_keys)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    folder: Path = tmp_path_factory.mktemp("keys")
+    ca = make_ca("test root", NOW)
+    certificate, other = (make_client_certificate(ca, name, NOW) for name in ("one", "two"))
+    keys = SigningKeys(folder)
+    jwk = keys.create("ES256")
+    client = Client(
+        client_id="alpha-one",
+        role=ClientRole.CLIENT_ROLE_OPERATOR,
+        operator_id="alpha",
+        jwks=make_assertion_key().jwks,
+        certificate_thumbprints=frozenset({certificate.thumbprint}),
+    )
+    document = {"kid": jwk["kid"], "jwk": jwk, "active_from": 0, "retired_at": None}
+    changes = [
+        Change(1, CLIENT, "alpha-one", 1, client.as_document(), "office", NOW, "test"),
+        Change(2, KIND, jwk["kid"], 1, document, "office", NOW, "test"),
+    ]
+    view = Snapshot(Authority.empty().advanced(changes), SigningKeyBook.empty().advanced(changes))
+    key = ECKey.import_key((folder / f"{jwk['kid']}.pem").read_bytes())
+    return Scene(certificate, other, keys, key, jwk["kid"], view)
+
+
+@pytest.fixture
+def authenticator() -> Authenticator:
+    return Authenticator(TokenVerifier(ISSUER, AUDIENCE))
+
+
+def _reason(call: Callable[[], object]) -> str:
+    with pytest.raises(Refused) as refused:
+        call()
+    return reason_name(refused.value.reason)
+
+
+def test_caller_is_the_client_of_the_token(scene: Scene, authenticator: Authenticator) -> None:
+    bearer = f"Bearer {scene.token()}"
+    expected = Caller(
+        "alpha-one", ClientRole.CLIENT_ROLE_OPERATOR, "alpha", frozenset({READ}), NOW + 300
+    )
+    for _ in range(2):
+        caller = authenticator.authenticate(scene.certificate.certificate, bearer, scene.view, NOW)
+        assert caller == expected
+
+
+def test_scheme_is_read_in_any_case(scene: Scene, authenticator: Authenticator) -> None:
+    bearer = f"bEARER {scene.token()}"
+    authenticator.authenticate(scene.certificate.certificate, bearer, scene.view, NOW)
+
+
+@pytest.mark.parametrize("pem", [None, b""])
+def test_call_without_certificate_is_refused(
+    scene: Scene, authenticator: Authenticator, pem: bytes | None
+) -> None:
+    bearer = f"Bearer {scene.token()}"
+    reason = _reason(lambda: authenticator.authenticate(pem, bearer, scene.view, NOW))
+    assert reason == "NO_CLIENT_CERTIFICATE"
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Basic YTpi", "Bearer", "token"])
+def test_call_without_token_is_refused(
+    scene: Scene, authenticator: Authenticator, authorization: str | None
+) -> None:
+    pem = scene.certificate.certificate
+    reason = _reason(lambda: authenticator.authenticate(pem, authorization, scene.view, NOW))
+    assert reason == "TOKEN_MISSING"
+
+
+def test_token_on_another_certificate_is_refused_seen_before_or_not(
+    scene: Scene, authenticator: Authenticator
+) -> None:
+    bearer = f"Bearer {scene.token()}"
+    for _ in range(2):
+        reason = _reason(
+            lambda: authenticator.authenticate(scene.other.certificate, bearer, scene.view, NOW)
+        )
+        assert reason == "TOKEN_NOT_YOURS"
+        authenticator.authenticate(scene.certificate.certificate, bearer, scene.view, NOW)
+
+
+def test_token_ends_on_the_second(scene: Scene, authenticator: Authenticator) -> None:
+    pem, bearer = scene.certificate.certificate, f"Bearer {scene.token()}"
+    authenticator.authenticate(pem, bearer, scene.view, NOW + 299)
+    for _ in range(2):
+        reason = _reason(lambda: authenticator.authenticate(pem, bearer, scene.view, NOW + 300))
+        assert reason == "TOKEN_EXPIRED"
+
+
+def test_removed_client_is_refused_though_its_token_was_seen(
+    scene: Scene, authenticator: Authenticator
+) -> None:
+    pem, bearer = scene.certificate.certificate, f"Bearer {scene.token()}"
+    authenticator.authenticate(pem, bearer, scene.view, NOW)
+    for changed in (
+        scene.with_client(removed_at=NOW),
+        scene.with_client(certificate_thumbprints=frozenset({scene.other.thumbprint})),
+        Snapshot(Authority.empty(), scene.view.signing_keys),
+    ):
+        reason = _reason(lambda view=changed: authenticator.authenticate(pem, bearer, view, NOW))
+        assert reason == "CLIENT_NOT_ACTIVE"
+
+
+def test_removed_key_acts_on_tokens_seen_before(scene: Scene, authenticator: Authenticator) -> None:
+    pem, bearer = scene.certificate.certificate, f"Bearer {scene.token()}"
+    authenticator.authenticate(pem, bearer, scene.view, NOW)
+    keyless = Snapshot(scene.view.authority, SigningKeyBook.empty())
+    for _ in range(2):
+        reason = _reason(lambda: authenticator.authenticate(pem, bearer, keyless, NOW))
+        assert reason == "TOKEN_INVALID"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"iss": "https://other.test"},
+        {"iss": ISSUER + "/"},
+        {"iss": None},
+        {"aud": "https://other.test"},
+        {"aud": [AUDIENCE, "https://other.test"]},
+        {"aud": None},
+        {"client_id": None},
+        {"sub": None},
+        {"jti": None},
+        {"scope": None},
+        {"exp": None},
+        {"exp": str(NOW + 300)},
+        {"exp": True},
+        {"iat": None},
+        {"iat": NOW + 3_600, "exp": NOW + 3_900},
+        {"cnf": None},
+        {"cnf": {}},
+        {"cnf": {"x5t#S256": ""}},
+        {"cnf": {"jkt": "x"}},
+    ],
+)
+def test_token_with_wrong_claims_is_refused(
+    scene: Scene, authenticator: Authenticator, changed: dict[str, Any]
+) -> None:
+    pem, bearer = scene.certificate.certificate, f"Bearer {scene.token(**changed)}"
+    reason = _reason(lambda: authenticator.authenticate(pem, bearer, scene.view, NOW))
+    assert reason == "TOKEN_INVALID"
+
+
+def _forgeries(scene: Scene) -> dict[str, str]:
+    claims, kid = scene.claims(), scene.kid
+    stranger = ECKey.generate_key("P-256")
+    secret = OctKey.generate_key(256)
+    good = {"alg": "ES256", "typ": "at+jwt", "kid": kid}
+    return {
+        "other type": signed(claims, scene.key, **{**good, "typ": "JWT"}),
+        "no type": signed(claims, scene.key, alg="ES256", kid=kid),
+        "type is no text": signed(claims, scene.key, **{**good, "typ": 1}),
+        "no kid": signed(claims, scene.key, alg="ES256", typ="at+jwt"),
+        "kid is no text": signed(claims, scene.key, **{**good, "kid": [kid]}),
+        "unknown kid": signed(claims, scene.key, **{**good, "kid": "../" + kid}),
+        "another key": signed(claims, stranger, **good),
+        "key in header": signed(claims, stranger, **good, jwk=stranger.as_dict(private=False)),
+        "none": signed(claims, secret, **{**good, "alg": "none"}),
+        "hmac": signed(claims, secret, **{**good, "alg": "HS256"}),
+        "critical unknown": signed(claims, scene.key, **good, crit=["x"], x=1),
+        "nested": good_header(scene) + "." + "W1tb" * 900 + ".AA",
+        "too long": scene.token(jti="x" * 400, scope=" ".join(["a:b"] * 500)) + "A" * 4_096,
+        "empty": "",
+        "no JWT": "x.y.z",
+        "not ASCII": "é" * 20,
+    }
+
+
+def good_header(scene: Scene) -> str:
+    return scene.token().partition(".")[0]
+
+
+def test_forged_token_is_refused(scene: Scene, authenticator: Authenticator) -> None:
+    pem = scene.certificate.certificate
+    for name, token in _forgeries(scene).items():
+        reason = _reason(
+            lambda token=token: authenticator.authenticate(pem, f"Bearer {token}", scene.view, NOW)
+        )
+        assert reason == "TOKEN_INVALID", name
+
+
+def test_long_form_of_the_type_is_accepted(scene: Scene, authenticator: Authenticator) -> None:
+    token = signed(scene.claims(), scene.key, alg="ES256", typ="application/AT+JWT", kid=scene.kid)
+    pem = scene.certificate.certificate
+    authenticator.authenticate(pem, f"Bearer {token}", scene.view, NOW)
+
+
+@given(data=st.data())
+def test_any_bit_flipped_in_a_token_is_refused(scene: Scene, data: st.DataObject) -> None:
+    token = scene.token()
+    verifier = TokenVerifier(ISSUER, AUDIENCE)
+    thumbprint = scene.certificate.thumbprint
+    verifier.verify(token, thumbprint, NOW, scene.view.signing_keys)
+    place = data.draw(st.integers(0, len(token) - 1))
+    flipped = chr(ord(token[place]) ^ 1 << data.draw(st.integers(0, 7)))
+    damaged = token[:place] + flipped + token[place + 1 :]
+    reason = _reason(lambda: verifier.verify(damaged, thumbprint, NOW, scene.view.signing_keys))
+    assert reason == "TOKEN_INVALID"
+
+
+def test_every_bit_of_the_last_character_counts(scene: Scene) -> None:
+    # The last character of a 64-byte signature carries two bits of it and four of padding.
+    token = scene.token()
+    verifier = TokenVerifier(ISSUER, AUDIENCE)
+    for bit in range(8):
+        damaged = token[:-1] + chr(ord(token[-1]) ^ 1 << bit)
+        reason = _reason(
+            lambda damaged=damaged: verifier.verify(
+                damaged, scene.certificate.thumbprint, NOW, scene.view.signing_keys
+            )
+        )
+        assert reason == "TOKEN_INVALID"
+
+
+def test_memory_of_verified_tokens_is_bounded(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.authenticate.token._MOST_REMEMBERED", 2)
+    verifier = TokenVerifier(ISSUER, AUDIENCE)
+    tokens = [scene.token(jti=f"token-{number}") for number in range(4)]
+    for token in tokens:
+        verifier.verify(token, scene.certificate.thumbprint, NOW, scene.view.signing_keys)
+    assert list(verifier._remembered) == tokens[2:]  # pyright: ignore[reportPrivateUsage]

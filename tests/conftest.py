@@ -1,0 +1,52 @@
+"""Fixtures every area shares: real stores, each test on SQLite and on PostgreSQL."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from gateway.storage.engines import Engines
+from tests.stores import PostgresStores, SqliteStores, engines_of
+
+
+@pytest.fixture(scope="session")
+def sqlite_stores(tmp_path_factory: pytest.TempPathFactory) -> SqliteStores:
+    """SQLite stores of this run."""
+    return SqliteStores(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgres_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresStores]:
+    """A PostgreSQL server of this run's own."""
+    stores = PostgresStores(tmp_path_factory.mktemp("pg"))
+    yield stores
+    stores.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest) -> Iterator[tuple[str, Path]]:
+    """(database setting, home folder) of an empty store; the test runs on both kinds."""
+    name = "sqlite_stores" if request.param == "sqlite" else "postgres_stores"
+    stores: SqliteStores | PostgresStores = request.getfixturevalue(name)
+    with stores.database() as database:
+        yield database
+
+
+@pytest.fixture
+def engines(store: tuple[str, Path]) -> Iterator[Engines]:
+    """Both engines of an empty store."""
+    with engines_of(*store) as opened:
+        yield opened
+
+
+@pytest.fixture
+def authority_engine(engines: Engines) -> Engine:
+    """The authority engine of an empty store."""
+    return engines.authority
+
+
+@pytest.fixture
+def records_engine(engines: Engines) -> Engine:
+    """The records engine of an empty store."""
+    return engines.records

@@ -1,0 +1,1 @@
+"""Tests of the authorisation server, over real TLS on loopback."""

@@ -1,0 +1,140 @@
+"""Signing keys: rotation overlaps, retirement acts at once, private halves stay private."""
+
+import stat
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authenticate.token import TokenVerifier
+from gateway.oauth.keys import KIND, SigningKeyBook
+from gateway.oauth.rotation import retire_signing_key
+from gateway.oauth.signing import SigningKeys
+from operators.log import Change
+from tests.oauth.assertions import good_form
+from tests.oauth.world import ADMINISTRATOR, AUDIENCE, World
+
+
+async def _token(world: World, issuer: str) -> str:
+    form = good_form(world.identity, issuer, world.clock.now())
+    response = await world.post(issuer, form, world.identity.certificate)
+    token: str = response.json()["access_token"]
+    return token
+
+
+def _retire(world: World, kid: str) -> None:
+    retire_signing_key(
+        world.log,
+        world.snapshot().signing_keys,
+        kid,
+        changed_by=ADMINISTRATOR,
+        now=world.clock.now(),
+        reason="test",
+    )
+
+
+async def test_rotation_overlaps_and_retirement_refuses_at_once(world: World) -> None:
+    [old] = world.snapshot().signing_keys
+    thumbprint = world.identity.certificate.thumbprint
+    async with world.serving() as issuer:
+        verifier = TokenVerifier(issuer, AUDIENCE)
+        before = await _token(world, issuer)
+        new = world.issue_key()
+        after = await _token(world, issuer)
+    keys = world.snapshot().signing_keys
+    now = world.clock.now()
+    assert verifier.verify(before, thumbprint, now, keys).kid == old
+    assert verifier.verify(after, thumbprint, now, keys).kid == new
+    _retire(world, old)
+    keys = world.snapshot().signing_keys
+    assert verifier.verify(after, thumbprint, now, keys).kid == new
+    for fresh_or_not in (verifier, TokenVerifier(issuer, AUDIENCE)):
+        with pytest.raises(Refused) as refused:
+            fresh_or_not.verify(before, thumbprint, now, keys)
+        assert refused.value.reason == RefusalReason.REFUSAL_REASON_TOKEN_INVALID
+
+
+async def test_another_process_signs_with_a_key_made_here(world: World) -> None:
+    other = SigningKeys(world.folder / "keys")
+    kid = world.issue_key()
+    book = world.snapshot().signing_keys
+    token = other.sign(book, {"sub": "x"}, "at+jwt", world.clock.now())
+    assert book.signing_kids(world.clock.now())[0] == kid
+    assert token.count(".") == 2
+
+
+def test_process_without_private_keys_signs_nothing(world: World) -> None:
+    bare = SigningKeys(world.folder / "elsewhere")
+    with pytest.raises(Refused) as refused:
+        bare.sign(world.snapshot().signing_keys, {}, "at+jwt", world.clock.now())
+    assert refused.value.reason == RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE
+
+
+def test_private_keys_are_readable_by_their_owner_alone(world: World) -> None:
+    files = list((world.folder / "keys").iterdir())
+    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600]
+
+
+def test_private_half_never_reaches_the_log(world: World) -> None:
+    [change] = world.log.history(kind=KIND, id="", after=0, limit=10)
+    jwk = change.document["jwk"]
+    assert isinstance(jwk, dict)
+    assert "d" not in jwk
+
+
+def test_key_that_signs_cannot_be_retired_before_its_successor_is_there(world: World) -> None:
+    [kid] = world.snapshot().signing_keys
+    with pytest.raises(Refused) as refused:
+        _retire(world, kid)
+    assert refused.value.reason == RefusalReason.REFUSAL_REASON_STATE_CONFLICT
+    world.issue_key()
+    _retire(world, kid)
+    with pytest.raises(Refused) as again:
+        _retire(world, kid)
+    assert again.value.reason == RefusalReason.REFUSAL_REASON_STATE_CONFLICT
+
+
+def test_unknown_key_cannot_be_retired(world: World) -> None:
+    with pytest.raises(Refused) as refused:
+        _retire(world, "x" * 43)
+    assert refused.value.reason == RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND
+
+
+def test_eddsa_keys_sign_too(world: World) -> None:
+    keys = SigningKeys(world.folder / "keys")
+    jwk = keys.create("EdDSA")
+    book = SigningKeyBook.empty().advanced([_change(1, jwk["kid"], 0, None, jwk)])
+    assert keys.sign(book, {"sub": "x"}, "at+jwt", 1).count(".") == 2
+
+
+def _change(
+    sequence: int, kid: str, active_from: int, retired_at: int | None, jwk: dict[str, str]
+) -> Change:
+    document = {"kid": kid, "jwk": jwk, "active_from": active_from, "retired_at": retired_at}
+    return Change(sequence, KIND, kid, 1, document, "office", 0, "test")
+
+
+_Lives = st.lists(st.tuples(st.integers(0, 5), st.none() | st.integers(0, 5)), max_size=6)
+
+
+@given(lives=_Lives, cut=st.integers(0, 6), now=st.integers(0, 5))
+def test_book_is_the_same_however_the_log_is_read(
+    lives: list[tuple[int, int | None]], cut: int, now: int
+) -> None:
+    changes = [
+        _change(number, f"kid-{number}", active_from, retired_at, {"kid": f"kid-{number}"})
+        for number, (active_from, retired_at) in enumerate(lives)
+    ]
+    whole = SigningKeyBook.empty().advanced(changes)
+    parts = SigningKeyBook.empty().advanced(changes[:cut]).advanced(changes[cut:])
+    assert dict(whole) == dict(parts)
+    assert whole.signing_kids(now) == parts.signing_kids(now)
+    standing = {f"kid-{n}": start for n, (start, end) in enumerate(lives) if end is None}
+    assert set(whole) == set(standing)
+    signing = whole.signing_kids(now)
+    assert set(signing) == {kid for kid, start in standing.items() if start <= now}
+    assert [standing[kid] for kid in signing] == sorted(
+        (standing[k] for k in signing), reverse=True
+    )

@@ -1,0 +1,222 @@
+"""A small installation: authority, keys, certificates and servers on loopback."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import Engine
+
+from creditgate.uscc import check_character
+from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
+from gateway.oauth.app import build_app
+from gateway.oauth.connection import bound_socket, build_http_server, tls_context
+from gateway.oauth.keys import SigningKeyBook
+from gateway.oauth.replay import ReplayCache, SqlReplayCache
+from gateway.oauth.rotation import issue_signing_key
+from gateway.oauth.signing import SigningKeys
+from gateway.pki.client_keys import AssertionKey, make_assertion_key
+from gateway.pki.development import (
+    Issued,
+    make_ca,
+    make_client_certificate,
+    make_server_certificate,
+)
+from operators.authority import Authority
+from operators.log import Draft
+from operators.model import Client, Operator, ScopeGrant
+from operators.sql import SqlAuthorityLog
+
+AUDIENCE = "https://gateway.test/credit"
+READ = "credit.records:read"
+ATTEST = "credit.conformance:attest"
+CLIENT = "alpha-one"
+OPERATOR = "alpha"
+ADMINISTRATOR = "office"
+Thing = Operator | Client | ScopeGrant
+
+
+@dataclass
+class SetClock:
+    """A clock that stands where it is set (seconds, UTC)."""
+
+    seconds: int
+
+    def now(self) -> int:
+        return self.seconds
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Authority as of one moment."""
+
+    authority: Authority
+    signing_keys: SigningKeyBook
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A client's own keys and the files they lie in."""
+
+    client_id: str
+    certificate: Issued
+    assertion_key: AssertionKey
+    folder: Path
+
+    @classmethod
+    def make(cls, client_id: str, ca: Issued, folder: Path, now: int) -> "Identity":
+        identity = cls(
+            client_id, make_client_certificate(ca, client_id, now), make_assertion_key(), folder
+        )
+        identity.certificate.write(folder / "certificate.pem", folder / "key.pem")
+        (folder / "signing.pem").write_bytes(identity.assertion_key.key)
+        return identity
+
+
+@dataclass
+class World:
+    """One operator with one client, and an administrator's client."""
+
+    folder: Path
+    engine: Engine
+    clock: SetClock = field(default_factory=lambda: SetClock(int(time.time())))
+
+    def __post_init__(self) -> None:
+        now = self.clock.now()
+        self.ca = make_ca("test root", now)
+        self.ca.write(self.folder / "ca.pem", self.folder / "ca.key")
+        server = make_server_certificate(self.ca, now)
+        server.write(self.folder / "server.pem", self.folder / "server.key")
+        self.tls = tls_context(
+            self.folder / "server.pem", self.folder / "server.key", self.folder / "ca.pem"
+        )
+        self.log = SqlAuthorityLog(self.engine)
+        self.keys = SigningKeys(self.folder / "keys")
+        self.identity = self.newcomer(CLIENT)
+        self.administrator = self.newcomer(ADMINISTRATOR)
+        self.issue_key()
+        base = "910000001234567AB"
+        self.record(
+            "operator",
+            OPERATOR,
+            Operator(
+                operator_id=OPERATOR,
+                display_name="Alpha Invented Credit",
+                uscc=base + check_character(base),
+                state=OperatorState.OPERATOR_STATE_ACTIVE,
+            ),
+        )
+        self.register(self.identity, ClientRole.CLIENT_ROLE_OPERATOR, OPERATOR)
+        self.register(self.administrator, ClientRole.CLIENT_ROLE_ADMINISTRATOR, "")
+        self.grant("grant-read", OPERATOR, READ)
+        self.grant("grant-attest", OPERATOR, ATTEST)
+        self.grant("grant-office", ADMINISTRATOR, "operators:create")
+
+    def newcomer(self, client_id: str) -> Identity:
+        """Return an identity certified by the CA, registered nowhere yet."""
+        return Identity.make(client_id, self.ca, self.folder / client_id, self.clock.now())
+
+    def issue_key(self) -> str:
+        """Issue a signing key."""
+        return issue_signing_key(
+            self.log,
+            self.keys,
+            algorithm="ES256",
+            changed_by=ADMINISTRATOR,
+            now=self.clock.now(),
+            reason="test",
+        )
+
+    def record(self, kind: str, id_: str, document: Thing) -> None:
+        """Log the next version of a thing."""
+        history = self.log.history(kind=kind, id=id_, after=0, limit=1000)
+        draft = Draft(kind, id_, len(history), document.as_document())
+        self.log.append(
+            [draft], changed_by=ADMINISTRATOR, changed_at=self.clock.now(), reason="test"
+        )
+
+    def register(self, identity: Identity, role: ClientRole.ValueType, operator_id: str) -> None:
+        """Register a client with its keys."""
+        self.record(
+            "client",
+            identity.client_id,
+            Client(
+                client_id=identity.client_id,
+                role=role,
+                operator_id=operator_id,
+                jwks=identity.assertion_key.jwks,
+                certificate_thumbprints=frozenset({identity.certificate.thumbprint}),
+            ),
+        )
+
+    def grant(self, grant_id: str, grantee: str, scope: str, until: int | None = None) -> None:
+        """Grant a scope from now on."""
+        self.record(
+            "scope_grant",
+            grant_id,
+            ScopeGrant(
+                grant_id=grant_id,
+                grantee=grantee,
+                scope=scope,
+                valid_from=self.clock.now(),
+                valid_until=until,
+            ),
+        )
+
+    def change(self, kind: str, id_: str, **fields: object) -> None:
+        """Change some fields of a thing that exists."""
+        authority = self.snapshot().authority
+        things: Mapping[str, Mapping[str, Thing]] = {
+            "operator": authority.operators,
+            "client": authority.clients,
+            "scope_grant": authority.grants,
+        }
+        self.record(kind, id_, things[kind][id_].model_copy(update=fields))
+
+    def snapshot(self) -> Snapshot:
+        """Return authority as of now."""
+        changes = self.log.since(0)
+        return Snapshot(
+            Authority.empty().advanced(changes), SigningKeyBook.empty().advanced(changes)
+        )
+
+    @asynccontextmanager
+    async def serving(self, replay: ReplayCache | None = None) -> AsyncIterator[str]:
+        """Run a server and give its issuer URL."""
+        bound = bound_socket("127.0.0.1", 0)
+        issuer = f"https://localhost:{bound.getsockname()[1]}"
+        app = build_app(
+            authority=self.snapshot,
+            clock=self.clock,
+            keys=self.keys,
+            replay=replay or SqlReplayCache(self.engine),
+            issuer=issuer,
+            audience=AUDIENCE,
+        )
+        server = build_http_server(app, self.tls)
+        task = asyncio.create_task(server.serve(sockets=[bound]))
+        try:
+            yield issuer
+        finally:
+            server.should_exit = True
+            await task
+
+    def trust(self, certificate: Issued | None) -> ssl.SSLContext:
+        """Return a client's TLS settings, with or without a certificate of its own."""
+        context = ssl.create_default_context(cafile=self.folder / "ca.pem")
+        if certificate is not None:
+            certificate.write(self.folder / "shown.pem", self.folder / "shown.key")
+            context.load_cert_chain(self.folder / "shown.pem", self.folder / "shown.key")
+        return context
+
+    async def post(
+        self, issuer: str, form: Mapping[str, Any], certificate: Issued | None
+    ) -> httpx.Response:
+        """Ask the token endpoint over a connection that shows ``certificate``."""
+        async with httpx.AsyncClient(verify=self.trust(certificate)) as http:
+            return await http.post(f"{issuer}/oauth/token", data=dict(form))

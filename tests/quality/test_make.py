@@ -1,0 +1,122 @@
+"""make helps: every target is listed, and setup says how to mend what is missing."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.quality.project import ROOT
+
+# A build backend of the test's own: it needs nothing installed.
+BACKEND = """
+import zipfile
+
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    info, name = "creditgate-0.dist-info", "creditgate-0-py3-none-any.whl"
+    with zipfile.ZipFile(f"{folder}/{name}", "w") as wheel:
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: creditgate\\nVersion: 0\\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return name
+"""
+PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A project with the real setup, nothing to install, and a space in its path."""
+    clone = tmp_path / "a clone"
+    shutil.copytree(ROOT / ".ci", clone / ".ci", ignore=shutil.ignore_patterns("__pycache__"))
+    (clone / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
+    (clone / "backend.py").write_text(BACKEND, encoding="utf-8")
+    for lock in ("requirements.lock", "requirements-dev.lock"):
+        (clone / lock).write_text("", encoding="utf-8")
+    return clone
+
+
+def setup(clone: Path, kind: str = "runtime", **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the setup of a clone, from elsewhere."""
+    environment = {**os.environ, "PYTHON": sys.executable, "PIP_NO_INDEX": "1", **settings}
+    return subprocess.run(
+        ["sh", clone / ".ci" / "setup", kind],
+        cwd=clone.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def script(path: Path, body: str) -> str:
+    """Return a program that can be run."""
+    path.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_make_help_lists_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z][a-z-]*):(?!=)", makefile, re.MULTILINE))
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"demo", "serve", "test", "bench"} <= targets
+    assert set(re.findall(r"^  make (\S+) +\S", done.stdout, re.MULTILINE)) == targets
+
+
+def test_setup_works_once_and_then_has_nothing_to_do(clone: Path) -> None:
+    first, second = setup(clone, "development"), setup(clone, "runtime")
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.startswith("Setting up")
+    assert (second.returncode, second.stdout) == (0, "")
+
+
+def test_setup_is_done_anew_when_the_lock_changes(clone: Path) -> None:
+    assert setup(clone).returncode == 0
+    (clone / "requirements.lock").write_text("# changed\n", encoding="utf-8")
+    assert setup(clone).stdout.startswith("Setting up")
+    assert not setup(clone).stdout
+
+
+def test_a_failed_install_is_not_taken_for_done_and_says_where_to_look(clone: Path) -> None:
+    lock = f"no-such-package==1 --hash=sha256:{'0' * 64}\n"
+    (clone / "requirements.lock").write_text(lock, encoding="utf-8")
+    for _ in range(2):
+        done = setup(clone)
+        assert done.returncode == 1
+        assert "No matching distribution found for no-such-package" in done.stderr
+        assert "PIP_INDEX_URL" in done.stderr
+        assert "setup.log" in done.stderr
+
+
+def test_an_old_python_is_refused_with_the_mend(clone: Path) -> None:
+    old = script(
+        clone.parent / "old", '[ "$1" = --version ] && { echo Python 3.8.18; exit; }; exit 1'
+    )
+    done = setup(clone, PYTHON=old)
+    assert done.returncode == 1
+    assert "needs Python 3.11 or newer" in done.stderr
+    assert "Python 3.8.18" in done.stderr
+    assert "apt install python3" in done.stderr
+
+
+def test_a_missing_python_is_refused_with_the_mend(clone: Path) -> None:
+    done = setup(clone, PYTHON=str(clone / "no python"))
+    assert done.returncode == 1
+    assert "make PYTHON=" in done.stderr
+
+
+def test_a_python_without_ensurepip_is_refused_with_the_mend(clone: Path) -> None:
+    # As Debian's without python3-venv.
+    body = 'import sys; sys.modules["ensurepip"] = None'
+    (clone.parent / "sitecustomize.py").write_text(body, encoding="utf-8")
+    done = setup(clone, PYTHONPATH=str(clone.parent))
+    assert done.returncode == 1
+    assert "-venv" in done.stderr
