@@ -25,11 +25,23 @@ def postgres_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest) -> Iterator[tuple[str, Path]]:
-    """(database setting, home folder) of an empty store; the test runs on both kinds."""
+def stores(request: pytest.FixtureRequest) -> SqliteStores | PostgresStores:
+    """The stores of one kind; the test runs on both kinds."""
     name = "sqlite_stores" if request.param == "sqlite" else "postgres_stores"
-    stores: SqliteStores | PostgresStores = request.getfixturevalue(name)
+    return request.getfixturevalue(name)
+
+
+@pytest.fixture
+def store(stores: SqliteStores | PostgresStores) -> Iterator[tuple[str, Path]]:
+    """(database setting, home folder) of an empty store."""
     with stores.database() as database:
+        yield database
+
+
+@pytest.fixture
+def sqlite_store(sqlite_stores: SqliteStores) -> Iterator[tuple[str, Path]]:
+    """An empty SQLite store, for what does not depend on the kind."""
+    with sqlite_stores.database() as database:
         yield database
 
 
@@ -50,3 +62,25 @@ def authority_engine(engines: Engines) -> Engine:
 def records_engine(engines: Engines) -> Engine:
     """The records engine of an empty store."""
     return engines.records
+
+
+@pytest.fixture
+def installation(store: tuple[str, Path]) -> "Iterator[Installation]":
+    """A furnished installation on each kind of store."""
+    from tests.installation import Installation
+
+    installed = Installation(*store)
+    installed.furnish()
+    yield installed
+    installed.close()
+
+
+@pytest.fixture
+def embedded(sqlite_store: tuple[str, Path]) -> "Iterator[Installation]":
+    """A furnished installation on SQLite, for what does not depend on the kind."""
+    from tests.installation import Installation
+
+    installed = Installation(*sqlite_store)
+    installed.furnish()
+    yield installed
+    installed.close()

@@ -1,0 +1,88 @@
+"""Where an installation keeps its files."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.pki.development import Issued, read_issued
+from gateway.pki.files import write_private
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of one installation; ``root`` is absolute."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, folder: Path) -> "Home":
+        """Return the home in ``folder``, which need not exist yet."""
+        return cls(folder.absolute())
+
+    @property
+    def keys(self) -> Path:
+        """Folder of the private keys that sign access tokens."""
+        return self.root / "keys"
+
+    @property
+    def ca(self) -> Path:
+        """Certificate of the development CA (PEM)."""
+        return self.root / "pki" / "ca.pem"
+
+    @property
+    def ca_key(self) -> Path:
+        """Private key of the development CA (PEM)."""
+        return self.root / "pki" / "ca.key"
+
+    @property
+    def server_certificate(self) -> Path:
+        """The server's certificate from the development CA (PEM)."""
+        return self.root / "pki" / "server.pem"
+
+    @property
+    def server_key(self) -> Path:
+        """Private key of `server_certificate` (PEM)."""
+        return self.root / "pki" / "server.key"
+
+    @property
+    def served(self) -> Path:
+        """What a serving gateway writes down for programs beside it (JSON)."""
+        return self.root / "serve.json"
+
+    def profile(self, client_id: str) -> Path:
+        """Profile of a client whose keys lie here (JSON), beside its keys."""
+        return self.root / "clients" / client_id / "profile.json"
+
+    def development_ca(self) -> Issued:
+        """Return the development CA. Raises OSError when there is none."""
+        return read_issued(self.ca, self.ca_key)
+
+    def write_client(self, client_id: str, certificate: Issued, signing_key: bytes) -> None:
+        """Keep a client's keys here, with a profile that `point_profiles_at` completes."""
+        profile = self.profile(client_id)
+        certificate.write(profile.with_name("certificate.pem"), profile.with_name("key.pem"))
+        write_private(profile.with_name("signing.pem"), signing_key)
+        _write_json(
+            profile,
+            {
+                "client_id": client_id,
+                "certificate": "certificate.pem",
+                "key": "key.pem",
+                "signing_key": "signing.pem",
+                "ca": str(self.ca),
+                "grpc": "127.0.0.1:0",
+                "issuer": "https://127.0.0.1:0",
+            },
+        )
+
+    def point_profiles_at(self, grpc: str, issuer: str, ca: Path) -> None:
+        """Tell every client whose keys lie here where the gateway is now."""
+        for profile in sorted(self.root.glob("clients/*/profile.json")):
+            written = json.loads(profile.read_bytes())
+            addressed = written | {"grpc": grpc, "issuer": issuer, "ca": str(ca)}
+            if addressed != written:
+                _write_json(profile, addressed)
+
+
+def _write_json(path: Path, document: dict[str, object]) -> None:
+    write_private(path, json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n")

@@ -1,0 +1,88 @@
+"""Refusals and failures as gRPC answers: status, message, google.rpc details (AIP-193)."""
+
+import logging
+import sqlite3
+from typing import Final, NamedTuple
+
+import grpc
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from creditgate.refusal import DOMAIN, Refused, reason_name
+from creditgate.v1.refusal_pb2 import RefusalReason
+
+_log = logging.getLogger(__name__)
+_DETAILS_KEY: Final = "grpc-status-details-bin"
+_STATUS: Final = {code.value[0]: code for code in grpc.StatusCode}
+# What a store raises when it cannot be reached or written; a bug raises other things.
+_STORE_FAILURES: Final = (DBAPIError, PoolTimeout, sqlite3.Error, OSError)
+
+
+class Answer(NamedTuple):
+    """How a call that is not served ends."""
+
+    code: grpc.StatusCode
+    message: str
+    trailers: tuple[tuple[str, bytes], ...]
+
+
+def refusal_answer(refused: Refused) -> Answer:
+    """Return a refusal as the answer a caller can act on."""
+    code = int(refused.status)
+    status = status_pb2.Status(code=code, message=refused.message)
+    _pack(
+        status,
+        error_details_pb2.ErrorInfo(
+            reason=reason_name(refused.reason), domain=DOMAIN, metadata=refused.metadata
+        ),
+    )
+    if refused.violations:
+        bad_request = error_details_pb2.BadRequest()
+        for violation in refused.violations:
+            bad_request.field_violations.add(
+                field=violation.field, description=violation.description
+            )
+        _pack(status, bad_request)
+    if refused.retry_after is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.seconds = refused.retry_after
+        _pack(status, retry)
+    return Answer(_STATUS[code], refused.message, ((_DETAILS_KEY, status.SerializeToString()),))
+
+
+def refusal_of_failure(error: Exception) -> Refused | None:
+    """Return the refusal that a failing store means, None for any other failure.
+
+    Logged by type: a message could hold a row, and so subject data.
+    """
+    if isinstance(error, _STORE_FAILURES):
+        _log.error("a store failed: %s", type(error).__name__)
+        return Refused(
+            RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
+            "A store the answer depends on cannot be reached; try again.",
+            retry_after=1,
+        )
+    return None
+
+
+def failure_answer(method: str, error: Exception) -> Answer:
+    """Return the answer to a call that failed inside, and log where, without its data."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "nowhere"
+    _log.error("%s failed: %s at %s", method, type(error).__name__, where)
+    return Answer(grpc.StatusCode.INTERNAL, "The gateway failed; its operator can see why.", ())
+
+
+def unserved_answer(method: str) -> Answer:
+    """Return the answer of a method that is in the contract but not served yet."""
+    return Answer(
+        grpc.StatusCode.UNIMPLEMENTED, f"{method} is in the contract but not served yet.", ()
+    )
+
+
+def _pack(status: status_pb2.Status, detail: Message) -> None:
+    status.details.add().Pack(detail)

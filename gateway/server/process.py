@@ -1,0 +1,250 @@
+"""One process of the gateway, composed: the only place that knows every part.
+
+It serves gRPC and the authorisation server's HTTPS on one event loop.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+
+from consent.port import NoConsents
+from creditgate.scopes import services
+from gateway.administration.service import OperatorService
+from gateway.authenticate.authenticator import Authenticator
+from gateway.authenticate.token import TokenVerifier
+from gateway.authorise.gate import Gate
+from gateway.authority.bell import PostgresBell
+from gateway.authority.feed import AuthorityFeed, ChangeBell, PollBell
+from gateway.catalogue.service import CatalogueService
+from gateway.clock import Clock, SystemClock
+from gateway.config import GatewayConfig
+from gateway.disclose.lookup import open_lookup
+from gateway.disclose.service import DisclosureService
+from gateway.disclose.store import DisclosureStore
+from gateway.installation.home import Home
+from gateway.meter.committer import GroupCommitter
+from gateway.meter.decisions import DecisionIds
+from gateway.meter.ledger import UsageLedger
+from gateway.meter.reader import SqlUsageReader
+from gateway.oauth.app import build_app
+from gateway.oauth.connection import bound_socket, build_http_server, tls_context
+from gateway.oauth.replay import SqlReplayCache
+from gateway.oauth.signing import SigningKeys
+from gateway.respond.service import CreditRecordService, RecordLimits
+from gateway.server.guard import Guard
+from gateway.server.methods import contract_methods
+from gateway.server.refusals import RefusalLog
+from gateway.server.transport import Transport
+from gateway.settle.service import SettlementService, UsageService
+from gateway.storage.engines import Engines, open_engines
+from gateway.telemetry.telemetry import Telemetry, open_telemetry
+from operators.sql import SqlAuthorityLog
+
+_WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104  # recognised, not bound
+_MOST_METADATA_BYTES: Final = 16_384
+_LEAST_PING_SECONDS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files of the server: its certificate chain and key, and the clients' CA."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path
+
+    @classmethod
+    def of(cls, config: GatewayConfig, home: Home) -> "TlsFiles":
+        """Return what is configured, the development CA's where nothing is."""
+        return cls(
+            config.tls_certificate or home.server_certificate,
+            config.tls_key or home.server_key,
+            config.client_ca or home.ca,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where a gateway answers: gRPC as host:port, the issuer's https URL; and the CA
+    its clients check it against, None where its certificate is not of the development CA."""
+
+    grpc: str
+    issuer: str
+    ca: Path | None
+
+
+@asynccontextmanager
+async def running_gateway(
+    config: GatewayConfig, clock: Clock | None = None
+) -> AsyncGenerator[Running]:
+    """Serve while the context lasts; then drain for up to ``config.drain_seconds``.
+
+    The installation must be bootstrapped. Raises OSError when an address is taken or a
+    file is missing, Refused AUTHORITY_UNKNOWN or the store's errors when authority
+    cannot be read.
+    """
+    clock = clock or SystemClock()
+    home = Home.at(config.home)
+    tls = TlsFiles.of(config, home)
+    async with AsyncExitStack() as stack:
+        telemetry = open_telemetry(config.otlp_endpoint)
+        stack.callback(telemetry.close)
+        engines = open_engines(config.database.get_secret_value(), home.root)
+        stack.callback(engines.dispose)
+        feed = await _started_feed(config, engines, stack)
+        shared = config.workers > 1
+        https = bound_socket(config.https_host, config.https_port, shared=shared)
+        stack.callback(https.close)
+        issuer = str(config.issuer or _url(config.https_host, https.getsockname()[1]))
+        app = build_app(
+            authority=feed.current,
+            clock=clock,
+            keys=SigningKeys(home.keys),
+            replay=SqlReplayCache(engines.authority),
+            issuer=issuer,
+            audience=config.audience,
+        )
+        web = build_http_server(app, tls_context(tls.certificate, tls.key, tls.client_ca))
+        transport = _transport(config, clock, engines, feed, issuer, telemetry, stack)
+        server = grpc.aio.server(options=_options(config))
+        server.add_generic_rpc_handlers((transport,))
+        health = _add_standard_services(server)
+        port = server.add_secure_port(_address(config.grpc_host, config.grpc_port), _grpc_tls(tls))
+        web_task = asyncio.create_task(web.serve(sockets=[https]), name="https")
+        await server.start()
+        await health.set("", health_pb2.HealthCheckResponse.SERVING)
+        try:
+            yield Running(
+                _address(_reachable(config.grpc_host), port),
+                issuer,
+                home.ca if config.tls_certificate is None else None,
+            )
+        finally:
+            await health.enter_graceful_shutdown()
+            web.should_exit = True
+            await server.stop(config.drain_seconds)
+            await web_task
+
+
+async def _started_feed(
+    config: GatewayConfig, engines: Engines, stack: AsyncExitStack
+) -> AuthorityFeed:
+    bell: ChangeBell = PollBell()
+    if engines.authority.dialect.name == "postgresql":
+        bell = PostgresBell(engines.authority)
+        stack.push_async_callback(bell.close)
+    feed = AuthorityFeed(
+        SqlAuthorityLog(engines.authority),
+        poll_seconds=config.authority_poll_ms / 1_000,
+        lease_seconds=config.lease_seconds,
+        monotonic=time.monotonic,
+        bell=bell,
+    )
+    await feed.start()
+    stack.push_async_callback(feed.stop)
+    return feed
+
+
+def _transport(
+    config: GatewayConfig,
+    clock: Clock,
+    engines: Engines,
+    feed: AuthorityFeed,
+    issuer: str,
+    telemetry: Telemetry,
+    stack: AsyncExitStack,
+) -> Transport:
+    decisions = DecisionIds()
+    lookup = open_lookup(engines.records)
+    stack.callback(lookup.close)
+    committer = GroupCommitter(UsageLedger(engines.records, clock), telemetry.metering.add_group)
+    stack.callback(committer.close)
+    log = SqlAuthorityLog(engines.authority)
+    limits = RecordLimits(
+        answer_bytes=config.max_message_bytes,
+        batch_subjects=config.max_subjects_per_batch,
+        chunk_subjects=config.chunk_subjects,
+        replay_seconds=config.replay_window_seconds,
+    )
+    served = {
+        "CreditRecordService": CreditRecordService(
+            feed=feed,
+            gate=Gate(NoConsents()),
+            lookup=lookup,
+            committer=committer,
+            decisions=decisions,
+            clock=clock,
+            limits=limits,
+        ),
+        "DisclosureService": DisclosureService(DisclosureStore(engines.records), feed, clock),
+        "CatalogueService": CatalogueService(log, feed, clock),
+        "OperatorService": OperatorService(log, feed, clock),
+        "UsageService": UsageService(SqlUsageReader(engines.records), feed, clock),
+        "SettlementService": SettlementService(log, feed, clock),
+    }
+    authenticator = Authenticator(TokenVerifier(issuer, config.audience))
+    return Transport(
+        contract_methods(served),
+        Guard(authenticator, feed, clock),
+        RefusalLog(committer, decisions, clock),
+        telemetry,
+        config.max_concurrent_calls,
+    )
+
+
+def _add_standard_services(server: grpc.aio.Server) -> HealthServicer:
+    health = HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    names = [service.full_name for service in services()]
+    reflection.enable_server_reflection(
+        (
+            *names,
+            health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+            reflection.SERVICE_NAME,
+        ),
+        server,
+    )
+    return health
+
+
+def _grpc_tls(tls: TlsFiles) -> grpc.ServerCredentials:
+    return grpc.ssl_server_credentials(
+        [(tls.key.read_bytes(), tls.certificate.read_bytes())],
+        root_certificates=tls.client_ca.read_bytes(),
+        require_client_auth=True,
+    )
+
+
+def _options(config: GatewayConfig) -> list[tuple[str, Any]]:
+    return [
+        ("grpc.so_reuseport", int(config.workers > 1)),
+        # A little room beside the records for the receipt of an answer.
+        ("grpc.max_send_message_length", config.max_message_bytes + 65_536),
+        ("grpc.max_receive_message_length", config.max_request_bytes),
+        ("grpc.max_concurrent_streams", config.max_streams_per_client),
+        ("grpc.max_metadata_size", _MOST_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", _MOST_METADATA_BYTES),
+        # A client that pings more often than this is cut off (GOAWAY too_many_pings).
+        ("grpc.http2.min_ping_interval_without_data_ms", _LEAST_PING_SECONDS * 1_000),
+    ]
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host in _WILDCARDS else host
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _url(host: str, port: int) -> str:
+    return f"https://{_address(_reachable(host), port)}"

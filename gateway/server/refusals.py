@@ -1,0 +1,54 @@
+"""The refusals log: who was refused what, when and why, durable before the answer (G7)."""
+
+import logging
+import re
+from typing import Final
+
+from google.protobuf.message import Message
+
+from creditgate.refusal import Refused
+from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.authenticate.caller import Caller
+from gateway.clock import Clock
+from gateway.meter.committer import GroupCommitter
+from gateway.meter.decisions import DecisionIds
+from gateway.meter.model import RefusalEntry
+
+_log = logging.getLogger(__name__)
+# What was refused may be malformed itself; only what has the right form is kept.
+_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,64}")
+
+
+class RefusalLog:
+    """Notes refusals of known clients; strangers are only counted."""
+
+    def __init__(self, committer: GroupCommitter, decisions: DecisionIds, clock: Clock) -> None:
+        self._committer = committer
+        self._decisions = decisions
+        self._clock = clock
+
+    async def note(
+        self, caller: Caller, method: str, request: Message | None, refused: Refused
+    ) -> str:
+        """Return the decision id once the refusal is durable.
+
+        A log that cannot be written changes nothing for the caller, who is refused
+        anyway; "" is returned then.
+        """
+        request_id: str = getattr(request, "request_id", "")
+        purpose: Purpose.ValueType = getattr(request, "purpose", Purpose.PURPOSE_UNSPECIFIED)
+        entry = RefusalEntry(
+            decision_id=self._decisions.next(),
+            at=self._clock.now(),
+            client_id=caller.client_id,
+            method=method,
+            reason=refused.reason,
+            purpose=purpose,
+            request_id=request_id if _REQUEST_ID.fullmatch(request_id) else "",
+        )
+        try:
+            await self._committer.log_refusal(entry)
+        except Refused as error:
+            _log.error("a refusal could not be logged: %s", error.reason)
+            return ""
+        return entry.decision_id

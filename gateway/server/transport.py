@@ -1,0 +1,196 @@
+"""The transport: every call of the contract, from the wire to its service and back.
+
+One generic handler serves all methods, so that none can be reached by a way around the
+guard. Requests are parsed here and answers leave as bytes, so that a malformed message
+is a refusal like any other.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from time import perf_counter
+from typing import Any, Final
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from creditgate.refusal import Refused, Violation, invalid
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authenticate.caller import Caller
+from gateway.server.errors import (
+    Answer,
+    failure_answer,
+    refusal_answer,
+    refusal_of_failure,
+    unserved_answer,
+)
+from gateway.server.guard import Guard, Metadata
+from gateway.server.methods import Method
+from gateway.server.refusals import RefusalLog
+from gateway.telemetry.telemetry import Telemetry
+from gateway.telemetry.traces import step
+
+Context = grpc.aio.ServicerContext[bytes, bytes]
+_NO_REASON: Final = RefusalReason.REFUSAL_REASON_UNSPECIFIED
+
+
+class Transport(grpc.GenericRpcHandler):
+    """Serves the methods of the contract; see the module.
+
+    ``most_calls`` is how many calls are worked on at once; more are refused.
+    """
+
+    def __init__(
+        self,
+        methods: Mapping[str, Method],
+        guard: Guard,
+        refusals: RefusalLog,
+        telemetry: Telemetry,
+        most_calls: int,
+    ) -> None:
+        self.guard = guard
+        self.refusals = refusals
+        self.telemetry = telemetry
+        self.open_calls = 0
+        self._methods = methods
+        self._most_calls = most_calls
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        """Return the handler of one call, None for methods outside the contract."""
+        method = self._methods.get(handler_call_details.method)
+        if method is None:
+            return None
+        # gRPC has read the metadata to get here; asking the context reads them again.
+        call = _Call(self, method, dict(handler_call_details.invocation_metadata or ()))
+        if method.streams_answers:
+            if method.streams_requests:
+                return grpc.stream_stream_rpc_method_handler(call.stream)
+            return grpc.unary_stream_rpc_method_handler(call.stream)
+        if method.streams_requests:
+            return grpc.stream_unary_rpc_method_handler(call.unary)
+        return grpc.unary_unary_rpc_method_handler(call.unary)
+
+    def require_room(self) -> None:
+        """Raise Refused RATE_EXCEEDED when more calls are open than the process takes."""
+        if self.open_calls > self._most_calls:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
+                "More calls are open than the gateway takes at once; slow down.",
+                retry_after=1,
+            )
+
+
+class _Call:
+    """One call. Its caller and request are remembered for the log of refusals."""
+
+    __slots__ = ("_caller", "_metadata", "_method", "_request", "_transport")
+
+    def __init__(self, transport: Transport, method: Method, metadata: Metadata) -> None:
+        self._transport = transport
+        self._method = method
+        self._metadata = metadata
+        self._caller: Caller | None = None
+        self._request: Message | None = None
+
+    async def unary(self, incoming: Any, context: Context) -> bytes:
+        """Serve a call that has one answer."""
+        method = self._method
+        ending = _Ending(self._transport, method.name)
+        try:
+            with self._transport.telemetry.traces.call(method.name, self._metadata):
+                if method.serve is None:
+                    return await _abort(context, ending, unserved_answer(method.name))
+                answer = await method.serve(*self._admitted(incoming, context))
+            ending.status = "OK"
+            return answer if type(answer) is bytes else answer.SerializeToString()
+        except Exception as error:
+            return await _abort(context, ending, await self._ended(error, ending))
+        finally:
+            ending.count()
+
+    async def stream(self, incoming: Any, context: Context) -> AsyncIterator[bytes]:
+        """Serve a call that has many answers."""
+        method = self._method
+        ending = _Ending(self._transport, method.name)
+        try:
+            with self._transport.telemetry.traces.call(method.name, self._metadata):
+                if method.serve is None:
+                    await _abort(context, ending, unserved_answer(method.name))
+                    return
+                async for answer in method.serve(*self._admitted(incoming, context)):
+                    yield answer if type(answer) is bytes else answer.SerializeToString()
+            ending.status = "OK"
+        except Exception as error:
+            await _abort(context, ending, await self._ended(error, ending))
+        finally:
+            ending.count()
+
+    def _admitted(self, incoming: Any, context: Context) -> tuple[Any, Caller]:
+        """Return request and caller of a call that may be served. Raises Refused."""
+        transport, method = self._transport, self._method
+        transport.require_room()
+        caller = self._caller = transport.guard.authenticate(context, self._metadata)
+        step("authenticated")
+        transport.guard.require_scope(caller, method.scope)
+        if method.streams_requests:
+            return _parsed_each(method, incoming), caller
+        request = self._request = _parsed(method, incoming)
+        return request, caller
+
+    async def _ended(self, error: Exception, ending: "_Ending") -> Answer:
+        """Return the answer to a call that ended with ``error``, once it is logged."""
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        refused = error if isinstance(error, Refused) else refusal_of_failure(error)
+        if refused is None:
+            return failure_answer(self._method.name, error)
+        ending.reason = refused.reason
+        if self._caller is not None:
+            decision_id = await self._transport.refusals.note(
+                self._caller, self._method.name, self._request, refused
+            )
+            if decision_id:
+                refused.metadata["decision_id"] = decision_id
+        return refusal_answer(refused)
+
+
+class _Ending:
+    """How a call ends, for the counts. A call that is cut off ends CANCELLED."""
+
+    __slots__ = ("_method", "_started", "_transport", "reason", "status")
+
+    def __init__(self, transport: Transport, method: str) -> None:
+        self._transport = transport
+        self._method = method
+        self._started = perf_counter()
+        self.status = "CANCELLED"
+        self.reason: RefusalReason.ValueType = _NO_REASON
+        transport.open_calls += 1
+
+    def count(self) -> None:
+        """Count the call as ended."""
+        self._transport.open_calls -= 1
+        self._transport.telemetry.calls.add(
+            self._method, self.status, self.reason, perf_counter() - self._started
+        )
+
+
+async def _abort(context: Context, ending: _Ending, answer: Answer) -> bytes:
+    """End the call; never returns, since gRPC raises."""
+    ending.status = answer.code.name
+    await context.abort(answer.code, answer.message, answer.trailers)
+    return b""
+
+
+def _parsed(method: Method, message: bytes) -> Message:
+    try:
+        return method.request.FromString(message)
+    except DecodeError:
+        raise invalid(
+            Violation("request", f"send a {method.request.DESCRIPTOR.full_name}")
+        ) from None
+
+
+async def _parsed_each(method: Method, incoming: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+    async for message in incoming:
+        yield _parsed(method, message)

@@ -1,0 +1,301 @@
+"""A real installation on an empty store: licensed operators, a publisher, prices, a catalogue."""
+
+import asyncio
+import json
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+from pydantic import SecretStr
+
+from creditgate.uscc import check_character
+from creditgate.v1.catalogue_service_pb2 import ContentFieldType
+from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
+from creditgate.v1.vocabulary_pb2 import Openness, Purpose, Severity, SubjectType
+from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueItem, ContentField, PeriodRule
+from gateway.clock import Clock, SystemClock
+from gateway.config import GatewayConfig
+from gateway.installation.bootstrap import bootstrap
+from gateway.pki.client_keys import make_assertion_key
+from gateway.pki.development import make_client_certificate
+from gateway.server.process import Running, running_gateway
+from gateway.settle.prices import PRICE_PLAN, PricePlan
+from gateway.settle.shares import SHARING_RULE, SharingRule
+from gateway.storage.engines import Engines, open_engines
+from operators.kept import Kept
+from operators.log import Draft
+from operators.model import (
+    CLIENT,
+    LICENCE,
+    OPERATOR,
+    SCOPE_GRANT,
+    Client,
+    Licence,
+    Operator,
+    ScopeGrant,
+)
+from operators.roles import scopes_of_role
+from operators.sql import SqlAuthorityLog
+from sdk.connection import connect
+from sdk.credentials import Credentials
+
+PUBLIC_ITEM = "penalty"
+CONSENT_ITEM = "tax"
+RESTRICTED_ITEM = "supervision"
+SOURCE = "Invented Bureau"
+REGION = "000000"
+PRICE = 250_000
+PURPOSE = Purpose.PURPOSE_SUPPLIER_CHECK
+OPERATOR_ID = "alpha"
+OPERATOR_CLIENT = "alpha-one"
+PUBLISHER = "publisher"
+ADMINISTRATOR = "administrator"
+
+
+def company(number: int) -> str:
+    """Return the code of an invented company, in the unassigned district 000000."""
+    stem = f"91000000{number:09d}"
+    return stem + check_character(stem)
+
+
+def content(text: str = "late filing") -> bytes:
+    """Return content of a record in canonical form."""
+    return json.dumps({"finding": text}, separators=(",", ":")).encode()
+
+
+def item(code: str, openness: Openness.ValueType) -> CatalogueItem:
+    """Return a catalogue item with graded periods."""
+    return CatalogueItem(
+        code=code,
+        name_zh="测试目录项",
+        name_en=f"Test item {code}",
+        sources=(SOURCE,),
+        subject_types=(SubjectType.SUBJECT_TYPE_ENTERPRISE,),
+        openness=openness,
+        period_rules=(
+            PeriodRule(
+                severity=Severity.SEVERITY_GENERAL,
+                min_months=3,
+                max_months=12,
+                end_required=True,
+                legal_source="Guobanfa [2025] No. 22, section 2",
+            ),
+            PeriodRule(
+                severity=Severity.SEVERITY_SERIOUS,
+                min_months=12,
+                max_months=36,
+                end_required=True,
+                legal_source="Guobanfa [2025] No. 22, section 2",
+            ),
+        ),
+        price_class="adverse",
+        content_fields=(
+            ContentField(
+                name="finding",
+                type=ContentFieldType.CONTENT_FIELD_TYPE_STRING,
+                required=True,
+                max_length=2_000,
+            ),
+        ),
+    )
+
+
+@dataclass
+class Installation:
+    """One installation; its store is ready, nothing runs yet."""
+
+    database: str
+    folder: Path
+    clock: Clock = field(default_factory=SystemClock)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.config = GatewayConfig(
+            home=self.folder,
+            database=SecretStr(self.database),
+            grpc_port=0,
+            https_port=0,
+            **self.settings,
+        )
+        self.home = bootstrap(self.config, self.clock)
+        self.engines: Engines = open_engines(self.database, self.folder)
+        self.log = SqlAuthorityLog(self.engines.authority)
+
+    def close(self) -> None:
+        """Close the store."""
+        self.engines.dispose()
+
+    def put(self, kind: str, id_: str, document: dict[str, object]) -> None:
+        """Log the next version of a thing."""
+        version = len(self.log.history(kind=kind, id=id_, after=0, limit=1_000))
+        self.log.append(
+            [Draft(kind, id_, version, document)],
+            changed_by=ADMINISTRATOR,
+            changed_at=self.clock.now(),
+            reason="test",
+        )
+
+    def keep(self, kind: str, id_: str, thing: Kept) -> None:
+        """Log the next version of a checked thing."""
+        self.put(kind, id_, thing.as_document())
+
+    def furnish(self) -> None:
+        """Put in everything a query needs: catalogue, prices, operator alpha, publisher."""
+        now = self.clock.now()
+        for code, openness in (
+            (PUBLIC_ITEM, Openness.OPENNESS_PUBLIC),
+            (CONSENT_ITEM, Openness.OPENNESS_CONSENT),
+            (RESTRICTED_ITEM, Openness.OPENNESS_RESTRICTED),
+        ):
+            self.keep(CATALOGUE_ITEM, code, item(code, openness))
+        plan = PricePlan(plan_id="plan-1", effective_from=now - 1, prices={"adverse": PRICE})
+        self.put(PRICE_PLAN, plan.plan_id, plan.model_dump())
+        rule = SharingRule(
+            rule_id="rule-1",
+            effective_from=0,
+            source_basis_points=6_000,
+            region_basis_points=2_500,
+            platform_basis_points=1_500,
+        )
+        self.put(SHARING_RULE, rule.rule_id, rule.model_dump())
+        self.license(OPERATOR_ID, "L-ALPHA")
+        self.enrol(OPERATOR_CLIENT, ClientRole.CLIENT_ROLE_OPERATOR, OPERATOR_ID)
+        self.enrol(PUBLISHER, ClientRole.CLIENT_ROLE_PUBLISHER)
+
+    def license(
+        self,
+        operator_id: str,
+        number: str,
+        items: Iterable[str] = (PUBLIC_ITEM, CONSENT_ITEM, RESTRICTED_ITEM),
+        purposes: Iterable[int] = (PURPOSE,),
+        quota: int = 1_000_000,
+    ) -> None:
+        """Register an operator and give it a licence for a year."""
+        stem = "91000000" + f"{sum(operator_id.encode()):09d}"
+        operator = Operator(
+            operator_id=operator_id,
+            display_name=f"Invented firm {operator_id}",
+            uscc=stem + check_character(stem),
+            state=OperatorState.OPERATOR_STATE_ACTIVE,
+        )
+        self.keep(OPERATOR, operator_id, operator)
+        now = self.clock.now()
+        licence = Licence(
+            number=number,
+            operator_id=operator_id,
+            valid_from=now - 1,
+            valid_until=now + 365 * 86_400,
+            items=frozenset(items),
+            purposes=frozenset(purposes),
+            regions=frozenset({"*"}),
+            daily_record_quota=quota,
+        )
+        self.keep(LICENCE, number, licence)
+
+    def enrol(self, client_id: str, role: ClientRole.ValueType, operator_id: str = "") -> None:
+        """Register a client with keys of its own and grant all scopes of its role."""
+        now = self.clock.now()
+        certificate = make_client_certificate(self.home.development_ca(), client_id, now)
+        assertion_key = make_assertion_key()
+        self.home.write_client(client_id, certificate, assertion_key.key)
+        client = Client(
+            client_id=client_id,
+            role=role,
+            operator_id=operator_id,
+            jwks=assertion_key.jwks,
+            certificate_thumbprints=frozenset({certificate.thumbprint}),
+        )
+        self.keep(CLIENT, client_id, client)
+        for number, scope in enumerate(sorted(scopes_of_role(role))):
+            grant_id = f"{client_id}-{number}"
+            grant = ScopeGrant(
+                grant_id=grant_id, grantee=client.grantee, scope=scope, valid_from=now - 1
+            )
+            self.keep(SCOPE_GRANT, grant_id, grant)
+
+    def suspend(self, operator_id: str = OPERATOR_ID) -> None:
+        """Suspend an operator."""
+        document = self.log.history(kind=OPERATOR, id=operator_id, after=0, limit=1_000)[-1]
+        suspended = OperatorState.OPERATOR_STATE_SUSPENDED
+        self.put(OPERATOR, operator_id, {**document.document, "state": suspended})
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator["Gateway"]:
+        """Run it in this process, on this event loop."""
+        async with running_gateway(self.config, self.clock) as running:
+            yield self.addressed(running)
+
+    @asynccontextmanager
+    async def process(self, **settings: Any) -> AsyncGenerator["GatewayProcess"]:
+        """Run it as a process of its own."""
+        process = await start_worker(self.config.model_copy(update=settings))
+        try:
+            yield GatewayProcess(self.addressed(process[1]), process[0])
+        finally:
+            if process[0].returncode is None:
+                process[0].kill()
+            await process[0].wait()
+
+    def addressed(self, running: Running) -> "Gateway":
+        """Point the clients' profiles at a running gateway."""
+        self.home.point_profiles_at(running.grpc, running.issuer, self.home.ca)
+        return Gateway(self, running)
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A gateway that answers."""
+
+    installation: Installation
+    running: Running
+
+    def credentials(self, client_id: str = OPERATOR_CLIENT) -> Credentials:
+        """Return a client's credentials for this gateway, among others on the same home."""
+        profile = Credentials.load(self.installation.home.profile(client_id))
+        return profile.model_copy(update={"grpc": self.running.grpc, "issuer": self.running.issuer})
+
+    @asynccontextmanager
+    async def channel(
+        self, client_id: str = OPERATOR_CLIENT, *, scopes: tuple[str, ...] = ()
+    ) -> AsyncGenerator[grpc.aio.Channel]:
+        """Give a channel of a client's own, with a token."""
+        async with await connect(self.credentials(client_id), scopes=scopes) as channel:
+            yield channel
+
+
+@dataclass(frozen=True)
+class GatewayProcess:
+    """A gateway in a process of its own."""
+
+    gateway: Gateway
+    process: Process
+
+
+async def start_worker(config: GatewayConfig) -> tuple[Process, Running]:
+    """Start a worker process and return it with where it answers."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway.server.worker", stdin=PIPE, stdout=PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    settings = config.model_dump(mode="json") | {"database": config.database.get_secret_value()}
+    process.stdin.write(json.dumps(settings).encode() + b"\n")
+    line = await asyncio.wait_for(process.stdout.readline(), 30)
+    assert line, "the gateway did not start; its log says why"
+    place = json.loads(line)
+    return process, Running(place["grpc"], place["issuer"], Path(place["ca"]))
+
+
+async def eventually(condition: Any, seconds: float = 5.0) -> float:
+    """Wait until ``await condition()`` is true and return how long it took."""
+    started = time.monotonic()
+    while not await condition():
+        assert time.monotonic() - started < seconds, "it did not come true in time"
+        await asyncio.sleep(0.01)
+    return time.monotonic() - started

@@ -1,0 +1,1 @@
+"""The server: transport, limits, processes, over real gRPC with real clients."""

@@ -1,0 +1,261 @@
+"""Every method is reached through authentication and scope, and refused in one form."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.descriptor import MethodDescriptor
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from creditgate.scopes import method_scopes, services
+from creditgate.v1 import credit_record_service_pb2 as records_pb
+from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
+from sdk.refusals import Refusal, explain
+from sdk.tokens import AsyncTokenSource
+from tests.contract.status import documented_status
+from tests.installation import (
+    ADMINISTRATOR,
+    CONSENT_ITEM,
+    OPERATOR_CLIENT,
+    PRICE,
+    PUBLISHER,
+    PURPOSE,
+    RESTRICTED_ITEM,
+    Gateway,
+    Installation,
+    company,
+    content,
+)
+from tests.server.calls import draft, publish, query
+
+GET = "/creditgate.v1.CreditRecordService/GetSubjectRecords"
+
+
+async def nothing() -> AsyncIterator[bytes]:
+    """Send no message."""
+    for message in ():
+        yield message
+
+
+async def call_raw(
+    channel: grpc.aio.Channel, method: MethodDescriptor, message: bytes = b""
+) -> None:
+    """Call any method with raw bytes and read its answer."""
+    path = f"/{method.containing_service.full_name}/{method.name}"
+    kind = ("stream" if method.client_streaming else "unary") + (
+        "_stream" if method.server_streaming else "_unary"
+    )
+    make: Callable[..., Any] = getattr(channel, kind)
+    call = make(path)(nothing() if method.client_streaming else message, timeout=10)
+    if method.server_streaming:
+        async for _ in call:
+            pass
+    else:
+        await call
+
+
+async def refusal(awaitable: Any) -> Refusal:
+    """Return why a call is refused."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await awaitable
+    return explain(caught.value)
+
+
+async def test_status_page_says_what_the_server_answers(embedded_gateway: Gateway) -> None:
+    served: dict[str, bool] = {}
+    async with embedded_gateway.channel(ADMINISTRATOR) as channel:
+        for service in services():
+            for method in service.methods:
+                try:
+                    await call_raw(channel, method)
+                    code = grpc.StatusCode.OK
+                except grpc.aio.AioRpcError as error:
+                    code = error.code()
+                served[f"{service.name}/{method.name}"] = code != grpc.StatusCode.UNIMPLEMENTED
+    assert served == documented_status()
+
+
+async def test_served_record_is_what_was_published_metered_and_dated(gateway: Gateway) -> None:
+    async with gateway.channel(PUBLISHER) as publisher, gateway.channel() as operator:
+        published = draft("r-1", company(1))
+        await publish(publisher, [published, draft("r-2", company(2))])
+        answer = await query(operator, company(1))
+    (record,) = answer.records
+    assert record.content == published.content == content("r-1")
+    assert record.disclosed_until == published.disclosed_until == answer.receipt.usable_until
+    assert answer.receipt.charged_entries == 1
+    assert answer.receipt.charged_micro_yuan == PRICE
+
+
+async def test_no_method_is_reached_without_token(embedded_gateway: Gateway) -> None:
+    credentials = embedded_gateway.credentials()
+    tls = grpc.ssl_channel_credentials(
+        credentials.ca.read_bytes(),
+        credentials.key.read_bytes(),
+        credentials.certificate.read_bytes(),
+    )
+    states = documented_status()
+    reasons: set[str] = set()
+    async with grpc.aio.secure_channel(credentials.grpc, tls) as channel:
+        for service in services():
+            for method in service.methods:
+                if states[f"{service.name}/{method.name}"]:
+                    reasons.add((await refusal(call_raw(channel, method))).reason)
+    assert reasons == {"TOKEN_MISSING"}
+
+
+async def test_no_method_is_reached_with_a_scope_it_does_not_ask_for(
+    embedded_gateway: Gateway,
+) -> None:
+    states = documented_status()
+    wrong: list[str] = []
+    # usage:read and catalogue:read are held, so methods of those are reached.
+    async with embedded_gateway.channel(scopes=("catalogue:read", "usage:read")) as channel:
+        for service in services():
+            for method in service.methods:
+                path = f"/{service.full_name}/{method.name}"
+                if not states[f"{service.name}/{method.name}"] or method_scopes()[path] in (
+                    "catalogue:read",
+                    "usage:read",
+                ):
+                    continue
+                told = await refusal(call_raw(channel, method))
+                if told.reason != "SCOPE_NOT_GRANTED":
+                    wrong.append(f"{path}: {told}")
+    assert not wrong
+
+
+async def test_connection_without_certificate_is_not_made(embedded_gateway: Gateway) -> None:
+    credentials = embedded_gateway.credentials()
+    tls = grpc.ssl_channel_credentials(credentials.ca.read_bytes())
+    async with grpc.aio.secure_channel(credentials.grpc, tls) as channel:
+        told = await refusal(channel.unary_unary(GET)(b"", timeout=5))
+    assert told.status == "UNAVAILABLE"
+
+
+async def test_token_of_another_client_does_not_work_on_this_connection(
+    embedded_gateway: Gateway,
+) -> None:
+    stolen = AsyncTokenSource(embedded_gateway.credentials(OPERATOR_CLIENT))
+    token = await stolen.token()
+    await stolen.close()
+    thief = embedded_gateway.credentials(PUBLISHER)
+    tls = grpc.ssl_channel_credentials(
+        thief.ca.read_bytes(), thief.key.read_bytes(), thief.certificate.read_bytes()
+    )
+    metadata = (("authorization", f"Bearer {token}"),)
+    async with grpc.aio.secure_channel(thief.grpc, tls) as channel:
+        told = await refusal(channel.unary_unary(GET)(b"", metadata=metadata, timeout=5))
+    assert told.status == "UNAUTHENTICATED"
+    assert told.reason == "TOKEN_NOT_YOURS"
+
+
+@pytest.mark.parametrize("message", [b"\xff", b"\x0a\x05ab", b"\x0a\x02\xff\xfe"])
+async def test_bytes_that_are_no_message_are_a_malformed_request(
+    embedded_gateway: Gateway, message: bytes
+) -> None:
+    async with embedded_gateway.channel() as channel:
+        told = await refusal(channel.unary_unary(GET)(message, timeout=5))
+    assert (told.status, told.reason) == ("INVALID_ARGUMENT", "INVALID_REQUEST")
+    assert told.violations
+
+
+async def test_each_malformed_field_is_named_with_its_mend(embedded_gateway: Gateway) -> None:
+    request = records_pb.GetSubjectRecordsRequest(
+        subject="91000000000000001X", purpose=PURPOSE, request_id=" "
+    )
+    async with embedded_gateway.channel() as channel:
+        stub = records_grpc.CreditRecordServiceStub(channel)
+        told = await refusal(stub.GetSubjectRecords(request))
+    assert {violation.field for violation in told.violations} == {"subject", "request_id"}
+    assert "91000000000000001X" not in str(told)
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        (CONSENT_ITEM, "CONSENT_REQUIRED"),
+        (RESTRICTED_ITEM, "ITEM_RESTRICTED"),
+        ("unheard-of", "ITEM_NOT_ALLOWED"),
+    ],
+)
+async def test_items_out_of_reach_are_refused_with_the_reason_and_logged(
+    gateway: Gateway, item: str, reason: str
+) -> None:
+    async with gateway.channel() as channel:
+        told = await refusal(query(channel, items=[item], request_id="r-1"))
+    assert (told.status, told.reason) == ("PERMISSION_DENIED", reason)
+    logged = refusals_logged(gateway.installation)
+    assert [(row.client_id, row.request_id) for row in logged] == [(OPERATOR_CLIENT, "r-1")]
+
+
+def refusals_logged(installation: Installation) -> list[Any]:
+    """Return the log of refusals."""
+    from sqlalchemy import select
+
+    from gateway.meter.tables import REFUSALS
+
+    with installation.engines.records.connect() as connection:
+        return list(connection.execute(select(REFUSALS)))
+
+
+async def test_stranger_is_refused_without_being_logged(embedded_gateway: Gateway) -> None:
+    credentials = embedded_gateway.credentials()
+    tls = grpc.ssl_channel_credentials(
+        credentials.ca.read_bytes(),
+        credentials.key.read_bytes(),
+        credentials.certificate.read_bytes(),
+    )
+    metadata = (("authorization", "Bearer a.b.c"),)
+    async with grpc.aio.secure_channel(credentials.grpc, tls) as channel:
+        told = await refusal(channel.unary_unary(GET)(b"", metadata=metadata, timeout=5))
+    assert told.reason == "TOKEN_INVALID"
+    assert not refusals_logged(embedded_gateway.installation)
+
+
+async def test_health_is_told_to_anyone_with_a_certificate(embedded_gateway: Gateway) -> None:
+    async with embedded_gateway.channel() as channel:
+        answer = await channel.unary_unary("/grpc.health.v1.Health/Check")(b"")
+    status = health_pb2.HealthCheckResponse.FromString(answer).status
+    assert status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_reflection_lists_every_service(embedded_gateway: Gateway) -> None:
+    async with embedded_gateway.channel() as channel:
+        ask = reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
+        call = channel.stream_stream(f"/{reflection.SERVICE_NAME}/ServerReflectionInfo")
+        (told,) = [message async for message in call(iter([ask]))]
+    answer = reflection_pb2.ServerReflectionResponse.FromString(told)
+    listed = {service.name for service in answer.list_services_response.service}
+    assert listed >= {service.full_name for service in services()}
+
+
+async def test_method_outside_the_contract_is_unimplemented(embedded_gateway: Gateway) -> None:
+    async with embedded_gateway.channel() as channel:
+        told = await refusal(channel.unary_unary("/creditgate.v1.Nothing/Nothing")(b""))
+    assert told.status == "UNIMPLEMENTED"
+
+
+async def test_request_larger_than_the_limit_is_refused(embedded_gateway: Gateway) -> None:
+    async with embedded_gateway.channel() as channel:
+        told = await refusal(channel.unary_unary(GET)(bytes(5 << 20), timeout=10))
+    assert told.status == "RESOURCE_EXHAUSTED"
+
+
+async def test_a_deadline_that_passed_ends_the_call(embedded_gateway: Gateway) -> None:
+    async with embedded_gateway.channel() as channel:
+        told = await refusal(query(channel, seconds=0.000_001))
+    assert told.status == "DEADLINE_EXCEEDED"
+
+
+async def test_error_texts_hold_no_code_of_a_subject(embedded_gateway: Gateway) -> None:
+    async with embedded_gateway.channel() as channel:
+        told = await asyncio.gather(
+            refusal(query(channel, company(1)[:-1])),
+            refusal(query(channel, company(1), items=["unheard-of"])),
+        )
+    assert not [text for text in map(str, told) if re.search(r"9100000\d", text)]
