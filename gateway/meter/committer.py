@@ -1,136 +1,195 @@
 """Group commit: claims of concurrent calls share one transaction and one fsync.
 
 While one group is being written the next gathers, so groups grow with load and a
-lone call waits for nobody.
+lone call waits for nobody. Charges go first: a group takes only some refusals along,
+so that a flood of refused calls never holds up those that are served.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from threading import Condition, Thread
-from typing import Final
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from threading import Thread
+from typing import Final, NamedTuple, TypeVar
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.meter.ledger import UsageLedger
-from gateway.meter.model import Outcome, RefusalEntry, UsageClaim
+from gateway.meter.model import Outcome, RefusalEntry, Unwritable, UsageClaim
 
 MOST_IN_A_GROUP: Final = 256
+MOST_REFUSALS_IN_A_GROUP: Final = 64
 MOST_WAITING: Final = 8_192
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    claim: UsageClaim | RefusalEntry
-    done: "asyncio.Future[Outcome | None]"
+class _WaitingClaim(NamedTuple):
+    claim: UsageClaim
+    done: "asyncio.Future[Outcome]"
+
+
+class _WaitingRefusal(NamedTuple):
+    entry: RefusalEntry
+    done: "asyncio.Future[None]"
+
+
+_Waiting = TypeVar("_Waiting", _WaitingClaim, _WaitingRefusal)
 
 
 class GroupCommitter:
     """One writing thread in front of a ledger; used from one event loop.
 
-    ``observe`` is told each group's size.
+    ``observe`` is told each group's size, from that thread.
     """
 
     def __init__(self, ledger: UsageLedger, observe: Callable[[int], None]) -> None:
         self._ledger = ledger
         self._observe = observe
-        self._waiting: deque[_Waiting] = deque()
-        self._wake = Condition()
+        # None tells the thread that nothing more will come.
+        self._arrived: SimpleQueue[_WaitingClaim | _WaitingRefusal | None] = SimpleQueue()
+        self._unanswered_claims = 0
+        self._unanswered_refusals = 0
         self._closing = False
         self._loop = asyncio.get_running_loop()
         self._thread = Thread(target=self._run, name="usage-ledger", daemon=True)
         self._thread.start()
 
-    async def charge(self, claim: UsageClaim) -> Outcome:
-        """Return the claim's outcome once it is durable.
+    def charge(self, claim: UsageClaim) -> "asyncio.Future[Outcome]":
+        """Return the claim's outcome, to be awaited, once it is durable.
 
-        Raises Refused TEMPORARILY_UNAVAILABLE when the ledger cannot be written and
-        RATE_EXCEEDED when too many claims wait; in both cases nothing was charged.
+        Raises Refused RATE_EXCEEDED when too many claims wait, and nothing is charged.
+        Awaiting raises Refused TEMPORARILY_UNAVAILABLE when the ledger cannot be
+        written; whether the claim was charged may be unknown then, and a retry with the
+        same id is charged only if it was not. A claim whose awaiting is cancelled
+        before its turn comes is dropped.
         """
-        outcome = await self._submit(claim)
-        assert outcome is not None
-        return outcome
-
-    async def log_refusal(self, entry: RefusalEntry) -> None:
-        """Return once the refusal is durable; raises as `charge`."""
-        await self._submit(entry)
-
-    def _submit(self, claim: UsageClaim | RefusalEntry) -> "asyncio.Future[Outcome | None]":
-        if len(self._waiting) >= MOST_WAITING or self._closing:
-            raise Refused(
-                RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
-                "More calls are waiting to be metered than the gateway takes; slow down.",
-                retry_after=1,
-            )
-        done: asyncio.Future[Outcome | None] = self._loop.create_future()
-        with self._wake:
-            self._waiting.append(_Waiting(claim, done))
-            self._wake.notify()
+        if self._closing:
+            raise _unavailable()
+        if self._unanswered_claims >= MOST_WAITING:
+            raise _too_many()
+        done: asyncio.Future[Outcome] = self._loop.create_future()
+        self._unanswered_claims += 1
+        self._arrived.put(_WaitingClaim(claim, done))
         return done
 
-    def _run(self) -> None:
-        while True:
-            with self._wake:
-                while not self._waiting and not self._closing:
-                    self._wake.wait()
-                if not self._waiting:
-                    return
-                group = self._take_group()
-            self._write(group)
-
-    def _take_group(self) -> list[_Waiting]:
-        group: list[_Waiting] = []
-        keys: set[tuple[str, str, int]] = set()
-        while self._waiting and len(group) < MOST_IN_A_GROUP:
-            claim = self._waiting[0].claim
-            if isinstance(claim, UsageClaim):
-                # A twin of a claim in this group must see that one committed first.
-                if claim.key in keys:
-                    break
-                keys.add(claim.key)
-            group.append(self._waiting.popleft())
-        return group
-
-    def _write(self, group: list[_Waiting]) -> None:
-        claims = [w.claim for w in group if isinstance(w.claim, UsageClaim)]
-        refusals = [w.claim for w in group if isinstance(w.claim, RefusalEntry)]
-        try:
-            outcomes = iter(self._ledger.commit(claims, refusals))
-        except Exception as error:
-            # Whatever it was, the callers must hear of it and the thread must live on.
-            _log.error("usage ledger failed a group of %d: %s", len(group), type(error).__name__)
-            self._loop.call_soon_threadsafe(_fail, group)
-            return
-        self._observe(len(group))
-        results = [
-            next(outcomes) if isinstance(waiting.claim, UsageClaim) else None for waiting in group
-        ]
-        self._loop.call_soon_threadsafe(_resolve, group, results)
+    def log_refusal(self, entry: RefusalEntry) -> "asyncio.Future[None]":
+        """Return, to be awaited, when the refusal is durable; raises as `charge`."""
+        if self._closing:
+            raise _unavailable()
+        if self._unanswered_refusals >= MOST_WAITING:
+            raise _too_many()
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._unanswered_refusals += 1
+        self._arrived.put(_WaitingRefusal(entry, done))
+        return done
 
     def close(self) -> None:
-        """Write what waits and stop the thread."""
-        with self._wake:
+        """Write what waits and stop the thread; the outcomes come with the loop's next turn."""
+        if not self._closing:
             self._closing = True
-            self._wake.notify()
+            self._arrived.put(None)
         self._thread.join()
 
+    def _run(self) -> None:
+        backlog = _Backlog(self._arrived)
+        while backlog.gather():
+            self._write(*backlog.next_group())
 
-def _resolve(group: list[_Waiting], results: list[Outcome | None]) -> None:
-    for waiting, result in zip(group, results, strict=True):
-        if not waiting.done.done():
-            waiting.done.set_result(result)
-
-
-def _fail(group: list[_Waiting]) -> None:
-    for waiting in group:
-        if not waiting.done.done():
-            waiting.done.set_exception(
-                Refused(
-                    RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
-                    "The use could not be metered, so nothing is served; try again.",
-                    retry_after=1,
-                )
+    def _write(self, claims: list[_WaitingClaim], refusals: list[_WaitingRefusal]) -> None:
+        wanted = [waiting for waiting in claims if not waiting.done.cancelled()]
+        try:
+            outcomes = self._ledger.commit(
+                [waiting.claim for waiting in wanted], [waiting.entry for waiting in refusals]
             )
+        except Exception as error:
+            # Whatever it was, the callers must hear of it and the thread must live on.
+            _log.error("the usage ledger failed %d claims: %s", len(wanted), type(error).__name__)
+            outcomes = [Unwritable()] * len(wanted)
+            written = False
+        else:
+            written = True
+            if wanted:
+                self._observe(len(wanted))
+        answer = self._answer
+        self._loop.call_soon_threadsafe(answer, len(claims), wanted, outcomes, refusals, written)
+
+    def _answer(
+        self,
+        taken: int,
+        claims: Sequence[_WaitingClaim],
+        outcomes: Sequence[Outcome],
+        refusals: Sequence[_WaitingRefusal],
+        written: bool,
+    ) -> None:
+        self._unanswered_claims -= taken
+        self._unanswered_refusals -= len(refusals)
+        for (_, done), outcome in zip(claims, outcomes, strict=True):
+            if done.done():
+                continue
+            if isinstance(outcome, Unwritable):
+                done.set_exception(_unavailable())
+            else:
+                done.set_result(outcome)
+        for _, done in refusals:
+            if done.done():
+                continue
+            if written:
+                done.set_result(None)
+            else:
+                done.set_exception(_unavailable())
+
+
+class _Backlog:
+    """What the writing thread has taken in and not yet written."""
+
+    def __init__(self, arrived: "SimpleQueue[_WaitingClaim | _WaitingRefusal | None]") -> None:
+        self._arrived = arrived
+        self._claims: deque[_WaitingClaim] = deque()
+        self._refusals: deque[_WaitingRefusal] = deque()
+        self._ended = False
+
+    def gather(self) -> bool:
+        """Take in what has arrived, waiting for the first; False when all is written."""
+        while not (self._claims or self._refusals):
+            if self._ended:
+                return False
+            self._take(self._arrived.get())
+        for _ in range(self._arrived.qsize()):
+            self._take(self._arrived.get_nowait())
+        return True
+
+    def _take(self, waiting: _WaitingClaim | _WaitingRefusal | None) -> None:
+        if waiting is None:
+            self._ended = True
+        elif isinstance(waiting, _WaitingRefusal):
+            self._refusals.append(waiting)
+        else:
+            self._claims.append(waiting)
+
+    def next_group(self) -> tuple[list[_WaitingClaim], list[_WaitingRefusal]]:
+        """Return what is to be written together, in order of arrival."""
+        return (
+            _first(self._claims, MOST_IN_A_GROUP),
+            _first(self._refusals, MOST_REFUSALS_IN_A_GROUP),
+        )
+
+
+def _first(waiting: deque[_Waiting], most: int) -> list[_Waiting]:
+    return [waiting.popleft() for _ in range(min(most, len(waiting)))]
+
+
+def _unavailable() -> Refused:
+    return Refused(
+        RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
+        "The use could not be metered, so nothing is served; try again with the same request_id.",
+        retry_after=1,
+    )
+
+
+def _too_many() -> Refused:
+    return Refused(
+        RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
+        "More calls are waiting to be metered than the gateway takes; slow down.",
+        retry_after=1,
+    )

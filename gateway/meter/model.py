@@ -1,29 +1,47 @@
 """What is metered, and what became of it."""
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Purpose
+
+SECONDS_A_DAY: Final = 86_400
 
 
 class LineCount(NamedTuple):
     """Use of one revenue line in one answer: records, and micro-yuan for each."""
 
     line_no: int
-    count: int
+    records: int
     unit_price: int
 
 
-@dataclass(frozen=True, slots=True)
-class UsageClaim:
+class RequestKey(NamedTuple):
+    """What a retry is known by, over all chunks of one batch."""
+
+    operator_id: str
+    request_id: str
+
+
+class QuotaDay(NamedTuple):
+    """What a quota is counted by: an operator and a UTC day (days since 1970)."""
+
+    operator_id: str
+    day: int
+
+
+class UsageClaim(NamedTuple):
     """An answer about to be given: its claim on the request id and its entries.
 
     ``entries`` are the sequences of the revisions served, eight bytes each, little
-    endian; ``subjects`` whom it is about; ``disclosure_sequence`` the head they were
-    read at; ``daily_quota`` the most records the operator may be served in a UTC
-    day; ``replay_seconds`` how long the id answers retries.
+    endian; ``disclosure_sequence`` is the head they were read at; ``daily_quota`` the
+    most records the operator may be served in a UTC day; ``replay_seconds`` how long
+    the id answers retries. ``good_until`` (seconds UTC) is the instant from which on
+    what the answer rests on has to be looked at again. ``may_be_empty`` is False where
+    an answer without records is a refusal.
     """
 
     operator_id: str
@@ -37,16 +55,22 @@ class UsageClaim:
     decision_id: str
     served_at: int
     disclosure_sequence: int
-    subjects: tuple[str, ...]
     entries: bytes
     lines: tuple[LineCount, ...]
     daily_quota: int
     replay_seconds: int
+    good_until: int
+    may_be_empty: bool
 
     @property
-    def key(self) -> tuple[str, str, int]:
-        """What is unique in the ledger."""
-        return self.operator_id, self.request_id, self.chunk
+    def request_key(self) -> RequestKey:
+        """What its retries are known by."""
+        return RequestKey(self.operator_id, self.request_id)
+
+    @property
+    def quota_day(self) -> QuotaDay:
+        """What its records count against."""
+        return QuotaDay(self.operator_id, self.served_at // SECONDS_A_DAY)
 
     @property
     def entry_count(self) -> int:
@@ -56,12 +80,24 @@ class UsageClaim:
     @property
     def fee(self) -> int:
         """Fee in micro-yuan."""
-        return sum(line.count * line.unit_price for line in self.lines)
+        return sum(line.records * line.unit_price for line in self.lines)
+
+
+class EarlierAnswer(NamedTuple):
+    """A metered answer, as far as a retry is compared with it."""
+
+    operator_id: str
+    request_id: str
+    chunk: int
+    payload_digest: bytes
+    decision_id: str
+    served_at: int
+    entries: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Charged:
-    """The claim is durable; its entries are charged."""
+    """The claim is durable; its entries are charged. ``fee`` in micro-yuan."""
 
     fee: int
 
@@ -75,7 +111,7 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """A subject's disclosure changed after it was read: read again."""
+    """What the answer rests on may not hold any more: decide and read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +125,20 @@ class NotCharged:
     retry_after: int = 0
 
 
-Outcome = Charged | Replayed | Stale | NotCharged
+@dataclass(frozen=True, slots=True)
+class Unwritable:
+    """The store cannot hold this claim, whatever the others; nothing was written."""
+
+
+Outcome = Charged | Replayed | Stale | NotCharged | Unwritable
 
 
 @dataclass(frozen=True, slots=True)
 class RefusalEntry:
-    """One refused call of a known client, for the log."""
+    """One refused call of a known client, for the log.
+
+    ``purpose`` and ``request_id`` are as the caller sent them, valid or not.
+    """
 
     decision_id: str
     at: int
@@ -105,11 +149,11 @@ class RefusalEntry:
     request_id: str
 
 
-def pack_entries(sequences: list[int]) -> bytes:
+def pack_entries(sequences: Sequence[int]) -> bytes:
     """Return revision sequences as stored in the ledger."""
     return array("q", sequences).tobytes()
 
 
-def unpack_entries(entries: bytes) -> array[int]:
+def unpack_entries(entries: bytes) -> "array[int]":
     """Return the revision sequences of a ledger row."""
     return array("q", entries)

@@ -4,13 +4,14 @@ The records of an answer are never parsed or serialised again; only the receipt 
 made for the call.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from creditgate.refusal import Refused
 from creditgate.v1.credit_record_service_pb2 import Receipt
 from creditgate.v1.refusal_pb2 import RefusalReason
+from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.authorise.gate import Passage
 from gateway.disclose.model import LiveRevision
 from gateway.disclose.tables import NO_END
@@ -33,10 +34,28 @@ class UnknownLine(Exception):
     """A revision's line is newer than the lines in memory: read them again."""
 
 
+def require_prices(passage: Passage) -> None:
+    """Raise Refused NO_PRICE_PLAN unless every item of the passage has a price.
+
+    Whatever is found: refusing only where records are would tell who has some (G11).
+    """
+    catalogue, prices = passage.view.catalogue, passage.price_classes
+    for code in passage.allow.items:
+        item = catalogue.get(code)
+        if item is None or item.openness == Openness.OPENNESS_RESTRICTED:
+            continue
+        if item.price_class not in prices:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_NO_PRICE_PLAN,
+                "No price plan in force covers an item asked for; the administrator must put"
+                " one into force. Ask for other items by name meanwhile.",
+            )
+
+
 def select_served(revisions: Iterable[LiveRevision], passage: Passage, now: int) -> Selection:
     """Return the revisions that the passage allows and whose period holds at ``now``.
 
-    Raises UnknownLine, and Refused NO_PRICE_PLAN when one to be served has no price.
+    Raises UnknownLine.
     """
     prices = passage.prices
     known = passage.lines
@@ -55,17 +74,13 @@ def select_served(revisions: Iterable[LiveRevision], passage: Passage, now: int)
         sequences.append(sequence)
         counts[line_no] = counts.get(line_no, 0) + 1
         usable_until = min(usable_until, disclosed_until)
-    lines = tuple([LineCount(no, count, _price(prices[no])) for no, count in counts.items()])
+    lines = tuple([LineCount(no, count, _price(prices, no)) for no, count in counts.items()])
     return Selection(frames, sequences, lines, usable_until)
 
 
-def _price(price: int | None) -> int:
-    if price is None:
-        raise Refused(
-            RefusalReason.REFUSAL_REASON_NO_PRICE_PLAN,
-            "No price plan covers an item to be served; the administrator must put one into"
-            " force. Ask for other items by name meanwhile.",
-        )
+def _price(prices: Mapping[int, int | None], line_no: int) -> int:
+    price = prices[line_no]
+    assert price is not None, "a passage without prices lets nothing through"
     return price
 
 

@@ -34,10 +34,15 @@ async def check_subjects(
         )
     if found:
         raise invalid(*found)
+    seen: set[str] = set()
     for start in range(0, len(subjects), _CHECKED_AT_ONCE):
         for index, subject in enumerate(subjects[start : start + _CHECKED_AT_ONCE], start):
             if violation := subject_fault(index, subject):
                 found.append(violation)
+            elif subject in seen:
+                # Served twice it would be charged twice.
+                found.append(Violation(f"subjects[{index}]", "name each subject once"))
+            seen.add(subject)
         if len(found) >= _MOST_FAULTS:
             break
         await asyncio.sleep(0)

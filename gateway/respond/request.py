@@ -64,9 +64,13 @@ def record_id_of(name: str, faults: Iterable[Violation]) -> str:
     return match[1]
 
 
-def payload_digest(client_id: str, request: Message) -> bytes:
-    """Return what must be equal for a request id to be a retry (AIP-155)."""
+def payload_digest(client_id: str, request: Message, chunk_size: int) -> bytes:
+    """Return what must be equal for a request id to be a retry (AIP-155).
+
+    ``chunk_size`` belongs to it: chunks of another size are not the ones metered.
+    """
     name = request.DESCRIPTOR.full_name
     return sha256(
-        f"{client_id}\n{name}\n".encode() + request.SerializeToString(deterministic=True)
+        f"{client_id}\n{name}\n{chunk_size}\n".encode()
+        + request.SerializeToString(deterministic=True)
     ).digest()

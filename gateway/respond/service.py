@@ -3,24 +3,23 @@
 Authentication is done before; each step here is one call into its own module.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 
-from creditgate.refusal import Refused
 from creditgate.v1.credit_record_service_pb2 import (
     BatchGetSubjectRecordsRequest,
     GetRecordRequest,
     GetSubjectRecordsRequest,
 )
-from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.authenticate.caller import Caller
 from gateway.authorise.gate import Gate, Passage
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.disclose.lookup import DisclosureLookup, Found
-from gateway.disclose.model import Line
+from gateway.disclose.model import Line, LiveRevision
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
 from gateway.meter.model import Charged, NotCharged, Replayed, UsageClaim, pack_entries
@@ -29,9 +28,11 @@ from gateway.respond.answer import (
     Served,
     UnknownLine,
     answer_bytes,
+    require_prices,
     select_served,
 )
 from gateway.respond.batch import check_subjects, chunk_tail, parts_of
+from gateway.respond.refusals import changing, not_charged, require_size
 from gateway.respond.request import (
     common_faults,
     payload_digest,
@@ -42,6 +43,9 @@ from operators.rules import Ask
 
 SCOPE: Final = "credit.records:read"
 _ATTEMPTS: Final = 8
+# How long an answer may wait to be metered before authority, disclosure and period are
+# looked at again: so that a store that is slow does not stretch what was true before.
+_GOOD_SECONDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +59,20 @@ class RecordLimits:
     replay_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Use:
-    """What stays the same over all chunks of one call."""
+class _Use(NamedTuple):
+    """What stays the same over all chunks of one call.
 
-    caller: Caller
+    ``answer_may_be_empty`` is False where an answer without records is a refusal,
+    ``most_bytes`` None where an answer may come in several messages.
+    """
+
     ask: Ask
     request_id: str
     purpose: Purpose.ValueType
     consent: str
     digest: bytes
+    answer_may_be_empty: bool
+    most_bytes: int | None
 
 
 class CreditRecordService:
@@ -94,33 +102,28 @@ class CreditRecordService:
         """Answer GetSubjectRecords; raises Refused."""
         subject = request.subject
         require_subject(subject, common_faults(request.request_id, request.items, request.consent))
-        use = _use(caller, request, frozenset(request.items))
-        subjects = (subject,)
-        for _ in range(_ATTEMPTS):
-            passage = self._passage(use)
-            found = await self._lookup.of_subject(subject)
-            served = await self._serve(use, passage, found, subjects, 0)
-            if served is not None:
-                selection, receipt = served
-                self._require_size(selection)
-                return answer_bytes(selection.frames, receipt)
-        raise _changing()
+        use = _use(caller, request, frozenset(request.items), most_bytes=self._limits.answer_bytes)
+        selection, served = await self._serve(
+            use, (subject,), 0, partial(self._lookup.of_subject, subject)
+        )
+        return answer_bytes(selection.frames, served)
 
     async def get_record(self, request: GetRecordRequest, caller: Caller) -> bytes:
         """Answer GetRecord; raises Refused, RECORD_NOT_DISCLOSED for all that is not served."""
         record_id = record_id_of(
             request.name, common_faults(request.request_id, (), request.consent)
         )
-        use = _use(caller, request, frozenset())
-        for _ in range(_ATTEMPTS):
-            passage = self._passage(use)
-            found = await self._lookup.of_record(record_id)
-            subjects = tuple(revision[0] for revision in found.revisions)
-            served = await self._serve(use, passage, found, subjects, 0, empty_allowed=False)
-            if served is not None:
-                selection, receipt = served
-                return answer_bytes(selection.frames, receipt)
-        raise _changing()
+        use = _use(
+            caller,
+            request,
+            frozenset(),
+            answer_may_be_empty=False,
+            most_bytes=self._limits.answer_bytes,
+        )
+        selection, served = await self._serve(
+            use, None, 0, partial(self._lookup.of_record, record_id)
+        )
+        return answer_bytes(selection.frames, served)
 
     async def batch_get_subject_records(
         self, request: BatchGetSubjectRecordsRequest, caller: Caller
@@ -137,75 +140,77 @@ class CreditRecordService:
             chunk=size,
         )
         request.ClearField("resume_from")
-        use = _use(caller, request, frozenset(request.items))
+        use = _use(caller, request, frozenset(request.items), chunk_size=size)
         for first in range(start, len(subjects), size):
             chunk = tuple(subjects[first : first + size])
-            selection, served = await self._serve_chunk(use, chunk, first // size)
+            selection, served = await self._serve(
+                use, chunk, first // size, partial(self._lookup.of_subjects, chunk)
+            )
             parts = parts_of(selection.frames, self._limits.answer_bytes)
             for part in parts[:-1]:
                 tail = chunk_tail(first, len(chunk), complete=False)
                 yield answer_bytes(part, served.uncharged(), tail)
             yield answer_bytes(parts[-1], served, chunk_tail(first, len(chunk), complete=True))
 
-    async def _serve_chunk(
-        self, use: _Use, chunk: tuple[str, ...], number: int
-    ) -> tuple[Selection, Served]:
-        for _ in range(_ATTEMPTS):
-            passage = self._passage(use)
-            found = await self._lookup.of_subjects(chunk)
-            served = await self._serve(use, passage, found, chunk, number)
-            if served is not None:
-                return served
-        raise _changing()
-
-    def _passage(self, use: _Use) -> Passage:
-        return self._gate.passage(self._feed.current(), self._lines, use.ask, self._clock.now())
-
     async def _serve(
         self,
         use: _Use,
-        passage: Passage,
-        found: Found,
-        subjects: tuple[str, ...],
+        subjects: tuple[str, ...] | None,
         chunk: int,
-        *,
-        empty_allowed: bool = True,
-    ) -> tuple[Selection, Served] | None:
-        """Meter what may be served; None when it changed meanwhile and must be read again."""
-        now = self._clock.now()
-        try:
-            selection = select_served(
-                self._consented(use, passage, found, subjects, now), passage, now
-            )
-        except UnknownLine:
-            self._lines = await self._lookup.lines()
-            return None
-        if not selection.sequences and not empty_allowed:
-            raise _not_disclosed()
-        claim = self._claim(use, passage, found.head, subjects, chunk, selection, now)
-        match await self._committer.charge(claim):
-            case Charged(fee):
-                return selection, _served(claim, claim.decision_id, selection, fee, replayed=False)
-            case Replayed(decision_id):
-                return selection, _served(claim, decision_id, selection, 0, replayed=True)
-            case NotCharged(reason, retry_after):
-                raise _not_charged(reason, retry_after)
-            case _:
-                return None
+        read: Callable[[], Awaitable[Found]],
+    ) -> tuple[Selection, Served]:
+        """Return what may be served, metered; ``subjects`` None: those of what is found.
+
+        All is decided for one instant. Where the ledger finds that something has changed
+        since, it is decided anew, for a later one.
+        """
+        for _ in range(_ATTEMPTS):
+            now = self._clock.now()
+            passage = self._gate.passage(self._feed.current(), self._lines, use.ask, now)
+            require_prices(passage)
+            found = await read()
+            try:
+                selection = select_served(
+                    self._consented(use, passage, found, subjects, now), passage, now
+                )
+            except UnknownLine:
+                await self._read_lines()
+                continue
+            if use.most_bytes is not None:
+                require_size(selection, use.most_bytes)
+            claim = self._claim(use, passage, found.head, chunk, selection, now)
+            match await self._committer.charge(claim):
+                case Charged(fee):
+                    return selection, _served(claim, selection, fee)
+                case Replayed(decision_id):
+                    return selection, _replayed(claim, selection, decision_id)
+                case NotCharged(reason, retry_after):
+                    raise not_charged(reason, retry_after)
+                case _:
+                    pass
+        raise changing()
+
+    async def _read_lines(self) -> None:
+        lines = await self._lookup.lines()
+        # Calls that met the same new line read it one after the other; passages are
+        # remembered for the object, so only the first of them changes it.
+        if lines != self._lines:
+            self._lines = lines
 
     def _consented(
         self,
         use: _Use,
         passage: Passage,
         found: Found,
-        subjects: tuple[str, ...],
+        subjects: tuple[str, ...] | None,
         now: int,
-    ) -> Sequence[tuple[str, int, int, int, int, bytes]]:
+    ) -> Sequence[LiveRevision]:
         if not passage.consent_items:
             return found.revisions
+        # Those asked for, found or not: a refusal must not tell who has records.
         withheld = {
             subject: self._gate.withheld(passage, subject, use.consent, use.purpose, now)
-            for subject in subjects
+            for subject in subjects or {row[0] for row in found.revisions}
         }
         return [row for row in found.revisions if row[2] not in withheld[row[0]]]
 
@@ -214,7 +219,6 @@ class CreditRecordService:
         use: _Use,
         passage: Passage,
         head: int,
-        subjects: tuple[str, ...],
         chunk: int,
         selection: Selection,
         now: int,
@@ -222,7 +226,7 @@ class CreditRecordService:
         allow = passage.allow
         return UsageClaim(
             operator_id=allow.operator_id,
-            client_id=use.caller.client_id,
+            client_id=use.ask.client_id,
             request_id=use.request_id,
             chunk=chunk,
             payload_digest=use.digest,
@@ -232,29 +236,25 @@ class CreditRecordService:
             decision_id=self._decisions.next(),
             served_at=now,
             disclosure_sequence=head,
-            subjects=subjects,
             entries=pack_entries(selection.sequences),
             lines=selection.lines,
             daily_quota=allow.daily_record_quota,
             replay_seconds=self._limits.replay_seconds,
+            good_until=min(now + _GOOD_SECONDS, selection.usable_until, allow.stands_until),
+            may_be_empty=use.answer_may_be_empty,
         )
-
-    def _require_size(self, selection: Selection) -> None:
-        if sum(map(len, selection.frames)) > self._limits.answer_bytes:
-            raise Refused(
-                RefusalReason.REFUSAL_REASON_ANSWER_TOO_LARGE,
-                "The answer would pass the size of one message; name fewer items, or ask by"
-                " BatchGetSubjectRecords.",
-            )
 
 
 def _use(
     caller: Caller,
     request: GetSubjectRecordsRequest | BatchGetSubjectRecordsRequest | GetRecordRequest,
     items: frozenset[str],
+    *,
+    answer_may_be_empty: bool = True,
+    most_bytes: int | None = None,
+    chunk_size: int = 1,
 ) -> _Use:
     return _Use(
-        caller=caller,
         ask=Ask(
             client_id=caller.client_id,
             scope=SCOPE,
@@ -265,53 +265,25 @@ def _use(
         request_id=request.request_id,
         purpose=request.purpose,
         consent=request.consent,
-        digest=payload_digest(caller.client_id, request),
+        digest=payload_digest(caller.client_id, request, chunk_size),
+        answer_may_be_empty=answer_may_be_empty,
+        most_bytes=most_bytes,
     )
 
 
-def _served(
-    claim: UsageClaim, decision_id: str, selection: Selection, fee: int, *, replayed: bool
-) -> Served:
+def _served(claim: UsageClaim, selection: Selection, fee: int) -> Served:
     return Served(
-        decision_id=decision_id,
+        decision_id=claim.decision_id,
         served_at=claim.served_at,
         usable_until=selection.usable_until,
         disclosure_sequence=claim.disclosure_sequence,
-        charged_entries=0 if replayed else claim.entry_count,
+        charged_entries=claim.entry_count,
         fee=fee,
-        replayed=replayed,
+        replayed=False,
     )
 
 
-def _not_charged(reason: RefusalReason.ValueType, retry_after: int) -> Refused:
-    messages = {
-        RefusalReason.REFUSAL_REASON_QUOTA_EXHAUSTED: (
-            "The licence's daily quota of records does not cover this answer; it starts anew"
-            " at 00:00 UTC."
-        ),
-        RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED: (
-            "request_id was used before, with another payload or too long ago to be a retry;"
-            " use a fresh one."
-        ),
-        RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED: (
-            "The disclosure has changed since this request_id was metered; ask anew with a"
-            " fresh one."
-        ),
-    }
-    return Refused(reason, messages[reason], retry_after=retry_after or None)
-
-
-def _changing() -> Refused:
-    return Refused(
-        RefusalReason.REFUSAL_REASON_DISCLOSURE_CHANGING,
-        "The disclosure kept changing while the answer was prepared; try again with the same"
-        " request_id.",
-        retry_after=1,
-    )
-
-
-def _not_disclosed() -> Refused:
-    return Refused(
-        RefusalReason.REFUSAL_REASON_RECORD_NOT_DISCLOSED,
-        "No such record is disclosed to you now.",
+def _replayed(claim: UsageClaim, selection: Selection, decision_id: str) -> Served:
+    return _served(claim, selection, 0)._replace(
+        decision_id=decision_id, charged_entries=0, replayed=True
     )

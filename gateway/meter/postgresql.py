@@ -1,0 +1,189 @@
+"""The usage ledger on PostgreSQL, where several processes write it at once.
+
+A transaction locks its operators first, in one order for all: so quotas are exact,
+what it reads of a request holds until it commits, no two wait for each other, and the
+sequences of one operator's answers follow the order of commit.
+"""
+
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+from zlib import crc32
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Engine,
+    Integer,
+    String,
+    Table,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from gateway.disclose.store import ENDING_LOCK
+from gateway.disclose.tables import REVISIONS
+from gateway.meter.model import EarlierAnswer, QuotaDay, RefusalEntry, UsageClaim
+from gateway.meter.store import (
+    EARLIER_COLUMNS,
+    HAS_ENDED,
+    REFUSAL_COLUMNS,
+    USAGE_COLUMNS,
+    LedgerTransaction,
+    Statements,
+    read_head,
+    refusal_rows,
+    text_of,
+    usage_rows,
+    write_used,
+)
+from gateway.meter.tables import QUOTA, REFUSALS, USAGE
+
+_OPERATOR_LOCKS: Final = 0x63726D75
+_LOCKED: Final = (
+    func.unnest(bindparam("locks", type_=ARRAY(Integer))).table_valued("key").render_derived()
+)
+_LOCK: Final = union_all(
+    select(func.pg_advisory_xact_lock_shared(literal_column(str(ENDING_LOCK)))),
+    select(func.pg_advisory_xact_lock(literal_column(str(_OPERATOR_LOCKS)), _LOCKED.c.key)),
+)
+_ASKED: Final = (
+    func.unnest(
+        bindparam("operators", type_=ARRAY(String)),
+        bindparam("requests", type_=ARRAY(String)),
+        bindparam("chunks", type_=ARRAY(Integer)),
+    )
+    .table_valued("operator_id", "request_id", "chunk")
+    .render_derived()
+)
+_OTHER: Final = USAGE.alias("other")
+_FIRST: Final = (
+    select(func.min(_OTHER.c.chunk).label("chunk"))
+    .where(_OTHER.c.operator_id == _ASKED.c.operator_id, _OTHER.c.request_id == _ASKED.c.request_id)
+    .lateral("first")
+)
+_EARLIER: Final = select(*EARLIER_COLUMNS).select_from(
+    _ASKED.join(_FIRST, true()).join(
+        USAGE,
+        (USAGE.c.operator_id == _ASKED.c.operator_id)
+        & (USAGE.c.request_id == _ASKED.c.request_id)
+        & USAGE.c.chunk.in_([_ASKED.c.chunk, _FIRST.c.chunk]),
+    )
+)
+_ENDED: Final = select(REVISIONS.c.sequence).where(
+    REVISIONS.c.sequence == func.any(bindparam("sequences", type_=ARRAY(BigInteger))),
+    HAS_ENDED,
+)
+_DAYS: Final = (
+    func.unnest(
+        bindparam("operators", type_=ARRAY(String)), bindparam("days", type_=ARRAY(Integer))
+    )
+    .table_valued("operator_id", "day")
+    .render_derived()
+)
+_USED: Final = select(QUOTA).join(
+    _DAYS, (QUOTA.c.operator_id == _DAYS.c.operator_id) & (QUOTA.c.day == _DAYS.c.day)
+)
+
+
+class PostgresLedgerStore:
+    """`LedgerStore` on connections of the engine's pool, at READ COMMITTED."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._statements = _PostgresStatements()
+
+    @contextmanager
+    def transaction(self, claims: Sequence[UsageClaim]) -> Generator[LedgerTransaction]:
+        """Give a transaction; see `LedgerStore.transaction`."""
+        held = self._engine.raw_connection()
+        try:
+            cursor = held.cursor()
+            if claims:
+                # By itself: only statements begun with the locks held see all they guard.
+                cursor.execute(self._statements.lock, (_locks(claims),))
+            yield _PostgresTransaction(cursor, self._statements)
+            held.commit()
+        except BaseException:
+            # Closing rolls back, and what failed once is not used again.
+            held.invalidate()
+            raise
+        held.close()
+
+
+def _locks(claims: Sequence[UsageClaim]) -> list[int]:
+    return sorted({crc32(claim.operator_id.encode()) - (1 << 31) for claim in claims})
+
+
+class _PostgresStatements(Statements):
+    def __init__(self) -> None:
+        dialect = PGDialect_psycopg(paramstyle="format")
+        super().__init__(dialect)
+        self.lock = text_of(_LOCK, dialect)
+        self.add_usage = _copy(USAGE, USAGE_COLUMNS)
+        self.add_refusals = _copy(REFUSALS, REFUSAL_COLUMNS)
+        self.earlier = text_of(_EARLIER, dialect)
+        self.ended = text_of(_ENDED, dialect)
+        self.used = text_of(_USED, dialect)
+
+
+def _copy(table: Table, columns: Sequence[str]) -> str:
+    return f"COPY {table.name} ({','.join(columns)}) FROM STDIN"
+
+
+class _PostgresTransaction:
+    """`LedgerTransaction`."""
+
+    def __init__(self, cursor: Any, statements: _PostgresStatements) -> None:
+        self._cursor = cursor
+        self._statements = statements
+
+    def head(self) -> int:
+        """Return the newest event's sequence."""
+        return read_head(self._cursor, self._statements)
+
+    def ended(self, sequences: Collection[int]) -> set[int]:
+        """Return the revisions disclosed no more."""
+        self._cursor.execute(self._statements.ended, (list(sequences),))
+        return {row[0] for row in self._cursor.fetchall()}
+
+    def earlier(self, claims: Iterable[UsageClaim]) -> list[EarlierAnswer]:
+        """Return earlier answers of the same requests."""
+        asked = {(claim.operator_id, claim.request_id, claim.chunk) for claim in claims}
+        self._cursor.execute(self._statements.earlier, _columns(asked))
+        return [EarlierAnswer(*row) for row in self._cursor.fetchall()]
+
+    def used(self, days: Iterable[QuotaDay]) -> dict[QuotaDay, int]:
+        """Return the records counted."""
+        self._cursor.execute(self._statements.used, _columns(days))
+        return {
+            QuotaDay(operator_id, day): used for operator_id, day, used in self._cursor.fetchall()
+        }
+
+    def write(
+        self,
+        charged: Sequence[UsageClaim],
+        grown: Mapping[QuotaDay, int],
+        refusals: Sequence[RefusalEntry],
+    ) -> None:
+        """Write what became of the group."""
+        if charged:
+            self._copy(self._statements.add_usage, usage_rows(charged))
+        write_used(self._cursor, self._statements, grown)
+        if refusals:
+            self._copy(self._statements.add_refusals, refusal_rows(refusals))
+
+    def _copy(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        # COPY costs a fifth of what INSERT does, on both ends.
+        with self._cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+
+def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)]

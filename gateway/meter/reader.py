@@ -1,0 +1,225 @@
+"""Reading the usage ledger for listings and statements: settlement's port over SQL."""
+
+import json
+from collections.abc import Collection, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, Row, Select, func, select
+
+from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.disclose.model import Line
+from gateway.disclose.tables import LINES, REVISIONS
+from gateway.meter.model import LineCount, unpack_entries
+from gateway.meter.tables import USAGE
+from gateway.settle.usage import (
+    AnswerPage,
+    MeteredAnswer,
+    MeteredEntry,
+    MeteredLine,
+    PeriodUse,
+    UsageTotal,
+)
+from gateway.storage.engines import reading
+
+_KEYS_A_QUERY: Final = 500
+_ROWS_AT_ONCE: Final = 100
+_GROUPS_AT_ONCE: Final = 1_000
+
+
+class _Revision(NamedTuple):
+    record_id: str
+    revision: int
+    line_no: int
+
+
+class SqlUsageReader:
+    """`gateway.settle.usage.UsageReader` on SQLite and PostgreSQL."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def answers(
+        self,
+        operator_id: str,
+        *,
+        from_: int | None,
+        until: int | None,
+        request_id: str,
+        after: int,
+        least_entries: int,
+    ) -> AnswerPage:
+        """Return the next whole answers; see the port."""
+        wanted = _narrowed(operator_id, from_, until, request_id).where(USAGE.c.sequence > after)
+        with _snapshot(self._engine) as connection:
+            rows, more = _page(connection, wanted, least_entries)
+            entries = {row.sequence: unpack_entries(row.entries) for row in rows}
+            revisions = _revisions(connection, set().union(*entries.values()))
+            counts = {row.sequence: _line_counts(row.lines) for row in rows}
+            lines = _lines(
+                connection, {count.line_no for part in counts.values() for count in part}
+            )
+        return AnswerPage(
+            tuple(
+                _answer(
+                    row,
+                    counts[row.sequence],
+                    [revisions[sequence] for sequence in entries[row.sequence]],
+                    lines,
+                )
+                for row in rows
+            ),
+            more,
+        )
+
+    def period_use(self, operator_id: str, *, starts: Sequence[int], until: int) -> PeriodUse:
+        """Return all use of a period, part by part; see the port.
+
+        Answers alike are counted by the store, and what it counts comes in a stream: memory
+        grows with the different lines and prices, not with the answers.
+        """
+        last_sequence = 0
+        totals: dict[tuple[int, int, int], int] = {}
+        with _snapshot(self._engine) as connection:
+            for part_from, part_until in pairwise((*starts, until)):
+                for text, answers, newest in _groups(
+                    connection, operator_id, part_from, part_until
+                ):
+                    last_sequence = max(last_sequence, newest)
+                    for line_no, records, unit_price in _line_counts(text):
+                        key = part_from, line_no, unit_price
+                        totals[key] = totals.get(key, 0) + records * answers
+            lines = _lines(connection, {line_no for _, line_no, _ in totals})
+        return PeriodUse(
+            last_sequence,
+            tuple(
+                UsageTotal(part_from, *lines[line_no], unit_price, records)
+                for (part_from, line_no, unit_price), records in totals.items()
+            ),
+        )
+
+
+@contextmanager
+def _snapshot(engine: Engine) -> Generator[Connection]:
+    """Give a connection whose statements all see the ledger as it is at the first."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as connection:
+            yield connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+    else:
+        with reading(engine) as connection:
+            connection.exec_driver_sql("BEGIN")
+            yield connection
+
+
+def _narrowed(
+    operator_id: str, from_: int | None, until: int | None, request_id: str
+) -> Select[*tuple[Any, ...]]:
+    query = select(USAGE).where(USAGE.c.operator_id == operator_id, USAGE.c.entry_count > 0)
+    if from_ is not None:
+        query = query.where(USAGE.c.served_at >= from_)
+    if until is not None:
+        query = query.where(USAGE.c.served_at < until)
+    if request_id:
+        query = query.where(USAGE.c.request_id == request_id)
+    return query.order_by(USAGE.c.sequence)
+
+
+def _page(
+    connection: Connection, wanted: Select[*tuple[Any, ...]], least_entries: int
+) -> tuple[list[Row[*tuple[Any, ...]]], bool]:
+    """Return as few rows as hold ``least_entries``, and whether others follow."""
+    rows: list[Row[*tuple[Any, ...]]] = []
+    entries = 0
+    # An answer has at least one entry, so so many rows are always enough.
+    limited = wanted.limit(least_entries + 1)
+    with connection.execute(limited, execution_options={"yield_per": _ROWS_AT_ONCE}) as result:
+        for row in result:
+            if entries >= least_entries:
+                return rows, True
+            rows.append(row)
+            entries += row.entry_count
+    return rows, False
+
+
+def _groups(
+    connection: Connection, operator_id: str, from_: int, until: int
+) -> Generator[tuple[str, int, int]]:
+    """Yield the different lines of answers in a period, how many had them, and the newest."""
+    query = (
+        select(USAGE.c.lines, func.count(), func.max(USAGE.c.sequence))
+        .where(
+            USAGE.c.operator_id == operator_id,
+            USAGE.c.served_at >= from_,
+            USAGE.c.served_at < until,
+        )
+        .group_by(USAGE.c.lines)
+    )
+    with connection.execute(query, execution_options={"yield_per": _GROUPS_AT_ONCE}) as result:
+        for row in result:
+            yield row[0], row[1], row[2]
+
+
+def _line_counts(text: str) -> list[LineCount]:
+    return [LineCount(*line) for line in json.loads(text)]
+
+
+def _revisions(connection: Connection, sequences: Collection[int]) -> dict[int, _Revision]:
+    query = select(
+        REVISIONS.c.sequence, REVISIONS.c.record_id, REVISIONS.c.revision, REVISIONS.c.line_no
+    )
+    return {
+        row[0]: _Revision(*row[1:])
+        for some in _pages(sequences)
+        for row in connection.execute(query.where(REVISIONS.c.sequence.in_(some)))
+    }
+
+
+def _lines(connection: Connection, numbers: Collection[int]) -> dict[int, Line]:
+    return {
+        row[0]: Line(*row[1:])
+        for some in _pages(numbers)
+        for row in connection.execute(select(LINES).where(LINES.c.line_no.in_(some)))
+    }
+
+
+def _pages(keys: Iterable[int]) -> Generator[list[int]]:
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), _KEYS_A_QUERY):
+        yield ordered[start : start + _KEYS_A_QUERY]
+
+
+def _answer(
+    row: Row[*tuple[Any, ...]],
+    counts: Sequence[LineCount],
+    revisions: Sequence[_Revision],
+    lines: dict[int, Line],
+) -> MeteredAnswer:
+    prices = {count.line_no: count.unit_price for count in counts}
+    return MeteredAnswer(
+        sequence=row.sequence,
+        operator_id=row.operator_id,
+        client_id=row.client_id,
+        request_id=row.request_id,
+        chunk=row.chunk,
+        purpose=Purpose.ValueType(row.purpose),
+        licence=row.licence,
+        consent=row.consent,
+        decision_id=row.decision_id,
+        served_at=row.served_at,
+        lines=tuple(
+            MeteredLine(*lines[line_no], records, unit_price)
+            for line_no, records, unit_price in counts
+        ),
+        entries=tuple(
+            MeteredEntry(
+                revision.record_id,
+                revision.revision,
+                *lines[revision.line_no],
+                prices[revision.line_no],
+            )
+            for revision in revisions
+        ),
+    )

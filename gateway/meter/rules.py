@@ -1,0 +1,115 @@
+"""What becomes of claims: retries, quotas, removals. Pure.
+
+Sources: Google AIP-155 for request ids; guarantee G5 (a retry charges nothing more),
+G9 (nothing that ended is served) and G11 (a refusal tells nothing of what exists).
+The first rule that applies decides:
+
+1. Stale: the claim is past ``good_until``, or a revision it would serve has ended;
+2. REQUEST_ID_REUSED: the id was used with another payload, or too long ago;
+3. Replayed, or REQUEST_SUPERSEDED where more would be served than was paid for;
+4. QUOTA_EXHAUSTED: the day's quota is used up or does not cover the answer. Once it is
+   used up, answers without records are refused too, or they would tell for nothing
+   which subjects have none;
+5. RECORD_NOT_DISCLOSED: the answer is empty and may not be. It comes last, so that for
+   a record that is not there every other reason is given just as for one that is.
+"""
+
+from collections.abc import Iterable, Mapping, Set
+
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.meter.model import (
+    SECONDS_A_DAY,
+    Charged,
+    EarlierAnswer,
+    NotCharged,
+    Outcome,
+    QuotaDay,
+    Replayed,
+    RequestKey,
+    Stale,
+    UsageClaim,
+    unpack_entries,
+)
+
+_REUSED = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED)
+_SUPERSEDED = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED)
+_NOT_DISCLOSED = NotCharged(RefusalReason.REFUSAL_REASON_RECORD_NOT_DISCLOSED)
+
+
+class Reckoning:
+    """The claims of one group, judged in order, each knowing those before it.
+
+    ``now`` in seconds UTC; ``ended`` the revisions that ended since claims read them;
+    ``earlier`` of each claim's request the answer of the same chunk and one other, as
+    far as there are any; ``used`` the records counted on the claims' days.
+    """
+
+    def __init__(
+        self,
+        now: int,
+        ended: Set[int],
+        earlier: Iterable[EarlierAnswer],
+        used: Mapping[QuotaDay, int],
+    ) -> None:
+        self._now = now
+        self._ended = ended
+        self._used = used
+        self._earlier: dict[RequestKey, dict[int, EarlierAnswer | UsageClaim]] = {}
+        for answer in earlier:
+            self._remember(answer)
+        self.charged: list[UsageClaim] = []
+        self.grown: dict[QuotaDay, int] = {}
+        """Days whose count grew, and what it is now."""
+
+    def judge(self, claim: UsageClaim) -> Outcome:
+        """Return what becomes of the next claim; see the module."""
+        if self._now >= claim.good_until or self._serves_ended(claim):
+            return Stale()
+        outcome = self._judge_retry(claim)
+        if outcome is None:
+            return self._charge(claim)
+        if isinstance(outcome, Replayed) and not (claim.entries or claim.may_be_empty):
+            # Nothing is left of what was served once.
+            return _NOT_DISCLOSED
+        return outcome
+
+    def _serves_ended(self, claim: UsageClaim) -> bool:
+        return bool(self._ended) and not self._ended.isdisjoint(unpack_entries(claim.entries))
+
+    def _judge_retry(self, claim: UsageClaim) -> Outcome | None:
+        answers = self._earlier.get(claim.request_key)
+        if answers is None:
+            return None
+        if any(answer.payload_digest != claim.payload_digest for answer in answers.values()):
+            return _REUSED
+        earlier = answers.get(claim.chunk)
+        if earlier is None:
+            return None
+        # A clock set back makes a retry earlier than what it repeats: a retry all the same.
+        if claim.served_at >= earlier.served_at + claim.replay_seconds:
+            return _REUSED
+        if not set(unpack_entries(earlier.entries)).issuperset(unpack_entries(claim.entries)):
+            return _SUPERSEDED
+        return Replayed(earlier.decision_id)
+
+    def _charge(self, claim: UsageClaim) -> Outcome:
+        day, count = claim.quota_day, claim.entry_count
+        used = self.grown.get(day)
+        if used is None:
+            used = self._used.get(day, 0)
+        if used >= claim.daily_quota or used + count > claim.daily_quota:
+            return NotCharged(
+                RefusalReason.REFUSAL_REASON_QUOTA_EXHAUSTED,
+                SECONDS_A_DAY - claim.served_at % SECONDS_A_DAY,
+            )
+        if not (count or claim.may_be_empty):
+            return _NOT_DISCLOSED
+        if count:
+            self.grown[day] = used + count
+        self.charged.append(claim)
+        self._remember(claim)
+        return Charged(claim.fee)
+
+    def _remember(self, answer: EarlierAnswer | UsageClaim) -> None:
+        key = RequestKey(answer.operator_id, answer.request_id)
+        self._earlier.setdefault(key, {})[answer.chunk] = answer

@@ -1,0 +1,47 @@
+"""What the record calls refuse with once a call is allowed."""
+
+from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.respond.answer import Selection
+
+
+def require_size(selection: Selection, most: int) -> None:
+    """Raise Refused ANSWER_TOO_LARGE for more than ``most`` bytes of records."""
+    if sum(map(len, selection.frames)) > most:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_ANSWER_TOO_LARGE,
+            "The answer would pass the size of one message; name fewer items, or ask by"
+            " BatchGetSubjectRecords.",
+        )
+
+
+def not_charged(reason: RefusalReason.ValueType, retry_after: int) -> Refused:
+    """Return what a claim that the ledger refused is answered with."""
+    messages = {
+        RefusalReason.REFUSAL_REASON_QUOTA_EXHAUSTED: (
+            "The licence's daily quota of records does not cover this answer; it starts anew"
+            " at 00:00 UTC."
+        ),
+        RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED: (
+            "request_id was used before, with another payload or too long ago to be a retry;"
+            " use a fresh one."
+        ),
+        RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED: (
+            "The disclosure has changed since this request_id was metered; ask anew with a"
+            " fresh one."
+        ),
+        RefusalReason.REFUSAL_REASON_RECORD_NOT_DISCLOSED: (
+            "No such record is disclosed to you now."
+        ),
+    }
+    return Refused(reason, messages[reason], retry_after=retry_after or None)
+
+
+def changing() -> Refused:
+    """Return what ends a call whose ground moved again and again."""
+    return Refused(
+        RefusalReason.REFUSAL_REASON_DISCLOSURE_CHANGING,
+        "The disclosure kept changing while the answer was prepared; try again with the same"
+        " request_id.",
+        retry_after=1,
+    )
