@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import Engine, Select, bindparam, func, select
+from sqlalchemy import Engine, Select, bindparam, func, literal_column, select
 from sqlalchemy.dialects import sqlite
 
 from gateway.disclose.model import Line, LiveRevision
@@ -31,7 +31,8 @@ _COLUMNS: Final = (
     REVISIONS.c.disclosed_until,
     REVISIONS.c.frame,
 )
-_LIVE: Final = REVISIONS.c.ended_by == 0
+# Written out, not bound: only then can a planner tell that the partial index serves.
+_LIVE: Final = REVISIONS.c.ended_by == literal_column("0")
 _HEAD: Final = select(func.max(EVENTS.c.sequence))
 _LINES: Final = select(LINES).order_by(LINES.c.line_no)
 
@@ -72,7 +73,8 @@ def open_lookup(engine: Engine) -> DisclosureLookup:
     return SqliteLookup(engine) if engine.dialect.name == "sqlite" else PooledLookup(engine)
 
 
-def _by_subjects(count: int) -> Select[Any]:
+def by_subjects(count: int) -> Select[*tuple[Any, ...]]:
+    """Return the statement for ``count`` subjects, bound as s0, s1, ..."""
     names = [bindparam(f"s{i}") for i in range(count)]
     return (
         select(*_COLUMNS)
@@ -81,7 +83,8 @@ def _by_subjects(count: int) -> Select[Any]:
     )
 
 
-def _by_record() -> Select[Any]:
+def by_record() -> Select[*tuple[Any, ...]]:
+    """Return the statement for one record, bound as s0."""
     return select(*_COLUMNS).where(REVISIONS.c.record_id == bindparam("s0"), _LIVE)
 
 
@@ -93,9 +96,9 @@ class SqliteLookup:
         cursor: Any = self._held.cursor()
         self._execute = cursor.execute
         self._head = _sqlite_text(_HEAD)
-        self._subject = _sqlite_text(_by_subjects(1))
-        self._subjects = _sqlite_text(_by_subjects(_PAD))
-        self._record = _sqlite_text(_by_record())
+        self._subject = _sqlite_text(by_subjects(1))
+        self._subjects = _sqlite_text(by_subjects(_PAD))
+        self._record = _sqlite_text(by_record())
         self._line_rows = _sqlite_text(_LINES)
 
     async def of_subject(self, subject: str) -> Found:
@@ -133,7 +136,7 @@ class SqliteLookup:
         self._held.close()
 
 
-def _sqlite_text(statement: Select[Any]) -> str:
+def _sqlite_text(statement: Select[*tuple[Any, ...]]) -> str:
     return str(statement.compile(dialect=sqlite.dialect()))
 
 
@@ -143,9 +146,9 @@ class PooledLookup:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="lookup")
-        self._subject = _by_subjects(1)
-        self._subjects = _by_subjects(_PAD)
-        self._record = _by_record()
+        self._subject = by_subjects(1)
+        self._subjects = by_subjects(_PAD)
+        self._record = by_record()
 
     async def of_subject(self, subject: str) -> Found:
         """Return the live revisions of one subject in order of publication."""
@@ -172,18 +175,19 @@ class PooledLookup:
         with reading(self._engine) as connection:
             return {row.line_no: Line(*row[1:]) for row in connection.execute(_LINES)}
 
-    async def _run(self, statement: Select[Any], groups: Sequence[Sequence[str]]) -> Found:
+    async def _run(
+        self, statement: Select[*tuple[Any, ...]], groups: Sequence[Sequence[str]]
+    ) -> Found:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._read, statement, groups)
 
-    def _read(self, statement: Select[Any], groups: Sequence[Sequence[str]]) -> Found:
+    def _read(self, statement: Select[*tuple[Any, ...]], groups: Sequence[Sequence[str]]) -> Found:
         with reading(self._engine) as connection:
             head = connection.execute(_HEAD).scalar() or 0
             rows: list[LiveRevision] = []
             for group in groups:
                 names = {f"s{i}": value for i, value in enumerate(group)}
-                for row in connection.execute(statement, names):
-                    rows.append(LiveRevision(*row))
+                rows.extend(LiveRevision(*row) for row in connection.execute(statement, names))
         return Found(head, rows)
 
     def close(self) -> None:

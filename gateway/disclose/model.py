@@ -1,11 +1,14 @@
 """What the disclosure is made of."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.disclosure_service_pb2 import RejectedRecord
 from gateway.catalogue.admission import Admitted
+from gateway.catalogue.rejection import Rejection
+
+_MOST_ECHOED: Final = 128
 
 
 class Line(NamedTuple):
@@ -75,3 +78,15 @@ class StoredRecord:
 
     record: DisclosedRecord
     live: bool
+
+
+def rejected(batch_id: str, index: int, record_id: str, rejection: Rejection) -> RejectedRecord:
+    """Return a rejection as its publisher reads it; an id too long is cut."""
+    return RejectedRecord(
+        batch_id=batch_id,
+        index=index,
+        record_id=record_id[:_MOST_ECHOED],
+        field=rejection.field,
+        reason=rejection.reason.name,
+        description=rejection.reason.value,
+    )

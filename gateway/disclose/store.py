@@ -7,7 +7,7 @@ missed nothing before it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, Engine, func, insert, select, text, update
 
@@ -16,13 +16,28 @@ from creditgate.v1.disclosed_record_pb2 import DisclosedRecord, DisclosureEventK
 from creditgate.v1.disclosure_service_pb2 import PublishRecordsResponse, RejectedRecord
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.catalogue.admission import Admitted
-from gateway.disclose.frame import frame, unframe
-from gateway.disclose.model import Batch, BatchOutcome, Correction, Ended, Line, StoredRecord
+from gateway.catalogue.rejection import Rejection, RejectionReason
+from gateway.disclose.frame import unframe
+from gateway.disclose.model import (
+    Batch,
+    BatchOutcome,
+    Correction,
+    Ended,
+    Line,
+    StoredRecord,
+    rejected,
+)
+from gateway.disclose.rows import PUBLISHED, EventRow, RowWriter, event_row, revision_row
 from gateway.disclose.tables import BATCHES, EVENTS, LINES, NO_END, REVISIONS
 from gateway.storage.engines import reading
 
 DISCLOSURE_LOCK: Final = 0x63726463
+# Held to the commit by whoever ends a revision, and shared by whoever serves some, so
+# that serving waits for endings but not for publications of thousands of records.
+ENDING_LOCK: Final = 0x63726465
 _IDS_A_QUERY: Final = 500
+_ENDED: Final = RejectionReason.RECORD_ENDED
+_DIFFERS: Final = RejectionReason.RECORD_DIFFERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,7 @@ class DisclosureStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._writer = RowWriter(engine.dialect)
 
     def head(self) -> int:
         """Return the sequence of the newest event, 0 before the first."""
@@ -63,6 +79,14 @@ class DisclosureStore:
         with reading(self._engine) as connection:
             return {row.line_no: Line(*row[1:]) for row in connection.execute(select(LINES))}
 
+    def earlier_outcome(self, publisher: str, batch_id: str, digest: bytes) -> BatchOutcome | None:
+        """Return what became of a batch committed before, None for a new one.
+
+        Raises Refused REQUEST_ID_REUSED when it then held other records.
+        """
+        with reading(self._engine) as connection:
+            return _earlier(connection, publisher, batch_id, digest)
+
     def commit_batch(self, batch: Batch, at: int) -> BatchOutcome:
         """Disclose the admitted records of a batch that are not disclosed yet.
 
@@ -71,13 +95,9 @@ class DisclosureStore:
         """
         with self._engine.begin() as connection:
             _lock(connection)
-            earlier = connection.execute(
-                select(BATCHES).where(
-                    BATCHES.c.publisher == batch.publisher, BATCHES.c.batch_id == batch.batch_id
-                )
-            ).one_or_none()
+            earlier = _earlier(connection, batch.publisher, batch.batch_id, batch.digest)
             if earlier is not None:
-                return _earlier_outcome(earlier.digest, batch.digest, earlier)
+                return earlier
             fresh, unchanged, refused = _sift(connection, batch)
             self._publish(connection, fresh, batch.publisher, at)
             rejections = tuple(sorted((*batch.rejected, *refused), key=lambda r: r.index))
@@ -98,18 +118,19 @@ class DisclosureStore:
         self, connection: Connection, fresh: Sequence[Admitted], publisher: str, at: int
     ) -> None:
         numbers = _number_lines(connection, {_line_of(admitted) for admitted in fresh})
-        sequence = _head(connection)
-        events: list[dict[str, Any]] = []
-        revisions: list[dict[str, Any]] = []
-        for sequence, admitted in enumerate(fresh, sequence + 1):
-            event, revision = _rows(
-                admitted, sequence, 1, numbers[_line_of(admitted)], publisher, at
+        revisions = [
+            revision_row(
+                admitted, sequence=sequence, revision=1, line_no=numbers[_line_of(admitted)]
             )
-            events.append(event)
-            revisions.append(revision)
-        if events:
-            connection.execute(insert(EVENTS), events)
-            connection.execute(insert(REVISIONS), revisions)
+            for sequence, admitted in enumerate(fresh, _head(connection) + 1)
+        ]
+        events = [
+            event_row(
+                revision, admitted.digest, kind=PUBLISHED, at=at, publisher=publisher, note=""
+            )
+            for admitted, revision in zip(fresh, revisions, strict=True)
+        ]
+        self._writer.write(connection, events, revisions)
 
     def correct(self, correction: Correction, publisher: str, at: int) -> DisclosedRecord:
         """Replace a live record by a new revision; the old one is void at once.
@@ -132,17 +153,20 @@ class DisclosureStore:
             _require_current(newest, correction.expected_revision)
             sequence = _head(connection) + 1
             line_no = _number_lines(connection, {_line_of(admitted)})[_line_of(admitted)]
-            event, revision = _rows(
-                admitted, sequence, newest.record.revision + 1, line_no, publisher, at
+            revision = revision_row(
+                admitted, sequence=sequence, revision=newest.record.revision + 1, line_no=line_no
             )
-            event |= {
-                "kind": DisclosureEventKind.DISCLOSURE_EVENT_KIND_CORRECTED,
-                "note": correction.reason,
-            }
+            event = event_row(
+                revision,
+                admitted.digest,
+                kind=DisclosureEventKind.DISCLOSURE_EVENT_KIND_CORRECTED,
+                at=at,
+                publisher=publisher,
+                note=correction.reason,
+            )
             _void(connection, newest.sequence, sequence)
-            connection.execute(insert(EVENTS).values(event))
-            connection.execute(insert(REVISIONS).values(revision))
-        return unframe(revision["frame"])
+            self._writer.write(connection, [event], [revision])
+        return unframe(revision.frame)
 
     def end(
         self,
@@ -169,27 +193,26 @@ class DisclosureStore:
             sequence = _head(connection) + 1
             record = newest.record
             _void(connection, newest.sequence, sequence)
-            connection.execute(
-                insert(EVENTS).values(
-                    sequence=sequence,
-                    kind=kind,
-                    record_id=record_id,
-                    revision=record.revision,
-                    subject=record.subject,
-                    digest=record.content_digest,
-                    disclosed_from=record.disclosed_from.seconds,
-                    disclosed_until=_until(record),
-                    at=at,
-                    published_by=publisher,
-                    note=note,
-                )
+            event = EventRow(
+                sequence,
+                kind,
+                record_id,
+                record.revision,
+                record.subject,
+                record.content_digest,
+                record.disclosed_from.seconds,
+                _until(record),
+                at,
+                publisher,
+                note,
             )
+            self._writer.write(connection, [event])
         return Ended(sequence, at)
 
 
-def _lock(connection: Connection) -> None:
+def _lock(connection: Connection, lock: int = DISCLOSURE_LOCK) -> None:
     if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({DISCLOSURE_LOCK})"))
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({lock})"))
 
 
 def _head(connection: Connection) -> int:
@@ -225,23 +248,9 @@ def _sift(connection: Connection, batch: Batch) -> tuple[list[Admitted], int, li
             unchanged += 1
         else:
             ended = newest is not None and not newest.live
-            refused.append(_rejection(batch.batch_id, index, admitted.record_id, ended))
+            rejection = Rejection(_ENDED if ended else _DIFFERS, "record_id")
+            refused.append(rejected(batch.batch_id, index, admitted.record_id, rejection))
     return list(within.values()), unchanged, refused
-
-
-def _rejection(batch_id: str, index: int, record_id: str, ended: bool) -> RejectedRecord:
-    return RejectedRecord(
-        batch_id=batch_id,
-        index=index,
-        record_id=record_id,
-        field="record_id",
-        reason="RECORD_ENDED" if ended else "RECORD_DIFFERS",
-        description=(
-            "This record was repaired or withdrawn; disclose a new finding under a new id."
-            if ended
-            else "This id is disclosed with other content or period; use CorrectRecord."
-        ),
-    )
 
 
 def _number_lines(connection: Connection, lines: set[Line]) -> dict[Line, int]:
@@ -255,43 +264,6 @@ def _number_lines(connection: Connection, lines: set[Line]) -> dict[Line, int]:
 
 def _line_of(admitted: Admitted) -> Line:
     return Line(admitted.item, admitted.source, admitted.region)
-
-
-def _rows(
-    admitted: Admitted, sequence: int, revision: int, line_no: int, publisher: str, at: int
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    until = NO_END if admitted.disclosed_until is None else admitted.disclosed_until
-    record = DisclosedRecord(
-        name=f"records/{admitted.record_id}",
-        revision=revision,
-        subject=admitted.subject,
-        item=admitted.item,
-        source=admitted.source,
-        region=admitted.region,
-        severity=admitted.severity,
-        content=admitted.content,
-        content_digest=admitted.digest,
-        event_sequence=sequence,
-    )
-    record.disclosed_from.seconds = admitted.disclosed_from
-    if admitted.disclosed_until is not None:
-        record.disclosed_until.seconds = admitted.disclosed_until
-    shared = {
-        "sequence": sequence,
-        "record_id": admitted.record_id,
-        "revision": revision,
-        "subject": admitted.subject,
-        "disclosed_from": admitted.disclosed_from,
-        "disclosed_until": until,
-    }
-    event = shared | {
-        "kind": DisclosureEventKind.DISCLOSURE_EVENT_KIND_PUBLISHED,
-        "digest": admitted.digest,
-        "at": at,
-        "published_by": publisher,
-        "note": "",
-    }
-    return event, shared | {"line_no": line_no, "ended_by": 0, "frame": frame(record)}
 
 
 def _until(record: DisclosedRecord) -> int:
@@ -313,6 +285,7 @@ def _same(record: DisclosedRecord, admitted: Admitted) -> bool:
 
 
 def _void(connection: Connection, sequence: int, ended_by: int) -> None:
+    _lock(connection, ENDING_LOCK)
     connection.execute(
         update(REVISIONS).where(REVISIONS.c.sequence == sequence).values(ended_by=ended_by)
     )
@@ -344,8 +317,15 @@ def _same_end(
     return Ended(last.sequence, last.at)
 
 
-def _earlier_outcome(earlier_digest: bytes, digest: bytes, row: Any) -> BatchOutcome:
-    if bytes(earlier_digest) != digest:
+def _earlier(
+    connection: Connection, publisher: str, batch_id: str, digest: bytes
+) -> BatchOutcome | None:
+    row = connection.execute(
+        select(BATCHES).where(BATCHES.c.publisher == publisher, BATCHES.c.batch_id == batch_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    if bytes(row.digest) != digest:
         raise Refused(
             RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED,
             "batch_id was committed before with other records; give new batches new ids.",

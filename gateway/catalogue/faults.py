@@ -1,0 +1,48 @@
+"""What is wrong with an item, by place: pydantic's errors as mends that repeat no value."""
+
+from typing import Final, NamedTuple
+
+from pydantic import ValidationError
+
+Where = tuple[int | str, ...]
+_MENDS: Final = {
+    "missing": "required",
+    "extra_forbidden": "unknown: leave it out or correct its name",
+    "model_type": "use a mapping of names and values",
+    "tuple_type": "use a list",
+    "string_type": "use text; put it in quotes where it looks like something else",
+    "int_type": "use a whole number",
+    "int_parsing": "use a whole number",
+    "bool_type": "use true or false",
+    "bool_parsing": "use true or false",
+}
+_COUNTS: Final = {"too_short", "too_long"}
+
+
+class Fault(NamedTuple):
+    """One fault; ``where`` leads to it through fields and positions from 0."""
+
+    where: Where
+    mend: str
+
+
+def faults_of(error: ValidationError) -> list[Fault]:
+    """Return every fault once, in pydantic's order."""
+    places = {details["loc"] for details in error.errors(include_url=False)}
+    found: list[Fault] = []
+    for details in error.errors(include_url=False, include_input=False):
+        where, kind = details["loc"], details["type"]
+        # A list is counted after its bad members were taken out: they are named already.
+        if kind in _COUNTS and any(place[: len(where)] == where != place for place in places):
+            continue
+        mend = _MENDS.get(kind, details["msg"].removeprefix("Value error, "))
+        found.append(Fault(where, mend[:1].lower() + mend[1:]))
+    return found
+
+
+def path_of(where: Where) -> str:
+    """Return a place as a path such as ``period_rules[0].severity``."""
+    path = ""
+    for step in where:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return path.removeprefix(".")

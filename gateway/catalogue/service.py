@@ -1,0 +1,162 @@
+"""CatalogueService: shows the catalogue and lets administrators change it."""
+
+import asyncio
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error
+from bisect import bisect_right
+from typing import Final, Protocol
+
+from creditgate.refusal import Refused, Violation, invalid
+from creditgate.v1 import catalogue_service_pb2 as pb
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authenticate.caller import Caller
+from gateway.catalogue.message import item_message, item_of
+from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueBook, CatalogueItem
+from gateway.catalogue.note import note_faults
+from gateway.clock import Clock
+from operators import shapes
+from operators.log import AuthorityLog, Draft
+
+MOST_ITEMS: Final = 200
+USUAL_ITEMS: Final = 50
+MOST_REASON: Final = 500
+# Items can be large, and a page is one message.
+_MOST_PAGE_BYTES: Final = 2 << 20
+
+
+class CatalogueView(Protocol):
+    """What is needed of a view of authority."""
+
+    @property
+    def catalogue(self) -> CatalogueBook:
+        """Every catalogue item."""
+        ...
+
+
+class CatalogueFeed(Protocol):
+    """What is needed of the authority feed."""
+
+    def current(self) -> CatalogueView:
+        """Return the view; raises Refused AUTHORITY_UNKNOWN when it is too old."""
+        ...
+
+    async def refresh(self) -> CatalogueView:
+        """Read the log's news now and return the view."""
+        ...
+
+
+class CatalogueService:
+    """Lists, gets, creates and updates catalogue items."""
+
+    def __init__(self, log: AuthorityLog, feed: CatalogueFeed, clock: Clock) -> None:
+        self._log = log
+        self._feed = feed
+        self._clock = clock
+
+    async def list_catalogue_items(
+        self, request: pb.ListCatalogueItemsRequest, caller: Caller
+    ) -> pb.ListCatalogueItemsResponse:
+        """Answer ListCatalogueItems; raises Refused INVALID_REQUEST."""
+        del caller  # the catalogue is the same for all
+        after = _code_of(request.page_token)
+        faults: list[Violation] = []
+        if not 0 <= request.page_size <= MOST_ITEMS:
+            faults.append(Violation("page_size", f"use 1 to {MOST_ITEMS}, or 0 for {USUAL_ITEMS}"))
+        if after is None:
+            faults.append(Violation("page_token", "use the next_page_token of an earlier page"))
+        if faults or after is None:
+            raise invalid(*faults)
+        return _page(self._feed.current().catalogue, after, request.page_size or USUAL_ITEMS)
+
+    async def get_catalogue_item(
+        self, request: pb.GetCatalogueItemRequest, caller: Caller
+    ) -> pb.GetCatalogueItemResponse:
+        """Answer GetCatalogueItem; raises Refused RESOURCE_NOT_FOUND."""
+        del caller  # the catalogue is the same for all
+        item = self._feed.current().catalogue.get(request.code)
+        if item is None:
+            raise _unknown_item()
+        return pb.GetCatalogueItemResponse(item=item_message(item))
+
+    async def create_catalogue_item(
+        self, request: pb.CreateCatalogueItemRequest, caller: Caller
+    ) -> pb.CreateCatalogueItemResponse:
+        """Answer CreateCatalogueItem; raises Refused INVALID_REQUEST, RESOURCE_EXISTS."""
+        _require(note_faults("reason", request.reason, MOST_REASON))
+        item = item_of(request.item)
+        stored = await self._write(item, 0, request.reason, caller)
+        return pb.CreateCatalogueItemResponse(item=item_message(stored))
+
+    async def update_catalogue_item(
+        self, request: pb.UpdateCatalogueItemRequest, caller: Caller
+    ) -> pb.UpdateCatalogueItemResponse:
+        """Answer UpdateCatalogueItem.
+
+        Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND, ETAG_MISMATCH.
+        """
+        faults = note_faults("reason", request.reason, MOST_REASON)
+        if not request.item.etag:
+            faults.append(Violation("item.etag", "required: the etag of the version you read"))
+        _require(faults)
+        item = item_of(request.item)
+        present = (await self._feed.refresh()).catalogue.get(item.code)
+        if present is None:
+            raise _unknown_item()
+        if request.item.etag != str(present.version):
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_ETAG_MISMATCH,
+                "The item was changed since you read it; read it again and repeat.",
+            )
+        stored = await self._write(item, present.version, request.reason, caller)
+        return pb.UpdateCatalogueItemResponse(item=item_message(stored))
+
+    async def _write(
+        self, item: CatalogueItem, expected_version: int, reason: str, caller: Caller
+    ) -> CatalogueItem:
+        (change,) = await asyncio.to_thread(
+            self._log.append,
+            [Draft(CATALOGUE_ITEM, item.code, expected_version, item.as_document())],
+            changed_by=caller.client_id,
+            changed_at=self._clock.now(),
+            reason=reason,
+        )
+        await self._feed.refresh()
+        return item.model_copy(update={"version": change.version, "changed_at": change.changed_at})
+
+
+def _page(catalogue: CatalogueBook, after: str, most: int) -> pb.ListCatalogueItemsResponse:
+    codes = sorted(catalogue)
+    first = bisect_right(codes, after)
+    page = pb.ListCatalogueItemsResponse()
+    size = 0
+    for code in codes[first : first + most]:
+        message = item_message(catalogue[code])
+        size += message.ByteSize()
+        if page.items and size > _MOST_PAGE_BYTES:
+            break
+        page.items.append(message)
+    if first + len(page.items) < len(codes):
+        page.next_page_token = urlsafe_b64encode(page.items[-1].code.encode()).decode()
+    return page
+
+
+def _code_of(token: str) -> str | None:
+    """Return the code a page ended at, "" before the first page, None for no token of ours."""
+    if not token:
+        return ""
+    try:
+        return shapes.item_code(urlsafe_b64decode(token).decode("ascii"))
+    except (Error, ValueError):
+        return None
+
+
+def _require(faults: list[Violation]) -> None:
+    if faults:
+        raise invalid(*faults)
+
+
+def _unknown_item() -> Refused:
+    return Refused(
+        RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND,
+        "No catalogue item has this code; ListCatalogueItems lists them.",
+    )

@@ -1,0 +1,1 @@
+"""Tests of the catalogue: admission, personal data, periods, the file and the service."""

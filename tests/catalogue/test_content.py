@@ -1,0 +1,69 @@
+"""Content is canonical exactly where the RFC 8785 reference package says so."""
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from creditgate.v1.catalogue_service_pb2 import ContentFieldType
+from gateway.catalogue.content import ContentRule
+from gateway.catalogue.model import ContentField
+from gateway.catalogue.rejection import Rejection, RejectionReason
+from tests.catalogue.drafts import canonical
+
+TYPES = ContentFieldType
+RULE = ContentRule(
+    [
+        ContentField(name="text", type=TYPES.CONTENT_FIELD_TYPE_STRING, max_length=1_000),
+        ContentField(name="a_text", type=TYPES.CONTENT_FIELD_TYPE_STRING, max_length=1_000),
+        ContentField(name="number", type=TYPES.CONTENT_FIELD_TYPE_INTEGER),
+        ContentField(name="flag", type=TYPES.CONTENT_FIELD_TYPE_BOOLEAN),
+        ContentField(name="day", type=TYPES.CONTENT_FIELD_TYPE_DATE),
+    ]
+)
+# No digits and at signs: what personal data is, is shown elsewhere.
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="@＠", exclude_categories=["Nd"]))
+CONTENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "text": TEXTS,
+        "a_text": TEXTS,
+        "number": st.integers(-(2**53) + 1, 2**53 - 1),
+        "flag": st.booleans(),
+        "day": st.dates().map(lambda day: day.isoformat()),
+    },
+)
+
+
+def written(content: dict[str, Any], way: int) -> bytes:
+    """Return content as careless writers write it."""
+    if way == 0:
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    if way == 1:
+        return json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
+    if way == 2:
+        return json.dumps(content, ensure_ascii=False, sort_keys=True).encode()
+    return json.dumps(dict(reversed(content.items())), separators=(",", ":")).encode()
+
+
+@given(CONTENTS)
+def test_canonical_content_enters(content: dict[str, Any]) -> None:
+    assert RULE.fault(canonical(content), "") is None
+
+
+@given(CONTENTS, st.integers(0, 3))
+def test_content_written_otherwise_enters_only_if_it_is_the_same_bytes(
+    content: dict[str, Any], way: int
+) -> None:
+    sent = written(content, way)
+    not_canonical = Rejection(RejectionReason.CONTENT_NOT_CANONICAL, "content")
+    expected = None if sent == canonical(content) else not_canonical
+    assert RULE.fault(sent, "") == expected
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_judged(content: bytes) -> None:
+    fault = RULE.fault(content, "")
+    if fault is None:
+        assert canonical(json.loads(content)) == content

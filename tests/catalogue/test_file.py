@@ -1,0 +1,189 @@
+"""A catalogue file is taken whole or refused with every fault and its line."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from creditgate.v1.vocabulary_pb2 import Openness, Severity, SubjectType
+from gateway.catalogue.file import (
+    MOST_BYTES,
+    NATIONAL,
+    CatalogueFileRefused,
+    parse_catalogue,
+    read_catalogue,
+)
+from gateway.catalogue.message import item_message, item_of
+
+GOOD = """\
+items:
+  - code: penalty.test
+    name_zh: 处罚
+    name_en: Penalty
+    sources: [某局]
+    subject_types:
+      - ENTERPRISE
+    openness: PUBLIC
+    price_class: adverse
+    period_rules:
+      - {severity: MINOR, max_months: 3, end_required: true, legal_source: rule}
+    content_fields:
+      - {name: name, type: STRING, max_length: 10, required: true}
+"""
+
+
+def told(text: str) -> list[str]:
+    """Return what a refused file is told."""
+    with pytest.raises(CatalogueFileRefused) as refusal:
+        parse_catalogue(text)
+    return [str(fault) for fault in refusal.value.faults]
+
+
+def lines_of(text: str) -> list[tuple[int, str]]:
+    """Return line and place of each fault."""
+    with pytest.raises(CatalogueFileRefused) as refusal:
+        parse_catalogue(text)
+    return [(fault.line, fault.place) for fault in refusal.value.faults]
+
+
+def test_good_file_gives_its_items_in_order() -> None:
+    second = GOOD.replace("penalty.test", "a.second").removeprefix("items:\n")
+    first_item, second_item = parse_catalogue(GOOD + second)
+    assert (first_item.code, second_item.code) == ("penalty.test", "a.second")
+    assert first_item.openness == Openness.OPENNESS_PUBLIC
+    assert first_item.subject_types == (SubjectType.SUBJECT_TYPE_ENTERPRISE,)
+    assert first_item.period_rules[0].severity == Severity.SEVERITY_MINOR
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "place"),
+    [
+        ("items:", "item:", 1, "item"),
+        ("penalty.test", "Penalty", 2, "items[0].code"),
+        ("    name_zh: 处罚\n", "", 2, "items[0].name_zh"),
+        ("name_zh: 处罚", "name_zh: 2026-01-01", 3, "items[0].name_zh"),
+        ("name_zh: 处罚", "name_zh: 2026-13-01", 3, "items[0].name_zh"),
+        ("name_en: Penalty", "name_en: Penalty\n    name_en: Fine", 4, "items[0].name_en"),
+        ("sources: [某局]", "sources: []", 5, "items[0].sources"),
+        ("sources: [某局]", "sources: 某局", 5, "items[0].sources"),
+        ("- ENTERPRISE", "- PERSON", 7, "items[0].subject_types[0]"),
+        ("- ENTERPRISE", "- 1", 7, "items[0].subject_types[0]"),
+        ("- ENTERPRISE", "- ENTERPRISE\n      - ENTERPRISE", 2, "items[0]"),
+        ("openness: PUBLIC", "openness: OPEN", 8, "items[0].openness"),
+        ("openness: PUBLIC", "openness: [PUBLIC]", 8, "items[0].openness"),
+        ("price_class: adverse", "price_class: '!'", 9, "items[0].price_class"),
+        ("price_class: adverse", "price_class: adverse\n    price: 3", 10, "items[0].price"),
+        ("price_class: adverse", "price_class: a\n    version: 3", 10, "items[0].version"),
+        ("severity: MINOR", "severity: LIGHT", 11, "items[0].period_rules[0].severity"),
+        ("max_months: 3", "max_months: -3", 11, "items[0].period_rules[0].max_months"),
+        ("max_months: 3", "max_months: three", 11, "items[0].period_rules[0].max_months"),
+        ("end_required: true, ", "", 11, "items[0].period_rules[0]"),
+        ("type: STRING", "type: TEXT", 13, "items[0].content_fields[0].type"),
+        ("max_length: 10, ", "", 13, "items[0].content_fields[0]"),
+        ("required: true}\n", "required: perhaps}", 13, "items[0].content_fields[0].required"),
+        ("[某局]", "*anchor", 5, ""),
+        ("[某局]", "[某局", 6, ""),
+        ("[某局]", "!!python/name:os.system x", 5, ""),
+        ("[某局]", "\x07", 5, ""),
+    ],
+)
+def test_fault_is_told_with_its_line(old: str, new: str, line: int, place: str) -> None:
+    assert old in GOOD
+    found = lines_of(GOOD.replace(old, new, 1))
+    assert (line, place) in found
+
+
+def test_every_fault_is_told_at_once_in_order_of_line() -> None:
+    text = GOOD.replace("PUBLIC", "OPEN").replace("STRING", "TEXT").replace("penalty.test", "X")
+    assert lines_of(text) == [
+        (2, "items[0].code"),
+        (8, "items[0].openness"),
+        (13, "items[0].content_fields[0].type"),
+    ]
+
+
+def test_mend_names_the_choices() -> None:
+    assert told(GOOD.replace("PUBLIC", "OPEN")) == [
+        "line 8: items[0].openness: use one of PUBLIC, CONSENT, RESTRICTED"
+    ]
+
+
+def test_code_given_twice_is_refused_at_the_second() -> None:
+    assert told(GOOD + GOOD.removeprefix("items:\n")) == [
+        "line 14: items[1].code: give each item its own code: this one stands on line 2"
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "items: {}", "3", "items: " + "[" * 3_000])
+def test_file_of_another_shape_is_refused(text: str) -> None:
+    assert lines_of(text)
+
+
+@given(st.text(st.sampled_from("items:\n -[]{},'\"ab#&*!|>%@\t"), max_size=60))
+def test_any_text_is_taken_or_refused(text: str) -> None:
+    try:
+        parse_catalogue(text)
+    except CatalogueFileRefused as refusal:
+        assert all(1 <= fault.line <= text.count("\n") + 1 for fault in refusal.faults)
+
+
+def test_file_that_is_no_utf8_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.yaml"
+    path.write_bytes(b"items:\n  - code: \xb4\xa6\n")
+    with pytest.raises(CatalogueFileRefused, match="line 2: save the file as UTF-8"):
+        read_catalogue(path)
+
+
+def test_file_too_large_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.yaml"
+    path.write_bytes(b"#" * (MOST_BYTES + 1))
+    with pytest.raises(CatalogueFileRefused, match=str(MOST_BYTES)):
+        read_catalogue(path)
+
+
+def test_shipped_catalogue_keeps_the_periods_of_the_law() -> None:
+    items = {item.code: item for item in read_catalogue(NATIONAL)}
+    bounds = {
+        rule.severity: (rule.min_months, rule.max_months, rule.end_required)
+        for rule in items["penalty.administrative"].period_rules
+    }
+    assert bounds == {
+        Severity.SEVERITY_MINOR: (0, 3, True),
+        Severity.SEVERITY_GENERAL: (3, 12, True),
+        Severity.SEVERITY_SERIOUS: (12, 36, True),
+    }
+    (listed,) = items["list.serious-dishonesty"].period_rules
+    assert (listed.severity, listed.min_months, listed.max_months) == (3, 12, 36)
+
+
+def test_shipped_catalogue_has_items_of_every_openness() -> None:
+    items = read_catalogue(NATIONAL)
+    assert {item.openness for item in items} == {1, 2, 3}
+    assert {item.price_class for item in items} == {"basic", "adverse", "evaluated"}
+
+
+def test_shipped_catalogue_takes_the_real_lists() -> None:
+    items = {item.code: item for item in read_catalogue(NATIONAL)}
+    assert set(items["debarment.international"].sources) == {
+        "World Bank Group",
+        "Asian Development Bank",
+        "EBRD",
+        "Inter-American Development Bank Group",
+        "African Development Bank",
+    }
+    fields = {field.name for field in items["registration.enterprise"].content_fields}
+    assert fields == {
+        "name",
+        "enterprise_type",
+        "registered_capital",
+        "province",
+        "city",
+        "business_scope",
+        "registered_on",
+    }
+
+
+def test_items_survive_the_way_to_messages_and_back() -> None:
+    for item in read_catalogue(NATIONAL):
+        assert item_of(item_message(item)) == item

@@ -1,0 +1,159 @@
+"""Private personal data is recognised, and what only looks like it is let through (G8)."""
+
+from datetime import date
+from time import perf_counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from creditgate.uscc import ALPHABET, check_character
+from gateway.catalogue.personal import holds_personal_data, suspicious
+
+# Without the words that make a number that of a document or a sum.
+HAN = st.text(
+    st.characters(min_codepoint=0x4E00, max_codepoint=0x9FFF, exclude_characters="第号币元万亿"),
+    max_size=8,
+)
+DIGITS = "0123456789"
+
+
+def digits(count: int) -> st.SearchStrategy[str]:
+    """Draw that many digits."""
+    return st.text(DIGITS, min_size=count, max_size=count)
+
+
+def found(text: str, subject: str = "") -> bool:
+    """Tell whether both passes find personal data."""
+    return suspicious(text) and holds_personal_data(text, subject)
+
+
+@st.composite
+def identity_numbers(draw: st.DrawFn) -> str:
+    """Draw a well-formed number after GB 11643, with the weights written out."""
+    weights = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+    day = draw(st.dates(min_value=date(1900, 1, 1), max_value=date(2099, 12, 31)))
+    division = draw(st.sampled_from("12345678")) + draw(digits(5))
+    stem = division + day.strftime("%Y%m%d") + draw(digits(3))
+    total = sum(int(digit) * weight for digit, weight in zip(stem, weights, strict=True))
+    check = "10X98765432"[total % 11]
+    return stem + draw(st.sampled_from([check, check.lower()]))
+
+
+def luhn(stem: str) -> str:
+    """Return ``stem`` with its check digit."""
+    total = 0
+    for index, digit in enumerate(reversed(stem)):
+        value = int(digit) * (2 if index % 2 == 0 else 1)
+        total += value - 9 if value > 9 else value
+    return stem + str(-total % 10)
+
+
+CARDS = st.one_of(
+    st.integers(13, 16).flatmap(digits).map(lambda tail: luhn("62" + tail)),
+    digits(14).map(lambda tail: luhn("5" + "1" + tail[:13])),
+)
+MOBILES = st.builds(
+    "{}{}".format, st.sampled_from(["138", "159", "166", "177", "186", "199"]), digits(8)
+)
+EMAILS = st.builds(
+    "{}@{}.{}".format,
+    st.text("abcXYZ019._%+-", min_size=1, max_size=20),
+    st.text("abc-019", min_size=1, max_size=20),
+    st.sampled_from(["com", "cn", "gov.cn"]),
+)
+
+
+@given(identity_numbers() | CARDS | MOBILES | EMAILS, HAN, HAN)
+def test_private_numbers_and_addresses_are_found_inside_text(
+    private: str, before: str, after: str
+) -> None:
+    text = f"{before}：{private}，{after}"
+    assert found(text)
+    assert found(f"{before}{private}。")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "电话:138-0013-8000",
+        "+86 13800138000",
+        "8613800138000",
+        "１３８００１３８０００",
+        "某人/13800138000/13900139000",
+        "4111 1111 1111 1111",
+        "4111-1111-1111-1111",
+        "4111111111111111",
+        "name＠example.com",
+    ],
+)
+def test_private_data_written_in_groups_or_full_width_is_found(text: str) -> None:
+    assert found(text)
+
+
+@given(digits(6), st.text(ALPHABET, min_size=9, max_size=9), st.sampled_from(["91", "92", "93"]))
+def test_codes_of_market_entities_are_no_personal_data(district: str, body: str, head: str) -> None:
+    stem = head + district + body
+    code = stem + check_character(stem)
+    assert not found(f"统一社会信用代码：{code}。")
+    assert not found(code)
+
+
+def test_own_code_of_the_subject_is_no_personal_data() -> None:
+    stems = [f"51010119900307{number:03d}" for number in range(1_000)]
+    codes = [stem + check_character(stem) for stem in stems]
+    alike = [code for code in codes if found(code)]
+    assert alike
+    assert not any(found(f"主体{code}", subject=code) for code in alike)
+
+
+@given(st.dates(), st.dates())
+def test_dates_are_no_personal_data(first: object, second: object) -> None:
+    assert not found(f"{first}至{second}")
+    assert not found(f"{first} {second}")
+    assert not found(f"{first}".replace("-", ""))
+
+
+@given(st.integers(0, 10**15), st.sampled_from(["元", "万元", "亿元人民币", " 元"]), digits(2))
+def test_amounts_are_no_personal_data(amount: int, unit: str, cents: str) -> None:
+    assert not found(f"罚款{amount}{unit}")
+    assert not found(f"罚款{amount}.{cents}{unit}")
+    assert not found(f"{amount:,}{unit}")
+    assert not found(f"¥{amount}.{cents}")
+
+
+@given(st.integers(1990, 2099), st.integers(1, 10**19 - 1), HAN)
+def test_numbers_of_documents_are_no_personal_data(year: int, number: int, body: str) -> None:
+    assert not found(f"{body}罚字〔{year}〕{number}号")
+    assert not found(f"（{year}）京01民终{number % 10**6}号")
+    assert not found(f"第{number % 10**11}号")
+    assert not found(f"XK-{year}-{number % 10**11}")
+    assert not found(f"SN{number}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "13812345678.50",
+        "A13800138000",
+        "138001380001",
+        "12345678901",
+        "4403052025000128",
+        "99999999999999999999",
+        "110101199002304514",
+        "@example.com",
+        "name@",
+        "某@某",
+    ],
+)
+def test_what_only_looks_private_is_let_through(text: str) -> None:
+    assert not found(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 65_000 + "@", "a@" * 32_000, "1" * 65_000, "1 " * 32_000, "@a." * 21_000]
+)
+def test_no_text_makes_the_search_slow(text: str) -> None:
+    started = perf_counter()
+    found(text)
+    assert perf_counter() - started < 1

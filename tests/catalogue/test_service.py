@@ -1,0 +1,186 @@
+"""CatalogueService: pages by code, versions by etag, who changed what and why."""
+
+import pytest
+
+from creditgate.refusal import Refused
+from creditgate.v1 import catalogue_service_pb2 as pb
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.catalogue.message import item_message
+from gateway.catalogue.service import CatalogueService
+from tests.catalogue.drafts import NOW, national
+from tests.catalogue.world import OFFICE, World
+
+
+def message(code: str = "penalty.administrative") -> pb.CatalogueItem:
+    """Return a shipped item, not stored yet."""
+    return item_message(national()[code])
+
+
+async def create(world: World, item: pb.CatalogueItem, reason: str = "new") -> pb.CatalogueItem:
+    """Create an item."""
+    request = pb.CreateCatalogueItemRequest(item=item, reason=reason)
+    return (await world.service.create_catalogue_item(request, OFFICE)).item
+
+
+async def update(world: World, item: pb.CatalogueItem, reason: str = "law") -> pb.CatalogueItem:
+    """Update an item."""
+    request = pb.UpdateCatalogueItemRequest(item=item, reason=reason)
+    return (await world.service.update_catalogue_item(request, OFFICE)).item
+
+
+async def get(world: World, code: str) -> pb.CatalogueItem:
+    """Get an item."""
+    request = pb.GetCatalogueItemRequest(code=code)
+    return (await world.service.get_catalogue_item(request, OFFICE)).item
+
+
+def reason_of(refusal: pytest.ExceptionInfo[Refused]) -> str:
+    """Return the short name of a refusal's reason."""
+    return RefusalReason.Name(refusal.value.reason).removeprefix("REFUSAL_REASON_")
+
+
+async def test_created_item_is_there_at_once_with_its_etag_and_time(world: World) -> None:
+    created = await create(world, message())
+    expected = message()
+    expected.etag = "1"
+    expected.update_time.seconds = NOW
+    assert created == expected
+    assert await get(world, created.code) == expected
+    (change,) = world.log.history(kind="catalogue_item", id=created.code, after=0, limit=9)
+    assert (change.changed_by, change.changed_at, change.reason) == ("office", NOW, "new")
+
+
+async def test_update_makes_the_next_version(world: World) -> None:
+    item = await create(world, message())
+    world.clock.at += 60
+    item.name_en = "Penalty"
+    updated = await update(world, item)
+    assert (updated.etag, updated.name_en, updated.update_time.seconds) == (
+        "2",
+        "Penalty",
+        NOW + 60,
+    )
+    assert await get(world, item.code) == updated
+
+
+async def test_update_of_an_older_version_is_refused(world: World) -> None:
+    item = await create(world, message())
+    await update(world, item)
+    with pytest.raises(Refused) as refusal:
+        await update(world, item)
+    assert reason_of(refusal) == "ETAG_MISMATCH"
+    item.etag = "x"
+    with pytest.raises(Refused) as refusal:
+        await update(world, item)
+    assert reason_of(refusal) == "ETAG_MISMATCH"
+
+
+async def test_update_sees_what_another_process_wrote(world: World) -> None:
+    item = await create(world, message())
+    other = World(world.log, world.feed)
+    other.service = CatalogueService(world.log, world.feed, other.clock)
+    await update(other, item)
+    with pytest.raises(Refused) as refusal:
+        await update(world, item)
+    assert reason_of(refusal) == "ETAG_MISMATCH"
+
+
+async def test_item_created_twice_is_refused(world: World) -> None:
+    await create(world, message())
+    with pytest.raises(Refused) as refusal:
+        await create(world, message())
+    assert reason_of(refusal) == "RESOURCE_EXISTS"
+
+
+async def test_unknown_item_is_not_found(world: World) -> None:
+    with pytest.raises(Refused) as refusal:
+        await get(world, "none")
+    assert reason_of(refusal) == "RESOURCE_NOT_FOUND"
+    item = message()
+    item.etag = "1"
+    with pytest.raises(Refused) as refusal:
+        await update(world, item)
+    assert reason_of(refusal) == "RESOURCE_NOT_FOUND"
+
+
+@pytest.mark.parametrize("reason", ["", " ", "x" * 501, "a\0b"])
+async def test_change_without_a_usable_reason_is_refused(world: World, reason: str) -> None:
+    with pytest.raises(Refused) as refusal:
+        await create(world, message(), reason)
+    assert [violation.field for violation in refusal.value.violations] == ["reason"]
+    item = message()
+    with pytest.raises(Refused) as refusal:
+        await update(world, item, reason)
+    fields = [violation.field for violation in refusal.value.violations]
+    assert fields == ["reason", "item.etag"]
+
+
+async def test_every_fault_of_an_item_is_named_by_its_field(world: World) -> None:
+    item = message()
+    item.code = "No"
+    item.openness = pb.CatalogueItem().openness
+    item.sources.append("")
+    item.period_rules[1].max_months = 1
+    item.content_fields[0].max_length = 0
+    with pytest.raises(Refused) as refusal:
+        await create(world, item)
+    assert [violation.field for violation in refusal.value.violations] == [
+        "item.code",
+        "item.sources[13]",
+        "item.openness",
+        "item.period_rules[1]",
+        "item.content_fields[0]",
+    ]
+    assert not await listed(world, 0)
+
+
+async def listed(world: World, page_size: int) -> list[list[str]]:
+    """Return the codes of every page."""
+    pages: list[list[str]] = []
+    token = ""
+    while True:
+        request = pb.ListCatalogueItemsRequest(page_size=page_size, page_token=token)
+        answer = await world.service.list_catalogue_items(request, OFFICE)
+        if answer.items:
+            pages.append([item.code for item in answer.items])
+        token = answer.next_page_token
+        if not token:
+            return pages
+
+
+async def test_items_are_listed_by_code_in_pages(world: World) -> None:
+    codes = ["b", "a", "c.d", "c", "e"]
+    for code in codes:
+        item = message()
+        item.code = code
+        await create(world, item)
+    assert await listed(world, 2) == [["a", "b"], ["c", "c.d"], ["e"]]
+    assert await listed(world, 5) == [["a", "b", "c", "c.d", "e"]]
+    assert await listed(world, 0) == [["a", "b", "c", "c.d", "e"]]
+
+
+async def test_page_of_large_items_stays_a_message_of_bounded_size(world: World) -> None:
+    for code in "abcd":
+        item = message()
+        item.code = code
+        item.sources.extend(f"{number:04d}{'源' * 190}" for number in range(980))
+        await create(world, item)
+    pages = await listed(world, 200)
+    assert pages == [["a", "b", "c"], ["d"]]
+
+
+@pytest.mark.parametrize(
+    ("request_", "fields"),
+    [
+        (pb.ListCatalogueItemsRequest(page_size=201), ["page_size"]),
+        (pb.ListCatalogueItemsRequest(page_size=-1, page_token="!"), ["page_size", "page_token"]),
+        (pb.ListCatalogueItemsRequest(page_token="AAAA"), ["page_token"]),
+        (pb.ListCatalogueItemsRequest(page_token="é"), ["page_token"]),
+    ],
+)
+async def test_malformed_listing_is_refused(
+    world: World, request_: pb.ListCatalogueItemsRequest, fields: list[str]
+) -> None:
+    with pytest.raises(Refused) as refusal:
+        await world.service.list_catalogue_items(request_, OFFICE)
+    assert [violation.field for violation in refusal.value.violations] == fields

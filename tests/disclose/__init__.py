@@ -1,0 +1,1 @@
+"""Tests of the disclosure: publishing, changes, lookup, identity to the byte."""
