@@ -1,0 +1,62 @@
+"""The history of authority: every version of everything, who changed it, when and why (G7)."""
+
+import asyncio
+from typing import Final
+
+from creditgate.refusal import Violation
+from creditgate.v1 import operator_service_pb2 as pb
+from gateway.administration.desk import Desk
+from gateway.administration.listing import page_ask, page_of
+from gateway.administration.message import change_message
+from gateway.administration.request import require
+from gateway.authenticate.caller import Caller
+from gateway.catalogue.model import CATALOGUE_ITEM
+from gateway.oauth.keys import KIND as SIGNING_KEY
+from gateway.settle.paging import page_token
+from gateway.settle.prices import PRICE_PLAN
+from gateway.settle.shares import SHARING_RULE
+from operators.model import CLIENT, LICENCE, OPERATOR, SCOPE_GRANT
+
+KINDS: Final = (
+    OPERATOR,
+    LICENCE,
+    CLIENT,
+    SCOPE_GRANT,
+    CATALOGUE_ITEM,
+    PRICE_PLAN,
+    SHARING_RULE,
+    SIGNING_KEY,
+)
+_MOST_ID: Final = 128
+
+
+class History(Desk):
+    """The method of OperatorService that shows what was changed."""
+
+    async def list_authority_changes(
+        self, request: pb.ListAuthorityChangesRequest, caller: Caller
+    ) -> pb.ListAuthorityChangesResponse:
+        """Answer ListAuthorityChanges; raises Refused INVALID_REQUEST."""
+        del caller  # administrators see the whole history
+        require(_faults(request))
+        filters = ("changes", request.kind, request.id)
+        after, most = page_ask(request.page_size, request.page_token, filters)
+        changes = await asyncio.to_thread(
+            self._log.history, kind=request.kind, id=request.id, after=after, limit=most + 1
+        )
+        page = page_of(map(change_message, changes), most)
+        more = len(page) < len(changes)
+        return pb.ListAuthorityChangesResponse(
+            changes=page,
+            next_page_token=page_token(page[-1].sequence, filters) if more else "",
+        )
+
+
+def _faults(request: pb.ListAuthorityChangesRequest) -> list[Violation]:
+    faults: list[Violation] = []
+    if request.kind and request.kind not in KINDS:
+        faults.append(Violation("kind", f"use one of {', '.join(KINDS)}, or leave empty"))
+    # PostgreSQL's texts cannot hold a zero byte.
+    if len(request.id) > _MOST_ID or "\0" in request.id:
+        faults.append(Violation("id", f"use the id of a thing, at most {_MOST_ID} characters"))
+    return faults

@@ -1,0 +1,156 @@
+"""Operators: registered, renamed, suspended, reinstated, revoked for good."""
+
+from creditgate.v1 import operator_service_pb2 as pb
+from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
+from gateway.administration.desk import Desk
+from gateway.administration.journal import draft, stored
+from gateway.administration.listing import page_by_id
+from gateway.administration.message import operator_message
+from gateway.administration.presence import (
+    conflict,
+    exists,
+    present_operator,
+    require_etag,
+    standing_operator,
+)
+from gateway.administration.request import etag_faults, operator_of, reason_faults, require
+from gateway.authenticate.caller import Caller
+from gateway.authority.view import AuthorityView
+from operators.authority import Authority
+from operators.log import Draft
+from operators.model import OPERATOR, Operator
+
+_ACTIVE = OperatorState.OPERATOR_STATE_ACTIVE
+_SUSPENDED = OperatorState.OPERATOR_STATE_SUSPENDED
+_REVOKED = OperatorState.OPERATOR_STATE_REVOKED
+
+
+class Operators(Desk):
+    """The methods of OperatorService about operators themselves."""
+
+    async def create_operator(
+        self, request: pb.CreateOperatorRequest, caller: Caller
+    ) -> pb.CreateOperatorResponse:
+        """Answer CreateOperator; raises Refused INVALID_REQUEST, RESOURCE_EXISTS."""
+        operator = operator_of(request.operator, reason_faults(request.reason))
+
+        def judge(view: AuthorityView, _now: int) -> list[Draft]:
+            _require_new(view.authority, operator.operator_id)
+            return [draft(OPERATOR, operator.operator_id, operator)]
+
+        (change,) = await self._write(judge, caller, request.reason)
+        return pb.CreateOperatorResponse(operator=operator_message(stored(Operator, change)))
+
+    async def get_operator(
+        self, request: pb.GetOperatorRequest, caller: Caller
+    ) -> pb.GetOperatorResponse:
+        """Answer GetOperator; raises Refused RESOURCE_NOT_FOUND."""
+        del caller  # administrators see every operator
+        operator = present_operator(self._feed.current().authority, request.operator_id)
+        return pb.GetOperatorResponse(operator=operator_message(operator))
+
+    async def list_operators(
+        self, request: pb.ListOperatorsRequest, caller: Caller
+    ) -> pb.ListOperatorsResponse:
+        """Answer ListOperators; raises Refused INVALID_REQUEST."""
+        del caller  # administrators see every operator
+        operators = self._feed.current().authority.operators
+        page, token = page_by_id(
+            operators,
+            lambda operator_id: operator_message(operators[operator_id]),
+            page_size=request.page_size,
+            token=request.page_token,
+            filters=("operators",),
+        )
+        return pb.ListOperatorsResponse(operators=page, next_page_token=token)
+
+    async def update_operator(
+        self, request: pb.UpdateOperatorRequest, caller: Caller
+    ) -> pb.UpdateOperatorResponse:
+        """Answer UpdateOperator.
+
+        Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND, ETAG_MISMATCH. A revoked
+        operator's name and code can still be corrected: what it owes names them.
+        """
+        faults = reason_faults(request.reason)
+        faults += etag_faults("operator.etag", request.operator.etag)
+        named = operator_of(request.operator, faults)
+
+        def judge(view: AuthorityView, _now: int) -> list[Draft]:
+            present = present_operator(view.authority, named.operator_id)
+            require_etag(present, request.operator.etag)
+            changed = {"display_name": named.display_name, "uscc": named.uscc}
+            return [_next(present, **changed)]
+
+        (change,) = await self._write(judge, caller, request.reason)
+        return pb.UpdateOperatorResponse(operator=operator_message(stored(Operator, change)))
+
+    async def suspend_operator(
+        self, request: pb.SuspendOperatorRequest, caller: Caller
+    ) -> pb.SuspendOperatorResponse:
+        """Answer SuspendOperator.
+
+        Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND, or STATE_CONFLICT unless the
+        operator is active.
+        """
+        require(reason_faults(request.reason))
+
+        def judge(view: AuthorityView, _now: int) -> list[Draft]:
+            present = standing_operator(view.authority, request.operator_id)
+            if present.state != _ACTIVE:
+                raise conflict("The operator is suspended already.")
+            return [_next(present, state=_SUSPENDED)]
+
+        (change,) = await self._write(judge, caller, request.reason)
+        return pb.SuspendOperatorResponse(operator=operator_message(stored(Operator, change)))
+
+    async def reinstate_operator(
+        self, request: pb.ReinstateOperatorRequest, caller: Caller
+    ) -> pb.ReinstateOperatorResponse:
+        """Answer ReinstateOperator.
+
+        Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND, or STATE_CONFLICT unless the
+        operator is suspended.
+        """
+        require(reason_faults(request.reason))
+
+        def judge(view: AuthorityView, _now: int) -> list[Draft]:
+            present = standing_operator(view.authority, request.operator_id)
+            if present.state != _SUSPENDED:
+                raise conflict("The operator is not suspended; there is nothing to reinstate.")
+            return [_next(present, state=_ACTIVE)]
+
+        (change,) = await self._write(judge, caller, request.reason)
+        return pb.ReinstateOperatorResponse(operator=operator_message(stored(Operator, change)))
+
+    async def revoke_operator(
+        self, request: pb.RevokeOperatorRequest, caller: Caller
+    ) -> pb.RevokeOperatorResponse:
+        """Answer RevokeOperator.
+
+        Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND, or STATE_CONFLICT for an
+        operator revoked already.
+        """
+        require(reason_faults(request.reason))
+
+        def judge(view: AuthorityView, _now: int) -> list[Draft]:
+            present = present_operator(view.authority, request.operator_id)
+            if present.state == _REVOKED:
+                raise conflict("The operator was revoked already.")
+            return [_next(present, state=_REVOKED)]
+
+        (change,) = await self._write(judge, caller, request.reason)
+        return pb.RevokeOperatorResponse(operator=operator_message(stored(Operator, change)))
+
+
+def _next(present: Operator, **changed: object) -> Draft:
+    return draft(OPERATOR, present.operator_id, present.model_copy(update=changed))
+
+
+def _require_new(authority: Authority, operator_id: str) -> None:
+    if operator_id in authority.operators:
+        raise exists("There is already an operator of this operator_id; choose another.")
+    client = authority.clients.get(operator_id)
+    # Grants name their grantee by id alone: one party's scopes must not reach another.
+    if client is not None and client.role != ClientRole.CLIENT_ROLE_OPERATOR:
+        raise exists("A client of another role has this id; choose another operator_id.")

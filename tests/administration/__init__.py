@@ -1,0 +1,1 @@
+"""Tests of OperatorService over real authority logs and feeds."""
