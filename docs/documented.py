@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from creditgate.v1 import authorization_pb2
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     EnumDescriptorProto,
@@ -22,6 +21,8 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 from grpc_tools import protoc
+
+from creditgate.v1 import authorization_pb2
 
 PROTOS: Final = Path(__file__).resolve().parents[1] / "protos"
 _PACKAGE: Final = ".creditgate.v1."

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from documented import Enum, Field, File, Message, Method, Service, documented_files
+
 from creditgate.refusal import STATUS, reason_name
 from creditgate.v1.refusal_pb2 import RefusalReason
-from documented import Enum, Field, File, Message, Method, Service, documented_files
 
 REFERENCE: Final = Path(__file__).resolve().parent / "reference"
 _NOTE: Final = "<!-- Written by docs/generate_reference.py from the protos: do not edit. -->"

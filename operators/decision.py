@@ -30,15 +30,13 @@ class Allow:
 
     ``licence`` is the number of the licence it rests on, ``grant_ids`` the grants, in
     order. ``regions_by_item`` tells for each of ``items`` the region codes it is allowed
-    in (a code covers those below it, "*" all); ``regions`` are those that hold for every
-    one of them. ``stands_until`` (seconds UTC) is the first instant at which time alone
-    may change the answer.
+    in (a code covers those below it, "*" all). ``stands_until`` (seconds UTC) is the
+    first instant at which time alone may change the answer.
     """
 
     operator_id: str
     licence: str
     items: frozenset[str]
-    regions: frozenset[str]
     daily_record_quota: int
     grant_ids: tuple[str, ...]
     stands_until: int

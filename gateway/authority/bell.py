@@ -8,8 +8,16 @@ from typing import Final
 import psycopg
 from sqlalchemy import Engine
 
-CHANNEL: Final = "creditgate_authority"
+from gateway.authority.feed import ChangeBell, PollBell
+from operators.sql import CHANNEL
+
+_AGAIN_SECONDS: Final = 1
 _log = logging.getLogger(__name__)
+
+
+def open_bell(engine: Engine) -> ChangeBell:
+    """Return the bell for the engine's kind of store; it needs a running event loop."""
+    return PostgresBell(engine) if engine.dialect.name == "postgresql" else PollBell()
 
 
 class PostgresBell:
@@ -39,11 +47,13 @@ class PostgresBell:
                     self._conninfo, autocommit=True
                 ) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
+                    # What was appended while nobody listened is news too.
+                    self._rung.set()
                     async for _ in connection.notifies():
                         self._rung.set()
-            except psycopg.Error as error:
+            except (psycopg.Error, OSError) as error:
                 _log.warning("authority notifications interrupted: %s", type(error).__name__)
-                await asyncio.sleep(1)
+                await asyncio.sleep(_AGAIN_SECONDS)
 
     async def close(self) -> None:
         """Stop listening."""

@@ -29,6 +29,10 @@ class ChangeBell(Protocol):
         """Return when rung, or after ``seconds``."""
         ...
 
+    async def close(self) -> None:
+        """Ring no more."""
+        ...
+
 
 class PollBell:
     """Never rings early: for stores without notification."""
@@ -36,6 +40,9 @@ class PollBell:
     async def wait(self, seconds: float) -> None:
         """Return after ``seconds``."""
         await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
+        """Do nothing: there is nothing to give back."""
 
 
 class AuthorityFeed:

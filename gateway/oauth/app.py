@@ -64,7 +64,7 @@ def build_app(
         certificate: bytes | None = request.scope["state"].get(PEER_CERTIFICATE)
         thumbprint = None if certificate is None else thumbprint_of_der(certificate)
         asked = TokenRequest(endpoints.token, request.headers, fields, thumbprint)
-        return await asyncio.to_thread(server.create_token_response, asked)
+        return await asyncio.to_thread(server.token_response, asked)
 
     async def jwks(_: Request) -> Response:
         return JSONResponse({"keys": list(authority().signing_keys.values())}, headers=_PUBLIC)

@@ -32,11 +32,11 @@ class RequestTooSlowError(OAuth2Error):
 
 
 class _Form(OAuth2Payload):
-    def __init__(self, fields: Mapping[str, str]) -> None:
+    def __init__(self, fields: dict[str, str]) -> None:
         self._fields = fields
 
     @property
-    def data(self) -> Mapping[str, str]:
+    def data(self) -> dict[str, str]:
         return self._fields
 
     @property
@@ -54,17 +54,18 @@ class TokenRequest(OAuth2Request):
         self,
         uri: str,
         headers: Mapping[str, str],
-        fields: Mapping[str, str],
+        fields: dict[str, str],
         thumbprint: str | None,
     ) -> None:
         super().__init__("POST", uri, headers=headers)
         self.payload = _Form(fields)
         self.thumbprint = thumbprint
+        self._fields = fields
 
     @property
-    def form(self) -> Mapping[str, str]:
+    def form(self) -> dict[str, str]:
         """The parameters of the body; those of the query are never read."""
-        return self.payload.data
+        return self._fields
 
 
 async def read_form(request: Request) -> dict[str, str]:

@@ -82,10 +82,12 @@ def usable_until(claims: AssertionClaims, audiences: tuple[str, ...], now: int) 
 class PrivateKeyJwtOverMutualTls(JWTBearerClientAssertion):
     """Authlib's assertion check, held to the profile's algorithms and to one use."""
 
-    CLIENT_AUTH_METHOD = "private_key_jwt"
+    # Authlib has it overridden; its stub says Final.
+    CLIENT_AUTH_METHOD = "private_key_jwt"  # pyright: ignore[reportGeneralTypeIssues]
 
     def __init__(self, audiences: tuple[str, ...], replay: ReplayCache, clock: Clock) -> None:
-        super().__init__()
+        # The stub still asks for token_url, deprecated since Authlib 1.8.
+        super().__init__()  # pyright: ignore[reportCallIssue]
         self._audiences = audiences
         self._replay = replay
         self._clock = clock
@@ -117,7 +119,8 @@ class PrivateKeyJwtOverMutualTls(JWTBearerClientAssertion):
     def extract_assertion(self, assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return header and claims, not yet verified."""
         try:
-            return super().extract_assertion(assertion)
+            # The stub is of a version before this method.
+            return super().extract_assertion(assertion)  # pyright: ignore[reportAttributeAccessIssue]
         except MALFORMED as error:
             raise InvalidClientError(description="The assertion is no JWT.") from error
 
@@ -125,11 +128,17 @@ class PrivateKeyJwtOverMutualTls(JWTBearerClientAssertion):
         """Return what an assertion's ``aud`` may be."""
         return list(self._audiences)
 
-    def resolve_client_public_key(self, client: RegisteredClient) -> KeySet:
+    # The parameter headers, which the stub has, is deprecated since Authlib 1.8.
+    def resolve_client_public_key(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, client: RegisteredClient
+    ) -> KeySet:
         """Return the client's registered keys: no others count, whatever the header says."""
         return client.keys
 
-    def process_assertion_claims(self, assertion: str, resolve_key: KeySet) -> dict[str, Any]:
+    # The stub names the claims type of the JOSE that Authlib no longer uses.
+    def process_assertion_claims(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, assertion: str, resolve_key: KeySet
+    ) -> dict[str, Any]:
         """Verify signature, claims and first use; return the claims."""
         header, _ = self.extract_assertion(assertion)
         kid, alg = header.get("kid"), header.get("alg")

@@ -1,21 +1,34 @@
 """Engines: one for authority (small, watched for changes), one for records and usage.
 
-On SQLite they are two files, so that watching authority never waits for the ledger;
-on PostgreSQL both are the same database.
+On SQLite they are two files, on PostgreSQL two pools of one database, so that watching
+authority never waits for the ledger.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
-_READS = "creditgate_reads"
-_BUSY_MILLISECONDS = 10_000
-_MAPPED_BYTES = 1 << 36
+_READS: Final = "creditgate_reads"
+_BUSY_MILLISECONDS: Final = 10_000
+_MAPPED_BYTES: Final = 1 << 36
+_AUTHORITY_CONNECTIONS: Final = 4
+_RECORDS_CONNECTIONS: Final = 16
+_MORE_CONNECTIONS: Final = 4
+# A server that vanished is given up after some 10 seconds, and another connection tried;
+# without these a read would hang for as long as TCP does.
+_GIVING_UP: Final = {
+    "connect_timeout": "5",
+    "keepalives_idle": "4",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +49,10 @@ def open_engines(database: str, home: Path) -> Engines:
     if database == "sqlite":
         home.mkdir(parents=True, exist_ok=True)
         return Engines(sqlite_engine(home / "authority.db"), sqlite_engine(home / "records.db"))
-    engine = postgresql_engine(database)
-    return Engines(engine, engine)
+    return Engines(
+        postgresql_engine(database, _AUTHORITY_CONNECTIONS),
+        postgresql_engine(database, _RECORDS_CONNECTIONS),
+    )
 
 
 def sqlite_engine(path: Path) -> Engine:
@@ -54,9 +69,9 @@ def sqlite_engine(path: Path) -> Engine:
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in (
+            f"busy_timeout={_BUSY_MILLISECONDS}",
             "journal_mode=WAL",
             "synchronous=FULL",
-            f"busy_timeout={_BUSY_MILLISECONDS}",
             f"mmap_size={_MAPPED_BYTES}",
             "journal_size_limit=67108864",
         ):
@@ -71,16 +86,36 @@ def sqlite_engine(path: Path) -> Engine:
     return engine
 
 
-def postgresql_engine(url: str) -> Engine:
-    """Open a PostgreSQL database through psycopg, at READ COMMITTED."""
-    plain = url.replace("postgres://", "postgresql://", 1)
-    return create_engine(
-        plain.replace("postgresql://", "postgresql+psycopg://", 1), pool_size=16, pool_pre_ping=True
+def postgresql_engine(database: str, connections: int) -> Engine:
+    """Open a PostgreSQL database through psycopg, at READ COMMITTED.
+
+    ``connections`` are kept open, a few more opened when all are busy. What ``database``,
+    a URL, itself says of time limits stands. A server or role set to
+    synchronous_commit=off is overruled: a commit would answer before it is durable.
+    """
+    url = make_url(database).set(drivername="postgresql+psycopg")
+    engine = create_engine(
+        url.update_query_dict({**_GIVING_UP, **url.query}),
+        pool_size=connections,
+        max_overflow=_MORE_CONNECTIONS,
+        pool_pre_ping=True,
     )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute(
+            "SELECT set_config('synchronous_commit', 'on', false)"
+            " WHERE current_setting('synchronous_commit') = 'off'"
+        )
+        cursor.close()
+        connection.commit()
+
+    return engine
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
+def reading(engine: Engine) -> Generator[Connection]:
     """Give a connection that only reads: it takes no lock and sees each statement's own
     newest committed state."""
     with engine.connect() as connection:

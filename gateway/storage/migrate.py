@@ -1,7 +1,8 @@
 """Bring a store's schema up to date by Alembic, from inside the program."""
 
 from pathlib import Path
-from typing import Literal
+from threading import Lock
+from typing import Final, Literal
 
 from alembic import command
 from alembic.config import Config
@@ -10,8 +11,10 @@ from sqlalchemy import Engine, text
 from gateway.storage.engines import Engines
 
 Schema = Literal["authority", "records"]
-_MIGRATIONS = Path(__file__).parent / "migrations"
-_MIGRATION_LOCK = 0x63726D67
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK: Final = 0x63726D67
+# Alembic keeps what it works on in globals of its own: one at a time in a process.
+_ALEMBIC: Final = Lock()
 
 
 def alembic_config(schema: Schema) -> Config:
@@ -26,10 +29,10 @@ def alembic_config(schema: Schema) -> Config:
 def upgrade(engine: Engine, schema: Schema) -> None:
     """Apply every migration of ``schema`` that ``engine`` has not seen, in one transaction.
 
-    Several processes may call it at once: the first does the work.
+    Several processes and threads may call it at once: the first does the work.
     """
     config = alembic_config(schema)
-    with engine.begin() as connection:
+    with _ALEMBIC, engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
         config.attributes["connection"] = connection

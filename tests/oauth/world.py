@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,7 +186,7 @@ class World:
         )
 
     @asynccontextmanager
-    async def serving(self, replay: ReplayCache | None = None) -> AsyncIterator[str]:
+    async def serving(self, replay: ReplayCache | None = None) -> AsyncGenerator[str]:
         """Run a server and give its issuer URL."""
         bound = bound_socket("127.0.0.1", 0)
         issuer = f"https://localhost:{bound.getsockname()[1]}"

@@ -17,11 +17,9 @@ def test_a_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for path in [path for path in ROOT.iterdir() if path.is_file()]:
         shutil.copy(path, source)
+    command = f"pip wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir {tmp_path}"
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-        + ["--no-index", "--wheel-dir", str(tmp_path), str(source)],
-        check=True,
-        capture_output=True,
+        [sys.executable, "-m", *command.split(), str(source)], check=True, capture_output=True
     )
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:

@@ -1,0 +1,1 @@
+"""Who may: shapes, things, the decision rules and the authority log."""

@@ -1,0 +1,47 @@
+"""Roles: what a client may ever be granted."""
+
+import pytest
+
+from creditgate.scopes import known_scopes
+from creditgate.v1.operator_service_pb2 import ClientRole
+from operators.roles import scopes_of_role
+
+OPERATOR, PUBLISHER, ADMINISTRATOR = (
+    scopes_of_role(role)
+    for role in (
+        ClientRole.CLIENT_ROLE_OPERATOR,
+        ClientRole.CLIENT_ROLE_PUBLISHER,
+        ClientRole.CLIENT_ROLE_ADMINISTRATOR,
+    )
+)
+
+
+def test_only_operators_may_hold_the_scope_of_records() -> None:
+    assert "credit.records:read" in OPERATOR
+    assert not any(scope.startswith("credit.") for scope in PUBLISHER | ADMINISTRATOR)
+
+
+def test_only_publishers_may_write_the_disclosure() -> None:
+    assert "disclosure:publish" in PUBLISHER
+    assert not any(scope.startswith("disclosure:") for scope in OPERATOR | ADMINISTRATOR)
+
+
+def test_only_administrators_may_decide_who_may() -> None:
+    deciding = {
+        scope
+        for scope in known_scopes()
+        if scope.startswith(("operators:", "licences:", "clients:", "scopes:", "prices:"))
+    }
+    assert deciding
+    assert deciding <= ADMINISTRATOR
+    assert not deciding & (OPERATOR | PUBLISHER)
+
+
+def test_every_scope_belongs_to_a_role_or_to_regions_or_subjects() -> None:
+    others = known_scopes() - OPERATOR - PUBLISHER - ADMINISTRATOR
+    assert all(scope.startswith(("federation.", "accesses:")) for scope in others)
+
+
+@pytest.mark.parametrize("role", [0, 99])
+def test_an_unknown_role_may_hold_nothing(role: ClientRole.ValueType) -> None:
+    assert scopes_of_role(role) == frozenset()

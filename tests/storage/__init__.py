@@ -1,0 +1,1 @@
+"""Stores: migrations and durability, on SQLite and PostgreSQL."""

@@ -1,0 +1,120 @@
+"""Migrations make what the tables say, once, however many ask for it."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+
+from gateway.storage.engines import Engines
+from gateway.storage.migrate import Schema, alembic_config, upgrade, upgrade_all
+from tests.storage.schemas import TABLES, catalogue, engine_of
+from tests.stores import PostgresStores, SqliteStores, engines_of
+
+ROOT = Path(__file__).resolve().parents[2]
+MIGRATE = """
+import sys
+from pathlib import Path
+from gateway.storage.engines import open_engines
+from gateway.storage.migrate import upgrade_all
+
+print("ready", flush=True)
+sys.stdin.readline()
+engines = open_engines(sys.argv[1], Path(sys.argv[2]))
+upgrade_all(engines)
+engines.dispose()
+"""
+
+
+@pytest.mark.parametrize("schema", list(TABLES))
+def test_migrations_make_exactly_what_the_tables_say(
+    stores: SqliteStores | PostgresStores, schema: Schema
+) -> None:
+    with (
+        stores.database(migrated=False) as migrated_store,
+        stores.database(migrated=False) as created_store,
+        engines_of(*migrated_store) as migrated,
+        engines_of(*created_store) as created,
+    ):
+        upgrade(engine_of(migrated, schema), schema)
+        for metadata in TABLES[schema]:
+            metadata.create_all(engine_of(created, schema))
+        made = catalogue(engine_of(migrated, schema))
+        assert made
+        assert made == catalogue(engine_of(created, schema))
+
+
+@pytest.mark.parametrize("schema", list(TABLES))
+def test_migrations_can_be_taken_back_and_made_again(engines: Engines, schema: Schema) -> None:
+    engine = engine_of(engines, schema)
+    other = {table for name in TABLES if name != schema for table in _tables(name)}
+    before = catalogue(engine)
+    config = alembic_config(schema)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    left = {name for name in inspect(engine).get_table_names() if "alembic" not in name}
+    assert left == (other if engine.dialect.name == "postgresql" else set())
+    upgrade(engine, schema)
+    assert catalogue(engine) == before
+
+
+def _tables(schema: Schema) -> set[str]:
+    return {table for metadata in TABLES[schema] for table in metadata.tables}
+
+
+def test_a_migrated_store_is_left_as_it_is(engines: Engines) -> None:
+    before = catalogue(engines.authority) | catalogue(engines.records)
+    upgrade_all(engines)
+    assert catalogue(engines.authority) | catalogue(engines.records) == before
+
+
+@pytest.mark.parametrize("schema", list(TABLES))
+def test_each_schema_has_one_line_of_migrations(schema: Schema) -> None:
+    assert len(ScriptDirectory.from_config(alembic_config(schema)).get_heads()) == 1
+
+
+def test_threads_may_migrate_at_once(stores: SqliteStores | PostgresStores) -> None:
+    with stores.database(migrated=False) as store, engines_of(*store) as engines:
+        with ThreadPoolExecutor(4) as threads:
+            for done in [threads.submit(upgrade_all, engines) for _ in range(4)]:
+                done.result()
+        assert _complete(engines)
+
+
+def test_processes_may_migrate_at_once(stores: SqliteStores | PostgresStores) -> None:
+    with stores.database(migrated=False) as (database, home):
+        starting = [
+            subprocess.Popen(
+                [sys.executable, "-c", MIGRATE, database, str(home)],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(3)
+        ]
+        for process in starting:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in starting:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        for process in starting:
+            _, said = process.communicate(timeout=60)
+            assert process.returncode == 0, said
+        with engines_of(database, home) as engines:
+            assert _complete(engines)
+
+
+def _complete(engines: Engines) -> bool:
+    return all(
+        _tables(schema) <= set(inspect(engine_of(engines, schema)).get_table_names())
+        for schema in TABLES
+    )
