@@ -24,7 +24,7 @@ demo: ## Run the main job from licence to bill; DATA=folder loads real data from
 
 serve: ## Leave a gateway with demo data running and print how to call it
 	$(RUNTIME)
-	@$(BIN)/creditgate serve $(ARGS)
+	@$(BIN)/creditgate serve --demo $(ARGS)
 
 test: ## Run all tests, the checks of style, types and imports among them
 	$(DEVELOPMENT)
@@ -42,9 +42,10 @@ bench: ## Measure against a bare server and a conventional stack; writes benchma
 	$(DEVELOPMENT)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-docs: ## Write docs/reference anew from the protos
+docs: ## Write docs/reference and the tables of the guides anew from protos and code
 	$(DEVELOPMENT)
 	@$(BIN)/python docs/generate_reference.py
+	@$(BIN)/python docs/generate_tables.py
 
 protos: ## Write the Python stubs anew from protos/
 	$(DEVELOPMENT)

@@ -1,0 +1,1 @@
+"""Documentation that is run and compared: commands, calls, tables, and what pages promise."""

@@ -1,0 +1,46 @@
+"""The commands and calls of the pages do what the pages say."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import DOCS, ROOT, script
+
+Reader = Callable[[Path], str]
+NAME = "示例甲机械有限公司（虚构）"
+
+
+def test_the_calls_of_the_readme_are_answered_in_every_language(reader: Reader) -> None:
+    printed = reader(ROOT / "README.md")
+    # The command line, reflection and Node print the record's name; Python what is in it.
+    assert printed.count("registration-91000000DEM000011A") == 3
+    assert f'registration.enterprise {{"name":"{NAME}"' in printed
+    assert "charged: 153333 micro-yuan" in printed
+    assert '"chargedMicroYuan": "153333"' in printed
+
+
+def test_the_commands_of_the_operators_guide_work(reader: Reader) -> None:
+    printed = reader(DOCS / "operators.md")
+    assert "exit status 2" in printed
+    assert "Statement of alpha-credit" in printed
+
+
+def test_the_commands_of_the_administrators_guide_work(reader: Reader) -> None:
+    printed = reader(DOCS / "administrators.md")
+    assert "exit status 2" in printed
+    assert "PERIOD_TOO_LONG" in printed
+    assert "Repaired" in printed
+
+
+def test_a_command_that_fails_fails_the_page(tmp_path: Path, reader: Reader) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```sh run\ncreditgate no-such-command\necho reached\n```\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match="no-such-command"):
+        reader(page)
+
+
+def test_only_marked_blocks_are_run(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```sh\nexit 1\n```\n```sh run\ntrue\n```\n```python run\n1\n```\n")
+    assert script(page, "host:1") == "set -eu\ntrue\npython - <<'END_OF_PYTHON'\n1\nEND_OF_PYTHON\n"
