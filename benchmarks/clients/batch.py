@@ -1,0 +1,53 @@
+"""Load generator of BatchGetSubjectRecords: whole batches, one after the other.
+
+Answers are parsed, for their records are counted by the receipts.
+"""
+
+import random
+import uuid
+
+import uvloop
+
+from benchmarks.clients.calling import Call, Measured, open_channels, serve_rounds
+from benchmarks.clients.protocol import Round, read_job
+from benchmarks.shape import subject_code
+from creditgate.v1.credit_record_service_pb2 import (
+    BatchGetSubjectRecordsRequest,
+    BatchGetSubjectRecordsResponse,
+)
+from creditgate.v1.vocabulary_pb2 import Purpose
+
+_METHOD = "/creditgate.v1.CreditRecordService/BatchGetSubjectRecords"
+_MOST_SUBJECTS = 10_000
+
+
+async def _main() -> None:
+    job = read_job()
+    subjects = [subject_code(number) for number in range(job.subjects)]
+    streams = [channel.unary_stream(_METHOD) for channel in open_channels(job)]
+
+    def begin(wanted: Round, measured: Measured) -> list[Call]:
+        metadata = (("authorization", f"Bearer {wanted.token}"),)
+
+        async def call() -> int:
+            request = BatchGetSubjectRecordsRequest(
+                subjects=random.sample(subjects, min(len(subjects), _MOST_SUBJECTS)),
+                purpose=Purpose.PURPOSE_CREDIT_APPROVAL,
+                request_id=uuid.uuid4().hex,
+            )
+            size = 0
+            async for answer in random.choice(streams)(
+                request.SerializeToString(), metadata=metadata
+            ):
+                size += len(answer)
+                chunk = BatchGetSubjectRecordsResponse.FromString(answer)
+                measured.records += chunk.receipt.charged_entries
+            return size
+
+        return [call] * job.in_flight
+
+    await serve_rounds(job, begin)
+
+
+if __name__ == "__main__":
+    uvloop.run(_main())

@@ -1,0 +1,64 @@
+"""What is said between the benchmark and a load generator: one JSON line each."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Job(_Said):
+    """Whom to call, as whom, over how many connections, with how many calls in flight.
+
+    ``address`` is host:port; the paths are PEM files; ``subjects`` is the number of
+    invented companies to ask about, ``least_bytes`` the smallest answer that is right.
+    """
+
+    address: str
+    ca: Path
+    certificate: Path
+    key: Path
+    subjects: int
+    least_bytes: int
+    connections: int = 4
+    in_flight: int = 64
+
+
+class Round(_Said):
+    """Call for ``seconds``, showing ``token``; 0 makes every call in flight once."""
+
+    seconds: float
+    token: str
+
+
+class Outcome(_Said):
+    """What a round did: right answers, seconds until the last of them, records in them,
+    the longest one's bytes, latency in microseconds and the client's own CPU seconds."""
+
+    calls: int
+    seconds: float
+    records: int
+    longest_bytes: int
+    p50_us: int
+    p99_us: int
+    client_cpu: float
+
+
+def read_job() -> Job:
+    """Read what this load generator is for."""
+    return Job.model_validate_json(sys.stdin.readline())
+
+
+def rounds_asked() -> Iterator[Round]:
+    """Give each round as it is asked for, until the benchmark hangs up."""
+    for line in sys.stdin:
+        yield Round.model_validate_json(line)
+
+
+def answer(outcome: Outcome) -> None:
+    """Tell what a round did."""
+    print(outcome.model_dump_json(), flush=True)

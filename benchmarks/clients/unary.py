@@ -1,0 +1,53 @@
+"""Load generator of GetSubjectRecords calls, over raw bytes.
+
+Requests are made as clients make them; answers are measured, not parsed, so that the
+client takes as little of the machine as it can.
+"""
+
+import random
+import uuid
+from itertools import cycle, islice
+
+import grpc
+import uvloop
+
+from benchmarks.clients.calling import Call, Measured, open_channels, serve_rounds
+from benchmarks.clients.protocol import Round, read_job
+from benchmarks.shape import subject_code
+from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsRequest
+from creditgate.v1.vocabulary_pb2 import Purpose
+
+_METHOD = "/creditgate.v1.CreditRecordService/GetSubjectRecords"
+
+
+def _calls(
+    stub: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]", token: str, subjects: int
+) -> Call:
+    metadata = (("authorization", f"Bearer {token}"),)
+    purpose = Purpose.PURPOSE_CREDIT_APPROVAL
+
+    async def call() -> int:
+        request = GetSubjectRecordsRequest(
+            subject=subject_code(random.randrange(subjects)),
+            purpose=purpose,
+            request_id=uuid.uuid4().hex,
+        )
+        return len(await stub(request.SerializeToString(), metadata=metadata))
+
+    return call
+
+
+async def _main() -> None:
+    job = read_job()
+    stubs = [channel.unary_unary(_METHOD) for channel in open_channels(job)]
+
+    def begin(wanted: Round, _measured: Measured) -> list[Call]:
+        return [
+            _calls(stub, wanted.token, job.subjects) for stub in islice(cycle(stubs), job.in_flight)
+        ]
+
+    await serve_rounds(job, begin)
+
+
+if __name__ == "__main__":
+    uvloop.run(_main())

@@ -1,0 +1,1 @@
+"""What is measured, one module a part: each starts its servers, takes turns, gives figures."""

@@ -1,0 +1,75 @@
+"""What every part needs: where to work, how long to measure, a gateway with its client."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.clients.protocol import Job
+from benchmarks.installations import CLIENT_ID, installed
+from benchmarks.processes import Server, generating, serving
+from benchmarks.rounds import Pace, Side
+from benchmarks.shape import Shape
+from gateway.installation.home import Home
+from sdk.credentials import Credentials
+from sdk.tokens import TokenSource
+
+USUAL: Final = Shape(subjects=10_000, records_each=3)
+"""What is disclosed where the size of the disclosure is not in question."""
+
+# Content alone; less is not the answer asked for.
+_LEAST_RECORD_BYTES: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where installations are kept and how long to measure."""
+
+    folder: Path
+    pace: Pace
+
+    @contextmanager
+    def gateway(self, shape: Shape, profile: Path | None = None) -> Generator["Gateway"]:
+        """Run a gateway that discloses ``shape``; with ``profile``, under the profiler."""
+        home = installed(self.folder / shape.name, shape)
+        profiling = () if profile is None else (profile,)
+        with serving("benchmarks.servers.gateway", home.root, *profiling) as server:
+            grpc, _, issuer = server.address.partition(" ")
+            credentials = Credentials.load(home.profile(CLIENT_ID)).model_copy(
+                update={"grpc": grpc, "issuer": issuer}
+            )
+            tokens = TokenSource(credentials)
+            try:
+                yield Gateway(home, shape, server, credentials, tokens)
+            finally:
+                tokens.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A running gateway and its licensed client."""
+
+    home: Home
+    shape: Shape
+    server: Server
+    credentials: Credentials
+    tokens: TokenSource
+
+    @property
+    def job(self) -> Job:
+        """The work of a load generator that calls it."""
+        return Job(
+            address=self.credentials.grpc,
+            ca=self.credentials.ca,
+            certificate=self.credentials.certificate,
+            key=self.credentials.key,
+            subjects=self.shape.subjects,
+            least_bytes=self.shape.records_each * _LEAST_RECORD_BYTES,
+        )
+
+    @contextmanager
+    def loaded(self, module: str, job: Job | None = None) -> Generator[Side]:
+        """Give the side of this gateway called by load generator ``module``."""
+        with generating(module, job or self.job) as load:
+            yield Side(self.server, load, self.tokens.token)

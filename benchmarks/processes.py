@@ -1,0 +1,126 @@
+"""Child processes: servers whose CPU and memory are watched, and load generators."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+import psutil
+
+from benchmarks.clients.protocol import Job, Outcome, Round
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+READY: Final = "ready "
+_STOP_SECONDS: Final = 30
+
+
+class Failed(Exception):
+    """A child process did not do its part; the message says which and why."""
+
+
+class Usage(NamedTuple):
+    """What a server has used so far: CPU in seconds, memory of its own in bytes.
+
+    ``memory`` leaves out pages of files, such as a mapped database, which the system
+    takes back when it needs them.
+    """
+
+    cpu: float
+    memory: int
+
+
+class Server:
+    """A running server with its worker processes."""
+
+    def __init__(self, process: "subprocess.Popen[str]", address: str) -> None:
+        self.address = address
+        self._process = process
+
+    @property
+    def usage(self) -> Usage:
+        """What all its processes have used so far."""
+        parent = psutil.Process(self._process.pid)
+        cpu = 0.0
+        memory = 0
+        for process in (parent, *parent.children(recursive=True)):
+            times = process.cpu_times()
+            held = process.memory_info()
+            cpu += times.user + times.system
+            memory += held.rss - held.shared
+        return Usage(cpu, memory)
+
+
+@contextmanager
+def serving(module: str, *arguments: str | Path) -> Generator[Server]:
+    """Run ``python -m module`` as a server: ready when it prints "ready ADDRESS".
+
+    Raises Failed when it ends before.
+    """
+    with _running(module, *arguments) as process:
+        while line := _heard(process):
+            if line.startswith(READY):
+                yield Server(process, line.removeprefix(READY).strip())
+                return
+        raise Failed(f"{module} ended before it was ready; see above.")
+
+
+class LoadGenerator:
+    """A client process that keeps its connections from round to round."""
+
+    def __init__(self, module: str, process: "subprocess.Popen[str]") -> None:
+        self._module = module
+        self._process = process
+
+    def run(self, wanted: Round) -> Outcome:
+        """Run one round. Raises Failed when any call failed."""
+        _tell(self._process, wanted.model_dump_json())
+        answer = _heard(self._process)
+        if not answer:
+            raise Failed(f"{self._module} ended in a round; see above.")
+        return Outcome.model_validate_json(answer)
+
+
+@contextmanager
+def generating(module: str, job: Job) -> Generator[LoadGenerator]:
+    """Run ``python -m module`` as a load generator for ``job``."""
+    with _running(module) as process:
+        _tell(process, job.model_dump_json())
+        yield LoadGenerator(module, process)
+
+
+@contextmanager
+def _running(module: str, *arguments: str | Path) -> "Generator[subprocess.Popen[str]]":
+    command: Sequence[str | Path] = (sys.executable, "-m", module, *arguments)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def _heard(process: "subprocess.Popen[str]") -> str:
+    return _pipe(process.stdout).readline()
+
+
+def _tell(process: "subprocess.Popen[str]", line: str) -> None:
+    stdin = _pipe(process.stdin)
+    stdin.write(line + "\n")
+    stdin.flush()
+
+
+def _pipe(pipe: IO[str] | None) -> IO[str]:
+    assert pipe is not None
+    return pipe

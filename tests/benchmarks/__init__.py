@@ -1,0 +1,1 @@
+"""The benchmarks run and write what they promise; how fast anything is, is not tested."""
