@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from operators.decision import DecisionMemory
+from operators.decision import Allow, Ask, Call, DecisionMemory, Refuse
 from operators.log import Change
 from operators.model import (
     CLIENT,
@@ -26,8 +26,8 @@ class Authority:
 
     ``operators``, ``licences``, ``clients`` and ``grants`` go by id; ``licences_of`` by
     operator id and ``grants_of`` by grantee, each in order of id. ``sequence`` is that of
-    the newest change seen. The state never changes; ``decisions`` only remembers what
-    follows from it.
+    the newest change seen. The state never changes; ``decisions`` and ``calls`` only
+    remember what follows from it.
     """
 
     sequence: int
@@ -37,7 +37,12 @@ class Authority:
     grants: Mapping[str, ScopeGrant]
     licences_of: Mapping[str, tuple[Licence, ...]]
     grants_of: Mapping[str, tuple[ScopeGrant, ...]]
-    decisions: DecisionMemory = field(default_factory=DecisionMemory)
+    decisions: DecisionMemory[Ask, Allow | Refuse] = field(
+        default_factory=DecisionMemory[Ask, Allow | Refuse]
+    )
+    calls: DecisionMemory[Call, Refuse | None] = field(
+        default_factory=DecisionMemory[Call, Refuse | None]
+    )
 
     @classmethod
     def empty(cls) -> "Authority":

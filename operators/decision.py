@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from creditgate.v1.refusal_pb2 import RefusalReason
 
 _MOST_REMEMBERED: Final = 8_192
+_Question = TypeVar("_Question")
+_Decision = TypeVar("_Decision")
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """May this client take these items, for this purpose, under this scope?
 
     ``token_scopes`` are those of its access token, ``items`` catalogue item codes
@@ -51,24 +52,37 @@ class Refuse:
     message: str
 
 
-class DecisionMemory:
-    """Decisions of one state of authority, each good for the period [made_at, until).
+class Call(NamedTuple):
+    """May this client call a method of ``scope``, with a token of ``token_scopes``?"""
 
-    Bounded: when full it forgets everything.
-    """
+    client_id: str
+    scope: str
+    token_scopes: frozenset[str]
+
+
+class Remembered(NamedTuple, Generic[_Decision]):
+    """A decision good for the period [made_at, until), in seconds UTC."""
+
+    made_at: int
+    until: int
+    decision: _Decision
+
+
+class DecisionMemory(Generic[_Question, _Decision]):
+    """Decisions of one state of authority. Bounded: when full it forgets everything."""
 
     def __init__(self) -> None:
-        self._decisions: dict[Ask, tuple[int, int, Allow | Refuse]] = {}
+        self._remembered: dict[_Question, Remembered[_Decision]] = {}
 
-    def recall(self, ask: Ask, now: int) -> Allow | Refuse | None:
-        """Return the decision on ``ask`` if one made earlier is still good at ``now``."""
-        known = self._decisions.get(ask)
-        if known is not None and known[0] <= now < known[1]:
-            return known[2]
+    def recall(self, question: _Question, now: int) -> Remembered[_Decision] | None:
+        """Return the decision made earlier, if it is still good at ``now``."""
+        known = self._remembered.get(question)
+        if known is not None and known.made_at <= now < known.until:
+            return known
         return None
 
-    def keep(self, ask: Ask, decision: Allow | Refuse, made_at: int, until: int) -> None:
-        """Remember the decision on ``ask`` for [made_at, until)."""
-        if len(self._decisions) >= _MOST_REMEMBERED:
-            self._decisions.clear()
-        self._decisions[ask] = (made_at, until, decision)
+    def keep(self, question: _Question, decision: _Decision, made_at: int, until: int) -> None:
+        """Remember a decision for [made_at, until)."""
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[question] = Remembered(made_at, until, decision)

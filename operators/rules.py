@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from creditgate.v1.refusal_pb2 import RefusalReason
 from operators.authority import Authority
-from operators.decision import Allow, Ask, Refuse
+from operators.decision import Allow, Ask, Call, Refuse
 from operators.model import Client, Licence, ScopeGrant
 from operators.roles import scopes_of_role
 from operators.shapes import END_OF_TIME, common_regions, covers
@@ -37,7 +37,7 @@ def decide(authority: Authority, ask: Ask, now: int) -> Allow | Refuse:
     """
     known = authority.decisions.recall(ask, now)
     if known is not None:
-        return known
+        return known.decision
     client = authority.clients.get(ask.client_id)
     until = END_OF_TIME if client is None else _next_boundary(authority, client, ask.scope, now)
     decision = _decision(authority, ask, now, until)
@@ -50,16 +50,23 @@ def may_call(
 ) -> Refuse | None:
     """Tell why a client may not call a method that serves no records, None when it may.
 
-    Reasons 1 to 4 of the module's list; a licence is asked of operators only.
+    Reasons 1 to 4 of the module's list; a licence is asked of operators only. An answer
+    is remembered as by `decide`.
     """
+    call = Call(client_id, scope, token_scopes)
+    known = authority.calls.recall(call, now)
+    if known is not None:
+        return known.decision
     client = authority.clients.get(client_id)
     if client is None:
         return _NOT_ACTIVE
-    return (
+    refuse = (
         _inactive(authority, client)
         or _unlicensed(authority, client, now)
         or _not_granted(authority, client, scope, token_scopes, now)
     )
+    authority.calls.keep(call, refuse, now, _next_boundary(authority, client, scope, now))
+    return refuse
 
 
 def _decision(authority: Authority, ask: Ask, now: int, until: int) -> Allow | Refuse:

@@ -112,7 +112,7 @@ class SqlAuthorityLog:
     def _reading(self) -> Generator[Connection]:
         # The feed reads many times a second: it must not take the write lock.
         with self._engine.connect() as connection:
-            yield connection.execution_options(creditgate_reads=False)
+            yield connection.execution_options(creditgate_reads=True)
 
 
 def _head(connection: Connection) -> int:

@@ -34,23 +34,34 @@ class _WaitingRefusal(NamedTuple):
     done: "asyncio.Future[None]"
 
 
+class _Group(NamedTuple):
+    claims: list[_WaitingClaim]
+    refusals: list[_WaitingRefusal]
+
+
 _Waiting = TypeVar("_Waiting", _WaitingClaim, _WaitingRefusal)
 
 
 class GroupCommitter:
     """One writing thread in front of a ledger; used from one event loop.
 
-    ``observe`` is told each group's size, from that thread.
+    The loop gathers, and hands over a whole group when the thread is free: a hand-over
+    makes two threads contend for the interpreter, so there is one for a group, not one
+    for a claim. ``observe`` is told each group's size, from the thread.
     """
 
     def __init__(self, ledger: UsageLedger, observe: Callable[[int], None]) -> None:
         self._ledger = ledger
         self._observe = observe
-        # None tells the thread that nothing more will come.
-        self._arrived: SimpleQueue[_WaitingClaim | _WaitingRefusal | None] = SimpleQueue()
+        self._claims: deque[_WaitingClaim] = deque()
+        self._refusals: deque[_WaitingRefusal] = deque()
         self._unanswered_claims = 0
         self._unanswered_refusals = 0
+        # A group is with the thread, or about to be.
+        self._handing_over = False
         self._closing = False
+        # None tells the thread that nothing more will come.
+        self._groups: SimpleQueue[_Group | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread = Thread(target=self._run, name="usage-ledger", daemon=True)
         self._thread.start()
@@ -70,7 +81,8 @@ class GroupCommitter:
             raise _too_many()
         done: asyncio.Future[Outcome] = self._loop.create_future()
         self._unanswered_claims += 1
-        self._arrived.put(_WaitingClaim(claim, done))
+        self._claims.append(_WaitingClaim(claim, done))
+        self._wake()
         return done
 
     def log_refusal(self, entry: RefusalEntry) -> "asyncio.Future[None]":
@@ -81,20 +93,37 @@ class GroupCommitter:
             raise _too_many()
         done: asyncio.Future[None] = self._loop.create_future()
         self._unanswered_refusals += 1
-        self._arrived.put(_WaitingRefusal(entry, done))
+        self._refusals.append(_WaitingRefusal(entry, done))
+        self._wake()
         return done
 
     def close(self) -> None:
         """Write what waits and stop the thread; the outcomes come with the loop's next turn."""
         if not self._closing:
             self._closing = True
-            self._arrived.put(None)
+            while self._hand_over():
+                pass
+            self._groups.put(None)
         self._thread.join()
 
+    def _wake(self) -> None:
+        if not self._handing_over:
+            self._handing_over = True
+            # At the end of this turn of the loop, so that what arrives in it goes along.
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> bool:
+        """Give the thread the next group; False when nothing waits."""
+        self._handing_over = bool(self._claims or self._refusals)
+        if self._handing_over:
+            claims = _first(self._claims, MOST_IN_A_GROUP)
+            refusals = _first(self._refusals, MOST_REFUSALS_IN_A_GROUP)
+            self._groups.put(_Group(claims, refusals))
+        return self._handing_over
+
     def _run(self) -> None:
-        backlog = _Backlog(self._arrived)
-        while backlog.gather():
-            self._write(*backlog.next_group())
+        while (group := self._groups.get()) is not None:
+            self._write(group.claims, group.refusals)
 
     def _write(self, claims: list[_WaitingClaim], refusals: list[_WaitingRefusal]) -> None:
         wanted = [waiting for waiting in claims if not waiting.done.cancelled()]
@@ -122,6 +151,8 @@ class GroupCommitter:
         refusals: Sequence[_WaitingRefusal],
         written: bool,
     ) -> None:
+        if not self._closing:
+            self._hand_over()
         self._unanswered_claims -= taken
         self._unanswered_refusals -= len(refusals)
         for (_, done), outcome in zip(claims, outcomes, strict=True):
@@ -138,41 +169,6 @@ class GroupCommitter:
                 done.set_result(None)
             else:
                 done.set_exception(_unavailable())
-
-
-class _Backlog:
-    """What the writing thread has taken in and not yet written."""
-
-    def __init__(self, arrived: "SimpleQueue[_WaitingClaim | _WaitingRefusal | None]") -> None:
-        self._arrived = arrived
-        self._claims: deque[_WaitingClaim] = deque()
-        self._refusals: deque[_WaitingRefusal] = deque()
-        self._ended = False
-
-    def gather(self) -> bool:
-        """Take in what has arrived, waiting for the first; False when all is written."""
-        while not (self._claims or self._refusals):
-            if self._ended:
-                return False
-            self._take(self._arrived.get())
-        for _ in range(self._arrived.qsize()):
-            self._take(self._arrived.get_nowait())
-        return True
-
-    def _take(self, waiting: _WaitingClaim | _WaitingRefusal | None) -> None:
-        if waiting is None:
-            self._ended = True
-        elif isinstance(waiting, _WaitingRefusal):
-            self._refusals.append(waiting)
-        else:
-            self._claims.append(waiting)
-
-    def next_group(self) -> tuple[list[_WaitingClaim], list[_WaitingRefusal]]:
-        """Return what is to be written together, in order of arrival."""
-        return (
-            _first(self._claims, MOST_IN_A_GROUP),
-            _first(self._refusals, MOST_REFUSALS_IN_A_GROUP),
-        )
 
 
 def _first(waiting: deque[_Waiting], most: int) -> list[_Waiting]:

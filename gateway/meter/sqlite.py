@@ -3,9 +3,19 @@
 import json
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Final
 
-from sqlalchemy import Engine, Table, bindparam, func, select
+from sqlalchemy import (
+    Engine,
+    Integer,
+    String,
+    Table,
+    bindparam,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor
 
@@ -26,16 +36,28 @@ from gateway.meter.store import (
 )
 from gateway.meter.tables import QUOTA, REFUSALS, USAGE
 
-_OF_REQUEST: Final = (
-    USAGE.c.operator_id == bindparam("operator_id"),
-    USAGE.c.request_id == bindparam("request_id"),
+# One statement for a whole group: each step of SQLite lets go of the interpreter lock and
+# takes it again, which costs more than the step where the event loop wants it too.
+_ASKS: Final = func.json_each(bindparam("asks")).table_valued("value")
+_ASKED: Final = select(
+    func.json_extract(_ASKS.c.value, literal_column("'$[0]'"), type_=String).label("operator_id"),
+    func.json_extract(_ASKS.c.value, literal_column("'$[1]'"), type_=String).label("request_id"),
+    func.json_extract(_ASKS.c.value, literal_column("'$[2]'"), type_=Integer).label("chunk"),
+).subquery("asked")
+_OTHER: Final = USAGE.alias("other")
+_FIRST: Final = (
+    select(func.min(_OTHER.c.chunk))
+    .where(_OTHER.c.operator_id == _ASKED.c.operator_id, _OTHER.c.request_id == _ASKED.c.request_id)
+    .scalar_subquery()
 )
-_EARLIER: Final = select(*EARLIER_COLUMNS).where(
-    *_OF_REQUEST,
-    USAGE.c.chunk.in_(
-        [bindparam("chunk"), select(func.min(USAGE.c.chunk)).where(*_OF_REQUEST).scalar_subquery()]
-    ),
+_EARLIER: Final = select(*EARLIER_COLUMNS).join_from(
+    _ASKED,
+    USAGE,
+    (USAGE.c.operator_id == _ASKED.c.operator_id)
+    & (USAGE.c.request_id == _ASKED.c.request_id)
+    & USAGE.c.chunk.in_([_ASKED.c.chunk, _FIRST]),
 )
+_BLOCKS: Final = (32, 8, 1)
 _ENDED: Final = select(REVISIONS.c.sequence).where(
     REVISIONS.c.sequence.in_(select(func.json_each(bindparam("sequences")).table_valued("value"))),
     HAS_ENDED,
@@ -73,15 +95,16 @@ class _SqliteStatements(Statements):
     def __init__(self) -> None:
         dialect = sqlite.dialect()
         super().__init__(dialect)
-        self.add_usage = _insert(USAGE, USAGE_COLUMNS)
-        self.add_refusals = _insert(REFUSALS, REFUSAL_COLUMNS)
+        self.add_usage = {rows: _insert(USAGE, USAGE_COLUMNS, rows) for rows in _BLOCKS}
+        self.add_refusals = {rows: _insert(REFUSALS, REFUSAL_COLUMNS, rows) for rows in _BLOCKS}
         self.earlier = text_of(_EARLIER, dialect)
         self.ended = text_of(_ENDED, dialect)
         self.used = text_of(_USED, dialect)
 
 
-def _insert(table: Table, columns: Sequence[str]) -> str:
-    return f"INSERT INTO {table.name} ({','.join(columns)}) VALUES ({','.join('?' * len(columns))})"  # noqa: S608
+def _insert(table: Table, columns: Sequence[str], rows: int) -> str:
+    row = f"({','.join('?' * len(columns))})"
+    return f"INSERT INTO {table.name} ({','.join(columns)}) VALUES {','.join([row] * rows)}"  # noqa: S608
 
 
 class _SqliteTransaction:
@@ -102,14 +125,9 @@ class _SqliteTransaction:
 
     def earlier(self, claims: Iterable[UsageClaim]) -> list[EarlierAnswer]:
         """Return earlier answers of the same requests."""
-        found: list[EarlierAnswer] = []
-        execute, fetchall = self._cursor.execute, self._cursor.fetchall
-        statement = self._statements.earlier
-        for claim in claims:
-            request = claim.operator_id, claim.request_id
-            execute(statement, (*request, claim.chunk, *request))
-            found.extend([EarlierAnswer(*row) for row in fetchall()])
-        return found
+        asks = json.dumps([(c.operator_id, c.request_id, c.chunk) for c in claims])
+        self._cursor.execute(self._statements.earlier, (asks,))
+        return [EarlierAnswer(*row) for row in self._cursor.fetchall()]
 
     def used(self, days: Iterable[QuotaDay]) -> dict[QuotaDay, int]:
         """Return the records counted."""
@@ -128,7 +146,16 @@ class _SqliteTransaction:
     ) -> None:
         """Write what became of the group."""
         if charged:
-            self._cursor.executemany(self._statements.add_usage, usage_rows(charged))
+            self._insert(self._statements.add_usage, usage_rows(charged))
         write_used(self._cursor, self._statements, grown)
         if refusals:
-            self._cursor.executemany(self._statements.add_refusals, refusal_rows(refusals))
+            self._insert(self._statements.add_refusals, refusal_rows(refusals))
+
+    def _insert(self, statements: Mapping[int, str], rows: Sequence[tuple[object, ...]]) -> None:
+        start = 0
+        for block, statement in statements.items():
+            while len(rows) - start >= block:
+                self._cursor.execute(
+                    statement, list(chain.from_iterable(rows[start : start + block]))
+                )
+                start += block

@@ -1,14 +1,14 @@
 """The authorisation server's HTTP application: token, metadata, keys, health."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from authlib.oauth2 import OAuth2Error
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from creditgate.refusal import Refused, reason_name
 from gateway.clock import Clock
@@ -35,13 +35,13 @@ def build_app(
     replay: ReplayCache,
     issuer: str,
     audience: str,
-    routes: Sequence[BaseRoute] = (),
+    token_seconds: int,
 ) -> Starlette:
     """Return the application.
 
     ``authority`` gives the present snapshot and raises Refused when it is not known;
     ``issuer`` is the https URL clients know the server by (RFC 8414), ``audience`` the
-    ``aud`` of its tokens; ``routes`` are further pages served beside.
+    ``aud`` of its tokens, ``token_seconds`` their life.
     """
     endpoints = Endpoints(issuer)
 
@@ -51,7 +51,7 @@ def build_app(
     server = StarletteAuthorizationServer(
         query_client,
         PrivateKeyJwtOverMutualTls((endpoints.issuer, endpoints.token), replay, clock),
-        BoundTokenGenerator(issuer, audience, keys, clock),
+        BoundTokenGenerator(issuer, audience, keys, clock, token_seconds),
     )
 
     async def token(request: Request) -> Response:
@@ -82,7 +82,6 @@ def build_app(
             Route(Endpoints.path(endpoints.jwks), jwks),
             Route(endpoints.metadata_path, describe),
             Route("/healthz", health),
-            *routes,
         ],
         exception_handlers={Refused: _unavailable},
     )

@@ -10,17 +10,20 @@ from gateway.oauth.client import RegisteredClient
 from gateway.oauth.rfc8705 import confirmation
 from gateway.oauth.signing import SigningKeys
 
-TOKEN_SECONDS: Final = 300
-"""Life of an access token: short, so that superseded keys can go soon."""
-
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105  # the header of section 2.1, no secret
 
 
 class BoundTokenGenerator(JWTBearerTokenGenerator):
-    """Authlib's generator with our clock, our audience and the key of the moment."""
+    """Authlib's generator with our clock, our audience and the key of the moment.
 
-    def __init__(self, issuer: str, audience: str, keys: SigningKeys, clock: Clock) -> None:
-        super().__init__(issuer, expires_generator=TOKEN_SECONDS)
+    ``seconds`` is the life of a token: short, so that superseded keys can go soon.
+    """
+
+    def __init__(
+        self, issuer: str, audience: str, keys: SigningKeys, clock: Clock, seconds: int
+    ) -> None:
+        super().__init__(issuer, expires_generator=seconds)
+        self._seconds = seconds
         self._audience = audience
         self._keys = keys
         self._clock = clock
@@ -61,7 +64,7 @@ class BoundTokenGenerator(JWTBearerTokenGenerator):
             "client_id": client_id,
             "scope": scope,
             "iat": now,
-            "exp": now + TOKEN_SECONDS,
+            "exp": now + self._seconds,
             "jti": self.get_jti(client, grant_type, user, scope),
             **self.get_extra_claims(client, grant_type, user, scope),
         }

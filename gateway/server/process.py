@@ -22,8 +22,8 @@ from gateway.administration.service import OperatorService
 from gateway.authenticate.authenticator import Authenticator
 from gateway.authenticate.token import TokenVerifier
 from gateway.authorise.gate import Gate
-from gateway.authority.bell import PostgresBell
-from gateway.authority.feed import AuthorityFeed, ChangeBell, PollBell
+from gateway.authority.bell import open_bell
+from gateway.authority.feed import AuthorityFeed
 from gateway.catalogue.service import CatalogueService
 from gateway.clock import Clock, SystemClock
 from gateway.config import GatewayConfig
@@ -112,6 +112,7 @@ async def running_gateway(
             replay=SqlReplayCache(engines.authority),
             issuer=issuer,
             audience=config.audience,
+            token_seconds=config.token_seconds,
         )
         web = build_http_server(app, tls_context(tls.certificate, tls.key, tls.client_ca))
         transport = _transport(config, clock, engines, feed, issuer, telemetry, stack)
@@ -138,10 +139,8 @@ async def running_gateway(
 async def _started_feed(
     config: GatewayConfig, engines: Engines, stack: AsyncExitStack
 ) -> AuthorityFeed:
-    bell: ChangeBell = PollBell()
-    if engines.authority.dialect.name == "postgresql":
-        bell = PostgresBell(engines.authority)
-        stack.push_async_callback(bell.close)
+    bell = open_bell(engines.authority)
+    stack.push_async_callback(bell.close)
     feed = AuthorityFeed(
         SqlAuthorityLog(engines.authority),
         poll_seconds=config.authority_poll_ms / 1_000,

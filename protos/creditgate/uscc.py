@@ -6,6 +6,7 @@ organisation code, and a check character by weights 3^i mod 31.
 """
 
 import re
+from operator import mul
 from typing import Final
 
 ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -17,12 +18,11 @@ _SHAPE: Final = re.compile(r"[0-9A-HJ-NP-RTUW-Y]{2}[0-9]{6}[0-9A-HJ-NP-RTUW-Y]{1
 def check_character(stem: str) -> str:
     """Return the 18th character for the first 17 (GB 32100-2015 section 4.7).
 
-    Raises KeyError for characters outside the alphabet.
+    Raises KeyError for characters outside the alphabet, ValueError for another length.
     """
-    total = sum(
-        _VALUE[character] * weight for character, weight in zip(stem, _WEIGHTS, strict=True)
-    )
-    return ALPHABET[(31 - total % 31) % 31]
+    if len(stem) != len(_WEIGHTS):
+        raise ValueError("the stem of a code has 17 characters")
+    return ALPHABET[-sum(map(mul, map(_VALUE.__getitem__, stem), _WEIGHTS)) % 31]
 
 
 def fault(code: str) -> str | None:

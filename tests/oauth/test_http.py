@@ -14,7 +14,7 @@ from gateway.oauth.app import build_app
 from gateway.oauth.connection import bound_socket, build_http_server
 from gateway.oauth.replay import SqlReplayCache
 from tests.oauth.assertions import good_form
-from tests.oauth.world import AUDIENCE, Snapshot, World
+from tests.oauth.world import AUDIENCE, TOKEN_SECONDS, Snapshot, World
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -127,6 +127,7 @@ async def test_nothing_is_decided_while_authority_is_unknown(world: World) -> No
         replay=SqlReplayCache(world.engine),
         issuer=issuer,
         audience=AUDIENCE,
+        token_seconds=TOKEN_SECONDS,
     )
     server = build_http_server(app, world.tls)
     task = asyncio.create_task(server.serve(sockets=[bound]))

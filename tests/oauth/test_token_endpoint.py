@@ -9,7 +9,16 @@ from joserfc.jwk import ECKey
 
 from creditgate.v1.operator_service_pb2 import OperatorState
 from tests.oauth.assertions import claims_of, form_of, good_form, signed
-from tests.oauth.world import ADMINISTRATOR, ATTEST, AUDIENCE, CLIENT, OPERATOR, READ, World
+from tests.oauth.world import (
+    ADMINISTRATOR,
+    ATTEST,
+    AUDIENCE,
+    CLIENT,
+    OPERATOR,
+    READ,
+    TOKEN_SECONDS,
+    World,
+)
 
 
 def _claims(response: httpx.Response) -> dict[str, object]:
@@ -27,7 +36,7 @@ async def test_token_carries_all_that_is_granted_and_is_bound_to_the_certificate
     assert response.headers["cache-control"] == "no-store"
     body = response.json()
     assert body["token_type"] == "Bearer"
-    assert body["expires_in"] == 300
+    assert body["expires_in"] == TOKEN_SECONDS
     assert body["scope"] == f"{ATTEST} {READ}"
     assert "refresh_token" not in body
     header = jws.extract_compact(body["access_token"].encode()).headers()
@@ -42,7 +51,7 @@ async def test_token_carries_all_that_is_granted_and_is_bound_to_the_certificate
         "client_id": CLIENT,
         "scope": f"{ATTEST} {READ}",
         "iat": world.clock.now(),
-        "exp": world.clock.now() + 300,
+        "exp": world.clock.now() + TOKEN_SECONDS,
         "cnf": {"x5t#S256": world.identity.certificate.thumbprint},
     }
 

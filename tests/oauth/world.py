@@ -33,6 +33,7 @@ from operators.model import Client, Operator, ScopeGrant
 from operators.sql import SqlAuthorityLog
 
 AUDIENCE = "https://gateway.test/credit"
+TOKEN_SECONDS = 240
 READ = "credit.records:read"
 ATTEST = "credit.conformance:attest"
 CLIENT = "alpha-one"
@@ -197,6 +198,7 @@ class World:
             replay=replay or SqlReplayCache(self.engine),
             issuer=issuer,
             audience=AUDIENCE,
+            token_seconds=TOKEN_SECONDS,
         )
         server = build_http_server(app, self.tls)
         task = asyncio.create_task(server.serve(sockets=[bound]))
