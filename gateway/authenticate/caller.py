@@ -1,12 +1,11 @@
 """The caller: what authentication tells the rest of the request path."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from creditgate.v1.operator_service_pb2 import ClientRole
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """One authenticated client.
 
     ``operator_id`` is "" for roles other than OPERATOR; ``token_scopes`` are those of

@@ -27,12 +27,16 @@ class Passage:
 
     ``prices`` gives the unit price (micro-yuan) of each revenue line that may be
     served, None where no price plan covers it; lines left out may not be served.
-    ``consent_items`` are the allowed items that need the subject's live consent.
+    ``priced`` tells whether a price plan covers every allowed item that is not
+    restricted. ``consent_items`` are the allowed items that need the subject's live
+    consent, ``consent_lines`` their lines among ``prices``.
     """
 
     allow: Allow
     prices: Mapping[int, int | None]
+    priced: bool
     consent_items: frozenset[str]
+    consent_lines: frozenset[int]
     view: AuthorityView
     lines: Mapping[int, Line]
     price_classes: Mapping[str, int]
@@ -96,8 +100,11 @@ class Gate:
                 "An item asked for is served only under the subject's live consent, and none"
                 " covers this operator, item and purpose; ask the subject for it.",
             )
-        closed = passage.consent_items - covered
-        return frozenset(no for no in passage.prices if passage.lines[no].item in closed)
+        if not covered:
+            return passage.consent_lines
+        return frozenset(
+            no for no in passage.consent_lines if passage.lines[no].item not in covered
+        )
 
 
 def _passage(
@@ -124,4 +131,19 @@ def _passage(
     consent_items = frozenset(
         code for code, open_as in openness.items() if open_as == Openness.OPENNESS_CONSENT
     )
-    return Passage(allow, prices, consent_items, view, lines, price_classes, bool(ask.items), now)
+    return Passage(
+        allow=allow,
+        prices=prices,
+        priced=all(
+            view.catalogue[code].price_class in price_classes
+            for code, open_as in openness.items()
+            if open_as != Openness.OPENNESS_RESTRICTED
+        ),
+        consent_items=consent_items,
+        consent_lines=frozenset(no for no in prices if lines[no].item in consent_items),
+        view=view,
+        lines=lines,
+        price_classes=price_classes,
+        items_named=bool(ask.items),
+        made_at=now,
+    )

@@ -1,20 +1,23 @@
 """Looking up what is disclosed now: the read side, on the path of every call.
 
-Statements are written once in SQLAlchemy Core. On SQLite they are compiled at
-start and run on a connection held open, on the event loop: an indexed read of a few
-rows costs less than handing it to a thread. On PostgreSQL they run on a small pool
-of threads, each with a pooled connection.
+Subjects asked for one by one are gathered until the next turn and read by one
+statement: under load a call pays a share of it. On SQLite statements are compiled at start and run on a
+connection held open, on the event loop: an indexed read of a few rows costs less than
+handing it to a thread. On PostgreSQL they run on a small pool of threads, each with a
+pooled connection.
 
 The head is read before the rows, each statement seeing the newest commit: rows are
 never older than the head named with them.
 """
 
 import asyncio
-from collections.abc import Sequence
+import json
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import Engine, Select, bindparam, func, literal_column, select
+from sqlalchemy import ARRAY, Engine, Select, String, bindparam, func, literal_column, select
 from sqlalchemy.dialects import sqlite
 
 from gateway.disclose.model import Line, LiveRevision
@@ -22,7 +25,6 @@ from gateway.disclose.tables import EVENTS, LINES, REVISIONS
 from gateway.storage.engines import reading
 
 _THREADS: Final = 8
-_PAD: Final = 128
 _COLUMNS: Final = (
     REVISIONS.c.subject,
     REVISIONS.c.sequence,
@@ -47,8 +49,8 @@ class Found(NamedTuple):
 class DisclosureLookup(Protocol):
     """Finds live revisions; periods are left for the caller to check."""
 
-    async def of_subject(self, subject: str) -> Found:
-        """Return the live revisions of one subject in order of publication."""
+    def of_subject(self, subject: str) -> Awaitable[Found]:
+        """Return, to be awaited, the live revisions of one subject in order of publication."""
         ...
 
     async def of_subjects(self, subjects: Sequence[str]) -> Found:
@@ -68,68 +70,114 @@ class DisclosureLookup(Protocol):
         ...
 
 
-def open_lookup(engine: Engine) -> DisclosureLookup:
+NextTurn = Callable[[Callable[[], None]], object]
+"""Calls what it is given when the next turn comes, soon, on the event loop."""
+
+
+def open_lookup(engine: Engine, next_turn: NextTurn) -> DisclosureLookup:
     """Return the lookup for the engine's kind of store."""
-    return SqliteLookup(engine) if engine.dialect.name == "sqlite" else PooledLookup(engine)
+    kind = SqliteLookup if engine.dialect.name == "sqlite" else PooledLookup
+    return kind(engine, next_turn)
 
 
-def by_subjects(count: int) -> Select[*tuple[Any, ...]]:
-    """Return the statement for ``count`` subjects, bound as s0, s1, ..."""
-    names = [bindparam(f"s{i}") for i in range(count)]
-    return (
-        select(*_COLUMNS)
-        .where(REVISIONS.c.subject.in_(names), _LIVE)
-        .order_by(REVISIONS.c.subject, REVISIONS.c.sequence)
-    )
+def by_subjects(dialect: str) -> Select[*tuple[Any, ...]]:
+    """Return the statement for the subjects bound as ``subjects``: a JSON array of them
+    on SQLite, an array on PostgreSQL."""
+    if dialect == "sqlite":
+        listed = func.json_each(bindparam("subjects")).table_valued("value")
+        among = REVISIONS.c.subject.in_(select(listed.c.value))
+    else:
+        among = REVISIONS.c.subject == func.any(bindparam("subjects", type_=ARRAY(String)))
+    return select(*_COLUMNS).where(among, _LIVE).order_by(REVISIONS.c.subject, REVISIONS.c.sequence)
 
 
 def by_record() -> Select[*tuple[Any, ...]]:
-    """Return the statement for one record, bound as s0."""
-    return select(*_COLUMNS).where(REVISIONS.c.record_id == bindparam("s0"), _LIVE)
+    """Return the statement for one record, bound as ``record``."""
+    return select(*_COLUMNS).where(REVISIONS.c.record_id == bindparam("record"), _LIVE)
 
 
-class SqliteLookup:
+Asked = dict[str, list["asyncio.Future[Found]"]]
+
+
+class _GatheringLookup:
+    """Gathers the subjects that are asked for one by one until the next turn."""
+
+    def __init__(self, next_turn: NextTurn) -> None:
+        self._next_turn = next_turn
+        self._asked: Asked = {}
+
+    def of_subject(self, subject: str) -> "asyncio.Future[Found]":
+        """Return, to be awaited, the live revisions of one subject in order of publication."""
+        if not self._asked:
+            self._next_turn(self._turn)
+        found: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        self._asked.setdefault(subject, []).append(found)
+        return found
+
+    def _turn(self) -> None:
+        asked, self._asked = self._asked, {}
+        self._read_asked(asked)
+
+    @abstractmethod
+    def _read_asked(self, asked: Asked) -> None:
+        """Read what is asked for and tell it by `_tell` or `_tell_failure`."""
+
+
+def _tell(asked: Asked, found: Found) -> None:
+    revisions: dict[str, list[LiveRevision]] = {}
+    for revision in found.revisions:
+        revisions.setdefault(revision[0], []).append(revision)
+    for subject, waiting in asked.items():
+        own = Found(found.head, revisions.get(subject, ()))
+        for future in waiting:
+            if not future.done():
+                future.set_result(own)
+
+
+def _tell_failure(asked: Asked, error: BaseException) -> None:
+    for waiting in asked.values():
+        for future in waiting:
+            if not future.done():
+                future.set_exception(error)
+
+
+class SqliteLookup(_GatheringLookup):
     """Lookup on one held SQLite connection, used by the event loop's thread alone."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, next_turn: NextTurn) -> None:
+        super().__init__(next_turn)
         self._held = engine.raw_connection()
         cursor: Any = self._held.cursor()
         self._execute = cursor.execute
         self._head = _sqlite_text(_HEAD)
-        self._subject = _sqlite_text(by_subjects(1))
-        self._subjects = _sqlite_text(by_subjects(_PAD))
+        self._subjects = _sqlite_text(by_subjects("sqlite"))
         self._record = _sqlite_text(by_record())
         self._line_rows = _sqlite_text(_LINES)
 
-    async def of_subject(self, subject: str) -> Found:
-        """Return the live revisions of one subject in order of publication."""
-        return self._read(self._subject, (subject,))
+    def _read_asked(self, asked: Asked) -> None:
+        try:
+            found = self._read(self._subjects, json.dumps(list(asked)))
+        except Exception as error:
+            _tell_failure(asked, error)
+        else:
+            _tell(asked, found)
 
     async def of_subjects(self, subjects: Sequence[str]) -> Found:
         """Return the live revisions of many subjects, grouped by subject."""
-        if len(subjects) <= _PAD:
-            return self._read(self._subjects, (*subjects, *("",) * (_PAD - len(subjects))))
-        head = self._read_head()
-        rows: list[LiveRevision] = []
-        for start in range(0, len(subjects), _PAD):
-            rows.extend((await self.of_subjects(subjects[start : start + _PAD])).revisions)
-        return Found(head, rows)
+        return self._read(self._subjects, json.dumps(subjects))
 
     async def of_record(self, record_id: str) -> Found:
         """Return the live revision of one record, or none."""
-        return self._read(self._record, (record_id,))
+        return self._read(self._record, record_id)
 
     async def lines(self) -> dict[int, Line]:
         """Return every revenue line by number."""
         rows = self._execute(self._line_rows, ()).fetchall()
         return {row[0]: Line(*row[1:]) for row in rows}
 
-    def _read_head(self) -> int:
-        return self._execute(self._head, ()).fetchone()[0] or 0
-
-    def _read(self, statement: str, parameters: Sequence[str]) -> Found:
-        head = self._read_head()
-        return Found(head, self._execute(statement, parameters).fetchall())
+    def _read(self, statement: str, parameter: str) -> Found:
+        ((head,),) = self._execute(self._head, ()).fetchall()
+        return Found(head or 0, self._execute(statement, (parameter,)).fetchall())
 
     def close(self) -> None:
         """Give the connection back."""
@@ -140,32 +188,35 @@ def _sqlite_text(statement: Select[*tuple[Any, ...]]) -> str:
     return str(statement.compile(dialect=sqlite.dialect()))
 
 
-class PooledLookup:
+class PooledLookup(_GatheringLookup):
     """Lookup on a pool of threads, for stores across a network."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, next_turn: NextTurn) -> None:
+        super().__init__(next_turn)
         self._engine = engine
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="lookup")
-        self._subject = by_subjects(1)
-        self._subjects = by_subjects(_PAD)
+        self._subjects = by_subjects("postgresql")
         self._record = by_record()
 
-    async def of_subject(self, subject: str) -> Found:
-        """Return the live revisions of one subject in order of publication."""
-        return await self._run(self._subject, [(subject,)])
+    def _read_asked(self, asked: Asked) -> None:
+        reading_them = self._in_thread(self._subjects, {"subjects": list(asked)})
+
+        def tell(done: "asyncio.Future[Found]") -> None:
+            error = done.exception()
+            if error is None:
+                _tell(asked, done.result())
+            else:
+                _tell_failure(asked, error)
+
+        reading_them.add_done_callback(tell)
 
     async def of_subjects(self, subjects: Sequence[str]) -> Found:
         """Return the live revisions of many subjects, grouped by subject."""
-        groups = [
-            (*part, *("",) * (_PAD - len(part)))
-            for start in range(0, len(subjects), _PAD)
-            for part in [subjects[start : start + _PAD]]
-        ]
-        return await self._run(self._subjects, groups)
+        return await self._in_thread(self._subjects, {"subjects": list(subjects)})
 
     async def of_record(self, record_id: str) -> Found:
         """Return the live revision of one record, or none."""
-        return await self._run(self._record, [(record_id,)])
+        return await self._in_thread(self._record, {"record": record_id})
 
     async def lines(self) -> dict[int, Line]:
         """Return every revenue line by number."""
@@ -175,20 +226,17 @@ class PooledLookup:
         with reading(self._engine) as connection:
             return {row.line_no: Line(*row[1:]) for row in connection.execute(_LINES)}
 
-    async def _run(
-        self, statement: Select[*tuple[Any, ...]], groups: Sequence[Sequence[str]]
-    ) -> Found:
+    def _in_thread(
+        self, statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]
+    ) -> "asyncio.Future[Found]":
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._read, statement, groups)
+        return loop.run_in_executor(self._threads, self._read, statement, parameters)
 
-    def _read(self, statement: Select[*tuple[Any, ...]], groups: Sequence[Sequence[str]]) -> Found:
+    def _read(self, statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]) -> Found:
         with reading(self._engine) as connection:
             head = connection.execute(_HEAD).scalar() or 0
-            rows: list[LiveRevision] = []
-            for group in groups:
-                names = {f"s{i}": value for i, value in enumerate(group)}
-                rows.extend(LiveRevision(*row) for row in connection.execute(statement, names))
-        return Found(head, rows)
+            rows = connection.execute(statement, parameters)
+            return Found(head, [LiveRevision(*row) for row in rows])
 
     def close(self) -> None:
         """Stop the threads."""

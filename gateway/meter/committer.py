@@ -1,7 +1,9 @@
 """Group commit: claims of concurrent calls share one transaction and one fsync.
 
 While one group is being written the next gathers, so groups grow with load and a
-lone call waits for nobody. Charges go first: a group takes only some refusals along,
+lone call waits for nobody. What has to be read for a claim can wait for the same beat
+(`GroupCommitter.when_free`): then it is read for a whole group at once, and only once
+after each commit, which makes SQLite drop what it had in memory. Charges go first: a group takes only some refusals along,
 so that a flood of refused calls never holds up those that are served.
 """
 
@@ -57,6 +59,7 @@ class GroupCommitter:
         self._refusals: deque[_WaitingRefusal] = deque()
         self._unanswered_claims = 0
         self._unanswered_refusals = 0
+        self._turns: list[Callable[[], None]] = []
         # A group is with the thread, or about to be.
         self._handing_over = False
         self._closing = False
@@ -97,6 +100,16 @@ class GroupCommitter:
         self._wake()
         return done
 
+    def when_free(self, turn: Callable[[], None]) -> None:
+        """Call ``turn`` before the next group is handed over, at once if none is written.
+
+        What is charged because of it before the loop's next turn goes with that group.
+        """
+        if self._handing_over:
+            self._turns.append(turn)
+        else:
+            self._loop.call_soon(turn)
+
     def close(self) -> None:
         """Write what waits and stop the thread; the outcomes come with the loop's next turn."""
         if not self._closing:
@@ -119,7 +132,14 @@ class GroupCommitter:
             claims = _first(self._claims, MOST_IN_A_GROUP)
             refusals = _first(self._refusals, MOST_REFUSALS_IN_A_GROUP)
             self._groups.put(_Group(claims, refusals))
+        else:
+            self._take_turns()
         return self._handing_over
+
+    def _take_turns(self) -> None:
+        turns, self._turns = self._turns, []
+        for turn in turns:
+            turn()
 
     def _run(self) -> None:
         while (group := self._groups.get()) is not None:
@@ -151,8 +171,10 @@ class GroupCommitter:
         refusals: Sequence[_WaitingRefusal],
         written: bool,
     ) -> None:
+        self._take_turns()
         if not self._closing:
-            self._hand_over()
+            # After whom the turns have woken, so that their claims go along.
+            self._loop.call_soon(self._hand_over)
         self._unanswered_claims -= taken
         self._unanswered_refusals -= len(refusals)
         for (_, done), outcome in zip(claims, outcomes, strict=True):

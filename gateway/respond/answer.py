@@ -5,13 +5,11 @@ made for the call.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from creditgate.refusal import Refused
 from creditgate.v1.credit_record_service_pb2 import Receipt
 from creditgate.v1.refusal_pb2 import RefusalReason
-from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.authorise.gate import Passage
 from gateway.disclose.model import LiveRevision
 from gateway.disclose.tables import NO_END
@@ -20,8 +18,7 @@ from gateway.meter.model import LineCount
 _RECEIPT_TAG: Final = b"\x12"
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """What of the found revisions may be served."""
 
     frames: list[bytes]
@@ -39,17 +36,12 @@ def require_prices(passage: Passage) -> None:
 
     Whatever is found: refusing only where records are would tell who has some (G11).
     """
-    catalogue, prices = passage.view.catalogue, passage.price_classes
-    for code in passage.allow.items:
-        item = catalogue.get(code)
-        if item is None or item.openness == Openness.OPENNESS_RESTRICTED:
-            continue
-        if item.price_class not in prices:
-            raise Refused(
-                RefusalReason.REFUSAL_REASON_NO_PRICE_PLAN,
-                "No price plan in force covers an item asked for; the administrator must put"
-                " one into force. Ask for other items by name meanwhile.",
-            )
+    if not passage.priced:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_NO_PRICE_PLAN,
+            "No price plan in force covers an item asked for; the administrator must put"
+            " one into force. Ask for other items by name meanwhile.",
+        )
 
 
 def select_served(revisions: Iterable[LiveRevision], passage: Passage, now: int) -> Selection:

@@ -46,11 +46,13 @@ _ATTEMPTS: Final = 8
 # How long an answer may wait to be metered before authority, disclosure and period are
 # looked at again: so that a store that is slow does not stretch what was true before.
 _GOOD_SECONDS: Final = 2
+# More than a receipt and the tail of a chunk can take.
+_RECEIPT_BYTES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
 class RecordLimits:
-    """Sizes the record calls keep to: bytes of one answer, subjects of one batch,
+    """Sizes the record calls keep to: bytes of one message, subjects of one batch,
     subjects of one chunk, seconds a request id answers retries."""
 
     answer_bytes: int
@@ -96,13 +98,14 @@ class CreditRecordService:
         self._decisions = decisions
         self._clock = clock
         self._limits = limits
+        self._record_bytes = limits.answer_bytes - _RECEIPT_BYTES
         self._lines: dict[int, Line] = {}
 
     async def get_subject_records(self, request: GetSubjectRecordsRequest, caller: Caller) -> bytes:
         """Answer GetSubjectRecords; raises Refused."""
         subject = request.subject
         require_subject(subject, common_faults(request.request_id, request.items, request.consent))
-        use = _use(caller, request, frozenset(request.items), most_bytes=self._limits.answer_bytes)
+        use = _use(caller, request, frozenset(request.items), most_bytes=self._record_bytes)
         selection, served = await self._serve(
             use, (subject,), 0, partial(self._lookup.of_subject, subject)
         )
@@ -118,7 +121,7 @@ class CreditRecordService:
             request,
             frozenset(),
             answer_may_be_empty=False,
-            most_bytes=self._limits.answer_bytes,
+            most_bytes=self._record_bytes,
         )
         selection, served = await self._serve(
             use, None, 0, partial(self._lookup.of_record, record_id)
@@ -146,7 +149,7 @@ class CreditRecordService:
             selection, served = await self._serve(
                 use, chunk, first // size, partial(self._lookup.of_subjects, chunk)
             )
-            parts = parts_of(selection.frames, self._limits.answer_bytes)
+            parts = parts_of(selection.frames, self._record_bytes)
             for part in parts[:-1]:
                 tail = chunk_tail(first, len(chunk), complete=False)
                 yield answer_bytes(part, served.uncharged(), tail)

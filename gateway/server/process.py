@@ -163,10 +163,10 @@ def _transport(
     stack: AsyncExitStack,
 ) -> Transport:
     decisions = DecisionIds()
-    lookup = open_lookup(engines.records)
-    stack.callback(lookup.close)
     committer = GroupCommitter(UsageLedger(engines.records, clock), telemetry.metering.add_group)
     stack.callback(committer.close)
+    lookup = open_lookup(engines.records, committer.when_free)
+    stack.callback(lookup.close)
     log = SqlAuthorityLog(engines.authority)
     limits = RecordLimits(
         answer_bytes=config.max_message_bytes,

@@ -7,7 +7,7 @@ is a refusal like any other.
 
 from collections.abc import AsyncIterator, Mapping
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -55,20 +55,15 @@ class Transport(grpc.GenericRpcHandler):
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
-    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
+    ) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
         """Return the handler of one call, None for methods outside the contract."""
         method = self._methods.get(handler_call_details.method)
         if method is None:
             return None
         # gRPC has read the metadata to get here; asking the context reads them again.
-        call = _Call(self, method, dict(handler_call_details.invocation_metadata or ()))
-        if method.streams_answers:
-            if method.streams_requests:
-                return grpc.stream_stream_rpc_method_handler(call.stream)
-            return grpc.unary_stream_rpc_method_handler(call.stream)
-        if method.streams_requests:
-            return grpc.stream_unary_rpc_method_handler(call.unary)
-        return grpc.unary_unary_rpc_method_handler(call.unary)
+        metadata = dict(handler_call_details.invocation_metadata or ())
+        kind = _KINDS[method.streams_requests, method.streams_answers]
+        return cast("grpc.RpcMethodHandler[bytes, bytes]", kind(self, method, metadata))
 
     def require_room(self) -> None:
         """Raise Refused RATE_EXCEEDED when more calls are open than the process takes."""
@@ -81,9 +76,13 @@ class Transport(grpc.GenericRpcHandler):
 
 
 class _Call:
-    """One call. Its caller and request are remembered for the log of refusals."""
+    """One call, which is also its handler: requests come and answers go as bytes.
 
-    __slots__ = ("_caller", "_metadata", "_method", "_request", "_transport")
+    Its caller and request are remembered for the log of refusals.
+    """
+
+    request_deserializer = None
+    response_serializer = None
 
     def __init__(self, transport: Transport, method: Method, metadata: Metadata) -> None:
         self._transport = transport
@@ -152,6 +151,38 @@ class _Call:
             if decision_id:
                 refused.metadata["decision_id"] = decision_id
         return refusal_answer(refused)
+
+
+class _UnaryUnary(_Call):
+    request_streaming = False
+    response_streaming = False
+    unary_unary = _Call.unary
+
+
+class _UnaryStream(_Call):
+    request_streaming = False
+    response_streaming = True
+    unary_stream = _Call.stream
+
+
+class _StreamUnary(_Call):
+    request_streaming = True
+    response_streaming = False
+    stream_unary = _Call.unary
+
+
+class _StreamStream(_Call):
+    request_streaming = True
+    response_streaming = True
+    stream_stream = _Call.stream
+
+
+_KINDS: Final = {
+    (False, False): _UnaryUnary,
+    (False, True): _UnaryStream,
+    (True, False): _StreamUnary,
+    (True, True): _StreamStream,
+}
 
 
 class _Ending:

@@ -18,6 +18,7 @@ from creditgate.refusal import Refused
 from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsResponse
 from creditgate.v1.disclosure_service_pb2 import RecordDraft
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.disclose.lookup import Found
 from gateway.disclose.tables import BATCHES, EVENTS, LINES, REVISIONS
 from gateway.storage.engines import Engines
 from tests.catalogue.drafts import DAY, NOW, credit_code, penalty, registration
@@ -171,13 +172,17 @@ class Disclosure(RuleBasedStateMachine):
             )
         }
 
+    async def found(self, subject: str) -> Found:
+        """Look one subject up."""
+        return await self.world.lookup.of_subject(subject)
+
     @invariant()
     def served_is_the_disclosure(self) -> None:
         """Compare every way of lookup with the model."""
         everything = self.runner.run(self.world.lookup.of_subjects(SUBJECTS))
         frames: list[bytes] = []
         for subject in SUBJECTS:
-            found = self.runner.run(self.world.lookup.of_subject(subject))
+            found = self.runner.run(self.found(subject))
             assert found.head == self.head
             served = self.world.served(found)
             frames += served

@@ -95,9 +95,10 @@ def plan(connection: Connection, statement: str) -> str:
 def written(dialect: Dialect, statement: Select[*tuple[Any, ...]]) -> str:
     """Return a lookup's statement with a subject that is nobody's."""
     compiled = statement.compile(dialect=dialect)
-    sql = str(compiled).replace("?", "'x'")
+    nobody = {"subjects": """'["x"]'""" if dialect.name == "sqlite" else "'{x}'", "record": "'x'"}
+    sql = str(compiled)
     for name in compiled.params:
-        sql = sql.replace(f"%({name})s", "'x'")
+        sql = sql.replace(f"%({name})s", nobody[name]).replace("?", nobody[name])
     return sql
 
 
@@ -111,8 +112,7 @@ async def test_lookups_go_by_index(world: World) -> None:
     with engine.begin() as connection:
         connection.execute(text("ANALYZE"))
         for statement, index in (
-            (by_subjects(1), by_live_subject),
-            (by_subjects(128), by_live_subject),
+            (by_subjects(engine.dialect.name), by_live_subject),
             (by_record(), by_id),
         ):
             told = plan(connection, written(engine.dialect, statement))

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from gateway.disclose.lookup import open_lookup
 from gateway.disclose.tables import EVENTS
 from tests.catalogue.drafts import credit_code, penalty
-from tests.disclose.world import PUBLISHER, World, batch, counts, feed_of
+from tests.disclose.world import PUBLISHER, World, batch, counts, feed_of, soon
 
 SUBJECT = credit_code(1)
 
@@ -64,7 +64,7 @@ async def test_reader_never_sees_part_of_a_batch(world: World) -> None:
 
 
 async def _read_once(world: World) -> Sequence[object]:
-    lookup = open_lookup(world.engines.records)
+    lookup = open_lookup(world.engines.records, soon)
     try:
         return (await lookup.of_subject(SUBJECT)).revisions
     finally:

@@ -1,6 +1,7 @@
 """The disclosure service over a real store, a real authority log and a clock that stands."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -29,6 +30,11 @@ PUBLISHER = Caller(
 )
 
 
+def soon(turn: Callable[[], None]) -> None:
+    """Let lookups have their turn with the next of the event loop."""
+    asyncio.get_running_loop().call_soon(turn)
+
+
 @dataclass
 class StandingClock:
     """A clock that moves only when set."""
@@ -53,7 +59,7 @@ class World:
             self.log, poll_seconds=60, lease_seconds=600, monotonic=monotonic, bell=PollBell()
         )
         self.store = DisclosureStore(self.engines.records)
-        self.lookup: DisclosureLookup = open_lookup(self.engines.records)
+        self.lookup: DisclosureLookup = open_lookup(self.engines.records, soon)
         self.service = DisclosureService(self.store, self.feed, self.clock)
 
     async def start(self) -> None:

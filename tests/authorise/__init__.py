@@ -1,0 +1,1 @@
+"""The gate: licence, scope, purpose, openness, consent and price in one decision (G3)."""

@@ -1,0 +1,177 @@
+"""The gate opens what licence, openness, region, price and consent allow, and no more (G3)."""
+
+import pytest
+
+from consent.port import NoConsents
+from creditgate.refusal import Refused, reason_name
+from creditgate.v1.operator_service_pb2 import OperatorState
+from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.authorise.gate import Gate, Passage
+from gateway.authority.view import AuthorityView
+from gateway.disclose.model import Line
+from operators.decision import Ask
+from tests.authorise.world import (
+    CONSENT,
+    RESTRICTED,
+    SUBJECT,
+    GivenConsents,
+    after,
+    item,
+    licensed,
+    lines_of,
+    plan,
+    view_of,
+)
+from tests.operators.things import CREDIT, READ, client, grant, licence, operator
+
+LINES = lines_of(("penalty", "110101"), ("penalty", "310101"), ("rating", "110101"))
+NOW = 10
+
+
+def ask(*items: str) -> Ask:
+    """Return an ask of alpha's client."""
+    return Ask("alpha-one", READ, frozenset({READ}), frozenset(items), CREDIT)
+
+
+def opened(
+    view: AuthorityView, *items: str, lines: dict[int, Line] = LINES, now: int = NOW
+) -> Passage:
+    """Return what a fresh gate lets pass."""
+    return Gate(NoConsents()).passage(view, lines, ask(*items), now)
+
+
+def reason(view: AuthorityView, *items: str) -> str:
+    """Return why a fresh gate lets nothing pass."""
+    with pytest.raises(Refused) as refused:
+        opened(view, *items)
+    return reason_name(refused.value.reason)
+
+
+def test_every_line_of_an_allowed_public_item_passes_at_its_price() -> None:
+    view = view_of(*licensed(item("penalty"), item("rating")))
+    assert opened(view).prices == {1: 1_000, 2: 1_000, 3: 1_000}
+    assert opened(view, "rating").prices == {3: 1_000}
+
+
+def test_lines_of_items_outside_the_licence_do_not_pass() -> None:
+    view = view_of(*licensed(item("penalty")), item("rating"))
+    assert opened(view).prices.keys() == {1, 2}
+
+
+def test_a_refused_ask_is_refused_with_the_reason_of_the_rules() -> None:
+    suspended = operator(state=OperatorState.OPERATOR_STATE_SUSPENDED)
+    assert reason(view_of(*licensed(item("penalty")), suspended)) == "OPERATOR_SUSPENDED"
+    assert reason(view_of(*licensed(item("penalty"))), "rating") == "ITEM_NOT_ALLOWED"
+    other = licensed(item("penalty"), purposes={Purpose.PURPOSE_BIDDING})
+    assert reason(view_of(*other)) == "PURPOSE_NOT_ALLOWED"
+
+
+def test_a_line_passes_only_where_its_own_item_is_allowed() -> None:
+    """Two grants, one item here and another there, open neither item in both places."""
+    view = view_of(
+        operator(),
+        licence(items={"penalty", "rating"}),
+        client(),
+        grant(grant_id="G-1", items={"penalty"}, regions={"11"}),
+        grant(grant_id="G-2", items={"rating"}, regions={"3101"}),
+        plan(),
+        item("penalty"),
+        item("rating"),
+    )
+    places = [(code, region) for code in ("penalty", "rating") for region in DISTRICTS]
+    passage = opened(view, lines=lines_of(*places))
+    assert [places[no - 1] for no in passage.prices] == [
+        ("penalty", "110101"),
+        ("penalty", "119900"),
+        ("rating", "310101"),
+    ]
+
+
+DISTRICTS = ("110101", "119900", "310101", "319900", "440101")
+
+
+def test_a_restricted_item_asked_for_by_name_is_refused() -> None:
+    view = view_of(*licensed(item("penalty"), item("rating", RESTRICTED)))
+    assert reason(view, "rating") == "ITEM_RESTRICTED"
+    assert reason(view, "penalty", "rating") == "ITEM_RESTRICTED"
+
+
+def test_a_restricted_item_not_asked_for_by_name_is_left_out() -> None:
+    view = view_of(*licensed(item("penalty"), item("rating", RESTRICTED)))
+    assert opened(view).prices.keys() == {1, 2}
+    assert opened(view, "penalty").prices.keys() == {1, 2}
+
+
+def test_an_item_that_is_not_in_the_catalogue_does_not_pass() -> None:
+    view = view_of(operator(), licence(items={"penalty", "rating"}), client(), grant(), plan())
+    assert opened(after(view, item("penalty"))).prices.keys() == {1, 2}
+    assert opened(view, "rating").prices == {}
+
+
+def test_a_line_without_a_price_passes_as_unpriced() -> None:
+    things = licensed(item("penalty"), item("rating", price_class="extra"))
+    assert opened(view_of(*things)).prices == {1: 1_000, 2: 1_000, 3: None}
+    later = view_of(*things, plan("P-1", effective_from=NOW + 1))
+    assert opened(later).prices == {1: None, 2: None, 3: None}
+
+
+# Consent.
+
+
+def test_without_an_engine_consent_items_stay_closed() -> None:
+    view = view_of(*licensed(item("penalty"), item("rating", CONSENT)))
+    gate = Gate(NoConsents())
+    passage = gate.passage(view, LINES, ask(), NOW)
+    assert passage.consent_items == {"rating"}
+    assert gate.withheld(passage, SUBJECT, "", CREDIT, NOW) == {3}
+
+
+def test_a_consent_item_asked_for_by_name_is_refused_without_consent() -> None:
+    view = view_of(*licensed(item("penalty"), item("rating", CONSENT)))
+    gate = Gate(NoConsents())
+    passage = gate.passage(view, LINES, ask("penalty", "rating"), NOW)
+    with pytest.raises(Refused) as refused:
+        gate.withheld(passage, SUBJECT, "", CREDIT, NOW)
+    assert reason_name(refused.value.reason) == "CONSENT_REQUIRED"
+    assert SUBJECT not in refused.value.message
+
+
+def test_public_items_need_nobodys_consent() -> None:
+    consents = GivenConsents()
+    gate = Gate(consents)
+    passage = gate.passage(view_of(*licensed(item("penalty"))), LINES, ask("penalty"), NOW)
+    assert gate.withheld(passage, SUBJECT, "", CREDIT, NOW) == frozenset()
+    assert consents.asked == []
+
+
+def test_a_consent_opens_its_item_to_its_operator_for_its_purpose_until_it_ends() -> None:
+    consents = GivenConsents([(SUBJECT, "alpha", "rating", CREDIT, NOW + 5)])
+    gate = Gate(consents)
+    view = view_of(*licensed(item("penalty"), item("rating", CONSENT)))
+    passage = gate.passage(view, LINES, ask(), NOW)
+    assert gate.withheld(passage, SUBJECT, "C-1", CREDIT, NOW) == frozenset()
+    assert consents.asked == [("alpha", frozenset({"rating"}), "C-1")]
+    other = Purpose.PURPOSE_BIDDING
+    assert gate.withheld(passage, SUBJECT, "C-1", other, NOW) == {3}
+    assert gate.withheld(passage, "another", "C-1", CREDIT, NOW) == {3}
+    # The passage is remembered; the consent is asked for each time.
+    assert gate.passage(view, LINES, ask(), NOW + 5) is passage
+    assert gate.withheld(passage, SUBJECT, "C-1", CREDIT, NOW + 5) == {3}
+
+
+def test_of_several_consent_items_those_without_consent_are_withheld() -> None:
+    view = view_of(*licensed(item("penalty", CONSENT), item("rating", CONSENT)))
+    gate = Gate(GivenConsents([(SUBJECT, "alpha", "rating", CREDIT, NOW + 5)]))
+    passage = gate.passage(view, LINES, ask(), NOW)
+    assert gate.withheld(passage, SUBJECT, "", CREDIT, NOW) == {1, 2}
+    named = gate.passage(view, LINES, ask("penalty", "rating"), NOW)
+    with pytest.raises(Refused, match="consent"):
+        gate.withheld(named, SUBJECT, "", CREDIT, NOW)
+
+
+def test_an_engine_that_covers_more_than_it_was_asked_opens_no_more() -> None:
+    everything = [(SUBJECT, "alpha", code, CREDIT, NOW + 5) for code in ("penalty", "tax")]
+    gate = Gate(GivenConsents(everything))
+    view = view_of(*licensed(item("penalty"), item("rating", CONSENT)))
+    passage = gate.passage(view, LINES, ask(), NOW)
+    assert gate.withheld(passage, SUBJECT, "", CREDIT, NOW) == {3}

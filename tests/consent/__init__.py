@@ -1,0 +1,1 @@
+"""Who agreed: the consent port and what stands in for an engine."""
