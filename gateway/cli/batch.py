@@ -1,0 +1,78 @@
+"""A batch taken whole: chunks in order, the stream taken up again where it broke."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from creditgate.v1.credit_record_service_pb2 import (
+    BatchGetSubjectRecordsRequest,
+    BatchGetSubjectRecordsResponse,
+    Receipt,
+)
+from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
+from gateway.cli.calls import Gateway
+
+_ATTEMPTS: Final = 5
+_WAIT_SECONDS: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The records of ``subjects`` subjects of a batch, all its parts joined."""
+
+    subjects: int
+    records: Sequence[DisclosedRecord]
+    receipt: Receipt
+
+
+async def chunks(gateway: Gateway, request: BatchGetSubjectRecordsRequest) -> AsyncIterator[Chunk]:
+    """Yield the chunks of a batch, each once.
+
+    A connection that breaks is tried again from the first chunk not yet whole, with the
+    same request id, so that nothing is charged twice. Raises grpc.RpcError for refusals,
+    and for a break that five attempts don't mend.
+    """
+    import grpc
+
+    attempts = _ATTEMPTS
+    while True:
+        try:
+            async for chunk in _stream(gateway, request):
+                yield chunk
+                attempts = _ATTEMPTS
+            return
+        except grpc.RpcError as error:
+            attempts -= 1
+            if not attempts or not _is_broken(error):
+                raise
+            await asyncio.sleep(_WAIT_SECONDS)
+
+
+async def _stream(gateway: Gateway, request: BatchGetSubjectRecordsRequest) -> AsyncIterator[Chunk]:
+    """Yield whole chunks, moving ``request.resume_from`` past each."""
+    records: list[DisclosedRecord] = []
+    stream = gateway.stream(request, BatchGetSubjectRecordsResponse)
+    try:
+        async for part in stream:
+            records.extend(part.records)
+            if part.chunk_complete:
+                request.resume_from = part.first_subject + part.subject_count
+                yield Chunk(part.subject_count, records, part.receipt)
+                records = []
+    finally:
+        # An abandoned call of grpc.aio stays in flight for ever.
+        stream.cancel()
+
+
+def _is_broken(error: Exception) -> bool:
+    """Tell whether the connection failed, rather than the gateway refused."""
+    import grpc
+
+    from sdk.refusals import explain
+
+    return (
+        isinstance(error, grpc.RpcError)
+        and (refusal := explain(error)).status == "UNAVAILABLE"
+        and not refusal.reason
+    )

@@ -1,0 +1,114 @@
+"""``creditgate batch``: the records of many subjects."""
+
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Final, TextIO
+
+import typer
+
+from creditgate.v1 import credit_record_service_pb2 as pb
+from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
+from gateway.cli import calls
+from gateway.cli.batch import Chunk, chunks
+from gateway.cli.failures import CommandFailed
+from gateway.cli.options import PROFILE, AsJson, Items, Profile, PurposeAsked
+from gateway.cli.output import Sheet, as_dict, console, print_json, show_sheet, yuan
+from gateway.cli.progress import bar
+from gateway.cli.record import new_request_id, records_sheet
+
+_SUMMED: Final = ("subjects", "records", "charged_entries", "charged_micro_yuan")
+
+
+def batch(
+    file: Annotated[
+        typer.FileText,
+        typer.Argument(metavar="FILE", help="Credit codes, one a line; - reads standard input."),
+    ],
+    purpose: PurposeAsked,
+    items: Items = None,
+    consent: Annotated[str, typer.Option("--consent", help="The consent relied on.")] = "",
+    request_id: Annotated[
+        str | None,
+        typer.Option("--request-id", help="Idempotency key; give it again to go on for free."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", dir_okay=False, help="Write the records here, one JSON a line."),
+    ] = None,
+    profile: Profile = PROFILE,
+    as_json: AsJson = False,
+) -> None:
+    """Ask for the records of many subjects, as an operator's client."""
+    subjects = [line.strip() for line in file if line.strip()]
+    if not subjects:
+        raise CommandFailed("The file names no subject: write one credit code a line.")
+    request = pb.BatchGetSubjectRecordsRequest(
+        subjects=subjects,
+        items=items,
+        purpose=purpose,
+        consent=consent,
+        request_id=request_id or new_request_id(),
+    )
+    records: list[DisclosedRecord] = []
+    with ExitStack() as stack:
+        keep: Callable[[list[DisclosedRecord]], None] = records.extend
+        if output is not None:
+            keep = _writer(stack.enter_context(output.open("w", encoding="utf-8")))
+        summary = calls.with_gateway(profile, lambda gateway: _take(gateway, request, keep))
+    if as_json:
+        shown = {} if output is not None else {"records": [as_dict(each) for each in records]}
+        print_json({"request_id": request.request_id, **summary, **shown})
+        return
+    terminal = console()
+    if output is None:
+        show_sheet(records_sheet(records), terminal)
+    show_sheet(_sheet(request.request_id, summary), terminal)
+
+
+async def _take(
+    gateway: calls.Gateway,
+    request: pb.BatchGetSubjectRecordsRequest,
+    keep: Callable[[list[DisclosedRecord]], None],
+) -> dict[str, int]:
+    """Hand every record to ``keep`` and return the sums, fees in micro-yuan."""
+    sums: dict[str, int] = dict.fromkeys(_SUMMED, 0)
+    with bar("subjects") as advance:
+        async for chunk in chunks(gateway, request):
+            keep(list(chunk.records))
+            _add(sums, chunk)
+            advance(sums["subjects"], len(request.subjects))
+    return sums
+
+
+def _add(sums: dict[str, int], chunk: Chunk) -> None:
+    sums["subjects"] += chunk.subjects
+    sums["records"] += len(chunk.records)
+    sums["charged_entries"] += chunk.receipt.charged_entries
+    sums["charged_micro_yuan"] += chunk.receipt.charged_micro_yuan
+
+
+def _writer(file: TextIO) -> Callable[[list[DisclosedRecord]], None]:
+    def write(records: list[DisclosedRecord]) -> None:
+        for record in records:
+            file.write(json.dumps(as_dict(record), ensure_ascii=False) + "\n")
+
+    return write
+
+
+def _sheet(request_id: str, sums: dict[str, int]) -> Sheet:
+    return Sheet(
+        "Batch",
+        ("subjects", "records", "charged records", "yuan", "request id"),
+        [
+            (
+                str(sums["subjects"]),
+                str(sums["records"]),
+                str(sums["charged_entries"]),
+                yuan(sums["charged_micro_yuan"]),
+                request_id,
+            )
+        ],
+        frozenset({"subjects", "records", "charged records", "yuan"}),
+    )

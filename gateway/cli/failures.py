@@ -1,0 +1,159 @@
+"""What a failed command tells: one line for people, one document for scripts, a status."""
+
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+from typer.core import TyperCommand
+
+from creditgate.refusal import Refused, Violation, reason_name
+
+REFUSED: Final = 2
+FAILED: Final = 1
+SPEAKING: Final = frozenset(
+    {
+        "gateway.catalogue.file.CatalogueFileRefused",
+        "gateway.config.ConfigRefused",
+        "gateway.demo.gateway_process.GatewayDidNotStart",
+        "gateway.demo.seed.SeedRefused",
+        "gateway.server.supervisor.WorkerFailed",
+        "sdk.loading.feed.FeedBroken",
+        "sdk.loading.mapping_file.MappingRefused",
+        "sdk.loading.rows.SourceRefused",
+    }
+)
+"""Exceptions whose message alone tells what is wrong and how to mend it. By name, since
+importing their modules would make every command wait for what it does not use."""
+
+_SERVE: Final = "start it with `creditgate serve`, or name another gateway by --profile"
+
+
+class CommandFailed(Exception):
+    """A command cannot go on; the message says what is wrong and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a command failed. ``reason`` is a RefusalReason's name, an OAuth error code, or
+    "" where nobody refused; ``retry_after`` in seconds; ``exit_status`` REFUSED or FAILED."""
+
+    exit_status: int
+    reason: str
+    message: str
+    violations: Sequence[Violation] = ()
+    retry_after: float | None = None
+
+    def as_document(self) -> dict[str, object]:
+        """Return what ``--json`` prints."""
+        return {
+            "error": {
+                "reason": self.reason,
+                "message": self.message,
+                "violations": [
+                    {"field": violation.field, "description": violation.description}
+                    for violation in self.violations
+                ],
+                "retry_after": self.retry_after,
+            }
+        }
+
+    def as_text(self) -> str:
+        """Return what people read."""
+        head = f"{self.reason}: {self.message}" if self.reason else self.message
+        wait = "" if self.retry_after is None else f" (try again in {self.retry_after:g} s)"
+        # The gateway's own message names the fields already; others' may not.
+        fields = [
+            f"\n  {fault.field}: {fault.description}"
+            for fault in self.violations
+            if fault.description not in self.message
+        ]
+        return "".join((head, wait, *fields))
+
+
+class ReportedCommand(TyperCommand):
+    """A command whose failures are reported: refusals with status 2, others with 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; raises typer.Exit where it failed."""
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
+            raise
+        except Exception as error:
+            failure = failure_of(error)
+            report(failure, as_json=bool(ctx.params.get("as_json")))
+            raise typer.Exit(failure.exit_status) from None
+
+
+def report(failure: Failure, *, as_json: bool) -> None:
+    """Print a failure: to standard output as JSON, to standard error for people."""
+    if as_json:
+        typer.echo(json.dumps(failure.as_document(), ensure_ascii=False, indent=2))
+    else:
+        typer.echo(failure.as_text(), err=True)
+
+
+def failure_of(error: Exception) -> Failure:
+    """Return what ``error`` tells the caller of a command."""
+    if isinstance(error, Refused):
+        return Failure(
+            REFUSED, reason_name(error.reason), error.message, error.violations, error.retry_after
+        )
+    if isinstance(error, CommandFailed) or _name_of(type(error)) in SPEAKING:
+        return Failure(FAILED, "", str(error))
+    # Whoever raised these has imported their modules already; nobody else need wait for it.
+    if "sdk.tokens" in sys.modules and (failure := _failed_call(error)) is not None:
+        return failure
+    if any(_name_of(kind) == "sqlalchemy.exc.DBAPIError" for kind in type(error).__mro__):
+        return Failure(FAILED, "", _store_failure(error))
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        return Failure(FAILED, "", f"{name}{error.strerror or type(error).__name__}")
+    return Failure(FAILED, "", _unexpected(error))
+
+
+def _failed_call(error: Exception) -> Failure | None:
+    import grpc
+
+    from sdk.refusals import explain
+    from sdk.tokens import TokenRefused
+
+    if isinstance(error, TokenRefused):
+        if error.error == "unavailable":
+            return Failure(FAILED, "", f"{error.description} If it does not run, {_SERVE}.")
+        return Failure(REFUSED, error.error, error.description)
+    if not isinstance(error, grpc.RpcError):
+        return None
+    refusal = explain(error)
+    if refusal.reason:
+        return Failure(
+            REFUSED, refusal.reason, refusal.message, refusal.violations, refusal.retry_after
+        )
+    if refusal.status in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}:
+        return Failure(FAILED, "", f"The gateway cannot be reached; {_SERVE}. ({refusal.message})")
+    return Failure(FAILED, "", f"{refusal.status}: {refusal.message}")
+
+
+def _name_of(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _store_failure(error: Exception) -> str:
+    # Only the driver's own words: the statement and its parameters may hold records.
+    said = " ".join(str(getattr(error, "orig", error)).split())
+    return (
+        f"The store cannot be used: {said}. `creditgate init` sets one up; `database` and `home`"
+        " in the settings say which it is."
+    )
+
+
+def _unexpected(error: Exception) -> str:
+    """Return one line that lets a defect be found; its place stands for a traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"Unexpected {type(error).__name__}{place}: {error}. Please report it."

@@ -1,0 +1,131 @@
+"""``creditgate key``: the keys that sign access tokens, on the installation itself.
+
+Private keys lie on the gateway's own disk, so this works there and over no network.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.failures import ReportedCommand
+from gateway.cli.options import AsJson, Config, Why
+from gateway.cli.output import Sheet, console, print_json, show_sheet, utc_seconds
+
+if TYPE_CHECKING:
+    from gateway.oauth.signing import SigningKeys
+    from operators.log import AuthorityLog
+
+app = typer.Typer(help="Keys that sign access tokens.", no_args_is_help=True)
+
+_CHANGED_BY = "installation"
+
+
+class _Algorithm(StrEnum):
+    ES256 = "ES256"
+    EDDSA = "EdDSA"
+
+
+@app.command("rotate", cls=ReportedCommand)
+def rotate(
+    reason: Why,
+    algorithm: Annotated[
+        _Algorithm, typer.Option("--algorithm", help="Algorithm of the new key.")
+    ] = _Algorithm.ES256,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key that signs from now on; older ones verify until retired."""
+    from gateway.clock import SystemClock
+    from gateway.oauth.rotation import issue_signing_key
+
+    with _installation(config) as (log, keys):
+        kid = issue_signing_key(
+            log,
+            keys,
+            algorithm=algorithm.value,
+            changed_by=_CHANGED_BY,
+            now=SystemClock().now(),
+            reason=reason,
+        )
+    if as_json:
+        print_json({"kid": kid})
+    else:
+        typer.echo(f"{kid} signs now. Retire its predecessor when its last token is over.")
+
+
+@app.command("retire", cls=ReportedCommand)
+def retire(
+    kid: Annotated[str, typer.Argument(metavar="KID", help="Id of the key.")],
+    reason: Why,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stop a key for good: tokens it signed are refused at once."""
+    from gateway.clock import SystemClock
+    from gateway.oauth.keys import SigningKeyBook
+    from gateway.oauth.rotation import retire_signing_key
+
+    with _installation(config) as (log, _):
+        retire_signing_key(
+            log,
+            SigningKeyBook.empty().advanced(log.since(0)),
+            kid,
+            changed_by=_CHANGED_BY,
+            now=SystemClock().now(),
+            reason=reason,
+        )
+    if as_json:
+        print_json({"kid": kid})
+    else:
+        typer.echo(f"{kid} is retired.")
+
+
+@app.command("list", cls=ReportedCommand)
+def list_(config: Config = None, as_json: AsJson = False) -> None:
+    """List all keys, the one that signs first, retired ones last."""
+    from gateway.clock import SystemClock
+    from gateway.oauth.keys import SigningKeyBook
+
+    with _installation(config) as (log, _):
+        changes = log.since(0)
+    book = SigningKeyBook.empty().advanced(changes)
+    signing = book.signing_kids(SystemClock().now())
+    kids = dict.fromkeys((*signing, *(change.id for change in changes if book.entry(change.id))))
+    entries = [entry.key for kid in kids if (entry := book.entry(kid)) is not None]
+    if as_json:
+        print_json({"keys": [key.model_dump() for key in entries]})
+        return
+    rows = [
+        (
+            key.kid,
+            key.jwk["alg"],
+            utc_seconds(key.active_from),
+            "" if key.retired_at is None else utc_seconds(key.retired_at),
+            "yes" if signing[:1] == (key.kid,) else "",
+        )
+        for key in entries
+    ]
+    columns = ("key", "algorithm", "active from", "retired", "signs")
+    show_sheet(Sheet("Signing keys", columns, rows), console())
+
+
+@contextmanager
+def _installation(config: Path | None) -> Generator[tuple["AuthorityLog", "SigningKeys"]]:
+    """Give the installation's authority log and its private keys."""
+    from gateway.config import GatewayConfig
+    from gateway.installation.home import Home
+    from gateway.oauth.signing import SigningKeys
+    from gateway.storage.engines import open_engines
+    from operators.sql import SqlAuthorityLog
+
+    settings = GatewayConfig.load(config)
+    home = Home.at(settings.home)
+    engines = open_engines(settings.database.get_secret_value(), home.root)
+    try:
+        yield SqlAuthorityLog(engines.authority), SigningKeys(home.keys)
+    finally:
+        engines.dispose()

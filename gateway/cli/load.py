@@ -1,0 +1,87 @@
+"""``creditgate load``: files of records into the disclosure."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli import calls
+from gateway.cli.failures import CommandFailed
+from gateway.cli.options import PROFILE, AsJson, Profile
+from gateway.cli.output import Sheet, console, print_json, show_sheet
+from gateway.cli.progress import bar
+
+if TYPE_CHECKING:
+    from sdk.loading.load import LoadSummary
+    from sdk.loading.mapping import ColumnMapping
+
+
+def load(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE", exists=True, help="A CSV, JSONL or Parquet file, or a folder of them."
+        ),
+    ],
+    mapping: Annotated[
+        str | None,
+        typer.Option(
+            "--mapping",
+            metavar="NAME|FILE",
+            help="A shipped mapping or a file; without it, the shipped one that fits each file.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path, typer.Option("--report", dir_okay=False, help="Where rejected rows are written.")
+    ] = Path("rejects.csv"),
+    profile: Profile = PROFILE,
+    as_json: AsJson = False,
+) -> None:
+    """Publish every row of files, as a publisher; again is safe and changes nothing."""
+    from sdk.loading.load import Progress
+    from sdk.loading.load import load as load_source
+
+    chosen = None if mapping is None else _mapping(mapping)
+
+    async def loaded(gateway: calls.Gateway) -> "LoadSummary":
+        with bar("bytes") as advance:
+
+            def progress(state: Progress) -> None:
+                advance(state.read_bytes, state.total_bytes)
+
+            return await load_source(
+                gateway.channel, source, chosen, report=report, progress=progress
+            )
+
+    summary = calls.with_gateway(profile, loaded)
+    _show(summary, as_json=as_json)
+
+
+def _mapping(named: str) -> "ColumnMapping":
+    from sdk.loading.mapping_file import read_mapping, shipped_mappings
+
+    shipped = shipped_mappings()
+    if named in shipped:
+        return shipped[named]
+    if not Path(named).is_file():
+        raise CommandFailed(
+            f"There is no mapping {named}: name a file or one of {', '.join(shipped)}."
+        )
+    return read_mapping(Path(named))
+
+
+def _show(summary: "LoadSummary", *, as_json: bool) -> None:
+    counts = {
+        "files": summary.files,
+        "rows": summary.rows,
+        "published": summary.published,
+        "unchanged": summary.unchanged,
+        "rejected": summary.rejected,
+    }
+    if as_json:
+        print_json({**counts, "report": str(summary.report)})
+        return
+    row = [str(count) for count in counts.values()]
+    show_sheet(Sheet("Loaded", tuple(counts), [row], frozenset(counts)), console())
+    if summary.rejected:
+        typer.echo(f"The rejected rows, each with its reason, are in {summary.report}.")

@@ -1,0 +1,72 @@
+"""``creditgate``: all commands together."""
+
+import typer
+
+from gateway.cli import (
+    catalogue,
+    client,
+    key,
+    licence,
+    operator,
+    price,
+    record,
+    scope,
+    sharing,
+    usage,
+)
+from gateway.cli.batch_command import batch
+from gateway.cli.demo import demo
+from gateway.cli.failures import ReportedCommand
+from gateway.cli.init import init
+from gateway.cli.load import load
+from gateway.cli.options import AsJson
+from gateway.cli.output import print_json
+from gateway.cli.serve import serve
+
+app = typer.Typer(
+    name="creditgate",
+    help="Federated gateway for the authorised operation of public-credit data (公共信用信息授权运营网关).",
+    epilog=(
+        "Exit status: 0 done, 1 failed, 2 refused by the gateway or wrongly called."
+        " With --json every command prints one JSON document, refusals too."
+    ),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command("version", cls=ReportedCommand)
+def version(as_json: AsJson = False) -> None:
+    """Tell the version."""
+    from importlib.metadata import version as version_of
+
+    found = version_of("creditgate")
+    if as_json:
+        print_json({"version": found})
+    else:
+        typer.echo(found)
+
+
+_INSTALLATION = "Installation"
+_ADMINISTRATION = "Administration"
+_RECORDS = "Records"
+
+for command in (init, serve, demo):
+    app.command(cls=ReportedCommand, rich_help_panel=_INSTALLATION)(command)
+app.add_typer(key.app, name="key", rich_help_panel=_INSTALLATION)
+for name, group in (
+    ("catalogue", catalogue.app),
+    ("operator", operator.app),
+    ("licence", licence.app),
+    ("client", client.app),
+    ("scope", scope.app),
+    ("price", price.app),
+    ("sharing", sharing.app),
+):
+    app.add_typer(group, name=name, rich_help_panel=_ADMINISTRATION)
+app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(load)
+app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(record.query)
+app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(batch)
+app.add_typer(record.app, name="record", rich_help_panel=_RECORDS)
+app.add_typer(usage.app, name="usage", rich_help_panel=_RECORDS)
+app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(usage.statement)

@@ -1,0 +1,99 @@
+"""Options several commands share."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from creditgate.v1.operator_service_pb2 import ClientRole
+from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.cli import terms
+
+PROFILE: Final = Path("var/clients/administrator/profile.json")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Profile = Annotated[
+    Path,
+    typer.Option(
+        "--profile",
+        envvar="CREDITGATE_PROFILE",
+        help="The client to act as: its profile.json.",
+        dir_okay=False,
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        envvar="CREDITGATE_CONFIG",
+        help="Settings of the gateway (TOML); the environment (CREDITGATE_…) overrides them.",
+        dir_okay=False,
+    ),
+]
+Why = Annotated[str, typer.Option("--reason", help="Why, for the history.")]
+Items = Annotated[
+    list[str] | None,
+    typer.Option("--item", metavar="CODE", help="Catalogue item; repeat for more."),
+]
+Regions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--region",
+        metavar="CODE",
+        help='Region (GB/T 2260, 2, 4 or 6 digits), or "*" for all; repeat for more.',
+    ),
+]
+PurposeAsked = Annotated[
+    Purpose.ValueType,
+    typer.Option(
+        "--purpose",
+        parser=terms.purpose,
+        autocompletion=terms.purposes,
+        metavar="PURPOSE",
+        help="Purpose of this use, such as supplier-check.",
+    ),
+]
+Purposes = Annotated[
+    list[Purpose.ValueType] | None,
+    typer.Option(
+        "--purpose",
+        parser=terms.purpose,
+        autocompletion=terms.purposes,
+        metavar="PURPOSE",
+        help="Purpose, such as supplier-check; repeat for more.",
+    ),
+]
+Role = Annotated[
+    ClientRole.ValueType,
+    typer.Option(
+        "--role",
+        parser=terms.role,
+        autocompletion=terms.roles,
+        metavar="ROLE",
+        help="What it is: operator, publisher or administrator.",
+    ),
+]
+From = Annotated[
+    int | None,
+    typer.Option("--from", parser=terms.instant, metavar="TIME", help="First instant (UTC)."),
+]
+Until = Annotated[
+    int | None,
+    typer.Option(
+        "--until", parser=terms.instant, metavar="TIME", help="First instant after it (UTC)."
+    ),
+]
+Begins = Annotated[
+    int,
+    typer.Option("--from", parser=terms.instant, metavar="TIME", help="First instant (UTC)."),
+]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        exists=True,
+        file_okay=False,
+        help="Load every file of this folder instead of the small sample that ships.",
+    ),
+]

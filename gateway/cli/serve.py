@@ -1,0 +1,114 @@
+"""``creditgate serve``: the gateway, until it is told to stop."""
+
+import errno
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.failures import CommandFailed
+from gateway.cli.options import AsJson, Config, DataFolder
+
+if TYPE_CHECKING:
+    from gateway.config import GatewayConfig
+    from gateway.demo.seeding import Seeding
+    from gateway.installation.home import Home
+    from gateway.server.process import Running
+
+
+def serve(
+    config: Config = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Seed demo data and tell how to call, in serve.json.")
+    ] = False,
+    data: DataFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set up what is missing, then serve until Ctrl-C or SIGTERM."""
+    if data is not None and not demo:
+        raise CommandFailed("--data goes with --demo; `creditgate load` loads into any gateway.")
+    from gateway.clock import SystemClock
+    from gateway.config import GatewayConfig
+    from gateway.installation.bootstrap import NoAdministrator, bootstrap
+    from gateway.server.supervisor import serve as serve_until_stopped
+    from gateway.telemetry.logs import log_to_stderr
+
+    settings = GatewayConfig.load(config)
+    log_to_stderr(settings.log_level)
+    if demo and (settings.tls_certificate or settings.client_ca):
+        raise CommandFailed(
+            "--demo makes keys by the development CA: leave tls_certificate and client_ca unset."
+        )
+    try:
+        home = bootstrap(settings, SystemClock())
+    except NoAdministrator as error:
+        raise CommandFailed(f"{error} `creditgate init --help` tells how.") from None
+    seeding = _seeding(home, data, as_json=as_json) if demo else None
+
+    def ready(running: "Running") -> None:
+        if running.ca is not None:
+            home.point_profiles_at(running.grpc, running.issuer, running.ca)
+        if seeding is not None:
+            seeding.begin(running)
+        if seeding is None or not as_json:
+            _announce(running, as_json=as_json)
+
+    try:
+        serve_until_stopped(settings, ready)
+    except (OSError, RuntimeError) as error:
+        if _is_taken_address(error):
+            raise CommandFailed(_taken(settings)) from None
+        raise
+    if seeding is not None:
+        seeding.raise_failure()
+
+
+def _is_taken_address(error: Exception) -> bool:
+    # gRPC tells it by a bare RuntimeError.
+    if isinstance(error, OSError):
+        return error.errno == errno.EADDRINUSE
+    return str(error).startswith("Failed to bind to address")
+
+
+def _taken(settings: "GatewayConfig") -> str:
+    return (
+        f"A port is taken: gRPC wants {settings.grpc_host}:{settings.grpc_port}, HTTPS"
+        f" {settings.https_host}:{settings.https_port}. Stop what listens there, or set"
+        " CREDITGATE_GRPC_PORT and CREDITGATE_HTTPS_PORT; 0 takes any free one."
+    )
+
+
+def _announce(running: "Running", *, as_json: bool) -> None:
+    if as_json:
+        ca = None if running.ca is None else str(running.ca)
+        document = {"grpc": running.grpc, "issuer": running.issuer, "ca": ca}
+        # One line, so that a program that started this one can wait for it.
+        typer.echo(json.dumps(document))
+    else:
+        typer.echo(f"Serving gRPC at {running.grpc}, tokens at {running.issuer}; Ctrl-C stops.")
+
+
+def _seeding(home: "Home", data: Path | None, *, as_json: bool) -> "Seeding":
+    from gateway.demo.seeding import Seeding
+
+    def done() -> None:
+        if as_json:
+            served = json.loads(home.served.read_bytes())
+            typer.echo(json.dumps({**served, "serve_json": str(home.served)}, ensure_ascii=False))
+        else:
+            typer.echo(_how_to_call(home))
+
+    return Seeding(home, data, done)
+
+
+def _how_to_call(home: "Home") -> str:
+    from gateway.demo.cast import ALPHA
+    from gateway.demo.invented import CORRECTED
+
+    return (
+        f"Demo data is in. What outside programs need to call is in {home.served}.\n"
+        "In another terminal, for example:\n"
+        f"  creditgate query {CORRECTED} --purpose supplier-check \\\n"
+        f"      --profile {home.profile(ALPHA.client_id)}"
+    )

@@ -1,0 +1,152 @@
+"""Terms of the contract as they are typed and shown on the command line.
+
+``PURPOSE_CREDIT_APPROVAL`` reads ``credit-approval``; case and underscores don't matter.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import typer
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from creditgate.scopes import known_scopes
+from creditgate.v1.catalogue_service_pb2 import ContentFieldType
+from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
+from creditgate.v1.settlement_service_pb2 import ClassPrice
+from creditgate.v1.vocabulary_pb2 import Interval, Openness, Purpose, Severity, SubjectType
+
+_PURPOSE: Final = "PURPOSE_"
+_ROLE: Final = "CLIENT_ROLE_"
+_SEVERITY: Final = "SEVERITY_"
+_PRICE: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})=([0-9]{1,18})")
+
+
+def purpose(text: str) -> Purpose.ValueType:
+    """Read a purpose."""
+    return Purpose.Value(_named(text, _PURPOSE, Purpose.keys()))
+
+
+def purposes(incomplete: str) -> list[str]:
+    """Complete a purpose."""
+    return _starting(incomplete, _terms(_PURPOSE, Purpose.keys()))
+
+
+def show_purpose(value: Purpose.ValueType) -> str:
+    """Show a purpose."""
+    return _shown(Purpose.Name(value), _PURPOSE)
+
+
+def role(text: str) -> ClientRole.ValueType:
+    """Read a client's role."""
+    return ClientRole.Value(_named(text, _ROLE, ClientRole.keys()))
+
+
+def roles(incomplete: str) -> list[str]:
+    """Complete a client's role."""
+    return _starting(incomplete, _terms(_ROLE, ClientRole.keys()))
+
+
+def show_role(value: ClientRole.ValueType) -> str:
+    """Show a client's role."""
+    return _shown(ClientRole.Name(value), _ROLE)
+
+
+def severity(text: str) -> Severity.ValueType:
+    """Read a severity grade."""
+    return Severity.Value(_named(text, _SEVERITY, Severity.keys()))
+
+
+def severities(incomplete: str) -> list[str]:
+    """Complete a severity grade."""
+    return _starting(incomplete, _terms(_SEVERITY, Severity.keys()))
+
+
+def show_severity(value: Severity.ValueType) -> str:
+    """Show a severity grade, "" where none applies."""
+    return _shown(Severity.Name(value), _SEVERITY) if value else ""
+
+
+def show_state(value: OperatorState.ValueType) -> str:
+    """Show whether an operator may work."""
+    return _shown(OperatorState.Name(value), "OPERATOR_STATE_")
+
+
+def show_openness(value: Openness.ValueType) -> str:
+    """Show how open a catalogue item is."""
+    return _shown(Openness.Name(value), "OPENNESS_")
+
+
+def show_subject_type(value: SubjectType.ValueType) -> str:
+    """Show a kind of subject."""
+    return _shown(SubjectType.Name(value), "SUBJECT_TYPE_")
+
+
+def show_field_type(value: ContentFieldType.ValueType) -> str:
+    """Show the type of a content field."""
+    return _shown(ContentFieldType.Name(value), "CONTENT_FIELD_TYPE_")
+
+
+def scope(text: str) -> str:
+    """Read a scope some method needs."""
+    if text not in known_scopes():
+        raise typer.BadParameter("no method needs this scope; docs/reference/scopes.md lists all")
+    return text
+
+
+def scopes(incomplete: str) -> list[str]:
+    """Complete a scope."""
+    return _starting(incomplete, sorted(known_scopes()))
+
+
+def instant(text: str) -> int:
+    """Read an instant: a date (its first second, UTC) or a time with its zone."""
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            "use a date (2026-01-31) or a time (2026-01-31T08:00:00Z)"
+        ) from None
+    if read.tzinfo is None:
+        if "T" in text or " " in text:
+            raise typer.BadParameter("give the time's zone, for example Z for UTC")
+        read = read.replace(tzinfo=UTC)
+    if read.microsecond:
+        raise typer.BadParameter("use whole seconds")
+    return int(read.timestamp())
+
+
+def interval(from_: int | None, until: int | None) -> Interval:
+    """Return [from_, until) in seconds, UTC; None leaves an end open."""
+    return Interval(
+        start_time=None if from_ is None else Timestamp(seconds=from_),
+        end_time=None if until is None else Timestamp(seconds=until),
+    )
+
+
+def price(text: str) -> ClassPrice:
+    """Read CLASS=MICROYUAN: a price class and its price of one record in micro-yuan."""
+    match = _PRICE.fullmatch(text)
+    if match is None:
+        raise typer.BadParameter("use CLASS=MICROYUAN, for example basic=50000 for 0.05 yuan")
+    return ClassPrice(price_class=match[1], unit_price_micro_yuan=int(match[2]))
+
+
+def _terms(prefix: str, names: Sequence[str]) -> list[str]:
+    return [_shown(name, prefix) for name in names if name != f"{prefix}UNSPECIFIED"]
+
+
+def _shown(name: str, prefix: str) -> str:
+    return name.removeprefix(prefix).lower().replace("_", "-")
+
+
+def _named(text: str, prefix: str, names: Sequence[str]) -> str:
+    name = prefix + text.upper().replace("-", "_").removeprefix(prefix)
+    if name not in names or name == f"{prefix}UNSPECIFIED":
+        raise typer.BadParameter(f"use one of {', '.join(_terms(prefix, names))}")
+    return name
+
+
+def _starting(incomplete: str, terms: Sequence[str]) -> list[str]:
+    return [term for term in terms if term.startswith(incomplete)]

@@ -1,0 +1,103 @@
+"""``creditgate usage`` and ``creditgate statement``: what was used and is owed."""
+
+from typing import Annotated
+
+import typer
+
+from creditgate.v1 import usage_service_pb2 as pb
+from gateway.cli import calls, terms
+from gateway.cli.failures import ReportedCommand
+from gateway.cli.options import PROFILE, AsJson, From, Profile, Until
+from gateway.cli.output import Sheet, show, utc, yuan
+
+app = typer.Typer(help="Use metered.", no_args_is_help=True)
+
+_Operator = Annotated[
+    str, typer.Option("--operator", help="Whose; an operator's client sees its own without it.")
+]
+
+
+@app.command("list", cls=ReportedCommand)
+def list_(
+    operator_id: _Operator = "",
+    from_: From = None,
+    until: Until = None,
+    request_id: Annotated[
+        str, typer.Option("--request-id", help="Only entries of this request.")
+    ] = "",
+    page_size: Annotated[int, typer.Option("--page-size", min=1, max=1_000)] = 100,
+    page_token: Annotated[
+        str, typer.Option("--page-token", help="Next page, as told by the page before.")
+    ] = "",
+    profile: Profile = PROFILE,
+    as_json: AsJson = False,
+) -> None:
+    """List usage entries, oldest first, a page at a time."""
+    request = pb.ListUsageRequest(
+        operator_id=operator_id,
+        period=terms.interval(from_, until),
+        request_id=request_id,
+        page_size=page_size,
+        page_token=page_token,
+    )
+    answer = calls.ask(profile, request, pb.ListUsageResponse)
+    rows = [
+        (
+            utc(entry.serve_time),
+            entry.client_id,
+            entry.record,
+            str(entry.revision),
+            entry.item,
+            terms.show_purpose(entry.purpose),
+            yuan(entry.fee_micro_yuan),
+            entry.request_id,
+        )
+        for entry in answer.entries
+    ]
+    columns = ("served", "client", "record", "revision", "item", "purpose", "yuan", "request id")
+    numbers = frozenset({"revision", "yuan"})
+    show(answer, Sheet("Usage", columns, rows, numbers), as_json=as_json)
+    if answer.next_page_token and not as_json:
+        typer.echo(f"There is more: --page-token {answer.next_page_token}")
+
+
+def statement(
+    month: Annotated[str, typer.Argument(metavar="MONTH", help="Calendar month (UTC): 2026-04.")],
+    operator_id: _Operator = "",
+    profile: Profile = PROFILE,
+    as_json: AsJson = False,
+) -> None:
+    """Show what an operator owes for a month and how it is shared."""
+    answer = calls.ask(
+        profile,
+        pb.GetStatementRequest(month=month, operator_id=operator_id),
+        pb.GetStatementResponse,
+    )
+    show(answer, *statement_sheets(answer.statement), as_json=as_json)
+
+
+def statement_sheets(bill: pb.Statement) -> tuple[Sheet, Sheet]:
+    """Return a statement's lines and the shares of its total."""
+    head = f"{bill.operator_id}, {bill.month}"
+    lines = [
+        (
+            line.item,
+            line.source,
+            line.region,
+            str(line.entries),
+            yuan(line.unit_price_micro_yuan),
+            yuan(line.fee_micro_yuan),
+        )
+        for line in bill.lines
+    ]
+    total = ("total", "", "", str(bill.total_entries), "", yuan(bill.total_micro_yuan))
+    shares = [(share.beneficiary, yuan(share.amount_micro_yuan)) for share in bill.shares]
+    return (
+        Sheet(
+            f"Statement of {head}",
+            ("item", "source", "region", "records", "yuan each", "yuan"),
+            [*lines, total],
+            frozenset({"records", "yuan each", "yuan"}),
+        ),
+        Sheet(f"Shares of {head}", ("beneficiary", "yuan"), shares, frozenset({"yuan"})),
+    )

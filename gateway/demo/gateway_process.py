@@ -1,0 +1,72 @@
+"""A gateway in a process of its own, on embedded SQLite and free ports of the loopback."""
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from gateway.config import PREFIX
+from gateway.installation.home import Home
+from gateway.server.process import Running
+
+_READY_SECONDS: Final = 60
+_STOP_SECONDS: Final = 30
+_LOG_SHOWN: Final = 2_000
+
+
+class GatewayDidNotStart(Exception):
+    """The gateway's process ended before it answered; the message ends with its log."""
+
+
+@asynccontextmanager
+async def gateway_process(home: Home) -> AsyncGenerator[Running]:
+    """Run ``creditgate serve`` in ``home`` while the context lasts.
+
+    Settings of the caller's environment do not reach it. Its log is gateway.log in the
+    home. Raises GatewayDidNotStart.
+    """
+    home.root.mkdir(parents=True, exist_ok=True)
+    log = home.root / "gateway.log"
+    with log.open("wb") as errors:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway.cli", "serve", "--json"),
+            stdout=PIPE,
+            stderr=errors,
+            env=_environment(home),
+            # Ctrl-C is for the demo, which then stops its gateway in order.
+            start_new_session=True,
+        )
+    try:
+        assert process.stdout is not None
+        with suppress(TimeoutError):
+            line = await asyncio.wait_for(process.stdout.readline(), _READY_SECONDS)
+            place = json.loads(line or b"{}")
+            if "grpc" in place:
+                yield Running(place["grpc"], place["issuer"], Path(place["ca"]))
+                return
+        told = log.read_text(encoding="utf-8", errors="replace")[-_LOG_SHOWN:]
+        raise GatewayDidNotStart(f"The gateway did not start. Its log, {log}, ends:\n{told}")
+    finally:
+        await _stop(process)
+
+
+def _environment(home: Home) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    settings = {"HOME": str(home.root), "GRPC_PORT": "0", "HTTPS_PORT": "0", "LOG_LEVEL": "warning"}
+    return kept | {f"{PREFIX}{name}": value for name, value in settings.items()}
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), _STOP_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()

@@ -1,0 +1,99 @@
+"""serve.json: where a served gateway answers, and how its demo clients call it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from joserfc.jwk import ECKey
+
+from creditgate.v1 import operator_service_pb2 as pb
+from creditgate.v1.operator_service_pb2 import ClientRole
+from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.cli.calls import Gateway
+from gateway.demo import cast
+from gateway.demo.cast import ALPHA, BETA
+from gateway.demo.invented import CORRECTED
+from gateway.demo.seed import Seeded, acting_as
+from gateway.installation.home import Home
+from gateway.oauth.rfc8414 import Endpoints
+from gateway.pki.files import write_private
+from gateway.server.process import Running
+from sdk.credentials import Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    client_id: str
+    role: ClientRole.ValueType
+    grantee: str
+    licence: pb.Licence | None = None
+
+
+async def write_served(home: Home, running: Running, seeded: Seeded) -> None:
+    """Write serve.json, whole or not at all: addresses, CA file, and every demo client
+    with its keys' files and what it is granted. Raises grpc.RpcError, OSError."""
+    clients = [
+        _Client(
+            party.client_id,
+            ClientRole.CLIENT_ROLE_OPERATOR,
+            party.operator_id,
+            seeded.licences[party.operator_id],
+        )
+        for party in (ALPHA, BETA)
+    ]
+    for client_id, role in (
+        (cast.PUBLISHER, ClientRole.CLIENT_ROLE_PUBLISHER),
+        (cast.ADMINISTRATOR, ClientRole.CLIENT_ROLE_ADMINISTRATOR),
+    ):
+        clients.append(_Client(client_id, role, client_id))
+    async with acting_as(home, cast.ADMINISTRATOR) as gateway:
+        described = {
+            client.client_id: await _described(gateway, home, client) for client in clients
+        }
+    document = {
+        "grpc": running.grpc,
+        "https": running.issuer,
+        "issuer": running.issuer,
+        "token_endpoint": Endpoints(running.issuer).token,
+        "ca": str(home.ca),
+        "clients": described,
+        "example": {"subject": CORRECTED, "purpose": "PURPOSE_SUPPLIER_CHECK"},
+    }
+    write_private(home.served, json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n")
+
+
+async def _described(gateway: Gateway, home: Home, client: _Client) -> dict[str, Any]:
+    profile = home.profile(client.client_id)
+    credentials = Credentials.load(profile)
+    held = await gateway.ask(
+        pb.ListScopeGrantsRequest(grantee=client.grantee), pb.ListScopeGrantsResponse
+    )
+    standing = [grant for grant in held.grants if not grant.HasField("withdraw_time")]
+    key = ECKey.import_key(credentials.signing_key.read_bytes())
+    described: dict[str, Any] = {
+        "role": ClientRole.Name(client.role),
+        "certificate": str(credentials.certificate),
+        "key": str(credentials.key),
+        "signing_key": str(credentials.signing_key),
+        "signing_key_id": key.thumbprint(),
+        "profile": str(profile),
+        "scopes": sorted({grant.scope for grant in standing}),
+    }
+    if client.licence is not None:
+        reading = [grant for grant in standing if grant.scope == "credit.records:read"]
+        described |= {
+            "operator_id": client.grantee,
+            "licence": client.licence.number,
+            "items": _within(reading, "items", list(client.licence.items)),
+            "purposes": [
+                Purpose.Name(purpose)
+                for purpose in _within(reading, "purposes", list(client.licence.purposes))
+            ],
+        }
+    return described
+
+
+def _within(grants: list[pb.ScopeGrant], field: str, licensed: list[Any]) -> list[Any]:
+    """Return what of the licence the grants cover; a grant that names none covers all."""
+    named = [set(getattr(grant, field)) for grant in grants]
+    return [each for each in licensed if any(not covered or each in covered for covered in named)]

@@ -1,0 +1,101 @@
+"""The feed: one PublishRecords call for each batch, tried again while that may help."""
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+
+from creditgate.v1.disclosure_service_pb2 import (
+    PublishRecordsRequest,
+    PublishRecordsResponse,
+    RejectedRecord,
+)
+from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
+from sdk.refusals import explain
+
+_FIRST_WAIT: Final = 0.2
+_LONGEST_WAIT: Final = 5.0
+
+
+class FeedBroken(Exception):
+    """The gateway's answer does not account for every draft sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """What became of a batch: each draft is published now, unchanged, or rejected."""
+
+    published: int
+    unchanged: int
+    rejections: tuple[RejectedRecord, ...]
+
+
+class Feed:
+    """Publishes batches one after another over a channel.
+
+    A call that fails because the gateway is not there or is too busy is sent again, for
+    ``patience`` seconds: batches are idempotent.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, patience: float) -> None:
+        self._stub = DisclosureServiceStub(channel)
+        self._patience = patience
+
+    async def publish(self, request: PublishRecordsRequest) -> Fed:
+        """Publish a batch of drafts. Raises grpc.RpcError, FeedBroken."""
+        response = await self._call(request)
+        fed = _accounted(request, response)
+        if not (response.skipped_batches and fed.rejections):
+            return fed
+        # An earlier run left this batch with rejections. The catalogue may have changed
+        # since, so what it rejected is judged anew, under an id never used before.
+        again = PublishRecordsRequest(
+            batch_id=f"{request.batch_id}-{secrets.token_hex(16)}",
+            records=[request.records[rejection.index] for rejection in fed.rejections],
+        )
+        judged = _accounted(again, await self._call(again))
+        for rejection in judged.rejections:
+            rejection.index = fed.rejections[rejection.index].index
+        return Fed(judged.published, fed.unchanged + judged.unchanged, judged.rejections)
+
+    async def _call(self, request: PublishRecordsRequest) -> PublishRecordsResponse:
+        monotonic = asyncio.get_running_loop().time
+        give_up_at = monotonic() + self._patience
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                return await self._stub.PublishRecords(iter((request,)))
+            except grpc.aio.AioRpcError as error:
+                pause = _pause(error, wait)
+                if pause is None or monotonic() + pause > give_up_at:
+                    raise
+            await asyncio.sleep(pause)
+            wait = min(wait * 2, _LONGEST_WAIT)
+
+
+def _pause(error: grpc.aio.AioRpcError, wait: float) -> float | None:
+    """Return how many seconds to wait before trying again, None when that cannot help."""
+    refusal = explain(error)
+    if refusal.retry_after is not None:
+        return max(wait, refusal.retry_after)
+    return wait if error.code() == grpc.StatusCode.UNAVAILABLE else None
+
+
+def _accounted(request: PublishRecordsRequest, response: PublishRecordsResponse) -> Fed:
+    """Return what became of the drafts. Raises FeedBroken unless each is told once."""
+    rejections = tuple(response.rejections)
+    fed = Fed(response.published_records, response.unchanged_records, rejections)
+    places = {rejection.index for rejection in rejections}
+    sent = len(request.records)
+    if (
+        fed.published + fed.unchanged + len(places) != sent
+        or not len(places) == len(rejections) == response.rejected_records
+        or not places <= set(range(sent))
+    ):
+        raise FeedBroken(
+            f"the gateway's answer to batch {request.batch_id} does not account for each of its"
+            f" {sent} records; run the load again, and report it if it recurs"
+        )
+    return fed

@@ -1,0 +1,107 @@
+"""Parquet, read in record batches: never more than a part of a row group in memory."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sdk.loading.rows import Row, SourceRefused, require_columns
+
+_ROWS_AT_ONCE: Final = 2_000
+_BUFFER_BYTES: Final = 1 << 16
+
+
+class ParquetRows:
+    """Rows of a Parquet file that has at least ``columns``. Raises SourceRefused, OSError."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self._path = path
+        self._columns = list(columns)
+        self._file = _opened(path)
+        try:
+            schema = self._file.schema_arrow
+            require_columns(path, columns, schema.names)
+            for column in columns:
+                _require_texts(path, column, schema.field(column).type)
+        except BaseException:
+            self._file.close()
+            raise
+        self._size = path.stat().st_size
+        self._rows = max(1, self._file.metadata.num_rows)
+        self.read_bytes = 0
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield the rows in order."""
+        number = 0
+        batches = self._file.iter_batches(_ROWS_AT_ONCE, columns=self._columns, use_threads=False)
+        try:
+            for batch in batches:
+                texts = [_texts(batch.column(column)) for column in self._columns]
+                for cells in zip(*texts, strict=True):
+                    number += 1
+                    yield Row(number, cells)
+                self.read_bytes = self._size * number // self._rows
+            self.read_bytes = self._size
+        except (pa.ArrowException, ValueError, OverflowError, OSError):
+            raise SourceRefused(
+                f"{self._path} cannot be read beyond row {number}; write it anew"
+            ) from None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def parquet_columns(path: Path) -> list[str]:
+    """Return the columns of a Parquet file. Raises SourceRefused, OSError."""
+    with _opened(path) as file:
+        return list(file.schema_arrow.names)
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    try:
+        # Without pre_buffer, which would hold a whole row group's columns.
+        return pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+    except pa.ArrowException:
+        raise SourceRefused(f"{path} is no Parquet file") from None
+
+
+def _require_texts(path: Path, column: str, kind: Any) -> None:
+    try:
+        if not pa.types.is_nested(kind):
+            pa.nulls(0, kind).cast(pa.string())
+            return
+    except pa.ArrowException:
+        pass
+    raise SourceRefused(f"{path}: column {column} is of a type no text can be made of: {kind}")
+
+
+def _texts(column: Any) -> list[str]:
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        whole = column.cast(pa.timestamp("us", kind.tz), safe=False)
+        return [_instant(value) for value in whole.to_pylist()]
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return _decoded(column)
+    if not pa.types.is_string(kind):
+        column = column.cast(pa.string())
+    try:
+        values: list[str | None] = column.to_pylist()
+    except UnicodeDecodeError:
+        return _decoded(column.cast(pa.binary()))
+    return [value or "" for value in values]
+
+
+def _decoded(column: Any) -> list[str]:
+    """Return texts; bytes that are no UTF-8 become lone surrogates (PEP 383)."""
+    values: list[bytes | None] = column.to_pylist()
+    return [(value or b"").decode(errors="surrogateescape") for value in values]
+
+
+def _instant(value: datetime | None) -> str:
+    if value is None:
+        return ""
+    return value.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,154 @@
+"""A batch whose connection breaks is taken up again: nothing twice, nothing missing."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from creditgate.v1 import credit_record_service_pb2 as pb
+from creditgate.v1.disclosure_service_pb2 import PublishRecordsRequest, RecordDraft
+from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
+from creditgate.v1.usage_service_pb2 import ListUsageRequest, ListUsageResponse
+from creditgate.v1.vocabulary_pb2 import Severity
+from gateway.cli.batch import chunks
+from gateway.cli.calls import Gateway
+from sdk.connection import connect
+from sdk.refusals import explain
+from tests.installation import (
+    PUBLIC_ITEM,
+    PUBLISHER,
+    PURPOSE,
+    REGION,
+    SOURCE,
+    Installation,
+    company,
+    content,
+)
+from tests.installation import Gateway as Running
+from tests.stores import SqliteStores
+
+SUBJECTS = [company(number) for number in range(100)]
+DAY = 86_400
+
+
+@dataclass
+class BreakingLine:
+    """Passes bytes on to an address, and breaks each of the first ``breaks`` connections
+    once it has carried ``after`` bytes of answers."""
+
+    address: str
+    breaks: int
+    after: int
+    broken: int = 0
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, _, port = self.address.rpartition(":")
+        far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        limit = self.after if self.broken < self.breaks else None
+        ways = {
+            asyncio.create_task(self._carry(reader, far_writer, None)),
+            asyncio.create_task(self._carry(far_reader, writer, limit)),
+        }
+        ended, open_ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        self.broken += any(way.result() for way in ended)
+        for way in open_:
+            way.cancel()
+        for side in (writer, far_writer):
+            side.transport.abort()
+
+    async def _carry(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, limit: int | None
+    ) -> bool:
+        """Carry until the end, or past ``limit`` bytes; tell whether it was the limit."""
+        carried = 0
+        while data := await source.read(4_096):
+            carried += len(data)
+            if limit is not None and carried > limit:
+                return True
+            sink.write(data)
+            await sink.drain()
+        return False
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[str]:
+        """Give the line's own address."""
+        server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
+        async with server:
+            yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.fixture
+async def running(sqlite_stores: SqliteStores) -> AsyncIterator[Running]:
+    """A gateway with one record about each subject, in chunks of ten subjects."""
+    with sqlite_stores.database() as (database, folder):
+        installation = Installation(database, Path(folder), settings={"chunk_subjects": 10})
+        installation.furnish()
+        now = installation.clock.now()
+        drafts = [
+            RecordDraft(
+                record_id=f"record-{number}",
+                subject=subject,
+                item=PUBLIC_ITEM,
+                source=SOURCE,
+                region=REGION,
+                severity=Severity.SEVERITY_GENERAL,
+                content=content("x" * 1_900),
+                disclosed_from=Timestamp(seconds=now - DAY),
+                disclosed_until=Timestamp(seconds=now + 200 * DAY),
+            )
+            for number, subject in enumerate(SUBJECTS)
+        ]
+        async with installation.running() as gateway:
+            async with gateway.channel(PUBLISHER) as channel:
+                batch = PublishRecordsRequest(batch_id="all", records=drafts)
+                done = await DisclosureServiceStub(channel).PublishRecords(iter([batch]))
+                assert done.published_records == len(SUBJECTS)
+            yield gateway
+        installation.close()
+
+
+def request() -> pb.BatchGetSubjectRecordsRequest:
+    """Return an ask for every subject."""
+    return pb.BatchGetSubjectRecordsRequest(subjects=SUBJECTS, purpose=PURPOSE, request_id="batch")
+
+
+async def test_a_broken_batch_goes_on_where_it_broke_and_is_charged_once(running: Running) -> None:
+    line = BreakingLine(running.running.grpc, breaks=2, after=50_000)
+    async with line.open() as address:
+        credentials = running.credentials().model_copy(update={"grpc": address})
+        async with await connect(credentials) as channel:
+            gateway = Gateway(channel)
+            taken = [chunk async for chunk in chunks(gateway, request())]
+            used = await gateway.every_page(ListUsageRequest(page_size=1_000), ListUsageResponse)
+    assert line.broken == 2
+    assert [chunk.subjects for chunk in taken] == [10] * 10
+    assert [record.subject for chunk in taken for record in chunk.records] == SUBJECTS
+    assert len(used.entries) == len(SUBJECTS)
+    assert len({entry.record for entry in used.entries}) == len(SUBJECTS)
+
+
+async def test_a_line_that_stays_broken_is_given_up(running: Running) -> None:
+    line = BreakingLine(running.running.grpc, breaks=1_000, after=6_000)
+    async with line.open() as address:
+        credentials = running.credentials().model_copy(update={"grpc": address})
+        async with await connect(credentials) as channel:
+            with pytest.raises(grpc.RpcError) as caught:
+                async for _ in chunks(Gateway(channel), request()):
+                    pass
+    assert explain(caught.value).status == "UNAVAILABLE"
+    assert line.broken >= 5
+
+
+async def test_a_refused_batch_is_not_tried_again(running: Running) -> None:
+    async with running.channel() as channel:
+        ask = request()
+        ask.purpose = pb.BatchGetSubjectRecordsRequest().purpose
+        with pytest.raises(grpc.RpcError) as caught:
+            async for _ in chunks(Gateway(channel), ask):
+                pass
+    assert explain(caught.value).reason == "PURPOSE_NOT_ALLOWED"

@@ -1,0 +1,209 @@
+"""The main groups of commands against one real gateway, over real gRPC."""
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.demo.cast import PRICES, invented_code
+from gateway.demo.invented import CORRECTED, EXPIRED, REPAIRED
+from gateway.demo.seed import SAMPLE
+from tests.cli.commands import Served, creditgate, served_demo
+
+ADMINISTRATOR, PUBLISHER, ALPHA = "administrator", "publisher", "alpha-client"
+CHECK = ("--purpose", "supplier-check")
+WHY = ("--reason", "a test")
+TOMORROW = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A gateway with demo data."""
+    with served_demo(tmp_path_factory.mktemp("cli") / "home") as served:
+        yield served
+
+
+def penalty_of(served: Served, subject: str) -> dict[str, Any]:
+    """Return the penalty alpha is served about a company."""
+    answer = served.answer(ALPHA, "query", subject, *CHECK, "--item", "penalty.administrative")
+    (record,) = answer["records"]
+    return record
+
+
+def test_an_operator_is_created_suspended_reinstated_and_revoked(served: Served) -> None:
+    def change(*arguments: str) -> str:
+        answer = served.answer(ADMINISTRATOR, "operator", *arguments, *WHY)
+        return answer["operator"]["state"]
+
+    named = ("--name", "Delta (invented)", "--uscc", invented_code(40))
+    assert change("create", "delta", *named) == "OPERATOR_STATE_ACTIVE"
+    assert served.refusal(ADMINISTRATOR, "operator", "create", "delta", *named, *WHY) == (
+        "RESOURCE_EXISTS"
+    )
+    assert change("suspend", "delta") == "OPERATOR_STATE_SUSPENDED"
+    assert change("reinstate", "delta") == "OPERATOR_STATE_ACTIVE"
+    updated = served.answer(ADMINISTRATOR, "operator", "update", "delta", "--name", "New", *WHY)
+    assert (updated["operator"]["display_name"], updated["operator"]["uscc"]) == ("New", named[3])
+    assert change("revoke", "delta") == "OPERATOR_STATE_REVOKED"
+    assert served.refusal(ADMINISTRATOR, "operator", "reinstate", "delta", *WHY) == "STATE_CONFLICT"
+    history = served.answer(ADMINISTRATOR, "operator", "history", "delta")["changes"]
+    assert [change["version"] for change in history] == [1, 2, 3, 4, 5]
+    assert {(change["changed_by"], change["reason"]) for change in history} == {
+        (ADMINISTRATOR, "a test")
+    }
+    listed = served.run(ADMINISTRATOR, "operator", "list")
+    assert "alpha-credit" in listed.out
+    assert "revoked" in listed.out
+
+
+def test_a_client_works_within_licence_grant_and_keys(served: Served, tmp_path: Path) -> None:
+    admin = ADMINISTRATOR
+    code = ("--uscc", invented_code(41))
+    served.answer(admin, "operator", "create", "epsilon", "--name", "Epsilon", *code, *WHY)
+    terms = ("--item", "penalty.administrative", *CHECK, "--region", "*", "--daily-quota", "10")
+    licence = ("licence", "issue", "epsilon", "L-E", "--until", TOMORROW)
+    issued = served.answer(admin, *licence, *terms, *WHY)["licence"]
+    assert issued["daily_record_quota"] == "10"
+    assert issued["validity"]["end_time"] == f"{TOMORROW}T00:00:00Z"
+    granted = served.answer(
+        admin, "scope", "grant", "epsilon", "--scope", "credit.records:read", *WHY
+    )
+    keys, newer = tmp_path / "keys", tmp_path / "newer"
+    register = ("client", "register", "epsilon-one", "--role", "operator", "--operator", "epsilon")
+    served.answer(admin, *register, "--make-keys", keys, *WHY)
+    profile = ("--profile", keys / "profile.json")
+    query = ("query", CORRECTED, *CHECK)
+    assert len(served.answer(admin, *query, *profile)["records"]) == 1
+    served.answer(admin, "client", "rotate", "epsilon-one", "--make-keys", newer, *WHY)
+    assert served.refusal(admin, *query, *profile) == "invalid_client"
+    profile = ("--profile", newer / "profile.json")
+    assert len(served.answer(admin, *query, *profile)["records"]) == 1
+    served.answer(admin, "scope", "withdraw", granted["grants"][0]["grant_id"], *WHY)
+    # Nothing is granted any more, so there is no token to be had.
+    assert served.refusal(admin, *query, *profile) == "invalid_scope"
+    served.answer(admin, "scope", "grant", "epsilon", "--scope", "credit.records:read", *WHY)
+    served.answer(admin, "licence", "revoke", "L-E", *WHY)
+    assert served.refusal(admin, *query, *profile) == "NO_LICENCE"
+    served.answer(admin, "client", "remove", "epsilon-one", *WHY)
+    assert served.refusal(admin, *query, *profile) == "invalid_client"
+
+
+def test_prices_and_shares_are_put_into_force(served: Served) -> None:
+    plan = ("price", "create", "next", "--price", "basic=1", "--price", "adverse=2500000")
+    served.answer(ADMINISTRATOR, *plan, "--from", TOMORROW, *WHY)
+    assert "2.500000" in served.run(ADMINISTRATOR, "price", "list").out
+    past = ("price", "create", "past", "--price", "basic=1", "--from", "2026-01-01", *WHY)
+    assert served.refusal(ADMINISTRATOR, *past) == "INVALID_REQUEST"
+    parts = ("--source", "5000", "--region", "3000", "--platform", "2000")
+    served.answer(ADMINISTRATOR, "sharing", "create", "next", *parts, "--from", TOMORROW, *WHY)
+    rules = served.answer(ADMINISTRATOR, "sharing", "list")["rules"]
+    assert [rule["rule_id"] for rule in rules] == ["demo", "next"]
+
+
+def test_a_catalogue_file_is_applied_and_a_faulty_one_is_not(
+    served: Served, tmp_path: Path
+) -> None:
+    file = tmp_path / "catalogue.yaml"
+    file.write_text(
+        "items:\n  - code: test.item\n    name_zh: 测试\n    name_en: Test\n    sources: [Bureau]\n"
+        "    subject_types: [ENTERPRISE]\n    openness: PUBLIC\n    price_class: basic\n"
+        "    period_rules: [{legal_source: none}]\n"
+        "    content_fields: [{name: a, type: INTEGER}]\n",
+        encoding="utf-8",
+    )
+    apply = ("catalogue", "apply", file, *WHY)
+
+    def outcome() -> str:
+        return served.answer(ADMINISTRATOR, *apply)["items"][0]["outcome"]
+
+    assert [outcome(), outcome()] == ["created", "unchanged"]
+    file.write_text(file.read_text().replace("name_en: Test", "name_en: Renamed"), encoding="utf-8")
+    assert outcome() == "updated"
+    shown = served.run(ADMINISTRATOR, "catalogue", "show", "test.item")
+    assert "Renamed" in shown.out
+    file.write_text("items:\n  - code: TEST\n", encoding="utf-8")
+    refused = served.run(ADMINISTRATOR, *apply)
+    assert refused.status == 1
+    assert "line 2: items[0].code" in refused.told
+
+
+def test_files_are_loaded_once_and_rejected_rows_reported(served: Served, tmp_path: Path) -> None:
+    report = tmp_path / "rejects.csv"
+    summary = served.answer(PUBLISHER, "load", SAMPLE, "--report", report)
+    assert (summary["rows"], summary["published"], summary["unchanged"], summary["rejected"]) == (
+        40,
+        0,
+        29,
+        11,
+    )
+    assert len(report.read_text(encoding="utf-8").splitlines()) == 12
+    unknown = served.run(PUBLISHER, "load", SAMPLE, "--mapping", "nothing")
+    assert unknown.status == 1
+    assert "debarment" in unknown.told
+
+
+def test_a_record_is_corrected_withdrawn_and_repaired(served: Served, tmp_path: Path) -> None:
+    record = penalty_of(served, CORRECTED)
+    name = record["name"].removeprefix("records/")
+    content = json.loads(base64.b64decode(record["content"])) | {"fine_fen": 1}
+    file = tmp_path / "content.json"
+    file.write_text(json.dumps(content, indent=4), encoding="utf-8")
+    correct = ("record", "correct", name, "--content", file, *WHY)
+    served.answer(PUBLISHER, *correct, "--revision", "1")
+    corrected = penalty_of(served, CORRECTED)
+    assert corrected["revision"] == 2
+    assert json.loads(base64.b64decode(corrected["content"])) == content
+    file.write_text(json.dumps(content | {"fine_fen": 2}), encoding="utf-8")
+    assert served.refusal(PUBLISHER, *correct, "--revision", "1") == "ETAG_MISMATCH"
+    shown = served.answer(ALPHA, "record", "show", name, *CHECK)
+    assert shown["records"][0]["revision"] == 2
+    served.answer(PUBLISHER, "record", "withdraw", name, "--revision", "2", *WHY)
+    assert served.refusal(ALPHA, "record", "show", name, *CHECK) == "RECORD_NOT_DISCLOSED"
+    other = penalty_of(served, REPAIRED)["name"].removeprefix("records/")
+    served.answer(PUBLISHER, "record", "repair", other, "--revision", "1", "--reference", "R-1")
+    assert served.refusal(ALPHA, "record", "show", other, *CHECK) == "RECORD_NOT_DISCLOSED"
+
+
+def test_a_batch_is_charged_once_and_billed(served: Served, tmp_path: Path) -> None:
+    subjects, records = tmp_path / "subjects", tmp_path / "records.jsonl"
+    subjects.write_text(f"{EXPIRED}\n\n{invented_code(99)}\n", encoding="utf-8")
+    batch = ("batch", subjects, *CHECK, "--request-id", "batch-1", "--output", records)
+    first = served.answer(ALPHA, *batch)
+    assert first == {
+        "request_id": "batch-1",
+        "subjects": 2,
+        "records": 1,
+        "charged_entries": 1,
+        "charged_micro_yuan": PRICES["basic"],
+    }
+    (line,) = records.read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["subject"] == EXPIRED
+    again = served.answer(ALPHA, *batch)
+    assert (again["records"], again["charged_micro_yuan"]) == (1, 0)
+    (entry,) = served.answer(ALPHA, "usage", "list", "--request-id", "batch-1")["entries"]
+    assert entry["fee_micro_yuan"] == str(PRICES["basic"])
+    month = entry["serve_time"][:7]
+    statement = served.answer(ALPHA, "statement", month)["statement"]
+    shared = sum(int(share["amount_micro_yuan"]) for share in statement["shares"])
+    assert shared == int(statement["total_micro_yuan"]) > 0
+    assert "0.020000" in served.run(ALPHA, "statement", month).out
+    assert served.answer(ADMINISTRATOR, "statement", month, "--operator", "alpha-credit")
+
+
+def test_a_refusal_is_told_with_its_field_and_without_the_value(served: Served) -> None:
+    query = ("query", "91000000DEM0000XYZ", *CHECK, "--profile", served.profile(ALPHA))
+    done = creditgate(served.home, *query)
+    assert (done.status, done.out) == (2, "")
+    assert done.told.startswith("INVALID_REQUEST: ")
+    assert "subject" in done.told
+    assert "DEM0000XYZ" not in done.told
+
+
+def test_an_empty_batch_is_refused_here(served: Served, tmp_path: Path) -> None:
+    empty = tmp_path / "subjects"
+    empty.write_text("\n", encoding="utf-8")
+    assert served.run(ALPHA, "batch", empty, *CHECK).status == 1

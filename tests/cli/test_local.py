@@ -1,0 +1,216 @@
+"""Commands that need no running gateway, and how failures are told."""
+
+import json
+import socket
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from typer.testing import CliRunner
+
+from creditgate.refusal import Violation
+from gateway.cli.failures import SPEAKING, Failure, failure_of
+from gateway.cli.main import app
+from tests.cli.commands import creditgate, creditgate_here
+
+RUNNER = CliRunner()
+HEAVY = (
+    "grpc",
+    "sqlalchemy",
+    "httpx",
+    "authlib",
+    "starlette",
+    "alembic",
+    "pyarrow",
+    "cryptography",
+)
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    """Return every command below one, with the words that call it."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        return [(path, command)]
+    return [each for name, sub in below.items() for each in commands(sub, (*path, name))]
+
+
+COMMANDS = commands(typer.main.get_command(app))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A folder for an installation."""
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), COMMANDS, ids=[" ".join(path) for path, _ in COMMANDS]
+)
+def test_every_command_answers_in_json_and_says_what_it_does(
+    path: tuple[str, ...], command: Any
+) -> None:
+    assert any("--json" in parameter.opts for parameter in command.params)
+    shown = RUNNER.invoke(app, [*path, "--help"])
+    assert shown.exit_code == 0
+    assert command.help.splitlines()[0] in " ".join(shown.output.split())
+
+
+def test_help_waits_for_nothing_it_does_not_need() -> None:
+    code = f"""
+import sys
+from gateway.cli.main import app
+try:
+    app(["--help"])
+except SystemExit:
+    pass
+print([name for name in {HEAVY!r} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.rstrip().endswith("[]")
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("creditgate query X --purpose sup", "supplier-check"),
+        ("creditgate scope grant X --scope credit.rec", "credit.records:read"),
+        ("creditgate client register X --role pub", "publisher"),
+        ("creditgate lic", "licence"),
+    ],
+)
+def test_the_shell_completes_terms(words: str, found: str) -> None:
+    environment = {
+        "_CREDITGATE_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }
+    done = RUNNER.invoke(app, [], prog_name="creditgate", env=environment)
+    assert done.output.split() == [found]
+
+
+def test_init_sets_up_once_and_then_changes_nothing(home: Path) -> None:
+    first = creditgate_here(home, "init", "--json")
+    assert first.status == 0, first.told
+    profile = Path(first.json["profile"])
+    keys = {
+        path: path.read_bytes() for path in home.rglob("*.*") if path.suffix in {".pem", ".key"}
+    }
+    assert profile.exists()
+    assert keys
+    again = creditgate_here(home, "init", "--json")
+    assert again.json == first.json
+    assert {path: path.read_bytes() for path in keys} == keys
+
+
+def test_signing_keys_are_rotated_and_retired(home: Path) -> None:
+    assert creditgate_here(home, "init").status == 0
+    (first,) = creditgate_here(home, "key", "list", "--json").json["keys"]
+    kid = creditgate_here(home, "key", "rotate", "--reason", "due", "--json").json["kid"]
+    retired = creditgate_here(home, "key", "retire", first["kid"], "--reason", "over", "--json")
+    assert retired.status == 0
+    keys = creditgate_here(home, "key", "list", "--json").json["keys"]
+    assert [key["kid"] for key in keys] == [kid, first["kid"]]
+    assert [key["retired_at"] is None for key in keys] == [True, False]
+    only = creditgate_here(home, "key", "retire", kid, "--reason", "over", "--json")
+    assert (only.status, only.json["error"]["reason"]) == (2, "STATE_CONFLICT")
+
+
+def test_without_a_store_the_mend_is_told(home: Path) -> None:
+    home.mkdir()
+    done = creditgate_here(home, "key", "list")
+    assert done.status == 1
+    assert "creditgate init" in done.told
+    assert "SELECT" not in done.told
+
+
+def test_without_a_profile_the_mend_is_told(home: Path) -> None:
+    home.mkdir()
+    done = creditgate(home, "operator", "list", "--json")
+    assert done.status == 1
+    assert "creditgate init" in done.json["error"]["message"]
+
+
+def test_without_a_gateway_the_mend_is_told(home: Path) -> None:
+    profile = creditgate_here(home, "init", "--json").json["profile"]
+    done = creditgate_here(home, "operator", "list", "--profile", profile)
+    assert (done.status, done.out) == (1, "")
+    assert "creditgate serve" in done.told
+
+
+def test_a_profile_whose_files_are_missing_says_which(home: Path) -> None:
+    profile = Path(creditgate_here(home, "init", "--json").json["profile"])
+    (profile.parent / "key.pem").unlink()
+    done = creditgate_here(home, "operator", "list", "--profile", profile)
+    assert done.status == 1
+    assert str(profile.parent / "key.pem") in done.told
+    assert "client rotate" in done.told
+
+
+def test_a_key_of_another_kind_is_not_registered_as_ours(home: Path) -> None:
+    profile = Path(creditgate_here(home, "init", "--json").json["profile"])
+    key = ed25519.Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (profile.parent / "signing.pem").write_bytes(pem)
+    register = ("client", "register", "administrator", "--role", "administrator", "--reason", "x")
+    done = creditgate_here(home, *register, "--make-keys", profile.parent, "--profile", profile)
+    assert done.status == 1
+    assert "--jwks" in done.told
+
+
+def test_settings_at_fault_are_named_without_their_value(home: Path) -> None:
+    done = creditgate(home, "serve", GRPC_PORT="seventy")
+    assert done.status == 1
+    assert "grpc_port" in done.told
+    assert "seventy" not in done.told
+
+
+@pytest.mark.parametrize("port", ["GRPC_PORT", "HTTPS_PORT"])
+def test_a_taken_port_is_told_with_its_setting(home: Path, port: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = str(taken.getsockname()[1])
+        done = creditgate(home, "serve", **{port: number})
+    assert done.status == 1
+    assert f":{number}" in done.told
+    assert f"CREDITGATE_{port}" in done.told
+
+
+def test_data_is_loaded_by_a_demo_only(home: Path, tmp_path: Path) -> None:
+    done = creditgate(home, "serve", "--data", tmp_path)
+    assert done.status == 1
+    assert "--demo" in done.told
+
+
+@pytest.mark.parametrize("name", sorted(SPEAKING))
+def test_exceptions_told_by_their_own_message_exist(name: str) -> None:
+    module, _, kind = name.rpartition(".")
+    assert issubclass(getattr(import_module(module), kind), Exception)
+
+
+def test_an_unexpected_failure_is_one_line_with_its_place() -> None:
+    with pytest.raises(KeyError) as caught:
+        {}["missing"]
+    failure = failure_of(caught.value)
+    assert failure.exit_status == 1
+    assert "KeyError at test_local.py:" in failure.as_text()
+    assert "\n" not in failure.as_text()
+
+
+def test_a_failure_says_the_same_to_people_and_to_scripts() -> None:
+    failure = Failure(2, "INVALID_REQUEST", "Mend it.", (Violation("items", "at most 64"),), 1.5)
+    assert failure.as_text() == (
+        "INVALID_REQUEST: Mend it. (try again in 1.5 s)\n  items: at most 64"
+    )
+    assert json.loads(json.dumps(failure.as_document())) == {
+        "error": {
+            "reason": "INVALID_REQUEST",
+            "message": "Mend it.",
+            "violations": [{"field": "items", "description": "at most 64"}],
+            "retry_after": 1.5,
+        }
+    }

@@ -1,0 +1,1 @@
+"""The demo: it shows what it says, and a served demo can be called from outside."""

@@ -1,0 +1,128 @@
+"""The demo runs the main job from nothing, checks each step, and ends by itself."""
+
+import fcntl
+import json
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from gateway.cli.output import yuan
+from gateway.demo.cast import invented_code
+from gateway.demo.seed import SAMPLE
+from tests.cli.commands import PROGRAM, SECONDS, creditgate, creditgate_here, environment
+
+REFUSALS = {
+    "NO_LICENCE",
+    "ITEM_NOT_ALLOWED",
+    "PURPOSE_NOT_ALLOWED",
+    "CONSENT_REQUIRED",
+    "SCOPE_NOT_GRANTED",
+    "RECORD_NOT_DISCLOSED",
+    "TOKEN_MISSING",
+    "TOKEN_INVALID",
+    "TOKEN_NOT_YOURS",
+    "OPERATOR_SUSPENDED",
+    "REQUEST_ID_REUSED",
+}
+
+
+def test_the_demo_shows_every_step_as_expected(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    done = creditgate(home, "demo", "--json")
+    assert done.status == 0, done.out + done.told
+    account = done.json
+    assert account["ok"]
+    assert [step for step in account["steps"] if not step["ok"]] == []
+    assert {step["observed"] for step in account["steps"]} >= REFUSALS
+    load = account["load"]
+    assert (load["rows"], load["published"], load["rejected"]) == (40, 29, 11)
+    assert load["rejects"] == {"START_MISSING": 8, "END_NOT_A_DATE": 3}
+    assert {statement["operator_id"] for statement in account["statements"]} == {
+        "alpha-credit",
+        "beta-check",
+    }
+    for statement in account["statements"]:
+        shared = sum(int(share["amount_micro_yuan"]) for share in statement["shares"])
+        assert shared == int(statement["total_micro_yuan"]) > 0
+    assert not answers(
+        json.loads((home / "demo" / "clients" / "alpha-client" / "profile.json").read_bytes())[
+            "grpc"
+        ]
+    )
+
+
+def test_the_demo_loads_a_folder_of_real_columns_and_tells_it_plainly(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(SAMPLE, data / "debarment")
+    (data / "enterprises").mkdir()
+    header = (
+        "name,uscc,registered_on,enterprise_type,registered_capital,province,city,business_scope"
+    )
+    rows = [
+        f"示例（虚构）{n},{invented_code(n)},2001-02-03,N/A,N/A,北京,N/A,N/A" for n in range(50, 55)
+    ]
+    bad = "示例（虚构）,91000000DEM0000509,2001-02-03,N/A,N/A,北京,N/A,N/A"
+    (data / "enterprises" / "beijing.csv").write_text(
+        "\n".join((header, *rows, bad)) + "\n", encoding="utf-8"
+    )
+    home = tmp_path / "home"
+    left = home / "demo" / "left-over"
+    left.parent.mkdir(parents=True)
+    left.write_text("an earlier run", encoding="utf-8")
+    done = creditgate(home, "demo", "--data", data)
+    assert done.status == 0, done.out + done.told
+    assert "\x1b" not in done.out
+    assert "46 rows accounted for" in done.out
+    assert "rejected, USCC_CHECK_CHARACTER" in done.out
+    assert "all as expected" in done.out
+    assert "FAILED" not in done.out
+    assert f"{yuan(0)} yuan, a retry" in done.out
+    assert not left.exists()
+
+
+def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    with (home / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = creditgate_here(home, "demo")
+    assert done.status == 1
+    assert "Another demo is running" in done.told
+
+
+def test_a_demo_that_cannot_write_says_where(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.write_text("a file, not a folder", encoding="utf-8")
+    done = creditgate_here(home, "demo")
+    assert done.status == 1
+    assert str(home) in done.told
+
+
+def test_ctrl_c_stops_the_demo_and_its_gateway(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    process = subprocess.Popen(
+        [*PROGRAM, "demo"],
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=SECONDS)
+    assert (process.returncode, told) == (130, "")
+    address = first.split()[3].rstrip(",")
+    assert not answers(address)
+
+
+def answers(address: str) -> bool:
+    """Tell whether anybody listens at host:port."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=2).close()
+    except OSError:
+        return False
+    return True

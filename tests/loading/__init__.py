@@ -1,0 +1,1 @@
+"""Bulk loading: mappings, readers, the feed and its report."""
