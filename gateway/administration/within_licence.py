@@ -33,9 +33,9 @@ def grant_faults(authority: Authority, grant: ScopeGrant, at: str, now: int) -> 
             "No operator and no client of another role has the id that a grant names as its"
             " grantee; scopes of a client that acts for an operator are granted to the operator."
         )
-    faults: list[Violation] = []
     if grant.valid_until is not None and grant.valid_until <= now:
-        faults.append(Violation(f"{at}.validity.end_time", "must not be over already"))
+        return [Violation(f"{at}.validity.end_time", "must not be over already")]
+    faults: list[Violation] = []
     if grant.scope not in scopes_of_role(role):
         allowed = ", ".join(sorted(scopes_of_role(role)))
         faults.append(Violation(f"{at}.scope", f"use a scope of the grantee's role: {allowed}"))

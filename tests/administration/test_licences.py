@@ -59,6 +59,17 @@ async def test_licence_number_is_given_once(world: World) -> None:
     assert reason_of(refusal) == "RESOURCE_EXISTS"
 
 
+async def test_repeated_issue_hears_that_it_succeeded_though_the_validity_is_over(
+    world: World,
+) -> None:
+    await world.create()
+    await world.issue(end=NOW + DAY)
+    world.clock.at = NOW + DAY
+    with pytest.raises(Refused) as refusal:
+        await world.issue(end=NOW + DAY)
+    assert reason_of(refusal) == "RESOURCE_EXISTS"
+
+
 async def test_revoked_operator_gets_no_licence_and_a_suspended_one_may(world: World) -> None:
     await world.create()
     await world.suspend()
@@ -166,7 +177,7 @@ async def test_listing_too_large_for_one_message_is_refused(world: World) -> Non
     keep_large_licences(world.log, 40)
     await world.feed.refresh()
     assert len(await _list(world)) == 40
-    keep_large_licences(world.log, 60, start=40)
+    keep_large_licences(world.log, 70, start=40)
     await world.feed.refresh()
     with pytest.raises(Refused) as refusal:
         await _list(world)

@@ -157,8 +157,12 @@ async def test_operator_is_stopped_and_let_in_again_until_revoked_for_good(
     await world.suspend()
     assert (await world.revoke()).state == OperatorState.OPERATOR_STATE_REVOKED
     before = world.log.head()
-    for change in (world.suspend, world.reinstate, world.revoke):
-        with pytest.raises(Refused) as refusal:
+    for change, mend in (
+        (world.suspend, "for good"),
+        (world.reinstate, "for good"),
+        (world.revoke, "already"),
+    ):
+        with pytest.raises(Refused, match=mend) as refusal:
             await change()
         assert reason_of(refusal) == "STATE_CONFLICT"
     assert world.log.head() == before

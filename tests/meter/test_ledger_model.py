@@ -205,6 +205,6 @@ def test_any_history_charges_each_request_once_and_never_over_quota(
             max_examples=40,
             stateful_step_count=20,
             deadline=None,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[HealthCheck.too_slow],
         ),
     )

@@ -1,4 +1,4 @@
-"""Style, types and imports are as pyproject.toml says."""
+"""Style and types are as pyproject.toml says."""
 
 from tests.quality.project import run
 
@@ -13,7 +13,3 @@ def test_everything_is_formatted() -> None:
 
 def test_types_are_strict_and_right() -> None:
     run("pyright")
-
-
-def test_imports_keep_their_contracts() -> None:
-    run("lint-imports", "--no-cache")

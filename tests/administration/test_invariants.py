@@ -1,0 +1,23 @@
+"""Whatever is asked in whatever order: authority stays sound and its history complete."""
+
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.administration.machine import AdministrationMachine
+from tests.stores import PostgresStores, SqliteStores
+
+
+def test_any_sequence_of_calls_keeps_authority_sound(
+    stores: SqliteStores | PostgresStores,
+) -> None:
+    machine = type("Machine", (AdministrationMachine,), {"stores": stores})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            # A PostgreSQL database takes most of a second to make.
+            max_examples=20 if isinstance(stores, SqliteStores) else 4,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )

@@ -1,0 +1,223 @@
+"""The committer: one outcome for each claim, whatever comes together, fails or goes away."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from threading import Event
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.meter import committer as committing
+from gateway.meter.committer import GroupCommitter
+from gateway.meter.ledger import UsageLedger
+from gateway.meter.model import Charged, Outcome, RefusalEntry, Replayed, UsageClaim
+from gateway.meter.tables import REFUSALS
+from gateway.storage.engines import reading
+from tests.meter.world import StandingClock, claim, refusal, stored
+
+
+class GatedLedger(UsageLedger):
+    """A real ledger that starts no group before the gate opens, and notes each group's size."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine, StandingClock())
+        self.open = Event()
+        self.begun = Event()
+        self.groups: list[tuple[int, int]] = []
+        self.fail: Callable[[], None] | None = None
+
+    def commit(
+        self, claims: Sequence[UsageClaim], refusals: Sequence[RefusalEntry] = ()
+    ) -> list[Outcome]:
+        """Wait for the gate, then commit."""
+        self.groups.append((len(claims), len(refusals)))
+        self.begun.set()
+        assert self.open.wait(10)
+        if self.fail is not None:
+            self.fail()
+        return super().commit(claims, refusals)
+
+
+@asynccontextmanager
+async def committer_over(ledger: UsageLedger) -> AsyncGenerator[GroupCommitter]:
+    """Open and close a committer."""
+    committer = GroupCommitter(ledger, lambda size: None)
+    try:
+        yield committer
+    finally:
+        if isinstance(ledger, GatedLedger):
+            ledger.open.set()
+        committer.close()
+
+
+async def begun(ledger: GatedLedger) -> None:
+    """Return when the ledger has been given its first group."""
+    await asyncio.to_thread(ledger.begun.wait, 10)
+
+
+def reason(error: BaseException | object) -> str:
+    """Return a refusal's reason, for short."""
+    assert isinstance(error, Refused)
+    return RefusalReason.Name(error.reason).removeprefix("REFUSAL_REASON_")
+
+
+async def test_hundreds_of_concurrent_duplicates_are_charged_once(records_engine: Engine) -> None:
+    async with committer_over(UsageLedger(records_engine, StandingClock())) as committer:
+
+        async def ask(number: int) -> Outcome:
+            await asyncio.sleep(0.0001 * (number % 40))
+            return await committer.charge(claim("same", [1, 2], decision_id=f"d-{number}"))
+
+        outcomes = await asyncio.gather(*map(ask, range(400)))
+    assert Counter(map(type, outcomes)) == {Charged: 1, Replayed: 399}
+    (row,) = stored(records_engine)
+    replayed = {outcome for outcome in outcomes if isinstance(outcome, Replayed)}
+    assert replayed == {Replayed(row.decision_id)}
+
+
+async def test_claims_that_come_together_share_a_commit_and_keep_their_order(
+    records_engine: Engine,
+) -> None:
+    ledger = GatedLedger(records_engine)
+    async with committer_over(ledger) as committer:
+        first = committer.charge(claim("first", [1]))
+        await begun(ledger)
+        others = [committer.charge(claim(f"r-{i}", [1])) for i in range(300)]
+        ledger.open.set()
+        assert await asyncio.gather(first, *others) == [Charged(7)] * 301
+    assert ledger.groups == [(1, 0), (256, 0), (44, 0)]
+    assert [row.request_id for row in stored(records_engine)] == [
+        "first",
+        *(f"r-{i}" for i in range(300)),
+    ]
+
+
+async def test_claim_of_a_client_that_went_away_while_waiting_is_not_charged(
+    records_engine: Engine,
+) -> None:
+    ledger = GatedLedger(records_engine)
+    async with committer_over(ledger) as committer:
+        writing = committer.charge(claim("being written", [1]))
+        await begun(ledger)
+        waiting = [committer.charge(claim(f"r-{i}", [1])) for i in range(3)]
+        waiting[1].cancel()
+        writing.cancel()
+        ledger.open.set()
+        assert await waiting[0] == await waiting[2] == Charged(7)
+        retry = await committer.charge(claim("being written", [1]))
+    # What was being written stays written, and its retry is free.
+    assert retry == Replayed("d-being written")
+    assert [row.request_id for row in stored(records_engine)] == ["being written", "r-0", "r-2"]
+
+
+async def test_failing_store_refuses_its_group_and_the_next_is_served(
+    records_engine: Engine,
+) -> None:
+    ledger = GatedLedger(records_engine)
+
+    def fail() -> None:
+        ledger.fail = None
+        raise OSError
+
+    ledger.fail = fail
+    async with committer_over(ledger) as committer:
+        charge, noted = committer.charge(claim("r-1", [1])), committer.log_refusal(refusal())
+        ledger.open.set()
+        results = await asyncio.gather(charge, noted, return_exceptions=True)
+        assert {reason(result) for result in results} == {"TEMPORARILY_UNAVAILABLE"}
+        assert not stored(records_engine)
+        assert await committer.charge(claim("r-1", [1])) == Charged(7)
+
+
+async def test_unwritable_claim_is_refused_and_its_neighbours_are_served(
+    records_engine: Engine,
+) -> None:
+    ledger = GatedLedger(records_engine)
+    async with committer_over(ledger) as committer:
+        asked = [
+            committer.charge(claim("r-1", [1])),
+            committer.charge(claim("r-2", [1], consent="\ud800")),
+            committer.charge(claim("r-3", [1])),
+        ]
+        ledger.open.set()
+        one, two, three = await asyncio.gather(*asked, return_exceptions=True)
+    assert (one, reason(two), three) == (Charged(7), "TEMPORARILY_UNAVAILABLE", Charged(7))
+
+
+async def test_flood_of_refusals_does_not_hold_up_a_charge(records_engine: Engine) -> None:
+    ledger = GatedLedger(records_engine)
+    async with committer_over(ledger) as committer:
+        refusals = [committer.log_refusal(refusal(decision_id=f"d-{i}")) for i in range(2_000)]
+        charge = committer.charge(claim("r-1", [1]))
+        ledger.open.set()
+        assert await charge == Charged(7)
+        # The group being written when the charge came, and the one that took it.
+        assert len(ledger.groups) <= 3
+        assert sum(noted for _, noted in ledger.groups) <= 3 * 64
+        await asyncio.gather(*refusals)
+    assert max(noted for _, noted in ledger.groups) == 64
+    with reading(records_engine) as connection:
+        assert connection.execute(select(func.count()).select_from(REFUSALS)).scalar() == 2_000
+
+
+@pytest.mark.parametrize("kind", ["claims", "refusals"])
+async def test_no_more_wait_than_the_bound_and_one_kind_leaves_room_for_the_other(
+    records_engine: Engine, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(committing, "MOST_WAITING", 5)
+    ledger = GatedLedger(records_engine)
+    async with committer_over(ledger) as committer:
+
+        def claim_one() -> "asyncio.Future[Outcome]":
+            return committer.charge(claim(f"r-{len(asked)}", [1]))
+
+        def refuse_one() -> "asyncio.Future[None]":
+            return committer.log_refusal(refusal())
+
+        asked: list[asyncio.Future[Any]] = []
+        ask, ask_other = (claim_one, refuse_one) if kind == "claims" else (refuse_one, claim_one)
+        asked.extend(ask() for _ in range(5))
+        with pytest.raises(Refused) as full:
+            ask()
+        assert (reason(full.value), full.value.retry_after) == ("RATE_EXCEEDED", 1)
+        asked.append(ask_other())
+        ledger.open.set()
+        await asyncio.gather(*asked)
+        # What was answered makes room again.
+        await ask()
+
+
+async def test_close_writes_what_waits_and_takes_no_more(records_engine: Engine) -> None:
+    committer = GroupCommitter(UsageLedger(records_engine, StandingClock()), lambda size: None)
+    asked = [committer.charge(claim(f"r-{i}", [1])) for i in range(600)]
+    noted = [committer.log_refusal(refusal(decision_id=f"d-{i}")) for i in range(150)]
+    committer.close()
+    assert len(stored(records_engine)) == 600
+    assert await asyncio.gather(*asked) == [Charged(7)] * 600
+    await asyncio.gather(*noted)
+    committer.close()
+    for late in (
+        lambda: committer.charge(claim("late", [1])),
+        lambda: committer.log_refusal(refusal()),
+    ):
+        with pytest.raises(Refused) as closed:
+            late()
+        assert reason(closed.value) == "TEMPORARILY_UNAVAILABLE"
+
+
+async def test_sizes_of_groups_are_told(records_engine: Engine) -> None:
+    sizes: list[int] = []
+    ledger = GatedLedger(records_engine)
+    committer = GroupCommitter(ledger, sizes.append)
+    noted = committer.log_refusal(refusal())
+    await begun(ledger)
+    asked = [committer.charge(claim(f"r-{i}", [1])) for i in range(3)]
+    ledger.open.set()
+    await asyncio.gather(noted, *asked)
+    committer.close()
+    assert sizes == [3]
