@@ -1,6 +1,6 @@
 """Authority: the fold of the log into one immutable state, indexed for decisions."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -67,8 +67,8 @@ class Authority:
             {**self.licences, **licences},
             {**self.clients, **_read(newest, CLIENT, Client)},
             {**self.grants, **grants},
-            _indexed(self.licences_of, licences.values(), _holder, _number),
-            _indexed(self.grants_of, grants.values(), _grantee, _grant_id),
+            _indexed(self.licences_of, self.licences, licences, _holder, _number),
+            _indexed(self.grants_of, self.grants, grants, _grantee, _grant_id),
         )
 
 
@@ -86,16 +86,21 @@ def _read(
 
 def _indexed(
     index: Mapping[str, tuple[_Thing, ...]],
-    things: Iterable[_Thing],
+    known: Mapping[str, _Thing],
+    news: Mapping[str, _Thing],
     owner_of: Callable[[_Thing], str],
     id_of: Callable[[_Thing], str],
 ) -> Mapping[str, tuple[_Thing, ...]]:
-    touched: dict[str, dict[str, _Thing]] = {}
-    for thing in things:
-        owner = owner_of(thing)
-        if owner not in touched:
-            touched[owner] = {id_of(known): known for known in index.get(owner, ())}
-        touched[owner][id_of(thing)] = thing
+    # A version may name another owner: the one before must not keep the thing.
+    before = {id_: known[id_] for id_ in news if id_ in known}
+    touched = {
+        owner: {id_of(owned): owned for owned in index.get(owner, ())}
+        for owner in map(owner_of, (*before.values(), *news.values()))
+    }
+    for id_, thing in before.items():
+        del touched[owner_of(thing)][id_]
+    for id_, thing in news.items():
+        touched[owner_of(thing)][id_] = thing
     return {
         **index,
         **{owner: tuple(owned[id_] for id_ in sorted(owned)) for owner, owned in touched.items()},

@@ -2,12 +2,21 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine
 
 from gateway.storage.engines import Engines
 from tests.stores import PostgresStores, SqliteStores, engines_of
+
+if TYPE_CHECKING:
+    from tests.installation import Installation
+
+# An example that takes long on a busy machine shows no fault.
+settings.register_profile("creditgate", deadline=None)
+settings.load_profile("creditgate")
 
 
 @pytest.fixture(scope="session")

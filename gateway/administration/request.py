@@ -10,7 +10,7 @@ from creditgate.v1 import operator_service_pb2 as pb
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Interval
 from gateway.catalogue.faults import Where, faults_of, path_of
-from gateway.catalogue.note import note_faults
+from gateway.note import note_faults
 from operators.kept import Kept
 from operators.model import Client, Licence, Operator, ScopeGrant
 

@@ -12,8 +12,8 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
 from gateway.catalogue.message import item_message, item_of
 from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueBook, CatalogueItem
-from gateway.catalogue.note import note_faults
 from gateway.clock import Clock
+from gateway.note import note_faults
 from operators import shapes
 from operators.log import AuthorityLog, Draft
 

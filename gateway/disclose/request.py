@@ -6,7 +6,7 @@ from typing import Final
 from creditgate.refusal import Violation, invalid
 from creditgate.v1 import disclosure_service_pb2 as pb
 from gateway.catalogue.admission import RECORD_ID
-from gateway.catalogue.note import note_faults
+from gateway.note import note_faults
 
 MOST_RECORDS: Final = 5_000
 MOST_BATCH_BYTES: Final = 3 << 20

@@ -3,7 +3,10 @@
 import json
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import chain
+from sqlite3 import SQLITE_BUSY, OperationalError
+from time import monotonic_ns, sleep
 from typing import Final
 
 from sqlalchemy import (
@@ -57,6 +60,8 @@ _EARLIER: Final = select(*EARLIER_COLUMNS).join_from(
     & (USAGE.c.request_id == _ASKED.c.request_id)
     & USAGE.c.chunk.in_([_ASKED.c.chunk, _FIRST]),
 )
+_PAUSE: Final = timedelta(microseconds=250).total_seconds()
+_NANOSECONDS_A_MILLISECOND: Final = 1_000_000
 _BLOCKS: Final = (32, 8, 1)
 _ENDED: Final = select(REVISIONS.c.sequence).where(
     REVISIONS.c.sequence.in_(select(func.json_each(bindparam("sequences")).table_valued("value"))),
@@ -81,7 +86,7 @@ class SqliteLedgerStore:
         held = self._engine.raw_connection()
         try:
             cursor = held.cursor()
-            cursor.execute("BEGIN IMMEDIATE")
+            _begin(cursor)
             yield _SqliteTransaction(cursor, self._statements)
             cursor.execute("COMMIT")
         except BaseException:
@@ -89,6 +94,31 @@ class SqliteLedgerStore:
             held.invalidate()
             raise
         held.close()
+
+
+def _begin(cursor: DBAPICursor) -> None:
+    """Take the write lock; raises what the driver raises when it is not to be had."""
+    # SQLite itself waits in steps of up to a tenth of a second, and so gets its turn last
+    # where a bulk load takes the lock again and again. Claims have a caller waiting.
+    cursor.execute("PRAGMA busy_timeout")
+    ((usual,),) = cursor.fetchall()
+    cursor.execute("PRAGMA busy_timeout=0")
+    try:
+        give_up = monotonic_ns() + usual * _NANOSECONDS_A_MILLISECOND
+        while not _begun(cursor, last_try=monotonic_ns() >= give_up):
+            sleep(_PAUSE)
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={usual}")
+
+
+def _begun(cursor: DBAPICursor, *, last_try: bool) -> bool:
+    try:
+        cursor.execute("BEGIN IMMEDIATE")
+    except OperationalError as error:
+        if last_try or error.sqlite_errorcode != SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 class _SqliteStatements(Statements):

@@ -11,6 +11,7 @@ from creditgate.v1.settlement_service_pb2 import PricePlan as PricePlanMessage
 from creditgate.v1.settlement_service_pb2 import SharingRule as SharingRuleMessage
 from creditgate.v1.usage_service_pb2 import ListUsageRequest
 from creditgate.v1.vocabulary_pb2 import Interval
+from gateway.note import note_faults
 from gateway.settle.month import Month, month_named
 from gateway.settle.paging import Filters, position_of
 from gateway.settle.prices import MOST_UNIT_PRICE, PricePlan
@@ -87,7 +88,7 @@ def price_plan(plan: PricePlanMessage, reason: str) -> PricePlan:
     """Return the plan a CreatePricePlan call brings; raises Refused INVALID_REQUEST."""
     faults = _id_faults("plan.plan_id", plan.plan_id)
     faults += _start_faults("plan.effective_from", plan)
-    faults += _reason_faults(reason)
+    faults += note_faults("reason", reason, _MOST_REASON)
     if not 1 <= len(plan.prices) <= _MOST_PRICES:
         faults.append(Violation("plan.prices", f"name 1 to {_MOST_PRICES} price classes"))
     prices: dict[str, int] = {}
@@ -113,7 +114,7 @@ def sharing_rule(rule: SharingRuleMessage, reason: str) -> SharingRule:
     """Return the rule a CreateSharingRule call brings; raises Refused INVALID_REQUEST."""
     faults = _id_faults("rule.rule_id", rule.rule_id)
     faults += _start_faults("rule.effective_from", rule)
-    faults += _reason_faults(reason)
+    faults += note_faults("reason", reason, _MOST_REASON)
     parts = {
         "source_basis_points": rule.source_basis_points,
         "region_basis_points": rule.region_basis_points,
@@ -132,12 +133,6 @@ def sharing_rule(rule: SharingRuleMessage, reason: str) -> SharingRule:
 
 def _id_faults(field: str, thing_id: str) -> list[Violation]:
     return [] if _ID.fullmatch(thing_id) else [Violation(field, _ID_MEND)]
-
-
-def _reason_faults(reason: str) -> list[Violation]:
-    if reason.strip() and len(reason) <= _MOST_REASON:
-        return []
-    return [Violation("reason", f"say why, in 1 to {_MOST_REASON} characters")]
 
 
 def _period(period: Interval, faults: list[Violation]) -> tuple[int | None, int | None]:

@@ -28,6 +28,7 @@ async def _pages(world: World, **asked: object) -> list[list[pb.AuthorityChange]
         )
         page = await world.service.list_authority_changes(request, CALLER)
         pages.append(list(page.changes))
+        assert len(pages) <= world.log.head()
         token = page.next_page_token
         if not token:
             return pages

@@ -211,6 +211,7 @@ async def test_pages_show_every_operator_once_by_id(world: World) -> None:
             )
             assert len(page.operators) <= (page_size or 50)
             seen += [operator.operator_id for operator in page.operators]
+            assert len(seen) <= len(ids)
             token = page.next_page_token
             if not token:
                 break

@@ -147,7 +147,7 @@ def passed(gate: Gate, view: AuthorityView, ask: Ask, now: int, lines: int) -> o
     return passage.allow, passage.prices, passage.consent_items, passage.items_named
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(worlds(), CATALOGUES, PLANS, st.tuples(asks(), asks()), STEPS)
 def test_a_remembered_passage_is_a_fresh_one(
     world: World,

@@ -82,7 +82,7 @@ def test_good_file_gives_its_items_in_order() -> None:
         ("type: STRING", "type: TEXT", 13, "items[0].content_fields[0].type"),
         ("max_length: 10, ", "", 13, "items[0].content_fields[0]"),
         ("required: true}\n", "required: perhaps}", 13, "items[0].content_fields[0].required"),
-        ("[某局]", "*anchor", 5, ""),
+        ("name_zh: 处罚", "name_zh: &same 处罚\n    price_class: *same", 4, ""),
         ("[某局]", "[某局", 6, ""),
         ("[某局]", "!!python/name:os.system x", 5, ""),
         ("[某局]", "\x07", 5, ""),

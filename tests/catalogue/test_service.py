@@ -1,12 +1,14 @@
 """CatalogueService: pages by code, versions by etag, who changed what and why."""
 
+from time import monotonic
+
 import pytest
 
 from creditgate.refusal import Refused
 from creditgate.v1 import catalogue_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authority.feed import AuthorityFeed, PollBell
 from gateway.catalogue.message import item_message
-from gateway.catalogue.service import CatalogueService
 from tests.catalogue.drafts import NOW, national
 from tests.catalogue.world import OFFICE, World
 
@@ -76,13 +78,17 @@ async def test_update_of_an_older_version_is_refused(world: World) -> None:
 
 
 async def test_update_sees_what_another_process_wrote(world: World) -> None:
-    item = await create(world, message())
-    other = World(world.log, world.feed)
-    other.service = CatalogueService(world.log, world.feed, other.clock)
-    await update(other, item)
+    feed = AuthorityFeed(
+        world.log, poll_seconds=60, lease_seconds=600, monotonic=monotonic, bell=PollBell()
+    )
+    await feed.refresh()
+    other = World(world.log, feed)
+    item = await update(world, await create(other, message()))
+    assert (await update(other, item)).etag == "3"
     with pytest.raises(Refused) as refusal:
         await update(world, item)
     assert reason_of(refusal) == "ETAG_MISMATCH"
+    await feed.stop()
 
 
 async def test_item_created_twice_is_refused(world: World) -> None:

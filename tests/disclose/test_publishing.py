@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import text
 
 from creditgate.refusal import Refused
 from creditgate.v1 import disclosure_service_pb2 as pb
@@ -11,6 +12,7 @@ from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsResponse
 from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.catalogue.model import CATALOGUE_ITEM
 from gateway.disclose.model import Batch
+from gateway.disclose.store import DISCLOSURE_LOCK
 from operators.log import Draft
 from operators.model import CLIENT
 from tests.catalogue.drafts import DAY, NOW, credit_code, national, penalty, registration
@@ -50,6 +52,16 @@ async def test_feed_sent_again_changes_nothing_and_tells_the_same(world: World) 
     assert counts(again) == (0, 2, 0, 3, 1)
     assert told(again) == told(first) == [("b-1", 1, "r 1", "record_id", "RECORD_ID_INVALID")]
     assert again.disclosure_sequence == first.disclosure_sequence == 2
+
+
+async def test_feed_sent_again_waits_for_no_writer(world: World) -> None:
+    sent = batch("b-1", penalty("p-1"))
+    await world.publish(sent)
+    with world.engines.records.begin() as writing:
+        if writing.dialect.name == "postgresql":
+            writing.execute(text(f"SELECT pg_advisory_xact_lock({DISCLOSURE_LOCK})"))
+        answer = await asyncio.wait_for(world.publish(sent), 5)
+    assert counts(answer) == (0, 1, 0, 1, 0)
 
 
 async def test_broken_feed_is_resumed_by_sending_it_again(world: World) -> None:
@@ -97,8 +109,10 @@ async def test_batch_ids_of_two_publishers_do_not_meet(world: World) -> None:
 
 
 async def test_disclosed_id_with_another_record_is_rejected(world: World) -> None:
-    await world.publish(batch("b-1", penalty("p-1")))
+    minor = penalty("m-1", days=91, severity=Severity.SEVERITY_MINOR)
+    await world.publish(batch("b-1", penalty("p-1"), minor))
     others = [
+        penalty("m-1", days=91, severity=Severity.SEVERITY_GENERAL),
         penalty("p-1", fine_fen=1),
         penalty("p-1", days=201),
         penalty("p-1", subject=credit_code(2)),
@@ -106,7 +120,7 @@ async def test_disclosed_id_with_another_record_is_rejected(world: World) -> Non
         registration("p-1"),
     ]
     answer = await world.publish(batch("b-2", *others, penalty("p-1")))
-    assert counts(answer) == (1, 0, 0, 1, 5)
+    assert counts(answer) == (1, 0, 0, 1, 6)
     assert {(field, reason) for *_, field, reason in told(answer)} == {
         ("record_id", "RECORD_DIFFERS")
     }

@@ -1,5 +1,6 @@
 """The ledger on both stores: removals, quotas, several processes, claims that cannot be written."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,7 +36,7 @@ from tests.meter.world import (
     refusal,
     stored,
 )
-from tests.stores import PostgresStores, engines_of
+from tests.stores import PostgresStores, SqliteStores, engines_of
 
 _R = RefusalReason
 
@@ -126,7 +127,8 @@ def _waits_for_removals_only(engine: Engine) -> None:
         _paused_before_commit(engine, lambda: disclosure.repair("a")) as go_on,
     ):
         outcome = pool.submit(ledger.commit, made)
-        assert not outcome.done()
+        with pytest.raises(TimeoutError):
+            outcome.result(0.5)
         go_on()
         assert outcome.result(10) == [Stale()]
 
@@ -153,6 +155,35 @@ class _paused_before_commit:  # reads as a verb
         self._released.set()
         self._thread.join()
         event.remove(self._engine, "commit", self._pause)
+
+
+def test_claim_gets_its_turn_between_the_batches_of_a_bulk_load(
+    sqlite_stores: SqliteStores,
+) -> None:
+    """A loader that takes SQLite's one write lock again and again does not starve charges."""
+    batches = 0
+    done = Event()
+
+    def load(engine: Engine) -> None:
+        nonlocal batches
+        while not done.is_set():
+            with engine.begin():
+                time.sleep(0.05)
+            batches += 1
+            time.sleep(0.002)
+
+    with sqlite_stores.database() as store, engines_of(*store) as engines:
+        ledger = UsageLedger(engines.records, StandingClock())
+        with ThreadPoolExecutor(1) as pool:
+            loading = pool.submit(load, engines.records)
+            waited: list[int] = []
+            for number in range(5):
+                before = batches
+                assert ledger.commit([claim(f"r-{number}", [1])]) == [Charged(7)]
+                waited.append(batches - before)
+            done.set()
+            loading.result()
+    assert max(waited) <= 15
 
 
 def test_claim_that_waited_past_what_it_rests_on_is_stale(records_engine: Engine) -> None:

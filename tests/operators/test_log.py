@@ -160,9 +160,7 @@ APPENDS = st.lists(
 KINDS = count()
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(appends=APPENDS)
 def test_any_appends_leave_what_a_table_of_versions_says(
     log: SqlAuthorityLog, appends: list[list[tuple[str, int]]]

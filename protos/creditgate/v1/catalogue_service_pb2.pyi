@@ -90,7 +90,8 @@ Global___ContentField: _TypeAlias = ContentField  # noqa: Y015
 @_typing.final
 class PeriodRule(_message.Message):
     """Bounds of a disclosure period for one severity grade, or for the item where it
-    has no grades. Calendar months count from disclosed_from.
+    has no grades. Calendar months count from disclosed_from, by the date in China
+    (UTC+8), where the disclosure site publishes.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
