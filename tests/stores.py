@@ -60,9 +60,9 @@ class PostgresStores:
         # pytest that starts shuts that folder to others again.
         self._folder = Path(tempfile.mkdtemp(prefix="creditgate-pg-"))
         self._folder.chmod(0o755)
-        self.server = _started(self._folder)
-        self._guard = _guarded(self.server, self._folder)
-        self.url = make_url(self.server.get_uri())
+        server = _started(self._folder)
+        self._guard = _guarded(server, self._folder)
+        self.url = make_url(server.get_uri())
         self._admin = create_engine(
             self.url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
         )
@@ -96,22 +96,20 @@ class PostgresStores:
     def stop(self) -> None:
         """Stop the server and remove its files."""
         self._admin.dispose()
-        self._guard.kill()
         self._guard.communicate()
-        self.server.cleanup()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _started(folder: Path) -> PostgresServer:
     fault: Exception | None = None
     for attempt in range(_ATTEMPTS):
         try:
-            return get_server(folder / "cluster", cleanup_mode="delete")
+            return get_server(folder / "cluster", cleanup_mode=None)
         except (subprocess.SubprocessError, OSError, RuntimeError, AssertionError) as error:
             # Two runs may make the same system user at once, and a busy machine may
             # need longer than the package waits.
             fault = error
             time.sleep(attempt)
+    shutil.rmtree(folder)
     pytest.fail(f"PostgreSQL did not start: {fault!r}\n{_said(fault)}{_MEND}", pytrace=False)
 
 
@@ -120,11 +118,19 @@ def _said(fault: Exception | None) -> str:
     return f"{output}\n" if output else ""
 
 
+# Stops the server at once when its standard input ends, and removes its files.
+_GUARD = """
+read -r _
+kill -QUIT "$1"
+for _ in $(seq 100); do kill -0 "$1" || break; sleep 0.1; done
+rm -rf "$2"
+"""
+
+
 def _guarded(server: PostgresServer, folder: Path) -> subprocess.Popen[bytes]:
-    # A run that is killed cannot clean up. Its end of this pipe closes all the same.
-    script = 'read -r _; kill -INT "$1"; while kill -0 "$1"; do sleep 0.1; done; rm -rf "$2"'
+    # A run that is killed cannot clean up; its end of this pipe closes all the same.
     return subprocess.Popen(
-        ["sh", "-c", script, "guard", str(server.get_pid()), str(folder)],
+        ["sh", "-c", _GUARD, "guard", str(server.get_pid()), str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

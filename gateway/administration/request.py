@@ -175,9 +175,8 @@ def grant_ids_of(request: pb.WithdrawScopesRequest) -> list[str]:
 
 
 def _required(thing: _Thing | None, faults: Sequence[Violation]) -> _Thing:
-    require(faults)
-    # A thing without faults was made.
-    assert thing is not None
+    if faults or thing is None:
+        raise invalid(*faults[:_MOST_VIOLATIONS])
     return thing
 
 
