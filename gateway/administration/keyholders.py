@@ -13,7 +13,6 @@ from gateway.administration.presence import conflict
 from operators.authority import Authority
 from operators.log import Draft
 from operators.model import CLIENT, SCOPE_GRANT, Client, ScopeGrant
-from operators.shapes import END_OF_TIME
 
 KEYS: Final = ("scopes:grant", "clients:register")
 
@@ -24,23 +23,22 @@ def require_keyholder(authority: Authority, gone: Collection[_Part], now: int) -
     """Return what to write beside the change that ends ``gone``, so that a keyholder stays.
 
     That is a keyholder that stays and its grants of `KEYS`, as they are; nothing where
-    no keyholder goes. The log checks the versions of what is written: of two processes
+    what goes makes no keyholder. The log checks the versions of what is written: of two processes
     that end each other's last keyholder, the second fails.
 
     Raises Refused STATE_CONFLICT when the last would go. A keyholder whose grants end
     some day does not stand in for one whose grants do not.
     """
     stays: dict[_Part, None] = {}
-    # At the end of time only grants without an end are in force.
-    for at in (now, END_OF_TIME):
-        before = list(_keyholders(authority, (), at))
-        after = list(_keyholders(authority, gone, at))
+    for lasting in (False, True):
+        before = list(_keyholders(authority, (), now, lasting=lasting))
+        after = list(_keyholders(authority, gone, now, lasting=lasting))
         if before and not after:
             raise conflict(
                 "Nobody could administer the gateway any more: first give another"
                 f" administrator's client {' and '.join(KEYS)}, without an end."
             )
-        if len(after) < len(before):
+        if after != before:
             stays |= dict.fromkeys(after[0])
     return [
         draft(CLIENT, part.client_id, part)
@@ -51,8 +49,9 @@ def require_keyholder(authority: Authority, gone: Collection[_Part], now: int) -
 
 
 def _keyholders(
-    authority: Authority, gone: Collection[_Part], at: int
+    authority: Authority, gone: Collection[_Part], now: int, *, lasting: bool
 ) -> Iterator[tuple[_Part, ...]]:
+    """Yield each keyholder with its grants; ``lasting`` asks for grants without an end."""
     for client in authority.clients.values():
         if (
             client.role != ClientRole.CLIENT_ROLE_ADMINISTRATOR
@@ -63,7 +62,9 @@ def _keyholders(
         held = {
             grant.scope: grant
             for grant in authority.grants_of.get(client.grantee, ())
-            if grant.in_force(at) and grant not in gone
+            if grant.in_force(now)
+            and grant not in gone
+            and not (lasting and grant.valid_until is not None)
         }
         if held.keys() >= set(KEYS):
             yield (client, *(held[scope] for scope in KEYS))

@@ -41,6 +41,7 @@ from gateway.oauth.replay import SqlReplayCache
 from gateway.oauth.signing import SigningKeys
 from gateway.respond.service import CreditRecordService, RecordLimits
 from gateway.server.guard import Guard
+from gateway.server.memory import collect_rarely
 from gateway.server.methods import contract_methods
 from gateway.server.refusals import RefusalLog
 from gateway.server.transport import Transport
@@ -123,6 +124,7 @@ async def running_gateway(
         web_task = asyncio.create_task(web.serve(sockets=[https]), name="https")
         await server.start()
         await health.set("", health_pb2.HealthCheckResponse.SERVING)
+        collect_rarely()
         try:
             yield Running(
                 _address(_reachable(config.grpc_host), port),

@@ -11,7 +11,7 @@ from creditgate.refusal import Refused, reason_name
 from creditgate.v1 import operator_service_pb2 as pb
 from creditgate.v1.operator_service_pb2 import OperatorState
 from operators.sql import SqlAuthorityLog
-from tests.administration.world import CALLER, CHIEF, REASON, World
+from tests.administration.world import CALLER, CHIEF, REASON, World, grant
 
 ROUNDS = 8
 
@@ -119,6 +119,22 @@ async def test_two_administrators_never_end_each_others_grants(
         await first.feed.refresh()
         if _key(first, deputy):
             standing = deputy
+
+
+async def test_the_only_keyholder_never_loses_both_of_two_like_grants(
+    pair: tuple[World, World],
+) -> None:
+    for _ in range(ROUNDS):
+        await pair[0].grant(grant(CHIEF, "scopes:grant"))
+        like = [
+            found.grant_id
+            for found in pair[0].authority.grants_of[CHIEF]
+            if found.scope == "scopes:grant" and found.withdrawn_at is None
+        ]
+        assert len(like) == 2
+        calls = (world.withdraw(key) for world, key in zip(pair, like, strict=True))
+        assert (await _outcomes(*calls))[""] == 1
+        await pair[0].feed.refresh()
 
 
 def _key(world: World, client_id: str) -> str:

@@ -1,6 +1,6 @@
 """Whatever is asked in whatever order: authority stays sound and its history complete."""
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.administration.machine import AdministrationMachine
@@ -18,6 +18,8 @@ def test_any_sequence_of_calls_keeps_authority_sound(
             max_examples=20 if isinstance(stores, SqliteStores) else 4,
             stateful_step_count=40,
             deadline=None,
+            # Each example works on a store of its own: shrinking would take minutes.
+            phases=(Phase.reuse, Phase.generate),
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )

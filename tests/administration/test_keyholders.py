@@ -79,6 +79,10 @@ async def test_administrator_to_come_does_not_replace_one_in_force(world: World)
     with pytest.raises(Refused) as refusal:
         await world.remove(CHIEF)
     assert reason_of(refusal) == "STATE_CONFLICT"
+    await world.administrator("deputy", until=NOW + 2 * DAY)
+    with pytest.raises(Refused, match="without an end") as refusal:
+        await world.remove(CHIEF)
+    assert reason_of(refusal) == "STATE_CONFLICT"
     world.clock.at = NOW + DAY
     await world.remove(CHIEF)
 
