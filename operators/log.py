@@ -41,12 +41,22 @@ class AuthorityLog(Protocol):
     """Where changes of authority are kept. Calls block; sequences follow commit order."""
 
     def append(
-        self, drafts: Sequence[Draft], *, changed_by: str, changed_at: int, reason: str
+        self,
+        drafts: Sequence[Draft],
+        *,
+        changed_by: str,
+        changed_at: int,
+        reason: str,
+        follows: int | None = None,
     ) -> tuple[Change, ...]:
         """Write all drafts or none, in one transaction, and return them as written.
 
+        ``follows`` is the sequence of the newest change the writer knows, where its
+        judgement rests on more than the things it writes; None where it does not.
+
         Raises Refused RESOURCE_EXISTS when a draft expects version 0 and the thing
-        exists, ETAG_MISMATCH when its current version is another than expected.
+        exists, ETAG_MISMATCH when its current version is another than expected or a
+        change came after ``follows``.
         """
         ...
 

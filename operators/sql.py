@@ -29,12 +29,23 @@ class SqlAuthorityLog:
         self._engine = engine
 
     def append(
-        self, drafts: Sequence[Draft], *, changed_by: str, changed_at: int, reason: str
+        self,
+        drafts: Sequence[Draft],
+        *,
+        changed_by: str,
+        changed_at: int,
+        reason: str,
+        follows: int | None = None,
     ) -> tuple[Change, ...]:
         """Write all drafts or none; see `AuthorityLog.append`."""
         with self._engine.begin() as connection:
             self._take_turn(connection)
             sequence = _head(connection)
+            if follows is not None and follows != sequence:
+                raise Refused(
+                    RefusalReason.REFUSAL_REASON_ETAG_MISMATCH,
+                    "Authority was changed meanwhile; read it again and repeat.",
+                )
             written: list[Change] = []
             for draft in drafts:
                 _require_version(connection, draft)

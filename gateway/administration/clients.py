@@ -121,11 +121,11 @@ class Clients(Desk):
 
         def judge(view: AuthorityView, now: int) -> list[Draft]:
             client = live_client(view.authority, request.client_id)
-            beside = require_keyholder(view.authority, [client], now)
+            require_keyholder(view.authority, [client], now)
             removed = client.model_copy(update={"removed_at": now})
-            return [draft(CLIENT, client.client_id, removed), *beside]
+            return [draft(CLIENT, client.client_id, removed)]
 
-        change, *_ = await self._write(judge, caller, request.reason)
+        (change,) = await self._write(judge, caller, request.reason)
         return pb.RemoveClientResponse(client=client_message(stored(Client, change)))
 
 

@@ -81,15 +81,13 @@ class Grants(Desk):
                 _standing(view.authority, grant_id, f"grant_ids[{index}]")
                 for index, grant_id in enumerate(grant_ids)
             ]
-            beside = require_keyholder(view.authority, grants, now)
+            require_keyholder(view.authority, grants, now)
             ended = [grant.model_copy(update={"withdrawn_at": now}) for grant in grants]
-            return [draft(SCOPE_GRANT, grant.grant_id, grant) for grant in ended] + beside
+            return [draft(SCOPE_GRANT, grant.grant_id, grant) for grant in ended]
 
         changes = await self._write(judge, caller, request.reason)
         return pb.WithdrawScopesResponse(
-            grants=[
-                grant_message(stored(ScopeGrant, change)) for change in changes[: len(grant_ids)]
-            ]
+            grants=[grant_message(stored(ScopeGrant, change)) for change in changes]
         )
 
 

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from creditgate.refusal import Refused
-from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
 from operators.kept import Kept
 from operators.log import AuthorityLog, Change, Draft
+
+_ATTEMPTS: Final = 8
 
 _Thing = TypeVar("_Thing", bound=Kept)
 
@@ -45,9 +46,9 @@ class AuthorityJournal:
     async def write(self, judge: Judge, *, changed_by: str, reason: str) -> tuple[Change, ...]:
         """Write what ``judge`` returns and return it as written, in its order.
 
-        A change that another process made to the same thing meanwhile is judged again
-        once. Raises Refused: what ``judge`` raises, RESOURCE_EXISTS, or ETAG_MISMATCH
-        when the other change decides otherwise or a second one came.
+        Nothing is written on an old view: where another process changed anything
+        meanwhile, it is judged again. Raises Refused: what ``judge`` raises, or
+        ETAG_MISMATCH when others keep coming first.
         """
         turn = asyncio.ensure_future(self._write(judge, changed_by, reason))
         # A caller that goes away must not end the turn before its append has ended.
@@ -56,23 +57,31 @@ class AuthorityJournal:
     async def _write(self, judge: Judge, changed_by: str, reason: str) -> tuple[Change, ...]:
         async with self._turn:
             now = self._clock.now()
-            drafts = judge(await self._feed.refresh(), now)
-            try:
-                changes = await self._append(drafts, changed_by, now, reason)
-            except Refused as lost:
-                if lost.reason != RefusalReason.REFUSAL_REASON_ETAG_MISMATCH:
-                    raise
-                drafts = _judged_again(judge, await self._feed.refresh(), now, lost)
-                changes = await self._append(drafts, changed_by, now, reason)
+            changes = await self._judge_and_append(judge, changed_by, now, reason)
             await self._feed.refresh()
         return changes
 
-    async def _append(
-        self, drafts: Sequence[Draft], changed_by: str, now: int, reason: str
+    async def _judge_and_append(
+        self, judge: Judge, changed_by: str, now: int, reason: str
     ) -> tuple[Change, ...]:
-        return await asyncio.to_thread(
-            self._log.append, drafts, changed_by=changed_by, changed_at=now, reason=reason
-        )
+        attempts = 0
+        while True:
+            view = await self._feed.refresh()
+            drafts = judge(view, now)
+            attempts += 1
+            try:
+                return await asyncio.to_thread(
+                    self._log.append,
+                    drafts,
+                    changed_by=changed_by,
+                    changed_at=now,
+                    reason=reason,
+                    follows=view.sequence,
+                )
+            except Refused:
+                # Another process was faster: judge again what it left.
+                if attempts == _ATTEMPTS:
+                    raise
 
 
 def draft(kind: str, thing_id: str, thing: Kept) -> Draft:
@@ -85,11 +94,3 @@ def stored(model: type[_Thing], change: Change) -> _Thing:
     return model.from_document(
         change.document, version=change.version, changed_at=change.changed_at
     )
-
-
-def _judged_again(judge: Judge, view: AuthorityView, now: int, lost: Refused) -> Sequence[Draft]:
-    try:
-        return judge(view, now)
-    except Refused:
-        # The caller decided on a state that is gone: it should look before it repeats.
-        raise lost from None

@@ -27,6 +27,11 @@ class SettlementView(Protocol):
     """What these services need of a view of authority."""
 
     @property
+    def sequence(self) -> int:
+        """The newest change it knows."""
+        ...
+
+    @property
     def authority(self) -> Authority:
         """Operators."""
         ...
@@ -138,13 +143,15 @@ class SettlementService:
     async def create_price_plan(
         self, request: settlement_pb.CreatePricePlanRequest, caller: Caller
     ) -> settlement_pb.CreatePricePlanResponse:
-        """Answer CreatePricePlan; raises Refused."""
+        """Answer CreatePricePlan; raises Refused, ETAG_MISMATCH when another process came first."""
         plan = price_plan(request.plan, request.reason)
         async with self._creating:
             view = await self._feed.refresh()
             now = self._clock.now()
             require_new_plan(plan, view.prices, now)
-            await self._create(PRICE_PLAN, plan.id, plan.model_dump(), caller, now, request.reason)
+            await self._create(
+                view, PRICE_PLAN, plan.id, plan.model_dump(), caller, now, request.reason
+            )
         return settlement_pb.CreatePricePlanResponse(plan=plan_message(plan))
 
     async def list_price_plans(
@@ -158,14 +165,14 @@ class SettlementService:
     async def create_sharing_rule(
         self, request: settlement_pb.CreateSharingRuleRequest, caller: Caller
     ) -> settlement_pb.CreateSharingRuleResponse:
-        """Answer CreateSharingRule; raises Refused."""
+        """Answer CreateSharingRule; raises Refused, ETAG_MISMATCH when another process came first."""
         rule = sharing_rule(request.rule, request.reason)
         async with self._creating:
             view = await self._feed.refresh()
             now = self._clock.now()
             require_new_rule(rule, view.sharing, now)
             await self._create(
-                SHARING_RULE, rule.id, rule.model_dump(), caller, now, request.reason
+                view, SHARING_RULE, rule.id, rule.model_dump(), caller, now, request.reason
             )
         return settlement_pb.CreateSharingRuleResponse(rule=rule_message(rule))
 
@@ -179,6 +186,7 @@ class SettlementService:
 
     async def _create(
         self,
+        view: SettlementView,
         kind: str,
         thing_id: str,
         document: Mapping[str, object],
@@ -192,5 +200,6 @@ class SettlementService:
             changed_by=caller.client_id,
             changed_at=now,
             reason=reason,
+            follows=view.sequence,
         )
         await self._feed.refresh()

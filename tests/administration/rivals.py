@@ -13,10 +13,18 @@ class _Wrapped:
         self.log = log
 
     def append(
-        self, drafts: Sequence[Draft], *, changed_by: str, changed_at: int, reason: str
+        self,
+        drafts: Sequence[Draft],
+        *,
+        changed_by: str,
+        changed_at: int,
+        reason: str,
+        follows: int | None = None,
     ) -> tuple[Change, ...]:
         """See `AuthorityLog.append`."""
-        return self.log.append(drafts, changed_by=changed_by, changed_at=changed_at, reason=reason)
+        return self.log.append(
+            drafts, changed_by=changed_by, changed_at=changed_at, reason=reason, follows=follows
+        )
 
     def since(self, sequence: int) -> tuple[Change, ...]:
         """See `AuthorityLog.since`."""
@@ -39,12 +47,20 @@ class OvertakenLog(_Wrapped):
         self.rivals: list[Callable[[], object]] = []
 
     def append(
-        self, drafts: Sequence[Draft], *, changed_by: str, changed_at: int, reason: str
+        self,
+        drafts: Sequence[Draft],
+        *,
+        changed_by: str,
+        changed_at: int,
+        reason: str,
+        follows: int | None = None,
     ) -> tuple[Change, ...]:
         """Let the rival go first."""
         if self.rivals:
             self.rivals.pop(0)()
-        return super().append(drafts, changed_by=changed_by, changed_at=changed_at, reason=reason)
+        return super().append(
+            drafts, changed_by=changed_by, changed_at=changed_at, reason=reason, follows=follows
+        )
 
 
 class HeldLog(_Wrapped):
@@ -57,11 +73,19 @@ class HeldLog(_Wrapped):
         self.fails = False
 
     def append(
-        self, drafts: Sequence[Draft], *, changed_by: str, changed_at: int, reason: str
+        self,
+        drafts: Sequence[Draft],
+        *,
+        changed_by: str,
+        changed_at: int,
+        reason: str,
+        follows: int | None = None,
     ) -> tuple[Change, ...]:
         """Wait; then append or fail."""
         self.reached.set()
         assert self.go_on.wait(10)
         if self.fails:
             raise OperationalError("insert", {}, Exception("disk full"))
-        return super().append(drafts, changed_by=changed_by, changed_at=changed_at, reason=reason)
+        return super().append(
+            drafts, changed_by=changed_by, changed_at=changed_at, reason=reason, follows=follows
+        )

@@ -11,7 +11,7 @@ from creditgate.refusal import Refused, reason_name
 from creditgate.v1 import operator_service_pb2 as pb
 from creditgate.v1.operator_service_pb2 import OperatorState
 from operators.sql import SqlAuthorityLog
-from tests.administration.world import CALLER, CHIEF, REASON, World, grant
+from tests.administration.world import CALLER, CHIEF, REASON, World, client, grant, thumbprint
 
 ROUNDS = 8
 
@@ -74,10 +74,54 @@ async def test_one_of_two_revokes_and_revoked_it_stays(pair: tuple[World, World]
             pair[0].reinstate(operator_id),
             pair[1].reinstate(operator_id),
         )
-        assert outcomes.keys() <= {"", "STATE_CONFLICT", "ETAG_MISMATCH"}
+        assert outcomes.keys() <= {"", "STATE_CONFLICT"}
         states = [change.document["state"] for change in pair[0].history("operator", operator_id)]
         assert states.count(OperatorState.OPERATOR_STATE_REVOKED) == 1
         assert states[-1] == OperatorState.OPERATOR_STATE_REVOKED
+
+
+async def test_one_of_two_clients_gets_a_certificate(pair: tuple[World, World]) -> None:
+    for number in range(ROUNDS):
+        requests = [
+            pb.RegisterClientRequest(
+                client=client(f"feeder-{number}-{index}", "PUBLISHER"), reason=REASON
+            )
+            for index in range(2)
+        ]
+        for request in requests:
+            request.client.certificate_thumbprints[:] = [thumbprint(f"shared-{number}")]
+        calls = (
+            world.service.register_client(request, CALLER)
+            for world, request in zip(pair, requests, strict=True)
+        )
+        assert await _outcomes(*calls) == {"": 1, "INVALID_REQUEST": 1}
+
+
+async def test_operator_and_client_with_scopes_of_its_own_never_take_one_id(
+    pair: tuple[World, World],
+) -> None:
+    for number in range(ROUNDS):
+        name = f"name-{number}"
+        outcomes = await _outcomes(pair[0].create(name), pair[1].register(name, "PUBLISHER"))
+        assert outcomes == {"": 1, "RESOURCE_EXISTS": 1}
+
+
+async def test_revoked_operator_is_given_nothing_by_another_process(
+    pair: tuple[World, World],
+) -> None:
+    for number in range(ROUNDS):
+        operator_id = f"op-{number}"
+        await pair[0].create(operator_id)
+        await _outcomes(
+            pair[0].revoke(operator_id),
+            pair[1].issue(f"L-{number}", operator_id=operator_id),
+        )
+        changes = {
+            change.kind: change.sequence
+            for change in pair[0].history()
+            if change.id in {operator_id, f"L-{number}"}
+        }
+        assert changes.get("licence", 0) < changes["operator"]
 
 
 async def test_changes_that_do_not_exclude_each_other_both_happen(
@@ -97,7 +141,7 @@ async def test_two_administrators_never_end_each_other(pair: tuple[World, World]
         await first.administrator(deputy)
         outcomes = await _outcomes(first.remove(standing), second.remove(deputy))
         assert outcomes[""] == 1
-        assert outcomes.keys() <= {"", "STATE_CONFLICT", "ETAG_MISMATCH"}
+        assert outcomes.keys() <= {"", "STATE_CONFLICT"}
         await first.feed.refresh()
         if first.authority.clients[deputy].removed_at is None:
             standing = deputy
@@ -115,7 +159,7 @@ async def test_two_administrators_never_end_each_others_grants(
             first.withdraw(_key(first, standing)), second.withdraw(_key(first, deputy))
         )
         assert outcomes[""] == 1
-        assert outcomes.keys() <= {"", "STATE_CONFLICT", "ETAG_MISMATCH"}
+        assert outcomes.keys() <= {"", "STATE_CONFLICT"}
         await first.feed.refresh()
         if _key(first, deputy):
             standing = deputy

@@ -210,6 +210,43 @@ async def test_close_writes_what_waits_and_takes_no_more(records_engine: Engine)
         assert reason(closed.value) == "TEMPORARILY_UNAVAILABLE"
 
 
+async def test_turns_are_taken_with_the_beat_of_the_groups(records_engine: Engine) -> None:
+    """At once when nothing is written; else when it is, before the next group is begun."""
+    ledger = GatedLedger(records_engine)
+    taken: list[str] = []
+    async with committer_over(ledger) as committer:
+        committer.when_free(lambda: taken.append("free"))
+        await asyncio.sleep(0)
+        assert taken == ["free"]
+        asked = [committer.charge(claim("r-1", [1]))]
+        await begun(ledger)
+
+        def turn() -> None:
+            taken.append("after a group")
+            asked.append(committer.charge(claim("r-2", [1])))
+
+        committer.when_free(turn)
+        await asyncio.sleep(0.01)
+        assert taken == ["free"]
+        asked.append(committer.charge(claim("r-3", [1])))
+        ledger.open.set()
+        await asked[0]
+        await asyncio.gather(*asked)
+        assert taken == ["free", "after a group"]
+    assert ledger.groups == [(1, 0), (2, 0)]
+
+
+async def test_turn_is_taken_though_no_group_follows(records_engine: Engine) -> None:
+    ledger = GatedLedger(records_engine)
+    async with committer_over(ledger) as committer:
+        asked = committer.charge(claim("r-1", [1]))
+        asked.cancel()
+        taken = asyncio.Event()
+        committer.when_free(taken.set)
+        ledger.open.set()
+        await asyncio.wait_for(taken.wait(), 10)
+
+
 async def test_sizes_of_groups_are_told(records_engine: Engine) -> None:
     sizes: list[int] = []
     ledger = GatedLedger(records_engine)
