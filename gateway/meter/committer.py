@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from queue import SimpleQueue
 from threading import Thread
 from typing import Final, NamedTuple, TypeVar
@@ -25,7 +26,7 @@ MOST_REFUSALS_IN_A_GROUP: Final = 64
 MOST_WAITING: Final = 8_192
 # Under load a commit waits this long for company, since each costs the same whatever it
 # holds: as PostgreSQL does with commit_delay and commit_siblings.
-_DELAY_SECONDS: Final = 0.002
+_DELAY_SECONDS: Final = timedelta(milliseconds=2).total_seconds()
 _SIBLINGS: Final = 4
 _log = logging.getLogger(__name__)
 

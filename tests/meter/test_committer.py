@@ -97,6 +97,24 @@ async def test_claims_that_come_together_share_a_commit_and_keep_their_order(
     ]
 
 
+async def test_claims_that_come_after_a_full_group_wait_for_each_other(
+    records_engine: Engine,
+) -> None:
+    """Only under load: the claim after a small group goes at once."""
+    ledger = GatedLedger(records_engine)
+    ledger.open.set()
+    async with committer_over(ledger) as committer:
+        for together in (5, 1):
+            first = [committer.charge(claim(f"{together}-{i}", [1])) for i in range(together)]
+            await asyncio.gather(*first)
+            one = committer.charge(claim(f"{together}-one", [1]))
+            for _ in range(3):
+                await asyncio.sleep(0)
+            other = committer.charge(claim(f"{together}-other", [1]))
+            await asyncio.gather(one, other)
+    assert ledger.groups == [(5, 0), (2, 0), (1, 0), (1, 0), (1, 0)]
+
+
 async def test_claim_of_a_client_that_went_away_while_waiting_is_not_charged(
     records_engine: Engine,
 ) -> None:
@@ -240,10 +258,10 @@ async def test_turn_is_taken_though_no_group_follows(records_engine: Engine) -> 
     ledger = GatedLedger(records_engine)
     async with committer_over(ledger) as committer:
         asked = committer.charge(claim("r-1", [1]))
-        asked.cancel()
         taken = asyncio.Event()
-        committer.when_free(taken.set)
+        committer.when_free(lambda: committer.when_free(taken.set))
         ledger.open.set()
+        await asked
         await asyncio.wait_for(taken.wait(), 10)
 
 
