@@ -154,6 +154,7 @@ class GroupCommitter:
     def _run(self) -> None:
         while (group := self._groups.get()) is not None:
             self._write(group.claims, group.refusals)
+        self._ledger.close()
 
     def _write(self, claims: list[_WaitingClaim], refusals: list[_WaitingRefusal]) -> None:
         wanted = [waiting for waiting in claims if not waiting.done.cancelled()]

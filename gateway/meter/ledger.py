@@ -64,6 +64,10 @@ class UsageLedger:
             outcomes += self.commit(some_claims, some_refusals)
         return outcomes
 
+    def close(self) -> None:
+        """Give back what the store holds; a later commit takes it again."""
+        self._store.close()
+
     def _write(
         self, claims: Sequence[UsageClaim], refusals: Sequence[RefusalEntry]
     ) -> list[Outcome]:

@@ -115,6 +115,9 @@ class PostgresLedgerStore:
             raise
         held.close()
 
+    def close(self) -> None:
+        """Do nothing: between transactions connections are the pool's."""
+
 
 def _locks(claims: Sequence[UsageClaim]) -> list[int]:
     return sorted({crc32(claim.operator_id.encode()) - (1 << 31) for claim in claims})

@@ -73,52 +73,66 @@ _USED: Final = select(QUOTA.c.used).where(
 
 
 class SqliteLedgerStore:
-    """`LedgerStore` on connections of the engine's pool."""
+    """`LedgerStore` on a connection held open: to take one for each group costs more than
+    a claim."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._statements = _SqliteStatements()
+        self._held: _Held | None = None
 
     @contextmanager
     def transaction(self, claims: Sequence[UsageClaim]) -> Generator[LedgerTransaction]:
         """Give a transaction; see `LedgerStore.transaction`."""
         del claims  # one writer at a time, whoever the operators are
-        held = self._engine.raw_connection()
+        held = self._held = self._held or _Held(self._engine)
         try:
-            cursor = held.cursor()
-            _begin(cursor)
-            yield _SqliteTransaction(cursor, self._statements)
-            cursor.execute("COMMIT")
+            held.begin()
+            yield _SqliteTransaction(held.cursor, self._statements)
+            held.cursor.execute("COMMIT")
         except BaseException:
             # Closing rolls back, and what failed once is not used again.
-            held.invalidate()
+            self.close()
             raise
-        held.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        held, self._held = self._held, None
+        if held is not None:
+            held.close()
 
 
-def _begin(cursor: DBAPICursor) -> None:
-    """Take the write lock; raises what the driver raises when it is not to be had."""
-    # SQLite itself waits in steps of up to a tenth of a second, and so gets its turn last
-    # where a bulk load takes the lock again and again. Claims have a caller waiting.
-    cursor.execute("PRAGMA busy_timeout")
-    ((usual,),) = cursor.fetchall()
-    cursor.execute("PRAGMA busy_timeout=0")
-    try:
-        give_up = monotonic_ns() + usual * _NANOSECONDS_A_MILLISECOND
-        while not _begun(cursor, last_try=monotonic_ns() >= give_up):
+class _Held:
+    """A connection of the ledger's own, and how long it waits for the write lock."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._connection = engine.raw_connection()
+        self._connection.detach()
+        self.cursor = self._connection.cursor()
+        self.cursor.execute("PRAGMA busy_timeout")
+        ((milliseconds,),) = self.cursor.fetchall()
+        self._patience = milliseconds * _NANOSECONDS_A_MILLISECOND
+        # SQLite itself waits in steps of up to a tenth of a second, and so gets its turn
+        # last where a bulk load takes the lock again and again. Claims have a caller waiting.
+        self.cursor.execute("PRAGMA busy_timeout=0")
+
+    def begin(self) -> None:
+        """Take the write lock; raises what the driver raises when it is not to be had."""
+        give_up = monotonic_ns() + self._patience
+        while not self._begun(last_try=monotonic_ns() >= give_up):
             sleep(_PAUSE)
-    finally:
-        cursor.execute(f"PRAGMA busy_timeout={usual}")
 
+    def _begun(self, *, last_try: bool) -> bool:
+        try:
+            self.cursor.execute("BEGIN IMMEDIATE")
+        except OperationalError as error:
+            if last_try or error.sqlite_errorcode != SQLITE_BUSY:
+                raise
+            return False
+        return True
 
-def _begun(cursor: DBAPICursor, *, last_try: bool) -> bool:
-    try:
-        cursor.execute("BEGIN IMMEDIATE")
-    except OperationalError as error:
-        if last_try or error.sqlite_errorcode != SQLITE_BUSY:
-            raise
-        return False
-    return True
+    def close(self) -> None:
+        self._connection.close()
 
 
 class _SqliteStatements(Statements):

@@ -68,6 +68,10 @@ class LedgerStore(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give back what is held between transactions."""
+        ...
+
 
 USAGE_COLUMNS: Final = tuple(c.name for c in USAGE.c if c.name != "sequence")
 REFUSAL_COLUMNS: Final = tuple(c.name for c in REFUSALS.c if c.name != "sequence")

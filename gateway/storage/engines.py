@@ -16,7 +16,6 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 _READS: Final = "creditgate_reads"
 _BUSY_MILLISECONDS: Final = 10_000
-_MAPPED_BYTES: Final = 1 << 36
 # Request ids are random, so the ledger's index is written all over: with 2 MiB, SQLite's
 # own choice, most of its pages would be fetched and checkpointed again and again.
 _CACHE_KIBIBYTES: Final = 32_768
@@ -76,7 +75,6 @@ def sqlite_engine(path: Path) -> Engine:
             f"busy_timeout={_BUSY_MILLISECONDS}",
             "journal_mode=WAL",
             "synchronous=FULL",
-            f"mmap_size={_MAPPED_BYTES}",
             f"cache_size=-{_CACHE_KIBIBYTES}",
             f"wal_autocheckpoint={_CHECKPOINT_PAGES}",
             "journal_size_limit=67108864",

@@ -64,6 +64,8 @@ def postgres_engine(postgres_stores: PostgresStores) -> Generator[Engine]:
 async def test_full_disk_charges_nothing_until_there_is_room(sqlite_engine: Engine) -> None:
     async with committer_on(sqlite_engine) as committer:
         assert await committer.charge(claim("before", [1])) == Charged(7)
+    async with committer_on(sqlite_engine) as committer:
+        # SQLite's limit is a connection's own; this committer's is taken from here on.
         with disk_full(sqlite_engine):
             assert told_to_try_again(await ask(committer))
             assert [row.request_id for row in stored(sqlite_engine)] == ["before"]
