@@ -16,9 +16,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 _READS: Final = "creditgate_reads"
 _BUSY_MILLISECONDS: Final = 10_000
-# Request ids are random, so the ledger's index is written all over: with 2 MiB, SQLite's
-# own choice, most of its pages would be fetched and checkpointed again and again.
-_CACHE_KIBIBYTES: Final = 32_768
+# Request ids are random, so the ledger's index is written all over: at SQLite's own 1,000
+# pages most of it would be copied into the file again and again.
 _CHECKPOINT_PAGES: Final = 8_192
 _AUTHORITY_CONNECTIONS: Final = 4
 _RECORDS_CONNECTIONS: Final = 16
@@ -75,7 +74,6 @@ def sqlite_engine(path: Path) -> Engine:
             f"busy_timeout={_BUSY_MILLISECONDS}",
             "journal_mode=WAL",
             "synchronous=FULL",
-            f"cache_size=-{_CACHE_KIBIBYTES}",
             f"wal_autocheckpoint={_CHECKPOINT_PAGES}",
             "journal_size_limit=67108864",
         ):
