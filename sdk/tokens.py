@@ -28,6 +28,8 @@ _TIMEOUT_SECONDS: Final = 10
 # Renew when a fifth of the life is left: 60 of the gateway's 300 seconds.
 _RENEW_AT: Final = 0.8
 _RETRY_SECONDS: Final = 2.0
+# Minutes lie between two requests, and an idle connection holds up a server that ends.
+_LIMITS: Final = httpx.Limits(max_keepalive_connections=0)
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
 
@@ -140,7 +142,9 @@ class TokenSource:
     ) -> None:
         self._exchange = _Exchange(credentials, scopes)
         self._monotonic = monotonic
-        self._http = httpx.Client(verify=credentials.tls(), timeout=_TIMEOUT_SECONDS)
+        self._http = httpx.Client(
+            verify=credentials.tls(), timeout=_TIMEOUT_SECONDS, limits=_LIMITS
+        )
         self._lock = threading.Lock()
         self._endpoint: str | None = None
         self._held: _Held | None = None
@@ -183,7 +187,9 @@ class AsyncTokenSource:
     ) -> None:
         self._exchange = _Exchange(credentials, scopes)
         self._monotonic = monotonic
-        self._http = httpx.AsyncClient(verify=credentials.tls(), timeout=_TIMEOUT_SECONDS)
+        self._http = httpx.AsyncClient(
+            verify=credentials.tls(), timeout=_TIMEOUT_SECONDS, limits=_LIMITS
+        )
         self._lock = asyncio.Lock()
         self._endpoint: str | None = None
         self._held: _Held | None = None

@@ -25,7 +25,7 @@ class Job(_Said):
     subjects: int
     least_bytes: int
     connections: int = 4
-    in_flight: int = 64
+    in_flight: int = 128
 
 
 class Round(_Said):

@@ -5,6 +5,7 @@ guard. Requests are parsed here and answers leave as bytes, so that a malformed 
 is a refusal like any other.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from time import perf_counter
 from typing import Any, Final, cast
@@ -29,6 +30,8 @@ from gateway.telemetry.telemetry import Telemetry
 from gateway.telemetry.traces import step
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
+# A stream holds a place among the open calls, so it must not be silent for ever.
+_SILENT_SECONDS: Final = 60
 _NO_REASON: Final = RefusalReason.REFUSAL_REASON_UNSPECIFIED
 
 
@@ -98,12 +101,12 @@ class _Call:
         try:
             with self._transport.telemetry.traces.call(method.name, self._metadata):
                 if method.serve is None:
-                    return await _abort(context, ending, unserved_answer(method.name))
+                    return _refuse(context, ending, unserved_answer(method.name))
                 answer = await method.serve(*self._admitted(incoming, context))
             ending.status = "OK"
             return answer if type(answer) is bytes else answer.SerializeToString()
         except Exception as error:
-            return await _abort(context, ending, await self._ended(error, ending))
+            return _refuse(context, ending, await self._ended(error, ending))
         finally:
             ending.count()
 
@@ -114,13 +117,15 @@ class _Call:
         try:
             with self._transport.telemetry.traces.call(method.name, self._metadata):
                 if method.serve is None:
-                    await _abort(context, ending, unserved_answer(method.name))
+                    _refuse(context, ending, unserved_answer(method.name))
                     return
-                async for answer in method.serve(*self._admitted(incoming, context)):
+                request, caller = self._admitted(incoming, context)
+                async for answer in method.serve(request, caller):
+                    self._authenticate(context)
                     yield answer if type(answer) is bytes else answer.SerializeToString()
             ending.status = "OK"
         except Exception as error:
-            await _abort(context, ending, await self._ended(error, ending))
+            _refuse(context, ending, await self._ended(error, ending))
         finally:
             ending.count()
 
@@ -128,18 +133,37 @@ class _Call:
         """Return request and caller of a call that may be served. Raises Refused."""
         transport, method = self._transport, self._method
         transport.require_room()
-        caller = self._caller = transport.guard.authenticate(context, self._metadata)
+        caller = self._caller = self._authenticate(context)
         step("authenticated")
         transport.guard.require_scope(caller, method.scope)
         if method.streams_requests:
-            return _parsed_each(method, incoming), caller
+            return self._requests(incoming, context), caller
         request = self._request = _parsed(method, incoming)
         return request, caller
 
+    def _authenticate(self, context: Context) -> Caller:
+        """Return the caller as of now. Raises Refused.
+
+        Asked again at each message of a stream, which may be long: a client removed, a
+        certificate or key withdrawn and a token that ran out end it (G3, G4).
+        """
+        return self._transport.guard.authenticate(context, self._metadata)
+
+    async def _requests(
+        self, incoming: AsyncIterator[bytes], context: Context
+    ) -> AsyncIterator[Message]:
+        while True:
+            try:
+                message = await asyncio.wait_for(anext(incoming), _SILENT_SECONDS)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise _too_silent() from None
+            self._authenticate(context)
+            yield _parsed(self._method, message)
+
     async def _ended(self, error: Exception, ending: "_Ending") -> Answer:
         """Return the answer to a call that ended with ``error``, once it is logged."""
-        if isinstance(error, grpc.aio.AbortError):
-            raise error
         refused = error if isinstance(error, Refused) else refusal_of_failure(error)
         if refused is None:
             return failure_answer(self._method.name, error)
@@ -206,10 +230,16 @@ class _Ending:
         )
 
 
-async def _abort(context: Context, ending: _Ending, answer: Answer) -> bytes:
-    """End the call; never returns, since gRPC raises."""
+def _refuse(context: Context, ending: _Ending, answer: Answer) -> bytes:
+    """Set how the call ends; what it returns is not sent.
+
+    Not by ``abort``: it raises an exception that the call itself keeps, a cycle that holds
+    the stream open until the garbage collector comes by.
+    """
     ending.status = answer.code.name
-    await context.abort(answer.code, answer.message, answer.trailers)
+    context.set_code(answer.code)
+    context.set_details(answer.message)
+    context.set_trailing_metadata(answer.trailers)
     return b""
 
 
@@ -222,6 +252,10 @@ def _parsed(method: Method, message: bytes) -> Message:
         ) from None
 
 
-async def _parsed_each(method: Method, incoming: AsyncIterator[bytes]) -> AsyncIterator[Message]:
-    async for message in incoming:
-        yield _parsed(method, message)
+def _too_silent() -> Refused:
+    return Refused(
+        RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
+        f"No message came for {_SILENT_SECONDS} seconds; what was acknowledged stands, send the"
+        " rest in a new call.",
+        retry_after=1,
+    )

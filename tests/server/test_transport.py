@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -14,6 +15,8 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from creditgate.scopes import method_scopes, services
 from creditgate.v1 import credit_record_service_pb2 as records_pb
 from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
+from gateway.clock import SystemClock
+from operators.model import CLIENT
 from sdk.refusals import Refusal, explain
 from sdk.tokens import AsyncTokenSource
 from tests.contract.status import documented_status
@@ -33,6 +36,15 @@ from tests.installation import (
 from tests.server.calls import draft, publish, query
 
 GET = "/creditgate.v1.CreditRecordService/GetSubjectRecords"
+
+
+class MovableClock:
+    """The system's time, ahead of it by as many seconds as told."""
+
+    ahead = 0
+
+    def now(self) -> int:
+        return SystemClock().now() + self.ahead
 
 
 async def nothing() -> AsyncIterator[bytes]:
@@ -259,3 +271,65 @@ async def test_error_texts_hold_no_code_of_a_subject(embedded_gateway: Gateway) 
             refusal(query(channel, company(1), items=["unheard-of"])),
         )
     assert not [text for text in map(str, told) if re.search(r"9100000\d", text)]
+
+
+def of(service: str, method: str) -> MethodDescriptor:
+    """Return a method of the contract."""
+    (found,) = (each for each in services() if each.name == service)
+    return found.methods_by_name[method]
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [
+        pytest.param(
+            of("CreditRecordService", "GetSubjectRecords"), "INVALID_ARGUMENT", id="unary"
+        ),
+        pytest.param(
+            of("CreditRecordService", "BatchGetSubjectRecords"), "INVALID_ARGUMENT", id="answers"
+        ),
+        pytest.param(of("DisclosureService", "PublishRecords"), "PERMISSION_DENIED", id="requests"),
+        pytest.param(of("ConformanceService", "ReconcileCopies"), "UNIMPLEMENTED", id="both"),
+        pytest.param(of("AuditService", "ListDecisions"), "UNIMPLEMENTED", id="later"),
+    ],
+)
+async def test_any_number_of_refusals_leaves_a_connection_in_use(
+    embedded_gateway: Gateway, method: MethodDescriptor, status: str
+) -> None:
+    # More than the streams one connection may have open: none may stay open behind a refusal.
+    told: set[str] = set()
+    async with embedded_gateway.channel() as channel:
+        for _ in range(250):
+            told.add((await refusal(call_raw(channel, method))).status)
+        assert told == {status}
+        assert not (await query(channel)).records
+
+
+@pytest.mark.parametrize("end", ["certificate", "token"])
+async def test_a_stream_ends_with_the_authority_it_began_with(
+    sqlite_store: tuple[str, Path], end: str
+) -> None:
+    clock = MovableClock()
+    installation = Installation(*sqlite_store, clock=clock, settings={"chunk_subjects": 1})
+    installation.furnish()
+    request = records_pb.BatchGetSubjectRecordsRequest(
+        subjects=[company(i) for i in range(5_000)], purpose=PURPOSE, request_id="r-1"
+    )
+    async with installation.running() as gateway, gateway.channel() as channel:
+        call = records_grpc.CreditRecordServiceStub(channel).BatchGetSubjectRecords(request)
+        answers = aiter(call)
+        await anext(answers)
+        if end == "token":
+            clock.ahead = 301
+        else:
+            client = installation.log.history(kind=CLIENT, id=OPERATOR_CLIENT, after=0, limit=1)[0]
+            rotated = {**client.document, "certificate_thumbprints": [f"{'B' * 42}A"]}
+            installation.put(CLIENT, OPERATOR_CLIENT, rotated)
+
+        async def read_on() -> None:
+            async for _ in answers:
+                pass
+
+        told = await refusal(read_on())
+    installation.close()
+    assert told.reason == {"certificate": "CLIENT_NOT_ACTIVE", "token": "TOKEN_EXPIRED"}[end]
