@@ -86,6 +86,10 @@ class AuthorityFeed:
             )
         return self._view
 
+    def holds(self, view: AuthorityView) -> bool:
+        """Tell whether ``view`` is still the newest and within its lease; from any thread."""
+        return self._view is view and self._monotonic() < self._good_until
+
     async def refresh(self) -> AuthorityView:
         """Read the log's news now and return the view.
 

@@ -16,11 +16,14 @@ from gateway.catalogue.rejection import Rejection
 from gateway.clock import Clock
 from gateway.disclose.model import Batch, BatchOutcome, Correction, Ended, rejected
 from gateway.disclose.request import record_id_of, require_batch
-from gateway.disclose.store import DisclosureStore
+from gateway.disclose.store import DisclosureStore, Permit
 from operators.authority import Authority
 from operators.rules import may_call
 
 PUBLISH: Final = "disclosure:publish"
+CORRECT: Final = "disclosure:correct"
+REPAIR: Final = "disclosure:repair"
+WITHDRAW: Final = "disclosure:withdraw"
 MOST_REJECTIONS: Final = 1_000
 # What a correction can change; the rest stays as published.
 _CORRECTED: Final = ("content", "severity", "disclosed_from", "disclosed_until")
@@ -72,9 +75,8 @@ class DisclosureService:
         async for request in requests:
             require_batch(request)
             async with self._turn:
-                self._require_authority(caller)
                 rules, now = self._present_rules(), self._clock.now()
-                outcome = await asyncio.to_thread(self._take, request, rules, caller.client_id, now)
+                outcome = await asyncio.to_thread(self._take, request, rules, caller, now)
             _add(answer, outcome)
         answer.disclosure_sequence = await asyncio.to_thread(self._store.head)
         return answer
@@ -94,7 +96,7 @@ class DisclosureService:
                 record_id,
                 request,
                 self._present_rules(),
-                caller.client_id,
+                caller,
                 self._clock.now(),
             )
         return pb.CorrectRecordResponse(record=record)
@@ -107,7 +109,7 @@ class DisclosureService:
         Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND, ETAG_MISMATCH, STATE_CONFLICT.
         """
         kind = DisclosureEventKind.DISCLOSURE_EVENT_KIND_REPAIRED
-        ended = await self._end(request, kind, request.decision_reference, caller)
+        ended = await self._end(request, kind, request.decision_reference, caller, REPAIR)
         answer = pb.RepairRecordResponse(event_sequence=ended.sequence)
         answer.repair_time.seconds = ended.at
         return answer
@@ -117,21 +119,26 @@ class DisclosureService:
     ) -> pb.WithdrawRecordResponse:
         """Answer WithdrawRecord; raises Refused as `repair_record`."""
         kind = DisclosureEventKind.DISCLOSURE_EVENT_KIND_WITHDRAWN
-        ended = await self._end(request, kind, request.reason, caller)
+        ended = await self._end(request, kind, request.reason, caller, WITHDRAW)
         answer = pb.WithdrawRecordResponse(event_sequence=ended.sequence)
         answer.withdraw_time.seconds = ended.at
         return answer
 
-    def _require_authority(self, caller: Caller) -> None:
-        refuse = may_call(
-            self._feed.current().authority,
-            caller.client_id,
-            PUBLISH,
-            caller.token_scopes,
-            self._clock.now(),
-        )
-        if refuse is not None:
-            raise Refused(refuse.reason, refuse.message)
+    def _permit(self, caller: Caller, scope: str) -> Permit:
+        """Return what raises Refused unless ``caller`` may use ``scope`` when it is asked."""
+
+        def permit() -> None:
+            refuse = may_call(
+                self._feed.current().authority,
+                caller.client_id,
+                scope,
+                caller.token_scopes,
+                self._clock.now(),
+            )
+            if refuse is not None:
+                raise Refused(refuse.reason, refuse.message)
+
+        return permit
 
     def _present_rules(self) -> AdmissionRules:
         catalogue = self._feed.current().catalogue
@@ -140,8 +147,10 @@ class DisclosureService:
         return self._rules
 
     def _take(
-        self, request: pb.PublishRecordsRequest, rules: AdmissionRules, publisher: str, now: int
+        self, request: pb.PublishRecordsRequest, rules: AdmissionRules, caller: Caller, now: int
     ) -> BatchOutcome:
+        publisher, permit = caller.client_id, self._permit(caller, PUBLISH)
+        permit()
         digest = sha256(request.SerializeToString(deterministic=True)).digest()
         earlier = self._store.earlier_outcome(publisher, request.batch_id, digest)
         if earlier is not None:
@@ -155,14 +164,14 @@ class DisclosureService:
             else:
                 rejections.append(rejected(request.batch_id, index, draft.record_id, outcome))
         batch = Batch(publisher, request.batch_id, digest, tuple(admitted), tuple(rejections))
-        return self._store.commit_batch(batch, now)
+        return self._store.commit_batch(batch, now, permit=permit)
 
     def _correct(
         self,
         record_id: str,
         request: pb.CorrectRecordRequest,
         rules: AdmissionRules,
-        publisher: str,
+        caller: Caller,
         now: int,
     ) -> DisclosedRecord:
         present = self._store.record(record_id).record
@@ -170,7 +179,8 @@ class DisclosureService:
         if isinstance(outcome, Rejection):
             raise _not_admitted(outcome)
         correction = Correction(outcome, request.expected_revision, request.reason)
-        return self._store.correct(correction, publisher, now)
+        permit = self._permit(caller, CORRECT)
+        return self._store.correct(correction, caller.client_id, now, permit=permit)
 
     async def _end(
         self,
@@ -178,6 +188,7 @@ class DisclosureService:
         kind: DisclosureEventKind.ValueType,
         note: str,
         caller: Caller,
+        scope: str,
     ) -> Ended:
         record_id = record_id_of(request)
         async with self._turn:
@@ -189,6 +200,7 @@ class DisclosureService:
                 note,
                 caller.client_id,
                 self._clock.now(),
+                permit=self._permit(caller, scope),
             )
 
 

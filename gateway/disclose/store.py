@@ -5,7 +5,7 @@ sequences are dense and in order of commit: whoever has read up to a sequence ha
 missed nothing before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,6 +51,14 @@ class _Newest:
         return self.ended_by == 0
 
 
+Permit = Callable[[], None]
+"""Asked once a writer's turn has come, however long it waited: raises where it may not."""
+
+
+def _anyone() -> None:
+    """Let whoever holds the store write it."""
+
+
 class DisclosureStore:
     """Publishes, corrects and ends disclosures on SQLite or PostgreSQL."""
 
@@ -87,7 +95,7 @@ class DisclosureStore:
         with reading(self._engine) as connection:
             return _earlier(connection, publisher, batch_id, digest)
 
-    def commit_batch(self, batch: Batch, at: int) -> BatchOutcome:
+    def commit_batch(self, batch: Batch, at: int, *, permit: Permit = _anyone) -> BatchOutcome:
         """Disclose the admitted records of a batch that are not disclosed yet.
 
         A batch id committed before answers with what became of it then. Raises
@@ -95,6 +103,7 @@ class DisclosureStore:
         """
         with self._engine.begin() as connection:
             _lock(connection)
+            permit()
             earlier = _earlier(connection, batch.publisher, batch.batch_id, batch.digest)
             if earlier is not None:
                 return earlier
@@ -132,7 +141,9 @@ class DisclosureStore:
         ]
         self._writer.write(connection, events, revisions)
 
-    def correct(self, correction: Correction, publisher: str, at: int) -> DisclosedRecord:
+    def correct(
+        self, correction: Correction, publisher: str, at: int, *, permit: Permit = _anyone
+    ) -> DisclosedRecord:
         """Replace a live record by a new revision; the old one is void at once.
 
         A repeated correction answers as the first. Raises Refused
@@ -141,6 +152,7 @@ class DisclosureStore:
         admitted = correction.record
         with self._engine.begin() as connection:
             _lock(connection)
+            permit()
             newest = _newest(connection, [admitted.record_id]).get(admitted.record_id)
             if newest is None:
                 raise _unknown_record()
@@ -176,6 +188,8 @@ class DisclosureStore:
         note: str,
         publisher: str,
         at: int,
+        *,
+        permit: Permit = _anyone,
     ) -> Ended:
         """End a record's disclosure by repair or withdrawal, at once.
 
@@ -184,6 +198,7 @@ class DisclosureStore:
         """
         with self._engine.begin() as connection:
             _lock(connection)
+            permit()
             newest = _newest(connection, [record_id]).get(record_id)
             if newest is None:
                 raise _unknown_record()

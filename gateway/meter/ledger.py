@@ -12,7 +12,14 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Engine
 
 from gateway.clock import Clock
-from gateway.meter.model import Outcome, RefusalEntry, Unwritable, UsageClaim, unpack_entries
+from gateway.meter.model import (
+    Outcome,
+    RefusalEntry,
+    Stale,
+    Unwritable,
+    UsageClaim,
+    unpack_entries,
+)
 from gateway.meter.postgresql import PostgresLedgerStore
 from gateway.meter.rules import Reckoning
 from gateway.meter.sqlite import SqliteLedgerStore
@@ -79,7 +86,7 @@ class UsageLedger:
                 transaction.earlier(claims) if claims else (),
                 transaction.used({claim.quota_day for claim in claims}) if claims else {},
             )
-            outcomes = [reckoning.judge(claim) for claim in claims]
+            outcomes = [reckoning.judge(claim) if claim.stands() else Stale() for claim in claims]
             transaction.write(reckoning.charged, reckoning.grown, refusals)
         return outcomes
 

@@ -1,7 +1,7 @@
 """What is metered, and what became of it."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -40,8 +40,10 @@ class UsageClaim(NamedTuple):
     endian; ``disclosure_sequence`` is the head they were read at; ``daily_quota`` the
     most records the operator may be served in a UTC day; ``replay_seconds`` how long
     the id answers retries. ``good_until`` (seconds UTC) is the instant from which on
-    what the answer rests on has to be looked at again. ``may_be_empty`` is False where
-    an answer without records is a refusal.
+    what the answer rests on has to be looked at again. ``stands`` is asked
+    with the ledger's locks held, from its thread: False where authority has changed since
+    it was decided by, cannot be known any more, or nobody waits for the answer. ``may_be_empty``
+    is False where an answer without records is a refusal.
     """
 
     operator_id: str
@@ -61,6 +63,7 @@ class UsageClaim(NamedTuple):
     replay_seconds: int
     good_until: int
     may_be_empty: bool
+    stands: Callable[[], bool]
 
     @property
     def request_key(self) -> RequestKey:

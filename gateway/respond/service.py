@@ -3,6 +3,7 @@
 Authentication is done before; each step here is one call into its own module.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.authenticate.caller import Caller
 from gateway.authorise.gate import Gate, Passage
 from gateway.authority.feed import AuthorityFeed
+from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
 from gateway.disclose.lookup import DisclosureLookup, Found
 from gateway.disclose.model import Line, LiveRevision
@@ -39,6 +41,7 @@ from gateway.respond.request import (
     record_id_of,
     require_subject,
 )
+from gateway.telemetry.traces import step
 from operators.rules import Ask
 
 SCOPE: Final = "credit.records:read"
@@ -171,7 +174,9 @@ class CreditRecordService:
             now = self._clock.now()
             passage = self._gate.passage(self._feed.current(), self._lines, use.ask, now)
             require_prices(passage)
+            step("authorised")
             found = await read()
+            step("disclosed")
             try:
                 selection = select_served(
                     self._consented(use, passage, found, subjects, now), passage, now
@@ -182,7 +187,9 @@ class CreditRecordService:
             if use.most_bytes is not None:
                 require_size(selection, use.most_bytes)
             claim = self._claim(use, passage, found.head, chunk, selection, now)
-            match await self._committer.charge(claim):
+            outcome = await self._committer.charge(claim)
+            step("metered")
+            match outcome:
                 case Charged(fee):
                     return selection, _served(claim, selection, fee)
                 case Replayed(decision_id):
@@ -245,7 +252,14 @@ class CreditRecordService:
             replay_seconds=self._limits.replay_seconds,
             good_until=min(now + _GOOD_SECONDS, selection.usable_until, allow.stands_until),
             may_be_empty=use.answer_may_be_empty,
+            stands=self._standing(passage.view),
         )
+
+    def _standing(self, view: AuthorityView) -> Callable[[], bool]:
+        """Return what tells whether an answer decided by ``view`` may still be given."""
+        holds, task = self._feed.holds, asyncio.current_task()
+        assert task is not None, "answers are made by calls"
+        return lambda: holds(view) and not task.cancelling()
 
 
 def _use(

@@ -103,6 +103,7 @@ class _Call:
                 if method.serve is None:
                     return _refuse(context, ending, unserved_answer(method.name))
                 answer = await method.serve(*self._admitted(incoming, context))
+                step("answered")
             ending.status = "OK"
             return answer if type(answer) is bytes else answer.SerializeToString()
         except Exception as error:

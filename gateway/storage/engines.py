@@ -16,6 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 _READS: Final = "creditgate_reads"
 _BUSY_MILLISECONDS: Final = 10_000
+_FILES: Final = ("authority.db", "records.db")
 # Request ids are random, so the ledger's index is written all over: at SQLite's own 1,000
 # pages most of it would be copied into the file again and again.
 _CHECKPOINT_PAGES: Final = 8_192
@@ -49,8 +50,11 @@ class Engines:
 def open_engines(database: str, home: Path) -> Engines:
     """Open the stores: ``database`` is "sqlite" (files below ``home``) or a PostgreSQL URL."""
     if database == "sqlite":
-        home.mkdir(parents=True, exist_ok=True)
-        return Engines(sqlite_engine(home / "authority.db"), sqlite_engine(home / "records.db"))
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The files hold what is not public; SQLite gives its own beside them the same mode.
+        for name in _FILES:
+            (home / name).touch(mode=0o600)
+        return Engines(*(sqlite_engine(home / name) for name in _FILES))
     return Engines(
         postgresql_engine(database, _AUTHORITY_CONNECTIONS),
         postgresql_engine(database, _RECORDS_CONNECTIONS),

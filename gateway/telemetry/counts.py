@@ -61,6 +61,20 @@ class CallCounts:
         taken.add(seconds)
 
 
+class StepCounts:
+    """How long the steps of traced calls took, by the name of the step that ended."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, Distribution] = {}
+
+    def add(self, step: str, seconds: float) -> None:
+        """Count a step that ended ``seconds`` after the one before it."""
+        taken = self.seconds.get(step)
+        if taken is None:
+            taken = self.seconds[step] = Distribution(CALL_SECONDS)
+        taken.add(seconds)
+
+
 class MeteringCounts:
     """Usage entries made durable, and how many claims shared a commit."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from creditgate.refusal import reason_name
-from gateway.telemetry.counts import CallCounts, Distribution, MeteringCounts
+from gateway.telemetry.counts import CallCounts, Distribution, MeteringCounts, StepCounts
 
 
 def observe_calls(meter: Meter, calls: CallCounts) -> None:
@@ -36,6 +36,25 @@ def observe_calls(meter: Meter, calls: CallCounts) -> None:
     )
     meter.create_observable_counter(
         "creditgate.call.duration.sum", [seconds_sum], "s", "Time of all calls"
+    )
+
+
+def observe_steps(meter: Meter, steps: StepCounts) -> None:
+    """Export what `StepCounts` holds."""
+
+    def seconds(_: CallbackOptions) -> Iterable[Observation]:
+        for step, taken in steps.seconds.copy().items():
+            yield from _bounded(taken, {"creditgate.step": step})
+
+    def seconds_sum(_: CallbackOptions) -> Iterable[Observation]:
+        for step, taken in steps.seconds.copy().items():
+            yield Observation(taken.sum, {"creditgate.step": step})
+
+    meter.create_observable_counter(
+        "creditgate.step.duration.bucket", [seconds], "{step}", "Steps no longer than le seconds"
+    )
+    meter.create_observable_counter(
+        "creditgate.step.duration.sum", [seconds_sum], "s", "Time of all steps"
     )
 
 

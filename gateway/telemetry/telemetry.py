@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
-from gateway.telemetry.counts import CallCounts, MeteringCounts
-from gateway.telemetry.metrics import observe_calls, observe_metering
+from gateway.telemetry.counts import CallCounts, MeteringCounts, StepCounts
+from gateway.telemetry.metrics import observe_calls, observe_metering, observe_steps
 from gateway.telemetry.traces import CallTraces
 
 _NAME: Final = "creditgate"
@@ -36,11 +36,14 @@ class Telemetry:
         )
         self._tracers = None if spans is None else _tracers(resource, spans)
         self._meters = None if reader is None else _meters(resource, reader)
-        self.traces = CallTraces(None if self._tracers is None else self._tracers.get_tracer(_NAME))
+        steps = StepCounts()
+        tracer = None if self._tracers is None else self._tracers.get_tracer(_NAME)
+        self.traces = CallTraces(tracer, steps)
         if self._meters is not None:
             meter = self._meters.get_meter(_NAME)
             observe_calls(meter, self.calls)
             observe_metering(meter, self.metering)
+            observe_steps(meter, steps)
 
     def close(self) -> None:
         """Send what is left, for a few seconds at most, and stop."""

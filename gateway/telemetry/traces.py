@@ -6,6 +6,7 @@ and when nothing is exported both are objects that do nothing.
 
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
+from time import perf_counter
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -13,6 +14,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, format_tra
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from creditgate.refusal import Refused, reason_name
+from gateway.telemetry.counts import StepCounts
 
 
 class CallTrace(Protocol):
@@ -75,7 +77,11 @@ def step(name: str) -> None:
 class _SpanTrace:
     """A call's span; refusals and failures become its status."""
 
-    def __init__(self, tracer: Tracer, method: str, carrier: Mapping[str, str]) -> None:
+    def __init__(
+        self, tracer: Tracer, steps: StepCounts, method: str, carrier: Mapping[str, str]
+    ) -> None:
+        self._steps = steps
+        self._last_step = perf_counter()
         service, _, name = method.partition("/")
         self._span = tracer.start_span(
             method,
@@ -90,6 +96,9 @@ class _SpanTrace:
         return format_trace_id(self._span.get_span_context().trace_id)
 
     def step(self, name: str) -> None:
+        now = perf_counter()
+        self._steps.add(name, now - self._last_step)
+        self._last_step = now
         self._span.add_event(name)
 
     def __enter__(self) -> Self:
@@ -113,10 +122,14 @@ class _SpanTrace:
 
 
 class CallTraces:
-    """Starts the trace of each call; ``tracer`` None traces nothing."""
+    """Starts the trace of each call; ``tracer`` None traces nothing.
 
-    def __init__(self, tracer: Tracer | None) -> None:
+    ``steps`` is told how long the steps of traced calls take.
+    """
+
+    def __init__(self, tracer: Tracer | None, steps: StepCounts) -> None:
         self._tracer = tracer
+        self._steps = steps
 
     def call(self, method: str, carrier: Mapping[str, str]) -> CallTrace:
         """Return the trace of a call of ``method`` ("Service/Method").
@@ -126,4 +139,4 @@ class CallTraces:
         """
         if self._tracer is None:
             return SILENT
-        return _SpanTrace(self._tracer, method, carrier)
+        return _SpanTrace(self._tracer, self._steps, method, carrier)

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from creditgate.refusal import Refused
 from creditgate.v1 import disclosure_service_pb2 as pb
 from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsResponse
+from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.catalogue.model import CATALOGUE_ITEM
 from gateway.disclose.model import Batch
@@ -181,6 +182,18 @@ async def test_largest_batch_is_taken(world: World) -> None:
     answer = await world.publish(batch("b" * 128, *drafts))
     assert counts(answer) == (1, 0, 5_000, 0, 0)
     assert answer.disclosure_sequence == 5_000
+
+
+async def test_publisher_removed_while_it_waits_for_its_turn_publishes_nothing(
+    world: World,
+) -> None:
+    def removed() -> None:
+        raise Refused(RefusalReason.REFUSAL_REASON_CLIENT_NOT_ACTIVE, "Removed.")
+
+    made = Batch(SITE, "b-1", b"digest", (), ())
+    with pytest.raises(Refused):
+        world.store.commit_batch(made, NOW, permit=removed)
+    assert world.store.earlier_outcome(SITE, "b-1", b"digest") is None
 
 
 async def test_publisher_removed_meanwhile_publishes_nothing_more(world: World) -> None:

@@ -15,7 +15,7 @@ from gateway.authenticate.caller import Caller
 from gateway.authority.feed import AuthorityFeed, PollBell
 from gateway.catalogue.model import CATALOGUE_ITEM
 from gateway.disclose.lookup import DisclosureLookup, Found, open_lookup
-from gateway.disclose.service import PUBLISH, DisclosureService
+from gateway.disclose.service import CORRECT, PUBLISH, REPAIR, WITHDRAW, DisclosureService
 from gateway.disclose.store import DisclosureStore
 from gateway.pki.client_keys import make_assertion_key
 from gateway.storage.engines import Engines
@@ -25,9 +25,8 @@ from operators.sql import SqlAuthorityLog
 from tests.catalogue.drafts import NOW, national
 
 SITE = "official-site"
-PUBLISHER = Caller(
-    SITE, ClientRole.CLIENT_ROLE_PUBLISHER, "", frozenset({PUBLISH, "disclosure:correct"}), NOW
-)
+SCOPES = (PUBLISH, CORRECT, REPAIR, WITHDRAW)
+PUBLISHER = Caller(SITE, ClientRole.CLIENT_ROLE_PUBLISHER, "", frozenset(SCOPES), NOW)
 
 
 def soon(turn: Callable[[], None]) -> None:
@@ -70,12 +69,13 @@ class World:
             jwks=make_assertion_key().jwks,
             certificate_thumbprints=frozenset({"A" * 43}),
         )
-        grant = ScopeGrant(grant_id="grant-1", grantee=SITE, scope=PUBLISH, valid_from=0)
         drafts = [
             Draft(CATALOGUE_ITEM, code, 0, item.as_document()) for code, item in national().items()
         ]
         drafts.append(Draft(CLIENT, SITE, 0, client.as_document()))
-        drafts.append(Draft(SCOPE_GRANT, grant.grant_id, 0, grant.as_document()))
+        for number, scope in enumerate(SCOPES, 1):
+            grant = ScopeGrant(grant_id=f"grant-{number}", grantee=SITE, scope=scope, valid_from=0)
+            drafts.append(Draft(SCOPE_GRANT, grant.grant_id, 0, grant.as_document()))
         self.append(drafts)
         await self.feed.refresh()
 

@@ -200,6 +200,13 @@ def test_claim_that_waited_past_what_it_rests_on_is_stale(records_engine: Engine
     assert ledger.commit([made]) == [Charged(7)]
 
 
+def test_claim_whose_authority_stands_no_more_is_stale(
+    ledger: UsageLedger, records_engine: Engine
+) -> None:
+    assert ledger.commit([claim("r-1", [1], stands=lambda: False)]) == [Stale()]
+    assert not stored(records_engine)
+
+
 def test_retry_is_judged_by_payload_window_and_what_was_paid(ledger: UsageLedger) -> None:
     ledger.commit([claim("r-1", [1, 2])])
     retries = {

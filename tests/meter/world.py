@@ -58,6 +58,7 @@ def claim(request_id: str = "r-1", entries: Sequence[int] = (), **changes: Any) 
         replay_seconds=REPLAY_SECONDS,
         good_until=NOW + 10**6,
         may_be_empty=True,
+        stands=lambda: True,
     )
     return made._replace(**changes)
 

@@ -11,11 +11,13 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
+from sqlalchemy import select
 
 from creditgate.scopes import method_scopes, services
 from creditgate.v1 import credit_record_service_pb2 as records_pb
 from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
 from gateway.clock import SystemClock
+from gateway.meter.tables import REFUSALS, USAGE
 from operators.model import CLIENT
 from sdk.refusals import Refusal, explain
 from sdk.tokens import AsyncTokenSource
@@ -207,10 +209,6 @@ async def test_items_out_of_reach_are_refused_with_the_reason_and_logged(
 
 def refusals_logged(installation: Installation) -> list[Any]:
     """Return the log of refusals."""
-    from sqlalchemy import select
-
-    from gateway.meter.tables import REFUSALS
-
     with installation.engines.records.connect() as connection:
         return list(connection.execute(select(REFUSALS)))
 
@@ -333,3 +331,42 @@ async def test_a_stream_ends_with_the_authority_it_began_with(
         told = await refusal(read_on())
     installation.close()
     assert told.reason == {"certificate": "CLIENT_NOT_ACTIVE", "token": "TOKEN_EXPIRED"}[end]
+
+
+async def test_answer_that_waited_to_be_metered_is_refused_once_authority_is_withdrawn(
+    embedded_gateway: Gateway,
+) -> None:
+    installation = embedded_gateway.installation
+    async with embedded_gateway.channel(PUBLISHER) as publisher:
+        await publish(publisher, [draft("r-1", company(1))])
+    async with embedded_gateway.channel() as channel:
+        with installation.engines.records.begin():
+            # Nothing can be metered while another holds the store's write lock.
+            asked = asyncio.create_task(refusal(query(channel)))
+            await asyncio.sleep(0.2)
+            installation.suspend()
+            await asyncio.sleep(0.4)
+        told = await asked
+    assert told.reason == "OPERATOR_SUSPENDED"
+    assert not usage_metered(installation)
+
+
+async def test_call_given_up_while_it_waits_to_be_metered_is_not_charged(
+    embedded_gateway: Gateway,
+) -> None:
+    installation = embedded_gateway.installation
+    async with embedded_gateway.channel(PUBLISHER) as publisher:
+        await publish(publisher, [draft("r-1", company(1))])
+    async with embedded_gateway.channel() as channel:
+        with installation.engines.records.begin():
+            told = await refusal(query(channel, seconds=0.3))
+        assert told.status == "DEADLINE_EXCEEDED"
+        # The next call is metered after what waited before it.
+        assert (await query(channel)).receipt.charged_entries == 1
+    assert len(usage_metered(installation)) == 1
+
+
+def usage_metered(installation: Installation) -> list[Any]:
+    """Return the usage ledger."""
+    with installation.engines.records.connect() as connection:
+        return list(connection.execute(select(USAGE)))

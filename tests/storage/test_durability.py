@@ -1,10 +1,12 @@
 """What was committed is on the disk: every pooled connection is set so (G12)."""
 
 from contextlib import ExitStack
+from pathlib import Path
 
 from sqlalchemy import Engine, text
 
-from gateway.storage.engines import Engines, reading
+from gateway.storage.engines import Engines, open_engines, reading
+from gateway.storage.migrate import upgrade_all
 from tests.stores import PostgresStores, SqliteStores, engines_of
 
 FULL = 2
@@ -67,3 +69,13 @@ def test_a_reader_sees_each_commit_at_once(engines: Engines) -> None:
         with engine.begin() as writer:
             writer.execute(text("INSERT INTO quota_use VALUES ('alpha', 1, 1)"))
         assert reader.execute(count).scalar() == 1
+
+
+def test_sqlite_files_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+    engines = open_engines("sqlite", tmp_path / "home")
+    upgrade_all(engines)
+    modes = {path.name: path.stat().st_mode & 0o077 for path in (tmp_path / "home").iterdir()}
+    engines.dispose()
+    assert {"authority.db", "records.db"} <= modes.keys()
+    assert not any(modes.values())
+    assert not (tmp_path / "home").stat().st_mode & 0o077

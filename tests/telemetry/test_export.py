@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import pytest
@@ -13,6 +14,8 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as tra
 
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.telemetry.telemetry import open_telemetry
+from tests.installation import Installation
+from tests.server.calls import query
 
 
 class Collector(traces_grpc.TraceServiceServicer, metrics_grpc.MetricsServiceServicer):
@@ -23,6 +26,7 @@ class Collector(traces_grpc.TraceServiceServicer, metrics_grpc.MetricsServiceSer
 
     def __init__(self) -> None:
         self.spans: list[str] = []
+        self.steps: dict[str, list[str]] = {}
         self.metrics: set[str] = set()
 
     def Export(
@@ -33,12 +37,14 @@ class Collector(traces_grpc.TraceServiceServicer, metrics_grpc.MetricsServiceSer
         """Keep what came."""
         del context
         if isinstance(request, traces.ExportTraceServiceRequest):
-            self.spans += [
-                span.name
+            for span in (
+                span
                 for resource in request.resource_spans
                 for scope in resource.scope_spans
                 for span in scope.spans
-            ]
+            ):
+                self.spans.append(span.name)
+                self.steps[span.name] = [event.name for event in span.events]
             return traces.ExportTraceServiceResponse()
         self.metrics |= {
             metric.name
@@ -80,3 +86,22 @@ def test_without_a_collector_nothing_is_started() -> None:
         assert not trace.trace_id
     telemetry.close()
     assert set(threading.enumerate()) <= before
+
+
+async def test_each_step_of_a_query_is_traced_and_timed(
+    sqlite_store: tuple[str, Path], collector: tuple[str, Collector]
+) -> None:
+    endpoint, received = collector
+    installation = Installation(*sqlite_store, settings={"otlp_endpoint": endpoint})
+    installation.furnish()
+    async with installation.running() as gateway, gateway.channel() as channel:
+        await query(channel)
+    installation.close()
+    assert received.steps["CreditRecordService/GetSubjectRecords"] == [
+        "authenticated",
+        "authorised",
+        "disclosed",
+        "metered",
+        "answered",
+    ]
+    assert "creditgate.step.duration.bucket" in received.metrics
