@@ -22,9 +22,9 @@ demo: ## Run the main job from licence to bill; DATA=folder loads real data from
 	$(RUNTIME)
 	@$(BIN)/creditgate demo $(if $(DATA),--data "$(DATA)") $(ARGS)
 
-serve: ## Leave a gateway with demo data running and print how to call it
+serve: ## Leave a gateway with demo data running and print how to call it; DATA as for demo
 	$(RUNTIME)
-	@$(BIN)/creditgate serve --demo $(ARGS)
+	@$(BIN)/creditgate serve --demo $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 test: ## Run all tests, the checks of style, types and imports among them
 	$(DEVELOPMENT)

@@ -29,7 +29,7 @@ class Chunk:
 async def chunks(gateway: Gateway, request: BatchGetSubjectRecordsRequest) -> AsyncIterator[Chunk]:
     """Yield the chunks of a batch, each once.
 
-    A connection that breaks is tried again from the first chunk not yet whole, with the
+    A connection that breaks, or a stream whose token runs out, is tried again from the first chunk not yet whole, with the
     same request id, so that nothing is charged twice. Raises grpc.RpcError for refusals,
     and for a break that five attempts don't mend.
     """
@@ -66,13 +66,15 @@ async def _stream(gateway: Gateway, request: BatchGetSubjectRecordsRequest) -> A
 
 
 def _is_broken(error: Exception) -> bool:
-    """Tell whether the connection failed, rather than the gateway refused."""
+    """Tell whether the stream can be taken up again: the connection failed, or only the
+    token it began with is over, which the next call brings anew."""
     import grpc
 
     from sdk.refusals import explain
 
-    return (
-        isinstance(error, grpc.RpcError)
-        and (refusal := explain(error)).status == "UNAVAILABLE"
-        and not refusal.reason
+    if not isinstance(error, grpc.RpcError):
+        return False
+    refusal = explain(error)
+    return refusal.reason == "TOKEN_EXPIRED" or (
+        refusal.status == "UNAVAILABLE" and not refusal.reason
     )
