@@ -27,5 +27,14 @@ def read_content(file: Path) -> bytes:
         raise CommandFailed(f"{file} holds no JSON of texts and whole numbers: {error}") from None
 
 
+def shown_content(content: bytes) -> str:
+    """Return a record's content as people read it, a line for each field."""
+    text = content.decode("utf-8", "replace")
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
+    except ValueError:
+        return text
+
+
 def _no_fraction(text: str) -> NoReturn:
     raise ValueError(f"{text} is no whole number")

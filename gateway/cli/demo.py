@@ -23,7 +23,7 @@ def demo(data: DataFolder = None, as_json: AsJson = False) -> None:
     from gateway.config import GatewayConfig
     from gateway.demo.run import run_demo
 
-    folder = GatewayConfig.load().home / "demo"
+    folder = GatewayConfig.load().home.absolute() / "demo"
     terminal = console()
 
     def told(section: "Section") -> None:

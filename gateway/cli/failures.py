@@ -3,21 +3,25 @@
 import json
 import sys
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from creditgate.refusal import Refused, Violation, reason_name
 
 REFUSED: Final = 2
 FAILED: Final = 1
+USAGE: Final = "USAGE"
+"""The reason told where a command is wrongly called; no gateway gives it."""
+_AS_JSON: Final = "--json"
+_CATALOGUE_FILE: Final = "gateway.catalogue.file.CatalogueFileRefused"
 SPEAKING: Final = frozenset(
     {
-        "gateway.catalogue.file.CatalogueFileRefused",
+        _CATALOGUE_FILE,
         "gateway.config.ConfigRefused",
         "gateway.demo.gateway_process.GatewayDidNotStart",
         "gateway.demo.seed.SeedRefused",
@@ -39,28 +43,31 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a command failed. ``reason`` is a RefusalReason's name, an OAuth error code, or
-    "" where nobody refused; ``retry_after`` in seconds; ``exit_status`` REFUSED or FAILED."""
+    """Why a command failed. ``reason`` is a RefusalReason's name, an OAuth error code, USAGE,
+    or "" where nobody refused; ``faults`` are those of a file, by line; ``retry_after`` in
+    seconds; ``exit_status`` REFUSED or FAILED."""
 
     exit_status: int
     reason: str
     message: str
     violations: Sequence[Violation] = ()
     retry_after: float | None = None
+    faults: Sequence[Mapping[str, object]] = ()
 
     def as_document(self) -> dict[str, object]:
-        """Return what ``--json`` prints."""
-        return {
-            "error": {
-                "reason": self.reason,
-                "message": self.message,
-                "violations": [
-                    {"field": violation.field, "description": violation.description}
-                    for violation in self.violations
-                ],
-                "retry_after": self.retry_after,
-            }
+        """Return what ``--json`` prints; ``faults`` only where a file has some."""
+        error: dict[str, object] = {
+            "reason": self.reason,
+            "message": self.message,
+            "violations": [
+                {"field": violation.field, "description": violation.description}
+                for violation in self.violations
+            ],
+            "retry_after": self.retry_after,
         }
+        if self.faults:
+            error["faults"] = [dict(fault) for fault in self.faults]
+        return {"error": error}
 
     def as_text(self) -> str:
         """Return what people read."""
@@ -78,16 +85,76 @@ class Failure:
 class ReportedCommand(TyperCommand):
     """A command whose failures are reported: refusals with status 2, others with 1."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words of the command; raises typer.Exit where the settings are at fault."""
+        as_json = _AS_JSON in args
+        try:
+            return super().parse_args(ctx, args)
+        except _PASSED_ON:
+            raise
+        except Exception as error:
+            raise _reported(failure_of(error), as_json=as_json) from None
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; raises typer.Exit where it failed."""
         try:
             return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
+        except _PASSED_ON:
             raise
         except Exception as error:
-            failure = failure_of(error)
-            report(failure, as_json=bool(ctx.params.get("as_json")))
-            raise typer.Exit(failure.exit_status) from None
+            failure = _acting(failure_of(error), ctx.params.get("profile"))
+            raise _reported(failure, as_json=bool(ctx.params.get("as_json"))) from None
+
+
+class ReportedGroup(TyperGroup):
+    """All commands: a wrong call is one JSON document too where ``--json`` is among its words."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words before the first command; raises typer.Exit where they are wrong."""
+        ctx.meta[_AS_JSON] = _AS_JSON in args
+        try:
+            return super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            raise _wrongly_called(error, ctx) from None
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command named; raises typer.Exit where it is wrongly called."""
+        try:
+            return super().invoke(ctx)
+        except typer.TyperException as error:
+            raise _wrongly_called(error, ctx) from None
+
+
+_PASSED_ON: Final = (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError)
+
+
+def _wrongly_called(error: Any, ctx: Any) -> Exception:
+    """Return what to raise: the error itself where people read it, with its usage lines."""
+    if not ctx.meta[_AS_JSON]:
+        return error
+    named = getattr(error, "option_name", "")
+    if (param := getattr(error, "param", None)) is not None:
+        named = param.opts[0] if param.param_type_name == "option" else param.metavar or param.name
+    message = error.format_message()
+    violations = (Violation(named, message),) if named else ()
+    return _reported(Failure(REFUSED, USAGE, message, violations), as_json=True)
+
+
+def _reported(failure: Failure, *, as_json: bool) -> typer.Exit:
+    """Report a failure and return what ends the command with its status."""
+    report(failure, as_json=as_json)
+    return typer.Exit(failure.exit_status)
+
+
+def _acting(failure: Failure, profile: Path | None) -> Failure:
+    """Tell who the command acted as where that client's scopes did not do."""
+    if profile is None or failure.reason not in {"SCOPE_NOT_GRANTED", "invalid_scope"}:
+        return failure
+    from sdk.credentials import Credentials
+
+    client = Credentials.load(profile).client_id
+    hint = f"The command acted as {client} ({profile}); --profile chooses another client."
+    return replace(failure, message=f"{failure.message.rstrip('. ')}. {hint}")
 
 
 def report(failure: Failure, *, as_json: bool) -> None:
@@ -104,6 +171,9 @@ def failure_of(error: Exception) -> Failure:
         return Failure(
             REFUSED, reason_name(error.reason), error.message, error.violations, error.retry_after
         )
+    if _name_of(type(error)) == _CATALOGUE_FILE:
+        faults: Any = getattr(error, "faults", ())
+        return Failure(FAILED, "", str(error), faults=[fault._asdict() for fault in faults])
     if isinstance(error, CommandFailed) or _name_of(type(error)) in SPEAKING:
         return Failure(FAILED, "", str(error))
     # Whoever raised these has imported their modules already; nobody else need wait for it.

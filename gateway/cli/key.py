@@ -3,11 +3,11 @@
 Private keys lie on the gateway's own disk, so this works there and over no network.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -97,7 +97,8 @@ def list_(config: Config = None, as_json: AsJson = False) -> None:
     kids = dict.fromkeys((*signing, *(change.id for change in changes if book.entry(change.id))))
     entries = [entry.key for kid in kids if (entry := book.entry(kid)) is not None]
     if as_json:
-        print_json({"keys": [key.model_dump() for key in entries]})
+        times = ("active_from", "retired_at")
+        print_json({"keys": [_with_times(key.model_dump(), times) for key in entries]})
         return
     rows = [
         (
@@ -111,6 +112,14 @@ def list_(config: Config = None, as_json: AsJson = False) -> None:
     ]
     columns = ("key", "algorithm", "active from", "retired", "signs")
     show_sheet(Sheet("Signing keys", columns, rows), console())
+
+
+def _with_times(document: dict[str, Any], fields: Iterable[str]) -> dict[str, Any]:
+    """Return a document with these seconds (UTC) as RFC 3339 has them; None stays."""
+    times = {
+        name: None if document[name] is None else utc_seconds(document[name]) for name in fields
+    }
+    return document | times
 
 
 @contextmanager

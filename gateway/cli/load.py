@@ -1,5 +1,6 @@
 """``creditgate load``: files of records into the disclosure."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from gateway.cli import calls
 from gateway.cli.failures import CommandFailed
-from gateway.cli.options import PROFILE, AsJson, Profile
+from gateway.cli.options import PROFILE, AsJson, Profile, home
 from gateway.cli.output import Sheet, console, print_json, show_sheet
 from gateway.cli.progress import bar
 
@@ -32,8 +33,14 @@ def load(
         ),
     ] = None,
     report: Annotated[
-        Path, typer.Option("--report", dir_okay=False, help="Where rejected rows are written.")
-    ] = Path("rejects.csv"),
+        Path | None,
+        typer.Option(
+            "--report",
+            dir_okay=False,
+            help="Where rejected rows are written; an earlier report there is replaced.",
+            show_default="rejects.csv in the installation's home",
+        ),
+    ] = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
@@ -42,6 +49,8 @@ def load(
     from sdk.loading.load import load as load_source
 
     chosen = None if mapping is None else _mapping(mapping)
+    rejects = _report(report)
+    replaced = rejects.exists()
 
     async def loaded(gateway: calls.Gateway) -> "LoadSummary":
         with bar("bytes") as advance:
@@ -50,11 +59,23 @@ def load(
                 advance(state.read_bytes, state.total_bytes)
 
             return await load_source(
-                gateway.channel, source, chosen, report=report, progress=progress
+                gateway.channel, source, chosen, report=rejects, progress=progress
             )
 
     summary = calls.with_gateway(profile, loaded)
-    _show(summary, as_json=as_json)
+    _show(summary, replaced=replaced, as_json=as_json)
+
+
+def _report(named: Path | None) -> Path:
+    """Return where rejected rows go. Raises CommandFailed where no file can be made."""
+    if named is None:
+        named = home() / "rejects.csv"
+        named.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(named.parent, os.W_OK | os.X_OK):
+        raise CommandFailed(
+            f"The report {named} cannot be written: make its folder, or choose another --report."
+        )
+    return named
 
 
 def _mapping(named: str) -> "ColumnMapping":
@@ -70,7 +91,7 @@ def _mapping(named: str) -> "ColumnMapping":
     return read_mapping(Path(named))
 
 
-def _show(summary: "LoadSummary", *, as_json: bool) -> None:
+def _show(summary: "LoadSummary", *, replaced: bool, as_json: bool) -> None:
     counts = {
         "files": summary.files,
         "rows": summary.rows,
@@ -83,5 +104,5 @@ def _show(summary: "LoadSummary", *, as_json: bool) -> None:
         return
     row = [str(count) for count in counts.values()]
     show_sheet(Sheet("Loaded", tuple(counts), [row], frozenset(counts)), console())
-    if summary.rejected:
-        typer.echo(f"The rejected rows, each with its reason, are in {summary.report}.")
+    earlier = " It replaces an earlier report." if replaced else ""
+    typer.echo(f"Rejected rows, each with its reason, are in {summary.report}.{earlier}")

@@ -16,7 +16,7 @@ from gateway.cli import (
 )
 from gateway.cli.batch_command import batch
 from gateway.cli.demo import demo
-from gateway.cli.failures import ReportedCommand
+from gateway.cli.failures import ReportedCommand, ReportedGroup
 from gateway.cli.init import init
 from gateway.cli.load import load
 from gateway.cli.options import AsJson
@@ -25,10 +25,12 @@ from gateway.cli.serve import serve
 
 app = typer.Typer(
     name="creditgate",
+    cls=ReportedGroup,
     help="Federated gateway for the authorised operation of public-credit data (公共信用信息授权运营网关).",
     epilog=(
         "Exit status: 0 done, 1 failed, 2 refused by the gateway or wrongly called."
-        " With --json every command prints one JSON document, refusals too."
+        " With --json every command prints one JSON document, refusals and"
+        " wrong calls too."
     ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,

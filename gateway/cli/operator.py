@@ -1,7 +1,8 @@
 """``creditgate operator``: licensed firms and whether they may work."""
 
+import json
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -10,6 +11,18 @@ from gateway.cli import calls, terms
 from gateway.cli.failures import ReportedCommand
 from gateway.cli.options import PROFILE, AsJson, Profile, Why
 from gateway.cli.output import Sheet, show, utc
+
+HISTORY_KINDS: Final = (
+    "operator",
+    "licence",
+    "client",
+    "scope_grant",
+    "catalogue_item",
+    "price_plan",
+    "sharing_rule",
+    "signing_key",
+)
+"""Kinds of things the history knows."""
 
 app = typer.Typer(help="Licensed firms (授权运营机构).", no_args_is_help=True)
 
@@ -124,17 +137,24 @@ def revoke(
 def history(
     thing: Annotated[str, typer.Argument(metavar="[ID]", help="Only of this thing.")] = "",
     kind: Annotated[
-        str, typer.Option("--kind", help="Only of this kind, such as operator or licence.")
+        str, typer.Option("--kind", help=f"Only of this kind: {', '.join(HISTORY_KINDS)}.")
     ] = "",
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="With an operator's ID: its licences, clients, grants too."),
+    ] = False,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
     """List every change of authority: who, when, why."""
     answer = calls.every_page(
         profile,
-        pb.ListAuthorityChangesRequest(kind=kind, id=thing, page_size=200),
+        pb.ListAuthorityChangesRequest(kind=kind, id="" if everything else thing, page_size=200),
         pb.ListAuthorityChangesResponse,
     )
+    if everything and thing:
+        kept = [change for change in answer.changes if _concerns(change, thing)]
+        answer = pb.ListAuthorityChangesResponse(changes=kept)
     rows = [
         (
             str(change.sequence),
@@ -150,6 +170,14 @@ def history(
     columns = ("sequence", "kind", "id", "version", "by", "when", "why")
     numbers = frozenset({"sequence", "version"})
     show(answer, Sheet("Changes of authority", columns, rows, numbers), as_json=as_json)
+
+
+def _concerns(change: pb.AuthorityChange, operator_id: str) -> bool:
+    """Tell whether a change is the operator's own, or its licence's, client's or grant's."""
+    if change.kind == "operator":
+        return change.id == operator_id
+    document = json.loads(change.document)
+    return operator_id in (document.get("operator_id"), document.get("grantee"))
 
 
 def _sheet(operators: Iterable[pb.Operator]) -> Sheet:

@@ -9,7 +9,27 @@ from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.cli import terms
 
-PROFILE: Final = Path("var/clients/administrator/profile.json")
+PROFILE: Final = Path("clients/administrator/profile.json")
+"""The first administrator's profile, in the installation's home."""
+
+
+def _profile(ctx: typer.Context, param: typer.CallbackParam, value: Path) -> Path:
+    """Return the profile named, or the administrator's of the installation that is configured.
+
+    Raises ConfigRefused.
+    """
+    source = ctx.get_parameter_source(param.name or "")
+    if ctx.resilient_parsing or source is None or source.name != "DEFAULT":
+        return value
+    return home(ctx.params.get("config")) / value
+
+
+def home(config: Path | None = None) -> Path:
+    """Return the home of the installation that is configured. Raises ConfigRefused."""
+    from gateway.config import GatewayConfig
+
+    return GatewayConfig.load(config).home
+
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Profile = Annotated[
@@ -18,6 +38,8 @@ Profile = Annotated[
         "--profile",
         envvar="CREDITGATE_PROFILE",
         help="The client to act as: its profile.json.",
+        show_default="the administrator's, in the installation's home",
+        callback=_profile,
         dir_okay=False,
     ),
 ]
@@ -27,6 +49,8 @@ Config = Annotated[
         "--config",
         envvar="CREDITGATE_CONFIG",
         help="Settings of the gateway (TOML); the environment (CREDITGATE_…) overrides them.",
+        # Read first: it says where the default of --profile lies.
+        is_eager=True,
         dir_okay=False,
     ),
 ]

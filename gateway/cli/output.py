@@ -15,23 +15,28 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from creditgate.v1.vocabulary_pb2 import Interval
+from gateway.cli.tables import column_widths, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _MICRO: Final = 1_000_000
-# What is not a terminal has no width: wide enough that no cell is ever wrapped.
-_PLAIN_WIDTH: Final = 4_000
+# What is not a terminal has no width of its own.
+_PLAIN_WIDTH: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table to be shown. Columns named in ``numbers`` stand to the right."""
+    """A table to be shown. Columns named in ``numbers`` stand to the right.
+
+    With ``blocks`` each row is shown as lines of its own, which cells of several lines need.
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     numbers: frozenset[str] = frozenset()
+    blocks: bool = False
 
 
 def console(*, to_stderr: bool = False) -> "Console":
@@ -55,23 +60,50 @@ def show(answer: Message, *sheets: Sheet, as_json: bool) -> None:
 
 
 def show_sheet(sheet: Sheet, terminal: "Console") -> None:
-    """Print a table."""
+    """Print a table; a line for each cell where it is too wide for words to stay whole."""
+    from rich.text import Text
+
+    if not sheet.rows:
+        terminal.print(Text(f"{sheet.title}: none"), soft_wrap=True)
+        return
+    widths = column_widths([sheet.columns, *sheet.rows], terminal.width)
+    if sheet.blocks or widths is None:
+        _show_blocks(sheet, terminal)
+    else:
+        _show_table(sheet, widths, terminal)
+
+
+def _show_table(sheet: Sheet, widths: Sequence[int], terminal: "Console") -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    if not sheet.rows:
-        terminal.print(Text(f"{sheet.title}: none"))
-        return
-    table = Table(title=Text(sheet.title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
-    for column in sheet.columns:
-        table.add_column(
-            column, justify="right" if column in sheet.numbers else "left", overflow="fold"
-        )
+    terminal.print(Text(sheet.title, style="bold"), soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD)
+    for column, width in zip(sheet.columns, widths, strict=True):
+        justify = "right" if column in sheet.numbers else "left"
+        table.add_column(column, justify=justify, width=width)
     for row in sheet.rows:
         # Text, not markup: what a record says must not be read as a style.
-        table.add_row(*(Text(cell) for cell in row))
+        cells = map(wrapped, row, widths)
+        table.add_row(*map(Text, cells))
     terminal.print(table)
+
+
+def _show_blocks(sheet: Sheet, terminal: "Console") -> None:
+    from rich.text import Text
+
+    terminal.print(Text(sheet.title, style="bold"), soft_wrap=True)
+    indent = max(map(len, sheet.columns)) + 4
+    for row in sheet.rows:
+        lines = [
+            f"  {column:{indent - 2}}{cell}".replace("\n", "\n" + " " * indent).rstrip()
+            for column, cell in zip(sheet.columns, row, strict=True)
+            if cell
+        ]
+        # The terminal breaks lines, not this: a broken identifier could not be copied.
+        terminal.print(Text("\n" + "\n".join(lines)), soft_wrap=True)
+    terminal.print()
 
 
 def as_dict(message: Message) -> dict[str, object]:

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -13,7 +13,7 @@ from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.vocabulary_pb2 import Interval, Severity
 from gateway.cli import calls, terms
-from gateway.cli.content import read_content
+from gateway.cli.content import read_content, shown_content
 from gateway.cli.failures import ReportedCommand
 from gateway.cli.options import (
     PROFILE,
@@ -28,8 +28,6 @@ from gateway.cli.options import (
 from gateway.cli.output import Sheet, period, show, utc, yuan
 
 app = typer.Typer(help="Single records: read, correct, repair, withdraw.", no_args_is_help=True)
-
-_SHOWN_CONTENT: Final = 200
 
 _Name = Annotated[str, typer.Argument(metavar="RECORD", help="Id of the record.")]
 _Revision = Annotated[
@@ -163,7 +161,7 @@ def new_request_id() -> str:
 
 
 def records_sheet(records: Iterable[DisclosedRecord]) -> Sheet:
-    """Return records as a table; their contents cut where they are long."""
+    """Return records, each as a block with its whole content."""
     return Sheet(
         "Records",
         ("record", "revision", "subject", "item", "severity", "source", "disclosed", "content"),
@@ -176,11 +174,11 @@ def records_sheet(records: Iterable[DisclosedRecord]) -> Sheet:
                 terms.show_severity(record.severity),
                 record.source,
                 period(Interval(start_time=record.disclosed_from, end_time=record.disclosed_until)),
-                _cut(record.content.decode("utf-8", "replace")),
+                shown_content(record.content),
             )
             for record in records
         ],
-        frozenset({"revision"}),
+        blocks=True,
     )
 
 
@@ -209,7 +207,3 @@ def _ended(title: str, time: Timestamp, sequence: int) -> Sheet:
 
 def _resource(record_id: str) -> str:
     return record_id if record_id.startswith("records/") else f"records/{record_id}"
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN_CONTENT else f"{text[:_SHOWN_CONTENT]}…"

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,6 +111,14 @@ def _how_to_call(home: "Home") -> str:
     return (
         f"Demo data is in. What outside programs need to call is in {home.served}.\n"
         "In another terminal, for example:\n"
-        f"  creditgate query {CORRECTED} --purpose supplier-check \\\n"
-        f"      --profile {home.profile(ALPHA.client_id)}"
+        f"  {_program()} query {CORRECTED} --purpose supplier-check \\\n"
+        f"      --profile {shlex.quote(str(home.profile(ALPHA.client_id)))}"
     )
+
+
+def _program() -> str:
+    """Return how this program is called from any folder, on a path or not."""
+    script = Path(sys.argv[0])
+    if script.name == "creditgate":
+        return shlex.quote(str(script.absolute()))
+    return f"{shlex.quote(sys.executable)} -m gateway.cli"

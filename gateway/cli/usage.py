@@ -76,9 +76,15 @@ def statement(
     show(answer, *statement_sheets(answer.statement), as_json=as_json)
 
 
-def statement_sheets(bill: pb.Statement) -> tuple[Sheet, Sheet]:
-    """Return a statement's lines and the shares of its total."""
+def statement_sheets(bill: pb.Statement, most: int | None = None) -> tuple[Sheet, Sheet]:
+    """Return a statement's lines and the shares of its total.
+
+    ``most`` keeps only as many lines and shares, the highest; None keeps all.
+    """
     head = f"{bill.operator_id}, {bill.month}"
+    kept = bill.lines
+    if most is not None and len(kept) > most:
+        kept = sorted(kept, key=lambda line: -line.fee_micro_yuan)[:most]
     lines = [
         (
             line.item,
@@ -88,10 +94,18 @@ def statement_sheets(bill: pb.Statement) -> tuple[Sheet, Sheet]:
             yuan(line.unit_price_micro_yuan),
             yuan(line.fee_micro_yuan),
         )
-        for line in bill.lines
+        for line in kept
     ]
+    if left := len(bill.lines) - len(kept):
+        lines.append((f"… and {left} more; --json shows all", "", "", "", "", ""))
     total = ("total", "", "", str(bill.total_entries), "", yuan(bill.total_micro_yuan))
-    shares = [(share.beneficiary, yuan(share.amount_micro_yuan)) for share in bill.shares]
+    sharing = bill.shares
+    if most is not None and len(sharing) > most:
+        sharing = sorted(sharing, key=lambda share: -share.amount_micro_yuan)[:most]
+    shares = [(share.beneficiary, yuan(share.amount_micro_yuan)) for share in sharing]
+    if left := len(bill.shares) - len(sharing):
+        shares.append((f"… and {left} more; --json shows all", ""))
+    shares.append(("total", yuan(sum(share.amount_micro_yuan for share in bill.shares))))
     return (
         Sheet(
             f"Statement of {head}",

@@ -29,7 +29,6 @@ from gateway.demo.stage import (
     answered_by,
     found,
     outcome,
-    shown_name,
     shown_records,
 )
 from sdk.credentials import Credentials
@@ -68,8 +67,8 @@ async def allowed(stage: Stage) -> Section:
             Step(
                 name,
                 "asks for a current record of the files",
-                f"{shown_name(f'records/{record_id}')} of {about.subject}",
-                f"{shown_name(got.records[0].name)} of {got.records[0].subject}",
+                f"the record named, of {about.subject}",
+                _named(got, record_id),
             )
         )
         sheets.append(shown_records(got.records))
@@ -217,6 +216,11 @@ def _first_real(stage: Stage, player: Player) -> tuple[str, About] | None:
         ),
         None,
     )
+
+
+def _named(answer: pb.GetRecordResponse, record_id: str) -> str:
+    record = found(answer.records, record_id)
+    return "another record" if record is None else f"the record named, of {record.subject}"
 
 
 def _sameness(draft: RecordDraft, answer: pb.GetSubjectRecordsResponse) -> str:

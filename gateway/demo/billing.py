@@ -20,6 +20,8 @@ from gateway.demo.invented import COMPANIES
 from gateway.demo.stage import CHECK, Player, Stage
 
 _MOST_SUBJECTS: Final = 50_000
+# A statement has a line for each source and region; the checks look at all of them.
+_LINES_SHOWN: Final = 10
 # What the invented companies still have by then: three registrations, and the corrected
 # penalty; the others are repaired, expired or need a consent.
 _INVENTED_CURRENT: Final = 4
@@ -98,7 +100,7 @@ async def billed(stage: Stage) -> tuple[Section, tuple[Statement, ...]]:
             statement = await _statement(player, month)
             statements.append(statement)
             steps += _checks(name, player, statement)
-    sheets = tuple(sheet for each in statements for sheet in statement_sheets(each))
+    sheets = tuple(sheet for each in statements for sheet in statement_sheets(each, _LINES_SHOWN))
     section = Section("Statements and revenue shares, to the micro-yuan", tuple(steps), sheets)
     return section, tuple(statements)
 

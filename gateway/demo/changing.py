@@ -1,6 +1,7 @@
 """Scenes of change: correction, repair and suspension act on the next call."""
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from creditgate.v1 import disclosure_service_pb2 as pb
@@ -11,10 +12,18 @@ from creditgate.v1.operator_service_pb2 import (
     SuspendOperatorResponse,
 )
 from gateway.demo.account import Section, Step
-from gateway.demo.cast import DEBARMENT
+from gateway.demo.cast import PRICES, REGISTRATION
 from gateway.demo.enrolment import REASON
 from gateway.demo.invented import CORRECTED, REPAIRED, penalty_content
-from gateway.demo.stage import SERVED, Stage, found, outcome, shown_records
+from gateway.demo.stage import (
+    SERVED,
+    Stage,
+    answered,
+    answered_by,
+    found,
+    outcome,
+    shown_records,
+)
 
 _LOWER_FINE: Final = 300_000
 _WITHIN_SECONDS: Final = 1
@@ -78,28 +87,42 @@ async def repaired(stage: Stage) -> Section:
 
 async def suspended(stage: Stage) -> Section:
     """Suspend an operator whose token is good, and reinstate it."""
-    operator_id = stage.beta.party.operator_id
-    before = await outcome(stage.beta.subject(CORRECTED, DEBARMENT))
+    alpha = stage.alpha
+    operator_id = alpha.party.operator_id
+
+    async def ask() -> str:
+        return await outcome(alpha.subject(CORRECTED, REGISTRATION))
+
+    before = await alpha.subject(CORRECTED, REGISTRATION)
     await stage.administrator.ask(
         SuspendOperatorRequest(operator_id=operator_id, reason=REASON), SuspendOperatorResponse
     )
-    started = time.monotonic()
-    during = SERVED
-    while during == SERVED and time.monotonic() - started < _WITHIN_SECONDS:
-        during = await outcome(stage.beta.subject(CORRECTED, DEBARMENT))
+    during = await _settled(ask, SERVED)
     await stage.administrator.ask(
         ReinstateOperatorRequest(operator_id=operator_id, reason=REASON),
         ReinstateOperatorResponse,
     )
-    started = time.monotonic()
-    after = "OPERATOR_SUSPENDED"
-    while after == "OPERATOR_SUSPENDED" and time.monotonic() - started < _WITHIN_SECONDS:
-        after = await outcome(stage.beta.subject(CORRECTED, DEBARMENT))
+    reinstated = await _settled(ask, "OPERATOR_SUSPENDED")
+    after = (
+        answered_by(await alpha.subject(CORRECTED, REGISTRATION))
+        if reinstated == SERVED
+        else reinstated
+    )
+    one = answered(1, PRICES["basic"])
     return Section(
         "A suspension acts within a second, on tokens already given",
         (
-            Step("beta", "asks while it may", SERVED, before),
-            Step("beta", "asks while it is suspended", "OPERATOR_SUSPENDED", during),
-            Step("beta", "asks after it was reinstated", SERVED, after),
+            Step("alpha", "asks for a registration while it may", one, answered_by(before)),
+            Step("alpha", "asks while it is suspended", "OPERATOR_SUSPENDED", during),
+            Step("alpha", "asks after it was reinstated", one, after),
         ),
     )
+
+
+async def _settled(ask: Callable[[], Awaitable[str]], earlier: str) -> str:
+    """Ask until the outcome is no more the earlier one, for a second at most."""
+    started = time.monotonic()
+    told = earlier
+    while told == earlier and time.monotonic() - started < _WITHIN_SECONDS:
+        told = await ask()
+    return told

@@ -22,8 +22,6 @@ from sdk.refusals import explain
 
 SERVED = "served"
 CHECK = Purpose.PURPOSE_SUPPLIER_CHECK
-_SHOWN_NAME = 36
-_SHOWN_CONTENT = 120
 
 
 @dataclass(slots=True)
@@ -115,28 +113,18 @@ def found(records: Iterable[DisclosedRecord], record_id: str) -> DisclosedRecord
     return next((each for each in records if each.name == f"records/{record_id}"), None)
 
 
-def shown_name(name: str) -> str:
-    """Return a record's name, cut where it is long."""
-    return _cut(name, _SHOWN_NAME)
-
-
 def shown_records(records: Iterable[DisclosedRecord]) -> Sheet:
-    """Return an answer's records, short enough for a terminal."""
+    """Return an answer's records by their whole names, without their contents."""
     return Sheet(
         "The records of the answer",
-        ("record", "revision", "shown until", "content"),
+        ("record", "revision", "shown until"),
         [
             (
-                shown_name(record.name),
+                record.name,
                 str(record.revision),
                 utc(record.disclosed_until) or "no end",
-                _cut(record.content.decode(), _SHOWN_CONTENT),
             )
             for record in records
         ],
         frozenset({"revision"}),
     )
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]}…"

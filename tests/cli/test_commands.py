@@ -88,6 +88,17 @@ def test_a_client_works_within_licence_grant_and_keys(served: Served, tmp_path: 
     served.answer(admin, "scope", "grant", "epsilon", "--scope", "credit.records:read", *WHY)
     served.answer(admin, "licence", "revoke", "L-E", *WHY)
     assert served.refusal(admin, *query, *profile) == "NO_LICENCE"
+    history = served.answer(admin, "operator", "history", "epsilon", "--all")["changes"]
+    assert {(change["kind"], change["version"]) for change in history} == {
+        ("operator", 1),
+        ("licence", 1),
+        ("licence", 2),
+        ("client", 1),
+        ("client", 2),
+        ("scope_grant", 1),
+        ("scope_grant", 2),
+    }
+    assert {change["id"] for change in history} >= {"epsilon", "L-E", "epsilon-one"}
     served.answer(admin, "client", "remove", "epsilon-one", *WHY)
     assert served.refusal(admin, *query, *profile) == "invalid_client"
 
@@ -129,6 +140,8 @@ def test_a_catalogue_file_is_applied_and_a_faulty_one_is_not(
     refused = served.run(ADMINISTRATOR, *apply)
     assert refused.status == 1
     assert "line 2: items[0].code" in refused.told
+    document = served.run(ADMINISTRATOR, *apply, "--json").json["error"]
+    assert {"line": 2, "place": "items[0].sources", "mend": "required"} in document["faults"]
 
 
 def test_files_are_loaded_once_and_rejected_rows_reported(served: Served, tmp_path: Path) -> None:
@@ -141,9 +154,18 @@ def test_files_are_loaded_once_and_rejected_rows_reported(served: Served, tmp_pa
         11,
     )
     assert len(report.read_text(encoding="utf-8").splitlines()) == 12
+    by_default = served.run(PUBLISHER, "load", SAMPLE)
+    assert f"{served.home / 'rejects.csv'}. It replaces an earlier report." in by_default.out
     unknown = served.run(PUBLISHER, "load", SAMPLE, "--mapping", "nothing")
     assert unknown.status == 1
     assert "debarment" in unknown.told
+
+
+def test_a_client_whose_scopes_do_not_do_is_named_with_the_mend(served: Served) -> None:
+    done = creditgate(served.home, "load", SAMPLE)
+    assert done.status == 2
+    assert done.told.startswith("SCOPE_NOT_GRANTED: ")
+    assert f"as administrator ({served.profile(ADMINISTRATOR)}); --profile" in done.told
 
 
 def test_a_record_is_corrected_withdrawn_and_repaired(served: Served, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from typer.testing import CliRunner
 
 from creditgate.refusal import Violation
+from gateway.administration.history import KINDS
 from gateway.cli.failures import SPEAKING, Failure, failure_of
 from gateway.cli.main import app
+from gateway.cli.operator import HISTORY_KINDS
 from tests.cli.commands import creditgate, creditgate_here
 
 RUNNER = CliRunner()
@@ -65,6 +68,7 @@ def test_help_waits_for_nothing_it_does_not_need() -> None:
     code = f"""
 import sys
 from gateway.cli.main import app
+from gateway.cli.operator import HISTORY_KINDS
 try:
     app(["--help"])
 except SystemExit:
@@ -117,6 +121,8 @@ def test_signing_keys_are_rotated_and_retired(home: Path) -> None:
     keys = creditgate_here(home, "key", "list", "--json").json["keys"]
     assert [key["kid"] for key in keys] == [kid, first["kid"]]
     assert [key["retired_at"] is None for key in keys] == [True, False]
+    assert all(datetime.fromisoformat(key["active_from"]).tzinfo == UTC for key in keys)
+    assert datetime.fromisoformat(keys[1]["retired_at"]).tzinfo == UTC
     only = creditgate_here(home, "key", "retire", kid, "--reason", "over", "--json")
     assert (only.status, only.json["error"]["reason"]) == (2, "STATE_CONFLICT")
 
@@ -141,6 +147,83 @@ def test_without_a_gateway_the_mend_is_told(home: Path) -> None:
     done = creditgate_here(home, "operator", "list", "--profile", profile)
     assert (done.status, done.out) == (1, "")
     assert "creditgate serve" in done.told
+
+
+def test_the_default_profile_lies_in_the_home_that_is_configured(tmp_path: Path) -> None:
+    config = tmp_path / "gateway.toml"
+    config.write_text(f'home = "{tmp_path / "elsewhere"}"\n', encoding="utf-8")
+    expected = str(Path("clients") / "administrator" / "profile.json")
+
+    def asked(*words: str | Path, **settings: str) -> str:
+        done = creditgate_here(tmp_path / "home", *words, "--json", **settings)
+        assert done.status == 1
+        return done.json["error"]["message"]
+
+    listing = ("operator", "list")
+    assert str(tmp_path / "home" / expected) in asked(*listing)
+    # An empty setting is none, so that the file's home is seen.
+    assert str(tmp_path / "elsewhere" / expected) in asked(*listing, HOME="", CONFIG=str(config))
+    keys = ("--make-keys", tmp_path / "keys", "--reason", "x")
+    rotate = ("client", "rotate", "one", *keys)
+    by_option = asked(*rotate, "--config", config, HOME="")
+    assert str(tmp_path / "elsewhere" / expected) in by_option
+    assert "named.json" in asked(*listing, PROFILE="named.json")
+    assert "chosen.json" in asked(*listing, "--profile", "chosen.json", PROFILE="named.json")
+
+
+def test_settings_at_fault_are_one_document_for_a_client_too(home: Path) -> None:
+    done = creditgate_here(home, "operator", "list", "--json", GRPC_PORT="seventy")
+    assert done.status == 1
+    assert "grpc_port" in done.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        (("query", "X", "--purpose", "marketing"), "--purpose"),
+        (("query", "X"), "--purpose"),
+        (("operator", "show"), "OPERATOR"),
+        (("batch", "no-such-file", "--purpose", "bidding"), "FILE"),
+        (("load", "no-such-file"), "SOURCE"),
+        (("operator", "list", "--nothing"), "--nothing"),
+        (("operator",), "--json"),
+    ],
+)
+def test_a_wrong_call_is_one_document_that_names_the_word(
+    home: Path, words: tuple[str, ...], field: str
+) -> None:
+    done = creditgate_here(home, *words, "--json")
+    error = done.json["error"]
+    assert (done.status, error["reason"], done.told) == (2, "USAGE", "")
+    (violation,) = error["violations"]
+    assert violation["field"] == field
+    assert violation["description"] in error["message"]
+
+
+@pytest.mark.parametrize("words", [("nothing",), ("operator", "nothing")])
+def test_a_command_that_is_none_is_one_document(home: Path, words: tuple[str, ...]) -> None:
+    done = creditgate_here(home, *words, "--json")
+    assert (done.status, done.json["error"]["reason"]) == (2, "USAGE")
+    assert "nothing" in done.json["error"]["message"]
+
+
+def test_people_get_the_usage_of_a_wrong_call(home: Path) -> None:
+    done = creditgate_here(home, "operator", "show")
+    assert (done.status, done.out) == (2, "")
+    assert "Usage: " in done.told
+
+
+def test_a_report_that_cannot_be_written_is_told_by_its_own_name(
+    home: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "missing" / "rejects.csv"
+    done = creditgate_here(home, "load", tmp_path, "--report", report)
+    assert (done.status, done.out) == (1, "")
+    assert f"{report} cannot be written" in done.told
+
+
+def test_the_history_knows_the_kinds_the_help_names() -> None:
+    assert HISTORY_KINDS == KINDS
 
 
 def test_a_profile_whose_files_are_missing_says_which(home: Path) -> None:

@@ -2,11 +2,14 @@
 
 import fcntl
 import json
+import re
 import shutil
 import signal
 import socket
 import subprocess
 from pathlib import Path
+
+from rich.cells import cell_len
 
 from gateway.cli.output import yuan
 from gateway.demo.cast import invented_code
@@ -36,6 +39,15 @@ def test_the_demo_shows_every_step_as_expected(tmp_path: Path) -> None:
     assert account["ok"]
     assert [step for step in account["steps"] if not step["ok"]] == []
     assert {step["observed"] for step in account["steps"]} >= REFUSALS
+    suspension = [
+        step["observed"] for step in account["steps"] if step["section"].startswith("A suspension")
+    ]
+    # Served means that something was: an answer without records would show nothing.
+    assert suspension == [
+        f"1 record for {yuan(20_000)} yuan",
+        "OPERATOR_SUSPENDED",
+        f"1 record for {yuan(20_000)} yuan",
+    ]
     load = account["load"]
     assert (load["rows"], load["published"], load["rejected"]) == (40, 29, 11)
     assert load["rejects"] == {"START_MISSING": 8, "END_NOT_A_DATE": 3}
@@ -78,6 +90,11 @@ def test_the_demo_loads_a_folder_of_real_columns_and_tells_it_plainly(tmp_path: 
     assert "rejected, USCC_CHECK_CHARACTER" in done.out
     assert "all as expected" in done.out
     assert "FAILED" not in done.out
+    # Names are whole, to be used again; no line is wider than where it is read.
+    assert re.search(r"records/debarment-[0-9a-f]{64}\s", done.out)
+    assert all(cell_len(line) <= 120 for line in done.out.splitlines()[:-1])
+    folder = home / "demo"
+    assert f"in {folder}, the rejected rows in {folder / 'rejects.csv'}." in done.out
     assert f"{yuan(0)} yuan, a retry" in done.out
     assert not left.exists()
 

@@ -1,16 +1,24 @@
 """``serve --demo`` writes what outside programs need, and a second time reuses everything."""
 
 import json
+import subprocess
+import sys
+import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import pytest
 
 from creditgate.scopes import known_scopes
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.catalogue.file import NATIONAL, read_catalogue
-from tests.cli.commands import creditgate, served_demo
+from gateway.demo.invented import CORRECTED
+from tests.cli.commands import PROGRAM, SECONDS, creditgate, environment, served_demo
 from tests.node.conftest import NodeClient, node_client
 
 __all__ = ["node_client"]
+
+SCRIPT: Final = Path(sys.executable).parent / "creditgate"
 
 
 def test_a_served_demo_can_be_called_from_outside_and_is_reused(
@@ -36,6 +44,47 @@ def test_a_served_demo_can_be_called_from_outside_and_is_reused(
             "alpha-client", "query", example["subject"], "--purpose", "supplier-check"
         )
         assert [record["revision"] for record in answer["records"]] == [1, 1]
+
+
+@pytest.mark.parametrize("program", [(str(SCRIPT),), PROGRAM], ids=["script", "module"])
+def test_the_command_it_tells_works_in_any_folder_and_without_a_path(
+    tmp_path: Path, program: tuple[str, ...]
+) -> None:
+    home = tmp_path / "a home"
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(
+            [*program, "serve", "--demo"],
+            env=environment(home),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as gateway,
+    ):
+        guard = threading.Timer(SECONDS, gateway.kill)
+        guard.start()
+        try:
+            assert gateway.stdout is not None
+            told = ""
+            while "--profile" not in told:
+                line = gateway.stdout.readline()
+                assert line, told
+                told += line
+            command = told.partition("for example:\n")[2]
+            done = subprocess.run(
+                ["/bin/sh", "-c", command],
+                cwd="/",
+                env={"PATH": "/usr/bin:/bin"},
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
+            )
+        finally:
+            guard.cancel()
+            gateway.terminate()
+    assert done.returncode == 0, done.stderr
+    assert f"registration-{CORRECTED}" in done.stdout
 
 
 def test_a_demo_is_not_seeded_where_certificates_are_configured(tmp_path: Path) -> None:
