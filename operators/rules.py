@@ -19,6 +19,7 @@ that came furthest down the list above.
 
 from collections.abc import Iterable, Sequence
 
+from creditgate.refusal import Refused
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from creditgate.v1.refusal_pb2 import RefusalReason
 from operators.authority import Authority
@@ -27,7 +28,7 @@ from operators.model import Client, Licence, ScopeGrant
 from operators.roles import scopes_of_role
 from operators.shapes import END_OF_TIME, common_regions, covers
 
-__all__ = ["Allow", "Ask", "Refuse", "decide", "may_call"]
+__all__ = ["Allow", "Ask", "Refuse", "decide", "may_call", "require_call"]
 
 
 def decide(authority: Authority, ask: Ask, now: int) -> Allow | Refuse:
@@ -67,6 +68,15 @@ def may_call(
     )
     authority.calls.keep(call, refuse, now, _next_boundary(authority, client, scope, now))
     return refuse
+
+
+def require_call(
+    authority: Authority, client_id: str, scope: str, token_scopes: frozenset[str], now: int
+) -> None:
+    """Raise Refused with the reason of `may_call`, unless the client may call."""
+    refuse = may_call(authority, client_id, scope, token_scopes, now)
+    if refuse is not None:
+        raise Refused(refuse.reason, refuse.message)
 
 
 def _decision(authority: Authority, ask: Ask, now: int, until: int) -> Allow | Refuse:

@@ -18,7 +18,7 @@ from gateway.disclose.model import Batch, BatchOutcome, Correction, Ended, rejec
 from gateway.disclose.request import record_id_of, require_batch
 from gateway.disclose.store import DisclosureStore, Permit
 from operators.authority import Authority
-from operators.rules import may_call
+from operators.rules import require_call
 
 PUBLISH: Final = "disclosure:publish"
 CORRECT: Final = "disclosure:correct"
@@ -128,15 +128,13 @@ class DisclosureService:
         """Return what raises Refused unless ``caller`` may use ``scope`` when it is asked."""
 
         def permit() -> None:
-            refuse = may_call(
+            require_call(
                 self._feed.current().authority,
                 caller.client_id,
                 scope,
                 caller.token_scopes,
                 self._clock.now(),
             )
-            if refuse is not None:
-                raise Refused(refuse.reason, refuse.message)
 
         return permit
 

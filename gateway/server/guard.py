@@ -5,12 +5,11 @@ from typing import Any, Final
 
 import grpc
 
-from creditgate.refusal import Refused
 from gateway.authenticate.authenticator import Authenticator
 from gateway.authenticate.caller import Caller
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
-from operators.rules import may_call
+from operators.rules import require_call
 
 _CERTIFICATE: Final = "x509_pem_cert"
 _AUTHORIZATION: Final = "authorization"
@@ -43,12 +42,10 @@ class Guard:
 
     def require_scope(self, caller: Caller, scope: str) -> None:
         """Raise Refused unless ``caller`` may call methods of ``scope`` now."""
-        refuse = may_call(
+        require_call(
             self._feed.current().authority,
             caller.client_id,
             scope,
             caller.token_scopes,
             self._clock.now(),
         )
-        if refuse is not None:
-            raise Refused(refuse.reason, refuse.message)

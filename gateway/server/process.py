@@ -166,9 +166,10 @@ def _transport(
 ) -> Transport:
     decisions = DecisionIds()
     committer = GroupCommitter(UsageLedger(engines.records, clock), telemetry.metering.add_group)
-    stack.callback(committer.close)
     lookup = open_lookup(engines.records, committer.when_free)
+    # The committer ends first: closing, it still gives waiting lookups their turn.
     stack.callback(lookup.close)
+    stack.callback(committer.close)
     log = SqlAuthorityLog(engines.authority)
     limits = RecordLimits(
         answer_bytes=config.max_message_bytes,

@@ -1,6 +1,7 @@
 """Logs of one process: lines on standard error, without subject data or secrets."""
 
 import logging
+import time
 from typing import Final
 
 _FORMAT: Final = "%(asctime)sZ %(levelname)s %(name)s %(message)s"
@@ -11,8 +12,6 @@ _QUIET: Final = ("alembic", "grpc", "httpx", "sqlalchemy", "uvicorn")
 
 def log_to_stderr(level: str) -> None:
     """Log what is at least of ``level`` ("debug" to "error"), times in UTC."""
-    import time
-
     formatter = logging.Formatter(_FORMAT, _TIME)
     formatter.converter = time.gmtime
     handler = logging.StreamHandler()
