@@ -24,10 +24,9 @@ from operators.authority import Authority
 from operators.log import AuthorityLog, Change, Draft
 from operators.model import CLIENT, LICENCE, SCOPE_GRANT, Client, Licence, ScopeGrant
 from operators.roles import scopes_of_role
+from tests.clock import NOW, StandingClock
 from tests.installation import company, item
 
-NOW = 1_775_000_000
-"""2026-03-31T23:33:20Z."""
 DAY = 86_400
 ITEMS = ("penalty", "permit", "tax")
 CHIEF = "chief"
@@ -40,17 +39,6 @@ CALLER = Caller(
     token_expires_at=NOW + 300,
 )
 _ADMINISTRATOR = ClientRole.CLIENT_ROLE_ADMINISTRATOR
-
-
-@dataclass
-class StandingClock:
-    """A clock that moves only when set."""
-
-    at: int = NOW
-
-    def now(self) -> int:
-        """Give the time it is set to."""
-        return self.at
 
 
 @dataclass

@@ -10,9 +10,8 @@ from creditgate.v1.disclosure_service_pb2 import RecordDraft
 from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.catalogue.file import NATIONAL, read_catalogue
 from gateway.catalogue.model import CatalogueItem
+from tests.clock import NOW
 
-NOW = 1_775_000_000
-"""2026-03-31T23:33:20Z."""
 DAY = 86_400
 
 

@@ -8,19 +8,9 @@ from gateway.authority.feed import AuthorityFeed
 from gateway.catalogue.service import CatalogueService
 from operators.log import AuthorityLog
 from tests.catalogue.drafts import NOW
+from tests.clock import StandingClock
 
 OFFICE = Caller("office", ClientRole.CLIENT_ROLE_ADMINISTRATOR, "", frozenset(), NOW + 300)
-
-
-@dataclass
-class StandingClock:
-    """A clock that moves only when set."""
-
-    at: int = NOW
-
-    def now(self) -> int:
-        """Give the time it is set to."""
-        return self.at
 
 
 @dataclass

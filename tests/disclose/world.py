@@ -23,6 +23,7 @@ from operators.log import Draft
 from operators.model import CLIENT, SCOPE_GRANT, Client, ScopeGrant
 from operators.sql import SqlAuthorityLog
 from tests.catalogue.drafts import NOW, national
+from tests.clock import StandingClock
 
 SITE = "official-site"
 SCOPES = (PUBLISH, CORRECT, REPAIR, WITHDRAW)
@@ -32,17 +33,6 @@ PUBLISHER = Caller(SITE, ClientRole.CLIENT_ROLE_PUBLISHER, "", frozenset(SCOPES)
 def soon(turn: Callable[[], None]) -> None:
     """Let lookups have their turn with the next of the event loop."""
     asyncio.get_running_loop().call_soon(turn)
-
-
-@dataclass
-class StandingClock:
-    """A clock that moves only when set."""
-
-    at: int = NOW
-
-    def now(self) -> int:
-        """Give the time it is set to."""
-        return self.at
 
 
 @dataclass

@@ -18,7 +18,8 @@ from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Charged, Outcome, RefusalEntry, Replayed, UsageClaim
 from gateway.meter.tables import REFUSALS
 from gateway.storage.engines import reading
-from tests.meter.world import StandingClock, claim, refusal, stored
+from tests.clock import StandingClock
+from tests.meter.world import claim, refusal, stored
 
 
 class GatedLedger(UsageLedger):

@@ -15,8 +15,9 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Charged, Outcome, Replayed
+from tests.clock import StandingClock
 from tests.meter.faults import LossyWire, disk_full, failing_commit, killed_backend
-from tests.meter.world import StandingClock, claim, quota_used, refusal, stored
+from tests.meter.world import claim, quota_used, refusal, stored
 from tests.stores import PostgresStores, SqliteStores, engines_of
 
 _UNAVAILABLE = RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE

@@ -24,13 +24,13 @@ from gateway.meter.model import (
 from gateway.meter.postgresql import PostgresLedgerStore
 from gateway.meter.tables import REFUSALS
 from gateway.storage.engines import reading
+from tests.clock import StandingClock
 from tests.meter.world import (
     DAY,
     MIDNIGHT,
     NOW,
     REPLAY_SECONDS,
     Disclosure,
-    StandingClock,
     admitted,
     claim,
     quota_used,

@@ -21,12 +21,12 @@ from gateway.meter.model import (
     UsageClaim,
     unpack_entries,
 )
+from tests.clock import StandingClock
 from tests.meter.world import (
     DAY,
     MIDNIGHT,
     REPLAY_SECONDS,
     Disclosure,
-    StandingClock,
     admitted,
     claim,
     quota_used,

@@ -17,7 +17,8 @@ from gateway.settle.shares import SHARING_RULE, SharingBook, SharingRule
 from gateway.settle.statement import build_statement, postings
 from gateway.settle.usage import MeteredAnswer, MeteredEntry, MeteredLine, UsageTotal
 from operators.log import Change
-from tests.meter.world import DAY, NOW, Disclosure, StandingClock, admitted, claim
+from tests.clock import StandingClock
+from tests.meter.world import DAY, NOW, Disclosure, admitted, claim
 
 MARCH = NOW - 31 * DAY
 KINDS = [

@@ -18,24 +18,12 @@ from gateway.disclose.store import DisclosureStore
 from gateway.meter.model import LineCount, RefusalEntry, UsageClaim, pack_entries
 from gateway.meter.tables import QUOTA, USAGE
 from gateway.storage.engines import reading
+from tests.clock import NOW
 
-NOW = 1_775_000_000
-"""2026-03-31T23:33:20Z."""
 DAY = 86_400
 MIDNIGHT = NOW - NOW % DAY + DAY
 REPLAY_SECONDS = 3_600
 REPAIRED = DisclosureEventKind.DISCLOSURE_EVENT_KIND_REPAIRED
-
-
-@dataclass
-class StandingClock:
-    """A clock that moves only when set."""
-
-    at: int = NOW
-
-    def now(self) -> int:
-        """Give the time it is set to."""
-        return self.at
 
 
 def claim(request_id: str = "r-1", entries: Sequence[int] = (), **changes: Any) -> UsageClaim:

@@ -40,7 +40,8 @@ from operators.model import (
     ScopeGrant,
 )
 from operators.sql import SqlAuthorityLog
-from tests.meter.world import NOW, Disclosure, StandingClock, admitted, company, stored
+from tests.clock import StandingClock
+from tests.meter.world import NOW, Disclosure, admitted, company, stored
 
 PURPOSE = Purpose.PURPOSE_BIDDING
 PRICE = 50_000

@@ -15,10 +15,9 @@ from gateway.settle.shares import SharingBook
 from operators.authority import Authority
 from operators.log import AuthorityLog, Draft
 from operators.model import OPERATOR, Operator
+from tests.clock import NOW, StandingClock
 from tests.settle.ledger import ListedUsage
 
-NOW = 1_775_000_000
-"""2026-03-31T23:33:20Z."""
 MARCH = 1_772_323_200
 """2026-03-01T00:00:00Z."""
 APRIL = 1_775_001_600
@@ -57,17 +56,6 @@ class FoldingFeed:
                 self._view.sharing.advanced(changes),
             )
         return self._view
-
-
-@dataclass
-class StandingClock:
-    """A clock that moves only when set."""
-
-    at: int = NOW
-
-    def now(self) -> int:
-        """Give the time it is set to."""
-        return self.at
 
 
 @dataclass
