@@ -4,9 +4,16 @@ Frozen and checked: an instance exists only if every field has its shape. Enums 
 integers of the protos, times seconds UTC, periods half-open [from, until).
 """
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from creditgate.v1.vocabulary_pb2 import Purpose
@@ -22,6 +29,17 @@ SCOPE_GRANT: Final = "scope_grant"
 _MOST_ITEMS: Final = 1000
 _MOST_REGIONS: Final = 1000
 _MOST_CERTIFICATES: Final = 8
+_MOST_REDIRECTS: Final = 16
+
+ClientAuthentication = Literal["private_key_jwt", "tls_client_auth"]
+TokenBinding = Literal["mtls", "dpop"]
+TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105  # a grant type
+GrantType = Literal[
+    "client_credentials",
+    "authorization_code",
+    "refresh_token",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+]
 
 # Sets are written in order, so that equal things make equal documents.
 _IN_ORDER = PlainSerializer(sorted)
@@ -32,7 +50,12 @@ _Regions = Annotated[frozenset[_RegionCode], Field(max_length=_MOST_REGIONS), _I
 _Purposes = Annotated[frozenset[Annotated[int, AfterValidator(shapes.stated(Purpose))]], _IN_ORDER]
 _Thumbprints = Annotated[
     frozenset[Annotated[str, AfterValidator(shapes.certificate_thumbprint)]],
-    Field(min_length=1, max_length=_MOST_CERTIFICATES),
+    Field(max_length=_MOST_CERTIFICATES),
+    _IN_ORDER,
+]
+_RedirectUris = Annotated[
+    frozenset[Annotated[str, AfterValidator(shapes.redirect_uri)]],
+    Field(max_length=_MOST_REDIRECTS),
     _IN_ORDER,
 ]
 _OperatorId = Annotated[str, AfterValidator(shapes.operator_id)]
@@ -76,13 +99,25 @@ class Licence(Kept):
 
 
 class Client(Kept):
-    """A client of the gateway. ``role`` is a ClientRole; ``jwks`` a public JWK Set as JSON."""
+    """A client of the gateway. ``role`` is a ClientRole; ``jwks`` a public JWK Set as JSON.
+
+    How it authenticates and what its tokens are bound to are RFC 7591's
+    token_endpoint_auth_method and RFC 8705's or RFC 9449's binding; the FAPI 2.0
+    Security Profile, section 5.3.2.1, allows these and no others.
+    """
 
     client_id: Annotated[str, AfterValidator(shapes.client_id)]
     role: Annotated[ClientRole.ValueType, AfterValidator(shapes.stated(ClientRole))]
     operator_id: str = ""
     jwks: Annotated[str, AfterValidator(public_jwks)]
+    authentication: ClientAuthentication = "private_key_jwt"
+    binding: TokenBinding = "mtls"
     certificate_thumbprints: _Thumbprints
+    grant_types: Annotated[frozenset[GrantType], _NotEmpty, _IN_ORDER] = frozenset(
+        {"client_credentials"}
+    )
+    redirect_uris: Annotated[_RedirectUris, Field(validate_default=True)] = frozenset()
+    signed_requests: bool = False
     removed_at: _Instant | None = None
 
     @model_validator(mode="after")
@@ -90,6 +125,35 @@ class Client(Kept):
         if (self.role == ClientRole.CLIENT_ROLE_OPERATOR) != bool(self.operator_id):
             raise ValueError("name the operator for role OPERATOR, and none for other roles")
         return self
+
+    @field_validator("certificate_thumbprints")
+    @classmethod
+    def _certificates_fit_binding(
+        cls, thumbprints: frozenset[str], info: ValidationInfo
+    ) -> frozenset[str]:
+        by_key_alone = (
+            info.data.get("authentication") == "private_key_jwt"
+            and info.data.get("binding") == "dpop"
+        )
+        if not thumbprints and not by_key_alone:
+            raise ValueError(
+                "give 1 to 8 thumbprints; only private_key_jwt with binding dpop needs none"
+            )
+        return thumbprints
+
+    @field_validator("grant_types")
+    @classmethod
+    def _refresh_follows_code(cls, grant_types: frozenset[GrantType]) -> frozenset[GrantType]:
+        if "refresh_token" in grant_types and "authorization_code" not in grant_types:
+            raise ValueError("refresh_token goes with authorization_code only")
+        return grant_types
+
+    @field_validator("redirect_uris")
+    @classmethod
+    def _redirects_fit_grants(cls, uris: frozenset[str], info: ValidationInfo) -> frozenset[str]:
+        if ("authorization_code" in info.data.get("grant_types", ())) != bool(uris):
+            raise ValueError("give them with the grant type authorization_code, and only with it")
+        return uris
 
     @property
     def grantee(self) -> str:

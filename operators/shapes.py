@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
+from pydantic_core import Url
+
 from creditgate import uscc
 
 END_OF_TIME: Final = 253_402_300_799
@@ -66,6 +68,12 @@ certificate_thumbprint: Final = matching(
     "use the SHA-256 of the certificate's DER in base64url without padding, 43 characters",
 )
 
+_REDIRECT_MEND: Final = (
+    "use an https URL of at most 512 characters without user, fragment or wildcard, or http"
+    " with 127.0.0.1 or [::1]"
+)
+_LOOPBACK: Final = frozenset({"127.0.0.1", "[::1]"})
+
 _USCC_MEND: Final = {
     "USCC_LENGTH": "enter all 18 characters of the unified social credit code",
     "USCC_ALPHABET": "digits and capitals except I, O, S, V, Z, with six digits from the third on",
@@ -79,6 +87,26 @@ def credit_code(code: str) -> str:
     if fault is not None:
         raise ValueError(_USCC_MEND[fault])
     return code
+
+
+def redirect_uri(uri: str) -> str:
+    """Check where a browser may be sent back to: it is later compared as it stands.
+
+    FAPI 2.0 Security Profile, section 5.3.2.2: https, but for native applications on a
+    loopback address (RFC 8252 section 7.3).
+    """
+    printable = uri.isascii() and uri.isprintable() and not set(uri) & set(' "<>\\^`{|}*')
+    try:
+        url = Url(uri)
+    except ValueError:
+        raise ValueError(_REDIRECT_MEND) from None
+    secure = url.scheme == "https" or (url.scheme == "http" and url.host in _LOOPBACK)
+    bare = "#" not in uri and url.username is None and url.password is None
+    # As browsers write it: what is compared as text must not have a second spelling.
+    canonical = str(url) in {uri, uri + "/"}
+    if not (printable and secure and bare and canonical and len(uri) <= 512):
+        raise ValueError(_REDIRECT_MEND)
+    return uri
 
 
 def display_name(name: str) -> str:

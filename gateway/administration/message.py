@@ -50,6 +50,11 @@ def client_message(client: Client) -> pb.Client:
         certificate_thumbprints=sorted(client.certificate_thumbprints),
         remove_time=_time(client.removed_at),
         etag=str(client.version),
+        authentication=client.authentication,
+        binding=client.binding,
+        grant_types=sorted(client.grant_types),
+        redirect_uris=sorted(client.redirect_uris),
+        signed_requests=client.signed_requests,
     )
 
 

@@ -30,6 +30,7 @@ _COUNTS: Final[Mapping[Where, str]] = {
     ("purposes",): "name at least one purpose",
     ("regions",): "name 1 to 1000 regions",
     ("certificate_thumbprints",): "give 1 to 8 thumbprints",
+    ("redirect_uris",): "give at most 16 redirect URIs",
 }
 
 _Thing = TypeVar("_Thing", bound=Kept)
@@ -106,6 +107,18 @@ def client_of(message: pb.Client, faults: Sequence[Violation]) -> Client:
             "operator_id": message.operator_id,
             "jwks": message.jwks,
             "certificate_thumbprints": tuple(message.certificate_thumbprints),
+            "redirect_uris": tuple(message.redirect_uris),
+            "signed_requests": message.signed_requests,
+            # What the contract may leave out; the model says what stands instead.
+            **{
+                name: value
+                for name, value in (
+                    ("authentication", message.authentication),
+                    ("binding", message.binding),
+                    ("grant_types", tuple(message.grant_types)),
+                )
+                if value
+            },
         },
         ("client",),
         _CLIENT,

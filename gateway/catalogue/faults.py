@@ -15,6 +15,7 @@ _MENDS: Final = {
     "int_parsing": "use a whole number",
     "bool_type": "use true or false",
     "bool_parsing": "use true or false",
+    "frozen_set_type": "use a list",
 }
 _COUNTS: Final = {"too_short", "too_long"}
 

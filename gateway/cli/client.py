@@ -50,6 +50,27 @@ def register(
     make_keys: _MakeKeys = None,
     jwks: _Jwks = None,
     certificates: _Certificates = None,
+    authentication: Annotated[
+        str, typer.Option(help="private_key_jwt or tls_client_auth.", show_default=True)
+    ] = "private_key_jwt",
+    binding: Annotated[
+        str, typer.Option(help="What its tokens are bound to: mtls or dpop.", show_default=True)
+    ] = "mtls",
+    grant_types: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grant-type", help="Grant type it may use, client_credentials at first; repeatable."
+        ),
+    ] = None,
+    redirect_uris: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--redirect-uri", help="Where browsers may be sent back to, exactly; repeatable."
+        ),
+    ] = None,
+    signed_requests: Annotated[
+        bool, typer.Option("--signed-requests", help="Its pushed requests must be signed.")
+    ] = False,
     config: Config = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
@@ -62,6 +83,11 @@ def register(
         operator_id=operator_id,
         jwks=keys.jwks,
         certificate_thumbprints=keys.thumbprints,
+        authentication=authentication,
+        binding=binding,
+        grant_types=grant_types or (),
+        redirect_uris=redirect_uris or (),
+        signed_requests=signed_requests,
     )
     answer = calls.ask(
         profile,
@@ -157,12 +183,22 @@ def _keys(
 def _sheet(clients: Iterable[pb.Client]) -> Sheet:
     return Sheet(
         "Clients",
-        ("client", "role", "operator", "certificates (SHA-256)", "removed"),
+        (
+            "client",
+            "role",
+            "operator",
+            "signs in by",
+            "bound by",
+            "certificates (SHA-256)",
+            "removed",
+        ),
         [
             (
                 client.client_id,
                 terms.show_role(client.role),
                 client.operator_id,
+                client.authentication,
+                client.binding,
                 several(client.certificate_thumbprints),
                 utc(client.remove_time),
             )

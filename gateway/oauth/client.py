@@ -13,11 +13,15 @@ from joserfc.jwk import KeySet, KeySetSerialization
 
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from gateway.oauth.keys import SigningKeyBook
+from gateway.oauth.revocations import RevocationBook
 from operators.authority import Authority
 from operators.model import Client
 
 GRANT_TYPES: Final = ("client_credentials",)
+"""Grant types the token endpoint serves."""
+
 AUTHENTICATION_METHODS: Final = ("private_key_jwt",)
+"""Ways of authentication that exist here; a client uses the one it is registered for."""
 
 
 class AuthoritySnapshot(Protocol):
@@ -31,6 +35,11 @@ class AuthoritySnapshot(Protocol):
     @property
     def signing_keys(self) -> SigningKeyBook:
         """The standing signing keys."""
+        ...
+
+    @property
+    def revocations(self) -> RevocationBook:
+        """The tokens and grants that were revoked."""
         ...
 
 
@@ -83,12 +92,12 @@ class RegisteredClient(ClientMixin):
 
     def check_grant_type(self, grant_type: str) -> bool:
         """Tell whether the client may use ``grant_type``."""
-        return grant_type in GRANT_TYPES
+        return grant_type in self.record.grant_types
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """Tell whether the client may authenticate by ``method``; the same everywhere."""
         del endpoint
-        return method in AUTHENTICATION_METHODS
+        return method == self.record.authentication
 
 
 def registered_client(

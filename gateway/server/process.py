@@ -37,7 +37,9 @@ from gateway.meter.ledger import UsageLedger
 from gateway.meter.reader import SqlUsageReader
 from gateway.oauth.app import build_app
 from gateway.oauth.connection import bound_socket, build_http_server, tls_context
+from gateway.oauth.context import AuthorizationContext
 from gateway.oauth.replay import SqlReplayCache
+from gateway.oauth.rfc8414 import Endpoints
 from gateway.oauth.signing import SigningKeys
 from gateway.respond.service import CreditRecordService, RecordLimits
 from gateway.server.guard import Guard
@@ -107,13 +109,16 @@ async def running_gateway(
         stack.callback(https.close)
         issuer = str(config.issuer or _url(config.https_host, https.getsockname()[1]))
         app = build_app(
-            authority=feed.current,
-            clock=clock,
-            keys=SigningKeys(home.keys),
-            replay=SqlReplayCache(engines.authority),
-            issuer=issuer,
-            audience=config.audience,
-            token_seconds=config.token_seconds,
+            AuthorizationContext(
+                authority=feed.current,
+                clock=clock,
+                keys=SigningKeys(home.keys),
+                replay=SqlReplayCache(engines.authority),
+                endpoints=Endpoints(issuer),
+                audience=config.audience,
+                token_seconds=config.token_seconds,
+                engine=engines.authority,
+            )
         )
         web = build_http_server(app, tls_context(tls.certificate, tls.key, tls.client_ca))
         transport = _transport(config, clock, engines, feed, issuer, telemetry, stack)

@@ -1,6 +1,7 @@
 """Clients: their ids and certificates are theirs alone, keys are replaced whole, removal is final."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,8 @@ async def test_client_is_kept_as_asked(world: World) -> None:
     asked.ClearField("remove_time")
     asked.etag = "1"
     asked.certificate_thumbprints.sort()
+    asked.authentication, asked.binding = "private_key_jwt", "mtls"
+    asked.grant_types.append("client_credentials")
     assert made == asked
     assert world.authority.clients["alpha-one"].grantee == "alpha"
 
@@ -244,3 +247,59 @@ async def test_removed_client_gets_no_scopes(world: World) -> None:
     with pytest.raises(Refused) as refusal:
         await world.grant(grant("feeder", "disclosure:repair"))
     assert reason_of(refusal) == "STATE_CONFLICT"
+
+
+async def test_client_for_the_front_channel_is_kept_as_asked(world: World) -> None:
+    await world.create()
+    asked = client("alpha-one", "OPERATOR", "alpha")
+    asked.authentication, asked.binding = "tls_client_auth", "dpop"
+    asked.grant_types[:] = ["authorization_code", "refresh_token"]
+    asked.redirect_uris[:] = ["https://alpha.example/back"]
+    asked.signed_requests = True
+    made = await world.service.register_client(
+        pb.RegisterClientRequest(client=asked, reason=REASON), CALLER
+    )
+    for field in ("authentication", "binding", "grant_types", "redirect_uris", "signed_requests"):
+        assert getattr(made.client, field) == getattr(asked, field)
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"authentication": "client_secret_post"}, "client.authentication"),
+        ({"binding": "bearer"}, "client.binding"),
+        ({"grant_types": ["password"]}, "client.grant_types[0]"),
+        ({"grant_types": ["refresh_token"]}, "client.grant_types"),
+        ({"grant_types": ["authorization_code"]}, "client.redirect_uris"),
+        ({"redirect_uris": ["https://alpha.example/"]}, "client.redirect_uris"),
+        (
+            {"grant_types": ["authorization_code"], "redirect_uris": ["http://alpha.example/"]},
+            "client.redirect_uris[0]",
+        ),
+        ({"certificate_thumbprints": []}, "client.certificate_thumbprints"),
+        (
+            {
+                "certificate_thumbprints": [],
+                "authentication": "tls_client_auth",
+                "binding": "dpop",
+            },
+            "client.certificate_thumbprints",
+        ),
+    ],
+)
+async def test_client_outside_the_profile_is_refused_by_field(
+    world: World, changed: dict[str, Any], field: str
+) -> None:
+    await world.create()
+    asked = client("alpha-one", "OPERATOR", "alpha")
+    for name, value in changed.items():
+        asked.ClearField(name)
+        if isinstance(value, list):
+            getattr(asked, name).extend(value)
+        else:
+            setattr(asked, name, value)
+    with pytest.raises(Refused) as refused:
+        await world.service.register_client(
+            pb.RegisterClientRequest(client=asked, reason=REASON), CALLER
+        )
+    assert field in {violation.field for violation in refused.value.violations}

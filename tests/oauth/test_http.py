@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -14,7 +15,7 @@ from gateway.oauth.app import build_app
 from gateway.oauth.connection import bound_socket, build_http_server
 from gateway.oauth.replay import SqlReplayCache
 from tests.oauth.assertions import good_form
-from tests.oauth.world import AUDIENCE, TOKEN_SECONDS, Snapshot, World
+from tests.oauth.world import Snapshot, World
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -120,15 +121,7 @@ async def test_nothing_is_decided_while_authority_is_unknown(world: World) -> No
 
     bound = bound_socket("127.0.0.1", 0)
     issuer = f"https://localhost:{bound.getsockname()[1]}"
-    app = build_app(
-        authority=unknown,
-        clock=world.clock,
-        keys=world.keys,
-        replay=SqlReplayCache(world.engine),
-        issuer=issuer,
-        audience=AUDIENCE,
-        token_seconds=TOKEN_SECONDS,
-    )
+    app = build_app(replace(world.context(issuer), authority=unknown))
     server = build_http_server(app, world.tls)
     task = asyncio.create_task(server.serve(sockets=[bound]))
     form = good_form(world.identity, issuer, world.clock.now())

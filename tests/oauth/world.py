@@ -15,6 +15,8 @@ from sqlalchemy import Engine
 from creditgate.uscc import check_character
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from gateway.oauth.app import build_app
+from gateway.oauth.context import AuthorizationContext
+from gateway.oauth.rfc8414 import Endpoints
 from gateway.oauth.connection import bound_socket, build_http_server, tls_context
 from gateway.oauth.keys import SigningKeyBook
 from gateway.oauth.replay import ReplayCache, SqlReplayCache
@@ -186,20 +188,25 @@ class World:
             Authority.empty().advanced(changes), SigningKeyBook.empty().advanced(changes)
         )
 
+    def context(self, issuer: str, replay: ReplayCache | None = None) -> AuthorizationContext:
+        """Return what a server of this world stands on."""
+        return AuthorizationContext(
+            authority=self.snapshot,
+            clock=self.clock,
+            keys=self.keys,
+            replay=replay or SqlReplayCache(self.engine),
+            endpoints=Endpoints(issuer),
+            audience=AUDIENCE,
+            token_seconds=TOKEN_SECONDS,
+            engine=self.engine,
+        )
+
     @asynccontextmanager
     async def serving(self, replay: ReplayCache | None = None) -> AsyncGenerator[str]:
         """Run a server and give its issuer URL."""
         bound = bound_socket("127.0.0.1", 0)
         issuer = f"https://localhost:{bound.getsockname()[1]}"
-        app = build_app(
-            authority=self.snapshot,
-            clock=self.clock,
-            keys=self.keys,
-            replay=replay or SqlReplayCache(self.engine),
-            issuer=issuer,
-            audience=AUDIENCE,
-            token_seconds=TOKEN_SECONDS,
-        )
+        app = build_app(self.context(issuer, replay))
         server = build_http_server(app, self.tls)
         task = asyncio.create_task(server.serve(sockets=[bound]))
         try:

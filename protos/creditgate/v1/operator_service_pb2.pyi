@@ -200,6 +200,11 @@ class Client(_message.Message):
     CERTIFICATE_THUMBPRINTS_FIELD_NUMBER: _builtins.int
     REMOVE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    AUTHENTICATION_FIELD_NUMBER: _builtins.int
+    BINDING_FIELD_NUMBER: _builtins.int
+    GRANT_TYPES_FIELD_NUMBER: _builtins.int
+    REDIRECT_URIS_FIELD_NUMBER: _builtins.int
+    SIGNED_REQUESTS_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     """OAuth client_id, [a-z][a-z0-9-]{2,63}."""
     role: Global___ClientRole.ValueType
@@ -212,15 +217,38 @@ class Client(_message.Message):
     """
     etag: _builtins.str
     """Entity tag; output only."""
+    authentication: _builtins.str
+    """How it authenticates at the authorisation server: "private_key_jwt" (RFC 7523)
+    or "tls_client_auth" (RFC 8705 section 2.1); empty means private_key_jwt.
+    """
+    binding: _builtins.str
+    """What its access tokens are bound to: "mtls", its certificate (RFC 8705 section
+    3), or "dpop", a key it proves at each call (RFC 9449); empty means mtls. A
+    private_key_jwt client bound by dpop needs no certificate.
+    """
+    signed_requests: _builtins.bool
+    """Whether its pushed requests must be signed (RFC 9101)."""
     @_builtins.property
     def certificate_thumbprints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """SHA-256 thumbprints of its TLS certificates, base64url without padding
-        (RFC 8705 x5t#S256), 1 to 8.
+        (RFC 8705 x5t#S256), 1 to 8; may be empty where binding tells so.
         """
 
     @_builtins.property
     def remove_time(self) -> _timestamp_pb2.Timestamp:
         """When it was removed; unset while it stands. Output only."""
+
+    @_builtins.property
+    def grant_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Grant types it may use: client_credentials, authorization_code, refresh_token,
+        urn:ietf:params:oauth:grant-type:token-exchange; empty means client_credentials.
+        """
+
+    @_builtins.property
+    def redirect_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where its users' browsers are sent back to, exactly: https URLs, or http ones
+        of a loopback address. At least one for authorization_code.
+        """
 
     def __init__(
         self,
@@ -232,10 +260,15 @@ class Client(_message.Message):
         certificate_thumbprints: _abc.Iterable[_builtins.str] | None = ...,
         remove_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        authentication: _builtins.str = ...,
+        binding: _builtins.str = ...,
+        grant_types: _abc.Iterable[_builtins.str] | None = ...,
+        redirect_uris: _abc.Iterable[_builtins.str] | None = ...,
+        signed_requests: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["remove_time", b"remove_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_thumbprints", b"certificate_thumbprints", "client_id", b"client_id", "etag", b"etag", "jwks", b"jwks", "operator_id", b"operator_id", "remove_time", b"remove_time", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authentication", b"authentication", "binding", b"binding", "certificate_thumbprints", b"certificate_thumbprints", "client_id", b"client_id", "etag", b"etag", "grant_types", b"grant_types", "jwks", b"jwks", "operator_id", b"operator_id", "redirect_uris", b"redirect_uris", "remove_time", b"remove_time", "role", b"role", "signed_requests", b"signed_requests"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,44 @@
+"""What every endpoint of the authorisation server stands on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+from starlette.requests import Request
+
+from gateway.clock import Clock
+from gateway.oauth.client import AuthoritySnapshot, RegisteredClient, registered_client
+from gateway.oauth.connection import PEER_CERTIFICATE
+from gateway.oauth.replay import ReplayCache
+from gateway.oauth.rfc8414 import Endpoints
+from gateway.oauth.signing import SigningKeys
+from gateway.pki.thumbprint import thumbprint_of_der
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationContext:
+    """One authorisation server's parts.
+
+    ``authority`` gives the present snapshot and raises Refused when it is not known;
+    ``audience`` is the ``aud`` of access tokens, ``token_seconds`` their life; ``engine``
+    is that of the authority store. Calls on the engine block.
+    """
+
+    authority: Callable[[], AuthoritySnapshot]
+    clock: Clock
+    keys: SigningKeys
+    replay: ReplayCache
+    endpoints: Endpoints
+    audience: str
+    token_seconds: int
+    engine: Engine
+
+    def client(self, client_id: str) -> RegisteredClient | None:
+        """Return the client of that id as of now; None when there is none or it was removed."""
+        return registered_client(self.authority(), client_id, self.clock.now())
+
+
+def presented_thumbprint(request: Request) -> str | None:
+    """Return the ``x5t#S256`` of the certificate the peer showed; None without one."""
+    certificate: bytes | None = request.scope["state"].get(PEER_CERTIFICATE)
+    return None if certificate is None else thumbprint_of_der(certificate)
