@@ -14,6 +14,8 @@ import sys
 import venv
 from pathlib import Path
 
+import browser
+
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
@@ -129,12 +131,28 @@ def install(kind: str) -> None:
     stamp(kind).write_text(fingerprint(kind, version))
 
 
+def install_browser() -> None:
+    """Install Chromium, unless it is there.
+
+    Without it every other test still runs, so it is an error in continuous integration
+    only, where nobody would read of it.
+    """
+    try:
+        browser.install()
+    except browser.NoBrowser as error:
+        if os.environ.get("CI") == "true":
+            raise CannotSetUp(str(error)) from error
+        print(error, file=sys.stderr)
+
+
 def main() -> int:
     """Set up under a lock, so that two terminals do not install over each other."""
     folder = os.open(ROOT, os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)
     try:
         install(sys.argv[1])
+        if sys.argv[1] == "development":
+            install_browser()
     except CannotSetUp as error:
         print(error, file=sys.stderr)
         return 1

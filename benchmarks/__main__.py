@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import results
-from benchmarks.parts import batch, conventional, lookup, memory, unary
+from benchmarks.parts import batch, conventional, lookup, memory, token, unary
 from benchmarks.parts.stage import Stage
 from benchmarks.processes import ROOT, Failed
 from benchmarks.profiling import profile_unary
@@ -20,6 +20,7 @@ PARTS: Final[Mapping[str, Callable[[Stage], list[results.Measure]]]] = {
     "batch": batch.measure,
     "memory": memory.measure,
     "lookup": lookup.measure,
+    "token": token.measure,
 }
 _FULL: Final = Pace(turns=5, seconds=4, warm_up=2)
 _QUICK: Final = Pace(turns=2, seconds=1, warm_up=0.5)

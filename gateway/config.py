@@ -10,7 +10,14 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "CREDITGATE_"
@@ -60,8 +67,39 @@ class GatewayConfig(BaseSettings):
     """Public https URL of the authorisation server (RFC 8414), also the issuer of its
     tokens. None: https:// with the address and port it listens on."""
 
+    grpc_url: HttpsUrl | None = None
+    """Public https URL of the gRPC methods, which proofs name (RFC 9449); the same on
+    every replica. None: https:// with the address and port gRPC listens on."""
+
     audience: Annotated[str, Field(min_length=1)] = "urn:creditgate:records"
     """Resource the tokens are for: their ``aud`` (RFC 9068); the same on every replica."""
+
+    oidc_issuer: HttpsUrl | None = None
+    """Issuer of the OpenID provider where people sign in: administrators and companies'
+    representatives. None: nobody can, unless ``development_provider`` is set."""
+
+    oidc_client_id: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    """What the gateway is called at ``oidc_issuer``; its redirect URI there is the
+    issuer's URL with /signin/callback."""
+
+    oidc_client_key: Path | None = None
+    """PEM file: the private key the gateway authenticates with at ``oidc_issuer``
+    (private_key_jwt): EC P-256, Ed25519 or RSA."""
+
+    oidc_ca: Path | None = None
+    """PEM file: authorities for the TLS certificate of ``oidc_issuer``. None: the system's."""
+
+    oidc_strong_acr_values: Annotated[tuple[str, ...], Field(max_length=16)] = ()
+    """Values of ``acr`` by which ``oidc_issuer`` tells that somebody signed in by more
+    than one factor. Without any, no sign-in is strong, and guarded actions stay closed."""
+
+    development_provider: bool = False
+    """Runs an identity provider with invented people and no passwords, for demo and tests.
+    Refused beside a real provider or certificates that are not the development CA's."""
+
+    development_provider_port: Port = 8_444
+    """Port of the development provider on 127.0.0.1; 0 takes any free one. People are known
+    by their provider's URL, so another port makes them other people."""
 
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Server processes sharing the gRPC port; about one for each core."""
@@ -108,6 +146,13 @@ class GatewayConfig(BaseSettings):
     token_seconds: Annotated[int, Field(ge=30, le=900)] = 300
     """Life of an access token, in seconds."""
 
+    grant_seconds: Annotated[int, Field(ge=300, le=366 * 86_400)] = 90 * 86_400
+    """How long what a person approved lasts, with its refresh token, in seconds."""
+
+    rotate_refresh_tokens_before: AwareDatetime | None = None
+    """After an incident: refresh tokens issued before this time are replaced when next
+    used, for example 2026-11-25T08:00:00Z. None: they stay the same, as FAPI 2.0 asks."""
+
     replay_window_seconds: Annotated[int, Field(ge=60, le=31 * 86_400)] = 86_400
     """How long a request id answers retries without charge, in seconds."""
 
@@ -130,6 +175,23 @@ class GatewayConfig(BaseSettings):
     def _fits_together(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("set tls_certificate and tls_key together")
+        if (
+            len(
+                {
+                    self.oidc_issuer is None,
+                    self.oidc_client_id is None,
+                    self.oidc_client_key is None,
+                }
+            )
+            > 1
+        ):
+            raise ValueError("set oidc_issuer, oidc_client_id and oidc_client_key together")
+        if self.development_provider and (self.oidc_issuer or self.tls_certificate):
+            raise ValueError(
+                "development_provider must not stand beside oidc_issuer or tls_certificate: unset it"
+            )
+        if self.development_provider and self.workers > 1:
+            raise ValueError("development_provider is one process's: set workers to 1")
         if self.authority_poll_ms >= self.lease_seconds * 1_000:
             raise ValueError("authority_poll_ms must be shorter than lease_seconds")
         return self

@@ -4,7 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from operators.administration_policy import (
+    ADMINISTRATION_POLICY,
+    POLICY_ID,
+    AdministrationPolicy,
+)
+from operators.administrators import ADMINISTRATOR, Administrator
 from operators.decision import Allow, Ask, Call, DecisionMemory, Refuse
+from operators.kept import Kept
 from operators.log import Change
 from operators.model import (
     CLIENT,
@@ -16,8 +23,16 @@ from operators.model import (
     Operator,
     ScopeGrant,
 )
+from operators.proposal import PROPOSAL, Proposal
+from operators.registration import (
+    CLIENT_REGISTRATION,
+    SOFTWARE_STATEMENT,
+    ClientRegistration,
+    SoftwareStatement,
+)
+from operators.scope_definition import SCOPE_DEFINITION, ScopeDefinition
 
-_Thing = TypeVar("_Thing", Operator, Licence, Client, ScopeGrant)
+_Thing = TypeVar("_Thing", bound=Kept)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,9 +40,10 @@ class Authority:
     """Every operator, licence, client and grant at one point of the log.
 
     ``operators``, ``licences``, ``clients`` and ``grants`` go by id; ``licences_of`` by
-    operator id and ``grants_of`` by grantee, each in order of id. ``sequence`` is that of
-    the newest change seen. The state never changes; ``decisions`` and ``calls`` only
-    remember what follows from it.
+    operator id and ``grants_of`` by grantee, each in order of id; ``definitions`` of
+    managed scopes by name, software ``statements`` and ``registrations`` of clients by id.
+    ``sequence`` is that of the newest change seen. The state never
+    changes; ``decisions`` and ``calls`` only remember what follows from it.
     """
 
     sequence: int
@@ -37,6 +53,16 @@ class Authority:
     grants: Mapping[str, ScopeGrant]
     licences_of: Mapping[str, tuple[Licence, ...]]
     grants_of: Mapping[str, tuple[ScopeGrant, ...]]
+    definitions: Mapping[str, ScopeDefinition] = field(default_factory=dict[str, ScopeDefinition])
+    proposals: Mapping[str, Proposal] = field(default_factory=dict[str, Proposal])
+    policy: AdministrationPolicy = field(default_factory=AdministrationPolicy)
+    administrators: Mapping[str, Administrator] = field(default_factory=dict[str, Administrator])
+    statements: Mapping[str, SoftwareStatement] = field(
+        default_factory=dict[str, SoftwareStatement]
+    )
+    registrations: Mapping[str, ClientRegistration] = field(
+        default_factory=dict[str, ClientRegistration]
+    )
     decisions: DecisionMemory[Ask, Allow | Refuse] = field(
         default_factory=DecisionMemory[Ask, Allow | Refuse]
     )
@@ -61,6 +87,7 @@ class Authority:
         newest = {(change.kind, change.id): change for change in changes}
         licences = _read(newest, LICENCE, Licence)
         grants = _read(newest, SCOPE_GRANT, ScopeGrant)
+        policies = _read(newest, ADMINISTRATION_POLICY, AdministrationPolicy)
         return Authority(
             changes[-1].sequence,
             {**self.operators, **_read(newest, OPERATOR, Operator)},
@@ -69,7 +96,31 @@ class Authority:
             {**self.grants, **grants},
             _indexed(self.licences_of, self.licences, licences, _holder, _number),
             _indexed(self.grants_of, self.grants, grants, _grantee, _grant_id),
+            {**self.definitions, **_read(newest, SCOPE_DEFINITION, ScopeDefinition)},
+            {**self.proposals, **_read(newest, PROPOSAL, Proposal)},
+            policies.get(POLICY_ID, self.policy),
+            {**self.administrators, **_read(newest, ADMINISTRATOR, Administrator)},
+            {**self.statements, **_read(newest, SOFTWARE_STATEMENT, SoftwareStatement)},
+            {**self.registrations, **_read(newest, CLIENT_REGISTRATION, ClientRegistration)},
         )
+
+    def version_of(self, kind: str, id_: str) -> int:
+        """Return the present version of a thing of this package, 0 where there is none."""
+        if kind == ADMINISTRATION_POLICY:
+            return self.policy.version
+        kept: Mapping[str, Mapping[str, Kept]] = {
+            OPERATOR: self.operators,
+            LICENCE: self.licences,
+            CLIENT: self.clients,
+            SCOPE_GRANT: self.grants,
+            SCOPE_DEFINITION: self.definitions,
+            PROPOSAL: self.proposals,
+            ADMINISTRATOR: self.administrators,
+            SOFTWARE_STATEMENT: self.statements,
+            CLIENT_REGISTRATION: self.registrations,
+        }
+        thing = kept.get(kind, {}).get(id_)
+        return 0 if thing is None else thing.version
 
 
 def _read(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from creditgate.v1.refusal_pb2 import RefusalReason
+from operators.authorization_details import AuthorizationDetail
 
 _MOST_REMEMBERED: Final = 8_192
 _Question = TypeVar("_Question")
@@ -16,6 +17,8 @@ class Ask(NamedTuple):
 
     ``token_scopes`` are those of its access token, ``items`` catalogue item codes
     (empty asks for all that is allowed), ``purpose`` a value of the proto enum Purpose.
+    ``detail`` is the one of the token's authorization details that is made use of, None
+    when the token has none.
     """
 
     client_id: str
@@ -23,6 +26,7 @@ class Ask(NamedTuple):
     token_scopes: frozenset[str]
     items: frozenset[str]
     purpose: int
+    detail: AuthorizationDetail | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ _MOST_KEYS: Final = 8
 _MOST_CHARACTERS: Final = 32_768
 _LEAST_RSA_BITS: Final = 2048
 _MOST_RSA_BITS: Final = 8192
+# A long exponent makes checking a signature as slow as signing.
+_MOST_EXPONENT_BITS: Final = 32
 # RFC 7518 sections 6.2.2, 6.3.2, 6.4.1 and RFC 8037 section 2: private members.
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _MALFORMED: Final = (JoseError, ValueError, TypeError, KeyError, AttributeError)
@@ -29,7 +31,7 @@ def public_jwks(text: str) -> str:
     if not 1 <= len(keys) <= _MOST_KEYS:
         raise ValueError(f"give 1 to {_MOST_KEYS} keys")
     for number, jwk in enumerate(keys):
-        fault = _fault(jwk)
+        fault = public_key_fault(jwk)
         if fault is not None:
             raise ValueError(f"keys[{number}]: {fault}")
     kids = [jwk["kid"] for jwk in keys if "kid" in jwk]
@@ -49,7 +51,8 @@ def _keys_of(text: str) -> list[dict[str, Any]]:
     return keys
 
 
-def _fault(jwk: dict[str, Any]) -> str | None:
+def public_key_fault(jwk: dict[str, Any]) -> str | None:
+    """Return why ``jwk`` is no public key for ES256, PS256 or EdDSA; None when it is one."""
     if not _PRIVATE.isdisjoint(jwk):
         return "holds private or secret members; send public keys only and replace this key"
     if not isinstance(jwk.get("kid", ""), str):
@@ -58,8 +61,11 @@ def _fault(jwk: dict[str, Any]) -> str | None:
         return 'is not for signatures; use must be "sig", key_ops ["verify"]'
     alg = _algorithm(jwk)
     if alg is None:
-        return "use an EC P-256, an RSA (2048 to 8192 bits) or an Ed25519 public key"
-    if jwk.get("alg", alg) != alg:
+        return (
+            "use an EC P-256, an RSA (2048 to 8192 bits, exponent 65537) or an Ed25519 public key"
+        )
+    # RFC 9864 section 2.2: Ed25519 is EdDSA's name for the one curve allowed here.
+    if jwk.get("alg", alg) not in (alg, "Ed25519" if alg == "EdDSA" else alg):
         return f"alg must be {alg} for this key"
     return None
 
@@ -69,7 +75,11 @@ def _algorithm(jwk: Mapping[str, Any]) -> str | None:
         key = JWKRegistry.import_key(dict(jwk))
         raw = key.raw_value
         if isinstance(key, RSAKey) and isinstance(raw, RSAPublicKey):
-            return "PS256" if _LEAST_RSA_BITS <= raw.key_size <= _MOST_RSA_BITS else None
+            fits = (
+                _LEAST_RSA_BITS <= raw.key_size <= _MOST_RSA_BITS
+                and raw.public_numbers().e.bit_length() <= _MOST_EXPONENT_BITS
+            )
+            return "PS256" if fits else None
         if isinstance(key, ECKey):
             return "ES256" if key.curve_name == "P-256" else None
         if isinstance(key, OKPKey):

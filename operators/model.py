@@ -42,24 +42,24 @@ GrantType = Literal[
 ]
 
 # Sets are written in order, so that equal things make equal documents.
-_IN_ORDER = PlainSerializer(sorted)
+IN_ORDER = PlainSerializer(sorted)
 _ItemCode = Annotated[str, AfterValidator(shapes.item_code)]
 _RegionCode = Annotated[str, AfterValidator(shapes.region_code)]
-_Items = Annotated[frozenset[_ItemCode], Field(max_length=_MOST_ITEMS), _IN_ORDER]
-_Regions = Annotated[frozenset[_RegionCode], Field(max_length=_MOST_REGIONS), _IN_ORDER]
-_Purposes = Annotated[frozenset[Annotated[int, AfterValidator(shapes.stated(Purpose))]], _IN_ORDER]
+Items = Annotated[frozenset[_ItemCode], Field(max_length=_MOST_ITEMS), IN_ORDER]
+Regions = Annotated[frozenset[_RegionCode], Field(max_length=_MOST_REGIONS), IN_ORDER]
+Purposes = Annotated[frozenset[Annotated[int, AfterValidator(shapes.stated(Purpose))]], IN_ORDER]
 _Thumbprints = Annotated[
     frozenset[Annotated[str, AfterValidator(shapes.certificate_thumbprint)]],
     Field(max_length=_MOST_CERTIFICATES),
-    _IN_ORDER,
+    IN_ORDER,
 ]
 _RedirectUris = Annotated[
     frozenset[Annotated[str, AfterValidator(shapes.redirect_uri)]],
     Field(max_length=_MOST_REDIRECTS),
-    _IN_ORDER,
+    IN_ORDER,
 ]
 _OperatorId = Annotated[str, AfterValidator(shapes.operator_id)]
-_Instant = Annotated[int, AfterValidator(shapes.instant)]
+Instant = Annotated[int, AfterValidator(shapes.instant)]
 _NotEmpty = Field(min_length=1)
 
 
@@ -80,13 +80,13 @@ class Licence(Kept):
 
     number: Annotated[str, AfterValidator(shapes.licence_number)]
     operator_id: _OperatorId
-    valid_from: _Instant
-    valid_until: _Instant
-    items: Annotated[_Items, _NotEmpty]
-    purposes: Annotated[_Purposes, _NotEmpty]
-    regions: Annotated[_Regions, _NotEmpty]
+    valid_from: Instant
+    valid_until: Instant
+    items: Annotated[Items, _NotEmpty]
+    purposes: Annotated[Purposes, _NotEmpty]
+    regions: Annotated[Regions, _NotEmpty]
     daily_record_quota: Annotated[int, Field(ge=0, lt=1 << 63)]
-    revoked_at: _Instant | None = None
+    revoked_at: Instant | None = None
 
     @model_validator(mode="after")
     def _period_has_length(self) -> Self:
@@ -113,12 +113,12 @@ class Client(Kept):
     authentication: ClientAuthentication = "private_key_jwt"
     binding: TokenBinding = "mtls"
     certificate_thumbprints: _Thumbprints
-    grant_types: Annotated[frozenset[GrantType], _NotEmpty, _IN_ORDER] = frozenset(
+    grant_types: Annotated[frozenset[GrantType], _NotEmpty, IN_ORDER] = frozenset(
         {"client_credentials"}
     )
     redirect_uris: Annotated[_RedirectUris, Field(validate_default=True)] = frozenset()
     signed_requests: bool = False
-    removed_at: _Instant | None = None
+    removed_at: Instant | None = None
 
     @model_validator(mode="after")
     def _operator_fits_role(self) -> Self:
@@ -171,12 +171,12 @@ class ScopeGrant(Kept):
     grant_id: Annotated[str, AfterValidator(shapes.licence_number)]
     grantee: Annotated[str, AfterValidator(shapes.client_id)]
     scope: Annotated[str, AfterValidator(shapes.scope_name)]
-    items: _Items = frozenset()
-    purposes: _Purposes = frozenset()
-    regions: _Regions = frozenset()
-    valid_from: _Instant
-    valid_until: _Instant | None = None
-    withdrawn_at: _Instant | None = None
+    items: Items = frozenset()
+    purposes: Purposes = frozenset()
+    regions: Regions = frozenset()
+    valid_from: Instant
+    valid_until: Instant | None = None
+    withdrawn_at: Instant | None = None
 
     @model_validator(mode="after")
     def _period_has_length(self) -> Self:

@@ -8,9 +8,11 @@ is given:
 2. OPERATOR_REVOKED, OPERATOR_SUSPENDED;
 3. NO_LICENCE: none of the operator's licences is in force;
 4. SCOPE_NOT_GRANTED: outside the role, the token, or the grants in force;
-5. PURPOSE_NOT_ALLOWED;
-6. ITEM_NOT_ALLOWED;
-7. REGION_NOT_ALLOWED.
+5. DETAILS_NOT_IN_FORCE, PURPOSE_NOT_ALLOWED, ITEM_NOT_ALLOWED: outside the token's
+   authorization detail (RFC 9396), whatever licences allow;
+6. PURPOSE_NOT_ALLOWED;
+7. ITEM_NOT_ALLOWED;
+8. REGION_NOT_ALLOWED.
 
 An operator may hold several licences. They never add up: the decision rests on one, the
 first by number that allows the ask; when none does, the refusal is that of the licence
@@ -23,8 +25,10 @@ from creditgate.refusal import Refused
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from creditgate.v1.refusal_pb2 import RefusalReason
 from operators.authority import Authority
+from operators.authorization_details import AuthorizationDetail
 from operators.decision import Allow, Ask, Call, Refuse
 from operators.model import Client, Licence, ScopeGrant
+from operators.openings import openings
 from operators.roles import scopes_of_role
 from operators.shapes import END_OF_TIME, common_regions, covers
 
@@ -41,6 +45,8 @@ def decide(authority: Authority, ask: Ask, now: int) -> Allow | Refuse:
         return known.decision
     client = authority.clients.get(ask.client_id)
     until = END_OF_TIME if client is None else _next_boundary(authority, client, ask.scope, now)
+    if ask.detail is not None:
+        until = ask.detail.next_boundary(now, until)
     decision = _decision(authority, ask, now, until)
     authority.decisions.keep(ask, decision, now, until)
     return decision
@@ -86,7 +92,9 @@ def _decision(authority: Authority, ask: Ask, now: int, until: int) -> Allow | R
     client = authority.clients[ask.client_id]
     if client.role != ClientRole.CLIENT_ROLE_OPERATOR:
         return _ROLE_WITHOUT_RECORDS
-    grants = _grants_in_force(authority, client, ask.scope, now)
+    if ask.detail is not None and (outside := _outside(ask.detail, ask, now)) is not None:
+        return outside
+    grants = _grants_in_force(authority, client, ask.scope, ask.token_scopes, now)
     furthest: Refuse | None = None
     for licence in _licences_in_force(authority, client, now):
         decision = _under_licence(licence, grants, ask, until)
@@ -106,11 +114,18 @@ def _under_licence(
     if not fitting:
         return _PURPOSE
     wanted = ask.items or licence.items
+    if ask.detail is not None and ask.detail.items:
+        wanted &= ask.detail.items
     regions_by_item = {
         item: regions
         for item in wanted & licence.items
         if (regions := _regions_of(item, licence, fitting)) is not None
     }
+    if ask.detail is not None and ask.detail.regions:
+        regions_by_item = {
+            item: _without_covered(common_regions(regions, ask.detail.regions))
+            for item, regions in regions_by_item.items()
+        }
     if not regions_by_item or len(regions_by_item) < len(ask.items):
         return _ITEM
     placed = {item: regions for item, regions in regions_by_item.items() if regions}
@@ -127,6 +142,14 @@ def _under_licence(
         stands_until=until,
         regions_by_item=placed,
     )
+
+
+def _outside(detail: AuthorizationDetail, ask: Ask, now: int) -> Refuse | None:
+    if not detail.in_force(now):
+        return _DETAIL_NOT_IN_FORCE
+    if not detail.covers_purpose(ask.purpose):
+        return _DETAIL_PURPOSE
+    return _DETAIL_ITEM if detail.items and not ask.items <= detail.items else None
 
 
 def _regions_of(item: str, licence: Licence, grants: Iterable[ScopeGrant]) -> frozenset[str] | None:
@@ -172,9 +195,9 @@ def _not_granted(
     authority: Authority, client: Client, scope: str, token_scopes: frozenset[str], now: int
 ) -> Refuse | None:
     if (
-        scope in token_scopes
-        and scope in scopes_of_role(client.role)
-        and _grants_in_force(authority, client, scope, now)
+        scope in scopes_of_role(client.role)
+        # A grant fits the token where this names the scope itself, or a managed one.
+        and _grants_in_force(authority, client, scope, token_scopes, now)
     ):
         return None
     return Refuse(
@@ -189,10 +212,13 @@ def _licences_in_force(authority: Authority, client: Client, now: int) -> list[L
 
 
 def _grants_in_force(
-    authority: Authority, client: Client, scope: str, now: int
+    authority: Authority, client: Client, scope: str, token_scopes: frozenset[str], now: int
 ) -> list[ScopeGrant]:
-    held = authority.grants_of.get(client.grantee, ())
-    return [grant for grant in held if grant.scope == scope and grant.in_force(now)]
+    return [
+        opening.grant
+        for opening in openings(authority, client.grantee, scope)
+        if opening.fits(token_scopes) and opening.grant.in_force(now)
+    ]
 
 
 def _next_boundary(authority: Authority, client: Client, scope: str, now: int) -> int:
@@ -201,8 +227,8 @@ def _next_boundary(authority: Authority, client: Client, scope: str, now: int) -
     for licence in authority.licences_of.get(client.operator_id, ()):
         if licence.revoked_at is None:
             instants += (licence.valid_from, licence.valid_until)
-    for grant in authority.grants_of.get(client.grantee, ()):
-        if grant.scope == scope and grant.withdrawn_at is None:
+    for _, grant in openings(authority, client.grantee, scope):
+        if grant.withdrawn_at is None:
             instants += (grant.valid_from, grant.valid_until)
     return min((at for at in instants if at is not None and at > now), default=END_OF_TIME)
 
@@ -239,5 +265,17 @@ _ITEM = Refuse(
 )
 _REGION = Refuse(
     RefusalReason.REFUSAL_REASON_REGION_NOT_ALLOWED,
-    "The licence and the grants share no region for an item asked for.",
+    "The licence, the grants and the token share no region for an item asked for.",
+)
+_DETAIL_NOT_IN_FORCE = Refuse(
+    RefusalReason.REFUSAL_REASON_DETAILS_NOT_IN_FORCE,
+    "The period of the token's authorization details has not begun or is over.",
+)
+_DETAIL_PURPOSE = Refuse(
+    RefusalReason.REFUSAL_REASON_PURPOSE_NOT_ALLOWED,
+    "Name a purpose of the token's authorization details.",
+)
+_DETAIL_ITEM = Refuse(
+    RefusalReason.REFUSAL_REASON_ITEM_NOT_ALLOWED,
+    "Ask only for catalogue items of the token's authorization details, all of one detail.",
 )

@@ -67,6 +67,15 @@ certificate_thumbprint: Final = matching(
     "[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]",
     "use the SHA-256 of the certificate's DER in base64url without padding, 43 characters",
 )
+# OpenID Connect Core, section 2: a URL without query and fragment; at most 255 ASCII
+# characters, compared as they stand.
+issuer: Final = matching(
+    r"https://[A-Za-z0-9.\[\]:_~%/-]{1,248}",
+    "use the provider's issuer: an https URL of at most 255 characters without query",
+)
+subject_identifier: Final = matching(
+    "[!-~]{1,255}", "use the provider's sub: 1 to 255 printable ASCII characters without blanks"
+)
 
 _REDIRECT_MEND: Final = (
     "use an https URL of at most 512 characters without user, fragment or wildcard, or http"
@@ -114,6 +123,13 @@ def display_name(name: str) -> str:
     if not (name.strip() and len(name) <= 200 and name.isprintable()):
         raise ValueError("use 1 to 200 printable characters, not all blank")
     return name
+
+
+def description(text: str) -> str:
+    """Check a description for people to read, or none: printable, at most 1000 characters."""
+    if not (len(text) <= 1000 and text.isprintable()):
+        raise ValueError("use at most 1000 printable characters, in one line")
+    return text
 
 
 def stated(enum: ProtoEnum) -> Callable[[int], int]:

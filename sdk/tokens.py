@@ -1,7 +1,8 @@
-"""Access tokens: asked for by a signed assertion over mutual TLS, renewed in time.
+"""Access tokens: asked for by a signed assertion, renewed in time.
 
 RFC 6749 section 4.4 with RFC 7523 client authentication; the token is bound to the
-client's certificate (RFC 8705), so it works on this client's connections only.
+client's certificate (RFC 8705) or to a key it proves to hold (RFC 9449), so it works
+in this client's hands only.
 """
 
 import asyncio
@@ -10,17 +11,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from joserfc import jwt
-from joserfc.jwk import ECKey, OKPKey, RSAKey
-from joserfc.jws import JWSRegistry
 from pydantic import BaseModel, ValidationError
 
-from sdk.credentials import Credentials
+from sdk.credentials import KeyCredentials, Profile
+from sdk.dpop import ProofKey
+from sdk.signing import SigningKey
 
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_SECONDS: Final = 60
@@ -53,13 +51,19 @@ class _Held:
     expires_at: float
 
 
+class _Aliases(BaseModel):
+    token_endpoint: str | None = None
+
+
 class _Metadata(BaseModel):
     issuer: str
     token_endpoint: str
+    mtls_endpoint_aliases: _Aliases = _Aliases()
 
 
 class _TokenResponse(BaseModel):
     access_token: str
+    token_type: str
     expires_in: int
 
 
@@ -68,21 +72,19 @@ class _ErrorResponse(BaseModel):
     error_description: str = ""
 
 
-class _AssertionRegistry(JWSRegistry):
-    # joserfc warns at each use of EdDSA, which RFC 9864 renames; servers still want it.
-    def get_alg(self, name: str) -> Any:
-        return self.algorithms[name]
-
-
 class _Exchange:
     """What both sources share: the requests to make and how to read the answers."""
 
-    def __init__(self, credentials: Credentials, scopes: tuple[str, ...]) -> None:
+    def __init__(self, credentials: Profile, scopes: tuple[str, ...]) -> None:
         self._client_id = credentials.client_id
         self._issuer = credentials.issuer
         self._scopes = scopes
-        self._alg, self._key = _read_key(credentials.signing_key.read_bytes())
-        self._registry = _AssertionRegistry()
+        self._certified = credentials.shown is not None
+        self._key = SigningKey.read(credentials.signing_key.read_bytes())
+        self._proof_key: ProofKey | None = None
+        if isinstance(credentials, KeyCredentials):
+            self._proof_key = ProofKey.read(credentials.dpop_key.read_bytes())
+        self._nonce: str | None = None
 
     @property
     def metadata_url(self) -> str:
@@ -98,7 +100,9 @@ class _Exchange:
             raise TokenRefused(
                 "unavailable", "The server names another issuer than the profile; mend `issuer`."
             )
-        return document.token_endpoint
+        # RFC 8705 section 5: who shows a certificate MUST prefer the alias.
+        alias = document.mtls_endpoint_aliases.token_endpoint if self._certified else None
+        return alias or document.token_endpoint
 
     def form(self) -> dict[str, str]:
         now = int(time.time())
@@ -110,22 +114,61 @@ class _Exchange:
             "iat": now,
             "exp": now + _ASSERTION_SECONDS,
         }
-        assertion = jwt.encode({"alg": self._alg}, claims, self._key, registry=self._registry)
         form = {
             "grant_type": "client_credentials",
             "client_id": self._client_id,
             "client_assertion_type": _ASSERTION_TYPE,
-            "client_assertion": assertion,
+            "client_assertion": self._key.sign(claims),
         }
         return {**form, "scope": " ".join(self._scopes)} if self._scopes else form
 
+    def headers(self, endpoint: str) -> dict[str, str]:
+        if self._proof_key is None:
+            return {}
+        return {"DPoP": self._proof_key.proof("POST", endpoint, nonce=self._nonce)}
+
+    def wants_nonce(self, response: httpx.Response) -> bool:
+        """RFC 9449 section 8: remember the server's nonce; tell whether to ask again with it."""
+        nonce = response.headers.get("dpop-nonce")
+        if self._proof_key is None or nonce is None:
+            return False
+        self._nonce = nonce
+        try:
+            refusal = _ErrorResponse.model_validate_json(response.content)
+        except ValidationError:
+            return False
+        return refusal.error == "use_dpop_nonce"
+
     def held(self, response: httpx.Response, asked_at: float) -> _Held:
         answer = _read(_TokenResponse, response)
+        wanted = "bearer" if self._proof_key is None else "dpop"
+        if answer.token_type.lower() != wanted:
+            raise TokenRefused(
+                "unavailable",
+                "The server binds this client's tokens to another thing than the profile says;"
+                " mend the profile or the client's binding.",
+            )
         return _Held(
             answer.access_token,
             asked_at + answer.expires_in * _RENEW_AT,
             asked_at + answer.expires_in,
         )
+
+
+class AccessTokens(Protocol):
+    """Where the tokens of a channel come from; one event loop's own."""
+
+    async def token(self) -> str:
+        """Return a token with life left. Raises TokenRefused."""
+        ...
+
+    async def keep_fresh(self, renewed: Callable[[str], None]) -> None:
+        """Renew for ever, calling ``renewed`` with each token."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
 
 
 class TokenSource:
@@ -136,7 +179,7 @@ class TokenSource:
 
     def __init__(
         self,
-        credentials: Credentials,
+        credentials: Profile,
         scopes: tuple[str, ...] = (),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -166,10 +209,16 @@ class TokenSource:
                 found = self._http.get(self._exchange.metadata_url)
                 self._endpoint = self._exchange.token_endpoint(found)
             asked_at = self._monotonic()
-            response = self._http.post(self._endpoint, data=self._exchange.form())
+            response = self._asked(self._endpoint)
+            if self._exchange.wants_nonce(response):
+                response = self._asked(self._endpoint)
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
         return self._exchange.held(response, asked_at)
+
+    def _asked(self, endpoint: str) -> httpx.Response:
+        exchange = self._exchange
+        return self._http.post(endpoint, data=exchange.form(), headers=exchange.headers(endpoint))
 
     def close(self) -> None:
         """Close the connections."""
@@ -181,7 +230,7 @@ class AsyncTokenSource:
 
     def __init__(
         self,
-        credentials: Credentials,
+        credentials: Profile,
         scopes: tuple[str, ...] = (),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -227,25 +276,22 @@ class AsyncTokenSource:
                 found = await self._http.get(self._exchange.metadata_url)
                 self._endpoint = self._exchange.token_endpoint(found)
             asked_at = self._monotonic()
-            response = await self._http.post(self._endpoint, data=self._exchange.form())
+            response = await self._asked(self._endpoint)
+            if self._exchange.wants_nonce(response):
+                response = await self._asked(self._endpoint)
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
         return self._exchange.held(response, asked_at)
 
+    async def _asked(self, endpoint: str) -> httpx.Response:
+        exchange = self._exchange
+        return await self._http.post(
+            endpoint, data=exchange.form(), headers=exchange.headers(endpoint)
+        )
+
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
-
-
-def _read_key(pem: bytes) -> tuple[str, ECKey | OKPKey | RSAKey]:
-    key = load_pem_private_key(pem, password=None)
-    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
-        return "ES256", ECKey.import_key(pem)
-    if isinstance(key, ed25519.Ed25519PrivateKey):
-        return "EdDSA", OKPKey.import_key(pem)
-    if isinstance(key, rsa.RSAPrivateKey):
-        return "PS256", RSAKey.import_key(pem)
-    raise ValueError("signing_key must be an EC P-256, Ed25519 or RSA private key (PEM)")
 
 
 def _read(model: type[_Answer], response: httpx.Response) -> _Answer:

@@ -226,9 +226,10 @@ class Installation:
         self.put(OPERATOR, operator_id, {**document.document, "state": suspended})
 
     @asynccontextmanager
-    async def running(self) -> AsyncGenerator["Gateway"]:
+    async def running(self, **settings: Any) -> AsyncGenerator["Gateway"]:
         """Run it in this process, on this event loop."""
-        async with running_gateway(self.config, self.clock) as running:
+        config = self.config.model_copy(update=settings)
+        async with running_gateway(config, self.clock) as running:
             yield self.addressed(running)
 
     @asynccontextmanager

@@ -28,6 +28,15 @@ class Job(_Said):
     in_flight: int = 128
 
 
+class TokenJob(Job):
+    """Also as which client to ask the ``issuer`` (https URL) for tokens: ``client_id``, with
+    assertions signed by ``signing_key``, a PEM file."""
+
+    issuer: str
+    client_id: str
+    signing_key: Path
+
+
 class Round(_Said):
     """Call for ``seconds``, showing ``token``; 0 makes every call in flight once."""
 

@@ -18,6 +18,9 @@ from sdk.tokens import TokenSource
 USUAL: Final = Shape(subjects=10_000, records_each=3)
 """What is disclosed where the size of the disclosure is not in question."""
 
+GATEWAY: Final = "benchmarks.servers.gateway"
+"""The server module of the gateway as it is; given a file, it writes its profile there."""
+
 # Content alone; less is not the answer asked for.
 _LEAST_RECORD_BYTES: Final = 400
 
@@ -30,11 +33,10 @@ class Stage:
     pace: Pace
 
     @contextmanager
-    def gateway(self, shape: Shape, profile: Path | None = None) -> Generator["Gateway"]:
-        """Run a gateway that discloses ``shape``; with ``profile``, under the profiler."""
+    def gateway(self, shape: Shape, module: str = GATEWAY, *files: Path) -> Generator["Gateway"]:
+        """Run a gateway that discloses ``shape``, by server ``module``, which gets ``files``."""
         home = installed(self.folder / shape.name, shape)
-        profiling = () if profile is None else (profile,)
-        with serving("benchmarks.servers.gateway", home.root, *profiling) as server:
+        with serving(module, home.root, *files) as server:
             grpc, _, issuer = server.address.partition(" ")
             credentials = Credentials.load(home.profile(CLIENT_ID)).model_copy(
                 update={"grpc": grpc, "issuer": issuer}

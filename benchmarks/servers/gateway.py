@@ -17,7 +17,8 @@ def _tell(running: Running) -> None:
     print(f"ready {running.grpc} {running.issuer}", flush=True)
 
 
-def _run(home: Path, profile: Path | None) -> None:
+def run(home: Path, profile: Path | None = None) -> None:
+    """Serve the installation in ``home`` until told to stop."""
     if profile is None:
         serve(config_of(home), _tell)
         return
@@ -27,4 +28,4 @@ def _run(home: Path, profile: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    _run(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
+    run(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)

@@ -6,7 +6,7 @@ from creditgate.refusal import Violation
 from creditgate.v1 import operator_service_pb2 as pb
 from creditgate.v1.operator_service_pb2 import ClientRole
 from gateway.administration.desk import Desk
-from gateway.administration.journal import draft, stored
+from gateway.administration.journal import Judge, draft, stored
 from gateway.administration.keyholders import require_keyholder
 from gateway.administration.listing import page_by_id
 from gateway.administration.message import client_message
@@ -42,22 +42,11 @@ class Clients(Desk):
         Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND for its operator,
         RESOURCE_EXISTS, or STATE_CONFLICT for an operator that was revoked.
         """
-        client = client_of(request.client, reason_faults(request.reason))
-
-        def judge(view: AuthorityView, _now: int) -> list[Draft]:
-            _require_new(view.authority, client)
-            if client.operator_id:
-                standing_operator(view.authority, client.operator_id)
-            _require_own_certificates(
-                view.authority,
-                client.client_id,
-                "client.certificate_thumbprints",
-                request.client.certificate_thumbprints,
-            )
-            return [draft(CLIENT, client.client_id, client)]
-
-        (change,) = await self._write(judge, caller, request.reason)
-        return pb.RegisterClientResponse(client=client_message(stored(Client, change)))
+        outcome = await self._change(request, registering(request), caller)
+        response = pb.RegisterClientResponse(proposal_id=outcome.proposal_id)
+        for change in outcome.changes:
+            response.client.CopyFrom(client_message(stored(Client, change)))
+        return response
 
     async def list_clients(
         self, request: pb.ListClientsRequest, caller: Caller
@@ -90,24 +79,11 @@ class Clients(Desk):
         Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND, ETAG_MISMATCH, or
         STATE_CONFLICT for a client that was removed or whose operator was revoked.
         """
-        require(reason_faults(request.reason) + etag_faults("etag", request.etag))
-
-        def judge(view: AuthorityView, _now: int) -> list[Draft]:
-            client = live_client(view.authority, request.client_id)
-            if client.operator_id:
-                standing_operator(view.authority, client.operator_id)
-            require_etag(client, request.etag)
-            rotated = rotated_client(client, request)
-            _require_own_certificates(
-                view.authority,
-                client.client_id,
-                "certificate_thumbprints",
-                request.certificate_thumbprints,
-            )
-            return [draft(CLIENT, client.client_id, rotated)]
-
-        (change,) = await self._write(judge, caller, request.reason)
-        return pb.RotateClientKeysResponse(client=client_message(stored(Client, change)))
+        outcome = await self._change(request, rotating(request), caller)
+        response = pb.RotateClientKeysResponse(proposal_id=outcome.proposal_id)
+        for change in outcome.changes:
+            response.client.CopyFrom(client_message(stored(Client, change)))
+        return response
 
     async def remove_client(
         self, request: pb.RemoveClientRequest, caller: Caller
@@ -127,6 +103,46 @@ class Clients(Desk):
 
         (change,) = await self._write(judge, caller, request.reason)
         return pb.RemoveClientResponse(client=client_message(stored(Client, change)))
+
+
+def registering(request: pb.RegisterClientRequest) -> Judge:
+    """Return the judge of a RegisterClient request; raises Refused INVALID_REQUEST."""
+    client = client_of(request.client, reason_faults(request.reason))
+
+    def judge(view: AuthorityView, _now: int) -> list[Draft]:
+        _require_new(view.authority, client)
+        if client.operator_id:
+            standing_operator(view.authority, client.operator_id)
+        _require_own_certificates(
+            view.authority,
+            client.client_id,
+            "client.certificate_thumbprints",
+            request.client.certificate_thumbprints,
+        )
+        return [draft(CLIENT, client.client_id, client)]
+
+    return judge
+
+
+def rotating(request: pb.RotateClientKeysRequest) -> Judge:
+    """Return the judge of a RotateClientKeys request; raises Refused INVALID_REQUEST."""
+    require(reason_faults(request.reason) + etag_faults("etag", request.etag))
+
+    def judge(view: AuthorityView, _now: int) -> list[Draft]:
+        client = live_client(view.authority, request.client_id)
+        if client.operator_id:
+            standing_operator(view.authority, client.operator_id)
+        require_etag(client, request.etag)
+        rotated = rotated_client(client, request)
+        _require_own_certificates(
+            view.authority,
+            client.client_id,
+            "certificate_thumbprints",
+            request.certificate_thumbprints,
+        )
+        return [draft(CLIENT, client.client_id, rotated)]
+
+    return judge
 
 
 def _require_new(authority: Authority, client: Client) -> None:

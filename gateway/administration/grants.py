@@ -6,7 +6,7 @@ from typing import Final
 from creditgate.refusal import Violation
 from creditgate.v1 import operator_service_pb2 as pb
 from gateway.administration.desk import Desk
-from gateway.administration.journal import draft, stored
+from gateway.administration.journal import Judge, draft, stored
 from gateway.administration.keyholders import require_keyholder
 from gateway.administration.listing import whole
 from gateway.administration.message import grant_message
@@ -39,20 +39,10 @@ class Grants(Desk):
         Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND for a grantee, or
         STATE_CONFLICT for one that was revoked or removed or holds no licence.
         """
-        require(count_faults("grants", len(request.grants)))
-        grant_ids = [token_hex(_ID_BYTES) for _ in request.grants]
-        grants = grants_of(request.grants, grant_ids, reason_faults(request.reason))
-
-        def judge(view: AuthorityView, now: int) -> list[Draft]:
-            beyond: list[Violation] = []
-            for index, grant in enumerate(grants):
-                beyond += grant_faults(view.authority, grant, f"grants[{index}]", now)
-            require(beyond)
-            return [draft(SCOPE_GRANT, grant.grant_id, grant) for grant in grants]
-
-        changes = await self._write(judge, caller, request.reason)
+        outcome = await self._change(request, granting(request), caller)
         return pb.GrantScopesResponse(
-            grants=[grant_message(stored(ScopeGrant, change)) for change in changes]
+            grants=[grant_message(stored(ScopeGrant, change)) for change in outcome.changes],
+            proposal_id=outcome.proposal_id,
         )
 
     async def list_scope_grants(
@@ -78,7 +68,7 @@ class Grants(Desk):
 
         def judge(view: AuthorityView, now: int) -> list[Draft]:
             grants = [
-                _standing(view.authority, grant_id, f"grant_ids[{index}]")
+                standing_grant(view.authority, grant_id, f"grant_ids[{index}]")
                 for index, grant_id in enumerate(grant_ids)
             ]
             require_keyholder(view.authority, grants, now)
@@ -91,7 +81,27 @@ class Grants(Desk):
         )
 
 
-def _standing(authority: Authority, grant_id: str, at: str) -> ScopeGrant:
+def granting(request: pb.GrantScopesRequest) -> Judge:
+    """Return the judge of a GrantScopes request; raises Refused INVALID_REQUEST."""
+    require(count_faults("grants", len(request.grants)))
+    grant_ids = [token_hex(_ID_BYTES) for _ in request.grants]
+    grants = grants_of(request.grants, grant_ids, reason_faults(request.reason))
+
+    def judge(view: AuthorityView, now: int) -> list[Draft]:
+        beyond: list[Violation] = []
+        for index, grant in enumerate(grants):
+            beyond += grant_faults(view.authority, grant, f"grants[{index}]", now)
+        require(beyond)
+        return [draft(SCOPE_GRANT, grant.grant_id, grant) for grant in grants]
+
+    return judge
+
+
+def standing_grant(authority: Authority, grant_id: str, at: str) -> ScopeGrant:
+    """Return a grant that was not withdrawn; ``at`` is where the request names it.
+
+    Raises Refused RESOURCE_NOT_FOUND, STATE_CONFLICT.
+    """
     grant = authority.grants.get(grant_id)
     if grant is None:
         raise missing(f"{at}: no grant has this id; ListScopeGrants lists those of a grantee.")

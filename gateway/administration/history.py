@@ -15,13 +15,24 @@ from gateway.oauth.keys import KIND as SIGNING_KEY
 from gateway.settle.paging import page_token
 from gateway.settle.prices import PRICE_PLAN
 from gateway.settle.shares import SHARING_RULE
+from operators.administration_policy import ADMINISTRATION_POLICY
+from operators.administrators import ADMINISTRATOR
 from operators.model import CLIENT, LICENCE, OPERATOR, SCOPE_GRANT
+from operators.proposal import PROPOSAL
+from operators.registration import CLIENT_REGISTRATION, SOFTWARE_STATEMENT
+from operators.scope_definition import SCOPE_DEFINITION
 
 KINDS: Final = (
     OPERATOR,
     LICENCE,
     CLIENT,
     SCOPE_GRANT,
+    SCOPE_DEFINITION,
+    PROPOSAL,
+    ADMINISTRATION_POLICY,
+    ADMINISTRATOR,
+    SOFTWARE_STATEMENT,
+    CLIENT_REGISTRATION,
     CATALOGUE_ITEM,
     PRICE_PLAN,
     SHARING_RULE,

@@ -3,7 +3,7 @@
 from creditgate.refusal import Violation
 from creditgate.v1 import operator_service_pb2 as pb
 from gateway.administration.desk import Desk
-from gateway.administration.journal import draft, stored
+from gateway.administration.journal import Judge, draft, stored
 from gateway.administration.listing import whole
 from gateway.administration.message import licence_message
 from gateway.administration.presence import (
@@ -31,30 +31,11 @@ class Licences(Desk):
         Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND for the holder, RESOURCE_EXISTS,
         or STATE_CONFLICT for a holder that was revoked.
         """
-        licence = licence_of(request.licence, reason_faults(request.reason))
-
-        def judge(view: AuthorityView, now: int) -> list[Draft]:
-            # Before the validity is looked at: a repeated request hears that it succeeded,
-            # even when the validity has ended meanwhile.
-            if licence.number in view.authority.licences:
-                raise exists("There is already a licence of this number; choose another.")
-            standing_operator(view.authority, licence.operator_id)
-            faults: list[Violation] = []
-            if licence.valid_until <= now:
-                faults.append(Violation("licence.validity.end_time", "must not be over already"))
-            faults += [
-                Violation(
-                    f"licence.items[{index}]",
-                    "no catalogue item has this code; ListCatalogueItems lists them",
-                )
-                for index, code in enumerate(request.licence.items)
-                if code not in view.catalogue
-            ]
-            require(faults)
-            return [draft(LICENCE, licence.number, licence)]
-
-        (change,) = await self._write(judge, caller, request.reason)
-        return pb.IssueLicenceResponse(licence=licence_message(stored(Licence, change)))
+        outcome = await self._change(request, issuing(request), caller)
+        response = pb.IssueLicenceResponse(proposal_id=outcome.proposal_id)
+        for change in outcome.changes:
+            response.licence.CopyFrom(licence_message(stored(Licence, change)))
+        return response
 
     async def list_licences(
         self, request: pb.ListLicencesRequest, caller: Caller
@@ -88,3 +69,30 @@ class Licences(Desk):
 
         (change,) = await self._write(judge, caller, request.reason)
         return pb.RevokeLicenceResponse(licence=licence_message(stored(Licence, change)))
+
+
+def issuing(request: pb.IssueLicenceRequest) -> Judge:
+    """Return the judge of an IssueLicence request; raises Refused INVALID_REQUEST."""
+    licence = licence_of(request.licence, reason_faults(request.reason))
+
+    def judge(view: AuthorityView, now: int) -> list[Draft]:
+        # Before the validity is looked at: a repeated request hears that it succeeded,
+        # even when the validity has ended meanwhile.
+        if licence.number in view.authority.licences:
+            raise exists("There is already a licence of this number; choose another.")
+        standing_operator(view.authority, licence.operator_id)
+        faults: list[Violation] = []
+        if licence.valid_until <= now:
+            faults.append(Violation("licence.validity.end_time", "must not be over already"))
+        faults += [
+            Violation(
+                f"licence.items[{index}]",
+                "no catalogue item has this code; ListCatalogueItems lists them",
+            )
+            for index, code in enumerate(request.licence.items)
+            if code not in view.catalogue
+        ]
+        require(faults)
+        return [draft(LICENCE, licence.number, licence)]
+
+    return judge

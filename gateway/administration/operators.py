@@ -3,7 +3,7 @@
 from creditgate.v1 import operator_service_pb2 as pb
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from gateway.administration.desk import Desk
-from gateway.administration.journal import draft, stored
+from gateway.administration.journal import Judge, draft, stored
 from gateway.administration.listing import page_by_id
 from gateway.administration.message import operator_message
 from gateway.administration.presence import (
@@ -112,16 +112,11 @@ class Operators(Desk):
         Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND, or STATE_CONFLICT unless the
         operator is suspended.
         """
-        require(reason_faults(request.reason))
-
-        def judge(view: AuthorityView, _now: int) -> list[Draft]:
-            present = standing_operator(view.authority, request.operator_id)
-            if present.state != _SUSPENDED:
-                raise conflict("The operator is not suspended; there is nothing to reinstate.")
-            return [_next(present, state=_ACTIVE)]
-
-        (change,) = await self._write(judge, caller, request.reason)
-        return pb.ReinstateOperatorResponse(operator=operator_message(stored(Operator, change)))
+        outcome = await self._change(request, reinstating(request), caller)
+        response = pb.ReinstateOperatorResponse(proposal_id=outcome.proposal_id)
+        for change in outcome.changes:
+            response.operator.CopyFrom(operator_message(stored(Operator, change)))
+        return response
 
     async def revoke_operator(
         self, request: pb.RevokeOperatorRequest, caller: Caller
@@ -141,6 +136,19 @@ class Operators(Desk):
 
         (change,) = await self._write(judge, caller, request.reason)
         return pb.RevokeOperatorResponse(operator=operator_message(stored(Operator, change)))
+
+
+def reinstating(request: pb.ReinstateOperatorRequest) -> Judge:
+    """Return the judge of a ReinstateOperator request; raises Refused INVALID_REQUEST."""
+    require(reason_faults(request.reason))
+
+    def judge(view: AuthorityView, _now: int) -> list[Draft]:
+        present = standing_operator(view.authority, request.operator_id)
+        if present.state != _SUSPENDED:
+            raise conflict("The operator is not suspended; there is nothing to reinstate.")
+        return [_next(present, state=_ACTIVE)]
+
+    return judge
 
 
 def _next(present: Operator, **changed: object) -> Draft:

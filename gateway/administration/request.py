@@ -7,14 +7,20 @@ from pydantic import ValidationError
 
 from creditgate.refusal import Violation, invalid
 from creditgate.v1 import operator_service_pb2 as pb
+from creditgate.v1 import registration_service_pb2 as registration_pb
+from creditgate.v1 import scope_service_pb2 as scopes_pb
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Interval
 from gateway.catalogue.faults import Where, faults_of, path_of
 from gateway.note import note_faults
 from operators.kept import Kept
 from operators.model import Client, Licence, Operator, ScopeGrant
+from operators.registration import SoftwareStatement
+from operators.scope_definition import ScopeDefinition, unfit_fields
 
 _MOST_REASON: Final = 500
+_STATEMENT_SECONDS: Final = 86_400
+_MOST_STATEMENT_SECONDS: Final = 7 * 86_400
 _MOST_AT_ONCE: Final = 64
 _MOST_VIOLATIONS: Final = 100
 # Fields that the contract names otherwise than the log; "" stands for the whole thing.
@@ -143,6 +149,31 @@ def rotated_client(client: Client, request: pb.RotateClientKeysRequest) -> Clien
     return _required(rotated, own)
 
 
+def statement_of(
+    request: registration_pb.IssueSoftwareStatementRequest,
+    statement_id: str,
+    faults: Sequence[Violation],
+) -> SoftwareStatement:
+    """Return the statement a request asks for, as if issued at 0; raises as `operator_of`."""
+    found = list(faults)
+    if not 0 <= request.life_seconds <= _MOST_STATEMENT_SECONDS:
+        found.append(Violation("life_seconds", f"use 1 to {_MOST_STATEMENT_SECONDS} seconds, or 0"))
+    statement, own = _checked(
+        SoftwareStatement,
+        {
+            "statement_id": statement_id,
+            "operator_id": request.operator_id,
+            "licence": request.licence_number,
+            "software_id": request.software_id,
+            "issued_at": 0,
+            "expires_at": max(0, request.life_seconds) or _STATEMENT_SECONDS,
+        },
+        (),
+        {"licence": ("licence_number",)},
+    )
+    return _required(statement, [*found, *own])
+
+
 def grants_of(
     messages: Sequence[pb.ScopeGrant], grant_ids: Sequence[str], faults: Sequence[Violation]
 ) -> list[ScopeGrant]:
@@ -185,6 +216,58 @@ def grant_ids_of(request: pb.WithdrawScopesRequest) -> list[str]:
         seen.add(grant_id)
     require(faults)
     return grant_ids
+
+
+def definition_of(
+    message: scopes_pb.ScopeDefinition, faults: Sequence[Violation]
+) -> ScopeDefinition:
+    """Return the managed scope a request brings, not stored yet; raises as `operator_of`."""
+    definition, own = _checked(
+        ScopeDefinition,
+        {
+            "name": message.name,
+            "scopes": tuple(message.scopes),
+            "items": tuple(message.items),
+            "purposes": tuple(message.purposes),
+            "regions": tuple(message.regions),
+            "longest_validity_days": message.longest_validity_days or None,
+            "title_zh": message.title_zh,
+            "title_en": message.title_en,
+            "description_zh": message.description_zh,
+            "description_en": message.description_en,
+        },
+        ("definition",),
+    )
+    if definition is not None:
+        own = [
+            Violation(path_of(("definition", field)), mend)
+            for field, mend in unfit_fields(definition).items()
+        ]
+    return _required(definition, [*faults, *own])
+
+
+def narrowed_grant(grant: ScopeGrant, request: scopes_pb.NarrowScopeGrantRequest) -> ScopeGrant:
+    """Return ``grant`` with the bounds of ``request`` instead of its own, where it names some.
+
+    Raises Refused INVALID_REQUEST; whether they are narrower is not looked at.
+    """
+    bounds: dict[str, object] = {
+        name: tuple(getattr(request, name))
+        for name in ("items", "purposes", "regions")
+        if getattr(request, name)
+    }
+    faults: list[Violation] = []
+    if request.HasField("end_time"):
+        bounds["valid_until"] = request.end_time.seconds
+        if request.end_time.nanos:
+            faults.append(Violation("end_time", "use whole seconds"))
+    narrowed, own = _checked(
+        ScopeGrant,
+        {**grant.model_dump(), **bounds},
+        (),
+        {"valid_until": ("end_time",), "": ("end_time",)},
+    )
+    return _required(narrowed, [*faults, *own])
 
 
 def _required(thing: _Thing | None, faults: Sequence[Violation]) -> _Thing:

@@ -1,4 +1,4 @@
-"""Which grants may be made: scopes of the grantee's role, within a licence. Pure.
+"""Which grants may be made: scopes of the grantee's role, within definition and licence. Pure.
 
 Source: Opinions on improving the social credit system (2025-03-31), article 9: no use
 beyond the authorised scope.
@@ -18,7 +18,8 @@ from gateway.administration.presence import (
 from operators.authority import Authority
 from operators.model import Licence, ScopeGrant
 from operators.roles import scopes_of_role
-from operators.shapes import covers
+from operators.scope_definition import BOUNDS, DAY_SECONDS, ScopeDefinition, wider_bounds
+from operators.shapes import common_regions, covers
 
 
 def grant_faults(authority: Authority, grant: ScopeGrant, at: str, now: int) -> list[Violation]:
@@ -35,22 +36,72 @@ def grant_faults(authority: Authority, grant: ScopeGrant, at: str, now: int) -> 
         )
     if grant.valid_until is not None and grant.valid_until <= now:
         return [Violation(f"{at}.validity.end_time", "must not be over already")]
-    faults: list[Violation] = []
-    if grant.scope not in scopes_of_role(role):
+    definition = authority.definitions.get(grant.scope)
+    if definition is not None:
+        faults = _definition_faults(definition, grant, role, at)
+    elif grant.scope in scopes_of_role(role):
+        faults = []
+    else:
         allowed = ", ".join(sorted(scopes_of_role(role)))
-        faults.append(Violation(f"{at}.scope", f"use a scope of the grantee's role: {allowed}"))
+        faults = [
+            Violation(
+                f"{at}.scope",
+                f"use a scope of the grantee's role, or one defined of such: {allowed}",
+            )
+        ]
     if role == ClientRole.CLIENT_ROLE_OPERATOR:
         standing_operator(authority, grant.grantee)
-        return faults + _licence_faults(authority, grant, at, now)
+        # What lies outside its definition has nothing in common with a licence either.
+        return faults + _licence_faults(authority, grant, None if faults else definition, at, now)
     live_client(authority, grant.grantee)
-    return faults + [
-        Violation(f"{at}.{name}", "leave empty: only operators hold licences to narrow")
-        for name in ("items", "purposes", "regions")
+    return faults + bound_faults(authority, grant, f"{at}.")
+
+
+def bound_faults(authority: Authority, grant: ScopeGrant, at: str) -> list[Violation]:
+    """Return which bounds ``grant`` has although its grantee holds no licence to narrow."""
+    if grant.grantee in authority.operators:
+        return []
+    return [
+        Violation(f"{at}{name}", "leave empty: only operators hold licences to narrow")
+        for name in BOUNDS
         if getattr(grant, name)
     ]
 
 
-def _licence_faults(authority: Authority, grant: ScopeGrant, at: str, now: int) -> list[Violation]:
+def _definition_faults(
+    definition: ScopeDefinition, grant: ScopeGrant, role: ClientRole.ValueType, at: str
+) -> list[Violation]:
+    """Return in which ways ``grant`` is not one of its scope's definition."""
+    if definition.retired_at is not None:
+        return [Violation(f"{at}.scope", "this scope was retired; use another")]
+    if role not in definition.roles or (
+        definition.bounded and role != ClientRole.CLIENT_ROLE_OPERATOR
+    ):
+        return [Violation(f"{at}.scope", "this scope is not for parties of the grantee's role")]
+    faults = [
+        Violation(f"{at}.{name}", "name only what the scope's definition covers")
+        for name in wider_bounds(grant, definition)
+        # Named nothing, it covers what the definition does.
+        if getattr(grant, name)
+    ]
+    days = definition.longest_validity_days
+    if days is None:
+        return faults
+    if grant.valid_from == 0 or grant.valid_until is None:
+        return [*faults, Violation(f"{at}.validity", "needs both ends: the scope is time-boxed")]
+    if grant.valid_until - grant.valid_from > days * DAY_SECONDS:
+        mend = f"the scope may be granted for at most {days} days"
+        faults.append(Violation(f"{at}.validity.end_time", mend))
+    return faults
+
+
+def _licence_faults(
+    authority: Authority,
+    grant: ScopeGrant,
+    definition: ScopeDefinition | None,
+    at: str,
+    now: int,
+) -> list[Violation]:
     licences = [
         licence
         for licence in authority.licences_of.get(grant.grantee, ())
@@ -62,13 +113,27 @@ def _licence_faults(authority: Authority, grant: ScopeGrant, at: str, now: int) 
     if not licences:
         return [Violation(f"{at}.validity", "meet the validity of a licence in force or to come")]
     outside = [_outside(licence, grant) for licence in licences]
-    if not all(outside):
-        return []
+    within = [licence for licence, beyond in zip(licences, outside, strict=True) if not beyond]
+    if within:
+        if definition is None or any(_common(licence, definition, grant) for licence in within):
+            return []
+        return [Violation(f"{at}.scope", "this scope and the licence have nothing in common")]
     never = set.intersection(*map(set, outside))
     if never:
         mend = "name only what a licence in force or to come covers"
         return [Violation(f"{at}.{name}", mend) for name in sorted(never)]
     return [Violation(at, "no single licence covers all of it: make one grant for each")]
+
+
+def _common(licence: Licence, definition: ScopeDefinition, grant: ScopeGrant) -> bool:
+    """Tell whether licence, definition and grant together leave anything."""
+    return all(
+        (given := definition.narrowed(grant, scope)) is not None
+        and (not given.items or given.items & licence.items)
+        and (not given.purposes or given.purposes & licence.purposes)
+        and (not given.regions or common_regions(given.regions, licence.regions))
+        for scope in definition.scopes
+    )
 
 
 def _meet(licence: Licence, grant: ScopeGrant) -> bool:

@@ -1,149 +1,137 @@
-"""Verifying access tokens: RFC 9068 section 4, bound by RFC 8705 section 3.
+"""Verifying access tokens at every call: RFC 9068 section 4, bound by RFC 8705 or RFC 9449.
 
 Verifying a signature costs about 140 µs, so verified tokens are remembered; what can
-change after that (time, the connection, the keys that stand) is checked at every call.
+change after that (time, revocation, what the caller shows, the keys that stand) is
+checked at every call.
 """
 
 import hmac
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final
-
-from joserfc import jws
-from joserfc.jwk import ECKey, OKPKey
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from typing import Final, Self
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.oauth.jose import MALFORMED, ProfileRegistry, verified_claims
-from gateway.oauth.keys import PublicJwk
+from gateway.authenticate.claims import Confirmation, TokenClaims
+from gateway.authenticate.reader import ReadToken, TokenReader, token_invalid
+from gateway.oauth.client import AuthoritySnapshot
+from gateway.oauth.revocations import RevocationBook, revocable
+from operators.authorization_details import AuthorizationDetail
 
 _MOST_REMEMBERED: Final = 16_384
-_MOST_CHARACTERS: Final = 4_096
-_SKEW_SECONDS: Final = 30
-# Section 2.1 recommends the short form, section 4 has both accepted.
-_TYPES: Final = ("at+jwt", "application/at+jwt")
-_Text = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-
-
-class _Confirmation(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True)
-
-    thumbprint: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")] = Field(
-        alias="x5t#S256"
-    )
-
-
-class _TokenClaims(BaseModel):
-    """The claims RFC 9068 section 2.2 requires, and the binding this gateway requires."""
-
-    model_config = ConfigDict(strict=True, frozen=True)
-
-    iss: _Text
-    sub: _Text
-    aud: _Text
-    client_id: _Text
-    scope: Annotated[str, StringConstraints(max_length=2_048)]
-    jti: _Text
-    iat: int
-    exp: int
-    cnf: _Confirmation
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
     """What a token says, its signature, issuer and audience verified.
 
-    ``thumbprint`` is of the certificate it is bound to; ``kid`` names the key that
-    signed it; ``expires_at`` is in seconds, UTC.
+    ``principal`` is who acts (``sub``); ``confirmation`` what its holder must show;
+    ``kid`` names the key that signed it; ``revocable`` all that a revocation may stop
+    it by; ``expires_at`` and ``auth_time`` are in seconds, UTC.
     """
 
     client_id: str
+    principal: str
     scopes: frozenset[str]
     expires_at: int
-    thumbprint: str
+    confirmation: Confirmation
     kid: str
+    revocable: frozenset[str]
+    details: tuple[AuthorizationDetail, ...]
+    grant_id: str
+    auth_time: int | None
+    acr: str
+
+    @classmethod
+    def of(cls, read: ReadToken) -> Self:
+        """Return the token whose claims were read."""
+        claims = read.claims
+        return cls(
+            claims.client_id,
+            claims.sub,
+            frozenset(claims.scope.split()),
+            claims.exp,
+            claims.cnf.confirmation,
+            read.kid,
+            revocable_names(claims),
+            claims.authorization_details or (),
+            claims.grant_id or "",
+            claims.auth_time,
+            claims.acr or "",
+        )
+
+
+def revocable_names(claims: TokenClaims) -> frozenset[str]:
+    """Return all that a revocation may stop a token by: itself, its ancestors, its grant."""
+    names = {revocable("token", jti) for jti in (claims.jti, *claims.ancestors)}
+    if claims.grant_id is not None:
+        names.add(revocable("grant", claims.grant_id))
+    return frozenset(names)
 
 
 class TokenVerifier:
     """Verifies tokens of one issuer for one audience; one event loop's own."""
 
     def __init__(self, issuer: str, audience: str) -> None:
-        self._issuer = issuer
-        self._audience = audience
-        self._registry = ProfileRegistry()
+        self._reader = TokenReader(issuer, audience)
         self._remembered: OrderedDict[str, VerifiedToken] = OrderedDict()
 
     def verify(
-        self, token: str, thumbprint: str, now: int, signing_keys: Mapping[str, PublicJwk]
+        self, token: str, shown: Confirmation, now: int, view: AuthoritySnapshot
     ) -> VerifiedToken:
-        """Return what ``token`` says, when it is good at ``now`` on this connection.
+        """Return what ``token`` says, when it is good at ``now`` for who shows ``shown``.
 
-        ``thumbprint`` is the connection's certificate's; ``signing_keys`` the standing
-        keys by kid. Raises Refused TOKEN_INVALID, TOKEN_EXPIRED or TOKEN_NOT_YOURS.
+        Raises Refused TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED or TOKEN_NOT_YOURS.
         """
         remembered = self._remembered
         verified = remembered.get(token)
         if verified is None:
-            verified = self._verified(token, now, signing_keys)
+            verified = VerifiedToken.of(self._reader.read(token, now, view.signing_keys))
             remembered[token] = verified
             if len(remembered) > _MOST_REMEMBERED:
                 remembered.popitem(last=False)
         else:
             remembered.move_to_end(token)
-            if verified.kid not in signing_keys:
-                del remembered[token]
-                raise _invalid("It was signed with a key that no longer stands.")
-        if now >= verified.expires_at:
-            del remembered[token]
-            raise Refused(
-                RefusalReason.REFUSAL_REASON_TOKEN_EXPIRED,
-                "The access token has expired; ask the token endpoint for a new one.",
-            )
-        if not hmac.compare_digest(verified.thumbprint, thumbprint):
-            raise Refused(
-                RefusalReason.REFUSAL_REASON_TOKEN_NOT_YOURS,
-                "The access token is bound to another client certificate than this"
-                " connection's; connect with the certificate it was issued over.",
-            )
+        require_good(verified, now, view)
+        require_holder(verified.confirmation, shown)
         return verified
 
-    def _verified(
-        self, token: str, now: int, signing_keys: Mapping[str, PublicJwk]
-    ) -> VerifiedToken:
-        if len(token) > _MOST_CHARACTERS:
-            raise _invalid("It is too long.")
-        try:
-            header = jws.extract_compact(token.encode("ascii")).headers()
-            typ, kid = header["typ"], header["kid"]
-            jwk = signing_keys.get(kid)
-            # The resource server MUST verify that "typ" is "at+jwt" and reject others.
-            if typ.lower() not in _TYPES or jwk is None:
-                raise _invalid("It is of another type or signed with a key unknown here.")
-            key = (ECKey if jwk["kty"] == "EC" else OKPKey).import_key(dict(jwk))
-            claims = _TokenClaims.model_validate(
-                verified_claims(token, key, jwk["alg"], self._registry)
-            )
-        except (*MALFORMED, ValidationError) as error:
-            raise _invalid("Its form, signature or claims are not right.") from error
-        # The issuer identifier MUST exactly match the value of the "iss" claim. The resource
-        # server MUST validate that "aud" contains an identifier it expects for itself.
-        if claims.iss != self._issuer or claims.aud != self._audience:
-            raise _invalid("It was issued by or for another server.")
-        if claims.iat > now + _SKEW_SECONDS:
-            raise _invalid("It was issued in the future.")
-        return VerifiedToken(
-            claims.client_id,
-            frozenset(claims.scope.split()),
-            claims.exp,
-            claims.cnf.thumbprint,
-            kid,
+
+def require_good(token: VerifiedToken, now: int, view: AuthoritySnapshot) -> None:
+    """Refuse a token, its claims verified, that does not stand any more at ``now``.
+
+    Raises Refused TOKEN_INVALID, TOKEN_EXPIRED or TOKEN_REVOKED.
+    """
+    if token.kid not in view.signing_keys:
+        raise token_invalid("It was signed with a key that no longer stands.")
+    if now >= token.expires_at:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_TOKEN_EXPIRED,
+            "The access token has expired; ask the token endpoint for a new one.",
+        )
+    require_standing(token.revocable, view.revocations)
+
+
+def require_standing(names: frozenset[str], revocations: RevocationBook) -> None:
+    """Refuse a token that was revoked, by any of its ``names`` (see `revocable_names`).
+
+    Raises Refused TOKEN_REVOKED.
+    """
+    if not revocations.allows(names):
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_TOKEN_REVOKED,
+            "The access token, or the grant it comes from, was revoked; ask the token endpoint"
+            " for a new one.",
         )
 
 
-def _invalid(why: str) -> Refused:
-    return Refused(
-        RefusalReason.REFUSAL_REASON_TOKEN_INVALID,
-        f"The access token is not valid. {why} Ask the token endpoint for a new one.",
-    )
+def require_holder(wanted: Confirmation, shown: Confirmation) -> None:
+    """Refuse a token to everyone but its holder. Raises Refused TOKEN_NOT_YOURS."""
+    if wanted.method != shown.method or not hmac.compare_digest(
+        wanted.thumbprint, shown.thumbprint
+    ):
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_TOKEN_NOT_YOURS,
+            "The access token is bound to another client certificate or key than this call"
+            " shows; use the one it was issued for.",
+        )

@@ -1,7 +1,7 @@
 """The gate: one decision from licence, scope, purpose, openness and prices.
 
 A passage is what an allowed ask may take: which revenue lines, at what price. It is
-remembered as long as nothing it rests on can have changed: same view, same prices,
+remembered as long as nothing it rests on can have changed: same decisions, same prices,
 same lines, and within the period in which no validity it used starts or ends.
 """
 
@@ -62,7 +62,7 @@ class Gate:
         passage = self._remembered.get(ask)
         if (
             passage is not None
-            and passage.view is view
+            and passage.view.decides_as(view)
             and passage.lines is lines
             and passage.made_at <= now < passage.allow.stands_until
             and passage.price_classes is view.prices.price_of(now)

@@ -36,8 +36,10 @@ class PostgresBell:
 
     async def wait(self, seconds: float) -> None:
         """Return when rung, or after ``seconds``."""
+        # Not by wait_for, which can lose a cancellation that comes as the bell rings.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._rung.wait()
         self._rung.clear()
 
     async def _listen(self) -> None:

@@ -1,8 +1,8 @@
 """The feed: keeps the view fresh and refuses to answer when it cannot know.
 
-The log is asked for its news every ``poll_seconds``, and at once when PostgreSQL
-notifies. A view is good for ``lease_seconds`` from the moment its asking began;
-past that, `current` refuses. So no process acts on a withdrawn authority for longer
+The logs of authority and of revocations are asked for their news every ``poll_seconds``,
+and at once when PostgreSQL notifies. A view is good for ``lease_seconds`` from the moment
+its asking began; past that, `current` refuses. So no process acts on a withdrawn authority for longer
 than the lease, whatever hangs (guarantee G4).
 """
 
@@ -16,6 +16,8 @@ from typing import Final, Protocol
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authority.view import AuthorityView
+from gateway.clock import Clock
+from gateway.oauth.revocation_log import RevocationLog
 from operators.log import AuthorityLog
 
 _log = logging.getLogger(__name__)
@@ -46,7 +48,7 @@ class PollBell:
 
 
 class AuthorityFeed:
-    """One process's view of the authority log.
+    """One process's view of the authority log and of the log of revocations.
 
     ``monotonic`` measures the lease in seconds; it is no wall clock, so that setting
     the time neither stretches nor breaks a lease.
@@ -56,12 +58,16 @@ class AuthorityFeed:
         self,
         log: AuthorityLog,
         *,
+        revocations: RevocationLog,
+        clock: Clock,
         poll_seconds: float,
         lease_seconds: float,
         monotonic: Callable[[], float],
         bell: ChangeBell,
     ) -> None:
         self._log = log
+        self._revocations = revocations
+        self._clock = clock
         self._poll_seconds = poll_seconds
         self._lease_seconds = lease_seconds
         self._monotonic = monotonic
@@ -86,22 +92,35 @@ class AuthorityFeed:
             )
         return self._view
 
-    def holds(self, view: AuthorityView) -> bool:
-        """Tell whether ``view`` is still the newest and within its lease; from any thread."""
-        return self._view is view and self._monotonic() < self._good_until
+    def holds(self, view: AuthorityView, revocable: frozenset[str] = frozenset()) -> bool:
+        """Tell whether what ``view`` decided stands, and nothing ``revocable`` was revoked.
+
+        It does while it is the newest and within its lease; from any thread. What others
+        revoke changes nothing, so that nobody can hold up the calls of all.
+        """
+        newest = self._view
+        return (
+            newest.decides_as(view)
+            and newest.revocations.allows(revocable)
+            and self._monotonic() < self._good_until
+        )
 
     async def refresh(self) -> AuthorityView:
-        """Read the log's news now and return the view.
+        """Read the logs' news now and return the view.
 
-        Raises what the log raises when it cannot be read.
+        Raises what a log raises when it cannot be read.
         """
         loop = asyncio.get_running_loop()
         async with self._reading:
             asked = self._monotonic()
-            changes = await loop.run_in_executor(self._thread, self._log.since, self._view.sequence)
-            self._view = self._view.advanced(changes)
+            self._view = await loop.run_in_executor(self._thread, self._newer, self._view)
             self._good_until = asked + self._lease_seconds
         return self._view
+
+    def _newer(self, view: AuthorityView) -> AuthorityView:
+        changes = self._log.since(view.sequence)
+        revoked = self._revocations.since(view.revocations.sequence)
+        return view.advanced(changes).after(revoked, self._clock.now())
 
     async def start(self) -> None:
         """Read the log for the first time and keep following it."""

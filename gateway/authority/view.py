@@ -1,10 +1,11 @@
 """The view: everything administrators decide, folded from one log into one snapshot."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.catalogue.model import CatalogueBook
 from gateway.oauth.keys import SigningKeyBook
+from gateway.oauth.revocations import LoggedRevocation, RevocationBook
 from gateway.settle.prices import PriceBook
 from gateway.settle.shares import SharingBook
 from operators.authority import Authority
@@ -13,7 +14,7 @@ from operators.log import Change
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AuthorityView:
-    """One consistent state of authority, up to ``sequence`` of the log."""
+    """One consistent state of authority, up to ``sequence`` of the log, and what was revoked."""
 
     sequence: int = 0
     authority: Authority = field(default_factory=Authority.empty)
@@ -21,6 +22,7 @@ class AuthorityView:
     prices: PriceBook = field(default_factory=PriceBook.empty)
     sharing: SharingBook = field(default_factory=SharingBook.empty)
     signing_keys: SigningKeyBook = field(default_factory=SigningKeyBook.empty)
+    revocations: RevocationBook = field(default_factory=RevocationBook.empty)
 
     def advanced(self, changes: Sequence[Change]) -> "AuthorityView":
         """Return the view after ``changes``, which follow ``sequence`` in order."""
@@ -33,4 +35,16 @@ class AuthorityView:
             self.prices.advanced(changes),
             self.sharing.advanced(changes),
             self.signing_keys.advanced(changes),
+            self.revocations,
         )
+
+    def after(self, revoked: Sequence[LoggedRevocation], now: int) -> "AuthorityView":
+        """Return the view after ``revoked``, which follow in order; ``now`` in seconds, UTC."""
+        if not revoked:
+            return self
+        return replace(self, revocations=self.revocations.advanced(revoked, now))
+
+    def decides_as(self, other: "AuthorityView") -> bool:
+        """Tell whether both hold the same decisions of administrators, whatever was revoked."""
+        # Every change of the log makes another Authority.
+        return self.authority is other.authority

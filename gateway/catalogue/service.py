@@ -116,7 +116,7 @@ class CatalogueService:
         (change,) = await asyncio.to_thread(
             self._log.append,
             [Draft(CATALOGUE_ITEM, item.code, expected_version, item.as_document())],
-            changed_by=caller.client_id,
+            changed_by=caller.principal or caller.client_id,
             changed_at=self._clock.now(),
             reason=reason,
         )

@@ -19,7 +19,11 @@ from gateway.cli.failures import CommandFailed
 if TYPE_CHECKING:
     import grpc
 
+    from gateway.cli.signed_in import PersonTokens
     from sdk.credentials import Credentials
+
+SIGNED_IN: Final = "signed-in.json"
+"""File beside a profile that holds the tokens of who signed in with it."""
 
 _DEADLINE_SECONDS: Final = 30
 _Result = TypeVar("_Result")
@@ -103,10 +107,25 @@ def with_gateway(profile: Path, work: Callable[[Gateway], Awaitable[_Result]]) -
     async def connected() -> _Result:
         from sdk.connection import connect
 
-        async with await connect(credentials) as channel:
+        async with await connect(credentials, tokens=_person(profile, credentials)) as channel:
             return await work(Gateway(channel))
 
     return run(connected())
+
+
+def _person(profile: Path, credentials: "Credentials") -> "PersonTokens | None":
+    """Return the tokens of who signed in with ``profile``; None for nobody.
+
+    Then the client acts for itself.
+    """
+    if not profile.with_name(SIGNED_IN).exists():
+        return None
+    from gateway.cli.signed_in import PersonTokens, kept
+
+    signed_in = kept(profile)
+    if signed_in is None or signed_in.client_id != credentials.client_id:
+        return None
+    return PersonTokens(profile, credentials, signed_in)
 
 
 def ask(profile: Path, request: Message, answer: type[_Answer]) -> _Answer:

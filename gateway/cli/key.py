@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Keys that sign access tokens.", no_args_is_help=True)
 
 _CHANGED_BY = "installation"
+# `gateway.oauth.keys.LEAD_SECONDS`, written out: reading it would import the server.
+_LEAD_SECONDS = 120
+_MOST_LEAD_SECONDS = 30 * 86_400
 
 
 class _Algorithm(StrEnum):
@@ -35,10 +38,21 @@ def rotate(
     algorithm: Annotated[
         _Algorithm, typer.Option("--algorithm", help="Algorithm of the new key.")
     ] = _Algorithm.ES256,
+    lead_seconds: Annotated[
+        int,
+        typer.Option(
+            "--in",
+            min=0,
+            max=_MOST_LEAD_SECONDS,
+            metavar="SECONDS",
+            help="Publish it this long before it signs, so that copies of the keys know it;"
+            " 0 where the present key fell into other hands.",
+        ),
+    ] = _LEAD_SECONDS,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key that signs from now on; older ones verify until retired."""
+    """Make a key, published now, that soon takes over signing; older ones verify on."""
     from gateway.clock import SystemClock
     from gateway.oauth.rotation import issue_signing_key
 
@@ -50,22 +64,31 @@ def rotate(
             changed_by=_CHANGED_BY,
             now=SystemClock().now(),
             reason=reason,
+            lead_seconds=lead_seconds,
         )
     if as_json:
         print_json({"kid": kid})
     else:
-        typer.echo(f"{kid} signs now. Retire its predecessor when its last token is over.")
+        begins = f"in {lead_seconds} seconds" if lead_seconds else "now"
+        typer.echo(f"{kid} signs {begins}. Retire its predecessor when its last token is over.")
 
 
 @app.command("retire", cls=ReportedCommand)
 def retire(
     kid: Annotated[str, typer.Argument(metavar="KID", help="Id of the key.")],
     reason: Why,
+    at_once: Annotated[
+        bool,
+        typer.Option(
+            "--at-once", help="Also while its tokens live, which are refused from then on."
+        ),
+    ] = False,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Stop a key for good: tokens it signed are refused at once."""
+    """Stop a superseded key for good, when the last token it signed is over."""
     from gateway.clock import SystemClock
+    from gateway.config import GatewayConfig
     from gateway.oauth.keys import SigningKeyBook
     from gateway.oauth.rotation import retire_signing_key
 
@@ -77,6 +100,7 @@ def retire(
             changed_by=_CHANGED_BY,
             now=SystemClock().now(),
             reason=reason,
+            token_seconds=0 if at_once else GatewayConfig.load(config).token_seconds,
         )
     if as_json:
         print_json({"kid": kid})

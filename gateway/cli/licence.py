@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from creditgate.v1 import operator_service_pb2 as pb
+from creditgate.v1 import registration_service_pb2 as registration_pb
 from gateway.cli import calls, terms
 from gateway.cli.failures import ReportedCommand
 from gateway.cli.options import (
@@ -91,6 +92,78 @@ def revoke(
         pb.RevokeLicenceResponse,
     )
     show(answer, _sheet([answer.licence]), as_json=as_json)
+
+
+@app.command("statement", cls=ReportedCommand)
+def statement(
+    operator_id: Annotated[str, typer.Argument(metavar="OPERATOR", help="Holder.")],
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="Number of the licence.")],
+    software_id: Annotated[
+        str, typer.Option("--software-id", help="What software the client runs.")
+    ],
+    reason: Why,
+    life_seconds: Annotated[
+        int, typer.Option("--life", metavar="SECONDS", help="How long it can be used.")
+    ] = 86_400,
+    profile: Profile = PROFILE,
+    as_json: AsJson = False,
+) -> None:
+    """Issue a software statement, with which the firm registers one client of its own."""
+    answer = calls.ask(
+        profile,
+        registration_pb.IssueSoftwareStatementRequest(
+            operator_id=operator_id,
+            licence_number=number,
+            software_id=software_id,
+            life_seconds=life_seconds,
+            reason=reason,
+        ),
+        registration_pb.IssueSoftwareStatementResponse,
+    )
+    _show_statement(answer, as_json=as_json)
+
+
+@app.command("show-statement", cls=ReportedCommand)
+def show_statement(
+    statement_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the statement.")],
+    profile: Profile = PROFILE,
+    as_json: AsJson = False,
+) -> None:
+    """Show a software statement: signed while it can be used, and the client it registered."""
+    answer = calls.ask(
+        profile,
+        registration_pb.GetSoftwareStatementRequest(statement_id=statement_id),
+        registration_pb.GetSoftwareStatementResponse,
+    )
+    _show_statement(answer, as_json=as_json)
+
+
+def _show_statement(
+    answer: (
+        registration_pb.IssueSoftwareStatementResponse
+        | registration_pb.GetSoftwareStatementResponse
+    ),
+    *,
+    as_json: bool,
+) -> None:
+    one = answer.statement
+    sheet = Sheet(
+        "Software statements",
+        ("id", "operator", "licence", "software", "expires", "client"),
+        [
+            (
+                one.statement_id,
+                one.operator_id,
+                one.licence_number,
+                one.software_id,
+                utc(one.expire_time),
+                one.used_by,
+            )
+        ],
+    )
+    show(answer, sheet, as_json=as_json)
+    if answer.software_statement and not as_json:
+        typer.echo(answer.software_statement)
 
 
 def _sheet(licences: Iterable[pb.Licence]) -> Sheet:

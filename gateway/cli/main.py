@@ -3,6 +3,7 @@
 import typer
 
 from gateway.cli import (
+    administrator,
     catalogue,
     client,
     key,
@@ -10,7 +11,7 @@ from gateway.cli import (
     operator,
     price,
     record,
-    scope,
+    scopes,
     sharing,
     usage,
 )
@@ -19,6 +20,7 @@ from gateway.cli.demo import demo
 from gateway.cli.failures import ReportedCommand, ReportedGroup
 from gateway.cli.init import init
 from gateway.cli.load import load
+from gateway.cli.login import login, logout
 from gateway.cli.options import AsJson
 from gateway.cli.output import print_json
 from gateway.cli.serve import serve
@@ -57,15 +59,20 @@ for command in (init, serve, demo):
     app.command(cls=ReportedCommand, rich_help_panel=_INSTALLATION)(command)
 app.add_typer(key.app, name="key", rich_help_panel=_INSTALLATION)
 for name, group in (
+    ("administrator", administrator.app),
     ("catalogue", catalogue.app),
     ("operator", operator.app),
     ("licence", licence.app),
     ("client", client.app),
-    ("scope", scope.app),
+    ("scopes", scopes.app),
     ("price", price.app),
     ("sharing", sharing.app),
 ):
     app.add_typer(group, name=name, rich_help_panel=_ADMINISTRATION)
+for command in (login, logout):
+    app.command(cls=ReportedCommand, rich_help_panel=_ADMINISTRATION)(command)
+# What `scopes` was called at first.
+app.add_typer(scopes.app, name="scope", hidden=True)
 app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(load)
 app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(record.query)
 app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(batch)

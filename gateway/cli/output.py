@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _MICRO: Final = 1_000_000
+_PROPOSED: Final = """\
+Proposed as {proposal_id}; nothing has changed yet. Another administrator has to approve it:
+  creditgate scopes approve {proposal_id} --reason …"""
 # What is not a terminal has no width of its own.
 _PLAIN_WIDTH: Final = 120
 
@@ -50,11 +53,17 @@ def console(*, to_stderr: bool = False) -> "Console":
 
 
 def show(answer: Message, *sheets: Sheet, as_json: bool) -> None:
-    """Print an answer: as JSON with the protos' own field names, or as ``sheets``."""
+    """Print an answer: as JSON with the protos' own field names, or as ``sheets``.
+
+    Where the change became a proposal, people are told that instead.
+    """
     if as_json:
         print_json(as_dict(answer))
         return
     terminal = console()
+    if proposal_id := getattr(answer, "proposal_id", ""):
+        terminal.print(_PROPOSED.format(proposal_id=proposal_id), soft_wrap=True)
+        return
     for sheet in sheets:
         show_sheet(sheet, terminal)
 

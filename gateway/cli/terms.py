@@ -12,14 +12,20 @@ import typer
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from creditgate.scopes import known_scopes
+from creditgate.v1.administrator_service_pb2 import AdministratorRole
 from creditgate.v1.catalogue_service_pb2 import ContentFieldType
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
+from creditgate.v1.scope_service_pb2 import ProposalState, ScopeDefinitionState
 from creditgate.v1.settlement_service_pb2 import ClassPrice
 from creditgate.v1.vocabulary_pb2 import Interval, Openness, Purpose, Severity, SubjectType
 
 _PURPOSE: Final = "PURPOSE_"
 _ROLE: Final = "CLIENT_ROLE_"
 _SEVERITY: Final = "SEVERITY_"
+_PROPOSAL: Final = "PROPOSAL_STATE_"
+_ADMINISTRATORS: Final = "ADMINISTRATOR_ROLE_"
+_ALL: Final = "all"
+_SCOPE: Final = re.compile(r"[a-z.]{1,63}:[a-z]{1,63}")
 _PRICE: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})=([0-9]{1,18})")
 
 
@@ -89,15 +95,54 @@ def show_field_type(value: ContentFieldType.ValueType) -> str:
 
 
 def scope(text: str) -> str:
-    """Read a scope some method needs."""
-    if text not in known_scopes():
-        raise typer.BadParameter("no method needs this scope; docs/reference/scopes.md lists all")
+    """Read a scope: that of a method, or one that was defined."""
+    if _SCOPE.fullmatch(text) is None:
+        raise typer.BadParameter(
+            "use a scope such as credit.records:read; `creditgate scopes list` lists all"
+        )
     return text
 
 
 def scopes(incomplete: str) -> list[str]:
-    """Complete a scope."""
+    """Complete a scope of a method."""
     return _starting(incomplete, sorted(known_scopes()))
+
+
+def administrator_role(text: str) -> AdministratorRole.ValueType:
+    """Read a role of administrators."""
+    return AdministratorRole.Value(_named(text, _ADMINISTRATORS, AdministratorRole.keys()))
+
+
+def administrator_roles(incomplete: str) -> list[str]:
+    """Complete a role of administrators."""
+    return _starting(incomplete, _terms(_ADMINISTRATORS, AdministratorRole.keys()))
+
+
+def show_administrator_role(value: AdministratorRole.ValueType) -> str:
+    """Show a role of administrators."""
+    return _shown(AdministratorRole.Name(value), _ADMINISTRATORS)
+
+
+def proposal_state(text: str) -> ProposalState.ValueType:
+    """Read where proposals stand; "all" stands for any."""
+    if text.lower() == _ALL:
+        return ProposalState.PROPOSAL_STATE_UNSPECIFIED
+    return ProposalState.Value(_named(text, _PROPOSAL, ProposalState.keys()))
+
+
+def proposal_states(incomplete: str) -> list[str]:
+    """Complete where proposals stand."""
+    return _starting(incomplete, [*_terms(_PROPOSAL, ProposalState.keys()), _ALL])
+
+
+def show_proposal_state(value: ProposalState.ValueType) -> str:
+    """Show where a proposal stands."""
+    return _shown(ProposalState.Name(value), _PROPOSAL)
+
+
+def show_definition_state(value: ScopeDefinitionState.ValueType) -> str:
+    """Show whether a scope may be used."""
+    return _shown(ScopeDefinitionState.Name(value), "SCOPE_DEFINITION_STATE_")
 
 
 def instant(text: str) -> int:

@@ -97,12 +97,12 @@ async def suspended(stage: Stage) -> Section:
     await stage.administrator.ask(
         SuspendOperatorRequest(operator_id=operator_id, reason=REASON), SuspendOperatorResponse
     )
-    during = await _settled(ask, SERVED)
+    during = await settled(ask, SERVED)
     await stage.administrator.ask(
         ReinstateOperatorRequest(operator_id=operator_id, reason=REASON),
         ReinstateOperatorResponse,
     )
-    reinstated = await _settled(ask, "OPERATOR_SUSPENDED")
+    reinstated = await settled(ask, "OPERATOR_SUSPENDED")
     after = (
         answered_by(await alpha.subject(CORRECTED, REGISTRATION))
         if reinstated == SERVED
@@ -119,7 +119,7 @@ async def suspended(stage: Stage) -> Section:
     )
 
 
-async def _settled(ask: Callable[[], Awaitable[str]], earlier: str) -> str:
+async def settled(ask: Callable[[], Awaitable[str]], earlier: str) -> str:
     """Ask until the outcome is no more the earlier one, for a second at most."""
     started = time.monotonic()
     told = earlier

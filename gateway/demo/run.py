@@ -12,7 +12,7 @@ from gateway.cli.catalogue_file import Outcome
 from gateway.cli.output import Sheet
 from gateway.cli.progress import bar
 from gateway.clock import Clock, SystemClock
-from gateway.demo import asking, billing, changing
+from gateway.demo import asking, billing, changing, scoping
 from gateway.demo.account import Account, Section, Step
 from gateway.demo.cast import ADMINISTRATOR, ALPHA, BETA, GAMMA, PUBLISHER, Party
 from gateway.demo.gateway_process import gateway_process
@@ -57,6 +57,7 @@ async def run_demo(folder: Path, data: Path | None, told: Callable[[Section], No
             account.tell(await changing.corrected(stage))
             account.tell(await changing.repaired(stage))
             account.tell(await changing.suspended(stage))
+            account.tell(await scoping.scoped(stage))
             account.tell(await billing.batch(stage))
             bill, statements = await billing.billed(stage)
             account.tell(bill)

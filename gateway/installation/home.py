@@ -25,6 +25,11 @@ class Home:
         return self.root / "keys"
 
     @property
+    def dpop_nonces(self) -> Path:
+        """Key of the nonces for proofs, which all processes of the installation share."""
+        return self.keys / "dpop-nonces.key"
+
+    @property
     def ca(self) -> Path:
         """Certificate of the development CA (PEM)."""
         return self.root / "pki" / "ca.pem"

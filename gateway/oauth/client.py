@@ -5,23 +5,39 @@ request decides rests on the same state.
 """
 
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from authlib.oauth2.rfc6749 import ClientMixin
 from joserfc.jwk import KeySet, KeySetSerialization
 
+from creditgate.scopes import known_scopes
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from gateway.oauth.keys import SigningKeyBook
 from gateway.oauth.revocations import RevocationBook
 from operators.authority import Authority
-from operators.model import Client
+from operators.authorization_details import AuthorizationDetail
+from operators.model import TOKEN_EXCHANGE, Client, GrantType
+from operators.openings import open_names
 
-GRANT_TYPES: Final = ("client_credentials",)
+_LOOPBACK: Final = re.compile(r"\A(http://(?:127\.0\.0\.1|\[::1\])):[1-9][0-9]{0,4}(?=[/?]|\Z)")
+
+GRANT_TYPES: Final[tuple[GrantType, ...]] = (
+    "client_credentials",
+    "authorization_code",
+    "refresh_token",
+    TOKEN_EXCHANGE,
+)
 """Grant types the token endpoint serves."""
 
-AUTHENTICATION_METHODS: Final = ("private_key_jwt",)
+AUTHENTICATION_METHODS: Final = ("private_key_jwt", "tls_client_auth")
 """Ways of authentication that exist here; a client uses the one it is registered for."""
+
+
+GRANT_QUERY: Final = "grant_management_query"
+GRANT_REVOKE: Final = "grant_management_revoke"
+"""What clients of operators may always ask for: to read and to end their own grants."""
 
 
 class AuthoritySnapshot(Protocol):
@@ -47,9 +63,10 @@ class AuthoritySnapshot(Protocol):
 class RegisteredClient(ClientMixin):
     """A client that is not removed.
 
-    ``granted`` are the scopes granted at this instant; ``operator_state`` is None for
+    ``granted`` are the scopes it may name at this instant; ``operator_state`` is None for
     roles that act for no operator; ``presented`` is the thumbprint of the certificate
-    it authenticated with, None before that.
+    it authenticated with, ``proven`` that of the key it proved to hold (RFC 9449), each
+    None before that; ``details`` are those its next token is to carry.
     """
 
     record: Client
@@ -57,10 +74,20 @@ class RegisteredClient(ClientMixin):
     granted: frozenset[str]
     signing_keys: SigningKeyBook
     presented: str | None = None
+    proven: str | None = None
+    details: tuple[AuthorizationDetail, ...] = ()
 
     def authenticated_with(self, thumbprint: str) -> "RegisteredClient":
         """Return the client, authenticated over the certificate of that thumbprint."""
         return replace(self, presented=thumbprint)
+
+    def proven_with(self, thumbprint: str) -> "RegisteredClient":
+        """Return the client, having proved that it holds the key of that thumbprint."""
+        return replace(self, proven=thumbprint)
+
+    def limited_to(self, details: tuple[AuthorizationDetail, ...]) -> "RegisteredClient":
+        """Return the client, its next token limited to ``details`` (RFC 9396), if any."""
+        return replace(self, details=details)
 
     @property
     def may_act(self) -> bool:
@@ -83,12 +110,26 @@ class RegisteredClient(ClientMixin):
     ) -> str | None:
         """Return the scope to issue, or None when ``scope`` asks for more than granted.
 
-        RFC 6749 section 3.3: without the parameter the default is all that is granted.
+        RFC 6749 section 3.3: without the parameter the default is all that is granted, by
+        the names of methods' scopes: managed ones would only repeat it.
         """
-        asked = frozenset((scope or "").split()) or self.granted
+        asked = frozenset((scope or "").split()) or self.granted & known_scopes()
         if not asked or not asked <= self.granted:
             return None
         return " ".join(sorted(asked))
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        """Tell whether a browser may be sent back there: registered, character by character.
+
+        RFC 8252 section 7.3: the server MUST allow any port of a loopback address, which a
+        program on the person's machine learns only when it starts.
+        """
+        wanted = _LOOPBACK.sub(r"\1", redirect_uri)
+        return any(wanted == _LOOPBACK.sub(r"\1", uri) for uri in self.record.redirect_uris)
+
+    def check_response_type(self, response_type: str) -> bool:
+        """Tell whether the client may ask for it: there is one, code."""
+        return response_type == "code" and self.check_grant_type("authorization_code")
 
     def check_grant_type(self, grant_type: str) -> bool:
         """Tell whether the client may use ``grant_type``."""
@@ -98,6 +139,13 @@ class RegisteredClient(ClientMixin):
         """Tell whether the client may authenticate by ``method``; the same everywhere."""
         del endpoint
         return method == self.record.authentication
+
+
+def _own_scopes(record: Client) -> frozenset[str]:
+    """Return the scopes that a client has without their being granted."""
+    if record.role == ClientRole.CLIENT_ROLE_OPERATOR:
+        return frozenset({GRANT_QUERY, GRANT_REVOKE})
+    return frozenset()
 
 
 def registered_client(
@@ -114,10 +162,6 @@ def registered_client(
     return RegisteredClient(
         record,
         None if operator is None else operator.state,
-        frozenset(
-            grant.scope
-            for grant in authority.grants_of.get(record.grantee, ())
-            if grant.in_force(now)
-        ),
+        open_names(authority, record.grantee, now) | _own_scopes(record),
         snapshot.signing_keys,
     )

@@ -75,7 +75,8 @@ def bound_socket(host: str, port: int, *, shared: bool = False) -> socket.socket
     them. Raises OSError when the address is taken; uvicorn itself would end the program.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family)
+    # Named, or asyncio does not see that it is TCP and leaves Nagle's delay of 40 ms on.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:

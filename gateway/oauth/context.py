@@ -9,6 +9,7 @@ from starlette.requests import Request
 from gateway.clock import Clock
 from gateway.oauth.client import AuthoritySnapshot, RegisteredClient, registered_client
 from gateway.oauth.connection import PEER_CERTIFICATE
+from gateway.oauth.dpop_nonces import DpopNonces
 from gateway.oauth.replay import ReplayCache
 from gateway.oauth.rfc8414 import Endpoints
 from gateway.oauth.signing import SigningKeys
@@ -20,8 +21,10 @@ class AuthorizationContext:
     """One authorisation server's parts.
 
     ``authority`` gives the present snapshot and raises Refused when it is not known;
-    ``audience`` is the ``aud`` of access tokens, ``token_seconds`` their life; ``engine``
-    is that of the authority store. Calls on the engine block.
+    ``audience`` is the ``aud`` of access tokens, ``token_seconds`` their life,
+    ``grant_seconds`` that of a grant with its refresh token. Refresh tokens issued before
+    ``rotate_before`` (seconds, UTC) are replaced when they are used. ``engine`` is that of
+    the authority store; calls on it block.
     """
 
     authority: Callable[[], AuthoritySnapshot]
@@ -31,7 +34,10 @@ class AuthorizationContext:
     endpoints: Endpoints
     audience: str
     token_seconds: int
+    grant_seconds: int
+    rotate_before: int
     engine: Engine
+    nonces: DpopNonces
 
     def client(self, client_id: str) -> RegisteredClient | None:
         """Return the client of that id as of now; None when there is none or it was removed."""

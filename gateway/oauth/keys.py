@@ -1,7 +1,9 @@
 """Signing keys as the authority log knows them: public halves and their lives.
 
-A key signs from ``active_from`` until a newer one does, and verifies until retired.
-Tokens live five minutes, so a superseded key can be retired five minutes later.
+A key is published as soon as it is logged, signs from ``active_from`` until a newer one
+does, and verifies until retired. So that nobody who caches the published keys meets a
+token of a key it has not, a new key is published before it signs, and an old one stays
+until its last token is over (OpenID Connect Core 1.0, section 10.1.1).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +16,11 @@ from operators.log import Change
 
 KIND: Final = "signing_key"
 PublicJwk = dict[str, str]
+
+CACHED_SECONDS: Final = 60
+"""How long others may keep a copy of the published keys, in seconds."""
+LEAD_SECONDS: Final = 2 * CACHED_SECONDS
+"""How long before it signs a key is published by a rotation that is no emergency."""
 
 
 class SigningKey(BaseModel):
@@ -92,6 +99,19 @@ class SigningKeyBook(Mapping[str, PublicJwk]):
             if entry.key.retired_at is None and entry.key.active_from <= now
         ]
         return tuple(kid for _, _, kid in sorted(active, reverse=True))
+
+    def superseded_at(self, kid: str) -> int | None:
+        """Return when a standing newer key takes over from ``kid``; None: none does.
+
+        ``kid`` must be known; of keys that begin in one second, the one logged last is newer.
+        """
+        starts = {
+            known: (entry.key.active_from, order)
+            for order, (known, entry) in enumerate(self._all.items())
+            if entry.key.retired_at is None or known == kid
+        }
+        later = [start for start in starts.values() if start > starts[kid]]
+        return min(later)[0] if later else None
 
     def entry(self, kid: str) -> VersionedKey | None:
         """Return a key with its version, retired or not; None when never known."""

@@ -1,4 +1,4 @@
-"""Assertions are used once: a replay cache that every process shares.
+"""Assertions and proofs are used once: a replay cache that every process shares.
 
 RFC 7523 section 3, point 7: the server "MAY ensure that JWTs are not replayed by
 maintaining the set of used jti values for the length of time for which the JWT would
@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from sqlalchemy import Engine, delete, insert
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -56,7 +57,7 @@ class SqlReplayCache:
                 )
         except IntegrityError:
             return False
-        except DBAPIError as error:
+        except (DBAPIError, PoolTimeout) as error:
             raise Refused(
                 RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
                 "The store of used assertions cannot be reached; try again.",

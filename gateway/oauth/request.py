@@ -47,7 +47,8 @@ class _Form(OAuth2Payload):
 class TokenRequest(OAuth2Request):
     """A token request: its form, and the thumbprint of the peer's certificate, if any.
 
-    ``uri`` is the endpoint's own, not what the client's Host header makes of it.
+    ``uri`` is the endpoint's own, not what the client's Host header makes of it;
+    ``proofs`` are the values of its DPoP headers, ``accept`` is what it accepts.
     """
 
     def __init__(
@@ -60,6 +61,8 @@ class TokenRequest(OAuth2Request):
         super().__init__("POST", uri, headers=headers)
         self.payload = _Form(fields)
         self.thumbprint = thumbprint
+        self.proofs = [value for name, value in headers.items() if name.lower() == "dpop"]
+        self.accept = ",".join(v for name, v in headers.items() if name.lower() == "accept")
         self._fields = fields
 
     @property
@@ -68,20 +71,13 @@ class TokenRequest(OAuth2Request):
         return self._fields
 
 
-async def read_form(request: Request) -> dict[str, str]:
+async def read_form(request: Request, needed: str | None) -> dict[str, str]:
     """Return the parameters of the body.
 
     RFC 6749 section 3.2: parameters without a value count as left out, and none may
-    come twice. Raises OAuth2Error on anything else.
+    come twice; ``needed``, if any, must be among them. Raises OAuth2Error on anything else.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != _FORM:
-        raise InvalidRequestError(f"The request body must be {_FORM}.")
-    try:
-        async with asyncio.timeout(_READ_SECONDS):
-            body = await _bounded_body(request)
-    except TimeoutError as error:
-        raise RequestTooSlowError from error
+    body = await read_body(request, _FORM)
     try:
         pairs = parse_qsl(
             body.decode("ascii"),
@@ -94,9 +90,21 @@ async def read_form(request: Request) -> dict[str, str]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         raise InvalidRequestError("A parameter must not come more than once.")
-    if "grant_type" not in fields:
-        raise InvalidRequestError("The parameter grant_type is missing.")
+    if needed is not None and needed not in fields:
+        raise InvalidRequestError(f"The parameter {needed} is missing.")
     return fields
+
+
+async def read_body(request: Request, media_type: str) -> bytes:
+    """Return the body, which must be of ``media_type``. Raises OAuth2Error."""
+    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if sent != media_type:
+        raise InvalidRequestError(f"The request body must be {media_type}.")
+    try:
+        async with asyncio.timeout(_READ_SECONDS):
+            return await _bounded_body(request)
+    except TimeoutError as error:
+        raise RequestTooSlowError from error
 
 
 async def _bounded_body(request: Request) -> bytes:

@@ -1,7 +1,7 @@
 """RFC 7523: client authentication by a signed assertion (``private_key_jwt``).
 
-Together with a registered certificate on the connection (RFC 8705): a stolen
-assertion is worth nothing without the client's TLS key.
+Together with a registered certificate on the connection (RFC 8705), or with a proof
+(RFC 9449) where tokens are bound to a key: a stolen assertion is worth nothing alone.
 """
 
 import math
@@ -10,12 +10,12 @@ from typing import Annotated, Any, Final
 
 from authlib.oauth2.rfc6749 import InvalidClientError
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
-from joserfc.jwk import KeySet, OctKey
+from joserfc.jwk import KeySet
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from gateway.clock import Clock
 from gateway.oauth.client import RegisteredClient
-from gateway.oauth.jose import ALGORITHMS, MALFORMED, ProfileRegistry, fits, verified_claims
+from gateway.oauth.jose import ALGORITHMS, MALFORMED, ProfileRegistry, claims_signed_by
 from gateway.oauth.replay import ReplayCache
 from gateway.oauth.request import TokenRequest
 from gateway.oauth.rfc8705 import require_registered_certificate
@@ -49,7 +49,7 @@ class AssertionClaims(BaseModel):
     jti: Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
-def usable_until(claims: AssertionClaims, audiences: tuple[str, ...], now: int) -> int:
+def usable_until(claims: AssertionClaims, issuer: str, now: int) -> int:
     """Return the second from which the assertion is refused for its age.
 
     Raises InvalidClientError when its claims do not make it usable at ``now``. Libraries
@@ -58,10 +58,9 @@ def usable_until(claims: AssertionClaims, audiences: tuple[str, ...], now: int) 
     """
     if claims.iss != claims.sub:
         raise InvalidClientError(description="The assertion's iss and sub must be the client_id.")
-    if claims.aud not in audiences:
-        raise InvalidClientError(
-            description="The assertion's aud must be this server's issuer or token endpoint."
-        )
+    # FAPI 2.0 section 5.3.2.1, clause 8: the issuer alone, though RFC 9126 section 2 has more.
+    if claims.aud != issuer:
+        raise InvalidClientError(description="The assertion's aud must be this server's issuer.")
     if claims.exp <= now:
         raise InvalidClientError(description="The assertion has expired.")
     for moment in (claims.iat, claims.nbf):
@@ -85,10 +84,10 @@ class PrivateKeyJwtOverMutualTls(JWTBearerClientAssertion):
     # Authlib has it overridden; its stub says Final.
     CLIENT_AUTH_METHOD = "private_key_jwt"  # pyright: ignore[reportGeneralTypeIssues]
 
-    def __init__(self, audiences: tuple[str, ...], replay: ReplayCache, clock: Clock) -> None:
+    def __init__(self, issuer: str, replay: ReplayCache, clock: Clock) -> None:
         # The stub still asks for token_url, deprecated since Authlib 1.8.
         super().__init__()  # pyright: ignore[reportCallIssue]
-        self._audiences = audiences
+        self._issuer = issuer
         self._replay = replay
         self._clock = clock
         self._registry = ProfileRegistry()
@@ -107,13 +106,14 @@ class PrivateKeyJwtOverMutualTls(JWTBearerClientAssertion):
                     description="client_id and the assertion's sub name different clients."
                 )
             client = query_client(client_id)
-            if client is not None:
+            # What is bound to a key needs no certificate (RFC 9449).
+            if client is not None and client.record.binding == "mtls":
                 require_registered_certificate(client, request.thumbprint)
             return client
 
         client: RegisteredClient | None = super().__call__(query_certified, request)
         if client is None or request.thumbprint is None:
-            return None
+            return client
         return client.authenticated_with(request.thumbprint)
 
     def extract_assertion(self, assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -126,7 +126,7 @@ class PrivateKeyJwtOverMutualTls(JWTBearerClientAssertion):
 
     def get_audiences(self) -> list[str]:
         """Return what an assertion's ``aud`` may be."""
-        return list(self._audiences)
+        return [self._issuer]
 
     # The parameter headers, which the stub has, is deprecated since Authlib 1.8.
     def resolve_client_public_key(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -141,23 +141,17 @@ class PrivateKeyJwtOverMutualTls(JWTBearerClientAssertion):
     ) -> dict[str, Any]:
         """Verify signature, claims and first use; return the claims."""
         header, _ = self.extract_assertion(assertion)
-        kid, alg = header.get("kid"), header.get("alg")
-        if alg not in ALGORITHMS:
+        if header.get("alg") not in ALGORITHMS:
             raise InvalidClientError(
                 description=f"Sign the assertion with one of {', '.join(ALGORITHMS)}."
             )
-        for key in resolve_key:
-            if isinstance(key, OctKey) or not fits(key, alg) or kid not in (None, key.kid):
-                continue
-            try:
-                claims = verified_claims(assertion, key, alg, self._registry)
-            except MALFORMED:
-                continue
-            self.verify_claims(claims)
-            return claims
-        raise InvalidClientError(
-            description="The assertion is not signed by a key registered for this client."
-        )
+        claims = claims_signed_by(resolve_key, assertion, header, self._registry)
+        if claims is None:
+            raise InvalidClientError(
+                description="The assertion is not signed by a key registered for this client."
+            )
+        self.verify_claims(claims)
+        return claims
 
     def verify_claims(self, claims: dict[str, Any]) -> None:
         """Check verified claims and take their jti."""
@@ -169,6 +163,6 @@ class PrivateKeyJwtOverMutualTls(JWTBearerClientAssertion):
                 description=f"The assertion lacks valid {', '.join(fields)}."
             ) from error
         now = self._clock.now()
-        until = usable_until(read, self._audiences, now)
+        until = usable_until(read, self._issuer, now)
         if not self._replay.claim(read.sub, read.jti, expires_at=until, now=now):
             raise InvalidClientError(description="The assertion was used before; make a new one.")

@@ -1,6 +1,6 @@
 """RFC 6749 on Starlette: the adapter over Authlib's framework-neutral core."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, cast
 
 from authlib.oauth2 import AuthorizationServer, OAuth2Error, OAuth2Request
@@ -10,9 +10,12 @@ from starlette.responses import JSONResponse, Response
 
 from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.oauth.client import AUTHENTICATION_METHODS, GRANT_TYPES, RegisteredClient
+from gateway.oauth.dpop import DpopBinding
 from gateway.oauth.request import TokenRequest
 from gateway.oauth.rfc7523 import PrivateKeyJwtOverMutualTls
+from gateway.oauth.rfc8705 import TLS_CLIENT_AUTH, authenticate_by_certificate
 from gateway.oauth.rfc9068 import BoundTokenGenerator
+from gateway.oauth.rfc9396 import PARAMETER, DetailsDesk
 
 
 class UnknownGrantTypeError(UnsupportedGrantTypeError):
@@ -29,22 +32,32 @@ class MachineGrant(ClientCredentialsGrant):
     def validate_token_request(self) -> None:
         """Authenticate the client and check that its operator is active."""
         super().validate_token_request()
-        client = cast(RegisteredClient, self.request.client)
-        if not client.may_act:
-            suspended = client.operator_state == OperatorState.OPERATOR_STATE_SUSPENDED
-            raise UnauthorizedClientError(
-                "The operator is suspended." if suspended else "The operator was revoked."
-            )
+        require_active(cast(RegisteredClient, self.request.client))
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """Return status, body and headers.
 
         Written out because Authlib's own writes the token to its debug log.
         """
-        scope = self.request.form.get("scope")
+        form = self.request.form
+        client = cast(RegisteredClient, self.request.client)
+        scope = BoundTokenGenerator.get_allowed_scope(client, form.get("scope", ""))
+        details = cast(StarletteAuthorizationServer, self.server).details
+        self.request.client = client.limited_to(
+            details.requested(client, form.get(PARAMETER), scope)
+        )
         token = self.generate_token(scope=scope, include_refresh_token=False)
         self.save_token(token)
         return 200, token, list(self.TOKEN_RESPONSE_HEADER)
+
+
+def require_active(client: RegisteredClient) -> None:
+    """Refuse a client whose operator may not act. Raises UnauthorizedClientError."""
+    if not client.may_act:
+        suspended = client.operator_state == OperatorState.OPERATOR_STATE_SUSPENDED
+        raise UnauthorizedClientError(
+            "The operator is suspended." if suspended else "The operator was revoked."
+        )
 
 
 class StarletteAuthorizationServer(AuthorizationServer):
@@ -58,12 +71,17 @@ class StarletteAuthorizationServer(AuthorizationServer):
         query_client: Callable[[str], RegisteredClient | None],
         authentication: PrivateKeyJwtOverMutualTls,
         generator: BoundTokenGenerator,
+        binding: DpopBinding,
+        details: DetailsDesk,
     ) -> None:
         super().__init__()
+        self.details = details
+        self._binding = binding
         self._query_client = query_client
         self.register_client_auth_method(
             PrivateKeyJwtOverMutualTls.CLIENT_AUTH_METHOD, authentication
         )
+        self.register_client_auth_method(TLS_CLIENT_AUTH, authenticate_by_certificate)
         self.register_token_generator("default", generator)
         self.register_grant(MachineGrant)
 
@@ -72,12 +90,29 @@ class StarletteAuthorizationServer(AuthorizationServer):
         # What handle_response makes; the stub says what it is made of.
         return cast(Response, self.create_token_response(request))
 
+    def endpoint_response(self, name: str, request: TokenRequest) -> Response:
+        """Return the answer of the endpoint registered by that name. Blocks on the store."""
+        return cast(Response, self.create_endpoint_response(name, request))
+
     # Authlib's caller checks for None; its stub knows none.
     def query_client(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, client_id: str
     ) -> RegisteredClient | None:
         """Return the client as of now."""
         return self._query_client(client_id)
+
+    def authenticate_client(
+        self, request: OAuth2Request, methods: Collection[str], endpoint: str = "token"
+    ) -> RegisteredClient:
+        """Return who asks; at the token endpoint, with the key its token is to be bound to.
+
+        A proof that is not good is refused before the assertion is used up.
+        """
+        at_token = endpoint == "token"
+        proof = self._binding.proof_of(cast(TokenRequest, request)) if at_token else None
+        # What query_client gives; the stub knows its base only.
+        client = cast(RegisteredClient, super().authenticate_client(request, methods, endpoint))
+        return self._binding.bound(client, proof) if at_token else client
 
     def get_token_grant(self, request: OAuth2Request) -> BaseGrant:
         """Return the grant for the request's grant_type."""
@@ -100,6 +135,8 @@ class StarletteAuthorizationServer(AuthorizationServer):
         self, status: int, body: Any, headers: Mapping[str, str] | Iterable[tuple[str, str]]
     ) -> Response:
         """Return what Authlib decided as a Starlette response."""
+        if isinstance(body, str):
+            return Response(body, status, headers=dict(headers))
         return JSONResponse(body, status, headers=dict(headers))
 
     def refusal(self, error: OAuth2Error) -> Response:

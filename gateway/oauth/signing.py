@@ -18,6 +18,7 @@ from gateway.oauth.keys import PublicJwk, SigningKeyBook
 from gateway.pki.files import write_private
 
 SigningAlgorithm = Literal["ES256", "EdDSA"]
+SIGNING_ALGORITHMS: Final[tuple[SigningAlgorithm, ...]] = ("ES256", "EdDSA")
 _KID: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 

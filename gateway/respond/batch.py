@@ -6,6 +6,7 @@ from typing import Final
 
 from creditgate.refusal import Violation, invalid
 from creditgate.v1.credit_record_service_pb2 import BatchGetSubjectRecordsResponse
+from gateway.authorise.bounds import Details, covering
 from gateway.respond.request import subject_fault
 
 _MOST_FAULTS: Final = 100
@@ -48,6 +49,20 @@ async def check_subjects(
         await asyncio.sleep(0)
     if found:
         raise invalid(*found[:_MOST_FAULTS])
+
+
+async def check_covered(subjects: Sequence[str], details: Details, consent: str) -> None:
+    """Raise Refused unless a token's ``details``, where it has any, cover each subject.
+
+    Of all, before anything is charged: what a token covers never changes. Raises as
+    `covering`.
+    """
+    if not details:
+        return
+    for index, subject in enumerate(subjects, 1):
+        covering(details, subject, consent)
+        if index % _CHECKED_AT_ONCE == 0:
+            await asyncio.sleep(0)
 
 
 def chunk_tail(first: int, count: int, *, complete: bool) -> bytes:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from creditgate.v1.credit_record_service_pb2 import (
     BatchGetSubjectRecordsRequest,
@@ -16,15 +16,30 @@ from creditgate.v1.credit_record_service_pb2 import (
 )
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.authenticate.caller import Caller
+from gateway.authenticate.token import require_standing
+from gateway.authorise.bounds import (
+    Bounds,
+    Details,
+    Ground,
+    record_bounds,
+    subject_bounds,
+)
 from gateway.authorise.gate import Gate, Passage
 from gateway.authority.feed import AuthorityFeed
 from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
-from gateway.disclose.lookup import DisclosureLookup, Found
+from gateway.disclose.lookup import DisclosureLookup, Found, Waiting
 from gateway.disclose.model import Line, LiveRevision
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
-from gateway.meter.model import Charged, NotCharged, Replayed, UsageClaim, pack_entries
+from gateway.meter.model import (
+    Charged,
+    NotCharged,
+    Outcome,
+    Replayed,
+    UsageClaim,
+    pack_entries,
+)
 from gateway.respond.answer import (
     Selection,
     Served,
@@ -33,7 +48,7 @@ from gateway.respond.answer import (
     require_prices,
     select_served,
 )
-from gateway.respond.batch import check_subjects, chunk_tail, parts_of
+from gateway.respond.batch import check_covered, check_subjects, chunk_tail, parts_of
 from gateway.respond.refusals import changing, not_charged, require_size
 from gateway.respond.request import (
     common_faults,
@@ -41,7 +56,7 @@ from gateway.respond.request import (
     record_id_of,
     require_subject,
 )
-from gateway.telemetry.traces import step
+from gateway.telemetry.traces import current, step
 from operators.rules import Ask
 
 SCOPE: Final = "credit.records:read"
@@ -51,6 +66,7 @@ _ATTEMPTS: Final = 8
 _GOOD_SECONDS: Final = 2
 # More than a receipt and the tail of a chunk can take.
 _RECEIPT_BYTES: Final = 256
+_Asked = TypeVar("_Asked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +83,24 @@ class RecordLimits:
 class _Use(NamedTuple):
     """What stays the same over all chunks of one call.
 
-    ``answer_may_be_empty`` is False where an answer without records is a refusal,
-    ``most_bytes`` None where an answer may come in several messages.
+    ``details`` are the token's authorization details, ``revocable`` names what a
+    revocation may stop it by. ``answer_may_be_empty`` is False where an answer without
+    records is a refusal, ``most_bytes`` None where an answer may come in several messages.
     """
 
     ask: Ask
+    details: Details
+    revocable: frozenset[str]
     request_id: str
     purpose: Purpose.ValueType
     consent: str
     digest: bytes
     answer_may_be_empty: bool
     most_bytes: int | None
+
+
+_Find = Callable[[Waiting], Awaitable[Found] | None]
+"""Finds what is disclosed: tells it to who waits, or returns it to be awaited."""
 
 
 class CreditRecordService:
@@ -110,7 +133,7 @@ class CreditRecordService:
         require_subject(subject, common_faults(request.request_id, request.items, request.consent))
         use = _use(caller, request, frozenset(request.items), most_bytes=self._record_bytes)
         selection, served = await self._serve(
-            use, (subject,), 0, partial(self._lookup.of_subject, subject)
+            use, (subject,), 0, partial(self._lookup.tell_of_subject, subject)
         )
         return answer_bytes(selection.frames, served)
 
@@ -127,7 +150,7 @@ class CreditRecordService:
             most_bytes=self._record_bytes,
         )
         selection, served = await self._serve(
-            use, None, 0, partial(self._lookup.of_record, record_id)
+            use, None, 0, partial(_found_at_once, self._lookup.of_record, record_id)
         )
         return answer_bytes(selection.frames, served)
 
@@ -145,13 +168,13 @@ class CreditRecordService:
             resume_from=start,
             chunk=size,
         )
+        await check_covered(subjects, caller.details, request.consent)
         request.ClearField("resume_from")
         use = _use(caller, request, frozenset(request.items), chunk_size=size)
         for first in range(start, len(subjects), size):
             chunk = tuple(subjects[first : first + size])
-            selection, served = await self._serve(
-                use, chunk, first // size, partial(self._lookup.of_subjects, chunk)
-            )
+            find = partial(_found_at_once, self._lookup.of_subjects, chunk)
+            selection, served = await self._serve(use, chunk, first // size, find)
             parts = parts_of(selection.frames, self._record_bytes)
             for part in parts[:-1]:
                 tail = chunk_tail(first, len(chunk), complete=False)
@@ -159,11 +182,7 @@ class CreditRecordService:
             yield answer_bytes(parts[-1], served, chunk_tail(first, len(chunk), complete=True))
 
     async def _serve(
-        self,
-        use: _Use,
-        subjects: tuple[str, ...] | None,
-        chunk: int,
-        read: Callable[[], Awaitable[Found]],
+        self, use: _Use, subjects: tuple[str, ...] | None, chunk: int, find: _Find
     ) -> tuple[Selection, Served]:
         """Return what may be served, metered; ``subjects`` None: those of what is found.
 
@@ -172,23 +191,27 @@ class CreditRecordService:
         """
         for _ in range(_ATTEMPTS):
             now = self._clock.now()
-            passage = self._gate.passage(self._feed.current(), self._lines, use.ask, now)
+            view = self._feed.current()
+            require_standing(use.revocable, view.revocations)
+            bounds = None
+            if use.details:
+                bounds = self._bounds(use, Ground(view, self._lines, now), subjects)
+                passage = bounds.passage
+            else:
+                passage = self._gate.passage(view, self._lines, use.ask, now)
             require_prices(passage)
             step("authorised")
-            found = await read()
-            step("disclosed")
+            attempt = _Attempt(self, use, passage, bounds, subjects, chunk, now)
+            found = find(attempt)
+            if found is not None:
+                attempt.set_result(await found)
             try:
-                selection = select_served(
-                    self._consented(use, passage, found, subjects, now), passage, now
-                )
+                outcome = await attempt.outcome
             except UnknownLine:
                 await self._read_lines()
                 continue
-            if use.most_bytes is not None:
-                require_size(selection, use.most_bytes)
-            claim = self._claim(use, passage, found.head, chunk, selection, now)
-            outcome = await self._committer.charge(claim)
             step("metered")
+            claim, selection = attempt.prepared()
             match outcome:
                 case Charged(fee):
                     return selection, _served(claim, selection, fee)
@@ -199,6 +222,34 @@ class CreditRecordService:
                 case _:
                     pass
         raise changing()
+
+    def prepare(self, attempt: "_Attempt", found: Found) -> tuple[UsageClaim, Selection]:
+        """Return the claim for what may be served of ``found``; raises Refused, UnknownLine."""
+        use, now = attempt.use, attempt.now
+        if attempt.bounds is not None:
+            attempt.passage, within = attempt.bounds.applied(found.revisions)
+            found = found._replace(revisions=within)
+        passage = attempt.passage
+        selection = select_served(
+            self._consented(use, passage, found, attempt.subjects, now), passage, now
+        )
+        if use.most_bytes is not None:
+            require_size(selection, use.most_bytes)
+        return self._claim(attempt, found.head, selection), selection
+
+    def charge(self, claim: UsageClaim, outcome: "asyncio.Future[Outcome]") -> None:
+        """Have ``outcome`` told what became of the claim."""
+        self._committer.charge_for(claim, outcome)
+
+    def holds(self, view: AuthorityView, revocable: frozenset[str]) -> bool:
+        """Tell whether what ``view`` decided may still be answered to a token of these
+        ``revocable`` names; from any thread."""
+        return self._feed.holds(view, revocable)
+
+    def _bounds(self, use: _Use, ground: Ground, subjects: tuple[str, ...] | None) -> Bounds:
+        if subjects is None:
+            return record_bounds(self._gate, ground, use.ask, use.details, use.consent)
+        return subject_bounds(self._gate, ground, use.ask, use.details, subjects, use.consent)
 
     async def _read_lines(self) -> None:
         lines = await self._lookup.lines()
@@ -224,21 +275,14 @@ class CreditRecordService:
         }
         return [row for row in found.revisions if row[2] not in withheld[row[0]]]
 
-    def _claim(
-        self,
-        use: _Use,
-        passage: Passage,
-        head: int,
-        chunk: int,
-        selection: Selection,
-        now: int,
-    ) -> UsageClaim:
-        allow = passage.allow
+    def _claim(self, attempt: "_Attempt", head: int, selection: Selection) -> UsageClaim:
+        use, now = attempt.use, attempt.now
+        allow = attempt.passage.allow
         return UsageClaim(
             operator_id=allow.operator_id,
             client_id=use.ask.client_id,
             request_id=use.request_id,
-            chunk=chunk,
+            chunk=attempt.chunk,
             payload_digest=use.digest,
             licence=allow.licence,
             consent=use.consent,
@@ -252,14 +296,79 @@ class CreditRecordService:
             replay_seconds=self._limits.replay_seconds,
             good_until=min(now + _GOOD_SECONDS, selection.usable_until, allow.stands_until),
             may_be_empty=use.answer_may_be_empty,
-            stands=self._standing(passage.view),
+            stands=attempt.stands,
         )
 
-    def _standing(self, view: AuthorityView) -> Callable[[], bool]:
-        """Return what tells whether an answer decided by ``view`` may still be given."""
-        holds, task = self._feed.holds, asyncio.current_task()
+
+def _found_at_once(
+    find: Callable[[_Asked], Awaitable[Found]], asked: _Asked, _waiting: Waiting
+) -> Awaitable[Found]:
+    return find(asked)
+
+
+class _Attempt:
+    """One attempt to serve a call: told what is found, it claims it in the same turn.
+
+    So the claims of all calls that were read together go to the ledger together, and a
+    call is woken once, by its outcome. It is a `Waiting` of the lookup.
+    """
+
+    __slots__ = (
+        "_prepared", "_service", "_task", "_trace",
+        "bounds", "chunk", "now", "outcome", "passage", "subjects", "use",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        service: CreditRecordService,
+        use: _Use,
+        passage: Passage,
+        bounds: Bounds | None,
+        subjects: tuple[str, ...] | None,
+        chunk: int,
+        now: int,
+    ) -> None:
+        self._service = service
+        self.use = use
+        self.passage = passage
+        self.bounds = bounds
+        self.subjects = subjects
+        self.chunk = chunk
+        self.now = now
+        task = asyncio.current_task()
         assert task is not None, "answers are made by calls"
-        return lambda: holds(view) and not task.cancelling()
+        self._task = task
+        self._trace = current()
+        self._prepared: tuple[UsageClaim, Selection] | None = None
+        self.outcome: asyncio.Future[Outcome] = task.get_loop().create_future()
+
+    def done(self) -> bool:
+        """Tell whether nobody waits any more."""
+        return self.outcome.done()
+
+    def set_result(self, result: Found, /) -> None:
+        """Claim what may be served of what was found."""
+        self._trace.step("disclosed")
+        try:
+            self._prepared = self._service.prepare(self, result)
+            self._service.charge(self._prepared[0], self.outcome)
+        except Exception as error:
+            self.outcome.set_exception(error)
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """End the attempt: nothing could be read."""
+        self.outcome.set_exception(exception)
+
+    def prepared(self) -> tuple[UsageClaim, Selection]:
+        """Return what was claimed, once there is an outcome."""
+        assert self._prepared is not None, "only what was claimed has an outcome"
+        return self._prepared
+
+    def stands(self) -> bool:
+        """Tell whether the answer may still be given: authority is what it was decided
+        by, and the call waits."""
+        holds = self._service.holds(self.passage.view, self.use.revocable)
+        return holds and not self._task.cancelling()
 
 
 def _use(
@@ -279,6 +388,8 @@ def _use(
             items=items,
             purpose=request.purpose,
         ),
+        details=caller.details,
+        revocable=caller.revocable,
         request_id=request.request_id,
         purpose=request.purpose,
         consent=request.consent,

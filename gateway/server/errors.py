@@ -20,16 +20,19 @@ _STATUS: Final = {code.value[0]: code for code in grpc.StatusCode}
 _STORE_FAILURES: Final = (DBAPIError, PoolTimeout, sqlite3.Error, OSError)
 
 
+Trailers = tuple[tuple[str, str | bytes], ...]
+
+
 class Answer(NamedTuple):
     """How a call that is not served ends."""
 
     code: grpc.StatusCode
     message: str
-    trailers: tuple[tuple[str, bytes], ...]
+    trailers: Trailers
 
 
-def refusal_answer(refused: Refused) -> Answer:
-    """Return a refusal as the answer a caller can act on."""
+def refusal_answer(refused: Refused, trailers: Trailers = ()) -> Answer:
+    """Return a refusal as the answer a caller can act on, with ``trailers`` besides."""
     code = int(refused.status)
     status = status_pb2.Status(code=code, message=refused.message)
     _pack(
@@ -49,7 +52,8 @@ def refusal_answer(refused: Refused) -> Answer:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.seconds = refused.retry_after
         _pack(status, retry)
-    return Answer(_STATUS[code], refused.message, ((_DETAILS_KEY, status.SerializeToString()),))
+    details = (_DETAILS_KEY, status.SerializeToString())
+    return Answer(_STATUS[code], refused.message, (details, *trailers))
 
 
 def refusal_of_failure(error: Exception) -> Refused | None:

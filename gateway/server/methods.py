@@ -18,10 +18,13 @@ _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 class Method:
     """One method: ``name`` reads Service/Method; ``serve`` None where it is for later.
 
+    ``path`` is that of its URL: /creditgate.v1.Service/Method.
+
     ``serve(request, caller)`` is awaited, or iterated where the answer is a stream.
     """
 
     name: str
+    path: str
     scope: str
     request: type[Message]
     streams_requests: bool
@@ -45,6 +48,7 @@ def contract_methods(served: Mapping[str, object]) -> dict[str, Method]:
 def _method(method: MethodDescriptor, service: object) -> Method:
     return Method(
         name=f"{method.containing_service.name}/{method.name}",
+        path=f"/{method.containing_service.full_name}/{method.name}",
         scope=scope_of(method),
         request=GetMessageClass(method.input_type),
         streams_requests=method.client_streaming,

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,10 @@ from grpc_reflection.v1alpha import reflection
 
 from consent.port import NoConsents
 from creditgate.scopes import services
+from gateway.administration.administrators import AdministratorService
+from gateway.administration.scope_service import ScopeService
 from gateway.administration.service import OperatorService
+from gateway.administration.statements import RegistrationService
 from gateway.authenticate.authenticator import Authenticator
 from gateway.authenticate.token import TokenVerifier
 from gateway.authorise.gate import Gate
@@ -31,6 +35,7 @@ from gateway.disclose.lookup import open_lookup
 from gateway.disclose.service import DisclosureService
 from gateway.disclose.store import DisclosureStore
 from gateway.installation.home import Home
+from gateway.interaction.app import InteractionParts, interaction_routes
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
 from gateway.meter.ledger import UsageLedger
@@ -38,13 +43,17 @@ from gateway.meter.reader import SqlUsageReader
 from gateway.oauth.app import build_app
 from gateway.oauth.connection import bound_socket, build_http_server, tls_context
 from gateway.oauth.context import AuthorizationContext
+from gateway.oauth.dpop import DpopProofs
+from gateway.oauth.dpop_nonces import DpopNonces
 from gateway.oauth.replay import SqlReplayCache
+from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.oauth.rfc8414 import Endpoints
 from gateway.oauth.signing import SigningKeys
 from gateway.respond.service import CreditRecordService, RecordLimits
 from gateway.server.guard import Guard
 from gateway.server.memory import collect_rarely
 from gateway.server.methods import contract_methods
+from gateway.server.people import sign_in_desk
 from gateway.server.refusals import RefusalLog
 from gateway.server.transport import Transport
 from gateway.settle.service import SettlementService, UsageService
@@ -103,36 +112,65 @@ async def running_gateway(
         stack.callback(telemetry.close)
         engines = open_engines(config.database.get_secret_value(), home.root)
         stack.callback(engines.dispose)
-        feed = await _started_feed(config, engines, stack)
+        feed = await _started_feed(config, clock, engines, stack)
         shared = config.workers > 1
         https = bound_socket(config.https_host, config.https_port, shared=shared)
         stack.callback(https.close)
         issuer = str(config.issuer or _url(config.https_host, https.getsockname()[1]))
+        proofs = DpopProofs(DpopNonces.kept_in(home.dpop_nonces), SqlReplayCache(engines.authority))
+        keys = SigningKeys(home.keys)
+        people = await stack.enter_async_context(
+            sign_in_desk(config, home, engines.authority, clock, issuer)
+        )
         app = build_app(
             AuthorizationContext(
                 authority=feed.current,
                 clock=clock,
-                keys=SigningKeys(home.keys),
+                keys=keys,
                 replay=SqlReplayCache(engines.authority),
                 endpoints=Endpoints(issuer),
                 audience=config.audience,
                 token_seconds=config.token_seconds,
+                grant_seconds=config.grant_seconds,
+                rotate_before=_seconds(config.rotate_refresh_tokens_before),
                 engine=engines.authority,
-            )
+                nonces=proofs.nonces,
+            ),
+            lambda interactions: interaction_routes(
+                InteractionParts(
+                    interactions,
+                    feed.current,
+                    people,
+                    clock,
+                    config.token_seconds,
+                    config.grant_seconds,
+                )
+            ),
         )
         web = build_http_server(app, tls_context(tls.certificate, tls.key, tls.client_ca))
-        transport = _transport(config, clock, engines, feed, issuer, telemetry, stack)
         server = grpc.aio.server(options=_options(config))
+        port = server.add_secure_port(_address(config.grpc_host, config.grpc_port), _grpc_tls(tls))
+        address = _address(_reachable(config.grpc_host), port)
+        guard = Guard(
+            Authenticator(TokenVerifier(issuer, config.audience)),
+            feed,
+            clock,
+            proofs,
+            config.grpc_url or f"https://{address}",
+        )
+        statements = RegistrationService(
+            SqlAuthorityLog(engines.authority), feed, clock, keys, issuer
+        )
+        transport = _transport(config, clock, engines, feed, guard, statements, telemetry, stack)
         server.add_generic_rpc_handlers((transport,))
         health = _add_standard_services(server)
-        port = server.add_secure_port(_address(config.grpc_host, config.grpc_port), _grpc_tls(tls))
         web_task = asyncio.create_task(web.serve(sockets=[https]), name="https")
         await server.start()
         await health.set("", health_pb2.HealthCheckResponse.SERVING)
         collect_rarely()
         try:
             yield Running(
-                _address(_reachable(config.grpc_host), port),
+                address,
                 issuer,
                 home.ca if config.tls_certificate is None else None,
             )
@@ -144,12 +182,14 @@ async def running_gateway(
 
 
 async def _started_feed(
-    config: GatewayConfig, engines: Engines, stack: AsyncExitStack
+    config: GatewayConfig, clock: Clock, engines: Engines, stack: AsyncExitStack
 ) -> AuthorityFeed:
     bell = open_bell(engines.authority)
     stack.push_async_callback(bell.close)
     feed = AuthorityFeed(
         SqlAuthorityLog(engines.authority),
+        revocations=SqlRevocationLog(engines.authority),
+        clock=clock,
         poll_seconds=config.authority_poll_ms / 1_000,
         lease_seconds=config.lease_seconds,
         monotonic=time.monotonic,
@@ -165,7 +205,8 @@ def _transport(
     clock: Clock,
     engines: Engines,
     feed: AuthorityFeed,
-    issuer: str,
+    guard: Guard,
+    statements: RegistrationService,
     telemetry: Telemetry,
     stack: AsyncExitStack,
 ) -> Transport:
@@ -195,13 +236,15 @@ def _transport(
         "DisclosureService": DisclosureService(DisclosureStore(engines.records), feed, clock),
         "CatalogueService": CatalogueService(log, feed, clock),
         "OperatorService": OperatorService(log, feed, clock),
+        "ScopeService": ScopeService(log, feed, clock),
+        "AdministratorService": AdministratorService(log, feed, clock),
         "UsageService": UsageService(SqlUsageReader(engines.records), feed, clock),
+        "RegistrationService": statements,
         "SettlementService": SettlementService(log, feed, clock),
     }
-    authenticator = Authenticator(TokenVerifier(issuer, config.audience))
     return Transport(
         contract_methods(served),
-        Guard(authenticator, feed, clock),
+        guard,
         RefusalLog(committer, decisions, clock),
         telemetry,
         config.max_concurrent_calls,
@@ -221,6 +264,10 @@ def _add_standard_services(server: grpc.aio.Server) -> HealthServicer:
         server,
     )
     return health
+
+
+def _seconds(moment: datetime | None) -> int:
+    return 0 if moment is None else int(moment.timestamp())
 
 
 def _grpc_tls(tls: TlsFiles) -> grpc.ServerCredentials:

@@ -18,12 +18,13 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
 from gateway.server.errors import (
     Answer,
+    Trailers,
     failure_answer,
     refusal_answer,
     refusal_of_failure,
     unserved_answer,
 )
-from gateway.server.guard import Guard, Metadata
+from gateway.server.guard import PROOF, Guard, Metadata
 from gateway.server.methods import Method
 from gateway.server.refusals import RefusalLog
 from gateway.telemetry.telemetry import Telemetry
@@ -91,6 +92,8 @@ class _Call:
         self._transport = transport
         self._method = method
         self._metadata = metadata
+        self._proven: str | None = None
+        self._trailers: Trailers = ()
         self._caller: Caller | None = None
         self._request: Message | None = None
 
@@ -102,6 +105,8 @@ class _Call:
             with self._transport.telemetry.traces.call(method.name, self._metadata):
                 if method.serve is None:
                     return _refuse(context, ending, unserved_answer(method.name))
+                if PROOF in self._metadata:
+                    await self._prove(context)
                 answer = await method.serve(*self._admitted(incoming, context))
                 step("answered")
             ending.status = "OK"
@@ -120,6 +125,8 @@ class _Call:
                 if method.serve is None:
                     _refuse(context, ending, unserved_answer(method.name))
                     return
+                if PROOF in self._metadata:
+                    await self._prove(context)
                 request, caller = self._admitted(incoming, context)
                 async for answer in method.serve(request, caller):
                     self._authenticate(context)
@@ -129,6 +136,20 @@ class _Call:
             _refuse(context, ending, await self._ended(error, ending))
         finally:
             ending.count()
+
+    async def _prove(self, context: Context) -> None:
+        """Use up the call's proof; a stream is admitted by one (RFC 9449). Raises Refused.
+
+        Every answer to a proof brings a nonce for the next one. That of a stream comes
+        at its start, and tells the client that it may send.
+        """
+        transport, method = self._transport, self._method
+        transport.require_room()
+        self._trailers = (("dpop-nonce", transport.guard.nonce()),)
+        context.set_trailing_metadata(self._trailers)
+        self._proven = await transport.guard.prove(context, self._metadata, method.path)
+        if method.streams_requests or method.streams_answers:
+            await context.send_initial_metadata(self._trailers)
 
     def _admitted(self, incoming: Any, context: Context) -> tuple[Any, Caller]:
         """Return request and caller of a call that may be served. Raises Refused."""
@@ -148,7 +169,7 @@ class _Call:
         Asked again at each message of a stream, which may be long: a client removed, a
         certificate or key withdrawn and a token that ran out end it (G3, G4).
         """
-        return self._transport.guard.authenticate(context, self._metadata)
+        return self._transport.guard.authenticate(context, self._metadata, self._proven)
 
     async def _requests(
         self, incoming: AsyncIterator[bytes], context: Context
@@ -175,7 +196,7 @@ class _Call:
             )
             if decision_id:
                 refused.metadata["decision_id"] = decision_id
-        return refusal_answer(refused)
+        return refusal_answer(refused, self._trailers)
 
 
 class _UnaryUnary(_Call):

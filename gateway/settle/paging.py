@@ -6,7 +6,7 @@ from binascii import Error
 from hashlib import sha256
 from typing import Final
 
-_TOKEN: Final = re.compile(rb"([a-z0-9-]{1,64})\.([0-9a-f]{16})")
+_TOKEN: Final = re.compile(rb"([a-z0-9.:-]{1,128})\.([0-9a-f]{16})")
 _POSITION: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 Filters = tuple[str | int | None, ...]

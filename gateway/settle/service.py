@@ -197,7 +197,7 @@ class SettlementService:
         await asyncio.to_thread(
             self._log.append,
             [Draft(kind, thing_id, 0, document)],
-            changed_by=caller.client_id,
+            changed_by=caller.principal or caller.client_id,
             changed_at=now,
             reason=reason,
             follows=view.sequence,

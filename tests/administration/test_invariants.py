@@ -4,6 +4,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.administration.machine import AdministrationMachine
+from tests.administration.scope_machine import ScopeMachine
 from tests.stores import PostgresStores, SqliteStores
 
 
@@ -19,6 +20,22 @@ def test_any_sequence_of_calls_keeps_authority_sound(
             stateful_step_count=40,
             deadline=None,
             # Each example works on a store of its own: shrinking would take minutes.
+            phases=(Phase.reuse, Phase.generate),
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
+
+
+def test_scopes_are_never_wider_than_allowed_nor_widened_by_one_person_where_guarded(
+    stores: SqliteStores | PostgresStores,
+) -> None:
+    machine = type("Machine", (ScopeMachine,), {"stores": stores})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=25 if isinstance(stores, SqliteStores) else 4,
+            stateful_step_count=40,
+            deadline=None,
             phases=(Phase.reuse, Phase.generate),
             suppress_health_check=[HealthCheck.too_slow],
         ),

@@ -15,6 +15,7 @@ from creditgate.refusal import Refused, reason_name
 from creditgate.v1 import operator_service_pb2 as pb
 from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.vocabulary_pb2 import Interval, Openness, Purpose
+from gateway.administration.scope_service import ScopeService
 from gateway.administration.service import OperatorService
 from gateway.authenticate.caller import Caller
 from gateway.authority.feed import AuthorityFeed, PollBell
@@ -26,6 +27,7 @@ from operators.model import CLIENT, LICENCE, SCOPE_GRANT, Client, Licence, Scope
 from operators.roles import scopes_of_role
 from tests.clock import NOW, StandingClock
 from tests.installation import company, item
+from tests.revocations import NothingRevoked
 
 DAY = 86_400
 ITEMS = ("penalty", "permit", "tax")
@@ -52,12 +54,15 @@ class World:
         # Never polls: what the service sees after a write, it fetched itself.
         self.feed = AuthorityFeed(
             self.log,
+            revocations=NothingRevoked(),
+            clock=self.clock,
             poll_seconds=3_600,
             lease_seconds=3_600,
             monotonic=time.monotonic,
             bell=PollBell(),
         )
         self.service = OperatorService(self.log, self.feed, self.clock)
+        self.scopes = ScopeService(self.log, self.feed, self.clock)
 
     async def __aenter__(self) -> "World":
         await self.feed.start()

@@ -13,8 +13,10 @@ from creditgate.refusal import Refused, reason_name
 from creditgate.v1.operator_service_pb2 import ClientRole
 from gateway.authenticate.authenticator import Authenticator
 from gateway.authenticate.caller import Caller
+from gateway.authenticate.claims import CERTIFICATE, Confirmation
 from gateway.authenticate.token import TokenVerifier
 from gateway.oauth.keys import KIND, SigningKeyBook
+from gateway.oauth.revocations import LoggedRevocation, Revocation, RevocationBook
 from gateway.oauth.signing import SigningKeys
 from gateway.pki.client_keys import make_assertion_key
 from gateway.pki.development import Issued, make_ca, make_client_certificate
@@ -55,8 +57,17 @@ class Scene(NamedTuple):
         }
         return {name: value for name, value in claims.items() if value is not None}
 
+    @property
+    def shown(self) -> Confirmation:
+        return Confirmation(CERTIFICATE, self.certificate.thumbprint)
+
     def token(self, **changed: Any) -> str:
         return self.keys.sign(self.view.signing_keys, self.claims(**changed), "at+jwt", NOW)
+
+    def revoking(self, *revocations: Revocation) -> Snapshot:
+        logged = [LoggedRevocation(number, each) for number, each in enumerate(revocations, 1)]
+        book = RevocationBook.empty().advanced(logged, NOW)
+        return Snapshot(self.view.authority, self.view.signing_keys, book)
 
     def with_client(self, **changed: Any) -> Snapshot:
         client = self.view.authority.clients["alpha-one"].model_copy(update=changed)
@@ -102,7 +113,13 @@ def _reason(call: Callable[[], object]) -> str:
 def test_caller_is_the_client_of_the_token(scene: Scene, authenticator: Authenticator) -> None:
     bearer = f"Bearer {scene.token()}"
     expected = Caller(
-        "alpha-one", ClientRole.CLIENT_ROLE_OPERATOR, "alpha", frozenset({READ}), NOW + 300
+        "alpha-one",
+        ClientRole.CLIENT_ROLE_OPERATOR,
+        "alpha",
+        frozenset({READ}),
+        NOW + 300,
+        principal="alpha-one",
+        revocable=frozenset({"token:token-1"}),
     )
     for _ in range(2):
         caller = authenticator.authenticate(scene.certificate.certificate, bearer, scene.view, NOW)
@@ -175,6 +192,69 @@ def test_removed_key_acts_on_tokens_seen_before(scene: Scene, authenticator: Aut
         assert reason == "TOKEN_INVALID"
 
 
+def test_caller_carries_who_acts_under_which_grant_and_for_what(
+    scene: Scene, authenticator: Authenticator
+) -> None:
+    detail = {"type": "public_credit_data", "items": ["penalty"]}
+    token = scene.token(
+        sub="administrator:li",
+        grant_id="grant-1",
+        auth_time=NOW - 60,
+        acr="urn:example:strong",
+        authorization_details=[detail],
+        ancestors=["token-0"],
+    )
+    caller = authenticator.authenticate(
+        scene.certificate.certificate, f"Bearer {token}", scene.view, NOW
+    )
+    assert (caller.principal, caller.grant_id) == ("administrator:li", "grant-1")
+    assert (caller.auth_time, caller.acr) == (NOW - 60, "urn:example:strong")
+    assert [each.as_json() for each in caller.details] == [detail]
+    assert caller.revocable == {"token:token-1", "token:token-0", "grant:grant-1"}
+
+
+@pytest.mark.parametrize(
+    "revocation",
+    [
+        Revocation.of_token("token-1", NOW + 300),
+        Revocation.of_token("token-0", NOW + 300),
+        Revocation.of_grant("grant-1", NOW),
+    ],
+    ids=["token", "token it was exchanged from", "grant"],
+)
+def test_revoked_token_is_refused_though_it_was_seen(
+    scene: Scene, authenticator: Authenticator, revocation: Revocation
+) -> None:
+    pem = scene.certificate.certificate
+    token = scene.token(grant_id="grant-1", ancestors=["token-0"])
+    authenticator.authenticate(pem, f"Bearer {token}", scene.view, NOW)
+    view = scene.revoking(revocation)
+    for _ in range(2):
+        reason = _reason(lambda: authenticator.authenticate(pem, f"Bearer {token}", view, NOW))
+        assert reason == "TOKEN_REVOKED"
+
+
+def test_revocation_of_one_token_leaves_all_others(
+    scene: Scene, authenticator: Authenticator
+) -> None:
+    pem, bearer = scene.certificate.certificate, f"Bearer {scene.token()}"
+    view = scene.revoking(
+        Revocation.of_token("token-2", NOW + 300),
+        # Not the same thing, though it has the same name.
+        Revocation.of_grant("token-1", NOW),
+    )
+    authenticator.authenticate(pem, bearer, view, NOW)
+
+
+def test_token_bound_to_a_key_is_refused_on_a_certificate_of_that_thumbprint(
+    scene: Scene, authenticator: Authenticator
+) -> None:
+    token = scene.token(cnf={"jkt": scene.certificate.thumbprint})
+    pem = scene.certificate.certificate
+    reason = _reason(lambda: authenticator.authenticate(pem, f"Bearer {token}", scene.view, NOW))
+    assert reason == "TOKEN_NOT_YOURS"
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -197,6 +277,14 @@ def test_removed_key_acts_on_tokens_seen_before(scene: Scene, authenticator: Aut
         {"cnf": {}},
         {"cnf": {"x5t#S256": ""}},
         {"cnf": {"jkt": "x"}},
+        {"cnf": {"x5t#S256": "A" * 43, "jkt": "A" * 43}},
+        {"authorization_details": []},
+        {"authorization_details": [{"type": "payment"}]},
+        {"authorization_details": [{"type": "public_credit_data", "weekday": 1}]},
+        {"grant_id": ""},
+        {"auth_time": "yesterday"},
+        {"acr": 2},
+        {"ancestors": ["token"] * 5},
     ],
 )
 def test_token_with_wrong_claims_is_refused(
@@ -255,12 +343,12 @@ def test_long_form_of_the_type_is_accepted(scene: Scene, authenticator: Authenti
 def test_any_bit_flipped_in_a_token_is_refused(scene: Scene, data: st.DataObject) -> None:
     token = scene.token()
     verifier = TokenVerifier(ISSUER, AUDIENCE)
-    thumbprint = scene.certificate.thumbprint
-    verifier.verify(token, thumbprint, NOW, scene.view.signing_keys)
+    shown = scene.shown
+    verifier.verify(token, shown, NOW, scene.view)
     place = data.draw(st.integers(0, len(token) - 1))
     flipped = chr(ord(token[place]) ^ 1 << data.draw(st.integers(0, 7)))
     damaged = token[:place] + flipped + token[place + 1 :]
-    reason = _reason(lambda: verifier.verify(damaged, thumbprint, NOW, scene.view.signing_keys))
+    reason = _reason(lambda: verifier.verify(damaged, shown, NOW, scene.view))
     assert reason == "TOKEN_INVALID"
 
 
@@ -271,9 +359,7 @@ def test_every_bit_of_the_last_character_counts(scene: Scene) -> None:
     for bit in range(8):
         damaged = token[:-1] + chr(ord(token[-1]) ^ 1 << bit)
         reason = _reason(
-            lambda damaged=damaged: verifier.verify(
-                damaged, scene.certificate.thumbprint, NOW, scene.view.signing_keys
-            )
+            lambda damaged=damaged: verifier.verify(damaged, scene.shown, NOW, scene.view)
         )
         assert reason == "TOKEN_INVALID"
 
@@ -285,5 +371,5 @@ def test_memory_of_verified_tokens_is_bounded(
     verifier = TokenVerifier(ISSUER, AUDIENCE)
     tokens = [scene.token(jti=f"token-{number}") for number in range(4)]
     for token in tokens:
-        verifier.verify(token, scene.certificate.thumbprint, NOW, scene.view.signing_keys)
+        verifier.verify(token, scene.shown, NOW, scene.view)
     assert list(verifier._remembered) == tokens[2:]  # pyright: ignore[reportPrivateUsage]

@@ -16,7 +16,9 @@ from creditgate.refusal import Refused
 from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.authority.bell import open_bell
 from gateway.authority.feed import AuthorityFeed
+from gateway.clock import SystemClock
 from gateway.config import GatewayConfig
+from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.storage.engines import open_engines
 from operators.authority import Authority
 from operators.log import Draft
@@ -69,6 +71,8 @@ async def main() -> None:
     bell = open_bell(engines.authority)
     feed = AuthorityFeed(
         log,
+        revocations=SqlRevocationLog(engines.authority),
+        clock=SystemClock(),
         poll_seconds=settings.authority_poll_ms / 1000,
         lease_seconds=settings.lease_seconds,
         monotonic=time.monotonic,

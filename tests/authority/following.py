@@ -11,6 +11,8 @@ from creditgate.refusal import Refused, reason_name
 from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.authority.bell import open_bell
 from gateway.authority.feed import AuthorityFeed, ChangeBell
+from gateway.clock import SystemClock
+from gateway.oauth.revocation_log import SqlRevocationLog
 from operators.model import Operator
 from operators.sql import SqlAuthorityLog
 from tests.operators.things import draft
@@ -30,6 +32,8 @@ async def following(
     bell = bell or open_bell(engine)
     feed = AuthorityFeed(
         SqlAuthorityLog(engine),
+        revocations=SqlRevocationLog(engine),
+        clock=SystemClock(),
         poll_seconds=poll,
         lease_seconds=lease,
         monotonic=time.monotonic,

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+import pytest
 from sqlalchemy import Engine, text
 
 from gateway.authority.bell import PostgresBell
@@ -55,6 +56,23 @@ async def test_a_bell_rung_while_nobody_waited_is_heard(postgres_engines: Engine
         append(postgres_engines.authority, operator())
         await asyncio.sleep(0.2)
         assert await rung(bell) < 5
+
+
+@pytest.mark.parametrize("steps", range(4))
+async def test_a_wait_given_up_as_the_bell_rings_is_given_up(
+    postgres_engines: Engines, steps: int
+) -> None:
+    async with listening(postgres_engines.authority) as bell:
+        waiting = asyncio.create_task(bell.wait(LONG_POLL))
+        await asyncio.sleep(0.01)
+        bell._rung.set()  # pyright: ignore[reportPrivateUsage]
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        if waiting.done():
+            return
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
 
 
 async def test_a_bell_that_is_not_rung_returns_after_the_poll(postgres_engines: Engines) -> None:

@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from gateway.authority.feed import AuthorityFeed, PollBell
+from gateway.clock import SystemClock
+from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.storage.engines import Engines
 from operators.log import Draft
 from operators.sql import SqlAuthorityLog
@@ -78,6 +80,8 @@ async def test_several_readings_at_once_end_at_the_newest(authority_engine: Engi
 def test_a_feed_that_never_read_refuses(authority_engine: Engine) -> None:
     feed = AuthorityFeed(
         SqlAuthorityLog(authority_engine),
+        revocations=SqlRevocationLog(authority_engine),
+        clock=SystemClock(),
         poll_seconds=POLL,
         lease_seconds=LEASE,
         monotonic=time.monotonic,
@@ -131,6 +135,8 @@ async def test_setting_the_time_of_day_breaks_no_lease(authority_engine: Engine)
     instants = iter([100.0, 100.0, 100.9, 101.0])
     feed = AuthorityFeed(
         SqlAuthorityLog(authority_engine),
+        revocations=SqlRevocationLog(authority_engine),
+        clock=SystemClock(),
         poll_seconds=POLL,
         lease_seconds=LEASE,
         monotonic=lambda: next(instants),

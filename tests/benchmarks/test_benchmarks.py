@@ -19,6 +19,11 @@ NAMES = {
     "unary.echo_calls_per_second",
     "unary.echo_server_cpu_per_call",
     "unary.echo_p99",
+    "token.verification_over_unary_call",
+    "token.verification_cpu",
+    "token.endpoint_tokens_per_second",
+    "token.endpoint_server_cpu_per_token",
+    "token.endpoint_p99",
 }
 
 
@@ -35,10 +40,10 @@ def benchmarks(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a quick look at unary calls writes down."""
+    """What a quick look at unary calls and tokens writes down."""
     folder = tmp_path_factory.mktemp("bench")
     output = folder / "figures.json"
-    done = benchmarks("unary", "--quick", "--folder", folder, "--output", output)
+    done = benchmarks("unary", "token", "--quick", "--folder", folder, "--output", output)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "unary.throughput_of_bare_echo" in done.stdout
     return json.loads(output.read_text(encoding="utf-8"))
@@ -55,6 +60,12 @@ def test_a_figure_stands_beside_its_goal(written: dict[str, Any]) -> None:
     measure = written["measures"]["unary.throughput_of_bare_echo"]
     assert measure["at_least"] == 0.65
     assert measure["met"] is (measure["median"] >= 0.65)
+
+
+def test_the_share_of_verification_is_a_part_of_the_call(written: dict[str, Any]) -> None:
+    share = written["measures"]["token.verification_over_unary_call"]
+    assert share["at_most"] == 0.05
+    assert share["high"] < 0.5
 
 
 def test_figures_name_the_machine_the_commit_and_the_time(written: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from gateway.authority.feed import AuthorityFeed, PollBell
 from gateway.catalogue.message import item_message
 from tests.catalogue.drafts import NOW, national
 from tests.catalogue.world import OFFICE, World
+from tests.revocations import NothingRevoked
 
 
 def message(code: str = "penalty.administrative") -> pb.CatalogueItem:
@@ -79,7 +80,13 @@ async def test_update_of_an_older_version_is_refused(world: World) -> None:
 
 async def test_update_sees_what_another_process_wrote(world: World) -> None:
     feed = AuthorityFeed(
-        world.log, poll_seconds=60, lease_seconds=600, monotonic=monotonic, bell=PollBell()
+        world.log,
+        revocations=NothingRevoked(),
+        clock=world.clock,
+        poll_seconds=60,
+        lease_seconds=600,
+        monotonic=monotonic,
+        bell=PollBell(),
     )
     await feed.refresh()
     other = World(world.log, feed)

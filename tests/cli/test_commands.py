@@ -103,6 +103,21 @@ def test_a_client_works_within_licence_grant_and_keys(served: Served, tmp_path: 
     assert served.refusal(admin, *query, *profile) == "invalid_client"
 
 
+def test_a_software_statement_is_issued_and_shown(served: Served) -> None:
+    firm = "alpha-credit"
+    (licence, *_) = served.answer(ADMINISTRATOR, "licence", "list", firm)["licences"]
+    issue = ("licence", "statement", firm, licence["number"], "--software-id", "checker", *WHY)
+    issued = served.answer(ADMINISTRATOR, *issue)
+    assert issued["statement"]["operator_id"] == firm
+    shown = ("licence", "show-statement", issued["statement"]["statement_id"])
+    assert served.answer(ADMINISTRATOR, *shown)["statement"] == issued["statement"]
+    told = served.run(ADMINISTRATOR, *shown).out
+    # As one line, to be handed on: a JWT has no spaces.
+    assert told.splitlines()[-1].count(".") == 2
+    unknown = ("licence", "show-statement", "unknown")
+    assert served.refusal(ADMINISTRATOR, *unknown) == "RESOURCE_NOT_FOUND"
+
+
 def test_prices_and_shares_are_put_into_force(served: Served) -> None:
     plan = ("price", "create", "next", "--price", "basic=1", "--price", "adverse=2500000")
     served.answer(ADMINISTRATOR, *plan, "--from", TOMORROW, *WHY)

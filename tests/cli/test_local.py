@@ -20,6 +20,7 @@ from gateway.administration.history import KINDS
 from gateway.cli.failures import SPEAKING, Failure, failure_of
 from gateway.cli.main import app
 from gateway.cli.operator import HISTORY_KINDS
+from gateway.oauth.keys import LEAD_SECONDS
 from tests.cli.commands import creditgate, creditgate_here
 
 RUNNER = CliRunner()
@@ -115,9 +116,12 @@ def test_init_sets_up_once_and_then_changes_nothing(home: Path) -> None:
 def test_signing_keys_are_rotated_and_retired(home: Path) -> None:
     assert creditgate_here(home, "init").status == 0
     (first,) = creditgate_here(home, "key", "list", "--json").json["keys"]
-    kid = creditgate_here(home, "key", "rotate", "--reason", "due", "--json").json["kid"]
-    retired = creditgate_here(home, "key", "retire", first["kid"], "--reason", "over", "--json")
-    assert retired.status == 0
+    rotate = ("key", "rotate", "--reason", "due", "--in", "0", "--json")
+    kid = creditgate_here(home, *rotate).json["kid"]
+    retire = ("key", "retire", first["kid"], "--reason", "over", "--json")
+    early = creditgate_here(home, *retire)
+    assert (early.status, early.json["error"]["reason"]) == (2, "STATE_CONFLICT")
+    assert creditgate_here(home, *retire, "--at-once").status == 0
     keys = creditgate_here(home, "key", "list", "--json").json["keys"]
     assert [key["kid"] for key in keys] == [kid, first["kid"]]
     assert [key["retired_at"] is None for key in keys] == [True, False]
@@ -125,6 +129,17 @@ def test_signing_keys_are_rotated_and_retired(home: Path) -> None:
     assert datetime.fromisoformat(keys[1]["retired_at"]).tzinfo == UTC
     only = creditgate_here(home, "key", "retire", kid, "--reason", "over", "--json")
     assert (only.status, only.json["error"]["reason"]) == (2, "STATE_CONFLICT")
+
+
+def test_a_new_key_is_published_before_it_signs(home: Path) -> None:
+    assert creditgate_here(home, "init").status == 0
+    kid = creditgate_here(home, "key", "rotate", "--reason", "due", "--json").json["kid"]
+    old, new = creditgate_here(home, "key", "list", "--json").json["keys"]
+    assert new["kid"] == kid
+    begins = [datetime.fromisoformat(key["active_from"]) for key in (old, new)]
+    assert (begins[1] - begins[0]).total_seconds() >= LEAD_SECONDS
+    retired = creditgate_here(home, "key", "retire", old["kid"], "--reason", "over", "--json")
+    assert (retired.status, retired.json["error"]["reason"]) == (2, "STATE_CONFLICT")
 
 
 def test_without_a_store_the_mend_is_told(home: Path) -> None:

@@ -83,10 +83,11 @@ def test_no_purpose_is_taken_that_no_licence_could_cover(text: str) -> None:
         terms.purpose(text)
 
 
-def test_every_scope_is_completed_and_no_other_is_read() -> None:
+def test_every_scope_of_a_method_is_completed_and_what_is_no_scope_is_not_read() -> None:
     assert set(terms.scopes("")) == known_scopes()
-    with pytest.raises(typer.BadParameter):
-        terms.scope("credit.records:write")
+    assert terms.scope("credit.records.bidding:read") == "credit.records.bidding:read"
+    with pytest.raises(typer.BadParameter, match="scopes list"):
+        terms.scope("credit.records")
 
 
 @pytest.mark.parametrize("text", ["basic", "basic=0.05", "basic=-1", "=1", "basic=1 000"])

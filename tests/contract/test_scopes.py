@@ -51,6 +51,8 @@ def test_method_scopes_cover_every_service_of_the_design() -> None:
         "DisclosureService",
         "FederationService",
         "OperatorService",
+        "RegistrationService",
+        "ScopeService",
         "SettlementService",
         "UsageService",
     }

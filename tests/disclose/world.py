@@ -17,6 +17,7 @@ from gateway.catalogue.model import CATALOGUE_ITEM
 from gateway.disclose.lookup import DisclosureLookup, Found, open_lookup
 from gateway.disclose.service import CORRECT, PUBLISH, REPAIR, WITHDRAW, DisclosureService
 from gateway.disclose.store import DisclosureStore
+from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.pki.client_keys import make_assertion_key
 from gateway.storage.engines import Engines
 from operators.log import Draft
@@ -45,7 +46,13 @@ class World:
     def __post_init__(self) -> None:
         self.log = SqlAuthorityLog(self.engines.authority)
         self.feed = AuthorityFeed(
-            self.log, poll_seconds=60, lease_seconds=600, monotonic=monotonic, bell=PollBell()
+            self.log,
+            revocations=SqlRevocationLog(self.engines.authority),
+            clock=self.clock,
+            poll_seconds=60,
+            lease_seconds=600,
+            monotonic=monotonic,
+            bell=PollBell(),
         )
         self.store = DisclosureStore(self.engines.records)
         self.lookup: DisclosureLookup = open_lookup(self.engines.records, soon)

@@ -14,6 +14,7 @@ BIN = Path(sys.executable).parent
 INSTALLED = HERE / "node_modules" / ".installed"
 
 NodeClient = Callable[..., subprocess.CompletedProcess[str]]
+NodeCommand = Callable[..., list[str | Path]]
 
 
 def install() -> None:
@@ -34,16 +35,22 @@ def install() -> None:
 
 
 @pytest.fixture(scope="session")
-def node_client() -> NodeClient:
-    """Runs a client script: ``node_client("get_subject_records.mjs", *arguments)``."""
+def node_command() -> NodeCommand:
+    """Gives the command of a client script: ``node_command("code_client.mjs", *arguments)``."""
     # Test processes run side by side; one installs, the others wait.
     with (HERE / "package-lock.json").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         install()
+    return lambda script, *arguments: [BIN / "node", HERE / script, *arguments]
+
+
+@pytest.fixture(scope="session")
+def node_client(node_command: NodeCommand) -> NodeClient:
+    """Runs a client script: ``node_client("get_subject_records.mjs", *arguments)``."""
 
     def run(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [BIN / "node", HERE / script, *arguments],
+            node_command(script, *arguments),
             capture_output=True,
             text=True,
             timeout=60,

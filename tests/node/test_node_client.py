@@ -20,6 +20,7 @@ from creditgate.v1.credit_record_service_pb2 import (
     GetSubjectRecordsResponse,
 )
 from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.authenticate.claims import CERTIFICATE, Confirmation
 from gateway.authenticate.token import TokenVerifier
 from tests.node.conftest import NodeClient
 from tests.oauth.world import AUDIENCE, CLIENT, READ, World
@@ -140,9 +141,9 @@ async def test_node_calls_with_a_token_bound_to_its_certificate(
     assert len(request.request_id) == 36
     verified = TokenVerifier(served.issuer, AUDIENCE).verify(
         token,
-        served.world.identity.certificate.thumbprint,
+        Confirmation(CERTIFICATE, served.world.identity.certificate.thumbprint),
         served.world.clock.now(),
-        served.world.snapshot().signing_keys,
+        served.world.snapshot(),
     )
     assert verified.client_id == CLIENT
     assert READ in verified.scopes

@@ -74,6 +74,19 @@ async def test_ed25519_key_may_sign(world: World) -> None:
     assert answer == (200, "")
 
 
+@pytest.mark.parametrize("registered", [None, "EdDSA", "Ed25519"])
+@pytest.mark.parametrize("alg", ["EdDSA", "Ed25519"])
+async def test_both_names_of_ed25519_are_one_algorithm(
+    world: World, registered: str | None, alg: str
+) -> None:
+    key = OKPKey.generate_key("Ed25519", {"alg": registered} if registered else None)
+    world.change("client", CLIENT, jwks=json.dumps({"keys": [key.as_dict(private=False)]}))
+    async with world.serving() as issuer:
+        claims = claims_of(world.identity, issuer, world.clock.now())
+        answer = await _answer(world, issuer, signed(claims, key, alg=alg))
+    assert answer == (200, "")
+
+
 def test_keys_fit_their_own_algorithm_only() -> None:
     keys = {
         "ES256": ECKey.generate_key("P-256"),
@@ -81,7 +94,7 @@ def test_keys_fit_their_own_algorithm_only() -> None:
         "EdDSA": OKPKey.generate_key("Ed25519"),
     }
     fitting = {(name, alg) for name, key in keys.items() for alg in ALGORITHMS if fits(key, alg)}
-    assert fitting == {(name, name) for name in keys}
+    assert fitting == {*((name, name) for name in keys), ("EdDSA", "Ed25519")}
     assert not fits(OKPKey.generate_key("Ed448"), "EdDSA")
     assert not fits(ECKey.generate_key("P-256", {"alg": "ES384"}), "ES256")
 
@@ -212,7 +225,7 @@ def test_no_assertion_is_usable_longer_than_the_limit(
         nbf=None if nbf is None else now + nbf,
     )
     try:
-        until = usable_until(claims, ("i",), now)
+        until = usable_until(claims, "i", now)
     except InvalidClientError:
         return
     assert now < until <= now + ASSERTION_SECONDS + SKEW_SECONDS

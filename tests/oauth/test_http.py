@@ -13,6 +13,7 @@ from creditgate.scopes import known_scopes
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.oauth.app import build_app
 from gateway.oauth.connection import bound_socket, build_http_server
+from gateway.oauth.jose import ALGORITHMS
 from gateway.oauth.replay import SqlReplayCache
 from tests.oauth.assertions import good_form
 from tests.oauth.world import Snapshot, World
@@ -39,8 +40,10 @@ async def test_metadata_describes_the_server(world: World) -> None:
         "response_types_supported": [],
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-        "token_endpoint_auth_signing_alg_values_supported": ["ES256", "PS256", "EdDSA"],
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "tls_client_certificate_bound_access_tokens": True,
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
+        "authorization_details_types_supported": ["public_credit_data"],
     }
 
 

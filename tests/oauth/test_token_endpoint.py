@@ -8,6 +8,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey
 
 from creditgate.v1.operator_service_pb2 import OperatorState
+from gateway.oauth.client import GRANT_TYPES
 from tests.oauth.assertions import claims_of, form_of, good_form, signed
 from tests.oauth.world import (
     ADMINISTRATOR,
@@ -71,11 +72,11 @@ async def test_clients_of_other_roles_get_what_is_granted_to_themselves(world: W
     assert _claims(response)["sub"] == ADMINISTRATOR
 
 
-async def test_assertion_may_be_addressed_to_the_token_endpoint(world: World) -> None:
+async def test_assertion_addressed_to_anything_but_the_issuer_is_refused(world: World) -> None:
     async with world.serving() as issuer:
         form = good_form(world.identity, f"{issuer}/oauth/token", world.clock.now())
         response = await world.post(issuer, form, world.identity.certificate)
-    assert response.status_code == 200
+    assert (response.status_code, response.json()["error"]) == (400, "invalid_client")
 
 
 @pytest.mark.parametrize("asked", ["operators:create", f"{READ} operators:create", "no:such"])
@@ -206,5 +207,5 @@ async def test_unknown_grant_type_is_refused(world: World) -> None:
         response = await world.post(issuer, form, world.identity.certificate)
     assert response.json() == {
         "error": "unsupported_grant_type",
-        "error_description": "Supported grant types: client_credentials.",
+        "error_description": f"Supported grant types: {', '.join(GRANT_TYPES)}.",
     }

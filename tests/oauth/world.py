@@ -15,11 +15,14 @@ from sqlalchemy import Engine
 from creditgate.uscc import check_character
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from gateway.oauth.app import build_app
-from gateway.oauth.context import AuthorizationContext
-from gateway.oauth.rfc8414 import Endpoints
 from gateway.oauth.connection import bound_socket, build_http_server, tls_context
+from gateway.oauth.context import AuthorizationContext
+from gateway.oauth.dpop_nonces import DpopNonces
 from gateway.oauth.keys import SigningKeyBook
 from gateway.oauth.replay import ReplayCache, SqlReplayCache
+from gateway.oauth.revocation_log import SqlRevocationLog
+from gateway.oauth.revocations import RevocationBook
+from gateway.oauth.rfc8414 import Endpoints
 from gateway.oauth.rotation import issue_signing_key
 from gateway.oauth.signing import SigningKeys
 from gateway.pki.client_keys import AssertionKey, make_assertion_key
@@ -30,12 +33,14 @@ from gateway.pki.development import (
     make_server_certificate,
 )
 from operators.authority import Authority
+from operators.kept import Kept
 from operators.log import Draft
 from operators.model import Client, Operator, ScopeGrant
 from operators.sql import SqlAuthorityLog
 
 AUDIENCE = "https://gateway.test/credit"
 TOKEN_SECONDS = 240
+GRANT_SECONDS = 86_400
 READ = "credit.records:read"
 ATTEST = "credit.conformance:attest"
 CLIENT = "alpha-one"
@@ -60,6 +65,7 @@ class Snapshot:
 
     authority: Authority
     signing_keys: SigningKeyBook
+    revocations: RevocationBook = field(default_factory=RevocationBook.empty)
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,7 @@ class World:
     folder: Path
     engine: Engine
     clock: SetClock = field(default_factory=lambda: SetClock(int(time.time())))
+    rotate_before: int = 0
 
     def __post_init__(self) -> None:
         now = self.clock.now()
@@ -100,6 +107,7 @@ class World:
         )
         self.log = SqlAuthorityLog(self.engine)
         self.keys = SigningKeys(self.folder / "keys")
+        self.nonces = DpopNonces.kept_in(self.folder / "keys" / "dpop-nonces.key")
         self.identity = self.newcomer(CLIENT)
         self.administrator = self.newcomer(ADMINISTRATOR)
         self.issue_key()
@@ -135,7 +143,7 @@ class World:
             reason="test",
         )
 
-    def record(self, kind: str, id_: str, document: Thing) -> None:
+    def record(self, kind: str, id_: str, document: Kept) -> None:
         """Log the next version of a thing."""
         history = self.log.history(kind=kind, id=id_, after=0, limit=1000)
         draft = Draft(kind, id_, len(history), document.as_document())
@@ -184,8 +192,11 @@ class World:
     def snapshot(self) -> Snapshot:
         """Return authority as of now."""
         changes = self.log.since(0)
+        revoked = SqlRevocationLog(self.engine).since(0)
         return Snapshot(
-            Authority.empty().advanced(changes), SigningKeyBook.empty().advanced(changes)
+            Authority.empty().advanced(changes),
+            SigningKeyBook.empty().advanced(changes),
+            RevocationBook.empty().advanced(revoked, self.clock.now()),
         )
 
     def context(self, issuer: str, replay: ReplayCache | None = None) -> AuthorizationContext:
@@ -198,7 +209,10 @@ class World:
             endpoints=Endpoints(issuer),
             audience=AUDIENCE,
             token_seconds=TOKEN_SECONDS,
+            grant_seconds=GRANT_SECONDS,
+            rotate_before=self.rotate_before,
             engine=self.engine,
+            nonces=self.nonces,
         )
 
     @asynccontextmanager
@@ -224,8 +238,12 @@ class World:
         return context
 
     async def post(
-        self, issuer: str, form: Mapping[str, Any], certificate: Issued | None
+        self,
+        issuer: str,
+        form: Mapping[str, Any],
+        certificate: Issued | None,
+        path: str = "/oauth/token",
     ) -> httpx.Response:
-        """Ask the token endpoint over a connection that shows ``certificate``."""
+        """Ask an endpoint over a connection that shows ``certificate``."""
         async with httpx.AsyncClient(verify=self.trust(certificate)) as http:
-            return await http.post(f"{issuer}/oauth/token", data=dict(form))
+            return await http.post(f"{issuer}{path}", data=dict(form))

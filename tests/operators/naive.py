@@ -4,12 +4,15 @@ Nothing of the rules is used here. Regions are not combined as codes but tried o
 one on districts, so that a mistake in the algebra of codes cannot be made twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from creditgate.scopes import known_scopes
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
+from creditgate.v1.vocabulary_pb2 import Purpose
 from operators.model import Client, Licence, Operator, ScopeGrant
+from operators.scope_definition import ScopeDefinition
 
 DISTRICTS = ("110101", "110102", "110201", "310101", "310201", "440101")
 STAGES = ("PURPOSE_NOT_ALLOWED", "ITEM_NOT_ALLOWED", "REGION_NOT_ALLOWED")
@@ -24,6 +27,54 @@ class World:
     licences: Sequence[Licence]
     clients: Sequence[Client]
     grants: Sequence[ScopeGrant]
+    definitions: Sequence[ScopeDefinition] = ()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A grant, with the definition of its scope where that is a managed one."""
+
+    grant: ScopeGrant
+    definition: ScopeDefinition | None
+
+    @property
+    def bounds(self) -> Sequence[ScopeGrant | ScopeDefinition]:
+        """Everything that bounds it."""
+        return [self.grant, *([] if self.definition is None else [self.definition])]
+
+    def item(self, item: str) -> bool:
+        """Tell whether it covers an item."""
+        return all(not one.items or item in one.items for one in self.bounds)
+
+    def purpose(self, purpose: int) -> bool:
+        """Tell whether it covers a purpose."""
+        return all(not one.purposes or purpose in one.purposes for one in self.bounds)
+
+    def district(self, district: str) -> bool:
+        """Tell whether it covers a district."""
+        return all(not one.regions or in_district(one.regions, district) for one in self.bounds)
+
+    def lasts(self, now: int) -> bool:
+        """Tell whether it has not stood for longer than its definition allows."""
+        days = None if self.definition is None else self.definition.longest_validity_days
+        return days is None or now < self.grant.valid_from + days * 86_400
+
+    def opens(self, scope: str, token_scopes: frozenset[str]) -> bool:
+        """Tell whether a token of these scopes may use it for a method of ``scope``."""
+        if self.definition is None:
+            return self.grant.scope == scope and scope in token_scopes
+        named = self.grant.items | self.definition.items or {"any"}
+        leaves = (
+            any(map(self.item, named)),
+            any(map(self.purpose, Purpose.values())),
+            any(map(self.district, DISTRICTS)),
+        )
+        return (
+            self.definition.retired_at is None
+            and scope in self.definition.scopes
+            and all(leaves)
+            and bool({scope, self.grant.scope} & token_scopes)
+        )
 
 
 @dataclass(frozen=True)
@@ -75,9 +126,10 @@ def why_not_call(
             ("accesses:", "consents:", "credit.", "disclosure:", "federation.")
         ),
     }[client.role]
-    if not (role_allows and scope in known_scopes() and scope in token_scopes):
+    if not (role_allows and scope in known_scopes()):
         return "SCOPE_NOT_GRANTED"
-    return None if standing_grants(world, client, scope, now) else "SCOPE_NOT_GRANTED"
+    standing = standing_grants(world, client, scope, token_scopes, now)
+    return None if standing else "SCOPE_NOT_GRANTED"
 
 
 def standing_licences(world: World, client: Client, now: int) -> list[Licence]:
@@ -86,14 +138,18 @@ def standing_licences(world: World, client: Client, now: int) -> list[Licence]:
     return sorted((one for one in held if in_force(one, now)), key=lambda one: one.number)
 
 
-def standing_grants(world: World, client: Client, scope: str, now: int) -> list[ScopeGrant]:
-    """Return the grants in force of one scope to a client."""
+def standing_grants(
+    world: World, client: Client, scope: str, token_scopes: frozenset[str], now: int
+) -> list[Opened]:
+    """Return the grants in force that open one scope to a client with such a token."""
     grantee = client.operator_id or client.client_id
-    return [
-        one
+    defined = {one.name: one for one in world.definitions}
+    held = [
+        Opened(one, defined.get(one.scope))
         for one in world.grants
-        if one.grantee == grantee and one.scope == scope and in_force(one, now)
+        if one.grantee == grantee and in_force(one, now)
     ]
+    return [one for one in held if one.opens(scope, token_scopes) and one.lasts(now)]
 
 
 def answer(
@@ -104,18 +160,31 @@ def answer(
     items: frozenset[str],
     purpose: int,
     now: int,
+    detail: Mapping[str, Any] | None = None,
 ) -> Answer | str:
-    """Return what may be taken, or the reason for which nothing may."""
+    """Return what may be taken, or the reason for which nothing may.
+
+    ``detail`` is the authorization detail as it stands in the token.
+    """
     refusal = why_not_call(world, client_id, scope, token_scopes, now)
     if refusal is not None:
         return refusal
     (client,) = [client for client in world.clients if client.client_id == client_id]
     if client.role != ClientRole.CLIENT_ROLE_OPERATOR:
         return "SCOPE_NOT_GRANTED"
-    grants = standing_grants(world, client, scope, now)
+    detail = detail or {}
+    period = detail.get("period", {})
+    if not period.get("from", now) <= now < period.get("until", now + 1):
+        return "DETAILS_NOT_IN_FORCE"
+    named = [Purpose.Value(f"PURPOSE_{name}") for name in detail.get("purposes", ())]
+    if named and purpose not in named:
+        return "PURPOSE_NOT_ALLOWED"
+    if any(item not in detail.get("items", items) for item in items):
+        return "ITEM_NOT_ALLOWED"
+    grants = standing_grants(world, client, scope, token_scopes, now)
     furthest = -1
     for licence in standing_licences(world, client, now):
-        given = under(licence, grants, items, purpose)
+        given = under(licence, grants, items, purpose, detail)
         if isinstance(given, Answer):
             return given
         furthest = max(furthest, given)
@@ -123,23 +192,29 @@ def answer(
 
 
 def under(
-    licence: Licence, grants: Sequence[ScopeGrant], items: frozenset[str], purpose: int
+    licence: Licence,
+    grants: Sequence[Opened],
+    items: frozenset[str],
+    purpose: int,
+    detail: Mapping[str, Any],
 ) -> Answer | int:
     """Return what one licence gives, or how far down the stages it came."""
-    grants = [grant for grant in grants if not grant.purposes or purpose in grant.purposes]
+    grants = [grant for grant in grants if grant.purpose(purpose)]
     if purpose not in licence.purposes or not grants:
         return 0
-    granted = {
-        item: [grant for grant in grants if not grant.items or item in grant.items]
-        for item in licence.items
+    granted = {item: [grant for grant in grants if grant.item(item)] for item in licence.items}
+    open_items = {
+        item
+        for item, opening in granted.items()
+        if opening and item in detail.get("items", licence.items)
     }
-    open_items = {item for item, opening in granted.items() if opening}
     places = {
         item: {
             district
             for district in DISTRICTS
             if in_district(licence.regions, district)
-            and any(not one.regions or in_district(one.regions, district) for one in granted[item])
+            and in_district(frozenset(detail.get("regions", "*")), district)
+            and any(one.district(district) for one in granted[item])
         }
         for item in open_items
     }
@@ -151,6 +226,6 @@ def under(
     return Answer(
         licence.number,
         frozenset((item, district) for item in taken for district in places[item]),
-        frozenset(one.grant_id for one in grants if not one.items or one.items & taken),
+        frozenset(one.grant.grant_id for one in grants if any(map(one.item, taken))),
         licence.daily_record_quota,
     )

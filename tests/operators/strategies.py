@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from creditgate.v1.vocabulary_pb2 import Purpose
+from operators.authorization_details import AuthorizationDetail
 from operators.decision import Ask
 from operators.model import Licence, Operator, ScopeGrant
+from operators.scope_definition import ScopeDefinition
 from tests.operators import things
 from tests.operators.naive import World
 from tests.operators.things import READ
@@ -18,6 +20,11 @@ ACTIVE = OperatorState.OPERATOR_STATE_ACTIVE
 SUSPENDED = OperatorState.OPERATOR_STATE_SUSPENDED
 REVOKED = OperatorState.OPERATOR_STATE_REVOKED
 SCOPES = (READ, "credit.conformance:attest", "operators:create", "catalogue:read")
+MANAGED = {
+    "credit.narrow:read": (READ,),
+    "credit.both:use": (READ, "credit.conformance:attest"),
+    "office:use": ("operators:create", "catalogue:read"),
+}
 NUMBERS = ("1", "2", "3")
 # Bounds of validities lie within these; asks come on and between them.
 INSTANTS = st.integers(0, 12)
@@ -42,6 +49,21 @@ PURPOSES = st.sampled_from(
 NO_ITEMS = NO_REGIONS = NO_PURPOSES = st.just(frozenset[Any]())
 PERIODS = mostly((0, 12), (0, 4), (3, 9), (4, 5), (6, 12))
 ENDED = mostly(None, 1)
+
+
+@st.composite
+def details(draw: st.DrawFn) -> AuthorizationDetail:
+    """Return an authorization detail; most of what it may narrow, it leaves out."""
+    fields: dict[str, Any] = {"type": "public_credit_data"}
+    if draw(st.booleans()):
+        fields["items"] = draw(ITEMS)
+    if draw(st.booleans()):
+        fields["purposes"] = draw(one_of_sets("CREDIT_APPROVAL", "CREDIT_APPROVAL BIDDING"))
+    if draw(st.booleans()):
+        fields["regions"] = draw(REGIONS)
+    start, until = draw(PERIODS)
+    fields["period"] = {"from": start, "until": until}
+    return AuthorizationDetail.model_validate(fields)
 
 
 def operators(operator_id: str) -> st.SearchStrategy[Operator]:
@@ -74,13 +96,26 @@ def grants(draw: st.DrawFn, grant_id: str) -> ScopeGrant:
     return things.grant(
         grant_id=grant_id,
         grantee=draw(mostly("alpha", "office", "beta")),
-        scope=draw(mostly(READ, *SCOPES)),
+        scope=draw(mostly(READ, *SCOPES) | st.sampled_from(sorted(MANAGED))),
         valid_from=start,
         valid_until=None if end == 12 else end,
         items=draw(NO_ITEMS | ITEMS),
         purposes=draw(NO_PURPOSES | PURPOSES),
         regions=draw(NO_REGIONS | REGIONS),
         withdrawn_at=draw(ENDED),
+    )
+
+
+@st.composite
+def definitions(draw: st.DrawFn, name: str) -> ScopeDefinition:
+    """Return the definition of a managed scope, seldom retired."""
+    return things.definition(
+        name=name,
+        scopes=MANAGED[name],
+        items=draw(NO_ITEMS | ITEMS),
+        purposes=draw(NO_PURPOSES | PURPOSES),
+        regions=draw(NO_REGIONS | REGIONS),
+        retired_at=draw(ENDED),
     )
 
 
@@ -103,6 +138,8 @@ def worlds(draw: st.DrawFn) -> World:
             things.client(client_id="office", role=draw(st.sampled_from(office)), operator_id=""),
         ],
         draw(_of_each(grants)),
+        # One left undefined: granted, it opens nothing.
+        [draw(definitions(name)) for name in draw(mostly(tuple(MANAGED), (), ("office:use",)))],
     )
 
 
@@ -112,7 +149,14 @@ def asks() -> st.SearchStrategy[Ask]:
         Ask,
         client_id=mostly("alpha-one", "beta-one", "office", "nobody"),
         scope=mostly(READ, *SCOPES),
-        token_scopes=mostly(frozenset(SCOPES), frozenset({READ}), frozenset[str]()),
+        token_scopes=mostly(
+            frozenset(SCOPES),
+            frozenset({READ}),
+            frozenset({"credit.narrow:read"}),
+            frozenset({"credit.both:use", "office:use"}),
+            frozenset[str](),
+        ),
         items=NAMED_ITEMS,
         purpose=mostly(CREDIT, BIDDING, 0),
+        detail=st.none() | details(),
     )

@@ -32,7 +32,9 @@ ASK = Ask("alpha-one", READ, frozenset({READ}), frozenset(), CREDIT)
 
 def authority(world: World) -> Authority:
     """Return the authority of a world."""
-    return authority_of(*world.operators, *world.licences, *world.clients, *world.grants)
+    return authority_of(
+        *world.operators, *world.licences, *world.clients, *world.grants, *world.definitions
+    )
 
 
 def told(decision: Allow | Refuse) -> Answer | str:
@@ -55,8 +57,9 @@ def told(decision: Allow | Refuse) -> Answer | str:
 
 def naively(world: World, ask: Ask, now: int) -> Answer | str:
     """Return what the naive model says."""
+    detail = None if ask.detail is None else ask.detail.as_json()
     return naive.answer(
-        world, ask.client_id, ask.scope, ask.token_scopes, ask.items, ask.purpose, now
+        world, ask.client_id, ask.scope, ask.token_scopes, ask.items, ask.purpose, now, detail
     )
 
 
@@ -111,6 +114,7 @@ def test_the_naive_worlds_meet_every_reason() -> None:
         "OPERATOR_SUSPENDED",
         "NO_LICENCE",
         "SCOPE_NOT_GRANTED",
+        "DETAILS_NOT_IN_FORCE",
         *naive.STAGES,
     }
     assert met["ALLOWED"] > 60

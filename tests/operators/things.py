@@ -20,10 +20,11 @@ from operators.model import (
     Operator,
     ScopeGrant,
 )
+from operators.scope_definition import SCOPE_DEFINITION, ScopeDefinition
 
 READ: Final = "credit.records:read"
 CREDIT: Final = Purpose.PURPOSE_CREDIT_APPROVAL
-Thing = Operator | Licence | Client | ScopeGrant
+Thing = Operator | Licence | Client | ScopeGrant | ScopeDefinition
 _STEM: Final = "91000000MA0000001"
 
 
@@ -82,6 +83,17 @@ def grant(**changed: Any) -> ScopeGrant:
     return ScopeGrant.model_validate({**fields, **changed})
 
 
+def definition(**changed: Any) -> ScopeDefinition:
+    """Return a managed scope, "credit.narrow:read", that stands for the records scope."""
+    fields: dict[str, object] = {
+        "name": "credit.narrow:read",
+        "scopes": {READ},
+        "title_zh": "测试范围",
+        "title_en": "Test scope",
+    }
+    return ScopeDefinition.model_validate({**fields, **changed})
+
+
 def named(thing: Thing) -> tuple[str, str]:
     """Return kind and id of a thing in the log."""
     match thing:
@@ -93,6 +105,8 @@ def named(thing: Thing) -> tuple[str, str]:
             return CLIENT, thing.client_id
         case ScopeGrant():
             return SCOPE_GRANT, thing.grant_id
+        case ScopeDefinition():
+            return SCOPE_DEFINITION, thing.name
 
 
 def draft(thing: Thing, expected_version: int = 0) -> Draft:

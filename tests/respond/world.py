@@ -1,5 +1,6 @@
 """The record service over a real store and authority log, a clock that stands, and consents."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,11 +20,12 @@ from gateway.authenticate.caller import Caller
 from gateway.authorise.gate import Gate
 from gateway.authority.feed import AuthorityFeed, PollBell
 from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueItem, ContentField, PeriodRule
-from gateway.disclose.lookup import DisclosureLookup, Found, open_lookup
+from gateway.disclose.lookup import DisclosureLookup, Found, Waiting, open_lookup
 from gateway.disclose.model import Line
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
 from gateway.meter.ledger import UsageLedger
+from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.pki.client_keys import make_assertion_key
 from gateway.respond.service import SCOPE, CreditRecordService, RecordLimits
 from gateway.settle.prices import PRICE_PLAN, PricePlan
@@ -114,6 +116,20 @@ class Interleaved:
         """See the port."""
         return self._after(await self._lookup.of_subject(subject))
 
+    def tell_of_subject(self, subject: str, waiting: Waiting) -> None:
+        """See the port."""
+        found: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+
+        def pass_on(done: "asyncio.Future[Found]") -> None:
+            error = done.exception()
+            if error is not None:
+                waiting.set_exception(error)
+            elif not waiting.done():
+                waiting.set_result(self._after(done.result()))
+
+        found.add_done_callback(pass_on)
+        self._lookup.tell_of_subject(subject, found)
+
     async def of_subjects(self, subjects: Sequence[str]) -> Found:
         """See the port."""
         return self._after(await self._lookup.of_subjects(subjects))
@@ -139,7 +155,13 @@ class World:
         self.clock = StandingClock()
         self.log = SqlAuthorityLog(engines.authority)
         self.feed = AuthorityFeed(
-            self.log, poll_seconds=60, lease_seconds=600, monotonic=monotonic, bell=PollBell()
+            self.log,
+            revocations=SqlRevocationLog(engines.authority),
+            clock=self.clock,
+            poll_seconds=60,
+            lease_seconds=600,
+            monotonic=monotonic,
+            bell=PollBell(),
         )
         self.consents = ListedConsents()
         self.disclosure = Disclosure(self.engine)

@@ -7,12 +7,13 @@ from sqlalchemy import Engine, MetaData, text
 from gateway.disclose.tables import METADATA as DISCLOSURE
 from gateway.meter.tables import METADATA as METERING
 from gateway.oauth.tables import METADATA as ASSERTIONS
+from gateway.signin.tables import METADATA as SIGNING_IN
 from gateway.storage.engines import Engines
 from gateway.storage.migrate import Schema
 from operators.tables import METADATA as AUTHORITY
 
 TABLES: Final[dict[Schema, tuple[MetaData, ...]]] = {
-    "authority": (AUTHORITY, ASSERTIONS),
+    "authority": (AUTHORITY, ASSERTIONS, SIGNING_IN),
     "records": (DISCLOSURE, METERING),
 }
 _SQLITE: Final = (

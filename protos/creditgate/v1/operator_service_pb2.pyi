@@ -353,15 +353,16 @@ class AuthorityChange(_message.Message):
     sequence: _builtins.int
     """Position in the history."""
     kind: _builtins.str
-    """Kind of thing: operator, licence, client, scope_grant, catalogue_item,
-    price_plan, sharing_rule, signing_key.
+    """Kind of thing: operator, licence, client, scope_grant, scope_definition,
+    proposal, administration_policy, catalogue_item, price_plan, sharing_rule,
+    signing_key.
     """
     id: _builtins.str
     """Its id."""
     version: _builtins.int
     """Its version, from 1."""
     changed_by: _builtins.str
-    """Client that made the change."""
+    """Who made the change: a client, or a person."""
     reason: _builtins.str
     """Why."""
     document: _builtins.str
@@ -677,18 +678,24 @@ class ReinstateOperatorResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     OPERATOR_FIELD_NUMBER: _builtins.int
+    PROPOSAL_ID_FIELD_NUMBER: _builtins.int
+    proposal_id: _builtins.str
+    """The proposal, where the change waits for a second person (ScopeService); else
+    empty.
+    """
     @_builtins.property
     def operator(self) -> Global___Operator:
-        """The operator as stored."""
+        """The operator as stored; unset where the change waits for approval."""
 
     def __init__(
         self,
         *,
         operator: Global___Operator | None = ...,
+        proposal_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["operator", b"operator"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator", b"operator"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator", b"operator", "proposal_id", b"proposal_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -779,18 +786,24 @@ class IssueLicenceResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LICENCE_FIELD_NUMBER: _builtins.int
+    PROPOSAL_ID_FIELD_NUMBER: _builtins.int
+    proposal_id: _builtins.str
+    """The proposal, where the licence waits for a second person (ScopeService); else
+    empty.
+    """
     @_builtins.property
     def licence(self) -> Global___Licence:
-        """The licence as stored."""
+        """The licence as stored; unset where it waits for approval."""
 
     def __init__(
         self,
         *,
         licence: Global___Licence | None = ...,
+        proposal_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["licence", b"licence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["licence", b"licence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["licence", b"licence", "proposal_id", b"proposal_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -927,18 +940,24 @@ class RegisterClientResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CLIENT_FIELD_NUMBER: _builtins.int
+    PROPOSAL_ID_FIELD_NUMBER: _builtins.int
+    proposal_id: _builtins.str
+    """The proposal, where the client waits for a second person (ScopeService); else
+    empty.
+    """
     @_builtins.property
     def client(self) -> Global___Client:
-        """The client as stored."""
+        """The client as stored; unset where it waits for approval."""
 
     def __init__(
         self,
         *,
         client: Global___Client | None = ...,
+        proposal_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "proposal_id", b"proposal_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1049,18 +1068,24 @@ class RotateClientKeysResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CLIENT_FIELD_NUMBER: _builtins.int
+    PROPOSAL_ID_FIELD_NUMBER: _builtins.int
+    proposal_id: _builtins.str
+    """The proposal, where the change waits for a second person (ScopeService); else
+    empty.
+    """
     @_builtins.property
     def client(self) -> Global___Client:
-        """The client as stored."""
+        """The client as stored; unset where the change waits for approval."""
 
     def __init__(
         self,
         *,
         client: Global___Client | None = ...,
+        proposal_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "proposal_id", b"proposal_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1151,18 +1176,24 @@ class GrantScopesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     GRANTS_FIELD_NUMBER: _builtins.int
+    PROPOSAL_ID_FIELD_NUMBER: _builtins.int
+    proposal_id: _builtins.str
+    """The proposal, where granting waits for a second person (ScopeService); else
+    empty.
+    """
     @_builtins.property
     def grants(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScopeGrant]:
-        """Grants as stored, in the order asked."""
+        """Grants as stored, in the order asked; none where they wait for approval."""
 
     def __init__(
         self,
         *,
         grants: _abc.Iterable[Global___ScopeGrant] | None = ...,
+        proposal_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grants", b"grants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grants", b"grants", "proposal_id", b"proposal_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

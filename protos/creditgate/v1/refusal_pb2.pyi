@@ -37,8 +37,9 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     REFUSAL_REASON_TOKEN_EXPIRED: _RefusalReason.ValueType  # 4
     """The token's life is over (UNAUTHENTICATED)."""
     REFUSAL_REASON_TOKEN_NOT_YOURS: _RefusalReason.ValueType  # 5
-    """The token is bound to another client certificate than the one on this
-    connection (UNAUTHENTICATED; RFC 8705 section 3).
+    """The token is bound to another certificate than that of this connection, or to
+    another key than that of the call's proof (UNAUTHENTICATED; RFC 8705 section
+    3, RFC 9449 section 7.1).
     """
     REFUSAL_REASON_CLIENT_NOT_ACTIVE: _RefusalReason.ValueType  # 6
     """The client or its key was removed or suspended (PERMISSION_DENIED)."""
@@ -121,6 +122,35 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     """The answer would pass the size of one message: name fewer items, or use
     BatchGetSubjectRecords, which splits it (RESOURCE_EXHAUSTED).
     """
+    REFUSAL_REASON_TOKEN_REVOKED: _RefusalReason.ValueType  # 31
+    """The token, or the grant it comes from, was revoked (UNAUTHENTICATED; RFC 7009)."""
+    REFUSAL_REASON_SUBJECT_NOT_ALLOWED: _RefusalReason.ValueType  # 32
+    """The subject asked for is outside the token's authorization details, whether
+    or not it exists or has records (PERMISSION_DENIED; RFC 9396).
+    """
+    REFUSAL_REASON_DETAILS_NOT_IN_FORCE: _RefusalReason.ValueType  # 33
+    """The period of the token's authorization details that would cover the call has
+    not begun or is over (PERMISSION_DENIED; RFC 9396).
+    """
+    REFUSAL_REASON_TOKEN_PROOF_INVALID: _RefusalReason.ValueType  # 34
+    """The call has not exactly one proof, or one that is not good: made for another
+    call or token, too old, or used before (UNAUTHENTICATED; RFC 9449
+    invalid_dpop_proof).
+    """
+    REFUSAL_REASON_TOKEN_PROOF_NONCE: _RefusalReason.ValueType  # 35
+    """The proof has no nonce of the gateway that still lives: repeat the call with a
+    proof that has the one of the trailing metadata dpop-nonce (UNAUTHENTICATED;
+    RFC 9449 use_dpop_nonce).
+    """
+    REFUSAL_REASON_STEP_UP_REQUIRED: _RefusalReason.ValueType  # 36
+    """Only a person who just signed in, strongly enough, may do this: sign in again as
+    the metadata acr_values and max_age tell (UNAUTHENTICATED; RFC 9470
+    insufficient_user_authentication).
+    """
+    REFUSAL_REASON_ADMINISTRATOR_NOT_ACTIVE: _RefusalReason.ValueType  # 37
+    """The person the token acts for is no administrator here, or no longer one
+    (PERMISSION_DENIED).
+    """
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """Why a call was refused. The name without its prefix stands in
@@ -141,8 +171,9 @@ wrong type, issuer or audience (UNAUTHENTICATED; RFC 9068 section 4).
 REFUSAL_REASON_TOKEN_EXPIRED: RefusalReason.ValueType  # 4
 """The token's life is over (UNAUTHENTICATED)."""
 REFUSAL_REASON_TOKEN_NOT_YOURS: RefusalReason.ValueType  # 5
-"""The token is bound to another client certificate than the one on this
-connection (UNAUTHENTICATED; RFC 8705 section 3).
+"""The token is bound to another certificate than that of this connection, or to
+another key than that of the call's proof (UNAUTHENTICATED; RFC 8705 section
+3, RFC 9449 section 7.1).
 """
 REFUSAL_REASON_CLIENT_NOT_ACTIVE: RefusalReason.ValueType  # 6
 """The client or its key was removed or suspended (PERMISSION_DENIED)."""
@@ -224,5 +255,34 @@ REFUSAL_REASON_NO_PRICE_PLAN: RefusalReason.ValueType  # 29
 REFUSAL_REASON_ANSWER_TOO_LARGE: RefusalReason.ValueType  # 30
 """The answer would pass the size of one message: name fewer items, or use
 BatchGetSubjectRecords, which splits it (RESOURCE_EXHAUSTED).
+"""
+REFUSAL_REASON_TOKEN_REVOKED: RefusalReason.ValueType  # 31
+"""The token, or the grant it comes from, was revoked (UNAUTHENTICATED; RFC 7009)."""
+REFUSAL_REASON_SUBJECT_NOT_ALLOWED: RefusalReason.ValueType  # 32
+"""The subject asked for is outside the token's authorization details, whether
+or not it exists or has records (PERMISSION_DENIED; RFC 9396).
+"""
+REFUSAL_REASON_DETAILS_NOT_IN_FORCE: RefusalReason.ValueType  # 33
+"""The period of the token's authorization details that would cover the call has
+not begun or is over (PERMISSION_DENIED; RFC 9396).
+"""
+REFUSAL_REASON_TOKEN_PROOF_INVALID: RefusalReason.ValueType  # 34
+"""The call has not exactly one proof, or one that is not good: made for another
+call or token, too old, or used before (UNAUTHENTICATED; RFC 9449
+invalid_dpop_proof).
+"""
+REFUSAL_REASON_TOKEN_PROOF_NONCE: RefusalReason.ValueType  # 35
+"""The proof has no nonce of the gateway that still lives: repeat the call with a
+proof that has the one of the trailing metadata dpop-nonce (UNAUTHENTICATED;
+RFC 9449 use_dpop_nonce).
+"""
+REFUSAL_REASON_STEP_UP_REQUIRED: RefusalReason.ValueType  # 36
+"""Only a person who just signed in, strongly enough, may do this: sign in again as
+the metadata acr_values and max_age tell (UNAUTHENTICATED; RFC 9470
+insufficient_user_authentication).
+"""
+REFUSAL_REASON_ADMINISTRATOR_NOT_ACTIVE: RefusalReason.ValueType  # 37
+"""The person the token acts for is no administrator here, or no longer one
+(PERMISSION_DENIED).
 """
 Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015

@@ -1,0 +1,144 @@
+"""What widens authority: a change after which somebody may do more than before. Pure.
+
+Under a guarded policy it takes two people (four-eyes, 双人复核). Judged by kind, on the
+thing before and after; a kind unknown here counts as widening.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
+from operators.administration_policy import ADMINISTRATION_POLICY, AdministrationPolicy
+from operators.administrators import ADMINISTRATOR, Administrator
+from operators.authority import Authority
+from operators.log import Draft
+from operators.model import (
+    CLIENT,
+    LICENCE,
+    OPERATOR,
+    SCOPE_GRANT,
+    Client,
+    Licence,
+    Operator,
+    ScopeGrant,
+)
+from operators.proposal import PROPOSAL
+from operators.scope_definition import SCOPE_DEFINITION, ScopeDefinition, wider_bounds
+
+_ACTIVE: Final = OperatorState.OPERATOR_STATE_ACTIVE
+_OPERATOR_CLIENT: Final = ClientRole.CLIENT_ROLE_OPERATOR
+
+
+def widens(authority: Authority, draft: Draft) -> bool:
+    """Tell whether ``draft``, judged on ``authority``, lets somebody do more than before."""
+    judge = _JUDGES.get(draft.kind)
+    return judge is None or judge(authority, draft)
+
+
+def narrower_grant(after: ScopeGrant, before: ScopeGrant) -> bool:
+    """Tell whether all that ``after`` gives, ``before`` gave too."""
+    if after.withdrawn_at is not None:
+        return True
+    until, until_before = after.valid_until, before.valid_until
+    return (
+        before.withdrawn_at is None
+        and (after.grantee, after.scope) == (before.grantee, before.scope)
+        and not wider_bounds(after, before)
+        and after.valid_from >= before.valid_from
+        and (until_before is None or (until is not None and until <= until_before))
+    )
+
+
+def _operator(authority: Authority, draft: Draft) -> bool:
+    before = authority.operators.get(draft.id)
+    after = Operator.from_document(draft.document, version=0, changed_at=0)
+    if after.state != _ACTIVE:
+        return False
+    # A new one may do nothing before it holds a licence.
+    return draft.id in authority.licences_of if before is None else before.state != _ACTIVE
+
+
+def _licence(authority: Authority, draft: Draft) -> bool:
+    del authority  # a licence is issued, or revoked
+    return Licence.from_document(draft.document, version=0, changed_at=0).revoked_at is None
+
+
+def _client(authority: Authority, draft: Draft) -> bool:
+    before = authority.clients.get(draft.id)
+    after = Client.from_document(draft.document, version=0, changed_at=0)
+    if after.removed_at is not None:
+        return False
+    if before is None:
+        # It acts with its operator's grants at once; others hold nothing of their own yet.
+        return after.role == _OPERATOR_CLIENT
+    # Who holds a new key holds the client's authority.
+    return (
+        not _keys(after) <= _keys(before)
+        or not after.certificate_thumbprints <= before.certificate_thumbprints
+        or _unkeyed(after) != _unkeyed(before)
+    )
+
+
+def _grant(authority: Authority, draft: Draft) -> bool:
+    before = authority.grants.get(draft.id)
+    after = ScopeGrant.from_document(draft.document, version=0, changed_at=0)
+    return before is None or not narrower_grant(after, before)
+
+
+def _definition(authority: Authority, draft: Draft) -> bool:
+    before = authority.definitions.get(draft.id)
+    after = ScopeDefinition.from_document(draft.document, version=0, changed_at=0)
+    if before is not None:
+        return after.widens(before)
+    # Nobody holds a new one, but for grants of a method's scope that an earlier release had.
+    return any(grant.scope == draft.id for grant in authority.grants.values())
+
+
+def _policy(authority: Authority, draft: Draft) -> bool:
+    after = AdministrationPolicy.from_document(draft.document, version=0, changed_at=0)
+    return authority.policy.guarded and not after.guarded
+
+
+def _administrator(authority: Authority, draft: Draft) -> bool:
+    before = authority.administrators.get(draft.id)
+    after = Administrator.from_document(draft.document, version=0, changed_at=0)
+    if after.removed_at is not None:
+        return False
+    if before is None or before.removed_at is not None:
+        return True
+    same_person = (after.issuer, after.subject) == (before.issuer, before.subject)
+    return not same_person or not after.roles <= before.roles
+
+
+def _proposal(authority: Authority, draft: Draft) -> bool:
+    del authority, draft
+    return False
+
+
+def _keys(client: Client) -> frozenset[str]:
+    keys: list[dict[str, object]] = json.loads(client.jwks)["keys"]
+    return frozenset(json.dumps(key, sort_keys=True) for key in keys)
+
+
+def _unkeyed(client: Client) -> Client:
+    return client.model_copy(
+        update={
+            "version": 0,
+            "changed_at": 0,
+            "jwks": "",
+            "certificate_thumbprints": frozenset[str](),
+        }
+    )
+
+
+_JUDGES: Final[Mapping[str, Callable[[Authority, Draft], bool]]] = {
+    OPERATOR: _operator,
+    LICENCE: _licence,
+    CLIENT: _client,
+    SCOPE_GRANT: _grant,
+    SCOPE_DEFINITION: _definition,
+    ADMINISTRATION_POLICY: _policy,
+    ADMINISTRATOR: _administrator,
+    PROPOSAL: _proposal,
+}

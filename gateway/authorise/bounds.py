@@ -1,0 +1,192 @@
+"""Bounds: what a call may take whose token carries authorization details (RFC 9396).
+
+Every subject is served under one detail: the first, in the token's order, that covers
+it and allows what is asked. Details never add up, as licences do not. A call is metered
+under one licence, so all its subjects must be served under the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Final, NamedTuple, Protocol
+
+from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authorise.gate import Gate, Passage
+from gateway.authority.view import AuthorityView
+from gateway.disclose.model import Line, LiveRevision
+from operators.authorization_details import AuthorizationDetail
+from operators.decision import Ask
+
+Details = tuple[AuthorizationDetail, ...]
+# Of several refusals, the one that came furthest is given; others rank last.
+_STAGES: Final = (
+    RefusalReason.REFUSAL_REASON_DETAILS_NOT_IN_FORCE,
+    RefusalReason.REFUSAL_REASON_PURPOSE_NOT_ALLOWED,
+    RefusalReason.REFUSAL_REASON_ITEM_NOT_ALLOWED,
+    RefusalReason.REFUSAL_REASON_REGION_NOT_ALLOWED,
+)
+
+
+class Ground(NamedTuple):
+    """What is decided on: one view, the revenue lines known, one instant (seconds UTC)."""
+
+    view: AuthorityView
+    lines: Mapping[int, Line]
+    now: int
+
+
+class Bounds(Protocol):
+    """What a call may take.
+
+    ``passage`` is good for what is decided before anything is looked up.
+    """
+
+    @property
+    def passage(self) -> Passage:
+        """All that any part of the call may take."""
+        ...
+
+    def applied(self, found: Sequence[LiveRevision]) -> tuple[Passage, Sequence[LiveRevision]]:
+        """Return what was found within the bounds, and the passage it is served by.
+
+        Revisions of a revenue line not known yet are left in.
+        """
+        ...
+
+
+def covering(details: Details, subject: str, consent: str) -> Details:
+    """Return the details under which ``subject`` may be asked about, relying on ``consent``.
+
+    Raises Refused SUBJECT_NOT_ALLOWED or CONSENT_REQUIRED; neither tells whether the
+    subject exists.
+    """
+    about = tuple(detail for detail in details if detail.covers_subject(subject))
+    if not about:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_SUBJECT_NOT_ALLOWED,
+            "A subject asked for is outside the token's authorization details; ask for a token"
+            " that covers it.",
+        )
+    return _relying(about, consent)
+
+
+def subject_bounds(
+    gate: Gate, ground: Ground, ask: Ask, details: Details, subjects: Sequence[str], consent: str
+) -> "SubjectBounds":
+    """Return the bounds of a call for ``subjects``.
+
+    Raises Refused with the reasons of `covering` and `Gate.passage`; ITEM_NOT_ALLOWED
+    when the subjects would be served under more than one licence.
+    """
+    chosen: dict[Details, Passage] = {}
+    passages: dict[str, Passage] = {}
+    for subject in subjects:
+        candidates = covering(details, subject, consent)
+        if candidates not in chosen:
+            chosen[candidates] = _first(gate, ground, ask, candidates)
+        passages[subject] = chosen[candidates]
+    together = tuple(chosen.values())
+    if len({passage.allow.licence for passage in together}) > 1:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_ITEM_NOT_ALLOWED,
+            "The token's authorization details open these subjects under different licences;"
+            " ask for them in separate calls.",
+        )
+    return SubjectBounds(_joined(together), passages)
+
+
+def record_bounds(
+    gate: Gate, ground: Ground, ask: Ask, details: Details, consent: str
+) -> "RecordBounds":
+    """Return the bounds of a call for one record, whose subject is not known yet.
+
+    Raises as `subject_bounds`, without SUBJECT_NOT_ALLOWED.
+    """
+    passing: list[tuple[AuthorizationDetail, Passage]] = []
+    refusals: list[Refused] = []
+    for detail in _relying(details, consent):
+        try:
+            passing.append((detail, _first(gate, ground, ask, (detail,))))
+        except Refused as refused:
+            refusals.append(refused)
+    if not passing:
+        raise max(refusals, key=_stage)
+    return RecordBounds(_joined([passage for _, passage in passing]), passing)
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectBounds:
+    """Bounds of a call for subjects that it names; see `Bounds`."""
+
+    passage: Passage
+    passages: Mapping[str, Passage]
+
+    def applied(self, found: Sequence[LiveRevision]) -> tuple[Passage, Sequence[LiveRevision]]:
+        """As `Bounds.applied`."""
+        return self.passage, [row for row in found if _lets(self.passages[row[0]], row)]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBounds:
+    """Bounds of a call for one record; see `Bounds`."""
+
+    passage: Passage
+    passing: Sequence[tuple[AuthorizationDetail, Passage]]
+
+    def applied(self, found: Sequence[LiveRevision]) -> tuple[Passage, Sequence[LiveRevision]]:
+        """As `Bounds.applied`: under the first detail that lets the record through."""
+        for detail, passage in self.passing:
+            if found and all(
+                detail.covers_subject(row[0]) and _lets(passage, row) for row in found
+            ):
+                return passage, found
+        return self.passing[0][1], ()
+
+
+def _relying(details: Details, consent: str) -> Details:
+    relying = tuple(detail for detail in details if detail.consent in (None, consent))
+    if not relying:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_CONSENT_REQUIRED,
+            "The token's authorization details rest on a consent; name that consent in the call.",
+        )
+    return relying
+
+
+def _first(gate: Gate, ground: Ground, ask: Ask, candidates: Details) -> Passage:
+    refusals: list[Refused] = []
+    for detail in candidates:
+        try:
+            return gate.passage(ground.view, ground.lines, ask._replace(detail=detail), ground.now)
+        except Refused as refused:
+            refusals.append(refused)
+    raise max(refusals, key=_stage)
+
+
+def _lets(passage: Passage, row: LiveRevision) -> bool:
+    # By position: stores give rows as plain tuples in this order.
+    line_no = row[2]
+    return line_no in passage.prices or line_no not in passage.lines
+
+
+def _stage(refused: Refused) -> int:
+    return _STAGES.index(refused.reason) if refused.reason in _STAGES else len(_STAGES)
+
+
+def _joined(passages: Sequence[Passage]) -> Passage:
+    """Return what any of the passages lets through, standing while all of them stand."""
+    first = passages[0]
+    if len(passages) == 1:
+        return first
+    return replace(
+        first,
+        allow=replace(
+            first.allow,
+            stands_until=min(passage.allow.stands_until for passage in passages),
+        ),
+        prices=dict(chain.from_iterable(passage.prices.items() for passage in passages)),
+        priced=all(passage.priced for passage in passages),
+        consent_items=first.consent_items.union(*(each.consent_items for each in passages)),
+        consent_lines=first.consent_lines.union(*(each.consent_lines for each in passages)),
+    )

@@ -1,0 +1,32 @@
+"""The invented people who can sign in at the development provider."""
+
+from importlib.resources import files
+from typing import Annotated
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from operators import shapes
+
+
+class Account(BaseModel):
+    """One invented person; ``uscc`` is the company they act for, "" for none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    subject: Annotated[str, AfterValidator(shapes.subject_identifier)]
+    name: Annotated[str, AfterValidator(shapes.display_name)]
+    title: Annotated[str, AfterValidator(shapes.display_name)]
+    uscc: str = ""
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    accounts: Annotated[tuple[Account, ...], Field(min_length=1)]
+
+
+def invented_accounts() -> tuple[Account, ...]:
+    """Return the people of accounts.yaml, in its order."""
+    text = (files(__package__ or "") / "accounts.yaml").read_text(encoding="utf-8")
+    return _File.model_validate(yaml.safe_load(text)).accounts

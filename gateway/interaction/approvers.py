@@ -1,0 +1,118 @@
+"""Who may approve what a client asks for. Pure.
+
+Administrators approve for clients that administer, within their own roles; a company's
+representative approves for an operator's client, about that company alone (Opinions of
+2025-03-31, article 9: use rests on the subject's authorisation).
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
+from gateway.oauth.interactions import AskedAuthorization
+from gateway.signin.identity import Identity
+from operators.administrators import STRONG_ACR, Administrator
+from operators.authority import Authority
+from operators.authorization_details import AuthorizationDetail
+from operators.model import Client
+from operators.openings import open_names
+from operators.persons import scopes_within
+
+Need = Literal["absent", "stale", "weak"]
+"""Why somebody must sign in: nobody is signed in; it is too long ago; not strongly enough."""
+
+Obstacle = Literal[
+    "client-gone", "no-administrator", "no-company", "other-company", "no-subjects", "nothing-left"
+]
+"""Why who is signed in cannot approve: the client or its operator may not act; they do not
+administer this gateway; act for no company; are asked about another company; are asked
+about companies not named; what is asked lies outside their roles or is granted no more."""
+
+_STANDING: Final = OperatorState.OPERATOR_STATE_ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Approvable:
+    """What may be approved, and the principal the tokens then act for."""
+
+    principal: str
+    scopes: frozenset[str]
+    details: tuple[AuthorizationDetail, ...]
+
+
+def asks_anew(asked: AskedAuthorization) -> bool:
+    """Tell whether somebody must sign in for this request, whoever is signed in already."""
+    return not {"login", "select_account"}.isdisjoint(asked.prompt.split())
+
+
+def needs_sign_in(asked: AskedAuthorization, identity: Identity | None) -> Need | None:
+    """Tell why somebody must sign in before the approval; None where nobody must.
+
+    RFC 9470 section 5: max_age and acr_values of the request are kept here, where the
+    person is, not only where the token is used.
+    """
+    if identity is None:
+        return "absent"
+    max_age = 0 if asks_anew(asked) else asked.max_age
+    if max_age is not None and identity.auth_time < asked.asked_at - max_age:
+        return "stale"
+    return "weak" if STRONG_ACR in asked.acr_values and not identity.strong else None
+
+
+def approvable(
+    authority: Authority, asked: AskedAuthorization, identity: Identity, now: int
+) -> Approvable | Obstacle:
+    """Return what ``identity`` may approve of ``asked`` at ``now`` (seconds, UTC), or why not."""
+    client = authority.clients.get(asked.client_id)
+    if client is None or client.removed_at is not None:
+        return "client-gone"
+    open_now = asked.scopes & open_names(authority, client.grantee, now)
+    if client.role == ClientRole.CLIENT_ROLE_ADMINISTRATOR:
+        return _by_administrator(authority, asked, identity, open_now)
+    if client.role == ClientRole.CLIENT_ROLE_OPERATOR and _acts(authority, client):
+        return _by_representative(asked, identity, open_now)
+    return "client-gone"
+
+
+def _by_administrator(
+    authority: Authority,
+    asked: AskedAuthorization,
+    identity: Identity,
+    open_now: frozenset[str],
+) -> Approvable | Obstacle:
+    administrator = administrator_of(authority, identity)
+    if administrator is None:
+        return "no-administrator"
+    scopes = scopes_within(authority, administrator.principal, open_now)
+    if not scopes:
+        return "nothing-left"
+    return Approvable(administrator.principal, scopes, asked.details)
+
+
+def _by_representative(
+    asked: AskedAuthorization, identity: Identity, open_now: frozenset[str]
+) -> Approvable | Obstacle:
+    if not identity.uscc:
+        return "no-company"
+    # A detail without subjects is about everybody.
+    if not asked.details or any(not detail.subjects for detail in asked.details):
+        return "no-subjects"
+    if any(detail.subjects != frozenset({identity.uscc}) for detail in asked.details):
+        return "other-company"
+    if not open_now:
+        return "nothing-left"
+    return Approvable(identity.representative, open_now, asked.details)
+
+
+def administrator_of(authority: Authority, identity: Identity) -> Administrator | None:
+    """Return the administrator who signed in as ``identity``, None for anybody else."""
+    for administrator in authority.administrators.values():
+        same = (administrator.issuer, administrator.subject) == (identity.issuer, identity.subject)
+        if same and administrator.removed_at is None:
+            return administrator
+    return None
+
+
+def _acts(authority: Authority, client: Client) -> bool:
+    operator = authority.operators.get(client.operator_id)
+    return operator is not None and operator.state == _STANDING

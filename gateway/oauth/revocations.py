@@ -1,0 +1,82 @@
+"""What was revoked before its time: access tokens, and grants with all their tokens.
+
+A revocation is kept as long as a token it stops could still be accepted; after that the
+token's own ``exp`` stops it. So the book stays as small as the last quarter of an hour.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+MOST_TOKEN_SECONDS: Final = 900
+"""Longest life of an access token that configuration allows."""
+
+CLOCK_SECONDS: Final = 60
+"""How far the clocks of two processes may be apart."""
+
+RevocationKind = Literal["token", "grant"]
+
+
+def revocable(kind: RevocationKind, id_: str) -> str:
+    """Return the name under which tokens and the book know a revocable thing."""
+    return f"{kind}:{id_}"
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """One token (by ``jti``) or grant that counts no more.
+
+    ``expires_at`` (seconds, UTC) is when nothing it stops can be accepted any longer.
+    """
+
+    kind: RevocationKind
+    id: str
+    expires_at: int
+
+    @classmethod
+    def of_token(cls, jti: str, expires_at: int) -> "Revocation":
+        """Return the revocation of one access token that ends at ``expires_at``."""
+        return cls("token", jti, expires_at + CLOCK_SECONDS)
+
+    @classmethod
+    def of_grant(cls, grant_id: str, now: int) -> "Revocation":
+        """Return the revocation of every access token a grant gave up to ``now``."""
+        return cls("grant", grant_id, now + MOST_TOKEN_SECONDS + CLOCK_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRevocation:
+    """A revocation with its place in the order of commits."""
+
+    sequence: int
+    revocation: Revocation
+
+
+class RevocationBook:
+    """All revocations that still matter, up to ``sequence``. Immutable."""
+
+    __slots__ = ("_until", "names", "sequence")
+
+    def __init__(self, sequence: int, until: Mapping[str, int]) -> None:
+        self.sequence = sequence
+        self._until = until
+        self.names = frozenset(until)
+
+    @classmethod
+    def empty(cls) -> "RevocationBook":
+        """Return the book before the first revocation."""
+        return cls(0, {})
+
+    def advanced(self, news: Sequence[LoggedRevocation], now: int) -> "RevocationBook":
+        """Return the book after ``news``, in order, without what has expired at ``now``."""
+        if not news:
+            return self
+        until = {name: at for name, at in self._until.items() if now < at}
+        for logged in news:
+            name = revocable(logged.revocation.kind, logged.revocation.id)
+            until[name] = max(logged.revocation.expires_at, until.get(name, 0))
+        return RevocationBook(news[-1].sequence, until)
+
+    def allows(self, names: Collection[str]) -> bool:
+        """Tell whether none of these things (see `revocable`) was revoked."""
+        return self.names.isdisjoint(names)

@@ -1,0 +1,109 @@
+"""Templates to answers, with the headers that guard a page.
+
+OWASP ASVS 5.0, chapter V3: what a browser may do with a page is said by the page, and the
+least that works. FAPI 2.0 Security Profile section 5.2.3: browsers must not be led off TLS.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+Language = Literal["zh", "en"]
+STYLE_PATH: Final = "/static/creditgate.css"
+_TEMPLATES: Final = "templates"
+_YEAR: Final = 31_536_000
+
+GUARDS: Final[Mapping[str, str]] = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": f"max-age={2 * _YEAR}",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class Pages:
+    """The pages of one package, each found below its folder ``templates``."""
+
+    def __init__(self, package: str) -> None:
+        # Jinja's own loader for packages would import them again by name.
+        folders = [str(files(name) / _TEMPLATES) for name in (package, __package__ or "")]
+        self._templates = Environment(
+            loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def page(
+        self,
+        template: str,
+        language: Language,
+        *,
+        status: int = 200,
+        forms_lead_to: Sequence[str] = (),
+        **content: object,
+    ) -> Response:
+        """Return ``template`` filled with ``content``.
+
+        In templates ``say(zh, en)`` gives the words of ``language``. ``forms_lead_to`` are
+        URLs of other origins that answers to the page's forms may send the browser to:
+        browsers hold redirects to ``form-action`` too.
+        """
+
+        def say(zh: str, en: str) -> str:
+            return zh if language == "zh" else en
+
+        text = self._templates.get_template(template).render(
+            say=say,
+            language=language,
+            html_language="zh-Hans" if language == "zh" else "en",
+            style=STYLE_PATH,
+            **content,
+        )
+        policy = "; ".join(
+            (
+                "default-src 'none'",
+                "style-src 'self'",
+                " ".join(("form-action 'self'", *sorted({*map(_origin, forms_lead_to)}))),
+                "frame-ancestors 'none'",
+                "base-uri 'none'",
+            )
+        )
+        return HTMLResponse(text, status, headers={**GUARDS, "Content-Security-Policy": policy})
+
+
+def language_of(request: Request) -> Language:
+    """Return the language a page was asked for in: Chinese unless ``lang=en``."""
+    return "en" if request.query_params.get("lang") == "en" else "zh"
+
+
+def see_other(url: str) -> Response:
+    """Return the answer that sends the browser on by GET (RFC 9110 section 15.4.4)."""
+    return RedirectResponse(url, 303, headers=dict(GUARDS))
+
+
+def style_route() -> Route:
+    """Return the route of the style sheet."""
+    style = (files(__package__ or "") / "creditgate.css").read_text(encoding="utf-8")
+
+    async def serve(_: Request) -> Response:
+        headers = {**GUARDS, "Cache-Control": "public, max-age=3600"}
+        return Response(style, media_type="text/css", headers=headers)
+
+    return Route(STYLE_PATH, serve)
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    # A source of a policy cannot be an IPv6 address (CSP Level 3, section 2.3.1).
+    return f"{parts.scheme}:" if "[" in parts.netloc else f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,132 @@
+"""Sessions: which browser belongs to whom, on the server, by the digest of its cookie.
+
+OWASP ASVS 5.0, chapter V7: reference tokens of 256 random bits, rotated at each sign-in,
+with an end for idle and for old ones.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Engine, delete, insert, or_, select, update
+
+from gateway.clock import Clock
+from gateway.signin.identity import Identity
+from gateway.signin.tables import SESSION
+from gateway.storage.engines import reading
+
+COOKIE: Final = "__Host-creditgate"
+"""RFC 6265bis section 4.1.3.2: only this host, only by TLS, for all of its paths."""
+
+IDLE_SECONDS: Final = 15 * 60
+LIFE_SECONDS: Final = 8 * 3_600
+_SECRET_BYTES: Final = 32
+_MOST_SECRET: Final = 64
+# Writing down each request would make reading pages cost a commit.
+_NOTE_SECONDS: Final = 60
+_SWEEP_SECONDS: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """One browser: the secret of its cookie, and who is signed in there, if anybody.
+
+    ``known`` tells whether it sent the secret; else it was made for it just now.
+    """
+
+    secret: str
+    known: bool
+    identity: Identity | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """What of the secret may be kept."""
+        return digest_of(self.secret)
+
+    def form_token(self, purpose: str) -> str:
+        """Return what a form for ``purpose`` must send along: no other site can know it."""
+        return hmac.new(self.secret.encode(), purpose.encode(), hashlib.sha256).hexdigest()
+
+    def sent_form(self, purpose: str, token: str) -> bool:
+        """Tell whether ``token`` came from a form for ``purpose`` shown in this browser."""
+        return self.known and hmac.compare_digest(
+            self.form_token(purpose).encode(), token.encode("utf-8", "replace")
+        )
+
+
+class Sessions:
+    """Sessions in the database. Calls block."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._sweep_due = 0
+
+    def browser(self, secret: str | None) -> Browser:
+        """Return the browser that sent ``secret`` as its cookie; a new one for None."""
+        if secret is None or not 0 < len(secret) <= _MOST_SECRET or not secret.isascii():
+            return Browser(secrets.token_urlsafe(_SECRET_BYTES), known=False)
+        browser = Browser(secret, known=True)
+        now = self._clock.now()
+        with reading(self._engine) as connection:
+            row = connection.execute(
+                select(SESSION).where(SESSION.c.digest == browser.digest)
+            ).one_or_none()
+        if row is None or now >= row.seen_at + IDLE_SECONDS or now >= row.began_at + LIFE_SECONDS:
+            return browser
+        if now >= row.seen_at + _NOTE_SECONDS:
+            with self._engine.begin() as connection:
+                connection.execute(
+                    update(SESSION).where(SESSION.c.digest == browser.digest).values(seen_at=now)
+                )
+        identity = Identity(row.issuer, row.subject, row.name, row.uscc, row.auth_time, row.acr)
+        return Browser(secret, known=True, identity=identity)
+
+    def sign_in(self, browser: Browser, identity: Identity) -> Browser:
+        """Begin a session for ``identity`` and return the browser with its new secret.
+
+        The old secret is worth nothing from then on: whoever planted or saw it before the
+        sign-in has no part in it (session fixation).
+        """
+        now = self._clock.now()
+        signed_in = Browser(secrets.token_urlsafe(_SECRET_BYTES), known=True, identity=identity)
+        with self._engine.begin() as connection:
+            connection.execute(delete(SESSION).where(SESSION.c.digest == browser.digest))
+            connection.execute(
+                insert(SESSION).values(
+                    digest=signed_in.digest,
+                    issuer=identity.issuer,
+                    subject=identity.subject,
+                    name=identity.name,
+                    uscc=identity.uscc,
+                    acr=identity.acr,
+                    auth_time=identity.auth_time,
+                    began_at=now,
+                    seen_at=now,
+                )
+            )
+        if now >= self._sweep_due:
+            self._sweep_due = now + _SWEEP_SECONDS
+            self.sweep()
+        return signed_in
+
+    def sign_out(self, browser: Browser) -> None:
+        """End the browser's session, if it has one."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(SESSION).where(SESSION.c.digest == browser.digest))
+
+    def sweep(self) -> int:
+        """Forget the sessions that are over and return how many."""
+        now = self._clock.now()
+        over = or_(
+            SESSION.c.seen_at <= now - IDLE_SECONDS, SESSION.c.began_at <= now - LIFE_SECONDS
+        )
+        with self._engine.begin() as connection:
+            return connection.execute(delete(SESSION).where(over)).rowcount
+
+
+def digest_of(secret: str) -> bytes:
+    """Return the SHA-256 of a secret of 256 random bits."""
+    return hashlib.sha256(secret.encode()).digest()

@@ -1,0 +1,1 @@
+"""What a person sees: pages and the front channel, in a headless Chromium."""

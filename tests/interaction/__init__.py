@@ -1,0 +1,1 @@
+"""The pages of the authorisation endpoint, as browsers and clients meet them."""

@@ -1,0 +1,28 @@
+// Calls of a party over gRPC, its token bound as the party is registered.
+import { randomUUID } from "node:crypto";
+
+import {
+  answerOrRefusal,
+  connect,
+  getSubjectRecords,
+  getSubjectRecordsByProof,
+} from "./credit_records.mjs";
+
+/** Returns {answer} or {refusal} of one query with `token`, over a connection of its own. */
+export async function queried({ party, keys }, token) {
+  const service = connect(party.grpc, party.ca, party.key, party.certificate);
+  const request = {
+    subject: party.subject,
+    purpose: "PURPOSE_SUPPLIER_CHECK",
+    requestId: randomUUID(),
+  };
+  try {
+    return await answerOrRefusal(
+      keys
+        ? getSubjectRecordsByProof(service, party.grpc, token, keys, request)
+        : getSubjectRecords(service, token, request),
+    );
+  } finally {
+    service.close();
+  }
+}

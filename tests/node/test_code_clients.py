@@ -1,0 +1,160 @@
+"""openid-client, certified for FAPI 2.0, in the code flow: PAR, PKCE, iss, refresh, JAR, JARM."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+
+from gateway.oauth.interactions import Approval
+from tests.attacks.inside import Inside, seen_inside
+from tests.installation import Gateway, Installation
+from tests.node.code_flow import SUBJECT, sent_to, told
+from tests.node.conftest import NodeCommand
+from tests.parties import REDIRECT, WITH_CODE, claims_in, enrolled
+
+PERSON = "representative:legal-person"
+EVERY_KIND: dict[str, dict[str, Any]] = {
+    "mtls": {},
+    "tls_client_auth": {"authentication": "tls_client_auth"},
+    "dpop": {"binding": "dpop", "behind_proxy": True},
+    "PS256": {"algorithm": "PS256"},
+    "EdDSA": {"algorithm": "EdDSA"},
+}
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who decides at a gateway, with pages left out."""
+
+    gateway: Gateway
+    inside: Inside
+
+    async def approve(self, url: str) -> str:
+        """Approve all that is asked for, and return where the browser goes."""
+        interactions = self.inside.interactions
+        interaction_id = await sent_to(self.gateway, url)
+        asked = await asyncio.to_thread(interactions.asked, interaction_id)
+        assert asked is not None
+        now = self.gateway.installation.clock.now()
+        approval = Approval(PERSON, asked.scopes, asked.details, now, "urn:test:acr")
+        back = await asyncio.to_thread(interactions.approve, interaction_id, approval)
+        assert back is not None
+        return back
+
+    async def deny(self, url: str) -> str:
+        """Deny, and return where the browser goes."""
+        interaction_id = await sent_to(self.gateway, url)
+        back = await asyncio.to_thread(self.inside.interactions.deny, interaction_id)
+        assert back is not None
+        return back
+
+
+@pytest.fixture
+def inside(monkeypatch: pytest.MonkeyPatch):
+    """The parts of the gateway that is started."""
+    with seen_inside(monkeypatch) as inside:
+        yield inside
+
+
+def assert_served(call: dict[str, Any]) -> None:
+    """Check that a query was answered with the record."""
+    assert "refusal" not in call
+    assert [record["subject"] for record in call["answer"]["records"]] == [SUBJECT]
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+async def test_a_certified_client_goes_from_pushed_request_to_revocation(
+    embedded: Installation, inside: Inside, node_command: NodeCommand, kind: str
+) -> None:
+    party = enrolled(embedded, "node-code", grant_types=WITH_CODE, **EVERY_KIND[kind])
+    async with embedded.running() as gateway:
+        answer = await told(node_command, gateway, party, Person(gateway, inside).approve)
+    assert "error" not in answer
+    asked = dict(parse_qsl(urlsplit(answer["authorization_url"]).query))
+    assert set(asked) == {"client_id", "request_uri"}
+    claims = claims_in(answer["token"]["access_token"])
+    assert (claims["sub"], claims["client_id"]) == (PERSON, "node-code")
+    assert claims["grant_id"] == answer["token"]["grant_id"]
+    assert_served(answer["call"])
+    assert_served(answer["call_refreshed"])
+    # FAPI 2.0 section 5.3.2.1, point 10: refresh tokens are not rotated.
+    assert "refresh_token" not in answer["refreshed"]
+    assert answer["call_after"]["refusal"]["reason"] == "TOKEN_REVOKED"
+
+
+async def test_a_certified_client_signs_its_request_and_reads_a_signed_response(
+    embedded: Installation, inside: Inside, node_command: NodeCommand
+) -> None:
+    party = enrolled(embedded, "node-signed", grant_types=WITH_CODE, signed_requests=True)
+    async with embedded.running() as gateway:
+        answer = await told(
+            node_command, gateway, party, Person(gateway, inside).approve, signed_responses=True
+        )
+    assert "error" not in answer
+    back = dict(parse_qsl(urlsplit(answer["came_back_to"]).query))
+    assert set(back) == {"response"}
+    assert claims_in(back["response"])["iss"] == answer_issuer(answer)
+    assert_served(answer["call"])
+
+
+def answer_issuer(answer: dict[str, Any]) -> str:
+    """Return the issuer of the authorisation URL."""
+    url = urlsplit(answer["authorization_url"])
+    return f"{url.scheme}://{url.netloc}"
+
+
+async def test_a_certified_client_gets_the_details_it_asked_for(
+    embedded: Installation, inside: Inside, node_command: NodeCommand
+) -> None:
+    party = enrolled(embedded, "node-details", grant_types=WITH_CODE)
+    details = [{"type": "public_credit_data", "subjects": [SUBJECT]}]
+    async with embedded.running() as gateway:
+        answer = await told(
+            node_command,
+            gateway,
+            party,
+            Person(gateway, inside).approve,
+            authorization_details=details,
+        )
+    assert "error" not in answer
+    (detail,) = answer["token"]["authorization_details"]
+    assert (detail["type"], detail["subjects"]) == ("public_credit_data", [SUBJECT])
+    assert_served(answer["call"])
+
+
+@pytest.mark.parametrize("signed", [False, True])
+async def test_a_certified_client_is_told_of_a_denial(
+    embedded: Installation, inside: Inside, node_command: NodeCommand, signed: bool
+) -> None:
+    party = enrolled(embedded, "node-denied", grant_types=WITH_CODE)
+    async with embedded.running() as gateway:
+        answer = await told(
+            node_command, gateway, party, Person(gateway, inside).deny, signed_responses=signed
+        )
+    assert answer["error"]["error"] == "access_denied"
+
+
+@pytest.mark.parametrize(
+    "changed", [{"iss": "https://other.example"}, {"iss": None}, {"state": "another"}], ids=str
+)
+async def test_a_certified_client_takes_no_response_of_another_server_or_session(
+    embedded: Installation,
+    inside: Inside,
+    node_command: NodeCommand,
+    changed: dict[str, str | None],
+) -> None:
+    party = enrolled(embedded, "node-mixed-up", grant_types=WITH_CODE)
+
+    async with embedded.running() as gateway:
+        person = Person(gateway, inside)
+
+        async def mixed_up(url: str) -> str:
+            back = dict(parse_qsl(urlsplit(await person.approve(url)).query))
+            kept = {name: value for name, value in {**back, **changed}.items() if value}
+            return f"{REDIRECT}?{urlencode(kept)}"
+
+        answer = await told(node_command, gateway, party, mixed_up)
+    assert answer["error"]["code"] == "OAUTH_INVALID_RESPONSE"
+    assert "token" not in answer

@@ -1,0 +1,1 @@
+"""Signing people in at an identity provider, an honest one and others."""

@@ -1,0 +1,151 @@
+"""Sessions and attempts, on both stores."""
+
+import pytest
+from sqlalchemy import Engine, select
+
+from gateway.signin.attempts import LIFE_SECONDS as ATTEMPT_SECONDS
+from gateway.signin.attempts import Attempts
+from gateway.signin.identity import Identity
+from gateway.signin.sessions import IDLE_SECONDS, LIFE_SECONDS, Browser, Sessions, digest_of
+from gateway.signin.tables import ATTEMPT, SESSION
+from operators.administrators import BASIC_ACR
+from tests.clock import NOW, StandingClock
+
+PERSON = Identity("https://idp.example", "p-1", "某人", "", NOW - 5, BASIC_ACR)
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    """A clock that stands."""
+    return StandingClock()
+
+
+@pytest.fixture
+def sessions(authority_engine: Engine, clock: StandingClock) -> Sessions:
+    """Sessions of an empty store."""
+    return Sessions(authority_engine, clock)
+
+
+@pytest.fixture
+def attempts(authority_engine: Engine, clock: StandingClock) -> Attempts:
+    """Attempts of an empty store."""
+    return Attempts(authority_engine, clock)
+
+
+def signed_in(sessions: Sessions) -> Browser:
+    """Return a browser somebody signed in with."""
+    return sessions.sign_in(sessions.browser(None), PERSON)
+
+
+def test_a_session_gives_back_who_signed_in(sessions: Sessions) -> None:
+    assert sessions.browser(signed_in(sessions).secret).identity == PERSON
+
+
+def test_only_digests_of_secrets_are_kept(
+    sessions: Sessions, attempts: Attempts, authority_engine: Engine
+) -> None:
+    browser = signed_in(sessions)
+    attempt = attempts.begin(browser, max_age=0, return_to="/interaction/x")
+    with authority_engine.connect() as connection:
+        rows = [*connection.execute(select(SESSION)), *connection.execute(select(ATTEMPT))]
+    kept = [value for row in rows for value in row]
+    assert digest_of(browser.secret) in kept
+    assert digest_of(attempt.state) in kept
+    for secret in (browser.secret, attempt.state):
+        assert all(secret not in str(value) for value in kept)
+
+
+def test_signing_in_changes_the_secret_and_ends_the_old_session(sessions: Sessions) -> None:
+    first = signed_in(sessions)
+    second = sessions.sign_in(first, PERSON)
+    assert second.secret != first.secret
+    assert sessions.browser(first.secret).identity is None
+    assert sessions.browser(second.secret).identity == PERSON
+
+
+def test_a_session_ends_by_signing_out(sessions: Sessions) -> None:
+    browser = signed_in(sessions)
+    sessions.sign_out(browser)
+    assert sessions.browser(browser.secret).identity is None
+
+
+def test_an_idle_session_ends_and_use_keeps_it_alive(
+    sessions: Sessions, clock: StandingClock
+) -> None:
+    browser = signed_in(sessions)
+    clock.at = NOW + IDLE_SECONDS - 1
+    assert sessions.browser(browser.secret).identity == PERSON
+    clock.at += IDLE_SECONDS - 1
+    assert sessions.browser(browser.secret).identity == PERSON
+    clock.at += IDLE_SECONDS
+    assert sessions.browser(browser.secret).identity is None
+
+
+def test_no_use_keeps_a_session_alive_beyond_its_life(
+    sessions: Sessions, clock: StandingClock
+) -> None:
+    browser = signed_in(sessions)
+    while clock.at + IDLE_SECONDS - 1 < NOW + LIFE_SECONDS:
+        clock.at += IDLE_SECONDS - 1
+        assert sessions.browser(browser.secret).identity == PERSON
+    clock.at = NOW + LIFE_SECONDS
+    assert sessions.browser(browser.secret).identity is None
+
+
+def test_what_is_over_is_swept_and_nothing_else(sessions: Sessions, clock: StandingClock) -> None:
+    signed_in(sessions)
+    clock.at = NOW + IDLE_SECONDS
+    fresh = signed_in(sessions)
+    # Signing in swept the first one already.
+    assert sessions.sweep() == 0
+    assert sessions.browser(fresh.secret).identity == PERSON
+    clock.at += IDLE_SECONDS
+    assert sessions.sweep() == 1
+
+
+@pytest.mark.parametrize("secret", ["", "x" * 65, "é" * 10])
+def test_a_cookie_that_is_none_of_ours_makes_a_new_browser(sessions: Sessions, secret: str) -> None:
+    browser = sessions.browser(secret)
+    assert not browser.known
+    assert browser.secret != secret
+    assert browser.identity is None
+
+
+def test_a_form_counts_only_in_its_browser_and_for_its_purpose(sessions: Sessions) -> None:
+    mine, other = signed_in(sessions), signed_in(sessions)
+    token = mine.form_token("approve 1")
+    assert mine.sent_form("approve 1", token)
+    assert not mine.sent_form("approve 2", token)
+    assert not mine.sent_form("approve 1", "")
+    assert not mine.sent_form("approve 1", token + "é")
+    assert not other.sent_form("approve 1", token)
+    # A browser that sent no cookie sent no form of ours either.
+    new = sessions.browser(None)
+    assert not new.sent_form("approve 1", new.form_token("approve 1"))
+
+
+def test_an_attempt_is_taken_once_by_the_browser_that_began_it(
+    sessions: Sessions, attempts: Attempts
+) -> None:
+    mine, other = sessions.browser("a" * 43), sessions.browser("b" * 43)
+    attempt = attempts.begin(mine, max_age=60, return_to="/interaction/x")
+    assert attempts.take(other, attempt.state) is None
+    assert attempts.take(mine, attempt.state + "x") is None
+    assert attempts.take(mine, "é") is None
+    assert attempts.take(mine, attempt.state) == attempt
+    assert attempts.take(mine, attempt.state) is None
+
+
+def test_an_attempt_does_not_wait_for_ever(
+    sessions: Sessions, attempts: Attempts, clock: StandingClock, authority_engine: Engine
+) -> None:
+    browser = sessions.browser("a" * 43)
+    old = attempts.begin(browser, max_age=60, return_to="/interaction/x")
+    clock.at += ATTEMPT_SECONDS
+    assert attempts.take(browser, old.state) is None
+    attempts.begin(browser, max_age=60, return_to="/interaction/y")
+    attempts.begin(browser, max_age=60, return_to="/interaction/z")
+    clock.at += ATTEMPT_SECONDS
+    attempts.begin(browser, max_age=60, return_to="/interaction/w")
+    with authority_engine.connect() as connection:
+        assert len(connection.execute(select(ATTEMPT)).all()) == 1
