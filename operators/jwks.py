@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -9,6 +10,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
 _MOST_KEYS: Final = 8
+_MOST_REMEMBERED: Final = 4_096
 _MOST_CHARACTERS: Final = 32_768
 _LEAST_RSA_BITS: Final = 2048
 _MOST_RSA_BITS: Final = 8192
@@ -38,6 +40,12 @@ def public_jwks(text: str) -> str:
     if len(kids) != len(set(kids)):
         raise ValueError("give each key a kid of its own")
     return text
+
+
+@lru_cache(_MOST_REMEMBERED)
+def key_thumbprints(jwks: str) -> frozenset[str]:
+    """Return the RFC 7638 thumbprints of the keys of a checked JWK Set; remembered."""
+    return frozenset(JWKRegistry.import_key(key).thumbprint() for key in _keys_of(jwks))
 
 
 def _keys_of(text: str) -> list[dict[str, Any]]:

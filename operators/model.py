@@ -18,7 +18,7 @@ from pydantic import (
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from creditgate.v1.vocabulary_pb2 import Purpose
 from operators import shapes
-from operators.jwks import public_jwks
+from operators.jwks import key_thumbprints, public_jwks
 from operators.kept import Kept
 
 OPERATOR: Final = "operator"
@@ -154,6 +154,12 @@ class Client(Kept):
         if ("authorization_code" in info.data.get("grant_types", ())) != bool(uris):
             raise ValueError("give them with the grant type authorization_code, and only with it")
         return uris
+
+    def has_key(self, thumbprint: str) -> bool:
+        """Tell whether it can authenticate by a key or certificate of ``thumbprint``."""
+        return thumbprint in self.certificate_thumbprints or thumbprint in key_thumbprints(
+            self.jwks
+        )
 
     @property
     def grantee(self) -> str:

@@ -1,6 +1,7 @@
 """Refusals, readable: google.rpc error details decoded (AIP-193)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import grpc
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -17,7 +18,8 @@ class Refusal:
     ``status`` is the gRPC status name; ``reason`` the gateway's (see RefusalReason),
     "" when the failure is not the gateway's own answer, for example a broken
     connection; ``violations`` the malformed fields; ``retry_after`` seconds to wait
-    before trying again, None when trying again does not help by itself.
+    before trying again, None when trying again does not help by itself; ``metadata`` what
+    else the reason says, such as how to sign in for a STEP_UP_REQUIRED.
     """
 
     status: str
@@ -25,6 +27,7 @@ class Refusal:
     message: str
     violations: tuple[Violation, ...]
     retry_after: float | None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __str__(self) -> str:
         name = self.reason or self.status
@@ -42,17 +45,20 @@ def explain(error: grpc.RpcError) -> Refusal:
     reason = ""
     violations: tuple[Violation, ...] = ()
     retry_after: float | None = None
+    metadata: dict[str, str] = {}
     for detail in status.details:
         info = error_details_pb2.ErrorInfo()
         request = error_details_pb2.BadRequest()
         retry = error_details_pb2.RetryInfo()
         if detail.Unpack(info) and info.domain == DOMAIN:
-            reason = info.reason
+            reason, metadata = info.reason, dict(info.metadata)
         elif detail.Unpack(request):
             violations = tuple(Violation(v.field, v.description) for v in request.field_violations)
         elif detail.Unpack(retry):
             retry_after = retry.retry_delay.ToNanoseconds() / 1e9
-    return Refusal(code.name, reason, error.details() or code.name, violations, retry_after)
+    return Refusal(
+        code.name, reason, error.details() or code.name, violations, retry_after, metadata
+    )
 
 
 def _details(error: grpc.aio.AioRpcError | grpc.Call) -> status_pb2.Status:

@@ -8,7 +8,6 @@ from pydantic import ValidationError
 from creditgate.refusal import Violation, invalid
 from creditgate.v1 import operator_service_pb2 as pb
 from creditgate.v1 import registration_service_pb2 as registration_pb
-from creditgate.v1 import scope_service_pb2 as scopes_pb
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Interval
 from gateway.catalogue.faults import Where, faults_of, path_of
@@ -16,7 +15,6 @@ from gateway.note import note_faults
 from operators.kept import Kept
 from operators.model import Client, Licence, Operator, ScopeGrant
 from operators.registration import SoftwareStatement
-from operators.scope_definition import ScopeDefinition, unfit_fields
 
 _MOST_REASON: Final = 500
 _STATEMENT_SECONDS: Final = 86_400
@@ -70,7 +68,7 @@ def operator_of(message: pb.Operator, faults: Sequence[Violation]) -> Operator:
 
     Raises Refused INVALID_REQUEST with ``faults`` of the rest of the request and its own.
     """
-    operator, own = _checked(
+    operator, own = checked(
         Operator,
         {
             "operator_id": message.operator_id,
@@ -80,13 +78,13 @@ def operator_of(message: pb.Operator, faults: Sequence[Violation]) -> Operator:
         },
         ("operator",),
     )
-    return _required(operator, [*faults, *own])
+    return required(operator, [*faults, *own])
 
 
 def licence_of(message: pb.Licence, faults: Sequence[Violation]) -> Licence:
     """Return the licence a request brings, not stored yet; raises as `operator_of`."""
     at = ("licence",)
-    licence, own = _checked(
+    licence, own = checked(
         Licence,
         {
             "number": message.number,
@@ -100,12 +98,12 @@ def licence_of(message: pb.Licence, faults: Sequence[Violation]) -> Licence:
         at,
         _PERIOD,
     )
-    return _required(licence, [*faults, *_fractions(message.validity, at), *own])
+    return required(licence, [*faults, *_fractions(message.validity, at), *own])
 
 
 def client_of(message: pb.Client, faults: Sequence[Violation]) -> Client:
     """Return the client a request brings, not stored yet; raises as `operator_of`."""
-    client, own = _checked(
+    client, own = checked(
         Client,
         {
             "client_id": message.client_id,
@@ -129,7 +127,7 @@ def client_of(message: pb.Client, faults: Sequence[Violation]) -> Client:
         ("client",),
         _CLIENT,
     )
-    return _required(client, [*faults, *own])
+    return required(client, [*faults, *own])
 
 
 def rotated_client(client: Client, request: pb.RotateClientKeysRequest) -> Client:
@@ -137,7 +135,7 @@ def rotated_client(client: Client, request: pb.RotateClientKeysRequest) -> Clien
 
     Raises Refused INVALID_REQUEST.
     """
-    rotated, own = _checked(
+    rotated, own = checked(
         Client,
         {
             **client.model_dump(),
@@ -146,7 +144,7 @@ def rotated_client(client: Client, request: pb.RotateClientKeysRequest) -> Clien
         },
         (),
     )
-    return _required(rotated, own)
+    return required(rotated, own)
 
 
 def statement_of(
@@ -158,7 +156,7 @@ def statement_of(
     found = list(faults)
     if not 0 <= request.life_seconds <= _MOST_STATEMENT_SECONDS:
         found.append(Violation("life_seconds", f"use 1 to {_MOST_STATEMENT_SECONDS} seconds, or 0"))
-    statement, own = _checked(
+    statement, own = checked(
         SoftwareStatement,
         {
             "statement_id": statement_id,
@@ -171,7 +169,7 @@ def statement_of(
         (),
         {"licence": ("licence_number",)},
     )
-    return _required(statement, [*found, *own])
+    return required(statement, [*found, *own])
 
 
 def grants_of(
@@ -182,7 +180,7 @@ def grants_of(
     found = list(faults)
     for index, (message, grant_id) in enumerate(zip(messages, grant_ids, strict=True)):
         at = ("grants", index)
-        grant, own = _checked(
+        grant, own = checked(
             ScopeGrant,
             {
                 "grant_id": grant_id,
@@ -218,65 +216,14 @@ def grant_ids_of(request: pb.WithdrawScopesRequest) -> list[str]:
     return grant_ids
 
 
-def definition_of(
-    message: scopes_pb.ScopeDefinition, faults: Sequence[Violation]
-) -> ScopeDefinition:
-    """Return the managed scope a request brings, not stored yet; raises as `operator_of`."""
-    definition, own = _checked(
-        ScopeDefinition,
-        {
-            "name": message.name,
-            "scopes": tuple(message.scopes),
-            "items": tuple(message.items),
-            "purposes": tuple(message.purposes),
-            "regions": tuple(message.regions),
-            "longest_validity_days": message.longest_validity_days or None,
-            "title_zh": message.title_zh,
-            "title_en": message.title_en,
-            "description_zh": message.description_zh,
-            "description_en": message.description_en,
-        },
-        ("definition",),
-    )
-    if definition is not None:
-        own = [
-            Violation(path_of(("definition", field)), mend)
-            for field, mend in unfit_fields(definition).items()
-        ]
-    return _required(definition, [*faults, *own])
-
-
-def narrowed_grant(grant: ScopeGrant, request: scopes_pb.NarrowScopeGrantRequest) -> ScopeGrant:
-    """Return ``grant`` with the bounds of ``request`` instead of its own, where it names some.
-
-    Raises Refused INVALID_REQUEST; whether they are narrower is not looked at.
-    """
-    bounds: dict[str, object] = {
-        name: tuple(getattr(request, name))
-        for name in ("items", "purposes", "regions")
-        if getattr(request, name)
-    }
-    faults: list[Violation] = []
-    if request.HasField("end_time"):
-        bounds["valid_until"] = request.end_time.seconds
-        if request.end_time.nanos:
-            faults.append(Violation("end_time", "use whole seconds"))
-    narrowed, own = _checked(
-        ScopeGrant,
-        {**grant.model_dump(), **bounds},
-        (),
-        {"valid_until": ("end_time",), "": ("end_time",)},
-    )
-    return _required(narrowed, [*faults, *own])
-
-
-def _required(thing: _Thing | None, faults: Sequence[Violation]) -> _Thing:
+def required(thing: _Thing | None, faults: Sequence[Violation]) -> _Thing:
+    """Return ``thing``; raises Refused INVALID_REQUEST where there are ``faults`` or it is None."""
     if faults or thing is None:
         raise invalid(*faults[:_MOST_VIOLATIONS])
     return thing
 
 
-def _checked(
+def checked(
     model: type[_Thing],
     fields: Mapping[str, object],
     at: Where,

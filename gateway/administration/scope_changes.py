@@ -8,7 +8,8 @@ from gateway.administration.journal import draft, stored
 from gateway.administration.keyholders import require_keyholder
 from gateway.administration.message import grant_message
 from gateway.administration.presence import conflict
-from gateway.administration.request import narrowed_grant, reason_faults, require
+from gateway.administration.request import reason_faults, require
+from gateway.administration.scope_request import narrowed_grant
 from gateway.administration.within_licence import bound_faults
 from gateway.authenticate.caller import Caller
 from gateway.authority.view import AuthorityView

@@ -8,12 +8,12 @@ from gateway.administration.journal import Judge, draft, stored
 from gateway.administration.listing import page_by_id
 from gateway.administration.presence import conflict, exists, missing, require_etag
 from gateway.administration.request import (
-    definition_of,
     etag_faults,
     reason_faults,
     require,
 )
 from gateway.administration.scope_message import built_in_message, definition_message
+from gateway.administration.scope_request import definition_of
 from gateway.authenticate.caller import Caller
 from gateway.authority.view import AuthorityView
 from operators.authority import Authority

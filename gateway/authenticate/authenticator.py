@@ -55,10 +55,12 @@ class Authenticator:
             client is None
             or client.removed_at is not None
             or thumbprint not in client.certificate_thumbprints
+            or not client.has_key(token.client_key)
         ):
             raise Refused(
                 RefusalReason.REFUSAL_REASON_CLIENT_NOT_ACTIVE,
-                "The client was removed, or this certificate is no longer registered for it.",
+                "The client was removed, or this certificate, or the key its token was got by,"
+                " is no longer registered for it.",
             )
         return _caller(client, token)
 
@@ -79,10 +81,16 @@ class Authenticator:
             raise proof_invalid("Send one proof, in the metadata dpop.")
         token = self._verifier.verify(authorization[5:], Confirmation(KEY, proven), now, view)
         client = view.authority.clients.get(token.client_id)
-        if client is None or client.removed_at is not None or client.binding != "dpop":
+        if (
+            client is None
+            or client.removed_at is not None
+            or client.binding != "dpop"
+            or not client.has_key(token.client_key)
+        ):
             raise Refused(
                 RefusalReason.REFUSAL_REASON_CLIENT_NOT_ACTIVE,
-                "The client was removed, or its tokens are no longer bound to a key.",
+                "The client was removed, its tokens are no longer bound to a key, or the key"
+                " its token was got by is no longer registered for it.",
             )
         return _caller(client, token)
 

@@ -8,6 +8,9 @@ from operators.authorization_details import Details
 
 CERTIFICATE: Final = "x5t#S256"
 KEY: Final = "jkt"
+AUTHENTICATED: Final = "client_key"
+"""Claim: thumbprint of the key (RFC 7638) or certificate (RFC 8705) by which the client
+authenticated for the token. When that is taken from the client, its tokens end (G4)."""
 MOST_ANCESTORS: Final = 4
 """How often a token may be exchanged on and on: each ancestor makes it longer."""
 
@@ -79,6 +82,7 @@ class TokenClaims(BaseModel):
     iat: int
     exp: int
     cnf: _Cnf
+    client_key: _Sha256
     authorization_details: Annotated[Details, Field(min_length=1)] | None = None
     grant_id: _Text | None = None
     auth_time: int | None = None

@@ -26,6 +26,7 @@ class VerifiedToken:
     """What a token says, its signature, issuer and audience verified.
 
     ``principal`` is who acts (``sub``); ``confirmation`` what its holder must show;
+    ``client_key`` what the client authenticated by to get it;
     ``kid`` names the key that signed it; ``revocable`` all that a revocation may stop
     it by; ``expires_at`` and ``auth_time`` are in seconds, UTC.
     """
@@ -35,6 +36,7 @@ class VerifiedToken:
     scopes: frozenset[str]
     expires_at: int
     confirmation: Confirmation
+    client_key: str
     kid: str
     revocable: frozenset[str]
     details: tuple[AuthorizationDetail, ...]
@@ -52,6 +54,7 @@ class VerifiedToken:
             frozenset(claims.scope.split()),
             claims.exp,
             claims.cnf.confirmation,
+            claims.client_key,
             read.kid,
             revocable_names(claims),
             claims.authorization_details or (),

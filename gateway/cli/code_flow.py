@@ -6,7 +6,6 @@ the redirect. The access token is bound to the profile's certificate (RFC 8705).
 
 import hmac
 import secrets
-import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from hashlib import sha256
@@ -15,6 +14,7 @@ from typing import Final, NamedTuple, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from gateway.clock import SystemClock
 from sdk.credentials import Credentials
 from sdk.signing import SigningKey
 from sdk.tokens import TokenRefused
@@ -43,12 +43,19 @@ class Begun(NamedTuple):
     redirect_uri: str
 
 
+class _Aliases(BaseModel):
+    pushed_authorization_request_endpoint: str | None = None
+    token_endpoint: str | None = None
+    revocation_endpoint: str | None = None
+
+
 class _Metadata(BaseModel):
     issuer: str
     authorization_endpoint: str
     pushed_authorization_request_endpoint: str
     token_endpoint: str
     revocation_endpoint: str
+    mtls_endpoint_aliases: _Aliases = _Aliases()
 
 
 class _Pushed(BaseModel):
@@ -135,7 +142,9 @@ class CodeFlow:
                     "unavailable",
                     "The server names another issuer than the profile; mend `issuer`.",
                 )
-            self._found = found
+            # RFC 8705 section 5: who shows a certificate MUST prefer the aliases.
+            aliases = found.mtls_endpoint_aliases.model_dump(exclude_none=True)
+            self._found = found.model_copy(update=aliases)
         return self._found
 
     def _post(self, model: type[_Answer], url: str, form: Mapping[str, str]) -> _Answer:
@@ -152,7 +161,7 @@ class CodeFlow:
         return response
 
     def _authentication(self) -> dict[str, str]:
-        client_id, now = self._credentials.client_id, int(time.time())
+        client_id, now = self._credentials.client_id, SystemClock().now()
         claims = {
             "iss": client_id,
             "sub": client_id,

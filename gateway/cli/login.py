@@ -1,6 +1,5 @@
 """``creditgate login`` and ``logout``: commands on behalf of a person, not of the client."""
 
-import time
 import webbrowser
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from gateway.cli.calls import read_profile
 from gateway.cli.failures import CommandFailed
 from gateway.cli.options import PROFILE, AsJson, Profile
 from gateway.cli.output import print_json, utc_seconds
+from gateway.clock import SystemClock
 
 if TYPE_CHECKING:
     from gateway.cli.code_flow import Begun, CodeFlow, TokenAnswer
@@ -98,7 +98,7 @@ def _finished(flow: "CodeFlow", loopback: "Loopback", begun: "Begun") -> "tuple[
         raise CommandFailed(
             f"No answer came within {_WAIT_SECONDS // 60} minutes; run `creditgate login` again."
         )
-    asked_at = int(time.time())
+    asked_at = SystemClock().now()
     return flow.finish(begun, answer), asked_at
 
 

@@ -1,7 +1,6 @@
 """Who is signed in on the command line: tokens beside the profile, their owner's alone."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gateway.cli.calls import SIGNED_IN
 from gateway.cli.code_flow import CodeFlow, TokenAnswer
+from gateway.clock import SystemClock
 from gateway.pki.files import write_private
 from sdk.credentials import Credentials
 from sdk.tokens import TokenRefused
@@ -72,14 +72,14 @@ class PersonTokens:
 
     async def token(self) -> str:
         """Return a token with life left. Raises TokenRefused where it takes a new sign-in."""
-        if int(time.time()) >= self._signed_in.expires_at - _LEFT_SECONDS:
+        if SystemClock().now() >= self._signed_in.expires_at - _LEFT_SECONDS:
             self._signed_in = await asyncio.to_thread(self._refreshed)
         return self._signed_in.access_token
 
     async def keep_fresh(self, renewed: Callable[[str], None]) -> None:
         """Renew until it cannot: then the gateway says so at the next call."""
         while True:
-            left = self._signed_in.expires_at - _LEFT_SECONDS - time.time()
+            left = self._signed_in.expires_at - _LEFT_SECONDS - SystemClock().now()
             await asyncio.sleep(max(1.0, left))
             try:
                 renewed(await self.token())
@@ -95,7 +95,7 @@ class PersonTokens:
             raise _over("it gave no refresh token")
         flow = CodeFlow(self._credentials)
         try:
-            asked_at = int(time.time())
+            asked_at = SystemClock().now()
             answer = flow.refreshed(refresh_token)
         except TokenRefused as refused:
             if refused.error != "invalid_grant":

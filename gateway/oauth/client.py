@@ -64,21 +64,27 @@ class RegisteredClient(ClientMixin):
     """A client that is not removed.
 
     ``granted`` are the scopes it may name at this instant; ``operator_state`` is None for
-    roles that act for no operator; ``presented`` is the thumbprint of the certificate
-    it authenticated with, ``proven`` that of the key it proved to hold (RFC 9449), each
-    None before that; ``details`` are those its next token is to carry.
+    roles that act for no operator; ``authenticated`` is the thumbprint of the key or
+    certificate it authenticated by, ``presented`` that of the certificate its connection
+    shows, ``proven`` that of the key it proved to hold (RFC 9449), each None before that;
+    ``details`` are those its next token is to carry.
     """
 
     record: Client
     operator_state: int | None
     granted: frozenset[str]
     signing_keys: SigningKeyBook
+    authenticated: str | None = None
     presented: str | None = None
     proven: str | None = None
     details: tuple[AuthorizationDetail, ...] = ()
 
-    def authenticated_with(self, thumbprint: str) -> "RegisteredClient":
-        """Return the client, authenticated over the certificate of that thumbprint."""
+    def authenticated_by(self, thumbprint: str) -> "RegisteredClient":
+        """Return the client, authenticated by its key or certificate of that thumbprint."""
+        return replace(self, authenticated=thumbprint)
+
+    def showing(self, thumbprint: str) -> "RegisteredClient":
+        """Return the client on a connection that shows its certificate of that thumbprint."""
         return replace(self, presented=thumbprint)
 
     def proven_with(self, thumbprint: str) -> "RegisteredClient":

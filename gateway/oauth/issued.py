@@ -55,7 +55,7 @@ class IssuedTokens:
         claims = token.claims
         client = self._context.client(claims.client_id)
         revocations = self._context.authority().revocations
-        if client is None or not still_holds(client, claims.cnf.confirmation):
+        if client is None or not still_holds(client, claims.cnf.confirmation, claims.client_key):
             return frozenset()
         if not revocations.allows(revocable_names(claims)):
             return frozenset()
@@ -70,12 +70,14 @@ class IssuedTokens:
         return scopes_within(authority, principal, scopes & client.granted)
 
 
-def still_holds(client: RegisteredClient, confirmation: Confirmation) -> bool:
-    """Tell whether what a token is bound to still counts for its client.
+def still_holds(client: RegisteredClient, confirmation: Confirmation, client_key: str) -> bool:
+    """Tell whether what a token is bound to, and was got by, still counts for its client.
 
     Certificates must be registered; keys of proofs are registered nowhere.
     """
     method, thumbprint = confirmation
+    if not client.record.has_key(client_key):
+        return False
     if method == CERTIFICATE:
         return thumbprint in client.record.certificate_thumbprints
     return client.record.binding == "dpop"

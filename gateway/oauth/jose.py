@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from joserfc import jwt
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
@@ -60,10 +60,17 @@ def verified_claims(
     return decoded.claims
 
 
+class Signed(NamedTuple):
+    """What a token claims, and the RFC 7638 thumbprint of the key that signed it."""
+
+    claims: dict[str, Any]
+    thumbprint: str
+
+
 def claims_signed_by(
     keys: KeySet, token: str, header: Mapping[str, Any], registry: ProfileRegistry
-) -> dict[str, Any] | None:
-    """Return the claims of ``token`` when one of ``keys`` signed it; None when none did.
+) -> Signed | None:
+    """Return what ``token`` claims when one of ``keys`` signed it; None when none did.
 
     ``header`` is its own, whose ``kid`` may say which: several keys may have one
     (FAPI 2.0 Security Profile, section 5.4.3), so each that fits is tried.
@@ -75,7 +82,7 @@ def claims_signed_by(
         if isinstance(key, OctKey) or not fits(key, alg) or kid not in (None, key.kid):
             continue
         try:
-            return verified_claims(token, key, alg, registry)
+            return Signed(verified_claims(token, key, alg, registry), key.thumbprint())
         except MALFORMED:
             continue
     return None

@@ -110,9 +110,9 @@ class PresentedTokens:
                 raise
             raise TokenRefused(401, shown.scheme, "invalid_token", refused.message) from refused
         client = self._context.client(token.client_id)
-        if client is None or not still_holds(client, token.confirmation):
+        if client is None or not still_holds(client, token.confirmation, token.client_key):
             raise TokenRefused(
-                401, shown.scheme, "invalid_token", "The client or its certificate was removed."
+                401, shown.scheme, "invalid_token", "The client or a key of its was removed."
             )
         if not client.may_act:
             raise TokenRefused(

@@ -7,6 +7,8 @@ nor a restart opens a window.
 """
 
 import hashlib
+from contextlib import nullcontext
+from threading import Lock
 from typing import Final, Protocol
 
 from sqlalchemy import Engine, delete, insert
@@ -37,6 +39,8 @@ class SqlReplayCache:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._sweep_due = 0
+        # SQLite has who finds it locked sleep for up to 0.1 s, however soon it is free.
+        self._turn = Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
     def claim(self, client_id: str, jti: str, *, expires_at: int, now: int) -> bool:
         """As `ReplayCache.claim`.
@@ -49,7 +53,7 @@ class SqlReplayCache:
             if now >= self._sweep_due:
                 self._sweep_due = now + _SWEEP_SECONDS
                 self.sweep(now)
-            with self._engine.begin() as connection:
+            with self._turn, self._engine.begin() as connection:
                 connection.execute(
                     insert(ASSERTION_JTI).values(
                         client_id=client_id, jti_digest=digest, expires_at=expires_at

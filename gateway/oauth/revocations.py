@@ -4,7 +4,7 @@ A revocation is kept as long as a token it stops could still be accepted; after 
 token's own ``exp`` stops it. So the book stays as small as the last quarter of an hour.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -13,6 +13,8 @@ MOST_TOKEN_SECONDS: Final = 900
 
 CLOCK_SECONDS: Final = 60
 """How far the clocks of two processes may be apart."""
+
+_PRUNE_SECONDS: Final = 60
 
 RevocationKind = Literal["token", "grant"]
 
@@ -53,30 +55,39 @@ class LoggedRevocation:
 
 
 class RevocationBook:
-    """All revocations that still matter, up to ``sequence``. Immutable."""
+    """All revocations that still matter, up to ``sequence``. Immutable.
 
-    __slots__ = ("_until", "names", "sequence")
+    ``names`` are those of what was revoked (see `revocable`); some of it may have
+    expired, which changes nothing: what it names is refused anyway.
+    """
 
-    def __init__(self, sequence: int, until: Mapping[str, int]) -> None:
+    __slots__ = ("_prune_at", "_until", "names", "sequence")
+
+    def __init__(self, sequence: int, until: dict[str, int], prune_at: int) -> None:
         self.sequence = sequence
+        self.names = until.keys()
         self._until = until
-        self.names = frozenset(until)
+        self._prune_at = prune_at
 
     @classmethod
     def empty(cls) -> "RevocationBook":
         """Return the book before the first revocation."""
-        return cls(0, {})
+        return cls(0, {}, 0)
 
     def advanced(self, news: Sequence[LoggedRevocation], now: int) -> "RevocationBook":
-        """Return the book after ``news``, in order, without what has expired at ``now``."""
+        """Return the book after ``news``, in order. ``now`` in seconds, UTC."""
         if not news:
             return self
-        until = {name: at for name, at in self._until.items() if now < at}
+        until, prune_at = self._until.copy(), self._prune_at
+        # News may come many times a second, so not each of them looks through all.
+        if now >= prune_at:
+            until = {name: at for name, at in until.items() if now < at}
+            prune_at = now + _PRUNE_SECONDS
         for logged in news:
             name = revocable(logged.revocation.kind, logged.revocation.id)
             until[name] = max(logged.revocation.expires_at, until.get(name, 0))
-        return RevocationBook(news[-1].sequence, until)
+        return RevocationBook(news[-1].sequence, until, prune_at)
 
-    def allows(self, names: Collection[str]) -> bool:
-        """Tell whether none of these things (see `revocable`) was revoked."""
+    def allows(self, names: frozenset[str]) -> bool:
+        """Tell whether none of these things was revoked."""
         return self.names.isdisjoint(names)

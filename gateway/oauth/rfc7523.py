@@ -6,6 +6,7 @@ Together with a registered certificate on the connection (RFC 8705), or with a p
 
 import math
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Annotated, Any, Final
 
 from authlib.oauth2.rfc6749 import InvalidClientError
@@ -26,6 +27,9 @@ accepted, more than 60 s must not."""
 
 ASSERTION_SECONDS: Final = 300
 """Longest time an assertion can be used, whatever its ``exp`` says."""
+
+# Authlib's caller drops what checks an assertion; a request is checked in one context.
+_signed_with: ContextVar[str] = ContextVar("creditgate_assertion_key")
 
 _NumericDate = int | float
 QueryClient = Callable[[str], RegisteredClient | None]
@@ -112,9 +116,10 @@ class PrivateKeyJwtOverMutualTls(JWTBearerClientAssertion):
             return client
 
         client: RegisteredClient | None = super().__call__(query_certified, request)
-        if client is None or request.thumbprint is None:
-            return client
-        return client.authenticated_with(request.thumbprint)
+        if client is None:
+            return None
+        client = client.authenticated_by(_signed_with.get())
+        return client if request.thumbprint is None else client.showing(request.thumbprint)
 
     def extract_assertion(self, assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return header and claims, not yet verified."""
@@ -145,13 +150,14 @@ class PrivateKeyJwtOverMutualTls(JWTBearerClientAssertion):
             raise InvalidClientError(
                 description=f"Sign the assertion with one of {', '.join(ALGORITHMS)}."
             )
-        claims = claims_signed_by(resolve_key, assertion, header, self._registry)
-        if claims is None:
+        signed = claims_signed_by(resolve_key, assertion, header, self._registry)
+        if signed is None:
             raise InvalidClientError(
                 description="The assertion is not signed by a key registered for this client."
             )
-        self.verify_claims(claims)
-        return claims
+        self.verify_claims(signed.claims)
+        _signed_with.set(signed.thumbprint)
+        return signed.claims
 
     def verify_claims(self, claims: dict[str, Any]) -> None:
         """Check verified claims and take their jti."""

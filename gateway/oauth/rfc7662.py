@@ -7,7 +7,7 @@ from authlib.oauth2.rfc6749 import TokenEndpoint
 from starlette.routing import Route
 
 from creditgate.v1.operator_service_pb2 import ClientRole
-from gateway.authenticate.claims import KEY, TokenClaims
+from gateway.authenticate.claims import AUTHENTICATED, KEY, TokenClaims
 from gateway.oauth.client import AUTHENTICATION_METHODS, RegisteredClient
 from gateway.oauth.context import AuthorizationContext
 from gateway.oauth.form_endpoint import form_endpoint
@@ -95,7 +95,9 @@ def access_token_answer(claims: TokenClaims, scopes: frozenset[str]) -> dict[str
     auth_time).
     """
     told = claims.model_dump(mode="json", by_alias=True, exclude_none=True)
-    told.pop("ancestors")
+    # What only this server and the gateway need.
+    for inner in ("ancestors", AUTHENTICATED):
+        told.pop(inner)
     if claims.authorization_details:
         told["authorization_details"] = [
             detail.as_json() for detail in claims.authorization_details

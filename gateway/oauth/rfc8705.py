@@ -30,7 +30,8 @@ def authenticate_by_certificate(
     client = query_client(client_id)
     if client is None or client.record.authentication != TLS_CLIENT_AUTH:
         return None
-    return client.authenticated_with(require_registered_certificate(client, request.thumbprint))
+    thumbprint = require_registered_certificate(client, request.thumbprint)
+    return client.authenticated_by(thumbprint).showing(thumbprint)
 
 
 def require_registered_certificate(client: RegisteredClient, presented: str | None) -> str:

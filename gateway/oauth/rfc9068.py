@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 from authlib.oauth2.rfc6749 import ClientMixin
 from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator
 
+from gateway.authenticate.claims import AUTHENTICATED
 from gateway.clock import Clock
 from gateway.oauth.client import RegisteredClient
 from gateway.oauth.dpop import key_confirmation
@@ -51,7 +52,12 @@ class BoundTokenGenerator(JWTBearerTokenGenerator):
         del grant_type, scope
         limits = {PARAMETER: as_json(client.details)} if client.details else {}
         spoken_for = {} if user is None else user.claims()
-        return {**self._binding_of(client), **limits, **spoken_for}
+        return {
+            **self._binding_of(client),
+            AUTHENTICATED: client.authenticated,
+            **limits,
+            **spoken_for,
+        }
 
     def _binding_of(self, client: RegisteredClient) -> dict[str, dict[str, str]]:
         if client.record.binding == "dpop" and client.proven is not None:

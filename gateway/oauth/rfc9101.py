@@ -74,13 +74,13 @@ class RequestObjects:
             raise InvalidRequestObjectError(
                 f"Sign the request object with one of {', '.join(ALGORITHMS)}."
             )
-        claims = claims_signed_by(client.keys, text, header, self._registry)
-        if claims is None:
+        signed = claims_signed_by(client.keys, text, header, self._registry)
+        if signed is None:
             raise InvalidRequestObjectError(
                 "The request object is not signed by a key registered for this client."
             )
         try:
-            read = RequestObjectClaims.model_validate(claims)
+            read = RequestObjectClaims.model_validate(signed.claims)
         except ValidationError as error:
             fields = sorted({str(problem["loc"][0]) for problem in error.errors()})
             raise InvalidRequestObjectError(
@@ -88,7 +88,7 @@ class RequestObjects:
             ) from error
         self._require_for_us(read, client.get_client_id())
         _require_in_time(read, self._clock.now())
-        return claims
+        return signed.claims
 
     def _require_for_us(self, claims: RequestObjectClaims, client_id: str) -> None:
         if claims.client_id != client_id or claims.iss not in (None, client_id):

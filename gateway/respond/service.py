@@ -7,19 +7,17 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from creditgate.v1.credit_record_service_pb2 import (
     BatchGetSubjectRecordsRequest,
     GetRecordRequest,
     GetSubjectRecordsRequest,
 )
-from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.authenticate.caller import Caller
 from gateway.authenticate.token import require_standing
 from gateway.authorise.bounds import (
     Bounds,
-    Details,
     Ground,
     record_bounds,
     subject_bounds,
@@ -48,6 +46,7 @@ from gateway.respond.answer import (
     require_prices,
     select_served,
 )
+from gateway.respond.attempt import Attempt, Use
 from gateway.respond.batch import check_covered, check_subjects, chunk_tail, parts_of
 from gateway.respond.refusals import changing, not_charged, require_size
 from gateway.respond.request import (
@@ -56,7 +55,7 @@ from gateway.respond.request import (
     record_id_of,
     require_subject,
 )
-from gateway.telemetry.traces import current, step
+from gateway.telemetry.traces import step
 from operators.rules import Ask
 
 SCOPE: Final = "credit.records:read"
@@ -78,25 +77,6 @@ class RecordLimits:
     batch_subjects: int
     chunk_subjects: int
     replay_seconds: int
-
-
-class _Use(NamedTuple):
-    """What stays the same over all chunks of one call.
-
-    ``details`` are the token's authorization details, ``revocable`` names what a
-    revocation may stop it by. ``answer_may_be_empty`` is False where an answer without
-    records is a refusal, ``most_bytes`` None where an answer may come in several messages.
-    """
-
-    ask: Ask
-    details: Details
-    revocable: frozenset[str]
-    request_id: str
-    purpose: Purpose.ValueType
-    consent: str
-    digest: bytes
-    answer_may_be_empty: bool
-    most_bytes: int | None
 
 
 _Find = Callable[[Waiting], Awaitable[Found] | None]
@@ -182,7 +162,7 @@ class CreditRecordService:
             yield answer_bytes(parts[-1], served, chunk_tail(first, len(chunk), complete=True))
 
     async def _serve(
-        self, use: _Use, subjects: tuple[str, ...] | None, chunk: int, find: _Find
+        self, use: Use, subjects: tuple[str, ...] | None, chunk: int, find: _Find
     ) -> tuple[Selection, Served]:
         """Return what may be served, metered; ``subjects`` None: those of what is found.
 
@@ -201,7 +181,7 @@ class CreditRecordService:
                 passage = self._gate.passage(view, self._lines, use.ask, now)
             require_prices(passage)
             step("authorised")
-            attempt = _Attempt(self, use, passage, bounds, subjects, chunk, now)
+            attempt = Attempt(self, use, passage, bounds, subjects, chunk, now)
             found = find(attempt)
             if found is not None:
                 attempt.set_result(await found)
@@ -223,7 +203,7 @@ class CreditRecordService:
                     pass
         raise changing()
 
-    def prepare(self, attempt: "_Attempt", found: Found) -> tuple[UsageClaim, Selection]:
+    def prepare(self, attempt: Attempt, found: Found) -> tuple[UsageClaim, Selection]:
         """Return the claim for what may be served of ``found``; raises Refused, UnknownLine."""
         use, now = attempt.use, attempt.now
         if attempt.bounds is not None:
@@ -246,7 +226,7 @@ class CreditRecordService:
         ``revocable`` names; from any thread."""
         return self._feed.holds(view, revocable)
 
-    def _bounds(self, use: _Use, ground: Ground, subjects: tuple[str, ...] | None) -> Bounds:
+    def _bounds(self, use: Use, ground: Ground, subjects: tuple[str, ...] | None) -> Bounds:
         if subjects is None:
             return record_bounds(self._gate, ground, use.ask, use.details, use.consent)
         return subject_bounds(self._gate, ground, use.ask, use.details, subjects, use.consent)
@@ -260,7 +240,7 @@ class CreditRecordService:
 
     def _consented(
         self,
-        use: _Use,
+        use: Use,
         passage: Passage,
         found: Found,
         subjects: tuple[str, ...] | None,
@@ -275,7 +255,7 @@ class CreditRecordService:
         }
         return [row for row in found.revisions if row[2] not in withheld[row[0]]]
 
-    def _claim(self, attempt: "_Attempt", head: int, selection: Selection) -> UsageClaim:
+    def _claim(self, attempt: Attempt, head: int, selection: Selection) -> UsageClaim:
         use, now = attempt.use, attempt.now
         allow = attempt.passage.allow
         return UsageClaim(
@@ -306,71 +286,6 @@ def _found_at_once(
     return find(asked)
 
 
-class _Attempt:
-    """One attempt to serve a call: told what is found, it claims it in the same turn.
-
-    So the claims of all calls that were read together go to the ledger together, and a
-    call is woken once, by its outcome. It is a `Waiting` of the lookup.
-    """
-
-    __slots__ = (
-        "_prepared", "_service", "_task", "_trace",
-        "bounds", "chunk", "now", "outcome", "passage", "subjects", "use",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        service: CreditRecordService,
-        use: _Use,
-        passage: Passage,
-        bounds: Bounds | None,
-        subjects: tuple[str, ...] | None,
-        chunk: int,
-        now: int,
-    ) -> None:
-        self._service = service
-        self.use = use
-        self.passage = passage
-        self.bounds = bounds
-        self.subjects = subjects
-        self.chunk = chunk
-        self.now = now
-        task = asyncio.current_task()
-        assert task is not None, "answers are made by calls"
-        self._task = task
-        self._trace = current()
-        self._prepared: tuple[UsageClaim, Selection] | None = None
-        self.outcome: asyncio.Future[Outcome] = task.get_loop().create_future()
-
-    def done(self) -> bool:
-        """Tell whether nobody waits any more."""
-        return self.outcome.done()
-
-    def set_result(self, result: Found, /) -> None:
-        """Claim what may be served of what was found."""
-        self._trace.step("disclosed")
-        try:
-            self._prepared = self._service.prepare(self, result)
-            self._service.charge(self._prepared[0], self.outcome)
-        except Exception as error:
-            self.outcome.set_exception(error)
-
-    def set_exception(self, exception: BaseException, /) -> None:
-        """End the attempt: nothing could be read."""
-        self.outcome.set_exception(exception)
-
-    def prepared(self) -> tuple[UsageClaim, Selection]:
-        """Return what was claimed, once there is an outcome."""
-        assert self._prepared is not None, "only what was claimed has an outcome"
-        return self._prepared
-
-    def stands(self) -> bool:
-        """Tell whether the answer may still be given: authority is what it was decided
-        by, and the call waits."""
-        holds = self._service.holds(self.passage.view, self.use.revocable)
-        return holds and not self._task.cancelling()
-
-
 def _use(
     caller: Caller,
     request: GetSubjectRecordsRequest | BatchGetSubjectRecordsRequest | GetRecordRequest,
@@ -379,8 +294,8 @@ def _use(
     answer_may_be_empty: bool = True,
     most_bytes: int | None = None,
     chunk_size: int = 1,
-) -> _Use:
-    return _Use(
+) -> Use:
+    return Use(
         ask=Ask(
             client_id=caller.client_id,
             scope=SCOPE,

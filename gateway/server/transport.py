@@ -176,7 +176,8 @@ class _Call:
     ) -> AsyncIterator[Message]:
         while True:
             try:
-                message = await asyncio.wait_for(anext(incoming), _SILENT_SECONDS)
+                async with asyncio.timeout(_SILENT_SECONDS):
+                    message = await anext(incoming)
             except StopAsyncIteration:
                 return
             except TimeoutError:

@@ -154,7 +154,6 @@ class RelyingParty:
                 {
                     "iss": {"essential": True, "value": self._settings.issuer},
                     "aud": {"essential": True, "value": self._settings.client_id},
-                    "nonce": {"essential": True, "value": attempt.nonce},
                 },
                 {
                     "nonce": attempt.nonce,

@@ -293,7 +293,7 @@ async def test_client_outside_the_profile_is_refused_by_field(
     await world.create()
     asked = client("alpha-one", "OPERATOR", "alpha")
     for name, value in changed.items():
-        asked.ClearField(name)
+        asked.ClearField(name)  # type: ignore[arg-type]
         if isinstance(value, list):
             getattr(asked, name).extend(value)
         else:

@@ -33,7 +33,7 @@ def test_scopes_are_never_wider_than_allowed_nor_widened_by_one_person_where_gua
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=25 if isinstance(stores, SqliteStores) else 4,
+            max_examples=16 if isinstance(stores, SqliteStores) else 3,
             stateful_step_count=40,
             deadline=None,
             phases=(Phase.reuse, Phase.generate),

@@ -77,6 +77,10 @@ async def test_a_grant_is_never_made_wider(office: World) -> None:
         with pytest.raises(Refused) as refusal:
             await narrow(office, grant_id, **wider)  # type: ignore[arg-type]
         assert fields_of(refusal) == fields
+    office.clock.at = NOW + DAY
+    with pytest.raises(Refused, match="WithdrawScopes") as refusal:
+        await narrow(office, grant_id, until=NOW + DAY)
+    assert fields_of(refusal) == ["end_time"]
     assert office.log.head() == before
 
 

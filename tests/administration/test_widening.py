@@ -2,14 +2,16 @@
 
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gateway.administration.widening import widens
 from operators.authority import Authority
 from operators.decision import Allow, Ask
 from operators.log import Change, Draft
+from operators.model import ScopeGrant
 from operators.rules import decide
+from operators.scope_definition import DAY_SECONDS, ScopeDefinition
 from operators.shapes import covers
 from tests.operators import things
 from tests.operators.naive import DISTRICTS, World
@@ -32,17 +34,28 @@ CHANGED = st.one_of(
     st.sampled_from(sorted(MANAGED)).flatmap(definitions),
     st.sampled_from([None, 3]).map(lambda at: things.client(removed_at=at)),
 )
+NARROW = "credit.narrow:read"
+ATTEST = "credit.conformance:attest"
+PRESENT = (
+    things.operator(),
+    things.licence(
+        items={"penalty", "licence", "rating"},
+        purposes={CREDIT, BIDDING},
+        valid_until=9 * DAY_SECONDS,
+    ),
+    things.client(),
+)
 
 
 def _reach(authority: Authority) -> set[tuple[object, ...]]:
     return {
         (client, scope, token, item, purpose, now, district)
         for client in ("alpha-one", "beta-one")
-        for scope in (READ, "credit.conformance:attest")
-        for token in (frozenset({scope}), frozenset({"credit.narrow:read"}))
+        for scope in (READ, ATTEST)
+        for token in (frozenset({scope}), frozenset({NARROW}))
         for item in ("penalty", "rating")
         for purpose in (CREDIT, BIDDING)
-        for now in (1, 3, 4, 7)
+        for now in (1, 3, 4, 7, DAY_SECONDS)
         if isinstance(
             decision := decide(
                 authority, Ask(client, scope, token, frozenset({item}), purpose), now
@@ -83,6 +96,59 @@ def test_what_does_not_widen_lets_nobody_do_more() -> None:
     for kind in ("operator", "licence", "scope_grant", "scope_definition"):
         assert met[kind, True] > 5
         assert met[kind, False] > 5
+
+
+@settings(max_examples=600)
+@given(
+    grants("1"),
+    grants("1"),
+    st.sets(
+        st.sampled_from(("items", "purposes", "regions", "scope", "valid_until", "withdrawn_at")),
+        max_size=2,
+    ),
+    st.tuples(st.sampled_from((0, 3, 6)), st.sampled_from((0, 3, 6))),
+    definitions(NARROW),
+)
+def test_a_grant_that_is_not_widened_gives_no_more(
+    first: ScopeGrant,
+    other: ScopeGrant,
+    fields: set[str],
+    starts: tuple[int, int],
+    definition: ScopeDefinition,
+) -> None:
+    granted = first.model_copy(update={"grantee": "alpha", "valid_from": starts[0]})
+    taken = {name: getattr(other, name) for name in fields}
+    changed = granted.model_copy(update={**taken, "valid_from": starts[1]})
+    ends = {granted.valid_until, changed.valid_until} - {None}
+    assume(all(end is not None and end > max(starts) for end in ends))
+    before = authority_of(*PRESENT, definition, granted)
+    draft, after = _changed(before, changed)
+    assert widens(before, draft) or _reach(after) <= _reach(before)
+
+
+@settings(max_examples=400)
+@given(
+    definitions(NARROW),
+    definitions(NARROW),
+    st.sampled_from([{READ}, {ATTEST}, {READ, ATTEST}]),
+    st.sampled_from([{READ}, {ATTEST}, {READ, ATTEST}]),
+    st.sampled_from([None, 1, 2]),
+    st.sampled_from([None, 1, 2]),
+)
+def test_a_definition_that_is_not_widened_gives_no_more(
+    first: ScopeDefinition,
+    second: ScopeDefinition,
+    scopes: set[str],
+    later_scopes: set[str],
+    days: int | None,
+    later_days: int | None,
+) -> None:
+    granted = things.grant(scope=NARROW, valid_from=0, valid_until=None)
+    bounded = {"scopes": frozenset(scopes), "longest_validity_days": days}
+    later = {"scopes": frozenset(later_scopes), "longest_validity_days": later_days}
+    before = authority_of(*PRESENT, granted, first.model_copy(update=bounded))
+    draft, after = _changed(before, second.model_copy(update=later))
+    assert widens(before, draft) or _reach(after) <= _reach(before)
 
 
 def test_a_kind_of_thing_unknown_here_counts_as_widening() -> None:

@@ -21,6 +21,7 @@ from gateway.oauth.signing import SigningKeys
 from gateway.pki.client_keys import make_assertion_key
 from gateway.pki.development import Issued, make_ca, make_client_certificate
 from operators.authority import Authority
+from operators.jwks import key_thumbprints
 from operators.log import Change
 from operators.model import CLIENT, Client
 from tests.oauth.assertions import signed
@@ -53,9 +54,15 @@ class Scene(NamedTuple):
             "exp": NOW + 300,
             "jti": "token-1",
             "cnf": {"x5t#S256": self.certificate.thumbprint},
+            "client_key": self.client_key,
             **changed,
         }
         return {name: value for name, value in claims.items() if value is not None}
+
+    @property
+    def client_key(self) -> str:
+        (thumbprint,) = key_thumbprints(self.view.authority.clients["alpha-one"].jwks)
+        return thumbprint
 
     @property
     def shown(self) -> Confirmation:
@@ -177,6 +184,7 @@ def test_removed_client_is_refused_though_its_token_was_seen(
     for changed in (
         scene.with_client(removed_at=NOW),
         scene.with_client(certificate_thumbprints=frozenset({scene.other.thumbprint})),
+        scene.with_client(jwks=make_assertion_key().jwks),
         Snapshot(Authority.empty(), scene.view.signing_keys),
     ):
         reason = _reason(lambda view=changed: authenticator.authenticate(pem, bearer, view, NOW))
@@ -281,6 +289,8 @@ def test_token_bound_to_a_key_is_refused_on_a_certificate_of_that_thumbprint(
         {"authorization_details": []},
         {"authorization_details": [{"type": "payment"}]},
         {"authorization_details": [{"type": "public_credit_data", "weekday": 1}]},
+        {"client_key": None},
+        {"client_key": "x"},
         {"grant_id": ""},
         {"auth_time": "yesterday"},
         {"acr": 2},

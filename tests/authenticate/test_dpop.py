@@ -19,6 +19,7 @@ from gateway.oauth.signing import SigningKeys
 from gateway.pki.client_keys import make_assertion_key
 from gateway.pki.development import Issued, make_ca, make_client_certificate
 from operators.authority import Authority
+from operators.jwks import key_thumbprints
 from operators.log import Change
 from operators.model import CLIENT, Client
 from tests.clock import NOW
@@ -51,6 +52,7 @@ class Scene(NamedTuple):
             "exp": NOW + 300,
             "jti": "token-1",
             "cnf": cnf or {"jkt": KEY.thumbprint()},
+            "client_key": next(iter(key_thumbprints(self.client.jwks))),
         }
         return self.keys.sign(self.view.signing_keys, claims, "at+jwt", NOW)
 

@@ -70,6 +70,21 @@ async def test_the_view_is_the_same_object_while_nothing_changes(authority_engin
         assert feed.current() is view
 
 
+async def test_any_change_ends_what_was_decided_before_it(authority_engine: Engine) -> None:
+    append(authority_engine, operator())
+    log = SqlAuthorityLog(authority_engine)
+    async with following(authority_engine, poll=LONG_POLL, lease=60, bell=PollBell()) as feed:
+        view = feed.current()
+        assert feed.holds(view)
+        # Of a kind that no part of the view folds: it might yet matter to a decision.
+        log.append(
+            [Draft("notice", "n-1", 0, {})], changed_by="office", changed_at=5, reason="test"
+        )
+        assert feed.holds(view), "not known yet"
+        assert not (await feed.refresh()).decides_as(view)
+        assert not feed.holds(view)
+
+
 async def test_several_readings_at_once_end_at_the_newest(authority_engine: Engine) -> None:
     async with following(authority_engine, poll=LONG_POLL, lease=60, bell=PollBell()) as feed:
         head = append(authority_engine, operator(), operator(operator_id="beta"))

@@ -95,6 +95,19 @@ async def test_every_endpoint_comes_from_the_metadata(party: Party) -> None:
     assert [asked.path for asked in party.server.asked] == ["/push", "/token", "/token", "/revoke"]
 
 
+async def test_endpoints_for_certificates_are_preferred(world: World) -> None:
+    server = AnotherServer(world, aliased=True)
+    async with server.serving() as credentials:
+        flow = CodeFlow(credentials)
+        party = Party(server, credentials, flow)
+        begun = await party.begun()
+        assert begun.url.startswith(f"{server.issuer}/approve?")
+        await asyncio.to_thread(flow.finish, begun, party.answer(begun))
+        await asyncio.to_thread(flow.revoke, "r")
+        flow.close()
+    assert [asked.path for asked in server.asked] == ["/mtls/push", "/mtls", "/mtls/revoke"]
+
+
 async def test_assertions_are_addressed_to_the_issuer_alone(party: Party) -> None:
     begun = await party.begun()
     await asyncio.to_thread(party.flow.finish, begun, party.answer(begun))

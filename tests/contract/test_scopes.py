@@ -43,6 +43,7 @@ def test_a_scope_is_shared_only_by_reads_of_one_service() -> None:
 
 def test_method_scopes_cover_every_service_of_the_design() -> None:
     assert {service.name for service in services()} == {
+        "AdministratorService",
         "AuditService",
         "CatalogueService",
         "ConformanceService",

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from creditgate.v1.administrator_service_pb2 import AdministratorRole
-from operators.administrators import BASIC_ACR, STRONG_ACR
+from operators.administrators import ADMINISTRATOR, BASIC_ACR, STRONG_ACR
 from operators.model import CLIENT
 from tests.interaction.world import PERSON, World
 from tests.parties import claims_in
@@ -118,6 +118,17 @@ async def test_a_removed_administrator_can_neither_approve_nor_redeem(world: Wor
     await world.administer(removed_at=world.installation.clock.now())
     assert (await world.browser.submit(again, decision="approve")).status_code == 403
     assert (await asking.token(asking.code_of(done)))["error"] == "invalid_grant"
+
+
+async def test_a_person_registered_anew_approves_as_who_they_are_now(world: World) -> None:
+    removed = await world.administer(removed_at=world.installation.clock.now())
+    again = removed.model_copy(update={"administrator_id": "zhang-again", "removed_at": None})
+    world.installation.keep(ADMINISTRATOR, again.administrator_id, again)
+    await world.caught_up()
+    asking = await world.ask()
+    done = await world.browser.submit(await world.approval_page(asking), decision="approve")
+    claims = claims_in((await asking.token(asking.code_of(done)))["access_token"])
+    assert claims["sub"] == "administrator:zhang-again"
 
 
 async def test_a_removed_client_is_shown_to_nobody(world: World) -> None:

@@ -10,7 +10,7 @@ import httpx
 from creditgate.v1.administrator_service_pb2 import AdministratorRole
 from operators.administrators import Administrator
 from tests.installation import Gateway, Installation
-from tests.parties import Party, enrolled
+from tests.parties import REDIRECT, Party, enrolled
 from tests.people import (
     LICENSING,
     SETTINGS,
@@ -77,9 +77,12 @@ class World:
 
 
 @asynccontextmanager
-async def running_world(installation: Installation) -> AsyncGenerator[World]:
-    """Run the gateway with one administrator in the role licensing."""
-    party = console(installation)
+async def running_world(installation: Installation, *redirect_uris: str) -> AsyncGenerator[World]:
+    """Run the gateway with one administrator in the role licensing.
+
+    ``redirect_uris`` are registered for the console beside the usual one.
+    """
+    party = console(installation, redirect_uris=(REDIRECT, *redirect_uris))
     async with installation.running(**SETTINGS) as gateway, browser(installation) as visitor:
         world = World(gateway, party, await provider_of(gateway, party), visitor)
         await world.administer()

@@ -1,5 +1,6 @@
 // Calls of a party over gRPC, its token bound as the party is registered.
 import { randomUUID } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
 
 import {
   answerOrRefusal,
@@ -24,5 +25,20 @@ export async function queried({ party, keys }, token) {
     );
   } finally {
     service.close();
+  }
+}
+
+/**
+ * Returns what `outcome` gives once `over` says so of it, or after a second at the latest:
+ * a revocation acts within a second, not at once.
+ */
+export async function withinASecond(outcome, over) {
+  const end = Date.now() + 1_000;
+  for (;;) {
+    const given = await outcome();
+    if (over(given) || Date.now() > end) {
+      return given;
+    }
+    await setTimeout(20);
   }
 }

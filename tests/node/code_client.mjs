@@ -6,7 +6,7 @@ import { createInterface } from "node:readline/promises";
 
 import * as oauth from "openid-client";
 
-import { queried } from "./calling.mjs";
+import { queried, withinASecond } from "./calling.mjs";
 import { configured, signingKey } from "./party.mjs";
 
 async function authorizationUrl({ party, configuration, options }, checks) {
@@ -32,6 +32,13 @@ async function authorizationUrl({ party, configuration, options }, checks) {
   return oauth.buildAuthorizationUrlWithPAR(configuration, searchParams, options);
 }
 
+async function firstLine(input) {
+  for await (const line of createInterface({ input })) {
+    return line;
+  }
+  throw new Error("nobody came back");
+}
+
 const client = await configured(process.argv[2]);
 const { configuration, party, options } = client;
 if (party.signed_responses) {
@@ -45,7 +52,7 @@ const told = {};
 try {
   const url = await authorizationUrl(client, checks);
   console.log(JSON.stringify({ authorization_url: url.href }));
-  const [line] = await Array.fromAsync(createInterface({ input: process.stdin }));
+  const line = await firstLine(process.stdin);
   told.came_back_to = line;
   const token = await oauth.authorizationCodeGrant(configuration, new URL(line), checks, {}, options);
   told.token = token;
@@ -54,7 +61,10 @@ try {
     told.refreshed = await oauth.refreshTokenGrant(configuration, token.refresh_token, {}, options);
     told.call_refreshed = await queried(client, told.refreshed.access_token);
     await oauth.tokenRevocation(configuration, told.refreshed.refresh_token ?? token.refresh_token);
-    told.call_after = await queried(client, told.refreshed.access_token);
+    told.call_after = await withinASecond(
+      () => queried(client, told.refreshed.access_token),
+      (call) => call.refusal,
+    );
   }
 } catch (error) {
   told.error = { code: error.code, error: error.error, message: error.message, status: error.status };

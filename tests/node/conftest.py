@@ -34,23 +34,33 @@ def install() -> None:
     INSTALLED.write_text(wanted, encoding="utf-8")
 
 
-@pytest.fixture(scope="session")
-def node_command() -> NodeCommand:
-    """Gives the command of a client script: ``node_command("code_client.mjs", *arguments)``."""
-    # Test processes run side by side; one installs, the others wait.
+def command(script: str, *arguments: str | Path) -> list[str | Path]:
+    """Return the command that runs a client script."""
+    return [BIN / "node", HERE / script, *arguments]
+
+
+def install_once() -> None:
+    """Install, while test processes that run side by side wait."""
     with (HERE / "package-lock.json").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         install()
-    return lambda script, *arguments: [BIN / "node", HERE / script, *arguments]
 
 
 @pytest.fixture(scope="session")
-def node_client(node_command: NodeCommand) -> NodeClient:
+def node_command() -> NodeCommand:
+    """Gives the command of a client script: ``node_command("code_client.mjs", *arguments)``."""
+    install_once()
+    return command
+
+
+@pytest.fixture(scope="session")
+def node_client() -> NodeClient:
     """Runs a client script: ``node_client("get_subject_records.mjs", *arguments)``."""
+    install_once()
 
     def run(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            node_command(script, *arguments),
+            command(script, *arguments),
             capture_output=True,
             text=True,
             timeout=60,

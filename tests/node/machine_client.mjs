@@ -3,7 +3,7 @@
 // Prints as JSON what each step gave.
 import * as oauth from "openid-client";
 
-import { queried } from "./calling.mjs";
+import { queried, withinASecond } from "./calling.mjs";
 import { configured } from "./party.mjs";
 
 const client = await configured(process.argv[2]);
@@ -17,7 +17,10 @@ try {
   if (party.lifecycle) {
     told.introspection = await oauth.tokenIntrospection(configuration, token.access_token);
     await oauth.tokenRevocation(configuration, token.access_token);
-    told.introspection_after = await oauth.tokenIntrospection(configuration, token.access_token);
+    told.introspection_after = await withinASecond(
+      () => oauth.tokenIntrospection(configuration, token.access_token),
+      (introspection) => !introspection.active,
+    );
     told.call_after = await queried(client, token.access_token);
   }
 } catch (error) {

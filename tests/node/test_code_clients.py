@@ -1,6 +1,8 @@
 """openid-client, certified for FAPI 2.0, in the code flow: PAR, PKCE, iss, refresh, JAR, JARM."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -9,11 +11,13 @@ import pytest
 
 from gateway.oauth.interactions import Approval
 from tests.attacks.inside import Inside, seen_inside
-from tests.installation import Gateway, Installation
-from tests.node.code_flow import SUBJECT, sent_to, told
+from tests.installation import PUBLISHER, Gateway, Installation, company
+from tests.node.code_flow import sent_to, told
 from tests.node.conftest import NodeCommand
 from tests.parties import REDIRECT, WITH_CODE, claims_in, enrolled
+from tests.server.calls import draft, publish
 
+SUBJECT = company(1)
 PERSON = "representative:legal-person"
 EVERY_KIND: dict[str, dict[str, Any]] = {
     "mtls": {},
@@ -51,6 +55,15 @@ class Person:
         return back
 
 
+@asynccontextmanager
+async def running(installation: Installation) -> AsyncGenerator[Gateway]:
+    """Run a gateway that discloses a record of the subject."""
+    async with installation.running() as gateway:
+        async with gateway.channel(PUBLISHER) as channel:
+            await publish(channel, [draft("r-1", SUBJECT)])
+        yield gateway
+
+
 @pytest.fixture
 def inside(monkeypatch: pytest.MonkeyPatch):
     """The parts of the gateway that is started."""
@@ -69,8 +82,10 @@ async def test_a_certified_client_goes_from_pushed_request_to_revocation(
     embedded: Installation, inside: Inside, node_command: NodeCommand, kind: str
 ) -> None:
     party = enrolled(embedded, "node-code", grant_types=WITH_CODE, **EVERY_KIND[kind])
-    async with embedded.running() as gateway:
-        answer = await told(node_command, gateway, party, Person(gateway, inside).approve)
+    async with running(embedded) as gateway:
+        answer = await told(
+            node_command, gateway, party, Person(gateway, inside).approve, subject=SUBJECT
+        )
     assert "error" not in answer
     asked = dict(parse_qsl(urlsplit(answer["authorization_url"]).query))
     assert set(asked) == {"client_id", "request_uri"}
@@ -88,9 +103,14 @@ async def test_a_certified_client_signs_its_request_and_reads_a_signed_response(
     embedded: Installation, inside: Inside, node_command: NodeCommand
 ) -> None:
     party = enrolled(embedded, "node-signed", grant_types=WITH_CODE, signed_requests=True)
-    async with embedded.running() as gateway:
+    async with running(embedded) as gateway:
         answer = await told(
-            node_command, gateway, party, Person(gateway, inside).approve, signed_responses=True
+            node_command,
+            gateway,
+            party,
+            Person(gateway, inside).approve,
+            subject=SUBJECT,
+            signed_responses=True,
         )
     assert "error" not in answer
     back = dict(parse_qsl(urlsplit(answer["came_back_to"]).query))
@@ -110,12 +130,13 @@ async def test_a_certified_client_gets_the_details_it_asked_for(
 ) -> None:
     party = enrolled(embedded, "node-details", grant_types=WITH_CODE)
     details = [{"type": "public_credit_data", "subjects": [SUBJECT]}]
-    async with embedded.running() as gateway:
+    async with running(embedded) as gateway:
         answer = await told(
             node_command,
             gateway,
             party,
             Person(gateway, inside).approve,
+            subject=SUBJECT,
             authorization_details=details,
         )
     assert "error" not in answer
@@ -129,7 +150,7 @@ async def test_a_certified_client_is_told_of_a_denial(
     embedded: Installation, inside: Inside, node_command: NodeCommand, signed: bool
 ) -> None:
     party = enrolled(embedded, "node-denied", grant_types=WITH_CODE)
-    async with embedded.running() as gateway:
+    async with running(embedded) as gateway:
         answer = await told(
             node_command, gateway, party, Person(gateway, inside).deny, signed_responses=signed
         )
@@ -147,7 +168,7 @@ async def test_a_certified_client_takes_no_response_of_another_server_or_session
 ) -> None:
     party = enrolled(embedded, "node-mixed-up", grant_types=WITH_CODE)
 
-    async with embedded.running() as gateway:
+    async with running(embedded) as gateway:
         person = Person(gateway, inside)
 
         async def mixed_up(url: str) -> str:

@@ -93,3 +93,19 @@ async def test_a_certified_client_is_told_why_it_gets_no_token(
     async with embedded.running() as gateway:
         answer = await told(node_client, gateway, party)
     assert (answer["error"]["error"], answer["error"]["status"]) == ("invalid_client", 400)
+
+
+async def test_a_resource_server_can_validate_tokens_and_signed_introspection(
+    embedded: Installation, node_client: NodeClient
+) -> None:
+    party = enrolled(embedded, "node-resource", binding="dpop")
+    async with embedded.running() as gateway:
+        file = party.folder / "party.json"
+        file.write_text(json.dumps(party.document(gateway, audience=embedded.config.audience)))
+        done = await asyncio.to_thread(node_client, "low_level_client.mjs", file)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["claims"]["client_id"] == "node-resource"
+    assert answer["introspection"]["type"].startswith("application/token-introspection+jwt")
+    assert answer["introspection"]["answer"]["active"] is True
+    assert answer["introspection"]["answer"]["cnf"] == answer["claims"]["cnf"]

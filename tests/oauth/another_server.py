@@ -30,7 +30,7 @@ class Asked(NamedTuple):
 class AnotherServer:
     """Gives every client a token or a request_uri, and a new nonce with each answer.
 
-    ``host`` is the name in its issuer; ``aliased`` gives its token endpoint an mTLS alias;
+    ``host`` is the name in its issuer; ``aliased`` gives its endpoints aliases for mTLS;
     ``answer`` is added to what the token endpoint gives; ``changed`` replaces members of
     its metadata.
     """
@@ -49,6 +49,8 @@ class AnotherServer:
         self._changed = changed
         self._aliased = aliased
         self._bound = bound_socket("0.0.0.0", 0)
+        # So that whoever comes before the server is up waits for it.
+        self._bound.listen()
         self.issuer = f"https://{host}:{self._bound.getsockname()[1]}"
         self.asked: list[Asked] = []
 
@@ -85,7 +87,14 @@ class AnotherServer:
             "revocation_endpoint": f"{self.issuer}/revoke",
         }
         if self._aliased:
-            described["mtls_endpoint_aliases"] = {"token_endpoint": f"{self.issuer}/mtls"}
+            described["mtls_endpoint_aliases"] = {
+                name: f"{self.issuer}/mtls{path}"
+                for name, path in (
+                    ("token_endpoint", ""),
+                    ("pushed_authorization_request_endpoint", "/push"),
+                    ("revocation_endpoint", "/revoke"),
+                )
+            }
         return JSONResponse({**described, **self._changed})
 
     async def _give(self, request: Request) -> Response:
@@ -99,7 +108,7 @@ class AnotherServer:
             )
         )
         nonce = {"DPoP-Nonce": f"nonce-{len(self.asked)}"}
-        if request.url.path == "/push":
+        if request.url.path.endswith("/push"):
             return JSONResponse({"request_uri": f"urn:{nonce}", "expires_in": 60}, 201, nonce)
         given = {"access_token": "t", "expires_in": 60, **self._answer}
         return JSONResponse(given, headers=nonce)

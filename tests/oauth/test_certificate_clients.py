@@ -49,7 +49,12 @@ async def test_client_authenticates_the_way_it_is_registered_for_and_no_other(
         own = certified.identity.certificate
         form = good_form(certified.identity, issuer, certified.clock.now(), client_id=CLIENT)
         assert error_of(await certified.post(issuer, form, own)) == (400, "invalid_client")
+        del form["client_assertion_type"]
+        assert error_of(await certified.post(issuer, form, own)) == (400, "invalid_client")
         certified.change("client", CLIENT, authentication="private_key_jwt")
-        assert error_of(await certified.post(issuer, MACHINE, own)) == (400, "invalid_client")
+        for certificate in (own, None):
+            answer = await certified.post(issuer, MACHINE, certificate)
+            assert error_of(answer) == (400, "invalid_client")
+            assert "certificate" not in answer.json()["error_description"]
         form = good_form(certified.identity, issuer, certified.clock.now(), client_id=CLIENT)
         assert (await certified.post(issuer, form, own)).status_code == 200

@@ -15,9 +15,11 @@ from gateway.oauth.app import build_app
 from gateway.oauth.connection import bound_socket, build_http_server
 from gateway.oauth.jose import ALGORITHMS
 from gateway.oauth.replay import SqlReplayCache
+from operators.administrators import BASIC_ACR, STRONG_ACR
 from tests.oauth.assertions import good_form
 from tests.oauth.world import Snapshot, World
 
+METHODS = ["private_key_jwt", "tls_client_auth"]
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
@@ -34,12 +36,39 @@ async def test_metadata_describes_the_server(world: World) -> None:
     assert response.headers["content-type"] == "application/json"
     assert response.json() == {
         "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/oauth/authorize",
+        "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
+        "require_pushed_authorization_requests": True,
         "token_endpoint": f"{issuer}/oauth/token",
         "jwks_uri": f"{issuer}/oauth/jwks",
-        "scopes_supported": sorted(known_scopes()),
-        "response_types_supported": [],
-        "grant_types_supported": ["client_credentials"],
-        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "introspection_endpoint": f"{issuer}/oauth/introspect",
+        "introspection_endpoint_auth_methods_supported": METHODS,
+        "introspection_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "introspection_signing_alg_values_supported": ["ES256", "EdDSA"],
+        "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "revocation_endpoint_auth_methods_supported": METHODS,
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "registration_endpoint": f"{issuer}/oauth/register",
+        "grant_management_endpoint": f"{issuer}/oauth/grants",
+        "grant_management_actions_supported": ["create", "query", "revoke"],
+        "scopes_supported": sorted(
+            {*known_scopes(), "grant_management_query", "grant_management_revoke"}
+        ),
+        "acr_values_supported": [BASIC_ACR, STRONG_ACR],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "jwt", "query.jwt"],
+        "authorization_response_iss_parameter_supported": True,
+        "authorization_signing_alg_values_supported": ["ES256", "EdDSA"],
+        "code_challenge_methods_supported": ["S256"],
+        "request_parameter_supported": True,
+        "request_object_signing_alg_values_supported": list(ALGORITHMS),
+        "grant_types_supported": [
+            "client_credentials",
+            "authorization_code",
+            "refresh_token",
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+        ],
+        "token_endpoint_auth_methods_supported": METHODS,
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "tls_client_certificate_bound_access_tokens": True,
         "dpop_signing_alg_values_supported": list(ALGORITHMS),

@@ -12,6 +12,7 @@ from joserfc.jwk import ECKey
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from gateway.oauth.jose import ProfileRegistry, verified_claims
 from gateway.oauth.rfc9701 import MEDIA_TYPE, asks_for_jwt
+from gateway.pki.client_keys import make_assertion_key
 from operators.authorization_details import AuthorizationDetail
 from tests.oauth.tokens import (
     GRANT_SECONDS,
@@ -141,6 +142,13 @@ async def test_token_of_a_certificate_no_longer_registered_is_not_active(world: 
         token = await token_of(world, issuer, world.identity)
         other = world.newcomer("other").certificate.thumbprint
         world.change("client", CLIENT, certificate_thumbprints=frozenset({other}))
+        assert await introspect(world, issuer, world.administrator, token) == INACTIVE
+
+
+async def test_token_got_by_a_key_no_longer_registered_is_not_active(world: World) -> None:
+    async with world.serving() as issuer:
+        token = await token_of(world, issuer, world.identity)
+        world.change("client", CLIENT, jwks=make_assertion_key().jwks)
         assert await introspect(world, issuer, world.administrator, token) == INACTIVE
 
 

@@ -17,7 +17,6 @@ from tests.oauth.another_server import AnotherServer, claims_in
 from tests.oauth.world import World
 from tests.stores import engines_of
 
-
 PROVEN = {"token_type": "DPoP"}
 
 

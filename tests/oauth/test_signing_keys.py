@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authenticate.claims import CERTIFICATE, Confirmation
 from gateway.authenticate.token import TokenVerifier
 from gateway.oauth.keys import KIND, SigningKeyBook
 from gateway.oauth.rotation import retire_signing_key
@@ -37,22 +38,22 @@ def _retire(world: World, kid: str) -> None:
 
 async def test_rotation_overlaps_and_retirement_refuses_at_once(world: World) -> None:
     [old] = world.snapshot().signing_keys
-    thumbprint = world.identity.certificate.thumbprint
+    shown = Confirmation(CERTIFICATE, world.identity.certificate.thumbprint)
     async with world.serving() as issuer:
         verifier = TokenVerifier(issuer, AUDIENCE)
         before = await _token(world, issuer)
         new = world.issue_key()
         after = await _token(world, issuer)
-    keys = world.snapshot().signing_keys
+    view = world.snapshot()
     now = world.clock.now()
-    assert verifier.verify(before, thumbprint, now, keys).kid == old
-    assert verifier.verify(after, thumbprint, now, keys).kid == new
+    assert verifier.verify(before, shown, now, view).kid == old
+    assert verifier.verify(after, shown, now, view).kid == new
     _retire(world, old)
-    keys = world.snapshot().signing_keys
-    assert verifier.verify(after, thumbprint, now, keys).kid == new
+    view = world.snapshot()
+    assert verifier.verify(after, shown, now, view).kid == new
     for fresh_or_not in (verifier, TokenVerifier(issuer, AUDIENCE)):
         with pytest.raises(Refused) as refused:
-            fresh_or_not.verify(before, thumbprint, now, keys)
+            fresh_or_not.verify(before, shown, now, view)
         assert refused.value.reason == RefusalReason.REFUSAL_REASON_TOKEN_INVALID
 
 
@@ -74,7 +75,8 @@ def test_process_without_private_keys_signs_nothing(world: World) -> None:
 
 def test_private_keys_are_readable_by_their_owner_alone(world: World) -> None:
     files = list((world.folder / "keys").iterdir())
-    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600]
+    assert files
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
 def test_private_half_never_reaches_the_log(world: World) -> None:

@@ -25,6 +25,7 @@ from tests.oauth.tokens import (
     grant,
     granted_token,
     introspect,
+    key_of,
     revoke,
     signed_token,
     token_of,
@@ -102,6 +103,7 @@ async def test_client_narrows_its_own_token(world: World) -> None:
         "iat": now,
         "exp": now + TOKEN_SECONDS - 40,
         "cnf": {"x5t#S256": world.identity.certificate.thumbprint},
+        "client_key": key_of(world.identity),
         "ancestors": [jti],
     }
 
@@ -187,6 +189,10 @@ async def test_no_operator_takes_the_token_of_another(world: World) -> None:
     world.grant("grant-beta", "beta", READ)
     stranger = registered(world, "beta-one", "beta")
     world.change("client", "office", grant_types=REGISTERED)
+    colleague = world.newcomer("office-two")
+    world.register(colleague, ClientRole.CLIENT_ROLE_ADMINISTRATOR, "")
+    world.change("client", "office-two", grant_types=REGISTERED)
+    world.grant("grant-office-two", "office-two", "operators:create")
     async with world.serving() as issuer:
         subject = await token_of(world, issuer, world.identity)
         offices = await token_of(world, issuer, world.administrator)
@@ -194,6 +200,7 @@ async def test_no_operator_takes_the_token_of_another(world: World) -> None:
             (stranger, subject),
             (world.administrator, subject),
             (world.identity, offices),
+            (colleague, offices),
         ):
             answer = await exchange(world, issuer, asker, token)
             assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")

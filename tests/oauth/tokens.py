@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
+from joserfc.jwk import ECKey
 
 from gateway.oauth.grants import SqlOAuthGrants, insert_code
 from gateway.oauth.secret import new_secret
@@ -105,6 +106,11 @@ def grant(
     return issued.grant_id, refresh_token
 
 
+def key_of(identity: Identity) -> str:
+    """Return the thumbprint of the key a client authenticates by."""
+    return ECKey.import_key(identity.assertion_key.key).thumbprint()
+
+
 def signed_token(world: World, issuer: str, identity: Identity, **changed: Any) -> str:
     """Return a token as the server signs it; ``changed`` replaces claims, None removes."""
     now = world.clock.now()
@@ -118,6 +124,7 @@ def signed_token(world: World, issuer: str, identity: Identity, **changed: Any) 
         "exp": now + TOKEN_SECONDS,
         "jti": secrets.token_urlsafe(16),
         "cnf": {"x5t#S256": identity.certificate.thumbprint},
+        "client_key": key_of(identity),
         **changed,
     }
     told = {name: value for name, value in claims.items() if value is not None}

@@ -10,6 +10,7 @@ from creditgate.refusal import reason_name
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from creditgate.v1.vocabulary_pb2 import Purpose
 from operators.authority import Authority
+from operators.authorization_details import AuthorizationDetail
 from operators.decision import Allow, Ask, Refuse
 from operators.rules import decide, may_call
 from operators.shapes import END_OF_TIME, covers
@@ -144,6 +145,16 @@ def test_a_validity_holds_from_its_first_second_up_to_its_end() -> None:
     state = authority_of(operator(), licence(valid_from=100), client(), grant())
     granted = [isinstance(decide(state, ASK, now), Allow) for now in (99, 100, 999, 1000)]
     assert granted == [False, True, True, False]
+
+
+def test_a_decision_stands_until_the_tokens_detail_begins_or_ends() -> None:
+    period = {"from": 50, "until": 90}
+    detail = AuthorizationDetail.model_validate({"type": "public_credit_data", "period": period})
+    state = authority_of(operator(), licence(), client(), grant())
+    decisions = [decide(state, ASK._replace(detail=detail), now) for now in (49, 50, 89, 90)]
+    told = ["", "ALLOWED", "ALLOWED", ""]
+    assert ["ALLOWED" if isinstance(each, Allow) else "" for each in decisions] == told
+    assert [each.stands_until for each in decisions if isinstance(each, Allow)] == [90, 90]
 
 
 def test_what_has_no_end_stands_to_the_end_of_time() -> None:

@@ -1,0 +1,243 @@
+"""``creditgate login``: commands act for a person, through a browser's sign-in."""
+
+import asyncio
+import json
+import re
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.cli.calls import SIGNED_IN
+from operators.administration_policy import (
+    ADMINISTRATION_POLICY,
+    POLICY_ID,
+    AdministrationPolicy,
+)
+from tests.cli.commands import PROGRAM, creditgate_here, environment
+from tests.installation import Installation
+from tests.interaction.world import PERSON, World, running_world
+from tests.people import SECURITY, Browser, browser, write_profile
+
+
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class Desk:
+    """Somebody at a command line, with a browser beside it."""
+
+    world: World
+    profile: Path
+    redirect_uri: str
+
+    @property
+    def home(self) -> Path:
+        """The installation's home."""
+        return self.world.installation.folder
+
+    async def run(self, *arguments: str) -> tuple[int, Any]:
+        """Run a command and return (exit status, its JSON document)."""
+        whole = (*arguments, "--profile", self.profile, "--json")
+        # In a thread: the gateway answers on this one's event loop.
+        done = await asyncio.to_thread(creditgate_here, self.home, *whole)
+        return done.status, done.json
+
+    async def login(self, subject: str = PERSON, *more: str, **how: Any) -> tuple[int, Any]:
+        """Run login, sign in and decide in the browser, and return as `run`."""
+        process = await asyncio.create_subprocess_exec(
+            *PROGRAM,
+            "login",
+            "--no-browser",
+            "--redirect-uri",
+            self.redirect_uri,
+            "--profile",
+            str(self.profile),
+            "--json",
+            *more,
+            env=environment(self.home),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stderr is not None
+        assert process.stdout is not None
+        told = await asyncio.wait_for(process.stderr.readline(), 30)
+        line = await asyncio.wait_for(process.stderr.readline(), 30)
+        url = re.search(r"https://\S+", line.decode())
+        if url is None:
+            out, rest = await process.communicate()
+            raise AssertionError(told + line + rest + out)
+        async with browser(self.world.installation) as visitor:
+            visitor.redirect_uri = self.redirect_uri
+            await self.visit(visitor, url[0], subject, **how)
+        out, _ = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode is not None
+        return process.returncode, json.loads(out)
+
+    async def visit(
+        self,
+        visitor: Browser,
+        url: str,
+        subject: str,
+        *,
+        decision: str = "approve",
+        state: str = "",
+    ) -> None:
+        """Do in the browser what is asked there, and follow it back to the command."""
+        page = await visitor.sign_in(await visitor.go(url), subject)
+        done = await visitor.submit(page, decision=decision)
+        back = httpx.URL(done.headers["location"])
+        async with httpx.AsyncClient() as http:
+            if state:
+                strange = await http.get(back.copy_set_param("state", state))
+                assert strange.status_code == 404
+                elsewhere = await http.get(back.copy_with(path="/favicon.ico", query=None))
+                assert elsewhere.status_code == 404
+            taken = await http.get(back)
+        assert taken.status_code == 200
+        assert "frame-ancestors 'none'" in taken.headers["content-security-policy"]
+
+    def kept(self) -> dict[str, Any]:
+        """Return what is kept beside the profile."""
+        return json.loads(self.profile.with_name(SIGNED_IN).read_bytes())
+
+    def keep(self, **changed: Any) -> None:
+        """Change what is kept beside the profile."""
+        self.profile.with_name(SIGNED_IN).write_text(json.dumps({**self.kept(), **changed}))
+
+
+@pytest.fixture
+async def desk(embedded: Installation) -> AsyncIterator[Desk]:
+    """A command line whose client may use the code flow."""
+    redirect_uri = f"http://127.0.0.1:{free_port()}/signed-in"
+    async with running_world(embedded, redirect_uri) as world:
+        yield Desk(world, write_profile(world.gateway, world.party), redirect_uri)
+
+
+OPERATOR = ("operator", "create", "beta", "--name", "Beta", "--uscc", "91000000DEM0000019")
+WHY = ("--reason", "a test")
+
+
+async def test_a_person_signs_in_and_commands_act_for_them(desk: Desk) -> None:
+    status, document = await desk.login()
+    assert (status, document["renewable"]) == (0, True)
+    mode = desk.profile.with_name(SIGNED_IN).stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
+    status, _ = await desk.run(*OPERATOR, *WHY)
+    assert status == 0
+    log = desk.world.installation.log
+    (change,) = log.history(kind="operator", id="beta", after=0, limit=9)
+    assert change.changed_by == f"administrator:{PERSON}"
+    # What their roles do not have, commands have not either.
+    status, document = await desk.run("price", "list")
+    assert (status, document["error"]["reason"]) == (2, "SCOPE_NOT_GRANTED")
+
+
+async def test_only_what_is_asked_for_is_in_the_token(desk: Desk) -> None:
+    await desk.login(PERSON, "--scope", "operators:read")
+    assert (await desk.run("operator", "list"))[0] == 0
+    status, document = await desk.run(*OPERATOR, *WHY)
+    assert (status, document["error"]["reason"]) == (2, "SCOPE_NOT_GRANTED")
+
+
+async def test_a_denial_signs_nobody_in(desk: Desk) -> None:
+    status, document = await desk.login(decision="deny")
+    assert (status, document["error"]["reason"]) == (2, "access_denied")
+    assert not desk.profile.with_name(SIGNED_IN).exists()
+
+
+async def test_only_the_answer_with_its_state_is_taken(desk: Desk) -> None:
+    status, _ = await desk.login(state="x" * 43)
+    assert status == 0
+
+
+async def test_a_token_that_ran_out_is_renewed_and_kept(desk: Desk) -> None:
+    await desk.login()
+    before = desk.kept()
+    desk.keep(expires_at=int(time.time()) + 10)
+    assert (await desk.run("operator", "list"))[0] == 0
+    after = desk.kept()
+    assert after["access_token"] != before["access_token"]
+    assert after["expires_at"] > time.time() + 60
+    assert after["refresh_token"] == before["refresh_token"]
+
+
+async def test_a_sign_in_that_is_over_tells_how_to_begin_another(desk: Desk) -> None:
+    await desk.login()
+    desk.keep(expires_at=0, refresh_token="x" * 43)
+    status, document = await desk.run("operator", "list")
+    assert (status, document["error"]["reason"]) == (2, "invalid_grant")
+    assert "creditgate login" in document["error"]["message"]
+    desk.keep(refresh_token=None)
+    assert "creditgate login" in (await desk.run("operator", "list"))[1]["error"]["message"]
+
+
+async def test_signing_out_ends_the_grant_and_forgets_the_tokens(desk: Desk) -> None:
+    await desk.login()
+    kept = desk.kept()
+    assert (await desk.run("logout"))[1] == {"signed_out": True}
+    assert not desk.profile.with_name(SIGNED_IN).exists()
+    assert (await desk.run("logout"))[1] == {"signed_out": False}
+    desk.profile.with_name(SIGNED_IN).write_text(json.dumps(kept))
+    status, document = await desk.run("operator", "list")
+    assert (status, document["error"]["reason"]) == (2, "TOKEN_REVOKED")
+
+
+async def test_a_dangerous_command_is_told_to_step_up_and_then_done(desk: Desk) -> None:
+    world = desk.world
+    for subject in ("zhou-an", "wu-ping"):
+        await world.administer(subject, [SECURITY])
+    world.installation.keep(ADMINISTRATION_POLICY, POLICY_ID, AdministrationPolicy(guarded=True))
+    await world.caught_up()
+    remove = ("administrator", "remove", PERSON, *WHY)
+    await desk.login("zhou-an")
+    status, document = await desk.run(*remove)
+    assert (status, document["error"]["reason"]) == (2, "STEP_UP_REQUIRED")
+    assert "creditgate login --step-up" in document["error"]["message"]
+    await desk.login("zhou-an", "--step-up")
+    status, document = await desk.run(*remove)
+    assert status == 0
+    assert document["administrator"]["remove_time"]
+
+
+async def test_administrators_are_registered_listed_and_given_roles(desk: Desk) -> None:
+    await desk.world.administer("zhou-an", [SECURITY])
+    await desk.login("zhou-an")
+    named = ("--name", "Ada", "--issuer", "https://idp.test", "--subject", "a-1")
+    register = ("administrator", "register", "ada", *named, "--role", "audit", *WHY)
+    status, document = await desk.run(*register)
+    assert status == 0
+    assert document["administrator"]["roles"] == ["ADMINISTRATOR_ROLE_AUDIT"]
+    roles = ("administrator", "roles", "ada", "--role", "pricing", "--role", "audit", *WHY)
+    assert (await desk.run(*roles))[1]["administrator"]["etag"] == "2"
+    listed = (await desk.run("administrator", "list"))[1]["administrators"]
+    assert {each["administrator_id"] for each in listed} == {PERSON, "zhou-an", "ada"}
+    own = ("administrator", "roles", "zhou-an", "--role", "security", "--role", "pricing", *WHY)
+    status, document = await desk.run(*own)
+    assert (status, document["error"]["reason"]) == (2, "STATE_CONFLICT")
+
+
+@pytest.mark.parametrize(
+    "redirect_uri",
+    [
+        "https://127.0.0.1:8765/x",
+        "http://evil.test:8765/x",
+        "http://127.0.0.1/x",
+        "http://127.0.0.1:x/",
+    ],
+)
+async def test_browsers_come_back_to_this_machine_alone(desk: Desk, redirect_uri: str) -> None:
+    status, document = await desk.run("login", "--no-browser", "--redirect-uri", redirect_uri)
+    assert status == 1
+    assert "--redirect-uri" in document["error"]["message"]

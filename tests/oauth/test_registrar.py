@@ -1,0 +1,47 @@
+"""The registrar judges on the newest state of authority, or writes nothing."""
+
+import pytest
+
+from creditgate.refusal import Refused, reason_name
+from creditgate.v1.operator_service_pb2 import OperatorState
+from gateway.oauth import registrar
+from gateway.oauth.registrar import Registrar, draft
+from operators.authority import Authority
+from operators.log import Draft
+from operators.model import CLIENT
+from tests.oauth.world import CLIENT as CLIENT_ID
+from tests.oauth.world import OPERATOR, World
+
+SUSPENDED = OperatorState.OPERATOR_STATE_SUSPENDED
+
+
+def test_a_change_that_comes_between_is_judged_again(world: World) -> None:
+    seen: list[int] = []
+
+    def judge(authority: Authority, now: int) -> list[Draft]:
+        seen.append(authority.operators[OPERATOR].state)
+        if len(seen) == 1:
+            world.change("operator", OPERATOR, state=SUSPENDED)
+        client = authority.clients[CLIENT_ID]
+        return [draft(CLIENT, CLIENT_ID, client.model_copy(update={"removed_at": now}))]
+
+    Registrar(world.context("https://gateway.test")).write(judge, changed_by="x", reason="test")
+    assert seen == [OperatorState.OPERATOR_STATE_ACTIVE, SUSPENDED]
+    assert world.snapshot().authority.clients[CLIENT_ID].version == 2
+
+
+def test_where_others_keep_coming_first_nothing_is_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registrar, "_WAIT_SECONDS", 0)
+    monkeypatch.setattr(registrar, "_ATTEMPTS", 3)
+
+    def judge(authority: Authority, now: int) -> list[Draft]:
+        world.change("operator", OPERATOR, display_name=f"Invented {authority.sequence}")
+        client = authority.clients[CLIENT_ID]
+        return [draft(CLIENT, CLIENT_ID, client.model_copy(update={"removed_at": now}))]
+
+    with pytest.raises(Refused) as refused:
+        Registrar(world.context("https://gateway.test")).write(judge, changed_by="x", reason="test")
+    assert reason_name(refused.value.reason) == "TEMPORARILY_UNAVAILABLE"
+    assert world.snapshot().authority.clients[CLIENT_ID].version == 1
