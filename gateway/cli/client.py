@@ -125,7 +125,7 @@ def rotate(
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
-    """Replace a client's keys and certificates; the old ones stop at once."""
+    """Replace a client's keys and certificates; those left out stop at once, with their tokens."""
     keys = _keys(client_id, make_keys, jwks, certificates, profile, config)
 
     async def rotated(gateway: calls.Gateway) -> pb.RotateClientKeysResponse:
