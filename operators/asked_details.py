@@ -65,6 +65,11 @@ def read_details(text: str) -> AskedDetails:
         raise _fault_of(error) from None
 
 
+def details_schema() -> dict[str, Any]:
+    """Return the JSON Schema of what the parameter holds, without ``$schema`` and ``$id``."""
+    return _DETAILS.json_schema()
+
+
 def _pointer_to(where: Iterable[int | str]) -> str:
     """Return a place as a JSON pointer; no name of ours needs its escapes."""
     return "".join(f"/{step}" for step in where)

@@ -58,6 +58,12 @@ def _each_once(values: object) -> object:
     return values
 
 
+def _given(value: object) -> object:
+    if value is None:
+        raise ValueError("use text, or leave it out")
+    return value
+
+
 _ONCE: Final = BeforeValidator(_each_once)
 # Sets are written in order, so that equal details make equal JSON.
 _IN_ORDER: Final = PlainSerializer(sorted)
@@ -89,7 +95,6 @@ _Region = Annotated[
 _Consent = Annotated[
     str,
     AfterValidator(shapes.matching("consents/[A-Za-z0-9._~-]{1,100}", "write it as consents/{id}")),
-    WithJsonSchema({"type": "string", "pattern": _CONSENT}),
 ]
 _Instant = Annotated[int, Strict(), Field(ge=0, le=END_OF_TIME)]
 
@@ -156,8 +161,14 @@ class AuthorizationDetail(BaseModel):
         default_factory=DetailPeriod,
         description="When it may be used; left out: as long as the token.",
     )
-    consent: _Consent | None = Field(
-        default=None, description="The consent that each use must name; left out: any or none."
+    consent: Annotated[
+        _Consent | None,
+        BeforeValidator(_given),
+        WithJsonSchema({"type": "string", "pattern": _CONSENT}),
+    ] = Field(
+        # A plain default would be published, as a null that nobody may send.
+        default_factory=lambda: None,
+        description="The consent that each use must name; left out: any or none.",
     )
 
     def covers_subject(self, subject: str) -> bool:

@@ -18,6 +18,8 @@ _MOST_RSA_BITS: Final = 8192
 _MOST_EXPONENT_BITS: Final = 32
 # RFC 7518 sections 6.2.2, 6.3.2, 6.4.1 and RFC 8037 section 2: private members.
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_TEXTS: Final = frozenset({"kty", "crv", "x", "y", "n", "e", "kid", "use", "alg"})
+_CERTIFICATES: Final = frozenset({"x5c", "x5u", "x5t", "x5t#S256"})
 _MALFORMED: Final = (JoseError, ValueError, TypeError, KeyError, AttributeError)
 
 
@@ -48,9 +50,39 @@ def key_thumbprints(jwks: str) -> frozenset[str]:
     return frozenset(JWKRegistry.import_key(key).thumbprint() for key in _keys_of(jwks))
 
 
+def require_interchangeable(document: object) -> None:
+    """Raise ValueError for what Python reads as JSON and no JSON text can carry.
+
+    RFC 8259 sections 6 and 8.1: numbers that are not finite, strings that are no Unicode.
+    """
+    json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+
+
+def registrable_jwks(jwks: dict[str, Any]) -> dict[str, Any]:
+    """Return the JWK Set a client sends of itself, with the members known here alone.
+
+    RFC 7517 section 4: members not understood are ignored. Raises ValueError with the
+    mend where `public_jwks` would, and for certificates, which do not come by keys.
+    """
+    keys = _keys_of(public_jwks(json.dumps(jwks)))
+    for number, key in enumerate(keys):
+        if not _CERTIFICATES.isdisjoint(key):
+            raise ValueError(f"keys[{number}]: leave out {', '.join(sorted(_CERTIFICATES))}")
+    return {"keys": [_known(key) for key in keys]}
+
+
+def _known(key: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in key.items()
+        if name == "key_ops" or (name in _TEXTS and isinstance(value, str))
+    }
+
+
 def _keys_of(text: str) -> list[dict[str, Any]]:
     try:
         document = json.loads(text)
+        require_interchangeable(document)
     except (ValueError, RecursionError):
         raise ValueError("use a JWK Set as JSON") from None
     keys = document.get("keys") if isinstance(document, dict) else None

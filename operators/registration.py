@@ -4,7 +4,7 @@ A software statement lets an operator register one client under its licence; a
 registration lets that client manage itself afterwards.
 """
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Self, cast
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -56,8 +56,7 @@ class SoftwareStatement(Kept):
 class ClientRegistration(Kept):
     """What is known of a client that registered itself, besides the client.
 
-    ``token_digest`` is the SHA-256 of its registration access token, ``certificate``
-    the ``x5t#S256`` of the certificate it registered over; both in base64url.
+    ``token_digest`` is the SHA-256 of its registration access token, in base64url.
     """
 
     client_id: Annotated[str, AfterValidator(shapes.client_id)]
@@ -66,5 +65,14 @@ class ClientRegistration(Kept):
     software_version: Annotated[str, Field(max_length=64, pattern="^[ -~]*$")] = ""
     client_name: Annotated[str, AfterValidator(shapes.display_name)]
     token_digest: _Sha256
-    certificate: _Sha256
     registered_at: Instant
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_certificate(cls, document: object) -> object:
+        # Earlier documents name the certificate registered over; what may manage a client
+        # is the certificates it has now.
+        if not isinstance(document, dict):
+            return document
+        fields = cast("dict[str, object]", document)
+        return {name: value for name, value in fields.items() if name != "certificate"}

@@ -81,6 +81,8 @@ _REDIRECT_MEND: Final = (
     "use an https URL of at most 512 characters without user, fragment or wildcard, or http"
     " with 127.0.0.1 or [::1]"
 )
+# What else a URL's host may hold means something where the host is named in a policy.
+_PLAIN_HOST: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?=[/?]|\Z)")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "[::1]"})
 
 _USCC_MEND: Final = {
@@ -109,11 +111,12 @@ def redirect_uri(uri: str) -> str:
         url = Url(uri)
     except ValueError:
         raise ValueError(_REDIRECT_MEND) from None
+    plain = _PLAIN_HOST.match(uri) is not None
     secure = url.scheme == "https" or (url.scheme == "http" and url.host in _LOOPBACK)
     bare = "#" not in uri and url.username is None and url.password is None
     # As browsers write it: what is compared as text must not have a second spelling.
     canonical = str(url) in {uri, uri + "/"}
-    if not (printable and secure and bare and canonical and len(uri) <= 512):
+    if not (printable and plain and secure and bare and canonical and len(uri) <= 512):
         raise ValueError(_REDIRECT_MEND)
     return uri
 

@@ -82,30 +82,39 @@ def method_of(request: Message) -> str:
 
 
 def require_changeable_back(authority: Authority, drafts: Sequence[Draft], now: int) -> None:
-    """Raise Refused STATE_CONFLICT where ``drafts`` leave a guarded policy nobody could change.
+    """Raise Refused STATE_CONFLICT where ``drafts`` take away what changing the policy back needs.
 
-    Two administrators must be able to propose giving it up and to approve that, and there
-    must be a client they can sign in through, whose grants for it have no end.
+    Two administrators must be able to propose giving a guarded policy up and to approve
+    that, and there must be a client they can sign in through, whose grants for it have no
+    end. Where one of these is missing already, only what leaves still less is refused: a
+    suspension or a withdrawal must not wait until it is mended.
     """
-    if not authority.policy.guarded and all(
-        draft.kind != ADMINISTRATION_POLICY for draft in drafts
-    ):
+    begins = not authority.policy.guarded
+    if begins and all(draft.kind != ADMINISTRATION_POLICY for draft in drafts):
         return
     after = authority.advanced(_as_written(authority, drafts, now))
     if not after.policy.guarded:
         return
-    wardens = [each for each in after.administrators.values() if each.scopes >= _WARDEN]
-    if len(wardens) < _FEWEST_WARDENS:
+    wardens = _wardens(after)
+    if wardens < _FEWEST_WARDENS and (begins or wardens < _wardens(authority)):
         raise conflict(
             "A guarded policy takes two administrators in the role security: there must be"
             " another one first."
         )
-    if not any(_lets_wardens_in(after, client, now) for client in after.clients.values()):
+    if not _has_way_in(after, now) and (begins or _has_way_in(authority, now)):
         raise conflict(
             "A guarded policy takes an administrator's client with the grant type"
             f" authorization_code that holds {' and '.join(sorted(_WARDEN))}, without an end:"
             " there must be another one first."
         )
+
+
+def _wardens(authority: Authority) -> int:
+    return sum(each.scopes >= _WARDEN for each in authority.administrators.values())
+
+
+def _has_way_in(authority: Authority, now: int) -> bool:
+    return any(_lets_wardens_in(authority, client, now) for client in authority.clients.values())
 
 
 def _lets_wardens_in(authority: Authority, client: Client, now: int) -> bool:

@@ -4,14 +4,14 @@ Under a guarded policy it takes two people (four-eyes, 双人复核). Judged by 
 thing before and after; a kind unknown here counts as widening.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
+from creditgate.v1.operator_service_pb2 import OperatorState
 from operators.administration_policy import ADMINISTRATION_POLICY, AdministrationPolicy
 from operators.administrators import ADMINISTRATOR, Administrator
 from operators.authority import Authority
+from operators.client_widening import widens_client
 from operators.log import Draft
 from operators.model import (
     CLIENT,
@@ -27,7 +27,6 @@ from operators.proposal import PROPOSAL
 from operators.scope_definition import SCOPE_DEFINITION, ScopeDefinition, wider_bounds
 
 _ACTIVE: Final = OperatorState.OPERATOR_STATE_ACTIVE
-_OPERATOR_CLIENT: Final = ClientRole.CLIENT_ROLE_OPERATOR
 
 
 def widens(authority: Authority, draft: Draft) -> bool:
@@ -65,19 +64,8 @@ def _licence(authority: Authority, draft: Draft) -> bool:
 
 
 def _client(authority: Authority, draft: Draft) -> bool:
-    before = authority.clients.get(draft.id)
     after = Client.from_document(draft.document, version=0, changed_at=0)
-    if after.removed_at is not None:
-        return False
-    if before is None:
-        # It acts with its operator's grants at once; others hold nothing of their own yet.
-        return after.role == _OPERATOR_CLIENT
-    # Who holds a new key holds the client's authority.
-    return (
-        not _keys(after) <= _keys(before)
-        or not after.certificate_thumbprints <= before.certificate_thumbprints
-        or _unkeyed(after) != _unkeyed(before)
-    )
+    return widens_client(authority.clients.get(draft.id), after)
 
 
 def _grant(authority: Authority, draft: Draft) -> bool:
@@ -114,22 +102,6 @@ def _administrator(authority: Authority, draft: Draft) -> bool:
 def _proposal(authority: Authority, draft: Draft) -> bool:
     del authority, draft
     return False
-
-
-def _keys(client: Client) -> frozenset[str]:
-    keys: list[dict[str, object]] = json.loads(client.jwks)["keys"]
-    return frozenset(json.dumps(key, sort_keys=True) for key in keys)
-
-
-def _unkeyed(client: Client) -> Client:
-    return client.model_copy(
-        update={
-            "version": 0,
-            "changed_at": 0,
-            "jwks": "",
-            "certificate_thumbprints": frozenset[str](),
-        }
-    )
 
 
 _JUDGES: Final[Mapping[str, Callable[[Authority, Draft], bool]]] = {

@@ -8,9 +8,11 @@ from gateway.authenticate.caller import Caller
 from gateway.authenticate.certificate import remembered_thumbprints
 from gateway.authenticate.claims import CERTIFICATE, KEY, Confirmation
 from gateway.authenticate.proof import SCHEME, proof_invalid
-from gateway.authenticate.token import TokenVerifier, VerifiedToken
+from gateway.authenticate.token import TokenVerifier, VerifiedToken, ancestors_stand
 from gateway.oauth.client import AuthoritySnapshot
+from operators.authority import Authority
 from operators.model import Client
+from operators.openings import approved_names
 
 _BEARER: Final = "bearer "
 
@@ -62,7 +64,7 @@ class Authenticator:
                 "The client was removed, or this certificate, or the key its token was got by,"
                 " is no longer registered for it.",
             )
-        return _caller(client, token)
+        return _caller(client, token, view.authority)
 
     def _authenticate_key(
         self, authorization: str, view: AuthoritySnapshot, now: int, proven: str | None
@@ -92,15 +94,25 @@ class Authenticator:
                 "The client was removed, its tokens are no longer bound to a key, or the key"
                 " its token was got by is no longer registered for it.",
             )
-        return _caller(client, token)
+        return _caller(client, token, view.authority)
 
 
-def _caller(client: Client, token: VerifiedToken) -> Caller:
+def _caller(client: Client, token: VerifiedToken, authority: Authority) -> Caller:
+    if not ancestors_stand(token.ancestors, authority):
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_CLIENT_NOT_ACTIVE,
+            "The client of a token that this one was exchanged from was removed, or the key it"
+            " was got by is no longer registered for it.",
+        )
+    scopes = token.scopes
+    # Only what a person approved is held to what it meant then.
+    if token.grant_id:
+        scopes = approved_names(authority, scopes, token.opens)
     return Caller(
         client.client_id,
         client.role,
         client.operator_id,
-        token.scopes,
+        scopes,
         token.expires_at,
         token.principal,
         token.details,

@@ -62,13 +62,24 @@ class Actor(BaseModel):
     act: "Actor | None" = None
 
 
+class Ancestor(BaseModel):
+    """A token that another was exchanged from: whose it was, and what it was got by."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    jti: _Text
+    client_id: _Text
+    client_key: _Sha256
+
+
 class TokenClaims(BaseModel):
     """What an access token of this gateway says.
 
     ``sub`` is who acts: the client itself, or a person; for a person ``auth_time``
     (seconds, UTC) and ``acr`` tell how they signed in. ``grant_id`` is the grant the
-    token comes from; ``act`` who acts by exchange; ``ancestors`` the jti of the tokens it was exchanged from, oldest
-    first.
+    token comes from, ``opens`` the scopes of methods that its managed scopes stood for when
+    it was approved; ``act`` who acts by exchange; ``ancestors`` the tokens it was exchanged
+    from, oldest first.
     """
 
     model_config = ConfigDict(strict=True, frozen=True)
@@ -88,4 +99,5 @@ class TokenClaims(BaseModel):
     auth_time: int | None = None
     acr: _Text | None = None
     act: Actor | None = None
-    ancestors: Annotated[list[_Text], Field(max_length=MOST_ANCESTORS)] = []
+    ancestors: Annotated[list[Ancestor], Field(max_length=MOST_ANCESTORS)] = []
+    opens: Annotated[str, StringConstraints(max_length=4_096)] | None = None

@@ -7,15 +7,17 @@ checked at every call.
 
 import hmac
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.authenticate.claims import Confirmation, TokenClaims
+from gateway.authenticate.claims import Ancestor, Confirmation, TokenClaims
 from gateway.authenticate.reader import ReadToken, TokenReader, token_invalid
 from gateway.oauth.client import AuthoritySnapshot
 from gateway.oauth.revocations import RevocationBook, revocable
+from operators.authority import Authority
 from operators.authorization_details import AuthorizationDetail
 
 _MOST_REMEMBERED: Final = 16_384
@@ -28,7 +30,9 @@ class VerifiedToken:
     ``principal`` is who acts (``sub``); ``confirmation`` what its holder must show;
     ``client_key`` what the client authenticated by to get it;
     ``kid`` names the key that signed it; ``revocable`` all that a revocation may stop
-    it by; ``expires_at`` and ``auth_time`` are in seconds, UTC.
+    it by; ``ancestors`` the tokens it was exchanged from; ``opens`` what its managed scopes
+    stood for when its grant was approved; ``expires_at`` and ``auth_time`` are in seconds,
+    UTC.
     """
 
     client_id: str
@@ -43,6 +47,8 @@ class VerifiedToken:
     grant_id: str
     auth_time: int | None
     acr: str
+    ancestors: tuple[Ancestor, ...]
+    opens: frozenset[str]
 
     @classmethod
     def of(cls, read: ReadToken) -> Self:
@@ -61,15 +67,35 @@ class VerifiedToken:
             claims.grant_id or "",
             claims.auth_time,
             claims.acr or "",
+            tuple(claims.ancestors),
+            frozenset((claims.opens or "").split()),
         )
 
 
 def revocable_names(claims: TokenClaims) -> frozenset[str]:
     """Return all that a revocation may stop a token by: itself, its ancestors, its grant."""
-    names = {revocable("token", jti) for jti in (claims.jti, *claims.ancestors)}
+    tokens = (claims.jti, *(ancestor.jti for ancestor in claims.ancestors))
+    names = {revocable("token", jti) for jti in tokens}
     if claims.grant_id is not None:
         names.add(revocable("grant", claims.grant_id))
     return frozenset(names)
+
+
+def ancestors_stand(ancestors: Iterable[Ancestor], authority: Authority) -> bool:
+    """Tell whether what a token was exchanged from could still be got today.
+
+    Each client there, not removed, and still with the key or certificate by which it got
+    its token: what is taken from it ends all that came of it (G4).
+    """
+    for ancestor in ancestors:
+        client = authority.clients.get(ancestor.client_id)
+        if (
+            client is None
+            or client.removed_at is not None
+            or not client.has_key(ancestor.client_key)
+        ):
+            return False
+    return True
 
 
 class TokenVerifier:

@@ -23,6 +23,7 @@ SPEAKING: Final = frozenset(
     {
         _CATALOGUE_FILE,
         "gateway.config.ConfigRefused",
+        "gateway.demo.browser.PageUnexpected",
         "gateway.demo.gateway_process.GatewayDidNotStart",
         "gateway.demo.seed.SeedRefused",
         "gateway.server.supervisor.WorkerFailed",

@@ -42,11 +42,15 @@ def serve(
         raise CommandFailed(
             "--demo makes keys by the development CA: leave tls_certificate and client_ca unset."
         )
+    # An own identity provider stays, and several processes cannot share the development one.
+    with_people = demo and settings.oidc_issuer is None and settings.workers == 1
+    if with_people:
+        settings = settings.model_copy(update={"development_provider": True})
     try:
         home = bootstrap(settings, SystemClock())
     except NoAdministrator as error:
         raise CommandFailed(f"{error} `creditgate init --help` tells how.") from None
-    seeding = _seeding(home, data, as_json=as_json) if demo else None
+    seeding = _seeding(home, data, with_people=with_people, as_json=as_json) if demo else None
 
     def ready(running: "Running") -> None:
         if running.ca is not None:
@@ -74,10 +78,16 @@ def _is_taken_address(error: Exception) -> bool:
 
 
 def _taken(settings: "GatewayConfig") -> str:
+    wanted = f"HTTPS {settings.https_host}:{settings.https_port}"
+    variables = "CREDITGATE_GRPC_PORT and CREDITGATE_HTTPS_PORT"
+    if settings.development_provider:
+        wanted += f", the development provider 127.0.0.1:{settings.development_provider_port}"
+        variables = (
+            "CREDITGATE_GRPC_PORT, CREDITGATE_HTTPS_PORT and CREDITGATE_DEVELOPMENT_PROVIDER_PORT"
+        )
     return (
-        f"A port is taken: gRPC wants {settings.grpc_host}:{settings.grpc_port}, HTTPS"
-        f" {settings.https_host}:{settings.https_port}. Stop what listens there, or set"
-        " CREDITGATE_GRPC_PORT and CREDITGATE_HTTPS_PORT; 0 takes any free one."
+        f"A port is taken: gRPC wants {settings.grpc_host}:{settings.grpc_port}, {wanted}."
+        f" Stop what listens there, or set {variables}; 0 takes any free one."
     )
 
 
@@ -91,7 +101,7 @@ def _announce(running: "Running", *, as_json: bool) -> None:
         typer.echo(f"Serving gRPC at {running.grpc}, tokens at {running.issuer}; Ctrl-C stops.")
 
 
-def _seeding(home: "Home", data: Path | None, *, as_json: bool) -> "Seeding":
+def _seeding(home: "Home", data: Path | None, *, with_people: bool, as_json: bool) -> "Seeding":
     from gateway.demo.seeding import Seeding
 
     def done() -> None:
@@ -100,8 +110,10 @@ def _seeding(home: "Home", data: Path | None, *, as_json: bool) -> "Seeding":
             typer.echo(json.dumps({**served, "serve_json": str(home.served)}, ensure_ascii=False))
         else:
             typer.echo(_how_to_call(home))
+            if with_people:
+                typer.echo(_how_to_sign_in(home))
 
-    return Seeding(home, data, done)
+    return Seeding(home, data, done, with_people=with_people)
 
 
 def _how_to_call(home: "Home") -> str:
@@ -113,6 +125,20 @@ def _how_to_call(home: "Home") -> str:
         "In another terminal, for example:\n"
         f"  {_program()} query {CORRECTED} --purpose supplier-check \\\n"
         f"      --profile {shlex.quote(str(home.profile(ALPHA.client_id)))}"
+    )
+
+
+def _how_to_sign_in(home: "Home") -> str:
+    from gateway.demo.cast import CONSOLE
+
+    served = json.loads(home.served.read_bytes())
+    accounts = ", ".join(account["account"] for account in served["people"]["accounts"])
+    profile = shlex.quote(str(home.profile(CONSOLE)))
+    return (
+        f"Invented people can sign in to administer, each in one role: {accounts}.\n"
+        f"In a browser that trusts {home.ca}, or that you let go on:\n"
+        f"  {_program()} login --profile {profile}\n"
+        "--step-up signs in with a second factor; commands with that profile then act for them."
     )
 
 

@@ -1,12 +1,25 @@
-"""Who plays in the demo: invented operators, with what each is licensed for and granted."""
+"""Who plays in the demo: invented operators with what each is licensed for, and people."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from creditgate.uscc import check_character
+from creditgate.v1.administrator_service_pb2 import AdministratorRole
 from creditgate.v1.vocabulary_pb2 import Purpose
 
 ADMINISTRATOR: Final = "administrator"
+CONSOLE: Final = "console"
+"""The client that people administer through."""
+PEOPLE: Final[Mapping[str, AdministratorRole.ValueType]] = {
+    "zhang-li": AdministratorRole.ADMINISTRATOR_ROLE_LICENSING,
+    "wang-jun": AdministratorRole.ADMINISTRATOR_ROLE_LICENSING,
+    "chen-fang": AdministratorRole.ADMINISTRATOR_ROLE_PRICING,
+    "zhou-an": AdministratorRole.ADMINISTRATOR_ROLE_SECURITY,
+    "wu-ping": AdministratorRole.ADMINISTRATOR_ROLE_SECURITY,
+    "sun-yue": AdministratorRole.ADMINISTRATOR_ROLE_AUDIT,
+}
+"""Invented accounts of the development provider that administer, each in one role."""
 PUBLISHER: Final = "publisher"
 PUBLISHER_SCOPES: Final = (
     "catalogue:read",

@@ -1,18 +1,20 @@
 """Operators, licences, clients and grants brought about, each only if it is missing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from creditgate.v1 import operator_service_pb2 as pb
 from creditgate.v1.operator_service_pb2 import ClientRole
 from gateway.cli.calls import Gateway
+from gateway.cli.login import REDIRECT_URI
 from gateway.cli.terms import interval
 from gateway.clock import Clock
-from gateway.demo.cast import PUBLISHER, PUBLISHER_SCOPES, Grant, Party
+from gateway.demo.cast import CONSOLE, PUBLISHER, PUBLISHER_SCOPES, Grant, Party
 from gateway.installation.home import Home
 from gateway.pki.client_keys import make_assertion_key
 from gateway.pki.development import make_client_certificate
 from gateway.pki.thumbprint import thumbprint_of_pem
+from operators.roles import scopes_of_role
 from sdk.credentials import Credentials
 
 REASON: Final = "demo"
@@ -53,6 +55,18 @@ class Enrolment:
         """Bring about the publisher's client and grants. Raises grpc.RpcError."""
         await self._client(PUBLISHER, ClientRole.CLIENT_ROLE_PUBLISHER)
         await self._grants(PUBLISHER, map(Grant, PUBLISHER_SCOPES))
+
+    async def console(self) -> None:
+        """Bring about the client that people administer through, with all its role may have:
+        each person's own roles then bound what they do. Raises grpc.RpcError."""
+        role = ClientRole.CLIENT_ROLE_ADMINISTRATOR
+        await self._client(
+            CONSOLE,
+            role,
+            grant_types=("authorization_code", "refresh_token"),
+            redirect_uris=(REDIRECT_URI,),
+        )
+        await self._grants(CONSOLE, map(Grant, sorted(scopes_of_role(role))))
 
     async def _licence(self, party: Party) -> pb.Licence:
         held = await self._gateway.ask(
@@ -103,7 +117,13 @@ class Enrolment:
             )
 
     async def _client(
-        self, client_id: str, role: ClientRole.ValueType, *, operator_id: str = ""
+        self,
+        client_id: str,
+        role: ClientRole.ValueType,
+        *,
+        operator_id: str = "",
+        grant_types: Sequence[str] = (),
+        redirect_uris: Sequence[str] = (),
     ) -> None:
         listed = await self._gateway.every_page(
             pb.ListClientsRequest(page_size=200), pb.ListClientsResponse
@@ -133,6 +153,8 @@ class Enrolment:
             operator_id=operator_id,
             jwks=key.jwks,
             certificate_thumbprints=[certificate.thumbprint],
+            grant_types=grant_types,
+            redirect_uris=redirect_uris,
         )
         await self._gateway.ask(
             pb.RegisterClientRequest(client=client, reason=REASON), pb.RegisterClientResponse

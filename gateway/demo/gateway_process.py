@@ -57,7 +57,14 @@ async def gateway_process(home: Home) -> AsyncGenerator[Running]:
 
 def _environment(home: Home) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    settings = {"HOME": str(home.root), "GRPC_PORT": "0", "HTTPS_PORT": "0", "LOG_LEVEL": "warning"}
+    settings = {
+        "HOME": str(home.root),
+        "GRPC_PORT": "0",
+        "HTTPS_PORT": "0",
+        "DEVELOPMENT_PROVIDER": "true",
+        "DEVELOPMENT_PROVIDER_PORT": "0",
+        "LOG_LEVEL": "warning",
+    }
     return kept | {f"{PREFIX}{name}": value for name, value in settings.items()}
 
 

@@ -12,7 +12,7 @@ from gateway.cli.catalogue_file import Outcome
 from gateway.cli.output import Sheet
 from gateway.cli.progress import bar
 from gateway.clock import Clock, SystemClock
-from gateway.demo import asking, billing, changing, scoping
+from gateway.demo import asking, billing, changing, reviewing, scoping
 from gateway.demo.account import Account, Section, Step
 from gateway.demo.cast import ADMINISTRATOR, ALPHA, BETA, GAMMA, PUBLISHER, Party
 from gateway.demo.gateway_process import gateway_process
@@ -51,6 +51,7 @@ async def run_demo(folder: Path, data: Path | None, told: Callable[[Section], No
         async with AsyncExitStack() as stack:
             stage = await _stage(home, seeded, loaded, stack)
             gamma = seeded.licences[GAMMA.operator_id].number
+            account.tell(await reviewing.reviewed(stage))
             account.tell(await asking.allowed(stage))
             account.tell(await asking.refused(stage, gamma))
             account.tell(await asking.retried(stage))

@@ -1,4 +1,4 @@
-"""Scenes of scopes: one of the administrator's own, and why nobody guards a door alone."""
+"""Scene of scopes: one of the administrator's own."""
 
 from typing import Final
 
@@ -8,16 +8,11 @@ from creditgate.v1.operator_service_pb2 import (
     ScopeGrant,
 )
 from creditgate.v1.scope_service_pb2 import (
-    AdministrationPolicy,
     CreateScopeDefinitionRequest,
     CreateScopeDefinitionResponse,
-    GetAdministrationPolicyRequest,
-    GetAdministrationPolicyResponse,
     RetireScopeDefinitionRequest,
     RetireScopeDefinitionResponse,
     ScopeDefinition,
-    SetAdministrationPolicyRequest,
-    SetAdministrationPolicyResponse,
 )
 from gateway.cli.calls import Gateway
 from gateway.demo.account import Section, Step
@@ -68,22 +63,5 @@ async def scoped(stage: Stage) -> Section:
         ),
         Step("alpha", "asks for a penalty with that token", "ITEM_NOT_ALLOWED", beyond),
         Step("alpha", "asks after the scope was retired", "SCOPE_NOT_GRANTED", retired),
-        Step(
-            "administrator",
-            "wants four eyes (双人复核) on what widens, being alone",
-            "STATE_CONFLICT",
-            await outcome(_guarded(stage.administrator)),
-        ),
     )
     return Section("A scope of one's own narrows a token, and acts on it at once", steps)
-
-
-async def _guarded(administrator: Gateway) -> None:
-    present = await administrator.ask(
-        GetAdministrationPolicyRequest(), GetAdministrationPolicyResponse
-    )
-    policy = AdministrationPolicy(guarded=True, etag=present.policy.etag)
-    await administrator.ask(
-        SetAdministrationPolicyRequest(policy=policy, reason=REASON),
-        SetAdministrationPolicyResponse,
-    )

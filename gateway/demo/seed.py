@@ -77,6 +77,7 @@ async def seed(
         await _sharing(gateway, clock)
         enrolment = Enrolment(gateway, home, clock)
         await enrolment.publisher()
+        await enrolment.console()
         licences = {party.operator_id: await enrolment.operator(party) for party in parties}
     home.point_profiles_at(running.grpc, running.issuer, home.ca)
     invented = invented_records(licences[ALPHA.operator_id].validity.start_time.seconds)

@@ -7,19 +7,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gateway.clock import SystemClock
-from gateway.demo.seed import seed
-from gateway.demo.served import write_served
+from gateway.demo import cast
+from gateway.demo.people import provider_of, register_people
+from gateway.demo.seed import acting_as, seed
+from gateway.demo.served import People, write_served
 from gateway.installation.home import Home
 from gateway.server.process import Running
 from sdk.loading.load import Progress
 
 
 class Seeding:
-    """Seeds once the gateway answers; a failure stops it and is raised afterwards."""
+    """Seeds once the gateway answers; a failure stops it and is raised afterwards.
 
-    def __init__(self, home: Home, data: Path | None, done: Callable[[], None]) -> None:
+    ``with_people`` where the development provider runs: its accounts become administrators.
+    """
+
+    def __init__(
+        self, home: Home, data: Path | None, done: Callable[[], None], *, with_people: bool
+    ) -> None:
         self._home = home
         self._data = data
+        self._with_people = with_people
         self._done = done
         self._task: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
@@ -38,8 +46,14 @@ class Seeding:
 
     async def _seed(self, running: Running) -> None:
         seeded = await seed(self._home, running, SystemClock(), data=self._data, progress=_nowhere)
-        await write_served(self._home, running, seeded)
+        people = await self._people() if self._with_people else None
+        await write_served(self._home, running, seeded, people)
         self._done()
+
+    async def _people(self) -> People:
+        provider = await provider_of(self._home)
+        async with acting_as(self._home, cast.ADMINISTRATOR) as gateway:
+            return People(provider, await register_people(gateway, provider))
 
     def _stop_if_failed(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (failure := task.exception()) is not None:

@@ -1,15 +1,18 @@
-"""serve.json: where a served gateway answers, and how its demo clients call it."""
+"""serve.json: where a served gateway answers, how its demo clients call it, who signs in."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from joserfc.jwk import ECKey
 
 from creditgate.v1 import operator_service_pb2 as pb
+from creditgate.v1.administrator_service_pb2 import Administrator, AdministratorRole
 from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.cli.calls import Gateway
+from gateway.cli.login import REDIRECT_URI
 from gateway.demo import cast
 from gateway.demo.cast import ALPHA, BETA
 from gateway.demo.invented import CORRECTED
@@ -29,9 +32,18 @@ class _Client:
     licence: pb.Licence | None = None
 
 
-async def write_served(home: Home, running: Running, seeded: Seeded) -> None:
-    """Write serve.json, whole or not at all: addresses, CA file, and every demo client
-    with its keys' files and what it is granted. Raises grpc.RpcError, OSError."""
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who can sign in to administer, and the identity provider where they do."""
+
+    provider: str
+    administrators: Sequence[Administrator]
+
+
+async def write_served(home: Home, running: Running, seeded: Seeded, people: People | None) -> None:
+    """Write serve.json, whole or not at all: addresses, CA file, every demo client with its
+    keys' files and what it is granted, and the people, if any can sign in. Raises
+    grpc.RpcError, OSError."""
     clients = [
         _Client(
             party.client_id,
@@ -44,6 +56,7 @@ async def write_served(home: Home, running: Running, seeded: Seeded) -> None:
     for client_id, role in (
         (cast.PUBLISHER, ClientRole.CLIENT_ROLE_PUBLISHER),
         (cast.ADMINISTRATOR, ClientRole.CLIENT_ROLE_ADMINISTRATOR),
+        (cast.CONSOLE, ClientRole.CLIENT_ROLE_ADMINISTRATOR),
     ):
         clients.append(_Client(client_id, role, client_id))
     async with acting_as(home, cast.ADMINISTRATOR) as gateway:
@@ -57,9 +70,28 @@ async def write_served(home: Home, running: Running, seeded: Seeded) -> None:
         "token_endpoint": Endpoints(running.issuer).token,
         "ca": str(home.ca),
         "clients": described,
+        "people": None if people is None else _accounts(people),
         "example": {"subject": CORRECTED, "purpose": "PURPOSE_SUPPLIER_CHECK"},
     }
     write_private(home.served, json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n")
+
+
+def _accounts(people: People) -> dict[str, Any]:
+    return {
+        "identity_provider": people.provider,
+        "client": cast.CONSOLE,
+        "redirect_uri": REDIRECT_URI,
+        "accounts": [
+            {
+                "account": person.subject,
+                "name": person.display_name,
+                "administrator_id": person.administrator_id,
+                "roles": [AdministratorRole.Name(role) for role in person.roles],
+            }
+            for person in people.administrators
+            if not person.HasField("remove_time")
+        ],
+    }
 
 
 async def _described(gateway: Gateway, home: Home, client: _Client) -> dict[str, Any]:

@@ -33,6 +33,8 @@ from gateway.signin.identity import Identity
 from gateway.signin.provider import SignInFailed
 from gateway.signin.sessions import LIFE_SECONDS, Browser
 from operators.administrators import STRONG_ACR
+from operators.authority import Authority
+from operators.openings import stood_for
 
 _log = logging.getLogger(__name__)
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{20,64}")
@@ -216,7 +218,9 @@ class _Site:
             duration=duration(
                 client, self._parts.token_seconds, self._parts.grant_seconds, language
             ),
-            approve_token=browser.form_token(_shown(asked, _approval_of(found, browser.identity))),
+            approve_token=browser.form_token(
+                _shown(asked, _approval_of(found, browser.identity, view.authority))
+            ),
         )
 
     def _approval(self, asked: AskedAuthorization, browser: Browser) -> Approval | None:
@@ -226,19 +230,27 @@ class _Site:
             return None
         authority = self._parts.view().authority
         found = approvable(authority, asked, identity, self._parts.clock.now())
-        return _approval_of(found, identity) if isinstance(found, Approvable) else None
+        return _approval_of(found, identity, authority) if isinstance(found, Approvable) else None
 
     def _keeping(self, browser: Browser, response: Response) -> Response:
         return response if browser.known else remember(response, browser)
 
 
-def _approval_of(found: Approvable, identity: Identity) -> Approval:
-    return Approval(found.principal, found.scopes, found.details, identity.auth_time, identity.acr)
+def _approval_of(found: Approvable, identity: Identity, authority: Authority) -> Approval:
+    return Approval(
+        found.principal,
+        found.scopes,
+        found.details,
+        identity.auth_time,
+        identity.acr,
+        stood_for(authority, found.scopes),
+    )
 
 
 def _shown(asked: AskedAuthorization, approval: Approval) -> str:
     """Return what a form for the approval is for: this, and nothing that changed since."""
-    return " ".join((asked.interaction_id, approval.principal, *sorted(approval.scopes)))
+    shown = (approval.principal, *sorted(approval.scopes), "", *sorted(approval.opened))
+    return " ".join((asked.interaction_id, *shown))
 
 
 def _path(interaction_id: str, request: Request) -> str:

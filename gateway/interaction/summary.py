@@ -11,6 +11,7 @@ from gateway.pages.rendering import Language
 from operators.authority import Authority
 from operators.authorization_details import AuthorizationDetail
 from operators.model import Client
+from operators.openings import stood_for
 from operators.shapes import END_OF_TIME
 
 _DAY: Final = 86_400
@@ -19,10 +20,14 @@ _CHINA: Final = timezone(timedelta(hours=8))
 
 @dataclass(frozen=True, slots=True)
 class ScopeLine:
-    """One scope: its words, and its name for who knows it."""
+    """One scope: its words, and its name for who knows it.
+
+    ``opens`` are the lines of the scopes of methods a managed one stands for.
+    """
 
     words: str
     name: str
+    opens: tuple["ScopeLine", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,17 @@ def scope_lines(
     authority: Authority, scopes: Iterable[str], language: Language
 ) -> tuple[ScopeLine, ...]:
     """Return a line for each of ``scopes``, in order of name."""
-    return tuple(ScopeLine(_in(language, _words(authority, name)), name) for name in sorted(scopes))
+    return tuple(
+        ScopeLine(
+            _in(language, _words(authority, name)),
+            name,
+            tuple(
+                ScopeLine(_in(language, SCOPES.get(opened, (opened, opened))), opened)
+                for opened in sorted(stood_for(authority, (name,)))
+            ),
+        )
+        for name in sorted(scopes)
+    )
 
 
 def detail_lines(

@@ -11,6 +11,7 @@ from gateway.oauth.grants import SqlOAuthGrants
 from gateway.oauth.rfc9396 import PARAMETER, Details, DetailsDesk
 from gateway.oauth.server import require_active
 from gateway.oauth.token_subject import TokenSubject
+from operators.openings import approved_names
 from operators.persons import scopes_within
 
 
@@ -47,8 +48,14 @@ class ApprovedTokens:
         """
         require_active(client)
         authority = self.context.authority().authority
+        named = scopes_within(authority, subject.principal, scopes & client.granted)
+        # A managed scope may by now stand for nothing of what was approved.
         standing = " ".join(
-            sorted(scopes_within(authority, subject.principal, scopes & client.granted))
+            sorted(
+                name
+                for name in named
+                if approved_names(authority, frozenset({name}), subject.opens)
+            )
         )
         if not standing:
             raise InvalidGrantError(

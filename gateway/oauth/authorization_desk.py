@@ -92,6 +92,7 @@ class AuthorizationDesk:
                 details=approval.details,
                 auth_time=approval.auth_time,
                 acr=approval.acr,
+                opened=" ".join(sorted(approval.opened)),
             ),
         )
         # Made first: a response that cannot be signed must not use the request up.

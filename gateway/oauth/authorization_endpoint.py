@@ -22,8 +22,6 @@ _HEADERS: Final = {
         "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Referrer-Policy": "no-referrer",
-    # FAPI 2.0 section 5.2.3: browsers must not be led off TLS.
-    "Strict-Transport-Security": "max-age=63072000",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }

@@ -25,6 +25,7 @@ from gateway.catalogue.faults import faults_of
 from gateway.oauth.description import description
 from operators import shapes
 from operators.authorization_details import TYPE
+from operators.jwks import registrable_jwks
 from operators.model import Client, ClientAuthentication, GrantType, TokenBinding
 from operators.registration import ClientRegistration, SoftwareId
 
@@ -58,7 +59,7 @@ class ClientMetadata(BaseModel):
     grant_types: frozenset[GrantType] = frozenset({"authorization_code"})
     response_types: frozenset[Literal["code"]] | None = None
     redirect_uris: frozenset[str] = frozenset()
-    jwks: dict[str, Any]
+    jwks: Annotated[dict[str, Any], AfterValidator(registrable_jwks)]
     scope: Annotated[str, Field(max_length=2_048)] | None = None
     tls_client_certificate_bound_access_tokens: _Flag = False
     dpop_bound_access_tokens: _Flag = False
@@ -84,11 +85,6 @@ class ClientMetadata(BaseModel):
         """What its tokens are bound to."""
         return "dpop" if self.dpop_bound_access_tokens else "mtls"
 
-    @property
-    def needs_certificate(self) -> bool:
-        """Whether a certificate must be registered for it."""
-        return self.binding == "mtls" or self.token_endpoint_auth_method == "tls_client_auth"  # noqa: S105  # a method
-
 
 def read_metadata(document: Mapping[str, Any]) -> ClientMetadata:
     """Return the metadata in a request.
@@ -109,7 +105,8 @@ def client_of(
 ) -> Client:
     """Return the client that ``metadata`` describe, not stored yet; raises as `read_metadata`.
 
-    ``thumbprints`` are of the certificates to register where it needs one.
+    ``thumbprints`` are of its certificates, over which alone it manages itself,
+    whatever its tokens are bound to.
     """
     try:
         return Client(
@@ -119,7 +116,7 @@ def client_of(
             jwks=json.dumps(metadata.jwks),
             authentication=metadata.token_endpoint_auth_method,
             binding=metadata.binding,
-            certificate_thumbprints=thumbprints if metadata.needs_certificate else frozenset(),
+            certificate_thumbprints=thumbprints,
             grant_types=metadata.grant_types,
             redirect_uris=metadata.redirect_uris,
             signed_requests=metadata.require_signed_request_object,

@@ -3,21 +3,28 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 PEER_CERTIFICATE: Final = "peer_certificate"
 """Key of ``scope["state"]`` under which the peer's DER certificate is found, if it sent one."""
 
 _MOST_HEADER_BYTES: Final = 16_384
 _MOST_CONNECTIONS: Final = 1_024
+# uvicorn refuses at its limit; it must not be met while evicted connections still close.
+_CLOSING_CONNECTIONS: Final = 128
 _DRAIN_SECONDS: Final = 5
+HEAD_SECONDS: Final = 10
+"""How long a connection may take to begin a request, in seconds."""
+# FAPI 2.0 section 5.2.3: browsers must not be led off TLS. Two years, as is usual.
+_HSTS_SECONDS: Final = 2 * 365 * 86_400
 # BCP 195 (RFC 9325) section 4.2; FAPI 2.0 section 5.2.1 allows no others with TLS 1.2.
 _TLS12_CIPHERS: Final = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
@@ -31,7 +38,13 @@ class CertificateProtocol(H11Protocol):
     uvicorn has no setting for it and fills no TLS extension of the scope. Each request
     gets a copy of ``app_state`` as ``scope["state"]``, so giving this connection an
     ``app_state`` of its own is enough, and touches no request handling.
+
+    Connections that ask for nothing cost their peer nothing, so they must not keep others
+    out: each is closed after `HEAD_SECONDS`, and when there are too many, the one that has
+    been silent longest makes room.
     """
+
+    _silence: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Remember the certificate the TLS handshake ended with."""
@@ -39,6 +52,60 @@ class CertificateProtocol(H11Protocol):
         tls = cast("ssl.SSLObject | None", transport.get_extra_info("ssl_object"))
         certificate = None if tls is None else tls.getpeercert(binary_form=True)
         self.app_state = {**self.app_state, PEER_CERTIFICATE: certificate}
+        self._watch()
+        if len(self.connections) > _MOST_CONNECTIONS:
+            _make_room(self.connections)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in, and mind whether they are a request."""
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        super().connection_lost(exc)
+        self._stop_watching()
+
+    @property
+    def silent_since(self) -> float | None:
+        """Since when no request was begun, by the loop's clock; None during one."""
+        return None if self._silence is None else self._silence.when() - HEAD_SECONDS
+
+    def give_up(self) -> None:
+        """Close the connection at once."""
+        self.transport.abort()
+
+    def _watch(self) -> None:
+        # Before the first request there is none, whatever uvicorn's annotation says.
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        busy = cycle is not None and not cycle.response_complete
+        if busy or self.transport.is_closing():
+            self._stop_watching()
+        elif self._silence is None:
+            # Bytes that begin no request do not start the time anew.
+            self._silence = self.loop.call_later(HEAD_SECONDS, self.give_up)
+
+    def _stop_watching(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+
+
+def _make_room(connections: Iterable[object]) -> None:
+    """Close the connection that has been silent longest, if any is."""
+    silent = [
+        (since, connection)
+        for connection in connections
+        if isinstance(connection, CertificateProtocol)
+        and (since := connection.silent_since) is not None
+    ]
+    if silent:
+        min(silent, key=itemgetter(0))[1].give_up()
 
 
 class EmbeddedServer(uvicorn.Server):
@@ -99,8 +166,9 @@ def build_http_server(app: ASGIApp, tls: ssl.SSLContext) -> EmbeddedServer:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        headers=[("Strict-Transport-Security", f"max-age={_HSTS_SECONDS}")],
         h11_max_incomplete_event_size=_MOST_HEADER_BYTES,
-        limit_concurrency=_MOST_CONNECTIONS,
+        limit_concurrency=_MOST_CONNECTIONS + _CLOSING_CONNECTIONS,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
         ssl_context_factory=lambda _config, _default: tls,
     )

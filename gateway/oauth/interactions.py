@@ -39,7 +39,9 @@ class Approval:
     """Who approves what.
 
     ``principal`` becomes the token's ``sub``; ``scopes`` and ``details`` are at most those
-    asked for; ``auth_time`` (UTC seconds) and ``acr`` tell how the person signed in.
+    asked for; ``auth_time`` (UTC seconds) and ``acr`` tell how the person signed in;
+    ``opened`` are the scopes of methods that the person was shown the managed ones of
+    ``scopes`` to stand for.
     """
 
     principal: str
@@ -47,6 +49,7 @@ class Approval:
     details: tuple[AuthorizationDetail, ...]
     auth_time: int
     acr: str
+    opened: frozenset[str] = frozenset()
 
 
 class Interactions(Protocol):

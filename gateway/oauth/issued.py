@@ -8,7 +8,7 @@ from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.claims import CERTIFICATE, Confirmation, TokenClaims
 from gateway.authenticate.reader import TokenReader
-from gateway.authenticate.token import revocable_names
+from gateway.authenticate.token import ancestors_stand, revocable_names
 from gateway.oauth.client import RegisteredClient
 from gateway.oauth.context import AuthorizationContext
 from operators.persons import scopes_within
@@ -50,14 +50,17 @@ class IssuedTokens:
         """Return the scopes that ``token`` still opens: none when it was revoked.
 
         What was granted to the client may have been withdrawn, the client removed or
-        its operator suspended since. Raises Refused AUTHORITY_UNKNOWN.
+        its operator suspended since, or a client it was exchanged from removed. Raises
+        Refused AUTHORITY_UNKNOWN.
         """
         claims = token.claims
         client = self._context.client(claims.client_id)
-        revocations = self._context.authority().revocations
+        view = self._context.authority()
         if client is None or not still_holds(client, claims.cnf.confirmation, claims.client_key):
             return frozenset()
-        if not revocations.allows(revocable_names(claims)):
+        if not ancestors_stand(claims.ancestors, view.authority):
+            return frozenset()
+        if not view.revocations.allows(revocable_names(claims)):
             return frozenset()
         return self.granted_now(claims.client_id, claims.sub, frozenset(claims.scope.split()))
 

@@ -14,7 +14,12 @@ from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.claims import CERTIFICATE, KEY, Confirmation
 from gateway.authenticate.reader import TokenReader
-from gateway.authenticate.token import VerifiedToken, require_good, require_holder
+from gateway.authenticate.token import (
+    VerifiedToken,
+    ancestors_stand,
+    require_good,
+    require_holder,
+)
 from gateway.oauth.context import AuthorizationContext, presented_thumbprint
 from gateway.oauth.dpop import DpopProofs, StaleNonce
 from gateway.oauth.issued import still_holds
@@ -110,7 +115,11 @@ class PresentedTokens:
                 raise
             raise TokenRefused(401, shown.scheme, "invalid_token", refused.message) from refused
         client = self._context.client(token.client_id)
-        if client is None or not still_holds(client, token.confirmation, token.client_key):
+        if (
+            client is None
+            or not still_holds(client, token.confirmation, token.client_key)
+            or not ancestors_stand(token.ancestors, view.authority)
+        ):
             raise TokenRefused(
                 401, shown.scheme, "invalid_token", "The client or a key of its was removed."
             )

@@ -2,7 +2,10 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
+
+from starlette.responses import Response
 
 from creditgate.refusal import Refused
 from creditgate.v1.operator_service_pb2 import OperatorState
@@ -20,8 +23,17 @@ _BEHIND: Final = (
     RefusalReason.REFUSAL_REASON_RESOURCE_EXISTS,
 )
 
-Judge = Callable[[Authority, int], Sequence[Draft]]
-"""Returns what a request changes in a state of authority at an instant (seconds, UTC).
+
+@dataclass(frozen=True)
+class Ruling:
+    """What a request changes, and the answer once that is written."""
+
+    drafts: Sequence[Draft]
+    answer: Response
+
+
+Judge = Callable[[Authority, int], Ruling]
+"""Rules on a request in a state of authority at an instant (seconds, UTC).
 
 Pure, since it is asked again when the state turns out to be old; it raises what refuses
 the request.
@@ -35,19 +47,20 @@ class Registrar:
         self._context = context
         self._log = SqlAuthorityLog(context.engine)
 
-    def write(self, judge: Judge, *, changed_by: str, reason: str) -> None:
-        """Write what ``judge`` returns, all or nothing, and wait until this process knows it.
+    def write(self, judge: Judge, *, changed_by: str, reason: str) -> Response:
+        """Write what ``judge`` rules, all or nothing, and wait until this process knows it.
 
+        Returns its answer, made before the write: what cannot be told is not written.
         Raises what ``judge`` raises, Refused AUTHORITY_UNKNOWN, or TEMPORARILY_UNAVAILABLE
         when other changes keep coming first.
         """
         for _ in range(_ATTEMPTS):
             now = self._context.clock.now()
             authority = self._context.authority().authority
-            drafts = judge(authority, now)
+            ruling = judge(authority, now)
             try:
                 changes = self._log.append(
-                    drafts,
+                    ruling.drafts,
                     changed_by=changed_by,
                     changed_at=now,
                     reason=reason,
@@ -60,7 +73,7 @@ class Registrar:
                 time.sleep(_WAIT_SECONDS)
                 continue
             self._await(changes[-1].sequence)
-            return
+            return ruling.answer
         raise Refused(
             RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
             "Authority keeps changing; nothing was registered, try again.",

@@ -25,13 +25,13 @@ from starlette.routing import Route
 
 from gateway.oauth.client_metadata import ClientMetadata, client_of, described, read_metadata
 from gateway.oauth.context import AuthorizationContext, presented_thumbprint
-from gateway.oauth.registrar import Registrar, draft, may_register, taken_by_another
+from gateway.oauth.registrar import Registrar, Ruling, draft, may_register, taken_by_another
 from gateway.oauth.request import read_body
 from gateway.oauth.secret import digest_of, new_secret
 from gateway.oauth.software_statement import StatementClaims, read_statement
 from operators.authority import Authority
-from operators.log import Draft
-from operators.model import CLIENT
+from operators.jwks import require_interchangeable
+from operators.model import CLIENT, Client
 from operators.openings import open_names
 from operators.registration import CLIENT_REGISTRATION, SOFTWARE_STATEMENT, ClientRegistration
 
@@ -74,27 +74,15 @@ class RegistrationDesk:
             )
         token = new_secret()
         client_id = f"{claims.sub}-{secrets.token_hex(8)}"
-        answer = self._written(claims, metadata, client_id, token, thumbprint)
-        # Section 3.2.1: the statement is returned unmodified.
-        return JSONResponse({**answer, _STATEMENT: statement}, 201, headers=NO_STORE)
-
-    def _written(
-        self,
-        claims: StatementClaims,
-        metadata: ClientMetadata,
-        client_id: str,
-        token: str,
-        thumbprint: str,
-    ) -> dict[str, Any]:
         client = client_of(metadata, client_id, claims.sub, frozenset({thumbprint}))
 
-        def judge(authority: Authority, now: int) -> list[Draft]:
-            statement = authority.statements.get(claims.jti)
-            if statement is None or StatementClaims.of(statement, claims.iss) != claims:
+        def judge(authority: Authority, now: int) -> Ruling:
+            issued = authority.statements.get(claims.jti)
+            if issued is None or StatementClaims.of(issued, claims.iss) != claims:
                 raise UnapprovedSoftwareStatementError(
                     description="This server did not issue the software statement."
                 )
-            if statement.used_by is not None:
+            if issued.used_by is not None:
                 raise UnapprovedSoftwareStatementError(
                     description="The software statement was used before; ask for another."
                 )
@@ -111,38 +99,42 @@ class RegistrationDesk:
                 software_version=metadata.software_version,
                 client_name=metadata.client_name,
                 token_digest=kept_digest(token),
-                certificate=thumbprint,
                 registered_at=now,
             )
-            used = statement.model_copy(update={"used_by": client_id})
-            return [
-                draft(SOFTWARE_STATEMENT, claims.jti, used),
-                draft(CLIENT, client_id, client),
-                draft(CLIENT_REGISTRATION, client_id, registration),
-            ]
+            used = issued.model_copy(update={"used_by": client_id})
+            scopes = open_names(authority, client.grantee, now)
+            answer = information(self._context, client, registration, scopes, token)
+            return Ruling(
+                [
+                    draft(SOFTWARE_STATEMENT, claims.jti, used),
+                    draft(CLIENT, client_id, client),
+                    draft(CLIENT_REGISTRATION, client_id, registration),
+                ],
+                # Section 3.2.1: the statement is returned unmodified.
+                JSONResponse({**answer, _STATEMENT: statement}, 201, headers=NO_STORE),
+            )
 
-        self._registrar.write(
+        return self._registrar.write(
             judge,
             changed_by=client_id,
             reason=f"registered itself with software statement {claims.jti}",
         )
-        return information(self._context, client_id, token)
 
 
-def information(context: AuthorizationContext, client_id: str, token: str) -> dict[str, Any]:
+def information(
+    context: AuthorizationContext,
+    client: Client,
+    registration: ClientRegistration,
+    scopes: frozenset[str],
+    token: str,
+) -> dict[str, Any]:
     """Return the client information response (RFC 7591 section 3.2.1, RFC 7592 section 3).
 
-    ``token`` is the client's registration access token.
+    ``scopes`` are those open to it now, ``token`` its registration access token.
     """
-    authority = context.authority().authority
-    client = authority.clients[client_id]
     return {
-        **described(
-            client,
-            authority.registrations[client_id],
-            open_names(authority, client.grantee, context.clock.now()),
-        ),
-        "registration_client_uri": f"{context.endpoints.registration}/{client_id}",
+        **described(client, registration, scopes),
+        "registration_client_uri": f"{context.endpoints.registration}/{client.client_id}",
         "registration_access_token": token,
     }
 
@@ -176,6 +168,7 @@ async def read_json(request: Request) -> dict[str, Any]:
     body = await read_body(request, _JSON)
     try:
         document = json.loads(body, object_pairs_hook=_named_once)
+        require_interchangeable(document)
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):

@@ -1,6 +1,6 @@
 """RFC 7592: a client that registered itself reads, updates and deletes its registration.
 
-By its registration access token, and over a certificate of its own: a stolen token is
+By its registration access token, and over a certificate that it has now: a stolen token is
 worth nothing without the client's TLS key.
 """
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from authlib.oauth2 import OAuth2Error
-from authlib.oauth2.rfc6749 import InvalidRequestError
+from authlib.oauth2.rfc6749 import AccessDeniedError, InvalidRequestError
 from authlib.oauth2.rfc7591 import InvalidClientMetadataError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -20,7 +20,7 @@ from starlette.routing import Route
 from gateway.oauth.client_metadata import client_of, read_metadata
 from gateway.oauth.context import AuthorizationContext
 from gateway.oauth.presented import Presented, TokenRefused
-from gateway.oauth.registrar import Registrar, draft, may_register
+from gateway.oauth.registrar import Registrar, Ruling, draft, may_register
 from gateway.oauth.rfc7591 import (
     NO_STORE,
     information,
@@ -31,8 +31,9 @@ from gateway.oauth.rfc7591 import (
     require_own,
 )
 from operators.authority import Authority
-from operators.log import Draft
+from operators.client_widening import widens_client
 from operators.model import CLIENT, Client
+from operators.openings import open_names
 from operators.registration import CLIENT_REGISTRATION, ClientRegistration
 
 # Section 2.2: they are the server's alone, and an update must not carry them.
@@ -54,14 +55,17 @@ class ConfigurationDesk:
 
     def read(self, shown: Presented, client_id: str) -> Response:
         """Return the registration. Raises TokenRefused, Refused."""
-        self._own(self._context.authority().authority, shown, client_id)
-        return self._information(shown, client_id)
+        authority = self._context.authority().authority
+        client, registration = self._own(authority, shown, client_id)
+        return self._information(
+            authority, client, registration, shown.token, self._context.clock.now()
+        )
 
     def update(self, shown: Presented, client_id: str, document: Mapping[str, Any]) -> Response:
         """Replace the metadata as a whole (section 2.2).
 
-        Certificates stay as they are: exchanging them is the administrator's. Raises
-        TokenRefused, OAuth2Error, Refused.
+        Certificates stay as they are: exchanging them is the administrator's, and under a
+        guarded policy all that widens. Raises TokenRefused, OAuth2Error, Refused.
         """
         # Whose token it is comes first: nobody else hears what is wrong with a request.
         self._own(self._context.authority().authority, shown, client_id)
@@ -71,7 +75,7 @@ class ConfigurationDesk:
             raise InvalidRequestError(f"Leave out {', '.join(_SERVERS_OWN)}.")
         metadata = read_metadata(document)
 
-        def judge(authority: Authority, now: int) -> list[Draft]:
+        def judge(authority: Authority, now: int) -> Ruling:
             client, registration = self._own(authority, shown, client_id)
             if not may_register(authority, client.operator_id, None, now):
                 raise TokenRefused(
@@ -85,8 +89,11 @@ class ConfigurationDesk:
                     description="software_id: it stays that of the software statement."
                 )
             require_granted(authority, client.operator_id, metadata, now)
-            kept = client.certificate_thumbprints or frozenset({registration.certificate})
-            updated = client_of(metadata, client_id, client.operator_id, kept)
+            updated = client_of(
+                metadata, client_id, client.operator_id, client.certificate_thumbprints
+            ).model_copy(update={"version": client.version})
+            if authority.policy.guarded and widens_client(client, updated):
+                raise _takes_two()
             require_own(authority, client_id, updated.certificate_thumbprints)
             renamed = registration.model_copy(
                 update={
@@ -94,27 +101,36 @@ class ConfigurationDesk:
                     "software_version": metadata.software_version,
                 }
             )
-            return [
-                draft(CLIENT, client_id, updated.model_copy(update={"version": client.version})),
-                draft(CLIENT_REGISTRATION, client_id, renamed),
-            ]
+            return Ruling(
+                [draft(CLIENT, client_id, updated), draft(CLIENT_REGISTRATION, client_id, renamed)],
+                self._information(authority, updated, renamed, shown.token, now),
+            )
 
-        self._registrar.write(judge, changed_by=client_id, reason="updated its registration")
-        return self._information(shown, client_id)
+        return self._registrar.write(judge, changed_by=client_id, reason="updated its registration")
 
     def delete(self, shown: Presented, client_id: str) -> Response:
         """Remove the client for good (section 2.3). Raises TokenRefused, Refused."""
 
-        def judge(authority: Authority, now: int) -> list[Draft]:
+        def judge(authority: Authority, now: int) -> Ruling:
             client, _ = self._own(authority, shown, client_id)
             removed = client.model_copy(update={"removed_at": now})
-            return [draft(CLIENT, client_id, removed)]
+            return Ruling(
+                [draft(CLIENT, client_id, removed)], Response(status_code=204, headers=NO_STORE)
+            )
 
-        self._registrar.write(judge, changed_by=client_id, reason="deleted its registration")
-        return Response(status_code=204, headers=NO_STORE)
+        return self._registrar.write(judge, changed_by=client_id, reason="deleted its registration")
 
-    def _information(self, shown: Presented, client_id: str) -> Response:
-        return JSONResponse(information(self._context, client_id, shown.token), headers=NO_STORE)
+    def _information(
+        self,
+        authority: Authority,
+        client: Client,
+        registration: ClientRegistration,
+        token: str,
+        now: int,
+    ) -> Response:
+        scopes = open_names(authority, client.grantee, now)
+        answer = information(self._context, client, registration, scopes, token)
+        return JSONResponse(answer, headers=NO_STORE)
 
     def _own(
         self, authority: Authority, shown: Presented, client_id: str
@@ -137,12 +153,21 @@ class ConfigurationDesk:
             raise TokenRefused(
                 401, "Bearer", "invalid_token", "Send the client's registration access token."
             )
-        own = client.certificate_thumbprints or {registration.certificate}
-        if shown.thumbprint not in own:
+        if shown.thumbprint not in client.certificate_thumbprints:
             raise TokenRefused(
                 401, "Bearer", "invalid_token", "Connect with a certificate of the client."
             )
         return client, registration
+
+
+def _takes_two() -> OAuth2Error:
+    return AccessDeniedError(
+        status_code=403,
+        description=(
+            "The update takes a second person here; ask the administrator: creditgate client"
+            " rotate for keys, creditgate client register for the rest."
+        ),
+    )
 
 
 def configuration_route(context: AuthorizationContext) -> Route:

@@ -96,8 +96,8 @@ def access_token_answer(claims: TokenClaims, scopes: frozenset[str]) -> dict[str
     """
     told = claims.model_dump(mode="json", by_alias=True, exclude_none=True)
     # What only this server and the gateway need.
-    for inner in ("ancestors", AUTHENTICATED):
-        told.pop(inner)
+    for inner in ("ancestors", "opens", AUTHENTICATED):
+        told.pop(inner, None)
     if claims.authorization_details:
         told["authorization_details"] = [
             detail.as_json() for detail in claims.authorization_details

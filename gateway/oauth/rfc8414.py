@@ -89,7 +89,8 @@ class Endpoints:
 def metadata(endpoints: Endpoints) -> dict[str, object]:
     """Return the metadata document (section 2, and what each extension adds to it).
 
-    Every endpoint asks for the client's certificate, so there are no
+    authorization_details_schema_uri is this server's own: RFC 9396 leaves open where the
+    schema of a type is found. Every endpoint asks for the client's certificate, so there are no
     mtls_endpoint_aliases (RFC 8705 section 5).
     """
     return {
@@ -124,4 +125,5 @@ def metadata(endpoints: Endpoints) -> dict[str, object]:
         "tls_client_certificate_bound_access_tokens": True,
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "authorization_details_types_supported": [TYPE],
+        "authorization_details_schema_uri": endpoints.details_schema,
     }

@@ -18,7 +18,7 @@ from authlib.oauth2.rfc6749 import (
     UnauthorizedClientError,
 )
 
-from gateway.authenticate.claims import MOST_ANCESTORS, Actor, TokenClaims
+from gateway.authenticate.claims import MOST_ANCESTORS, Actor, Ancestor, TokenClaims
 from gateway.oauth.client import AUTHENTICATION_METHODS, RegisteredClient
 from gateway.oauth.context import AuthorizationContext
 from gateway.oauth.issued import IssuedToken, IssuedTokens
@@ -81,8 +81,9 @@ class ExchangeDesk:
             acr=claims.acr,
             grant_id=claims.grant_id,
             actor=_actor(client, claims),
-            ancestors=(*claims.ancestors, claims.jti),
+            ancestors=(*claims.ancestors, _as_ancestor(claims)),
             until=claims.exp,
+            opens=frozenset((claims.opens or "").split()),
         )
         seconds = min(self._context.token_seconds, claims.exp - self._context.clock.now())
         return Exchange(client.limited_to(details), subject, scope, seconds)
@@ -188,3 +189,7 @@ def _actor(client: RegisteredClient, claims: TokenClaims) -> Actor | None:
     if claims.client_id == client.record.client_id:
         return claims.act
     return Actor(sub=client.record.client_id, act=claims.act)
+
+
+def _as_ancestor(claims: TokenClaims) -> Ancestor:
+    return Ancestor(jti=claims.jti, client_id=claims.client_id, client_key=claims.client_key)

@@ -16,7 +16,7 @@ from gateway.clock import Clock
 from gateway.oauth.client import AuthoritySnapshot, RegisteredClient
 from gateway.oauth.description import description
 from gateway.oauth.rfc8414 import Endpoints
-from operators.asked_details import AskedDetails, DetailsFault, read_details
+from operators.asked_details import AskedDetails, DetailsFault, details_schema, read_details
 from operators.authorization_details import AuthorizationDetail, narrows, wider_field
 from operators.details_authority import fault_of
 
@@ -103,11 +103,12 @@ def as_json(details: Details) -> list[dict[str, Any]]:
 
 
 def schema(endpoints: Endpoints) -> dict[str, Any]:
-    """Return the JSON Schema of one detail (2020-12), as published at the endpoint."""
+    """Return the JSON Schema of the parameter (2020-12), as published at the endpoint."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": endpoints.details_schema,
-        **AuthorizationDetail.model_json_schema(),
+        "title": PARAMETER,
+        **details_schema(),
     }
 
 

@@ -16,8 +16,9 @@ KeptDetails = Annotated[Details, PlainSerializer(as_json)]
 class GrantTerms(BaseModel):
     """What a person allowed a client.
 
-    ``scope`` and ``details`` are the most its tokens may carry; ``auth_time`` (seconds,
-    UTC) and ``acr`` tell how the person ``principal`` had signed in.
+    ``scope`` and ``details`` are the most its tokens may carry, ``opened`` the scopes of
+    methods that the managed ones of ``scope`` stood for; ``auth_time`` (seconds, UTC) and
+    ``acr`` tell how the person ``principal`` had signed in.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -27,6 +28,8 @@ class GrantTerms(BaseModel):
     details: KeptDetails
     auth_time: int
     acr: str
+    # Terms kept before this was noted open nothing by managed scopes: fail closed.
+    opened: str = ""
 
     def standing(
         self, grant_id: str, client_id: str, granted_at: int, expires_at: int
@@ -45,7 +48,12 @@ class GrantTerms(BaseModel):
     def subject(self, grant_id: str, expires_at: int) -> TokenSubject:
         """Return whom tokens of the grant speak for; none outlasts it."""
         return TokenSubject(
-            self.principal, self.auth_time, self.acr, grant_id=grant_id, until=expires_at
+            self.principal,
+            self.auth_time,
+            self.acr,
+            grant_id=grant_id,
+            until=expires_at,
+            opens=frozenset(self.opened.split()),
         )
 
 

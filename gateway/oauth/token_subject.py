@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.authenticate.claims import Actor
+from gateway.authenticate.claims import Actor, Ancestor
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,8 +12,9 @@ class TokenSubject:
 
     ``principal`` is the ``sub``; ``auth_time`` (seconds, UTC) and ``acr`` tell how a
     person signed in; ``grant_id`` names the grant, ``actor`` who acts by exchange and
-    ``ancestors`` the tokens it was exchanged from. The token ends at ``until`` (seconds,
-    UTC) at the latest, None: when its own life is over.
+    ``ancestors`` the tokens it was exchanged from, ``opens`` the scopes of methods that the
+    managed scopes of the grant stood for when it was approved. The token ends at ``until``
+    (seconds, UTC) at the latest, None: when its own life is over.
     """
 
     principal: str
@@ -21,8 +22,9 @@ class TokenSubject:
     acr: str | None = None
     grant_id: str | None = None
     actor: Actor | None = None
-    ancestors: tuple[str, ...] = ()
+    ancestors: tuple[Ancestor, ...] = ()
     until: int | None = None
+    opens: frozenset[str] = frozenset()
 
     def claims(self) -> dict[str, Any]:
         """Return the claims, without those that say nothing."""
@@ -33,6 +35,7 @@ class TokenSubject:
             "acr": self.acr,
             "grant_id": self.grant_id,
             "act": actor,
-            "ancestors": list(self.ancestors) or None,
+            "ancestors": [each.model_dump() for each in self.ancestors] or None,
+            "opens": " ".join(sorted(self.opens)) or None,
         }
         return {name: value for name, value in claims.items() if value is not None}

@@ -17,14 +17,12 @@ from starlette.routing import Route
 Language = Literal["zh", "en"]
 STYLE_PATH: Final = "/static/creditgate.css"
 _TEMPLATES: Final = "templates"
-_YEAR: Final = 31_536_000
 
 GUARDS: Final[Mapping[str, str]] = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
-    "Strict-Transport-Security": f"max-age={2 * _YEAR}",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }

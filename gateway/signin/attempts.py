@@ -11,6 +11,9 @@ from gateway.signin.sessions import Browser, digest_of
 from gateway.signin.tables import ATTEMPT
 
 LIFE_SECONDS: Final = 600
+MOST_FOR_ONE_PLACE: Final = 32
+"""Attempts kept that lead back to one place; the oldest make room."""
+
 _SECRET_BYTES: Final = 32
 _MOST_STATE: Final = 64
 
@@ -52,6 +55,18 @@ class Attempts:
         with self._engine.begin() as connection:
             connection.execute(
                 delete(ATTEMPT).where(ATTEMPT.c.started_at <= attempt.started_at - LIFE_SECONDS)
+            )
+            # A link can be opened again and again, each time by another browser.
+            kept = (
+                select(ATTEMPT.c.state_digest)
+                .where(ATTEMPT.c.return_to == return_to)
+                .order_by(ATTEMPT.c.started_at.desc())
+                .limit(MOST_FOR_ONE_PLACE - 1)
+            )
+            connection.execute(
+                delete(ATTEMPT).where(
+                    ATTEMPT.c.return_to == return_to, ATTEMPT.c.state_digest.not_in(kept)
+                )
             )
             connection.execute(
                 insert(ATTEMPT).values(

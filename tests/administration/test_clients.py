@@ -276,6 +276,13 @@ async def test_client_for_the_front_channel_is_kept_as_asked(world: World) -> No
             {"grant_types": ["authorization_code"], "redirect_uris": ["http://alpha.example/"]},
             "client.redirect_uris[0]",
         ),
+        *(
+            (
+                {"grant_types": ["authorization_code"], "redirect_uris": [f"https://{host}/back"]},
+                "client.redirect_uris[0]",
+            )
+            for host in ("a;sandbox", "a,b", "a';b", "*.a.example", "u@a.example", "A.example")
+        ),
         ({"certificate_thumbprints": []}, "client.certificate_thumbprints"),
         (
             {

@@ -15,8 +15,9 @@ from creditgate.v1.administrator_service_pb2 import AdministratorRole
 from gateway.administration.administrators import AdministratorService
 from gateway.administration.approvable import APPROVABLE
 from gateway.authenticate.caller import Caller
-from operators.administrators import ADMINISTRATOR
+from operators.administrators import ADMINISTRATOR, Administrator
 from operators.log import Draft
+from operators.model import SCOPE_GRANT
 from operators.proposal import LIFE_SECONDS
 from tests.administration.office import (
     BIDDING,
@@ -432,6 +433,60 @@ async def test_a_guarded_policy_stays_changeable(guarded: World) -> None:
         )
     remove.administrator_id = "cat"
     await people.remove_administrator(remove, acting("ann"))
+
+
+async def test_what_is_missing_already_holds_up_nothing_else(guarded: World) -> None:
+    gone = [
+        Draft(ADMINISTRATOR, name, 1, {**person(name).as_document(), "removed_at": NOW})
+        for name in ("ann", "bob")
+    ]
+    guarded.log.append(
+        [gone[0], Draft(ADMINISTRATOR, "eve", 0, _warden("eve").as_document())],
+        changed_by="installation",
+        changed_at=NOW,
+        reason="two are left",
+    )
+    guarded.log.append(gone[1:], changed_by="installation", changed_at=NOW, reason="one is left")
+    await guarded.feed.refresh()
+    service, eve, console = guarded.service, acting("eve"), machine(CONSOLE)
+    await service.suspend_operator(
+        pb.SuspendOperatorRequest(operator_id="alpha", reason=REASON), eve
+    )
+    await service.revoke_licence(pb.RevokeLicenceRequest(number="L-1", reason=REASON), eve)
+    held = {found.scope: found.grant_id for found in guarded.authority.grants_of[CONSOLE]}
+
+    async def withdraw(scope: str) -> None:
+        asked = pb.WithdrawScopesRequest(grant_ids=[held[scope]], reason=REASON)
+        await service.withdraw_scopes(asked, console)
+
+    await withdraw("usage:read")
+    with pytest.raises(Refused, match="authorization_code"):
+        await withdraw("policy:set")
+    remove = administrators_pb.RemoveAdministratorRequest(administrator_id="eve", reason=REASON)
+    with pytest.raises(Refused, match="two administrators"):
+        await _people(guarded).remove_administrator(remove, console)
+    guarded.log.append(
+        [
+            Draft(
+                SCOPE_GRANT,
+                found.grant_id,
+                found.version,
+                {**found.as_document(), "withdrawn_at": NOW},
+            )
+            for found in guarded.authority.grants_of[CONSOLE]
+            if found.scope == "policy:set"
+        ],
+        changed_by="installation",
+        changed_at=NOW,
+        reason="no way in is left",
+    )
+    await guarded.feed.refresh()
+    await withdraw("proposals:approve")
+    await service.revoke_operator(pb.RevokeOperatorRequest(operator_id="alpha", reason=REASON), eve)
+
+
+def _warden(name: str) -> Administrator:
+    return person("bob").model_copy(update={"administrator_id": name, "subject": name})
 
 
 async def test_policy_is_set_by_the_etag_that_was_read(guarded: World) -> None:

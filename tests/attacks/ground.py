@@ -19,12 +19,24 @@ from operators.model import TOKEN_EXCHANGE
 from sdk.refusals import explain
 from tests.attacks.inside import Inside
 from tests.installation import OPERATOR_ID, PURPOSE, Gateway, Installation, company
-from tests.parties import MACHINE, WITH_CODE, Key, Party, enrolled, grant_all, jws, new_key
+from tests.parties import (
+    MACHINE,
+    REDIRECT,
+    WITH_CODE,
+    Key,
+    Party,
+    enrolled,
+    grant_all,
+    jws,
+    new_key,
+)
 
 READ: Final = "credit.records:read"
 GET: Final = "/creditgate.v1.CreditRecordService/GetSubjectRecords"
 SERVED: Final = "served"
 RIVAL: Final = "beta"
+WEB: Final = "https://portal.example/callback"
+"""Where browsers go back to that are no program's on the same machine."""
 EVERY: Final = (*MACHINE, *WITH_CODE, TOKEN_EXCHANGE)
 
 
@@ -73,7 +85,13 @@ class Cast:
         grant_all(installation, RIVAL)
 
         def plain(name: str, operator_id: str = OPERATOR_ID) -> Party:
-            return enrolled(installation, name, grant_types=EVERY, operator_id=operator_id)
+            return enrolled(
+                installation,
+                name,
+                grant_types=EVERY,
+                redirect_uris=(REDIRECT, WEB),
+                operator_id=operator_id,
+            )
 
         def keyed(name: str) -> Party:
             return enrolled(

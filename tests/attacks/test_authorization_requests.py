@@ -18,31 +18,48 @@ from tests.attacks.code_flow import (
     response_in,
 )
 from tests.attacks.forgeries import forgeries, signed
-from tests.attacks.ground import READ, Ground, error_of
+from tests.attacks.ground import READ, WEB, Ground, error_of
 from tests.attacks.lure import laid
 from tests.parties import REDIRECT
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 REDIRECTS = (
-    f"{REDIRECT}/",
-    f"{REDIRECT}?next=https://evil.example",
-    f"{REDIRECT}#fragment",
-    f"{REDIRECT}/../../evil",
-    f"{REDIRECT}%2f..%2fevil",
-    f" {REDIRECT}",
-    f"{REDIRECT} ",
-    f"{REDIRECT}\\@evil.example",
-    REDIRECT.upper(),
-    REDIRECT.replace("/callback", "/Callback"),
-    REDIRECT.replace("/callback", "//callback"),
-    REDIRECT.replace("/callback", ""),
+    *(
+        changed
+        for uri in (REDIRECT, WEB)
+        for changed in (
+            f"{uri}/",
+            f"{uri}?next=https://evil.example",
+            f"{uri}#fragment",
+            f"{uri}/../../evil",
+            f"{uri}%2f..%2fevil",
+            f" {uri}",
+            f"{uri} ",
+            f"{uri}\\@evil.example",
+            uri.upper(),
+            uri.replace("/callback", "/Callback"),
+            uri.replace("/callback", "//callback"),
+            uri.replace("/callback", ""),
+            uri.replace("://", "://evil.example@"),
+            uri.replace("/callback", "@evil.example/callback"),
+            uri.replace("/callback", ".evil.example/callback"),
+        )
+    ),
+    # RFC 8252 section 7.3 leaves the port of a loopback address open, and nothing else.
     REDIRECT.replace("http://", "https://"),
     REDIRECT.replace("127.0.0.1", "localhost"),
-    REDIRECT.replace("127.0.0.1", "127.0.0.1.evil.example"),
-    REDIRECT.replace("127.0.0.1", "evil.example@127.0.0.1"),
     REDIRECT.replace("127.0.0.1", "127.1"),
+    REDIRECT.replace("127.0.0.1", "127.0.0.2"),
     REDIRECT.replace("127.0.0.1", "[::1]"),
-    REDIRECT.replace(":1/", ":01/"),
+    REDIRECT.replace(":1/", ":1:2/"),
+    REDIRECT.replace(":1/", ":x/"),
     REDIRECT.replace(":1/", ":1@evil.example/"),
+    WEB.replace("https://", "http://"),
+    WEB.replace("example/", "example:8443/"),
+    WEB.replace("example/", "example:443/"),
+    WEB.replace("example/", "example./"),
+    WEB.replace("https://", "https://www."),
     "https://evil.example/callback",
     "//evil.example/callback",
     "javascript:alert(1)",
@@ -51,8 +68,6 @@ REDIRECTS = (
     "/callback",
     "",
 )
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_every_response_names_its_issuer(ground: Ground) -> None:
@@ -78,14 +93,15 @@ async def test_no_redirect_uri_but_a_registered_one_is_taken(ground: Ground) -> 
         assert error_of(answer) == "invalid_request", uri
         assert "location" not in answer.headers
     assert error_of(await push(ground, ground.cast.victim, redirect_uri=None)) == "invalid_request"
-    assert error_of(await push(ground, ground.cast.victim)) == ""
+    for uri in (REDIRECT, REDIRECT.replace(":1/", ":2/"), WEB):
+        assert error_of(await push(ground, ground.cast.victim, redirect_uri=uri)) == ""
 
 
 async def test_a_code_is_redeemed_with_its_own_redirect_uri_only(ground: Ground) -> None:
     """A1 swaps the redirect_uri of the token request; RFC 6749 section 4.1.3, RFC 9700 4.1."""
     request = await pushed(ground, ground.cast.victim)
     code = (await approved(ground, request))["code"]
-    for uri in (*REDIRECTS[:8], None):
+    for uri in (*REDIRECTS[:8], REDIRECT.replace(":1/", ":2/"), WEB, None):
         answer = await redeem(ground, request, code, redirect_uri=uri)
         assert error_of(answer) in ("invalid_grant", "invalid_request"), uri
     assert error_of(await redeem(ground, request, code)) == ""

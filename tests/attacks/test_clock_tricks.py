@@ -60,7 +60,12 @@ async def test_clients_clocks_may_run_ten_seconds_ahead_and_no_minute(timed: Ins
 async def test_moments_out_of_time_are_refused(timed: Installation) -> None:
     """A1 sends numbers no clock shows; RFC 7519 section 2 (NumericDate)."""
     moments = (0, -1, 1.5, math.inf, -math.inf, math.nan, -(10**30), True, "9999999999", [], None)
-    claims = [{"exp": moment} for moment in moments] + [{"iat": 10**30}, {"iat": "0"}, {"nbf": []}]
+    claims = [{"exp": moment} for moment in moments] + [
+        {"iat": 10**30},
+        {"iat": "0"},
+        {"iat": None, "exp": timed.clock.now()},
+        {"nbf": []},
+    ]
     cast = Cast.enrolled_in(timed)
     async with timed.running() as gateway, standing_on(gateway, cast) as ground:
         answers = {str(each): await token_error(ground, **each) for each in claims}

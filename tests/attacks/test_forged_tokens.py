@@ -155,6 +155,9 @@ async def test_a_token_of_another_region_or_resource_is_refused(ground: Ground) 
         for claims in changed
     ]
     assert answers == ["TOKEN_INVALID"] * 6 + ["CLIENT_NOT_ACTIVE"] * 2
+    for typ in ("JWT", "token-introspection+jwt", "licence-statement+jwt", "dpop+jwt", "", None):
+        other = signed({**header_in(good), "typ": typ}, claims_in(good), key)
+        assert await ground.query(party, other) == "TOKEN_INVALID", typ
     assert await ground.query(party, signed(header_in(good), claims_in(good), key)) == SERVED
 
 

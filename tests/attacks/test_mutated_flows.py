@@ -16,7 +16,7 @@ from gateway.pki.development import make_client_certificate
 from operators.model import TOKEN_EXCHANGE
 from tests.attacks.assault import Subject, assault, authenticated, depending_on, der, fault, valid
 from tests.attacks.code_flow import approved, parameters, pushed, redeem
-from tests.attacks.ground import READ, Ground
+from tests.attacks.ground import READ, WEB, Ground
 from tests.attacks.inside import Answer
 from tests.attacks.mutations import HOSTILE, MARK, Meaning, Sent, flipped
 from tests.installation import ADMINISTRATOR, OPERATOR_ID
@@ -37,7 +37,7 @@ async def test_no_mutated_request_is_pushed(ground: Ground) -> None:
     party = ground.cast.victim
 
     async def make() -> Sent:
-        asked = parameters("s" * 22, "v" * 43, authorization_details=DETAILS)
+        asked = parameters("s" * 22, "v" * 43, redirect_uri=WEB, authorization_details=DETAILS)
         form = (*asked.items(), *authenticated(ground, party))
         return Sent("POST", "/oauth/par", form, certificate=der(party.certificate))
 

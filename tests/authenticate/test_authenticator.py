@@ -23,7 +23,9 @@ from gateway.pki.development import Issued, make_ca, make_client_certificate
 from operators.authority import Authority
 from operators.jwks import key_thumbprints
 from operators.log import Change
-from operators.model import CLIENT, Client
+from operators.model import CLIENT, SCOPE_GRANT, Client, ScopeGrant
+from operators.openings import openings
+from operators.scope_definition import SCOPE_DEFINITION, ScopeDefinition
 from tests.oauth.assertions import signed
 from tests.oauth.world import Snapshot
 
@@ -63,6 +65,11 @@ class Scene(NamedTuple):
     def client_key(self) -> str:
         (thumbprint,) = key_thumbprints(self.view.authority.clients["alpha-one"].jwks)
         return thumbprint
+
+    def ancestor(self, **changed: str) -> dict[str, str]:
+        """Return how a token names one it was exchanged from."""
+        named = {"jti": "token-0", "client_id": "alpha-one", "client_key": self.client_key}
+        return {**named, **changed}
 
     @property
     def shown(self) -> Confirmation:
@@ -191,6 +198,84 @@ def test_removed_client_is_refused_though_its_token_was_seen(
         assert reason == "CLIENT_NOT_ACTIVE"
 
 
+def test_exchanged_token_ends_with_what_any_ancestor_was_got_by(
+    scene: Scene, authenticator: Authenticator
+) -> None:
+    (key,) = key_thumbprints(jwks := make_assertion_key().jwks)
+    sister = Client(
+        client_id="alpha-two",
+        role=ClientRole.CLIENT_ROLE_OPERATOR,
+        operator_id="alpha",
+        jwks=jwks,
+        certificate_thumbprints=frozenset({scene.other.thumbprint}),
+    )
+
+    def view(**changed: Any) -> Snapshot:
+        document = sister.model_copy(update=changed).as_document()
+        change = Change(3, CLIENT, "alpha-two", 1, document, "office", NOW, "test")
+        return Snapshot(scene.view.authority.advanced([change]), scene.view.signing_keys)
+
+    pem = scene.certificate.certificate
+    for got_by, taken in (
+        (key, {"jwks": make_assertion_key().jwks}),
+        (
+            scene.other.thumbprint,
+            {"certificate_thumbprints": frozenset({scene.certificate.thumbprint})},
+        ),
+        (key, {"removed_at": NOW}),
+    ):
+        of_sister = scene.ancestor(client_id="alpha-two", client_key=got_by)
+        for ancestors in ([of_sister], [of_sister, scene.ancestor(jti="token-00")]):
+            bearer = f"Bearer {scene.token(ancestors=ancestors)}"
+            authenticator.authenticate(pem, bearer, view(), NOW)
+            for gone in (view(**taken), scene.view):
+                reason = _reason(
+                    lambda bearer=bearer, gone=gone: authenticator.authenticate(
+                        pem, bearer, gone, NOW
+                    )
+                )
+                assert reason == "CLIENT_NOT_ACTIVE"
+
+
+def test_what_a_person_approved_opens_no_more_when_its_definition_does(
+    scene: Scene, authenticator: Authenticator
+) -> None:
+    name, attest, usage = "credit.bundle:use", "credit.conformance:attest", "usage:read"
+    granted = ScopeGrant(grant_id="g", grantee="alpha", scope=name, valid_from=NOW)
+
+    def opened(view: Snapshot, **claims: Any) -> set[str]:
+        caller = authenticator.authenticate(
+            scene.certificate.certificate, f"Bearer {scene.token(**claims)}", view, NOW
+        )
+        return {
+            scope
+            for scope in (READ, attest, usage)
+            for opening in openings(view.authority, "alpha", scope)
+            if opening.fits(caller.token_scopes)
+        }
+
+    def defined(*scopes: str) -> Snapshot:
+        definition = ScopeDefinition(
+            name=name, scopes=frozenset(scopes), title_zh="一组", title_en="A bundle"
+        )
+        changes = [
+            Change(3, SCOPE_DEFINITION, name, 1, definition.as_document(), "office", NOW, "test"),
+            Change(4, SCOPE_GRANT, "g", 1, granted.as_document(), "office", NOW, "test"),
+        ]
+        return Snapshot(scene.view.authority.advanced(changes), scene.view.signing_keys)
+
+    approved = {"scope": name, "grant_id": "grant-1", "opens": f"{attest} {READ}"}
+    assert opened(defined(READ, attest), **approved) == {READ, attest}
+    assert opened(defined(READ), **approved) == {READ}
+    assert opened(defined(READ, attest, usage), **approved) == {READ, attest}
+    assert opened(defined(READ, usage), **approved) == {READ}
+    assert opened(defined(usage), **approved) == set()
+    assert opened(defined(READ, usage), scope=name, grant_id="grant-1") == set()
+    both = {**approved, "scope": f"{name} {usage}"}
+    assert opened(defined(READ, usage), **both) == {READ, usage}, "approved by its own name"
+    assert opened(defined(READ, usage), scope=name) == {READ, usage}, "a machine's own"
+
+
 def test_removed_key_acts_on_tokens_seen_before(scene: Scene, authenticator: Authenticator) -> None:
     pem, bearer = scene.certificate.certificate, f"Bearer {scene.token()}"
     authenticator.authenticate(pem, bearer, scene.view, NOW)
@@ -210,7 +295,7 @@ def test_caller_carries_who_acts_under_which_grant_and_for_what(
         auth_time=NOW - 60,
         acr="urn:example:strong",
         authorization_details=[detail],
-        ancestors=["token-0"],
+        ancestors=[scene.ancestor()],
     )
     caller = authenticator.authenticate(
         scene.certificate.certificate, f"Bearer {token}", scene.view, NOW
@@ -234,7 +319,7 @@ def test_revoked_token_is_refused_though_it_was_seen(
     scene: Scene, authenticator: Authenticator, revocation: Revocation
 ) -> None:
     pem = scene.certificate.certificate
-    token = scene.token(grant_id="grant-1", ancestors=["token-0"])
+    token = scene.token(grant_id="grant-1", ancestors=[scene.ancestor()])
     authenticator.authenticate(pem, f"Bearer {token}", scene.view, NOW)
     view = scene.revoking(revocation)
     for _ in range(2):
@@ -294,7 +379,10 @@ def test_token_bound_to_a_key_is_refused_on_a_certificate_of_that_thumbprint(
         {"grant_id": ""},
         {"auth_time": "yesterday"},
         {"acr": 2},
-        {"ancestors": ["token"] * 5},
+        {"ancestors": ["token-0"]},
+        {"ancestors": [{"jti": "token-0"}]},
+        {"ancestors": [{"jti": "t", "client_id": "alpha-one", "client_key": "A" * 43}] * 5},
+        {"opens": ["credit.records:read"]},
     ],
 )
 def test_token_with_wrong_claims_is_refused(

@@ -36,7 +36,13 @@ class Done:
 
 def settings_of(home: Path, **settings: str) -> dict[str, str]:
     """Return the settings of commands in ``home``, on free ports, as environment variables."""
-    own = {"HOME": str(home), "GRPC_PORT": "0", "HTTPS_PORT": "0", **settings}
+    own = {
+        "HOME": str(home),
+        "GRPC_PORT": "0",
+        "HTTPS_PORT": "0",
+        "DEVELOPMENT_PROVIDER_PORT": "0",
+        **settings,
+    }
     return {f"CREDITGATE_{name}": value for name, value in own.items()}
 
 
@@ -106,13 +112,13 @@ class Served:
 
 
 @contextmanager
-def served_demo(home: Path) -> Generator[Served]:
+def served_demo(home: Path, **settings: str) -> Generator[Served]:
     """Run ``creditgate serve --demo`` while the context lasts, then end it by Ctrl-C."""
     log = home.parent / f"{home.name}.log"
     with log.open("w+", encoding="utf-8") as errors:
         process = subprocess.Popen(
             [*PROGRAM, "serve", "--demo", "--json"],
-            env=environment(home),
+            env=environment(home, **settings),
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from creditgate import uscc
 from gateway.catalogue.admission import AdmissionRules, Admitted
 from gateway.catalogue.file import NATIONAL, read_catalogue
+from gateway.cli.terms import show_administrator_role
 from gateway.demo.account import Account, Section, Step
-from gateway.demo.cast import ALPHA, BETA, GAMMA, PRICES
+from gateway.demo.cast import ALPHA, BETA, GAMMA, PEOPLE, PRICES
 from gateway.demo.invented import COMPANIES, invented_records
 from gateway.demo.seed import SAMPLE
+from gateway.devprovider.accounts import invented_accounts
 
 CATALOGUE = {item.code: item for item in read_catalogue(NATIONAL)}
 RULES = AdmissionRules(CATALOGUE)
@@ -53,6 +55,12 @@ def test_the_same_seeding_publishes_the_same_records(anchor: int) -> None:
 
 def test_prices_cover_the_shipped_catalogue() -> None:
     assert {item.price_class for item in CATALOGUE.values()} == set(PRICES)
+
+
+def test_people_administer_as_their_accounts_at_the_development_provider_say() -> None:
+    titles = {account.subject: account.title for account in invented_accounts()}
+    for subject, role in PEOPLE.items():
+        assert titles[subject].endswith(f"· {show_administrator_role(role)}")
 
 
 def test_the_sample_shows_what_the_real_list_is_like() -> None:

@@ -28,6 +28,8 @@ REFUSALS = {
     "TOKEN_NOT_YOURS",
     "OPERATOR_SUSPENDED",
     "REQUEST_ID_REUSED",
+    "STATE_CONFLICT",
+    "STEP_UP_REQUIRED",
 }
 
 
@@ -47,6 +49,21 @@ def test_the_demo_shows_every_step_as_expected(tmp_path: Path) -> None:
         f"1 record for {yuan(20_000)} yuan",
         "OPERATOR_SUSPENDED",
         f"1 record for {yuan(20_000)} yuan",
+    ]
+    reviewed = [
+        (step["who"], step["observed"])
+        for step in account["steps"]
+        if step["section"].startswith("People sign in")
+    ]
+    assert reviewed[3:] == [
+        ("zhang-li", "STEP_UP_REQUIRED"),
+        ("zhang-li", "a proposal, pending"),
+        ("beta", "ITEM_NOT_ALLOWED"),
+        ("zhang-li", "STATE_CONFLICT"),
+        ("wang-jun", "approved"),
+        ("beta", f"1 record for {yuan(20_000)} yuan"),
+        ("beta", "ITEM_NOT_ALLOWED"),
+        ("zhou-an, wu-ping", "open"),
     ]
     load = account["load"]
     assert (load["rows"], load["published"], load["rejected"]) == (40, 29, 11)

@@ -1,6 +1,7 @@
 """``serve --demo`` writes what outside programs need, and a second time reuses everything."""
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -10,9 +11,19 @@ from typing import Any, Final
 import pytest
 
 from creditgate.scopes import known_scopes
+from creditgate.v1.administrator_service_pb2 import (
+    ListAdministratorsRequest,
+    ListAdministratorsResponse,
+)
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.catalogue.file import NATIONAL, read_catalogue
+from gateway.demo.browser import PageUnexpected
+from gateway.demo.cast import CONSOLE, PEOPLE
 from gateway.demo.invented import CORRECTED
+from gateway.demo.people import register_people, signed_in
+from gateway.demo.seed import acting_as
+from gateway.installation.home import Home
+from operators.administrators import scopes_of_administrator_role
 from tests.cli.commands import PROGRAM, SECONDS, creditgate, environment, served_demo
 from tests.node.conftest import NodeClient, node_client
 
@@ -25,7 +36,9 @@ def test_a_served_demo_can_be_called_from_outside_and_is_reused(
     tmp_path: Path, node_client: NodeClient
 ) -> None:
     home = tmp_path / "home"
-    with served_demo(home) as served:
+    # People are known by their provider's address, so it stays.
+    port = str(free_port())
+    with served_demo(home, DEVELOPMENT_PROVIDER_PORT=port) as served:
         first = written(home)
         assert first.items() <= served.told.items()
         assert_complete(first)
@@ -36,14 +49,44 @@ def test_a_served_demo_can_be_called_from_outside_and_is_reused(
         assert done.returncode == 0, done.stderr
         assert len(json.loads(done.stdout)["records"]) == 2
         changes = served.answer("administrator", "operator", "history")
-    with served_demo(home) as served:
+    with served_demo(home, DEVELOPMENT_PROVIDER_PORT=port) as served:
         again = written(home)
         assert again["clients"] == first["clients"]
+        assert again["people"] == first["people"]
         assert served.answer("administrator", "operator", "history") == changes
         answer = served.answer(
             "alpha-client", "query", example["subject"], "--purpose", "supplier-check"
         )
         assert [record["revision"] for record in answer["records"]] == [1, 1]
+
+
+async def test_the_people_of_a_served_demo_can_sign_in(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with served_demo(home):
+        people = written(home)["people"]
+        accounts = {account["account"]: account for account in people["accounts"]}
+        assert accounts.keys() == PEOPLE.keys()
+        assert people["client"] == CONSOLE
+        async with signed_in(Home.at(home), "zhou-an") as person:
+            assert person.scopes == scopes_of_administrator_role(PEOPLE["zhou-an"])
+            listed = await person.gateway.ask(
+                ListAdministratorsRequest(), ListAdministratorsResponse
+            )
+        assert {each.issuer for each in listed.administrators} == {people["identity_provider"]}
+        # No administrator: the page offers nothing to approve.
+        with pytest.raises(PageUnexpected, match="way back"):
+            async with signed_in(Home.at(home), "li-ming"):
+                pass
+        async with acting_as(Home.at(home), "administrator") as gateway:
+            others = await register_people(gateway, "https://elsewhere.example")
+            assert await register_people(gateway, "https://elsewhere.example") == others
+        assert [each.administrator_id for each in others] == [f"{name}-2" for name in PEOPLE]
+
+
+def test_several_processes_serve_the_demo_without_people(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with served_demo(home, WORKERS="2"):
+        assert written(home)["people"] is None
 
 
 @pytest.mark.parametrize("program", [(str(SCRIPT),), PROGRAM], ids=["script", "module"])
@@ -66,11 +109,12 @@ def test_the_command_it_tells_works_in_any_folder_and_without_a_path(
         try:
             assert gateway.stdout is not None
             told = ""
-            while "--profile" not in told:
+            while "--step-up" not in told:
                 line = gateway.stdout.readline()
                 assert line, told
                 told += line
-            command = told.partition("for example:\n")[2]
+            assert f"login --profile '{home}/clients/console/profile.json'" in told
+            command = told.partition("for example:\n")[2].partition("Invented people")[0]
             done = subprocess.run(
                 ["/bin/sh", "-c", command],
                 cwd="/",
@@ -102,6 +146,13 @@ def test_a_seeding_that_fails_ends_the_gateway_with_its_reason(tmp_path: Path) -
     assert not (tmp_path / "home" / "serve.json").exists()
 
 
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
 def written(home: Path) -> dict[str, Any]:
     """Return serve.json."""
     return json.loads((home / "serve.json").read_text(encoding="utf-8"))
@@ -112,7 +163,7 @@ def assert_complete(document: dict[str, Any]) -> None:
     assert Path(document["ca"]).is_file()
     assert document["token_endpoint"].startswith(document["issuer"])
     clients = document["clients"]
-    assert list(clients) == ["alpha-client", "beta-client", "publisher", "administrator"]
+    assert list(clients) == ["alpha-client", "beta-client", "publisher", "administrator", "console"]
     for client in clients.values():
         for file in ("certificate", "key", "signing_key", "profile"):
             path = Path(client[file])

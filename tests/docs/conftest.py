@@ -52,7 +52,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory, node_client: NodeClient) -> 
         name: value for name, value in os.environ.items() if not name.startswith("CREDITGATE_")
     }
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    serving = {**environment, "CREDITGATE_GRPC_PORT": "0", "CREDITGATE_HTTPS_PORT": "0"}
+    ports = ("GRPC_PORT", "HTTPS_PORT", "DEVELOPMENT_PROVIDER_PORT")
+    serving = {**environment, **{f"CREDITGATE_{name}": "0" for name in ports}}
     command = [sys.executable, "-m", "gateway.cli", "serve", "--demo", "--json"]
     with (
         (folder / "serve.log").open("w+", encoding="utf-8") as log,

@@ -6,7 +6,8 @@ import pytest
 
 from creditgate.v1.administrator_service_pb2 import AdministratorRole
 from operators.administrators import ADMINISTRATOR, BASIC_ACR, STRONG_ACR
-from operators.model import CLIENT
+from operators.model import CLIENT, SCOPE_GRANT, ScopeGrant
+from operators.scope_definition import SCOPE_DEFINITION, ScopeDefinition
 from tests.interaction.world import PERSON, World
 from tests.parties import claims_in
 from tests.people import AUDIT, LICENSING, answer_of, browser
@@ -108,6 +109,42 @@ async def test_roles_added_between_page_and_decision_take_a_new_look(world: Worl
     done = await world.browser.submit(page, decision="approve")
     claims = claims_in((await asking.token(asking.code_of(done)))["access_token"])
     assert claims["scope"].split() == ["operators:create", "prices:create"]
+
+
+def _define(world: World, *scopes: str) -> str:
+    """Have a managed scope of the console's stand for ``scopes``; return its name."""
+    name = "operators.bundle:use"
+    definition = ScopeDefinition(
+        name=name, scopes=frozenset(scopes), title_zh="机构事务", title_en="Operators' affairs"
+    )
+    world.installation.keep(SCOPE_DEFINITION, name, definition)
+    return name
+
+
+async def test_a_scope_redefined_between_page_and_decision_takes_a_new_look(world: World) -> None:
+    name = _define(world, "operators:create")
+    granted = ScopeGrant(
+        grant_id="G-BUNDLE",
+        grantee=world.party.client_id,
+        scope=name,
+        valid_from=world.installation.clock.now() - 1,
+    )
+    world.installation.keep(SCOPE_GRANT, granted.grant_id, granted)
+    await world.caught_up()
+    asking = await world.ask(name)
+    page = await world.approval_page(asking)
+    for shown in ("机构事务", "登记运营机构", "operators:create"):
+        assert shown in page.text
+    assert "operators:read" not in page.text
+    _define(world, "operators:create", "operators:read")
+    await world.caught_up()
+    refused = await world.browser.submit(page, decision="approve")
+    assert refused.status_code == 403
+    page = await world.browser.follow(refused, "/interaction/")
+    assert "operators:read" in page.text
+    done = await world.browser.submit(page, decision="approve")
+    claims = claims_in((await asking.token(asking.code_of(done)))["access_token"])
+    assert (claims["scope"], claims["opens"]) == (name, "operators:create operators:read")
 
 
 async def test_a_removed_administrator_can_neither_approve_nor_redeem(world: World) -> None:

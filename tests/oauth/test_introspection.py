@@ -21,6 +21,7 @@ from tests.oauth.tokens import (
     grant,
     granted_token,
     introspect,
+    key_of,
     signed_token,
     token_of,
 )
@@ -60,7 +61,9 @@ async def test_token_of_a_grant_tells_who_allowed_what(world: World) -> None:
             grant_id,
             authorization_details=[DETAIL],
             act={"sub": "alpha-two", "act": {"sub": "alpha-three"}},
-            ancestors=["token-0"],
+            ancestors=[
+                {"jti": "token-0", "client_id": CLIENT, "client_key": key_of(world.identity)}
+            ],
         )
         told = await introspect(world, issuer, world.identity, token)
     assert told["sub"] == PERSON

@@ -165,14 +165,28 @@ async def test_no_endpoint_lets_another_origin_read_its_answers(world: World, pa
             assert not [name for name in response.headers if name.startswith("access-control")]
 
 
-async def test_browsers_are_told_to_stay_with_tls(world: World) -> None:
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/oauth/authorize"),
+        ("GET", "/oauth/jwks"),
+        ("GET", "/.well-known/oauth-authorization-server"),
+        ("GET", "/healthz"),
+        ("GET", "/nowhere"),
+        ("GET", "/oauth/token"),
+        ("POST", "/oauth/token"),
+        ("POST", "/oauth/par"),
+        ("POST", "/oauth/register"),
+    ],
+)
+async def test_every_answer_carries_hsts(world: World, method: str, path: str) -> None:
     async with (
         world.serving() as issuer,
         httpx.AsyncClient(verify=world.trust(None)) as http,
     ):
-        response = await http.get(f"{issuer}/oauth/authorize")
-    _, _, seconds = response.headers["strict-transport-security"].partition("max-age=")
-    assert int(seconds) >= 365 * 86_400
+        response = await http.request(method, f"{issuer}{path}")
+    (told,) = response.headers.get_list("strict-transport-security")
+    assert int(told.partition("max-age=")[2]) >= 365 * 86_400
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,28 @@ from sqlalchemy import select
 
 from creditgate.v1.administrator_service_pb2 import AdministratorRole
 from creditgate.v1.operator_service_pb2 import OperatorState
+from gateway.authenticate.authenticator import Authenticator
+from gateway.authenticate.token import TokenVerifier
 from gateway.oauth.grants import REMEMBERED_SECONDS, SqlOAuthGrants
 from gateway.oauth.refresh_tokens import RETRY_SECONDS
 from gateway.oauth.tables import CODE, GRANT, REFRESH_TOKEN
 from operators.administrators import ADMINISTRATOR, Administrator
 from operators.authorization_details import TYPE
+from operators.openings import openings
 from tests.oauth.code_flow import ACR, PERSON, CodeFlow, answer_in, error_of, flowing, revoked
 from tests.oauth.licensed import license_operator
 from tests.oauth.proofs import new_key
 from tests.oauth.test_code_flow import claims_in
-from tests.oauth.world import ATTEST, CLIENT, GRANT_SECONDS, OPERATOR, READ, World
+from tests.oauth.tokens import MANAGED, define
+from tests.oauth.world import (
+    ATTEST,
+    AUDIENCE,
+    CLIENT,
+    GRANT_SECONDS,
+    OPERATOR,
+    READ,
+    World,
+)
 
 
 async def test_token_stays_the_same_and_is_good_until_its_grant_ends(world: World) -> None:
@@ -88,6 +100,36 @@ async def test_refresh_stops_with_the_next_request_once_authority_is_gone(world:
         assert (await flow.refresh(token)).status_code == 200
         world.change("client", CLIENT, removed_at=now)
         assert error_of(await flow.refresh(token)) == (400, "invalid_client")
+
+
+async def test_what_was_approved_opens_no_more_when_its_definition_does(world: World) -> None:
+    define(world, READ)
+    async with flowing(world) as flow:
+        interaction_id = await flow.opened(await flow.pushed(scope=MANAGED))
+        url = flow.approved(interaction_id, opened=frozenset({READ}))
+        assert url is not None
+        tokens = (await flow.redeem(answer_in(url)["code"])).json()
+        authenticator = Authenticator(TokenVerifier(flow.issuer, AUDIENCE))
+
+        def opened(token: str) -> set[str]:
+            view, now = world.snapshot(), world.clock.now()
+            pem = world.identity.certificate.certificate
+            caller = authenticator.authenticate(pem, f"Bearer {token}", view, now)
+            return {
+                opening.grant.scope
+                for scope in (READ, ATTEST)
+                for opening in openings(view.authority, OPERATOR, scope)
+                if opening.fits(caller.token_scopes)
+            }
+
+        assert opened(tokens["access_token"]) == {READ}
+        define(world, READ, ATTEST)
+        assert opened(tokens["access_token"]) == {READ}
+        refreshed = (await flow.refresh(tokens["refresh_token"])).json()
+        assert refreshed["scope"] == MANAGED
+        assert opened(refreshed["access_token"]) == {READ}
+        define(world, ATTEST)
+        assert error_of(await flow.refresh(tokens["refresh_token"])) == (400, "invalid_grant")
 
 
 async def test_refresh_stops_when_the_administrator_who_approved_is_removed(world: World) -> None:

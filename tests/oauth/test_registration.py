@@ -12,18 +12,27 @@ import pytest
 
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from gateway.pki.development import Issued
+from operators.administration_policy import (
+    ADMINISTRATION_POLICY,
+    POLICY_ID,
+    AdministrationPolicy,
+)
 from operators.model import Client
+from operators.registration import ClientRegistration
 from tests.oauth.assertions import good_form
 from tests.oauth.licensed import (
     LICENSED_SECONDS,
     SOFTWARE,
     STATEMENT_SECONDS,
     issued,
+    keep,
     license_operator,
 )
 from tests.oauth.world import ATTEST, CLIENT, OPERATOR, READ, Identity, World
 
 NEWCOMER = "newcomer"
+BY_PROOFS = {"tls_client_certificate_bound_access_tokens": None, "dpop_bound_access_tokens": True}
+NOT_JSON = ('"\\ud800"', "NaN", "Infinity", "-Infinity", "1e999", '{"\\udfff": 1}')
 
 
 @pytest.fixture
@@ -64,12 +73,21 @@ class Firm:
         certificate: Issued | None = None,
         bare: bool = False,
     ) -> httpx.Response:
-        """Send a request, over the firm's own certificate where none is given."""
+        """Send a request, over the firm's own certificate where none is given.
+
+        A text is sent as it is, anything else as JSON.
+        """
         shown = None if bare else certificate or self.identity.certificate
         headers = {"authorization": f"Bearer {token}"} if token else {}
+        text = document if isinstance(document, str) else json.dumps(document)
+        if document is not None:
+            headers["content-type"] = "application/json"
         async with httpx.AsyncClient(verify=self.world.trust(shown)) as http:
             return await http.request(
-                method, f"{self.issuer}{path}", json=document, headers=headers
+                method,
+                f"{self.issuer}{path}",
+                content=None if document is None else text,
+                headers=headers,
             )
 
     async def register(self, statement: str = "", **changed: Any) -> httpx.Response:
@@ -172,18 +190,17 @@ async def test_registration_is_in_the_log_with_who_and_why(world: World) -> None
     assert all("software statement" in change.reason for change in written)
 
 
-async def test_a_client_bound_by_proofs_needs_no_certificate_registered(world: World) -> None:
+async def test_a_client_bound_by_proofs_manages_itself_by_its_certificate(world: World) -> None:
     async with serving(world) as firm:
-        answer = await firm.registered(
-            tls_client_certificate_bound_access_tokens=None, dpop_bound_access_tokens=True
-        )
+        answer = await firm.registered(**BY_PROOFS)
         read = await firm.send(
             "GET",
             f"/oauth/register/{answer['client_id']}",
             token=answer["registration_access_token"],
         )
-    assert firm.clients[answer["client_id"]].certificate_thumbprints == frozenset()
-    assert firm.clients[answer["client_id"]].binding == "dpop"
+    kept = firm.clients[answer["client_id"]]
+    assert kept.certificate_thumbprints == {firm.identity.certificate.thumbprint}
+    assert kept.binding == "dpop"
     assert read.status_code == 200
 
 
@@ -199,12 +216,9 @@ async def test_a_statement_registers_one_client(world: World) -> None:
 async def test_of_many_at_once_with_one_statement_one_registers(world: World) -> None:
     async with serving(world) as firm:
         statement = issued(world, firm.issuer)
-        # Bound by proofs, so that they do not collide by their certificate.
-        bound = {
-            "tls_client_certificate_bound_access_tokens": None,
-            "dpop_bound_access_tokens": True,
-        }
-        answers = await asyncio.gather(*(firm.register(statement, **bound) for _ in range(6)))
+        # Each over a certificate of its own, so that they do not collide by it.
+        firms = [replace(firm, identity=world.newcomer(f"racer-{n}")) for n in range(6)]
+        answers = await asyncio.gather(*(racer.register(statement) for racer in firms))
     assert sorted(answer.status_code for answer in answers) == [201] + [400] * 5
 
 
@@ -261,6 +275,45 @@ async def test_refused_metadata_use_no_statement_up(world: World) -> None:
         ):
             assert refused(await firm.register(statement, **changed)) == (400, error)
         assert (await firm.register(statement)).status_code == 201
+
+
+@pytest.mark.parametrize("value", NOT_JSON)
+@pytest.mark.parametrize("field", ["jwk", "unknown"])
+async def test_what_no_answer_could_repeat_is_refused_before_it_is_written(
+    world: World, field: str, value: str
+) -> None:
+    async with serving(world) as firm:
+        statement = issued(world, firm.issuer)
+        answer = await firm.registered()
+        path, token = f"/oauth/register/{answer['client_id']}", answer["registration_access_token"]
+        second = replace(firm, identity=world.newcomer("second"))
+        metadata = second.metadata()
+        if field == "jwk":
+            metadata["jwks"]["keys"][0]["note"] = "@"
+        else:
+            metadata["note"] = "@"
+        before = world.log.head()
+        for sender, method, where, document in (
+            (second, "POST", "/oauth/register", {**metadata, "software_statement": statement}),
+            (firm, "PUT", path, {**metadata, "client_id": answer["client_id"]}),
+        ):
+            text = json.dumps(document).replace('"@"', value)
+            response = await sender.send(method, where, text, token=token)
+            assert refused(response) == (400, "invalid_client_metadata")
+        assert world.log.head() == before
+        assert (await second.register(statement)).status_code == 201
+
+
+async def test_of_a_key_only_what_is_known_is_kept(world: World) -> None:
+    async with serving(world) as firm:
+        plain = firm.metadata()["jwks"]["keys"][0]
+        odd = {**plain, "note": "x", "n": {"deep": [1]}, "key_ops": ["verify"]}
+        answer = await firm.registered(jwks={"keys": [odd]})
+        assert answer["jwks"] == {"keys": [{**plain, "key_ops": ["verify"]}]}
+        for member in ("x5c", "x5u", "x5t", "x5t#S256", "d"):
+            response = await firm.register(jwks={"keys": [{**plain, member: "AAAA"}]})
+            assert refused(response) == (400, "invalid_client_metadata")
+            assert "jwks" in response.json()["error_description"]
 
 
 async def test_a_body_that_is_no_json_object_is_refused(world: World) -> None:
@@ -388,6 +441,81 @@ async def test_an_update_keeps_the_certificates_an_administrator_gave(world: Wor
         updated = await firm.send("PUT", path, document, token=token, certificate=renewed)
     assert updated.status_code == 200
     assert firm.clients[client_id].certificate_thumbprints == {renewed.thumbprint}
+
+
+async def test_a_certificate_taken_away_never_manages_the_client_again(world: World) -> None:
+    async with serving(world) as firm:
+        answer = await firm.registered()
+        client_id, token = answer["client_id"], answer["registration_access_token"]
+        renewed = world.newcomer("renewed").certificate
+        only = frozenset({renewed.thumbprint})
+        world.change("client", client_id, certificate_thumbprints=only)
+        path = f"/oauth/register/{client_id}"
+        document = firm.metadata(client_id=client_id, **BY_PROOFS)
+        updated = await firm.send("PUT", path, document, token=token, certificate=renewed)
+        assert updated.status_code == 200, updated.text
+        assert firm.clients[client_id].certificate_thumbprints == only
+        owner = await firm.send("GET", path, token=token, certificate=renewed)
+        assert owner.status_code == 200
+        assert refused(await firm.send("GET", path, token=token)) == (401, "invalid_token")
+
+        world.change("client", client_id, certificate_thumbprints=frozenset[str]())
+        for certificate in (renewed, firm.identity.certificate):
+            for method, sent in (("GET", None), ("PUT", document), ("DELETE", None)):
+                response = await firm.send(method, path, sent, token=token, certificate=certificate)
+                assert refused(response) == (401, "invalid_token")
+
+
+async def test_under_a_guarded_policy_no_update_widens_the_client(world: World) -> None:
+    async with serving(world) as firm:
+        old, new = (world.newcomer(name).assertion_key.jwks for name in ("old-keys", "new-keys"))
+        keys = [json.loads(text)["keys"][0] for text in (old, new)]
+        codes = {
+            "grant_types": ["authorization_code"],
+            "redirect_uris": ["https://checker.example/back"],
+            "jwks": {"keys": keys},
+        }
+        answer = await firm.registered(**codes)
+        client_id, token = answer["client_id"], answer["registration_access_token"]
+        policy = AdministrationPolicy(guarded=True)
+        keep(world, ADMINISTRATION_POLICY, POLICY_ID, policy)
+        path, before = f"/oauth/register/{client_id}", world.log.head()
+        for wider in (
+            {"jwks": firm.metadata()["jwks"]},
+            {"grant_types": ["authorization_code", "refresh_token"]},
+            {"redirect_uris": [*codes["redirect_uris"], "https://checker.example/other"]},
+            {"token_endpoint_auth_method": "tls_client_auth"},
+            BY_PROOFS,
+        ):
+            document = firm.metadata(client_id=client_id, **{**codes, **wider})
+            response = await firm.send("PUT", path, document, token=token)
+            assert refused(response) == (403, "access_denied")
+            assert "administrator" in response.json()["error_description"]
+        assert world.log.head() == before
+
+        fewer = {**codes, "jwks": {"keys": keys[:1]}, "client_name": "Renamed"}
+        document = firm.metadata(client_id=client_id, **fewer)
+        narrowed = await firm.send("PUT", path, document, token=token)
+        assert narrowed.status_code == 200, narrowed.text
+        assert narrowed.json()["jwks"] == fewer["jwks"]
+        # Registration itself takes nobody more: issuing the statement was the widening.
+        second = replace(firm, identity=world.newcomer("second"))
+        assert (await second.register()).status_code == 201
+
+
+def test_a_registration_kept_with_its_first_certificate_is_still_read() -> None:
+    document: dict[str, object] = {
+        "client_id": "alpha-one",
+        "statement_id": "S-1",
+        "software_id": SOFTWARE,
+        "client_name": "Invented Checker",
+        "token_digest": "A" * 43,
+        "registered_at": 1,
+    }
+    earlier = {**document, "certificate": "A" * 43}
+    read = ClientRegistration.from_document(earlier, version=1, changed_at=1)
+    assert read == ClientRegistration.from_document(document, version=1, changed_at=1)
+    assert "certificate" not in read.as_document()
 
 
 async def test_the_metadata_lead_to_registration(world: World) -> None:

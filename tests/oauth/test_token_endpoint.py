@@ -10,6 +10,7 @@ from joserfc.jwk import ECKey
 from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.oauth.client import GRANT_TYPES
 from tests.oauth.assertions import claims_of, form_of, good_form, signed
+from tests.oauth.tokens import key_of
 from tests.oauth.world import (
     ADMINISTRATOR,
     ATTEST,
@@ -54,6 +55,7 @@ async def test_token_carries_all_that_is_granted_and_is_bound_to_the_certificate
         "iat": world.clock.now(),
         "exp": world.clock.now() + TOKEN_SECONDS,
         "cnf": {"x5t#S256": world.identity.certificate.thumbprint},
+        "client_key": key_of(world.identity),
     }
 
 

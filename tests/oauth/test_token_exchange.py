@@ -10,8 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jws
 
+from creditgate.refusal import Refused
 from creditgate.uscc import check_character
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authenticate.authenticator import Authenticator
+from gateway.authenticate.token import TokenVerifier
 from gateway.oauth.client import GRANT_QUERY
 from gateway.oauth.rfc8693 import narrowed_scope
 from operators.model import Operator
@@ -20,7 +24,9 @@ from tests.oauth.proofs import new_key, proof_of
 from tests.oauth.tokens import (
     ACCESS_TOKEN,
     EXCHANGE,
+    MANAGED,
     PERSON,
+    define,
     exchange,
     grant,
     granted_token,
@@ -104,7 +110,7 @@ async def test_client_narrows_its_own_token(world: World) -> None:
         "exp": now + TOKEN_SECONDS - 40,
         "cnf": {"x5t#S256": world.identity.certificate.thumbprint},
         "client_key": key_of(world.identity),
-        "ancestors": [jti],
+        "ancestors": [{"jti": jti, "client_id": CLIENT, "client_key": key_of(world.identity)}],
     }
 
 
@@ -121,7 +127,7 @@ async def test_sister_client_acts_by_a_machine_token_and_is_named_as_the_actor(
     assert (claims["sub"], claims["client_id"], claims["scope"]) == (CLIENT, "alpha-three", READ)
     assert claims["act"] == {"sub": "alpha-three", "act": {"sub": SISTER}}
     assert claims["cnf"] == {"x5t#S256": third.certificate.thumbprint}
-    assert len(claims["ancestors"]) == 2
+    assert [each["client_id"] for each in claims["ancestors"]] == [CLIENT, SISTER]
 
 
 async def test_what_a_person_allowed_keeps_its_person_grant_and_details(world: World) -> None:
@@ -255,7 +261,15 @@ async def test_subject_token_that_does_not_stand_is_refused(world: World, sister
             signed_token(world, issuer, world.identity, aud="https://other.test"),
             signed_token(world, issuer, world.identity, iss="https://other.test"),
             signed_token(world, issuer, world.identity, cnf={"x5t#S256": "A" * 43}),
-            signed_token(world, issuer, world.identity, ancestors=[f"a-{n}" for n in range(4)]),
+            signed_token(
+                world,
+                issuer,
+                world.identity,
+                ancestors=[
+                    {"jti": f"a-{n}", "client_id": CLIENT, "client_key": key_of(world.identity)}
+                    for n in range(4)
+                ],
+            ),
         ]
         for token in tokens:
             answer = await exchange(world, issuer, world.identity, token)
@@ -280,6 +294,64 @@ async def test_revoking_any_ancestor_ends_what_was_exchanged_from_it(
         assert await introspect(world, issuer, sister, tokens[-1]) == INACTIVE
         before = await introspect(world, issuer, world.identity, tokens[0])
         assert before["active"] is (which == 1), "what it came from stays"
+
+
+@pytest.mark.parametrize("how", ["client", "key"])
+async def test_exchanged_token_ends_when_its_source_loses_client_or_key(
+    world: World, sister: Identity, how: str
+) -> None:
+    third = registered(world, "alpha-three", OPERATOR)
+    async with world.serving() as issuer:
+        token = await token_of(world, issuer, world.identity)
+        for asker in (sister, third):
+            token = (await exchange(world, issuer, asker, token)).json()["access_token"]
+        assert (await introspect(world, issuer, third, token))["active"]
+        authenticator = Authenticator(TokenVerifier(issuer, AUDIENCE))
+        call = (third.certificate.certificate, f"Bearer {token}")
+        authenticator.authenticate(*call, world.snapshot(), world.clock.now())
+        if how == "client":
+            world.change("client", CLIENT, removed_at=world.clock.now())
+        else:
+            world.change("client", CLIENT, jwks=world.newcomer("new").assertion_key.jwks)
+        assert await introspect(world, issuer, third, token) == INACTIVE
+        again = await exchange(world, issuer, third, token)
+        assert (again.status_code, again.json()["error"]) == (400, "invalid_request")
+        with pytest.raises(Refused) as refused:
+            authenticator.authenticate(*call, world.snapshot(), world.clock.now())
+        assert refused.value.reason == RefusalReason.REFUSAL_REASON_CLIENT_NOT_ACTIVE
+
+
+async def test_exchanged_token_opens_no_endpoint_here_once_its_source_is_removed(
+    world: World, sister: Identity
+) -> None:
+    grant_id, _ = grant(world, SISTER)
+    async with world.serving() as issuer:
+        subject = await token_of(world, issuer, world.identity, scope=GRANT_QUERY)
+        token = (await exchange(world, issuer, sister, subject)).json()["access_token"]
+
+        async def status() -> int:
+            async with httpx.AsyncClient(verify=world.trust(sister.certificate)) as http:
+                answer = await http.get(
+                    f"{issuer}/oauth/grants/{grant_id}",
+                    headers={"Authorization": f"Bearer {token}"},
+                )
+            return answer.status_code
+
+        assert await status() == 200
+        world.change("client", CLIENT, removed_at=world.clock.now())
+        assert await status() == 401
+
+
+async def test_exchanged_token_keeps_what_a_person_approved_its_managed_scopes_for(
+    world: World,
+) -> None:
+    define(world, READ)
+    grant_id, _ = grant(world, CLIENT, MANAGED)
+    async with world.serving() as issuer:
+        subject = granted_token(world, issuer, world.identity, grant_id, scope=MANAGED, opens=READ)
+        define(world, READ, ATTEST)
+        claims = claims_of(await exchange(world, issuer, world.identity, subject))
+    assert (claims["scope"], claims["opens"]) == (MANAGED, READ)
 
 
 async def test_ending_a_grant_ends_what_was_exchanged_from_its_tokens(world: World) -> None:

@@ -11,10 +11,12 @@ from gateway.oauth.grants import SqlOAuthGrants, insert_code
 from gateway.oauth.secret import new_secret
 from gateway.oauth.terms import CodeTerms, GrantTerms
 from operators.authorization_details import AuthorizationDetail
+from operators.scope_definition import SCOPE_DEFINITION, ScopeDefinition
 from tests.oauth.assertions import good_form
-from tests.oauth.world import AUDIENCE, READ, TOKEN_SECONDS, Identity, World
+from tests.oauth.world import AUDIENCE, OPERATOR, READ, TOKEN_SECONDS, Identity, World
 
 PERSON = "representative:wang"
+MANAGED = "credit.bundle:use"
 GRANT_SECONDS = 86_400
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -104,6 +106,16 @@ def grant(
     refresh_token = new_secret()
     assert grants.redeem(issued, refresh_token, now + GRANT_SECONDS, now)
     return issued.grant_id, refresh_token
+
+
+def define(world: World, *scopes: str) -> None:
+    """Have the managed scope of the tests stand for ``scopes``, and granted to the operator."""
+    definition = ScopeDefinition(
+        name=MANAGED, scopes=frozenset(scopes), title_zh="一组", title_en="A bundle"
+    )
+    world.record(SCOPE_DEFINITION, MANAGED, definition)
+    if "grant-managed" not in world.snapshot().authority.grants:
+        world.grant("grant-managed", OPERATOR, MANAGED)
 
 
 def key_of(identity: Identity) -> str:

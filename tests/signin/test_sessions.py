@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from gateway.signin.attempts import LIFE_SECONDS as ATTEMPT_SECONDS
-from gateway.signin.attempts import Attempts
+from gateway.signin.attempts import MOST_FOR_ONE_PLACE, Attempts
 from gateway.signin.identity import Identity
 from gateway.signin.sessions import IDLE_SECONDS, LIFE_SECONDS, Browser, Sessions, digest_of
 from gateway.signin.tables import ATTEMPT, SESSION
@@ -149,3 +149,19 @@ def test_an_attempt_does_not_wait_for_ever(
     attempts.begin(browser, max_age=60, return_to="/interaction/w")
     with authority_engine.connect() as connection:
         assert len(connection.execute(select(ATTEMPT)).all()) == 1
+
+
+def test_a_link_opened_again_and_again_keeps_a_bounded_number_of_attempts(
+    sessions: Sessions, attempts: Attempts, authority_engine: Engine
+) -> None:
+    elsewhere = sessions.browser(None)
+    other = attempts.begin(elsewhere, max_age=0, return_to="/interaction/y")
+    for _ in range(MOST_FOR_ONE_PLACE + 3):
+        attempts.begin(sessions.browser(None), max_age=0, return_to="/interaction/x")
+    browser = sessions.browser(None)
+    last = attempts.begin(browser, max_age=0, return_to="/interaction/x")
+    with authority_engine.connect() as connection:
+        rows = connection.execute(select(ATTEMPT)).all()
+    assert len([row for row in rows if row.return_to == "/interaction/x"]) == MOST_FOR_ONE_PLACE
+    assert attempts.take(browser, last.state) == last
+    assert attempts.take(elsewhere, other.state) == other
