@@ -1,6 +1,7 @@
 """``creditgate login`` and ``logout``: commands on behalf of a person, not of the client."""
 
 import webbrowser
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 
@@ -58,7 +59,7 @@ def login(
     flow = CodeFlow(credentials)
     try:
         with listening(redirect_uri) as loopback:
-            begun = flow.begin(redirect_uri, tuple(scopes or ()), more)
+            begun = _begun(flow, redirect_uri, scopes or (), more)
             _send_browser(begun, open_browser=open_browser)
             signed_in = SignedIn.of(credentials, *_finished(flow, loopback, begun))
     finally:
@@ -90,6 +91,24 @@ def logout(profile: Profile = PROFILE, as_json: AsJson = False) -> None:
         print_json({"signed_out": signed_in is not None})
     else:
         typer.echo("Signed out." if signed_in is not None else "Nobody was signed in.")
+
+
+def _begun(
+    flow: "CodeFlow", redirect_uri: str, scopes: Sequence[str], more: Mapping[str, str]
+) -> "Begun":
+    from sdk.tokens import TokenRefused
+
+    try:
+        return flow.begin(redirect_uri, tuple(scopes), more)
+    except TokenRefused as refused:
+        if refused.error != "unauthorized_client":
+            raise
+        raise TokenRefused(
+            refused.error,
+            f"{refused.description} Signing in takes a client of an operator or office that may"
+            " act, registered by `creditgate client register … --grant-type authorization_code"
+            f" --redirect-uri {redirect_uri}`.",
+        ) from None
 
 
 def _finished(flow: "CodeFlow", loopback: "Loopback", begun: "Begun") -> "tuple[TokenAnswer, int]":

@@ -59,7 +59,10 @@ def define(
     purposes: Purposes = None,
     regions: Regions = None,
     longest_days: Annotated[
-        int, typer.Option("--longest-days", min=0, help="Most days a grant of it may stand.")
+        int,
+        typer.Option(
+            "--longest-days", min=0, help="Most days a grant of it may stand; 0 means no limit."
+        ),
     ] = 0,
     etag: Annotated[
         str,

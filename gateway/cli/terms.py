@@ -98,7 +98,8 @@ def scope(text: str) -> str:
     """Read a scope: that of a method, or one that was defined."""
     if _SCOPE.fullmatch(text) is None:
         raise typer.BadParameter(
-            "use a scope such as credit.records:read; `creditgate scopes list` lists all"
+            "write a scope as name:verb, in lower-case letters, with dots in the name:"
+            " credit.records:read, or research.companies:read for one to define"
         )
     return text
 

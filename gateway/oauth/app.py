@@ -107,6 +107,7 @@ def _server(context: AuthorizationContext, binding: DpopBinding) -> StarletteAut
         ),
         binding,
         DetailsDesk(context.authority, context.clock, context.audience),
+        context.audience,
     )
 
 

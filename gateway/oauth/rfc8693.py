@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import (
     BaseGrant,
     InvalidRequestError,
@@ -29,12 +28,6 @@ from operators.model import TOKEN_EXCHANGE
 
 ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105  # a type
 _TYPES: Final = (ACCESS_TOKEN, "urn:ietf:params:oauth:token-type:jwt")
-
-
-class InvalidTargetError(OAuth2Error):
-    """No token can be had here for the resource or audience named (section 2.2.2)."""
-
-    error = "invalid_target"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +61,6 @@ class ExchangeDesk:
         Raises OAuth2Error as section 2.2.2 has it, Refused AUTHORITY_UNKNOWN.
         """
         _require_forms(form)
-        self._require_target(form)
         token, held = self._subject(form["subject_token"], client)
         claims = token.claims
         scope = narrowed_scope(form.get("scope"), held & client.granted)
@@ -87,14 +79,6 @@ class ExchangeDesk:
         )
         seconds = min(self._context.token_seconds, claims.exp - self._context.clock.now())
         return Exchange(client.limited_to(details), subject, scope, seconds)
-
-    def _require_target(self, form: Mapping[str, str]) -> None:
-        # Tokens of this server are for one resource server, which has one name.
-        for name in ("audience", "resource"):
-            if form.get(name) not in (None, self._context.audience):
-                raise InvalidTargetError(
-                    f"Leave {name} out, or name the audience this server's tokens are for."
-                )
 
     def _subject(self, text: str, client: RegisteredClient) -> tuple[IssuedToken, frozenset[str]]:
         """Return the subject token and the scopes it still opens."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 from authlib.oauth2 import OAuth2Error
-from authlib.oauth2.rfc6749 import InvalidRequestError, UnauthorizedClientError
+from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError, UnauthorizedClientError
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -22,9 +22,14 @@ from gateway.oauth.form_endpoint import form_endpoint
 from gateway.oauth.pushed_requests import REQUEST_SECONDS, SqlPushedRequests
 from gateway.oauth.request import TokenRequest
 from gateway.oauth.rfc8414 import RESPONSE_MODES
+from gateway.oauth.rfc8707 import require_target
 from gateway.oauth.rfc9101 import RequestObjects
 from gateway.oauth.rfc9396 import PARAMETER
-from gateway.oauth.server import StarletteAuthorizationServer, require_active
+from gateway.oauth.server import (
+    ScopeNotGrantedError,
+    StarletteAuthorizationServer,
+    require_active,
+)
 
 URI_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
 """What a request_uri begins with; the reference follows (section 2.2)."""
@@ -102,6 +107,7 @@ class PushedRequestDesk:
     ) -> AuthorizationRequest:
         scope = self._by_authlib(client, asked)
         _require_shapes(asked)
+        require_target(asked, self._context.audience)
         return AuthorizationRequest(
             client_id=client.record.client_id,
             redirect_uri=asked["redirect_uri"],
@@ -133,7 +139,10 @@ class PushedRequestDesk:
             self._context.endpoints.authorization, {}, {**asked, "client_id": client_id}, None
         )
         grant = cast(CodeGrant, self._server.get_authorization_grant(request))
-        grant.validate_authorization_request()
+        try:
+            grant.validate_authorization_request()
+        except InvalidScopeError:
+            raise ScopeNotGrantedError from None
         # What Authlib resolved; the stub means the property as it was before.
         return request.scope  # pyright: ignore[reportDeprecated]
 

@@ -4,7 +4,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, cast
 
 from authlib.oauth2 import AuthorizationServer, OAuth2Error, OAuth2Request
-from authlib.oauth2.rfc6749 import BaseGrant, UnauthorizedClientError, UnsupportedGrantTypeError
+from authlib.oauth2.rfc6749 import (
+    BaseGrant,
+    InvalidScopeError,
+    UnauthorizedClientError,
+    UnsupportedGrantTypeError,
+)
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
 from starlette.responses import JSONResponse, Response
 
@@ -14,6 +19,7 @@ from gateway.oauth.dpop import DpopBinding
 from gateway.oauth.request import TokenRequest
 from gateway.oauth.rfc7523 import PrivateKeyJwtOverMutualTls
 from gateway.oauth.rfc8705 import TLS_CLIENT_AUTH, authenticate_by_certificate
+from gateway.oauth.rfc8707 import require_target
 from gateway.oauth.rfc9068 import BoundTokenGenerator
 from gateway.oauth.rfc9396 import PARAMETER, DetailsDesk
 
@@ -22,6 +28,15 @@ class UnknownGrantTypeError(UnsupportedGrantTypeError):
     """The grant type is none of ours; the answer does not repeat what was sent."""
 
     description = f"Supported grant types: {', '.join(GRANT_TYPES)}."
+
+
+class ScopeNotGrantedError(InvalidScopeError):
+    """More was asked for than the client may name now; the answer tells what it may."""
+
+    description = (
+        "Ask only for scopes that are granted to the client now, or leave scope out for all of"
+        " them; where none is granted, ask the administrator."
+    )
 
 
 class MachineGrant(ClientCredentialsGrant):
@@ -41,7 +56,9 @@ class MachineGrant(ClientCredentialsGrant):
         """
         form = self.request.form
         client = cast(RegisteredClient, self.request.client)
-        scope = BoundTokenGenerator.get_allowed_scope(client, form.get("scope", ""))
+        scope = client.get_allowed_scope(form.get("scope"))
+        if scope is None:
+            raise ScopeNotGrantedError
         details = cast(StarletteAuthorizationServer, self.server).details
         self.request.client = client.limited_to(
             details.requested(client, form.get(PARAMETER), scope)
@@ -73,8 +90,10 @@ class StarletteAuthorizationServer(AuthorizationServer):
         generator: BoundTokenGenerator,
         binding: DpopBinding,
         details: DetailsDesk,
+        audience: str,
     ) -> None:
         super().__init__()
+        self._audience = audience
         self.details = details
         self._binding = binding
         self._query_client = query_client
@@ -106,13 +125,17 @@ class StarletteAuthorizationServer(AuthorizationServer):
     ) -> RegisteredClient:
         """Return who asks; at the token endpoint, with the key its token is to be bound to.
 
-        A proof that is not good is refused before the assertion is used up.
+        A proof that is not good is refused before the assertion is used up, and another
+        resource (RFC 8707) before a code or refresh token is.
         """
         at_token = endpoint == "token"
         proof = self._binding.proof_of(cast(TokenRequest, request)) if at_token else None
         # What query_client gives; the stub knows its base only.
         client = cast(RegisteredClient, super().authenticate_client(request, methods, endpoint))
-        return self._binding.bound(client, proof) if at_token else client
+        if not at_token:
+            return client
+        require_target(cast(TokenRequest, request).form, self._audience)
+        return self._binding.bound(client, proof)
 
     def get_token_grant(self, request: OAuth2Request) -> BaseGrant:
         """Return the grant for the request's grant_type."""

@@ -108,7 +108,7 @@ async def test_a_code_is_redeemed_with_its_own_redirect_uri_only(ground: Ground)
 
 
 async def test_what_was_not_pushed_is_shown_and_sends_nobody_anywhere(ground: Ground) -> None:
-    """A3 sends a victim's browser with a request of its own; RFC 9700 sections 2.1 and 4.11.2."""
+    """A3a sends a victim's browser with a request of its own; RFC 9700 sections 2.1 and 4.11.2."""
     asked = parameters("s" * 22, "v" * 43)
     client_id = ground.cast.victim.client_id
     queries = [
@@ -134,7 +134,7 @@ async def test_what_was_not_pushed_is_shown_and_sends_nobody_anywhere(ground: Gr
 
 
 async def test_what_a_browser_adds_to_a_pushed_request_is_not_read(ground: Ground) -> None:
-    """A3 adds parameters on the way; RFC 9126 section 4, RFC 9700 section 4.8."""
+    """A3a adds parameters on the way; RFC 9126 section 4, RFC 9700 section 4.8."""
     request = await pushed(ground, ground.cast.victim)
     answer = await browse(
         ground,
@@ -157,7 +157,7 @@ async def test_what_a_browser_adds_to_a_pushed_request_is_not_read(ground: Groun
 
 
 async def test_a_request_uri_gives_one_code(ground: Ground) -> None:
-    """A3 read the request_uri and opens it again; RFC 9126 section 7.3, FAPI 2.0 5.3.2.2."""
+    """A3a read the request_uri and opens it again; RFC 9126 section 7.3, FAPI 2.0 5.3.2.2."""
     request = await pushed(ground, ground.cast.victim)
     # The browser and whoever looks over its shoulder open it; one of them decides.
     first, second = await opened(ground, request), await opened(ground, request)
@@ -195,7 +195,7 @@ async def test_nothing_wider_than_granted_can_be_pushed(ground: Ground) -> None:
 
 
 async def test_the_request_is_not_argued_down(ground: Ground) -> None:
-    """A3 or a careless client drops what protects the code; RFC 9700 sections 2.1.1, 4.8."""
+    """A3a or a careless client drops what protects the code; RFC 9700 sections 2.1.1, 4.8."""
     arguments: tuple[dict[str, str | None], ...] = (
         {"code_challenge": None},
         {"code_challenge_method": "plain"},

@@ -46,7 +46,7 @@ def moved(installation: Installation, seconds: int) -> None:
 
 
 async def test_clients_clocks_may_run_ten_seconds_ahead_and_no_minute(timed: Installation) -> None:
-    """A1 makes assertions ahead of time; FAPI 2.0 section 5.3.2.1, points 13 and 14."""
+    """A1 makes assertions ahead of time; FAPI 2.0 section 5.3.2.1, point 13."""
     cast = Cast.enrolled_in(timed)
     async with timed.running() as gateway, standing_on(gateway, cast) as ground:
         now = ground.now()
@@ -87,7 +87,7 @@ async def test_an_assertion_of_a_far_expiry_is_old_in_minutes_all_the_same(
 
 
 async def test_a_token_ends_with_its_second(timed: Installation) -> None:
-    """A5 keeps a token for later; RFC 9068 section 4, RFC 9700 section 4.10."""
+    """A7 keeps a token for later; RFC 9068 section 4, RFC 9700 section 4.10."""
     cast = Cast.enrolled_in(timed)
     async with timed.running() as gateway, standing_on(gateway, cast) as ground:
         token = await ground.token(cast.victim)
@@ -99,7 +99,7 @@ async def test_a_token_ends_with_its_second(timed: Installation) -> None:
 
 
 async def test_a_proof_is_too_old_after_its_minute_and_too_new_before(timed: Installation) -> None:
-    """A5 keeps a proof for later; RFC 9449 section 11.1."""
+    """A7 keeps a proof for later; RFC 9449 section 11.1."""
     cast, prover = Cast.enrolled_in(timed), Prover()
     async with timed.running() as gateway, standing_on(gateway, cast) as ground:
         token = await ground.token(cast.keyed, prover=prover)

@@ -55,7 +55,7 @@ async def test_a_code_injected_into_another_session_is_refused(ground: Ground) -
 
 
 async def test_a_stolen_code_is_worthless_for_another_client(ground: Ground) -> None:
-    """A1 is a client, A3 read the code and the verifier; RFC 9700 sections 4.5 and 2.1.1."""
+    """A1 is a client, A3a read the code and the verifier; RFC 9700 sections 4.5 and 2.1.1."""
     request = await pushed(ground, ground.cast.victim)
     code = (await approved(ground, request))["code"]
     for thief in (ground.cast.thief, ground.cast.rival):
@@ -98,7 +98,7 @@ async def test_a_code_is_bound_to_the_key_of_its_request(ground: Ground) -> None
 
 
 async def test_a_stolen_refresh_token_is_worthless_for_another_client(ground: Ground) -> None:
-    """A4, A1 is a client; RFC 9700 section 4.14."""
+    """A5, A1 is a client; RFC 9700 section 4.14."""
     request = await pushed(ground, ground.cast.victim)
     token = (await redeem(ground, request, (await approved(ground, request))["code"])).json()
     for thief in (ground.cast.thief, ground.cast.rival):

@@ -68,7 +68,7 @@ async def test_no_forged_access_token_opens_a_call(ground: Ground) -> None:
 
 
 async def test_no_forged_proof_proves_a_key(ground: Ground) -> None:
-    """A5 has a token and wants a proof for it; RFC 9449 sections 4.3 and 11.6."""
+    """A7 has a token and wants a proof for it; RFC 9449 sections 4.3 and 11.6."""
     party, prover = ground.cast.keyed, Prover()
     token = await ground.token(party, prover=prover)
     good = prover.proof(ground.method_url, token)
@@ -113,7 +113,7 @@ async def test_a_jwt_of_one_use_is_good_for_no_other(ground: Ground) -> None:
 
 
 async def test_an_assertion_for_another_server_is_refused(ground: Ground) -> None:
-    """A1a, A4: another server replays what a client sent it; RFC 9700 section 2.5."""
+    """A1a, A5: another server replays what a client sent it; RFC 9700 section 2.5."""
     party, issuer = ground.cast.victim, ground.issuer
     elsewhere = "https://other.example"
     audiences: tuple[object, ...] = (
@@ -134,7 +134,7 @@ async def test_an_assertion_for_another_server_is_refused(ground: Ground) -> Non
 
 
 async def test_a_token_of_another_region_or_resource_is_refused(ground: Ground) -> None:
-    """A5: a resource server uses a token at another one; RFC 9700 sections 2.3 and 4.10.2."""
+    """A7: a resource server uses a token at another one; RFC 9700 sections 2.3 and 4.10.2."""
     party = ground.cast.victim
     good = await ground.token(party)
     installation = ground.gateway.installation

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_a_stolen_token_is_worthless_over_another_certificate(ground: Ground) -> None:
-    """A5 reads the call, A1 is a client itself; RFC 9700 sections 2.2.1 and 4.10.1."""
+    """A7 reads the call, A1 is a client itself; RFC 9700 sections 2.2.1 and 4.10.1."""
     victim = ground.cast.victim
     thief = ground.cast.thief
     token = await ground.token(victim)
@@ -22,7 +22,7 @@ async def test_a_stolen_token_is_worthless_over_another_certificate(ground: Grou
 
 
 async def test_a_stolen_token_is_worthless_with_a_proof_of_another_key(ground: Ground) -> None:
-    """A5 reads the call, A1 is a client itself; RFC 9700 sections 2.2.1 and 4.10.1."""
+    """A7 reads the call, A1 is a client itself; RFC 9700 sections 2.2.1 and 4.10.1."""
     victim = ground.cast.keyed
     thief = ground.cast.keyed_thief
     own, others = Prover(), Prover()
@@ -32,7 +32,7 @@ async def test_a_stolen_token_is_worthless_with_a_proof_of_another_key(ground: G
 
 
 async def test_a_token_bound_to_a_key_is_no_bearer_token(ground: Ground) -> None:
-    """A5 replays it without its proof; RFC 9700 section 2.2.1, RFC 9449 section 7.2."""
+    """A7 replays it without its proof; RFC 9700 section 2.2.1, RFC 9449 section 7.2."""
     victim = ground.cast.keyed
     prover = Prover()
     token = await ground.token(victim, prover=prover)
@@ -45,7 +45,7 @@ async def test_a_token_bound_to_a_key_is_no_bearer_token(ground: Ground) -> None
 async def test_a_token_bound_to_a_certificate_is_not_made_another_by_a_proof(
     ground: Ground,
 ) -> None:
-    """A5 takes a certificate-bound token for one that any proof opens; RFC 9700 2.2.1."""
+    """A7 takes a certificate-bound token for one that any proof opens; RFC 9700 2.2.1."""
     victim = ground.cast.victim
     thief = ground.cast.keyed_thief
     prover = Prover()
@@ -55,7 +55,7 @@ async def test_a_token_bound_to_a_certificate_is_not_made_another_by_a_proof(
 
 
 async def test_a_proof_is_used_once_within_its_window(ground: Ground) -> None:
-    """A5 replays token and proof at once; RFC 9700 section 4.10.1, RFC 9449 section 11.1."""
+    """A7 replays token and proof at once; RFC 9700 section 4.10.1, RFC 9449 section 11.1."""
     victim = ground.cast.keyed
     prover = Prover()
     token = await ground.token(victim, prover=prover)
@@ -66,7 +66,7 @@ async def test_a_proof_is_used_once_within_its_window(ground: Ground) -> None:
 
 
 async def test_a_proof_raced_by_many_calls_serves_one(ground: Ground) -> None:
-    """A5 replays it before the first call is answered; RFC 9449 section 11.1."""
+    """A7 replays it before the first call is answered; RFC 9449 section 11.1."""
     victim = ground.cast.keyed
     prover = Prover()
     token = await ground.token(victim, prover=prover)
@@ -77,7 +77,7 @@ async def test_a_proof_raced_by_many_calls_serves_one(ground: Ground) -> None:
 
 @pytest.mark.asyncio(loop_scope="function")
 async def test_a_proof_used_at_one_replica_is_used_at_all(embedded: Installation) -> None:
-    """A5 replays it elsewhere; RFC 9449 section 11.1. Replicas share nothing but the store."""
+    """A7 replays it elsewhere; RFC 9449 section 11.1. Replicas share nothing but the store."""
     url = "https://gateway.test"
     cast, prover = Cast.enrolled_in(embedded), Prover()
     async with AsyncExitStack() as stack:
@@ -95,7 +95,7 @@ async def test_a_proof_used_at_one_replica_is_used_at_all(embedded: Installation
 
 
 async def test_a_proof_of_one_call_opens_no_other(ground: Ground) -> None:
-    """A5 turns a recorded proof to another method, verb or token; RFC 9449 section 4.3."""
+    """A7 turns a recorded proof to another method, verb or token; RFC 9449 section 4.3."""
     victim = ground.cast.keyed
     prover = Prover()
     token = await ground.token(victim, prover=prover)

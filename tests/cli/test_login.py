@@ -157,6 +157,20 @@ async def test_a_denial_signs_nobody_in(desk: Desk) -> None:
     assert not desk.profile.with_name(SIGNED_IN).exists()
 
 
+async def test_a_client_without_the_grant_type_is_told_how_to_register_one(desk: Desk) -> None:
+    installation = desk.world.installation
+    client_id = desk.world.party.client_id
+    *_, last = installation.log.history(kind="client", id=client_id, after=0, limit=9)
+    assert last.document is not None
+    machine = {**last.document, "grant_types": ["client_credentials"], "redirect_uris": []}
+    installation.put("client", client_id, machine)
+    await desk.world.caught_up()
+    status, document = await desk.run("login", "--no-browser", "--redirect-uri", desk.redirect_uri)
+    assert (status, document["error"]["reason"]) == (2, "unauthorized_client")
+    step = f"--grant-type authorization_code --redirect-uri {desk.redirect_uri}"
+    assert step in document["error"]["message"]
+
+
 async def test_only_the_answer_with_its_state_is_taken(desk: Desk) -> None:
     status, _ = await desk.login(state="x" * 43)
     assert status == 0

@@ -86,7 +86,7 @@ def test_no_purpose_is_taken_that_no_licence_could_cover(text: str) -> None:
 def test_every_scope_of_a_method_is_completed_and_what_is_no_scope_is_not_read() -> None:
     assert set(terms.scopes("")) == known_scopes()
     assert terms.scope("credit.records.bidding:read") == "credit.records.bidding:read"
-    with pytest.raises(typer.BadParameter, match="scopes list"):
+    with pytest.raises(typer.BadParameter, match="name:verb"):
         terms.scope("credit.records")
 
 

@@ -160,6 +160,25 @@ async def test_a_decision_is_taken_once(world: World) -> None:
         assert again.status_code == 404
 
 
+async def test_forms_and_the_sign_in_are_answered_by_303(world: World) -> None:
+    # A 307 would make the browser post what it was given once more, elsewhere.
+    for decision in ("approve", "deny"):
+        async with browser(world.installation) as visitor:
+            shown = await world.approval_page(await world.ask(), PERSON, visitor)
+            answer_of(await visitor.submit(shown, decision=decision))
+        sent_on = [
+            (seen.request.method, f"/{seen.url.path.split('/')[1]}", seen.status_code)
+            for seen in visitor.seen
+            if "location" in seen.headers
+        ]
+        assert sent_on[-3:] == [
+            ("POST", "/sign-in", 303),
+            ("GET", "/signin", 303),
+            ("POST", "/interaction", 303),
+        ]
+        assert {status for _, _, status in sent_on} == {303}
+
+
 async def callback_of(world: World, visitor: Browser, subject: str) -> str:
     """Return the address the provider sends a browser back to, which does not go there."""
     shown = await visitor.follow(await visitor.go((await world.ask()).url), "/sign-in")

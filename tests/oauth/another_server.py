@@ -22,6 +22,7 @@ class Asked(NamedTuple):
     """What was asked: where, with which form, and the claims of assertion and proof in it."""
 
     path: str
+    query: str
     form: Mapping[str, str]
     assertion: Mapping[str, Any]
     proof: Mapping[str, Any]
@@ -102,6 +103,7 @@ class AnotherServer:
         self.asked.append(
             Asked(
                 request.url.path,
+                request.url.query,
                 form,
                 claims_in(form["client_assertion"]),
                 claims_in(request.headers.get("dpop")),

@@ -140,12 +140,15 @@ async def test_the_largest_details_fit_a_token(world: World) -> None:
 async def test_the_schema_is_published_where_the_metadata_lead(world: World) -> None:
     async with world.serving() as issuer, httpx.AsyncClient(verify=world.trust(None)) as http:
         metadata = await http.get(f"{issuer}/.well-known/oauth-authorization-server")
-        response = await http.get(f"{issuer}/oauth/schemas/public_credit_data.json")
+        response = await http.get(metadata.json()["authorization_details_schema_uri"])
     assert metadata.json()["authorization_details_types_supported"] == [TYPE]
     assert response.headers["content-type"] == "application/schema+json"
     document = response.json()
     assert document["$id"] == f"{issuer}/oauth/schemas/public_credit_data.json"
-    assert document["properties"].keys() == {*GOOD, "period"}
+    assert (document["type"], document["minItems"], document["maxItems"]) == ("array", 1, 16)
+    detail = document["$defs"]["AuthorizationDetail"]
+    assert document["items"] == {"$ref": "#/$defs/AuthorizationDetail"}
+    assert detail["properties"].keys() == {*GOOD, "period"}
 
 
 def narrowing_desk() -> tuple[DetailsDesk, RegisteredClient]:

@@ -73,6 +73,7 @@ async def test_metadata_describes_the_server(world: World) -> None:
         "tls_client_certificate_bound_access_tokens": True,
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "authorization_details_types_supported": ["public_credit_data"],
+        "authorization_details_schema_uri": f"{issuer}/oauth/schemas/public_credit_data.json",
     }
 
 

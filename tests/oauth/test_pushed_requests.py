@@ -19,7 +19,7 @@ from gateway.oauth.tables import INTERACTION, PUSHED_REQUEST
 from operators.authorization_details import TYPE
 from tests.oauth.code_flow import REDIRECT, error_of, flowing, request_parameters
 from tests.oauth.proofs import new_key
-from tests.oauth.world import ATTEST, CLIENT, OPERATOR, READ, World
+from tests.oauth.world import ATTEST, AUDIENCE, CLIENT, OPERATOR, READ, World
 
 
 async def test_request_uri_is_short_lived_and_answers_are_not_cached(world: World) -> None:
@@ -52,6 +52,8 @@ async def test_request_uri_is_short_lived_and_answers_are_not_cached(world: Worl
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"scope": "operators:create"}, "invalid_scope"),
         ({"scope": f"{READ} no:such"}, "invalid_scope"),
+        ({"resource": "https://other.test"}, "invalid_target"),
+        ({"audience": f"{AUDIENCE}/more"}, "invalid_target"),
         ({"state": "x" * 2_049}, "invalid_request"),
         ({"state": "st\nate"}, "invalid_request"),
         ({"state": "状态"}, "invalid_request"),
@@ -92,6 +94,8 @@ async def test_request_at_the_limits_is_taken_with_all_it_says(world: World) -> 
             max_age="0",
             acr_values="a b",
             prompt="login consent",
+            resource=AUDIENCE,
+            audience=AUDIENCE,
             grant_management_action="create",
             nonce="n" * 64,
             unknown="ignored",

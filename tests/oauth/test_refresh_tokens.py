@@ -65,6 +65,23 @@ async def test_refresh_narrows_for_one_token_and_never_widens(world: World) -> N
         assert (await flow.refresh(one, scope=" ")).json()["scope"] == READ
 
 
+@pytest.mark.parametrize("name", ["resource", "audience"])
+async def test_codes_and_refresh_tokens_give_tokens_for_the_one_audience_alone(
+    world: World, name: str
+) -> None:
+    async with flowing(world) as flow:
+        code = await flow.code()
+        other = {name: "https://other.test"}
+        assert error_of(await flow.redeem(code, **other)) == (400, "invalid_target")
+        # Refused before the code is used up.
+        redeemed = await flow.redeem(code, **{name: AUDIENCE})
+        assert claims_in(redeemed.json()["access_token"])["aud"] == AUDIENCE
+        token = redeemed.json()["refresh_token"]
+        assert error_of(await flow.refresh(token, **other)) == (400, "invalid_target")
+        refreshed = await flow.refresh(token, **{name: AUDIENCE})
+        assert claims_in(refreshed.json()["access_token"])["aud"] == AUDIENCE
+
+
 async def test_refresh_narrows_details_and_never_widens_them(world: World) -> None:
     license_operator(world)
     held = [{"type": TYPE, "items": ["penalty", "rating"]}]

@@ -8,6 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from gateway.cli.code_flow import CodeFlow
 from gateway.pki.development import make_ca
 from sdk.credentials import Credentials, KeyCredentials, Profile
 from sdk.dpop import ProofKey
@@ -18,6 +19,7 @@ from tests.oauth.world import World
 from tests.stores import engines_of
 
 PROVEN = {"token_type": "DPoP"}
+REDIRECT = "http://127.0.0.1:1/back"
 
 
 @pytest.fixture
@@ -132,6 +134,22 @@ async def test_a_token_bound_to_another_thing_is_not_used(world: World, token_ty
     async with server.serving() as credentials:
         profile = keyed(credentials) if token_type == "Bearer" else credentials
         await require_no_token(profile, "binds this client's tokens to another thing")
+
+
+async def test_no_token_stands_in_a_query(world: World) -> None:
+    server = AnotherServer(world)
+    async with server.serving() as credentials:
+        await ask_twice(credentials)
+        flow = CodeFlow(credentials)
+        begun = await asyncio.to_thread(flow.begin, REDIRECT, ("a:b",), {})
+        answer = {"code": "c", "state": begun.state, "iss": server.issuer}
+        tokens = await asyncio.to_thread(flow.finish, begun, answer)
+        await asyncio.to_thread(flow.refreshed, "r")
+        await asyncio.to_thread(flow.revoke, tokens.access_token)
+        flow.close()
+    assert [asked.path for asked in server.asked[4:]] == ["/push", "/token", "/token", "/revoke"]
+    assert server.asked[-1].form["token"] == tokens.access_token
+    assert [asked.query for asked in server.asked] == [""] * 8
 
 
 async def test_proofs_have_the_newest_nonce(world: World) -> None:

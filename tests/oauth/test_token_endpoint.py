@@ -87,6 +87,23 @@ async def test_scope_beyond_what_is_granted_is_refused(world: World, asked: str)
         form = good_form(world.identity, issuer, world.clock.now(), scope=asked)
         response = await world.post(issuer, form, world.identity.certificate)
     assert (response.status_code, response.json()["error"]) == (400, "invalid_scope")
+    assert "granted" in response.json()["error_description"]
+    assert asked not in response.text
+
+
+@pytest.mark.parametrize("name", ["resource", "audience"])
+async def test_token_is_to_be_had_for_the_one_audience_alone(world: World, name: str) -> None:
+    async with world.serving() as issuer:
+        answers = [
+            await world.post(
+                issuer,
+                {**good_form(world.identity, issuer, world.clock.now()), name: target},
+                world.identity.certificate,
+            )
+            for target in ("https://other.test", f"{AUDIENCE}/more", AUDIENCE)
+        ]
+    assert [answer.json().get("error") for answer in answers] == ["invalid_target"] * 2 + [None]
+    assert _claims(answers[-1])["aud"] == AUDIENCE
 
 
 async def test_withdrawn_scope_is_refused_from_the_next_request_on(world: World) -> None:

@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 from creditgate.v1.vocabulary_pb2 import Purpose
 from operators import shapes
-from operators.asked_details import MOST_CHARACTERS, DetailsFault, read_details
+from operators.asked_details import (
+    MOST_CHARACTERS,
+    DetailsFault,
+    details_schema,
+    read_details,
+)
 from operators.authorization_details import (
     AuthorizationDetail,
     intersection,
@@ -138,6 +143,74 @@ def test_whatever_is_sent_is_read_or_refused(document: list[object]) -> None:
     else:
         read = read_details(json.dumps([detail.as_json() for detail in details]))
         assert read.details == details
+
+
+def fits(value: Any, rule: dict[str, Any]) -> bool:
+    """Tell whether a value is valid by the keywords the published schema uses."""
+    if "$ref" in rule:
+        return fits(value, SCHEMA["$defs"][rule["$ref"].removeprefix("#/$defs/")])
+    match rule["type"]:
+        case "array":
+            return (
+                isinstance(value, list)
+                and rule["minItems"] <= len(value) <= rule.get("maxItems", len(value))
+                and not (rule.get("uniqueItems") and len(set(map(repr, value))) < len(value))
+                and all(fits(item, rule["items"]) for item in value)
+            )
+        case "object":
+            known = rule["properties"]
+            return (
+                isinstance(value, dict)
+                and value.keys() <= known.keys()
+                and value.keys() >= set(rule.get("required", ()))
+                and all(fits(item, known[name]) for name, item in value.items())
+            )
+        case "integer":
+            return type(value) is int and rule["minimum"] <= value <= rule["maximum"]
+        case _:
+            return (
+                isinstance(value, str)
+                and value in rule.get("enum", [value])
+                and value == rule.get("const", value)
+                and re.search(rule.get("pattern", ""), value) is not None
+            )
+
+
+SCHEMA = details_schema()
+VALID: list[Any] = [[DETAIL], [FULL], [DETAIL] * 16, [{**DETAIL, "period": {}}]]
+INVALID: list[Any] = [
+    [],
+    [DETAIL] * 17,
+    DETAIL,
+    None,
+    [{}],
+    [{"type": "payment"}],
+    [{**DETAIL, "more": 1}],
+    *([{**DETAIL, name: None}] for name in FULL),
+    *([{**DETAIL, name: []}] for name in FULL),
+    [{**DETAIL, "items": ["a", "a"]}],
+    [{**DETAIL, "purposes": ["PURPOSE_BIDDING"]}],
+    [{**DETAIL, "regions": ["3"]}],
+    [{**DETAIL, "period": {"from": -1}}],
+    [{**DETAIL, "period": {"until": None}}],
+    [{**DETAIL, "consent": "c-1"}],
+]
+
+
+@pytest.mark.parametrize("document", VALID)
+def test_what_the_published_schema_allows_is_read(document: Any) -> None:
+    assert fits(document, SCHEMA)
+    assert read_details(json.dumps(document)).details
+
+
+@pytest.mark.parametrize("document", INVALID)
+def test_what_the_published_schema_forbids_is_refused(document: Any) -> None:
+    assert not fits(document, SCHEMA)
+    fault_in(json.dumps(document))
+
+
+def test_the_published_schema_has_no_null() -> None:
+    assert "null" not in json.dumps(SCHEMA)
 
 
 def test_the_published_schema_tells_each_field_and_limit() -> None:

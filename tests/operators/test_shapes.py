@@ -24,7 +24,7 @@ GOOD = {
 }
 BAD = {
     shapes.operator_id: ["", "ab", "Abc", "1abc", "-abc", "a" * 41, "abc\n", "a_bc", "ａbc"],
-    shapes.client_id: ["", "ab", "a" * 65, "a b c"],
+    shapes.client_id: ["", "ab", "a" * 65, "a b c", "administrator:abc"],
     shapes.licence_number: ["", "x" * 65, "L 1", "L/1", "L\n", "许可"],
     shapes.item_code: ["", "1a", "A", "a_b", "a" * 65, "a\n"],
     shapes.scope_name: ["", "read", "usage.of:", ":write", "usage of:write", "a:b:c"],
