@@ -30,7 +30,7 @@ from operators.model import Client, ClientAuthentication, GrantType, TokenBindin
 from operators.registration import ClientRegistration, SoftwareId
 
 _Flag = Annotated[bool, Strict()]
-_Algorithm = Literal["ES256", "PS256", "EdDSA"]
+_Algorithm = Literal["ES256", "PS256", "EdDSA", "Ed25519"]
 _BY_VALUE: Final = "give the keys themselves as jwks; no server is asked for them"
 _BY_CONNECTION: Final = "leave it out: the certificate of this connection is what is registered"
 _NO_SECRETS: Final = "leave it out: clients authenticate by keys, never by secrets"

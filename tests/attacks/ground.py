@@ -18,7 +18,7 @@ from gateway.pki.development import Issued
 from operators.model import TOKEN_EXCHANGE
 from sdk.refusals import explain
 from tests.attacks.inside import Inside
-from tests.installation import OPERATOR_ID, PURPOSE, Gateway, Installation, company
+from tests.installation import OPERATOR_ID, PURPOSE, Gateway, Installation, company, eventually
 from tests.parties import (
     MACHINE,
     REDIRECT,
@@ -238,3 +238,14 @@ async def standing_on(
     """Give the ground of a gateway, its connections closed at the end."""
     async with AsyncExitStack() as stack:
         yield Ground(gateway, cast, inside or Inside(), stack)
+
+
+async def awake(gateway: Gateway) -> None:
+    """Wait until a gateway sees authority: its loop may have stood still between tests."""
+    trust = ssl.create_default_context(cafile=gateway.installation.home.ca)
+    async with httpx.AsyncClient(base_url=gateway.running.issuer, verify=trust) as client:
+
+        async def healthy() -> bool:
+            return (await client.get("/healthz")).status_code == 200
+
+        await eventually(healthy)

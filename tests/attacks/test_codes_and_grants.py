@@ -2,35 +2,17 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 import pytest
 
 from tests.attacks.code_flow import approved, push, pushed, redeem, refresh
-from tests.attacks.ground import READ, SERVED, Cast, Ground, Prover, error_of, standing_on
-from tests.attacks.inside import seen_inside
-from tests.installation import Installation, eventually
+from tests.attacks.ground import READ, SERVED, Ground, Prover, error_of
+from tests.installation import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
-
-
-@pytest.fixture
-async def rotating(
-    embedded: Installation, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Ground]:
-    """A gateway after an incident: refresh tokens issued before an hour from now are replaced."""
-    cast = Cast.enrolled_in(embedded)
-    later = datetime.fromtimestamp(embedded.clock.now() + 3_600, UTC)
-    with seen_inside(monkeypatch) as inside:
-        async with (
-            embedded.running(rotate_refresh_tokens_before=later) as gateway,
-            standing_on(gateway, cast, inside) as ground,
-        ):
-            yield ground
 
 
 async def revoked(ground: Ground, token: str) -> None:
@@ -104,26 +86,6 @@ async def test_a_stolen_refresh_token_is_worthless_for_another_client(ground: Gr
     for thief in (ground.cast.thief, ground.cast.rival):
         assert error_of(await refresh(ground, thief, token["refresh_token"])) == "invalid_grant"
     assert error_of(await refresh(ground, ground.cast.victim, token["refresh_token"])) == ""
-
-
-@pytest.mark.asyncio(loop_scope="function")
-async def test_a_superseded_refresh_token_that_comes_again_ends_its_family(
-    rotating: Ground,
-) -> None:
-    """A1 has the old token and the client's keys; RFC 9700 section 4.14.2."""
-    ground, victim = rotating, rotating.cast.victim
-    request = await pushed(ground, victim)
-    first = (await redeem(ground, request, (await approved(ground, request))["code"])).json()
-    second = (await refresh(ground, victim, first["refresh_token"])).json()
-    assert second["refresh_token"] != first["refresh_token"]
-    third = (await refresh(ground, victim, second["refresh_token"])).json()
-    assert await ground.query(victim, third["access_token"]) == SERVED
-    # The successor was used, so the client has it: whoever shows the old one is another.
-    assert error_of(await refresh(ground, victim, first["refresh_token"])) == "invalid_grant"
-    await revoked(ground, third["access_token"])
-    for token in (second, third):
-        answer = await refresh(ground, victim, token.get("refresh_token", "gone"))
-        assert error_of(answer) == "invalid_grant"
 
 
 async def test_refreshing_and_exchanging_never_widen(ground: Ground) -> None:

@@ -2,12 +2,10 @@
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.attacks.ground import GET, SERVED, Cast, Ground, Prover, standing_on
-from tests.installation import Installation
+from tests.attacks.ground import SERVED, Ground, Prover
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -73,25 +71,6 @@ async def test_a_proof_raced_by_many_calls_serves_one(ground: Ground) -> None:
     shown = (("authorization", f"DPoP {token}"), ("dpop", prover.proof(ground.method_url, token)))
     calls = [ground.call(victim.certificate, *shown) for _ in range(20)]
     assert sorted(await asyncio.gather(*calls)) == ["TOKEN_PROOF_INVALID"] * 19 + [SERVED]
-
-
-@pytest.mark.asyncio(loop_scope="function")
-async def test_a_proof_used_at_one_replica_is_used_at_all(embedded: Installation) -> None:
-    """A7 replays it elsewhere; RFC 9449 section 11.1. Replicas share nothing but the store."""
-    url = "https://gateway.test"
-    cast, prover = Cast.enrolled_in(embedded), Prover()
-    async with AsyncExitStack() as stack:
-        one = await stack.enter_async_context(embedded.running(grpc_url=url))
-        issuer = one.running.issuer
-        two = await stack.enter_async_context(embedded.running(grpc_url=url, issuer=issuer))
-        first, second = [
-            await stack.enter_async_context(standing_on(each, cast)) for each in (one, two)
-        ]
-        token = await first.token(cast.keyed, prover=prover)
-        proof = prover.proof(f"{url}{GET}", token)
-        shown = (("authorization", f"DPoP {token}"), ("dpop", proof))
-        assert await first.call(cast.keyed.certificate, *shown) == SERVED
-        assert await second.call(cast.keyed.certificate, *shown) == "TOKEN_PROOF_INVALID"
 
 
 async def test_a_proof_of_one_call_opens_no_other(ground: Ground) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
+from tests.attacks.ground import awake
 from tests.browser.callback import Callback, listening
 from tests.browser.chromium import chromium
 from tests.installation import PUBLISHER, Gateway, Installation
@@ -51,6 +52,7 @@ async def scene(sqlite_stores: SqliteStores) -> AsyncIterator[Scene]:
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(scene: Scene) -> AsyncIterator[Page]:
     """An empty page of a visitor who was never here."""
+    await awake(scene.gateway)
     scene.callback.targets.clear()
     scene.callback.headers.clear()
     context = await scene.browser.new_context(locale="zh-CN")

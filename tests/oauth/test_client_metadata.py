@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.oauth.client_metadata import ClientMetadata, client_of, read_metadata
+from gateway.oauth.jose import ALGORITHMS
 from operators.model import Client
 from tests.operators.things import public_keys
 
@@ -107,6 +108,15 @@ def test_the_certificate_is_registered_whatever_tokens_are_bound_to() -> None:
     by_tls = {"token_endpoint_auth_method": "tls_client_auth"}
     assert client({**GOOD, **by_proofs, **by_tls}).certificate_thumbprints == THUMBPRINT
     assert "certificate" in refused(GOOD, frozenset())[1]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_of_the_profile_can_be_named(algorithm: str) -> None:
+    named = {
+        "token_endpoint_auth_signing_alg": algorithm,
+        "request_object_signing_alg": algorithm,
+    }
+    assert client({**GOOD, **named}).client_id
 
 
 def test_unknown_metadata_are_left_aside() -> None:
