@@ -179,7 +179,8 @@ async def test_nothing_acknowledged_is_lost_or_doubled_by_kills(
     await kill_under_load(installation, load, kills)
     await finish(installation, load)
     check(installation, load)
-    assert len(load.answered) > 50 * kills
+    # That there was load at all, whatever the machine: a timing is no part of the promise.
+    assert len(load.answered) > 10 * kills
     assert len(load.acknowledged) >= kills
     print(
         f"{kills} kills: {len(load.answered)} answers, {load.replayed} of them replays,"
