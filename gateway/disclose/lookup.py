@@ -46,34 +46,11 @@ class Found(NamedTuple):
     revisions: Sequence[LiveRevision]
 
 
-class Waiting(Protocol):
-    """Whoever waits for what is found, told on the event loop; a future, for one."""
-
-    def done(self) -> bool:
-        """Tell whether nobody waits any more."""
-        ...
-
-    def set_result(self, result: Found, /) -> None:
-        """Take what was found. Called once, unless it is done; raises nothing."""
-        ...
-
-    def set_exception(self, exception: BaseException, /) -> None:
-        """Take why nothing could be read, instead."""
-        ...
-
-
 class DisclosureLookup(Protocol):
     """Finds live revisions; periods are left for the caller to check."""
 
     def of_subject(self, subject: str) -> Awaitable[Found]:
         """Return, to be awaited, the live revisions of one subject in order of publication."""
-        ...
-
-    def tell_of_subject(self, subject: str, waiting: Waiting) -> None:
-        """Tell them to ``waiting`` as soon as they are read, in the reader's own turn.
-
-        So whoever waits can act on them at once, together with all others of that turn.
-        """
         ...
 
     async def of_subjects(self, subjects: Sequence[str]) -> Found:
@@ -119,7 +96,7 @@ def by_record() -> Select[*tuple[Any, ...]]:
     return select(*_COLUMNS).where(REVISIONS.c.record_id == bindparam("record"), _LIVE)
 
 
-Asked = dict[str, list[Waiting]]
+Asked = dict[str, list["asyncio.Future[Found]"]]
 
 
 class _GatheringLookup:
@@ -131,15 +108,11 @@ class _GatheringLookup:
 
     def of_subject(self, subject: str) -> "asyncio.Future[Found]":
         """Return, to be awaited, the live revisions of one subject in order of publication."""
-        found: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
-        self.tell_of_subject(subject, found)
-        return found
-
-    def tell_of_subject(self, subject: str, waiting: Waiting) -> None:
-        """Tell the live revisions of one subject to ``waiting`` in the next turn."""
         if not self._asked:
             self._next_turn(self._turn)
-        self._asked.setdefault(subject, []).append(waiting)
+        found: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        self._asked.setdefault(subject, []).append(found)
+        return found
 
     def _turn(self) -> None:
         asked, self._asked = self._asked, {}
@@ -156,16 +129,16 @@ def _tell(asked: Asked, found: Found) -> None:
         revisions.setdefault(revision[0], []).append(revision)
     for subject, waiting in asked.items():
         own = Found(found.head, revisions.get(subject, ()))
-        for one in waiting:
-            if not one.done():
-                one.set_result(own)
+        for future in waiting:
+            if not future.done():
+                future.set_result(own)
 
 
 def _tell_failure(asked: Asked, error: BaseException) -> None:
     for waiting in asked.values():
-        for one in waiting:
-            if not one.done():
-                one.set_exception(error)
+        for future in waiting:
+            if not future.done():
+                future.set_exception(error)
 
 
 class SqliteLookup(_GatheringLookup):

@@ -83,19 +83,15 @@ class GroupCommitter:
         same id is charged only if it was not. A claim whose awaiting is cancelled
         before its turn comes is dropped.
         """
-        done: asyncio.Future[Outcome] = self._loop.create_future()
-        self.charge_for(claim, done)
-        return done
-
-    def charge_for(self, claim: UsageClaim, done: "asyncio.Future[Outcome]") -> None:
-        """Have ``done`` told the claim's outcome; as `charge`."""
         if self._closing:
             raise _unavailable()
         if self._unanswered_claims >= MOST_WAITING:
             raise _too_many()
+        done: asyncio.Future[Outcome] = self._loop.create_future()
         self._unanswered_claims += 1
         self._claims.append(_WaitingClaim(claim, done))
         self._wake()
+        return done
 
     def log_refusal(self, entry: RefusalEntry) -> "asyncio.Future[None]":
         """Return, to be awaited, when the refusal is durable; raises as `charge`."""

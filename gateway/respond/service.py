@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from creditgate.v1.credit_record_service_pb2 import (
     BatchGetSubjectRecordsRequest,
@@ -26,14 +26,13 @@ from gateway.authorise.gate import Gate, Passage
 from gateway.authority.feed import AuthorityFeed
 from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
-from gateway.disclose.lookup import DisclosureLookup, Found, Waiting
+from gateway.disclose.lookup import DisclosureLookup, Found
 from gateway.disclose.model import Line, LiveRevision
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
 from gateway.meter.model import (
     Charged,
     NotCharged,
-    Outcome,
     Replayed,
     UsageClaim,
     pack_entries,
@@ -46,7 +45,6 @@ from gateway.respond.answer import (
     require_prices,
     select_served,
 )
-from gateway.respond.attempt import Attempt, Use
 from gateway.respond.batch import check_covered, check_subjects, chunk_tail, parts_of
 from gateway.respond.refusals import changing, not_charged, require_size
 from gateway.respond.request import (
@@ -55,6 +53,7 @@ from gateway.respond.request import (
     record_id_of,
     require_subject,
 )
+from gateway.respond.use import Use
 from gateway.telemetry.traces import step
 from operators.rules import Ask
 
@@ -65,7 +64,6 @@ _ATTEMPTS: Final = 8
 _GOOD_SECONDS: Final = 2
 # More than a receipt and the tail of a chunk can take.
 _RECEIPT_BYTES: Final = 256
-_Asked = TypeVar("_Asked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +75,6 @@ class RecordLimits:
     batch_subjects: int
     chunk_subjects: int
     replay_seconds: int
-
-
-_Find = Callable[[Waiting], Awaitable[Found] | None]
-"""Finds what is disclosed: tells it to who waits, or returns it to be awaited."""
 
 
 class CreditRecordService:
@@ -113,7 +107,7 @@ class CreditRecordService:
         require_subject(subject, common_faults(request.request_id, request.items, request.consent))
         use = _use(caller, request, frozenset(request.items), most_bytes=self._record_bytes)
         selection, served = await self._serve(
-            use, (subject,), 0, partial(self._lookup.tell_of_subject, subject)
+            use, (subject,), 0, partial(self._lookup.of_subject, subject)
         )
         return answer_bytes(selection.frames, served)
 
@@ -130,7 +124,7 @@ class CreditRecordService:
             most_bytes=self._record_bytes,
         )
         selection, served = await self._serve(
-            use, None, 0, partial(_found_at_once, self._lookup.of_record, record_id)
+            use, None, 0, partial(self._lookup.of_record, record_id)
         )
         return answer_bytes(selection.frames, served)
 
@@ -153,8 +147,8 @@ class CreditRecordService:
         use = _use(caller, request, frozenset(request.items), chunk_size=size)
         for first in range(start, len(subjects), size):
             chunk = tuple(subjects[first : first + size])
-            find = partial(_found_at_once, self._lookup.of_subjects, chunk)
-            selection, served = await self._serve(use, chunk, first // size, find)
+            read = partial(self._lookup.of_subjects, chunk)
+            selection, served = await self._serve(use, chunk, first // size, read)
             parts = parts_of(selection.frames, self._record_bytes)
             for part in parts[:-1]:
                 tail = chunk_tail(first, len(chunk), complete=False)
@@ -162,7 +156,11 @@ class CreditRecordService:
             yield answer_bytes(parts[-1], served, chunk_tail(first, len(chunk), complete=True))
 
     async def _serve(
-        self, use: Use, subjects: tuple[str, ...] | None, chunk: int, find: _Find
+        self,
+        use: Use,
+        subjects: tuple[str, ...] | None,
+        chunk: int,
+        read: Callable[[], Awaitable[Found]],
     ) -> tuple[Selection, Served]:
         """Return what may be served, metered; ``subjects`` None: those of what is found.
 
@@ -181,17 +179,23 @@ class CreditRecordService:
                 passage = self._gate.passage(view, self._lines, use.ask, now)
             require_prices(passage)
             step("authorised")
-            attempt = Attempt(self, use, passage, bounds, subjects, chunk, now)
-            found = find(attempt)
-            if found is not None:
-                attempt.set_result(await found)
+            found = await read()
+            step("disclosed")
+            if bounds is not None:
+                passage, within = bounds.applied(found.revisions)
+                found = found._replace(revisions=within)
             try:
-                outcome = await attempt.outcome
+                selection = select_served(
+                    self._consented(use, passage, found, subjects, now), passage, now
+                )
             except UnknownLine:
                 await self._read_lines()
                 continue
+            if use.most_bytes is not None:
+                require_size(selection, use.most_bytes)
+            claim = self._claim(use, passage, found.head, chunk, selection, now)
+            outcome = await self._committer.charge(claim)
             step("metered")
-            claim, selection = attempt.prepared()
             match outcome:
                 case Charged(fee):
                     return selection, _served(claim, selection, fee)
@@ -202,29 +206,6 @@ class CreditRecordService:
                 case _:
                     pass
         raise changing()
-
-    def prepare(self, attempt: Attempt, found: Found) -> tuple[UsageClaim, Selection]:
-        """Return the claim for what may be served of ``found``; raises Refused, UnknownLine."""
-        use, now = attempt.use, attempt.now
-        if attempt.bounds is not None:
-            attempt.passage, within = attempt.bounds.applied(found.revisions)
-            found = found._replace(revisions=within)
-        passage = attempt.passage
-        selection = select_served(
-            self._consented(use, passage, found, attempt.subjects, now), passage, now
-        )
-        if use.most_bytes is not None:
-            require_size(selection, use.most_bytes)
-        return self._claim(attempt, found.head, selection), selection
-
-    def charge(self, claim: UsageClaim, outcome: "asyncio.Future[Outcome]") -> None:
-        """Have ``outcome`` told what became of the claim."""
-        self._committer.charge_for(claim, outcome)
-
-    def holds(self, view: AuthorityView, revocable: frozenset[str]) -> bool:
-        """Tell whether what ``view`` decided may still be answered to a token of these
-        ``revocable`` names; from any thread."""
-        return self._feed.holds(view, revocable)
 
     def _bounds(self, use: Use, ground: Ground, subjects: tuple[str, ...] | None) -> Bounds:
         if subjects is None:
@@ -255,14 +236,21 @@ class CreditRecordService:
         }
         return [row for row in found.revisions if row[2] not in withheld[row[0]]]
 
-    def _claim(self, attempt: Attempt, head: int, selection: Selection) -> UsageClaim:
-        use, now = attempt.use, attempt.now
-        allow = attempt.passage.allow
+    def _claim(
+        self,
+        use: Use,
+        passage: Passage,
+        head: int,
+        chunk: int,
+        selection: Selection,
+        now: int,
+    ) -> UsageClaim:
+        allow = passage.allow
         return UsageClaim(
             operator_id=allow.operator_id,
             client_id=use.ask.client_id,
             request_id=use.request_id,
-            chunk=attempt.chunk,
+            chunk=chunk,
             payload_digest=use.digest,
             licence=allow.licence,
             consent=use.consent,
@@ -276,14 +264,17 @@ class CreditRecordService:
             replay_seconds=self._limits.replay_seconds,
             good_until=min(now + _GOOD_SECONDS, selection.usable_until, allow.stands_until),
             may_be_empty=use.answer_may_be_empty,
-            stands=attempt.stands,
+            stands=self._standing(passage.view, use.revocable),
         )
 
+    def _standing(self, view: AuthorityView, revocable: frozenset[str]) -> Callable[[], bool]:
+        """Return what tells whether an answer decided by ``view`` may still be given.
 
-def _found_at_once(
-    find: Callable[[_Asked], Awaitable[Found]], asked: _Asked, _waiting: Waiting
-) -> Awaitable[Found]:
-    return find(asked)
+        It holds nothing of the claim: a cycle would keep the answer until the collector comes.
+        """
+        holds, task = self._feed.holds, asyncio.current_task()
+        assert task is not None, "answers are made by calls"
+        return lambda: holds(view, revocable) and not task.cancelling()
 
 
 def _use(

@@ -69,11 +69,6 @@ _current: ContextVar[CallTrace] = ContextVar("creditgate_call_trace", default=SI
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
-def current() -> CallTrace:
-    """Return the trace of the call being served."""
-    return _current.get()
-
-
 def step(name: str) -> None:
     """Note that the call being served reached a step."""
     _current.get().step(name)

@@ -1,6 +1,5 @@
 """The record service over a real store and authority log, a clock that stands, and consents."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from gateway.authenticate.caller import Caller
 from gateway.authorise.gate import Gate
 from gateway.authority.feed import AuthorityFeed, PollBell
 from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueItem, ContentField, PeriodRule
-from gateway.disclose.lookup import DisclosureLookup, Found, Waiting, open_lookup
+from gateway.disclose.lookup import DisclosureLookup, Found, open_lookup
 from gateway.disclose.model import Line
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
@@ -115,20 +114,6 @@ class Interleaved:
     async def of_subject(self, subject: str) -> Found:
         """See the port."""
         return self._after(await self._lookup.of_subject(subject))
-
-    def tell_of_subject(self, subject: str, waiting: Waiting) -> None:
-        """See the port."""
-        found: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
-
-        def pass_on(done: "asyncio.Future[Found]") -> None:
-            error = done.exception()
-            if error is not None:
-                waiting.set_exception(error)
-            elif not waiting.done():
-                waiting.set_result(self._after(done.result()))
-
-        found.add_done_callback(pass_on)
-        self._lookup.tell_of_subject(subject, found)
 
     async def of_subjects(self, subjects: Sequence[str]) -> Found:
         """See the port."""
