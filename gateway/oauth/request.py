@@ -12,7 +12,7 @@ from starlette.requests import Request
 MOST_BYTES: Final = 16_384
 _MOST_FIELDS: Final = 32
 _READ_SECONDS: Final = 10
-_FORM: Final = "application/x-www-form-urlencoded"
+FORM: Final = "application/x-www-form-urlencoded"
 
 
 class RequestTooLargeError(OAuth2Error):
@@ -77,10 +77,39 @@ async def read_form(request: Request, needed: str | None) -> dict[str, str]:
     RFC 6749 section 3.2: parameters without a value count as left out, and none may
     come twice; ``needed``, if any, must be among them. Raises OAuth2Error on anything else.
     """
-    body = await read_body(request, _FORM)
+    fields = form_fields(await read_body(request, FORM), keep_blank_values=False)
+    if needed is not None and needed not in fields:
+        raise InvalidRequestError(f"The parameter {needed} is missing.")
+    return fields
+
+
+async def read_body(request: Request, media_type: str) -> bytes:
+    """Return the body, which must be of ``media_type``. Raises OAuth2Error."""
+    if media_type_of(request) != media_type:
+        raise InvalidRequestError(f"The request body must be {media_type}.")
+    return await bounded_body(request)
+
+
+def media_type_of(request: Request) -> str:
+    """Return the media type of the body, without parameters, in lower case."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def bounded_body(request: Request) -> bytes:
+    """Return the body. Raises RequestTooLargeError, RequestTooSlowError."""
+    try:
+        async with asyncio.timeout(_READ_SECONDS):
+            return await _body(request)
+    except TimeoutError as error:
+        raise RequestTooSlowError from error
+
+
+def form_fields(body: bytes, *, keep_blank_values: bool) -> dict[str, str]:
+    """Return the fields of a form, each of which comes once. Raises InvalidRequestError."""
     try:
         pairs = parse_qsl(
             body.decode("ascii"),
+            keep_blank_values=keep_blank_values,
             strict_parsing=bool(body),
             errors="strict",
             max_num_fields=_MOST_FIELDS,
@@ -90,24 +119,10 @@ async def read_form(request: Request, needed: str | None) -> dict[str, str]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         raise InvalidRequestError("A parameter must not come more than once.")
-    if needed is not None and needed not in fields:
-        raise InvalidRequestError(f"The parameter {needed} is missing.")
     return fields
 
 
-async def read_body(request: Request, media_type: str) -> bytes:
-    """Return the body, which must be of ``media_type``. Raises OAuth2Error."""
-    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if sent != media_type:
-        raise InvalidRequestError(f"The request body must be {media_type}.")
-    try:
-        async with asyncio.timeout(_READ_SECONDS):
-            return await _bounded_body(request)
-    except TimeoutError as error:
-        raise RequestTooSlowError from error
-
-
-async def _bounded_body(request: Request) -> bytes:
+async def _body(request: Request) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > MOST_BYTES:
         raise RequestTooLargeError
