@@ -10,10 +10,10 @@ RUNTIME := @sh .ci/setup runtime
 DEVELOPMENT := @sh .ci/setup development
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo serve test test-one soak bench docs protos lint format lock clean
+.PHONY: help setup demo serve test test-one soak bench docs screenshots protos lint format lock clean
 
 help: ## List the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install everything for development into .venv
 	$(DEVELOPMENT)
@@ -28,7 +28,7 @@ serve: ## Leave a gateway with demo data running and print how to call it; DATA 
 
 test: ## Run all tests, the checks of style, types and imports among them
 	$(DEVELOPMENT)
-	@$(PYTEST) -n 2 --dist loadfile -q $(ARGS)
+	@$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -q $(ARGS)
 
 test-one: ## Run chosen tests: T=tests/quality or T="tests -k settle"
 	$(DEVELOPMENT)
@@ -46,6 +46,10 @@ docs: ## Write docs/reference and the tables of the guides anew from protos and 
 	$(DEVELOPMENT)
 	@$(BIN)/python docs/generate_reference.py
 	@$(BIN)/python docs/generate_tables.py
+
+screenshots: ## Take the pictures of docs/subjects.md anew; needs a Chinese font
+	$(DEVELOPMENT)
+	@CREDITGATE_SCREENSHOTS=docs/images $(PYTEST) -q tests/browser/test_subject_story.py
 
 protos: ## Write the Python stubs anew from protos/
 	$(DEVELOPMENT)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import results
-from benchmarks.parts import batch, conventional, lookup, memory, token, unary
+from benchmarks.parts import batch, consent, conventional, lookup, memory, token, unary
 from benchmarks.parts.stage import Stage
 from benchmarks.processes import ROOT, Failed
 from benchmarks.profiling import profile_unary
@@ -21,9 +21,10 @@ PARTS: Final[Mapping[str, Callable[[Stage], list[results.Measure]]]] = {
     "memory": memory.measure,
     "lookup": lookup.measure,
     "token": token.measure,
+    "consent": consent.measure,
 }
 _FULL: Final = Pace(turns=5, seconds=4, warm_up=2)
-_QUICK: Final = Pace(turns=2, seconds=1, warm_up=0.5)
+_QUICK: Final = Pace(turns=2, seconds=0.5, warm_up=0.2)
 _LATEST: Final = ROOT / "benchmarks" / "latest.json"
 
 

@@ -6,9 +6,23 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from benchmarks.shape import ITEM, PERIOD_SECONDS, REGION, SOURCE, Shape, admitted_records
+from benchmarks.shape import (
+    CONSENT_ITEM,
+    ITEM,
+    PERIOD_SECONDS,
+    REGION,
+    SOURCE,
+    Shape,
+    admitted_records,
+    consent_id,
+    subject_code,
+)
+from consent.model import WITHIN_PERIOD, Actor, Consent, ConsentItem, ConsentTerms
+from consent.sql import Act, SqlConsents
+from consent.states import REQUESTED
 from creditgate.uscc import check_character
 from creditgate.v1.catalogue_service_pb2 import ContentFieldType
+from creditgate.v1.consent_service_pb2 import DataLifeEnd
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from creditgate.v1.vocabulary_pb2 import Openness, Purpose, Severity, SubjectType
 from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueItem, ContentField, PeriodRule
@@ -57,6 +71,8 @@ def installed(root: Path, shape: Shape) -> Home:
     try:
         _license(home, SqlAuthorityLog(engines.authority))
         _disclose(DisclosureStore(engines.records), shape)
+        if shape.consented:
+            _consent(SqlConsents(engines.records), shape)
     finally:
         engines.dispose()
     marker.write_text(shape.as_json(), encoding="utf-8")
@@ -88,7 +104,13 @@ def _license(home: Home, log: SqlAuthorityLog) -> None:
         Draft(OPERATOR, _OPERATOR_ID, 0, _operator().as_document()),
         Draft(CLIENT, CLIENT_ID, 0, client.as_document()),
         Draft(LICENCE, "BENCH-1", 0, _licence(now).as_document()),
-        Draft(CATALOGUE_ITEM, ITEM, 0, _item().as_document()),
+        *(
+            Draft(CATALOGUE_ITEM, code, 0, _item(code, openness).as_document())
+            for code, openness in (
+                (ITEM, Openness.OPENNESS_PUBLIC),
+                (CONSENT_ITEM, Openness.OPENNESS_CONSENT),
+            )
+        ),
         Draft(PRICE_PLAN, plan.id, 0, plan.model_dump()),
         Draft(SHARING_RULE, rule.id, 0, rule.model_dump()),
     ]
@@ -116,22 +138,22 @@ def _licence(now: int) -> Licence:
         operator_id=_OPERATOR_ID,
         valid_from=now,
         valid_until=now + PERIOD_SECONDS,
-        items=frozenset({ITEM}),
+        items=frozenset({ITEM, CONSENT_ITEM}),
         purposes=frozenset({Purpose.PURPOSE_CREDIT_APPROVAL}),
         regions=frozenset({REGION}),
         daily_record_quota=10**12,
     )
 
 
-def _item() -> CatalogueItem:
+def _item(code: str, openness: Openness.ValueType) -> CatalogueItem:
     string = ContentFieldType.CONTENT_FIELD_TYPE_STRING
     return CatalogueItem(
-        code=ITEM,
-        name_zh="行政处罚",
-        name_en="Administrative penalty",
+        code=code,
+        name_zh="发明目录项",
+        name_en="Invented item",
         sources=(SOURCE,),
         subject_types=(SubjectType.SUBJECT_TYPE_ENTERPRISE,),
-        openness=Openness.OPENNESS_PUBLIC,
+        openness=openness,
         period_rules=(
             PeriodRule(
                 severity=Severity.SEVERITY_GENERAL,
@@ -152,3 +174,36 @@ def _disclose(store: DisclosureStore, shape: Shape) -> None:
     numbered = enumerate(admitted_records(shape, now))
     while rows := tuple(islice(numbered, _BATCH)):
         store.commit_batch(Batch(_PUBLISHER, f"bench-{rows[0][0]}", b"", rows, ()), now)
+
+
+def _consent(consents: SqlConsents, shape: Shape) -> None:
+    """Let every company consent, for a year and as often as it is asked."""
+    print(f"  {shape.subjects:,} consents ...", flush=True)
+    now = int(time.time())
+    terms = ConsentTerms(
+        items=(ConsentItem(item=CONSENT_ITEM),),
+        purposes=frozenset({Purpose.PURPOSE_CREDIT_APPROVAL}),
+        access_mode=WITHIN_PERIOD,
+        valid_from=now,
+        valid_until=now + PERIOD_SECONDS,
+        data_life_seconds=PERIOD_SECONDS,
+        data_life_end=DataLifeEnd.DATA_LIFE_END_DELETE,
+        regions=frozenset({REGION}),
+    )
+    for number in range(shape.subjects):
+        consent = Consent(
+            consent_id=consent_id(number),
+            version=1,
+            state=REQUESTED,
+            subject=subject_code(number),
+            operator_id=_OPERATOR_ID,
+            client_id=CLIENT_ID,
+            request_id=f"consent-{number}",
+            way="inbox",
+            terms=terms,
+            requested_at=now,
+            answer_until=now + 86_400,
+            changed_at=now,
+        )
+        consents.add(consent, Act(Actor.OPERATOR, CLIENT_ID, "", now))
+        consents.move(consent.consent_id, "grant", Act(Actor.SUBJECT, "", "", now))

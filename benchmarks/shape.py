@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from itertools import product
 from typing import Final
 
 from creditgate.uscc import ALPHABET, check_character
@@ -14,6 +15,7 @@ from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.catalogue.admission import Admitted
 
 ITEM: Final = "administrative-penalty"
+CONSENT_ITEM: Final = "credit-rating"
 SOURCE: Final = "发明市市场监督管理局"
 REGION: Final = "000000"
 PERIOD_SECONDS: Final = 300 * 86_400
@@ -22,20 +24,27 @@ _ORGANISATION_CHARACTERS: Final = 9
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How much is disclosed: ``subjects`` companies with ``records_each`` records."""
+    """How much is disclosed: ``subjects`` companies with ``records_each`` records of each
+    item. ``consented``: also of an item that each of them consents to."""
 
     subjects: int
     records_each: int
+    consented: bool = False
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """Codes of the items disclosed."""
+        return (ITEM, CONSENT_ITEM) if self.consented else (ITEM,)
 
     @property
     def records(self) -> int:
         """Number of records."""
-        return self.subjects * self.records_each
+        return self.subjects * self.records_each * len(self.items)
 
     @property
     def name(self) -> str:
         """Name of a folder that holds it."""
-        return f"{self.subjects}x{self.records_each}"
+        return f"{self.subjects}x{self.records_each}" + ("-consented" if self.consented else "")
 
     def as_json(self) -> str:
         """Return what tells it from other shapes; changes when the records do."""
@@ -53,18 +62,23 @@ def subject_code(number: int) -> str:
     return stem + check_character(stem)
 
 
+def consent_id(number: int) -> str:
+    """Return the id of the consent of invented company ``number``."""
+    return f"{0:010x}-{number:024x}"
+
+
 def admitted_records(shape: Shape, disclosed_from: int) -> Iterator[Admitted]:
     """Give every record of ``shape``, disclosed from ``disclosed_from`` (seconds, UTC) on.
 
     One subject's records lie far apart, as they do where many sources publish daily.
     """
-    for turn in range(shape.records_each):
+    for item, turn in product(shape.items, range(shape.records_each)):
         for number in range(shape.subjects):
             content = _content(number, turn)
             yield Admitted(
-                record_id=f"penalty-{number:08d}-{turn}",
+                record_id=f"{item}-{number:08d}-{turn}",
                 subject=subject_code(number),
-                item=ITEM,
+                item=item,
                 source=SOURCE,
                 region=REGION,
                 severity=Severity.SEVERITY_GENERAL,

@@ -1,5 +1,5 @@
-"""Who agreed: the port through which the request path asks for subjects' consents.
+"""Who agreed: consents (授权), delegations, keys of subjects, and the duty to remove copies.
 
-May import creditgate and the standard library; nothing of gateway/, operators/ or sdk/.
-Promises that consent-only items are closed unless a live consent covers them (G3).
+May import creditgate, pydantic and SQLAlchemy; nothing of gateway/, operators/ or sdk/.
+Promises that consent-only items open under a live consent alone, as often as it allows (G3).
 """

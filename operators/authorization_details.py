@@ -58,13 +58,14 @@ def _each_once(values: object) -> object:
     return values
 
 
-def _given(value: object) -> object:
+def given(value: object) -> object:
+    """Refuse null for what may be left out. Raises ValueError."""
     if value is None:
-        raise ValueError("use text, or leave it out")
+        raise ValueError("give it, or leave it out")
     return value
 
 
-_ONCE: Final = BeforeValidator(_each_once)
+EACH_ONCE: Final = BeforeValidator(_each_once)
 # Sets are written in order, so that equal details make equal JSON.
 _IN_ORDER: Final = PlainSerializer(sorted)
 _Location = Annotated[
@@ -126,31 +127,31 @@ class AuthorizationDetail(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: Literal["public_credit_data"]
-    locations: Annotated[frozenset[_Location], _ONCE, _IN_ORDER] = Field(
+    locations: Annotated[frozenset[_Location], EACH_ONCE, _IN_ORDER] = Field(
         default_factory=frozenset[str],
         min_length=1,
         max_length=_MOST_LOCATIONS,
         description="Resource servers it is for: the audience of the gateway's tokens.",
     )
-    items: Annotated[frozenset[_ItemCode], _ONCE, _IN_ORDER] = Field(
+    items: Annotated[frozenset[_ItemCode], EACH_ONCE, _IN_ORDER] = Field(
         default_factory=frozenset[str],
         min_length=1,
         max_length=_MOST_ITEMS,
         description="Codes of catalogue items; left out: all that the licence allows.",
     )
-    subjects: Annotated[frozenset[_Subject], _ONCE, _IN_ORDER] = Field(
+    subjects: Annotated[frozenset[_Subject], EACH_ONCE, _IN_ORDER] = Field(
         default_factory=frozenset[str],
         min_length=1,
         max_length=_MOST_SUBJECTS,
         description="Unified social credit codes (GB 32100-2015); left out: any subject.",
     )
-    purposes: Annotated[frozenset[_PurposeName], _ONCE, _IN_ORDER] = Field(
+    purposes: Annotated[frozenset[_PurposeName], EACH_ONCE, _IN_ORDER] = Field(
         default_factory=frozenset[str],
         min_length=1,
         description="Purposes, named as in the enum Purpose without PURPOSE_; left out: all"
         " that the licence allows.",
     )
-    regions: Annotated[frozenset[_Region], _ONCE, _IN_ORDER] = Field(
+    regions: Annotated[frozenset[_Region], EACH_ONCE, _IN_ORDER] = Field(
         default_factory=frozenset[str],
         min_length=1,
         max_length=_MOST_REGIONS,
@@ -163,7 +164,7 @@ class AuthorizationDetail(BaseModel):
     )
     consent: Annotated[
         _Consent | None,
-        BeforeValidator(_given),
+        BeforeValidator(given),
         WithJsonSchema({"type": "string", "pattern": _CONSENT}),
     ] = Field(
         # A plain default would be published, as a null that nobody may send.

@@ -8,9 +8,10 @@ from creditgate.scopes import known_scopes
 from creditgate.v1.operator_service_pb2 import ClientRole
 
 # A part that ends in ":" or "." stands for every known scope that starts so. Scopes of
-# regions (federation.) and of subjects (accesses:read) belong to no registered client.
+# regions (federation.) belong to no registered client.
 _PARTS: Final[Mapping[ClientRole.ValueType, tuple[str, ...]]] = {
     ClientRole.CLIENT_ROLE_OPERATOR: (
+        "accesses:read",
         "catalogue:read",
         "consents:",
         "credit.conformance:",

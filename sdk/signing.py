@@ -5,14 +5,19 @@ from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 
-class _Registry(JWSRegistry):
-    # joserfc warns at each use of EdDSA, which RFC 9864 renames; servers still want it.
+class QuietRegistry(JWSRegistry):
+    """joserfc's algorithms, all of them: who uses it says which are allowed.
+
+    joserfc warns at each use of EdDSA, which RFC 9864 renames; servers still want it.
+    """
+
     def get_alg(self, name: str) -> Any:
+        """Return an algorithm; raises KeyError for one there is not."""
         return self.algorithms[name]
 
 
@@ -22,7 +27,7 @@ class SigningKey:
     def __init__(self, alg: str, key: ECKey | OKPKey | RSAKey) -> None:
         self._alg = alg
         self._key = key
-        self._registry = _Registry()
+        self._registry = QuietRegistry()
 
     @classmethod
     def read(cls, pem: bytes) -> Self:
@@ -45,3 +50,9 @@ class SigningKey:
         """Return ``claims`` as a JWT whose header has ``header`` besides alg."""
         whole = {"alg": self._alg, **header}
         return jwt.encode(whole, dict(claims), self._key, registry=self._registry)
+
+    def sign_detached(self, payload: bytes) -> str:
+        """Return a JWS of ``payload`` without it (RFC 7515 appendix F), its key named."""
+        header = {"alg": self._alg, "kid": self._key.thumbprint()}
+        whole = jws.serialize_compact(header, payload, self._key, registry=self._registry)
+        return jws.detach_content(whole)

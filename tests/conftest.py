@@ -1,5 +1,6 @@
 """Fixtures every area shares: real stores, each test on SQLite and on PostgreSQL."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,32 @@ if TYPE_CHECKING:
 # An example that takes long on a busy machine shows no fault.
 settings.register_profile("creditgate", deadline=None)
 settings.load_profile("creditgate")
+
+# Areas whose files take long, the longest first: a file is run by one worker, and one that
+# began late would keep the others waiting for it.
+LONGEST = (
+    "quality",
+    "docs",
+    "authority",
+    "benchmarks",
+    "demo",
+    "durability",
+    "cli",
+    "browser",
+    "node",
+    "server",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, then those with the most tests."""
+    tests = Counter(item.path for item in items)
+
+    def turn(item: pytest.Item) -> tuple[int, int]:
+        area = item.path.parent.name
+        return LONGEST.index(area) if area in LONGEST else len(LONGEST), -tests[item.path]
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")

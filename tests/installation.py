@@ -134,8 +134,11 @@ class Installation:
     def put(self, kind: str, id_: str, document: dict[str, object]) -> None:
         """Log the next version of a thing."""
         version = len(self.log.history(kind=kind, id=id_, after=0, limit=1_000))
+        self._append([Draft(kind, id_, version, document)])
+
+    def _append(self, drafts: Iterable[Draft]) -> None:
         self.log.append(
-            [Draft(kind, id_, version, document)],
+            tuple(drafts),
             changed_by=ADMINISTRATOR,
             changed_at=self.clock.now(),
             reason="test",
@@ -148,14 +151,12 @@ class Installation:
     def furnish(self) -> None:
         """Put in everything a query needs: catalogue, prices, operator alpha, publisher."""
         now = self.clock.now()
-        for code, openness in (
-            (PUBLIC_ITEM, Openness.OPENNESS_PUBLIC),
-            (CONSENT_ITEM, Openness.OPENNESS_CONSENT),
-            (RESTRICTED_ITEM, Openness.OPENNESS_RESTRICTED),
-        ):
-            self.keep(CATALOGUE_ITEM, code, item(code, openness))
+        items = [
+            item(PUBLIC_ITEM, Openness.OPENNESS_PUBLIC),
+            item(CONSENT_ITEM, Openness.OPENNESS_CONSENT),
+            item(RESTRICTED_ITEM, Openness.OPENNESS_RESTRICTED),
+        ]
         plan = PricePlan(plan_id="plan-1", effective_from=now - 1, prices={"adverse": PRICE})
-        self.put(PRICE_PLAN, plan.plan_id, plan.model_dump())
         rule = SharingRule(
             rule_id="rule-1",
             effective_from=0,
@@ -163,7 +164,13 @@ class Installation:
             region_basis_points=2_500,
             platform_basis_points=1_500,
         )
-        self.put(SHARING_RULE, rule.rule_id, rule.model_dump())
+        self._append(
+            [
+                *(Draft(CATALOGUE_ITEM, kept.code, 0, kept.as_document()) for kept in items),
+                Draft(PRICE_PLAN, plan.plan_id, 0, plan.model_dump()),
+                Draft(SHARING_RULE, rule.rule_id, 0, rule.model_dump()),
+            ]
+        )
         self.license(OPERATOR_ID, "L-ALPHA")
         self.enrol(OPERATOR_CLIENT, ClientRole.CLIENT_ROLE_OPERATOR, OPERATOR_ID)
         self.enrol(PUBLISHER, ClientRole.CLIENT_ROLE_PUBLISHER)
@@ -212,12 +219,16 @@ class Installation:
             certificate_thumbprints=frozenset({certificate.thumbprint}),
         )
         self.keep(CLIENT, client_id, client)
-        for number, scope in enumerate(sorted(scopes_of_role(role))):
-            grant_id = f"{client_id}-{number}"
-            grant = ScopeGrant(
-                grant_id=grant_id, grantee=client.grantee, scope=scope, valid_from=now - 1
+        grants = [
+            ScopeGrant(
+                grant_id=f"{client_id}-{number}",
+                grantee=client.grantee,
+                scope=scope,
+                valid_from=now - 1,
             )
-            self.keep(SCOPE_GRANT, grant_id, grant)
+            for number, scope in enumerate(sorted(scopes_of_role(role)))
+        ]
+        self._append(Draft(SCOPE_GRANT, grant.grant_id, 0, grant.as_document()) for grant in grants)
 
     def suspend(self, operator_id: str = OPERATOR_ID) -> None:
         """Suspend an operator."""

@@ -128,7 +128,7 @@ class Browser:
     async def sign_in(self, page: httpx.Response, subject: str) -> httpx.Response:
         """Sign in as ``subject`` from a page that offers it, and return where that leads."""
         page = await self.follow(page, "/sign-in")
-        if "你是谁" in page.text or "Who are you" in page.text:
+        if "您是谁" in page.text or "Who are you" in page.text:
             page = await self.submit(page, account=subject)
         if 'id="shown-code"' in page.text:
             (code,) = re.findall(r'id="shown-code">(\d{6})<', page.text)

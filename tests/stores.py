@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 
 from gateway.storage.engines import Engines, open_engines
 from gateway.storage.migrate import upgrade_all
+from tests.emptying import Emptying
 
 _ATTEMPTS = 4
 _MEND = (
@@ -51,7 +52,10 @@ class SqliteStores:
 
 
 class PostgresStores:
-    """Databases made from one migrated template on a server of the test run's own."""
+    """Databases like one migrated template on a server of the test run's own.
+
+    What a test leaves is emptied for a later one.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -73,6 +77,8 @@ class PostgresStores:
         engines = open_engines(self._setting("creditgate_template"), root)
         upgrade_all(engines)
         engines.dispose()
+        self._emptying = Emptying(self._admin.url.set(database="creditgate_template"))
+        self._emptied: list[str] = []
 
     def _execute(self, statement: str) -> None:
         with self._admin.connect() as connection:
@@ -84,14 +90,22 @@ class PostgresStores:
     @contextmanager
     def database(self, *, migrated: bool = True) -> Generator[tuple[str, Path]]:
         """Give (database setting, home folder) of an empty store."""
-        name = f"store_{next(self._numbers)}"
-        home = self.root / name
+        home = self.root / f"home-{next(self._numbers)}"
         home.mkdir()
+        reused = migrated and self._emptied
+        name = self._emptied.pop() if reused else self._created(migrated)
+        yield self._setting(name), home
+        if migrated and self._emptying.emptied(name):
+            self._emptied.append(name)
+        else:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+        shutil.rmtree(home)
+
+    def _created(self, migrated: bool) -> str:
+        name = f"store_{next(self._numbers)}"
         template = "creditgate_template" if migrated else "template0"
         self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield self._setting(name), home
-        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
-        shutil.rmtree(home)
+        return name
 
     def stop(self) -> None:
         """Stop the server and remove its files."""

@@ -16,6 +16,8 @@ class Job(_Said):
 
     ``address`` is host:port; the paths are PEM files; ``subjects`` is the number of
     invented companies to ask about, ``least_bytes`` the smallest answer that is right.
+    ``items`` are asked for by name, all where there are none; ``consented``: naming each
+    company's consent.
     """
 
     address: str
@@ -26,6 +28,8 @@ class Job(_Said):
     least_bytes: int
     connections: int = 4
     in_flight: int = 128
+    items: tuple[str, ...] = ()
+    consented: bool = False
 
 
 class TokenJob(Job):

@@ -12,25 +12,26 @@ import grpc
 import uvloop
 
 from benchmarks.clients.calling import Call, Measured, open_channels, serve_rounds
-from benchmarks.clients.protocol import Round, read_job
-from benchmarks.shape import subject_code
+from benchmarks.clients.protocol import Job, Round, read_job
+from benchmarks.shape import consent_id, subject_code
 from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsRequest
 from creditgate.v1.vocabulary_pb2 import Purpose
 
 _METHOD = "/creditgate.v1.CreditRecordService/GetSubjectRecords"
 
 
-def _calls(
-    stub: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]", token: str, subjects: int
-) -> Call:
+def _calls(stub: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]", token: str, job: Job) -> Call:
     metadata = (("authorization", f"Bearer {token}"),)
     purpose = Purpose.PURPOSE_CREDIT_APPROVAL
 
     async def call() -> int:
+        number = random.randrange(job.subjects)
         request = GetSubjectRecordsRequest(
-            subject=subject_code(random.randrange(subjects)),
+            subject=subject_code(number),
+            items=job.items,
             purpose=purpose,
             request_id=uuid.uuid4().hex,
+            consent=f"consents/{consent_id(number)}" if job.consented else "",
         )
         return len(await stub(request.SerializeToString(), metadata=metadata))
 
@@ -42,9 +43,7 @@ async def _main() -> None:
     stubs = [channel.unary_unary(_METHOD) for channel in open_channels(job)]
 
     def begin(wanted: Round, _measured: Measured) -> list[Call]:
-        return [
-            _calls(stub, wanted.token, job.subjects) for stub in islice(cycle(stubs), job.in_flight)
-        ]
+        return [_calls(stub, wanted.token, job) for stub in islice(cycle(stubs), job.in_flight)]
 
     await serve_rounds(job, begin)
 

@@ -73,11 +73,19 @@ class VerifiedToken:
 
 
 def revocable_names(claims: TokenClaims) -> frozenset[str]:
-    """Return all that a revocation may stop a token by: itself, its ancestors, its grant."""
+    """Return all that a revocation may stop a token by.
+
+    Itself, its ancestors, its grant, and the consents its details rest on.
+    """
     tokens = (claims.jti, *(ancestor.jti for ancestor in claims.ancestors))
     names = {revocable("token", jti) for jti in tokens}
     if claims.grant_id is not None:
         names.add(revocable("grant", claims.grant_id))
+    names.update(
+        revocable("consent", detail.consent)
+        for detail in claims.authorization_details or ()
+        if detail.consent is not None
+    )
     return frozenset(names)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from consent.port import ConsentPort
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Openness
@@ -47,8 +46,7 @@ class Passage:
 class Gate:
     """Decides asks; remembers passages (bounded)."""
 
-    def __init__(self, consents: ConsentPort) -> None:
-        self._consents = consents
+    def __init__(self) -> None:
         self._remembered: dict[Ask, Passage] = {}
 
     def passage(
@@ -76,35 +74,6 @@ class Gate:
             self._remembered.clear()
         self._remembered[ask] = passage
         return passage
-
-    def withheld(
-        self, passage: Passage, subject: str, consent: str, purpose: int, now: int
-    ) -> frozenset[int]:
-        """Return the lines this subject's consent does not open.
-
-        Raises Refused CONSENT_REQUIRED when such a line's item was asked for by name.
-        """
-        if not passage.consent_items:
-            return frozenset()
-        covered = self._consents.covering(
-            subject=subject,
-            operator_id=passage.allow.operator_id,
-            items=passage.consent_items,
-            purpose=purpose,
-            consent=consent,
-            now=now,
-        )
-        if passage.items_named and covered != passage.consent_items:
-            raise Refused(
-                RefusalReason.REFUSAL_REASON_CONSENT_REQUIRED,
-                "An item asked for is served only under the subject's live consent, and none"
-                " covers this operator, item and purpose; ask the subject for it.",
-            )
-        if not covered:
-            return passage.consent_lines
-        return frozenset(
-            no for no in passage.consent_lines if passage.lines[no].item not in covered
-        )
 
 
 def _passage(

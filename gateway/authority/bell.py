@@ -1,4 +1,4 @@
-"""PostgreSQL's bell: LISTEN on the channel that every append to the log notifies."""
+"""PostgreSQL's bell: LISTEN on the channel that every append to a log notifies."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,7 @@ import logging
 from typing import Final
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 from sqlalchemy import Engine
 
 from gateway.authority.feed import ChangeBell, PollBell
@@ -15,9 +16,12 @@ _AGAIN_SECONDS: Final = 1
 _log = logging.getLogger(__name__)
 
 
-def open_bell(engine: Engine) -> ChangeBell:
-    """Return the bell for the engine's kind of store; it needs a running event loop."""
-    return PostgresBell(engine) if engine.dialect.name == "postgresql" else PollBell()
+def open_bell(engine: Engine, channel: str = CHANNEL) -> ChangeBell:
+    """Return the bell for the engine's kind of store; it needs a running event loop.
+
+    ``channel`` is that of the log it tells of, the authority log's where nothing is said.
+    """
+    return PostgresBell(engine, channel) if engine.dialect.name == "postgresql" else PollBell()
 
 
 class PostgresBell:
@@ -27,12 +31,13 @@ class PostgresBell:
     taken up again.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, channel: str = CHANNEL) -> None:
+        self._listening = SQL("LISTEN {}").format(Identifier(channel))
         self._conninfo = engine.url.set(drivername="postgresql").render_as_string(
             hide_password=False
         )
         self._rung = asyncio.Event()
-        self._task = asyncio.create_task(self._listen(), name="authority-bell")
+        self._task = asyncio.create_task(self._listen(), name=f"bell-{channel}")
 
     async def wait(self, seconds: float) -> None:
         """Return when rung, or after ``seconds``."""
@@ -48,13 +53,13 @@ class PostgresBell:
                 async with await psycopg.AsyncConnection.connect(
                     self._conninfo, autocommit=True
                 ) as connection:
-                    await connection.execute(f"LISTEN {CHANNEL}")
+                    await connection.execute(self._listening)
                     # What was appended while nobody listened is news too.
                     self._rung.set()
                     async for _ in connection.notifies():
                         self._rung.set()
             except (psycopg.Error, OSError) as error:
-                _log.warning("authority notifications interrupted: %s", type(error).__name__)
+                _log.warning("notifications interrupted: %s", type(error).__name__)
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     async def close(self) -> None:

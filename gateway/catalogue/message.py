@@ -38,6 +38,7 @@ def item_message(item: CatalogueItem) -> pb.CatalogueItem:
                 type=field.type,
                 required=field.required,
                 max_length=field.max_length,
+                result=field.result,
             )
             for field in item.content_fields
         ],

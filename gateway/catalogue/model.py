@@ -35,12 +35,14 @@ class _Part(BaseModel):
 
 class ContentField(_Part):
     """A field content may have. ``type`` is a ContentFieldType; ``max_length`` in
-    characters, for strings only."""
+    characters, for strings only. ``result`` marks what is the result itself, as an
+    evaluation's grade: all that a consent of answer form GRADE opens."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
     type: Annotated[ContentFieldType.ValueType, AfterValidator(shapes.stated(ContentFieldType))]
     required: bool = False
     max_length: Annotated[int, Field(ge=0, le=_MOST_CHARACTERS)] = 0
+    result: bool = False
 
     @model_validator(mode="after")
     def _length_is_for_strings(self) -> Self:

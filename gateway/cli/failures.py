@@ -30,6 +30,8 @@ SPEAKING: Final = frozenset(
         "sdk.loading.feed.FeedBroken",
         "sdk.loading.mapping_file.MappingRefused",
         "sdk.loading.rows.SourceRefused",
+        "sdk.receipts.KeysUnavailable",
+        "sdk.receipts.ReceiptRefused",
     }
 )
 """Exceptions whose message alone tells what is wrong and how to mend it. By name, since

@@ -6,6 +6,7 @@ from gateway.cli import (
     administrator,
     catalogue,
     client,
+    consent,
     key,
     licence,
     operator,
@@ -77,5 +78,6 @@ app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(load)
 app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(record.query)
 app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(batch)
 app.add_typer(record.app, name="record", rich_help_panel=_RECORDS)
+app.add_typer(consent.app, name="consent", rich_help_panel=_RECORDS)
 app.add_typer(usage.app, name="usage", rich_help_panel=_RECORDS)
 app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(usage.statement)

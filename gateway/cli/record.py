@@ -25,7 +25,7 @@ from gateway.cli.options import (
     Until,
     Why,
 )
-from gateway.cli.output import Sheet, period, show, utc, yuan
+from gateway.cli.output import Sheet, period, several, show, utc, yuan
 
 app = typer.Typer(help="Single records: read, correct, repair, withdraw.", no_args_is_help=True)
 
@@ -164,7 +164,17 @@ def records_sheet(records: Iterable[DisclosedRecord]) -> Sheet:
     """Return records, each as a block with its whole content."""
     return Sheet(
         "Records",
-        ("record", "revision", "subject", "item", "severity", "source", "disclosed", "content"),
+        (
+            "record",
+            "revision",
+            "subject",
+            "item",
+            "severity",
+            "source",
+            "disclosed",
+            "cut to",
+            "content",
+        ),
         [
             (
                 record.name,
@@ -174,6 +184,7 @@ def records_sheet(records: Iterable[DisclosedRecord]) -> Sheet:
                 terms.show_severity(record.severity),
                 record.source,
                 period(Interval(start_time=record.disclosed_from, end_time=record.disclosed_until)),
+                several(record.served_fields),
                 shown_content(record.content),
             )
             for record in records

@@ -14,6 +14,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from creditgate.scopes import known_scopes
 from creditgate.v1.administrator_service_pb2 import AdministratorRole
 from creditgate.v1.catalogue_service_pb2 import ContentFieldType
+from creditgate.v1.consent_service_pb2 import (
+    ConsentAccessMode,
+    ConsentActor,
+    ConsentAnswerForm,
+    ConsentState,
+    DataLifeEnd,
+)
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from creditgate.v1.scope_service_pb2 import ProposalState, ScopeDefinitionState
 from creditgate.v1.settlement_service_pb2 import ClassPrice
@@ -24,6 +31,10 @@ _ROLE: Final = "CLIENT_ROLE_"
 _SEVERITY: Final = "SEVERITY_"
 _PROPOSAL: Final = "PROPOSAL_STATE_"
 _ADMINISTRATORS: Final = "ADMINISTRATOR_ROLE_"
+_CONSENT: Final = "CONSENT_STATE_"
+_ACCESS: Final = "CONSENT_ACCESS_MODE_"
+_FORM: Final = "CONSENT_ANSWER_FORM_"
+_LIFE_END: Final = "DATA_LIFE_END_"
 _ALL: Final = "all"
 _SCOPE: Final = re.compile(r"[a-z.]{1,63}:[a-z]{1,63}")
 _PRICE: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})=([0-9]{1,18})")
@@ -144,6 +155,75 @@ def show_proposal_state(value: ProposalState.ValueType) -> str:
 def show_definition_state(value: ScopeDefinitionState.ValueType) -> str:
     """Show whether a scope may be used."""
     return _shown(ScopeDefinitionState.Name(value), "SCOPE_DEFINITION_STATE_")
+
+
+def consent_state(text: str) -> ConsentState.ValueType:
+    """Read where consents stand."""
+    return ConsentState.Value(_named(text, _CONSENT, ConsentState.keys()))
+
+
+def consent_states(incomplete: str) -> list[str]:
+    """Complete where consents stand."""
+    return _starting(incomplete, _terms(_CONSENT, ConsentState.keys()))
+
+
+def show_consent_state(value: ConsentState.ValueType) -> str:
+    """Show where a consent stands."""
+    return _shown(ConsentState.Name(value), _CONSENT)
+
+
+def access_mode(text: str) -> ConsentAccessMode.ValueType:
+    """Read how often a consent may be used."""
+    return ConsentAccessMode.Value(_named(text, _ACCESS, ConsentAccessMode.keys()))
+
+
+def access_modes(incomplete: str) -> list[str]:
+    """Complete how often a consent may be used."""
+    return _starting(incomplete, _terms(_ACCESS, ConsentAccessMode.keys()))
+
+
+def show_access(value: ConsentAccessMode.ValueType, times_per_day: int) -> str:
+    """Show how often a consent may be used."""
+    return (
+        f"{times_per_day} times a day"
+        if times_per_day
+        else _shown(ConsentAccessMode.Name(value), _ACCESS)
+    )
+
+
+def answer_form(text: str) -> ConsentAnswerForm.ValueType:
+    """Read what is answered under a consent."""
+    return ConsentAnswerForm.Value(_named(text, _FORM, ConsentAnswerForm.keys()))
+
+
+def answer_forms(incomplete: str) -> list[str]:
+    """Complete what is answered under a consent."""
+    return _starting(incomplete, _terms(_FORM, ConsentAnswerForm.keys()))
+
+
+def show_answer_form(value: ConsentAnswerForm.ValueType) -> str:
+    """Show what is answered under a consent."""
+    return _shown(ConsentAnswerForm.Name(value), _FORM)
+
+
+def data_life_end(text: str) -> DataLifeEnd.ValueType:
+    """Read what must happen to copies at the end."""
+    return DataLifeEnd.Value(_named(text, _LIFE_END, DataLifeEnd.keys()))
+
+
+def data_life_ends(incomplete: str) -> list[str]:
+    """Complete what must happen to copies at the end."""
+    return _starting(incomplete, _terms(_LIFE_END, DataLifeEnd.keys()))
+
+
+def show_data_life_end(value: DataLifeEnd.ValueType) -> str:
+    """Show what must happen to copies at the end, "" where nothing must."""
+    return _shown(DataLifeEnd.Name(value), _LIFE_END) if value else ""
+
+
+def show_actor(value: ConsentActor.ValueType) -> str:
+    """Show who changed a consent."""
+    return _shown(ConsentActor.Name(value), "CONSENT_ACTOR_")
 
 
 def instant(text: str) -> int:

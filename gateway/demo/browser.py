@@ -13,6 +13,7 @@ import httpx
 
 _MOST_REDIRECTS: Final = 10
 _CODE_SHOWN: Final = "shown-code"
+_STATE_SHOWN: Final = "state "
 
 
 class PageUnexpected(Exception):
@@ -27,13 +28,15 @@ class _Form:
 
 
 class _Reading(HTMLParser):
-    """What can be followed and sent on a page, and the one-time code it shows."""
+    """What can be followed and sent on a page, the one-time code and the state it shows."""
 
     def __init__(self) -> None:
         super().__init__()
         self.links: list[str] = []
         self.forms: list[_Form] = []
         self.code = ""
+        self.state = ""
+        self.text = ""
         self._in_code = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -48,6 +51,8 @@ class _Reading(HTMLParser):
             form.names.add(given["name"])
             if given.get("type") == "hidden":
                 form.hidden[given["name"]] = given.get("value", "")
+        elif tag == "span" and given.get("class", "").startswith(_STATE_SHOWN):
+            self.state = given["class"].removeprefix(_STATE_SHOWN)
         self._in_code = given.get("id") == _CODE_SHOWN
 
     def handle_endtag(self, tag: str) -> None:
@@ -56,7 +61,8 @@ class _Reading(HTMLParser):
         self._in_code = False
 
     def handle_data(self, data: str) -> None:
-        """Take the code."""
+        """Take the words, and the code among them."""
+        self.text += data
         if self._in_code:
             self.code += data
 
@@ -70,27 +76,60 @@ class Browser:
         self._url = ""
         self._page = _Reading()
 
+    @property
+    def state(self) -> str:
+        """Where the consent stands that the page is about; "" where it is about none."""
+        return self._page.state
+
+    @property
+    def text(self) -> str:
+        """The words of the page."""
+        return self._page.text
+
     async def provider(self, url: str) -> str:
         """Return the origin of the identity provider where ``url`` lets people sign in."""
-        await self._go(url)
-        await self._follow("/sign-in")
+        await self.visit(url)
+        await self.follow("/sign-in")
         parts = urlsplit(self._url)
         return f"{parts.scheme}://{parts.netloc}"
 
-    async def approve(self, url: str, account: str) -> Mapping[str, str]:
-        """Sign in as ``account`` where ``url`` leads to, approve, and return what comes back.
+    async def sign_in(self, url: str, account: str) -> None:
+        """Sign in as ``account`` where ``url`` leads to, and see the page behind it.
 
-        Raises PageUnexpected, httpx.HTTPError.
+        As all that follow, raises PageUnexpected, httpx.HTTPError.
         """
-        await self._go(url)
-        await self._follow("/sign-in")
-        await self._submit(account=account)
+        await self.visit(url)
+        await self.follow("/sign-in")
+        await self.send(account=account)
         if self._page.code:
-            await self._submit(code=self._page.code)
-        await self._submit(decision="approve")
+            await self.send(code=self._page.code)
+
+    async def approve(self) -> Mapping[str, str]:
+        """Approve what the page asks, and return what comes back to the client."""
+        await self.send(decision="approve")
         if not self._url.startswith(self._redirect_uri):
             raise self._unexpected("a way back to the client")
         return dict(parse_qsl(urlsplit(self._url).query))
+
+    async def visit(self, url: str) -> None:
+        """See the page at ``url``."""
+        await self._go(url)
+
+    async def follow(self, part: str) -> None:
+        """Follow the first link whose address has ``part``."""
+        for link in self._page.links:
+            if part in link:
+                await self._go(urljoin(self._url, link))
+                return
+        raise self._unexpected(f"a link with {part}")
+
+    async def send(self, to: str = "", **chosen: str) -> None:
+        """Send the first form to an address with ``to`` that has the fields ``chosen``."""
+        for form in self._page.forms:
+            if to in form.action and chosen.keys() <= form.names:
+                await self._go(urljoin(self._url, form.action), {**form.hidden, **chosen})
+                return
+        raise self._unexpected(f"a form with {to or ', '.join(chosen)}")
 
     async def _go(self, url: str, form: Mapping[str, str] | None = None) -> None:
         method = "GET" if form is None else "POST"
@@ -106,20 +145,6 @@ class Browser:
             response = await self._http.get(self._url)
         self._page = _Reading()
         self._page.feed(response.text)
-
-    async def _follow(self, part: str) -> None:
-        for link in self._page.links:
-            if part in link:
-                await self._go(urljoin(self._url, link))
-                return
-        raise self._unexpected(f"a link with {part}")
-
-    async def _submit(self, **chosen: str) -> None:
-        for form in self._page.forms:
-            if chosen.keys() <= form.names:
-                await self._go(urljoin(self._url, form.action), {**form.hidden, **chosen})
-                return
-        raise self._unexpected(f"a form with {', '.join(chosen)}")
 
     def _unexpected(self, lacking: str) -> PageUnexpected:
         # Queries of these addresses hold codes.

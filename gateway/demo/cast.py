@@ -83,7 +83,17 @@ ALPHA: Final = Party(
         Purpose.PURPOSE_POST_LOAN_MONITORING,
     ),
     quota=1_000_000,
-    grants=(Grant("credit.records:read"), Grant("usage:read"), Grant("catalogue:read")),
+    grants=(
+        Grant("credit.records:read"),
+        Grant("usage:read"),
+        Grant("catalogue:read"),
+        Grant("consents:request"),
+        Grant("consents:read"),
+        Grant("consents:revoke"),
+        Grant("consents:watch"),
+        Grant("accesses:read"),
+        Grant("credit.conformance:acknowledge"),
+    ),
 )
 BETA: Final = Party(
     operator_id="beta-check",

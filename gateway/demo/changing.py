@@ -119,10 +119,12 @@ async def suspended(stage: Stage) -> Section:
     )
 
 
-async def settled(ask: Callable[[], Awaitable[str]], earlier: str) -> str:
+async def settled(
+    ask: Callable[[], Awaitable[str]], earlier: str, seconds: float = _WITHIN_SECONDS
+) -> str:
     """Ask until the outcome is no more the earlier one, for a second at most."""
     started = time.monotonic()
     told = earlier
-    while told == earlier and time.monotonic() - started < _WITHIN_SECONDS:
+    while told == earlier and time.monotonic() - started < seconds:
         told = await ask()
     return told

@@ -46,27 +46,72 @@ class Enrolment:
             )
         licence = await self._licence(party)
         await self._grants(party.operator_id, party.grants)
-        await self._client(
+        await self.client(
             party.client_id, ClientRole.CLIENT_ROLE_OPERATOR, operator_id=party.operator_id
         )
         return licence
 
     async def publisher(self) -> None:
         """Bring about the publisher's client and grants. Raises grpc.RpcError."""
-        await self._client(PUBLISHER, ClientRole.CLIENT_ROLE_PUBLISHER)
+        await self.client(PUBLISHER, ClientRole.CLIENT_ROLE_PUBLISHER)
         await self._grants(PUBLISHER, map(Grant, PUBLISHER_SCOPES))
 
     async def console(self) -> None:
         """Bring about the client that people administer through, with all its role may have:
         each person's own roles then bound what they do. Raises grpc.RpcError."""
         role = ClientRole.CLIENT_ROLE_ADMINISTRATOR
-        await self._client(
+        await self.client(
             CONSOLE,
             role,
             grant_types=("authorization_code", "refresh_token"),
             redirect_uris=(REDIRECT_URI,),
         )
         await self._grants(CONSOLE, map(Grant, sorted(scopes_of_role(role))))
+
+    async def client(
+        self,
+        client_id: str,
+        role: ClientRole.ValueType,
+        *,
+        operator_id: str = "",
+        grant_types: Sequence[str] = (),
+        redirect_uris: Sequence[str] = (),
+    ) -> None:
+        """Bring about a client whose keys are held here. Raises grpc.RpcError."""
+        listed = await self._gateway.every_page(
+            pb.ListClientsRequest(page_size=200), pb.ListClientsResponse
+        )
+        known = {client.client_id: client for client in listed.clients}
+        if client_id in known and self._holds_keys_of(known[client_id]):
+            return
+        certificate = make_client_certificate(
+            self._home.development_ca(), client_id, self._clock.now()
+        )
+        key = make_assertion_key()
+        # Keys first: a client whose keys were never kept could not be used.
+        self._home.write_client(client_id, certificate, key.key)
+        if client_id in known:
+            rotation = pb.RotateClientKeysRequest(
+                client_id=client_id,
+                jwks=key.jwks,
+                certificate_thumbprints=[certificate.thumbprint],
+                etag=known[client_id].etag,
+                reason=REASON,
+            )
+            await self._gateway.ask(rotation, pb.RotateClientKeysResponse)
+            return
+        client = pb.Client(
+            client_id=client_id,
+            role=role,
+            operator_id=operator_id,
+            jwks=key.jwks,
+            certificate_thumbprints=[certificate.thumbprint],
+            grant_types=grant_types,
+            redirect_uris=redirect_uris,
+        )
+        await self._gateway.ask(
+            pb.RegisterClientRequest(client=client, reason=REASON), pb.RegisterClientResponse
+        )
 
     async def _licence(self, party: Party) -> pb.Licence:
         held = await self._gateway.ask(
@@ -115,50 +160,6 @@ class Enrolment:
             await self._gateway.ask(
                 pb.GrantScopesRequest(grants=missing, reason=REASON), pb.GrantScopesResponse
             )
-
-    async def _client(
-        self,
-        client_id: str,
-        role: ClientRole.ValueType,
-        *,
-        operator_id: str = "",
-        grant_types: Sequence[str] = (),
-        redirect_uris: Sequence[str] = (),
-    ) -> None:
-        listed = await self._gateway.every_page(
-            pb.ListClientsRequest(page_size=200), pb.ListClientsResponse
-        )
-        known = {client.client_id: client for client in listed.clients}
-        if client_id in known and self._holds_keys_of(known[client_id]):
-            return
-        certificate = make_client_certificate(
-            self._home.development_ca(), client_id, self._clock.now()
-        )
-        key = make_assertion_key()
-        # Keys first: a client whose keys were never kept could not be used.
-        self._home.write_client(client_id, certificate, key.key)
-        if client_id in known:
-            rotation = pb.RotateClientKeysRequest(
-                client_id=client_id,
-                jwks=key.jwks,
-                certificate_thumbprints=[certificate.thumbprint],
-                etag=known[client_id].etag,
-                reason=REASON,
-            )
-            await self._gateway.ask(rotation, pb.RotateClientKeysResponse)
-            return
-        client = pb.Client(
-            client_id=client_id,
-            role=role,
-            operator_id=operator_id,
-            jwks=key.jwks,
-            certificate_thumbprints=[certificate.thumbprint],
-            grant_types=grant_types,
-            redirect_uris=redirect_uris,
-        )
-        await self._gateway.ask(
-            pb.RegisterClientRequest(client=client, reason=REASON), pb.RegisterClientResponse
-        )
 
     def _holds_keys_of(self, client: pb.Client) -> bool:
         try:

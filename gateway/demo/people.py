@@ -98,7 +98,8 @@ async def signed_in(home: Home, account: str, *, strongly: bool = False) -> Asyn
         more = _STRONGLY if strongly else {}
         begun = await asyncio.to_thread(flow.begin, REDIRECT_URI, (), more)
         async with browser(credentials.ca, REDIRECT_URI) as visitor:
-            answer = await visitor.approve(begun.url, account)
+            await visitor.sign_in(begun.url, account)
+            answer = await visitor.approve()
         asked_at = SystemClock().now()
         tokens = await asyncio.to_thread(flow.finish, begun, answer)
     finally:

@@ -12,10 +12,20 @@ from gateway.cli.catalogue_file import Outcome
 from gateway.cli.output import Sheet
 from gateway.cli.progress import bar
 from gateway.clock import Clock, SystemClock
-from gateway.demo import asking, billing, changing, reviewing, scoping
+from gateway.demo import (
+    approving,
+    asking,
+    billing,
+    changing,
+    consenting,
+    reviewing,
+    scoping,
+    withdrawing,
+)
 from gateway.demo.account import Account, Section, Step
 from gateway.demo.cast import ADMINISTRATOR, ALPHA, BETA, GAMMA, PUBLISHER, Party
 from gateway.demo.gateway_process import gateway_process
+from gateway.demo.representing import representing
 from gateway.demo.seed import Seeded, acting_as, seed
 from gateway.demo.sources import Loaded, loaded_from
 from gateway.demo.stage import Player, Stage
@@ -59,6 +69,13 @@ async def run_demo(folder: Path, data: Path | None, told: Callable[[Section], No
             account.tell(await changing.repaired(stage))
             account.tell(await changing.suspended(stage))
             account.tell(await scoping.scoped(stage))
+            li_ming = await stack.enter_async_context(representing(home))
+            consented, consent = await consenting.consented(stage, li_ming)
+            account.tell(consented)
+            account.tell(await consenting.graded(stage, li_ming))
+            account.tell(await withdrawing.paused(stage, li_ming, consent))
+            account.tell(await withdrawing.revoked(stage, li_ming, consent))
+            account.tell(await approving.approved(stage, li_ming))
             account.tell(await billing.batch(stage))
             bill, statements = await billing.billed(stage)
             account.tell(bill)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from joserfc.jwk import ECKey
 
@@ -17,11 +17,15 @@ from gateway.demo import cast
 from gateway.demo.cast import ALPHA, BETA
 from gateway.demo.invented import CORRECTED
 from gateway.demo.seed import Seeded, acting_as
+from gateway.devprovider.accounts import invented_accounts
 from gateway.installation.home import Home
 from gateway.oauth.rfc8414 import Endpoints
 from gateway.pki.files import write_private
 from gateway.server.process import Running
 from sdk.credentials import Credentials
+
+SUBJECT_PAGES: Final = "/my"
+"""Path of the pages where companies consent and see who used their data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,8 @@ class _Client:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Who can sign in to administer, and the identity provider where they do."""
+    """Who can sign in to administer, and the identity provider where they do; there
+    representatives of companies sign in too."""
 
     provider: str
     administrators: Sequence[Administrator]
@@ -68,6 +73,7 @@ async def write_served(home: Home, running: Running, seeded: Seeded, people: Peo
         "https": running.issuer,
         "issuer": running.issuer,
         "token_endpoint": Endpoints(running.issuer).token,
+        "subject_pages": f"{running.issuer}{SUBJECT_PAGES}",
         "ca": str(home.ca),
         "clients": described,
         "people": None if people is None else _accounts(people),
@@ -90,6 +96,11 @@ def _accounts(people: People) -> dict[str, Any]:
             }
             for person in people.administrators
             if not person.HasField("remove_time")
+        ],
+        "representatives": [
+            {"account": account.subject, "name": account.name, "subject": account.uscc}
+            for account in invented_accounts()
+            if account.uscc
         ],
     }
 

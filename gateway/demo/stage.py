@@ -52,6 +52,7 @@ class Player:
         *items: str,
         purpose: Purpose.ValueType = CHECK,
         request_id: str = "",
+        consent: str = "",
     ) -> pb.GetSubjectRecordsResponse:
         """Ask for a subject's records. Raises grpc.RpcError."""
         request = pb.GetSubjectRecordsRequest(
@@ -59,6 +60,7 @@ class Player:
             items=items,
             purpose=purpose,
             request_id=request_id or new_request_id(),
+            consent=consent,
         )
         answer = await self.gateway.ask(request, pb.GetSubjectRecordsResponse)
         self.charges.add(answer.receipt)

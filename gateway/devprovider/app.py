@@ -22,12 +22,12 @@ from gateway.devprovider.sign_in_request import (
     SignInRequest,
     sign_in_request,
 )
+from gateway.oauth.uncached import NO_STORE
 from gateway.pages.forms import FormRefused, posted
 from gateway.pages.rendering import Language, Pages, language_of, see_other, style_route
 from operators.administrators import BASIC_ACR, STRONG_ACR
 
 COOKIE: Final = "__Host-creditgate-development-provider"
-_NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
 def build_provider_app(provider: DevelopmentProvider, accounts: tuple[Account, ...]) -> Starlette:
@@ -74,12 +74,12 @@ class _Site:
                 "code_challenge_methods_supported": ["S256"],
                 "authorization_response_iss_parameter_supported": True,
             },
-            headers=_NO_STORE,
+            headers=NO_STORE,
         )
 
     async def keys(self, _: Request) -> Response:
         """Answer the JWK Set."""
-        return JSONResponse({"keys": [self._provider.jwk]}, headers=_NO_STORE)
+        return JSONResponse({"keys": [self._provider.jwk]}, headers=NO_STORE)
 
     async def authorize(self, request: Request) -> Response:
         """Answer the authorisation endpoint: at once where nobody has to sign in again."""
@@ -132,10 +132,10 @@ class _Site:
     async def token(self, request: Request) -> Response:
         """Answer the token endpoint."""
         try:
-            return JSONResponse(self._provider.tokens(await posted(request)), headers=_NO_STORE)
+            return JSONResponse(self._provider.tokens(await posted(request)), headers=NO_STORE)
         except TokenRefused as refused:
             status = 401 if str(refused) == "invalid_client" else 400
-            return JSONResponse({"error": str(refused)}, status, headers=_NO_STORE)
+            return JSONResponse({"error": str(refused)}, status, headers=NO_STORE)
 
     def _code_page(
         self, key: str, pending: Pending, language: Language, *, wrong: bool
@@ -179,4 +179,4 @@ def _language(request: Request) -> Language:
 
 async def _form_refused(_: Request, error: Exception) -> Response:
     status = error.status if isinstance(error, FormRefused) else 500
-    return Response(status_code=status, headers=_NO_STORE)
+    return Response(status_code=status, headers=NO_STORE)

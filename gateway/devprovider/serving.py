@@ -61,6 +61,6 @@ async def running_provider(
             tls=trusting(ca),
         )
     finally:
-        server.should_exit = True
+        server.stop()
         await task
         bound.close()

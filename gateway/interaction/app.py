@@ -1,45 +1,39 @@
 """The routes of the pages: the interaction itself, the way back from the provider, signing out."""
 
 import asyncio
-import logging
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any
 
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from creditgate.refusal import Refused
+from consent.delegations_sql import SqlDelegations
 from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
+from gateway.consents.desk import ConsentDesk
 from gateway.interaction.approvers import (
     Approvable,
     Need,
+    Obstacle,
     approvable,
     asks_anew,
     needs_sign_in,
 )
+from gateway.interaction.consents import ConsentApprovals, ConsentOffer
 from gateway.interaction.summary import asker, detail_lines, duration, scope_lines
-from gateway.oauth.interactions import Approval, AskedAuthorization, Interactions
+from gateway.interaction.troubles import guarded, interaction_id_of, trouble, unconfigured
+from gateway.oauth.interactions import AskedAuthorization, Interactions
 from gateway.oauth.rfc9207 import ResponseError
-from gateway.pages.forms import FormRefused, posted
+from gateway.pages.forms import posted
 from gateway.pages.rendering import Pages, language_of, see_other, style_route
 from gateway.signin.desk import CALLBACK_PATH, SignInDesk, forget, remember
-from gateway.signin.identity import Identity
-from gateway.signin.provider import SignInFailed
 from gateway.signin.sessions import LIFE_SECONDS, Browser
 from operators.administrators import STRONG_ACR
-from operators.authority import Authority
-from operators.openings import stood_for
 
-_log = logging.getLogger(__name__)
-_ID: Final = re.compile(r"[A-Za-z0-9_-]{20,64}")
-_Trouble = Literal["over", "changed", "unavailable"]
-_Answer = Callable[[Request], Awaitable[Response]]
+Offer = Approvable | ConsentOffer
+"""What somebody may approve: within their roles or for their company, or a consent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +51,8 @@ class InteractionParts:
     clock: Clock
     token_seconds: int
     grant_seconds: int
+    consents: ConsentDesk
+    delegations: SqlDelegations
 
 
 def interaction_routes(parts: InteractionParts) -> list[Route]:
@@ -72,7 +68,7 @@ def interaction_routes(parts: InteractionParts) -> list[Route]:
     )
     return [
         *(
-            Route(path, _guarded(pages, serve or _unconfigured(pages)), methods=[method])
+            Route(path, guarded(pages, serve or unconfigured(pages)), methods=[method])
             for path, method, serve in routes
         ),
         style_route(),
@@ -84,22 +80,25 @@ class _Site:
         self._parts = parts
         self._sign_in = sign_in
         self._pages = pages
+        self._consents = ConsentApprovals(
+            parts.interactions, parts.consents, parts.delegations, parts.view, parts.clock
+        )
 
     async def show(self, request: Request) -> Response:
         """Show what is asked: to be signed in for, or to be decided."""
         asked = await self._asked(request)
         if asked is None:
-            return _trouble(self._pages, request, "over")
+            return trouble(self._pages, request, "over")
         browser = await self._sign_in.browser(request)
         if "none" in asked.prompt.split():
             return await self._unasked(request, asked, browser)
-        return self._keeping(browser, self._page(request, asked, browser))
+        return self._keeping(browser, await self._page(request, asked, browser))
 
     async def begin(self, request: Request) -> Response:
         """Send the browser to the identity provider."""
         asked = await self._asked(request)
         if asked is None:
-            return _trouble(self._pages, request, "over")
+            return trouble(self._pages, request, "over")
         browser = await self._sign_in.browser(request)
         again = asks_anew(asked) or "again" in request.query_params
         url = await self._sign_in.begin(
@@ -124,13 +123,13 @@ class _Site:
         """Take the decision, made on what the page showed."""
         asked = await self._asked(request)
         if asked is None:
-            return _trouble(self._pages, request, "over")
+            return trouble(self._pages, request, "over")
         browser = await self._sign_in.browser(request)
         form = await posted(request)
         decision = form.get("decision")
         if decision == "deny":
             if not browser.sent_form(asked.interaction_id, form.get("deny_token", "")):
-                return _trouble(self._pages, request, "changed")
+                return trouble(self._pages, request, "changed")
             weak = browser.identity is not None and needs_sign_in(asked, browser.identity) == "weak"
             url = await asyncio.to_thread(
                 self._parts.interactions.deny,
@@ -138,22 +137,27 @@ class _Site:
                 "unmet_authentication_requirements" if weak else "access_denied",
             )
         else:
-            approval = self._approval(asked, browser)
-            sent = approval is not None and browser.sent_form(
-                _shown(asked, approval), form.get("approve_token", "")
-            )
-            if decision != "approve" or approval is None or not sent:
-                return _trouble(self._pages, request, "changed")
-            url = await asyncio.to_thread(
-                self._parts.interactions.approve, asked.interaction_id, approval
-            )
-        return _trouble(self._pages, request, "over") if url is None else see_other(url)
+            offer = await self._offer(request, asked, browser)
+            if decision != "approve" or not isinstance(offer, Offer):
+                return trouble(self._pages, request, "changed")
+            if not browser.sent_form(_shown(asked, offer), form.get("approve_token", "")):
+                return trouble(self._pages, request, "changed")
+            url = await asyncio.to_thread(self._approve, asked, offer, browser)
+        return trouble(self._pages, request, "over") if url is None else see_other(url)
+
+    def _approve(self, asked: AskedAuthorization, offer: Offer, browser: Browser) -> str | None:
+        assert browser.identity is not None
+        if isinstance(offer, ConsentOffer):
+            return self._consents.give(asked.interaction_id, offer)
+        return self._parts.interactions.approve(
+            asked.interaction_id, offer.approval(browser.identity)
+        )
 
     async def sign_out(self, request: Request) -> Response:
         """End the browser's session."""
         browser = await self._sign_in.browser(request)
         if not browser.sent_form("sign-out", (await posted(request)).get("token", "")):
-            return _trouble(self._pages, request, "changed")
+            return trouble(self._pages, request, "changed")
         await self._sign_in.sign_out(browser)
         return forget(self._pages.page("signed_out.html", language_of(request)))
 
@@ -172,19 +176,21 @@ class _Site:
         url = await asyncio.to_thread(
             self._parts.interactions.deny, asked.interaction_id, errors[need]
         )
-        return _trouble(self._pages, request, "over") if url is None else see_other(url)
+        return trouble(self._pages, request, "over") if url is None else see_other(url)
 
     async def _asked(self, request: Request) -> AskedAuthorization | None:
-        interaction_id = _shown_id(request)
+        interaction_id = interaction_id_of(request)
         if not interaction_id:
             return None
         return await asyncio.to_thread(self._parts.interactions.asked, interaction_id)
 
-    def _page(self, request: Request, asked: AskedAuthorization, browser: Browser) -> Response:
-        view, now, language = self._parts.view(), self._parts.clock.now(), language_of(request)
+    async def _page(
+        self, request: Request, asked: AskedAuthorization, browser: Browser
+    ) -> Response:
+        view, language = self._parts.view(), language_of(request)
         client = view.authority.clients.get(asked.client_id)
         if client is None:
-            return _trouble(self._pages, request, "over")
+            return trouble(self._pages, request, "over")
         content: dict[str, Any] = {
             "asker": asker(view.authority, client, language),
             "path": _path(asked.interaction_id, request),
@@ -203,10 +209,20 @@ class _Site:
                 need=need,
                 strong=STRONG_ACR in asked.acr_values,
             )
-        found = approvable(view.authority, asked, browser.identity, now)
-        if not isinstance(found, Approvable):
+        found = await self._offer(request, asked, browser)
+        if not isinstance(found, Offer):
             return self._pages.page(
                 "cannot_approve.html", language, status=403, **content, obstacle=found
+            )
+        content["approve_token"] = browser.form_token(_shown(asked, found))
+        if isinstance(found, ConsentOffer):
+            return self._pages.page(
+                "consent.html",
+                language,
+                **content,
+                consent=found.plain,
+                deputy=bool(found.delegation),
+                subject=found.asked.subject,
             )
         return self._pages.page(
             "approve.html",
@@ -218,39 +234,33 @@ class _Site:
             duration=duration(
                 client, self._parts.token_seconds, self._parts.grant_seconds, language
             ),
-            approve_token=browser.form_token(
-                _shown(asked, _approval_of(found, browser.identity, view.authority))
-            ),
         )
 
-    def _approval(self, asked: AskedAuthorization, browser: Browser) -> Approval | None:
-        """Return what the person signed in may approve now, None where they may not."""
+    async def _offer(
+        self, request: Request, asked: AskedAuthorization, browser: Browser
+    ) -> Approvable | ConsentOffer | Obstacle | None:
+        """Return what the person signed in may approve now; None where nobody fit is."""
         identity = browser.identity
         if identity is None or needs_sign_in(asked, identity) is not None:
             return None
-        authority = self._parts.view().authority
-        found = approvable(authority, asked, identity, self._parts.clock.now())
-        return _approval_of(found, identity, authority) if isinstance(found, Approvable) else None
+        if asked.consent_terms is not None:
+            return await asyncio.to_thread(
+                self._consents.offer, asked, identity, language_of(request)
+            )
+        return approvable(self._parts.view().authority, asked, identity, self._parts.clock.now())
 
     def _keeping(self, browser: Browser, response: Response) -> Response:
         return response if browser.known else remember(response, browser)
 
 
-def _approval_of(found: Approvable, identity: Identity, authority: Authority) -> Approval:
-    return Approval(
-        found.principal,
-        found.scopes,
-        found.details,
-        identity.auth_time,
-        identity.acr,
-        stood_for(authority, found.scopes),
-    )
-
-
-def _shown(asked: AskedAuthorization, approval: Approval) -> str:
-    """Return what a form for the approval is for: this, and nothing that changed since."""
+def _shown(asked: AskedAuthorization, offer: Offer) -> str:
+    """Return what a form to approve is for: this, and nothing that changed since."""
+    if isinstance(offer, ConsentOffer):
+        approval, told = offer.approval, (offer.delegation, offer.notice.text_digest)
+    else:
+        approval, told = offer, ()
     shown = (approval.principal, *sorted(approval.scopes), "", *sorted(approval.opened))
-    return " ".join((asked.interaction_id, *shown))
+    return " ".join((asked.interaction_id, *shown, *told))
 
 
 def _path(interaction_id: str, request: Request) -> str:
@@ -259,51 +269,3 @@ def _path(interaction_id: str, request: Request) -> str:
 
 def _first(given: int | None, otherwise: int) -> int:
     return otherwise if given is None else given
-
-
-def _unconfigured(pages: Pages) -> _Answer:
-    async def serve(request: Request) -> Response:
-        return pages.page("unconfigured.html", language_of(request), status=503)
-
-    return serve
-
-
-def _guarded(pages: Pages, serve: _Answer) -> _Answer:
-    """Return ``serve`` with its failures shown as pages."""
-
-    async def guarded(request: Request) -> Response:
-        try:
-            return await serve(request)
-        except SignInFailed as failed:
-            _log.warning("sign-in failed (%s): %s", failed.reason, failed)
-            status = 503 if failed.reason == "unavailable" else 403
-            return pages.page(
-                "sign_in_failed.html", language_of(request), status=status, reason=failed.reason
-            )
-        except FormRefused as refused:
-            return _trouble(pages, request, "changed", status=refused.status)
-        except (Refused, DBAPIError, PoolTimeout) as error:
-            _log.warning("a page was not served: %s", type(error).__name__)
-            return _trouble(pages, request, "unavailable")
-
-    return guarded
-
-
-_STATUS: Final = {"over": 404, "changed": 403, "unavailable": 503}
-
-
-def _trouble(
-    pages: Pages, request: Request, trouble: _Trouble, *, status: int | None = None
-) -> Response:
-    return pages.page(
-        "trouble.html",
-        language_of(request),
-        status=status or _STATUS[trouble],
-        trouble=trouble,
-        here=f"/interaction/{again}" if (again := _shown_id(request)) else "",
-    )
-
-
-def _shown_id(request: Request) -> str:
-    interaction_id: str = request.path_params.get("interaction_id", "")
-    return interaction_id if _ID.fullmatch(interaction_id) else ""

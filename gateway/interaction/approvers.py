@@ -2,42 +2,72 @@
 
 Administrators approve for clients that administer, within their own roles; a company's
 representative approves for an operator's client, about that company alone (Opinions of
-2025-03-31, article 9: use rests on the subject's authorisation).
+2025-03-31, article 9: use rests on the subject's authorisation). What asks for a consent,
+a deputy with the power to answer approves too, within its limits.
 """
 
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from consent.delegation import Power
+from consent.model import ConsentTerms
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
-from gateway.oauth.interactions import AskedAuthorization
+from gateway.oauth.interactions import Approval, AskedAuthorization
 from gateway.signin.identity import Identity
+from gateway.subject.acting import Acting
 from operators.administrators import STRONG_ACR, Administrator
 from operators.authority import Authority
 from operators.authorization_details import AuthorizationDetail
+from operators.details_authority import SCOPE
 from operators.model import Client
-from operators.openings import open_names
+from operators.openings import open_names, stood_for
 from operators.persons import scopes_within
 
 Need = Literal["absent", "stale", "weak"]
 """Why somebody must sign in: nobody is signed in; it is too long ago; not strongly enough."""
 
 Obstacle = Literal[
-    "client-gone", "no-administrator", "no-company", "other-company", "no-subjects", "nothing-left"
+    "client-gone",
+    "no-administrator",
+    "no-company",
+    "other-company",
+    "no-subjects",
+    "nothing-left",
+    "not-yours",
+    "not-open",
 ]
 """Why who is signed in cannot approve: the client or its operator may not act; they do not
 administer this gateway; act for no company; are asked about another company; are asked
-about companies not named; what is asked lies outside their roles or is granted no more."""
+about companies not named; what is asked lies outside their roles or is granted no more; is
+not what they are a deputy for; no consent can be given to it now."""
 
 _STANDING: Final = OperatorState.OPERATOR_STATE_ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
 class Approvable:
-    """What may be approved, and the principal the tokens then act for."""
+    """What may be approved, and the principal the tokens then act for.
+
+    ``opened`` are the scopes of methods that the managed ones of ``scopes`` stand for;
+    ``delegation`` is the id of the one the principal acts under, "" for none.
+    """
 
     principal: str
     scopes: frozenset[str]
     details: tuple[AuthorizationDetail, ...]
+    opened: frozenset[str]
+    delegation: str = ""
+
+    def approval(self, identity: Identity) -> Approval:
+        """Return the approval of all of it by ``identity``, as signed in."""
+        return Approval(
+            self.principal,
+            self.scopes,
+            self.details,
+            identity.auth_time,
+            identity.acr,
+            self.opened,
+        )
 
 
 def asks_anew(asked: AskedAuthorization) -> bool:
@@ -62,7 +92,10 @@ def needs_sign_in(asked: AskedAuthorization, identity: Identity | None) -> Need 
 def approvable(
     authority: Authority, asked: AskedAuthorization, identity: Identity, now: int
 ) -> Approvable | Obstacle:
-    """Return what ``identity`` may approve of ``asked`` at ``now`` (seconds, UTC), or why not."""
+    """Return what ``identity`` may approve of ``asked`` at ``now`` (seconds, UTC), or why not.
+
+    For what asks for no consent.
+    """
     client = authority.clients.get(asked.client_id)
     if client is None or client.removed_at is not None:
         return "client-gone"
@@ -70,8 +103,40 @@ def approvable(
     if client.role == ClientRole.CLIENT_ROLE_ADMINISTRATOR:
         return _by_administrator(authority, asked, identity, open_now)
     if client.role == ClientRole.CLIENT_ROLE_OPERATOR and _acts(authority, client):
-        return _by_representative(asked, identity, open_now)
+        return _by_representative(authority, asked, identity, open_now)
     return "client-gone"
+
+
+def consentable(
+    authority: Authority,
+    asked: AskedAuthorization,
+    identity: Identity,
+    acting: Acting | None,
+    terms: ConsentTerms,
+    now: int,
+) -> Approvable | Obstacle:
+    """As `approvable`, for what asks for a consent of ``terms``.
+
+    ``acting`` is how ``identity`` acts for the subject of the consent, None where they do
+    not. Such tokens read records and do nothing else, whatever else was asked for.
+    """
+    client = authority.clients.get(asked.client_id)
+    if client is None or client.removed_at is not None or not _acts(authority, client):
+        return "client-gone"
+    if acting is None:
+        return "other-company" if identity.uscc else "no-company"
+    delegation = acting.under_terms(Power.ANSWER, terms, client.operator_id)
+    if delegation is None:
+        return "not-yours"
+    reading = frozenset(
+        name
+        for name in asked.scopes & open_names(authority, client.grantee, now)
+        if name == SCOPE or SCOPE in stood_for(authority, (name,))
+    )
+    if not reading:
+        return "nothing-left"
+    opened = stood_for(authority, reading) & {SCOPE}
+    return Approvable(acting.principal, reading, asked.details, opened, delegation)
 
 
 def _by_administrator(
@@ -86,11 +151,15 @@ def _by_administrator(
     scopes = scopes_within(authority, administrator.principal, open_now)
     if not scopes:
         return "nothing-left"
-    return Approvable(administrator.principal, scopes, asked.details)
+    opened = stood_for(authority, scopes)
+    return Approvable(administrator.principal, scopes, asked.details, opened)
 
 
 def _by_representative(
-    asked: AskedAuthorization, identity: Identity, open_now: frozenset[str]
+    authority: Authority,
+    asked: AskedAuthorization,
+    identity: Identity,
+    open_now: frozenset[str],
 ) -> Approvable | Obstacle:
     if not identity.uscc:
         return "no-company"
@@ -101,7 +170,8 @@ def _by_representative(
         return "other-company"
     if not open_now:
         return "nothing-left"
-    return Approvable(identity.representative, open_now, asked.details)
+    opened = stood_for(authority, open_now)
+    return Approvable(identity.representative, open_now, asked.details, opened)
 
 
 def administrator_of(authority: Authority, identity: Identity) -> Administrator | None:

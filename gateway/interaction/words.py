@@ -1,11 +1,12 @@
-"""What scopes and purposes let somebody do, in plain words: (Chinese, English)."""
+"""What scopes let somebody do, in plain words."""
 
 from collections.abc import Mapping
 from typing import Final
 
-Words = tuple[str, str]
+from gateway.pages.words import Words
 
 SCOPES: Final[Mapping[str, Words]] = {
+    "accesses:read": ("查看本机构对记录的使用", "see its own uses of records"),
     "administrators:assign": ("更改管理人员的角色", "change the roles of administrators"),
     "administrators:read": ("查看管理人员名单", "see who administers"),
     "administrators:register": ("登记管理人员", "register administrators"),
@@ -64,14 +65,4 @@ SCOPES: Final[Mapping[str, Words]] = {
     "statements:issue": ("签发软件声明", "issue software statements"),
     "statements:read": ("查看软件声明", "see software statements"),
     "usage:read": ("查看计量和账单", "see usage and statements"),
-}
-
-PURPOSES: Final[Mapping[str, Words]] = {
-    "CREDIT_APPROVAL": ("信贷审批", "deciding on credit"),
-    "BIDDING": ("招标投标", "tendering and procurement"),
-    "SUPPLIER_CHECK": ("供应商核验", "checking a business partner"),
-    "POST_LOAN_MONITORING": ("贷后管理", "watching credit already granted"),
-    "CREDIT_EVALUATION": ("信用评价", "credit reports and scores"),
-    "REGULATORY_SUPERVISION": ("行政监管", "supervision by public bodies"),
-    "RESEARCH": ("统计研究", "research on aggregated data"),
 }

@@ -2,8 +2,9 @@
 
 In that transaction each claim is judged by what only the store can know: that its id
 is new (or an honest retry), that nothing it would serve has ended since it was read,
-and that the quota allows it. So the instant of commit is the instant of serving: a
-correction, repair or withdrawal committed before it is always seen.
+that the consent it relies on stands and allows one more, and that the quota allows it. So
+the instant of commit is the instant of serving: a correction, repair, withdrawal or
+revocation committed before it is always seen.
 """
 
 import logging
@@ -13,6 +14,7 @@ from sqlalchemy import Engine
 
 from gateway.clock import Clock
 from gateway.meter.model import (
+    ConsentVersion,
     Outcome,
     RefusalEntry,
     Stale,
@@ -21,7 +23,7 @@ from gateway.meter.model import (
     unpack_entries,
 )
 from gateway.meter.postgresql import PostgresLedgerStore
-from gateway.meter.rules import Reckoning
+from gateway.meter.rules import NO_CONSENTS, Consents, Reckoning, is_limited
 from gateway.meter.sqlite import SqliteLedgerStore
 from gateway.meter.store import LedgerStore, LedgerTransaction
 
@@ -79,16 +81,31 @@ class UsageLedger:
         self, claims: Sequence[UsageClaim], refusals: Sequence[RefusalEntry]
     ) -> list[Outcome]:
         with self._store.transaction(claims) as transaction:
+            # Before the clock is read: a consent may have to be waited for.
+            consents = _consents(transaction, claims)
             # Read here, with every lock held: what waited too long is not served.
             reckoning = Reckoning(
                 self._clock.now(),
                 _ended(transaction, claims),
                 transaction.earlier(claims) if claims else (),
                 transaction.used({claim.quota_day for claim in claims}) if claims else {},
+                consents,
             )
             outcomes = [reckoning.judge(claim) if claim.stands() else Stale() for claim in claims]
-            transaction.write(reckoning.charged, reckoning.grown, refusals)
+            transaction.write(reckoning.charged, reckoning.grown, reckoning.relied, refusals)
         return outcomes
+
+
+def _consents(transaction: LedgerTransaction, claims: Iterable[UsageClaim]) -> Consents:
+    """Return what has become of the consents that the claims rely on."""
+    relied = [(consent, claim) for claim in claims if (consent := claim.relies_on) is not None]
+    if not relied:
+        return NO_CONSENTS
+    limited = {claim.consent_day for consent, claim in relied if is_limited(consent)}
+    return Consents(
+        transaction.changed({ConsentVersion.of(consent) for consent, _ in relied}),
+        transaction.consent_uses(limited) if limited else {},
+    )
 
 
 def _ended(transaction: LedgerTransaction, claims: Iterable[UsageClaim]) -> set[int]:

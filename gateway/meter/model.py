@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from consent.model import Consent
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Purpose
 
@@ -33,6 +34,41 @@ class QuotaDay(NamedTuple):
     day: int
 
 
+class ConsentDay(NamedTuple):
+    """What the use of a consent is counted by: its id and a UTC day (days since 1970)."""
+
+    consent_id: str
+    day: int
+
+
+class ConsentVersion(NamedTuple):
+    """A consent as it was decided by; each change makes another version."""
+
+    consent_id: str
+    version: int
+
+    @classmethod
+    def of(cls, consent: Consent) -> "ConsentVersion":
+        """Return the version of a consent."""
+        return cls(consent.consent_id, consent.version)
+
+
+class ConsentUse(NamedTuple):
+    """How often a consent was used: whether ever, and the answers of one day."""
+
+    ever: bool
+    answered: int
+
+
+class ConsentGrowth(NamedTuple):
+    """What a group adds to the use of a consent on a day: answers, when the last of them
+    was given (seconds UTC), and True where they have spent it."""
+
+    answered: int
+    last_at: int
+    spent: bool | None = None
+
+
 class UsageClaim(NamedTuple):
     """An answer about to be given: its claim on the request id and its entries.
 
@@ -43,7 +79,8 @@ class UsageClaim(NamedTuple):
     what the answer rests on has to be looked at again. ``stands`` is asked
     with the ledger's locks held, from its thread: False where authority has changed since
     it was decided by, cannot be known any more, or nobody waits for the answer. ``may_be_empty``
-    is False where an answer without records is a refusal.
+    is False where an answer without records is a refusal. ``relies_on`` is the consent
+    the answer rests on, as it was decided by, None where it rests on none.
     """
 
     operator_id: str
@@ -52,7 +89,6 @@ class UsageClaim(NamedTuple):
     chunk: int
     payload_digest: bytes
     licence: str
-    consent: str
     purpose: Purpose.ValueType
     decision_id: str
     served_at: int
@@ -64,6 +100,12 @@ class UsageClaim(NamedTuple):
     good_until: int
     may_be_empty: bool
     stands: Callable[[], bool]
+    relies_on: Consent | None = None
+
+    @property
+    def consent(self) -> str:
+        """Resource name of the consent relied on, "" where there is none."""
+        return self.relies_on.name if self.relies_on else ""
 
     @property
     def request_key(self) -> RequestKey:
@@ -74,6 +116,12 @@ class UsageClaim(NamedTuple):
     def quota_day(self) -> QuotaDay:
         """What its records count against."""
         return QuotaDay(self.operator_id, self.served_at // SECONDS_A_DAY)
+
+    @property
+    def consent_day(self) -> ConsentDay:
+        """What its answer counts against of the consent it relies on, which it must have."""
+        assert self.relies_on is not None, "only what relies on a consent counts against one"
+        return ConsentDay(self.relies_on.consent_id, self.served_at // SECONDS_A_DAY)
 
     @property
     def entry_count(self) -> int:
@@ -140,7 +188,8 @@ Outcome = Charged | Replayed | Stale | NotCharged | Unwritable
 class RefusalEntry:
     """One refused call of a known client, for the log.
 
-    ``purpose`` and ``request_id`` are as the caller sent them, valid or not.
+    ``purpose`` and ``request_id`` are as the caller sent them, valid or not; ``consent``
+    is the resource name the call gave, "" where it gave none or no such name.
     """
 
     decision_id: str
@@ -150,6 +199,7 @@ class RefusalEntry:
     reason: RefusalReason.ValueType
     purpose: Purpose.ValueType
     request_id: str
+    consent: str = ""
 
 
 def pack_entries(sequences: Sequence[int]) -> bytes:

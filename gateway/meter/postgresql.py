@@ -2,7 +2,8 @@
 
 A transaction locks its operators first, in one order for all: so quotas are exact,
 what it reads of a request holds until it commits, no two wait for each other, and the
-sequences of one operator's answers follow the order of commit.
+sequences of one operator's answers follow the order of commit. The consents it relies on
+are locked after that, shared: who changes one holds nothing else that it could wait for.
 """
 
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
@@ -26,9 +27,19 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+from consent.tables import CONSENT
 from gateway.disclose.store import ENDING_LOCK
 from gateway.disclose.tables import REVISIONS
-from gateway.meter.model import EarlierAnswer, QuotaDay, RefusalEntry, UsageClaim
+from gateway.meter.model import (
+    ConsentDay,
+    ConsentGrowth,
+    ConsentUse,
+    ConsentVersion,
+    EarlierAnswer,
+    QuotaDay,
+    RefusalEntry,
+    UsageClaim,
+)
 from gateway.meter.store import (
     EARLIER_COLUMNS,
     HAS_ENDED,
@@ -36,8 +47,12 @@ from gateway.meter.store import (
     USAGE_COLUMNS,
     LedgerTransaction,
     Statements,
+    add_relied,
+    consent_uses,
+    read_consent_uses,
     read_head,
     refusal_rows,
+    relied_rows,
     text_of,
     usage_rows,
     write_used,
@@ -59,6 +74,16 @@ _ASKED: Final = (
         bindparam("chunks", type_=ARRAY(Integer)),
     )
     .table_valued("operator_id", "request_id", "chunk")
+    .render_derived()
+)
+_CONSENTS: Final = (
+    select(CONSENT.c.consent_id, CONSENT.c.version)
+    .where(CONSENT.c.consent_id == func.any(bindparam("consents", type_=ARRAY(String))))
+    .with_for_update(read=True)
+)
+_RELIED: Final = (
+    func.unnest(bindparam("consents", type_=ARRAY(String)), bindparam("days", type_=ARRAY(Integer)))
+    .table_valued("consent_id", "day")
     .render_derived()
 )
 _OTHER: Final = USAGE.alias("other")
@@ -131,6 +156,9 @@ class _PostgresStatements(Statements):
         self.add_usage = _copy(USAGE, USAGE_COLUMNS)
         self.add_refusals = _copy(REFUSALS, REFUSAL_COLUMNS)
         self.earlier = text_of(_EARLIER, dialect)
+        self.add_relied = add_relied(dialect)
+        self.consents = text_of(_CONSENTS, dialect)
+        self.consent_uses = text_of(consent_uses(_RELIED), dialect)
         self.ended = text_of(_ENDED, dialect)
         self.used = text_of(_USED, dialect)
 
@@ -145,6 +173,16 @@ class _PostgresTransaction:
     def __init__(self, cursor: Any, statements: _PostgresStatements) -> None:
         self._cursor = cursor
         self._statements = statements
+
+    def changed(self, consents: Collection[ConsentVersion]) -> set[ConsentVersion]:
+        """Return the consents that are another version; rows stay locked (FOR SHARE)."""
+        self._cursor.execute(self._statements.consents, ([each[0] for each in consents],))
+        return set(consents).difference(self._cursor.fetchall())
+
+    def consent_uses(self, days: Iterable[ConsentDay]) -> dict[ConsentDay, ConsentUse]:
+        """Return the use of consents."""
+        self._cursor.execute(self._statements.consent_uses, _columns(days))
+        return read_consent_uses(self._cursor)
 
     def head(self) -> int:
         """Return the newest event's sequence."""
@@ -172,12 +210,15 @@ class _PostgresTransaction:
         self,
         charged: Sequence[UsageClaim],
         grown: Mapping[QuotaDay, int],
+        relied: Mapping[ConsentDay, ConsentGrowth],
         refusals: Sequence[RefusalEntry],
     ) -> None:
         """Write what became of the group."""
         if charged:
             self._copy(self._statements.add_usage, usage_rows(charged))
         write_used(self._cursor, self._statements, grown)
+        if relied:
+            self._cursor.executemany(self._statements.add_relied, relied_rows(relied))
         if refusals:
             self._copy(self._statements.add_refusals, refusal_rows(refusals))
 

@@ -1,25 +1,37 @@
-"""What becomes of claims: retries, quotas, removals. Pure.
+"""What becomes of claims: retries, consents, quotas, removals. Pure.
 
-Sources: Google AIP-155 for request ids; guarantee G5 (a retry charges nothing more),
-G9 (nothing that ended is served) and G11 (a refusal tells nothing of what exists).
+Sources: Google AIP-155 for request ids; guarantee G3 (nothing without a live consent that
+needs one, and no more often than it allows), G5 (a retry charges nothing more), G9 (nothing that ended is served) and G11 (a refusal tells nothing of what exists).
 The first rule that applies decides:
 
-1. Stale: the claim is past ``good_until``, or a revision it would serve has ended;
+1. Stale: the claim is past ``good_until``, a revision it would serve has ended, or the
+   consent it relies on has changed since it was decided by;
 2. REQUEST_ID_REUSED: the id was used with another payload, or too long ago;
 3. Replayed, or REQUEST_SUPERSEDED where more would be served than was paid for;
-4. QUOTA_EXHAUSTED: the day's quota is used up or does not cover the answer. Once it is
+4. CONSENT_EXHAUSTED: the consent relied on was used as often as it allows. A consent that
+   is EXHAUSTED opens retries of what used it up, as far as 3 goes, and nothing else;
+5. QUOTA_EXHAUSTED: the day's quota is used up or does not cover the answer. Once it is
    used up, answers without records are refused too, or they would tell for nothing
    which subjects have none;
-5. RECORD_NOT_DISCLOSED: the answer is empty and may not be. It comes last, so that for
+6. RECORD_NOT_DISCLOSED: the answer is empty and may not be. It comes last, so that for
    a record that is not there every other reason is given just as for one that is.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Set
+from typing import Final, NamedTuple
 
+from consent.model import ONCE, TIMES_PER_DAY, WITHIN_PERIOD, Consent
+from consent.rules import used_up
+from consent.states import EXHAUSTED, GRANTED
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.meter.model import (
     SECONDS_A_DAY,
     Charged,
+    ConsentDay,
+    ConsentGrowth,
+    ConsentUse,
+    ConsentVersion,
     EarlierAnswer,
     NotCharged,
     Outcome,
@@ -34,6 +46,25 @@ from gateway.meter.model import (
 _REUSED = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED)
 _SUPERSEDED = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED)
 _NOT_DISCLOSED = NotCharged(RefusalReason.REFUSAL_REASON_RECORD_NOT_DISCLOSED)
+# Another state is another version, decided by anew.
+_OPENING: Final = frozenset({GRANTED, EXHAUSTED})
+_NO_GROWTH: Final = ConsentGrowth(0, 0)
+_NO_USE: Final = ConsentUse(ever=False, answered=0)
+
+
+class Consents(NamedTuple):
+    """Those that are not what they were decided by; the use of those that limit it, by day."""
+
+    changed: Set[ConsentVersion]
+    uses: Mapping[ConsentDay, ConsentUse]
+
+
+NO_CONSENTS: Final = Consents(frozenset(), {})
+
+
+def is_limited(consent: Consent) -> bool:
+    """Tell whether a consent limits how often it may be used."""
+    return consent.terms.access_mode != WITHIN_PERIOD
 
 
 class Reckoning:
@@ -41,7 +72,8 @@ class Reckoning:
 
     ``now`` in seconds UTC; ``ended`` the revisions that ended since claims read them;
     ``earlier`` of each claim's request the answer of the same chunk and one other, as
-    far as there are any; ``used`` the records counted on the claims' days.
+    far as there are any; ``used`` the records counted on the claims' days; ``consents`` those
+    that the claims rely on.
     """
 
     def __init__(
@@ -50,24 +82,32 @@ class Reckoning:
         ended: Set[int],
         earlier: Iterable[EarlierAnswer],
         used: Mapping[QuotaDay, int],
+        consents: Consents,
     ) -> None:
         self._now = now
         self._ended = ended
         self._used = used
+        self._consents = consents
+        self._answered: Counter[str] = Counter()
         self._earlier: dict[RequestKey, dict[int, EarlierAnswer | UsageClaim]] = {}
         for answer in earlier:
             self._remember(answer)
         self.charged: list[UsageClaim] = []
         self.grown: dict[QuotaDay, int] = {}
         """Days whose count grew, and what it is now."""
+        self.relied: dict[ConsentDay, ConsentGrowth] = {}
+        """Consents relied on by what is charged, by day."""
 
     def judge(self, claim: UsageClaim) -> Outcome:
         """Return what becomes of the next claim; see the module."""
         if self._now >= claim.good_until or self._serves_ended(claim):
             return Stale()
+        consent = claim.relies_on
+        if consent is not None and not self._stands(consent):
+            return Stale()
         outcome = self._judge_retry(claim)
         if outcome is None:
-            return self._charge(claim)
+            return self._charge(claim, consent)
         if isinstance(outcome, Replayed) and not (claim.entries or claim.may_be_empty):
             # Nothing is left of what was served once.
             return _NOT_DISCLOSED
@@ -75,6 +115,18 @@ class Reckoning:
 
     def _serves_ended(self, claim: UsageClaim) -> bool:
         return bool(self._ended) and not self._ended.isdisjoint(unpack_entries(claim.entries))
+
+    def _stands(self, consent: Consent) -> bool:
+        changed = self._consents.changed
+        return consent.state in _OPENING and not (changed and ConsentVersion.of(consent) in changed)
+
+    def _exhausted(self, consent: Consent, day: ConsentDay) -> bool:
+        use = self._consents.uses.get(day, _NO_USE)
+        growth = self.relied.get(day, _NO_GROWTH)
+        answered = int(use.ever) + self._answered[consent.consent_id]
+        return consent.state == EXHAUSTED or used_up(
+            consent.terms, answered, use.answered + growth.answered
+        )
 
     def _judge_retry(self, claim: UsageClaim) -> Outcome | None:
         answers = self._earlier.get(claim.request_key)
@@ -92,24 +144,46 @@ class Reckoning:
             return _SUPERSEDED
         return Replayed(earlier.decision_id)
 
-    def _charge(self, claim: UsageClaim) -> Outcome:
+    def _charge(self, claim: UsageClaim, consent: Consent | None) -> Outcome:
+        if (
+            consent is not None
+            and is_limited(consent)
+            and self._exhausted(consent, claim.consent_day)
+        ):
+            by_day = consent.terms.access_mode == TIMES_PER_DAY
+            return NotCharged(
+                RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED, _next_day(claim) if by_day else 0
+            )
         day, count = claim.quota_day, claim.entry_count
         used = self.grown.get(day)
         if used is None:
             used = self._used.get(day, 0)
         if used >= claim.daily_quota or used + count > claim.daily_quota:
-            return NotCharged(
-                RefusalReason.REFUSAL_REASON_QUOTA_EXHAUSTED,
-                SECONDS_A_DAY - claim.served_at % SECONDS_A_DAY,
-            )
+            return NotCharged(RefusalReason.REFUSAL_REASON_QUOTA_EXHAUSTED, _next_day(claim))
         if not (count or claim.may_be_empty):
             return _NOT_DISCLOSED
         if count:
             self.grown[day] = used + count
+        if consent is not None:
+            self._rely(consent, claim.consent_day, claim.served_at)
         self.charged.append(claim)
         self._remember(claim)
         return Charged(claim.fee)
 
+    def _rely(self, consent: Consent, day: ConsentDay, served_at: int) -> None:
+        before = self.relied.get(day, _NO_GROWTH)
+        self.relied[day] = ConsentGrowth(
+            before.answered + 1,
+            max(before.last_at, served_at),
+            consent.terms.access_mode == ONCE or None,
+        )
+        self._answered[consent.consent_id] += 1
+
     def _remember(self, answer: EarlierAnswer | UsageClaim) -> None:
         key = RequestKey(answer.operator_id, answer.request_id)
         self._earlier.setdefault(key, {})[answer.chunk] = answer
+
+
+def _next_day(claim: UsageClaim) -> int:
+    """Return the seconds until counts by the day start anew."""
+    return SECONDS_A_DAY - claim.served_at % SECONDS_A_DAY

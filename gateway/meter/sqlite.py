@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    exists,
     func,
     literal_column,
     select,
@@ -22,8 +23,18 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor
 
+from consent.tables import CONSENT
 from gateway.disclose.tables import REVISIONS
-from gateway.meter.model import EarlierAnswer, QuotaDay, RefusalEntry, UsageClaim
+from gateway.meter.model import (
+    ConsentDay,
+    ConsentGrowth,
+    ConsentUse,
+    ConsentVersion,
+    EarlierAnswer,
+    QuotaDay,
+    RefusalEntry,
+    UsageClaim,
+)
 from gateway.meter.store import (
     EARLIER_COLUMNS,
     HAS_ENDED,
@@ -31,8 +42,12 @@ from gateway.meter.store import (
     USAGE_COLUMNS,
     LedgerTransaction,
     Statements,
+    add_relied,
+    consent_uses,
+    read_consent_uses,
     read_head,
     refusal_rows,
+    relied_rows,
     text_of,
     usage_rows,
     write_used,
@@ -47,6 +62,21 @@ _ASKED: Final = select(
     func.json_extract(_ASKS.c.value, literal_column("'$[1]'"), type_=String).label("request_id"),
     func.json_extract(_ASKS.c.value, literal_column("'$[2]'"), type_=Integer).label("chunk"),
 ).subquery("asked")
+_AS_DECIDED: Final = select(
+    func.json_extract(_ASKS.c.value, literal_column("'$[0]'"), type_=String).label("consent_id"),
+    func.json_extract(_ASKS.c.value, literal_column("'$[1]'"), type_=Integer).label("version"),
+).subquery("decided")
+# Of what is asked for here nearly nothing is found: a row costs as much as a statement.
+_CHANGED: Final = select(_AS_DECIDED).where(
+    ~exists().where(
+        CONSENT.c.consent_id == _AS_DECIDED.c.consent_id,
+        CONSENT.c.version == _AS_DECIDED.c.version,
+    )
+)
+_RELIED: Final = select(
+    func.json_extract(_ASKS.c.value, literal_column("'$[0]'"), type_=String).label("consent_id"),
+    func.json_extract(_ASKS.c.value, literal_column("'$[1]'"), type_=Integer).label("day"),
+).subquery("relied")
 _OTHER: Final = USAGE.alias("other")
 _FIRST: Final = (
     select(func.min(_OTHER.c.chunk))
@@ -145,6 +175,9 @@ class _SqliteStatements(Statements):
         self.add_usage = {rows: _insert(USAGE, USAGE_COLUMNS, rows) for rows in _BLOCKS}
         self.add_refusals = {rows: _insert(REFUSALS, REFUSAL_COLUMNS, rows) for rows in _BLOCKS}
         self.earlier = text_of(_EARLIER, dialect)
+        self.add_relied = {rows: add_relied(dialect, rows) for rows in _BLOCKS}
+        self.changed = text_of(_CHANGED, dialect)
+        self.consent_uses = text_of(consent_uses(_RELIED), dialect)
         self.ended = text_of(_ENDED, dialect)
         self.used = text_of(_USED, dialect)
 
@@ -160,6 +193,16 @@ class _SqliteTransaction:
     def __init__(self, cursor: DBAPICursor, statements: _SqliteStatements) -> None:
         self._cursor = cursor
         self._statements = statements
+
+    def changed(self, consents: Collection[ConsentVersion]) -> set[ConsentVersion]:
+        """Return the consents that are another version."""
+        self._cursor.execute(self._statements.changed, (json.dumps(list(consents)),))
+        return {ConsentVersion(*row) for row in self._cursor.fetchall()}
+
+    def consent_uses(self, days: Iterable[ConsentDay]) -> dict[ConsentDay, ConsentUse]:
+        """Return the use of consents."""
+        self._cursor.execute(self._statements.consent_uses, (json.dumps(list(days)),))
+        return read_consent_uses(self._cursor)
 
     def head(self) -> int:
         """Return the newest event's sequence."""
@@ -189,12 +232,15 @@ class _SqliteTransaction:
         self,
         charged: Sequence[UsageClaim],
         grown: Mapping[QuotaDay, int],
+        relied: Mapping[ConsentDay, ConsentGrowth],
         refusals: Sequence[RefusalEntry],
     ) -> None:
         """Write what became of the group."""
         if charged:
             self._insert(self._statements.add_usage, usage_rows(charged))
         write_used(self._cursor, self._statements, grown)
+        if relied:
+            self._insert(self._statements.add_relied, relied_rows(relied))
         if refusals:
             self._insert(self._statements.add_refusals, refusal_rows(refusals))
 

@@ -10,13 +10,24 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import FromClause, Select, case, exists, func, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor, Dialect
 from sqlalchemy.sql import ClauseElement
 
+from consent.tables import CONSENT_USE
 from gateway.disclose.tables import EVENTS, REVISIONS
-from gateway.meter.model import EarlierAnswer, LineCount, QuotaDay, RefusalEntry, UsageClaim
+from gateway.meter.model import (
+    ConsentDay,
+    ConsentGrowth,
+    ConsentUse,
+    ConsentVersion,
+    EarlierAnswer,
+    LineCount,
+    QuotaDay,
+    RefusalEntry,
+    UsageClaim,
+)
 from gateway.meter.tables import QUOTA, REFUSALS, USAGE
 
 EARLIER_COLUMNS: Final = tuple(USAGE.c[name] for name in EarlierAnswer._fields)
@@ -24,10 +35,43 @@ HAS_ENDED: Final = REVISIONS.c.ended_by != literal_column("0")
 _MOST_SMALL: Final = 32_767
 _HEAD: Final = select(func.max(EVENTS.c.sequence))
 _ADD_USED: Final = {"sqlite": sqlite.insert(QUOTA), "postgresql": postgresql.insert(QUOTA)}
+_ADD_RELIED: Final = {
+    "sqlite": sqlite.insert(CONSENT_USE),
+    "postgresql": postgresql.insert(CONSENT_USE),
+}
+
+
+def consent_uses(asked: FromClause) -> Select[*tuple[Any, ...]]:
+    """Return the statement for `LedgerTransaction.consent_uses`, of the days ``asked`` for."""
+    of_consent = CONSENT_USE.c.consent_id == asked.c.consent_id
+    on_the_day = select(CONSENT_USE.c.answered).where(of_consent, CONSENT_USE.c.day == asked.c.day)
+    return select(
+        asked.c.consent_id,
+        asked.c.day,
+        exists().where(of_consent),
+        func.coalesce(on_the_day.scalar_subquery(), literal_column("0")),
+    )
+
+
+def read_consent_uses(cursor: DBAPICursor) -> dict[ConsentDay, ConsentUse]:
+    """Return what the statement of `consent_uses` has found."""
+    return {
+        ConsentDay(consent_id, day): ConsentUse(bool(ever), answered)
+        for consent_id, day, ever, answered in cursor.fetchall()
+    }
 
 
 class LedgerTransaction(Protocol):
     """One transaction, in which everything of a group is read and written."""
+
+    def changed(self, consents: Collection[ConsentVersion]) -> set[ConsentVersion]:
+        """Return those of the consents that are another version by now, or not there; the
+        others do not change before the commit."""
+        ...
+
+    def consent_uses(self, days: Iterable[ConsentDay]) -> dict[ConsentDay, ConsentUse]:
+        """Return the use of consents on days; those that were never used may lack."""
+        ...
 
     def head(self) -> int:
         """Return the sequence of the disclosure's newest event, 0 before the first."""
@@ -49,9 +93,10 @@ class LedgerTransaction(Protocol):
         self,
         charged: Sequence[UsageClaim],
         grown: Mapping[QuotaDay, int],
+        relied: Mapping[ConsentDay, ConsentGrowth],
         refusals: Sequence[RefusalEntry],
     ) -> None:
-        """Write answers, counts of records, and refusals."""
+        """Write answers, counts of records, uses of consents, and refusals."""
         ...
 
 
@@ -74,6 +119,7 @@ class LedgerStore(Protocol):
 
 
 USAGE_COLUMNS: Final = tuple(c.name for c in USAGE.c if c.name != "sequence")
+RELIED_COLUMNS: Final = (*ConsentDay._fields, *ConsentGrowth._fields)
 REFUSAL_COLUMNS: Final = tuple(c.name for c in REFUSALS.c if c.name != "sequence")
 
 
@@ -90,6 +136,24 @@ class Statements:
             ),
             dialect,
         )
+
+
+def add_relied(dialect: Dialect, rows: int = 1) -> str:
+    """Return the statement that adds ``rows`` uses of consents, of `RELIED_COLUMNS`."""
+    add = _ADD_RELIED[dialect.name].values([dict.fromkeys(RELIED_COLUMNS)] * rows)
+    newer = add.excluded.last_at
+    return text_of(
+        add.on_conflict_do_update(
+            index_elements=[CONSENT_USE.c.consent_id, CONSENT_USE.c.day],
+            set_={
+                "answered": CONSENT_USE.c.answered + add.excluded.answered,
+                "last_at": case(
+                    (CONSENT_USE.c.last_at > newer, CONSENT_USE.c.last_at), else_=newer
+                ),
+            },
+        ),
+        dialect,
+    )
 
 
 def text_of(statement: ClauseElement, dialect: Dialect) -> str:
@@ -110,10 +174,23 @@ def write_used(cursor: DBAPICursor, statements: Statements, grown: Mapping[Quota
         cursor.executemany(statements.set_used, [(*day, used) for day, used in grown.items()])
 
 
+def relied_rows(relied: Mapping[ConsentDay, ConsentGrowth]) -> list[tuple[Any, ...]]:
+    """Return uses of consents as rows of `RELIED_COLUMNS`."""
+    return [(*day, *growth) for day, growth in relied.items()]
+
+
 def usage_rows(charged: Iterable[UsageClaim]) -> list[tuple[Any, ...]]:
     """Return answers as rows of `USAGE_COLUMNS`."""
     return [
-        (*claim[:11], claim.entry_count, claim.fee, _lines_text(claim.lines), claim.entries)
+        (
+            *claim[:6],
+            claim.consent,
+            *claim[6:10],
+            claim.entry_count,
+            claim.fee,
+            _lines_text(claim.lines),
+            claim.entries,
+        )
         for claim in charged
     ]
 
@@ -138,6 +215,7 @@ def refusal_rows(refusals: Iterable[RefusalEntry]) -> list[tuple[Any, ...]]:
             entry.reason,
             entry.purpose if 0 <= entry.purpose <= _MOST_SMALL else 0,
             entry.request_id[:64].encode("ascii", "replace").decode().replace("\0", "?"),
+            entry.consent,
         )
         for entry in refusals
     ]

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 METADATA: Final = MetaData()
@@ -44,6 +45,13 @@ USAGE: Final = Table(
     UniqueConstraint("operator_id", "request_id", "chunk", name="uq_usage_answers_request"),
     Index("ix_usage_answers_operator_sequence", "operator_id", "sequence"),
     Index("ix_usage_answers_operator_served_at", "operator_id", "served_at"),
+    Index(
+        "ix_usage_answers_consent",
+        "consent",
+        "sequence",
+        sqlite_where=text("consent <> ''"),
+        postgresql_where=text("consent <> ''"),
+    ),
 )
 
 QUOTA: Final = Table(
@@ -65,4 +73,5 @@ REFUSALS: Final = Table(
     Column("reason", SmallInteger, nullable=False),
     Column("purpose", SmallInteger, nullable=False),
     Column("request_id", String(64), nullable=False),
+    Column("consent", String(128), nullable=False, server_default=""),
 )

@@ -40,9 +40,9 @@ from gateway.oauth.rfc9068 import BoundTokenGenerator
 from gateway.oauth.rfc9126 import pushed_request_route
 from gateway.oauth.rfc9396 import DetailsDesk
 from gateway.oauth.server import StarletteAuthorizationServer
+from gateway.oauth.uncached import NO_STORE
 
 _log = logging.getLogger(__name__)
-_NO_STORE: Final = {"Cache-Control": "no-store"}
 _PUBLIC: Final = {"Cache-Control": f"public, max-age={CACHED_SECONDS}"}
 
 
@@ -106,7 +106,7 @@ def _server(context: AuthorizationContext, binding: DpopBinding) -> StarletteAut
             endpoints.issuer, context.audience, context.keys, context.clock, context.token_seconds
         ),
         binding,
-        DetailsDesk(context.authority, context.clock, context.audience),
+        DetailsDesk(context.authority, context.clock, context.audience, context.terms_faults),
         context.audience,
     )
 
@@ -123,7 +123,7 @@ def _public_routes(context: AuthorizationContext) -> list[Route]:
 
     async def health(_: Request) -> Response:
         context.authority()
-        return JSONResponse({"status": "ok"}, headers=_NO_STORE)
+        return JSONResponse({"status": "ok"}, headers=NO_STORE)
 
     return [
         Route(Endpoints.path(endpoints.jwks), jwks),
@@ -144,9 +144,7 @@ async def _unavailable(_: Request, error: Exception) -> Response:
         "error_description": error.message,
         "reason": reason_name(error.reason),
     }
-    return JSONResponse(
-        body, 503, headers={**_NO_STORE, "Retry-After": str(error.retry_after or 1)}
-    )
+    return JSONResponse(body, 503, headers={**NO_STORE, "Retry-After": str(error.retry_after or 1)})
 
 
 async def _store_failed(request: Request, error: Exception) -> Response:

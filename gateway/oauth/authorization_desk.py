@@ -68,6 +68,9 @@ class AuthorizationDesk:
             request.prompt,
             waiting.asked_at,
             waiting.expires_at,
+            waiting.pushed_at,
+            waiting.request_id,
+            request.consent_terms,
         )
 
     def approve(self, interaction_id: str, approval: Approval) -> str | None:
@@ -125,5 +128,7 @@ def _require_within(request: AuthorizationRequest, approval: Approval) -> None:
         details_fit = details_fit and (
             not request.details or any(narrows(detail, bound) for bound in request.details)
         )
+    if request.consent_terms is not None:
+        details_fit = details_fit and all(detail.consent for detail in approval.details)
     if not scopes_fit or not details_fit:
         raise ValueError("an approval names some of what was asked, and nothing else")

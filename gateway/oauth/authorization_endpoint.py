@@ -15,9 +15,10 @@ from starlette.routing import Route
 
 from gateway.oauth.authorization_desk import AuthorizationDesk
 from gateway.oauth.context import AuthorizationContext
+from gateway.oauth.uncached import NO_STORE
 
 _HEADERS: Final = {
-    "Cache-Control": "no-store",
+    **NO_STORE,
     "Content-Security-Policy": (
         "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),

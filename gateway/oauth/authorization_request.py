@@ -1,8 +1,18 @@
 """A checked authorisation request, as the store keeps it until a person decides."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer
 
 from gateway.oauth.terms import KeptDetails
+from operators.consent_terms import AskedConsentTerms
+
+
+def _as_sent(terms: AskedConsentTerms | None) -> dict[str, Any] | None:
+    return None if terms is None else terms.as_json()
+
+
+_KeptTerms = Annotated[AskedConsentTerms | None, PlainSerializer(_as_sent)]
 
 
 class AuthorizationRequest(BaseModel):
@@ -11,7 +21,8 @@ class AuthorizationRequest(BaseModel):
     ``redirect_uri`` is registered for the client and ``scope`` granted to it when it was
     pushed. ``signed_response`` asks for JARM; ``jkt`` is the thumbprint of the key its
     token must be bound to (RFC 9449 section 10). ``acr_values``, ``max_age`` (seconds)
-    and ``prompt`` are for whoever signs the person in.
+    and ``prompt`` are for whoever signs the person in. ``consent_terms`` are those of the
+    consent that its one detail asks for.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -27,3 +38,4 @@ class AuthorizationRequest(BaseModel):
     acr_values: str
     max_age: int | None
     prompt: str
+    consent_terms: _KeptTerms = None

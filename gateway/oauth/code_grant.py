@@ -95,10 +95,12 @@ class CodeGrant(AuthorizationCodeGrant):
         code = cast(IssuedCode, self.request.authorization_code)
         now = approved.context.clock.now()
         lasting = client.check_grant_type("refresh_token")
-        until = now + (
-            approved.context.grant_seconds if lasting else approved.context.token_seconds
-        )
         granted = code.terms.granted
+        life = approved.context.grant_seconds if lasting else approved.context.token_seconds
+        # A grant of nothing but a consent, say, ends with that.
+        until = min(now + life, granted.over_at)
+        if until <= now:
+            raise InvalidGrantError("What was approved is over; begin the authorisation anew.")
         token = approved.token(
             self,
             client,

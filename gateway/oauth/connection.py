@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from operator import itemgetter
 from pathlib import Path
 from typing import Final, cast
@@ -21,6 +21,9 @@ _MOST_CONNECTIONS: Final = 1_024
 # uvicorn refuses at its limit; it must not be met while evicted connections still close.
 _CLOSING_CONNECTIONS: Final = 128
 _DRAIN_SECONDS: Final = 5
+_DRAIN_LOOK_SECONDS: Final = 0.005
+# uvicorn makes the Date header anew at each tenth tick.
+_TICK_SECONDS: Final = 0.1
 HEAD_SECONDS: Final = 10
 """How long a connection may take to begin a request, in seconds."""
 # FAPI 2.0 section 5.2.3: browsers must not be led off TLS. Two years, as is usual.
@@ -96,28 +99,76 @@ class CertificateProtocol(H11Protocol):
             self._silence = None
 
 
-def _make_room(connections: Iterable[object]) -> None:
-    """Close the connection that has been silent longest, if any is."""
+def _silent(connections: Iterable[object]) -> list[CertificateProtocol]:
+    """Return the connections on which no request is open, the longest silent first."""
     silent = [
         (since, connection)
         for connection in connections
         if isinstance(connection, CertificateProtocol)
         and (since := connection.silent_since) is not None
     ]
-    if silent:
-        min(silent, key=itemgetter(0))[1].give_up()
+    return [connection for _, connection in sorted(silent, key=itemgetter(0))]
+
+
+def _make_room(connections: Iterable[object]) -> None:
+    """Close the connection that has been silent longest, if any is."""
+    for connection in _silent(connections)[:1]:
+        connection.give_up()
 
 
 class EmbeddedServer(uvicorn.Server):
-    """A uvicorn server that leaves signals to the program it runs in.
+    """A uvicorn server that leaves signals to the program it runs in, and ends when told.
 
-    Run ``serve(sockets=[...])`` as a task; set ``should_exit`` to drain and end it.
+    Run ``serve(sockets=[...])`` as a task; `stop` drains and ends it. uvicorn's own looks
+    ten times a second whether it is to end and whether it may, and pauses in between.
     """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told = asyncio.Event()
+
+    def stop(self) -> None:
+        """Take no more connections; end when the open requests are answered."""
+        self.should_exit = True
+        self._told.set()
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         """Capture none."""
         yield
+
+    async def main_loop(self) -> None:
+        """Keep uvicorn's time until told to end."""
+        tick = 0
+        while not await self.on_tick(tick):
+            tick += 1
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_SECONDS):
+                    await self._told.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let open requests be answered, for `_DRAIN_SECONDS` at most, and end.
+
+        Silent connections are closed and not waited for: their peers may not look before
+        they ask again, and until then TLS is not over for uvicorn.
+        """
+        for server in self.servers:
+            server.close()
+        for bound in sockets or ():
+            bound.close()
+        state = self.server_state
+        silent = set(_silent(state.connections))
+        for connection in tuple(state.connections):
+            connection.shutdown()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                # uvicorn tells nobody when they are gone.
+                while state.tasks or state.connections - silent:  # noqa: ASYNC110
+                    await asyncio.sleep(_DRAIN_LOOK_SECONDS)
+        for task in tuple(state.tasks):
+            task.cancel()
+        for connection in tuple(state.connections):
+            connection.transport.abort()
 
 
 def tls_context(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
@@ -169,7 +220,6 @@ def build_http_server(app: ASGIApp, tls: ssl.SSLContext) -> EmbeddedServer:
         headers=[("Strict-Transport-Security", f"max-age={_HSTS_SECONDS}")],
         h11_max_incomplete_event_size=_MOST_HEADER_BYTES,
         limit_concurrency=_MOST_CONNECTIONS + _CLOSING_CONNECTIONS,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
         ssl_context_factory=lambda _config, _default: tls,
     )
     return EmbeddedServer(config)

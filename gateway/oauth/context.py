@@ -9,6 +9,7 @@ from starlette.requests import Request
 from gateway.clock import Clock
 from gateway.oauth.client import AuthoritySnapshot, RegisteredClient, registered_client
 from gateway.oauth.connection import PEER_CERTIFICATE
+from gateway.oauth.consent_request import TermsFaults
 from gateway.oauth.dpop_nonces import DpopNonces
 from gateway.oauth.replay import ReplayCache
 from gateway.oauth.rfc8414 import Endpoints
@@ -24,7 +25,8 @@ class AuthorizationContext:
     ``audience`` is the ``aud`` of access tokens, ``token_seconds`` their life,
     ``grant_seconds`` that of a grant with its refresh token. Refresh tokens issued before
     ``rotate_before`` (seconds, UTC) are replaced when they are used. ``engine`` is that of
-    the authority store; calls on it block.
+    the authority store; calls on it block. ``terms_faults`` judges the terms of consents
+    that clients ask for; where it is None they can ask for none.
     """
 
     authority: Callable[[], AuthoritySnapshot]
@@ -38,6 +40,7 @@ class AuthorizationContext:
     rotate_before: int
     engine: Engine
     nonces: DpopNonces
+    terms_faults: TermsFaults | None = None
 
     def client(self, client_id: str) -> RegisteredClient | None:
         """Return the client of that id as of now; None when there is none or it was removed."""

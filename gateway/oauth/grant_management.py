@@ -19,13 +19,13 @@ from gateway.oauth.context import AuthorizationContext
 from gateway.oauth.dpop import DpopProofs
 from gateway.oauth.grant_port import OAuthGrants, StandingGrant
 from gateway.oauth.presented import Presented, PresentedTokens, TokenRefused
+from gateway.oauth.uncached import NO_STORE
 
 _SCOPE: Final[Mapping[str, str]] = {
     "GET": GRANT_QUERY,
     "HEAD": GRANT_QUERY,
     "DELETE": GRANT_REVOKE,
 }
-_NO_STORE: Final = {"Cache-Control": "no-store"}
 _GRANT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -52,12 +52,12 @@ class GrantDesk:
                     "error_description": "The client has no grant of this id that stands.",
                 },
                 404,
-                headers=_NO_STORE,
+                headers=NO_STORE,
             )
         if shown.method == "DELETE":
             self._grants.revoke(grant_id, now)
-            return Response(status_code=204, headers=_NO_STORE)
-        return JSONResponse(_described(grant, self._context.audience), headers=_NO_STORE)
+            return Response(status_code=204, headers=NO_STORE)
+        return JSONResponse(_described(grant, self._context.audience), headers=NO_STORE)
 
 
 def _described(grant: StandingGrant, audience: str) -> dict[str, Any]:

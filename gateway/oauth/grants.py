@@ -8,7 +8,7 @@ with all its tokens (RFC 6749 section 4.1.2, RFC 9700 section 4.14.2).
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, delete, exists, insert, select, update
 
 from gateway.oauth.grant_port import StandingGrant
 from gateway.oauth.refresh_tokens import (
@@ -21,9 +21,10 @@ from gateway.oauth.refresh_tokens import (
 from gateway.oauth.revocation_log import append_revocations
 from gateway.oauth.revocations import Revocation
 from gateway.oauth.secret import digest_of, new_secret
-from gateway.oauth.tables import CODE, GRANT, REFRESH_TOKEN
+from gateway.oauth.tables import CODE, GRANT, GRANT_CONSENT, REFRESH_TOKEN
 from gateway.oauth.terms import CodeTerms, GrantTerms
 from gateway.storage.engines import reading
+from gateway.storage.sweeping import Sweeping
 
 CODE_SECONDS: Final = 60
 """Life of a code; FAPI 2.0 Security Profile, section 5.3.2.1, allows no more."""
@@ -63,15 +64,22 @@ def insert_code(
     connection: Connection, code: str, client_id: str, terms: CodeTerms, now: int
 ) -> None:
     """Keep a new code in the caller's transaction. ``now`` in seconds, UTC."""
+    grant_id = new_secret()
     connection.execute(
         insert(CODE).values(
             digest=digest_of(code),
             client_id=client_id,
-            grant_id=new_secret(),
+            grant_id=grant_id,
             document=terms.model_dump_json(),
             expires_at=now + CODE_SECONDS,
         )
     )
+    consents = {detail.consent for detail in terms.granted.details} - {None}
+    if consents:
+        connection.execute(
+            insert(GRANT_CONSENT),
+            [{"consent": consent, "grant_id": grant_id} for consent in consents],
+        )
 
 
 class SqlOAuthGrants:
@@ -82,7 +90,7 @@ class SqlOAuthGrants:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._sweep_due = 0
+        self._sweeping = Sweeping(_SWEEP_SECONDS)
 
     def get(self, grant_id: str, now: int) -> StandingGrant | None:
         """As `OAuthGrants.get`."""
@@ -112,6 +120,29 @@ class SqlOAuthGrants:
             ).rowcount
             if ended:
                 append_revocations(connection, [Revocation.of_grant(grant_id, now)], now)
+
+    def end_for_consent(self, consent: str, now: int) -> int:
+        """End all that rests on a consent: grants, codes and access tokens that name it.
+
+        ``consent`` is its resource name. A grant that rests on other consents besides ends
+        too. Return how many grants were ended; nothing stands that a second call would end.
+        """
+        resting = select(GRANT_CONSENT.c.grant_id).where(GRANT_CONSENT.c.consent == consent)
+        with self._engine.begin() as connection:
+            # Codes first: one that is redeemed meanwhile has its grant here already, or
+            # finds itself used.
+            connection.execute(
+                update(CODE)
+                .where(CODE.c.grant_id.in_(resting), CODE.c.used_at.is_(None))
+                .values(used_at=now)
+            )
+            standing = GRANT.c.grant_id.in_(resting), GRANT.c.revoked_at.is_(None)
+            ended = connection.execute(
+                update(GRANT).where(*standing).values(revoked_at=now).returning(GRANT.c.grant_id)
+            ).scalars()
+            revoked = [Revocation.of_grant(grant_id, now) for grant_id in ended]
+            append_revocations(connection, [Revocation.of_consent(consent, now), *revoked], now)
+        return len(revoked)
 
     def code(self, code: str, client_id: str, now: int) -> IssuedCode | None:
         """Return the client's code when it may be redeemed at ``now``; None otherwise.
@@ -183,11 +214,16 @@ class SqlOAuthGrants:
             return superseded(connection, token, now) if replaced else None
 
     def _sweep(self, connection: Connection, now: int) -> None:
-        if now < self._sweep_due:
+        if not self._sweeping.due(now):
             return
-        self._sweep_due = now + _SWEEP_SECONDS
-        connection.execute(delete(CODE).where(CODE.c.expires_at <= now - REMEMBERED_SECONDS))
+        forgotten = CODE.c.expires_at <= now - REMEMBERED_SECONDS
+        unredeemed = select(CODE.c.grant_id).where(
+            forgotten, ~exists().where(GRANT.c.grant_id == CODE.c.grant_id)
+        )
+        connection.execute(delete(GRANT_CONSENT).where(GRANT_CONSENT.c.grant_id.in_(unredeemed)))
+        connection.execute(delete(CODE).where(forgotten))
         over = GRANT.c.expires_at <= now
         ended = select(GRANT.c.grant_id).where(over)
         connection.execute(delete(REFRESH_TOKEN).where(REFRESH_TOKEN.c.grant_id.in_(ended)))
+        connection.execute(delete(GRANT_CONSENT).where(GRANT_CONSENT.c.grant_id.in_(ended)))
         connection.execute(delete(GRANT).where(over))

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from gateway.oauth.rfc9207 import ResponseError
 from operators.authorization_details import AuthorizationDetail
+from operators.consent_terms import AskedConsentTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,10 @@ class AskedAuthorization:
     ``scopes`` may be named in a token of the client's; ``redirect_uri`` is where the
     browser goes back to, registered for it. ``acr_values``, ``max_age`` (seconds) and
     ``prompt`` are those of the request (OpenID Connect Core section 3.1.2.1, RFC 9470
-    section 4), empty and None where it has none. Times are UTC seconds.
+    section 4), empty and None where it has none. ``consent_terms`` are those of the consent
+    its one detail asks for; an approval then names that consent. ``request_id`` is the same
+    for every interaction over one pushed request, and ``pushed_at`` when that came. Times
+    are UTC seconds.
     """
 
     interaction_id: str
@@ -32,6 +36,9 @@ class AskedAuthorization:
     prompt: str
     asked_at: int
     expires_at: int
+    pushed_at: int
+    request_id: str
+    consent_terms: AskedConsentTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,10 @@ class SigningKeyBook(Mapping[str, PublicJwk]):
         ]
         return tuple(kid for _, _, kid in sorted(active, reverse=True))
 
+    def ever(self) -> tuple[SigningKey, ...]:
+        """Return every key in the order they were logged, retired ones too."""
+        return tuple(entry.key for entry in self._all.values())
+
     def superseded_at(self, kid: str) -> int | None:
         """Return when a standing newer key takes over from ``kid``; None: none does.
 

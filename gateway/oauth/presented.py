@@ -25,6 +25,7 @@ from gateway.oauth.dpop import DpopProofs, StaleNonce
 from gateway.oauth.issued import still_holds
 from gateway.oauth.jose import ALGORITHMS
 from gateway.oauth.rfc9449 import InvalidProof, verified_proof
+from gateway.oauth.uncached import NO_STORE
 
 _TOKEN_FAULTS: Final = (
     RefusalReason.REFUSAL_REASON_TOKEN_INVALID,
@@ -84,7 +85,7 @@ class TokenRefused(Exception):
             {"error": self.error or "invalid_token", "error_description": self.description},
             self.status,
             headers={
-                "Cache-Control": "no-store",
+                **NO_STORE,
                 "WWW-Authenticate": f"{self.scheme} {', '.join(challenge)}".rstrip(),
             },
         )

@@ -6,6 +6,7 @@ that look at links ahead would use it up otherwise (FAPI 2.0 Security Profile, s
 began, one decides.
 """
 
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from gateway.oauth.secret import digest_of, new_secret
 from gateway.oauth.tables import INTERACTION, PUSHED_REQUEST
 from gateway.oauth.terms import CodeTerms
 from gateway.storage.engines import reading
+from gateway.storage.sweeping import Sweeping
 
 REQUEST_SECONDS: Final = 90
 """Life of a request_uri: time for a slow browser to open the link."""
@@ -32,11 +34,16 @@ _SWEEP_SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class WaitingRequest:
-    """A request that a person looks at: begun ``asked_at``, over at ``expires_at``."""
+    """A request that a person looks at: begun ``asked_at``, over at ``expires_at``.
+
+    ``request_id`` names the request, whoever looks at it; it was pushed at ``pushed_at``.
+    """
 
     request: AuthorizationRequest
     asked_at: int
     expires_at: int
+    pushed_at: int
+    request_id: str
 
 
 class SqlPushedRequests:
@@ -44,7 +51,7 @@ class SqlPushedRequests:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._sweep_due = 0
+        self._sweeping = Sweeping(_SWEEP_SECONDS)
 
     def push(self, request: AuthorizationRequest, now: int) -> str:
         """Keep ``request`` and return the reference to it."""
@@ -98,7 +105,13 @@ class SqlPushedRequests:
         if row is None:
             return None
         request = AuthorizationRequest.model_validate_json(row.document)
-        return WaitingRequest(request, row.asked_at, row.expires_at)
+        return WaitingRequest(
+            request,
+            row.asked_at,
+            row.expires_at,
+            row.open_until - REQUEST_SECONDS,
+            urlsafe_b64encode(row.request_digest).rstrip(b"=").decode(),
+        )
 
     def approve(self, interaction_id: str, code: str, terms: CodeTerms, now: int) -> bool:
         """Decide the request and keep the code it gives; False when nothing waits any more."""
@@ -116,9 +129,8 @@ class SqlPushedRequests:
             return row is not None and _decided(connection, row.request_digest, now)
 
     def _sweep(self, connection: Connection, now: int) -> None:
-        if now < self._sweep_due:
+        if not self._sweeping.due(now):
             return
-        self._sweep_due = now + _SWEEP_SECONDS
         connection.execute(delete(INTERACTION).where(INTERACTION.c.expires_at <= now))
         connection.execute(delete(PUSHED_REQUEST).where(PUSHED_REQUEST.c.keep_until <= now))
 
@@ -136,7 +148,12 @@ def _open(reference: str, client_id: str, now: int) -> tuple[Any, ...]:
 
 def _waiting(connection: Connection, interaction_id: str, now: int) -> Row[Any] | None:
     return connection.execute(
-        select(INTERACTION, PUSHED_REQUEST.c.client_id, PUSHED_REQUEST.c.document)
+        select(
+            INTERACTION,
+            PUSHED_REQUEST.c.client_id,
+            PUSHED_REQUEST.c.document,
+            PUSHED_REQUEST.c.expires_at.label("open_until"),
+        )
         .join_from(
             INTERACTION, PUSHED_REQUEST, INTERACTION.c.request_digest == PUSHED_REQUEST.c.digest
         )

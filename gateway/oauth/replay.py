@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.oauth.tables import ASSERTION_JTI
+from gateway.storage.sweeping import Sweeping
 
 _SWEEP_SECONDS: Final = 60
 
@@ -38,7 +39,7 @@ class SqlReplayCache:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._sweep_due = 0
+        self._sweeping = Sweeping(_SWEEP_SECONDS)
         # SQLite has who finds it locked sleep for up to 0.1 s, however soon it is free.
         self._turn = Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
@@ -50,8 +51,7 @@ class SqlReplayCache:
         """
         digest = hashlib.sha256(jti.encode()).digest()
         try:
-            if now >= self._sweep_due:
-                self._sweep_due = now + _SWEEP_SECONDS
+            if self._sweeping.due(now):
                 self.sweep(now)
             with self._turn, self._engine.begin() as connection:
                 connection.execute(

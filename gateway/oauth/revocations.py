@@ -1,4 +1,4 @@
-"""What was revoked before its time: access tokens, and grants with all their tokens.
+"""What was revoked before its time: access tokens, grants and consents with all their tokens.
 
 A revocation is kept as long as a token it stops could still be accepted; after that the
 token's own ``exp`` stops it. So the book stays as small as the last quarter of an hour.
@@ -16,7 +16,7 @@ CLOCK_SECONDS: Final = 60
 
 _PRUNE_SECONDS: Final = 60
 
-RevocationKind = Literal["token", "grant"]
+RevocationKind = Literal["token", "grant", "consent"]
 
 
 def revocable(kind: RevocationKind, id_: str) -> str:
@@ -26,7 +26,7 @@ def revocable(kind: RevocationKind, id_: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """One token (by ``jti``) or grant that counts no more.
+    """One token (by ``jti``), grant or consent (by its resource name) that counts no more.
 
     ``expires_at`` (seconds, UTC) is when nothing it stops can be accepted any longer.
     """
@@ -44,6 +44,11 @@ class Revocation:
     def of_grant(cls, grant_id: str, now: int) -> "Revocation":
         """Return the revocation of every access token a grant gave up to ``now``."""
         return cls("grant", grant_id, now + MOST_TOKEN_SECONDS + CLOCK_SECONDS)
+
+    @classmethod
+    def of_consent(cls, consent: str, now: int) -> "Revocation":
+        """Return the revocation of every access token up to ``now`` that names ``consent``."""
+        return cls("consent", consent, now + MOST_TOKEN_SECONDS + CLOCK_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

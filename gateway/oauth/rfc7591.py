@@ -29,13 +29,13 @@ from gateway.oauth.registrar import Registrar, Ruling, draft, may_register, take
 from gateway.oauth.request import read_body
 from gateway.oauth.secret import digest_of, new_secret
 from gateway.oauth.software_statement import StatementClaims, read_statement
+from gateway.oauth.uncached import NO_STORE
 from operators.authority import Authority
 from operators.jwks import require_interchangeable
 from operators.model import CLIENT, Client
 from operators.openings import open_names
 from operators.registration import CLIENT_REGISTRATION, SOFTWARE_STATEMENT, ClientRegistration
 
-NO_STORE: Final = {"Cache-Control": "no-store"}
 _JSON: Final = "application/json"
 _STATEMENT: Final = "software_statement"
 

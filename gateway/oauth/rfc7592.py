@@ -22,7 +22,6 @@ from gateway.oauth.context import AuthorizationContext
 from gateway.oauth.presented import Presented, TokenRefused
 from gateway.oauth.registrar import Registrar, Ruling, draft, may_register
 from gateway.oauth.rfc7591 import (
-    NO_STORE,
     information,
     kept_digest,
     read_json,
@@ -30,6 +29,7 @@ from gateway.oauth.rfc7591 import (
     require_granted,
     require_own,
 )
+from gateway.oauth.uncached import NO_STORE
 from operators.authority import Authority
 from operators.client_widening import widens_client
 from operators.model import CLIENT, Client

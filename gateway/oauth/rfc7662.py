@@ -16,9 +16,9 @@ from gateway.oauth.issued import IssuedToken, IssuedTokens
 from gateway.oauth.request import TokenRequest
 from gateway.oauth.rfc9701 import ANSWER_TYPE, MEDIA_TYPE, answer_claims, asks_for_jwt
 from gateway.oauth.server import StarletteAuthorizationServer
+from gateway.oauth.uncached import NO_STORE
 
 _NAME: Final = "introspection"
-_HEADERS: Final = (("Cache-Control", "no-store"),)
 # Section 2.2: nothing else is told of a token that is not active, or not the asker's.
 _INACTIVE: Final[Mapping[str, Any]] = {"active": False}
 
@@ -47,11 +47,11 @@ class TokenIntrospection(TokenEndpoint):
         client: RegisteredClient = self.authenticate_endpoint_client(request)
         body = self._introspected(request.form["token"], client)
         if not asks_for_jwt(request.accept):
-            return 200, body, list(_HEADERS)
+            return 200, body, list(NO_STORE.items())
         now = self._context.clock.now()
         claims = answer_claims(self._context.endpoints.issuer, client.record.client_id, now, body)
         signed = self._context.keys.sign(client.signing_keys, claims, ANSWER_TYPE, now)
-        return 200, signed, [*_HEADERS, ("Content-Type", MEDIA_TYPE)]
+        return 200, signed, [*NO_STORE.items(), ("Content-Type", MEDIA_TYPE)]
 
     def _introspected(self, token: str, client: RegisteredClient) -> dict[str, Any]:
         access = self._tokens.read(token)

@@ -108,6 +108,7 @@ class PushedRequestDesk:
         scope = self._by_authlib(client, asked)
         _require_shapes(asked)
         require_target(asked, self._context.audience)
+        details, terms = self._server.details.pushed(client, asked.get(PARAMETER), scope)
         return AuthorizationRequest(
             client_id=client.record.client_id,
             redirect_uri=asked["redirect_uri"],
@@ -116,7 +117,8 @@ class PushedRequestDesk:
             code_challenge=asked["code_challenge"],
             signed_response=_signed_response(asked),
             jkt=jkt,
-            details=self._server.details.requested(client, asked.get(PARAMETER), scope),
+            details=details,
+            consent_terms=terms,
             acr_values=asked.get("acr_values", ""),
             max_age=int(asked["max_age"]) if "max_age" in asked else None,
             prompt=asked.get("prompt", ""),

@@ -1,7 +1,8 @@
 """RFC 9396: ``authorization_details`` of type ``public_credit_data`` in requests and tokens.
 
 Asked for at the token endpoint and in pushed requests, narrowed on refresh and exchange,
-never widened. What is wrong is told by a JSON pointer (RFC 6901).
+never widened. Only a pushed request may ask for a consent: a person answers it. What is
+wrong is told by a JSON pointer (RFC 6901).
 """
 
 from collections.abc import Callable
@@ -14,10 +15,12 @@ from starlette.routing import Route
 
 from gateway.clock import Clock
 from gateway.oauth.client import AuthoritySnapshot, RegisteredClient
+from gateway.oauth.consent_request import TermsFaults, require_askable
 from gateway.oauth.description import description
 from gateway.oauth.rfc8414 import Endpoints
 from operators.asked_details import AskedDetails, DetailsFault, details_schema, read_details
 from operators.authorization_details import AuthorizationDetail, narrows, wider_field
+from operators.consent_terms import AskedConsentTerms
 from operators.details_authority import fault_of
 
 PARAMETER: Final = "authorization_details"
@@ -39,15 +42,21 @@ class InvalidAuthorizationDetailsError(OAuth2Error):
 class DetailsDesk:
     """Reads requested details and tells whether they may be granted.
 
-    ``audience`` is the one resource server that tokens are for.
+    ``audience`` is the one resource server that tokens are for; ``terms_faults`` judges
+    the terms of consents that are asked for, None where none can be.
     """
 
     def __init__(
-        self, authority: Callable[[], AuthoritySnapshot], clock: Clock, audience: str
+        self,
+        authority: Callable[[], AuthoritySnapshot],
+        clock: Clock,
+        audience: str,
+        terms_faults: TermsFaults | None = None,
     ) -> None:
         self._authority = authority
         self._clock = clock
         self._audience = audience
+        self._terms_faults = terms_faults
 
     def requested(self, client: RegisteredClient, text: str | None, scope: str) -> Details:
         """Return the details a client asks for in a new token of ``scope``; () for none.
@@ -57,9 +66,28 @@ class DetailsDesk:
         """
         if text is None:
             return ()
-        asked = _read(text)
+        asked = _without_terms(_read(text))
         self._require_allowed(client, asked, scope)
         return asked.details
+
+    def pushed(
+        self, client: RegisteredClient, text: str | None, scope: str
+    ) -> tuple[Details, AskedConsentTerms | None]:
+        """Return the details of a pushed request, and the terms where it asks for a consent.
+
+        Raises as `requested`, also for a consent that could not be granted now.
+        """
+        if text is None:
+            return (), None
+        asked = _read(text)
+        self._require_allowed(client, asked, scope)
+        if asked.consent_terms is not None:
+            operator_id, now = client.record.operator_id, self._clock.now()
+            try:
+                require_askable(asked, operator_id, self._terms_faults, now)
+            except DetailsFault as fault:
+                raise InvalidAuthorizationDetailsError(fault) from None
+        return asked.details, asked.consent_terms
 
     def narrowed(
         self, client: RegisteredClient, text: str | None, held: Details, scope: str
@@ -72,7 +100,7 @@ class DetailsDesk:
         """
         if text is None:
             return held
-        asked = _read(text)
+        asked = _without_terms(_read(text))
         for index, detail in enumerate(asked.details):
             if held and not any(narrows(detail, bound) for bound in held):
                 raise InvalidAuthorizationDetailsError(_widening(asked, index, held))
@@ -127,6 +155,17 @@ def _read(text: str) -> AskedDetails:
         return read_details(text)
     except DetailsFault as fault:
         raise InvalidAuthorizationDetailsError(fault) from None
+
+
+def _without_terms(asked: AskedDetails) -> AskedDetails:
+    if asked.consent_terms is not None:
+        raise InvalidAuthorizationDetailsError(
+            DetailsFault(
+                asked.pointer(0, "consent_terms"),
+                "only a pushed request asks for a consent: the subject answers it in a browser",
+            )
+        )
+    return asked
 
 
 def _widening(asked: AskedDetails, index: int, held: Details) -> DetailsFault:

@@ -87,6 +87,16 @@ GRANT: Final = Table(
     Index("ix_oauth_grant_expires_at", "expires_at"),
 )
 
+# Which consents the approvals rest on, noted with the code: ending a consent finds by it
+# all that an approval gave, redeemed yet or not.
+GRANT_CONSENT: Final = Table(
+    "oauth_grant_consent",
+    METADATA,
+    Column("consent", String(128), primary_key=True),
+    Column("grant_id", String(64), primary_key=True),
+    Index("ix_oauth_grant_consent_grant_id", "grant_id"),
+)
+
 # A superseded token keeps the salt its successor was made with, so that a client that
 # lost the answer is given the same successor again.
 REFRESH_TOKEN: Final = Table(

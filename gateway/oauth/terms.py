@@ -8,6 +8,7 @@ from gateway.oauth.grant_port import StandingGrant
 from gateway.oauth.rfc9396 import as_json
 from gateway.oauth.token_subject import TokenSubject
 from operators.authorization_details import Details
+from operators.shapes import END_OF_TIME
 
 KeptDetails = Annotated[Details, PlainSerializer(as_json)]
 """Details as documents of the store have them: as tokens do."""
@@ -30,6 +31,11 @@ class GrantTerms(BaseModel):
     acr: str
     # Terms kept before this was noted open nothing by managed scopes: fail closed.
     opened: str = ""
+
+    @property
+    def over_at(self) -> int:
+        """When nothing of it can be used any more (seconds, UTC)."""
+        return max((detail.period.until for detail in self.details), default=END_OF_TIME)
 
     def standing(
         self, grant_id: str, client_id: str, granted_at: int, expires_at: int

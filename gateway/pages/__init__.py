@@ -1,5 +1,6 @@
-"""Pages for people: rendering, the headers that guard them, bounded forms, one style sheet.
+"""Pages for people: rendering, the headers that guard them, bounded forms, one style sheet,
+and how words, instants and cookies are put.
 
-Imports nothing of the gateway, so that every web part may use it.
+Imports nothing of the gateway but oauth's reader of forms, so that every web part may use it.
 Promises that pages run no script, load nothing from elsewhere and cannot be framed.
 """

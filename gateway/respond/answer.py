@@ -5,6 +5,7 @@ made for the call.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from creditgate.refusal import Refused
@@ -13,9 +14,11 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authorise.gate import Passage
 from gateway.disclose.model import LiveRevision
 from gateway.disclose.tables import NO_END
-from gateway.meter.model import LineCount
+from gateway.meter.model import LineCount, UsageClaim
+from gateway.respond.mask import masked
 
 _RECEIPT_TAG: Final = b"\x12"
+NO_MASKS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
 
 class Selection(NamedTuple):
@@ -44,10 +47,16 @@ def require_prices(passage: Passage) -> None:
         )
 
 
-def select_served(revisions: Iterable[LiveRevision], passage: Passage, now: int) -> Selection:
+def select_served(
+    revisions: Iterable[LiveRevision],
+    passage: Passage,
+    now: int,
+    masks: Mapping[str, tuple[str, ...]],
+) -> Selection:
     """Return the revisions that the passage allows and whose period holds at ``now``.
 
-    Raises UnknownLine.
+    Content is cut to the names that ``masks`` gives for its item, if it gives any. Raises
+    UnknownLine.
     """
     prices = passage.prices
     known = passage.lines
@@ -62,7 +71,8 @@ def select_served(revisions: Iterable[LiveRevision], passage: Passage, now: int)
             continue
         if not disclosed_from <= now < disclosed_until:
             continue
-        frames.append(stored)
+        names = masks.get(known[line_no].item) if masks else None
+        frames.append(masked(stored, names) if names else stored)
         sequences.append(sequence)
         counts[line_no] = counts.get(line_no, 0) + 1
         usable_until = min(usable_until, disclosed_until)
@@ -90,6 +100,26 @@ class Served(NamedTuple):
     def uncharged(self) -> "Served":
         """Return the same for a part that does not carry the charge."""
         return self._replace(charged_entries=0, fee=0)
+
+
+def served_by(claim: UsageClaim, selection: Selection, fee: int) -> Served:
+    """Return what the receipt of a charged claim states."""
+    return Served(
+        decision_id=claim.decision_id,
+        served_at=claim.served_at,
+        usable_until=selection.usable_until,
+        disclosure_sequence=claim.disclosure_sequence,
+        charged_entries=claim.entry_count,
+        fee=fee,
+        replayed=False,
+    )
+
+
+def replayed_by(claim: UsageClaim, selection: Selection, decision_id: str) -> Served:
+    """Return what the receipt of a retry states, first answered by another decision."""
+    return served_by(claim, selection, 0)._replace(
+        decision_id=decision_id, charged_entries=0, replayed=True
+    )
 
 
 def answer_bytes(frames: Sequence[bytes], served: Served, tail: bytes = b"") -> bytes:

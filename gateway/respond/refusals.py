@@ -18,6 +18,10 @@ def require_size(selection: Selection, most: int) -> None:
 def not_charged(reason: RefusalReason.ValueType, retry_after: int) -> Refused:
     """Return what a claim that the ledger refused is answered with."""
     messages = {
+        RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED: (
+            "The consent was used as often as it allows, for good or for this day (UTC); see"
+            " its access mode."
+        ),
         RefusalReason.REFUSAL_REASON_QUOTA_EXHAUSTED: (
             "The licence's daily quota of records does not cover this answer; it starts anew"
             " at 00:00 UTC."

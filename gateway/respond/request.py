@@ -12,7 +12,7 @@ from creditgate.uscc import fault
 
 MOST_ITEMS: Final = 64
 _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,64}")
-_CONSENT: Final = re.compile(r"(consents/[A-Za-z0-9._~-]{1,100})?")
+_CONSENT: Final = re.compile(r"consents/[A-Za-z0-9._~-]{1,100}")
 _RECORD: Final = re.compile(r"records/([A-Za-z0-9._~-]{1,128})")
 
 
@@ -25,9 +25,14 @@ def common_faults(request_id: str, items: Sequence[str], consent: str) -> list[V
         )
     if len(items) > MOST_ITEMS:
         faults.append(Violation("items", f"at most {MOST_ITEMS} catalogue item codes"))
-    if consent and _CONSENT.fullmatch(consent) is None:
+    if consent and not names_a_consent(consent):
         faults.append(Violation("consent", "must read consents/{id}"))
     return faults
+
+
+def names_a_consent(text: str) -> bool:
+    """Tell whether ``text`` has the form of a consent's resource name."""
+    return _CONSENT.fullmatch(text) is not None
 
 
 def require_subject(subject: str, faults: Iterable[Violation]) -> None:

@@ -22,12 +22,20 @@ from gateway.authorise.bounds import (
     record_bounds,
     subject_bounds,
 )
+from gateway.authorise.consents import ConsentLookup
 from gateway.authorise.gate import Gate, Passage
+from gateway.authorise.opening import (
+    Opening,
+    Openings,
+    opened,
+    require_alone,
+    require_no_consent,
+)
 from gateway.authority.feed import AuthorityFeed
 from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
 from gateway.disclose.lookup import DisclosureLookup, Found
-from gateway.disclose.model import Line, LiveRevision
+from gateway.disclose.model import Line
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
 from gateway.meter.model import (
@@ -38,26 +46,26 @@ from gateway.meter.model import (
     pack_entries,
 )
 from gateway.respond.answer import (
+    NO_MASKS,
     Selection,
     Served,
     UnknownLine,
     answer_bytes,
+    replayed_by,
     require_prices,
     select_served,
+    served_by,
 )
 from gateway.respond.batch import check_covered, check_subjects, chunk_tail, parts_of
 from gateway.respond.refusals import changing, not_charged, require_size
 from gateway.respond.request import (
     common_faults,
-    payload_digest,
     record_id_of,
     require_subject,
 )
-from gateway.respond.use import Use
+from gateway.respond.use import Part, Use, relied_on, use_of
 from gateway.telemetry.traces import step
-from operators.rules import Ask
 
-SCOPE: Final = "credit.records:read"
 _ATTEMPTS: Final = 8
 # How long an answer may wait to be metered before authority, disclosure and period are
 # looked at again: so that a store that is slow does not stretch what was true before.
@@ -85,6 +93,7 @@ class CreditRecordService:
         *,
         feed: AuthorityFeed,
         gate: Gate,
+        consents: ConsentLookup,
         lookup: DisclosureLookup,
         committer: GroupCommitter,
         decisions: DecisionIds,
@@ -93,6 +102,8 @@ class CreditRecordService:
     ) -> None:
         self._feed = feed
         self._gate = gate
+        self._consents = consents
+        self._openings = Openings()
         self._lookup = lookup
         self._committer = committer
         self._decisions = decisions
@@ -105,10 +116,9 @@ class CreditRecordService:
         """Answer GetSubjectRecords; raises Refused."""
         subject = request.subject
         require_subject(subject, common_faults(request.request_id, request.items, request.consent))
-        use = _use(caller, request, frozenset(request.items), most_bytes=self._record_bytes)
-        selection, served = await self._serve(
-            use, (subject,), 0, partial(self._lookup.of_subject, subject)
-        )
+        use = use_of(caller, request, frozenset(request.items), most_bytes=self._record_bytes)
+        part = Part((subject,), 0, relies=bool(use.consent))
+        selection, served = await self._serve(use, part, partial(self._lookup.of_subject, subject))
         return answer_bytes(selection.frames, served)
 
     async def get_record(self, request: GetRecordRequest, caller: Caller) -> bytes:
@@ -116,16 +126,15 @@ class CreditRecordService:
         record_id = record_id_of(
             request.name, common_faults(request.request_id, (), request.consent)
         )
-        use = _use(
+        use = use_of(
             caller,
             request,
             frozenset(),
             answer_may_be_empty=False,
             most_bytes=self._record_bytes,
         )
-        selection, served = await self._serve(
-            use, None, 0, partial(self._lookup.of_record, record_id)
-        )
+        part = Part(None, 0, relies=bool(use.consent))
+        selection, served = await self._serve(use, part, partial(self._lookup.of_record, record_id))
         return answer_bytes(selection.frames, served)
 
     async def batch_get_subject_records(
@@ -144,40 +153,53 @@ class CreditRecordService:
         )
         await check_covered(subjects, caller.details, request.consent)
         request.ClearField("resume_from")
-        use = _use(caller, request, frozenset(request.items), chunk_size=size)
+        use = use_of(caller, request, frozenset(request.items), chunk_size=size)
+        consenting = await self._require_consent(use, subjects)
         for first in range(start, len(subjects), size):
             chunk = tuple(subjects[first : first + size])
             read = partial(self._lookup.of_subjects, chunk)
-            selection, served = await self._serve(use, chunk, first // size, read)
+            part = Part(chunk, first // size, relies=consenting in chunk)
+            selection, served = await self._serve(use, part, read)
             parts = parts_of(selection.frames, self._record_bytes)
-            for part in parts[:-1]:
+            for piece in parts[:-1]:
                 tail = chunk_tail(first, len(chunk), complete=False)
-                yield answer_bytes(part, served.uncharged(), tail)
+                yield answer_bytes(piece, served.uncharged(), tail)
             yield answer_bytes(parts[-1], served, chunk_tail(first, len(chunk), complete=True))
 
+    async def _require_consent(self, use: Use, subjects: Sequence[str]) -> str:
+        """Return the subject of a batch whose consent it names, "" where it names none.
+
+        Before anything is charged; raises as `Openings.opening` and `require_alone`.
+        """
+        if not use.consent:
+            return ""
+        ground = self._ground(use)
+        passage = self._passage(use, ground, tuple(subjects[:1]))[0]
+        consent = await self._consents.of(use.consent)
+        opening = self._openings.opening(consent, passage, subjects, use.purpose, ground.now)
+        require_alone(passage, subjects)
+        return opening.consent.subject
+
     async def _serve(
-        self,
-        use: Use,
-        subjects: tuple[str, ...] | None,
-        chunk: int,
-        read: Callable[[], Awaitable[Found]],
+        self, use: Use, part: Part, read: Callable[[], Awaitable[Found]]
     ) -> tuple[Selection, Served]:
-        """Return what may be served, metered; ``subjects`` None: those of what is found.
+        """Return what may be served, metered.
 
         All is decided for one instant. Where the ledger finds that something has changed
         since, it is decided anew, for a later one.
         """
         for _ in range(_ATTEMPTS):
-            now = self._clock.now()
-            view = self._feed.current()
-            require_standing(use.revocable, view.revocations)
-            bounds = None
-            if use.details:
-                bounds = self._bounds(use, Ground(view, self._lines, now), subjects)
-                passage = bounds.passage
-            else:
-                passage = self._gate.passage(view, self._lines, use.ask, now)
+            ground = self._ground(use)
+            passage, bounds = self._passage(use, ground, part.subjects)
             require_prices(passage)
+            opening = None
+            if part.relies:
+                consent = await self._consents.of(use.consent)
+                opening = self._openings.opening(
+                    consent, passage, part.subjects, use.purpose, ground.now
+                )
+            else:
+                require_no_consent(passage)
             step("authorised")
             found = await read()
             step("disclosed")
@@ -186,31 +208,48 @@ class CreditRecordService:
                 found = found._replace(revisions=within)
             try:
                 selection = select_served(
-                    self._consented(use, passage, found, subjects, now), passage, now
+                    opened(passage, found.revisions, opening),
+                    passage,
+                    ground.now,
+                    opening.masks if opening else NO_MASKS,
                 )
             except UnknownLine:
                 await self._read_lines()
                 continue
             if use.most_bytes is not None:
                 require_size(selection, use.most_bytes)
-            claim = self._claim(use, passage, found.head, chunk, selection, now)
+            claim = self._claim(use, passage, opening, found.head, part, selection, ground.now)
             outcome = await self._committer.charge(claim)
             step("metered")
             match outcome:
                 case Charged(fee):
-                    return selection, _served(claim, selection, fee)
+                    return selection, served_by(claim, selection, fee)
                 case Replayed(decision_id):
-                    return selection, _replayed(claim, selection, decision_id)
+                    return selection, replayed_by(claim, selection, decision_id)
                 case NotCharged(reason, retry_after):
                     raise not_charged(reason, retry_after)
                 case _:
-                    pass
+                    if opening is not None:
+                        self._consents.forget(opening.consent.consent_id)
         raise changing()
 
-    def _bounds(self, use: Use, ground: Ground, subjects: tuple[str, ...] | None) -> Bounds:
+    def _ground(self, use: Use) -> Ground:
+        now = self._clock.now()
+        view = self._feed.current()
+        require_standing(use.revocable, view.revocations)
+        return Ground(view, self._lines, now)
+
+    def _passage(
+        self, use: Use, ground: Ground, subjects: tuple[str, ...] | None
+    ) -> tuple[Passage, Bounds | None]:
+        if not use.details:
+            return self._gate.passage(ground.view, ground.lines, use.ask, ground.now), None
+        bounds: Bounds
         if subjects is None:
-            return record_bounds(self._gate, ground, use.ask, use.details, use.consent)
-        return subject_bounds(self._gate, ground, use.ask, use.details, subjects, use.consent)
+            bounds = record_bounds(self._gate, ground, use.ask, use.details, use.consent)
+        else:
+            bounds = subject_bounds(self._gate, ground, use.ask, use.details, subjects, use.consent)
+        return bounds.passage, bounds
 
     async def _read_lines(self) -> None:
         lines = await self._lookup.lines()
@@ -219,41 +258,33 @@ class CreditRecordService:
         if lines != self._lines:
             self._lines = lines
 
-    def _consented(
-        self,
-        use: Use,
-        passage: Passage,
-        found: Found,
-        subjects: tuple[str, ...] | None,
-        now: int,
-    ) -> Sequence[LiveRevision]:
-        if not passage.consent_items:
-            return found.revisions
-        # Those asked for, found or not: a refusal must not tell who has records.
-        withheld = {
-            subject: self._gate.withheld(passage, subject, use.consent, use.purpose, now)
-            for subject in subjects or {row[0] for row in found.revisions}
-        }
-        return [row for row in found.revisions if row[2] not in withheld[row[0]]]
-
     def _claim(
         self,
         use: Use,
         passage: Passage,
+        opening: Opening | None,
         head: int,
-        chunk: int,
+        part: Part,
         selection: Selection,
         now: int,
     ) -> UsageClaim:
         allow = passage.allow
+        replay_seconds = self._limits.replay_seconds
+        good_until = min(now + _GOOD_SECONDS, selection.usable_until, allow.stands_until)
+        consent = None
+        if opening is not None:
+            good_until = min(good_until, opening.until)
+            consent = relied_on(use, passage, opening, selection.lines)
+        if consent is not None:
+            # What need not be kept any more is not sent again.
+            replay_seconds = min(replay_seconds, consent.terms.data_life_seconds)
         return UsageClaim(
             operator_id=allow.operator_id,
             client_id=use.ask.client_id,
             request_id=use.request_id,
-            chunk=chunk,
+            chunk=part.chunk,
             payload_digest=use.digest,
             licence=allow.licence,
-            consent=use.consent,
             purpose=use.purpose,
             decision_id=self._decisions.next(),
             served_at=now,
@@ -261,10 +292,11 @@ class CreditRecordService:
             entries=pack_entries(selection.sequences),
             lines=selection.lines,
             daily_quota=allow.daily_record_quota,
-            replay_seconds=self._limits.replay_seconds,
-            good_until=min(now + _GOOD_SECONDS, selection.usable_until, allow.stands_until),
+            replay_seconds=replay_seconds,
+            good_until=good_until,
             may_be_empty=use.answer_may_be_empty,
             stands=self._standing(passage.view, use.revocable),
+            relies_on=consent,
         )
 
     def _standing(self, view: AuthorityView, revocable: frozenset[str]) -> Callable[[], bool]:
@@ -275,49 +307,3 @@ class CreditRecordService:
         holds, task = self._feed.holds, asyncio.current_task()
         assert task is not None, "answers are made by calls"
         return lambda: holds(view, revocable) and not task.cancelling()
-
-
-def _use(
-    caller: Caller,
-    request: GetSubjectRecordsRequest | BatchGetSubjectRecordsRequest | GetRecordRequest,
-    items: frozenset[str],
-    *,
-    answer_may_be_empty: bool = True,
-    most_bytes: int | None = None,
-    chunk_size: int = 1,
-) -> Use:
-    return Use(
-        ask=Ask(
-            client_id=caller.client_id,
-            scope=SCOPE,
-            token_scopes=caller.token_scopes,
-            items=items,
-            purpose=request.purpose,
-        ),
-        details=caller.details,
-        revocable=caller.revocable,
-        request_id=request.request_id,
-        purpose=request.purpose,
-        consent=request.consent,
-        digest=payload_digest(caller.client_id, request, chunk_size),
-        answer_may_be_empty=answer_may_be_empty,
-        most_bytes=most_bytes,
-    )
-
-
-def _served(claim: UsageClaim, selection: Selection, fee: int) -> Served:
-    return Served(
-        decision_id=claim.decision_id,
-        served_at=claim.served_at,
-        usable_until=selection.usable_until,
-        disclosure_sequence=claim.disclosure_sequence,
-        charged_entries=claim.entry_count,
-        fee=fee,
-        replayed=False,
-    )
-
-
-def _replayed(claim: UsageClaim, selection: Selection, decision_id: str) -> Served:
-    return _served(claim, selection, 0)._replace(
-        decision_id=decision_id, charged_entries=0, replayed=True
-    )

@@ -1,18 +1,33 @@
 """What stays the same over all chunks of one call."""
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
+from consent.model import Consent
+from creditgate.v1.credit_record_service_pb2 import (
+    BatchGetSubjectRecordsRequest,
+    GetRecordRequest,
+    GetSubjectRecordsRequest,
+)
 from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.authenticate.caller import Caller
 from gateway.authorise.bounds import Details
+from gateway.authorise.gate import Passage
+from gateway.authorise.opening import Opening
+from gateway.meter.model import LineCount
+from gateway.respond.request import payload_digest
 from operators.rules import Ask
+
+SCOPE: Final = "credit.records:read"
 
 
 class Use(NamedTuple):
     """What stays the same over all chunks of one call.
 
     ``details`` are the token's authorization details, ``revocable`` names what a
-    revocation may stop it by. ``answer_may_be_empty`` is False where an answer without
-    records is a refusal, ``most_bytes`` None where an answer may come in several messages.
+    revocation may stop it by. ``consent`` is the consent named, "" where none is.
+    ``answer_may_be_empty`` is False where an answer without records is a refusal,
+    ``most_bytes`` None where an answer may come in several messages.
     """
 
     ask: Ask
@@ -24,3 +39,61 @@ class Use(NamedTuple):
     digest: bytes
     answer_may_be_empty: bool
     most_bytes: int | None
+
+
+class Part(NamedTuple):
+    """What one answer of a call is about.
+
+    ``subjects`` is None where the record asked for has yet to tell whose it is, ``chunk``
+    the number of the chunk, ``relies`` tells whether the consent named is for it.
+    """
+
+    subjects: tuple[str, ...] | None
+    chunk: int
+    relies: bool
+
+
+def relied_on(
+    use: Use, passage: Passage, opening: Opening, lines: Iterable[LineCount]
+) -> Consent | None:
+    """Return the consent that an answer with records of ``lines`` rests on, if on any.
+
+    One about a subject rests on it where items that need consent are in play, found or not:
+    that there are none is an answer too. A record asked for by its name rests on it unless
+    it is public, and so does its absence: a refusal must not tell what exists (G11).
+    """
+    if not opening.masks:
+        return None
+    if use.answer_may_be_empty:
+        return opening.consent
+    served = {line.line_no for line in lines}
+    return None if served and served.isdisjoint(passage.consent_lines) else opening.consent
+
+
+def use_of(
+    caller: Caller,
+    request: GetSubjectRecordsRequest | BatchGetSubjectRecordsRequest | GetRecordRequest,
+    items: frozenset[str],
+    *,
+    answer_may_be_empty: bool = True,
+    most_bytes: int | None = None,
+    chunk_size: int = 1,
+) -> Use:
+    """Return the use that ``request`` of ``caller`` asks for, ``items`` by name."""
+    return Use(
+        ask=Ask(
+            client_id=caller.client_id,
+            scope=SCOPE,
+            token_scopes=caller.token_scopes,
+            items=items,
+            purpose=request.purpose,
+        ),
+        details=caller.details,
+        revocable=caller.revocable,
+        request_id=request.request_id,
+        purpose=request.purpose,
+        consent=request.consent,
+        digest=payload_digest(caller.client_id, request, chunk_size),
+        answer_may_be_empty=answer_may_be_empty,
+        most_bytes=most_bytes,
+    )

@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +16,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
-from consent.port import NoConsents
 from creditgate.scopes import services
 from gateway.administration.administrators import AdministratorService
 from gateway.administration.scope_service import ScopeService
@@ -25,6 +23,7 @@ from gateway.administration.service import OperatorService
 from gateway.administration.statements import RegistrationService
 from gateway.authenticate.authenticator import Authenticator
 from gateway.authenticate.token import TokenVerifier
+from gateway.authorise.consents import ConsentLookup
 from gateway.authorise.gate import Gate
 from gateway.authority.bell import open_bell
 from gateway.authority.feed import AuthorityFeed
@@ -35,27 +34,25 @@ from gateway.disclose.lookup import open_lookup
 from gateway.disclose.service import DisclosureService
 from gateway.disclose.store import DisclosureStore
 from gateway.installation.home import Home
-from gateway.interaction.app import InteractionParts, interaction_routes
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.reader import SqlUsageReader
-from gateway.oauth.app import build_app
 from gateway.oauth.connection import bound_socket, build_http_server, tls_context
-from gateway.oauth.context import AuthorizationContext
 from gateway.oauth.dpop import DpopProofs
 from gateway.oauth.dpop_nonces import DpopNonces
 from gateway.oauth.replay import SqlReplayCache
 from gateway.oauth.revocation_log import SqlRevocationLog
-from gateway.oauth.rfc8414 import Endpoints
 from gateway.oauth.signing import SigningKeys
 from gateway.respond.service import CreditRecordService, RecordLimits
+from gateway.server.consents import Consenting, consenting
 from gateway.server.guard import Guard
 from gateway.server.memory import collect_rarely
 from gateway.server.methods import contract_methods
 from gateway.server.people import sign_in_desk
 from gateway.server.refusals import RefusalLog
 from gateway.server.transport import Transport
+from gateway.server.web import web_app
 from gateway.settle.service import SettlementService, UsageService
 from gateway.storage.engines import Engines, open_engines
 from gateway.telemetry.telemetry import Telemetry, open_telemetry
@@ -122,31 +119,10 @@ async def running_gateway(
         people = await stack.enter_async_context(
             sign_in_desk(config, home, engines.authority, clock, issuer)
         )
-        app = build_app(
-            AuthorizationContext(
-                authority=feed.current,
-                clock=clock,
-                keys=keys,
-                replay=SqlReplayCache(engines.authority),
-                endpoints=Endpoints(issuer),
-                audience=config.audience,
-                token_seconds=config.token_seconds,
-                grant_seconds=config.grant_seconds,
-                rotate_before=_seconds(config.rotate_refresh_tokens_before),
-                engine=engines.authority,
-                nonces=proofs.nonces,
-            ),
-            lambda interactions: interaction_routes(
-                InteractionParts(
-                    interactions,
-                    feed.current,
-                    people,
-                    clock,
-                    config.token_seconds,
-                    config.grant_seconds,
-                )
-            ),
+        consents = await stack.enter_async_context(
+            consenting(config, engines, feed, keys, clock, people, issuer)
         )
+        app = web_app(config, clock, engines, feed, keys, proofs, people, consents, issuer)
         web = build_http_server(app, tls_context(tls.certificate, tls.key, tls.client_ca))
         server = grpc.aio.server(options=_options(config))
         port = server.add_secure_port(_address(config.grpc_host, config.grpc_port), _grpc_tls(tls))
@@ -161,7 +137,9 @@ async def running_gateway(
         statements = RegistrationService(
             SqlAuthorityLog(engines.authority), feed, clock, keys, issuer
         )
-        transport = _transport(config, clock, engines, feed, guard, statements, telemetry, stack)
+        transport = _transport(
+            config, clock, engines, feed, guard, statements, consents, telemetry, stack
+        )
         server.add_generic_rpc_handlers((transport,))
         health = _add_standard_services(server)
         web_task = asyncio.create_task(web.serve(sockets=[https]), name="https")
@@ -176,7 +154,9 @@ async def running_gateway(
             )
         finally:
             await health.enter_graceful_shutdown()
-            web.should_exit = True
+            web.stop()
+            # Streams without end would be waited for in vain.
+            consents.news.end()
             await server.stop(config.drain_seconds)
             await web_task
 
@@ -207,6 +187,7 @@ def _transport(
     feed: AuthorityFeed,
     guard: Guard,
     statements: RegistrationService,
+    consents: Consenting,
     telemetry: Telemetry,
     stack: AsyncExitStack,
 ) -> Transport:
@@ -226,7 +207,8 @@ def _transport(
     served = {
         "CreditRecordService": CreditRecordService(
             feed=feed,
-            gate=Gate(NoConsents()),
+            gate=Gate(),
+            consents=ConsentLookup(consents.consents),
             lookup=lookup,
             committer=committer,
             decisions=decisions,
@@ -241,6 +223,7 @@ def _transport(
         "UsageService": UsageService(SqlUsageReader(engines.records), feed, clock),
         "RegistrationService": statements,
         "SettlementService": SettlementService(log, feed, clock),
+        **consents.services,
     }
     return Transport(
         contract_methods(served),
@@ -264,10 +247,6 @@ def _add_standard_services(server: grpc.aio.Server) -> HealthServicer:
         server,
     )
     return health
-
-
-def _seconds(moment: datetime | None) -> int:
-    return 0 if moment is None else int(moment.timestamp())
 
 
 def _grpc_tls(tls: TlsFiles) -> grpc.ServerCredentials:

@@ -13,6 +13,7 @@ from gateway.clock import Clock
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
 from gateway.meter.model import RefusalEntry
+from gateway.respond.request import names_a_consent
 
 _log = logging.getLogger(__name__)
 # What was refused may be malformed itself; only what has the right form is kept.
@@ -36,6 +37,7 @@ class RefusalLog:
         anyway; "" is returned then.
         """
         request_id: str = getattr(request, "request_id", "")
+        consent: str = getattr(request, "consent", "")
         purpose: Purpose.ValueType = getattr(request, "purpose", Purpose.PURPOSE_UNSPECIFIED)
         entry = RefusalEntry(
             decision_id=self._decisions.next(),
@@ -45,6 +47,7 @@ class RefusalLog:
             reason=refused.reason,
             purpose=purpose,
             request_id=request_id if _REQUEST_ID.fullmatch(request_id) else "",
+            consent=consent if names_a_consent(consent) else "",
         )
         try:
             await self._committer.log_refusal(entry)

@@ -9,14 +9,14 @@ from creditgate.v1 import usage_service_pb2 as usage_pb
 from gateway.settle.prices import PricePlan
 from gateway.settle.shares import Share, SharingRule
 from gateway.settle.statement import Statement, StatementLine
-from gateway.settle.usage import MeteredAnswer
+from gateway.settle.usage import MeteredAnswer, usage_name
 
 
 def usage_entries(answer: MeteredAnswer) -> Iterator[usage_pb.UsageEntry]:
     """Yield the entries of one answer, in order of serving."""
     for index, entry in enumerate(answer.entries):
         yield usage_pb.UsageEntry(
-            name=f"operators/{answer.operator_id}/usage/{answer.sequence}-{index}",
+            name=usage_name(answer.operator_id, answer.sequence, index),
             client_id=answer.client_id,
             request_id=answer.request_id,
             record=f"records/{entry.record_id}",

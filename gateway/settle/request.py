@@ -4,19 +4,16 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from creditgate.refusal import Violation, invalid
 from creditgate.v1.settlement_service_pb2 import PricePlan as PricePlanMessage
 from creditgate.v1.settlement_service_pb2 import SharingRule as SharingRuleMessage
 from creditgate.v1.usage_service_pb2 import ListUsageRequest
-from creditgate.v1.vocabulary_pb2 import Interval
+from gateway.instants import instant_faults, period_of
 from gateway.note import note_faults
 from gateway.settle.month import Month, month_named
 from gateway.settle.paging import Filters, position_of
 from gateway.settle.prices import MOST_UNIT_PRICE, PricePlan
 from gateway.settle.shares import WHOLE, SharingRule
-from operators.shapes import END_OF_TIME
 
 MOST_ENTRIES: Final = 1_000
 USUAL_ENTRIES: Final = 100
@@ -54,7 +51,7 @@ class UsageAsk:
 def usage_ask(request: ListUsageRequest, operator_id: str) -> UsageAsk:
     """Return what a ListUsage call asks about ``operator_id``; raises Refused INVALID_REQUEST."""
     faults: list[Violation] = []
-    from_, until = _period(request.period, faults)
+    from_, until = period_of("period", request.period, faults)
     if request.request_id and _REQUEST_ID.fullmatch(request.request_id) is None:
         faults.append(Violation("request_id", "use 1 to 64 visible ASCII characters"))
     if not 0 <= request.page_size <= MOST_ENTRIES:
@@ -135,26 +132,7 @@ def _id_faults(field: str, thing_id: str) -> list[Violation]:
     return [] if _ID.fullmatch(thing_id) else [Violation(field, _ID_MEND)]
 
 
-def _period(period: Interval, faults: list[Violation]) -> tuple[int | None, int | None]:
-    from_ = until = None
-    if period.HasField("start_time"):
-        from_ = period.start_time.seconds
-        faults += _instant_faults("period.start_time", period.start_time)
-    if period.HasField("end_time"):
-        until = period.end_time.seconds
-        faults += _instant_faults("period.end_time", period.end_time)
-    if from_ is not None and until is not None and until <= from_:
-        faults.append(Violation("period", "must end after it starts"))
-    return from_, until
-
-
 def _start_faults(field: str, thing: PricePlanMessage | SharingRuleMessage) -> list[Violation]:
     if not thing.HasField("effective_from"):
         return [Violation(field, "say from when on it is in force")]
-    return _instant_faults(field, thing.effective_from)
-
-
-def _instant_faults(field: str, time: Timestamp) -> list[Violation]:
-    if 0 <= time.seconds <= END_OF_TIME and not time.nanos:
-        return []
-    return [Violation(field, "use a time in whole seconds from 1970 to 9999")]
+    return instant_faults(field, thing.effective_from)

@@ -7,6 +7,11 @@ from typing import Protocol
 from creditgate.v1.vocabulary_pb2 import Purpose
 
 
+def usage_name(operator_id: str, sequence: int, index: int) -> str:
+    """Return the resource name of a usage entry: of an answer's ``index``-th record, from 0."""
+    return f"operators/{operator_id}/usage/{sequence}-{index}"
+
+
 @dataclass(frozen=True, slots=True)
 class MeteredLine:
     """Use of one item from one source and region in one answer.

@@ -16,6 +16,7 @@ from gateway.clock import Clock
 from gateway.signin.identity import Identity
 from gateway.signin.tables import SESSION
 from gateway.storage.engines import reading
+from gateway.storage.sweeping import Sweeping
 
 COOKIE: Final = "__Host-creditgate"
 """RFC 6265bis section 4.1.3.2: only this host, only by TLS, for all of its paths."""
@@ -62,7 +63,7 @@ class Sessions:
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
-        self._sweep_due = 0
+        self._sweeping = Sweeping(_SWEEP_SECONDS)
 
     def browser(self, secret: str | None) -> Browser:
         """Return the browser that sent ``secret`` as its cookie; a new one for None."""
@@ -107,8 +108,7 @@ class Sessions:
                     seen_at=now,
                 )
             )
-        if now >= self._sweep_due:
-            self._sweep_due = now + _SWEEP_SECONDS
+        if self._sweeping.due(now):
             self.sweep()
         return signed_in
 

@@ -98,7 +98,7 @@ def test_what_does_not_widen_lets_nobody_do_more() -> None:
         assert met[kind, False] > 5
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(
     grants("1"),
     grants("1"),
@@ -126,7 +126,7 @@ def test_a_grant_that_is_not_widened_gives_no_more(
     assert widens(before, draft) or _reach(after) <= _reach(before)
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(
     definitions(NARROW),
     definitions(NARROW),

@@ -16,7 +16,7 @@ from gateway.oauth.app import build_app
 from gateway.oauth.connection import PEER_CERTIFICATE
 from gateway.oauth.context import AuthorizationContext
 from gateway.oauth.interactions import Interactions
-from gateway.server import process
+from gateway.server import web
 from tests.attacks.mutations import Sent
 
 _TLS = ("127.0.0.1", 443)
@@ -99,5 +99,5 @@ def seen_inside(patch: pytest.MonkeyPatch) -> Generator[Inside]:
         return app
 
     with patch.context() as patched:
-        patched.setattr(process, "build_app", build)
+        patched.setattr(web, "build_app", build)
         yield inside

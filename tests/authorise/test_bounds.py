@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consent.port import NoConsents
 from creditgate.refusal import Refused, reason_name
 from gateway.authorise.bounds import (
     Bounds,
@@ -52,7 +51,7 @@ def bounds(
     ground: Ground = GROUND,
 ) -> Bounds:
     """Return the bounds of a call for subjects."""
-    return subject_bounds(Gate(NoConsents()), ground, ASK, details, subjects, consent)
+    return subject_bounds(Gate(), ground, ASK, details, subjects, consent)
 
 
 def taken(limits: Bounds) -> set[tuple[str, int]]:
@@ -127,7 +126,7 @@ def test_bounds_stand_while_every_detail_they_rest_on_does() -> None:
 
 def test_a_record_is_served_under_the_detail_that_lets_it_through() -> None:
     limits = record_bounds(
-        Gate(NoConsents()),
+        Gate(),
         GROUND,
         ASK,
         (detail(items=["penalty"]), detail(subjects=[SECOND], items=["rating"])),
@@ -174,7 +173,7 @@ def allows(one: AuthorizationDetail, subject: str, line_no: int, consent: str) -
 def test_nothing_passes_that_no_single_detail_allows(
     details: Details, consent: str, items: frozenset[str]
 ) -> None:
-    gate = Gate(NoConsents())
+    gate = Gate()
     ask = ASK._replace(items=items)
     for subject in SUBJECTS:
         own = [row for row in FOUND if row.subject == subject]

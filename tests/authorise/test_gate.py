@@ -2,7 +2,6 @@
 
 import pytest
 
-from consent.port import NoConsents
 from creditgate.refusal import Refused, reason_name
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Purpose
@@ -13,8 +12,6 @@ from operators.decision import Ask
 from tests.authorise.world import (
     CONSENT,
     RESTRICTED,
-    SUBJECT,
-    GivenConsents,
     after,
     item,
     licensed,
@@ -37,7 +34,7 @@ def opened(
     view: AuthorityView, *items: str, lines: dict[int, Line] = LINES, now: int = NOW
 ) -> Passage:
     """Return what a fresh gate lets pass."""
-    return Gate(NoConsents()).passage(view, lines, ask(*items), now)
+    return Gate().passage(view, lines, ask(*items), now)
 
 
 def reason(view: AuthorityView, *items: str) -> str:
@@ -115,63 +112,9 @@ def test_a_line_without_a_price_passes_as_unpriced() -> None:
     assert opened(later).prices == {1: None, 2: None, 3: None}
 
 
-# Consent.
-
-
-def test_without_an_engine_consent_items_stay_closed() -> None:
+def test_items_that_need_consent_are_told_apart() -> None:
     view = view_of(*licensed(item("penalty"), item("rating", CONSENT)))
-    gate = Gate(NoConsents())
-    passage = gate.passage(view, LINES, ask(), NOW)
-    assert passage.consent_items == {"rating"}
-    assert gate.withheld(passage, SUBJECT, "", CREDIT, NOW) == {3}
-
-
-def test_a_consent_item_asked_for_by_name_is_refused_without_consent() -> None:
-    view = view_of(*licensed(item("penalty"), item("rating", CONSENT)))
-    gate = Gate(NoConsents())
-    passage = gate.passage(view, LINES, ask("penalty", "rating"), NOW)
-    with pytest.raises(Refused) as refused:
-        gate.withheld(passage, SUBJECT, "", CREDIT, NOW)
-    assert reason_name(refused.value.reason) == "CONSENT_REQUIRED"
-    assert SUBJECT not in refused.value.message
-
-
-def test_public_items_need_nobodys_consent() -> None:
-    consents = GivenConsents()
-    gate = Gate(consents)
-    passage = gate.passage(view_of(*licensed(item("penalty"))), LINES, ask("penalty"), NOW)
-    assert gate.withheld(passage, SUBJECT, "", CREDIT, NOW) == frozenset()
-    assert consents.asked == []
-
-
-def test_a_consent_opens_its_item_to_its_operator_for_its_purpose_until_it_ends() -> None:
-    consents = GivenConsents([(SUBJECT, "alpha", "rating", CREDIT, NOW + 5)])
-    gate = Gate(consents)
-    view = view_of(*licensed(item("penalty"), item("rating", CONSENT)))
-    passage = gate.passage(view, LINES, ask(), NOW)
-    assert gate.withheld(passage, SUBJECT, "C-1", CREDIT, NOW) == frozenset()
-    assert consents.asked == [("alpha", frozenset({"rating"}), "C-1")]
-    other = Purpose.PURPOSE_BIDDING
-    assert gate.withheld(passage, SUBJECT, "C-1", other, NOW) == {3}
-    assert gate.withheld(passage, "another", "C-1", CREDIT, NOW) == {3}
-    # The passage is remembered; the consent is asked for each time.
-    assert gate.passage(view, LINES, ask(), NOW + 5) is passage
-    assert gate.withheld(passage, SUBJECT, "C-1", CREDIT, NOW + 5) == {3}
-
-
-def test_of_several_consent_items_those_without_consent_are_withheld() -> None:
-    view = view_of(*licensed(item("penalty", CONSENT), item("rating", CONSENT)))
-    gate = Gate(GivenConsents([(SUBJECT, "alpha", "rating", CREDIT, NOW + 5)]))
-    passage = gate.passage(view, LINES, ask(), NOW)
-    assert gate.withheld(passage, SUBJECT, "", CREDIT, NOW) == {1, 2}
-    named = gate.passage(view, LINES, ask("penalty", "rating"), NOW)
-    with pytest.raises(Refused, match="consent"):
-        gate.withheld(named, SUBJECT, "", CREDIT, NOW)
-
-
-def test_an_engine_that_covers_more_than_it_was_asked_opens_no_more() -> None:
-    everything = [(SUBJECT, "alpha", code, CREDIT, NOW + 5) for code in ("penalty", "tax")]
-    gate = Gate(GivenConsents(everything))
-    view = view_of(*licensed(item("penalty"), item("rating", CONSENT)))
-    passage = gate.passage(view, LINES, ask(), NOW)
-    assert gate.withheld(passage, SUBJECT, "", CREDIT, NOW) == {3}
+    passage = opened(view)
+    assert (passage.consent_items, passage.consent_lines) == ({"rating"}, {3})
+    assert passage.prices.keys() == {1, 2, 3}
+    assert not opened(view, "penalty").consent_items

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consent.port import NoConsents
 from creditgate.refusal import Refused, reason_name
 from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.authorise.gate import Gate
@@ -38,7 +37,7 @@ VIEW = view_of(*licensed(item("penalty"), item("rating"), valid_until=500))
 @pytest.fixture
 def gate() -> Gate:
     """A gate that remembers nothing yet."""
-    return Gate(NoConsents())
+    return Gate()
 
 
 def test_the_same_ask_passes_by_memory(gate: Gate) -> None:
@@ -156,7 +155,7 @@ def test_a_remembered_passage_is_a_fresh_one(
     asked: tuple[Ask, Ask],
     steps: list[Step],
 ) -> None:
-    gate = Gate(NoConsents())
+    gate = Gate()
     entries: list[Entry] = [*world.operators, *world.licences, *world.clients, *world.grants]
     entries += [*items, first]
     view = view_of(*entries)
@@ -167,5 +166,5 @@ def test_a_remembered_passage_is_a_fresh_one(
             continue
         number, now, lines = step
         ask = asked[number]
-        fresh = passed(Gate(NoConsents()), view_of(*entries), ask, now, lines)
+        fresh = passed(Gate(), view_of(*entries), ask, now, lines)
         assert passed(gate, view, ask, now, lines) == fresh

@@ -1,7 +1,6 @@
-"""Views, revenue lines and consents for the gate's tests."""
+"""Views and revenue lines for the gate's tests."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any, Final
 
 from creditgate.v1.catalogue_service_pb2 import ContentFieldType
@@ -16,12 +15,13 @@ from tests.operators.things import Thing, client, grant, licence, named, operato
 PUBLIC: Final = Openness.OPENNESS_PUBLIC
 CONSENT: Final = Openness.OPENNESS_CONSENT
 RESTRICTED: Final = Openness.OPENNESS_RESTRICTED
-SUBJECT: Final = "910000000000000000"
 Entry = Thing | CatalogueItem | PricePlan
 
 
-def item(code: str, openness: int = PUBLIC, price_class: str = "basic") -> CatalogueItem:
-    """Return a catalogue item."""
+def item(
+    code: str, openness: int = PUBLIC, price_class: str = "basic", result: str = ""
+) -> CatalogueItem:
+    """Return a catalogue item with the fields "grade" and "note", one of them its result."""
     return CatalogueItem.model_validate(
         {
             "code": code,
@@ -33,7 +33,12 @@ def item(code: str, openness: int = PUBLIC, price_class: str = "basic") -> Catal
             "period_rules": [{"legal_source": "invented"}],
             "price_class": price_class,
             "content_fields": [
-                {"name": "note", "type": ContentFieldType.CONTENT_FIELD_TYPE_INTEGER}
+                {
+                    "name": name,
+                    "type": ContentFieldType.CONTENT_FIELD_TYPE_INTEGER,
+                    "result": name == result,
+                }
+                for name in ("note", "grade")
             ],
         }
     )
@@ -94,29 +99,3 @@ def lines_of(*lines: tuple[str, str]) -> dict[int, Line]:
         number: Line(code, "Invented Bureau", region)
         for number, (code, region) in enumerate(lines, 1)
     }
-
-
-@dataclass
-class GivenConsents:
-    """A consent engine that knows a few consents: subject, operator, item, purpose, until."""
-
-    given: Iterable[tuple[str, str, str, int, int]] = ()
-    asked: list[tuple[str, frozenset[str], str]] = field(default_factory=list)
-
-    def covering(
-        self,
-        *,
-        subject: str,
-        operator_id: str,
-        items: frozenset[str],
-        purpose: int,
-        consent: str,
-        now: int,
-    ) -> frozenset[str]:
-        """Return the items that a consent covers now."""
-        self.asked.append((operator_id, items, consent))
-        return frozenset(
-            item
-            for who, to, item, why, until in self.given
-            if (who, to, why) == (subject, operator_id, purpose) and now < until
-        )

@@ -158,7 +158,7 @@ async def test_a_decision_stays_made_whoever_goes_back(scene: Scene, page: Page)
 async def test_who_represents_another_company_cannot_approve(scene: Scene, page: Page) -> None:
     await page.goto(await asked_url(scene))
     await sign_in(page, "赵茜")
-    await expect(page.get_by_role("heading", name="你不能批准这个请求")).to_be_visible()
+    await expect(page.get_by_role("heading", name="您不能批准这个请求")).to_be_visible()
     await expect(page.get_by_role("button", name="同意", exact=True)).to_have_count(0)
 
 

@@ -21,6 +21,11 @@ REFUSALS = {
     "ITEM_NOT_ALLOWED",
     "PURPOSE_NOT_ALLOWED",
     "CONSENT_REQUIRED",
+    "CONSENT_NOT_GRANTED",
+    "CONSENT_EXCEEDED",
+    "CONSENT_EXHAUSTED",
+    "CONSENT_REVOKED",
+    "TOKEN_REVOKED",
     "SCOPE_NOT_GRANTED",
     "RECORD_NOT_DISCLOSED",
     "TOKEN_MISSING",
@@ -31,6 +36,10 @@ REFUSALS = {
     "STATE_CONFLICT",
     "STEP_UP_REQUIRED",
 }
+SUSPENDED = "A suspension acts within a second, on tokens already given"
+CONSENTED = "A company consents on its own page, to a part, for a purpose (授权)"
+PAUSED = "A suspension pauses an operator's consents, and each company is told"
+TAKEN_BACK = "A company takes its consent back, and is told what became of the copies"
 
 
 def test_the_demo_shows_every_step_as_expected(tmp_path: Path) -> None:
@@ -41,20 +50,34 @@ def test_the_demo_shows_every_step_as_expected(tmp_path: Path) -> None:
     assert account["ok"]
     assert [step for step in account["steps"] if not step["ok"]] == []
     assert {step["observed"] for step in account["steps"]} >= REFUSALS
-    suspension = [
-        step["observed"] for step in account["steps"] if step["section"].startswith("A suspension")
-    ]
+    told: dict[str, list[tuple[str, str]]] = {}
+    for step in account["steps"]:
+        told.setdefault(step["section"], []).append((step["who"], step["observed"]))
+    suspension = [what for _, what in told[SUSPENDED]]
     # Served means that something was: an answer without records would show nothing.
     assert suspension == [
         f"1 record for {yuan(20_000)} yuan",
         "OPERATOR_SUSPENDED",
         f"1 record for {yuan(20_000)} yuan",
     ]
-    reviewed = [
-        (step["who"], step["observed"])
-        for step in account["steps"]
-        if step["section"].startswith("People sign in")
+    assert told[CONSENTED] == [
+        ("alpha", "requested"),
+        ("alpha", "CONSENT_NOT_GRANTED"),
+        ("li-ming", "granted"),
+        ("alpha", "grade, method alone, for 0.500001 yuan"),
+        ("alpha", "signed by the gateway, of this consent"),
+        ("alpha", "CONSENT_EXCEEDED"),
+        ("li-ming", "1 use"),
     ]
+    assert told[PAUSED] == [("li-ming", "paused"), ("li-ming", "granted"), ("alpha", "served")]
+    assert told[TAKEN_BACK] == [
+        ("li-ming", "revoked"),
+        ("alpha", "CONSENT_REVOKED"),
+        ("alpha", "paused, granted, revoked: delete copies within a day"),
+        ("alpha", "1 acknowledged, in time"),
+        ("administrator", "5 changes, 2 uses, 1 removal"),
+    ]
+    reviewed = next(steps for title, steps in told.items() if title.startswith("People sign in"))
     assert reviewed[3:] == [
         ("zhang-li", "STEP_UP_REQUIRED"),
         ("zhang-li", "a proposal, pending"),

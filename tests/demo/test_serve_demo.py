@@ -1,10 +1,13 @@
 """``serve --demo`` writes what outside programs need, and a second time reuses everything."""
 
+import asyncio
 import json
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,10 +24,11 @@ from gateway.demo.browser import PageUnexpected
 from gateway.demo.cast import CONSOLE, PEOPLE
 from gateway.demo.invented import CORRECTED
 from gateway.demo.people import register_people, signed_in
+from gateway.demo.representing import LI_MING, representing
 from gateway.demo.seed import acting_as
 from gateway.installation.home import Home
 from operators.administrators import scopes_of_administrator_role
-from tests.cli.commands import PROGRAM, SECONDS, creditgate, environment, served_demo
+from tests.cli.commands import PROGRAM, SECONDS, Served, creditgate, environment, served_demo
 from tests.node.conftest import NodeClient, node_client
 
 __all__ = ["node_client"]
@@ -32,55 +36,93 @@ __all__ = ["node_client"]
 SCRIPT: Final = Path(sys.executable).parent / "creditgate"
 
 
-def test_a_served_demo_can_be_called_from_outside_and_is_reused(
-    tmp_path: Path, node_client: NodeClient
-) -> None:
-    home = tmp_path / "home"
+@dataclass(frozen=True)
+class ServedTwice:
+    """A demo that was served, ended, and is served again from what it left."""
+
+    first: dict[str, Any]
+    first_changes: dict[str, Any]
+    served: Served
+
+    @property
+    def home(self) -> Path:
+        """Where it keeps everything."""
+        return self.served.home
+
+
+@pytest.fixture(scope="module")
+def again(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedTwice]:
+    """A demo that is served for the second time."""
+    home = tmp_path_factory.mktemp("served") / "home"
     # People are known by their provider's address, so it stays.
     port = str(free_port())
     with served_demo(home, DEVELOPMENT_PROVIDER_PORT=port) as served:
         first = written(home)
         assert first.items() <= served.told.items()
-        assert_complete(first)
-        example = first["example"]
-        done = node_client(
-            "get_subject_records.mjs", home / "serve.json", example["subject"], example["purpose"]
-        )
-        assert done.returncode == 0, done.stderr
-        assert len(json.loads(done.stdout)["records"]) == 2
-        changes = served.answer("administrator", "operator", "history")
+        changes = history(served)
     with served_demo(home, DEVELOPMENT_PROVIDER_PORT=port) as served:
-        again = written(home)
-        assert again["clients"] == first["clients"]
-        assert again["people"] == first["people"]
-        assert served.answer("administrator", "operator", "history") == changes
-        answer = served.answer(
-            "alpha-client", "query", example["subject"], "--purpose", "supplier-check"
-        )
-        assert [record["revision"] for record in answer["records"]] == [1, 1]
+        yield ServedTwice(first, changes, served)
 
 
-async def test_the_people_of_a_served_demo_can_sign_in(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    with served_demo(home):
-        people = written(home)["people"]
-        accounts = {account["account"]: account for account in people["accounts"]}
-        assert accounts.keys() == PEOPLE.keys()
-        assert people["client"] == CONSOLE
-        async with signed_in(Home.at(home), "zhou-an") as person:
-            assert person.scopes == scopes_of_administrator_role(PEOPLE["zhou-an"])
-            listed = await person.gateway.ask(
-                ListAdministratorsRequest(), ListAdministratorsResponse
-            )
-        assert {each.issuer for each in listed.administrators} == {people["identity_provider"]}
-        # No administrator: the page offers nothing to approve.
-        with pytest.raises(PageUnexpected, match="way back"):
-            async with signed_in(Home.at(home), "li-ming"):
-                pass
-        async with acting_as(Home.at(home), "administrator") as gateway:
-            others = await register_people(gateway, "https://elsewhere.example")
-            assert await register_people(gateway, "https://elsewhere.example") == others
-        assert [each.administrator_id for each in others] == [f"{name}-2" for name in PEOPLE]
+def test_a_demo_served_again_is_what_it_was(again: ServedTwice) -> None:
+    now = written(again.home)
+    assert_complete(again.first)
+    assert now["clients"] == again.first["clients"]
+    assert now["people"] == again.first["people"]
+    assert history(again.served) == again.first_changes
+    example = now["example"]
+    answer = again.served.answer(
+        "alpha-client", "query", example["subject"], "--purpose", "supplier-check"
+    )
+    assert [record["revision"] for record in answer["records"]] == [1, 1]
+
+
+def test_a_served_demo_can_be_called_from_outside(
+    again: ServedTwice, node_client: NodeClient
+) -> None:
+    example = written(again.home)["example"]
+    done = node_client(
+        "get_subject_records.mjs", again.home / "serve.json", example["subject"], example["purpose"]
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["records"]) == 2
+
+
+async def test_a_company_of_a_served_demo_finds_a_request_and_consents(again: ServedTwice) -> None:
+    served = written(again.home)
+    asked = await asyncio.to_thread(
+        again.served.answer,
+        "alpha-client",
+        *("consent", "request", served["example"]["subject"], "--item", "evaluation.public-credit"),
+        *("--purpose", "credit-approval", "--region", "*", "--valid-days", "1", "--data-life", "1"),
+    )
+    name = asked["consent"]["name"]
+    assert asked["answer_uri"] == f"{served['subject_pages']}/{name}"
+    (li_ming, *_) = served["people"]["representatives"]
+    assert (li_ming["account"], li_ming["subject"]) == (LI_MING, served["example"]["subject"])
+    async with representing(Home.at(again.home)) as representative:
+        assert await representative.consent(name) == "granted"
+        assert await representative.uses(name) == 0
+
+
+async def test_the_people_of_a_served_demo_can_sign_in(again: ServedTwice) -> None:
+    people = written(again.home)["people"]
+    accounts = {account["account"]: account for account in people["accounts"]}
+    assert accounts.keys() == PEOPLE.keys()
+    assert people["client"] == CONSOLE
+    home = Home.at(again.home)
+    async with signed_in(home, "zhou-an") as person:
+        assert person.scopes == scopes_of_administrator_role(PEOPLE["zhou-an"])
+        listed = await person.gateway.ask(ListAdministratorsRequest(), ListAdministratorsResponse)
+    assert {each.issuer for each in listed.administrators} == {people["identity_provider"]}
+    # No administrator: the page offers nothing to approve.
+    with pytest.raises(PageUnexpected, match="way back"):
+        async with signed_in(home, LI_MING):
+            pass
+    async with acting_as(home, "administrator") as gateway:
+        others = await register_people(gateway, "https://elsewhere.example")
+        assert await register_people(gateway, "https://elsewhere.example") == others
+    assert [each.administrator_id for each in others] == [f"{name}-2" for name in PEOPLE]
 
 
 def test_several_processes_serve_the_demo_without_people(tmp_path: Path) -> None:
@@ -113,7 +155,9 @@ def test_the_command_it_tells_works_in_any_folder_and_without_a_path(
                 line = gateway.stdout.readline()
                 assert line, told
                 told += line
+            told += gateway.stdout.readline()
             assert f"login --profile '{home}/clients/console/profile.json'" in told
+            assert "/my: sign in as li-ming." in told
             command = told.partition("for example:\n")[2].partition("Invented people")[0]
             done = subprocess.run(
                 ["/bin/sh", "-c", command],
@@ -144,6 +188,11 @@ def test_a_seeding_that_fails_ends_the_gateway_with_its_reason(tmp_path: Path) -
     assert done.status == 1
     assert "holds no file" in done.told
     assert not (tmp_path / "home" / "serve.json").exists()
+
+
+def history(served: Served) -> Any:
+    """Return every change of authority so far."""
+    return served.answer("administrator", "operator", "history")
 
 
 def free_port() -> int:

@@ -192,7 +192,7 @@ async def test_who_is_signed_in_need_not_again_unless_asked(world: World) -> Non
         {"prompt": "login"},
         {"acr_values": STRONG_ACR},
     ):
-        assert "你是谁" in (await world.browser.go(world.url(**anew))).text
+        assert "您是谁" in (await world.browser.go(world.url(**anew))).text
     again = await world.claims(await world.signed_in("wang-jun", max_age="0"))
     assert (again["sub"], again["auth_time"]) == ("wang-jun", NOW + 60)
 

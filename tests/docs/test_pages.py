@@ -10,6 +10,7 @@ import pytest
 
 from creditgate.refusal import reason_name
 from creditgate.v1.refusal_pb2 import RefusalReason
+from operators.asked_details import read_details
 from tests.docs.pages import DOCS, ROOT, named_in
 
 DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
@@ -28,6 +29,13 @@ def test_tables_of_the_administrators_guide_are_those_of_the_code(tmp_path: Path
 def test_the_operators_guide_mends_every_refusal() -> None:
     reasons = {reason_name(value) for value in RefusalReason.values() if value}
     assert named_in(DOCS / "operators.md", r"^\| `([A-Z_]+)` \|") == reasons
+
+
+def test_the_details_that_the_operators_guide_shows_are_taken() -> None:
+    text = (DOCS / "operators.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^```json\n(\[\{\"type\".*?)```", text, re.MULTILINE | re.DOTALL)
+    read = [read_details(details) for details in shown]
+    assert [each.consent_terms is not None for each in read] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +64,7 @@ def test_every_guarantee_is_in_the_concepts_with_a_test_that_exists() -> None:
     page = DOCS / "concepts.md"
     assert named_in(page, r"^\| \*\*G(\d+)\*\*") == {str(number) for number in range(1, 13)}
     named = named_in(page, r"`(tests/\S+\.py::\w+)`")
-    assert len(named) == 11
+    assert len(named) == 13
     for test in named:
         file, _, name = test.partition("::")
         assert re.search(rf"def {name}\(", (ROOT / file).read_text(encoding="utf-8")), test

@@ -22,7 +22,7 @@ async def test_an_administrator_approves_within_their_roles(stored_world: World)
     assert "请先登录" in page.text
     page = await world.browser.sign_in(page, PERSON)
     assert "登记运营机构" in page.text
-    assert "不在你的权限之内" in page.text
+    assert "不在您的权限之内" in page.text
     done = await world.browser.submit(page, decision="approve")
     claims = claims_in((await asking.token(asking.code_of(done)))["access_token"])
     assert claims["sub"] == f"administrator:{PERSON}"
@@ -79,14 +79,14 @@ async def test_nothing_to_approve_is_left_outside_ones_roles(world: World) -> No
     await world.administer("sun-yue", [AUDIT])
     page = await world.approval_page(await world.ask(), "sun-yue")
     assert page.status_code == 403
-    assert "不在你的角色之内" in page.text
+    assert "不在您的角色之内" in page.text
 
 
 async def test_somebody_else_can_sign_in_instead(world: World) -> None:
     page = await world.approval_page(await world.ask(), "wang-jun")
     assert page.status_code == 403
     page = await world.browser.follow(page, "again=1")
-    assert "你是谁" in page.text
+    assert "您是谁" in page.text
     page = await world.browser.submit(page, account=PERSON)
     assert "是否同意" in page.text
 
@@ -96,7 +96,7 @@ async def test_roles_taken_between_page_and_decision_are_not_given(world: World)
     await world.administer(PERSON, [PRICING])
     refused = await world.browser.submit(page, decision="approve")
     assert refused.status_code == 403
-    assert "没有采用你的决定" in refused.text
+    assert "没有采用您的决定" in refused.text
 
 
 async def test_roles_added_between_page_and_decision_take_a_new_look(world: World) -> None:
@@ -203,7 +203,7 @@ async def test_a_fresh_sign_in_is_asked_for_where_the_request_says(world: World,
     page = await world.browser.go(asking.url)
     assert "刚刚登录过" in page.text
     page = await world.browser.follow(page, "/sign-in")
-    assert "你是谁" in page.text
+    assert "您是谁" in page.text
     page = await world.browser.submit(page, account=PERSON)
     assert "是否同意" in page.text
 

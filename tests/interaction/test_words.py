@@ -4,8 +4,9 @@ import pytest
 
 from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.vocabulary_pb2 import Purpose
-from gateway.interaction.summary import moment
-from gateway.interaction.words import PURPOSES, SCOPES
+from gateway.consents.words import PURPOSES
+from gateway.interaction.words import SCOPES
+from gateway.pages.moments import moment
 from operators.roles import scopes_of_role
 
 ROLES = (ClientRole.CLIENT_ROLE_ADMINISTRATOR, ClientRole.CLIENT_ROLE_OPERATOR)

@@ -160,7 +160,7 @@ async def test_unwritable_claim_is_refused_and_its_neighbours_are_served(
     async with committer_over(ledger) as committer:
         asked = [
             committer.charge(claim("r-1", [1])),
-            committer.charge(claim("r-2", [1], consent="\ud800")),
+            committer.charge(claim("r-2", [1], licence="\ud800")),
             committer.charge(claim("r-3", [1])),
         ]
         ledger.open.set()

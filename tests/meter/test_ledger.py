@@ -1,13 +1,12 @@
 """The ledger on both stores: removals, quotas, several processes, claims that cannot be written."""
 
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 import pytest
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Engine, select
 
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.meter.ledger import UsageLedger
@@ -33,6 +32,7 @@ from tests.meter.world import (
     Disclosure,
     admitted,
     claim,
+    paused_before_commit,
     quota_used,
     refusal,
     stored,
@@ -59,7 +59,6 @@ def test_charged_answer_is_stored_as_claimed(ledger: UsageLedger, records_engine
         "r-1",
         [3, 1, 2],
         chunk=4,
-        consent="consents/c-1",
         disclosure_sequence=0,
         lines=(LineCount(1, 2, 7), LineCount(2, 1, 10**12)),
     )
@@ -69,7 +68,7 @@ def test_charged_answer_is_stored_as_claimed(ledger: UsageLedger, records_engine
     assert {name: row._mapping[name] for name in shared} == {
         name: getattr(made, name) for name in shared
     }
-    assert len(shared) == 12
+    assert len(shared) == 11
     assert (row.lines, row.entry_count, row.fee) == (
         f"[[1,2,7],[2,1,{10**12}]]",
         3,
@@ -121,41 +120,17 @@ def _waits_for_removals_only(engine: Engine) -> None:
     (sequence,) = disclosure.publish(admitted("a"))
     ledger = UsageLedger(engine, StandingClock())
     made = [claim("r-1", [sequence], disclosure_sequence=disclosure.store.head())]
-    with _paused_before_commit(engine, lambda: disclosure.publish(admitted("b"))):
+    with paused_before_commit(engine, lambda: disclosure.publish(admitted("b"))):
         assert ledger.commit([made[0]._replace(request_id="r-2")]) == [Charged(7)]
     with (
         ThreadPoolExecutor(1) as pool,
-        _paused_before_commit(engine, lambda: disclosure.repair("a")) as go_on,
+        paused_before_commit(engine, lambda: disclosure.repair("a")) as go_on,
     ):
         outcome = pool.submit(ledger.commit, made)
         with pytest.raises(TimeoutError):
             outcome.result(0.5)
         go_on()
         assert outcome.result(10) == [Stale()]
-
-
-class _paused_before_commit:  # reads as a verb
-    """Run ``act`` in a thread up to its COMMIT; it goes on when the block is left."""
-
-    def __init__(self, engine: Engine, act: Callable[[], object]) -> None:
-        self._engine = engine
-        self._thread = Thread(target=act)
-        self._reached, self._released = Event(), Event()
-
-    def _pause(self, _connection: object) -> None:
-        self._reached.set()
-        assert self._released.wait(10)
-
-    def __enter__(self) -> Callable[[], None]:
-        event.listen(self._engine, "commit", self._pause)
-        self._thread.start()
-        assert self._reached.wait(10)
-        return self._released.set
-
-    def __exit__(self, *_: object) -> None:
-        self._released.set()
-        self._thread.join()
-        event.remove(self._engine, "commit", self._pause)
 
 
 def test_claim_gets_its_turn_between_the_batches_of_a_bulk_load(
@@ -285,7 +260,7 @@ def test_claim_that_cannot_be_written_fails_alone(
 ) -> None:
     made = [claim(f"r-{i}", [1]) for i in range(9)]
     made[3] = claim("r-3", [1], lines=(LineCount(1, 1, 1 << 63),))
-    made[7] = claim("r-7", [1], consent="\ud800")
+    made[7] = claim("r-7", [1], licence="\ud800")
     outcomes = ledger.commit(made, [refusal()])
     assert outcomes == [Unwritable() if i in {3, 7} else Charged(7) for i in range(9)]
     assert len(stored(records_engine)) == 7

@@ -1,12 +1,14 @@
 """Claims and a small disclosure for tests of the ledger; all firms are invented."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
+from threading import Event, Thread
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, event, select
 
 from creditgate.uscc import check_character
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
@@ -35,7 +37,6 @@ def claim(request_id: str = "r-1", entries: Sequence[int] = (), **changes: Any) 
         chunk=0,
         payload_digest=b"payload",
         licence="L-1",
-        consent="",
         purpose=Purpose.PURPOSE_BIDDING,
         decision_id=f"d-{request_id}",
         served_at=NOW,
@@ -120,6 +121,27 @@ class Disclosure:
     def repair(self, record_id: str, revision: int = 1) -> int:
         """End a record by repair and return the event's sequence."""
         return self.store.end(record_id, revision, REPAIRED, "decision", "site", NOW).sequence
+
+
+@contextmanager
+def paused_before_commit(
+    engine: Engine, act: Callable[[], object]
+) -> Generator[Callable[[], None]]:
+    """Run ``act`` in a thread up to its COMMIT; it goes on when told, or in the end."""
+    reached, released = Event(), Event()
+
+    def pause(_connection: object) -> None:
+        reached.set()
+        assert released.wait(10)
+
+    event.listen(engine, "commit", pause)
+    thread = Thread(target=act)
+    thread.start()
+    assert reached.wait(10)
+    yield released.set
+    released.set()
+    thread.join()
+    event.remove(engine, "commit", pause)
 
 
 def stored(engine: Engine) -> list[Any]:

@@ -9,12 +9,17 @@ import {
   getSubjectRecordsByProof,
 } from "./credit_records.mjs";
 
-/** Returns {answer} or {refusal} of one query with `token`, over a connection of its own. */
-export async function queried({ party, keys }, token) {
+/**
+ * Returns {answer} or {refusal} of one query with `token`, over a connection of its own.
+ *
+ * `consent` is the name of the consent it relies on, if it relies on one.
+ */
+export async function queried({ party, keys }, token, consent = "") {
   const service = connect(party.grpc, party.ca, party.key, party.certificate);
   const request = {
     subject: party.subject,
     purpose: "PURPOSE_SUPPLIER_CHECK",
+    consent,
     requestId: randomUUID(),
   };
   try {

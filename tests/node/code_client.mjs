@@ -56,13 +56,15 @@ try {
   told.came_back_to = line;
   const token = await oauth.authorizationCodeGrant(configuration, new URL(line), checks, {}, options);
   told.token = token;
-  told.call = await queried(client, token.access_token);
+  // What a token rests on is named in each call made with it.
+  const consent = token.authorization_details?.[0].consent;
+  told.call = await queried(client, token.access_token, consent);
   if (token.refresh_token) {
     told.refreshed = await oauth.refreshTokenGrant(configuration, token.refresh_token, {}, options);
-    told.call_refreshed = await queried(client, told.refreshed.access_token);
+    told.call_refreshed = await queried(client, told.refreshed.access_token, consent);
     await oauth.tokenRevocation(configuration, told.refreshed.refresh_token ?? token.refresh_token);
     told.call_after = await withinASecond(
-      () => queried(client, told.refreshed.access_token),
+      () => queried(client, told.refreshed.access_token, consent),
       (call) => call.refusal,
     );
   }

@@ -76,7 +76,7 @@ class AnotherServer:
                 issuer=self.issuer,
             )
         finally:
-            server.should_exit = True
+            server.stop()
             await task
 
     async def _describe(self, _: Request) -> Response:

@@ -146,9 +146,9 @@ async def test_the_schema_is_published_where_the_metadata_lead(world: World) -> 
     document = response.json()
     assert document["$id"] == f"{issuer}/oauth/schemas/public_credit_data.json"
     assert (document["type"], document["minItems"], document["maxItems"]) == ("array", 1, 16)
-    detail = document["$defs"]["AuthorizationDetail"]
-    assert document["items"] == {"$ref": "#/$defs/AuthorizationDetail"}
-    assert detail["properties"].keys() == {*GOOD, "period"}
+    detail = document["$defs"]["AskedDetail"]
+    assert document["items"] == {"$ref": "#/$defs/AskedDetail"}
+    assert detail["properties"].keys() == {*GOOD, "period", "consent_terms"}
 
 
 def narrowing_desk() -> tuple[DetailsDesk, RegisteredClient]:

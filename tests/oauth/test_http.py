@@ -162,7 +162,7 @@ async def test_nothing_is_decided_while_authority_is_unknown(world: World) -> No
         token = await http.post(f"{issuer}/oauth/token", data=form)
         health = await http.get(f"{issuer}/healthz")
         keys = await http.get(f"{issuer}/oauth/jwks")
-    server.should_exit = True
+    server.stop()
     await task
     for response in (token, health, keys):
         assert response.status_code == 503

@@ -16,6 +16,7 @@ from creditgate.uscc import check_character
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from gateway.oauth.app import build_app
 from gateway.oauth.connection import bound_socket, build_http_server, tls_context
+from gateway.oauth.consent_request import TermsFaults
 from gateway.oauth.context import AuthorizationContext
 from gateway.oauth.dpop_nonces import DpopNonces
 from gateway.oauth.keys import SigningKeyBook
@@ -87,6 +88,17 @@ class Identity:
         return identity
 
 
+def client_of(identity: Identity, role: ClientRole.ValueType, operator_id: str) -> Client:
+    """Return the client that has an identity's keys."""
+    return Client(
+        client_id=identity.client_id,
+        role=role,
+        operator_id=operator_id,
+        jwks=identity.assertion_key.jwks,
+        certificate_thumbprints=frozenset({identity.certificate.thumbprint}),
+    )
+
+
 @dataclass
 class World:
     """One operator with one client, and an administrator's client."""
@@ -95,6 +107,7 @@ class World:
     engine: Engine
     clock: SetClock = field(default_factory=lambda: SetClock(int(time.time())))
     rotate_before: int = 0
+    terms_faults: TermsFaults | None = None
 
     def __post_init__(self) -> None:
         now = self.clock.now()
@@ -112,21 +125,29 @@ class World:
         self.administrator = self.newcomer(ADMINISTRATOR)
         self.issue_key()
         base = "910000001234567AB"
-        self.record(
-            "operator",
-            OPERATOR,
-            Operator(
-                operator_id=OPERATOR,
-                display_name="Alpha Invented Credit",
-                uscc=base + check_character(base),
-                state=OperatorState.OPERATOR_STATE_ACTIVE,
-            ),
+        operator = Operator(
+            operator_id=OPERATOR,
+            display_name="Alpha Invented Credit",
+            uscc=base + check_character(base),
+            state=OperatorState.OPERATOR_STATE_ACTIVE,
         )
-        self.register(self.identity, ClientRole.CLIENT_ROLE_OPERATOR, OPERATOR)
-        self.register(self.administrator, ClientRole.CLIENT_ROLE_ADMINISTRATOR, "")
-        self.grant("grant-read", OPERATOR, READ)
-        self.grant("grant-attest", OPERATOR, ATTEST)
-        self.grant("grant-office", ADMINISTRATOR, "operators:create")
+        clients = (
+            client_of(self.identity, ClientRole.CLIENT_ROLE_OPERATOR, OPERATOR),
+            client_of(self.administrator, ClientRole.CLIENT_ROLE_ADMINISTRATOR, ""),
+        )
+        grants = (
+            ScopeGrant(grant_id=grant_id, grantee=grantee, scope=scope, valid_from=now)
+            for grant_id, grantee, scope in (
+                ("grant-read", OPERATOR, READ),
+                ("grant-attest", OPERATOR, ATTEST),
+                ("grant-office", ADMINISTRATOR, "operators:create"),
+            )
+        )
+        self._append(
+            Draft("operator", OPERATOR, 0, operator.as_document()),
+            *(Draft("client", client.client_id, 0, client.as_document()) for client in clients),
+            *(Draft("scope_grant", grant.grant_id, 0, grant.as_document()) for grant in grants),
+        )
 
     def newcomer(self, client_id: str) -> Identity:
         """Return an identity certified by the CA, registered nowhere yet."""
@@ -146,24 +167,16 @@ class World:
     def record(self, kind: str, id_: str, document: Kept) -> None:
         """Log the next version of a thing."""
         history = self.log.history(kind=kind, id=id_, after=0, limit=1000)
-        draft = Draft(kind, id_, len(history), document.as_document())
+        self._append(Draft(kind, id_, len(history), document.as_document()))
+
+    def _append(self, *drafts: Draft) -> None:
         self.log.append(
-            [draft], changed_by=ADMINISTRATOR, changed_at=self.clock.now(), reason="test"
+            drafts, changed_by=ADMINISTRATOR, changed_at=self.clock.now(), reason="test"
         )
 
     def register(self, identity: Identity, role: ClientRole.ValueType, operator_id: str) -> None:
         """Register a client with its keys."""
-        self.record(
-            "client",
-            identity.client_id,
-            Client(
-                client_id=identity.client_id,
-                role=role,
-                operator_id=operator_id,
-                jwks=identity.assertion_key.jwks,
-                certificate_thumbprints=frozenset({identity.certificate.thumbprint}),
-            ),
-        )
+        self.record("client", identity.client_id, client_of(identity, role, operator_id))
 
     def grant(self, grant_id: str, grantee: str, scope: str, until: int | None = None) -> None:
         """Grant a scope from now on."""
@@ -213,6 +226,7 @@ class World:
             rotate_before=self.rotate_before,
             engine=self.engine,
             nonces=self.nonces,
+            terms_faults=self.terms_faults,
         )
 
     @asynccontextmanager
@@ -226,7 +240,7 @@ class World:
         try:
             yield issuer
         finally:
-            server.should_exit = True
+            server.stop()
             await task
 
     def trust(self, certificate: Issued | None) -> ssl.SSLContext:

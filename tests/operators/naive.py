@@ -16,7 +16,7 @@ from operators.scope_definition import ScopeDefinition
 
 DISTRICTS = ("110101", "110102", "110201", "310101", "310201", "440101")
 STAGES = ("PURPOSE_NOT_ALLOWED", "ITEM_NOT_ALLOWED", "REGION_NOT_ALLOWED")
-OPERATORS_SCOPES = ("catalogue:read", "consents:", "credit.", "usage:")
+OPERATORS_SCOPES = ("accesses:read", "catalogue:read", "consents:", "credit.", "usage:")
 
 
 @dataclass(frozen=True)

@@ -158,18 +158,21 @@ def fits(value: Any, rule: dict[str, Any]) -> bool:
                 and all(fits(item, rule["items"]) for item in value)
             )
         case "object":
-            known = rule["properties"]
+            known = rule.get("properties", {})
+            others = rule["additionalProperties"]
             return (
                 isinstance(value, dict)
-                and value.keys() <= known.keys()
+                and (value.keys() <= known.keys() or others is not False)
                 and value.keys() >= set(rule.get("required", ()))
-                and all(fits(item, known[name]) for name, item in value.items())
+                and all(fits(item, known.get(name, others)) for name, item in value.items())
             )
         case "integer":
-            return type(value) is int and rule["minimum"] <= value <= rule["maximum"]
+            most = rule.get("maximum", value)
+            return type(value) is int and rule["minimum"] <= value <= most
         case _:
             return (
                 isinstance(value, str)
+                and len(value) <= rule.get("maxLength", len(value))
                 and value in rule.get("enum", [value])
                 and value == rule.get("const", value)
                 and re.search(rule.get("pattern", ""), value) is not None
@@ -177,7 +180,28 @@ def fits(value: Any, rule: dict[str, Any]) -> bool:
 
 
 SCHEMA = details_schema()
-VALID: list[Any] = [[DETAIL], [FULL], [DETAIL] * 16, [{**DETAIL, "period": {}}]]
+TERMS: dict[str, Any] = {"access_mode": "ONCE", "data_life": 3_600, "data_life_end": "DELETE"}
+ALL_TERMS: dict[str, Any] = {
+    "access_mode": "TIMES_PER_DAY",
+    "times_per_day": 3,
+    "data_life": 86_400,
+    "data_life_end": "ANONYMISE",
+    "answer_form": "GRADE",
+    "fields": {"penalty": ["amount", "finding"]},
+    "message": "About your loan.",
+}
+ASKING: dict[str, Any] = {
+    **{name: value for name, value in FULL.items() if name != "consent"},
+    "consent_terms": TERMS,
+}
+VALID: list[Any] = [
+    [DETAIL],
+    [FULL],
+    [DETAIL] * 16,
+    [{**DETAIL, "period": {}}],
+    [ASKING],
+    [{**ASKING, "consent_terms": ALL_TERMS}],
+]
 INVALID: list[Any] = [
     [],
     [DETAIL] * 17,
@@ -194,6 +218,19 @@ INVALID: list[Any] = [
     [{**DETAIL, "period": {"from": -1}}],
     [{**DETAIL, "period": {"until": None}}],
     [{**DETAIL, "consent": "c-1"}],
+    [{**ASKING, "consent_terms": None}],
+    *([{**ASKING, "consent_terms": {**TERMS, name: None}}] for name in ALL_TERMS),
+    *(
+        [{**ASKING, "consent_terms": {key: TERMS[key] for key in TERMS if key != name}}]
+        for name in TERMS
+    ),
+    [{**ASKING, "consent_terms": {**TERMS, "access_mode": "CONSENT_ACCESS_MODE_ONCE"}}],
+    [{**ASKING, "consent_terms": {**TERMS, "times_per_day": 0}}],
+    [{**ASKING, "consent_terms": {**TERMS, "data_life": "3600s"}}],
+    [{**ASKING, "consent_terms": {**TERMS, "fields": {"penalty": []}}}],
+    [{**ASKING, "consent_terms": {**TERMS, "fields": {"penalty": ["a", "a"]}}}],
+    [{**ASKING, "consent_terms": {**TERMS, "message": "m" * 501}}],
+    [{**ASKING, "consent_terms": {**TERMS, "validity": 5}}],
 ]
 
 

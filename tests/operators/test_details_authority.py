@@ -28,7 +28,7 @@ def faulty(asked: AuthorizationDetail, *things: Thing, scope: str = READ) -> tup
     return fault.field, fault.value
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(worlds(), details(), INSTANTS)
 def test_whatever_a_granted_detail_names_is_allowed(
     world: World, asked: AuthorizationDetail, now: int

@@ -37,9 +37,9 @@ def test_only_administrators_may_decide_who_may() -> None:
     assert not deciding & (OPERATOR | PUBLISHER)
 
 
-def test_every_scope_belongs_to_a_role_or_to_regions_or_subjects() -> None:
+def test_every_scope_belongs_to_a_role_or_to_regions() -> None:
     others = known_scopes() - OPERATOR - PUBLISHER - ADMINISTRATOR
-    assert all(scope.startswith(("federation.", "accesses:")) for scope in others)
+    assert all(scope.startswith("federation.") for scope in others)
 
 
 @pytest.mark.parametrize("role", [0, 99])

@@ -31,16 +31,27 @@ backend-path = ["."]
 """
 
 
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """A project with the real setup, nothing to install, and a space in its path."""
-    clone = tmp_path / "a clone"
+def cloned(folder: Path) -> Path:
+    """Return a project with the real setup, nothing to install, and a space in its path."""
+    clone = folder / "a clone"
     shutil.copytree(ROOT / ".ci", clone / ".ci", ignore=shutil.ignore_patterns("__pycache__"))
     (clone / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
     (clone / "backend.py").write_text(BACKEND, encoding="utf-8")
     for lock in ("requirements.lock", "requirements-dev.lock"):
         (clone / lock).write_text("", encoding="utf-8")
     return clone
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone as one gets it."""
+    return cloned(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def used_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone that the tests take turns with: making its environment takes seconds."""
+    return cloned(tmp_path_factory.mktemp("used"))
 
 
 def setup(clone: Path, kind: str = "runtime", **settings: str) -> subprocess.CompletedProcess[str]:
@@ -71,25 +82,26 @@ def test_make_help_lists_every_target() -> None:
     assert set(re.findall(r"^  make (\S+) +\S", done.stdout, re.MULTILINE)) == targets
 
 
-def test_setup_works_once_and_then_has_nothing_to_do(clone: Path) -> None:
-    first, second = setup(clone, "development"), setup(clone, "runtime")
+def test_setup_works_once_and_then_has_nothing_to_do(used_clone: Path) -> None:
+    first, second = setup(used_clone, "development"), setup(used_clone, "runtime")
     assert first.returncode == 0, first.stderr
     assert first.stdout.startswith("Setting up")
     assert (second.returncode, second.stdout) == (0, "")
 
 
-def test_setup_is_done_anew_when_the_lock_changes(clone: Path) -> None:
-    assert setup(clone).returncode == 0
-    (clone / "requirements.lock").write_text("# changed\n", encoding="utf-8")
-    assert setup(clone).stdout.startswith("Setting up")
-    assert not setup(clone).stdout
+def test_setup_is_done_anew_when_the_lock_changes(used_clone: Path) -> None:
+    assert setup(used_clone).returncode == 0
+    for lock in used_clone.glob("requirements*.lock"):
+        lock.write_text("# changed\n", encoding="utf-8")
+    assert setup(used_clone).stdout.startswith("Setting up")
+    assert not setup(used_clone).stdout
 
 
-def test_a_failed_install_is_not_taken_for_done_and_says_where_to_look(clone: Path) -> None:
+def test_a_failed_install_is_not_taken_for_done_and_says_where_to_look(used_clone: Path) -> None:
     lock = f"no-such-package==1 --hash=sha256:{'0' * 64}\n"
-    (clone / "requirements.lock").write_text(lock, encoding="utf-8")
+    (used_clone / "requirements.lock").write_text(lock, encoding="utf-8")
     for _ in range(2):
-        done = setup(clone)
+        done = setup(used_clone)
         assert done.returncode == 1
         assert "No matching distribution found for no-such-package" in done.stderr
         assert "PIP_INDEX_URL" in done.stderr

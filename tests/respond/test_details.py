@@ -129,13 +129,15 @@ async def test_a_batch_with_a_subject_outside_the_token_is_refused_before_any_ch
 
 async def test_a_detail_that_rests_on_a_consent_is_used_by_naming_it_alone(world: World) -> None:
     world.publish(record("a", item_code=CONSENT))
-    bound = holding({"consent": "consents/1"})
+    consent = world.give().name
+    bound = holding({"consent": consent})
     assert await refused(world.ask(1, asking=bound)) == "CONSENT_REQUIRED"
     assert await refused(world.batch([1], asking=bound)) == "CONSENT_REQUIRED"
     assert await refused(world.get("a", asking=bound)) == "CONSENT_REQUIRED"
-    assert names(await world.ask(1, asking=bound, consent="consents/1")) == []
-    world.consents.given.add((company(1), CONSENT))
-    assert names(await world.ask(1, asking=bound, consent="consents/1")) == ["a"]
+    assert await refused(world.ask(1, asking=bound, consent=world.give().name)) == (
+        "CONSENT_REQUIRED"
+    )
+    assert names(await world.ask(1, asking=bound, consent=consent)) == ["a"]
 
 
 async def test_details_never_open_what_the_licence_does_not(world: World) -> None:

@@ -11,7 +11,6 @@ from operators.log import Draft
 from tests.meter.world import NOW, company
 from tests.respond.world import (
     ALPHA,
-    CONSENT,
     OPEN,
     OTHER,
     PRICE,
@@ -156,7 +155,7 @@ async def test_request_id_belongs_to_client_method_and_payload(world: World) -> 
     for call in (
         world.ask(2, request_id="used"),
         world.ask(1, request_id="used", items=[OPEN]),
-        world.ask(1, request_id="used", consent="consents/c"),
+        world.ask(1, request_id="used", consent=world.give().name),
         world.get("a", request_id="used"),
         world.batch([1], request_id="used"),
     ):
@@ -168,14 +167,3 @@ async def test_request_id_belongs_to_client_method_and_payload(world: World) -> 
     with pytest.raises(Refused) as late:
         await world.ask(1, request_id="used")
     assert reason(late) == "REQUEST_ID_REUSED"
-
-
-async def test_consent_opens_its_subject_and_nothing_else(world: World) -> None:
-    world.publish(record("a", 1, CONSENT), record("b", 1), record("c", 2, CONSENT), record("d", 2))
-    world.consents.given.add((company(1), CONSENT))
-    assert names(await world.ask(1)) == ["a", "b"]
-    assert names(await world.ask(2)) == ["d"]
-    assert names(await world.get("a")) == ["a"]
-    (chunk,) = await world.batch([1, 2])
-    assert names(chunk) == ["a", "b", "d"]
-    assert names(await world.ask(1, items=[CONSENT])) == ["a"]

@@ -1,14 +1,15 @@
-"""The record service over a real store and authority log, a clock that stands, and consents."""
+"""The record service over a real store, authority log and consents, and a clock that stands."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic
 from typing import Any
 
 import pytest
 
+from consent.model import Consent, ConsentItem
+from consent.sql import SqlConsents
 from creditgate.refusal import Refused
 from creditgate.v1 import credit_record_service_pb2 as pb
 from creditgate.v1.catalogue_service_pb2 import ContentFieldType
@@ -16,6 +17,7 @@ from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Openness, Purpose, SubjectType
 from gateway.authenticate.caller import Caller
+from gateway.authorise.consents import ConsentLookup
 from gateway.authorise.gate import Gate
 from gateway.authority.feed import AuthorityFeed, PollBell
 from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueItem, ContentField, PeriodRule
@@ -26,7 +28,8 @@ from gateway.meter.decisions import DecisionIds
 from gateway.meter.ledger import UsageLedger
 from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.pki.client_keys import make_assertion_key
-from gateway.respond.service import SCOPE, CreditRecordService, RecordLimits
+from gateway.respond.service import CreditRecordService, RecordLimits
+from gateway.respond.use import SCOPE
 from gateway.settle.prices import PRICE_PLAN, PricePlan
 from gateway.storage.engines import Engines
 from operators.log import Draft
@@ -41,22 +44,24 @@ from operators.model import (
     ScopeGrant,
 )
 from operators.sql import SqlAuthorityLog
+from tests import consenting
 from tests.clock import StandingClock
 from tests.meter.world import NOW, Disclosure, admitted, company, stored
 
 PURPOSE = Purpose.PURPOSE_BIDDING
 PRICE = 50_000
-OPEN, OTHER, CONSENT, RESTRICTED, UNPRICED = (
-    "open.one", "open.other", "consent.one", "restricted.one", "unpriced.one",
+OPEN, OTHER, CONSENT, GRADED, RESTRICTED, UNPRICED = (
+    "open.one", "open.other", "consent.one", "graded.one", "restricted.one", "unpriced.one",
 )  # fmt: skip
 OPENNESS = {
     OPEN: Openness.OPENNESS_PUBLIC,
     OTHER: Openness.OPENNESS_PUBLIC,
     CONSENT: Openness.OPENNESS_CONSENT,
+    GRADED: Openness.OPENNESS_CONSENT,
     RESTRICTED: Openness.OPENNESS_RESTRICTED,
     UNPRICED: Openness.OPENNESS_PUBLIC,
 }
-LICENSED = frozenset({OPEN, OTHER, CONSENT, RESTRICTED})
+LICENSED = frozenset({OPEN, OTHER, CONSENT, GRADED, RESTRICTED})
 LIMITS = RecordLimits(
     answer_bytes=10_000, batch_subjects=1_000, chunk_subjects=4, replay_seconds=3_600
 )
@@ -74,27 +79,6 @@ def caller(operator_id: str = "alpha", client: str = "") -> Caller:
 
 
 ALPHA = caller()
-
-
-@dataclass
-class ListedConsents:
-    """A consent engine that opens what is listed: (subject, item)."""
-
-    given: set[tuple[str, str]] = field(default_factory=set)
-
-    def covering(
-        self,
-        *,
-        subject: str,
-        operator_id: str,
-        items: frozenset[str],
-        purpose: int,
-        consent: str,
-        now: int,
-    ) -> frozenset[str]:
-        """See the port."""
-        del operator_id, purpose, consent, now
-        return frozenset(item for item in items if (subject, item) in self.given)
 
 
 class Interleaved:
@@ -148,14 +132,15 @@ class World:
             monotonic=monotonic,
             bell=PollBell(),
         )
-        self.consents = ListedConsents()
+        self.consents = SqlConsents(self.engine)
         self.disclosure = Disclosure(self.engine)
         self.committer = GroupCommitter(UsageLedger(self.engine, self.clock), lambda size: None)
         self.lookup = Interleaved(open_lookup(self.engine, self.committer.when_free))
         self.numbers = count(1)
         self.service = CreditRecordService(
             feed=self.feed,
-            gate=Gate(self.consents),
+            gate=Gate(),
+            consents=ConsentLookup(self.consents),
             lookup=self.lookup,
             committer=self.committer,
             decisions=DecisionIds(),
@@ -171,6 +156,17 @@ class World:
     def publish(self, *records: Any) -> list[int]:
         """Publish records; see `tests.meter.world.admitted`."""
         return self.disclosure.publish(*records)
+
+    def give(
+        self,
+        number: int = 1,
+        *items: str | ConsentItem,
+        operator_id: str = "alpha",
+        **changed: Any,
+    ) -> Consent:
+        """Let an invented company consent to items; see `tests.consenting.terms`."""
+        agreed = consenting.terms(items or (CONSENT,), **changed)
+        return consenting.given(self.consents, company(number), agreed, operator_id=operator_id)
 
     async def ask(
         self, number: int = 1, *, asking: Caller = ALPHA, **fields: Any
@@ -257,8 +253,12 @@ def item(code: str) -> CatalogueItem:
         price_class=code,
         content_fields=(
             ContentField(
-                name="about", type=ContentFieldType.CONTENT_FIELD_TYPE_STRING, max_length=100
+                name="about",
+                type=ContentFieldType.CONTENT_FIELD_TYPE_STRING,
+                max_length=100,
+                result=code == GRADED,
             ),
+            ContentField(name="score", type=ContentFieldType.CONTENT_FIELD_TYPE_INTEGER),
         ),
     )
 

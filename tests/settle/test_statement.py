@@ -14,7 +14,7 @@ from gateway.settle.usage import PeriodUse, UsageTotal
 from tests.settle.strategies import rule_change, sharing_books, totals
 
 
-@settings(max_examples=1_500)
+@settings(max_examples=500)
 @given(totals(), sharing_books())
 def test_statement_sums_are_exact(used: list[UsageTotal], sharing: SharingBook) -> None:
     statement = build_statement("op", "2026-01", PeriodUse(9, tuple(used)), sharing)
@@ -35,7 +35,7 @@ def test_statement_sums_are_exact(used: list[UsageTotal], sharing: SharingBook) 
         )
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=400)
 @given(totals(), sharing_books())
 def test_every_booking_balances(used: list[UsageTotal], sharing: SharingBook) -> None:
     statement = build_statement("op", "2026-01", PeriodUse(9, tuple(used)), sharing)
@@ -46,7 +46,7 @@ def test_every_booking_balances(used: list[UsageTotal], sharing: SharingBook) ->
     assert [p.account for p in booked if p.debit] in ([], ["operators/op"])
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=400)
 @given(totals(), sharing_books(), st.randoms(use_true_random=False))
 def test_order_and_grouping_of_use_do_not_matter(
     used: list[UsageTotal], sharing: SharingBook, random: Random

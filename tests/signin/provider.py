@@ -165,7 +165,7 @@ async def running_world(engine: Engine, folder: Path) -> AsyncGenerator[World]:
         yield World(provider, party, Attempts(engine, clock), clock, settings)
     finally:
         await reached.close()
-        server.should_exit = True
+        server.stop()
         await task
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import Engine, MetaData, text
 
+from consent.tables import METADATA as CONSENTING
 from gateway.disclose.tables import METADATA as DISCLOSURE
 from gateway.meter.tables import METADATA as METERING
 from gateway.oauth.tables import METADATA as ASSERTIONS
@@ -14,11 +15,23 @@ from operators.tables import METADATA as AUTHORITY
 
 TABLES: Final[dict[Schema, tuple[MetaData, ...]]] = {
     "authority": (AUTHORITY, ASSERTIONS, SIGNING_IN),
-    "records": (DISCLOSURE, METERING),
+    "records": (DISCLOSURE, METERING, CONSENTING),
 }
+_TABLES: Final = (
+    "FROM sqlite_master AS t JOIN {} WHERE t.type = 'table' AND t.name NOT LIKE 'alembic_version%'"
+)
+# The text of a table says in what order its columns came; that is not looked at.
 _SQLITE: Final = (
-    "SELECT type, tbl_name, name, sql FROM sqlite_master"
-    " WHERE tbl_name NOT LIKE 'alembic_version%' AND sql IS NOT NULL",
+    'SELECT t.name, c.name, c.type, c."notnull", c.dflt_value, c.pk '
+    + _TABLES.format("pragma_table_xinfo(t.name) AS c"),
+    'SELECT t.name, i.name, i."unique", i.origin, i.partial, c.seqno, c.name '
+    + _TABLES.format("pragma_index_list(t.name) AS i JOIN pragma_index_info(i.name) AS c"),
+    "SELECT tbl_name, name, sql FROM sqlite_master WHERE type NOT IN ('table', 'index')"
+    " OR type = 'index' AND sql IS NOT NULL",
+    'SELECT t.name, k.seq, k."table", k."from", k."to" '
+    + _TABLES.format("pragma_foreign_key_list(t.name) AS k"),
+    "SELECT name, wr, strict FROM pragma_table_list WHERE type = 'table'"
+    " AND name NOT LIKE 'alembic_version%' AND name NOT LIKE 'sqlite_%'",
 )
 _POSTGRESQL: Final = (
     "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable,"

@@ -543,6 +543,7 @@ class TraceConsentResponse(_message.Message):
     STEPS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token of the next page; empty on the last."""
     @_builtins.property
@@ -553,16 +554,21 @@ class TraceConsentResponse(_message.Message):
     def proof(self) -> Global___AuditProof:
         """What decisions among them are proved against."""
 
+    @_builtins.property
+    def consent(self) -> _consent_service_pb2.Consent:
+        """The consent as it stands, with its receipt."""
+
     def __init__(
         self,
         *,
         steps: _abc.Iterable[Global___TraceStep] | None = ...,
         next_page_token: _builtins.str = ...,
         proof: Global___AuditProof | None = ...,
+        consent: _consent_service_pb2.Consent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "proof", b"proof"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "proof", b"proof", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "next_page_token", b"next_page_token", "proof", b"proof", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

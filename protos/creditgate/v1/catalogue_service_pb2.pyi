@@ -63,6 +63,7 @@ class ContentField(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     REQUIRED_FIELD_NUMBER: _builtins.int
     MAX_LENGTH_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, [a-z][a-z0-9_]*."""
     type: Global___ContentFieldType.ValueType
@@ -71,6 +72,10 @@ class ContentField(_message.Message):
     """Whether every record must have it."""
     max_length: _builtins.int
     """Longest string allowed, in characters; 0 for other types."""
+    result: _builtins.bool
+    """Whether it is part of the result itself, for example an evaluation's grade:
+    what a consent of answer form GRADE opens, and nothing else.
+    """
     def __init__(
         self,
         *,
@@ -78,10 +83,11 @@ class ContentField(_message.Message):
         type: Global___ContentFieldType.ValueType = ...,
         required: _builtins.bool = ...,
         max_length: _builtins.int = ...,
+        result: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_length", b"max_length", "name", b"name", "required", b"required", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_length", b"max_length", "name", b"name", "required", b"required", "result", b"result", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

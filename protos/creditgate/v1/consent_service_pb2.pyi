@@ -380,6 +380,10 @@ class Consent(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     DATA_LIFE_UNTIL_FIELD_NUMBER: _builtins.int
+    REMOVAL_FIELD_NUMBER: _builtins.int
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    ANSWER_UNTIL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "consents/{consent_id}"."""
     schema_version: _builtins.str
@@ -410,6 +414,10 @@ class Consent(_message.Message):
     """
     etag: _builtins.str
     """Entity tag (AIP-154)."""
+    client_id: _builtins.str
+    """Client that asked for it."""
+    message: _builtins.str
+    """What the operator told the subject."""
     @_builtins.property
     def terms(self) -> Global___ConsentTerms:
         """What is allowed."""
@@ -429,8 +437,18 @@ class Consent(_message.Message):
     @_builtins.property
     def data_life_until(self) -> _timestamp_pb2.Timestamp:
         """When the last copy made under it must be gone (UTC); unset while it can
-        still be used.
+        still be used, and where nothing was served.
         """
+
+    @_builtins.property
+    def removal(self) -> Global___ConsentRemoval:
+        """The duty to remove what was served under it; unset while it can still be
+        used, and where nothing was served.
+        """
+
+    @_builtins.property
+    def answer_until(self) -> _timestamp_pb2.Timestamp:
+        """Until when the subject may answer (UTC)."""
 
     def __init__(
         self,
@@ -451,14 +469,62 @@ class Consent(_message.Message):
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         data_life_until: _timestamp_pb2.Timestamp | None = ...,
+        removal: Global___ConsentRemoval | None = ...,
+        client_id: _builtins.str = ...,
+        message: _builtins.str = ...,
+        answer_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "data_life_until", b"data_life_until", "notice", b"notice", "terms", b"terms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_until", b"answer_until", "create_time", b"create_time", "data_life_until", b"data_life_until", "notice", b"notice", "removal", b"removal", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_requests", b"answered_requests", "create_time", b"create_time", "data_life_until", b"data_life_until", "delegation", b"delegation", "etag", b"etag", "history", b"history", "name", b"name", "notice", b"notice", "operator_id", b"operator_id", "receipt", b"receipt", "representative", b"representative", "schema_version", b"schema_version", "state", b"state", "subject", b"subject", "subject_signature", b"subject_signature", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_until", b"answer_until", "answered_requests", b"answered_requests", "client_id", b"client_id", "create_time", b"create_time", "data_life_until", b"data_life_until", "delegation", b"delegation", "etag", b"etag", "history", b"history", "message", b"message", "name", b"name", "notice", b"notice", "operator_id", b"operator_id", "receipt", b"receipt", "removal", b"removal", "representative", b"representative", "schema_version", b"schema_version", "state", b"state", "subject", b"subject", "subject_signature", b"subject_signature", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Consent: _TypeAlias = Consent  # noqa: Y015
+
+@_typing.final
+class ConsentRemoval(_message.Message):
+    """What became of the duty to remove copies after the end of a consent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEADLINE_FIELD_NUMBER: _builtins.int
+    DATA_LIFE_END_FIELD_NUMBER: _builtins.int
+    REMOVE_TIME_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGE_TIME_FIELD_NUMBER: _builtins.int
+    OVERDUE_FIELD_NUMBER: _builtins.int
+    data_life_end: Global___DataLifeEnd.ValueType
+    """What must happen to the copies."""
+    overdue: _builtins.bool
+    """Whether the deadline passed before it was acknowledged."""
+    @_builtins.property
+    def deadline(self) -> _timestamp_pb2.Timestamp:
+        """Deadline (UTC): that of Consent.data_life_until."""
+
+    @_builtins.property
+    def remove_time(self) -> _timestamp_pb2.Timestamp:
+        """When the operator says the last of them was gone (UTC); unset before."""
+
+    @_builtins.property
+    def acknowledge_time(self) -> _timestamp_pb2.Timestamp:
+        """When it said so (UTC); unset before."""
+
+    def __init__(
+        self,
+        *,
+        deadline: _timestamp_pb2.Timestamp | None = ...,
+        data_life_end: Global___DataLifeEnd.ValueType = ...,
+        remove_time: _timestamp_pb2.Timestamp | None = ...,
+        acknowledge_time: _timestamp_pb2.Timestamp | None = ...,
+        overdue: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "deadline", b"deadline", "remove_time", b"remove_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "data_life_end", b"data_life_end", "deadline", b"deadline", "overdue", b"overdue", "remove_time", b"remove_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsentRemoval: _TypeAlias = ConsentRemoval  # noqa: Y015
 
 @_typing.final
 class RequestConsentRequest(_message.Message):
@@ -598,7 +664,9 @@ class ListConsentsRequest(_message.Message):
     subject: _builtins.str
     """Only those of this subject; empty means all the caller is party to."""
     operator_id: _builtins.str
-    """Only those of this operator; empty means all the caller is party to."""
+    """Only those of this operator; empty means all the caller is party to. Operators
+    may name themselves alone.
+    """
     state: Global___ConsentState.ValueType
     """Only those in this state; unspecified means all."""
     page_size: _builtins.int
@@ -733,7 +801,7 @@ class ConsentAccess(_message.Message):
     purpose: _vocabulary_pb2.Purpose.ValueType
     """Purpose stated."""
     region: _builtins.str
-    """Region the operator asked from."""
+    """Region code of the record, as in UsageEntry.region."""
     @_builtins.property
     def serve_time(self) -> _timestamp_pb2.Timestamp:
         """Instant of serving (UTC)."""
@@ -770,9 +838,11 @@ class ListAccessesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     consent: _builtins.str
-    """Only those under this consent; empty means all of the subject."""
+    """Only those under this consent; empty means all uses of the subject's records."""
     subject: _builtins.str
-    """Unified social credit code of the subject; empty means the caller's own."""
+    """Unified social credit code of the subject; may be empty where a consent is
+    named.
+    """
     page_size: _builtins.int
     """Most to return, 1 to 200; 0 means 50."""
     page_token: _builtins.str

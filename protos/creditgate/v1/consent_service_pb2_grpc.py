@@ -113,8 +113,8 @@ class ConsentServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListAccesses(self, request, context):
-        """Lists who used a subject's records, when, and for what. Needs scope
-        accesses:read.
+        """Lists who used a subject's records, when, and for what: to an operator its
+        own uses alone. Needs scope accesses:read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

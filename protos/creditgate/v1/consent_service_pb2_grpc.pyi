@@ -54,8 +54,8 @@ class ConsentServiceStub:
     gives it up. Needs scope consents:revoke.
     """
     ListAccesses: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.ListAccessesRequest, _consent_service_pb2.ListAccessesResponse]
-    """Lists who used a subject's records, when, and for what. Needs scope
-    accesses:read.
+    """Lists who used a subject's records, when, and for what: to an operator its
+    own uses alone. Needs scope accesses:read.
     """
     WatchConsents: _grpc.UnaryStreamMultiCallable[_consent_service_pb2.WatchConsentsRequest, _consent_service_pb2.WatchConsentsResponse]
     """Streams each change of the caller's consents, in order and at least once; an
@@ -89,8 +89,8 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     gives it up. Needs scope consents:revoke.
     """
     ListAccesses: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.ListAccessesRequest, _consent_service_pb2.ListAccessesResponse]  # type: ignore[assignment]
-    """Lists who used a subject's records, when, and for what. Needs scope
-    accesses:read.
+    """Lists who used a subject's records, when, and for what: to an operator its
+    own uses alone. Needs scope accesses:read.
     """
     WatchConsents: _aio.UnaryStreamMultiCallable[_consent_service_pb2.WatchConsentsRequest, _consent_service_pb2.WatchConsentsResponse]  # type: ignore[assignment]
     """Streams each change of the caller's consents, in order and at least once; an
@@ -151,8 +151,8 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consent_service_pb2.ListAccessesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consent_service_pb2.ListAccessesResponse, _abc.Awaitable[_consent_service_pb2.ListAccessesResponse]]:
-        """Lists who used a subject's records, when, and for what. Needs scope
-        accesses:read.
+        """Lists who used a subject's records, when, and for what: to an operator its
+        own uses alone. Needs scope accesses:read.
         """
 
     @_abc_1.abstractmethod

@@ -26,15 +26,15 @@ from creditgate.v1 import vocabulary_pb2 as creditgate_dot_v1_dot_vocabulary__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$creditgate/v1/disclosed_record.proto\x12\rcreditgate.v1\x1a\x1e\x63reditgate/v1/vocabulary.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x02\n\x0f\x44isclosedRecord\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x05\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04item\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x0e\n\x06region\x18\x06 \x01(\t\x12)\n\x08severity\x18\x07 \x01(\x0e\x32\x17.creditgate.v1.Severity\x12\x0f\n\x07\x63ontent\x18\x08 \x01(\x0c\x12\x16\n\x0e\x63ontent_digest\x18\t \x01(\x0c\x12\x32\n\x0e\x64isclosed_from\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0f\x64isclosed_until\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65vent_sequence\x18\x0c \x01(\x03*\xcf\x01\n\x13\x44isclosureEventKind\x12%\n!DISCLOSURE_EVENT_KIND_UNSPECIFIED\x10\x00\x12#\n\x1f\x44ISCLOSURE_EVENT_KIND_PUBLISHED\x10\x01\x12#\n\x1f\x44ISCLOSURE_EVENT_KIND_CORRECTED\x10\x02\x12\"\n\x1e\x44ISCLOSURE_EVENT_KIND_REPAIRED\x10\x03\x12#\n\x1f\x44ISCLOSURE_EVENT_KIND_WITHDRAWN\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$creditgate/v1/disclosed_record.proto\x12\rcreditgate.v1\x1a\x1e\x63reditgate/v1/vocabulary.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdc\x02\n\x0f\x44isclosedRecord\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x05\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04item\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x0e\n\x06region\x18\x06 \x01(\t\x12)\n\x08severity\x18\x07 \x01(\x0e\x32\x17.creditgate.v1.Severity\x12\x0f\n\x07\x63ontent\x18\x08 \x01(\x0c\x12\x16\n\x0e\x63ontent_digest\x18\t \x01(\x0c\x12\x32\n\x0e\x64isclosed_from\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0f\x64isclosed_until\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65vent_sequence\x18\x0c \x01(\x03\x12\x15\n\rserved_fields\x18\r \x03(\t*\xcf\x01\n\x13\x44isclosureEventKind\x12%\n!DISCLOSURE_EVENT_KIND_UNSPECIFIED\x10\x00\x12#\n\x1f\x44ISCLOSURE_EVENT_KIND_PUBLISHED\x10\x01\x12#\n\x1f\x44ISCLOSURE_EVENT_KIND_CORRECTED\x10\x02\x12\"\n\x1e\x44ISCLOSURE_EVENT_KIND_REPAIRED\x10\x03\x12#\n\x1f\x44ISCLOSURE_EVENT_KIND_WITHDRAWN\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'creditgate.v1.disclosed_record_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DISCLOSUREEVENTKIND']._serialized_start=449
-  _globals['_DISCLOSUREEVENTKIND']._serialized_end=656
+  _globals['_DISCLOSUREEVENTKIND']._serialized_start=472
+  _globals['_DISCLOSUREEVENTKIND']._serialized_end=679
   _globals['_DISCLOSEDRECORD']._serialized_start=121
-  _globals['_DISCLOSEDRECORD']._serialized_end=446
+  _globals['_DISCLOSEDRECORD']._serialized_end=469
 # @@protoc_insertion_point(module_scope)

@@ -3,10 +3,12 @@
 isort:skip_file
 The disclosed record (公示记录) and the events that change it."""
 
+from collections import abc as _abc
 from creditgate.v1 import vocabulary_pb2 as _vocabulary_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -60,7 +62,8 @@ Global___DisclosureEventKind: _TypeAlias = DisclosureEventKind  # noqa: Y015
 @_typing.final
 class DisclosedRecord(_message.Message):
     """One public credit record as officially disclosed. The serialised message is
-    fixed at publication and served byte for byte ever after (guarantee G1).
+    fixed at publication and served byte for byte ever after (guarantee G1), but for
+    what a consent leaves out (see served_fields).
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -77,6 +80,7 @@ class DisclosedRecord(_message.Message):
     DISCLOSED_FROM_FIELD_NUMBER: _builtins.int
     DISCLOSED_UNTIL_FIELD_NUMBER: _builtins.int
     EVENT_SEQUENCE_FIELD_NUMBER: _builtins.int
+    SERVED_FIELDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "records/{record_id}" (AIP-122); the id is the publisher's."""
     revision: _builtins.int
@@ -111,6 +115,15 @@ class DisclosedRecord(_message.Message):
         from then on. Unset only for items whose rule has no end.
         """
 
+    @_builtins.property
+    def served_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Set where the subject's consent opens only some fields: the names content was
+        cut to, in order, whether or not the record has them. content then holds the
+        members of these names, each in the very bytes disclosed, and content_digest
+        is of what content holds: a digest of the whole would let who knows some
+        fields guess the others. Empty where content is whole.
+        """
+
     def __init__(
         self,
         *,
@@ -126,10 +139,11 @@ class DisclosedRecord(_message.Message):
         disclosed_from: _timestamp_pb2.Timestamp | None = ...,
         disclosed_until: _timestamp_pb2.Timestamp | None = ...,
         event_sequence: _builtins.int = ...,
+        served_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["disclosed_from", b"disclosed_from", "disclosed_until", b"disclosed_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "content_digest", b"content_digest", "disclosed_from", b"disclosed_from", "disclosed_until", b"disclosed_until", "event_sequence", b"event_sequence", "item", b"item", "name", b"name", "region", b"region", "revision", b"revision", "severity", b"severity", "source", b"source", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "content_digest", b"content_digest", "disclosed_from", b"disclosed_from", "disclosed_until", b"disclosed_until", "event_sequence", b"event_sequence", "item", b"item", "name", b"name", "region", b"region", "revision", b"revision", "served_fields", b"served_fields", "severity", b"severity", "source", b"source", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

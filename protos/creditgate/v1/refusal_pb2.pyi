@@ -151,6 +151,31 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     """The person the token acts for is no administrator here, or no longer one
     (PERMISSION_DENIED).
     """
+    REFUSAL_REASON_CONSENT_UNKNOWN: _RefusalReason.ValueType  # 38
+    """The consent named is none that was given to this operator: unknown, or
+    another's, all alike (PERMISSION_DENIED; guarantee G11).
+    """
+    REFUSAL_REASON_CONSENT_NOT_GRANTED: _RefusalReason.ValueType  # 39
+    """The subject has not answered yet, or said no (PERMISSION_DENIED)."""
+    REFUSAL_REASON_CONSENT_PAUSED: _RefusalReason.ValueType  # 40
+    """The consent is held while the operator is, or was a moment ago, suspended
+    (PERMISSION_DENIED with RetryInfo).
+    """
+    REFUSAL_REASON_CONSENT_REVOKED: _RefusalReason.ValueType  # 41
+    """The consent was taken back or given up, or ended with the operator's
+    revocation; copies made under it must go (PERMISSION_DENIED).
+    """
+    REFUSAL_REASON_CONSENT_EXPIRED: _RefusalReason.ValueType  # 42
+    """The consent's validity is over, or has not begun (PERMISSION_DENIED)."""
+    REFUSAL_REASON_CONSENT_EXHAUSTED: _RefusalReason.ValueType  # 43
+    """The consent was used as often as it allows: for good, or for this UTC day
+    (RESOURCE_EXHAUSTED, with RetryInfo where it is for the day).
+    """
+    REFUSAL_REASON_CONSENT_EXCEEDED: _RefusalReason.ValueType  # 44
+    """The consent is live but does not cover the call: another subject, an item,
+    purpose or region it does not name; ErrorInfo metadata "field" tells which
+    (PERMISSION_DENIED).
+    """
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """Why a call was refused. The name without its prefix stands in
@@ -283,6 +308,31 @@ insufficient_user_authentication).
 """
 REFUSAL_REASON_ADMINISTRATOR_NOT_ACTIVE: RefusalReason.ValueType  # 37
 """The person the token acts for is no administrator here, or no longer one
+(PERMISSION_DENIED).
+"""
+REFUSAL_REASON_CONSENT_UNKNOWN: RefusalReason.ValueType  # 38
+"""The consent named is none that was given to this operator: unknown, or
+another's, all alike (PERMISSION_DENIED; guarantee G11).
+"""
+REFUSAL_REASON_CONSENT_NOT_GRANTED: RefusalReason.ValueType  # 39
+"""The subject has not answered yet, or said no (PERMISSION_DENIED)."""
+REFUSAL_REASON_CONSENT_PAUSED: RefusalReason.ValueType  # 40
+"""The consent is held while the operator is, or was a moment ago, suspended
+(PERMISSION_DENIED with RetryInfo).
+"""
+REFUSAL_REASON_CONSENT_REVOKED: RefusalReason.ValueType  # 41
+"""The consent was taken back or given up, or ended with the operator's
+revocation; copies made under it must go (PERMISSION_DENIED).
+"""
+REFUSAL_REASON_CONSENT_EXPIRED: RefusalReason.ValueType  # 42
+"""The consent's validity is over, or has not begun (PERMISSION_DENIED)."""
+REFUSAL_REASON_CONSENT_EXHAUSTED: RefusalReason.ValueType  # 43
+"""The consent was used as often as it allows: for good, or for this UTC day
+(RESOURCE_EXHAUSTED, with RetryInfo where it is for the day).
+"""
+REFUSAL_REASON_CONSENT_EXCEEDED: RefusalReason.ValueType  # 44
+"""The consent is live but does not cover the call: another subject, an item,
+purpose or region it does not name; ErrorInfo metadata "field" tells which
 (PERMISSION_DENIED).
 """
 Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015

@@ -1,0 +1,235 @@
+"""What is read of consents, their changes, their use and the removals owed."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Engine, func, select
+
+from consent.connections import reader
+from consent.model import Consent, ConsentChange
+from consent.states import REQUESTED
+from consent.tables import CONSENT, CONSENT_CHANGE, CONSENT_REMOVAL, CONSENT_USE
+from creditgate.v1.consent_service_pb2 import DataLifeEnd
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How much a consent was used: answered requests, and the newest answer (seconds, UTC)."""
+
+    answered: int = 0
+    last_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """The duty to remove what was served under an ended consent; times in seconds, UTC."""
+
+    consent_id: str
+    operator_id: str
+    deadline: int
+    data_life_end: DataLifeEnd.ValueType
+    removed_at: int | None
+    acknowledged_at: int | None
+
+
+class Owed(NamedTuple):
+    """Removals an operator has not acknowledged, how many of them are past their deadline,
+    and the earliest deadline (seconds, UTC), None where nothing is owed."""
+
+    outstanding: int
+    next_deadline: int | None
+    overdue: int
+
+
+class Asked(NamedTuple):
+    """Consents an operator asked a subject for: how many wait for their answer, and how
+    many were asked for since an instant."""
+
+    open: int
+    since: int
+
+
+class ConsentQueries:
+    """What is read of the consents of one store. Calls block and take no lock.
+
+    The engine must be as `consent.connections` says.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._reader = reader(engine)
+
+    def get(self, consent_id: str) -> Consent | None:
+        """Return one consent as written; None where there is none of that id."""
+        query = select(CONSENT.c.document).where(CONSENT.c.consent_id == consent_id)
+        with self._reader.connect() as connection:
+            document = connection.execute(query).scalar_one_or_none()
+        return None if document is None else Consent.model_validate_json(document)
+
+    def listed(
+        self,
+        *,
+        subject: str = "",
+        operator_id: str = "",
+        before: str = "",
+        after: str = "",
+        states: Collection[int] = (),
+        limit: int,
+    ) -> tuple[Consent, ...]:
+        """Return up to ``limit`` consents, newest first, with ids below ``before`` and above
+        ``after``, written in one of ``states``; what time and count made of them since is
+        the caller's to judge.
+
+        Empty narrows nothing.
+        """
+        query = select(CONSENT.c.document).order_by(CONSENT.c.consent_id.desc()).limit(limit)
+        if subject:
+            query = query.where(CONSENT.c.subject == subject)
+        if operator_id:
+            query = query.where(CONSENT.c.operator_id == operator_id)
+        if before:
+            query = query.where(CONSENT.c.consent_id < before)
+        if after:
+            query = query.where(CONSENT.c.consent_id > after)
+        if states:
+            query = query.where(CONSENT.c.state.in_(states))
+        with self._reader.connect() as connection:
+            return tuple(map(Consent.model_validate_json, connection.execute(query).scalars()))
+
+    def uses(self, consent_ids: Collection[str]) -> dict[str, Use]:
+        """Return how much each of these consents was used."""
+        with self._reader.connect() as connection:
+            return uses_of(connection, consent_ids)
+
+    def removals(self, consent_ids: Collection[str]) -> dict[str, Removal]:
+        """Return the removals owed for these consents, as far as any are."""
+        query = select(CONSENT_REMOVAL).where(CONSENT_REMOVAL.c.consent_id.in_(consent_ids))
+        with self._reader.connect() as connection:
+            return {row.consent_id: removal_of(row) for row in connection.execute(query)}
+
+    def owed(self, operator_id: str, now: int) -> Owed:
+        """Return what an operator has still to acknowledge at ``now`` (seconds, UTC)."""
+        deadline = CONSENT_REMOVAL.c.deadline
+        query = select(
+            func.count(), func.min(deadline), func.count().filter(deadline <= now)
+        ).where(
+            CONSENT_REMOVAL.c.operator_id == operator_id,
+            CONSENT_REMOVAL.c.acknowledged_at.is_(None),
+        )
+        with self._reader.connect() as connection:
+            return Owed(*connection.execute(query).one())
+
+    def asked_of(self, operator_id: str, subject: str, since: int) -> Asked:
+        """Return how much an operator asked of a subject, in all and since ``since``
+        (seconds, UTC).
+
+        Ids begin with the time they were made (`consent.model.Consent.consent_id`).
+        """
+        query = select(
+            func.count().filter(CONSENT.c.state == REQUESTED),
+            func.count().filter(CONSENT.c.consent_id >= f"{since:010x}"),
+        ).where(
+            CONSENT.c.operator_id == operator_id,
+            CONSENT.c.subject == subject,
+        )
+        with self._reader.connect() as connection:
+            return Asked(*connection.execute(query).one())
+
+    def changes(
+        self,
+        *,
+        after: int = 0,
+        consent_id: str = "",
+        operator_id: str = "",
+        subject: str = "",
+        limit: int,
+    ) -> tuple[ConsentChange, ...]:
+        """Return up to ``limit`` changes with a greater sequence, in order of commit.
+
+        Empty narrows nothing.
+        """
+        query = (
+            select(CONSENT_CHANGE)
+            .where(CONSENT_CHANGE.c.sequence > after)
+            .order_by(CONSENT_CHANGE.c.sequence)
+            .limit(limit)
+        )
+        for column, wanted in (
+            (CONSENT_CHANGE.c.consent_id, consent_id),
+            (CONSENT_CHANGE.c.operator_id, operator_id),
+            (CONSENT_CHANGE.c.subject, subject),
+        ):
+            if wanted:
+                query = query.where(column == wanted)
+        with self._reader.connect() as connection:
+            return tuple(
+                ConsentChange.model_validate(dict(row))
+                for row in connection.execute(query).mappings()
+            )
+
+    def head(self) -> int:
+        """Return the sequence of the newest change, 0 before the first."""
+        with self._reader.connect() as connection:
+            return connection.execute(select(func.max(CONSENT_CHANGE.c.sequence))).scalar() or 0
+
+    def due(self, now: int, limit: int) -> tuple[str, ...]:
+        """Return the ids of up to ``limit`` consents that time or use has ended by ``now``
+        (seconds, UTC), and whose end is not written: see `consent.sql.SqlConsents.settle`."""
+        over = (
+            select(CONSENT.c.consent_id)
+            .where(CONSENT.c.due_at <= now)
+            .order_by(CONSENT.c.due_at)
+            .limit(limit)
+        )
+        spent = (
+            select(CONSENT_USE.c.consent_id).where(CONSENT_USE.c.spent.is_not(None)).limit(limit)
+        )
+        with self._reader.connect() as connection:
+            # One that is both comes once.
+            found = dict.fromkeys(
+                [*connection.execute(spent).scalars(), *connection.execute(over).scalars()]
+            )
+        return tuple(found)[:limit]
+
+    def in_state(
+        self, operator_id: str, states: Collection[int], *, after: str, limit: int
+    ) -> tuple[str, ...]:
+        """Return ids of an operator's consents written in one of ``states``, above ``after``."""
+        query = (
+            select(CONSENT.c.consent_id)
+            .where(
+                CONSENT.c.operator_id == operator_id,
+                CONSENT.c.state.in_(states),
+                CONSENT.c.consent_id > after,
+            )
+            .order_by(CONSENT.c.consent_id)
+            .limit(limit)
+        )
+        with self._reader.connect() as connection:
+            return tuple(connection.execute(query).scalars())
+
+
+def uses_of(connection: Connection, consent_ids: Collection[str]) -> dict[str, Use]:
+    """Return how much each of these consents was used, within a transaction."""
+    query = (
+        select(
+            CONSENT_USE.c.consent_id,
+            func.sum(CONSENT_USE.c.answered),
+            func.max(CONSENT_USE.c.last_at),
+        )
+        .where(CONSENT_USE.c.consent_id.in_(consent_ids))
+        .group_by(CONSENT_USE.c.consent_id)
+    )
+    return {row[0]: Use(int(row[1]), row[2]) for row in connection.execute(query)}
+
+
+def removal_of(row: Any) -> Removal:
+    """Return a row of CONSENT_REMOVAL as what it says."""
+    return Removal(
+        row.consent_id,
+        row.operator_id,
+        row.deadline,
+        row.data_life_end,
+        row.removed_at,
+        row.acknowledged_at,
+    )

@@ -1,0 +1,287 @@
+"""Consents in SQL, for SQLite and PostgreSQL: every change and its history in one transaction.
+
+A change locks its consent first, then the delegation it is made under, then the log of
+changes, on both stores; the ledger of use locks the consents it relies on. So what an answer
+was judged by stands until it is durable, and no change comes between (G3).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, Engine, func, insert, select, text, update
+
+from consent.connections import take_turn, writing
+from consent.delegation import Power, allows
+from consent.delegations_sql import standing_delegation
+from consent.model import Actor, Consent
+from consent.queries import ConsentQueries, Removal, Use, uses_of
+from consent.rows import earlier_request, locked, row_of
+from consent.rules import removal_deadline
+from consent.states import (
+    BY_ITSELF,
+    FINAL,
+    Move,
+    effective_state,
+    ended_by_itself_at,
+    moved,
+)
+from consent.tables import CONSENT, CONSENT_CHANGE, CONSENT_REMOVAL, CONSENT_USE
+from creditgate.refusal import Refused, Violation, invalid
+from creditgate.v1.consent_service_pb2 import ConsentState, DataLifeEnd
+from creditgate.v1.refusal_pb2 import RefusalReason
+
+CHANNEL: Final = "creditgate_consent"
+_LOG_LOCK: Final = 0x6372636C
+_ANSWER_FIELDS: Final = frozenset({"signer", "delegation", "notice", "granted_at", "receipt"})
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who changes a consent, why and when (seconds, UTC)."""
+
+    actor: Actor
+    actor_id: str
+    reason: str
+    at: int
+
+
+class SqlConsents(ConsentQueries):
+    """The consents of one store. Calls block."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._engine = engine
+
+    def add(self, consent: Consent, act: Act) -> Consent:
+        """Write a consent that is asked for, and return it as written.
+
+        A retry with the same ``request_id`` and content returns what was written first
+        (AIP-155). Raises Refused REQUEST_ID_REUSED for the same id with other content.
+        """
+        with writing(self._engine) as connection:
+            # Of two with one request_id the second must find the first.
+            take_turn(connection, _LOG_LOCK)
+            earlier = earlier_request(connection, consent)
+            if earlier is not None:
+                return earlier
+            connection.execute(insert(CONSENT).values(**row_of(consent)))
+            _log(connection, consent, act, None)
+        return consent
+
+    def move(
+        self,
+        consent_id: str,
+        move: Move,
+        act: Act,
+        *,
+        expected_version: int | None = None,
+        also: Mapping[str, object] | None = None,
+    ) -> Consent:
+        """Move a consent to its next state and return it as written.
+
+        ``also`` are fields of the answer that are written with it: signer, delegation,
+        notice, granted_at, receipt. An answer under a delegation needs one that allows it
+        at ``act.at`` and stands until the change is durable. What time or use has ended by
+        then is written first. Raises Refused RESOURCE_NOT_FOUND; ETAG_MISMATCH where
+        ``expected_version`` is another; STATE_CONFLICT where the state, or the delegation,
+        does not allow the move.
+        """
+        fields = also or {}
+        if not fields.keys() <= _ANSWER_FIELDS:
+            raise ValueError("only what belongs to the answer is written with a move")
+        with writing(self._engine) as connection:
+            consent = locked(connection, consent_id)
+            if expected_version is not None and consent.version != expected_version:
+                raise Refused(
+                    RefusalReason.REFUSAL_REASON_ETAG_MISMATCH,
+                    "The consent was changed meanwhile; read it again and repeat.",
+                )
+            use = uses_of(connection, [consent_id]).get(consent_id, Use())
+            settled = _settled(connection, consent, use, act.at)
+            # An end by time or use is nobody's to decide: it has come, or has not.
+            state = None if move in BY_ITSELF.values() else moved(settled.state, move)
+            if state is not None:
+                _require_delegation(connection, settled, fields, act.at)
+                return _write(connection, settled, state, act, use, fields)
+        # What had ended by itself stays written, though the move is refused.
+        raise _conflict(
+            f"The consent is {ConsentState.Name(settled.state).removeprefix('CONSENT_STATE_')}"
+            " and does not allow this."
+        )
+
+    def settle(self, consent_id: str, now: int) -> Consent:
+        """Write what time or use has made of a consent by ``now`` (seconds, UTC), and return
+        it as written; one that stands is returned as it is.
+
+        Raises Refused RESOURCE_NOT_FOUND.
+        """
+        with writing(self._engine) as connection:
+            consent = locked(connection, consent_id)
+            use = uses_of(connection, [consent_id]).get(consent_id, Use())
+            return _settled(connection, consent, use, now)
+
+    def sign(self, consent_id: str, signature: str, receipt: str) -> Consent:
+        """Keep the subject's own signature of ``receipt`` and return the consent.
+
+        Raises Refused RESOURCE_NOT_FOUND; STATE_CONFLICT where another receipt stands.
+        """
+        with writing(self._engine) as connection:
+            consent = locked(connection, consent_id)
+            if not receipt or consent.receipt != receipt:
+                raise _conflict("The signature is for another receipt than the consent has.")
+            signed = Consent.model_validate(
+                {**consent.model_dump(), "subject_signature": signature}
+            )
+            connection.execute(
+                update(CONSENT)
+                .where(CONSENT.c.consent_id == consent_id)
+                .values(document=signed.model_dump_json())
+            )
+        return signed
+
+    def acknowledge(
+        self, consent_id: str, operator_id: str, removed_at: int, by: str, now: int
+    ) -> bool:
+        """Write that an operator has removed what it held under an ended consent.
+
+        ``by`` is the client that says so, ``removed_at`` when the last copy was gone and
+        ``now`` the time (seconds, UTC). Returns whether that is new: the first word
+        stands. Raises Refused RESOURCE_NOT_FOUND where this operator owes nothing for this
+        consent; INVALID_REQUEST, field remove_time, for a removal that is still to come or
+        was before the last answer.
+        """
+        row = CONSENT_REMOVAL.c
+        query = select(row.acknowledged_at).where(
+            row.consent_id == consent_id, row.operator_id == operator_id
+        )
+        with writing(self._engine) as connection:
+            owed = connection.execute(query.with_for_update()).one_or_none()
+            if owed is None:
+                raise Refused(
+                    RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND,
+                    "Nothing has to be removed for such a consent.",
+                )
+            if owed.acknowledged_at is not None:
+                return False
+            last_at = uses_of(connection, [consent_id])[consent_id].last_at
+            if removed_at > now or (last_at is not None and removed_at < last_at):
+                raise invalid(
+                    Violation("remove_time", "give a time after the last answer and not after now")
+                )
+            connection.execute(
+                update(CONSENT_REMOVAL)
+                .where(row.consent_id == consent_id)
+                .values(removed_at=removed_at, acknowledged_at=now, acknowledged_by=by)
+            )
+        return True
+
+
+def _settled(connection: Connection, consent: Consent, use: Use, now: int) -> Consent:
+    standing = effective_state(consent, use.answered, now)
+    if standing == consent.state:
+        return consent
+    ended_at = ended_by_itself_at(consent, use.last_at, now)
+    return _write(connection, consent, standing, Act(Actor.GATEWAY, "", "", ended_at), use, {})
+
+
+def _require_delegation(
+    connection: Connection, consent: Consent, fields: Mapping[str, object], now: int
+) -> None:
+    delegation_id = fields.get("delegation") or ""
+    if not delegation_id:
+        return
+    delegation = standing_delegation(connection, str(delegation_id))
+    if (
+        delegation is None
+        or delegation.subject != consent.subject
+        or delegation.deputy != fields.get("signer")
+        or not allows(
+            delegation,
+            Power.ANSWER,
+            now,
+            terms=consent.terms,
+            operator_id=consent.operator_id,
+        )
+    ):
+        raise _conflict("The delegation does not allow this, or no longer.")
+
+
+def _write(
+    connection: Connection,
+    consent: Consent,
+    state: ConsentState.ValueType,
+    act: Act,
+    use: Use,
+    also: Mapping[str, object],
+) -> Consent:
+    ends = state in FINAL
+    written = Consent.model_validate(
+        {
+            **consent.model_dump(),
+            **also,
+            "state": state,
+            "version": consent.version + 1,
+            "changed_at": act.at,
+            "ended_at": act.at if ends else None,
+        }
+    )
+    connection.execute(
+        update(CONSENT).where(CONSENT.c.consent_id == consent.consent_id).values(**row_of(written))
+    )
+    removal = None
+    if ends and use.last_at is not None:
+        removal = Removal(
+            consent.consent_id,
+            consent.operator_id,
+            removal_deadline(consent.terms, state, use.last_at, act.at),
+            DataLifeEnd.ValueType(consent.terms.data_life_end),
+            None,
+            None,
+        )
+        connection.execute(
+            insert(CONSENT_REMOVAL).values(
+                consent_id=removal.consent_id,
+                operator_id=removal.operator_id,
+                deadline=removal.deadline,
+                data_life_end=removal.data_life_end,
+                acknowledged_by="",
+            )
+        )
+        connection.execute(
+            update(CONSENT_USE)
+            .where(
+                CONSENT_USE.c.consent_id == consent.consent_id,
+                CONSENT_USE.c.spent.is_not(None),
+            )
+            .values(spent=None)
+        )
+    _log(connection, written, act, removal)
+    return written
+
+
+def _log(connection: Connection, consent: Consent, act: Act, removal: Removal | None) -> None:
+    # Writers go one after the other, so that sequences follow commit order.
+    take_turn(connection, _LOG_LOCK)
+    newest = connection.execute(select(func.max(CONSENT_CHANGE.c.sequence))).scalar() or 0
+    connection.execute(
+        insert(CONSENT_CHANGE).values(
+            sequence=newest + 1,
+            consent_id=consent.consent_id,
+            operator_id=consent.operator_id,
+            subject=consent.subject,
+            state=consent.state,
+            actor=act.actor.value,
+            actor_id=act.actor_id,
+            reason=act.reason,
+            at=act.at,
+            removal_deadline=None if removal is None else removal.deadline,
+            data_life_end=0 if removal is None else removal.data_life_end,
+        )
+    )
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"NOTIFY {CHANNEL}"))
+
+
+def _conflict(message: str) -> Refused:
+    return Refused(RefusalReason.REFUSAL_REASON_STATE_CONFLICT, message)

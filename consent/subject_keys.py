@@ -1,0 +1,105 @@
+"""Keys by which subjects sign receipts themselves: at most a few for each subject."""
+
+from typing import Annotated, Final
+
+from pydantic import Field
+from sqlalchemy import Engine, Row, insert, select, update
+
+from consent.connections import reader, take_turn, writing
+from consent.model import CreditCode, Instant, Part
+from consent.tables import SUBJECT_KEY
+from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
+
+MOST_KEYS: Final = 8
+_KEY_LOCK: Final = 0x6372736B
+_KEY = SUBJECT_KEY.c
+
+
+class SubjectKey(Part):
+    """A public key of a subject.
+
+    ``thumbprint`` is that of RFC 7638 (SHA-256, base64url, 43 characters), ``jwk`` the
+    public key as JSON (RFC 7517), ``registered_by`` the principal who brought it, at
+    ``registered_at`` (seconds, UTC).
+    """
+
+    subject: CreditCode
+    thumbprint: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{43}$")]
+    jwk: Annotated[str, Field(min_length=1, max_length=4_096)]
+    registered_by: Annotated[str, Field(min_length=1, max_length=80)]
+    registered_at: Instant
+
+
+class SqlSubjectKeys:
+    """The keys of one store. Calls block."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._reader = reader(engine)
+
+    def register(
+        self, subject: str, thumbprint: str, jwk_json: str, by: str, now: int
+    ) -> SubjectKey:
+        """Keep a key and return it; one that stands already is returned as it is.
+
+        Raises Refused STATE_CONFLICT where `MOST_KEYS` stand, and for a key that was
+        removed: whoever removed it may have had to. Raises pydantic.ValidationError for
+        what is no key of this form.
+        """
+        key = SubjectKey(
+            subject=subject,
+            thumbprint=thumbprint,
+            jwk=jwk_json,
+            registered_by=by,
+            registered_at=now,
+        )
+        with writing(self._engine) as connection:
+            take_turn(connection, _KEY_LOCK)
+            rows = connection.execute(select(SUBJECT_KEY).where(_KEY.subject == subject)).all()
+            for row in rows:
+                if row.thumbprint != thumbprint:
+                    continue
+                if row.removed_at is None:
+                    return _key(row)
+                raise _conflict("This key was removed; make a new one.")
+            if sum(row.removed_at is None for row in rows) >= MOST_KEYS:
+                raise _conflict(f"{MOST_KEYS} keys stand already; remove one first.")
+            connection.execute(insert(SUBJECT_KEY).values(**key.model_dump()))
+        return key
+
+    def standing(self, subject: str) -> tuple[SubjectKey, ...]:
+        """Return the keys of a subject that were not removed, oldest first."""
+        query = (
+            select(SUBJECT_KEY)
+            .where(_KEY.subject == subject, _KEY.removed_at.is_(None))
+            .order_by(_KEY.registered_at, _KEY.thumbprint)
+        )
+        with self._reader.connect() as connection:
+            return tuple(map(_key, connection.execute(query)))
+
+    def remove(self, subject: str, thumbprint: str, now: int) -> None:
+        """Remove a key for good; one that is not there, or no more, is left so."""
+        query = (
+            update(SUBJECT_KEY)
+            .where(
+                _KEY.subject == subject, _KEY.thumbprint == thumbprint, _KEY.removed_at.is_(None)
+            )
+            .values(removed_at=now)
+        )
+        with writing(self._engine) as connection:
+            connection.execute(query)
+
+
+def _key(row: Row[tuple[object, ...]]) -> SubjectKey:
+    return SubjectKey(
+        subject=row.subject,
+        thumbprint=row.thumbprint,
+        jwk=row.jwk,
+        registered_by=row.registered_by,
+        registered_at=row.registered_at,
+    )
+
+
+def _conflict(message: str) -> Refused:
+    return Refused(RefusalReason.REFUSAL_REASON_STATE_CONFLICT, message)

@@ -1,0 +1,160 @@
+"""Tables of consents, their changes and use, removals owed, delegations, subjects' keys."""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+METADATA: Final = MetaData()
+_Sequence = BigInteger().with_variant(Integer, "sqlite")
+
+# ``document`` is the whole consent; the columns beside it are what it is found by. The
+# ledger judges each answer by state and version, with the row locked.
+CONSENT: Final = Table(
+    "consents",
+    METADATA,
+    Column("consent_id", String(40), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("subject", String(18), nullable=False),
+    Column("operator_id", String(40), nullable=False),
+    Column("client_id", String(64), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("due_at", BigInteger),
+    Column("document", Text, nullable=False),
+    UniqueConstraint("operator_id", "request_id", name="uq_consents_operator_request"),
+    Index("ix_consents_subject", "subject", "consent_id"),
+    Index("ix_consents_operator", "operator_id", "consent_id"),
+    Index("ix_consents_operator_subject", "operator_id", "subject", "consent_id"),
+    Index(
+        "ix_consents_due_at",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+)
+
+# The sequence is given by the writer, with the log locked, so that who follows it can
+# miss nothing: a database's own counter is drawn before the commit.
+CONSENT_CHANGE: Final = Table(
+    "consent_changes",
+    METADATA,
+    Column("sequence", _Sequence, primary_key=True, autoincrement=False),
+    Column("consent_id", String(40), nullable=False),
+    Column("operator_id", String(40), nullable=False),
+    Column("subject", String(18), nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("actor", String(16), nullable=False),
+    Column("actor_id", String(80), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("removal_deadline", BigInteger),
+    Column("data_life_end", SmallInteger, nullable=False),
+    Index("ix_consent_changes_consent", "consent_id", "sequence"),
+    Index("ix_consent_changes_operator", "operator_id", "sequence"),
+    Index("ix_consent_changes_subject", "subject", "sequence"),
+)
+
+# Answered requests of each UTC day (days since 1970); ``last_at`` the newest (seconds).
+# ``spent`` is true where it used up a consent for one answer whose end is not written yet.
+CONSENT_USE: Final = Table(
+    "consent_use",
+    METADATA,
+    Column("consent_id", String(40), primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("answered", Integer, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("spent", Boolean),
+    Index(
+        "ix_consent_use_spent",
+        "consent_id",
+        sqlite_where=text("spent IS NOT NULL"),
+        postgresql_where=text("spent IS NOT NULL"),
+    ),
+)
+
+# One row for each ended consent that something was served under.
+CONSENT_REMOVAL: Final = Table(
+    "consent_removals",
+    METADATA,
+    Column("consent_id", String(40), primary_key=True),
+    Column("operator_id", String(40), nullable=False),
+    Column("deadline", BigInteger, nullable=False),
+    Column("data_life_end", SmallInteger, nullable=False),
+    Column("removed_at", BigInteger),
+    Column("acknowledged_at", BigInteger),
+    Column("acknowledged_by", String(80), nullable=False),
+    Index(
+        "ix_consent_removals_owed",
+        "operator_id",
+        "deadline",
+        sqlite_where=text("acknowledged_at IS NULL"),
+        postgresql_where=text("acknowledged_at IS NULL"),
+    ),
+)
+
+# Of the secret that invites a deputy only the SHA-256 is kept.
+DELEGATION: Final = Table(
+    "delegations",
+    METADATA,
+    Column("delegation_id", String(40), primary_key=True),
+    Column("subject", String(18), nullable=False),
+    Column("deputy", String(80), nullable=False),
+    Column("invitation_digest", LargeBinary),
+    Column("valid_until", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("document", Text, nullable=False),
+    Index("ix_delegations_subject", "subject", "delegation_id"),
+    Index("ix_delegations_deputy", "deputy"),
+    UniqueConstraint("invitation_digest", name="uq_delegations_invitation"),
+)
+
+SUBJECT_KEY: Final = Table(
+    "subject_keys",
+    METADATA,
+    Column("subject", String(18), primary_key=True),
+    Column("thumbprint", String(43), primary_key=True),
+    Column("jwk", Text, nullable=False),
+    Column("registered_by", String(80), nullable=False),
+    Column("registered_at", BigInteger, nullable=False),
+    Column("removed_at", BigInteger),
+)
+
+# How far each person has seen the notices of a subject.
+NOTICE_SEEN: Final = Table(
+    "consent_notices_seen",
+    METADATA,
+    Column("principal", String(80), primary_key=True),
+    Column("subject", String(18), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+)
+
+# Which answers of the ledger hold records of a subject: an index that is kept after the
+# fact, so that serving does not wait for it.
+SUBJECT_USE: Final = Table(
+    "subject_uses",
+    METADATA,
+    Column("subject", String(18), primary_key=True),
+    Column("usage_sequence", BigInteger, primary_key=True, autoincrement=False),
+)
+
+# How far who follows a log has come.
+FOLLOWED: Final = Table(
+    "followed",
+    METADATA,
+    Column("name", String(80), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+)

@@ -1,0 +1,188 @@
+"""What a consent opens of a passage: items, regions, and the fields of each. Pure.
+
+Source: Personal Information Protection Law, article 6 (no more than the purpose needs), and
+`consent.rules` for when a consent holds and why not.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from consent.model import GRADE, Consent
+from consent.rules import ConsentAsk, Cover, Gap, cover
+from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authorise.gate import Passage
+from gateway.catalogue.model import CatalogueItem
+from gateway.disclose.model import LiveRevision
+from operators.shapes import covers
+
+_R = RefusalReason
+_MOST_REMEMBERED: Final = 4_096
+# A pause ends with the operator's suspension, and is written down a moment later.
+_PAUSED_SECONDS: Final = 1
+_EXCEEDED: Final = _R.REFUSAL_REASON_CONSENT_EXCEEDED
+_UNKNOWN: Final = Gap(_R.REFUSAL_REASON_CONSENT_UNKNOWN)
+_MESSAGES: Final[Mapping[int, str]] = {
+    _R.REFUSAL_REASON_CONSENT_EXHAUSTED: (
+        "The consent was used up, and its validity is over; ask the subject for another one."
+    ),
+    _R.REFUSAL_REASON_CONSENT_UNKNOWN: "No such consent was given to this operator.",
+    _R.REFUSAL_REASON_CONSENT_NOT_GRANTED: (
+        "The subject has not granted this consent; nothing is served under it."
+    ),
+    _R.REFUSAL_REASON_CONSENT_PAUSED: (
+        "The consent is held while the operator is suspended; try again when that has ended."
+    ),
+    _R.REFUSAL_REASON_CONSENT_REVOKED: (
+        "The consent was revoked; copies made under it must be removed. Ask the subject anew."
+    ),
+    _R.REFUSAL_REASON_CONSENT_EXPIRED: (
+        "The consent's validity is over or has not begun; ask the subject for another one."
+    ),
+    _EXCEEDED: (
+        "The consent does not cover this call; ask within its terms, or the subject for more."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opening:
+    """What a live consent opens of a passage, for one purpose.
+
+    ``masks`` gives for each item opened the names its content is cut to, in order, an
+    empty tuple where content stays whole; ``until`` (seconds, UTC) is the first instant at
+    which time alone ends it.
+    """
+
+    consent: Consent
+    passage: Passage
+    purpose: int
+    masks: Mapping[str, tuple[str, ...]]
+    regions: frozenset[str]
+    until: int
+    _lines: dict[int, bool] = field(default_factory=dict[int, bool], init=False)
+
+    def lets(self, row: LiveRevision) -> bool:
+        """Tell whether it opens a revision of a line that needs consent."""
+        # By position: stores give rows as plain tuples in this order.
+        if row[0] != self.consent.subject:
+            return False
+        line_no = row[2]
+        opens = self._lines.get(line_no)
+        if opens is None:
+            line = self.passage.lines[line_no]
+            opens = line.item in self.masks and covers(self.regions, line.region)
+            self._lines[line_no] = opens
+        return opens
+
+    def is_for(self, consent: Consent, passage: Passage, purpose: int, now: int) -> bool:
+        """Tell whether it is what ``consent`` opens of ``passage`` at ``now`` (seconds, UTC)."""
+        return (
+            self.consent is consent
+            and self.passage is passage
+            and self.purpose == purpose
+            and consent.terms.valid_from <= now < self.until
+        )
+
+
+class Openings:
+    """Opens passages by consents; remembers what was opened (bounded)."""
+
+    def __init__(self) -> None:
+        self._remembered: dict[str, Opening] = {}
+
+    def opening(
+        self,
+        consent: Consent | None,
+        passage: Passage,
+        subjects: Sequence[str] | None,
+        purpose: int,
+        now: int,
+    ) -> Opening:
+        """Return what ``consent`` opens at ``now`` (seconds, UTC) of ``passage``.
+
+        ``consent`` None is one that is not known; ``subjects`` None where the record asked
+        for has yet to tell whose it is. Raises Refused with the reason of
+        `consent.rules.cover`.
+        """
+        if consent is None:
+            raise _refused(_UNKNOWN)
+        subject = consent.subject
+        if subjects is not None and subject not in subjects:
+            subject = subjects[0]
+        elif (
+            remembered := self._remembered.get(consent.consent_id)
+        ) is not None and remembered.is_for(consent, passage, purpose, now):
+            return remembered
+        opening = _opening(consent, passage, subject, purpose, now)
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[consent.consent_id] = opening
+        return opening
+
+
+def require_no_consent(passage: Passage) -> None:
+    """Raise Refused CONSENT_REQUIRED where a call without one asks by name for an item
+    that needs one."""
+    if passage.items_named and passage.consent_items:
+        raise Refused(
+            _R.REFUSAL_REASON_CONSENT_REQUIRED,
+            "An item asked for is served only under the subject's live consent; name the"
+            " consent, or ask the subject for one.",
+        )
+
+
+def require_alone(passage: Passage, subjects: Sequence[str]) -> None:
+    """Raise Refused CONSENT_EXCEEDED where items that need consent are asked for by name,
+    of others than the one subject who gave it."""
+    if passage.items_named and passage.consent_items and len(subjects) > 1:
+        raise _refused(Gap(_EXCEEDED, "subject"))
+
+
+def opened(
+    passage: Passage, found: Sequence[LiveRevision], opening: Opening | None
+) -> Sequence[LiveRevision]:
+    """Return what of ``found`` needs no consent or is opened by one."""
+    closed = passage.consent_lines
+    if not closed:
+        return found
+    if opening is None:
+        return [row for row in found if row[2] not in closed]
+    return [row for row in found if row[2] not in closed or opening.lets(row)]
+
+
+def _opening(consent: Consent, passage: Passage, subject: str, purpose: int, now: int) -> Opening:
+    named = passage.consent_items if passage.items_named else frozenset[str]()
+    covered = cover(consent, ConsentAsk(passage.allow.operator_id, subject, named, purpose, now))
+    if isinstance(covered, Gap):
+        raise _refused(covered)
+    masks = _masks(covered, passage)
+    if not named <= masks.keys():
+        raise _refused(Gap(_EXCEEDED, "items"))
+    return Opening(consent, passage, purpose, masks, covered.regions, covered.until)
+
+
+def _masks(covered: Cover, passage: Passage) -> dict[str, tuple[str, ...]]:
+    catalogue = passage.view.catalogue
+    masks: dict[str, tuple[str, ...]] = {}
+    for item, fields in covered.fields_by_item.items():
+        if item in passage.consent_items:
+            if covered.answer_form != GRADE:
+                masks[item] = tuple(sorted(fields))
+            elif result := _result(catalogue[item]):
+                masks[item] = result
+    return masks
+
+
+def _result(item: CatalogueItem) -> tuple[str, ...]:
+    return tuple(sorted(field.name for field in item.content_fields if field.result))
+
+
+def _refused(gap: Gap) -> Refused:
+    return Refused(
+        gap.reason,
+        _MESSAGES[gap.reason],
+        retry_after=(_PAUSED_SECONDS if gap.reason == _R.REFUSAL_REASON_CONSENT_PAUSED else None),
+        metadata={"field": gap.field} if gap.field else None,
+    )

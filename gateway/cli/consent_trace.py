@@ -1,0 +1,55 @@
+"""``creditgate consent trace``: all that became of a consent, for administrators."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from creditgate.v1.audit_service_pb2 import TraceConsentRequest, TraceConsentResponse, TraceStep
+from gateway.cli import calls, terms
+from gateway.cli.consent_sheets import consent_sheet
+from gateway.cli.options import PROFILE, AsJson, From, Profile, Until
+from gateway.cli.output import Sheet, show, utc
+
+
+def trace(
+    name: Annotated[str, typer.Argument(metavar="CONSENT", help="Id of the consent.")],
+    from_: From = None,
+    until: Until = None,
+    page_size: Annotated[int, typer.Option("--page-size", min=1, max=1_000)] = 100,
+    page_token: Annotated[
+        str, typer.Option("--page-token", help="Next page, as told by the page before.")
+    ] = "",
+    profile: Profile = PROFILE,
+    as_json: AsJson = False,
+) -> None:
+    """Tell every change of a consent and every use made under it, as an administrator."""
+    answer = calls.ask(
+        profile,
+        TraceConsentRequest(
+            consent=name if name.startswith("consents/") else f"consents/{name}",
+            period=terms.interval(from_, until),
+            page_size=page_size,
+            page_token=page_token,
+        ),
+        TraceConsentResponse,
+    )
+    show(answer, consent_sheet(answer.consent), _steps_sheet(answer.steps), as_json=as_json)
+    if answer.next_page_token and not as_json:
+        typer.echo(f"There is more: --page-token {answer.next_page_token}")
+
+
+def _steps_sheet(steps: Iterable[TraceStep]) -> Sheet:
+    return Sheet(
+        "Trace, oldest first",
+        ("at", "what", "for", "record"),
+        [(utc(step.step_time), *_told(step)) for step in steps],
+    )
+
+
+def _told(step: TraceStep) -> tuple[str, str, str]:
+    if step.HasField("usage"):
+        return "used", terms.show_purpose(step.usage.purpose), step.usage.record
+    if step.HasField("removal"):
+        return "copies gone", "", ""
+    return terms.show_consent_state(step.consent.state), "", ""

@@ -1,0 +1,65 @@
+"""One use of a subject's records, and pages of them."""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.settle.usage import usage_name
+
+
+class Place(NamedTuple):
+    """Where one use stands: an answer of the ledger, and the number of a record in it, from 0."""
+
+    sequence: int
+    number: int
+
+
+class Period(NamedTuple):
+    """A half-open period [from_, until) in seconds UTC; None is unbounded."""
+
+    from_: int | None = None
+    until: int | None = None
+
+
+ALWAYS: Final = Period()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One record of a subject, served once to one operator.
+
+    ``consent`` is the resource name of the consent it was served under, "" for public
+    items; ``fee`` in micro-yuan, ``served_at`` in seconds UTC.
+    """
+
+    place: Place
+    operator_id: str
+    client_id: str
+    request_id: str
+    record_id: str
+    revision: int
+    item: str
+    source: str
+    region: str
+    purpose: Purpose.ValueType
+    licence: str
+    consent: str
+    decision_id: str
+    served_at: int
+    fee: int
+
+    @property
+    def usage_name(self) -> str:
+        """Resource name of the usage entry behind it."""
+        return usage_name(self.operator_id, *self.place)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPage:
+    """A page of accesses; ``before`` is where the next one begins, None where none follows.
+
+    A page may hold less than was asked for, though others follow.
+    """
+
+    accesses: tuple[Access, ...]
+    before: Place | None

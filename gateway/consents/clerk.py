@@ -1,0 +1,174 @@
+"""The clerk: writes down after the fact what became of consents, and keeps their indexes.
+
+Nothing that is served waits for it: time, use and authority act on a consent at the
+instant (`consent.states`, `consent.rules`). Of all processes on a store one works at a
+time; each step takes up where the last one, of whatever process, left off.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from time import monotonic
+from typing import Final
+
+from sqlalchemy import Engine
+
+from consent.sql import SqlConsents
+from consent.states import REVOKED
+from gateway.clock import Clock
+from gateway.consents import comings
+from gateway.consents.followed import AUTHORITY, REVOCATIONS, come_further, come_to
+from gateway.consents.subject_uses import SubjectUses
+from gateway.consents.turn import open_turn
+from gateway.storage.engines import reading
+from operators.log import AuthorityLog
+from operators.model import OPERATOR
+
+TICK_SECONDS: Final = 0.5
+_INDEXING_SHARE: Final = 0.05
+"""Share of the time that indexing may take."""
+_LATE_SECONDS: Final = 5
+"""For so long a process may still act on authority as it was before a change; a lease is
+shorter (`gateway.config.GatewayConfig.lease_seconds`)."""
+_AT_ONCE: Final = 200
+_MOST_ROUNDS: Final = 10
+_CHANGES_AT_ONCE: Final = 1_000
+_WARN_EVERY: Final = 100
+_log = logging.getLogger(__name__)
+
+
+class ConsentClerk:
+    """Works in a thread of its own from `start` to `stop`.
+
+    ``operators`` gives the ids of all operators and raises Refused when they are not
+    known; ``end_grants`` ends what OAuth grants rest on a consent, given its name.
+    """
+
+    def __init__(
+        self,
+        consents: SqlConsents,
+        engine: Engine,
+        log: AuthorityLog,
+        operators: Callable[[], Iterable[str]],
+        end_grants: Callable[[str], object],
+        clock: Clock,
+        tick_seconds: float = TICK_SECONDS,
+    ) -> None:
+        self._consents = consents
+        self._engine = engine
+        self._log = log
+        self._operators = operators
+        self._end_grants = end_grants
+        self._clock = clock
+        self._tick_seconds = tick_seconds
+        self._turn = open_turn(engine)
+        self._uses = SubjectUses(engine)
+        self._to_index: deque[str] = deque()
+        self._failures = 0
+        self._stopping = Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="consent-clerk")
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to work."""
+        self._task = asyncio.create_task(self._run(), name="consent-clerk")
+
+    async def stop(self) -> None:
+        """Finish what is under way and leave the turn to others."""
+        self._stopping.set()
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        # Behind what the thread is at: no session is closed under it.
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._turn.give_up)
+        self._thread.shutdown(wait=False)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await loop.run_in_executor(self._thread, self._work)
+            await asyncio.sleep(self._tick_seconds)
+
+    def _work(self) -> None:
+        """Do what there is to do, if it is this process's turn."""
+        for step in (self._take_turn, self._settle, self._follow, self._withdraw, self._index):
+            try:
+                if step() is False or self._stopping.is_set():
+                    return
+            except Exception as error:
+                # Each step by itself: what cannot be done now is tried again next time.
+                if self._failures % _WARN_EVERY == 0:
+                    _log.error("clerk of consents: %s failed: %s", step.__name__, _kind(error))
+                self._failures += 1
+
+    def _take_turn(self) -> bool:
+        return self._turn.taken()
+
+    def _settle(self) -> None:
+        """Write the end of consents that time or use has ended."""
+        for _ in range(_MOST_ROUNDS):
+            some = self._consents.due(self._clock.now(), _AT_ONCE)
+            for consent_id in some:
+                if self._stopping.is_set():
+                    return
+                self._consents.settle(consent_id, self._clock.now())
+            if len(some) < _AT_ONCE:
+                return
+
+    def _follow(self) -> None:
+        """Let consents go the way of their operators.
+
+        A change is gone through again until no process can act on what was before it: a
+        consent may be granted in the last moment.
+        """
+        with reading(self._engine) as connection:
+            at = come_to(connection, AUTHORITY)
+        head = self._log.head()
+        changes = self._log.history(kind=OPERATOR, id="", after=at, limit=_CHANGES_AT_ONCE)
+        now = self._clock.now()
+        for change in {change.id: change for change in changes}.values():
+            for _ in comings.follow(self._consents, change, now):
+                if self._stopping.is_set():
+                    return
+        late = [change for change in changes if change.changed_at > now - _LATE_SECONDS]
+        if late:
+            done = late[0].sequence - 1
+        else:
+            done = changes[-1].sequence if len(changes) == _CHANGES_AT_ONCE else head
+        self._come_further(AUTHORITY, at, done)
+
+    def _withdraw(self) -> None:
+        """End what grants rest on revoked consents, should whoever revoked be cut off."""
+        with reading(self._engine) as connection:
+            at = come_to(connection, REVOCATIONS)
+        changes = self._consents.changes(after=at, limit=_CHANGES_AT_ONCE)
+        for change in changes:
+            if self._stopping.is_set():
+                return
+            if change.state == REVOKED:
+                self._end_grants(f"consents/{change.consent_id}")
+        self._come_further(REVOCATIONS, at, changes[-1].sequence if changes else at)
+
+    def _index(self) -> None:
+        """Index uses by subject, as far as its share of the time goes."""
+        self._to_index = self._to_index or deque(self._operators())
+        until = monotonic() + _INDEXING_SHARE * self._tick_seconds
+        while self._to_index and monotonic() < until and not self._stopping.is_set():
+            operator_id = self._to_index.popleft()
+            if self._uses.index_more(operator_id):
+                self._to_index.append(operator_id)
+
+    def _come_further(self, name: str, at: int, done: int) -> None:
+        if done > at:
+            with self._engine.begin() as connection:
+                come_further(connection, name, done)
+
+
+def _kind(error: Exception) -> str:
+    # By type: a message could hold a row, and so subject data.
+    return type(error).__name__

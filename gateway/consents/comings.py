@@ -1,0 +1,54 @@
+"""Operators come and go: what becomes of their consents when they are suspended, reinstated
+or revoked.
+
+Serving does not wait for this: a suspended operator is refused by authority itself. Here
+its consents are written as what they have become, so that subjects are told.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from consent.model import Actor
+from consent.sql import Act, SqlConsents
+from consent.states import GRANTED, OPEN, PAUSED, Move
+from creditgate.refusal import Refused
+from creditgate.v1.operator_service_pb2 import OperatorState
+from creditgate.v1.refusal_pb2 import RefusalReason
+from operators.log import Change
+from operators.model import Operator
+
+_AT_ONCE: Final = 200
+# What each state of an operator does, and to consents in which states.
+_MOVES: Final[Mapping[OperatorState.ValueType, tuple[Move, frozenset[int]]]] = {
+    OperatorState.OPERATOR_STATE_SUSPENDED: ("pause", frozenset({GRANTED})),
+    OperatorState.OPERATOR_STATE_ACTIVE: ("resume", frozenset({PAUSED})),
+    OperatorState.OPERATOR_STATE_REVOKED: ("revoke", frozenset(OPEN)),
+}
+
+
+def follow(consents: SqlConsents, change: Change, now: int) -> Iterator[str]:
+    """Move the consents of an operator as its newest ``change`` wants it, at ``now``.
+
+    Yields the id of each, when it is done, so that whoever is to stop can. Doing it again
+    changes nothing; a consent that ended meanwhile stays ended. Calls block.
+    """
+    operator = Operator.from_document(
+        change.document, version=change.version, changed_at=change.changed_at
+    )
+    move, states = _MOVES[operator.state]
+    act = Act(Actor.ADMINISTRATOR, change.changed_by, change.reason, now)
+    after = ""
+    while some := consents.in_state(operator.operator_id, states, after=after, limit=_AT_ONCE):
+        for consent_id in some:
+            _move(consents, consent_id, move, act)
+            yield consent_id
+        after = some[-1]
+
+
+def _move(consents: SqlConsents, consent_id: str, move: Move, act: Act) -> None:
+    try:
+        consents.move(consent_id, move, act)
+    except Refused as refused:
+        # It ended, or somebody moved it, between the listing and now.
+        if refused.reason != RefusalReason.REFUSAL_REASON_STATE_CONFLICT:
+            raise

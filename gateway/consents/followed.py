@@ -1,0 +1,31 @@
+"""How far the clerk has come in each log it follows: kept, so that it goes on where it was."""
+
+from typing import Final
+
+from sqlalchemy import Connection, insert, select, update
+
+from consent.tables import FOLLOWED
+
+AUTHORITY: Final = "authority"
+"""The authority log, as far as operators were suspended, reinstated and revoked."""
+REVOCATIONS: Final = "revoked-consents"
+"""The log of consents' changes, as far as grants that rested on revoked ones were ended."""
+SUBJECT_USES: Final = "subject-uses:"
+"""With an operator's id: its usage, as far as `consent.tables.SUBJECT_USE` has it."""
+
+
+def come_to(connection: Connection, name: str) -> int:
+    """Return the sequence up to which the log of ``name`` was followed, 0 at first."""
+    query = select(FOLLOWED.c.sequence).where(FOLLOWED.c.name == name)
+    return connection.execute(query).scalar() or 0
+
+
+def come_further(connection: Connection, name: str, sequence: int) -> None:
+    """Keep that the log of ``name`` was followed up to ``sequence``; it never goes back."""
+    own = FOLLOWED.c.name == name
+    forward = own & (FOLLOWED.c.sequence < sequence)
+    known = connection.execute(select(FOLLOWED.c.sequence).where(own)).scalar()
+    if known is None:
+        connection.execute(insert(FOLLOWED).values(name=name, sequence=sequence))
+    else:
+        connection.execute(update(FOLLOWED).where(forward).values(sequence=sequence))

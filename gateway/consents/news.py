@@ -1,0 +1,96 @@
+"""News of consents: one look at the log of changes for all who wait in a process."""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
+from consent.sql import SqlConsents
+from gateway.authority.feed import ChangeBell
+
+_log = logging.getLogger(__name__)
+_CHANGES_AT_ONCE: Final = 1_000
+_WARN_EVERY: Final = 50
+
+
+class ConsentNews:
+    """Wakes those who wait for changes of an operator's consents; one event loop's own.
+
+    The log is looked at every ``poll_seconds``, and sooner when ``bell`` rings.
+    """
+
+    def __init__(self, consents: SqlConsents, bell: ChangeBell, poll_seconds: float) -> None:
+        self._consents = consents
+        self._bell = bell
+        self._poll_seconds = poll_seconds
+        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._seen = 0
+        self.over = False
+        """Whether no more news will come, since the process is about to end."""
+        self._task: asyncio.Task[None] | None = None
+
+    def waiting_for(self, operator_id: str) -> int:
+        """Return how many wait for news of this operator's consents."""
+        return len(self._waiting.get(operator_id, ()))
+
+    @contextmanager
+    def of_operator(self, operator_id: str) -> Generator[asyncio.Event]:
+        """Give an event that is set whenever one of the operator's consents has changed.
+
+        Who then reads the log, from wherever it was, misses nothing that came after.
+        """
+        news = asyncio.Event()
+        self._waiting[operator_id].add(news)
+        try:
+            yield news
+        finally:
+            self._waiting[operator_id].discard(news)
+            if not self._waiting[operator_id]:
+                del self._waiting[operator_id]
+
+    async def start(self) -> None:
+        """Begin at the end of the log and keep following it."""
+        self._seen = await asyncio.to_thread(self._consents.head)
+        self._task = asyncio.create_task(self._follow(), name="consent-news")
+
+    def end(self) -> None:
+        """Wake all who wait, to tell them that no more will come."""
+        self.over = True
+        for waiting in self._waiting.values():
+            for news in waiting:
+                news.set()
+
+    async def stop(self) -> None:
+        """Stop following."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _follow(self) -> None:
+        failures = 0
+        while True:
+            await self._bell.wait(self._poll_seconds)
+            try:
+                while await self._look() == _CHANGES_AT_ONCE:
+                    pass
+                failures = 0
+            except Exception as error:
+                # Keep trying: who waits looks for itself now and then, and fails by itself.
+                if failures % _WARN_EVERY == 0:
+                    _log.error("the log of consents cannot be read: %s", type(error).__name__)
+                failures += 1
+
+    async def _look(self) -> int:
+        changes = await asyncio.to_thread(
+            self._consents.changes, after=self._seen, limit=_CHANGES_AT_ONCE
+        )
+        for operator_id in {change.operator_id for change in changes}:
+            for news in self._waiting.get(operator_id, ()):
+                news.set()
+        if changes:
+            self._seen = changes[-1].sequence
+        return len(changes)

@@ -1,0 +1,117 @@
+"""What a consent may be asked for and granted for, as the catalogue and licences stand. Pure.
+
+Source: Opinions on improving the social credit system (2025-03-31), article 9: no use
+beyond the authorised scope. A consent opens nothing that a licence does not allow, and as
+licences never add up, all its terms must be within one.
+"""
+
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from consent.model import (
+    DAY_SECONDS,
+    GRADE,
+    MOST_ANSWER_SECONDS,
+    Consent,
+    ConsentItem,
+    ConsentTerms,
+)
+from consent.states import REQUESTED, effective_state
+from creditgate.refusal import Violation
+from creditgate.v1.operator_service_pb2 import OperatorState
+from creditgate.v1.vocabulary_pb2 import Openness
+from gateway.authority.view import AuthorityView
+from gateway.catalogue.model import CatalogueBook
+from operators.model import Licence
+from operators.shapes import covers
+
+Obstacle = Literal["over", "operator", "items", "licence"]
+"""Why a consent cannot be granted now: it was answered or ran out; its operator may not act;
+an item, or a field of it, is not there or needs no consent; no licence covers it all."""
+
+USUAL_ANSWER_SECONDS: Final = 7 * DAY_SECONDS
+"""How long a subject may take to answer where the operator says nothing of it."""
+MOST_AHEAD_SECONDS: Final = 366 * DAY_SECONDS
+"""How long after the request a validity may begin, at most."""
+
+_ACTIVE: Final = OperatorState.OPERATOR_STATE_ACTIVE
+
+
+def timing_faults(terms: ConsentTerms, answer_until: int, now: int) -> list[Violation]:
+    """Return what is wrong with the times of a request made at ``now`` (seconds, UTC)."""
+    found: list[Violation] = []
+    if terms.valid_until <= now:
+        found.append(Violation("terms.validity.end_time", "name a time to come"))
+    if terms.valid_from > now + MOST_AHEAD_SECONDS:
+        found.append(Violation("terms.validity.start_time", "begin within a year"))
+    if not now < answer_until <= now + MOST_ANSWER_SECONDS:
+        found.append(Violation("answer_until", "name a time within the next 30 days"))
+    return found
+
+
+def terms_faults(
+    view: AuthorityView, operator_id: str, terms: ConsentTerms, now: int
+) -> list[Violation]:
+    """Return what the operator may not ask for at ``now`` (seconds, UTC), by proto field."""
+    found = _item_faults(view.catalogue, terms)
+    licences = [
+        _licence_faults(licence, terms) for licence in _licences_in_force(view, operator_id, now)
+    ]
+    if not licences:
+        return [*found, Violation("terms", "the operator holds no licence in force")]
+    # Of several licences, the one that lacks least tells what is wrong.
+    return [*found, *min(licences, key=len)]
+
+
+def obstacle(view: AuthorityView, consent: Consent, now: int) -> Obstacle | None:
+    """Return why ``consent`` cannot be granted at ``now`` (seconds, UTC); None where it can."""
+    if effective_state(consent, 0, now) != REQUESTED:
+        return "over"
+    operator = view.authority.operators.get(consent.operator_id)
+    if operator is None or operator.state != _ACTIVE:
+        return "operator"
+    if _item_faults(view.catalogue, consent.terms):
+        return "items"
+    licences = _licences_in_force(view, consent.operator_id, now)
+    if all(_licence_faults(licence, consent.terms) for licence in licences):
+        return "licence"
+    return None
+
+
+def _item_faults(catalogue: CatalogueBook, terms: ConsentTerms) -> list[Violation]:
+    return [
+        Violation(f"terms.items[{index}].{field}", mend)
+        for index, asked in enumerate(terms.items)
+        for field, mend in _faults_of_item(catalogue, asked, terms.answer_form)
+    ]
+
+
+def _faults_of_item(
+    catalogue: CatalogueBook, asked: ConsentItem, answer_form: int
+) -> Iterable[tuple[str, str]]:
+    item = catalogue.get(asked.item)
+    if item is None or item.openness != Openness.OPENNESS_CONSENT:
+        yield "item", "name a catalogue item of openness CONSENT; ListCatalogueItems lists them"
+        return
+    if not asked.fields <= {field.name for field in item.content_fields}:
+        yield "fields", "name content fields of the item, or none for all"
+    if answer_form == GRADE and not any(field.result for field in item.content_fields):
+        yield "item", "it has no result to give alone: leave it out or ask for RECORDS"
+
+
+def _licences_in_force(view: AuthorityView, operator_id: str, now: int) -> list[Licence]:
+    held = view.authority.licences_of.get(operator_id, ())
+    return [licence for licence in held if licence.in_force(now)]
+
+
+def _licence_faults(licence: Licence, terms: ConsentTerms) -> list[Violation]:
+    found = [
+        Violation(f"terms.items[{index}].item", "the operator's licence does not cover this item")
+        for index, asked in enumerate(terms.items)
+        if asked.item not in licence.items
+    ]
+    if not terms.purposes <= licence.purposes:
+        found.append(Violation("terms.purposes", "name purposes that the licence allows"))
+    if not all(covers(licence.regions, region) for region in terms.regions):
+        found.append(Violation("terms.regions", "name regions that the licence covers"))
+    return found

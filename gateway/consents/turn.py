@@ -1,0 +1,101 @@
+"""Whose turn it is: of all processes on a store, one at a time works in the background.
+
+The turn is held on a connection, so it ends with the process whatever ends that, and
+another process takes it.
+"""
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Final, Protocol
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+_LOCK: Final = 0x6372636B
+_LOCK_FILE: Final = "clerk.lock"
+
+
+class Turn(Protocol):
+    """The turn of one process. Calls block; one thread at a time."""
+
+    def taken(self) -> bool:
+        """Tell whether this process has the turn now, taking it where it is free.
+
+        Raises what the store raises where it cannot be asked.
+        """
+        ...
+
+    def give_up(self) -> None:
+        """Leave the turn to others."""
+        ...
+
+
+def open_turn(engine: Engine) -> Turn:
+    """Return the turn for the engine's kind of store."""
+    if engine.dialect.name == "postgresql":
+        return _PostgresTurn(engine)
+    assert engine.url.database is not None
+    return _SqliteTurn(Path(engine.url.database).with_name(_LOCK_FILE))
+
+
+class _PostgresTurn:
+    """By an advisory lock of a session of its own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._session: Connection | None = None
+        self._held = False
+
+    def taken(self) -> bool:
+        try:
+            session = self._session = self._session or self._opened()
+            # Whoever holds the lock asks too: with the session the turn is gone.
+            asking = "SELECT true" if self._held else f"SELECT pg_try_advisory_lock({_LOCK})"
+            self._held = bool(session.execute(text(asking)).scalar())
+        except DBAPIError:
+            self.give_up()
+            raise
+        return self._held
+
+    def _opened(self) -> Connection:
+        session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        # Not of the pool any more: closing it must end the session, and free the lock.
+        session.detach()
+        return session
+
+    def give_up(self) -> None:
+        session, self._session, self._held = self._session, None, False
+        if session is not None:
+            with contextlib.suppress(DBAPIError):
+                session.close()
+
+
+class _SqliteTurn:
+    """By the write lock of a file of its own beside the store: its processes share a host."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._session: sqlite3.Connection | None = None
+
+    def taken(self) -> bool:
+        if self._session is not None:
+            return True
+        self._file.touch(mode=0o600)
+        session = sqlite3.connect(
+            self._file, timeout=0, isolation_level=None, check_same_thread=False
+        )
+        try:
+            session.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            session.close()
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                return False
+            raise
+        self._session = session
+        return True
+
+    def give_up(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()

@@ -1,0 +1,125 @@
+"""Consents, composed: the desk, the services, the pages, and what works in the background."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.routing import Route
+
+from consent.delegations_sql import SqlDelegations
+from consent.notices import SqlNotices
+from consent.sql import CHANNEL, SqlConsents
+from consent.subject_keys import SqlSubjectKeys
+from gateway.authority.bell import open_bell
+from gateway.authority.feed import AuthorityFeed
+from gateway.clock import Clock
+from gateway.config import GatewayConfig
+from gateway.consents.accesses import Accesses
+from gateway.consents.clerk import ConsentClerk
+from gateway.consents.desk import ConsentDesk
+from gateway.consents.message import ConsentMessages
+from gateway.consents.news import ConsentNews
+from gateway.consents.receipt import ConsentReceipts
+from gateway.consents.removals import RemovalService
+from gateway.consents.schema import receipt_key_routes, schema_routes
+from gateway.consents.service import ConsentService
+from gateway.consents.trace import TraceService
+from gateway.consents.watch import ConsentWatch
+from gateway.oauth.grants import SqlOAuthGrants
+from gateway.oauth.signing import SigningKeys
+from gateway.signin.desk import SignInDesk
+from gateway.storage.engines import Engines
+from gateway.subject.app import subject_routes
+from gateway.subject.parts import SubjectParts
+from operators.sql import SqlAuthorityLog
+
+
+@dataclass(frozen=True, slots=True)
+class Consenting:
+    """What the other parts of a process need of consents.
+
+    ``services`` serve methods, by the service's name; ``routes`` are of the HTTP
+    application.
+    """
+
+    consents: SqlConsents
+    delegations: SqlDelegations
+    desk: ConsentDesk
+    services: Mapping[str, object]
+    routes: Sequence[Route]
+    news: ConsentNews
+
+
+@asynccontextmanager
+async def consenting(
+    config: GatewayConfig,
+    engines: Engines,
+    feed: AuthorityFeed,
+    keys: SigningKeys,
+    clock: Clock,
+    people: SignInDesk | None,
+    issuer: str,
+) -> AsyncGenerator[Consenting]:
+    """Give what consents take while the context lasts; ``people`` signs people in.
+
+    Raises what the stores raise when they cannot be read.
+    """
+    consents = SqlConsents(engines.records)
+    grants = SqlOAuthGrants(engines.authority)
+
+    def end_grants(consent: str) -> None:
+        grants.end_for_consent(consent, clock.now())
+
+    def operators() -> Sequence[str]:
+        return tuple(feed.current().authority.operators)
+
+    receipts = ConsentReceipts(keys, feed.current, issuer, clock)
+    desk = ConsentDesk(consents, receipts, feed.current, clock, end_grants)
+    accesses = Accesses(engines.records, consents, operators, clock)
+    messages = ConsentMessages(consents, clock)
+    pages = SubjectParts(
+        consents=consents,
+        desk=desk,
+        delegations=SqlDelegations(engines.records),
+        keys=SqlSubjectKeys(engines.records),
+        notices=SqlNotices(engines.records),
+        accesses=accesses,
+        receipts=receipts,
+        view=feed.current,
+        sign_in=people,
+        clock=clock,
+        issuer=issuer,
+    )
+    async with AsyncExitStack() as stack:
+        bell = open_bell(engines.records, CHANNEL)
+        stack.push_async_callback(bell.close)
+        news = ConsentNews(consents, bell, config.authority_poll_ms / 1_000)
+        await news.start()
+        stack.push_async_callback(news.stop)
+        clerk = ConsentClerk(
+            consents,
+            engines.records,
+            SqlAuthorityLog(engines.authority),
+            operators,
+            end_grants,
+            clock,
+        )
+        await clerk.start()
+        stack.push_async_callback(clerk.stop)
+        watch = ConsentWatch(consents, news, feed.current, clock)
+        yield Consenting(
+            consents,
+            pages.delegations,
+            desk,
+            {
+                "ConsentService": ConsentService(consents, desk, messages, accesses, watch, issuer),
+                "ConformanceService": RemovalService(consents, clock),
+                "AuditService": TraceService(consents, messages, accesses),
+            },
+            [
+                *subject_routes(pages),
+                *schema_routes(issuer),
+                *receipt_key_routes(issuer, lambda: feed.current().signing_keys),
+            ],
+            news,
+        )

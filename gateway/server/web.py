@@ -1,0 +1,68 @@
+"""The HTTP application, composed: the authorisation server, and the pages people use."""
+
+from datetime import datetime
+
+from starlette.applications import Starlette
+
+from gateway.authority.feed import AuthorityFeed
+from gateway.clock import Clock
+from gateway.config import GatewayConfig
+from gateway.interaction.app import InteractionParts, interaction_routes
+from gateway.oauth.app import build_app
+from gateway.oauth.context import AuthorizationContext
+from gateway.oauth.dpop import DpopProofs
+from gateway.oauth.replay import SqlReplayCache
+from gateway.oauth.rfc8414 import Endpoints
+from gateway.oauth.signing import SigningKeys
+from gateway.server.consents import Consenting
+from gateway.signin.desk import SignInDesk
+from gateway.storage.engines import Engines
+
+
+def web_app(
+    config: GatewayConfig,
+    clock: Clock,
+    engines: Engines,
+    feed: AuthorityFeed,
+    keys: SigningKeys,
+    proofs: DpopProofs,
+    people: SignInDesk | None,
+    consents: Consenting,
+    issuer: str,
+) -> Starlette:
+    """Return the application; ``issuer`` is its own public URL."""
+    return build_app(
+        AuthorizationContext(
+            authority=feed.current,
+            clock=clock,
+            keys=keys,
+            replay=SqlReplayCache(engines.authority),
+            endpoints=Endpoints(issuer),
+            audience=config.audience,
+            token_seconds=config.token_seconds,
+            grant_seconds=config.grant_seconds,
+            rotate_before=_seconds(config.rotate_refresh_tokens_before),
+            engine=engines.authority,
+            nonces=proofs.nonces,
+            terms_faults=consents.desk.faults,
+        ),
+        lambda interactions: [
+            *interaction_routes(
+                InteractionParts(
+                    interactions,
+                    feed.current,
+                    people,
+                    clock,
+                    config.token_seconds,
+                    config.grant_seconds,
+                    consents.desk,
+                    consents.delegations,
+                )
+            ),
+            *consents.routes,
+        ],
+    )
+
+
+def _seconds(moment: datetime | None) -> int:
+    return 0 if moment is None else int(moment.timestamp())

@@ -1,0 +1,117 @@
+"""Who used a company's records: every answer, newest first, by day."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from starlette.responses import Response
+
+from consent.delegation import Power
+from gateway.authority.view import AuthorityView
+from gateway.consents.accesses import Access, Period, Place
+from gateway.consents.plain import item_name, purpose_name, region_name
+from gateway.pages.moments import day, moment, time_of_day
+from gateway.pages.rendering import Language
+from gateway.subject.lines import operator_name
+from gateway.subject.naming import consent_id_of
+from gateway.subject.visit import CompanyVisit, NotShown
+
+DAYS: Final = ("7", "30", "90")
+"""How far back one can look at a choice; without a choice, all the way."""
+_DAY: Final = 86_400
+_PAGE: Final = 50
+_PLACE: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,9})")
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLine:
+    """Records of one item served in one answer."""
+
+    at: str
+    operator: str
+    item: str
+    purpose: str
+    region: str
+    records: int
+    consent_id: str
+
+
+async def show(visit: CompanyVisit) -> Response:
+    """Show one page of uses, narrowed as the query says."""
+    acting, parts, query = visit.acting, visit.parts, visit.request.query_params
+    if not acting.may(Power.SEE):
+        raise NotShown("missing")
+    view, language = parts.view(), visit.language
+    operator_id, days = query.get("operator", ""), query.get("days", "")
+    operator_id = operator_id if operator_id in view.authority.operators else ""
+    days = days if days in DAYS else ""
+    consent_id = consent_id_of(query.get("consent", ""))
+    page = await asyncio.to_thread(
+        parts.accesses.of_subject,
+        acting.subject,
+        operator_id=operator_id,
+        consent=f"consents/{consent_id}" if consent_id else "",
+        period=Period(visit.now - int(days) * _DAY if days else None),
+        before=_place(query.get("before", "")),
+        limit=_PAGE,
+    )
+    complete_until = await asyncio.to_thread(parts.accesses.complete_until)
+    seen = [
+        each
+        for each in page.accesses
+        if acting.may_see_use(each.item, each.purpose, each.operator_id)
+    ]
+    return await visit.shown(
+        "accesses.html",
+        tab="/accesses",
+        days_of_uses=_by_day(view, seen, language),
+        operators=sorted(
+            (each.display_name, each.operator_id) for each in view.authority.operators.values()
+        ),
+        operator=operator_id,
+        days=days,
+        all_days=DAYS,
+        consent_id=consent_id,
+        first="before" not in query,
+        next_before="" if page.before is None else "-".join(map(str, page.before)),
+        complete_until=moment(complete_until, language),
+    )
+
+
+def _by_day(
+    view: AuthorityView, accesses: list[Access], language: Language
+) -> list[tuple[str, list[AccessLine]]]:
+    """Return the lines of each day, as the reader counts days."""
+    return [
+        (
+            of_day,
+            [
+                _line(view, next(same), 1 + sum(1 for _ in same), language)
+                for _, same in groupby(of_this_day, _alike)
+            ],
+        )
+        for of_day, of_this_day in groupby(accesses, lambda each: day(each.served_at, language))
+    ]
+
+
+def _alike(access: Access) -> tuple[object, ...]:
+    return (access.place.sequence, access.item, access.consent)
+
+
+def _line(view: AuthorityView, access: Access, records: int, language: Language) -> AccessLine:
+    return AccessLine(
+        at=time_of_day(access.served_at, language),
+        operator=operator_name(view, access.operator_id),
+        item=item_name(view, access.item, language),
+        purpose=purpose_name(access.purpose, language),
+        region=region_name(access.region, language),
+        records=records,
+        consent_id=access.consent.removeprefix("consents/"),
+    )
+
+
+def _place(text: str) -> Place | None:
+    matched = _PLACE.fullmatch(text)
+    return None if matched is None else Place(int(matched[1]), int(matched[2]))

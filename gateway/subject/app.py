@@ -1,0 +1,219 @@
+"""The routes of a subject's pages, and what every request to them goes through."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from creditgate.refusal import Refused, reason_name
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.pages.forms import FormRefused
+from gateway.pages.rendering import Pages, language_of
+from gateway.signin.desk import SignInDesk, remember
+from gateway.signin.provider import SignInFailed
+from gateway.subject import (
+    accesses,
+    answer,
+    companies,
+    consents,
+    delegations,
+    entering,
+    inbox,
+    invitations,
+    keys,
+    notices,
+    receipts,
+    revoke,
+)
+from gateway.subject.acting import acting_for
+from gateway.subject.parts import SubjectParts
+from gateway.subject.visit import (
+    CompanyVisit,
+    NotShown,
+    ServeCompany,
+    ServeVisit,
+    Trouble,
+    Visit,
+    kept_query,
+)
+
+__all__ = ["COMPANY_PAGES", "SubjectParts", "subject_routes"]
+
+_log = logging.getLogger(__name__)
+_Serve = Callable[[Request], Awaitable[Response]]
+_R = RefusalReason
+_TROUBLES: Final[dict[RefusalReason.ValueType, Trouble]] = {
+    _R.REFUSAL_REASON_RESOURCE_NOT_FOUND: "missing",
+    _R.REFUSAL_REASON_ETAG_MISMATCH: "changed",
+    _R.REFUSAL_REASON_STATE_CONFLICT: "changed",
+}
+
+_PAGES: Final[tuple[tuple[str, str, ServeVisit], ...]] = (
+    ("GET", "/my", companies.enter),
+    ("GET", "/my/companies", companies.show),
+    ("GET", "/my/consents/{consent_id}", companies.find_consent),
+    ("GET", "/my/invitations", invitations.show),
+    ("POST", "/my/invitations", invitations.accept),
+    ("POST", "/my/delegations/{delegation_id}/give-up", invitations.give_up),
+)
+COMPANY_PAGES: Final[tuple[tuple[str, str, ServeCompany], ...]] = (
+    ("GET", "", companies.open_company),
+    ("GET", "/inbox", inbox.show),
+    ("GET", "/consents", consents.show_all),
+    ("GET", "/consents/{consent_id}", consents.show),
+    ("POST", "/consents/{consent_id}/grant", answer.grant),
+    ("POST", "/consents/{consent_id}/refuse", answer.refuse),
+    ("GET", "/consents/{consent_id}/revoke", revoke.show),
+    ("POST", "/consents/{consent_id}/revoke", revoke.revoke),
+    ("GET", "/consents/{consent_id}/receipt", receipts.granted),
+    ("GET", "/consents/{consent_id}/receipt-now", receipts.current),
+    ("POST", "/consents/{consent_id}/signature", receipts.sign),
+    ("GET", "/accesses", accesses.show),
+    ("GET", "/notices", notices.show),
+    ("POST", "/notices/{newest:int}/seen", notices.seen),
+    ("GET", "/delegations", delegations.show),
+    ("GET", "/delegations/new", delegations.draft),
+    ("POST", "/delegations/{delegation_id}", delegations.appoint),
+    ("POST", "/delegations/{delegation_id}/end", delegations.withdraw),
+    ("GET", "/keys", keys.show),
+    ("POST", "/keys", keys.register),
+    ("POST", "/keys/{thumbprint}/remove", keys.remove),
+)
+"""Method, path below that of the company, and what serves it."""
+
+
+def subject_routes(parts: SubjectParts) -> list[Route]:
+    """Return the routes of the pages. The way back from the provider, signing out and the
+    style sheet are routes of gateway/interaction's."""
+    pages = Pages(__package__ or "")
+    sign_in = parts.sign_in
+    if sign_in is None:
+        closed = _guarded(pages, _unconfigured(pages))
+        return [Route(path, closed, methods=["GET", "POST"]) for path in ("/my", "/my/{rest:path}")]
+    door = _Door(parts, sign_in, pages)
+    return [
+        Route("/my/sign-in", _guarded(pages, door.begin), methods=["GET"]),
+        Route(entering.BACK_PATH, _guarded(pages, entering.come_back), methods=["GET"]),
+        Route("/my/invitations/{secret}", _guarded(pages, invitations.arrive), methods=["GET"]),
+        *(
+            Route(path, _guarded(pages, door.person(serve)), methods=[method])
+            for method, path, serve in _PAGES
+        ),
+        *(
+            Route(f"/my/{{uscc}}{path}", _guarded(pages, door.company(serve)), methods=[method])
+            for method, path, serve in COMPANY_PAGES
+        ),
+    ]
+
+
+class _Door:
+    """Lets in who is signed in, to companies they act for."""
+
+    def __init__(self, parts: SubjectParts, sign_in: SignInDesk, pages: Pages) -> None:
+        self._parts = parts
+        self._sign_in = sign_in
+        self._pages = pages
+
+    async def begin(self, request: Request) -> Response:
+        """Send the browser to the identity provider."""
+        return await entering.begin(request, self._sign_in)
+
+    def person(self, serve: ServeVisit) -> _Serve:
+        """Return ``serve`` for whoever is signed in; others are asked to sign in."""
+
+        async def served(request: Request) -> Response:
+            browser = await self._sign_in.browser(request)
+            if browser.identity is None:
+                if request.method != "GET":
+                    raise NotShown("changed", 403)
+                shown = self._pages.page(
+                    "sign_in.html",
+                    language_of(request),
+                    here=request.url.path,
+                    query=kept_query(request),
+                )
+                return shown if browser.known else remember(shown, browser)
+            return await serve(
+                Visit(
+                    self._parts,
+                    self._pages,
+                    request,
+                    language_of(request),
+                    browser,
+                    browser.identity,
+                    self._parts.clock.now(),
+                )
+            )
+
+        return served
+
+    def company(self, serve: ServeCompany) -> _Serve:
+        """Return ``serve`` for whoever acts for the company in the path.
+
+        Judged anew at each request; any other company is as one that does not exist.
+        """
+
+        async def of_company(visit: Visit) -> Response:
+            mine = await asyncio.to_thread(
+                self._parts.delegations.of_deputy, visit.identity.representative
+            )
+            subject: str = visit.request.path_params["uscc"]
+            acting = acting_for(visit.identity, mine, subject, visit.now)
+            if acting is None:
+                raise NotShown("missing")
+            return await serve(
+                CompanyVisit(
+                    visit.parts,
+                    visit.pages,
+                    visit.request,
+                    visit.language,
+                    visit.browser,
+                    visit.identity,
+                    visit.now,
+                    acting,
+                )
+            )
+
+        return self.person(of_company)
+
+
+def _guarded(pages: Pages, serve: _Serve) -> _Serve:
+    """Return ``serve`` with its failures shown as pages, none of which says more than why."""
+
+    async def guarded(request: Request) -> Response:
+        try:
+            return await serve(request)
+        except NotShown as not_shown:
+            return _trouble(pages, request, not_shown)
+        except FormRefused as refused:
+            return _trouble(pages, request, NotShown("changed", refused.status))
+        except Refused as refused:
+            _log.info("a subject's page was refused: %s", reason_name(refused.reason))
+            return _trouble(pages, request, NotShown(_TROUBLES.get(refused.reason, "unavailable")))
+        except (SignInFailed, DBAPIError, PoolTimeout) as error:
+            _log.warning("a subject's page was not served: %s", type(error).__name__)
+            return _trouble(pages, request, NotShown("unavailable"))
+
+    return guarded
+
+
+def _trouble(pages: Pages, request: Request, not_shown: NotShown) -> Response:
+    return pages.page(
+        "trouble.html",
+        language_of(request),
+        status=not_shown.status,
+        trouble=not_shown.trouble,
+    )
+
+
+def _unconfigured(pages: Pages) -> _Serve:
+    async def serve(request: Request) -> Response:
+        return pages.page("unconfigured.html", language_of(request), status=503)
+
+    return serve

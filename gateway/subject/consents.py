@@ -1,0 +1,96 @@
+"""The consents of a company: the list, and one with all that belongs to it."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from consent.delegation import Power
+from consent.model import ConsentChange
+from consent.sql import Removal
+from consent.states import FINAL, REQUESTED
+from consent.subject_keys import SubjectKey
+from gateway.consents.plain import plain_consent
+from gateway.subject import answer
+from gateway.subject.lines import LIVE, change_line, consent_line, removal_line
+from gateway.subject.naming import consent_id_of
+from gateway.subject.opening import history, opened
+from gateway.subject.standing import Standing, found
+from gateway.subject.visit import CompanyVisit
+
+
+async def show_all(visit: CompanyVisit) -> Response:
+    """Show the consents in force, or with ``show=ended`` those that are over."""
+    ended = visit.request.query_params.get("show") == "ended"
+    acting, parts = visit.acting, visit.parts
+    page = await asyncio.to_thread(
+        found,
+        parts.consents,
+        acting,
+        FINAL if ended else LIVE,
+        before=consent_id_of(visit.request.query_params.get("before", "")),
+    )
+    view = parts.view()
+    return await visit.shown(
+        "consents.html",
+        tab="/consents",
+        ended=ended,
+        consents=[
+            (
+                consent_line(view, each, visit.language),
+                acting.under(Power.REVOKE, each.consent) is not None,
+            )
+            for each in page.consents
+        ],
+        next_before=page.next_before,
+    )
+
+
+async def show(visit: CompanyVisit) -> Response:
+    """Show one consent: to be answered, or what it allows and became of it."""
+    whole = await asyncio.to_thread(_whole, visit)
+    if whole.standing.state == REQUESTED:
+        return await answer.show(visit, whole.standing)
+    view, consent = visit.parts.view(), whole.standing.consent
+    acting, language = visit.acting, visit.language
+    sees = acting.under(Power.SEE, consent) is not None
+    removal = whole.removal
+    return await visit.shown(
+        "consent.html",
+        tab="/consents",
+        line=consent_line(view, whole.standing, language),
+        consent=plain_consent(
+            view, consent.operator_id, consent.subject, consent.terms, consent.message, language
+        ),
+        done=visit.request.query_params.get("done", ""),
+        revocable=whole.standing.state in LIVE and acting.under(Power.REVOKE, consent) is not None,
+        sees=sees,
+        history=[change_line(view, each, consent, language) for each in whole.changes]
+        if sees
+        else [],
+        removal=None if removal is None or not sees else removal_line(removal, visit.now, language),
+        has_receipt=sees and bool(consent.receipt),
+        signed=bool(consent.subject_signature),
+        signable=acting.represents and bool(consent.receipt) and bool(whole.keys),
+        sign_token=visit.browser.form_token(visit.purpose("sign", consent.consent_id)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    standing: Standing
+    changes: Sequence[ConsentChange]
+    removal: Removal | None
+    keys: Sequence[SubjectKey]
+
+
+def _whole(visit: CompanyVisit) -> _Whole:
+    one, parts = opened(visit), visit.parts
+    consent_id = one.consent.consent_id
+    return _Whole(
+        one,
+        history(visit, consent_id),
+        parts.consents.removals([consent_id]).get(consent_id),
+        parts.keys.standing(visit.acting.subject),
+    )

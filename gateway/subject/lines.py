@@ -1,0 +1,158 @@
+"""What the pages say of one consent in a list, and of what happened to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from consent.model import Actor, Consent, ConsentChange
+from consent.sql import Removal
+from consent.states import EXHAUSTED, EXPIRED, GRANTED, PAUSED, REFUSED, REQUESTED, REVOKED
+from creditgate.v1.consent_service_pb2 import ConsentState, DataLifeEnd
+from gateway.authority.view import AuthorityView
+from gateway.consents.plain import item_name, purpose_name
+from gateway.consents.words import STATES
+from gateway.pages.moments import moment
+from gateway.pages.rendering import Language
+from gateway.pages.words import Words, joined, said
+from gateway.subject.standing import Standing
+
+LIVE: Final = frozenset({GRANTED, PAUSED})
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentLine:
+    """One consent in a list. ``state`` is its name in small letters, for the style."""
+
+    consent_id: str
+    operator: str
+    items: str
+    purposes: str
+    state: str
+    state_words: str
+    live: bool
+    message: str
+    requested: str
+    answer_until: str
+    until: str
+    answered: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLine:
+    """One change of a consent: when, and what happened in a sentence."""
+
+    sequence: int
+    consent_id: str
+    operator: str
+    items: str
+    at: str
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalLine:
+    """The operator's duty to remove what it got. ``overdue`` asks for attention."""
+
+    text: str
+    overdue: bool
+
+
+def operator_name(view: AuthorityView, operator_id: str) -> str:
+    """Return an operator's name, its id where authority does not know it."""
+    operator = view.authority.operators.get(operator_id)
+    return operator_id if operator is None else operator.display_name
+
+
+def consent_line(view: AuthorityView, standing: Standing, language: Language) -> ConsentLine:
+    """Return the line of one consent."""
+    consent, terms = standing.consent, standing.consent.terms
+    return ConsentLine(
+        consent_id=consent.consent_id,
+        operator=operator_name(view, consent.operator_id),
+        items=_items(view, consent, language),
+        purposes=joined(
+            (purpose_name(each, language) for each in sorted(terms.purposes)), language
+        ),
+        state=ConsentState.Name(standing.state).removeprefix("CONSENT_STATE_").lower(),
+        state_words=said(language, STATES[standing.state]),
+        live=standing.state in LIVE,
+        message=consent.message,
+        requested=moment(consent.requested_at, language),
+        answer_until=moment(min(consent.answer_until, terms.valid_until), language),
+        until=moment(terms.valid_until, language),
+        answered=standing.use.answered,
+    )
+
+
+def change_line(
+    view: AuthorityView, change: ConsentChange, consent: Consent, language: Language
+) -> ChangeLine:
+    """Return the line of one change of ``consent``; ``reason`` is in the words of whoever
+    gave it."""
+    return ChangeLine(
+        change.sequence,
+        change.consent_id,
+        operator_name(view, change.operator_id),
+        _items(view, consent, language),
+        moment(change.at, language),
+        said(language, _HAPPENED.get((change.state, change.actor), STATES[change.state])),
+        change.reason,
+    )
+
+
+def removal_line(removal: Removal, now: int, language: Language) -> RemovalLine:
+    """Return what became of the operator's duty to remove what it got."""
+    deed = _DEEDS[removal.data_life_end]
+    deadline = moment(removal.deadline, language)
+    if removal.acknowledged_at is not None:
+        told = moment(removal.acknowledged_at, language)
+        words: Words = (
+            f"机构已于 {told}报告：取得的结果已{deed[0]}。",
+            f"On {told} they reported that what they held is {deed[1]}.",
+        )
+        return RemovalLine(said(language, words), overdue=False)
+    if now >= removal.deadline:
+        words = (
+            f"机构应在 {deadline}前{deed[0]}取得的结果，至今没有报告。",
+            f"What they held was due to be {deed[1]} by {deadline}; they have not reported.",
+        )
+        return RemovalLine(said(language, words), overdue=True)
+    words = (
+        f"机构须在 {deadline}前{deed[0]}取得的结果，并向网关报告。",
+        f"What they hold must be {deed[1]} by {deadline}, and they must report it.",
+    )
+    return RemovalLine(said(language, words), overdue=False)
+
+
+def _items(view: AuthorityView, consent: Consent, language: Language) -> str:
+    names = (item_name(view, each.item, language) for each in consent.terms.items)
+    return joined(names, language)
+
+
+_DEEDS: Final[Mapping[int, Words]] = {
+    DataLifeEnd.DATA_LIFE_END_DELETE: ("删除", "deleted"),
+    DataLifeEnd.DATA_LIFE_END_ANONYMISE: ("匿名化", "made anonymous"),
+}
+
+_HAPPENED: Final[Mapping[tuple[int, Actor], Words]] = {
+    (REQUESTED, Actor.OPERATOR): ("机构请求授权", "They asked for your consent"),
+    (GRANTED, Actor.SUBJECT): ("贵单位同意授权", "Your company consented"),
+    (GRANTED, Actor.ADMINISTRATOR): (
+        "机构的资格已恢复，授权继续有效",
+        "The operator may act again, and the consent goes on",
+    ),
+    (REFUSED, Actor.SUBJECT): ("贵单位不同意授权", "Your company refused"),
+    (PAUSED, Actor.ADMINISTRATOR): (
+        "主管部门暂停了机构的资格，授权随之暂停，期间不提供数据",
+        "The operator was suspended, and the consent is on hold: nothing is served",
+    ),
+    (REVOKED, Actor.SUBJECT): ("贵单位撤回授权", "Your company revoked it"),
+    (REVOKED, Actor.OPERATOR): ("机构主动放弃授权", "The operator gave it up"),
+    (REVOKED, Actor.ADMINISTRATOR): (
+        "主管部门取消了机构的资格，授权终止",
+        "The operator lost its authority for good, and the consent ended",
+    ),
+    (EXPIRED, Actor.GATEWAY): ("已到期，自动失效", "Its time was over"),
+    (EXHAUSTED, Actor.GATEWAY): ("已按约定用完，自动失效", "It was used as often as it allowed"),
+}

@@ -1,0 +1,73 @@
+"""Notices: what became of a company's consents without its doing."""
+
+import asyncio
+from typing import Final
+
+from starlette.responses import Response
+
+from consent.delegation import Power
+from consent.model import Consent, ConsentChange
+from gateway.subject.lines import change_line
+from gateway.subject.visit import CompanyVisit, NotShown
+
+_PAGE: Final = 30
+_MOST_DIGITS: Final = 18
+
+
+async def show(visit: CompanyVisit) -> Response:
+    """Show notices, newest first, and which of them are new to this person."""
+    if not visit.acting.may(Power.SEE):
+        raise NotShown("missing")
+    notices, unread = await asyncio.to_thread(_read, visit)
+    view, mine = visit.parts.view(), await asyncio.to_thread(_of_mine, visit, notices)
+    newest = notices[0].sequence if notices else 0
+    return await visit.shown(
+        "notices.html",
+        tab="/notices",
+        # The unread ones are the newest, whichever page this is.
+        notices=[
+            (
+                change_line(view, each, mine[each.consent_id], visit.language),
+                _before(visit) is None and number < unread,
+            )
+            for number, each in enumerate(notices)
+            if each.consent_id in mine
+        ],
+        next_before=str(notices[-1].sequence) if len(notices) == _PAGE else "",
+        newest=newest,
+        seen_token=visit.browser.form_token(visit.purpose("seen", str(newest)))
+        if unread and _before(visit) is None
+        else "",
+    )
+
+
+async def seen(visit: CompanyVisit) -> Response:
+    """Remember that this person has seen the notices that were shown."""
+    newest = visit.request.path_params.get("newest", 0)
+    await visit.form(visit.purpose("seen", str(newest)))
+    await asyncio.to_thread(
+        visit.parts.notices.seen, visit.acting.principal, visit.acting.subject, newest
+    )
+    return visit.sent_on("/notices")
+
+
+def _read(visit: CompanyVisit) -> tuple[tuple[ConsentChange, ...], int]:
+    notices, subject = visit.parts.notices, visit.acting.subject
+    return (
+        notices.notices(subject, before=_before(visit), limit=_PAGE),
+        notices.unread(visit.acting.principal, subject),
+    )
+
+
+def _of_mine(visit: CompanyVisit, notices: tuple[ConsentChange, ...]) -> dict[str, Consent]:
+    """Return, by id, the consents whose notices this person may see. Blocks."""
+    found = filter(None, map(visit.parts.consents.get, {each.consent_id for each in notices}))
+    return {
+        each.consent_id: each for each in found if visit.acting.under(Power.SEE, each) is not None
+    }
+
+
+def _before(visit: CompanyVisit) -> int | None:
+    text = visit.request.query_params.get("before", "")
+    fits = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+    return int(text) if fits else None

@@ -1,0 +1,67 @@
+"""Receipts to keep: the consent as it was granted, and as it stands; the subject's signature."""
+
+import asyncio
+from typing import Final
+
+from starlette.responses import Response
+
+from consent.delegation import Power
+from consent.model import Consent
+from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.pages.rendering import GUARDS
+from gateway.subject.opening import history, opened
+from gateway.subject.visit import CompanyVisit, NotShown
+
+_MEDIA_TYPE: Final = "application/jose"
+"""A JWS in compact form (RFC 7515 section 9.2.1)."""
+
+
+async def granted(visit: CompanyVisit) -> Response:
+    """Give the receipt that was signed when the consent was granted."""
+    consent = await asyncio.to_thread(_receipted, visit)
+    return _download(consent.receipt, f"consent-{consent.consent_id}.jws")
+
+
+async def current(visit: CompanyVisit) -> Response:
+    """Give a receipt signed now, of the consent as it stands and all that happened to it."""
+    consent = await asyncio.to_thread(_receipted, visit)
+
+    def signed() -> str:
+        return visit.parts.receipts.signed(consent, history(visit, consent.consent_id))
+
+    receipt = await asyncio.to_thread(signed)
+    return _download(receipt, f"consent-{consent.consent_id}-{visit.now}.jws")
+
+
+async def sign(visit: CompanyVisit) -> Response:
+    """Keep the subject's own signature of its receipt."""
+    consent = await asyncio.to_thread(_receipted, visit)
+    if not visit.acting.represents:
+        raise NotShown("missing")
+    form = await visit.form(visit.purpose("sign", consent.consent_id))
+    keys = await asyncio.to_thread(visit.parts.keys.standing, visit.acting.subject)
+    try:
+        await asyncio.to_thread(
+            visit.parts.desk.countersign,
+            consent.consent_id,
+            "".join(form.get("signature", "").split()),
+            keys,
+        )
+    except Refused as refused:
+        if refused.reason != RefusalReason.REFUSAL_REASON_INVALID_REQUEST:
+            raise
+        return visit.sent_on(f"/consents/{consent.consent_id}", done="not-signed")
+    return visit.sent_on(f"/consents/{consent.consent_id}", done="signed")
+
+
+def _receipted(visit: CompanyVisit) -> Consent:
+    consent = opened(visit).consent
+    if visit.acting.under(Power.SEE, consent) is None or not consent.receipt:
+        raise NotShown("missing")
+    return consent
+
+
+def _download(receipt: str, name: str) -> Response:
+    headers = {**GUARDS, "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(receipt, media_type=_MEDIA_TYPE, headers=headers)

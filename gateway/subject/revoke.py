@@ -1,0 +1,59 @@
+"""Taking a consent back: what happens next, and doing it."""
+
+import asyncio
+
+from starlette.responses import Response
+
+from consent.delegation import Power
+from consent.model import Actor
+from consent.rules import removal_deadline
+from consent.states import REVOKED
+from creditgate.v1.consent_service_pb2 import DataLifeEnd
+from gateway.pages.moments import moment
+from gateway.subject.lines import LIVE, consent_line
+from gateway.subject.opening import opened
+from gateway.subject.standing import Standing
+from gateway.subject.visit import CompanyVisit, NotShown
+
+
+async def show(visit: CompanyVisit) -> Response:
+    """Show what taking it back leads to."""
+    standing = await asyncio.to_thread(_to_revoke, visit)
+    terms, last = standing.consent.terms, standing.use.last_at
+    deadline = None if last is None else removal_deadline(terms, REVOKED, last, visit.now)
+    return await visit.shown(
+        "revoke.html",
+        tab="/consents",
+        line=consent_line(visit.parts.view(), standing, visit.language),
+        deadline="" if deadline is None else moment(deadline, visit.language),
+        anonymise=terms.data_life_end == DataLifeEnd.DATA_LIFE_END_ANONYMISE,
+        token=visit.browser.form_token(_purpose(visit, standing)),
+    )
+
+
+async def revoke(visit: CompanyVisit) -> Response:
+    """End it at once."""
+    standing = await asyncio.to_thread(_to_revoke, visit)
+    await visit.form(_purpose(visit, standing))
+    consent_id = standing.consent.consent_id
+    await asyncio.to_thread(
+        visit.parts.desk.revoke,
+        consent_id,
+        actor=Actor.SUBJECT,
+        actor_id=visit.acting.principal,
+        reason="",
+    )
+    return visit.sent_on(f"/consents/{consent_id}", done="revoked")
+
+
+def _to_revoke(visit: CompanyVisit) -> Standing:
+    standing = opened(visit)
+    if visit.acting.under(Power.REVOKE, standing.consent) is None:
+        raise NotShown("missing")
+    if standing.state not in LIVE:
+        raise NotShown("changed")
+    return standing
+
+
+def _purpose(visit: CompanyVisit, standing: Standing) -> str:
+    return visit.purpose("revoke", standing.consent.consent_id)

@@ -1,0 +1,95 @@
+"""Consents of one subject with what time and counts have made of them, page by page."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from consent.delegation import Power
+from consent.model import MOST_ANSWER_SECONDS, Consent
+from consent.sql import SqlConsents, Use
+from consent.states import FINAL, OPEN, REQUESTED, effective_state
+from creditgate.v1.consent_service_pb2 import ConsentState
+from gateway.subject.acting import Acting
+
+PAGE: Final = 20
+_CHUNK: Final = 100
+_MOST_CHUNKS: Final = 10
+MOST_WAITING: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One consent, its state now, and how much it was used."""
+
+    consent: Consent
+    state: ConsentState.ValueType
+    use: Use
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Some consents, newest first; ``next_before`` asks for older ones, "" for no more."""
+
+    consents: tuple[Standing, ...]
+    next_before: str
+
+
+def standing(consents: SqlConsents, consent_id: str, now: int) -> Standing | None:
+    """Return one consent as it stands at ``now`` (seconds, UTC); None for an unknown id."""
+    consent = consents.get(consent_id)
+    return None if consent is None else _standing(consents, (consent,), now)[0]
+
+
+def found(
+    consents: SqlConsents,
+    acting: Acting,
+    states: Collection[ConsentState.ValueType],
+    *,
+    before: str = "",
+    limit: int = PAGE,
+) -> Found:
+    """Return up to ``limit`` consents in ``states`` that ``acting`` may open, newest first.
+
+    Looks through a bounded number of them; what is left is found from ``next_before``.
+    """
+    # Nothing that was written dead is ever alive again.
+    written = OPEN if not FINAL.intersection(states) else ()
+    kept: list[Standing] = []
+    for _ in range(_MOST_CHUNKS):
+        chunk = consents.listed(subject=acting.subject, before=before, states=written, limit=_CHUNK)
+        for each in _standing(consents, chunk, acting.now):
+            before = each.consent.consent_id
+            if each.state in states and acting.may_open(each.consent, each.state):
+                kept.append(each)
+            if len(kept) == limit:
+                return Found(tuple(kept), before)
+        if len(chunk) < _CHUNK:
+            return Found(tuple(kept), "")
+    return Found(tuple(kept), before)
+
+
+def waiting(consents: SqlConsents, acting: Acting) -> tuple[Standing, ...]:
+    """Return the requests that wait for an answer ``acting`` may give, newest first.
+
+    Ids begin with the time of asking, and no request waits longer than
+    `MOST_ANSWER_SECONDS`: older ones need not be looked at. The oldest of more than
+    `MOST_WAITING` are not shown until others are answered.
+    """
+    oldest = f"{max(acting.now - MOST_ANSWER_SECONDS, 0):010x}"
+    chunk = consents.listed(
+        subject=acting.subject, after=oldest, states=(REQUESTED,), limit=MOST_WAITING
+    )
+    return tuple(
+        each
+        for each in _standing(consents, chunk, acting.now)
+        if each.state == REQUESTED and acting.under(Power.ANSWER, each.consent) is not None
+    )
+
+
+def _standing(consents: SqlConsents, chunk: tuple[Consent, ...], now: int) -> tuple[Standing, ...]:
+    uses = consents.uses([consent.consent_id for consent in chunk])
+    return tuple(
+        Standing(consent, effective_state(consent, use.answered, now), use)
+        for consent in chunk
+        for use in (uses.get(consent.consent_id, Use()),)
+    )

@@ -1,0 +1,174 @@
+"""One request of somebody who is signed in, and how it is answered."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent.delegation import Power
+from gateway.pages.forms import posted
+from gateway.pages.rendering import Language, Pages, see_other
+from gateway.pages.words import said
+from gateway.signin.identity import Identity
+from gateway.signin.sessions import Browser
+from gateway.subject.acting import Acting
+from gateway.subject.parts import SubjectParts
+from gateway.subject.standing import waiting
+
+Trouble = Literal["missing", "changed", "unavailable"]
+"""There is no such page for who asks; what was sent is not taken; nothing can be told now."""
+
+_STATUS: Final = {"missing": 404, "changed": 409, "unavailable": 503}
+
+
+class NotShown(Exception):
+    """The page is not shown; ``trouble`` says why, ``status`` is the HTTP status."""
+
+    def __init__(self, trouble: Trouble, status: int = 0) -> None:
+        super().__init__(trouble)
+        self.trouble: Trouble = trouble
+        self.status = status or _STATUS[trouble]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request by ``identity`` in ``browser``."""
+
+    parts: SubjectParts
+    pages: Pages
+    request: Request
+    language: Language
+    browser: Browser
+    identity: Identity
+    now: int
+
+    def say(self, zh: str, en: str) -> str:
+        """Return the words of the page's language."""
+        return said(self.language, (zh, en))
+
+    def path(self, path: str, **query: str) -> str:
+        """Return a path of these pages with ``query``, in the page's language."""
+        return addressed(path, self.language, **query)
+
+    async def form(self, purpose: str) -> dict[str, str]:
+        """Return the posted form, which was shown here for ``purpose``.
+
+        Raises NotShown "changed" for any other, and FormRefused.
+        """
+        form = await posted(self.request)
+        if not self.browser.sent_form(purpose, form.get("token", "")):
+            raise NotShown("changed", 403)
+        return form
+
+    def page(self, template: str, *, status: int = 200, **content: object) -> Response:
+        """Return a page about no company in particular."""
+        return shell(
+            self, template, status=status, acting=None, unread=0, tabs=(), tab="", **content
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyVisit(Visit):
+    """A request about the company that ``acting`` acts for."""
+
+    acting: Acting
+
+    def at(self, path: str = "", **query: str) -> str:
+        """Return a path of this company's pages."""
+        return self.path(f"/my/{self.acting.subject}{path}", **query)
+
+    def purpose(self, *parts: str) -> str:
+        """Return what a form here is for: this, and nothing that changed since."""
+        return " ".join((self.acting.subject, *parts))
+
+    async def shown(
+        self, template: str, *, tab: str, status: int = 200, **content: object
+    ) -> Response:
+        """Return a page of this company below ``tab``, with its way to the others."""
+        return shell(
+            self,
+            template,
+            status=status,
+            acting=self.acting,
+            tabs=self._tabs(),
+            tab=tab,
+            counts=await asyncio.to_thread(self._counts),
+            at=self.at,
+            **content,
+        )
+
+    def _counts(self) -> dict[str, int]:
+        """Return what is new below which tab. Blocks."""
+        acting, parts = self.acting, self.parts
+        counts: dict[str, int] = {}
+        if acting.may(Power.ANSWER):
+            counts["/inbox"] = len(waiting(parts.consents, acting))
+        if acting.sees_all:
+            counts["/notices"] = parts.notices.unread(acting.principal, acting.subject)
+        return counts
+
+    def sent_on(self, path: str = "", **query: str) -> Response:
+        """Return the answer to a form that was taken: on to a page of this company."""
+        return see_other(self.at(path, **query))
+
+    def _tabs(self) -> Sequence[tuple[str, str]]:
+        acting = self.acting
+        tabs = [
+            ("/inbox", self.say("授权请求", "Requests"), acting.may(Power.ANSWER)),
+            ("/consents", self.say("我的授权", "Consents"), True),
+            ("/accesses", self.say("谁用了我的数据", "Who used my data"), acting.may(Power.SEE)),
+            ("/notices", self.say("通知", "Notices"), acting.may(Power.SEE)),
+            ("/delegations", self.say("委托代办", "Deputies"), acting.represents),
+            ("/keys", self.say("签名密钥", "Keys"), acting.represents),
+        ]
+        return [(path, words) for path, words, open_ in tabs if open_]
+
+
+ServeVisit = Callable[[Visit], Awaitable[Response]]
+ServeCompany = Callable[[CompanyVisit], Awaitable[Response]]
+
+
+def shell(
+    visit: Visit,
+    template: str,
+    *,
+    status: int,
+    acting: Acting | None,
+    tabs: Sequence[tuple[str, str]],
+    tab: str,
+    **content: object,
+) -> Response:
+    """Return ``template`` within the frame all pages of somebody signed in have."""
+    return visit.pages.page(
+        template,
+        visit.language,
+        status=status,
+        # What a form made cannot be asked for again in the other language.
+        here=visit.request.url.path if visit.request.method == "GET" else "",
+        query=kept_query(visit.request),
+        path=visit.path,
+        identity=visit.identity,
+        sign_out_token=visit.browser.form_token("sign-out"),
+        acting=acting,
+        tabs=tabs,
+        tab=tab,
+        forms_lead_to=(),
+        **content,
+    )
+
+
+def addressed(path: str, language: Language, **query: str) -> str:
+    """Return ``path`` with ``query``, in ``language``."""
+    given = {name: value for name, value in query.items() if value}
+    if language == "en":
+        given["lang"] = "en"
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def kept_query(request: Request) -> dict[str, str]:
+    """Return the query without the language, for a link to the same page in the other."""
+    return {name: value for name, value in request.query_params.items() if name != "lang"}

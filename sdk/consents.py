@@ -1,0 +1,158 @@
+"""Consents from an operator's side: ask for one, follow what becomes of it, clear up.
+
+Over a channel of `sdk.connection.connect`. What is served under a consent is asked for by
+CreditRecordService, naming it.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from typing import Final
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from creditgate.v1.conformance_service_pb2 import (
+    AcknowledgeRemovalsRequest,
+    AcknowledgeRemovalsResponse,
+    RemovalAcknowledgement,
+)
+from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
+from creditgate.v1.consent_service_pb2 import (
+    Consent,
+    ConsentTerms,
+    RequestConsentRequest,
+    RequestConsentResponse,
+    RevokeConsentRequest,
+    WatchConsentsRequest,
+    WatchConsentsResponse,
+)
+from creditgate.v1.consent_service_pb2_grpc import ConsentServiceStub
+from sdk.refusals import explain
+
+_log = logging.getLogger(__name__)
+_DEADLINE_SECONDS: Final = 30
+_LONGEST_PAUSE: Final = 30.0
+
+
+class Consents:
+    """The consents of the operator that the channel acts for.
+
+    A followed stream that is silent for ``silence_seconds`` counts as broken: the gateway
+    gives a sign of life every 15 seconds. ``pause_seconds`` lie before the first attempt to
+    take it up again, twice as many before each further one, up to half a minute.
+    """
+
+    def __init__(
+        self, channel: grpc.aio.Channel, *, silence_seconds: float = 45, pause_seconds: float = 1
+    ) -> None:
+        self._consents = ConsentServiceStub(channel)
+        self._conformance = ConformanceServiceStub(channel)
+        self._silence_seconds = silence_seconds
+        self._pause_seconds = pause_seconds
+
+    async def request(
+        self,
+        subject: str,
+        terms: ConsentTerms,
+        *,
+        message: str = "",
+        language: str = "",
+        answer_until: int | None = None,
+        request_id: str | None = None,
+    ) -> RequestConsentResponse:
+        """Ask a subject, by its credit code; the answer has the page where it answers.
+
+        ``answer_until`` in seconds, UTC; None for the gateway's 7 days. Give the same
+        ``request_id`` to try again; None makes a new one. Raises grpc.RpcError.
+        """
+        request = RequestConsentRequest(
+            subject=subject,
+            terms=terms,
+            message=message,
+            language=language,
+            answer_until=None if answer_until is None else Timestamp(seconds=answer_until),
+            request_id=request_id or str(uuid.uuid4()),
+        )
+        return await self._consents.RequestConsent(request, timeout=_DEADLINE_SECONDS)
+
+    async def revoke(self, name: str, reason: str = "") -> Consent:
+        """Give a consent up, whatever its version; it says what must be removed by when.
+
+        Raises grpc.RpcError.
+        """
+        request = RevokeConsentRequest(name=name, reason=reason)
+        answer = await self._consents.RevokeConsent(request, timeout=_DEADLINE_SECONDS)
+        return answer.consent
+
+    async def acknowledge(
+        self, names: Iterable[str], removed_at: int
+    ) -> AcknowledgeRemovalsResponse:
+        """Report that nothing is held any more of what was served under ended consents.
+
+        ``removed_at`` is when the last copy was gone (seconds, UTC). Doing so again changes
+        nothing. Raises grpc.RpcError.
+        """
+        removals = [
+            RemovalAcknowledgement(consent=name, remove_time=Timestamp(seconds=removed_at))
+            for name in names
+        ]
+        return await self._conformance.AcknowledgeRemovals(
+            AcknowledgeRemovalsRequest(removals=removals), timeout=_DEADLINE_SECONDS
+        )
+
+    async def follow(self, after: int = 0) -> AsyncGenerator[WatchConsentsResponse]:
+        """Yield each change after that of sequence ``after``, in order, for ever.
+
+        Keep ``event.sequence`` once a change is dealt with, and begin there the next time:
+        no change is then missed. A connection that breaks or falls silent is made anew.
+        Leave it by ``contextlib.aclosing``. Raises grpc.RpcError for a refusal that waiting
+        does not mend.
+        """
+        pause = self._pause_seconds
+        while True:
+            try:
+                async with aclosing(self._watched(after)) as answers:
+                    async for answer in answers:
+                        pause = self._pause_seconds
+                        # Changes come at least once.
+                        if answer.HasField("event") and answer.event.sequence > after:
+                            after = answer.event.sequence
+                            yield answer
+            except (grpc.RpcError, TimeoutError) as error:
+                wait = _wait(error)
+                if wait is None:
+                    raise
+                pause = max(pause, wait)
+            _log.warning("consents are followed again after %d in %g s", after, pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _watched(self, after: int) -> AsyncGenerator[WatchConsentsResponse]:
+        call = self._consents.WatchConsents(WatchConsentsRequest(after_sequence=after))
+        try:
+            answers = aiter(call)
+            while True:
+                async with asyncio.timeout(self._silence_seconds):
+                    answer = await anext(answers, None)
+                if answer is None:
+                    return
+                yield answer
+        finally:
+            # An abandoned call of grpc.aio stays in flight for ever.
+            call.cancel()
+
+
+def _wait(error: Exception) -> float | None:
+    """Return the least seconds to wait before trying again; None where that mends nothing."""
+    if not isinstance(error, grpc.RpcError):
+        return 0.0
+    refusal = explain(error)
+    if refusal.retry_after is not None:
+        return refusal.retry_after
+    # A stream ends with the token it began with; the next begins with a new one.
+    if refusal.reason == "TOKEN_EXPIRED" or refusal.status == "UNAVAILABLE":
+        return 0.0
+    return None

@@ -1,0 +1,312 @@
+"""A subject's pages as people use them: small and large, by keyboard, magnified, in the dark.
+
+WCAG 2.2 AA: what axe-core can tell by itself, and what only a walk through the pages shows.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, StorageState, ViewportSize, expect
+
+from consent.model import Actor, ConsentItem
+from consent.states import GRANTED, REVOKED
+from tests.browser.axe import faults
+from tests.browser.chromium import chromium
+from tests.installation import Installation
+from tests.people import COMPANY
+from tests.stores import SqliteStores
+from tests.subject.world import BANK_ID, EVALUATION, INSURANCE, TAX, World, running_world
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PHONE = ViewportSize(width=390, height=844)
+DESKTOP = ViewportSize(width=1280, height=900)
+WIDER = (
+    "* { line-height: 1.5 !important; letter-spacing: .12em !important;"
+    " word-spacing: .16em !important; } p { margin-bottom: 2em !important; }"
+)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A gateway with something on every page, and a browser."""
+
+    world: World
+    browser: Browser
+    paths: tuple[str, ...]
+    signed_in: StorageState
+
+    def url(self, path: str, language: str = "zh") -> str:
+        """Return the address of a page in a language."""
+        mark = "&" if "?" in path else "?"
+        return self.world.url(path if language == "zh" else f"{path}{mark}lang=en")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(sqlite_stores: SqliteStores) -> AsyncIterator[Site]:
+    """All of it, running."""
+    with sqlite_stores.database() as store:
+        installation = Installation(*store)
+        installation.furnish()
+        async with (
+            running_world(installation) as world,
+            chromium(installation.home.server_certificate) as browser,
+        ):
+            yield Site(world, browser, await furnished(world), await signed_in(world, browser))
+        installation.close()
+
+
+async def furnished(world: World) -> tuple[str, ...]:
+    """Put something on every page of the company, and return their paths."""
+    some = ConsentItem(item=TAX, fields=frozenset({"tax_year", "tax_credit_grade"}))
+    asked = world.ask(world.terms((some, EVALUATION)), message="为审批贵单位的贷款申请。")
+    given = world.given()
+    await world.use(given, [TAX])
+    held = world.move(world.given(operator_id=BANK_ID), "pause", Actor.OPERATOR, "Invented")
+    ended = world.move(world.given(world.terms((INSURANCE,))), "revoke", Actor.OPERATOR)
+    company = f"/my/{COMPANY}"
+    return (
+        "/my/companies",
+        *(
+            f"{company}{path}"
+            for path in (
+                "/inbox",
+                "/consents",
+                "/consents?show=ended",
+                "/accesses",
+                "/notices",
+                "/delegations",
+                "/delegations/new",
+                "/keys",
+                *(f"/consents/{each.consent_id}" for each in (asked, given, held, ended)),
+                f"/consents/{given.consent_id}/revoke",
+                f"/consents/{'0' * 10}-{'0' * 24}",
+            )
+        ),
+    )
+
+
+async def signed_in(world: World, browser: Browser) -> StorageState:
+    """Return what a browser keeps in which the representative is signed in."""
+    context = await browser.new_context(locale="zh-CN")
+    page = await context.new_page()
+    await page.goto(world.url("/my"))
+    await page.get_by_role("link", name="登录").click()
+    await page.get_by_role("radio", name="李明").check()
+    await page.get_by_role("button", name="登录").click()
+    await expect(page.get_by_role("heading", name="授权请求")).to_be_visible()
+    kept = await context.storage_state()
+    await context.close()
+    return kept
+
+
+async def opened(site: Site, size: ViewportSize, *, dark: bool = False) -> Page:
+    """Return a page of a browser of that size, in which the representative is signed in."""
+    context = await site.browser.new_context(
+        viewport=size,
+        locale="zh-CN",
+        color_scheme="dark" if dark else "light",
+        storage_state=site.signed_in,
+    )
+    context.set_default_timeout(10_000)
+    return await context.new_page()
+
+
+@pytest.mark.parametrize(
+    ("size", "language"),
+    [
+        pytest.param(PHONE, "zh", id="phone, Chinese"),
+        pytest.param(DESKTOP, "en", id="desktop, English"),
+        # What differs in these two was looked at in the others.
+        pytest.param(PHONE, "en", id="phone, English", marks=pytest.mark.soak),
+        pytest.param(DESKTOP, "zh", id="desktop, Chinese", marks=pytest.mark.soak),
+    ],
+)
+async def test_axe_finds_nothing_against_wcag_22_aa(
+    site: Site, size: ViewportSize, language: str
+) -> None:
+    context = await site.browser.new_context(viewport=size, locale="zh-CN")
+    stranger = await context.new_page()
+    await stranger.goto(site.url("/my", language))
+    found = await faults(stranger)
+    page = await opened(site, size)
+    for path in site.paths:
+        await page.goto(site.url(path, language))
+        found += await faults(page)
+    assert not found, "\n".join(found)
+    await page.context.close()
+    await context.close()
+
+
+async def test_contrast_is_enough_in_the_dark(site: Site) -> None:
+    page = await opened(site, DESKTOP, dark=True)
+    found: list[str] = []
+    for path in site.paths:
+        await page.goto(site.url(path))
+        found += await faults(page, only=["color-contrast"])
+    assert not found, "\n".join(found)
+    await page.context.close()
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("width", [320, 640], ids=["320 px", "200 percent"])
+async def test_nothing_has_to_be_scrolled_sideways(site: Site, width: int, language: str) -> None:
+    """Success criteria 1.4.10 and 1.4.4: 320 px wide, and 1280 px magnified to twice; and
+    1.4.12, with letters and lines set wider by a person's own style."""
+    page = await opened(site, ViewportSize(width=width, height=480))
+    wide: list[str] = []
+    for path in site.paths:
+        await page.goto(site.url(path, language))
+        for style in ("", WIDER):
+            await page.evaluate(
+                "style => { const own = new CSSStyleSheet(); own.replaceSync(style);"
+                " document.adoptedStyleSheets = [own]; }",
+                style,
+            )
+            needed = await page.evaluate("document.documentElement.scrollWidth")
+            if needed > width:
+                wide.append(f"{path}: {needed}, {style}")
+    assert not wide
+    await page.context.close()
+
+
+async def test_the_keyboard_reaches_everything_in_order_and_focus_is_seen(site: Site) -> None:
+    page = await opened(site, DESKTOP)
+    for path in site.paths:
+        await page.goto(site.url(path))
+        expected = await page.evaluate(
+            "() => [...document.querySelectorAll('a[href], button, input:not([type=hidden]),"
+            " select, textarea, summary')].filter(e => e.checkVisibility()).length"
+        )
+        reached: list[str] = []
+        for _ in range(expected):
+            await page.keyboard.press("Tab")
+            seen = await page.evaluate(
+                "() => { const e = document.activeElement, s = getComputedStyle(e),"
+                " all = [...document.querySelectorAll('*')], box = e.getBoundingClientRect();"
+                " return {place: all.indexOf(e), tag: e.tagName, text: e.innerText,"
+                " outline: s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2,"
+                " inside: box.width > 0 && box.bottom > 0 && box.top < innerHeight}; }"
+            )
+            assert seen["tag"] != "BODY", (path, reached)
+            assert seen["outline"], (path, seen)
+            assert seen["inside"], (path, seen)
+            reached.append(f"{seen['place']:05d}")
+        # In the order of the page, each once (radio buttons there are none).
+        assert reached == sorted(set(reached)), path
+    await page.context.close()
+
+
+async def test_the_way_past_the_navigation_is_the_first_stop(site: Site) -> None:
+    page = await opened(site, PHONE)
+    await page.goto(site.url(f"/my/{COMPANY}/consents"))
+    await page.keyboard.press("Tab")
+    skip = page.get_by_role("link", name="跳到正文")
+    await expect(skip).to_be_focused()
+    await expect(skip).to_be_in_viewport()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("main")).to_be_focused()
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="有效的")).to_be_focused()
+    await page.context.close()
+
+
+async def test_a_request_is_answered_by_keyboard_alone(site: Site) -> None:
+    consent = site.world.ask(operator_id=BANK_ID)
+    page = await opened(site, PHONE)
+    await page.goto(site.url(f"/my/consents/{consent.consent_id}"))
+    grant = page.get_by_role("button", name="同意授权")
+    for _ in range(30):
+        await page.keyboard.press("Tab")
+        if await grant.evaluate("element => element === document.activeElement"):
+            break
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("status")).to_contain_text("您已同意授权")
+    assert site.world.standing(consent).state == GRANTED
+    await page.context.close()
+
+
+async def test_neither_answer_is_pressed_upon_the_subject(site: Site) -> None:
+    consent = site.world.ask(operator_id=BANK_ID)
+    for size in (PHONE, DESKTOP):
+        page = await opened(site, size)
+        await page.goto(site.url(f"/my/consents/{consent.consent_id}"))
+        looks = [
+            await page.get_by_role("button", name=name, exact=True).evaluate(
+                "e => { const s = getComputedStyle(e), b = e.getBoundingClientRect();"
+                " return [s.color, s.backgroundColor, s.fontSize, s.fontWeight, s.borderColor,"
+                " Math.round(b.width), Math.round(b.height)]; }"
+            )
+            for name in ("同意授权", "不同意")
+        ]
+        assert looks[0] == looks[1]
+        await page.context.close()
+
+
+async def test_two_clicks_end_a_consent_and_nothing_else_is_called_for(site: Site) -> None:
+    consent = site.world.given(site.world.terms((INSURANCE,)), operator_id=BANK_ID)
+    visited, spoken = set[str](), list[str]()
+    page = await opened(site, DESKTOP)
+    page.on("request", lambda request: visited.add(urlsplit(request.url).netloc))
+    page.on("console", lambda message: spoken.append(message.text))
+    page.on("pageerror", lambda error: spoken.append(str(error)))
+    await page.goto(site.url(f"/my/{COMPANY}/consents/{consent.consent_id}"))
+    await page.get_by_role("link", name="撤回授权").click()
+    await expect(page.get_by_text("立即停止")).to_be_visible()
+    await page.get_by_role("button", name="确认撤回").click()
+    await expect(page.get_by_role("status")).to_contain_text("授权已撤回")
+    assert site.world.standing(consent).state == REVOKED
+    # No other host, and no script or style was refused.
+    assert visited == {urlsplit(site.url("/")).netloc}
+    assert not spoken
+    await page.context.close()
+
+
+async def test_going_back_after_an_answer_changes_nothing(site: Site) -> None:
+    consent = site.world.ask()
+    page = await opened(site, DESKTOP)
+    await page.goto(site.url(f"/my/consents/{consent.consent_id}"))
+    await page.get_by_role("button", name="不同意").click()
+    await expect(page.get_by_role("status")).to_contain_text("您没有同意")
+    version = site.world.standing(consent).version
+    await page.go_back()
+    # The page is not kept: what is shown is how things stand.
+    await expect(page.get_by_role("button", name="同意授权")).to_have_count(0)
+    assert site.world.standing(consent).version == version
+    await page.context.close()
+
+
+async def test_a_deputy_is_appointed_accepts_and_answers(site: Site) -> None:
+    consent = site.world.ask()
+    page = await opened(site, DESKTOP)
+    await page.goto(site.url(f"/my/{COMPANY}/delegations"))
+    await page.get_by_role("link", name="委托一个人").click()
+    await page.get_by_role("button", name="生成委托链接").click()
+    await expect(page.get_by_role("alert")).to_contain_text("请写明受托人")
+    assert not await faults(page)
+    await page.get_by_label("受托人").fill("财务部刘洋（虚构）")
+    await page.get_by_label("答复授权请求").check()
+    await page.get_by_role("button", name="生成委托链接").click()
+    assert not await faults(page)
+    link = await page.locator("main code").inner_text()
+    context = await site.browser.new_context(viewport=PHONE, locale="zh-CN")
+    context.set_default_timeout(10_000)
+    deputy = await context.new_page()
+    await deputy.goto(link)
+    await deputy.get_by_role("link", name="登录").click()
+    await deputy.get_by_role("radio", name="刘洋").check()
+    await deputy.get_by_role("button", name="登录").click()
+    assert not await faults(deputy)
+    await deputy.get_by_role("button", name="接受委托").click()
+    await deputy.goto(site.url(f"/my/consents/{consent.consent_id}"))
+    await deputy.get_by_role("button", name="同意授权").click()
+    await expect(deputy.get_by_role("status")).to_contain_text("您已同意授权")
+    await page.goto(site.url(f"/my/{COMPANY}/delegations"))
+    await page.get_by_role("button", name="收回委托").click()
+    await deputy.reload()
+    await expect(deputy.get_by_role("heading", name="没有这个页面")).to_be_visible()
+    await context.close()
+    await page.context.close()

@@ -1,0 +1,64 @@
+"""A subject is told of every change that somebody else made to its consents."""
+
+import pytest
+from sqlalchemy import Engine
+
+from consent.model import Actor
+from consent.notices import MOST_UNREAD, SqlNotices
+from consent.states import EXPIRED, PAUSED, REQUESTED
+from tests.clock import NOW
+from tests.consent.store import ConsentStore
+from tests.consent.world import DEPUTY, OTHER_COMPANY, SIGNER, act, terms
+from tests.people import COMPANY
+
+
+@pytest.fixture
+def notices(records_engine: Engine) -> SqlNotices:
+    """The notices of an empty store."""
+    return SqlNotices(records_engine)
+
+
+def test_what_others_did_is_told_newest_first_and_what_it_did_itself_is_not(
+    consents: ConsentStore, notices: SqlNotices
+) -> None:
+    made = consents.granted(terms=terms(valid_until=NOW + 10))
+    consents.requested(subject=OTHER_COMPANY)
+    consents.move(made.consent_id, "pause", act(NOW + 1, Actor.ADMINISTRATOR, "root", "审计"))
+    consents.settle(made.consent_id, NOW + 10)
+    told = notices.notices(COMPANY, before=None, limit=10)
+    assert [each.state for each in told] == [EXPIRED, PAUSED, REQUESTED]
+    assert told[1].reason == "审计"
+    assert notices.notices(COMPANY, before=None, limit=1) == told[:1]
+    assert notices.notices(COMPANY, before=told[0].sequence, limit=10) == told[1:]
+    assert notices.notices(COMPANY, before=1, limit=10) == ()
+
+
+def test_unread_are_those_a_person_has_not_seen(
+    consents: ConsentStore, notices: SqlNotices
+) -> None:
+    made = consents.granted()
+    consents.move(made.consent_id, "pause", act(actor=Actor.ADMINISTRATOR))
+    newest = consents.head()
+    assert notices.unread(SIGNER, COMPANY) == 2
+    notices.seen(SIGNER, COMPANY, newest)
+    assert notices.unread(SIGNER, COMPANY) == 0
+    assert notices.unread(DEPUTY, COMPANY) == 2
+    notices.seen(SIGNER, OTHER_COMPANY, newest)
+    consents.move(made.consent_id, "revoke", act(actor=Actor.OPERATOR))
+    assert notices.unread(SIGNER, COMPANY) == 1
+
+
+def test_what_was_seen_is_never_unseen(consents: ConsentStore, notices: SqlNotices) -> None:
+    for _ in range(3):
+        consents.requested()
+    notices.seen(SIGNER, COMPANY, 3)
+    notices.seen(SIGNER, COMPANY, 1)
+    assert notices.unread(SIGNER, COMPANY) == 0
+
+
+def test_unread_notices_are_counted_up_to_a_limit(
+    consents: ConsentStore, notices: SqlNotices
+) -> None:
+    for _ in range(MOST_UNREAD + 2):
+        consents.requested()
+    assert notices.unread(SIGNER, COMPANY) == MOST_UNREAD

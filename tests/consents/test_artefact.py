@@ -1,0 +1,211 @@
+"""The artefact: whatever was granted fits its published schema, and nothing is lost."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+
+from consent.model import Actor, Consent, ConsentChange, ConsentItem, ConsentTerms
+from consent.states import EXPIRED, GRANTED, PAUSED, REFUSED, REQUESTED, REVOKED
+from creditgate.consent_artefact import KEYS_PATH, SCHEMA_PATH, ConsentArtefact, artefact_schema
+from creditgate.refusal import Refused
+from creditgate.v1.consent_service_pb2 import ConsentAccessMode, ConsentAnswerForm, DataLifeEnd
+from creditgate.v1.refusal_pb2 import RefusalReason
+from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.consents.artefact import artefact
+from gateway.consents.schema import receipt_key_routes, schema_routes
+from tests.clock import NOW
+from tests.consents.receipts import DAY, ISSUER, SIGNER, Signing, granted
+from tests.consents.schema_check import faults
+
+SCHEMA = artefact_schema(ISSUER)
+PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "reference" / "consent-artefact-1.json"
+MODES = [number for number in ConsentAccessMode.values() if number]
+CODES = st.from_regex("[a-z][a-z0-9.-]{0,20}", fullmatch=True)
+FIELDS = st.frozensets(st.from_regex("[a-z][a-z0-9_]{0,20}", fullmatch=True), max_size=4)
+PRINTABLE = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=500)
+
+
+@st.composite
+def all_terms(draw: st.DrawFn) -> ConsentTerms:
+    """Draw terms that may be asked for."""
+    form = draw(st.sampled_from([number for number in ConsentAnswerForm.values() if number]))
+    mode = draw(st.sampled_from(MODES))
+    graded = form == ConsentAnswerForm.CONSENT_ANSWER_FORM_GRADE
+    often = mode == ConsentAccessMode.CONSENT_ACCESS_MODE_TIMES_PER_DAY
+    begins = draw(st.integers(0, NOW))
+    return ConsentTerms(
+        items=tuple(
+            ConsentItem(item=code, fields=frozenset() if graded else draw(FIELDS))
+            for code in draw(st.lists(CODES, min_size=1, max_size=4, unique=True))
+        ),
+        purposes=draw(
+            st.frozensets(st.sampled_from([each for each in Purpose.values() if each]), min_size=1)
+        ),
+        answer_form=form,
+        access_mode=mode,
+        times_per_day=draw(st.integers(1, 1_000)) if often else 0,
+        valid_from=begins,
+        valid_until=begins + draw(st.integers(1, 3 * 366 * DAY)),
+        data_life_seconds=draw(st.integers(1, 5 * 366 * DAY)),
+        data_life_end=draw(st.sampled_from([each for each in DataLifeEnd.values() if each])),
+        regions=draw(st.frozensets(st.sampled_from(["*", "11", "3101", "310115"]), min_size=1)),
+    )
+
+
+def change(state: Any, actor: Actor, at: int, reason: str = "") -> ConsentChange:
+    """Return a logged change."""
+    return ConsentChange(
+        sequence=at - NOW + 10_000,
+        consent_id="c",
+        operator_id="alpha-credit",
+        subject="91000000DEM000011A",
+        state=state,
+        actor=actor,
+        actor_id="somebody's own id",
+        reason=reason,
+        at=at,
+    )
+
+
+LOGGED = (
+    change(REQUESTED, Actor.OPERATOR, NOW - 3_600),
+    change(GRANTED, Actor.SUBJECT, NOW),
+    change(PAUSED, Actor.ADMINISTRATOR, NOW + 1, "审计"),
+    change(REVOKED, Actor.SUBJECT, NOW + 2),
+)
+
+
+@given(terms=all_terms(), message=PRINTABLE, deputy=st.booleans())
+def test_every_consent_that_can_be_granted_fits_the_published_schema(
+    terms: ConsentTerms, message: str, deputy: bool
+) -> None:
+    consent = granted(terms=terms, message=message, delegation="d-1" if deputy else "")
+    document = artefact(consent, (), ISSUER, NOW)
+    # As a reader in another language meets it.
+    carried = json.loads(json.dumps(document))
+    assert not faults(carried, SCHEMA, SCHEMA)
+    assert ConsentArtefact.model_validate(carried).as_json() == document
+    assert terms_in(document) == terms
+    assert document["message" if message else "language"] == (message or "zh-CN")
+    assert document.get("delegation") == ("delegations/d-1" if deputy else None)
+
+
+def terms_in(document: dict[str, Any]) -> ConsentTerms:
+    """Return what an artefact allows, read by the contract alone."""
+    told = document["terms"]
+    return ConsentTerms(
+        items=tuple(
+            ConsentItem(item=each["item"], fields=frozenset(each.get("fields", ())))
+            for each in told["items"]
+        ),
+        purposes=frozenset(Purpose.Value(f"PURPOSE_{name}") for name in told["purposes"]),
+        answer_form=ConsentAnswerForm.Value(f"CONSENT_ANSWER_FORM_{told['answer_form']}"),
+        access_mode=ConsentAccessMode.Value(f"CONSENT_ACCESS_MODE_{told['access_mode']}"),
+        times_per_day=told.get("times_per_day", 0),
+        valid_from=told["validity"]["from"],
+        valid_until=told["validity"]["until"],
+        data_life_seconds=told["data_life"],
+        data_life_end=DataLifeEnd.Value(f"DATA_LIFE_END_{told['data_life_end']}"),
+        regions=frozenset(told["regions"]),
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"state": REQUESTED, "granted_at": None, "signer": "", "notice": None},
+        {"state": REFUSED, "granted_at": None},
+        {"state": EXPIRED, "granted_at": None, "signer": "", "notice": None},
+    ],
+)
+def test_there_is_no_receipt_of_a_consent_that_was_never_granted(
+    tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    signing = Signing(tmp_path)
+    signing.add("ES256")
+    with pytest.raises(Refused) as refusal:
+        signing.receipts.signed(granted(**fields))
+    assert refusal.value.reason == RefusalReason.REFUSAL_REASON_STATE_CONFLICT
+
+
+@pytest.mark.parametrize("logged", range(len(LOGGED) + 1))
+def test_the_history_is_whole_however_much_of_it_is_logged_yet(logged: int) -> None:
+    told = artefact(granted(), LOGGED[:logged], ISSUER, NOW)["history"]
+    kept = max(logged, 2)
+    assert (
+        told
+        == [
+            {"state": "REQUESTED", "actor": "OPERATOR", "at": NOW - 3_600},
+            {"state": "GRANTED", "actor": "SUBJECT", "at": NOW},
+            {"state": "PAUSED", "actor": "ADMINISTRATOR", "at": NOW + 1, "reason": "审计"},
+            {"state": "REVOKED", "actor": "SUBJECT", "at": NOW + 2},
+        ][:kept]
+    )
+
+
+def test_an_artefact_names_no_person_and_nobody_who_acted() -> None:
+    ended = granted(state=REVOKED, ended_at=NOW + 2, version=4)
+    document = artefact(ended, LOGGED, ISSUER, NOW + 3)
+    assert document["ended_at"] == NOW + 2
+    assert document["representative"] == f"representatives/{SIGNER.partition(':')[2]}"
+    assert "somebody" not in json.dumps(document)
+
+
+def test_an_artefact_tells_where_it_is_taken_back() -> None:
+    consent = granted()
+    told = artefact(consent, (), ISSUER + "/", NOW)["withdraw_at"]
+    assert told == f"{ISSUER}/my/consents/{consent.consent_id}"
+
+
+async def test_schema_and_keys_are_published_below_the_issuer(tmp_path: Path) -> None:
+    signing = Signing(tmp_path)
+    kid = signing.add("ES256")
+    issuer = "https://gateway.test/credit"
+    app = Starlette(
+        routes=[*schema_routes(issuer), *receipt_key_routes(issuer, lambda: signing.book)]
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
+        schema = await http.get(issuer + SCHEMA_PATH)
+        keys = await http.get(issuer + KEYS_PATH)
+    assert schema.headers["content-type"] == "application/schema+json"
+    assert schema.json() == artefact_schema(issuer)
+    assert schema.json()["$id"] == issuer + SCHEMA_PATH
+    assert keys.headers["content-type"] == "application/jwk-set+json"
+    [key] = keys.json()["keys"]
+    assert (key["kid"], key["iat"]) == (kid, NOW)
+    assert "d" not in key
+
+
+def test_the_schema_refuses_what_the_model_refuses() -> None:
+    whole = artefact(granted(), (), ISSUER, NOW)
+    for spoilt in (
+        {**whole, "more": 1},
+        {**whole, "state": "LIVE"},
+        {**whole, "iat": "now"},
+        {**whole, "subject": "x"},
+        {**whole, "history": []},
+        {**whole, "delegation": None},
+        {**whole, "terms": {**whole["terms"], "items": [{"item": "a", "fields": []}]}},
+        {name: value for name, value in whole.items() if name != "notice"},
+    ):
+        assert faults(spoilt, SCHEMA, SCHEMA)
+        with pytest.raises(ValueError, match="ConsentArtefact"):
+            ConsentArtefact.model_validate(spoilt)
+
+
+def test_the_schema_of_version_1_stands_as_it_was_published() -> None:
+    """What a reader does not know it refuses: an addition makes another version."""
+    kept = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    assert artefact_schema("https://gateway.example") == kept
+
+
+def test_the_consent_behind_an_artefact_stays_as_it_was() -> None:
+    consent = granted()
+    artefact(consent, LOGGED, ISSUER, NOW)
+    assert consent == Consent.model_validate_json(consent.model_dump_json())

@@ -1,0 +1,118 @@
+"""AcknowledgeRemovals: what is owed after a consent's end, and what was done about it (G9)."""
+
+from collections.abc import Iterable
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from creditgate.v1 import conformance_service_pb2 as pb
+from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
+from creditgate.v1.consent_service_pb2 import Consent
+from tests.consents.counter import Counter, fields_of, refusal_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def removal(consent: Consent, at: int) -> pb.RemovalAcknowledgement:
+    """Return the word that copies made under a consent are gone."""
+    return pb.RemovalAcknowledgement(consent=consent.name, remove_time=Timestamp(seconds=at))
+
+
+async def acknowledge(
+    counter: Counter, removals: Iterable[pb.RemovalAcknowledgement]
+) -> pb.AcknowledgeRemovalsResponse:
+    """Acknowledge as alpha."""
+    return await counter.conformance.AcknowledgeRemovals(
+        pb.AcknowledgeRemovalsRequest(removals=removals)
+    )
+
+
+async def ended(counter: Counter) -> Consent:
+    """Return a consent that was used and taken back."""
+    consent = await counter.given()
+    await counter.use(consent)
+    counter.revoke(consent)
+    return await counter.read(consent.name)
+
+
+async def test_a_removal_is_owed_until_it_is_acknowledged_once(counter: Counter) -> None:
+    first, second = await ended(counter), await ended(counter)
+    for consent in (first, second):
+        assert not consent.removal.HasField("acknowledge_time")
+    now = counter.now
+    answer = await acknowledge(counter, [removal(first, now)])
+    assert answer.acknowledged_removals == 1
+    owed = answer.outstanding_removals
+    assert owed >= 1
+    assert answer.next_deadline.seconds <= second.removal.deadline.seconds
+    again = await acknowledge(counter, [removal(first, now), removal(second, now)])
+    assert (again.acknowledged_removals, again.outstanding_removals) == (1, owed - 1)
+    told = (await counter.read(first.name)).removal
+    assert told.remove_time.seconds == now
+    assert now <= told.acknowledge_time.seconds <= counter.now
+    assert not told.overdue
+
+
+@pytest.mark.parametrize("case", ["live", "unused", "another's", "none"])
+async def test_nothing_owed_is_refused_alike_for_every_reason(counter: Counter, case: str) -> None:
+    """G11: a consent of another operator is as unknown as one that does not exist."""
+    conformance = counter.conformance
+    if case == "live":
+        consent = await counter.given()
+        await counter.use(consent)
+    elif case == "unused":
+        consent = await counter.given()
+        counter.revoke(consent)
+    elif case == "another's":
+        consent = await ended(counter)
+        conformance = ConformanceServiceStub(counter.beta)
+    else:
+        consent = Consent(name="consents/" + "0" * 10 + "-" + "0" * 24)
+    refusal = await refusal_of(
+        conformance.AcknowledgeRemovals(
+            pb.AcknowledgeRemovalsRequest(removals=[removal(consent, counter.now)])
+        )
+    )
+    assert (refusal.status, refusal.reason) == ("NOT_FOUND", "RESOURCE_NOT_FOUND")
+    assert refusal.metadata["removal"] == "0"
+    assert refusal.message == (
+        "removals[0]: you owe no removal for such a consent; those before it stand."
+    )
+
+
+async def test_those_before_one_that_is_refused_stand(counter: Counter) -> None:
+    owed, live = await ended(counter), await counter.given()
+    now = counter.now
+    refusal = await refusal_of(acknowledge(counter, [removal(owed, now), removal(live, now)]))
+    assert refusal.metadata["removal"] == "1"
+    assert (await counter.read(owed.name)).removal.HasField("acknowledge_time")
+
+
+async def test_a_malformed_acknowledgement_is_refused_by_field_and_changes_nothing(
+    counter: Counter,
+) -> None:
+    consent = await ended(counter)
+    good = removal(consent, counter.now)
+    for bad, field in (
+        (
+            pb.RemovalAcknowledgement(event_sequence=1, remove_time=good.remove_time),
+            "event_sequence",
+        ),
+        (pb.RemovalAcknowledgement(remove_time=good.remove_time), "event_sequence"),
+        (pb.RemovalAcknowledgement(consent="x", remove_time=good.remove_time), "consent"),
+        (pb.RemovalAcknowledgement(consent=consent.name), "remove_time"),
+        (removal(consent, counter.now + 3_600), "remove_time"),
+        (removal(consent, -1), "remove_time"),
+    ):
+        refusal = await refusal_of(acknowledge(counter, [good, bad]))
+        assert fields_of(refusal) == {f"removals[1].{field}"}
+    for count in (0, 1_001):
+        refusal = await refusal_of(acknowledge(counter, [good] * count))
+        assert fields_of(refusal) == {"removals"}
+    assert not (await counter.read(consent.name)).removal.HasField("acknowledge_time")
+
+
+async def test_copies_are_not_gone_before_the_last_answer(counter: Counter) -> None:
+    consent = await ended(counter)
+    refusal = await refusal_of(acknowledge(counter, [removal(consent, counter.now - 3_600)]))
+    assert fields_of(refusal) == {"removals[0].remove_time"}

@@ -1,0 +1,151 @@
+"""TraceConsent: from a consent to everything that happened under it, and its receipt (G7)."""
+
+from uuid import uuid4
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from creditgate.v1 import audit_service_pb2 as pb
+from creditgate.v1 import consent_service_pb2 as consent_pb
+from creditgate.v1.conformance_service_pb2 import (
+    AcknowledgeRemovalsRequest,
+    RemovalAcknowledgement,
+)
+from creditgate.v1.usage_service_pb2 import ListUsageRequest
+from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
+from creditgate.v1.vocabulary_pb2 import Interval
+from tests.consents.counter import Counter, fields_of, new_subject, refusal_of
+from tests.installation import CONSENT_ITEM, OPERATOR_ID, PUBLISHER
+from tests.server.calls import draft, publish
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def story(counter: Counter, uses: int = 2) -> consent_pb.Consent:
+    """Return a consent that was asked for, granted, used and taken back."""
+    subject = new_subject()
+    async with counter.gateway.channel(PUBLISHER) as publisher:
+        await publish(
+            publisher,
+            [
+                draft(f"open-{subject}", subject),
+                *(draft(f"t-{subject}-{i}", subject, CONSENT_ITEM) for i in range(2)),
+            ],
+        )
+    consent = await counter.given(subject)
+    for _ in range(uses):
+        await counter.use(consent, items=(), request_id=uuid4().hex)
+    counter.revoke(consent)
+    return consent
+
+
+async def traced(
+    counter: Counter, consent: consent_pb.Consent, page_size: int = 0, **narrowed: object
+) -> tuple[list[pb.TraceStep], consent_pb.Consent]:
+    """Return all steps of a consent, and the consent as told with them."""
+    steps: list[pb.TraceStep] = []
+    token = ""
+    while True:
+        answer = await counter.audit.TraceConsent(
+            pb.TraceConsentRequest(
+                consent=consent.name,
+                page_size=page_size,
+                page_token=token,
+                **narrowed,  # type: ignore[arg-type]
+            )
+        )
+        assert len(answer.steps) <= (page_size or 100)
+        steps += answer.steps
+        token = answer.next_page_token
+        if not token:
+            return steps, answer.consent
+
+
+async def test_a_consent_leads_to_every_use_and_to_its_receipt(counter: Counter) -> None:
+    consent = await story(counter)
+    steps, told = await traced(counter, consent)
+    assert [step.WhichOneof("step") for step in steps] == [
+        "consent",
+        "consent",
+        *["usage"] * 4,
+        "consent",
+    ]
+    assert [step.consent.state for step in steps if step.HasField("consent")] == [
+        consent_pb.CONSENT_STATE_REQUESTED,
+        consent_pb.CONSENT_STATE_GRANTED,
+        consent_pb.CONSENT_STATE_REVOKED,
+    ]
+    assert told == await counter.read(consent.name)
+    assert told.receipt
+    for step in steps:
+        own = step.usage.serve_time if step.HasField("usage") else step.consent.event_time
+        assert step.step_time == own
+
+
+async def test_the_removal_of_copies_is_the_end_of_the_trace(counter: Counter) -> None:
+    consent = await story(counter)
+    removal = RemovalAcknowledgement(
+        consent=consent.name, remove_time=Timestamp(seconds=counter.now)
+    )
+    await counter.conformance.AcknowledgeRemovals(AcknowledgeRemovalsRequest(removals=[removal]))
+    for page_size in (0, 1, 7):
+        steps, _ = await traced(counter, consent, page_size)
+        assert len(steps) == 8
+        assert steps[-1].removal.operator_id == OPERATOR_ID
+        assert steps[-1].removal.removal == removal
+
+
+async def test_its_uses_are_the_very_entries_of_the_usage_ledger(counter: Counter) -> None:
+    consent = await story(counter)
+    steps, _ = await traced(counter, consent)
+    uses = [step.usage for step in steps if step.HasField("usage")]
+    usage = UsageServiceStub(counter.administrator)
+    entries = (
+        await usage.ListUsage(ListUsageRequest(operator_id=OPERATOR_ID, page_size=1_000))
+    ).entries
+    # What is public came along, in the same answers, but not under the consent.
+    assert uses == [
+        entry for entry in entries if entry.consent == consent.name and entry.item == CONSENT_ITEM
+    ]
+    # And back: the entry names the consent, which leads to its receipt.
+    _, told = await traced(counter, consent_pb.Consent(name=uses[0].consent))
+    assert told.receipt == (await counter.read(consent.name)).receipt
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 5])
+async def test_pages_of_any_size_hold_each_step_once(counter: Counter, page_size: int) -> None:
+    consent = await story(counter)
+    whole, _ = await traced(counter, consent)
+    steps, _ = await traced(counter, consent, page_size)
+    assert steps == whole
+
+
+async def test_steps_narrow_to_a_period(counter: Counter) -> None:
+    consent = await story(counter)
+    now = counter.now
+    for start, end, expected in ((now - 600, now + 600, 7), (now + 600, now + 700, 0)):
+        period = Interval(start_time=Timestamp(seconds=start), end_time=Timestamp(seconds=end))
+        steps, _ = await traced(counter, consent, period=period)
+        assert len(steps) == expected
+
+
+async def test_a_trace_is_refused_what_does_not_fit_it(counter: Counter) -> None:
+    consent = await story(counter, uses=0)
+    other = await story(counter, uses=0)
+    page = await counter.audit.TraceConsent(
+        pb.TraceConsentRequest(consent=consent.name, page_size=1)
+    )
+    for request, field in (
+        (pb.TraceConsentRequest(), "consent"),
+        (pb.TraceConsentRequest(consent=consent.name, page_size=1_001), "page_size"),
+        (pb.TraceConsentRequest(consent=consent.name, known_tree_size=1), "known_tree_size"),
+        (pb.TraceConsentRequest(consent=consent.name, page_token="x"), "page_token"),
+        (
+            pb.TraceConsentRequest(consent=other.name, page_token=page.next_page_token),
+            "page_token",
+        ),
+    ):
+        refusal = await refusal_of(counter.audit.TraceConsent(request))
+        assert fields_of(refusal) == {field}, request
+    none = pb.TraceConsentRequest(consent="consents/0")
+    assert (await refusal_of(counter.audit.TraceConsent(none))).reason == "RESOURCE_NOT_FOUND"

@@ -1,0 +1,19 @@
+"""The pictures of the guides, each made by a step of a test."""
+
+from typing import Final
+
+PICTURES: Final = (
+    "subject-sign-in",
+    "subject-inbox",
+    "subject-request",
+    "subject-request-en",
+    "subject-request-phone",
+    "subject-granted",
+    "subject-uses",
+    "subject-consents",
+    "subject-revoke",
+    "subject-revoked",
+    "subject-notices",
+    "subject-appoint",
+)
+"""Of docs/subjects.md, by tests/browser/test_subject_story.py."""

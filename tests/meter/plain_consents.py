@@ -1,0 +1,99 @@
+"""Consents in the plainest words, for the model that the engine and the ledger are held to."""
+
+from dataclasses import dataclass, field
+
+from consent.model import ONCE
+from consent.states import Move
+from gateway.meter.model import UsageClaim
+from tests.meter.world import DAY
+
+MOST_A_DAY = 2
+
+
+@dataclass
+class Told:
+    """A consent in the plainest words: what people did to it, and what was served."""
+
+    consent_id: str
+    mode: int
+    begins: int
+    ends: int
+    answer_until: int
+    life: int
+    granted: bool = False
+    paused: bool = False
+    end: str = ""
+    ended_at: int = 0
+    changes: int = 1
+    served: list[int] = field(default_factory=list[int])
+
+    def state(self, now: int) -> str:
+        """Return how it stands at an instant."""
+        if self.end:
+            return self.end
+        if not self.granted:
+            return "EXPIRED" if now >= min(self.answer_until, self.ends) else "REQUESTED"
+        if self.mode == ONCE and self.served:
+            return "EXHAUSTED"
+        if now >= self.ends:
+            return "EXPIRED"
+        return "PAUSED" if self.paused else "GRANTED"
+
+    def write_down(self, now: int) -> None:
+        """Let the end that time or use has made be final."""
+        state = self.state(now)
+        if not self.end and state in ("EXPIRED", "EXHAUSTED"):
+            instants = {
+                "EXPIRED": self.ends if self.granted else min(self.answer_until, self.ends),
+                "EXHAUSTED": max(self.served, default=0),
+            }
+            self.finish(state, min(instants[state], now))
+
+    def finish(self, end: str, at: int) -> None:
+        """End it."""
+        self.end, self.ended_at = end, at
+        self.changes += 1
+
+    def move(self, move: Move, now: int) -> bool:
+        """Do what somebody asks for, and tell whether it may be done."""
+        self.write_down(now)
+        state = self.state(now)
+        if state == "REQUESTED" and move == "grant":
+            self.granted = True
+        elif state == "REQUESTED" and move == "refuse":
+            self.finish("REFUSED", now)
+            return True
+        elif state in ("REQUESTED", "GRANTED", "PAUSED") and move == "revoke":
+            self.finish("REVOKED", now)
+            return True
+        elif (state, move) in (("GRANTED", "pause"), ("PAUSED", "resume")):
+            self.paused = move == "pause"
+        else:
+            return False
+        self.changes += 1
+        return True
+
+    def deadline(self) -> int | None:
+        """Return by when copies must be gone, None where there are none or it still serves."""
+        if not self.end or not self.served:
+            return None
+        over = max(self.served) + self.life
+        return min(over, self.ended_at + DAY) if self.end == "REVOKED" else over
+
+
+@dataclass
+class Read:
+    """A claim made from what was read, and the consent and its version as they were then."""
+
+    claim: UsageClaim
+    told: Told
+    changes: int
+
+
+@dataclass
+class Paid:
+    """An answer that was charged."""
+
+    digest: bytes
+    served_at: int
+    decision_id: str

@@ -1,0 +1,1 @@
+"""The pages of a subject: its requests, consents, uses, deputies, keys and notices."""

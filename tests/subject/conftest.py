@@ -1,0 +1,29 @@
+"""One gateway for each module of these tests: none changes what another rests on."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest_asyncio
+
+from tests.installation import Installation
+from tests.people import browser
+from tests.stores import SqliteStores
+from tests.subject.world import World, running_world
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(sqlite_stores: SqliteStores) -> AsyncIterator[World]:
+    """The gateway, on SQLite."""
+    with sqlite_stores.database() as store:
+        installation = Installation(*store)
+        installation.furnish()
+        async with running_world(installation) as world:
+            yield world
+        installation.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def world(site: World) -> AsyncIterator[World]:
+    """The gateway, with a new browser in which nobody is signed in."""
+    async with browser(site.installation) as visitor:
+        yield replace(site, browser=visitor)

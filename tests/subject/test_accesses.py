@@ -1,0 +1,115 @@
+"""Who used a company's data: every use, to whom it belongs, and to nobody else."""
+
+import re
+
+import pytest
+
+from consent.model import Actor
+from tests.installation import OPERATOR_ID, eventually
+from tests.people import browser
+from tests.subject.world import BANK_ID, FIRM, PENALTY, TAX, ZHAO_QIAN, World, text_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_uses_under_a_consent_appear_at_once_and_public_ones_soon(world: World) -> None:
+    consent = world.given(world.terms((TAX,)))
+    await world.use(consent, [TAX])
+    await world.use(None, [PENALTY])
+    await world.signed_in()
+    uses = await world.browser.go(world.my("/accesses"))
+    told = text_of(uses)
+    assert FIRM in told
+    assert "查询纳税信息，2 条" in told
+    assert "用于信贷审批" in told
+    assert f"/consents/{consent.consent_id}" in uses.text
+
+    async def public_too() -> bool:
+        shown = text_of(await world.browser.go(world.my("/accesses")))
+        return "查询行政处罚信息" in shown and "公示信息" in shown
+
+    await eventually(public_too)
+
+
+async def test_uses_are_narrowed_by_operator_time_and_consent(world: World) -> None:
+    consent, other = world.given(), world.given()
+    await world.use(consent, [TAX])
+    await world.use(other, [TAX])
+    await world.signed_in()
+
+    async def consents_shown(query: str) -> set[str]:
+        page = await world.browser.go(world.my(f"/accesses?{query}"))
+        return set(re.findall(r"/consents/([0-9a-f-]{35})", page.text))
+
+    both = {consent.consent_id, other.consent_id}
+    assert both <= await consents_shown(f"operator={OPERATOR_ID}&days=7")
+    assert not both & await consents_shown(f"operator={BANK_ID}")
+    assert await consents_shown(f"consent={consent.consent_id}") == {consent.consent_id}
+    # What is no such thing narrows nothing and breaks nothing.
+    assert both <= await consents_shown("operator=%3Cscript%3E&days=x&before=x&consent=x")
+
+
+async def test_every_use_is_reached_page_by_page(world: World) -> None:
+    consent = world.given()
+    for _ in range(30):
+        await world.use(consent, [TAX])
+    await world.signed_in()
+    page = await world.browser.go(world.my(f"/accesses?consent={consent.consent_id}"))
+    records = 0
+    while True:
+        records += sum(map(int, re.findall(r"，(\d+) 条", text_of(page))))
+        records += len(re.findall(r"查询纳税信息\s*<", page.text))
+        if "更早的使用" not in page.text:
+            break
+        page = await world.browser.follow(page, "before=")
+    assert records == 60
+
+
+async def test_nobody_else_sees_who_used_it(world: World) -> None:
+    consent = world.given()
+    await world.use(consent, [TAX])
+    async with browser(world.installation) as stranger:
+        await world.signed_in(ZHAO_QIAN, stranger)
+        assert (await stranger.go(world.my("/accesses"))).status_code == 404
+        own = await stranger.go(
+            world.url(f"/my/91000000DEM000012D/accesses?consent={consent.consent_id}")
+        )
+        assert "没有使用记录" in own.text
+
+
+async def test_notices_tell_what_others_did_and_are_new_to_each_person_once(
+    world: World,
+) -> None:
+    mine = world.move(world.given(), "revoke", Actor.OPERATOR, "业务<b>终止</b>")
+    await world.signed_in()
+    shown = await world.browser.go(world.my("/notices"))
+    assert "机构主动放弃授权" in shown.text
+    assert "业务&lt;b&gt;终止" in shown.text
+    assert f"/consents/{mine.consent_id}" in shown.text
+    # What the company did itself is no news to it.
+    assert "贵单位同意授权" not in shown.text
+    assert re.search(r'/notices"[^>]*>通知 <span class="count">\d', shown.text)
+    # A notice that came after the page was shown stays new.
+    later = world.ask()
+    after = await world.send(shown, "/seen")
+    assert re.search(r'/notices"[^>]*>通知 <span class="count">1<', after.text)
+    again = await world.send(after, "/seen")
+    assert not re.search(r'/notices"[^>]*>通知 <span class="count">', again.text)
+    assert "标为已读" not in again.text
+    world.move(later, "refuse", Actor.SUBJECT)
+
+
+async def test_notices_are_marked_by_the_form_alone(world: World) -> None:
+    world.move(world.given(), "revoke", Actor.OPERATOR)
+    await world.signed_in()
+    shown = await world.browser.go(world.my("/notices"))
+    (newest,) = re.findall(r"/notices/(\d+)/seen", shown.text)
+    for path, form in (
+        (f"/notices/{newest}/seen", {"token": "0" * 64}),
+        (
+            f"/notices/{int(newest) + 5}/seen",
+            {"token": re.findall(r'name="token" value="(\w+)"', shown.text)[-1]},
+        ),
+    ):
+        assert (await world.browser.go(world.my(path), **form)).status_code == 403
+    assert (await world.browser.go(world.my(f"/notices/{newest}/seen"))).status_code == 405

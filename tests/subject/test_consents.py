@@ -1,0 +1,198 @@
+"""The list of consents, one of them, its receipts and its history."""
+
+import json
+import re
+
+import httpx
+import pytest
+from joserfc import jws
+from joserfc.jwk import JWKRegistry, OKPKey
+
+from consent.model import ONCE, Actor
+from consent.states import GRANTED
+from consent.subject_keys import MOST_KEYS
+from gateway.consents.words import STATES
+from tests.people import COMPANY, browser
+from tests.subject.world import (
+    BANK,
+    BANK_ID,
+    FIRM,
+    INSURANCE,
+    TAX,
+    ZHAO_QIAN,
+    World,
+    forms_of,
+    text_of,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def granted_by_page(world: World) -> str:
+    """Return the id of a consent that was asked for and granted on its page."""
+    consent = world.ask()
+    shown = await world.browser.go(world.my(f"/consents/{consent.consent_id}"))
+    await world.send(shown, "/grant")
+    assert world.standing(consent).state == GRANTED
+    return consent.consent_id
+
+
+async def test_consents_in_force_and_ended_ones_are_listed_apart(world: World) -> None:
+    given, used_up = world.given(), world.given(world.terms((TAX,), access_mode=ONCE))
+    waiting = world.ask()
+    ended = world.move(world.given(operator_id=BANK_ID), "revoke", Actor.OPERATOR)
+    await world.use(used_up, [TAX])
+    await world.signed_in()
+    live = (await world.browser.go(world.my("/consents"))).text
+    over = (await world.browser.go(world.my("/consents?show=ended"))).text
+    assert given.consent_id in live
+    assert given.consent_id not in over
+    for each in (ended, used_up):
+        assert each.consent_id not in live
+        assert each.consent_id in over
+    assert waiting.consent_id not in live + over
+    assert STATES[ended.state][0] in over
+
+
+async def test_every_consent_is_reached_page_by_page(world: World) -> None:
+    wanted = {world.move(world.given(), "revoke", Actor.OPERATOR).consent_id for _ in range(25)}
+    await world.signed_in()
+    page = await world.browser.go(world.my("/consents?show=ended"))
+    pages, found = 1, set[str]()
+    while True:
+        found |= set(re.findall(r"/consents/([0-9a-f-]{35})", page.text))
+        if "更早的授权" not in page.text:
+            break
+        page = await world.browser.follow(page, "before=")
+        pages += 1
+    assert wanted <= found
+    assert pages >= 2
+
+
+async def test_one_shows_what_it_allows_how_often_it_was_used_and_its_history(
+    world: World,
+) -> None:
+    consent = world.given(world.terms((TAX,)))
+    await world.use(consent, [TAX])
+    world.move(consent, "pause", Actor.ADMINISTRATOR, "投诉调查<期间>")
+    await world.signed_in()
+    shown = await world.browser.go(world.my(f"/consents/{consent.consent_id}"))
+    told = text_of(shown)
+    for words in (FIRM, "纳税信息", "信贷审批", "已暂停", "投诉调查<期间>", "机构请求授权"):
+        assert words in told
+    assert re.search(r"已使用\s*1\s*次", told)
+    uses = await world.browser.follow(shown, "/accesses")
+    assert "查询纳税信息，2 条" in text_of(uses)
+
+
+async def test_a_receipt_holds_by_the_gateways_published_keys(world: World) -> None:
+    await world.signed_in()
+    consent_id = await granted_by_page(world)
+    shown = await world.browser.go(world.my(f"/consents/{consent_id}"))
+    given = await world.browser.follow(shown, f"{consent_id}/receipt")
+    assert given.headers["content-type"] == "application/jose"
+    assert given.headers["content-disposition"] == (
+        f'attachment; filename="consent-{consent_id}.jws"'
+    )
+    assert given.headers["cache-control"] == "no-store"
+    now = await world.browser.go(world.my(f"/consents/{consent_id}/receipt-now"))
+    metadata = (await world.browser.go(world.url("/.well-known/oauth-authorization-server"))).json()
+    keys = (await world.browser.go(metadata["jwks_uri"])).json()["keys"]
+    for receipt in (given.text, now.text):
+        header = jws.extract_compact(receipt.encode()).headers()
+        (key,) = [each for each in keys if each["kid"] == header["kid"]]
+        payload = jws.deserialize_compact(
+            receipt, JWKRegistry.import_key(key), algorithms=[header["alg"]]
+        ).payload
+        assert COMPANY in payload.decode()
+        assert consent_id in json.dumps(json.loads(payload))
+    assert given.text == world.consents.get(consent_id).receipt  # type: ignore[union-attr]
+
+
+async def test_receipts_are_nobody_elses(world: World) -> None:
+    await world.signed_in()
+    consent_id = await granted_by_page(world)
+    refused = world.move(world.ask(), "refuse", Actor.SUBJECT)
+    async with browser(world.installation) as stranger:
+        await world.signed_in(ZHAO_QIAN, stranger)
+        for which in ("receipt", "receipt-now"):
+            path = f"/consents/{consent_id}/{which}"
+            assert (await stranger.go(world.my(path))).status_code == 404
+            assert (
+                await world.browser.go(world.my(f"/consents/{refused.consent_id}/{which}"))
+            ).status_code == 404
+
+
+async def test_a_company_signs_its_receipt_by_a_key_it_registered(world: World) -> None:
+    await world.signed_in()
+    consent_id = await granted_by_page(world)
+    key = OKPKey.generate_key("Ed25519")
+    keys = await world.browser.go(world.my("/keys"))
+    kept = await world.send(keys, "/keys", chosen={"jwk": json.dumps(key.as_dict(private=False))})
+    assert key.thumbprint() in kept.text
+    page = await world.browser.go(world.my(f"/consents/{consent_id}"))
+    receipt = (await world.browser.go(world.my(f"/consents/{consent_id}/receipt"))).text
+
+    def signed(what: str, by: OKPKey) -> str:
+        whole = jws.serialize_compact({"alg": "Ed25519"}, what, by, algorithms=["Ed25519"])
+        header, _, signature = whole.split(".")
+        return f"{header}..{signature}"
+
+    stranger = OKPKey.generate_key("Ed25519")
+    for wrong in (signed("x", key), signed(receipt, stranger), "", "x", "a.b.c"):
+        done = await world.send(page, "/signature", chosen={"signature": wrong})
+        assert "签名没有通过验证" in done.text
+    done = await world.send(page, "/signature", chosen={"signature": signed(receipt, key)})
+    assert "签名已保存" in done.text
+    assert (world.consents.get(consent_id)).subject_signature  # type: ignore[union-attr]
+    removed = await world.send(kept, f"/keys/{key.thumbprint()}/remove")
+    assert key.thumbprint() not in removed.text
+
+
+@pytest.mark.parametrize(
+    "entered",
+    [
+        "",
+        "x",
+        "[]",
+        "{}",
+        '{"kty":"oct","k":"c2VjcmV0"}',
+        '{"kty":"OKP","crv":"X25519","x":"hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"}',
+        "[" * 4_000,
+        json.dumps(OKPKey.generate_key("Ed25519").as_dict(private=True)),
+    ],
+)
+async def test_what_is_no_public_key_is_not_registered(world: World, entered: str) -> None:
+    await world.signed_in()
+    keys = await world.browser.go(world.my("/keys"))
+    refused = await world.send(keys, "/keys", chosen={"jwk": entered})
+    assert refused.status_code == 400
+    assert "这不是可用的公钥" in refused.text
+    assert not forms_of(refused, "/remove")
+
+
+async def test_an_operators_name_is_shown_for_each(world: World) -> None:
+    world.given(world.terms((INSURANCE,)), operator_id=BANK_ID)
+    await world.signed_in()
+    assert BANK in (await world.browser.go(world.my("/consents"))).text
+
+
+async def test_a_key_that_was_removed_or_is_one_too_many_is_not_registered(world: World) -> None:
+    await world.signed_in()
+
+    async def registered(key: OKPKey) -> httpx.Response:
+        page = await world.browser.go(world.my("/keys"))
+        entered = {"jwk": json.dumps(key.as_dict(private=False))}
+        return await world.send(page, "/keys", chosen=entered)
+
+    keys = [OKPKey.generate_key("Ed25519") for _ in range(MOST_KEYS)]
+    page = await world.browser.go(world.my("/keys"))
+    for key in keys:
+        page = await registered(key)
+        assert key.thumbprint() in page.text
+    assert (await registered(OKPKey.generate_key("Ed25519"))).status_code == 400
+    for key in keys:
+        page = await world.send(page, f"/keys/{key.thumbprint()}/remove")
+    again = await registered(keys[0])
+    assert again.status_code == 400
+    assert "以前被移除过" in again.text

@@ -1,0 +1,131 @@
+"""Signing in at the pages, going where one was going, and nowhere else."""
+
+import re
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from gateway.signin.attempts import MOST_FOR_ONE_PLACE
+from gateway.signin.sessions import COOKIE
+from gateway.signin.tables import ATTEMPT
+from gateway.subject.entering import HOME, PLACE_COOKIE, place_of
+from tests.installation import Installation
+from tests.people import COMPANY, browser
+from tests.subject.world import LIU_YANG, ZHAO_QIAN, World, text_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_whoever_is_not_signed_in_is_told_nothing_but_to_sign_in(world: World) -> None:
+    consent = world.ask()
+    paths = (
+        "/my",
+        f"/my/{COMPANY}/consents/{consent.consent_id}",
+        f"/my/{COMPANY}/consents/{'0' * 10}-{'0' * 24}",
+        "/my/91000000DEM000013F/inbox",
+        f"/my/consents/{consent.consent_id}",
+    )
+    pages = [await world.browser.go(world.url(path)) for path in paths]
+    assert all("登录" in page.text and page.status_code == 200 for page in pages)
+    # But for where it leads, it is the same page for whatever is there and whatever is not.
+    assert len({page.text.replace(str(page.url.path), "") for page in pages[1:]}) <= 4
+    assert len({re.sub(r'href="[^"]*"', "", page.text) for page in pages}) == 1
+
+
+async def test_signing_in_leads_to_the_page_that_was_asked_for(world: World) -> None:
+    consent = world.ask()
+    address = world.url(f"/my/consents/{consent.consent_id}?lang=en")
+    shown = await world.browser.sign_in(await world.browser.go(address), "li-ming")
+    assert shown.url.path == f"/my/{COMPANY}/consents/{consent.consent_id}"
+    assert "Do you consent?" in shown.text
+
+
+async def test_whoever_acts_for_one_company_comes_straight_to_it(world: World) -> None:
+    await world.signed_in(ZHAO_QIAN)
+    shown = await world.browser.go(world.url("/my"))
+    assert shown.url.path == "/my/91000000DEM000012D/inbox"
+    async with browser(world.installation) as visitor:
+        await world.signed_in(LIU_YANG, visitor)
+        nobody = await visitor.go(world.url("/my"))
+    assert nobody.url.path == "/my/companies"
+    assert "没有经核实的单位" in nobody.text
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "https://evil.test/",
+        "//evil.test/my",
+        "/my/../oauth/authorize",
+        "/my//evil.test",
+        "/my?x=1",
+        "/my/a\r\nSet-Cookie: x=1",
+        "/myx",
+        "/oauth/authorize",
+        "/my/" + "x" * 65,
+        "/my/a/b/c/d/e",
+        "/my/%2e%2e",
+    ],
+)
+async def test_no_place_but_one_of_these_pages_is_gone_to(world: World, place: str) -> None:
+    assert place_of(place) == HOME
+    address = httpx.URL(world.url("/my/sign-in")).copy_set_param("to", place)
+    await world.browser.go(str(address))
+    assert world.browser.http.cookies[PLACE_COOKIE].strip('"') == HOME
+    world.browser.http.cookies.delete(PLACE_COOKIE)
+    world.browser.http.cookies.set(PLACE_COOKIE, re.sub(r"[\r\n]", "", place))
+    back = await world.browser.http.get(world.url("/my/back"))
+    assert (back.status_code, back.headers["location"]) == (303, "/my")
+
+
+async def test_the_way_back_is_out_of_reach_of_other_sites_and_scripts(world: World) -> None:
+    await world.browser.go(world.url("/my/sign-in?to=/my/companies"))
+    cookies = [
+        value
+        for response in world.browser.seen
+        for value in response.headers.get_list("set-cookie")
+        if value.startswith((f"{COOKIE}=", f"{PLACE_COOKIE}="))
+    ]
+    assert len(cookies) == 2
+    for cookie in cookies:
+        for attribute in ("HttpOnly", "Secure", "SameSite=lax", "Path=/"):
+            assert attribute in cookie
+    done = await world.signed_in()
+    assert PLACE_COOKIE not in done.http.cookies
+
+
+async def test_strangers_cannot_fill_the_store_with_sign_ins(world: World) -> None:
+    def kept() -> int:
+        with world.installation.engines.authority.connect() as connection:
+            query = select(func.count()).select_from(ATTEMPT)
+            return connection.execute(query.where(ATTEMPT.c.return_to.like("/my%"))).scalar_one()
+
+    places = [f"/my/{COMPANY}/consents/{number:010x}-{'0' * 24}" for number in range(3)]
+    # One browser's own are all counted as one place, wherever they lead.
+    await world.browser.go(world.url("/my"))
+    before = kept()
+    for number in range(MOST_FOR_ONE_PLACE + 6):
+        to = places[number % len(places)]
+        await world.browser.http.get(world.url(f"/my/sign-in?to={to}"))
+    assert kept() - before <= MOST_FOR_ONE_PLACE
+
+
+async def test_a_form_of_somebody_who_was_signed_out_is_not_taken(world: World) -> None:
+    consent = world.ask()
+    await world.signed_in()
+    address = world.my(f"/consents/{consent.consent_id}")
+    shown = await world.browser.go(address)
+    out = await world.send(shown, "/signin/out")
+    assert "已退出登录" in out.text
+    refused = await world.browser.go(f"{address}/refuse", token="x")
+    assert refused.status_code == 403
+    assert "登录" in text_of(await world.browser.go(address))
+
+
+async def test_without_an_identity_provider_nobody_can_sign_in(embedded: Installation) -> None:
+    async with embedded.running() as gateway, browser(embedded) as visitor:
+        for path in ("/my", f"/my/{COMPANY}/inbox", "/my/sign-in", "/my/invitations/x"):
+            shown = await visitor.go(f"{gateway.running.issuer}{path}")
+            assert shown.status_code == 503
+            assert "oidc_issuer" in shown.text

@@ -1,0 +1,250 @@
+"""Consents in plain words: all that is asked is told, in both languages, and pinned."""
+
+import hashlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consent.model import (
+    GRADE,
+    ONCE,
+    RECORDS,
+    TIMES_PER_DAY,
+    WITHIN_PERIOD,
+    ConsentItem,
+    ConsentTerms,
+)
+from creditgate.v1.consent_service_pb2 import ConsentState, DataLifeEnd
+from creditgate.v1.operator_service_pb2 import OperatorState
+from creditgate.v1.vocabulary_pb2 import Openness, Purpose
+from gateway.authority.view import AuthorityView
+from gateway.catalogue.file import NATIONAL, read_catalogue
+from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueItem
+from gateway.consents.plain import POLICY_VERSION, notice, plain_consent, region_name
+from gateway.consents.words import FIELDS, PROVINCES, STATES
+from gateway.pages.moments import span
+from gateway.pages.rendering import Language
+from operators.kept import Kept
+from operators.log import Change
+from operators.model import OPERATOR, Operator
+from tests.clock import NOW
+from tests.people import COMPANY
+
+DAY = 86_400
+ITEMS = {item.code: item for item in read_catalogue(NATIONAL)}
+CONSENT_ITEMS = sorted(
+    code for code, item in ITEMS.items() if item.openness == Openness.OPENNESS_CONSENT
+)
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+
+
+def view_of(*operators: tuple[str, str]) -> AuthorityView:
+    """Return authority with the catalogue the gateway ships with and these operators."""
+    things: list[tuple[str, str, Kept]] = [
+        (CATALOGUE_ITEM, code, item) for code, item in ITEMS.items()
+    ]
+    for operator_id, name in operators:
+        operator = Operator(
+            operator_id=operator_id,
+            display_name=name,
+            uscc="91000000DEM000012D",
+            state=OperatorState.OPERATOR_STATE_ACTIVE,
+        )
+        things.append((OPERATOR, operator_id, operator))
+    return AuthorityView().advanced(
+        [
+            Change(number, kind, id_, 1, thing.as_document(), "test", NOW, "test")
+            for number, (kind, id_, thing) in enumerate(things, 1)
+        ]
+    )
+
+
+VIEW = view_of(("alpha", "示例征信有限公司（虚构）"), ("beta", "示例银行（虚构）"))
+
+
+def terms(**changed: Any) -> ConsentTerms:
+    """Return terms, those of the sample unless changed."""
+    usual: dict[str, Any] = {
+        "items": (
+            ConsentItem(item="payment.tax", fields=frozenset({"tax_year", "tax_credit_grade"})),
+            ConsentItem(item="evaluation.public-credit"),
+        ),
+        "purposes": frozenset({Purpose.PURPOSE_CREDIT_APPROVAL}),
+        "answer_form": RECORDS,
+        "access_mode": TIMES_PER_DAY,
+        "times_per_day": 3,
+        "valid_from": NOW,
+        "valid_until": NOW + 90 * DAY,
+        "data_life_seconds": 30 * DAY,
+        "data_life_end": DataLifeEnd.DATA_LIFE_END_DELETE,
+        "regions": frozenset({"11", "3301"}),
+    }
+    return ConsentTerms(**usual | changed)
+
+
+def text(agreed: ConsentTerms, language: Language, *, operator_id: str = "alpha") -> str:
+    """Return what is told of ``agreed``."""
+    return plain_consent(VIEW, operator_id, COMPANY, agreed, "", language).text
+
+
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "items": {"items": (ConsentItem(item="payment.social-insurance"),)},
+    "fields": {
+        "items": (
+            ConsentItem(item="payment.tax", fields=frozenset({"tax_year"})),
+            ConsentItem(item="evaluation.public-credit"),
+        )
+    },
+    "all fields": {
+        "items": (ConsentItem(item="payment.tax"), ConsentItem(item="evaluation.public-credit"))
+    },
+    "purposes": {"purposes": frozenset({Purpose.PURPOSE_BIDDING})},
+    "once": {"access_mode": ONCE, "times_per_day": 0},
+    "within": {"access_mode": WITHIN_PERIOD, "times_per_day": 0},
+    "times": {"times_per_day": 4},
+    "from": {"valid_from": NOW - 1},
+    "until": {"valid_until": NOW + 91 * DAY},
+    "life": {"data_life_seconds": 30 * DAY + 1},
+    "life's end": {"data_life_end": DataLifeEnd.DATA_LIFE_END_ANONYMISE},
+    "regions": {"regions": frozenset({"*"})},
+}
+
+
+GRADE_ALONE = terms(items=(ConsentItem(item="evaluation.public-credit"),), answer_form=GRADE)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("what", OTHERWISE)
+def test_whatever_differs_in_what_is_asked_is_told(what: str, language: Language) -> None:
+    assert text(terms(), language) != text(terms(**OTHERWISE[what]), language)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_who_asks_about_whom_and_what_they_say_is_told(language: Language) -> None:
+    told = text(terms(), language)
+    assert "示例征信有限公司（虚构）" in told
+    assert "91000000DEM000012D" in told
+    assert COMPANY in told
+    assert told != text(terms(), language, operator_id="beta")
+    message = "为审批贵单位的贷款 / for the loan you asked for"
+    said = plain_consent(VIEW, "alpha", COMPANY, terms(), message, language).text
+    assert message in said
+    # Whose words they are is told with them.
+    assert said.count("\n") == told.count("\n") + 3
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_grade_alone_names_the_result_and_no_other_field(language: Language) -> None:
+    told = text(GRADE_ALONE, language)
+    number = LANGUAGES.index(language)
+    assert FIELDS["grade"][number] in told
+    assert FIELDS["method"][number] not in told
+    assert FIELDS["score"][number] not in told
+
+
+@given(
+    st.sets(st.sampled_from(CONSENT_ITEMS), min_size=1),
+    st.sets(st.sampled_from(Purpose.values()[1:]), min_size=1),
+    st.data(),
+)
+def test_every_item_field_and_purpose_is_named_and_fields_left_out_apart(
+    codes: set[str], purposes: set[int], data: st.DataObject
+) -> None:
+    masks = {
+        code: data.draw(st.sets(st.sampled_from([f.name for f in ITEMS[code].content_fields])))
+        for code in sorted(codes)
+    }
+    asked = terms(
+        items=tuple(ConsentItem(item=c, fields=frozenset(f)) for c, f in masks.items()),
+        purposes=frozenset(purposes),
+    )
+    for language in LANGUAGES:
+        number = LANGUAGES.index(language)
+        lines = {
+            line.name: (line.text, after.text)
+            for part in plain_consent(VIEW, "alpha", COMPANY, asked, "", language).terms
+            for line, after in zip(part.lines, (*part.lines[1:], part.lines[-1]), strict=True)
+            if line.name
+        }
+        for code, mask in masks.items():
+            item: CatalogueItem = ITEMS[code]
+            shown, after = lines[(item.name_zh, item.name_en)[number]]
+            opened = mask or {field.name for field in item.content_fields}
+            for field in item.content_fields:
+                words = FIELDS[field.name][number]
+                assert (words in shown) if field.name in opened else (words in after)
+
+
+def test_every_field_of_what_takes_consent_has_words_of_its_own() -> None:
+    fields = {field.name for code in CONSENT_ITEMS for field in ITEMS[code].content_fields}
+    assert fields == FIELDS.keys()
+    for code in CONSENT_ITEMS:
+        for number in (0, 1):
+            words = [FIELDS[field.name][number] for field in ITEMS[code].content_fields]
+            assert len(set(words)) == len(words)
+
+
+def test_every_state_has_words() -> None:
+    assert STATES.keys() == {number for number in ConsentState.values() if number}
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("*", ("全国", "All of China")),
+        ("11", ("北京市", "Beijing")),
+        ("110000", ("北京市", "Beijing")),
+        ("3301", ("浙江省（3301）", "Zhejiang (3301)")),
+        ("330106", ("浙江省（330106）", "Zhejiang (330106)")),
+        ("000000", ("000000", "000000")),
+    ],
+)
+def test_regions_go_by_their_names_as_far_as_they_are_known(
+    code: str, words: tuple[str, str]
+) -> None:
+    assert (region_name(code, "zh"), region_name(code, "en")) == words
+
+
+def test_there_are_thirty_four_divisions_of_the_first_level() -> None:
+    assert len(PROVINCES) == 34
+
+
+@given(st.integers(1, 3 * 366 * DAY))
+def test_a_span_is_told_to_the_second(seconds: int) -> None:
+    units = {"day": DAY, "hour": 3_600, "minute": 60, "second": 1}
+    parts = span(seconds, "en").split(" ")
+    numbers, names = parts[::2], parts[1::2]
+    told = sum(
+        int(n) * units[name.removesuffix("s")] for n, name in zip(numbers, names, strict=True)
+    )
+    assert told == seconds
+
+
+@given(st.integers(1, 3 * 366 * DAY), st.integers(1, 3 * 366 * DAY))
+def test_spans_that_differ_are_told_apart_in_chinese(one: int, other: int) -> None:
+    assert (span(one, "zh") == span(other, "zh")) == (one == other)
+
+
+def test_what_authority_does_not_know_goes_by_its_code() -> None:
+    unknown = terms(items=(ConsentItem(item="gone.item", fields=frozenset({"some_field"})),))
+    told = plain_consent(AuthorityView(), "nobody", COMPANY, unknown, "", "zh").text
+    assert "nobody" in told
+    assert "gone.item" in told
+    assert "some_field" in told
+
+
+def test_changed_words_take_a_new_policy_version() -> None:
+    """Whoever changes a sentence raises POLICY_VERSION and pins the new digests here."""
+    told = [
+        notice(plain_consent(VIEW, "alpha", COMPANY, each, message, language), language)
+        for each in (terms(), *(terms(**changed) for changed in OTHERWISE.values()), GRADE_ALONE)
+        for message in ("", "说明")
+        for language in LANGUAGES
+    ]
+    digest = hashlib.sha256("".join(each.text_digest for each in told).encode()).hexdigest()
+    assert (POLICY_VERSION, digest) == (
+        "1",
+        "c2357f7b832c071d9e6fe3ea5602e9a2a59cb24e8447bcbb5f91d67819912c33",
+    )

@@ -1,0 +1,107 @@
+"""Revoking in two clicks, with what happens next, at once."""
+
+import grpc
+import pytest
+
+from consent.model import Actor
+from consent.states import REVOKED
+from creditgate.v1.consent_service_pb2 import DataLifeEnd
+from gateway.pages.moments import moment
+from sdk.refusals import explain
+from tests.people import browser
+from tests.subject.world import BANK_ID, DAY, INSURANCE, TAX, ZHAO_QIAN, World, forms_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_two_clicks_from_the_list_end_a_consent_and_the_next_call_is_refused(
+    world: World,
+) -> None:
+    consent = world.given(world.terms((TAX,)))
+    await world.use(consent, [TAX])
+    await world.signed_in()
+    consents = await world.browser.go(world.my("/consents"))
+    asked = await world.browser.follow(consents, f"{consent.consent_id}/revoke")
+    done = await world.send(asked, "/revoke")
+    assert "授权已撤回" in done.text
+    assert world.standing(consent).state == REVOKED
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await world.use(consent, [TAX])
+    told = explain(refused.value)
+    assert told is not None
+    assert "CONSENT_REVOKED" in str(told)
+    # Their duty, and how it stands.
+    assert "须在" in done.text
+    assert "删除" in done.text
+
+
+async def test_what_happens_next_is_told_before_it_is_done(world: World) -> None:
+    untouched = world.given(world.terms((INSURANCE,)))
+    await world.signed_in()
+    address = world.my(f"/consents/{untouched.consent_id}/revoke")
+    shown = await world.browser.go(address)
+    for words in ("立即停止", "没有需要处理的副本", "不能恢复", "不需要说明理由"):
+        assert words in shown.text
+
+
+@pytest.mark.parametrize(
+    ("life", "end", "words"),
+    [
+        (30 * DAY, DataLifeEnd.DATA_LIFE_END_DELETE, "删除"),
+        (30 * DAY, DataLifeEnd.DATA_LIFE_END_ANONYMISE, "匿名化"),
+        (3_600, DataLifeEnd.DATA_LIFE_END_DELETE, "删除"),
+    ],
+)
+async def test_the_deadline_shown_is_the_one_that_will_hold(
+    world: World, life: int, end: DataLifeEnd.ValueType, words: str
+) -> None:
+    consent = world.given(world.terms(data_life_seconds=life, data_life_end=end))
+    await world.use(consent, [TAX])
+    await world.signed_in()
+    shown = await world.browser.go(world.my(f"/consents/{consent.consent_id}/revoke"))
+    assert words in shown.text
+    earliest = world.now + min(life, DAY)
+    near = {moment(earliest + skew, "zh") for skew in range(-60, 1)}
+    assert any(each in shown.text for each in near)
+    await world.send(shown, "/revoke")
+    removal = world.consents.removals([consent.consent_id])[consent.consent_id]
+    assert moment(removal.deadline, "zh") in near
+
+
+async def test_a_consent_on_hold_can_be_revoked(world: World) -> None:
+    consent = world.given(operator_id=BANK_ID)
+    world.move(consent, "pause", Actor.ADMINISTRATOR, "投诉调查")
+    await world.signed_in()
+    page = await world.browser.go(world.my(f"/consents/{consent.consent_id}"))
+    asked = await world.browser.follow(page, "/revoke")
+    await world.send(asked, "/revoke")
+    assert world.standing(consent).state == REVOKED
+
+
+async def test_a_revocation_without_the_forms_token_is_not_taken(world: World) -> None:
+    consent, other = world.given(), world.given()
+    await world.signed_in()
+    address = world.my(f"/consents/{consent.consent_id}/revoke")
+    shown = await world.browser.go(world.my(f"/consents/{other.consent_id}/revoke"))
+    ((_, others),) = forms_of(shown, "/revoke")
+    for form in ({"token": ""}, {"token": "0" * 64}, others):
+        assert (await world.browser.go(address, **form)).status_code == 403
+    assert world.standing(consent).state != REVOKED
+    # Nor by following a link.
+    assert (await world.browser.go(address)).status_code == 200
+    assert world.standing(consent).state != REVOKED
+
+
+async def test_what_has_ended_or_is_not_ones_own_cannot_be_revoked(world: World) -> None:
+    ended = world.move(world.given(), "revoke", Actor.OPERATOR)
+    await world.signed_in()
+    assert (
+        await world.browser.go(world.my(f"/consents/{ended.consent_id}/revoke"))
+    ).status_code == 409
+    own = world.given()
+    address = world.my(f"/consents/{own.consent_id}/revoke")
+    async with browser(world.installation) as stranger:
+        await world.signed_in(ZHAO_QIAN, stranger)
+        assert (await stranger.go(address)).status_code == 404
+        assert (await stranger.go(address, token="x")).status_code == 404
+    assert world.standing(own).state != REVOKED
