@@ -181,7 +181,7 @@ def _consent(consents: SqlConsents, shape: Shape) -> None:
     print(f"  {shape.subjects:,} consents ...", flush=True)
     now = int(time.time())
     terms = ConsentTerms(
-        items=(ConsentItem(item=CONSENT_ITEM),),
+        items=(ConsentItem(item=CONSENT_ITEM, fields=frozenset({"facts"})),),
         purposes=frozenset({Purpose.PURPOSE_CREDIT_APPROVAL}),
         access_mode=WITHIN_PERIOD,
         valid_from=now,

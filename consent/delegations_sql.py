@@ -6,13 +6,17 @@ from sqlalchemy import Connection, Engine, Select, func, insert, select, update
 
 from consent.connections import reader, take_turn, writing
 from consent.delegation import Delegation, invites
+from consent.model import DAY_SECONDS
 from consent.tables import DELEGATION
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 
 MOST_OPEN: Final = 50
 """Most delegations of one subject that neither time nor anybody ended, accepted or not."""
+MOST_A_DAY: Final = 50
+"""Most delegations of one subject that are made within 24 hours, whatever became of them."""
 MOST_LISTED: Final = 200
+_RETRY_SECONDS: Final = 3_600
 _INVITE_LOCK: Final = 0x63726469
 _D = DELEGATION.c
 
@@ -28,7 +32,8 @@ class SqlDelegations:
         """Write a delegation that waits for its deputy, and return it.
 
         ``invitation_digest`` is the SHA-256 of the secret that whoever is to be deputy
-        brings. Raises Refused STATE_CONFLICT where the subject has `MOST_OPEN` others.
+        brings. Raises Refused STATE_CONFLICT where the subject has `MOST_OPEN` others,
+        RATE_EXCEEDED where it made `MOST_A_DAY` within the 24 hours before this begins.
         """
         if delegation.deputy or delegation.ended_at is not None:
             raise ValueError("an invitation has no deputy and no end yet")
@@ -44,8 +49,22 @@ class SqlDelegations:
                     RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
                     f"There are {MOST_OPEN} delegations already; end one first.",
                 )
+            recent = select(func.count()).where(
+                _D.subject == delegation.subject,
+                _D.invited_at > delegation.valid_from - DAY_SECONDS,
+            )
+            if connection.execute(recent).scalar_one() >= MOST_A_DAY:
+                raise Refused(
+                    RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
+                    f"{MOST_A_DAY} delegations were made within a day; wait.",
+                    retry_after=_RETRY_SECONDS,
+                )
             connection.execute(
-                insert(DELEGATION).values(**_row(delegation), invitation_digest=invitation_digest)
+                insert(DELEGATION).values(
+                    **_row(delegation),
+                    invitation_digest=invitation_digest,
+                    invited_at=delegation.valid_from,
+                )
             )
         return delegation
 

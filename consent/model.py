@@ -69,11 +69,23 @@ def _matching(pattern: str, mend: str) -> Callable[[str], str]:
     return check
 
 
+# Letters by their category that show nothing: the fillers of Hangul (Unicode 15.0, property
+# Default_Ignorable_Code_Point).
+_FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
+
+
 def _printable(text: str) -> str:
     # What is not printable could make other words of it on the page.
     if not text.isprintable():
         raise ValueError("use printable characters, in one line")
+    if text and not shows(text):
+        raise ValueError("use words: a letter, digit or ideograph at least")
     return text
+
+
+def shows(text: str) -> bool:
+    """Tell whether ``text`` has a letter, digit or ideograph that shows on a page."""
+    return any(each.isalnum() and each not in _FILLERS for each in text)
 
 
 def _credit_code(code: str) -> str:
@@ -117,16 +129,23 @@ class Part(BaseModel):
     """A part of what is kept about consents."""
 
     # A field this version does not know could narrow a consent: refuse to guess.
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What is wrong with one may be logged, what it holds may not.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class ConsentItem(Part):
-    """One catalogue item consented to; no ``fields`` means all that it declares."""
+    """One catalogue item consented to, and the content fields of it.
+
+    Asked for without ``fields``, it means all that the catalogue declares then; they are
+    named before it is kept, and ``all_declared`` says so, so that a retry is known. What
+    is declared later is never part of it.
+    """
 
     item: ItemCode
     fields: Annotated[frozenset[FieldName], Field(max_length=MOST_FIELDS), IN_ORDER] = Field(
         default_factory=frozenset[str]
     )
+    all_declared: bool = False
 
 
 class ConsentTerms(Part):
@@ -161,13 +180,11 @@ class ConsentTerms(Part):
             raise ValueError("a consent holds for three years at most")
         if (self.access_mode == TIMES_PER_DAY) != bool(self.times_per_day):
             raise ValueError("give times_per_day with access mode TIMES_PER_DAY, and with no other")
-        if self.answer_form == GRADE and any(item.fields for item in self.items):
-            raise ValueError("answer form GRADE opens the grade alone: name no fields")
         return self
 
     @property
     def fields_by_item(self) -> Mapping[str, frozenset[str]]:
-        """The fields opened of each item; an empty set means all."""
+        """The fields opened of each item."""
         return {item.item: item.fields for item in self.items}
 
 
@@ -195,6 +212,9 @@ class Actor(StrEnum):
 Way = Literal["inbox", "code"]
 """How a consent was asked for: ConsentService.RequestConsent, or an authorisation code."""
 
+CODE_PREFIX: Final = "code:"
+"""How request ids of the authorisation code's way begin, and those of no other way."""
+
 
 class Consent(Part):
     """A consent artefact (授权凭证) as stored.
@@ -204,7 +224,8 @@ class Consent(Part):
     `consent.states.effective_state`. ``version`` grows by one with each change. ``signer``
     is the principal who answered for the subject, ``delegation`` the id of the delegation
     it acted under, both "" before an answer, ``delegation`` also for the subject's own
-    representative. ``receipt`` is a compact JWS, ``subject_signature`` a detached one.
+    representative. ``receipt`` is a compact JWS, ``subject_signature`` a detached one
+    and ``subject_key`` the public key it was made by, a JWK as JSON.
     """
 
     consent_id: Annotated[str, Field(min_length=1, max_length=40)]
@@ -232,6 +253,7 @@ class Consent(Part):
     ended_at: Instant | None = None
     receipt: str = ""
     subject_signature: str = ""
+    subject_key: Annotated[str, Field(max_length=4_096)] = ""
 
     @property
     def name(self) -> str:

@@ -1,5 +1,6 @@
 """What is read of consents, their changes, their use and the removals owed."""
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -7,18 +8,25 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, func, select
 
 from consent.connections import reader
-from consent.model import Consent, ConsentChange
+from consent.model import CODE_PREFIX, Consent, ConsentChange
 from consent.states import REQUESTED
 from consent.tables import CONSENT, CONSENT_CHANGE, CONSENT_REMOVAL, CONSENT_USE
+from consent.unreadable import unreadable_left
 from creditgate.v1.consent_service_pb2 import DataLifeEnd
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """How much a consent was used: answered requests, and the newest answer (seconds, UTC)."""
+    """How much a consent was used.
+
+    ``answered`` counts answered requests; ``last_at`` is when records were served last,
+    None where none ever were; ``spent_at`` when an answer used it up, as long as that end
+    is not written. Times in seconds, UTC.
+    """
 
     answered: int = 0
     last_at: int | None = None
+    spent_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,12 @@ class Removal:
     removed_at: int | None
     acknowledged_at: int | None
 
+    def overdue(self, now: int) -> bool:
+        """Tell whether the deadline has passed at ``now`` without word of the removal, or had
+        when the word came."""
+        told_at = now if self.acknowledged_at is None else self.acknowledged_at
+        return told_at >= self.deadline
+
 
 class Owed(NamedTuple):
     """Removals an operator has not acknowledged, how many of them are past their deadline,
@@ -43,8 +57,8 @@ class Owed(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """Consents an operator asked a subject for: how many wait for their answer, and how
-    many were asked for since an instant."""
+    """Consents an operator asked a subject's inbox for: how many wait for their answer, and
+    how many were asked for since an instant."""
 
     open: int
     since: int
@@ -66,6 +80,18 @@ class ConsentQueries:
             document = connection.execute(query).scalar_one_or_none()
         return None if document is None else Consent.model_validate_json(document)
 
+    def readable(self, consent_ids: Collection[str]) -> dict[str, Consent]:
+        """Return, by id, those of these consents that there are and this version can read."""
+        query = select(CONSENT.c.consent_id, CONSENT.c.document).where(
+            CONSENT.c.consent_id.in_(consent_ids)
+        )
+        found: dict[str, Consent] = {}
+        with self._reader.connect() as connection:
+            for row in connection.execute(query):
+                with unreadable_left(row.consent_id):
+                    found[row.consent_id] = Consent.model_validate_json(row.document)
+        return found
+
     def listed(
         self,
         *,
@@ -80,21 +106,31 @@ class ConsentQueries:
         ``after``, written in one of ``states``; what time and count made of them since is
         the caller's to judge.
 
-        Empty narrows nothing.
+        Empty narrows nothing. One that this version cannot read is left out.
         """
-        query = select(CONSENT.c.document).order_by(CONSENT.c.consent_id.desc()).limit(limit)
+        query = select(CONSENT.c.consent_id, CONSENT.c.document).order_by(
+            CONSENT.c.consent_id.desc()
+        )
         if subject:
             query = query.where(CONSENT.c.subject == subject)
         if operator_id:
             query = query.where(CONSENT.c.operator_id == operator_id)
-        if before:
-            query = query.where(CONSENT.c.consent_id < before)
         if after:
             query = query.where(CONSENT.c.consent_id > after)
         if states:
             query = query.where(CONSENT.c.state.in_(states))
+        found: list[Consent] = []
         with self._reader.connect() as connection:
-            return tuple(map(Consent.model_validate_json, connection.execute(query).scalars()))
+            while len(found) < limit:
+                older = query.where(CONSENT.c.consent_id < before) if before else query
+                rows = connection.execute(older.limit(wanted := limit - len(found))).all()
+                for row in rows:
+                    with unreadable_left(row.consent_id):
+                        found.append(Consent.model_validate_json(row.document))
+                if len(rows) < wanted:
+                    break
+                before = rows[-1].consent_id
+        return tuple(found)
 
     def uses(self, consent_ids: Collection[str]) -> dict[str, Use]:
         """Return how much each of these consents was used."""
@@ -120,10 +156,11 @@ class ConsentQueries:
             return Owed(*connection.execute(query).one())
 
     def asked_of(self, operator_id: str, subject: str, since: int) -> Asked:
-        """Return how much an operator asked of a subject, in all and since ``since``
-        (seconds, UTC).
+        """Return how much an operator asked of a subject's inbox, in all and since
+        ``since`` (seconds, UTC).
 
-        Ids begin with the time they were made (`consent.model.Consent.consent_id`).
+        What was asked for by an authorisation code is not counted: somebody was there to
+        answer it. Ids begin with the time they were made (`consent.model.Consent.consent_id`).
         """
         query = select(
             func.count().filter(CONSENT.c.state == REQUESTED),
@@ -131,6 +168,7 @@ class ConsentQueries:
         ).where(
             CONSENT.c.operator_id == operator_id,
             CONSENT.c.subject == subject,
+            ~CONSENT.c.request_id.startswith(CODE_PREFIX),
         )
         with self._reader.connect() as connection:
             return Asked(*connection.execute(query).one())
@@ -167,14 +205,41 @@ class ConsentQueries:
                 for row in connection.execute(query).mappings()
             )
 
+    def histories(
+        self, consent_ids: Collection[str], *, limit: int
+    ) -> dict[str, tuple[ConsentChange, ...]]:
+        """Return the changes of each of these consents, the first ``limit`` of each, in order
+        of commit."""
+        place = func.row_number().over(
+            partition_by=CONSENT_CHANGE.c.consent_id, order_by=CONSENT_CHANGE.c.sequence
+        )
+        numbered = (
+            select(CONSENT_CHANGE, place.label("place"))
+            .where(CONSENT_CHANGE.c.consent_id.in_(consent_ids))
+            .subquery()
+        )
+        query = (
+            select(*(numbered.c[column.name] for column in CONSENT_CHANGE.c))
+            .where(numbered.c.place <= limit)
+            .order_by(numbered.c.sequence)
+        )
+        found: dict[str, list[ConsentChange]] = defaultdict(list)
+        with self._reader.connect() as connection:
+            for row in connection.execute(query).mappings():
+                found[row["consent_id"]].append(ConsentChange.model_validate(dict(row)))
+        return {consent_id: tuple(changes) for consent_id, changes in found.items()}
+
     def head(self) -> int:
         """Return the sequence of the newest change, 0 before the first."""
         with self._reader.connect() as connection:
             return connection.execute(select(func.max(CONSENT_CHANGE.c.sequence))).scalar() or 0
 
-    def due(self, now: int, limit: int) -> tuple[str, ...]:
+    def due(self, now: int, limit: int, operator_id: str = "") -> tuple[str, ...]:
         """Return the ids of up to ``limit`` consents that time or use has ended by ``now``
-        (seconds, UTC), and whose end is not written: see `consent.sql.SqlConsents.settle`."""
+        (seconds, UTC), and whose end is not written: see `consent.sql.SqlConsents.settle`.
+
+        Only those of ``operator_id``; "" narrows nothing.
+        """
         over = (
             select(CONSENT.c.consent_id)
             .where(CONSENT.c.due_at <= now)
@@ -182,8 +247,13 @@ class ConsentQueries:
             .limit(limit)
         )
         spent = (
-            select(CONSENT_USE.c.consent_id).where(CONSENT_USE.c.spent.is_not(None)).limit(limit)
+            select(CONSENT_USE.c.consent_id).where(CONSENT_USE.c.spent_at.is_not(None)).limit(limit)
         )
+        if operator_id:
+            over = over.where(CONSENT.c.operator_id == operator_id)
+            spent = spent.join(CONSENT, CONSENT.c.consent_id == CONSENT_USE.c.consent_id).where(
+                CONSENT.c.operator_id == operator_id
+            )
         with self._reader.connect() as connection:
             # One that is both comes once.
             found = dict.fromkeys(
@@ -216,11 +286,12 @@ def uses_of(connection: Connection, consent_ids: Collection[str]) -> dict[str, U
             CONSENT_USE.c.consent_id,
             func.sum(CONSENT_USE.c.answered),
             func.max(CONSENT_USE.c.last_at),
+            func.max(CONSENT_USE.c.spent_at),
         )
         .where(CONSENT_USE.c.consent_id.in_(consent_ids))
         .group_by(CONSENT_USE.c.consent_id)
     )
-    return {row[0]: Use(int(row[1]), row[2]) for row in connection.execute(query)}
+    return {row[0]: Use(int(row[1]), row[2], row[3]) for row in connection.execute(query)}
 
 
 def removal_of(row: Any) -> Removal:

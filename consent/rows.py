@@ -1,6 +1,7 @@
 """One consent as the row it is kept in: written, found by its request, and locked."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from sqlalchemy import Connection, select
 
@@ -9,6 +10,8 @@ from consent.states import due_at
 from consent.tables import CONSENT
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
+
+_NONE: Final = frozenset[str]()
 
 
 def earlier_request(connection: Connection, consent: Consent) -> Consent | None:
@@ -45,10 +48,17 @@ def locked(connection: Connection, consent_id: str) -> Consent:
 
 
 def _asked(consent: Consent) -> Mapping[str, object]:
-    """Return what must be equal for a request to be a retry."""
-    return consent.model_dump(
-        include={"subject", "operator_id", "client_id", "terms", "message", "language", "way"}
-    )
+    """Return what must be equal for a request to be a retry.
+
+    Which fields "all" are depends on when it is asked, and does not count. Nor does the
+    language of the code's way, which is that its page was shown in.
+    """
+    told = {"subject", "operator_id", "client_id", "message", "way"}
+    asked = consent.model_dump(include=told if consent.way == "code" else told | {"language"})
+    items = [
+        (each.item, _NONE if each.all_declared else each.fields) for each in consent.terms.items
+    ]
+    return {**asked, "terms": consent.terms.model_dump(exclude={"items"}), "items": items}
 
 
 def row_of(consent: Consent) -> dict[str, object]:

@@ -62,16 +62,14 @@ class ConsentAsk(NamedTuple):
 class Cover:
     """It does.
 
-    ``fields_by_item`` are the fields opened of each item, an empty set meaning all;
-    ``regions`` the region codes it holds in; ``until`` (seconds, UTC) the first instant at
-    which time alone ends it. All of it holds as long as ``version`` is that of the consent.
+    ``fields_by_item`` are the fields opened of each item; ``regions`` the region codes it
+    holds in; ``until`` (seconds, UTC) the first instant at which time alone ends it. All of it holds as long as ``version`` is that of the consent.
     """
 
     consent_id: str
     version: int
     fields_by_item: Mapping[str, frozenset[str]]
     regions: frozenset[str]
-    answer_form: int
     until: int
 
 
@@ -109,7 +107,6 @@ def cover(consent: Consent, ask: ConsentAsk) -> Cover | Gap:
         consent.version,
         opened,
         terms.regions,
-        terms.answer_form,
         terms.valid_until,
     )
 

@@ -5,7 +5,7 @@ changes, on both stores; the ledger of use locks the consents it relies on. So w
 was judged by stands until it is durable, and no change comes between (G3).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,12 +15,14 @@ from consent.connections import take_turn, writing
 from consent.delegation import Power, allows
 from consent.delegations_sql import standing_delegation
 from consent.model import Actor, Consent
-from consent.queries import ConsentQueries, Removal, Use, uses_of
+from consent.owed import owe
+from consent.queries import ConsentQueries, Use, uses_of
 from consent.rows import earlier_request, locked, row_of
 from consent.rules import removal_deadline
 from consent.states import (
     BY_ITSELF,
     FINAL,
+    OPEN,
     Move,
     effective_state,
     ended_by_itself_at,
@@ -28,7 +30,7 @@ from consent.states import (
 )
 from consent.tables import CONSENT, CONSENT_CHANGE, CONSENT_REMOVAL, CONSENT_USE
 from creditgate.refusal import Refused, Violation, invalid
-from creditgate.v1.consent_service_pb2 import ConsentState, DataLifeEnd
+from creditgate.v1.consent_service_pb2 import ConsentState
 from creditgate.v1.refusal_pb2 import RefusalReason
 
 CHANNEL: Final = "creditgate_consent"
@@ -38,12 +40,17 @@ _ANSWER_FIELDS: Final = frozenset({"signer", "delegation", "notice", "granted_at
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Who changes a consent, why and when (seconds, UTC)."""
+    """Who changes a consent, why and when (seconds, UTC).
+
+    ``delegation`` is the id of the delegation under which a deputy ends a consent, "" for
+    all others; that of an answer is kept with the answer.
+    """
 
     actor: Actor
     actor_id: str
     reason: str
     at: int
+    delegation: str = ""
 
 
 class SqlConsents(ConsentQueries):
@@ -81,8 +88,8 @@ class SqlConsents(ConsentQueries):
         """Move a consent to its next state and return it as written.
 
         ``also`` are fields of the answer that are written with it: signer, delegation,
-        notice, granted_at, receipt. An answer under a delegation needs one that allows it
-        at ``act.at`` and stands until the change is durable. What time or use has ended by
+        notice, granted_at, receipt. A deputy's answer, or end, needs a delegation that
+        allows it at ``act.at`` and stands until the change is durable. What time or use has ended by
         then is written first. Raises Refused RESOURCE_NOT_FOUND; ETAG_MISMATCH where
         ``expected_version`` is another; STATE_CONFLICT where the state, or the delegation,
         does not allow the move.
@@ -100,9 +107,13 @@ class SqlConsents(ConsentQueries):
             use = uses_of(connection, [consent_id]).get(consent_id, Use())
             settled = _settled(connection, consent, use, act.at)
             # An end by time or use is nobody's to decide: it has come, or has not.
-            state = None if move in BY_ITSELF.values() else moved(settled.state, move)
+            state = (
+                None
+                if move in BY_ITSELF.values()
+                else moved(settled.state, move, served=use.last_at is not None)
+            )
             if state is not None:
-                _require_delegation(connection, settled, fields, act.at)
+                _require_delegation(connection, settled, move, act, fields)
                 return _write(connection, settled, state, act, use, fields)
         # What had ended by itself stays written, though the move is refused.
         raise _conflict(
@@ -121,17 +132,33 @@ class SqlConsents(ConsentQueries):
             use = uses_of(connection, [consent_id]).get(consent_id, Use())
             return _settled(connection, consent, use, now)
 
-    def sign(self, consent_id: str, signature: str, receipt: str) -> Consent:
+    def settled(self, consents: Sequence[Consent], now: int) -> tuple[Consent, ...]:
+        """Return consents as written, once what time or use has made of them by ``now``
+        (seconds, UTC) is written.
+
+        Whoever tells anybody of an end asks this first: what was told stays true also when
+        the clock is set back.
+        """
+        uses = self.uses([each.consent_id for each in consents if each.state in OPEN])
+        return tuple(
+            each
+            if effective_state(each, uses.get(each.consent_id, Use()).answered, now) == each.state
+            else self.settle(each.consent_id, now)
+            for each in consents
+        )
+
+    def sign(self, consent_id: str, signature: str, receipt: str, key: str = "") -> Consent:
         """Keep the subject's own signature of ``receipt`` and return the consent.
 
-        Raises Refused RESOURCE_NOT_FOUND; STATE_CONFLICT where another receipt stands.
+        ``key`` is the public key it was made by, a JWK as JSON: it is kept too, since its
+        subject may remove it later. Raises Refused RESOURCE_NOT_FOUND; STATE_CONFLICT where another receipt stands.
         """
         with writing(self._engine) as connection:
             consent = locked(connection, consent_id)
             if not receipt or consent.receipt != receipt:
                 raise _conflict("The signature is for another receipt than the consent has.")
             signed = Consent.model_validate(
-                {**consent.model_dump(), "subject_signature": signature}
+                {**consent.model_dump(), "subject_signature": signature, "subject_key": key}
             )
             connection.execute(
                 update(CONSENT)
@@ -181,25 +208,25 @@ def _settled(connection: Connection, consent: Consent, use: Use, now: int) -> Co
     standing = effective_state(consent, use.answered, now)
     if standing == consent.state:
         return consent
-    ended_at = ended_by_itself_at(consent, use.last_at, now)
+    ended_at = ended_by_itself_at(consent, use.spent_at, now)
     return _write(connection, consent, standing, Act(Actor.GATEWAY, "", "", ended_at), use, {})
 
 
 def _require_delegation(
-    connection: Connection, consent: Consent, fields: Mapping[str, object], now: int
+    connection: Connection, consent: Consent, move: Move, act: Act, fields: Mapping[str, object]
 ) -> None:
-    delegation_id = fields.get("delegation") or ""
+    delegation_id = fields.get("delegation") or act.delegation
     if not delegation_id:
         return
     delegation = standing_delegation(connection, str(delegation_id))
     if (
         delegation is None
         or delegation.subject != consent.subject
-        or delegation.deputy != fields.get("signer")
+        or delegation.deputy != fields.get("signer", act.actor_id)
         or not allows(
             delegation,
-            Power.ANSWER,
-            now,
+            Power.REVOKE if move == "revoke" else Power.ANSWER,
+            act.at,
             terms=consent.terms,
             operator_id=consent.operator_id,
         )
@@ -229,38 +256,25 @@ def _write(
     connection.execute(
         update(CONSENT).where(CONSENT.c.consent_id == consent.consent_id).values(**row_of(written))
     )
-    removal = None
+    deadline = None
     if ends and use.last_at is not None:
-        removal = Removal(
-            consent.consent_id,
-            consent.operator_id,
-            removal_deadline(consent.terms, state, use.last_at, act.at),
-            DataLifeEnd.ValueType(consent.terms.data_life_end),
-            None,
-            None,
+        deadline = owe(
+            connection, written, removal_deadline(consent.terms, state, use.last_at, act.at)
         )
-        connection.execute(
-            insert(CONSENT_REMOVAL).values(
-                consent_id=removal.consent_id,
-                operator_id=removal.operator_id,
-                deadline=removal.deadline,
-                data_life_end=removal.data_life_end,
-                acknowledged_by="",
-            )
-        )
+    if use.spent_at is not None:
         connection.execute(
             update(CONSENT_USE)
             .where(
                 CONSENT_USE.c.consent_id == consent.consent_id,
-                CONSENT_USE.c.spent.is_not(None),
+                CONSENT_USE.c.spent_at.is_not(None),
             )
-            .values(spent=None)
+            .values(spent_at=None)
         )
-    _log(connection, written, act, removal)
+    _log(connection, written, act, deadline)
     return written
 
 
-def _log(connection: Connection, consent: Consent, act: Act, removal: Removal | None) -> None:
+def _log(connection: Connection, consent: Consent, act: Act, deadline: int | None) -> None:
     # Writers go one after the other, so that sequences follow commit order.
     take_turn(connection, _LOG_LOCK)
     newest = connection.execute(select(func.max(CONSENT_CHANGE.c.sequence))).scalar() or 0
@@ -275,8 +289,8 @@ def _log(connection: Connection, consent: Consent, act: Act, removal: Removal | 
             actor_id=act.actor_id,
             reason=act.reason,
             at=act.at,
-            removal_deadline=None if removal is None else removal.deadline,
-            data_life_end=0 if removal is None else removal.data_life_end,
+            removal_deadline=deadline,
+            data_life_end=0 if deadline is None else consent.terms.data_life_end,
         )
     )
     if connection.dialect.name == "postgresql":

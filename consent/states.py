@@ -5,9 +5,13 @@
     REQUESTED, GRANTED, PAUSED --revoke--> REVOKED
     REQUESTED, GRANTED, PAUSED --expire--> EXPIRED
     GRANTED, PAUSED --exhaust--> EXHAUSTED
+    EXPIRED, EXHAUSTED --revoke--> REVOKED, where records were served
 
 REFUSED, REVOKED, EXPIRED and EXHAUSTED are final: nothing revives a dead consent (G3).
-Time and counts end a consent at the instant, whether or not that was written yet.
+One that time or use has ended can still be taken back, since copies made under it are kept
+and a retry of its answers may be answered again (Personal Information Protection Law,
+articles 15 and 47). Time and counts end a consent at the instant, whether or not that was
+written yet.
 """
 
 from collections.abc import Mapping
@@ -42,14 +46,22 @@ _MOVES: Final[Mapping[tuple[ConsentState.ValueType, Move], ConsentState.ValueTyp
     (PAUSED, "revoke"): REVOKED,
     (PAUSED, "expire"): EXPIRED,
     (PAUSED, "exhaust"): EXHAUSTED,
+    (EXPIRED, "revoke"): REVOKED,
+    (EXHAUSTED, "revoke"): REVOKED,
 }
 BY_ITSELF: Final[Mapping[ConsentState.ValueType, Move]] = {EXPIRED: "expire", EXHAUSTED: "exhaust"}
 """What time and use do of themselves, and the moves that write it down."""
 
 
-def moved(state: ConsentState.ValueType, move: Move) -> ConsentState.ValueType | None:
-    """Return the state after ``move``; None where the state does not allow it."""
-    return _MOVES.get((state, move))
+def moved(
+    state: ConsentState.ValueType, move: Move, *, served: bool
+) -> ConsentState.ValueType | None:
+    """Return the state after ``move``; None where the state does not allow it.
+
+    ``served`` tells whether records were served under the consent: of one that is dead and
+    was not, nothing is left to be taken back.
+    """
+    return None if state in FINAL and not served else _MOVES.get((state, move))
 
 
 def due_at(consent: Consent) -> int | None:
@@ -57,6 +69,13 @@ def due_at(consent: Consent) -> int | None:
     if consent.state == REQUESTED:
         return min(consent.answer_until, consent.terms.valid_until)
     return consent.terms.valid_until if consent.state in OPEN else None
+
+
+def is_over(consent: Consent, now: int) -> bool:
+    """Tell whether time has ended ``consent`` by ``now`` (seconds, UTC), and that is not
+    written yet."""
+    due = due_at(consent)
+    return due is not None and now >= due
 
 
 def effective_state(consent: Consent, answered: int, now: int) -> ConsentState.ValueType:
@@ -73,12 +92,11 @@ def effective_state(consent: Consent, answered: int, now: int) -> ConsentState.V
     return EXPIRED if now >= due else consent.state
 
 
-def ended_by_itself_at(consent: Consent, answered_at: int | None, now: int) -> int:
+def ended_by_itself_at(consent: Consent, spent_at: int | None, now: int) -> int:
     """Return when time or use has ended ``consent``, which stood until then (seconds, UTC).
 
-    ``answered_at`` is when it was answered last, None for never. Not after ``now``, when
-    that is found: a clock may have been set back.
+    ``spent_at`` is when the answer was given that used it up, None where none was. Not
+    after ``now``, when that is found: a clock may have been set back.
     """
-    used_up = effective_state(consent, int(answered_at is not None), now) == EXHAUSTED
-    instant = answered_at if used_up else due_at(consent)
+    instant = due_at(consent) if spent_at is None else spent_at
     return now if instant is None else min(instant, now)

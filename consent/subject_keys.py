@@ -3,15 +3,18 @@
 from typing import Annotated, Final
 
 from pydantic import Field
-from sqlalchemy import Engine, Row, insert, select, update
+from sqlalchemy import Engine, Row, func, insert, select, update
 
 from consent.connections import reader, take_turn, writing
-from consent.model import CreditCode, Instant, Part
+from consent.model import DAY_SECONDS, CreditCode, Instant, Part
 from consent.tables import SUBJECT_KEY
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 
 MOST_KEYS: Final = 8
+MOST_A_DAY: Final = 50
+"""Most keys that one subject brings within 24 hours, whatever became of them."""
+_RETRY_SECONDS: Final = 3_600
 _KEY_LOCK: Final = 0x6372736B
 _KEY = SUBJECT_KEY.c
 
@@ -44,8 +47,8 @@ class SqlSubjectKeys:
         """Keep a key and return it; one that stands already is returned as it is.
 
         Raises Refused STATE_CONFLICT where `MOST_KEYS` stand, and for a key that was
-        removed: whoever removed it may have had to. Raises pydantic.ValidationError for
-        what is no key of this form.
+        removed: whoever removed it may have had to; RATE_EXCEEDED after `MOST_A_DAY`.
+        Raises pydantic.ValidationError for what is no key of this form.
         """
         key = SubjectKey(
             subject=subject,
@@ -56,15 +59,25 @@ class SqlSubjectKeys:
         )
         with writing(self._engine) as connection:
             take_turn(connection, _KEY_LOCK)
-            rows = connection.execute(select(SUBJECT_KEY).where(_KEY.subject == subject)).all()
-            for row in rows:
-                if row.thumbprint != thumbprint:
-                    continue
-                if row.removed_at is None:
-                    return _key(row)
+            same = select(SUBJECT_KEY).where(_KEY.subject == subject, _KEY.thumbprint == thumbprint)
+            row = connection.execute(same).one_or_none()
+            if row is not None and row.removed_at is None:
+                return _key(row)
+            if row is not None:
                 raise _conflict("This key was removed; make a new one.")
-            if sum(row.removed_at is None for row in rows) >= MOST_KEYS:
+            counts = select(
+                func.count().filter(_KEY.removed_at.is_(None)),
+                func.count().filter(_KEY.registered_at > now - DAY_SECONDS),
+            ).where(_KEY.subject == subject)
+            standing, recent = connection.execute(counts).one()
+            if standing >= MOST_KEYS:
                 raise _conflict(f"{MOST_KEYS} keys stand already; remove one first.")
+            if recent >= MOST_A_DAY:
+                raise Refused(
+                    RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
+                    f"{MOST_A_DAY} keys were brought within a day; wait.",
+                    retry_after=_RETRY_SECONDS,
+                )
             connection.execute(insert(SUBJECT_KEY).values(**key.model_dump()))
         return key
 

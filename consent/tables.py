@@ -4,7 +4,6 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
     Index,
     Integer,
@@ -39,6 +38,7 @@ CONSENT: Final = Table(
     Index("ix_consents_subject", "subject", "consent_id"),
     Index("ix_consents_operator", "operator_id", "consent_id"),
     Index("ix_consents_operator_subject", "operator_id", "subject", "consent_id"),
+    Index("ix_consents_operator_state", "operator_id", "state", "consent_id"),
     Index(
         "ix_consents_due_at",
         "due_at",
@@ -68,21 +68,22 @@ CONSENT_CHANGE: Final = Table(
     Index("ix_consent_changes_subject", "subject", "sequence"),
 )
 
-# Answered requests of each UTC day (days since 1970); ``last_at`` the newest (seconds).
-# ``spent`` is true where it used up a consent for one answer whose end is not written yet.
+# Answered requests of each UTC day (days since 1970); ``last_at`` is when records were served
+# last (seconds), null where none were. ``spent_at`` is when an answer used up a consent
+# for one whose end is not written yet.
 CONSENT_USE: Final = Table(
     "consent_use",
     METADATA,
     Column("consent_id", String(40), primary_key=True),
     Column("day", Integer, primary_key=True, autoincrement=False),
     Column("answered", Integer, nullable=False),
-    Column("last_at", BigInteger, nullable=False),
-    Column("spent", Boolean),
+    Column("last_at", BigInteger),
+    Column("spent_at", BigInteger),
     Index(
         "ix_consent_use_spent",
         "consent_id",
-        sqlite_where=text("spent IS NOT NULL"),
-        postgresql_where=text("spent IS NOT NULL"),
+        sqlite_where=text("spent_at IS NOT NULL"),
+        postgresql_where=text("spent_at IS NOT NULL"),
     ),
 )
 
@@ -114,6 +115,7 @@ DELEGATION: Final = Table(
     Column("subject", String(18), nullable=False),
     Column("deputy", String(80), nullable=False),
     Column("invitation_digest", LargeBinary),
+    Column("invited_at", BigInteger, nullable=False),
     Column("valid_until", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
     Column("document", Text, nullable=False),

@@ -17,6 +17,8 @@ is given:
 An operator may hold several licences. They never add up: the decision rests on one, the
 first by number that allows the ask; when none does, the refusal is that of the licence
 that came furthest down the list above.
+
+Methods of the scopes in `operators.duties` are not refused for reasons 2 and 3; records are.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,6 +29,7 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from operators.authority import Authority
 from operators.authorization_details import AuthorizationDetail
 from operators.decision import Allow, Ask, Call, Refuse
+from operators.duties import DUTY_SCOPES
 from operators.model import Client, Licence, ScopeGrant
 from operators.openings import openings
 from operators.roles import scopes_of_role
@@ -57,8 +60,8 @@ def may_call(
 ) -> Refuse | None:
     """Tell why a client may not call a method that serves no records, None when it may.
 
-    Reasons 1 to 4 of the module's list; a licence is asked of operators only. An answer
-    is remembered as by `decide`.
+    Reasons 1 to 4 of the module's list; a licence is asked of operators only, and not for
+    their duties. An answer is remembered as by `decide`.
     """
     call = Call(client_id, scope, token_scopes)
     known = authority.calls.recall(call, now)
@@ -69,7 +72,7 @@ def may_call(
         return _NOT_ACTIVE
     refuse = (
         _inactive(authority, client)
-        or _unlicensed(authority, client, now)
+        or (None if scope in DUTY_SCOPES else _stopped(authority, client, now))
         or _not_granted(authority, client, scope, token_scopes, now)
     )
     authority.calls.keep(call, refuse, now, _next_boundary(authority, client, scope, now))
@@ -92,6 +95,8 @@ def _decision(authority: Authority, ask: Ask, now: int, until: int) -> Allow | R
     client = authority.clients[ask.client_id]
     if client.role != ClientRole.CLIENT_ROLE_OPERATOR:
         return _ROLE_WITHOUT_RECORDS
+    if (stopped := _stopped(authority, client, now)) is not None:
+        return stopped
     if ask.detail is not None and (outside := _outside(ask.detail, ask, now)) is not None:
         return outside
     grants = _grants_in_force(authority, client, ask.scope, ask.token_scopes, now)
@@ -177,17 +182,18 @@ def _inactive(authority: Authority, client: Client) -> Refuse | None:
         return _NOT_ACTIVE
     if client.role != ClientRole.CLIENT_ROLE_OPERATOR:
         return None
-    operator = authority.operators.get(client.operator_id)
-    if operator is None:
-        return _NOT_ACTIVE
-    if operator.state == OperatorState.OPERATOR_STATE_REVOKED:
-        return _REVOKED
-    return None if operator.state == OperatorState.OPERATOR_STATE_ACTIVE else _SUSPENDED
+    return None if client.operator_id in authority.operators else _NOT_ACTIVE
 
 
-def _unlicensed(authority: Authority, client: Client, now: int) -> Refuse | None:
+def _stopped(authority: Authority, client: Client, now: int) -> Refuse | None:
+    """Tell why the operator behind a client that is active may not act, None when it may."""
     if client.role != ClientRole.CLIENT_ROLE_OPERATOR:
         return None
+    state = authority.operators[client.operator_id].state
+    if state == OperatorState.OPERATOR_STATE_REVOKED:
+        return _REVOKED
+    if state != OperatorState.OPERATOR_STATE_ACTIVE:
+        return _SUSPENDED
     return None if _licences_in_force(authority, client, now) else _NO_LICENCE
 
 

@@ -6,7 +6,6 @@ cross to another thread; a client interceptor makes every call a task of its own
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final
@@ -117,10 +116,14 @@ class _RenewingChannel(grpc.aio.Channel):
     async def close(self, grace: float | None = None) -> None:
         """End the calls, after ``grace`` seconds at most, and stop renewing."""
         self._renewal.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._renewal
-        await self._tokens.close()
-        await self._channel.close(grace)
+        try:
+            # Awaiting it would not tell its cancellation from one of the caller's own.
+            await asyncio.wait((self._renewal,))
+        finally:
+            await self._tokens.close()
+            await self._channel.close(grace)
+        if not self._renewal.cancelled():
+            self._renewal.result()
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
         """As grpc.aio.Channel."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import extract_compact
 from pydantic import ValidationError
 
@@ -29,6 +29,8 @@ from sdk.signing import QuietRegistry, SigningKey
 
 _TIMEOUT_SECONDS: Final = 10
 _KEY_TYPES: Final = {"ES256": ECKey, "EdDSA": OKPKey, "Ed25519": OKPKey}
+_SUBJECT_KEY_TYPES: Final = {**_KEY_TYPES, "PS256": RSAKey}
+_MOST_SIGNATURE: Final = 2_048
 _MALFORMED: Final = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
@@ -77,6 +79,33 @@ def verified_receipt(receipt: str, keys: Mapping[str, Any], issuer: str) -> Rece
     if not jwk.get("iat", 0) <= artefact.iat < jwk.get("exp", artefact.iat + 1):
         raise ReceiptRefused("It is dated when its key did not sign.")
     return Receipt(artefact, jwk["kid"], "exp" in jwk)
+
+
+def verified_countersignature(receipt: str, signature: str, jwk: str) -> str:
+    """Return the RFC 7638 thumbprint of the subject's key that signed ``receipt`` in its turn.
+
+    ``signature`` is ``Consent.subject_signature`` and ``jwk``, JSON, ``Consent.subject_key``:
+    that the key is the subject's own is the gateway's word. Raises ReceiptRefused.
+    """
+    parts = signature.split(".")
+    if len(signature) > _MOST_SIGNATURE or len(parts) != 3 or parts[1]:
+        raise ReceiptRefused("The subject's signature is no JWS without its payload.")
+    try:
+        given = signature.encode("ascii")
+        header: Any = extract_compact(given, registry=_REGISTRY).headers()
+        alg = header.get("alg")
+        key = _SUBJECT_KEY_TYPES[alg].import_key({**json.loads(jwk), "alg": alg})
+        jws.deserialize_compact(
+            given, key, algorithms=[alg], registry=_REGISTRY, payload=receipt.encode("ascii")
+        )
+    except _MALFORMED:
+        raise ReceiptRefused(
+            "The subject's signature is not of this receipt by this key."
+        ) from None
+    # No extension is understood here, b64 of RFC 7797 neither.
+    if "crit" in header or "b64" in header:
+        raise ReceiptRefused("The subject's signature uses an extension, which none does.")
+    return key.thumbprint()
 
 
 def receipt_keys(credentials: Profile) -> dict[str, Any]:

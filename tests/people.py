@@ -14,9 +14,11 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
+from sqlalchemy import update
 
 from creditgate.v1.administrator_service_pb2 import AdministratorRole
 from creditgate.v1.operator_service_pb2 import ClientRole
+from gateway.signin.tables import SESSION
 from operators.administrators import ADMINISTRATOR, STRONG_ACR, Administrator
 from operators.log import Draft
 from operators.model import CLIENT, SCOPE_GRANT, Client, ScopeGrant
@@ -142,6 +144,21 @@ def fields_of(form: str) -> dict[str, str]:
         unescape(name): unescape(value)
         for name, value in re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
     }
+
+
+def age_sessions(
+    installation: Installation, *, idle: int = 0, signed_in: int = 0, began: int = 0
+) -> None:
+    """Make all sessions older, as if that many seconds had passed since the last click, the
+    sign-in at the provider, and the beginning of the session."""
+    with installation.engines.authority.begin() as connection:
+        connection.execute(
+            update(SESSION).values(
+                seen_at=SESSION.c.seen_at - idle,
+                auth_time=SESSION.c.auth_time - signed_in,
+                began_at=SESSION.c.began_at - began,
+            )
+        )
 
 
 @asynccontextmanager

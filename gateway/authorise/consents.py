@@ -1,14 +1,16 @@
 """Looking up consents that calls name."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from consent.model import Consent
 from consent.sql import SqlConsents
-from consent.states import GRANTED
+from consent.states import GRANTED, is_over
 
 _MOST_REMEMBERED: Final = 4_096
 _PREFIX: Final = "consents/"
+_THREADS: Final = 2
 
 
 class ConsentLookup:
@@ -21,13 +23,25 @@ class ConsentLookup:
     def __init__(self, consents: SqlConsents) -> None:
         self._consents = consents
         self._granted: dict[str, Consent] = {}
+        # Threads of their own: serving never waits for what else a process is asked for.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="consent-lookup")
 
-    async def of(self, name: str) -> Consent | None:
-        """Return the consent of a resource name "consents/{id}"; None where there is none."""
+    def close(self) -> None:
+        """End the threads; nothing is looked up any more."""
+        self._threads.shutdown(cancel_futures=True)
+
+    async def of(self, name: str, now: int) -> Consent | None:
+        """Return the consent of a resource name "consents/{id}"; None where there is none.
+
+        One whose time is over at ``now`` (seconds, UTC) is written as that first: what was
+        refused for it stays refused when the clock is set back.
+        """
         consent_id = name.removeprefix(_PREFIX)
         consent = self._granted.get(consent_id)
-        if consent is None:
-            consent = await asyncio.to_thread(self._consents.get, consent_id)
+        if consent is None or is_over(consent, now):
+            loop = asyncio.get_running_loop()
+            consent = await loop.run_in_executor(self._threads, self._read, consent_id, now)
+            self.forget(consent_id)
             if consent is not None and consent.state == GRANTED:
                 if len(self._granted) >= _MOST_REMEMBERED:
                     self._granted.clear()
@@ -37,3 +51,9 @@ class ConsentLookup:
     def forget(self, consent_id: str) -> None:
         """Read a consent anew when it is asked for next."""
         self._granted.pop(consent_id, None)
+
+    def _read(self, consent_id: str, now: int) -> Consent | None:
+        consent = self._consents.get(consent_id)
+        if consent is None or not is_over(consent, now):
+            return consent
+        return self._consents.settle(consent_id, now)

@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from consent.model import GRADE, Consent
+from consent.model import Consent
 from consent.rules import ConsentAsk, Cover, Gap, cover
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authorise.gate import Passage
-from gateway.catalogue.model import CatalogueItem
 from gateway.disclose.model import LiveRevision
 from operators.shapes import covers
 
@@ -48,16 +47,15 @@ _MESSAGES: Final[Mapping[int, str]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opening:
-    """What a live consent opens of a passage, for one purpose.
+    """What a live consent opens of a passage.
 
     ``masks`` gives for each item opened the names its content is cut to, in order, an
-    empty tuple where content stays whole; ``until`` (seconds, UTC) is the first instant at
+    empty tuple where no content has any other; ``until`` (seconds, UTC) is the first instant at
     which time alone ends it.
     """
 
     consent: Consent
     passage: Passage
-    purpose: int
     masks: Mapping[str, tuple[str, ...]]
     regions: frozenset[str]
     until: int
@@ -76,12 +74,14 @@ class Opening:
             self._lines[line_no] = opens
         return opens
 
-    def is_for(self, consent: Consent, passage: Passage, purpose: int, now: int) -> bool:
-        """Tell whether it is what ``consent`` opens of ``passage`` at ``now`` (seconds, UTC)."""
+    def is_for(self, consent: Consent, passage: Passage, now: int) -> bool:
+        """Tell whether it is what ``consent`` opens of ``passage`` at ``now`` (seconds, UTC).
+
+        A passage is of one ask, and so for one purpose.
+        """
         return (
             self.consent is consent
             and self.passage is passage
-            and self.purpose == purpose
             and consent.terms.valid_from <= now < self.until
         )
 
@@ -113,7 +113,7 @@ class Openings:
             subject = subjects[0]
         elif (
             remembered := self._remembered.get(consent.consent_id)
-        ) is not None and remembered.is_for(consent, passage, purpose, now):
+        ) is not None and remembered.is_for(consent, passage, now):
             return remembered
         opening = _opening(consent, passage, subject, purpose, now)
         if len(self._remembered) >= _MOST_REMEMBERED:
@@ -160,23 +160,18 @@ def _opening(consent: Consent, passage: Passage, subject: str, purpose: int, now
     masks = _masks(covered, passage)
     if not named <= masks.keys():
         raise _refused(Gap(_EXCEEDED, "items"))
-    return Opening(consent, passage, purpose, masks, covered.regions, covered.until)
+    return Opening(consent, passage, masks, covered.regions, covered.until)
 
 
 def _masks(covered: Cover, passage: Passage) -> dict[str, tuple[str, ...]]:
+    # By the fields named in the consent, whatever the catalogue has become: what it declares
+    # since was never consented to. An item without any opens nothing.
     catalogue = passage.view.catalogue
-    masks: dict[str, tuple[str, ...]] = {}
-    for item, fields in covered.fields_by_item.items():
-        if item in passage.consent_items:
-            if covered.answer_form != GRADE:
-                masks[item] = tuple(sorted(fields))
-            elif result := _result(catalogue[item]):
-                masks[item] = result
-    return masks
-
-
-def _result(item: CatalogueItem) -> tuple[str, ...]:
-    return tuple(sorted(field.name for field in item.content_fields if field.result))
+    return {
+        item: () if catalogue.ever_declared(item) <= fields else tuple(sorted(fields))
+        for item, fields in covered.fields_by_item.items()
+        if item in passage.consent_items and fields
+    }
 
 
 def _refused(gap: Gap) -> Refused:

@@ -116,31 +116,50 @@ class CatalogueItem(Kept):
 
 
 class CatalogueBook(Mapping[str, CatalogueItem]):
-    """Every item by code. Immutable; `advanced` makes the next one."""
+    """Every item by code. Immutable; `advanced` makes the next one.
 
-    __slots__ = ("_items",)
+    ``ever_declared`` are the names of the content fields of every version of each item.
+    """
 
-    def __init__(self, items: Mapping[str, CatalogueItem]) -> None:
+    __slots__ = ("_ever_declared", "_items")
+
+    def __init__(
+        self,
+        items: Mapping[str, CatalogueItem],
+        ever_declared: Mapping[str, frozenset[str]],
+    ) -> None:
         self._items = items
+        self._ever_declared = ever_declared
 
     @classmethod
     def empty(cls) -> "CatalogueBook":
         """Return the book before the first item."""
-        return cls({})
+        return cls({}, {})
 
     def advanced(self, changes: Sequence[Change]) -> "CatalogueBook":
         """Return the book after ``changes``; those of other kinds are passed over.
 
         Raises pydantic.ValidationError for an item this version does not understand.
         """
-        news = {
-            change.id: CatalogueItem.from_document(
+        news: dict[str, CatalogueItem] = {}
+        declared: dict[str, frozenset[str]] = {}
+        for change in changes:
+            if change.kind != CATALOGUE_ITEM:
+                continue
+            item = CatalogueItem.from_document(
                 change.document, version=change.version, changed_at=change.changed_at
             )
-            for change in changes
-            if change.kind == CATALOGUE_ITEM
-        }
-        return CatalogueBook({**self._items, **news}) if news else self
+            news[change.id] = item
+            earlier = declared.get(change.id) or self.ever_declared(change.id)
+            declared[change.id] = earlier.union(field.name for field in item.content_fields)
+        if not news:
+            return self
+        return CatalogueBook({**self._items, **news}, {**self._ever_declared, **declared})
+
+    def ever_declared(self, code: str) -> frozenset[str]:
+        """Return the names of all content fields an item has declared in any version: no
+        record of it, however old, has content under another name."""
+        return self._ever_declared.get(code, frozenset())
 
     def __getitem__(self, code: str) -> CatalogueItem:
         return self._items[code]

@@ -44,24 +44,36 @@ def verify(
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
-    """Tell whether the gateway signed a receipt, and what it says. Offline with --keys."""
-    from sdk.receipts import read_keys, receipt_keys, verified_receipt
+    """Tell whether the gateway signed a receipt, and what it says. Offline with --keys.
 
-    receipt = _receipt(source, profile)
+    Of consents/ID the subject's own signature is checked too, if there is one.
+    """
+    from sdk.receipts import (
+        read_keys,
+        receipt_keys,
+        verified_countersignature,
+        verified_receipt,
+    )
+
+    consent = _read(source, profile)
     known = (
         receipt_keys(calls.read_profile(profile)) if keys is None else read_keys(keys.read_bytes())
     )
-    found = verified_receipt(receipt, known, issuer or calls.read_profile(profile).issuer)
+    found = verified_receipt(consent.receipt, known, issuer or calls.read_profile(profile).issuer)
+    own = consent.subject_signature and verified_countersignature(
+        consent.receipt, consent.subject_signature, consent.subject_key
+    )
     if as_json:
         print_json(
             {
                 "kid": found.kid,
                 "key_retired": found.key_retired,
+                "subject_key": own,
                 "artefact": found.artefact.as_json(),
             }
         )
     else:
-        show_sheet(_sheet(found), console())
+        show_sheet(_sheet(found, own), console())
 
 
 @app.command("countersign", cls=ReportedCommand)
@@ -90,30 +102,33 @@ def countersign(
             f"{key} is no key to sign with: give an EC P-256, Ed25519 or RSA private key (PEM)"
             " without a password."
         ) from None
-    signature = countersigned(_receipt(source, profile), own)
+    signature = countersigned(_read(source, profile).receipt, own)
     if as_json:
         print_json({"signature": signature})
     else:
         typer.echo(signature)
 
 
-def _receipt(source: str, profile: Path) -> str:
-    """Return the receipt from where ``source`` says. Raises CommandFailed, OSError."""
+def _read(source: str, profile: Path) -> pb.Consent:
+    """Return the consent from where ``source`` says, a file's with its receipt alone.
+
+    Raises CommandFailed, OSError.
+    """
     if source.startswith("consents/"):
         request = pb.GetConsentRequest(name=source)
-        receipt = calls.ask(profile, request, pb.GetConsentResponse).consent.receipt
-        if not receipt:
+        consent = calls.ask(profile, request, pb.GetConsentResponse).consent
+        if not consent.receipt:
             raise CommandFailed(f"{source} has no receipt: it was not granted.")
-        return receipt
+        return consent
     text = (
         sys.stdin.read()
         if source == "-"
         else Path(source).read_text(encoding="ascii", errors="replace")
     )
-    return text.strip()
+    return pb.Consent(receipt=text.strip())
 
 
-def _sheet(found: "Receipt") -> Sheet:
+def _sheet(found: "Receipt", own: str) -> Sheet:
     artefact = found.artefact
     terms = artefact.terms
     rows = (
@@ -122,6 +137,7 @@ def _sheet(found: "Receipt") -> Sheet:
         ("signed", utc_seconds(artefact.iat)),
         ("by", artefact.iss),
         ("key", found.kid + (" (retired since)" if found.key_retired else "")),
+        ("subject's own key", own),
         ("subject", artefact.subject),
         ("answered by", artefact.representative),
         ("operator", artefact.operator_id),

@@ -40,6 +40,7 @@ def consent_sheet(consent: pb.Consent) -> Sheet:
         ("history", "\n".join(map(_event, consent.history))),
         ("receipt", consent.receipt),
         ("subject's signature", consent.subject_signature),
+        ("subject's key", consent.subject_key),
         ("etag", consent.etag),
     )
     return Sheet("Consent", [name for name, _ in rows], [[cell for _, cell in rows]], blocks=True)
@@ -80,7 +81,7 @@ def access_sheet(accesses: Iterable[pb.ConsentAccess]) -> Sheet:
                 terms.show_purpose(access.purpose),
                 access.region,
                 access.consent,
-                access.record,
+                access.record or "nothing found",
             )
             for access in accesses
         ],

@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-from creditgate.v1.audit_service_pb2 import TraceConsentRequest, TraceConsentResponse, TraceStep
+from creditgate.refusal import reason_name
+from creditgate.v1.audit_service_pb2 import (
+    DecisionOutcome,
+    TraceConsentRequest,
+    TraceConsentResponse,
+    TraceStep,
+)
 from gateway.cli import calls, terms
 from gateway.cli.consent_sheets import consent_sheet
 from gateway.cli.options import PROFILE, AsJson, From, Profile, Until
@@ -23,7 +29,10 @@ def trace(
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
-    """Tell every change of a consent and every use made under it, as an administrator."""
+    """Tell every change of a consent, every decision about it and every use made under it.
+
+    For administrators.
+    """
     answer = calls.ask(
         profile,
         TraceConsentRequest(
@@ -52,4 +61,9 @@ def _told(step: TraceStep) -> tuple[str, str, str]:
         return "used", terms.show_purpose(step.usage.purpose), step.usage.record
     if step.HasField("removal"):
         return "copies gone", "", ""
+    if step.HasField("decision"):
+        entry = step.decision.entry
+        refused = entry.outcome == DecisionOutcome.DECISION_OUTCOME_REFUSED
+        what = f"refused: {reason_name(entry.reason)}" if refused else "answered"
+        return what, terms.show_purpose(entry.purpose), ""
     return terms.show_consent_state(step.consent.state), "", ""

@@ -1,4 +1,4 @@
-"""One use of a subject's records, and pages of them."""
+"""One use of a subject's records, answers under consents, and pages of them."""
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -8,7 +8,10 @@ from gateway.settle.usage import usage_name
 
 
 class Place(NamedTuple):
-    """Where one use stands: an answer of the ledger, and the number of a record in it, from 0."""
+    """Where one use stands: an answer of the ledger, and the number of a record in it, from 0.
+
+    An answer under a consent that found nothing stands behind the last record.
+    """
 
     sequence: int
     number: int
@@ -26,10 +29,12 @@ ALWAYS: Final = Period()
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One record of a subject, served once to one operator.
+    """One record of a subject, served once to one operator; or that one asked under a consent
+    and nothing was found.
 
     ``consent`` is the resource name of the consent it was served under, "" for public
-    items; ``fee`` in micro-yuan, ``served_at`` in seconds UTC.
+    items; ``fee`` in micro-yuan, ``served_at`` in seconds UTC. Where nothing was found,
+    ``record_id``, ``item``, ``source`` and ``region`` are "", ``revision`` and ``fee`` 0.
     """
 
     place: Place
@@ -50,8 +55,32 @@ class Access:
 
     @property
     def usage_name(self) -> str:
-        """Resource name of the usage entry behind it."""
+        """Resource name of the usage entry behind it, "" where nothing was found."""
+        if not self.record_id:
+            return ""
         return usage_name(self.operator_id, *self.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One answer under a consent, with or without records.
+
+    ``sequence`` is its place in the ledger, ``disclosure_sequence`` that of the disclosure
+    log it was made at; ``records`` how many it held, also of other subjects in a batch;
+    ``served_at`` in seconds UTC.
+    """
+
+    sequence: int
+    operator_id: str
+    client_id: str
+    request_id: str
+    purpose: Purpose.ValueType
+    licence: str
+    consent: str
+    decision_id: str
+    served_at: int
+    disclosure_sequence: int
+    records: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,25 @@
 """Who used a subject's records, when, and for what, as the usage ledger has it (G7).
 
+An answer under a consent that found nothing is a use of the consent, and told as one.
+
 Uses under a consent are found as soon as they are committed. Other uses are found by an
 index that the clerk keeps after the fact, so that serving does not wait for it.
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
 
-from sqlalchemy import Connection, Engine, Row, Select, literal, select, text
+from sqlalchemy import Connection, Engine, Select, asc, desc, literal, select, text
 
 from consent.model import Consent
 from consent.sql import SqlConsents
 from consent.tables import CONSENT, SUBJECT_USE
-from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.clock import Clock
-from gateway.consents.access import ALWAYS, Access, AccessPage, Period, Place
+from gateway.consents.access import ALWAYS, Access, AccessPage, Answered, Period, Place
+from gateway.consents.access_rows import LedgerRow, answered_of, entries_of
 from gateway.consents.followed import SUBJECT_USES, come_to
 from gateway.disclose.tables import LINES, REVISIONS
-from gateway.meter.model import LineCount, unpack_entries
+from gateway.meter.model import unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.storage.engines import reading
 
@@ -33,8 +34,6 @@ _COMMIT_SECONDS: Final = 60
 # Spelled out, so that the partial index serves.
 _UNDER_CONSENT: Final = text("usage_answers.consent <> ''")
 _NAME: Final = literal("consents/") + CONSENT.c.consent_id
-
-_Answer = Row[*tuple[Any, ...]]
 
 
 class Accesses:
@@ -76,9 +75,8 @@ class Accesses:
             while looked_at < _MOST_ANSWERS_A_PAGE:
                 wanted = _narrowed(operator_id, period, before)
                 if consent:
-                    sequences = _under_consent(connection, wanted, consent)
-                else:
-                    sequences = _of_subject(connection, wanted, subject)
+                    wanted = wanted.where(USAGE.c.consent == consent)
+                sequences = _of_subject(connection, wanted, subject, newest_first=True)
                 for access in self._accesses(connection, sequences, subject):
                     if (before and access.place >= before) or consent not in {"", access.consent}:
                         continue
@@ -94,30 +92,43 @@ class Accesses:
     def under_consent(
         self, consent: Consent, *, period: Period, after: Place, limit: int
     ) -> tuple[Access, ...]:
-        """Return up to ``limit`` accesses under ``consent`` after a place, oldest first."""
+        """Return up to ``limit`` records served under ``consent`` after a place, oldest first."""
         found: list[Access] = []
         sequence = after.sequence
         with reading(self._engine) as connection:
             while True:
-                query = (
-                    _narrowed("", period, None)
-                    .where(
-                        USAGE.c.consent == consent.name,
-                        _UNDER_CONSENT,
-                        USAGE.c.sequence >= sequence,
-                    )
-                    .order_by(USAGE.c.sequence)
+                wanted = _narrowed("", period, None).where(
+                    USAGE.c.consent == consent.name, USAGE.c.sequence >= sequence
                 )
-                sequences = connection.execute(query).scalars().all()
+                sequences = _of_subject(connection, wanted, consent.subject, newest_first=False)
                 accesses = list(self._accesses(connection, sequences[::-1], consent.subject))
                 found += (
                     access
                     for access in reversed(accesses)
-                    if access.consent and access.place > after
+                    if access.consent and access.record_id and access.place > after
                 )
                 if len(found) >= limit or len(sequences) < _ANSWERS_AT_ONCE:
                     return tuple(found[:limit])
                 sequence = sequences[-1] + 1
+
+    def answers(
+        self, consent: Consent, *, period: Period, after: int, limit: int
+    ) -> tuple[Answered, ...]:
+        """Return up to ``limit`` answers under ``consent`` with a sequence greater than
+        ``after``, oldest first."""
+        found: list[Answered] = []
+        with reading(self._engine) as connection:
+            while True:
+                wanted = _narrowed("", period, None).where(
+                    USAGE.c.consent == consent.name, USAGE.c.sequence > after
+                )
+                sequences = _of_subject(connection, wanted, consent.subject, newest_first=False)
+                query = select(USAGE).where(USAGE.c.sequence.in_(sequences))
+                rows = connection.execute(query.order_by(USAGE.c.sequence))
+                found += map(answered_of, rows)
+                if len(found) >= limit or len(sequences) < _ANSWERS_AT_ONCE:
+                    return tuple(found[:limit])
+                after = sequences[-1]
 
     def complete_until(self) -> int:
         """Return the instant (seconds, UTC) up to which uses of public records are found.
@@ -158,18 +169,23 @@ class Accesses:
                 name = answers[sequence].consent
                 if name not in consents:
                     consents[name] = self._consent(name, subject)
-                found = _entries(answers[sequence], entries[sequence], revisions, consents[name])
+                found = entries_of(answers[sequence], entries[sequence], revisions, consents[name])
                 yield from reversed(list(found))
 
     def _consent(self, name: str, subject: str) -> Consent | None:
         """Return the consent of that name if it is the subject's own: in a batch other
         subjects' public records may come along."""
-        consent = self._consents.get(name.removeprefix("consents/")) if name else None
+        consent_id = name.removeprefix("consents/")
+        consent = self._consents.readable([consent_id]).get(consent_id) if name else None
         return consent if consent is not None and consent.subject == subject else None
 
 
 def _narrowed(operator_id: str, period: Period, before: Place | None) -> Select[int]:
-    query = select(USAGE.c.sequence).where(USAGE.c.entry_count > 0).limit(_ANSWERS_AT_ONCE)
+    query = (
+        select(USAGE.c.sequence)
+        .where((USAGE.c.entry_count > 0) | (USAGE.c.consent != ""))
+        .limit(_ANSWERS_AT_ONCE)
+    )
     if operator_id:
         query = query.where(USAGE.c.operator_id == operator_id)
     if period.from_ is not None:
@@ -182,21 +198,20 @@ def _narrowed(operator_id: str, period: Period, before: Place | None) -> Select[
     return query
 
 
-def _under_consent(connection: Connection, wanted: Select[int], consent: str) -> list[int]:
-    query = wanted.where(USAGE.c.consent == consent, _UNDER_CONSENT)
-    return list(connection.execute(query.order_by(USAGE.c.sequence.desc())).scalars())
-
-
-def _of_subject(connection: Connection, wanted: Select[int], subject: str) -> list[int]:
+def _of_subject(
+    connection: Connection, wanted: Select[int], subject: str, *, newest_first: bool
+) -> list[int]:
+    order = desc if newest_first else asc
     # In this order: what the index takes up meanwhile is found twice, not never.
-    found = set(_not_indexed_yet(connection, wanted, subject))
+    recent = _not_indexed_yet(connection, wanted.order_by(order(USAGE.c.sequence)), subject)
+    found = set(recent)
     indexed = (
         wanted.join(SUBJECT_USE, SUBJECT_USE.c.usage_sequence == USAGE.c.sequence)
         .where(SUBJECT_USE.c.subject == subject)
-        .order_by(SUBJECT_USE.c.usage_sequence.desc())
+        .order_by(order(SUBJECT_USE.c.usage_sequence))
     )
     found |= set(connection.execute(indexed).scalars())
-    return sorted(found, reverse=True)[:_ANSWERS_AT_ONCE]
+    return sorted(found, reverse=newest_first)[:_ANSWERS_AT_ONCE]
 
 
 def _not_indexed_yet(connection: Connection, wanted: Select[int], subject: str) -> Iterator[int]:
@@ -213,47 +228,12 @@ def _not_indexed_yet(connection: Connection, wanted: Select[int], subject: str) 
             USAGE.c.consent.in_(names),
             _UNDER_CONSENT,
         )
-        yield from connection.execute(query.order_by(USAGE.c.sequence.desc())).scalars()
-
-
-def _entries(
-    answer: _Answer,
-    entries: Sequence[int],
-    revisions: Mapping[int, _Answer],
-    consent: Consent | None,
-) -> Iterator[Access]:
-    prices = {line.line_no: line.unit_price for line in _line_counts(answer.lines)}
-    consented = frozenset[str]() if consent is None else consent.terms.fields_by_item.keys()
-    for number, sequence in enumerate(entries):
-        revision = revisions.get(sequence)
-        if revision is None:
-            continue
-        yield Access(
-            place=Place(answer.sequence, number),
-            operator_id=answer.operator_id,
-            client_id=answer.client_id,
-            request_id=answer.request_id,
-            record_id=revision.record_id,
-            revision=revision.revision,
-            item=revision.item,
-            source=revision.source,
-            region=revision.region,
-            purpose=Purpose.ValueType(answer.purpose),
-            licence=answer.licence,
-            consent=answer.consent if revision.item in consented else "",
-            decision_id=answer.decision_id,
-            served_at=answer.served_at,
-            fee=prices[revision.line_no],
-        )
-
-
-def _line_counts(lines: str) -> Iterable[LineCount]:
-    return (LineCount(*line) for line in json.loads(lines))
+        yield from connection.execute(query).scalars()
 
 
 def _revisions(
     connection: Connection, sequences: Iterable[int], subject: str
-) -> dict[int, _Answer]:
+) -> dict[int, LedgerRow]:
     query = (
         select(
             REVISIONS.c.sequence,

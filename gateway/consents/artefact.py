@@ -74,10 +74,7 @@ def subject_page(issuer: str, consent_id: str) -> str:
 
 def _terms(terms: ConsentTerms) -> dict[str, Any]:
     document: dict[str, Any] = {
-        "items": [
-            {"item": each.item, **({"fields": sorted(each.fields)} if each.fields else {})}
-            for each in terms.items
-        ],
+        "items": [{"item": each.item, "fields": sorted(each.fields)} for each in terms.items],
         "purposes": [PURPOSES[number] for number in sorted(terms.purposes)],
         "answer_form": ANSWER_FORMS[terms.answer_form],
         "access_mode": ACCESS_MODES[terms.access_mode],

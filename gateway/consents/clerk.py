@@ -19,9 +19,16 @@ from sqlalchemy import Engine
 
 from consent.sql import SqlConsents
 from consent.states import REVOKED
+from consent.unreadable import unreadable_left
 from gateway.clock import Clock
 from gateway.consents import comings
-from gateway.consents.followed import AUTHORITY, REVOCATIONS, come_further, come_to
+from gateway.consents.followed import (
+    AUTHORITY,
+    AUTHORITY_SETTLED,
+    REVOCATIONS,
+    come_further,
+    come_to,
+)
 from gateway.consents.subject_uses import SubjectUses
 from gateway.consents.turn import open_turn
 from gateway.storage.engines import reading
@@ -116,31 +123,39 @@ class ConsentClerk:
             for consent_id in some:
                 if self._stopping.is_set():
                     return
-                self._consents.settle(consent_id, self._clock.now())
+                with unreadable_left(consent_id):
+                    self._consents.settle(consent_id, self._clock.now())
             if len(some) < _AT_ONCE:
                 return
 
     def _follow(self) -> None:
-        """Let consents go the way of their operators.
+        """Let consents go the way of their operators: each change once, in order, so that
+        subjects are told of all.
 
-        A change is gone through again until no process can act on what was before it: a
-        consent may be granted in the last moment.
+        The newest of an operator is gone through again until no process can act on what was
+        before it: a consent may be granted in the last moment.
         """
         with reading(self._engine) as connection:
-            at = come_to(connection, AUTHORITY)
+            seen, settled = (come_to(connection, name) for name in (AUTHORITY, AUTHORITY_SETTLED))
         head = self._log.head()
-        changes = self._log.history(kind=OPERATOR, id="", after=at, limit=_CHANGES_AT_ONCE)
+        changes = self._log.history(kind=OPERATOR, id="", after=settled, limit=_CHANGES_AT_ONCE)
         now = self._clock.now()
-        for change in {change.id: change for change in changes}.values():
-            for _ in comings.follow(self._consents, change, now):
+        newest = {change.id: change for change in changes}
+        for change in changes:
+            is_newest = newest[change.id] is change
+            if change.sequence <= seen and not is_newest:
+                continue
+            for _ in comings.follow(self._consents, change, now, is_newest=is_newest):
                 if self._stopping.is_set():
                     return
+            # One by one: what was gone through is not told again, whenever this ends.
+            self._come_further(AUTHORITY, seen, change.sequence)
         late = [change for change in changes if change.changed_at > now - _LATE_SECONDS]
         if late:
             done = late[0].sequence - 1
         else:
             done = changes[-1].sequence if len(changes) == _CHANGES_AT_ONCE else head
-        self._come_further(AUTHORITY, at, done)
+        self._come_further(AUTHORITY_SETTLED, settled, done)
 
     def _withdraw(self) -> None:
         """End what grants rest on revoked consents, should whoever revoked be cut off."""

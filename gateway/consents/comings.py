@@ -11,6 +11,7 @@ from typing import Final
 from consent.model import Actor
 from consent.sql import Act, SqlConsents
 from consent.states import GRANTED, OPEN, PAUSED, Move
+from consent.unreadable import unreadable_left
 from creditgate.refusal import Refused
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -26,10 +27,13 @@ _MOVES: Final[Mapping[OperatorState.ValueType, tuple[Move, frozenset[int]]]] = {
 }
 
 
-def follow(consents: SqlConsents, change: Change, now: int) -> Iterator[str]:
-    """Move the consents of an operator as its newest ``change`` wants it, at ``now``.
+def follow(
+    consents: SqlConsents, change: Change, now: int, *, is_newest: bool = True
+) -> Iterator[str]:
+    """Move the consents of an operator as ``change`` of it wants it, at ``now``.
 
-    Yields the id of each, when it is done, so that whoever is to stop can. Doing it again
+    A change that is not the newest of its operator pauses only what was granted before it:
+    what was granted after a suspension was over was never under it. Yields the id of each, when it is done, so that whoever is to stop can. Doing it again
     changes nothing; a consent that ended meanwhile stays ended. Calls block.
     """
     operator = Operator.from_document(
@@ -40,9 +44,16 @@ def follow(consents: SqlConsents, change: Change, now: int) -> Iterator[str]:
     after = ""
     while some := consents.in_state(operator.operator_id, states, after=after, limit=_AT_ONCE):
         for consent_id in some:
-            _move(consents, consent_id, move, act)
+            with unreadable_left(consent_id):
+                if is_newest or move != "pause" or _was_granted(consents, consent_id, change):
+                    _move(consents, consent_id, move, act)
             yield consent_id
         after = some[-1]
+
+
+def _was_granted(consents: SqlConsents, consent_id: str, change: Change) -> bool:
+    consent = consents.get(consent_id)
+    return consent is not None and (consent.granted_at or 0) <= change.changed_at
 
 
 def _move(consents: SqlConsents, consent_id: str, move: Move, act: Act) -> None:

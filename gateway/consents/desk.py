@@ -25,6 +25,7 @@ from gateway.consents.rules import (
     USUAL_ANSWER_SECONDS,
     Obstacle,
     obstacle,
+    pinned,
     terms_faults,
     timing_faults,
 )
@@ -33,11 +34,9 @@ if TYPE_CHECKING:
     from consent.subject_keys import SubjectKey
 
 MOST_UNANSWERED: Final = 5
-"""Most requests of one operator that one subject is left with to answer."""
+"""Most requests of one operator that one subject's inbox is left with to answer."""
 MOST_A_DAY: Final = 20
-"""Most requests of one operator to one subject within 24 hours."""
-CODE_PREFIX: Final = "code:"
-"""How request ids of the authorisation code's way begin, and those of no other way."""
+"""Most requests of one operator to one subject's inbox within 24 hours."""
 _RETRY_SECONDS: Final = 3_600
 _MOST_RETRIED: Final = 50
 _MOST_HISTORY: Final = 100
@@ -95,7 +94,8 @@ class ConsentDesk:
     def ask(self, asked: AskedConsent) -> Consent:
         """Keep a request for consent and return it, REQUESTED.
 
-        A retry returns what the first request made, as it stands. Whether anybody answers
+        Items without fields mean all that the catalogue declares now, and are kept with their
+        names. A retry returns what the first request made, as it stands. Whether anybody answers
         for the subject makes no difference (G11). Raises Refused INVALID_REQUEST by proto
         field, REQUEST_ID_REUSED, RATE_EXCEEDED where the subject has enough to answer,
         AUTHORITY_UNKNOWN.
@@ -104,12 +104,24 @@ class ConsentDesk:
         consent = _requested(asked, now)
         with self._asking:
             if not self._is_retry(consent):
+                view = self._view()
                 found = timing_faults(consent.terms, consent.answer_until, now)
-                found += terms_faults(self._view(), consent.operator_id, consent.terms, now)
+                found += terms_faults(view, consent.operator_id, consent.terms, now)
                 if found:
                     raise invalid(*found)
-                self._require_room(consent, now)
+                terms = pinned(view.catalogue, consent.terms)
+                consent = consent.model_copy(update={"terms": terms})
+                # Whoever asks by code asks somebody who is there: their inbox is left alone.
+                if consent.way == "inbox":
+                    self._require_room(consent, now)
             return self._consents.add(consent, Act(Actor.OPERATOR, asked.client_id, "", now))
+
+    def pinned(self, terms: ConsentTerms) -> ConsentTerms:
+        """Return ``terms`` as `ask` keeps them now: with the fields of each item named.
+
+        Raises Refused AUTHORITY_UNKNOWN.
+        """
+        return pinned(self._view().catalogue, terms)
 
     def faults(self, operator_id: str, terms: ConsentTerms) -> list[Violation]:
         """Return what `ask` would refuse now of ``terms``, by proto field.
@@ -125,7 +137,9 @@ class ConsentDesk:
 
         Raises Refused AUTHORITY_UNKNOWN.
         """
-        return obstacle(self._view(), consent, self._clock.now())
+        now = self._clock.now()
+        (settled,) = self._consents.settled([consent], now)
+        return obstacle(self._view(), settled, now)
 
     def grant(
         self,
@@ -196,14 +210,17 @@ class ConsentDesk:
         actor_id: str,
         reason: str,
         expected_version: int | None = None,
+        delegation: str = "",
     ) -> Consent:
         """End a consent at once, with the grants that rest on it, and return it.
 
+        ``delegation`` is the id of the one that a deputy ends it under, "" for all others.
         One that was revoked before is returned as it stands, so that repeating the call
-        mends one that was cut off. Raises Refused RESOURCE_NOT_FOUND; STATE_CONFLICT for
+        mends one that was cut off. One that time or use has ended is taken back too where
+        records were served under it. Raises Refused RESOURCE_NOT_FOUND; STATE_CONFLICT for
         one that ended otherwise; ETAG_MISMATCH.
         """
-        act = Act(actor, actor_id, reason, self._clock.now())
+        act = Act(actor, actor_id, reason, self._clock.now(), delegation)
         try:
             revoked = self._consents.move(
                 consent_id, "revoke", act, expected_version=expected_version
@@ -225,9 +242,10 @@ class ConsentDesk:
         where there is no receipt or another one by now.
         """
         consent = self._present(consent_id)
+        by = ""
         if consent.receipt:
-            self._receipts.require_signature(consent.receipt, signature, keys)
-        return self._consents.sign(consent_id, signature, consent.receipt)
+            by = self._receipts.require_signature(consent.receipt, signature, keys).jwk
+        return self._consents.sign(consent_id, signature, consent.receipt, by)
 
     def _present(self, consent_id: str) -> Consent:
         consent = self._consents.get(consent_id)

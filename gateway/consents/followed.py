@@ -7,7 +7,9 @@ from sqlalchemy import Connection, insert, select, update
 from consent.tables import FOLLOWED
 
 AUTHORITY: Final = "authority"
-"""The authority log, as far as operators were suspended, reinstated and revoked."""
+"""The authority log, as far as consents went the way of their operators."""
+AUTHORITY_SETTLED: Final = "authority-settled"
+"""The authority log, as far as no process acts any more on what was before."""
 REVOCATIONS: Final = "revoked-consents"
 """The log of consents' changes, as far as grants that rested on revoked ones were ended."""
 SUBJECT_USES: Final = "subject-uses:"

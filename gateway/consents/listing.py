@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from creditgate import uscc
 from creditgate.refusal import Refused, Violation, invalid
@@ -21,7 +21,7 @@ _USUAL_LISTED: Final = 50
 _MOST_STEPS: Final = 1_000
 _USUAL_STEPS: Final = 100
 _PLACE: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,9})")
-_STEP: Final = re.compile(r"([0-9]{1,18}):([0-9]{1,18})-([0-9]{1,9})")
+_STEP: Final = re.compile(r"([0-9]{1,18}):([0-9]{1,18})-([0-9]{1,9}):([0-9]{1,18}):([01])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +65,36 @@ class AccessesAsked:
         return _access_filters(self.operator_id, self.consent_id, self.subject, self.period)
 
 
+class TracePlace(NamedTuple):
+    """How far a trace was told: the last change, answer and refused call, and whether the
+    removal was.
+
+    ``answer`` has the number 0 for the decision to answer, and one more than their own for
+    the records that follow it.
+    """
+
+    change: int = 0
+    answer: Place = Place(0, 0)
+    refusal: int = 0
+    removed: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class TraceAsked:
-    """Which steps of a consent are asked for: those after a change, and after a use."""
+    """Which steps of a consent are asked for: those after a place."""
 
     consent_id: str
     period: Period
     page_size: int
-    after_change: int
-    after_use: Place
+    after: TracePlace
 
-    def token(self, change: int, use: Place) -> str:
-        """Return the token of the page after these two."""
+    def token(self, end: TracePlace) -> str:
+        """Return the token of the page after a place."""
+        change, answer, refusal, removed = end
         filters = _trace_filters(self.consent_id, self.period)
-        return page_token(f"{change}:{use.sequence}-{use.number}", filters)
+        return page_token(
+            f"{change}:{answer.sequence}-{answer.number}:{refusal}:{removed:d}", filters
+        )
 
 
 def consents_asked(request: pb.ListConsentsRequest, caller: Caller) -> ConsentsAsked:
@@ -141,11 +157,11 @@ def trace_asked(request: audit_pb.TraceConsentRequest) -> TraceAsked:
     found = _page_faults(request.page_size, _MOST_STEPS, _USUAL_STEPS)
     if request.known_tree_size:
         found.append(
-            Violation("known_tree_size", "leave it 0: the steps of a consent are no decisions")
+            Violation("known_tree_size", "leave it 0: decisions are told here without proofs")
         )
     period = Period(*period_of("period", request.period, found))
     end = id_of(request.page_token, _trace_filters(consent_id, period))
-    after = _STEP.fullmatch(end or "0:0-0")
+    after = _STEP.fullmatch(end or "0:0-0:0:0")
     found += _token_faults(None if end is None else after)
     if found or after is None:
         raise invalid(*found)
@@ -153,8 +169,12 @@ def trace_asked(request: audit_pb.TraceConsentRequest) -> TraceAsked:
         consent_id,
         period,
         request.page_size or _USUAL_STEPS,
-        int(after[1]),
-        Place(int(after[2]), int(after[3])),
+        TracePlace(
+            int(after[1]),
+            Place(int(after[2]), int(after[3])),
+            int(after[4]),
+            after[5] == "1",
+        ),
     )
 
 

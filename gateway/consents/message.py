@@ -8,9 +8,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from consent.model import SCHEMA_VERSION, Actor, Consent, ConsentChange, ConsentNotice, ConsentTerms
 from consent.queries import Removal, Use
-from consent.rules import removal_deadline
 from consent.sql import SqlConsents
-from consent.states import FINAL, effective_state, ended_by_itself_at
+from consent.states import REFUSED
 from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1.vocabulary_pb2 import Interval, Purpose
 from gateway.clock import Clock
@@ -35,17 +34,25 @@ class ConsentMessages:
         self._clock = clock
 
     def of(self, consent: Consent) -> pb.Consent:
-        """Return one consent as its message."""
+        """Return one consent as its message, for its operator."""
         return next(self.each([consent]))
 
+    def whole(self, consent: Consent) -> pb.Consent:
+        """Return one consent as its message, for administrators: also who refused it."""
+        message = self.of(consent)
+        _tell_who_answered(message, consent)
+        return message
+
     def each(self, consents: Sequence[Consent]) -> Iterator[pb.Consent]:
-        """Yield each of these consents as its message."""
-        ids = [consent.consent_id for consent in consents]
-        uses, removals = self._consents.uses(ids), self._consents.removals(ids)
+        """Yield each of these consents as its message, for their operator."""
         now = self._clock.now()
-        for consent in consents:
+        ids = [consent.consent_id for consent in consents]
+        settled = self._consents.settled(consents, now)
+        uses, removals = self._consents.uses(ids), self._consents.removals(ids)
+        histories = self._consents.histories(ids, limit=MOST_HISTORY)
+        for consent in settled:
             id_ = consent.consent_id
-            history = self._consents.changes(consent_id=id_, limit=MOST_HISTORY)
+            history = histories.get(id_, ())
             yield _message(consent, history, uses.get(id_, Use()), removals.get(id_), now)
 
 
@@ -68,47 +75,37 @@ def _message(
     removal: Removal | None,
     now: int,
 ) -> pb.Consent:
-    state = effective_state(consent, use.answered, now)
-    owed = removal or _owed(consent, state, use, now)
     message = pb.Consent(
         name=consent.name,
         schema_version=SCHEMA_VERSION,
         subject=consent.subject,
-        representative=representative(consent.signer) if consent.signer else "",
-        delegation=f"delegations/{consent.delegation}" if consent.delegation else "",
         operator_id=consent.operator_id,
         terms=_terms_message(consent.terms),
         notice=None if consent.notice is None else _notice_message(consent.notice),
-        state=state,
+        state=consent.state,
         history=map(event_message, history),
         answered_requests=use.answered,
         receipt=consent.receipt,
         subject_signature=consent.subject_signature,
+        subject_key=consent.subject_key,
         etag=str(consent.version),
         create_time=Timestamp(seconds=consent.requested_at),
         client_id=consent.client_id,
         message=consent.message,
         answer_until=Timestamp(seconds=consent.answer_until),
     )
-    if owed is not None:
-        message.data_life_until.seconds = owed.deadline
-        message.removal.CopyFrom(_removal_message(owed, now))
+    # Who would not consent is told nobody who asked: pages promise so (`plain`).
+    if consent.state != REFUSED:
+        _tell_who_answered(message, consent)
+    if removal is not None:
+        message.data_life_until.seconds = removal.deadline
+        message.removal.CopyFrom(_removal_message(removal, now))
     return message
 
 
-def _owed(consent: Consent, state: pb.ConsentState.ValueType, use: Use, now: int) -> Removal | None:
-    """Return what is owed for a consent that ended by itself and is not written as ended yet."""
-    if state not in FINAL or consent.state in FINAL or use.last_at is None:
-        return None
-    ended_at = ended_by_itself_at(consent, use.last_at, now)
-    return Removal(
-        consent.consent_id,
-        consent.operator_id,
-        removal_deadline(consent.terms, state, use.last_at, ended_at),
-        pb.DataLifeEnd.ValueType(consent.terms.data_life_end),
-        None,
-        None,
-    )
+def _tell_who_answered(message: pb.Consent, consent: Consent) -> None:
+    message.representative = representative(consent.signer) if consent.signer else ""
+    message.delegation = f"delegations/{consent.delegation}" if consent.delegation else ""
 
 
 def _terms_message(terms: ConsentTerms) -> pb.ConsentTerms:
@@ -140,7 +137,7 @@ def _removal_message(removal: Removal, now: int) -> pb.ConsentRemoval:
     message = pb.ConsentRemoval(
         deadline=Timestamp(seconds=removal.deadline),
         data_life_end=removal.data_life_end,
-        overdue=removal.acknowledged_at is None and now >= removal.deadline,
+        overdue=removal.overdue(now),
     )
     if removal.removed_at is not None:
         message.remove_time.seconds = removal.removed_at

@@ -5,7 +5,9 @@ import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from consent.sql import SqlConsents
@@ -31,6 +33,8 @@ class ConsentNews:
         self.over = False
         """Whether no more news will come, since the process is about to end."""
         self._task: asyncio.Task[None] | None = None
+        # A thread of its own: news never waits for what else the process is asked for.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="consent-news")
 
     def waiting_for(self, operator_id: str) -> int:
         """Return how many wait for news of this operator's consents."""
@@ -53,7 +57,8 @@ class ConsentNews:
 
     async def start(self) -> None:
         """Begin at the end of the log and keep following it."""
-        self._seen = await asyncio.to_thread(self._consents.head)
+        loop = asyncio.get_running_loop()
+        self._seen = await loop.run_in_executor(self._thread, self._consents.head)
         self._task = asyncio.create_task(self._follow(), name="consent-news")
 
     def end(self) -> None:
@@ -69,6 +74,7 @@ class ConsentNews:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        self._thread.shutdown()
 
     async def _follow(self) -> None:
         failures = 0
@@ -85,9 +91,8 @@ class ConsentNews:
                 failures += 1
 
     async def _look(self) -> int:
-        changes = await asyncio.to_thread(
-            self._consents.changes, after=self._seen, limit=_CHANGES_AT_ONCE
-        )
+        read = partial(self._consents.changes, after=self._seen, limit=_CHANGES_AT_ONCE)
+        changes = await asyncio.get_running_loop().run_in_executor(self._thread, read)
         for operator_id in {change.operator_id for change in changes}:
             for news in self._waiting.get(operator_id, ()):
                 news.set()

@@ -16,14 +16,13 @@ from consent.rules import REVOKED_REMOVAL_SECONDS
 from creditgate.v1.consent_service_pb2 import DataLifeEnd
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.authority.view import AuthorityView
-from gateway.catalogue.model import CatalogueItem
 from gateway.consents.words import FIELDS, PROVINCES, PURPOSES
 from gateway.pages.moments import period, span
 from gateway.pages.rendering import Language
 from gateway.pages.words import Words, joined, said
 from operators.shapes import ALL_REGIONS
 
-POLICY_VERSION: Final = "1"
+POLICY_VERSION: Final = "2"
 """Version of the wording below; whoever changes a sentence raises it."""
 
 _LANGUAGE_TAGS: Final = {"zh": "zh-CN", "en": "en"}
@@ -41,11 +40,13 @@ class PlainLine:
 
 @dataclass(frozen=True, slots=True)
 class PlainPart:
-    """What is told under one title. ``quoted`` are the operator's own words."""
+    """What is told under one title. ``quoted`` are the operator's own words, in the
+    language ``quoted_in`` (BCP 47)."""
 
     title: str
     lines: tuple[PlainLine, ...]
     quoted: str = ""
+    quoted_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +78,21 @@ def plain_consent(
     terms: ConsentTerms,
     message: str,
     language: Language,
+    *,
+    message_in: str = "",
 ) -> PlainConsent:
     """Return what ``operator_id`` asks of ``subject`` by ``terms``, in words.
 
-    ``message`` is what the operator itself tells the subject, "" for nothing. What the
-    authority does not know by name goes by its code.
+    ``message`` is what the operator itself tells the subject, "" for nothing, in the
+    language ``message_in`` (BCP 47), "" for that of the page. What the authority does not
+    know by name goes by its code.
     """
     operator = view.authority.operators.get(operator_id)
     name = operator_id if operator is None else operator.display_name
     code = "" if operator is None else operator.uscc
 
-    def part(title: Words, *lines: PlainLine, quoted: str = "") -> PlainPart:
-        return PlainPart(said(language, title), lines, quoted)
+    def part(title: Words, *lines: PlainLine) -> PlainPart:
+        return PlainPart(said(language, title), lines)
 
     def line(zh: str, en: str) -> PlainLine:
         return PlainLine(said(language, (zh, en)))
@@ -102,13 +106,16 @@ def plain_consent(
     ]
     if message:
         about.append(
-            part(
-                ("请求方的说明", "What they say"),
-                line(
-                    "以上由请求方填写，未经网关核实。",
-                    "In their own words; the gateway has not checked them.",
+            PlainPart(
+                said(language, ("请求方的说明", "What they say")),
+                (
+                    line(
+                        "以上由请求方填写，未经网关核实。",
+                        "In their own words; the gateway has not checked them.",
+                    ),
                 ),
-                quoted=message,
+                message,
+                message_in or _LANGUAGE_TAGS[language],
             )
         )
     allowed = [
@@ -134,8 +141,9 @@ def plain_consent(
                 " disclosed by law, and no public service depends on it.",
             ),
             line(
-                "请求方只会收到“未获授权”的答复。",
-                "They are told only that consent was not given.",
+                "请求方只会得知贵单位没有同意（或没有答复）以及时间，不会得知由谁决定、为什么。",
+                "They learn only that you declined, or did not answer, and when; never who"
+                " decided or why.",
             ),
         ),
         part(
@@ -221,25 +229,23 @@ def _item_lines(
 ) -> tuple[PlainLine, ...]:
     known = view.catalogue.get(item.item)
     name = item_name(view, item.item, language)
+    declared = [] if known is None else [field.name for field in known.content_fields]
+    opened = [each for each in declared if each in item.fields]
+    # What the catalogue has dropped since was consented to all the same.
+    opened += sorted(item.fields.difference(declared))
     if terms.answer_form == GRADE:
-        fields = _fields([] if known is None else _results(known), language)
+        fields = _fields(opened, language)
         alone = f"只有评价结论：{fields}", f"the result alone: {fields}"
         behind = "看不到所依据的记录。", "Not the records behind it."
         return PlainLine(said(language, alone), name), PlainLine(said(language, behind))
-    declared = [] if known is None else [field.name for field in known.content_fields]
-    opened = [each for each in declared if each in item.fields] or sorted(item.fields) or declared
     left_out = [each for each in declared if each not in opened]
     shown, hidden = _fields(opened, language), _fields(left_out, language)
-    if not left_out:
+    if declared and not left_out:
         return (PlainLine(said(language, (f"全部内容：{shown}", f"all of it: {shown}")), name),)
-    return (
-        PlainLine(said(language, (f"只有{shown}", f"only {shown}")), name),
-        PlainLine(said(language, (f"看不到{hidden}。", f"Not {hidden}."))),
-    )
-
-
-def _results(item: CatalogueItem) -> list[str]:
-    return [field.name for field in item.content_fields if field.result]
+    only = PlainLine(said(language, (f"只有{shown}", f"only {shown}")), name)
+    if not left_out:
+        return (only,)
+    return only, PlainLine(said(language, (f"看不到{hidden}。", f"Not {hidden}.")))
 
 
 def _fields(names: Iterable[str], language: Language) -> str:

@@ -7,7 +7,7 @@ appendix F), so that it signs what the gateway signed and nothing else.
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from joserfc import jws
 from joserfc.jwk import JWKRegistry, OctKey, OKPKey
@@ -52,8 +52,10 @@ class ConsentReceipts:
         claims = artefact(consent, history, self._issuer, now)
         return self._keys.sign(self._view().signing_keys, claims, RECEIPT_TYPE, now)
 
-    def require_signature(self, receipt: str, detached: str, keys: Sequence[SubjectKey]) -> None:
-        """Raise Refused INVALID_REQUEST unless one of ``keys`` signed ``receipt``.
+    def require_signature(
+        self, receipt: str, detached: str, keys: Sequence[SubjectKey]
+    ) -> SubjectKey:
+        """Return which of ``keys`` signed ``receipt``; raise Refused INVALID_REQUEST for none.
 
         ``detached`` is a compact JWS with an empty payload, signed by EdDSA (Ed25519),
         ES256 or PS256 over the ASCII characters of the receipt.
@@ -63,7 +65,7 @@ class ConsentReceipts:
             key = JWKRegistry.import_key(json.loads(known.jwk))
             named = kid in (None, known.thumbprint, key.kid)
             if named and not isinstance(key, OctKey) and _signed(receipt, detached, key, alg):
-                return
+                return known
         raise _refused("none of the subject's registered keys made this signature")
 
 
@@ -89,10 +91,10 @@ def _named(detached: str) -> tuple[str, str | None]:
     if len(parts) != 3 or parts[1]:
         raise _refused("use a compact JWS with nothing between its two dots (RFC 7515 appendix F)")
     try:
-        header = jws.extract_compact(detached.encode("ascii"), registry=_REGISTRY).headers()
+        header: Any = jws.extract_compact(detached.encode("ascii"), registry=_REGISTRY).headers()
+        alg, kid = header.get("alg"), header.get("kid")
     except MALFORMED:
         raise _refused("its header cannot be read") from None
-    alg, kid = header.get("alg"), header.get("kid")
     if not isinstance(alg, str) or alg not in ALGORITHMS:
         raise _refused(f"sign it with one of {', '.join(ALGORITHMS)}")
     # No extension is understood here, b64 of RFC 7797 neither.

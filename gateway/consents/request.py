@@ -6,14 +6,14 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from consent.model import MOST_FIELDS, MOST_ITEMS, MOST_REGIONS, ConsentTerms
+from consent.model import CODE_PREFIX, MOST_FIELDS, MOST_ITEMS, MOST_REGIONS, ConsentTerms
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Interval, Purpose
 from gateway.authenticate.caller import Caller
 from gateway.catalogue.faults import Where, faults_of, path_of
-from gateway.consents.desk import CODE_PREFIX, AskedConsent
+from gateway.consents.desk import AskedConsent
 from gateway.instants import instant_faults, period_of
 
 _MOST_REASON: Final = 500
@@ -102,6 +102,14 @@ def _terms(message: pb.ConsentTerms, found: list[Violation]) -> ConsentTerms | N
     valid_from, valid_until = _validity(message.validity, found)
     if message.data_life.nanos:
         found.append(Violation("terms.data_life", "use whole seconds"))
+    if message.answer_form == pb.CONSENT_ANSWER_FORM_GRADE:
+        found += (
+            Violation(
+                f"terms.items[{index}].fields", "answer form GRADE opens the grade alone: name none"
+            )
+            for index, each in enumerate(message.items)
+            if each.fields
+        )
     fields = {
         "items": tuple(
             {"item": each.item, "fields": _once(index, each.fields, found)}

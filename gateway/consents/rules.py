@@ -21,7 +21,7 @@ from creditgate.refusal import Violation
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.authority.view import AuthorityView
-from gateway.catalogue.model import CatalogueBook
+from gateway.catalogue.model import CatalogueBook, CatalogueItem
 from operators.model import Licence
 from operators.shapes import covers
 
@@ -63,6 +63,24 @@ def terms_faults(
     return [*found, *min(licences, key=len)]
 
 
+def pinned(catalogue: CatalogueBook, terms: ConsentTerms) -> ConsentTerms:
+    """Return ``terms`` with fields named wherever none are.
+
+    All that the catalogue declares now; under answer form GRADE those marked as the result.
+    So what is consented to stays what was shown, whatever becomes of the catalogue (G3).
+    Items it does not know are left as they are: they cannot be asked for.
+    """
+    items = tuple(
+        each
+        if each.fields or (known := catalogue.get(each.item)) is None
+        else each.model_copy(
+            update={"fields": _openable(known, terms.answer_form), "all_declared": True}
+        )
+        for each in terms.items
+    )
+    return terms.model_copy(update={"items": items})
+
+
 def obstacle(view: AuthorityView, consent: Consent, now: int) -> Obstacle | None:
     """Return why ``consent`` cannot be granted at ``now`` (seconds, UTC); None where it can."""
     if effective_state(consent, 0, now) != REQUESTED:
@@ -93,10 +111,17 @@ def _faults_of_item(
     if item is None or item.openness != Openness.OPENNESS_CONSENT:
         yield "item", "name a catalogue item of openness CONSENT; ListCatalogueItems lists them"
         return
-    if not asked.fields <= {field.name for field in item.content_fields}:
-        yield "fields", "name content fields of the item, or none for all"
-    if answer_form == GRADE and not any(field.result for field in item.content_fields):
+    openable = _openable(item, answer_form)
+    if not openable:
         yield "item", "it has no result to give alone: leave it out or ask for RECORDS"
+    elif not asked.fields <= openable:
+        yield "fields", "name content fields of the item, or none for all"
+
+
+def _openable(item: CatalogueItem, answer_form: int) -> frozenset[str]:
+    return frozenset(
+        field.name for field in item.content_fields if field.result or answer_form != GRADE
+    )
 
 
 def _licences_in_force(view: AuthorityView, operator_id: str, now: int) -> list[Licence]:

@@ -12,19 +12,24 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from consent.model import Actor, Consent
 from consent.sql import SqlConsents
+from consent.states import BY_ITSELF
+from consent.unreadable import unreadable_left
 from creditgate.refusal import Violation, invalid
 from creditgate.v1 import consent_service_pb2 as pb
 from gateway.authenticate.caller import Caller
+from gateway.clock import Clock
 from gateway.consents.accesses import Access, Accesses
 from gateway.consents.artefact import subject_page
 from gateway.consents.desk import ConsentDesk
 from gateway.consents.listing import AccessesAsked, ConsentsAsked, accesses_asked, consents_asked
+from gateway.consents.long_reads import LongReads
 from gateway.consents.message import ConsentMessages
 from gateway.consents.request import asked_consent, consent_id_of, revocation, unknown_consent
 from gateway.consents.watch import ConsentWatch
 
-_CONSENTS_AT_ONCE: Final = 200
-_MOST_LOOKED_AT: Final = 2_000
+_MOST_LOOKS: Final = 4
+"""Most pages of consents that one page is made from: what is left is the next page's."""
+_MOST_SETTLED: Final = 200
 # Consents can be large, and a page is one message.
 _MOST_PAGE_BYTES: Final = 2 << 20
 
@@ -39,6 +44,8 @@ class ConsentService:
         messages: ConsentMessages,
         accesses: Accesses,
         watch: ConsentWatch,
+        reads: LongReads,
+        clock: Clock,
         issuer: str,
     ) -> None:
         self._consents = consents
@@ -46,6 +53,8 @@ class ConsentService:
         self._messages = messages
         self._accesses = accesses
         self._watch = watch
+        self._reads = reads
+        self._clock = clock
         self._issuer = issuer
         # Requests go one after the other anyway: let one thread wait for that, not many.
         self._asking = asyncio.Lock()
@@ -73,9 +82,10 @@ class ConsentService:
     async def list_consents(
         self, request: pb.ListConsentsRequest, caller: Caller
     ) -> pb.ListConsentsResponse:
-        """Answer ListConsents; raises Refused INVALID_REQUEST, SCOPE_NOT_GRANTED."""
+        """Answer ListConsents; raises Refused INVALID_REQUEST, SCOPE_NOT_GRANTED,
+        RATE_EXCEEDED."""
         asked = consents_asked(request, caller)
-        return await asyncio.to_thread(self._page, asked)
+        return await self._reads.run(caller.operator_id, self._page, asked)
 
     async def revoke_consent(
         self, request: pb.RevokeConsentRequest, caller: Caller
@@ -102,9 +112,10 @@ class ConsentService:
     ) -> pb.ListAccessesResponse:
         """Answer ListAccesses: the operator's own uses of a subject's records.
 
-        Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND.
+        Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND, RATE_EXCEEDED.
         """
-        return await asyncio.to_thread(self._accesses_page, accesses_asked(request, caller), caller)
+        asked = accesses_asked(request, caller)
+        return await self._reads.run(caller.operator_id, self._accesses_page, asked, caller)
 
     async def watch_consents(
         self, request: pb.WatchConsentsRequest, caller: Caller
@@ -121,15 +132,18 @@ class ConsentService:
 
     def _page(self, asked: ConsentsAsked) -> pb.ListConsentsResponse:
         page = pb.ListConsentsResponse()
-        before, size, looked_at = asked.before, 0, 0
-        while looked_at < _MOST_LOOKED_AT:
+        before, size = asked.before, 0
+        self._settle(asked)
+        for _ in range(_MOST_LOOKS):
             some = self._consents.listed(
                 subject=asked.subject,
                 operator_id=asked.operator_id,
                 before=before,
-                limit=_CONSENTS_AT_ONCE,
+                states=[asked.state] if asked.state else (),
+                limit=asked.page_size,
             )
             for consent, message in zip(some, self._messages.each(some), strict=True):
+                # What time or use has ended just now is not in the state asked for any more.
                 wanted = asked.state in (pb.CONSENT_STATE_UNSPECIFIED, message.state)
                 size += message.ByteSize() if wanted else 0
                 full = len(page.consents) == asked.page_size or size > _MOST_PAGE_BYTES
@@ -139,11 +153,19 @@ class ConsentService:
                 if wanted:
                     page.consents.append(message)
                 before = consent.consent_id
-            if len(some) < _CONSENTS_AT_ONCE:
+            if len(some) < asked.page_size:
                 return page
-            looked_at += len(some)
         page.next_page_token = asked.token(before)
         return page
+
+    def _settle(self, asked: ConsentsAsked) -> None:
+        """Write the ends that have come by now, so that they are found by them."""
+        if asked.state not in BY_ITSELF:
+            return
+        now = self._clock.now()
+        for consent_id in self._consents.due(now, _MOST_SETTLED, asked.operator_id):
+            with unreadable_left(consent_id):
+                self._consents.settle(consent_id, now)
 
     def _accesses_page(self, asked: AccessesAsked, caller: Caller) -> pb.ListAccessesResponse:
         subject = asked.subject
@@ -171,7 +193,7 @@ def _access_message(access: Access) -> pb.ConsentAccess:
         usage=access.usage_name,
         consent=access.consent,
         operator_id=access.operator_id,
-        record=f"records/{access.record_id}",
+        record=f"records/{access.record_id}" if access.record_id else "",
         item=access.item,
         purpose=access.purpose,
         region=access.region,

@@ -1,15 +1,17 @@
-"""The index of uses by subject: which answers of the ledger hold records of whom.
+"""The index of uses by subject: which answers of the ledger hold records of whom, or rest on
+whose consent.
 
 Kept after the fact, operator by operator: the sequences of one operator's answers follow
 the order of commit, so nothing behind a position can still appear.
 """
 
+from collections.abc import Collection
 from typing import Final
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from consent.tables import SUBJECT_USE
+from consent.tables import CONSENT, SUBJECT_USE
 from gateway.consents.followed import SUBJECT_USES, come_further, come_to
 from gateway.disclose.tables import REVISIONS
 from gateway.meter.model import unpack_entries
@@ -37,12 +39,14 @@ class SubjectUses:
             if not answers:
                 return False
             subjects = _subjects(connection, set().union(*answers.values()))
+            consenting = _consenting(connection, answers)
         uses = sorted(
             {
                 (subjects[entry], sequence)
                 for sequence, entries in answers.items()
                 for entry in entries
             }
+            | consenting
         )
         add = _INSERT[self._engine.dialect.name](SUBJECT_USE).on_conflict_do_nothing()
         with self._engine.begin() as connection:
@@ -80,6 +84,16 @@ def _next_answers(
         sequence: frozenset(unpack_entries(packed))
         for sequence, packed in connection.execute(query)
     }
+
+
+def _consenting(connection: Connection, answers: Collection[int]) -> set[tuple[str, int]]:
+    """Return whose consents these answers rest on, with the answer."""
+    query = (
+        select(CONSENT.c.subject, USAGE.c.sequence)
+        .join(CONSENT, USAGE.c.consent == literal("consents/") + CONSENT.c.consent_id)
+        .where(USAGE.c.sequence.in_(answers), USAGE.c.consent != "")
+    )
+    return {(subject, sequence) for subject, sequence in connection.execute(query)}
 
 
 def _subjects(connection: Connection, revisions: set[int]) -> dict[int, str]:

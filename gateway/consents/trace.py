@@ -1,9 +1,9 @@
-"""TraceConsent: what became of a consent, and every use made under it, in order (G7)."""
+"""TraceConsent: what became of a consent, every decision about it, and every use made under
+it, in order (G7)."""
 
-import asyncio
 from collections.abc import Iterator
 from heapq import merge
-from itertools import chain, islice
+from itertools import islice
 from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -13,87 +13,142 @@ from consent.queries import Removal
 from consent.sql import SqlConsents
 from consent.states import FINAL
 from creditgate.v1 import audit_service_pb2 as pb
-from creditgate.v1.conformance_service_pb2 import RemovalAcknowledgement
-from creditgate.v1.usage_service_pb2 import UsageEntry
 from gateway.authenticate.caller import Caller
-from gateway.consents.accesses import Access, Accesses, Period
-from gateway.consents.listing import TraceAsked, trace_asked
+from gateway.consents.access import Access, Answered, Period, Place
+from gateway.consents.accesses import Accesses
+from gateway.consents.listing import TraceAsked, TracePlace, trace_asked
+from gateway.consents.long_reads import LongReads
 from gateway.consents.message import MOST_HISTORY, ConsentMessages, event_message
+from gateway.consents.refused import RefusedCall, RefusedCalls
 from gateway.consents.request import unknown_consent
+from gateway.consents.trace_message import (
+    allowed_message,
+    refused_message,
+    removal_message,
+    usage_message,
+)
 
-_BEGINS, _USED, _ENDS = range(3)
+# Of what happens in one second: what was served comes before the end, what was refused after.
+_BEGINS, _USED, _ENDS, _REFUSED, _REMOVED = range(5)
+_What = ConsentChange | Answered | Access | RefusedCall | Removal
 
 
 class _Step(NamedTuple):
-    # Of what happens in one second, uses come before the end.
     at: int
     rank: int
-    change: ConsentChange | None = None
-    use: Access | None = None
-    removal: Removal | None = None
+    what: _What
 
 
 class TraceService:
     """The methods of AuditService that are about consents, for administrators."""
 
     def __init__(
-        self, consents: SqlConsents, messages: ConsentMessages, accesses: Accesses
+        self,
+        consents: SqlConsents,
+        messages: ConsentMessages,
+        accesses: Accesses,
+        refused: RefusedCalls,
+        reads: LongReads,
     ) -> None:
         self._consents = consents
         self._messages = messages
         self._accesses = accesses
+        self._refused = refused
+        self._reads = reads
 
     async def trace_consent(
         self, request: pb.TraceConsentRequest, caller: Caller
     ) -> pb.TraceConsentResponse:
-        """Answer TraceConsent; raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND."""
-        del caller  # administrators trace every consent
-        return await asyncio.to_thread(self._trace, trace_asked(request))
+        """Answer TraceConsent, whoever the administrator is; raises Refused INVALID_REQUEST,
+        RESOURCE_NOT_FOUND, RATE_EXCEEDED."""
+        return await self._reads.run(caller.client_id, self._trace, trace_asked(request))
 
     def _trace(self, asked: TraceAsked) -> pb.TraceConsentResponse:
         consent = self._consents.get(asked.consent_id)
         if consent is None:
             raise unknown_consent()
-        change, use = asked.after_change, asked.after_use
-        uses = self._accesses.under_consent(
-            consent, period=asked.period, after=use, limit=asked.page_size + 1
-        )
-        happened = merge(
+        steps = merge(
             self._changes(consent, asked),
-            (_Step(each.served_at, _USED, use=each) for each in uses),
+            self._answers(consent, asked),
+            self._refusals(consent, asked),
+            self._removal(consent, asked),
             key=_when,
         )
-        # Nothing comes after that copies are gone, so pages need not remember it.
-        steps = chain(happened, self._removal(consent, asked.period))
-        response = pb.TraceConsentResponse(consent=self._messages.of(consent))
+        response = pb.TraceConsentResponse(consent=self._messages.whole(consent))
+        place = asked.after
         for step in islice(steps, asked.page_size):
-            response.steps.append(_message_of(step))
-            change = change if step.change is None else step.change.sequence
-            use = use if step.use is None else step.use.place
+            response.steps.append(_message_of(step, consent))
+            place = _after(place, step.what)
         if next(steps, None) is not None:
-            response.next_page_token = asked.token(change, use)
+            response.next_page_token = asked.token(place)
         return response
 
     def _changes(self, consent: Consent, asked: TraceAsked) -> Iterator[_Step]:
-        after = asked.after_change
+        after = asked.after.change
         while some := self._consents.changes(
             after=after, consent_id=consent.consent_id, limit=MOST_HISTORY
         ):
             for change in some:
                 if _within(asked.period, change.at):
                     rank = _ENDS if change.state in FINAL else _BEGINS
-                    yield _Step(change.at, rank, change=change)
+                    yield _Step(change.at, rank, change)
             after = some[-1].sequence
 
-    def _removal(self, consent: Consent, period: Period) -> Iterator[_Step]:
+    def _answers(self, consent: Consent, asked: TraceAsked) -> Iterator[_Step]:
+        """Yield each answer, and behind it the records it held under the consent."""
+        sequence, number = asked.after.answer
+        answers = self._accesses.answers(
+            consent, period=asked.period, after=sequence, limit=asked.page_size + 1
+        )
+        uses = self._accesses.under_consent(
+            consent,
+            period=asked.period,
+            after=Place(sequence, number - 1),
+            limit=asked.page_size + 1,
+        )
+        steps: list[Answered | Access] = [*answers, *uses]
+        for step in sorted(steps, key=_place):
+            yield _Step(step.served_at, _USED, step)
+
+    def _refusals(self, consent: Consent, asked: TraceAsked) -> Iterator[_Step]:
+        for call in self._refused.naming(
+            consent.name,
+            period=asked.period,
+            after=asked.after.refusal,
+            limit=asked.page_size + 1,
+        ):
+            yield _Step(call.at, _REFUSED, call)
+
+    def _removal(self, consent: Consent, asked: TraceAsked) -> Iterator[_Step]:
         removal = self._consents.removals([consent.consent_id]).get(consent.consent_id)
         at = None if removal is None else removal.acknowledged_at
-        if at is not None and _within(period, at):
-            yield _Step(at, _ENDS, removal=removal)
+        if removal is None or at is None or asked.after.removed:
+            return
+        if _within(asked.period, at):
+            yield _Step(at, _REMOVED, removal)
 
 
 def _when(step: _Step) -> tuple[int, int]:
     return step.at, step.rank
+
+
+def _place(step: Answered | Access) -> Place:
+    """Return where a step stands among answers (`TracePlace.answer`)."""
+    if isinstance(step, Answered):
+        return Place(step.sequence, 0)
+    return Place(step.place.sequence, step.place.number + 1)
+
+
+def _after(place: TracePlace, told: _What) -> TracePlace:
+    match told:
+        case ConsentChange():
+            return place._replace(change=told.sequence)
+        case Answered() | Access():
+            return place._replace(answer=_place(told))
+        case RefusedCall():
+            return place._replace(refusal=told.sequence)
+        case Removal():
+            return place._replace(removed=True)
 
 
 def _within(period: Period, at: int) -> bool:
@@ -102,41 +157,17 @@ def _within(period: Period, at: int) -> bool:
     )
 
 
-def _message_of(step: _Step) -> pb.TraceStep:
+def _message_of(step: _Step, consent: Consent) -> pb.TraceStep:
     message = pb.TraceStep(step_time=Timestamp(seconds=step.at))
-    if step.change is not None:
-        message.consent.CopyFrom(event_message(step.change))
-    if step.use is not None:
-        message.usage.CopyFrom(_usage_message(step.use))
-    if step.removal is not None:
-        message.removal.CopyFrom(_removal_message(step.removal))
+    match step.what:
+        case ConsentChange() as change:
+            message.consent.CopyFrom(event_message(change))
+        case Answered() as answer:
+            message.decision.CopyFrom(allowed_message(answer))
+        case Access() as use:
+            message.usage.CopyFrom(usage_message(use))
+        case RefusedCall() as call:
+            message.decision.CopyFrom(refused_message(call, consent.name))
+        case Removal() as removal:
+            message.removal.CopyFrom(removal_message(removal))
     return message
-
-
-def _removal_message(removal: Removal) -> pb.RemovalTrace:
-    message = pb.RemovalTrace(
-        operator_id=removal.operator_id,
-        removal=RemovalAcknowledgement(consent=f"consents/{removal.consent_id}"),
-    )
-    if removal.removed_at is not None:
-        message.removal.remove_time.seconds = removal.removed_at
-    return message
-
-
-def _usage_message(use: Access) -> UsageEntry:
-    return UsageEntry(
-        name=use.usage_name,
-        client_id=use.client_id,
-        request_id=use.request_id,
-        record=f"records/{use.record_id}",
-        revision=use.revision,
-        item=use.item,
-        source=use.source,
-        region=use.region,
-        purpose=use.purpose,
-        licence=use.licence,
-        consent=use.consent,
-        serve_time=Timestamp(seconds=use.served_at),
-        fee_micro_yuan=use.fee,
-        decision_id=use.decision_id,
-    )

@@ -42,15 +42,11 @@ async def gateway_process(home: Home) -> AsyncGenerator[Running]:
             start_new_session=True,
         )
     try:
-        assert process.stdout is not None
-        with suppress(TimeoutError):
-            line = await asyncio.wait_for(process.stdout.readline(), _READY_SECONDS)
-            place = json.loads(line or b"{}")
-            if "grpc" in place:
-                yield Running(place["grpc"], place["issuer"], Path(place["ca"]))
-                return
-        told = log.read_text(encoding="utf-8", errors="replace")[-_LOG_SHOWN:]
-        raise GatewayDidNotStart(f"The gateway did not start. Its log, {log}, ends:\n{told}")
+        running = await _ready(process)
+        if running is None:
+            told = log.read_text(encoding="utf-8", errors="replace")[-_LOG_SHOWN:]
+            raise GatewayDidNotStart(f"The gateway did not start. Its log, {log}, ends:\n{told}")
+        yield running
     finally:
         await _stop(process)
 
@@ -66,6 +62,18 @@ def _environment(home: Home) -> dict[str, str]:
         "LOG_LEVEL": "warning",
     }
     return kept | {f"{PREFIX}{name}": value for name, value in settings.items()}
+
+
+async def _ready(process: asyncio.subprocess.Process) -> Running | None:
+    """Return where the gateway answers; None when it ended or took too long."""
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            line = await process.stdout.readline()
+    except TimeoutError:
+        return None
+    place = json.loads(line or b"{}")
+    return Running(place["grpc"], place["issuer"], Path(place["ca"])) if "grpc" in place else None
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

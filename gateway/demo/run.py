@@ -1,5 +1,6 @@
 """The demo's run: a gateway from nothing, seeded, asked, changed, billed, and stopped."""
 
+import asyncio
 import shutil
 import time
 from collections.abc import Callable
@@ -53,7 +54,7 @@ async def run_demo(folder: Path, data: Path | None, told: Callable[[Section], No
     """
     started = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
-    home, clock, account = Home.at(folder), SystemClock(), Account(told)
+    home, clock, account = Home.at(folder), SystemClock(), Account(unless_cancelled(told))
     async with gateway_process(home) as running:
         seeded = await _seeded(home, running, clock, data)
         loaded = loaded_from(seeded.source, seeded.load, clock.now())
@@ -80,6 +81,22 @@ async def run_demo(folder: Path, data: Path | None, told: Callable[[Section], No
             bill, statements = await billing.billed(stage)
             account.tell(bill)
     return DemoRun(account, seeded, dict(loaded.rejects), statements, time.monotonic() - started)
+
+
+def unless_cancelled(told: Callable[[Section], None]) -> Callable[[Section], None]:
+    """Return ``told``, after which a cancelled demo goes no further.
+
+    gRPC loses a cancellation that meets an answer (grpc.aio's `UnaryUnaryCall`): without
+    this, a Ctrl-C at that moment would do nothing.
+    """
+
+    def tell(section: Section) -> None:
+        told(section)
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
+
+    return tell
 
 
 async def _seeded(home: Home, running: Running, clock: Clock, data: Path | None) -> Seeded:

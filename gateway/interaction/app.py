@@ -26,10 +26,14 @@ from gateway.interaction.summary import asker, detail_lines, duration, scope_lin
 from gateway.interaction.troubles import guarded, interaction_id_of, trouble, unconfigured
 from gateway.oauth.interactions import AskedAuthorization, Interactions
 from gateway.oauth.rfc9207 import ResponseError
+from gateway.pages.cookies import drop
 from gateway.pages.forms import posted
-from gateway.pages.rendering import Pages, language_of, see_other, style_route
+from gateway.pages.rendering import Language, Pages, language_of, see_other, style_route
+from gateway.pages.staying import staying
 from gateway.signin.desk import CALLBACK_PATH, SignInDesk, forget, remember
-from gateway.signin.sessions import LIFE_SECONDS, Browser
+from gateway.signin.sessions import IDLE_SECONDS, LIFE_SECONDS, Browser
+from gateway.subject.acting import GRANT_SIGN_IN_SECONDS
+from gateway.subject.invitations import INVITATION_COOKIE
 from operators.administrators import STRONG_ACR
 
 Offer = Approvable | ConsentOffer
@@ -101,9 +105,10 @@ class _Site:
             return trouble(self._pages, request, "over")
         browser = await self._sign_in.browser(request)
         again = asks_anew(asked) or "again" in request.query_params
+        usual = LIFE_SECONDS if asked.consent_terms is None else GRANT_SIGN_IN_SECONDS
         url = await self._sign_in.begin(
             browser,
-            max_age=0 if again else _first(asked.max_age, LIFE_SECONDS),
+            max_age=0 if again else min(_first(asked.max_age, usual), usual),
             strong=STRONG_ACR in asked.acr_values,
             again=again,
             return_to=_path(asked.interaction_id, request),
@@ -117,7 +122,8 @@ class _Site:
         answer = {name: values[0] for name in query if len(values := query.getlist(name)) == 1}
         browser = await self._sign_in.browser(request)
         signed_in, return_to = await self._sign_in.finish(browser, answer)
-        return remember(see_other(return_to), signed_in)
+        response = remember(see_other(return_to), signed_in)
+        return response if _same_person(browser, signed_in) else drop(response, INVITATION_COOKIE)
 
     async def decide(self, request: Request) -> Response:
         """Take the decision, made on what the page showed."""
@@ -130,12 +136,10 @@ class _Site:
         if decision == "deny":
             if not browser.sent_form(asked.interaction_id, form.get("deny_token", "")):
                 return trouble(self._pages, request, "changed")
-            weak = browser.identity is not None and needs_sign_in(asked, browser.identity) == "weak"
-            url = await asyncio.to_thread(
-                self._parts.interactions.deny,
-                asked.interaction_id,
-                "unmet_authentication_requirements" if weak else "access_denied",
-            )
+            url = await asyncio.to_thread(self._deny, asked, browser, language_of(request))
+        elif decision == "approve" and self._need(asked, browser) is not None:
+            # The session ended while the page was read: what is asked is shown again.
+            return see_other(_path(asked.interaction_id, request))
         else:
             offer = await self._offer(request, asked, browser)
             if decision != "approve" or not isinstance(offer, Offer):
@@ -153,20 +157,35 @@ class _Site:
             asked.interaction_id, offer.approval(browser.identity)
         )
 
+    def _deny(self, asked: AskedAuthorization, browser: Browser, language: Language) -> str | None:
+        identity = browser.identity
+        weak = self._need(asked, browser) == "weak"
+        url = self._parts.interactions.deny(
+            asked.interaction_id, "unmet_authentication_requirements" if weak else "access_denied"
+        )
+        if url is not None and not weak and identity and asked.consent_terms is not None:
+            self._consents.refuse(asked, identity, language)
+        return url
+
+    def _need(self, asked: AskedAuthorization, browser: Browser) -> Need | None:
+        return needs_sign_in(asked, browser.identity, self._parts.clock.now())
+
     async def sign_out(self, request: Request) -> Response:
         """End the browser's session."""
         browser = await self._sign_in.browser(request)
         if not browser.sent_form("sign-out", (await posted(request)).get("token", "")):
             return trouble(self._pages, request, "changed")
         await self._sign_in.sign_out(browser)
-        return forget(self._pages.page("signed_out.html", language_of(request)))
+        left = forget(self._pages.page("signed_out.html", language_of(request)))
+        # A link that was opened here is for who opened it, not for who sits here next.
+        return drop(left, INVITATION_COOKIE)
 
     async def _unasked(
         self, request: Request, asked: AskedAuthorization, browser: Browser
     ) -> Response:
         """Send the browser back: with prompt=none nobody may be asked anything, and an
         approval is always asked for (OpenID Connect Core section 3.1.2.6)."""
-        need = needs_sign_in(asked, browser.identity)
+        need = self._need(asked, browser)
         errors: dict[Need | None, ResponseError] = {
             None: "consent_required",
             "absent": "login_required",
@@ -198,9 +217,16 @@ class _Site:
             "deny_token": browser.form_token(asked.interaction_id),
             "sign_out_token": browser.form_token("sign-out"),
             "identity": browser.identity,
+            "stay": staying(
+                IDLE_SECONDS,
+                browser.idle_at,
+                browser.over_at,
+                language,
+                link=_path(asked.interaction_id, request),
+            ),
             "forms_lead_to": (asked.redirect_uri,),
         }
-        need = needs_sign_in(asked, browser.identity)
+        need = self._need(asked, browser)
         if need is not None or browser.identity is None:
             return self._pages.page(
                 "sign_in.html",
@@ -241,7 +267,7 @@ class _Site:
     ) -> Approvable | ConsentOffer | Obstacle | None:
         """Return what the person signed in may approve now; None where nobody fit is."""
         identity = browser.identity
-        if identity is None or needs_sign_in(asked, identity) is not None:
+        if identity is None or self._need(asked, browser) is not None:
             return None
         if asked.consent_terms is not None:
             return await asyncio.to_thread(
@@ -269,3 +295,10 @@ def _path(interaction_id: str, request: Request) -> str:
 
 def _first(given: int | None, otherwise: int) -> int:
     return otherwise if given is None else given
+
+
+def _same_person(before: Browser, after: Browser) -> bool:
+    """Tell whether who was signed in, if anybody was, is who is signed in now."""
+    if before.identity is None or after.identity is None:
+        return True
+    return before.identity.representative == after.identity.representative

@@ -14,7 +14,7 @@ from consent.model import ConsentTerms
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from gateway.oauth.interactions import Approval, AskedAuthorization
 from gateway.signin.identity import Identity
-from gateway.subject.acting import Acting
+from gateway.subject.acting import Acting, signed_in_to_grant
 from operators.administrators import STRONG_ACR, Administrator
 from operators.authority import Authority
 from operators.authorization_details import AuthorizationDetail
@@ -75,14 +75,18 @@ def asks_anew(asked: AskedAuthorization) -> bool:
     return not {"login", "select_account"}.isdisjoint(asked.prompt.split())
 
 
-def needs_sign_in(asked: AskedAuthorization, identity: Identity | None) -> Need | None:
-    """Tell why somebody must sign in before the approval; None where nobody must.
+def needs_sign_in(asked: AskedAuthorization, identity: Identity | None, now: int) -> Need | None:
+    """Tell why somebody must sign in before the approval at ``now`` (seconds, UTC); None
+    where nobody must.
 
     RFC 9470 section 5: max_age and acr_values of the request are kept here, where the
-    person is, not only where the token is used.
+    person is, not only where the token is used. A consent takes a sign-in of its own
+    freshness, whatever the request says.
     """
     if identity is None:
         return "absent"
+    if asked.consent_terms is not None and not signed_in_to_grant(identity, now):
+        return "stale"
     max_age = 0 if asks_anew(asked) else asked.max_age
     if max_age is not None and identity.auth_time < asked.asked_at - max_age:
         return "stale"

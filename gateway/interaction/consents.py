@@ -1,19 +1,26 @@
-"""The consent that a request by authorisation code asks for: shown, and given with the code.
+"""The consent that a request by authorisation code asks for: shown, given with the code,
+or refused.
 
 The same desk as for every other way to ask, so that the artefact is the same. The consent
-is asked for when it is approved, and granted after the code is kept: what breaks off in
+is asked for when it is answered, and granted after the code is kept: what breaks off in
 between leaves a request that waits in the subject's inbox, and serves nothing (G3).
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
 from consent.delegations_sql import SqlDelegations
-from consent.model import ConsentNotice
+from consent.model import CODE_PREFIX, ConsentNotice
+from consent.states import REQUESTED
+from creditgate.refusal import Refused, reason_name
 from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
-from gateway.consents.desk import CODE_PREFIX, AskedConsent, ConsentDesk
+from gateway.consents.desk import AskedConsent, ConsentDesk
 from gateway.consents.plain import PlainConsent, notice, plain_consent
 from gateway.interaction.approvers import Approvable, Obstacle, consentable
 from gateway.oauth.consent_request import terms_of
@@ -22,9 +29,9 @@ from gateway.pages.rendering import Language
 from gateway.signin.identity import Identity
 from gateway.subject.acting import acting_for
 
+_log = logging.getLogger(__name__)
 _ANSWER_SECONDS: Final = 86_400
 """How long a request is left in the inbox that was cut off while it was approved."""
-_LANGUAGE: Final = "zh-CN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ class ConsentApprovals:
         (subject,) = detail.subjects
         view, now = self._view(), self._clock.now()
         # The same terms whoever looks, so that a request cut off is taken up again.
-        terms = terms_of(detail, terms_asked, asked.pushed_at)
+        terms = self._desk.pinned(terms_of(detail, terms_asked, asked.pushed_at))
         held = self._delegations.of_deputy(identity.representative)
         acting = acting_for(identity, held, subject, now)
         found = consentable(view.authority, asked, identity, acting, terms, now)
@@ -82,6 +89,7 @@ class ConsentApprovals:
             return "not-open"
         message = terms_asked.message
         plain = plain_consent(view, operator_id, subject, terms, message, language)
+        shown = notice(plain, language)
         return ConsentOffer(
             AskedConsent(
                 operator_id=operator_id,
@@ -89,7 +97,7 @@ class ConsentApprovals:
                 subject=subject,
                 terms=terms,
                 message=message,
-                language=_LANGUAGE,
+                language=shown.language,
                 answer_until=min(now + _ANSWER_SECONDS, terms.valid_until),
                 request_id=CODE_PREFIX + asked.request_id,
                 way="code",
@@ -97,7 +105,7 @@ class ConsentApprovals:
             found.approval(identity),
             found.delegation,
             plain,
-            notice(plain, language),
+            shown,
         )
 
     def give(self, interaction_id: str, offer: ConsentOffer) -> str | None:
@@ -108,7 +116,8 @@ class ConsentApprovals:
         then.
         """
         consent = self._desk.ask(offer.asked)
-        if self._desk.answerable(consent) is not None:
+        # Nobody gives more or less than they were shown: one kept earlier may name other fields.
+        if consent.terms != offer.asked.terms or self._desk.answerable(consent) is not None:
             return None
         details = tuple(
             detail.model_copy(update={"consent": consent.name}) for detail in offer.approval.details
@@ -124,3 +133,28 @@ class ConsentApprovals:
             notice=offer.notice,
         )
         return url
+
+    def refuse(self, asked: AskedAuthorization, identity: Identity, language: Language) -> None:
+        """Leave the refusal by ``identity`` as one from the inbox is left, where it is
+        theirs to answer.
+
+        The client has been told already, and people refuse whatever else fails: that is
+        logged.
+        """
+        try:
+            offer = self.offer(asked, identity, language)
+            if not isinstance(offer, ConsentOffer):
+                return
+            consent = self._desk.ask(offer.asked)
+            # It may have been answered from the inbox, after an approval that broke off.
+            if consent.state == REQUESTED:
+                self._desk.refuse(
+                    consent.consent_id,
+                    expected_version=consent.version,
+                    signer=offer.approval.principal,
+                    delegation=offer.delegation,
+                )
+        except Refused as refused:
+            _log.warning("a refusal left no consent: %s", reason_name(refused.reason))
+        except (DBAPIError, PoolTimeout) as error:
+            _log.warning("a refusal left no consent: %s", type(error).__name__)

@@ -19,16 +19,15 @@ from gateway.signin.provider import SignInFailed
 Answer = Callable[[Request], Awaitable[Response]]
 """What serves one route."""
 
-Trouble = Literal["over", "changed", "busy", "unavailable"]
-"""Nothing waits for a decision any more; what was sent is not taken; the subject has too
-much to answer; nothing can be decided now."""
+Trouble = Literal["over", "changed", "unavailable"]
+"""Nothing waits for a decision any more; what was sent is not taken; nothing can be decided
+now."""
 
 _log = logging.getLogger(__name__)
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{20,64}")
-_STATUS: Final = {"over": 404, "changed": 403, "busy": 429, "unavailable": 503}
+_STATUS: Final = {"over": 404, "changed": 403, "unavailable": 503}
 # What a consent is refused with that the page has offered to give.
 _REFUSED: Final[Mapping[RefusalReason.ValueType, Trouble]] = {
-    RefusalReason.REFUSAL_REASON_RATE_EXCEEDED: "busy",
     RefusalReason.REFUSAL_REASON_STATE_CONFLICT: "over",
     RefusalReason.REFUSAL_REASON_ETAG_MISMATCH: "over",
     RefusalReason.REFUSAL_REASON_INVALID_REQUEST: "changed",
@@ -77,6 +76,10 @@ def guarded(pages: Pages, serve: Answer) -> Answer:
         except (DBAPIError, PoolTimeout) as error:
             _log.warning("a page was not served: %s", type(error).__name__)
             return trouble(pages, request, "unavailable")
+        except Exception as error:
+            # Its type alone: what it says, and where it was, may hold what people are told.
+            _log.error("a page failed: %s", type(error).__name__)
+            return trouble(pages, request, "unavailable", status=500)
 
     return guarded
 

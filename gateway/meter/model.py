@@ -61,12 +61,15 @@ class ConsentUse(NamedTuple):
 
 
 class ConsentGrowth(NamedTuple):
-    """What a group adds to the use of a consent on a day: answers, when the last of them
-    was given (seconds UTC), and True where they have spent it."""
+    """What a group adds to the use of a consent on a day.
+
+    Answers; when the last of them with records was given, None where none had any; and
+    when one was given that used it up. Times in seconds UTC.
+    """
 
     answered: int
-    last_at: int
-    spent: bool | None = None
+    last_at: int | None = None
+    spent_at: int | None = None
 
 
 class UsageClaim(NamedTuple):

@@ -48,7 +48,7 @@ _SUPERSEDED = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED)
 _NOT_DISCLOSED = NotCharged(RefusalReason.REFUSAL_REASON_RECORD_NOT_DISCLOSED)
 # Another state is another version, decided by anew.
 _OPENING: Final = frozenset({GRANTED, EXHAUSTED})
-_NO_GROWTH: Final = ConsentGrowth(0, 0)
+_NO_GROWTH: Final = ConsentGrowth(0)
 _NO_USE: Final = ConsentUse(ever=False, answered=0)
 
 
@@ -165,17 +165,23 @@ class Reckoning:
         if count:
             self.grown[day] = used + count
         if consent is not None:
-            self._rely(consent, claim.consent_day, claim.served_at)
+            self._rely(consent, claim)
         self.charged.append(claim)
         self._remember(claim)
         return Charged(claim.fee)
 
-    def _rely(self, consent: Consent, day: ConsentDay, served_at: int) -> None:
+    def _rely(self, consent: Consent, claim: UsageClaim) -> None:
+        day, last_at = claim.consent_day, claim.served_at
         before = self.relied.get(day, _NO_GROWTH)
+        if not claim.entry_count:
+            # An answer without records leaves no copies to be removed.
+            last_at = before.last_at
+        elif before.last_at is not None:
+            last_at = max(before.last_at, last_at)
         self.relied[day] = ConsentGrowth(
             before.answered + 1,
-            max(before.last_at, served_at),
-            consent.terms.access_mode == ONCE or None,
+            last_at,
+            claim.served_at if consent.terms.access_mode == ONCE else None,
         )
         self._answered[consent.consent_id] += 1
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from consent.tables import CONSENT
+from consent.tables import CONSENT, CONSENT_CHANGE
 from gateway.disclose.tables import REVISIONS
 from gateway.meter.model import (
     ConsentDay,
@@ -66,6 +66,7 @@ _AS_DECIDED: Final = select(
     func.json_extract(_ASKS.c.value, literal_column("'$[0]'"), type_=String).label("consent_id"),
     func.json_extract(_ASKS.c.value, literal_column("'$[1]'"), type_=Integer).label("version"),
 ).subquery("decided")
+_CONSENT_HEAD: Final = select(func.max(CONSENT_CHANGE.c.sequence))
 # Of what is asked for here nearly nothing is found: a row costs as much as a statement.
 _CHANGED: Final = select(_AS_DECIDED).where(
     ~exists().where(
@@ -95,6 +96,7 @@ _NANOSECONDS_A_MILLISECOND: Final = 1_000_000
 _BLOCKS: Final = (32, 8, 1)
 # Request ids are random, so each claim looks at pages of its own in the ledger's index.
 _CACHE_KIBIBYTES: Final = 8_192
+_MOST_UNCHANGED: Final = 65_536
 _ENDED: Final = select(REVISIONS.c.sequence).where(
     REVISIONS.c.sequence.in_(select(func.json_each(bindparam("sequences")).table_valued("value"))),
     HAS_ENDED,
@@ -111,6 +113,7 @@ class SqliteLedgerStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._statements = _SqliteStatements()
+        self._unchanged = _Unchanged()
         self._held: _Held | None = None
 
     @contextmanager
@@ -120,7 +123,7 @@ class SqliteLedgerStore:
         held = self._held = self._held or _Held(self._engine)
         try:
             held.begin()
-            yield _SqliteTransaction(held.cursor, self._statements)
+            yield _SqliteTransaction(held.cursor, self._statements, self._unchanged)
             held.cursor.execute("COMMIT")
         except BaseException:
             # Closing rolls back, and what failed once is not used again.
@@ -177,6 +180,7 @@ class _SqliteStatements(Statements):
         self.earlier = text_of(_EARLIER, dialect)
         self.add_relied = {rows: add_relied(dialect, rows) for rows in _BLOCKS}
         self.changed = text_of(_CHANGED, dialect)
+        self.consent_head = text_of(_CONSENT_HEAD, dialect)
         self.consent_uses = text_of(consent_uses(_RELIED), dialect)
         self.ended = text_of(_ENDED, dialect)
         self.used = text_of(_USED, dialect)
@@ -187,17 +191,49 @@ def _insert(table: Table, columns: Sequence[str], rows: int) -> str:
     return f"INSERT INTO {table.name} ({','.join(columns)}) VALUES {','.join([row] * rows)}"  # noqa: S608
 
 
+class _Unchanged:
+    """Consents that were found to be what they were decided by, since no consent changed.
+
+    Each is a row among many large ones; that none changed is a single number.
+    """
+
+    def __init__(self) -> None:
+        self._head: int | None = None
+        self._versions: set[ConsentVersion] = set()
+
+    def unknown(self, consents: Iterable[ConsentVersion], head: int | None) -> set[ConsentVersion]:
+        """Return those that have to be looked at, where ``head`` is the newest change."""
+        if head != self._head or len(self._versions) >= _MOST_UNCHANGED:
+            self._head = head
+            self._versions.clear()
+        return set(consents) - self._versions
+
+    def keep(self, consents: set[ConsentVersion]) -> None:
+        """Remember consents until any changes."""
+        self._versions |= consents
+
+
 class _SqliteTransaction:
     """`LedgerTransaction`."""
 
-    def __init__(self, cursor: DBAPICursor, statements: _SqliteStatements) -> None:
+    def __init__(
+        self, cursor: DBAPICursor, statements: _SqliteStatements, unchanged: _Unchanged
+    ) -> None:
         self._cursor = cursor
         self._statements = statements
+        self._unchanged = unchanged
 
     def changed(self, consents: Collection[ConsentVersion]) -> set[ConsentVersion]:
         """Return the consents that are another version."""
-        self._cursor.execute(self._statements.changed, (json.dumps(list(consents)),))
-        return {ConsentVersion(*row) for row in self._cursor.fetchall()}
+        self._cursor.execute(self._statements.consent_head)
+        ((head,),) = self._cursor.fetchall()
+        unknown = self._unchanged.unknown(consents, head)
+        if not unknown:
+            return unknown
+        self._cursor.execute(self._statements.changed, (json.dumps(list(unknown)),))
+        changed = {ConsentVersion(*row) for row in self._cursor.fetchall()}
+        self._unchanged.keep(unknown - changed)
+        return changed
 
     def consent_uses(self, days: Iterable[ConsentDay]) -> dict[ConsentDay, ConsentUse]:
         """Return the use of consents."""

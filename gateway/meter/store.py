@@ -141,15 +141,13 @@ class Statements:
 def add_relied(dialect: Dialect, rows: int = 1) -> str:
     """Return the statement that adds ``rows`` uses of consents, of `RELIED_COLUMNS`."""
     add = _ADD_RELIED[dialect.name].values([dict.fromkeys(RELIED_COLUMNS)] * rows)
-    newer = add.excluded.last_at
+    older, newer = CONSENT_USE.c.last_at, add.excluded.last_at
     return text_of(
         add.on_conflict_do_update(
             index_elements=[CONSENT_USE.c.consent_id, CONSENT_USE.c.day],
             set_={
                 "answered": CONSENT_USE.c.answered + add.excluded.answered,
-                "last_at": case(
-                    (CONSENT_USE.c.last_at > newer, CONSENT_USE.c.last_at), else_=newer
-                ),
+                "last_at": case((newer.is_(None) | (older > newer), older), else_=newer),
             },
         ),
         dialect,

@@ -45,10 +45,13 @@ USAGE: Final = Table(
     UniqueConstraint("operator_id", "request_id", "chunk", name="uq_usage_answers_request"),
     Index("ix_usage_answers_operator_sequence", "operator_id", "sequence"),
     Index("ix_usage_answers_operator_served_at", "operator_id", "served_at"),
+    # An operator's answers under consents, one behind the other: to keep them by consent
+    # would cost each answer a page of its own.
     Index(
-        "ix_usage_answers_consent",
-        "consent",
+        "ix_usage_answers_consented",
+        "operator_id",
         "sequence",
+        "consent",
         sqlite_where=text("consent <> ''"),
         postgresql_where=text("consent <> ''"),
     ),
@@ -74,4 +77,11 @@ REFUSALS: Final = Table(
     Column("purpose", SmallInteger, nullable=False),
     Column("request_id", String(64), nullable=False),
     Column("consent", String(128), nullable=False, server_default=""),
+    Index(
+        "ix_refusals_consent",
+        "consent",
+        "sequence",
+        sqlite_where=text("consent <> ''"),
+        postgresql_where=text("consent <> ''"),
+    ),
 )

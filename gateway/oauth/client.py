@@ -18,6 +18,7 @@ from gateway.oauth.keys import SigningKeyBook
 from gateway.oauth.revocations import RevocationBook
 from operators.authority import Authority
 from operators.authorization_details import AuthorizationDetail
+from operators.duties import DUTY_SCOPES
 from operators.model import TOKEN_EXCHANGE, Client, GrantType
 from operators.openings import open_names
 
@@ -101,6 +102,12 @@ class RegisteredClient(ClientMixin):
         return self.operator_state in (None, OperatorState.OPERATOR_STATE_ACTIVE)
 
     @property
+    def open_scopes(self) -> frozenset[str]:
+        """The granted scopes that its tokens open: those of duties alone (`operators.duties`)
+        while its operator may not act."""
+        return self.granted if self.may_act else self.granted & DUTY_SCOPES
+
+    @property
     def keys(self) -> KeySet:
         """The public keys it signs assertions with."""
         jwks: KeySetSerialization = json.loads(self.record.jwks)
@@ -119,8 +126,8 @@ class RegisteredClient(ClientMixin):
         RFC 6749 section 3.3: without the parameter the default is all that is granted, by
         the names of methods' scopes: managed ones would only repeat it.
         """
-        asked = frozenset((scope or "").split()) or self.granted & known_scopes()
-        if not asked or not asked <= self.granted:
+        asked = frozenset((scope or "").split()) or self.open_scopes & known_scopes()
+        if not asked or not asked <= self.open_scopes:
             return None
         return " ".join(sorted(asked))
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from consent.model import ConsentTerms
+from consent.model import GRADE, ConsentTerms
 from creditgate.consent_artefact import ACCESS_MODES, ANSWER_FORMS, DATA_LIFE_ENDS, PURPOSES
 from creditgate.refusal import Violation
 from operators.asked_details import AskedDetails, DetailsFault
@@ -75,6 +75,11 @@ def require_askable(
     if not terms.fields.keys() <= detail.items:
         raise DetailsFault(
             asked.pointer(0, "consent_terms/fields"), "name fields of the detail's items alone"
+        )
+    if terms.fields and terms.answer_form == ANSWER_FORMS[GRADE]:
+        raise DetailsFault(
+            asked.pointer(0, "consent_terms/fields"),
+            "answer form GRADE opens the grade alone: name none",
         )
     try:
         meant = terms_of(detail, terms, now)

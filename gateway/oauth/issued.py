@@ -50,8 +50,8 @@ class IssuedTokens:
         """Return the scopes that ``token`` still opens: none when it was revoked.
 
         What was granted to the client may have been withdrawn, the client removed or
-        its operator suspended since, or a client it was exchanged from removed. Raises
-        Refused AUTHORITY_UNKNOWN.
+        its operator suspended since (duties alone are left then), or a client it was
+        exchanged from removed. Raises Refused AUTHORITY_UNKNOWN.
         """
         claims = token.claims
         client = self._context.client(claims.client_id)
@@ -62,10 +62,11 @@ class IssuedTokens:
             return frozenset()
         if not view.revocations.allows(revocable_names(claims)):
             return frozenset()
-        return self.granted_now(claims.client_id, claims.sub, frozenset(claims.scope.split()))
+        scopes = frozenset(claims.scope.split()) & client.open_scopes
+        return scopes_within(view.authority, claims.sub, scopes)
 
     def granted_now(self, client_id: str, principal: str, scopes: frozenset[str]) -> frozenset[str]:
-        """Return those of ``scopes`` that client and ``principal`` may still name."""
+        """Return those of ``scopes`` that a grant of ``principal`` still gives the client."""
         client = self._context.client(client_id)
         if client is None or not client.may_act:
             return frozenset()

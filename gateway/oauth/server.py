@@ -40,14 +40,13 @@ class ScopeNotGrantedError(InvalidScopeError):
 
 
 class MachineGrant(ClientCredentialsGrant):
-    """The client credentials grant (section 4.4), for clients whose operator may act."""
+    """The client credentials grant (section 4.4).
+
+    A client whose operator may not act gets tokens for its duties alone
+    (`operators.duties`); it is told so where it asks for more.
+    """
 
     TOKEN_ENDPOINT_AUTH_METHODS = AUTHENTICATION_METHODS
-
-    def validate_token_request(self) -> None:
-        """Authenticate the client and check that its operator is active."""
-        super().validate_token_request()
-        require_active(cast(RegisteredClient, self.request.client))
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """Return status, body and headers.
@@ -58,6 +57,7 @@ class MachineGrant(ClientCredentialsGrant):
         client = cast(RegisteredClient, self.request.client)
         scope = client.get_allowed_scope(form.get("scope"))
         if scope is None:
+            require_active(client)
             raise ScopeNotGrantedError
         details = cast(StarletteAuthorizationServer, self.server).details
         self.request.client = client.limited_to(

@@ -175,7 +175,7 @@ class CreditRecordService:
             return ""
         ground = self._ground(use)
         passage = self._passage(use, ground, tuple(subjects[:1]))[0]
-        consent = await self._consents.of(use.consent)
+        consent = await self._consents.of(use.consent, ground.now)
         opening = self._openings.opening(consent, passage, subjects, use.purpose, ground.now)
         require_alone(passage, subjects)
         return opening.consent.subject
@@ -194,7 +194,7 @@ class CreditRecordService:
             require_prices(passage)
             opening = None
             if part.relies:
-                consent = await self._consents.of(use.consent)
+                consent = await self._consents.of(use.consent, ground.now)
                 opening = self._openings.opening(
                     consent, passage, part.subjects, use.purpose, ground.now
                 )

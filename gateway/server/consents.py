@@ -17,9 +17,11 @@ from gateway.config import GatewayConfig
 from gateway.consents.accesses import Accesses
 from gateway.consents.clerk import ConsentClerk
 from gateway.consents.desk import ConsentDesk
+from gateway.consents.long_reads import LongReads
 from gateway.consents.message import ConsentMessages
 from gateway.consents.news import ConsentNews
 from gateway.consents.receipt import ConsentReceipts
+from gateway.consents.refused import RefusedCalls
 from gateway.consents.removals import RemovalService
 from gateway.consents.schema import receipt_key_routes, schema_routes
 from gateway.consents.service import ConsentService
@@ -107,14 +109,20 @@ async def consenting(
         await clerk.start()
         stack.push_async_callback(clerk.stop)
         watch = ConsentWatch(consents, news, feed.current, clock)
+        reads = LongReads()
+        stack.callback(reads.close)
         yield Consenting(
             consents,
             pages.delegations,
             desk,
             {
-                "ConsentService": ConsentService(consents, desk, messages, accesses, watch, issuer),
+                "ConsentService": ConsentService(
+                    consents, desk, messages, accesses, watch, reads, clock, issuer
+                ),
                 "ConformanceService": RemovalService(consents, clock),
-                "AuditService": TraceService(consents, messages, accesses),
+                "AuditService": TraceService(
+                    consents, messages, accesses, RefusedCalls(engines.records), reads
+                ),
             },
             [
                 *subject_routes(pages),

@@ -1,5 +1,6 @@
 """Signing people in, composed: at the provider that is configured, or the development one."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -11,6 +12,7 @@ from gateway.devprovider.serving import running_provider
 from gateway.installation.home import Home
 from gateway.signin.attempts import Attempts
 from gateway.signin.desk import CALLBACK_PATH, SignInDesk
+from gateway.signin.principals import Principals
 from gateway.signin.provider import IdentityProvider, RelyingPartySettings
 from gateway.signin.relying_party import RelyingParty
 from gateway.signin.sessions import Sessions
@@ -47,10 +49,11 @@ async def sign_in_desk(
             return
         provider = IdentityProvider(settings, clock)
         stack.push_async_callback(provider.close)
+        principals = await asyncio.to_thread(Principals.kept_in, engine)
         yield SignInDesk(
-            Sessions(engine, clock),
+            Sessions(engine, clock, principals),
             Attempts(engine, clock),
-            RelyingParty(settings, provider, clock),
+            RelyingParty(settings, provider, clock, principals),
         )
 
 

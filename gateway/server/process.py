@@ -197,6 +197,8 @@ def _transport(
     # The committer ends first: closing, it still gives waiting lookups their turn.
     stack.callback(lookup.close)
     stack.callback(committer.close)
+    named = ConsentLookup(consents.consents)
+    stack.callback(named.close)
     log = SqlAuthorityLog(engines.authority)
     limits = RecordLimits(
         answer_bytes=config.max_message_bytes,
@@ -208,7 +210,7 @@ def _transport(
         "CreditRecordService": CreditRecordService(
             feed=feed,
             gate=Gate(),
-            consents=ConsentLookup(consents.consents),
+            consents=named,
             lookup=lookup,
             committer=committer,
             decisions=decisions,

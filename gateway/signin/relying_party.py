@@ -21,6 +21,7 @@ from gateway.clock import Clock
 from gateway.oauth.jose import ALGORITHMS, MALFORMED, ProfileRegistry, fits, verified_claims
 from gateway.signin.attempts import Attempt
 from gateway.signin.identity import Identity
+from gateway.signin.principals import Principals
 from gateway.signin.provider import (
     IdentityProvider,
     RelyingPartySettings,
@@ -57,9 +58,14 @@ class RelyingParty:
     """Sends browsers to the provider and believes its answers only where they hold."""
 
     def __init__(
-        self, settings: RelyingPartySettings, provider: IdentityProvider, clock: Clock
+        self,
+        settings: RelyingPartySettings,
+        provider: IdentityProvider,
+        clock: Clock,
+        principals: Principals,
     ) -> None:
         self._settings = settings
+        self._principals = principals
         self._provider = provider
         self._clock = clock
         self._registry = ProfileRegistry()
@@ -189,6 +195,7 @@ class RelyingParty:
             # A clock that runs ahead must not make a sign-in look fresher than it is.
             auth_time=min(read.auth_time, now),
             acr=STRONG_ACR if read.acr in self._settings.strong_acrs else BASIC_ACR,
+            representative=self._principals.representative(self._settings.issuer, read.sub),
         )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, delete, insert, or_, select, update
 
 from gateway.clock import Clock
 from gateway.signin.identity import Identity
+from gateway.signin.principals import Principals
 from gateway.signin.tables import SESSION
 from gateway.storage.engines import reading
 from gateway.storage.sweeping import Sweeping
@@ -35,11 +36,15 @@ class Browser:
     """One browser: the secret of its cookie, and who is signed in there, if anybody.
 
     ``known`` tells whether it sent the secret; else it was made for it just now.
+    ``idle_at`` (UTC seconds) is when whoever is signed in no longer is, if nothing is done
+    there until then, and ``over_at`` when, whatever is done; 0 for nobody.
     """
 
     secret: str
     known: bool
     identity: Identity | None = None
+    idle_at: int = 0
+    over_at: int = 0
 
     @property
     def digest(self) -> bytes:
@@ -60,9 +65,10 @@ class Browser:
 class Sessions:
     """Sessions in the database. Calls block."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, principals: Principals) -> None:
         self._engine = engine
         self._clock = clock
+        self._principals = principals
         self._sweeping = Sweeping(_SWEEP_SECONDS)
 
     def browser(self, secret: str | None) -> Browser:
@@ -77,13 +83,25 @@ class Sessions:
             ).one_or_none()
         if row is None or now >= row.seen_at + IDLE_SECONDS or now >= row.began_at + LIFE_SECONDS:
             return browser
-        if now >= row.seen_at + _NOTE_SECONDS:
+        seen_at = row.seen_at
+        if now >= seen_at + _NOTE_SECONDS:
+            seen_at = now
             with self._engine.begin() as connection:
                 connection.execute(
                     update(SESSION).where(SESSION.c.digest == browser.digest).values(seen_at=now)
                 )
-        identity = Identity(row.issuer, row.subject, row.name, row.uscc, row.auth_time, row.acr)
-        return Browser(secret, known=True, identity=identity)
+        identity = Identity(
+            row.issuer,
+            row.subject,
+            row.name,
+            row.uscc,
+            row.auth_time,
+            row.acr,
+            self._principals.representative(row.issuer, row.subject),
+        )
+        over_at = row.began_at + LIFE_SECONDS
+        idle_at = min(seen_at + IDLE_SECONDS, over_at)
+        return Browser(secret, known=True, identity=identity, idle_at=idle_at, over_at=over_at)
 
     def sign_in(self, browser: Browser, identity: Identity) -> Browser:
         """Begin a session for ``identity`` and return the browser with its new secret.

@@ -1,4 +1,4 @@
-"""Tables of signing in: sessions of browsers, and sign-ins under way."""
+"""Tables of signing in: sessions of browsers, sign-ins under way, and shared secrets."""
 
 from typing import Final
 
@@ -33,4 +33,12 @@ ATTEMPT: Final = Table(
     Column("return_to", String(256), nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Index("ix_signin_attempt_started_at", "started_at"),
+)
+
+# Secrets of the installation by what they are for, random and made once.
+SECRET: Final = Table(
+    "signin_secret",
+    METADATA,
+    Column("name", String(32), primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
 )

@@ -25,16 +25,19 @@ async def show(visit: CompanyVisit, standing: Standing) -> Response:
         consent=plain,
         obstacle=await asyncio.to_thread(visit.parts.desk.answerable, consent),
         answers=visit.acting.under(Power.ANSWER, consent) is not None,
+        may_grant=visit.acting.may_grant,
         grant_token=visit.browser.form_token(_to_grant(visit, consent, shown)),
         refuse_token=visit.browser.form_token(_to_refuse(visit, consent)),
     )
 
 
 async def grant(visit: CompanyVisit) -> Response:
-    """Take the consent to what the page showed."""
+    """Take the consent to what the page showed; who signed in long ago is asked to again."""
     consent, delegation = await asyncio.to_thread(_to_answer, visit)
     _, shown = _told(visit, consent)
     await visit.form(_to_grant(visit, consent, shown))
+    if not visit.acting.may_grant:
+        return visit.sent_on(f"/consents/{consent.consent_id}")
     await asyncio.to_thread(
         visit.parts.desk.grant,
         consent.consent_id,
@@ -79,6 +82,7 @@ def _told(visit: CompanyVisit, consent: Consent) -> tuple[PlainConsent, ConsentN
         consent.terms,
         consent.message,
         visit.language,
+        message_in=consent.language,
     )
     return plain, notice(plain, visit.language)
 

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from creditgate.refusal import Refused, reason_name
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.pages.forms import FormRefused
-from gateway.pages.rendering import Pages, language_of
+from gateway.pages.rendering import Pages, language_of, see_other
 from gateway.signin.desk import SignInDesk, remember
 from gateway.signin.provider import SignInFailed
 from gateway.subject import (
@@ -40,6 +40,7 @@ from gateway.subject.visit import (
     ServeVisit,
     Trouble,
     Visit,
+    addressed,
     kept_query,
 )
 
@@ -76,7 +77,7 @@ COMPANY_PAGES: Final[tuple[tuple[str, str, ServeCompany], ...]] = (
     ("POST", "/consents/{consent_id}/signature", receipts.sign),
     ("GET", "/accesses", accesses.show),
     ("GET", "/notices", notices.show),
-    ("POST", "/notices/{newest:int}/seen", notices.seen),
+    ("POST", "/notices/{newest}/seen", notices.seen),
     ("GET", "/delegations", delegations.show),
     ("GET", "/delegations/new", delegations.draft),
     ("POST", "/delegations/{delegation_id}", delegations.appoint),
@@ -86,6 +87,20 @@ COMPANY_PAGES: Final[tuple[tuple[str, str, ServeCompany], ...]] = (
     ("POST", "/keys/{thumbprint}/remove", keys.remove),
 )
 """Method, path below that of the company, and what serves it."""
+
+_COMPANY: Final = "/my/{uscc}"
+_CONSENT: Final = "/consents/{consent_id}"
+_SHOWN_AT: Final = {
+    "/my/delegations/{delegation_id}/give-up": "/my/companies",
+    f"{_CONSENT}/grant": _CONSENT,
+    f"{_CONSENT}/refuse": _CONSENT,
+    f"{_CONSENT}/signature": _CONSENT,
+    "/notices/{newest}/seen": "/notices",
+    "/delegations/{delegation_id}": "/delegations/new",
+    "/delegations/{delegation_id}/end": "/delegations",
+    "/keys/{thumbprint}/remove": "/keys",
+}
+"""Where a form is shown that is not sent to the path of its page."""
 
 
 def subject_routes(parts: SubjectParts) -> list[Route]:
@@ -102,11 +117,19 @@ def subject_routes(parts: SubjectParts) -> list[Route]:
         Route(entering.BACK_PATH, _guarded(pages, entering.come_back), methods=["GET"]),
         Route("/my/invitations/{secret}", _guarded(pages, invitations.arrive), methods=["GET"]),
         *(
-            Route(path, _guarded(pages, door.person(serve)), methods=[method])
+            Route(
+                path,
+                _guarded(pages, door.person(serve, _SHOWN_AT.get(path, path))),
+                methods=[method],
+            )
             for method, path, serve in _PAGES
         ),
         *(
-            Route(f"/my/{{uscc}}{path}", _guarded(pages, door.company(serve)), methods=[method])
+            Route(
+                f"{_COMPANY}{path}",
+                _guarded(pages, door.company(serve, _COMPANY + _SHOWN_AT.get(path, path))),
+                methods=[method],
+            )
             for method, path, serve in COMPANY_PAGES
         ),
     ]
@@ -124,19 +147,26 @@ class _Door:
         """Send the browser to the identity provider."""
         return await entering.begin(request, self._sign_in)
 
-    def person(self, serve: ServeVisit) -> _Serve:
-        """Return ``serve`` for whoever is signed in; others are asked to sign in."""
+    def person(self, serve: ServeVisit, shown_at: str) -> _Serve:
+        """Return ``serve`` for whoever is signed in; others are asked to sign in.
+
+        ``shown_at`` is the path of the page where what is sent here was shown: whoever
+        sends it after their session signs in and comes back to that page, whose forms are
+        new ones.
+        """
 
         async def served(request: Request) -> Response:
             browser = await self._sign_in.browser(request)
             if browser.identity is None:
                 if request.method != "GET":
-                    raise NotShown("changed", 403)
+                    place = entering.place_of(shown_at.format(**request.path_params))
+                    return see_other(addressed(place, language_of(request), over="1"))
                 shown = self._pages.page(
                     "sign_in.html",
                     language_of(request),
                     here=request.url.path,
                     query=kept_query(request),
+                    over="over" in request.query_params,
                 )
                 return shown if browser.known else remember(shown, browser)
             return await serve(
@@ -153,7 +183,7 @@ class _Door:
 
         return served
 
-    def company(self, serve: ServeCompany) -> _Serve:
+    def company(self, serve: ServeCompany, shown_at: str) -> _Serve:
         """Return ``serve`` for whoever acts for the company in the path.
 
         Judged anew at each request; any other company is as one that does not exist.
@@ -180,7 +210,7 @@ class _Door:
                 )
             )
 
-        return self.person(of_company)
+        return self.person(of_company, shown_at)
 
 
 def _guarded(pages: Pages, serve: _Serve) -> _Serve:
@@ -199,6 +229,10 @@ def _guarded(pages: Pages, serve: _Serve) -> _Serve:
         except (SignInFailed, DBAPIError, PoolTimeout) as error:
             _log.warning("a subject's page was not served: %s", type(error).__name__)
             return _trouble(pages, request, NotShown("unavailable"))
+        except Exception as error:
+            # Its type alone: what it says, and where it was, may hold what people are told.
+            _log.error("a subject's page failed: %s", type(error).__name__)
+            return _trouble(pages, request, NotShown("unavailable", 500))
 
     return guarded
 

@@ -8,15 +8,15 @@ from starlette.responses import Response
 
 from consent.delegation import Power
 from consent.model import ConsentChange
-from consent.sql import Removal
+from consent.queries import Removal
 from consent.states import FINAL, REQUESTED
 from consent.subject_keys import SubjectKey
 from gateway.consents.plain import plain_consent
 from gateway.subject import answer
-from gateway.subject.lines import LIVE, change_line, consent_line, removal_line
+from gateway.subject.lines import change_line, consent_line, removal_line
 from gateway.subject.naming import consent_id_of
 from gateway.subject.opening import history, opened
-from gateway.subject.standing import Standing, found
+from gateway.subject.standing import LIVE, Standing, found
 from gateway.subject.visit import CompanyVisit
 
 
@@ -56,15 +56,23 @@ async def show(visit: CompanyVisit) -> Response:
     acting, language = visit.acting, visit.language
     sees = acting.under(Power.SEE, consent) is not None
     removal = whole.removal
+    signable = acting.represents and bool(consent.receipt) and bool(whole.keys)
     return await visit.shown(
         "consent.html",
         tab="/consents",
         line=consent_line(view, whole.standing, language),
         consent=plain_consent(
-            view, consent.operator_id, consent.subject, consent.terms, consent.message, language
+            view,
+            consent.operator_id,
+            consent.subject,
+            consent.terms,
+            consent.message,
+            language,
+            message_in=consent.language,
         ),
         done=visit.request.query_params.get("done", ""),
-        revocable=whole.standing.state in LIVE and acting.under(Power.REVOKE, consent) is not None,
+        revocable=whole.standing.revocable(removal)
+        and acting.under(Power.REVOKE, consent) is not None,
         sees=sees,
         history=[change_line(view, each, consent, language) for each in whole.changes]
         if sees
@@ -72,7 +80,8 @@ async def show(visit: CompanyVisit) -> Response:
         removal=None if removal is None or not sees else removal_line(removal, visit.now, language),
         has_receipt=sees and bool(consent.receipt),
         signed=bool(consent.subject_signature),
-        signable=acting.represents and bool(consent.receipt) and bool(whole.keys),
+        signable=signable,
+        typed=signable and not consent.subject_signature,
         sign_token=visit.browser.form_token(visit.purpose("sign", consent.consent_id)),
     )
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from starlette.responses import Response
 
 from consent.delegation import MOST_LABEL, Delegation, Power
+from consent.model import shows
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Openness, Purpose
@@ -24,6 +25,10 @@ from gateway.subject.visit import CompanyVisit, NotShown
 DAYS: Final = (30, 90, 180, 366)
 """Terms a delegation can be given for; 366 days are the longest."""
 _DAY: Final = 86_400
+_FULL: Final = (
+    RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
+    RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
+)
 _PURPOSES: Final = tuple(number for number in Purpose.values() if number)
 _MOST_OPERATORS: Final = 10
 _LOOKED_THROUGH: Final = 200
@@ -67,7 +72,7 @@ async def appoint(visit: CompanyVisit) -> Response:
     try:
         kept = await asyncio.to_thread(_kept, visit, wanted, secret)
     except Refused as refused:
-        if refused.reason != RefusalReason.REFUSAL_REASON_STATE_CONFLICT:
+        if refused.reason not in _FULL:
             raise
         return await _form_page(visit, delegation_id, form, faults=("many",))
     if kept is None:
@@ -124,7 +129,7 @@ def _delegation(visit: CompanyVisit, delegation_id: str, form: Mapping[str, str]
 def _faults(form: Mapping[str, str]) -> tuple[str, ...]:
     label = form.get("label", "").strip()
     faults = {
-        "label": not (0 < len(label) <= MOST_LABEL and label.isprintable()),
+        "label": not (len(label) <= MOST_LABEL and label.isprintable() and shows(label)),
         "powers": not any(f"power-{power.value}" in form for power in Power),
         "days": form.get("days", "") not in map(str, DAYS),
     }
@@ -161,6 +166,7 @@ async def _form_page(
         "appoint.html",
         tab="/delegations",
         status=400 if faults else 200,
+        typed=True,
         delegation_id=delegation_id,
         form=form,
         faults=faults,

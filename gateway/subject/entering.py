@@ -10,6 +10,7 @@ from gateway.pages.cookies import drop, keep
 from gateway.pages.rendering import language_of, see_other
 from gateway.signin.desk import SignInDesk, remember
 from gateway.signin.sessions import LIFE_SECONDS
+from gateway.subject.acting import GRANT_SIGN_IN_SECONDS
 from gateway.subject.visit import addressed
 
 HOME: Final = "/my"
@@ -28,17 +29,18 @@ async def begin(request: Request, sign_in: SignInDesk) -> Response:
     counted by where they lead, so that nobody can fill the store with them.
     """
     browser = await sign_in.browser(request)
-    language = language_of(request)
+    language, query = language_of(request), request.query_params
+    usual = GRANT_SIGN_IN_SECONDS if "to-grant" in query else LIFE_SECONDS
     url = await sign_in.begin(
         browser,
-        max_age=0 if "again" in request.query_params else LIFE_SECONDS,
+        max_age=0 if "again" in query else usual,
         strong=False,
-        again="again" in request.query_params,
+        again="again" in query,
         # One in 256: who begins sign-ins by the thousand pushes out few of anybody else's.
         return_to=addressed(BACK_PATH, language, of=browser.digest[:1].hex()),
         language=language,
     )
-    place = place_of(request.query_params.get("to", ""))
+    place = place_of(query.get("to", ""))
     response = keep(see_other(url), PLACE_COOKIE, place, _PLACE_SECONDS)
     return response if browser.known else remember(response, browser)
 

@@ -15,6 +15,10 @@ from gateway.subject.visit import CompanyVisit, NotShown
 from operators.jwks import public_key_fault, require_interchangeable
 
 _MOST_CHARACTERS: Final = 4_096
+_FULL: Final = (
+    RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
+    RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
+)
 _KINDS: Final = {"EC": "ES256 (P-256)", "OKP": "EdDSA (Ed25519)", "RSA": "PS256 (RSA)"}
 
 
@@ -41,7 +45,7 @@ async def register(visit: CompanyVisit) -> Response:
             visit.now,
         )
     except Refused as refused:
-        if refused.reason != RefusalReason.REFUSAL_REASON_STATE_CONFLICT:
+        if refused.reason not in _FULL:
             raise
         return await _page(visit, fault="conflict", entered=entered)
     return visit.sent_on("/keys")
@@ -63,6 +67,7 @@ async def _page(visit: CompanyVisit, *, fault: str, entered: str) -> Response:
         "keys.html",
         tab="/keys",
         status=400 if fault else 200,
+        typed=True,
         keys=[
             (
                 each.thumbprint,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from consent.model import Actor, Consent, ConsentChange
-from consent.sql import Removal
+from consent.queries import Removal
 from consent.states import EXHAUSTED, EXPIRED, GRANTED, PAUSED, REFUSED, REQUESTED, REVOKED
 from creditgate.v1.consent_service_pb2 import ConsentState, DataLifeEnd
 from gateway.authority.view import AuthorityView
@@ -14,9 +14,7 @@ from gateway.consents.words import STATES
 from gateway.pages.moments import moment
 from gateway.pages.rendering import Language
 from gateway.pages.words import Words, joined, said
-from gateway.subject.standing import Standing
-
-LIVE: Final = frozenset({GRANTED, PAUSED})
+from gateway.subject.standing import LIVE, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +109,13 @@ def removal_line(removal: Removal, now: int, language: Language) -> RemovalLine:
             f"机构已于 {told}报告：取得的结果已{deed[0]}。",
             f"On {told} they reported that what they held is {deed[1]}.",
         )
-        return RemovalLine(said(language, words), overdue=False)
-    if now >= removal.deadline:
+        if removal.overdue(now):
+            words = (
+                f"{words[0]}期限是 {deadline}，已逾期。",
+                f"{words[1]} That was due by {deadline}: it came late.",
+            )
+        return RemovalLine(said(language, words), removal.overdue(now))
+    if removal.overdue(now):
         words = (
             f"机构应在 {deadline}前{deed[0]}取得的结果，至今没有报告。",
             f"What they held was due to be {deed[1]} by {deadline}; they have not reported.",

@@ -43,7 +43,9 @@ async def show(visit: CompanyVisit) -> Response:
 
 async def seen(visit: CompanyVisit) -> Response:
     """Remember that this person has seen the notices that were shown."""
-    newest = visit.request.path_params.get("newest", 0)
+    newest = _sequence(visit.request.path_params.get("newest", ""))
+    if newest is None:
+        raise NotShown("missing")
     await visit.form(visit.purpose("seen", str(newest)))
     await asyncio.to_thread(
         visit.parts.notices.seen, visit.acting.principal, visit.acting.subject, newest
@@ -61,13 +63,19 @@ def _read(visit: CompanyVisit) -> tuple[tuple[ConsentChange, ...], int]:
 
 def _of_mine(visit: CompanyVisit, notices: tuple[ConsentChange, ...]) -> dict[str, Consent]:
     """Return, by id, the consents whose notices this person may see. Blocks."""
-    found = filter(None, map(visit.parts.consents.get, {each.consent_id for each in notices}))
+    found = visit.parts.consents.readable({each.consent_id for each in notices})
     return {
-        each.consent_id: each for each in found if visit.acting.under(Power.SEE, each) is not None
+        consent_id: each
+        for consent_id, each in found.items()
+        if visit.acting.under(Power.SEE, each) is not None
     }
 
 
 def _before(visit: CompanyVisit) -> int | None:
-    text = visit.request.query_params.get("before", "")
+    return _sequence(visit.request.query_params.get("before", ""))
+
+
+def _sequence(text: str) -> int | None:
+    """Return the place in the log that ``text`` is; None where it is none."""
     fits = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
     return int(text) if fits else None

@@ -10,7 +10,7 @@ from consent.rules import removal_deadline
 from consent.states import REVOKED
 from creditgate.v1.consent_service_pb2 import DataLifeEnd
 from gateway.pages.moments import moment
-from gateway.subject.lines import LIVE, consent_line
+from gateway.subject.lines import consent_line
 from gateway.subject.opening import opened
 from gateway.subject.standing import Standing
 from gateway.subject.visit import CompanyVisit, NotShown
@@ -35,6 +35,9 @@ async def revoke(visit: CompanyVisit) -> Response:
     """End it at once."""
     standing = await asyncio.to_thread(_to_revoke, visit)
     await visit.form(_purpose(visit, standing))
+    delegation = visit.acting.under(Power.REVOKE, standing.consent)
+    if delegation is None:
+        raise NotShown("missing")
     consent_id = standing.consent.consent_id
     await asyncio.to_thread(
         visit.parts.desk.revoke,
@@ -42,6 +45,7 @@ async def revoke(visit: CompanyVisit) -> Response:
         actor=Actor.SUBJECT,
         actor_id=visit.acting.principal,
         reason="",
+        delegation=delegation,
     )
     return visit.sent_on(f"/consents/{consent_id}", done="revoked")
 
@@ -50,7 +54,9 @@ def _to_revoke(visit: CompanyVisit) -> Standing:
     standing = opened(visit)
     if visit.acting.under(Power.REVOKE, standing.consent) is None:
         raise NotShown("missing")
-    if standing.state not in LIVE:
+    consent_id = standing.consent.consent_id
+    removal = visit.parts.consents.removals([consent_id]).get(consent_id)
+    if not standing.revocable(removal):
         raise NotShown("changed")
     return standing
 

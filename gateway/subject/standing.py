@@ -6,8 +6,9 @@ from typing import Final
 
 from consent.delegation import Power
 from consent.model import MOST_ANSWER_SECONDS, Consent
-from consent.sql import SqlConsents, Use
-from consent.states import FINAL, OPEN, REQUESTED, effective_state
+from consent.queries import Removal, Use
+from consent.sql import SqlConsents
+from consent.states import EXHAUSTED, EXPIRED, FINAL, GRANTED, OPEN, PAUSED, REQUESTED
 from creditgate.v1.consent_service_pb2 import ConsentState
 from gateway.subject.acting import Acting
 
@@ -15,6 +16,8 @@ PAGE: Final = 20
 _CHUNK: Final = 100
 _MOST_CHUNKS: Final = 10
 MOST_WAITING: Final = 200
+LIVE: Final = frozenset({GRANTED, PAUSED})
+_ENDED_BY_ITSELF: Final = frozenset({EXPIRED, EXHAUSTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,13 @@ class Standing:
     consent: Consent
     state: ConsentState.ValueType
     use: Use
+
+    def revocable(self, removal: Removal | None) -> bool:
+        """Tell whether there is anything to take back: a consent in force, or what is still
+        held under one that time or use has ended, as ``removal``, the duty to remove it, tells.
+        """
+        held = removal is not None and removal.acknowledged_at is None
+        return self.state in LIVE or (held and self.state in _ENDED_BY_ITSELF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +97,8 @@ def waiting(consents: SqlConsents, acting: Acting) -> tuple[Standing, ...]:
 
 
 def _standing(consents: SqlConsents, chunk: tuple[Consent, ...], now: int) -> tuple[Standing, ...]:
-    uses = consents.uses([consent.consent_id for consent in chunk])
+    settled = consents.settled(chunk, now)
+    uses = consents.uses([consent.consent_id for consent in settled])
     return tuple(
-        Standing(consent, effective_state(consent, use.answered, now), use)
-        for consent in chunk
-        for use in (uses.get(consent.consent_id, Use()),)
+        Standing(consent, consent.state, uses.get(consent.consent_id, Use())) for consent in settled
     )

@@ -12,9 +12,10 @@ from starlette.responses import Response
 from consent.delegation import Power
 from gateway.pages.forms import posted
 from gateway.pages.rendering import Language, Pages, see_other
+from gateway.pages.staying import staying
 from gateway.pages.words import said
 from gateway.signin.identity import Identity
-from gateway.signin.sessions import Browser
+from gateway.signin.sessions import IDLE_SECONDS, Browser
 from gateway.subject.acting import Acting
 from gateway.subject.parts import SubjectParts
 from gateway.subject.standing import waiting
@@ -67,7 +68,7 @@ class Visit:
     def page(self, template: str, *, status: int = 200, **content: object) -> Response:
         """Return a page about no company in particular."""
         return shell(
-            self, template, status=status, acting=None, unread=0, tabs=(), tab="", **content
+            self, template, status=status, acting=None, tabs=(), tab="", typed=False, **content
         )
 
 
@@ -86,9 +87,16 @@ class CompanyVisit(Visit):
         return " ".join((self.acting.subject, *parts))
 
     async def shown(
-        self, template: str, *, tab: str, status: int = 200, **content: object
+        self,
+        template: str,
+        *,
+        tab: str,
+        status: int = 200,
+        typed: bool = False,
+        **content: object,
     ) -> Response:
-        """Return a page of this company below ``tab``, with its way to the others."""
+        """Return a page of this company below ``tab``, with its way to the others; see
+        `shell`."""
         return shell(
             self,
             template,
@@ -96,6 +104,7 @@ class CompanyVisit(Visit):
             acting=self.acting,
             tabs=self._tabs(),
             tab=tab,
+            typed=typed,
             counts=await asyncio.to_thread(self._counts),
             at=self.at,
             **content,
@@ -140,19 +149,33 @@ def shell(
     acting: Acting | None,
     tabs: Sequence[tuple[str, str]],
     tab: str,
+    typed: bool,
     **content: object,
 ) -> Response:
-    """Return ``template`` within the frame all pages of somebody signed in have."""
+    """Return ``template`` within the frame all pages of somebody signed in have.
+
+    ``typed`` tells that people write something there, which going elsewhere would lose.
+    """
+    browser = visit.browser
+    # What a form made cannot be asked for again, in whatever language.
+    here = visit.request.url.path if visit.request.method == "GET" else ""
     return visit.pages.page(
         template,
         visit.language,
         status=status,
-        # What a form made cannot be asked for again in the other language.
-        here=visit.request.url.path if visit.request.method == "GET" else "",
+        here=here,
         query=kept_query(visit.request),
         path=visit.path,
         identity=visit.identity,
-        sign_out_token=visit.browser.form_token("sign-out"),
+        sign_out_token=browser.form_token("sign-out"),
+        stay=staying(
+            IDLE_SECONDS,
+            browser.idle_at,
+            browser.over_at,
+            visit.language,
+            link=_same(visit) if here else visit.path("/my/companies"),
+            elsewhere=typed or not here,
+        ),
         acting=acting,
         tabs=tabs,
         tab=tab,
@@ -167,6 +190,15 @@ def addressed(path: str, language: Language, **query: str) -> str:
     if language == "en":
         given["lang"] = "en"
     return f"{path}?{urlencode(given)}" if given else path
+
+
+def _same(visit: Visit) -> str:
+    """Return the address of the same page in the same language."""
+    query = kept_query(visit.request)
+    if visit.language == "en":
+        query["lang"] = "en"
+    path = visit.request.url.path
+    return f"{path}?{urlencode(query)}" if query else path
 
 
 def kept_query(request: Request) -> dict[str, str]:

@@ -97,9 +97,8 @@ class ArtefactItem(_Part):
         description="Code of the catalogue item."
     )
     fields: tuple[Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,63}$")], ...] = Field(
-        default_factory=tuple[str, ...],
         min_length=1,
-        description="Content fields that may be served; left out: all that the item declares.",
+        description="Content fields that may be served; no others are.",
     )
 
 

@@ -27,9 +27,10 @@ from gateway.authorise.opening import (
     require_alone,
     require_no_consent,
 )
+from gateway.consents.rules import pinned
 from gateway.disclose.model import LiveRevision
 from operators.decision import Ask
-from tests.authorise.world import CONSENT, item, licensed, lines_of, view_of
+from tests.authorise.world import CONSENT, after, item, licensed, lines_of, view_of
 from tests.consenting import requested, terms
 from tests.meter.world import company
 from tests.operators.things import CREDIT, READ
@@ -39,6 +40,7 @@ NOW = 500
 ITEMS = ("penalty", "rating", "tax")
 PLACES = [(code, region) for code in ITEMS for region in ("110101", "310101", "319900")]
 LINES = lines_of(*PLACES)
+ASK = Ask("alpha-one", READ, frozenset({READ}), frozenset(), CREDIT)
 VIEW = view_of(
     *licensed(item("penalty"), item("rating", CONSENT, result="grade"), item("tax", CONSENT))
 )
@@ -51,14 +53,14 @@ FOUND = [
 
 def passage_for(*items: str) -> Passage:
     """Return what alpha may take of items, none for all it may have."""
-    ask = Ask("alpha-one", READ, frozenset({READ}), frozenset(items), CREDIT)
-    return Gate().passage(VIEW, LINES, ask, NOW)
+    return Gate().passage(VIEW, LINES, ASK._replace(items=frozenset(items)), NOW)
 
 
 def consented(*items: str | ConsentItem, state: Any = GRANTED, **changed: Any) -> Consent:
-    """Return a consent of the first company for [400, 600)."""
+    """Return a consent of the first company for [400, 600), to all fields where none are
+    named."""
     usual = {"purposes": frozenset({CREDIT}), "valid_from": 400, "valid_until": 600}
-    agreed = terms(items or ("rating",), **usual | changed)
+    agreed = pinned(VIEW.catalogue, terms(items or ("rating",), **usual | changed))
     return requested(FIRST, agreed).model_copy(update={"state": state, "version": 2})
 
 
@@ -190,12 +192,26 @@ def test_a_consent_that_was_used_up_opens_what_it_did_until_its_time_is_over() -
 
 
 def test_content_is_cut_to_the_fields_consented_to() -> None:
-    cut = ConsentItem(item="rating", fields=frozenset({"note", "grade"}))
-    assert opening(consented(cut, "tax")).masks == {"rating": ("grade", "note"), "tax": ()}
+    cut = ConsentItem(item="rating", fields=frozenset({"note"}))
+    assert opening(consented(cut, "tax")).masks == {"rating": ("note",), "tax": ()}
+
+
+def test_what_an_item_declares_later_is_not_part_of_the_consent() -> None:
+    """Nor is what it declared once: old records may have it."""
+    consent = consented("rating")
+    rating = item("rating", CONSENT, result="grade")
+    named = {field.name: field for field in rating.content_fields}
+    later = named["note"].model_copy(update={"name": "later"})
+    for fields in ((*rating.content_fields, later), (later,)):
+        changed = rating.model_copy(update={"content_fields": fields})
+        view = after(VIEW, changed)
+        passage = Gate().passage(view, LINES, ASK, NOW)
+        made = Openings().opening(consent, passage, (FIRST,), CREDIT, NOW)
+        assert made.masks == {"rating": ("grade", "note")}
 
 
 def test_a_grade_is_the_result_alone_and_nothing_of_an_item_without_one() -> None:
-    consent = consented("rating", "tax", "penalty", answer_form=GRADE)
+    consent = consented("rating", "tax", answer_form=GRADE)
     assert opening(consent).masks == {"rating": ("grade",)}
     assert refused(consent, "tax") == ("CONSENT_EXCEEDED", "items")
 
@@ -218,3 +234,21 @@ def test_items_of_others_are_not_asked_for_by_name_under_one_subjects_consent() 
         "CONSENT_EXCEEDED",
         {"field": "subject"},
     )
+
+
+def test_an_item_of_which_no_fields_are_named_is_not_opened() -> None:
+    agreed = terms(["rating"], purposes=frozenset({CREDIT}), valid_from=400, valid_until=600)
+    consent = requested(FIRST, agreed).model_copy(update={"state": GRANTED})
+    assert opening(consent).masks == {}
+    assert refused(consent, "rating") == ("CONSENT_EXCEEDED", "items")
+
+
+def test_what_was_opened_once_is_judged_by_the_time_of_each_call() -> None:
+    openings, passage, consent = Openings(), passage_for(), consented()
+    first = openings.opening(consent, passage, (FIRST,), CREDIT, NOW)
+    assert openings.opening(consent, passage, None, CREDIT, 599) is first
+    for now in (399, 600):
+        with pytest.raises(Refused, match="validity"):
+            openings.opening(consent, passage, (FIRST,), CREDIT, now)
+    with pytest.raises(Refused, match="does not cover"):
+        openings.opening(consent, passage, (SECOND,), CREDIT, NOW)

@@ -187,3 +187,22 @@ def test_shipped_catalogue_takes_the_real_lists() -> None:
 def test_items_survive_the_way_to_messages_and_back() -> None:
     for item in read_catalogue(NATIONAL):
         assert item_of(item_message(item)) == item
+
+
+def test_fields_may_be_marked_as_the_result_itself() -> None:
+    marked = GOOD.replace("required: true}\n", "required: true, result: true}\n")
+    (item,) = parse_catalogue(marked)
+    assert [field.result for field in item.content_fields] == [True]
+    assert item_message(item).content_fields[0].result
+    assert item_of(item_message(item)) == item
+    assert not parse_catalogue(GOOD)[0].content_fields[0].result
+
+
+def test_shipped_catalogue_gives_an_evaluation_as_grade_and_day_alone() -> None:
+    marked = {
+        item.code: {field.name for field in item.content_fields if field.result}
+        for item in read_catalogue(NATIONAL)
+    }
+    assert {code: fields for code, fields in marked.items() if fields} == {
+        "evaluation.public-credit": {"grade", "evaluated_on"}
+    }

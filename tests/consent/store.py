@@ -1,5 +1,6 @@
 """A real store of consents, brought quickly to where a test begins."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Engine
@@ -32,11 +33,21 @@ class ConsentStore(SqlConsents):
         made = self.requested(**changes)
         return self.move(made.consent_id, "grant", act(made.requested_at))
 
-    def use(self, relied_on: Consent, at: int = NOW, request_id: str = "use-1") -> Outcome:
+    def use(
+        self,
+        relied_on: Consent,
+        at: int = NOW,
+        request_id: str = "use-1",
+        entries: Sequence[int] = (1,),
+    ) -> Outcome:
         """Let the ledger give an answer that relies on a consent as it was read."""
         ledger = UsageLedger(self.engine, StandingClock(at))
         made = claim(
-            request_id, operator_id=relied_on.operator_id, served_at=at, relies_on=relied_on
+            request_id,
+            entries,
+            operator_id=relied_on.operator_id,
+            served_at=at,
+            relies_on=relied_on,
         )
         (outcome,) = ledger.commit([made])
         ledger.close()

@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import Engine
 
 from consent.delegation import INVITATION_SECONDS, Delegation, Power, live
-from consent.delegations_sql import MOST_OPEN, SqlDelegations
+from consent.delegations_sql import MOST_A_DAY, MOST_OPEN, SqlDelegations
+from consent.model import Actor
+from consent.sql import Act
 from creditgate.refusal import Refused
 from tests.clock import NOW
 from tests.consent.store import ConsentStore, reason_of
@@ -138,8 +140,23 @@ def test_a_subject_has_so_many_delegations_and_no_more(delegations: SqlDelegatio
     assert reason_of(caught.value) == "STATE_CONFLICT"
     invited(delegations, b"o" * 32, subject=OTHER_COMPANY)
     delegations.end(made[0].delegation_id, SIGNER, NOW)
-    invited(delegations)
+    invited(delegations, valid_from=NOW + DAY)
     assert len(delegations.of_subject(COMPANY)) == MOST_OPEN + 1
+
+
+def test_a_subject_makes_so_many_delegations_a_day_and_no_more(
+    delegations: SqlDelegations,
+) -> None:
+    for number in range(MOST_A_DAY):
+        made = invited(delegations, number.to_bytes(32), valid_from=NOW + number)
+        delegations.end(made.delegation_id, SIGNER, NOW + number)
+    for at in (NOW + MOST_A_DAY, NOW + DAY - 1):
+        with pytest.raises(Refused) as caught:
+            invited(delegations, valid_from=at)
+        assert reason_of(caught.value) == "RATE_EXCEEDED"
+        assert caught.value.retry_after
+    invited(delegations, b"o" * 32, subject=OTHER_COMPANY)
+    invited(delegations, valid_from=NOW + DAY)
 
 
 def test_delegations_whose_term_is_over_make_room(delegations: SqlDelegations) -> None:
@@ -216,3 +233,46 @@ def test_nobody_answers_under_a_delegation_that_is_not_theirs_or_not_in_force(
     assert answer(consents, waiting.delegation_id) == "STATE_CONFLICT"
     delegations.end(found.delegation_id, SIGNER, NOW + 59)
     assert answer(consents, found.delegation_id) == "STATE_CONFLICT"
+
+
+def withdrawal(
+    consents: ConsentStore, consent_id: str, delegation_id: str, deputy: str = DEPUTY
+) -> str:
+    """Let a deputy end a consent at NOW + 60, and return why it may not, or ""."""
+    before = consents.get(consent_id)
+    under = Act(Actor.SUBJECT, deputy, "", NOW + 60, delegation_id)
+    try:
+        consents.move(consent_id, "revoke", under)
+    except Refused as refused:
+        assert consents.get(consent_id) == before
+        return reason_of(refused)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [
+        ({"powers": frozenset({Power.REVOKE})}, ""),
+        ({"powers": frozenset({Power.SEE, Power.ANSWER})}, "STATE_CONFLICT"),
+        ({"powers": frozenset(Power), "items": frozenset({TAX})}, "STATE_CONFLICT"),
+        ({"powers": frozenset(Power), "valid_until": NOW + 60}, "STATE_CONFLICT"),
+        ({"powers": frozenset(Power), "subject": OTHER_COMPANY}, "STATE_CONFLICT"),
+    ],
+    ids=["may", "no power", "other item", "over", "other company"],
+)
+def test_a_deputy_ends_a_consent_only_within_its_delegation(
+    consents: ConsentStore, delegations: SqlDelegations, limits: dict[str, Any], why: str
+) -> None:
+    found = taken(delegations, **limits)
+    granted = consents.granted()
+    assert withdrawal(consents, granted.consent_id, found.delegation_id, "another") != ""
+    assert withdrawal(consents, granted.consent_id, found.delegation_id) == why
+
+
+def test_nobody_ends_a_consent_under_a_delegation_that_was_ended_meanwhile(
+    consents: ConsentStore, delegations: SqlDelegations
+) -> None:
+    found = taken(delegations, powers=frozenset({Power.REVOKE}))
+    granted = consents.granted()
+    delegations.end(found.delegation_id, SIGNER, NOW + 59)
+    assert withdrawal(consents, granted.consent_id, found.delegation_id) == "STATE_CONFLICT"

@@ -7,7 +7,6 @@ from hypothesis import given
 from pydantic import ValidationError
 
 from consent.model import (
-    GRADE,
     MOST_DATA_LIFE_SECONDS,
     MOST_VALIDITY_SECONDS,
     ONCE,
@@ -53,10 +52,6 @@ def test_the_document_does_not_depend_on_the_order_of_sets() -> None:
         {"access_mode": ONCE, "times_per_day": 1},
         {"times_per_day": -1},
         {"answer_form": 0},
-        {
-            "answer_form": GRADE,
-            "items": (ConsentItem(item=EVALUATION, fields=frozenset({"grade"})),),
-        },
         {"data_life_seconds": 0},
         {"data_life_seconds": MOST_DATA_LIFE_SECONDS + 1},
         {"data_life_end": 0},
@@ -104,3 +99,17 @@ def test_a_notice_names_the_text_that_was_shown(digest: str) -> None:
 def test_terms_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         ConsentTerms.__setattr__(terms(), "valid_until", NOW)
+
+
+@pytest.mark.parametrize("blank", ["\u3164", "\u2800", "\u115f\u1160", "\uffa0", " ", "——", "。"])
+def test_a_message_that_shows_no_word_is_none(blank: str) -> None:
+    with pytest.raises(ValidationError, match="letter, digit or ideograph"):
+        consent(message=blank)
+    for written in (f"{blank}贷", f"{blank}7", f"a{blank}", ""):
+        assert consent(message=written).message == written
+
+
+def test_what_is_wrong_with_a_consent_is_told_without_what_it_holds() -> None:
+    with pytest.raises(ValidationError) as caught:
+        consent(message="secret words\n")
+    assert "secret" not in str(caught.value)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from consent.model import Actor
-from consent.states import EXHAUSTED, REFUSED
+from consent.states import EXHAUSTED, EXPIRED, GRANTED, REFUSED, REVOKED
 from creditgate.refusal import Refused
 from tests.clock import NOW
 from tests.consent.store import ConsentStore, reason_of
@@ -109,3 +109,69 @@ def test_a_refused_request_is_told_to_have_no_end_of_copies(consents: ConsentSto
     refused = consents.move(made.consent_id, "refuse", act(NOW + 1), also={"signer": SIGNER})
     assert (refused.state, refused.ended_at, refused.signer) == (REFUSED, NOW + 1, SIGNER)
     assert consents.removals([made.consent_id]) == {}
+
+
+def test_answers_without_records_leave_nothing_to_be_removed(consents: ConsentStore) -> None:
+    spent, revoked = consents.granted(terms=once()), consents.granted()
+    consents.use(spent, NOW + 1, "u-1", entries=())
+    consents.use(revoked, NOW + 1, "u-2", entries=())
+    # Ended when it was used up, all the same.
+    settled = consents.settle(spent.consent_id, NOW + 3)
+    assert (settled.state, settled.ended_at) == (EXHAUSTED, NOW + 1)
+    consents.move(revoked.consent_id, "revoke", act(NOW + 3))
+    assert consents.removals([spent.consent_id, revoked.consent_id]) == {}
+    assert consents.due(NOW + 3, 9) == ()
+    with pytest.raises(Refused) as caught:
+        consents.move(spent.consent_id, "revoke", act(NOW + 4))
+    assert reason_of(caught.value) == "STATE_CONFLICT"
+
+
+@pytest.mark.parametrize(("life", "deadline"), [(90 * DAY, NOW + 21 * DAY), (DAY, NOW + DAY)])
+@pytest.mark.parametrize("ending", ["by use", "by time", "by use, unwritten"])
+def test_what_ended_by_itself_can_be_taken_back_and_is_owed_sooner(
+    consents: ConsentStore, ending: str, life: int, deadline: int
+) -> None:
+    agreed = {"data_life_seconds": life, "valid_until": NOW + 9 * DAY}
+    made = consents.granted(terms=terms(**agreed) if ending == "by time" else once(**agreed))
+    consents.use(made)
+    if ending != "by use, unwritten":
+        consents.settle(made.consent_id, NOW + 9 * DAY)
+        assert consents.owed(OPERATOR, NOW).next_deadline == NOW + life
+    at = NOW + 20 * DAY
+    revoked = consents.move(made.consent_id, "revoke", act(at))
+    assert (revoked.state, revoked.ended_at) == (REVOKED, at)
+    (removal,) = consents.removals([made.consent_id]).values()
+    assert removal.deadline == deadline
+    change = consents.changes(limit=99)[-1]
+    assert (change.state, change.removal_deadline) == (REVOKED, deadline)
+    assert change.data_life_end == DELETE
+    with pytest.raises(Refused):
+        consents.move(made.consent_id, "revoke", act(at))
+
+
+def test_what_was_removed_is_owed_no_more_when_the_consent_is_taken_back(
+    consents: ConsentStore,
+) -> None:
+    made = consents.granted(terms=once())
+    consents.use(made)
+    consents.settle(made.consent_id, NOW + 1)
+    consents.acknowledge(made.consent_id, OPERATOR, NOW + 2, "alpha-client", NOW + 2)
+    before = consents.removals([made.consent_id])
+    consents.move(made.consent_id, "revoke", act(NOW + 3))
+    assert consents.removals([made.consent_id]) == before
+    assert consents.changes(limit=99)[-1].removal_deadline is None
+    assert consents.owed(OPERATOR, NOW + 10**6).outstanding == 0
+
+
+def test_settled_consents_are_as_written_whatever_the_clock_says_next(
+    consents: ConsentStore,
+) -> None:
+    over = consents.granted(terms=terms(valid_until=NOW + 10))
+    spent, unanswered = consents.granted(terms=once()), consents.requested(answer_until=NOW + 5)
+    live = consents.granted()
+    consents.use(spent)
+    made = (over, spent, unanswered, live)
+    settled = consents.settled(made, NOW + 10)
+    assert [each.state for each in settled] == [EXPIRED, EXHAUSTED, EXPIRED, GRANTED]
+    assert tuple(consents.get(each.consent_id) for each in made) == settled
+    assert consents.settled(settled, NOW) == settled

@@ -79,7 +79,6 @@ def test_cover_is_given_exactly_by_a_live_consent_that_names_it_all(
     if isinstance(found, Cover):
         assert found.fields_by_item == {item.item: item.fields for item in agreed.items}
         assert found.regions == agreed.regions
-        assert found.answer_form == agreed.answer_form
         assert found.version == given_consent.version
         assert found.until == agreed.valid_until
 

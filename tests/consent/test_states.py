@@ -2,6 +2,7 @@
 
 from typing import get_args
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from consent.states import (
     OPEN,
     PAUSED,
     REQUESTED,
+    REVOKED,
     Move,
     due_at,
     effective_state,
@@ -29,24 +31,35 @@ MOVES: tuple[Move, ...] = get_args(Move)
 INSTANTS = st.integers(NOW - 10, NOW + 20)
 
 
-@given(st.sampled_from(STATES), st.lists(st.sampled_from(MOVES), max_size=20))
-def test_no_sequence_of_moves_leaves_a_final_state(
-    start: ConsentState.ValueType, moves: list[Move]
+@given(st.sampled_from(STATES), st.lists(st.sampled_from(MOVES), max_size=20), st.booleans())
+def test_no_sequence_of_moves_leaves_the_final_states(
+    start: ConsentState.ValueType, moves: list[Move], served: bool
 ) -> None:
     state, dead = start, start in FINAL
     for move in moves:
-        after = moved(state, move)
-        assert not (dead and after is not None)
+        after = moved(state, move, served=served)
+        if dead and after is not None:
+            assert (move, after) == ("revoke", REVOKED)
+            assert served
+            assert state in BY_ITSELF
         state = state if after is None else after
         dead = dead or state in FINAL
     assert dead == (state in FINAL)
 
 
-@given(st.lists(st.sampled_from(MOVES), max_size=20))
-def test_nothing_is_granted_before_the_subject_grants(moves: list[Move]) -> None:
+@pytest.mark.parametrize("ended", BY_ITSELF)
+def test_what_ended_by_itself_is_taken_back_where_records_were_served(
+    ended: ConsentState.ValueType,
+) -> None:
+    assert moved(ended, "revoke", served=True) == REVOKED
+    assert moved(ended, "revoke", served=False) is None
+
+
+@given(st.lists(st.sampled_from(MOVES), max_size=20), st.booleans())
+def test_nothing_is_granted_before_the_subject_grants(moves: list[Move], served: bool) -> None:
     state, granted = REQUESTED, False
     for move in moves:
-        after = moved(state, move)
+        after = moved(state, move, served=served)
         granted = granted or (move == "grant" and after is not None)
         state = state if after is None else after
         assert granted or state not in (GRANTED, PAUSED, EXHAUSTED)
@@ -99,7 +112,8 @@ def test_what_ended_by_itself_has_not_ended_later_than_that_is_found(
 ) -> None:
     state = effective_state(consent, answered_at is not None, now)
     if consent.state in OPEN and state in FINAL:
-        ended_at = ended_by_itself_at(consent, answered_at, now)
+        spent_at = answered_at if state == EXHAUSTED else None
+        ended_at = ended_by_itself_at(consent, spent_at, now)
         assert ended_at <= now
         if state == EXPIRED:
             assert ended_at == due_at(consent)

@@ -7,11 +7,11 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from consent.subject_keys import MOST_KEYS, SqlSubjectKeys, SubjectKey
+from consent.subject_keys import MOST_A_DAY, MOST_KEYS, SqlSubjectKeys, SubjectKey
 from creditgate.refusal import Refused
 from tests.clock import NOW
 from tests.consent.store import reason_of
-from tests.consent.world import OTHER_COMPANY, SIGNER
+from tests.consent.world import DAY, OTHER_COMPANY, SIGNER
 from tests.people import COMPANY
 
 JWK = '{"kty":"OKP","crv":"Ed25519","x":"invented"}'
@@ -69,6 +69,19 @@ def test_a_subject_has_so_many_keys_and_no_more(keys: SqlSubjectKeys) -> None:
     assert keys.standing(COMPANY) == tuple(made)
     keys.remove(COMPANY, thumbprint(0), NOW)
     register(keys, 99)
+
+
+def test_a_subject_brings_so_many_keys_a_day_and_no_more(keys: SqlSubjectKeys) -> None:
+    for number in range(MOST_A_DAY):
+        register(keys, number, at=NOW + number)
+        keys.remove(COMPANY, thumbprint(number), NOW + number)
+    for at in (NOW + MOST_A_DAY, NOW + DAY - 1):
+        with pytest.raises(Refused) as caught:
+            register(keys, 999, at=at)
+        assert reason_of(caught.value) == "RATE_EXCEEDED"
+        assert caught.value.retry_after
+    register(keys, 999, OTHER_COMPANY)
+    register(keys, 999, at=NOW + DAY)
 
 
 def test_at_once_no_more_keys_are_registered_than_one_after_the_other(

@@ -34,11 +34,13 @@ from tests.installation import (
     ADMINISTRATOR,
     CONSENT_ITEM,
     OPERATOR_CLIENT,
+    PUBLISHER,
     PURPOSE,
     Gateway,
     Installation,
     company,
 )
+from tests.server.calls import draft, publish
 
 Items = Iterable[str | pb.ConsentItem]
 if TYPE_CHECKING:
@@ -167,6 +169,13 @@ class Counter:
         return self.desk.revoke(
             id_of(consent.name), actor=Actor.SUBJECT, actor_id=SIGNER, reason=""
         )
+
+    async def published(self) -> str:
+        """Publish a record of the consent-only item about a new subject, and return that."""
+        subject = new_subject()
+        async with self.gateway.channel(PUBLISHER) as publisher:
+            await publish(publisher, [draft(f"r-{subject}", subject, CONSENT_ITEM)])
+        return subject
 
     async def use(
         self, consent: pb.Consent, items: Iterable[str] = (CONSENT_ITEM,), request_id: str = ""

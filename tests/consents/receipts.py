@@ -30,7 +30,7 @@ def granted(**fields: Any) -> Consent:
     terms = ConsentTerms(
         items=(
             ConsentItem(item="evaluation.public-credit", fields=frozenset({"grade", "score"})),
-            ConsentItem(item="payment.tax"),
+            ConsentItem(item="payment.tax", fields=frozenset({"tax_year"}), all_declared=True),
         ),
         purposes=frozenset({Purpose.PURPOSE_CREDIT_APPROVAL, Purpose.PURPOSE_BIDDING}),
         access_mode=ConsentAccessMode.CONSENT_ACCESS_MODE_TIMES_PER_DAY,

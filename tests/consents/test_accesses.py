@@ -215,15 +215,44 @@ async def test_it_is_told_up_to_when_uses_are_found(counter: Counter) -> None:
     assert blind.complete_until() <= access.served_at + 61
 
 
-async def test_an_answer_without_records_leaves_no_access(counter: Counter) -> None:
+async def test_an_answer_that_found_nothing_is_a_use_of_the_consent(counter: Counter) -> None:
     consent = await counter.given()
     await counter.use(consent)
-    assert (await counter.read(consent.name)).answered_requests == 1
-    assert await listed(counter, consent=consent.name) == []
+    expected = pb.ConsentAccess(consent=consent.name, operator_id=OPERATOR_ID, purpose=PURPOSE)
+    for (use,) in (
+        await listed(counter, consent=consent.name),
+        await listed(counter, subject=consent.subject),
+    ):
+        assert abs(use.serve_time.seconds - counter.now) < 10
+        use.ClearField("serve_time")
+        assert use == expected
+    (access,) = await indexed(counter, consent.subject, 1)
+    assert (access.record_id, access.usage_name) == ("", "")
     stored = counter.consents.get(id_of(consent.name))
     assert stored is not None
-    under = accesses(counter).under_consent(stored, period=ALWAYS, after=Place(0, 0), limit=10)
-    assert under == ()
+    reader = accesses(counter)
+    assert reader.under_consent(stored, period=ALWAYS, after=Place(0, 0), limit=10) == ()
+    (answer,) = reader.answers(stored, period=ALWAYS, after=0, limit=10)
+    assert (answer.records, answer.decision_id) == (0, access.decision_id)
+
+
+async def test_public_records_that_come_along_do_not_hide_that_nothing_else_was_found(
+    counter: Counter,
+) -> None:
+    subject = await published(counter, public=2, closed=0)
+    consent = await counter.given(subject)
+    for _ in range(2):
+        await counter.use(consent, items=())
+    await indexed(counter, subject, 6)
+    for page_size in (1, 2, 50):
+        uses = await listed(counter, subject=subject, page_size=page_size)
+        assert [(bool(use.record), use.consent) for use in uses] == [
+            (False, consent.name),
+            (True, ""),
+            (True, ""),
+        ] * 2
+        under = await listed(counter, consent=consent.name, page_size=page_size)
+        assert [use.record for use in under] == ["", ""]
 
 
 async def test_a_listing_is_refused_what_does_not_fit_it(counter: Counter) -> None:

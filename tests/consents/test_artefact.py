@@ -27,8 +27,12 @@ SCHEMA = artefact_schema(ISSUER)
 PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "reference" / "consent-artefact-1.json"
 MODES = [number for number in ConsentAccessMode.values() if number]
 CODES = st.from_regex("[a-z][a-z0-9.-]{0,20}", fullmatch=True)
-FIELDS = st.frozensets(st.from_regex("[a-z][a-z0-9_]{0,20}", fullmatch=True), max_size=4)
-PRINTABLE = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=500)
+FIELDS = st.frozensets(
+    st.from_regex("[a-z][a-z0-9_]{0,20}", fullmatch=True), min_size=1, max_size=4
+)
+PRINTABLE = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=499).map(
+    lambda text: text and f"为{text}"
+)
 
 
 @st.composite
@@ -36,12 +40,11 @@ def all_terms(draw: st.DrawFn) -> ConsentTerms:
     """Draw terms that may be asked for."""
     form = draw(st.sampled_from([number for number in ConsentAnswerForm.values() if number]))
     mode = draw(st.sampled_from(MODES))
-    graded = form == ConsentAnswerForm.CONSENT_ANSWER_FORM_GRADE
     often = mode == ConsentAccessMode.CONSENT_ACCESS_MODE_TIMES_PER_DAY
     begins = draw(st.integers(0, NOW))
     return ConsentTerms(
         items=tuple(
-            ConsentItem(item=code, fields=frozenset() if graded else draw(FIELDS))
+            ConsentItem(item=code, fields=draw(FIELDS))
             for code in draw(st.lists(CODES, min_size=1, max_size=4, unique=True))
         ),
         purposes=draw(
@@ -101,7 +104,7 @@ def terms_in(document: dict[str, Any]) -> ConsentTerms:
     told = document["terms"]
     return ConsentTerms(
         items=tuple(
-            ConsentItem(item=each["item"], fields=frozenset(each.get("fields", ())))
+            ConsentItem(item=each["item"], fields=frozenset(each["fields"]))
             for each in told["items"]
         ),
         purposes=frozenset(Purpose.Value(f"PURPOSE_{name}") for name in told["purposes"]),

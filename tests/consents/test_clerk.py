@@ -5,12 +5,12 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, update
 
 from consent.model import Actor, Consent
-from consent.sql import SqlConsents
+from consent.sql import Act, SqlConsents
 from consent.states import EXHAUSTED, EXPIRED, GRANTED, PAUSED, REVOKED
-from consent.tables import SUBJECT_USE
+from consent.tables import CONSENT, SUBJECT_USE
 from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.consents import comings
@@ -169,6 +169,22 @@ async def test_revoking_an_operator_ends_its_consents_whatever_their_state(
     assert office.told(refused) == []
 
 
+async def test_a_consent_that_cannot_be_read_holds_up_no_other(office: Office) -> None:
+    unreadable, due = office.given(valid_until=NOW + 50), office.given(valid_until=NOW + 100)
+    paused = office.given(valid_until=NOW + DAY)
+    with office.installation.engines.records.begin() as connection:
+        connection.execute(
+            update(CONSENT)
+            .where(CONSENT.c.consent_id == unreadable.consent_id)
+            .values(document='{"of": "a later version"}')
+        )
+    async with office.working():
+        set_operator(office.installation, _SUSPENDED)
+        await office.comes_to(paused, PAUSED)
+        office.clock.at += 200
+        await office.comes_to(due, EXPIRED)
+
+
 async def test_what_happened_while_no_clerk_worked_is_written_afterwards(
     office: Office,
 ) -> None:
@@ -189,14 +205,51 @@ async def test_a_consent_granted_in_the_last_moment_is_paused_too(office: Office
         await office.comes_to(late, PAUSED)
 
 
-async def test_a_suspension_is_not_repeated_once_it_is_over(office: Office) -> None:
-    consent = office.given()
+async def test_suspensions_that_are_over_are_told_once_and_in_order(office: Office) -> None:
+    consent, others = office.given(), office.given(OPERATOR_ID)
+    told: list[tuple[int, Actor, str]] = []
+    for times in range(2):
+        set_operator(office.installation, _SUSPENDED, f"风险排查 {times}")
+        set_operator(office.installation, _ACTIVE, f"排查完毕 {times}")
+        told += [
+            (PAUSED, Actor.ADMINISTRATOR, f"风险排查 {times}"),
+            (GRANTED, Actor.ADMINISTRATOR, f"排查完毕 {times}"),
+        ]
+
+    async def all_told() -> bool:
+        return office.told(consent) == told
+
+    # By two clerks, one after the other, who both go through what is new again and again.
+    for _ in range(2):
+        async with office.working():
+            await eventually(all_told)
+            await asyncio.sleep(0.1)
+    assert office.told(consent) == told
+    assert office.told(others) == []
+    assert office.state(consent) == GRANTED
+
+
+async def test_what_was_granted_after_a_suspension_was_over_was_never_under_it(
+    office: Office,
+) -> None:
     set_operator(office.installation, _SUSPENDED)
     set_operator(office.installation, _ACTIVE)
+    before = office.given()
+    office.clock.at += 10
+    asked = consenting.asked(
+        office.consents, company(4), consenting.terms([CONSENT_ITEM]), operator_id=OTHER
+    )
+    act = Act(Actor.SUBJECT, "", "", office.clock.at)
+    also = {"granted_at": office.clock.at}
+    after = office.consents.move(asked.consent_id, "grant", act, also=also)
     async with office.working():
-        await asyncio.sleep(0.2)
-    assert office.state(consent) == GRANTED
-    assert office.told(consent) == []
+
+        async def told() -> bool:
+            return len(office.told(before)) == 2
+
+        await eventually(told)
+        await asyncio.sleep(0.1)
+    assert office.told(after) == []
 
 
 def test_what_ended_meanwhile_stays_ended_and_keeps_no_other(office: Office) -> None:
@@ -228,7 +281,7 @@ async def test_what_one_answer_has_used_up_is_written_with_the_duty_to_remove(
     furnish(embedded)
     async with embedded.running() as gateway, open_counter(gateway) as counter:
         once = counter.terms(access_mode=pb.CONSENT_ACCESS_MODE_ONCE)
-        consent = await counter.given(asked=once)
+        consent = await counter.given(await counter.published(), once)
         await counter.use(consent, request_id="first")
 
         async def written() -> bool:

@@ -13,7 +13,7 @@ from joserfc.jwk import JWKRegistry, OctKey
 from consent.subject_keys import SubjectKey
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
-from sdk.receipts import countersigned
+from sdk.receipts import ReceiptRefused, countersigned, verified_countersignature
 from tests.consents.receipts import SUBJECT, Signing, encoded, granted
 from tests.consents.subjects_own import ALGORITHMS, SubjectsOwn
 
@@ -190,3 +190,36 @@ def test_ed25519_by_its_newer_name_is_the_same_signature(signing: Signing, recei
 
 def _segment(text: str) -> str:
     return jws.serialize_compact({"alg": "HS256"}, text, OctKey.import_key("k" * 32)).split(".")[1]
+
+
+def test_a_header_that_is_no_object_is_refused_as_any_other(
+    signing: Signing, receipt: str, own: SubjectsOwn, detached: str
+) -> None:
+    signature = detached.rpartition(".")[2]
+    jwk = own.registered.jwk
+    for header in ([], ["alg"], "x", 1, None, True, {"alg": []}, {"alg": {}}):
+        text = f"{encoded(header)}..{signature}"
+        refused(signing, receipt, text, own.registered)
+        with pytest.raises(ReceiptRefused):
+            verified_countersignature(receipt, text, jwk)
+
+
+def test_who_holds_the_published_key_checks_the_signature_offline(
+    signing: Signing, receipt: str, own: SubjectsOwn, detached: str
+) -> None:
+    by = signing.receipts.require_signature(receipt, detached, [own.registered])
+    assert verified_countersignature(receipt, detached, by.jwk) == own.registered.thumbprint
+    stranger = SubjectsOwn(own.algorithm).registered.jwk
+    other = signing.receipts.signed(granted(version=3))
+    for wrong in (
+        (other, detached, by.jwk),
+        (receipt, detached, stranger),
+        (receipt, detached, ""),
+        (receipt, detached, "[]"),
+        (receipt, detached, '{"kty":"oct","k":"c2VjcmV0"}'),
+        (receipt, detached[:-4] + "AAAA", by.jwk),
+        (receipt, "", by.jwk),
+        (receipt, "x" * 3_000, by.jwk),
+    ):
+        with pytest.raises(ReceiptRefused):
+            verified_countersignature(*wrong)

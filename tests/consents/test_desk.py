@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from consent.model import GRADE, Actor, Consent, ConsentTerms
+from consent.model import GRADE, Actor, Consent, ConsentItem, ConsentTerms
 from consent.sql import SqlConsents
 from consent.states import EXPIRED, GRANTED, REFUSED, REQUESTED, REVOKED
 from creditgate.refusal import Refused, reason_name
@@ -19,12 +19,14 @@ from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.authority.view import AuthorityView
 from gateway.catalogue.model import CATALOGUE_ITEM
 from gateway.consents.desk import MOST_UNANSWERED, AskedConsent, ConsentDesk
+from gateway.consents.message import ConsentMessages
 from gateway.consents.receipt import ConsentReceipts
 from gateway.oauth.signing import SigningKeys
 from operators.model import LICENCE
 from sdk.receipts import countersigned
 from tests import consenting
 from tests.clock import NOW, StandingClock
+from tests.consent.store import ConsentStore
 from tests.consents.counter import NOTICE, SIGNER, new_subject, set_operator
 from tests.consents.receipts import parts
 from tests.consents.subjects_own import SubjectsOwn
@@ -112,6 +114,14 @@ class Desk:
     def change_item(self, openness: Openness.ValueType) -> None:
         """Log the next version of the item."""
         self.installation.keep(CATALOGUE_ITEM, self.item, item(self.item, openness))
+
+    def declare(self, *names: str) -> None:
+        """Log the next version of the item, with these content fields."""
+        made = item(self.item, Openness.OPENNESS_CONSENT)
+        field = made.content_fields[0]
+        fields = tuple(field.model_copy(update={"name": name}) for name in names)
+        changed = made.model_copy(update={"content_fields": fields})
+        self.installation.keep(CATALOGUE_ITEM, self.item, changed)
 
     def change_operator(self, state: OperatorState.ValueType) -> None:
         """Log the next version of the operator."""
@@ -209,7 +219,7 @@ def test_what_could_not_be_served_now_is_not_granted(lone: Desk, case: str) -> N
     assert refused.value.metadata == {"obstacle": hindrance}
     written = lone.consents.get(consent.consent_id)
     assert written is not None
-    assert written.state == REQUESTED
+    assert written.state == (EXPIRED if hindrance == "over" else REQUESTED)
 
 
 def test_licences_do_not_add_up(lone: Desk) -> None:
@@ -233,6 +243,64 @@ def test_a_grade_is_asked_for_only_where_there_is_one(lone: Desk) -> None:
     )
     lone.installation.keep(CATALOGUE_ITEM, lone.item, graded)
     lone.grant(lone.desk.ask(asked))
+
+
+def test_a_consent_names_all_fields_that_were_declared_when_it_was_asked_for(desk: Desk) -> None:
+    asked = desk.asked()
+    (kept,) = desk.desk.ask(asked).terms.items
+    assert (kept.fields, kept.all_declared) == (frozenset({"finding"}), True)
+    desk.declare("finding", "motive")
+    # The same request, whatever "all" would mean now.
+    assert desk.desk.ask(asked).terms.items == (kept,)
+    (later,) = desk.desk.ask(desk.asked()).terms.items
+    assert later.fields == {"finding", "motive"}
+    item_named = ConsentItem(item=desk.item, fields=frozenset({"finding"}))
+    named = asked.terms.model_copy(update={"items": (item_named,)})
+    assert reason_of(lambda: desk.desk.ask(replace(asked, terms=named))) == "REQUEST_ID_REUSED"
+
+
+def test_what_is_consented_to_stays_when_the_catalogue_changes(lone: Desk) -> None:
+    consent = lone.desk.ask(lone.asked())
+    lone.declare("finding", "motive")
+    granted = lone.grant(consent)
+    assert granted.terms == consent.terms
+    _, claims = parts(granted.receipt)
+    assert claims["terms"]["items"] == [{"item": lone.item, "fields": ["finding"]}]
+
+
+def test_a_field_that_is_gone_cannot_be_consented_to(lone: Desk) -> None:
+    consent = lone.desk.ask(lone.asked())
+    lone.declare("motive")
+    assert lone.desk.answerable(consent) == "items"
+
+
+def test_an_end_that_was_told_stays_when_the_clock_is_set_back(desk: Desk) -> None:
+    asked, given = desk.desk.ask(desk.asked()), desk.given()
+    messages = ConsentMessages(desk.consents, desk.clock)
+    desk.clock.at = NOW + 400 * DAY
+    assert desk.desk.answerable(asked) == "over"
+    assert messages.of(given).state == EXPIRED
+    desk.clock.at = NOW
+    for consent in (asked, given):
+        written = desk.consents.get(consent.consent_id)
+        assert written is not None
+        assert written.state == EXPIRED
+        assert messages.of(written).state == EXPIRED
+        assert desk.desk.answerable(written) == "over"
+
+
+def test_a_removal_told_too_late_stays_overdue(lone: Desk) -> None:
+    consent = lone.given()
+    life = consent.terms.data_life_seconds
+    ConsentStore(lone.installation.engines.records).use(consent, NOW, new_subject())
+    lone.revoke(consent)
+    messages, by_then = ConsentMessages(lone.consents, lone.clock), NOW + min(life, DAY)
+    overdue: list[bool] = []
+    for lone.clock.at in (by_then - 1, by_then):
+        overdue.append(messages.of(consent).removal.overdue)
+    lone.consents.acknowledge(consent.consent_id, lone.operator_id, by_then, "c", by_then)
+    overdue.append(messages.of(consent).removal.overdue)
+    assert overdue == [False, True, True]
 
 
 def test_of_many_answers_at_once_one_counts(desk: Desk) -> None:

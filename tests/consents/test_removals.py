@@ -29,7 +29,7 @@ async def acknowledge(
 
 async def ended(counter: Counter) -> Consent:
     """Return a consent that was used and taken back."""
-    consent = await counter.given()
+    consent = await counter.given(await counter.published())
     await counter.use(consent)
     counter.revoke(consent)
     return await counter.read(consent.name)

@@ -16,7 +16,7 @@ from gateway.server.errors import refusal_answer
 from sdk.consents import Consents
 from sdk.receipts import receipt_keys, verified_receipt
 from sdk.refusals import explain
-from tests.consents.counter import Counter, new_subject
+from tests.consents.counter import Counter
 from tests.installation import Installation
 
 _Context = grpc.aio.ServicerContext[pb.WatchConsentsRequest, pb.WatchConsentsResponse]
@@ -164,7 +164,7 @@ async def test_a_consent_is_asked_for_followed_and_cleared_up_after(
 
 
 async def _lived_through(own: Consents, counter: Counter) -> None:
-    subject, terms = new_subject(), counter.terms()
+    subject, terms = await counter.published(), counter.terms()
     answer = await own.request(subject, terms, message="测试", request_id="sdk-1")
     again = await own.request(subject, terms, message="测试", request_id="sdk-1")
     assert again == answer

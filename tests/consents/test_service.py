@@ -7,19 +7,27 @@ from uuid import uuid4
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy import update
 
+from consent.delegation import Delegation, Power
+from consent.delegations_sql import SqlDelegations
 from consent.model import DAY_SECONDS
+from consent.tables import CONSENT
 from creditgate.v1 import consent_service_pb2 as pb
+from creditgate.v1.audit_service_pb2 import TraceConsentRequest, TraceConsentResponse
 from creditgate.v1.vocabulary_pb2 import Interval, Purpose
 from gateway.consents.desk import MOST_A_DAY, MOST_UNANSWERED
+from sdk.receipts import countersigned, verified_countersignature
 from tests.consents.counter import (
     NOTICE,
+    SIGNER,
     Counter,
     fields_of,
     id_of,
     new_subject,
     refusal_of,
 )
+from tests.consents.subjects_own import SubjectsOwn
 from tests.installation import (
     CONSENT_ITEM,
     OPERATOR_CLIENT,
@@ -50,6 +58,8 @@ async def test_a_consent_asked_for_waits_for_the_subject_with_the_very_terms(
     answer: pb.RequestConsentResponse = await counter.operator.RequestConsent(request)
     consent = answer.consent
     assert consent.state == pb.CONSENT_STATE_REQUESTED
+    # Save that all fields are named.
+    request.terms.items[0].fields.append("finding")
     assert (consent.subject, consent.terms, consent.message) == (
         request.subject,
         request.terms,
@@ -252,9 +262,24 @@ async def test_a_malformed_request_is_refused_by_field(counter: Counter, case: s
             {"terms.items[0].fields"},
         ),
         ({"answer_form": pb.CONSENT_ANSWER_FORM_GRADE}, {"terms.items[0].item"}),
+        (
+            {
+                "answer_form": pb.CONSENT_ANSWER_FORM_GRADE,
+                "items": [pb.ConsentItem(item=CONSENT_ITEM, fields=["finding"])],
+            },
+            {"terms.items[0].fields"},
+        ),
         ({"purposes": [Purpose.PURPOSE_RESEARCH]}, {"terms.purposes"}),
     ],
-    ids=["public item", "restricted item", "no item", "no field", "no result", "purpose"],
+    ids=[
+        "public item",
+        "restricted item",
+        "no item",
+        "no field",
+        "no result",
+        "grade and fields",
+        "purpose",
+    ],
 )
 async def test_nothing_is_asked_for_that_could_not_be_served(
     counter: Counter, changed: dict[str, Any], fields: set[str]
@@ -284,6 +309,81 @@ async def test_a_subject_is_not_asked_all_day(counter: Counter) -> None:
     refusal = await refusal_of(counter.ask(subject))
     assert refusal.reason == "RATE_EXCEEDED"
     assert refusal.retry_after
+
+
+async def test_an_operator_is_not_told_who_refused(counter: Counter) -> None:
+    """They learn that it was declined, and when: nothing else is new."""
+    consent = await counter.ask()
+    delegations = SqlDelegations(counter.installation.engines.records)
+    made = Delegation(
+        delegation_id=uuid4().hex,
+        subject=consent.subject,
+        appointed_by="representative:" + "8" * 32,
+        label="x",
+        powers=frozenset({Power.ANSWER}),
+        valid_from=counter.now - 1,
+        valid_until=counter.now + DAY_SECONDS,
+    )
+    delegations.invite(made, made.delegation_id.encode())
+    delegations.accept(made.delegation_id.encode(), SIGNER, counter.now)
+    counter.desk.refuse(
+        id_of(consent.name), expected_version=1, signer=SIGNER, delegation=made.delegation_id
+    )
+    told = await counter.read(consent.name)
+    (asked, declined) = told.history
+    assert [asked] == list(consent.history)
+    assert declined.state == told.state == pb.CONSENT_STATE_REFUSED
+    assert (declined.actor, declined.reason) == (pb.CONSENT_ACTOR_SUBJECT, "")
+    for changed in ("state", "history", "etag"):
+        told.ClearField(changed)
+        consent.ClearField(changed)
+    assert told == consent
+    (listed,) = (
+        await counter.operator.ListConsents(pb.ListConsentsRequest(subject=consent.subject))
+    ).consents
+    assert not listed.representative
+    assert not listed.delegation
+    whole: TraceConsentResponse = await counter.audit.TraceConsent(
+        TraceConsentRequest(consent=consent.name)
+    )
+    assert whole.consent.representative == "representatives/" + "7" * 32
+    assert whole.consent.delegation == made.name
+
+
+async def test_a_countersigned_consent_comes_with_the_key_that_checks_it(
+    counter: Counter,
+) -> None:
+    consent = await counter.given()
+    own = SubjectsOwn("ES256")
+    signature = countersigned(consent.receipt, own.key)
+    counter.desk.countersign(id_of(consent.name), signature, [own.registered])
+    told = await counter.read(consent.name)
+    assert (
+        verified_countersignature(told.receipt, told.subject_signature, told.subject_key)
+        == own.registered.thumbprint
+    )
+
+
+async def test_a_consent_that_cannot_be_read_is_left_out_of_listings(counter: Counter) -> None:
+    subject = new_subject()
+    asked = [await counter.ask(subject) for _ in range(4)]
+    with counter.installation.engines.records.begin() as connection:
+        connection.execute(
+            update(CONSENT)
+            .where(CONSENT.c.consent_id.in_([id_of(asked[0].name), id_of(asked[2].name)]))
+            .values(document='{"of_a_later_version": true}')
+        )
+    names: list[str] = []
+    token = ""
+    while True:
+        page = await counter.operator.ListConsents(
+            pb.ListConsentsRequest(subject=subject, page_size=1, page_token=token)
+        )
+        names += (each.name for each in page.consents)
+        token = page.next_page_token
+        if not token:
+            break
+    assert names == sorted((asked[1].name, asked[3].name), reverse=True)
 
 
 async def test_a_granted_consent_shows_who_signed_what_and_its_receipt(counter: Counter) -> None:
@@ -385,7 +485,7 @@ async def test_a_listing_is_refused_what_does_not_fit_it(counter: Counter) -> No
 async def test_a_consent_given_up_serves_no_more_and_says_until_when_copies_may_stay(
     counter: Counter,
 ) -> None:
-    consent = await counter.given()
+    consent = await counter.given(await counter.published())
     await counter.use(consent)
     answer: pb.RevokeConsentResponse = await counter.operator.RevokeConsent(
         pb.RevokeConsentRequest(name=consent.name, etag=consent.etag, reason="客户撤回申请")

@@ -86,10 +86,12 @@ class Ledger:
         entries = random.sample(allowed, random.randrange(5))
         outcome = self._charge(operator_id, consent, entries)
         assert isinstance(outcome, Charged)
+        nothing_found = consent is not None
         for place, sequence in enumerate(entries):
             record = self.records[sequence]
             own = consent and record.item == CLOSED and record.subject == consent.subject
             under = consent.name if consent and own else ""
+            nothing_found = nothing_found and not under
             self.served.append(
                 Served(
                     record.subject,
@@ -99,6 +101,12 @@ class Ledger:
                     Place(self.answers, place),
                     record.record_id,
                 )
+            )
+        if consent and nothing_found:
+            # That it was asked for is a use of the consent too.
+            place = Place(self.answers, len(entries))
+            self.served.append(
+                Served(consent.subject, operator_id, consent.name, self.clock.at, place, "")
             )
 
     def _charge(self, operator_id: str, consent: Consent | None, entries: list[int]) -> object:
@@ -194,8 +202,10 @@ def test_an_index_taken_up_twice_holds_each_use_once(records_engine: Engine) -> 
         assert not ledger.uses.index_more(operator_id)
     found = [access for number in range(SUBJECTS) for access in ledger.found(company(number), 50)]
     assert sorted(access.place for access in found) == sorted(each.place for each in ledger.served)
+    assert any(not access.record_id for access in found)
     assert all(
-        access.usage_name == usage_name(access.operator_id, *access.place) for access in found
+        access.usage_name == (access.record_id and usage_name(access.operator_id, *access.place))
+        for access in found
     )
 
 
@@ -204,10 +214,20 @@ def test_a_consents_own_trace_is_the_oldest_first(records_engine: Engine) -> Non
     for _ in range(60):
         ledger.serve()
     for consent in ledger.given.values():
-        whole = [each.place for each in ledger.served if each.consent == consent.name]
+        whole = [
+            each.place for each in ledger.served if each.consent == consent.name and each.record_id
+        ]
         found: list[Place] = []
         while some := ledger.accesses.under_consent(
             consent, period=Period(), after=found[-1] if found else Place(0, 0), limit=2
         ):
             found += (access.place for access in some)
         assert found == whole
+        answers: list[int] = []
+        while some := ledger.accesses.answers(
+            consent, period=Period(), after=answers[-1] if answers else 0, limit=2
+        ):
+            answers += (answer.sequence for answer in some)
+        assert answers == sorted(
+            {each.place.sequence for each in ledger.served if each.consent == consent.name}
+        )

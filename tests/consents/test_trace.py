@@ -11,11 +11,14 @@ from creditgate.v1.conformance_service_pb2 import (
     AcknowledgeRemovalsRequest,
     RemovalAcknowledgement,
 )
+from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsRequest
+from creditgate.v1.credit_record_service_pb2_grpc import CreditRecordServiceStub
+from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_service_pb2 import ListUsageRequest
 from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
 from creditgate.v1.vocabulary_pb2 import Interval
-from tests.consents.counter import Counter, fields_of, new_subject, refusal_of
-from tests.installation import CONSENT_ITEM, OPERATOR_ID, PUBLISHER
+from tests.consents.counter import OTHER_CLIENT, Counter, fields_of, new_subject, refusal_of
+from tests.installation import CONSENT_ITEM, OPERATOR_CLIENT, OPERATOR_ID, PUBLISHER, PURPOSE
 from tests.server.calls import draft, publish
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -67,7 +70,7 @@ async def test_a_consent_leads_to_every_use_and_to_its_receipt(counter: Counter)
     assert [step.WhichOneof("step") for step in steps] == [
         "consent",
         "consent",
-        *["usage"] * 4,
+        *["decision", "usage", "usage"] * 2,
         "consent",
     ]
     assert [step.consent.state for step in steps if step.HasField("consent")] == [
@@ -78,8 +81,70 @@ async def test_a_consent_leads_to_every_use_and_to_its_receipt(counter: Counter)
     assert told == await counter.read(consent.name)
     assert told.receipt
     for step in steps:
-        own = step.usage.serve_time if step.HasField("usage") else step.consent.event_time
-        assert step.step_time == own
+        own = {
+            "usage": step.usage.serve_time,
+            "decision": step.decision.entry.decide_time,
+            "consent": step.consent.event_time,
+        }
+        assert step.step_time == own[step.WhichOneof("step") or ""]
+
+
+async def test_decisions_about_a_consent_are_told_with_what_is_known_of_them(
+    counter: Counter,
+) -> None:
+    consent = await counter.given()
+    await counter.use(consent, request_id="nothing-found")
+    stranger = CreditRecordServiceStub(counter.beta).GetSubjectRecords(
+        GetSubjectRecordsRequest(
+            subject=consent.subject,
+            purpose=PURPOSE,
+            items=[CONSENT_ITEM],
+            consent=consent.name,
+            request_id="of-another",
+        )
+    )
+    unknown = await refusal_of(stranger)
+    counter.revoke(consent)
+    revoked = await refusal_of(counter.use(consent, request_id="too-late"))
+    steps, _ = await traced(counter, consent)
+    allowed, *refused = [step.decision for step in steps if step.HasField("decision")]
+    assert [step.WhichOneof("step") for step in steps if not step.HasField("consent")] == [
+        "decision"
+    ] * 3
+    assert not any(each.audit_path for each in (allowed, *refused))
+    entry = allowed.entry
+    assert entry.name.startswith("decisions/")
+    assert (entry.outcome, entry.operator_id, entry.client_id, entry.request_id) == (
+        pb.DECISION_OUTCOME_ALLOWED,
+        OPERATOR_ID,
+        OPERATOR_CLIENT,
+        "nothing-found",
+    )
+    assert (entry.consent, entry.purpose, entry.served_records) == (consent.name, PURPOSE, 0)
+    assert [
+        (each.entry.name, each.entry.client_id, each.entry.request_id, each.entry.outcome)
+        for each in refused
+    ] == [
+        (
+            f"decisions/{unknown.metadata['decision_id']}",
+            OTHER_CLIENT,
+            "of-another",
+            pb.DECISION_OUTCOME_REFUSED,
+        ),
+        (
+            f"decisions/{revoked.metadata['decision_id']}",
+            OPERATOR_CLIENT,
+            "too-late",
+            pb.DECISION_OUTCOME_REFUSED,
+        ),
+    ]
+    assert [RefusalReason.Name(each.entry.reason)[15:] for each in refused] == [
+        unknown.reason,
+        revoked.reason,
+    ]
+    assert {each.entry.consent for each in refused} == {consent.name}
+    method = "/creditgate.v1.CreditRecordService/GetSubjectRecords"
+    assert {each.entry.method for each in refused} == {method}
 
 
 async def test_the_removal_of_copies_is_the_end_of_the_trace(counter: Counter) -> None:
@@ -88,9 +153,9 @@ async def test_the_removal_of_copies_is_the_end_of_the_trace(counter: Counter) -
         consent=consent.name, remove_time=Timestamp(seconds=counter.now)
     )
     await counter.conformance.AcknowledgeRemovals(AcknowledgeRemovalsRequest(removals=[removal]))
-    for page_size in (0, 1, 7):
+    for page_size in (0, 1, 9):
         steps, _ = await traced(counter, consent, page_size)
-        assert len(steps) == 8
+        assert len(steps) == 10
         assert steps[-1].removal.operator_id == OPERATOR_ID
         assert steps[-1].removal.removal == removal
 
@@ -115,7 +180,14 @@ async def test_its_uses_are_the_very_entries_of_the_usage_ledger(counter: Counte
 @pytest.mark.parametrize("page_size", [1, 2, 5])
 async def test_pages_of_any_size_hold_each_step_once(counter: Counter, page_size: int) -> None:
     consent = await story(counter)
+    removal = RemovalAcknowledgement(
+        consent=consent.name, remove_time=Timestamp(seconds=counter.now)
+    )
+    await counter.conformance.AcknowledgeRemovals(AcknowledgeRemovalsRequest(removals=[removal]))
+    for _ in range(3):
+        await refusal_of(counter.use(consent))
     whole, _ = await traced(counter, consent)
+    assert len(whole) == 13
     steps, _ = await traced(counter, consent, page_size)
     assert steps == whole
 
@@ -123,7 +195,7 @@ async def test_pages_of_any_size_hold_each_step_once(counter: Counter, page_size
 async def test_steps_narrow_to_a_period(counter: Counter) -> None:
     consent = await story(counter)
     now = counter.now
-    for start, end, expected in ((now - 600, now + 600, 7), (now + 600, now + 700, 0)):
+    for start, end, expected in ((now - 600, now + 600, 9), (now + 600, now + 700, 0)):
         period = Interval(start_time=Timestamp(seconds=start), end_time=Timestamp(seconds=end))
         steps, _ = await traced(counter, consent, period=period)
         assert len(steps) == expected

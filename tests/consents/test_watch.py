@@ -19,8 +19,11 @@ from gateway.authority.feed import PollBell
 from gateway.authority.view import AuthorityView
 from gateway.consents.news import ConsentNews
 from gateway.consents.watch import MOST_WATCHERS, ConsentWatch
+from operators.model import CLIENT
 from sdk.refusals import explain
 from tests.consents.counter import (
+    OTHER,
+    OTHER_CLIENT,
     Counter,
     furnish,
     open_counter,
@@ -77,7 +80,7 @@ async def test_each_change_is_told_as_it_comes_and_the_end_with_what_must_happen
     counter: Counter,
 ) -> None:
     async with watching(counter.alpha) as watcher:
-        consent = await counter.ask()
+        consent = await counter.ask(await counter.published())
         await watcher.tells(consent, pb.CONSENT_STATE_REQUESTED)
         counter.grant(consent)
         await watcher.tells(consent, pb.CONSENT_STATE_REQUESTED, pb.CONSENT_STATE_GRANTED)
@@ -165,22 +168,50 @@ async def test_a_position_that_is_none_is_refused(counter: Counter) -> None:
     assert [violation.field for violation in refusal.violations] == ["after_sequence"]
 
 
-async def test_a_suspended_operator_is_told_nothing_until_it_is_reinstated(
+async def test_a_suspended_operator_is_told_what_becomes_of_its_consents_all_the_same(
     counter: Counter,
 ) -> None:
     consent = await counter.given(by=counter.rival)
+    begun = [pb.CONSENT_STATE_REQUESTED, pb.CONSENT_STATE_GRANTED]
     async with watching(counter.beta) as watcher:
-        await watcher.tells(consent, pb.CONSENT_STATE_REQUESTED, pb.CONSENT_STATE_GRANTED)
-        last = watcher.told[-1].event.sequence
+        await watcher.tells(consent, *begun)
         counter.set_operator(OperatorState.OPERATOR_STATE_SUSPENDED)
-        await eventually(lambda: _ended(watcher))
-    assert watcher.ended is not None
-    assert explain(watcher.ended).reason == "OPERATOR_SUSPENDED"
-    assert watcher.told[-1].event.sequence == last
+        await watcher.tells(consent, *begun, pb.CONSENT_STATE_PAUSED)
+        async with (
+            counter.gateway.channel(OTHER_CLIENT, scopes=("consents:watch",)) as channel,
+            watching(channel) as begun_after,
+        ):
+            counter.revoke(consent)
+            told = [*begun, pb.CONSENT_STATE_PAUSED, pb.CONSENT_STATE_REVOKED]
+            await watcher.tells(consent, *told)
+            await begun_after.tells(consent, *told)
+        assert watcher.ended is None
     counter.set_operator(OperatorState.OPERATOR_STATE_ACTIVE)
     await asyncio.sleep(0.3)
-    async with watching(counter.beta, last) as watcher:
-        await watcher.tells(consent, pb.CONSENT_STATE_PAUSED, pb.CONSENT_STATE_GRANTED)
+
+
+async def test_streams_that_were_ended_make_room_at_once(counter: Counter) -> None:
+    installation = counter.installation
+    installation.enrol("beta-two", ClientRole.CLIENT_ROLE_OPERATOR, OTHER)
+    await asyncio.sleep(0.3)
+    async with AsyncExitStack() as stack:
+        channel = await stack.enter_async_context(counter.gateway.channel("beta-two"))
+        watchers = [
+            await stack.enter_async_context(watching(channel)) for _ in range(MOST_WATCHERS)
+        ]
+        consent = await counter.ask(by=counter.rival)
+        for watcher in watchers:
+            await watcher.tells(consent, pb.CONSENT_STATE_REQUESTED)
+        (client,) = installation.log.history(kind=CLIENT, id="beta-two", after=0, limit=9)
+        installation.put(CLIENT, "beta-two", {**client.document, "removed_at": counter.now})
+        await asyncio.sleep(0.3)
+        counter.grant(consent)
+        for watcher in watchers:
+            await eventually(lambda watcher=watcher: _ended(watcher))
+            assert watcher.ended is not None
+            assert explain(watcher.ended).reason == "CLIENT_NOT_ACTIVE"
+        again = await stack.enter_async_context(watching(counter.beta))
+        await again.tells(consent, pb.CONSENT_STATE_REQUESTED, pb.CONSENT_STATE_GRANTED)
 
 
 async def test_a_silent_stream_gives_a_sign_of_life(counter: Counter) -> None:

@@ -13,7 +13,8 @@ from gateway.catalogue.file import NATIONAL, read_catalogue
 from gateway.cli.terms import show_administrator_role
 from gateway.demo.account import Account, Section, Step
 from gateway.demo.cast import ALPHA, BETA, GAMMA, PEOPLE, PRICES
-from gateway.demo.invented import COMPANIES, invented_records
+from gateway.demo.invented import COMPANIES, CORRECTED, invented_records
+from gateway.demo.representing import LI_MING
 from gateway.demo.seed import SAMPLE
 from gateway.devprovider.accounts import invented_accounts
 
@@ -61,6 +62,11 @@ def test_people_administer_as_their_accounts_at_the_development_provider_say() -
     titles = {account.subject: account.title for account in invented_accounts()}
     for subject, role in PEOPLE.items():
         assert titles[subject].endswith(f"· {show_administrator_role(role)}")
+
+
+def test_li_ming_represents_the_company_that_is_asked_for_its_consent() -> None:
+    companies = {account.subject: account.uscc for account in invented_accounts()}
+    assert companies[LI_MING] == CORRECTED
 
 
 def test_the_sample_shows_what_the_real_list_is_like() -> None:

@@ -1,5 +1,6 @@
 """The demo runs the main job from nothing, checks each step, and ends by itself."""
 
+import asyncio
 import fcntl
 import json
 import re
@@ -7,12 +8,16 @@ import shutil
 import signal
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from rich.cells import cell_len
 
 from gateway.cli.output import yuan
+from gateway.demo.account import Account, Section
 from gateway.demo.cast import invented_code
+from gateway.demo.run import unless_cancelled
 from gateway.demo.seed import SAMPLE
 from tests.cli.commands import PROGRAM, SECONDS, creditgate, creditgate_here, environment
 
@@ -155,6 +160,26 @@ def test_a_demo_that_cannot_write_says_where(tmp_path: Path) -> None:
     done = creditgate_here(home, "demo")
     assert done.status == 1
     assert str(home) in done.told
+
+
+async def test_a_demo_whose_cancellation_was_lost_ends_with_its_section() -> None:
+    sections: list[Section] = []
+    account = Account(unless_cancelled(sections.append))
+    waiting = asyncio.Event()
+
+    async def demo() -> None:
+        with suppress(asyncio.CancelledError):
+            waiting.set()
+            await asyncio.Event().wait()
+        account.tell(Section("the last", ()))
+        account.tell(Section("one too many", ()))
+
+    task = asyncio.create_task(demo())
+    await waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [section.title for section in sections] == ["the last"]
 
 
 def test_ctrl_c_stops_the_demo_and_its_gateway(tmp_path: Path) -> None:

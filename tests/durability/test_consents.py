@@ -8,7 +8,7 @@ from uuid import uuid4
 import grpc
 from sqlalchemy import select
 
-from consent.model import ONCE, TIMES_PER_DAY
+from consent.model import ONCE, TIMES_PER_DAY, ConsentItem
 from consent.sql import SqlConsents
 from creditgate.v1 import credit_record_service_pb2 as records_pb
 from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
@@ -63,6 +63,7 @@ async def test_kills_never_make_a_consent_answer_more_requests_than_it_allows(
 ) -> None:
     now = installation.clock.now()
     consents = SqlConsents(installation.engines.records)
+    whole = ConsentItem(item=CONSENT_ITEM, fields=frozenset({"finding"}))
     until = {"valid_from": now - 60, "valid_until": now + 86_400}
     modes = [{"access_mode": ONCE}] * 30
     modes += [{"access_mode": TIMES_PER_DAY, "times_per_day": TIMES}]
@@ -70,7 +71,7 @@ async def test_kills_never_make_a_consent_answer_more_requests_than_it_allows(
         consenting.given(
             consents,
             company(1),
-            consenting.terms([CONSENT_ITEM], purposes=frozenset({PURPOSE}), **until, **mode),
+            consenting.terms([whole], purposes=frozenset({PURPOSE}), **until, **mode),
         )
         for mode in modes
     ]

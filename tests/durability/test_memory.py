@@ -11,6 +11,7 @@ import pytest
 from creditgate.refusal import Refused
 from gateway.storage.engines import Engines
 from tests.installation import PUBLISHER, Installation, company
+from tests.meter.world import company as subject
 from tests.respond.world import CONSENT, World, record, world_on
 from tests.server.calls import draft, publish, query
 
@@ -29,6 +30,8 @@ async def world(engines: Engines) -> AsyncIterator[World]:
         world.publish(
             *(record(f"r-{i}-{j}", i) for i in range(SUBJECTS) for j in range(RECORDS)),
         )
+        world.publish(record("consented", 1, CONSENT))
+        world.give(1)
         await whole_batch(world)
         yield world
 
@@ -71,6 +74,12 @@ async def many_at_once(world: World) -> None:
     await asyncio.gather(*(world.ask(number) for number in range(SUBJECTS)))
 
 
+async def under_a_consent(world: World) -> None:
+    (consent,) = world.consents.listed(subject=subject(1), limit=1)
+    answer = await world.ask(1, items=[CONSENT], consent=consent.name)
+    assert len(answer.records) == 1
+
+
 async def a_refusal(world: World) -> None:
     with pytest.raises(Refused):
         await world.ask(1, items=[CONSENT])
@@ -82,7 +91,16 @@ async def a_dropped_batch(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "ask", [one_subject, one_record, whole_batch, many_at_once, a_refusal, a_dropped_batch]
+    "ask",
+    [
+        one_subject,
+        one_record,
+        whole_batch,
+        many_at_once,
+        under_a_consent,
+        a_refusal,
+        a_dropped_batch,
+    ],
 )
 async def test_no_call_leaves_a_cycle_to_the_collector(world: World, ask: Ask) -> None:
     await ask(world)

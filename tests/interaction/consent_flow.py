@@ -19,7 +19,7 @@ from creditgate.v1 import consent_service_pb2_grpc as consent_grpc
 from creditgate.v1 import credit_record_service_pb2 as records_pb
 from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
 from gateway.oauth.secret import digest_of
-from gateway.signin.identity import Identity
+from gateway.signin.principals import Principals
 from operators.authorization_details import TYPE
 from sdk.refusals import explain
 from tests.installation import CONSENT_ITEM, PUBLISHER, PURPOSE
@@ -103,8 +103,8 @@ async def new_operator(world: World) -> Party:
 
 def principal_of(world: World, subject: str) -> str:
     """Return the principal somebody acts as once signed in."""
-    issuer = world.issuer
-    return Identity(issuer, subject, "", "", 0, "").representative
+    principals = Principals.kept_in(world.installation.engines.authority)
+    return principals.representative(world.issuer, subject)
 
 
 def deputy(

@@ -1,15 +1,24 @@
 """The page of a consent: who may give it, for the words shown, and nothing that was slipped in."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from html import unescape
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
 from consent.delegation import Power
+from consent.model import Actor
+from consent.states import GRANTED, REFUSED, REQUESTED
 from gateway.consents.desk import MOST_UNANSWERED
+from gateway.signin.sessions import IDLE_SECONDS
+from gateway.subject.acting import GRANT_SIGN_IN_SECONDS
+from sdk.refusals import explain
 from tests.installation import (
     CONSENT_ITEM,
     PUBLIC_ITEM,
@@ -21,6 +30,7 @@ from tests.interaction.consent_flow import (
     READ,
     asked,
     asking,
+    consents,
     deputy,
     dismiss,
     error_of,
@@ -31,7 +41,7 @@ from tests.interaction.consent_flow import (
 )
 from tests.interaction.world import World, running_world
 from tests.parties import Party, claims_in
-from tests.people import browser, fields_of
+from tests.people import age_sessions, browser, fields_of
 from tests.stores import SqliteStores
 
 DEPUTY = "wu-ping"
@@ -67,6 +77,11 @@ async def party(world: World) -> Party:
     return await new_operator(world)
 
 
+def age(world: World, *, idle: int = 0, signed_in: int = 0) -> None:
+    """Make all sessions older."""
+    age_sessions(world.installation, idle=idle, signed_in=signed_in)
+
+
 async def test_the_same_in_english_says_who_may_see_what(world: World, party: Party) -> None:
     asking_ = await world.ask(READ, party, authorization_details=asking(world))
     page = await world.browser.follow(await world.browser.go(asking_.url), "lang=en")
@@ -81,11 +96,106 @@ async def test_the_same_in_english_says_who_may_see_what(world: World, party: Pa
     assert consent.notice.language == "en"
 
 
-async def test_a_refusal_leaves_nothing_behind(world: World, party: Party) -> None:
+async def test_a_refusal_leaves_what_one_from_the_inbox_leaves(world: World, party: Party) -> None:
     _, page = await asked(world, party)
     done = await world.browser.submit(page, decision="deny")
     assert error_of(done) == "access_denied"
+    (consent,) = kept(world, party)
+    assert (consent.state, consent.way, consent.receipt) == (REFUSED, "code", "")
+    assert (consent.signer, consent.delegation) == (principal_of(world, "li-ming"), "")
+    history = consents(world).changes(consent_id=consent.consent_id, limit=9)
+    assert [change.state for change in history] == [REQUESTED, REFUSED]
+    assert [change.actor for change in history] == [Actor.OPERATOR, Actor.SUBJECT]
+    # A form that is sent again answers nothing more.
+    assert (await world.browser.submit(page, decision="deny")).status_code == 404
+    assert len(kept(world, party)) == 1
+
+
+async def test_a_deputy_refuses_in_its_own_name(world: World, party: Party) -> None:
+    delegation = deputy(world, DEPUTY)
+    _, page = await asked(world, party, subject=DEPUTY)
+    await world.browser.submit(page, decision="deny")
+    (consent,) = kept(world, party)
+    assert (consent.state, consent.delegation) == (REFUSED, delegation.delegation_id)
+    assert consent.signer == principal_of(world, DEPUTY)
+
+
+@pytest.mark.parametrize("subject", ["", OTHERS, NOBODY])
+async def test_who_may_not_answer_goes_back_and_leaves_nothing(
+    world: World, party: Party, subject: str
+) -> None:
+    """Nor does who is not signed in: nobody knows for whom they refuse."""
+    asking_ = await world.ask(READ, party, authorization_details=asking(world))
+    page = await world.browser.go(asking_.url)
+    if subject:
+        page = await world.browser.sign_in(page, subject)
+    assert error_of(await world.browser.submit(page, decision="deny")) == "access_denied"
     assert not kept(world, party)
+
+
+async def test_whatever_fails_people_refuse(world: World, party: Party) -> None:
+    _, page = await asked(world, party)
+    with world.installation.engines.records.begin() as connection:
+        connection.execute(text("ALTER TABLE consents RENAME TO gone"))
+    done = await world.browser.submit(page, decision="deny")
+    with world.installation.engines.records.begin() as connection:
+        connection.execute(text("ALTER TABLE gone RENAME TO consents"))
+    assert error_of(done) == "access_denied"
+    assert not kept(world, party)
+
+
+async def test_a_consent_takes_a_sign_in_that_is_fresh_and_its_refusal_none(
+    world: World, party: Party
+) -> None:
+    asking_, page = await asked(world, party)
+    _, other = await asked(world, party)
+    age(world, signed_in=GRANT_SIGN_IN_SECONDS + 10)
+    stale = await world.browser.submit(page, decision="approve")
+    assert stale.status_code == 200
+    assert "请再登录一次" in stale.text
+    assert not kept(world, party)
+    assert error_of(await world.browser.submit(other, decision="deny")) == "access_denied"
+    assert [consent.state for consent in kept(world, party)] == [REFUSED]
+    back = await world.browser.sign_in(stale, "li-ming")
+    asked_of_provider = next(
+        each.url for each in world.browser.seen[::-1] if "max_age" in each.url.params
+    )
+    assert asked_of_provider.params["max_age"] == str(GRANT_SIGN_IN_SECONDS)
+    asking_.code_of(await world.browser.submit(back, decision="approve"))
+    assert {consent.state for consent in kept(world, party)} == {REFUSED, GRANTED}
+
+
+async def test_who_stays_too_long_on_the_page_signs_in_and_is_back_there(
+    world: World, party: Party
+) -> None:
+    asking_, page = await asked(world, party)
+    assert "15 分钟没有操作会自动退出" in page.text
+    age(world, idle=IDLE_SECONDS - 60)
+    (link,) = re.findall(r'<a href="([^"]+)">保持登录</a>', page.text)
+    page = await world.browser.go(f"{world.gateway.running.issuer}{unescape(link)}")
+    age(world, idle=IDLE_SECONDS - 60)
+    page = await world.browser.go(str(page.url))
+    assert "approve_token" in page.text
+    age(world, idle=IDLE_SECONDS)
+    over = await world.browser.submit(page, decision="approve")
+    assert (over.status_code, over.url) == (200, page.url)
+    assert "请先登录" in over.text
+    assert not kept(world, party)
+    back = await world.browser.sign_in(over, "li-ming")
+    assert back.url == page.url
+    asking_.code_of(await world.browser.submit(back, decision="approve"))
+
+
+async def test_the_operators_words_carry_the_language_the_page_was_shown_in(
+    world: World, party: Party
+) -> None:
+    asking_, page = await asked(world, party)
+    assert '<blockquote lang="zh-CN">' in page.text
+    page = await world.browser.follow(page, "lang=en")
+    assert '<blockquote lang="en">' in page.text
+    asking_.code_of(await world.browser.submit(page, decision="approve"))
+    (consent,) = kept(world, party)
+    assert consent.language == "en"
 
 
 @pytest.mark.parametrize(
@@ -225,12 +335,19 @@ async def test_a_client_asks_for_no_consent_to_what_needs_none_or_is_not_license
             await world.ask(READ, party, authorization_details=asking(world, **changed))
 
 
-async def test_a_subject_with_enough_to_answer_is_asked_no_more(world: World) -> None:
+async def test_a_full_inbox_keeps_nobody_who_is_there_from_consenting(world: World) -> None:
+    """Nor does what was asked by code fill the inbox."""
     party = await world.operator_party()
-    _, page = await asked(world, party)
+    for _ in range(MOST_UNANSWERED + 1):
+        _, page = await asked(world, party)
+        await world.browser.submit(page, decision="deny")
     for _ in range(MOST_UNANSWERED):
         await request_by_service(world)
-    refused = await world.browser.submit(page, decision="approve")
-    assert refused.status_code == 429
-    assert "没有答复" in refused.text
-    assert {consent.way for consent in kept(world, party)} == {"inbox"}
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await request_by_service(world)
+    assert explain(refused.value).reason == "RATE_EXCEEDED"
+    asking_, page = await asked(world, party)
+    asking_.code_of(await world.browser.submit(page, decision="approve"))
+    ways = [(consent.way, consent.state) for consent in kept(world, party)]
+    assert ways.count(("inbox", REQUESTED)) == MOST_UNANSWERED
+    assert ways.count(("code", GRANTED)) == 1

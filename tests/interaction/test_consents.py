@@ -138,7 +138,8 @@ def away(world: World, table: str) -> Generator[None]:
 
 
 async def test_an_approval_that_breaks_off_before_the_code_is_taken_up_again(world: World) -> None:
-    """From another look at the same request, and later: it is still one consent."""
+    """From another look at the same request, later and in another language: it is still one
+    consent."""
     party = await world.operator_party()
     asking_, page = await asked(world, party)
     with away(world, "oauth_code"):
@@ -147,7 +148,7 @@ async def test_an_approval_that_breaks_off_before_the_code_is_taken_up_again(wor
         (left,) = kept(world, party)
         assert left.state == REQUESTED, "closed: nothing is granted that has no code"
     await asyncio.sleep(1.1)
-    page = await world.browser.go(asking_.url)
+    page = await world.browser.follow(await world.browser.go(asking_.url), "lang=en")
     asking_.code_of(await world.browser.submit(page, decision="approve"))
     (consent,) = kept(world, party)
     assert (consent.consent_id, consent.state) == (left.consent_id, GRANTED)

@@ -12,7 +12,11 @@ MOST_A_DAY = 2
 
 @dataclass
 class Told:
-    """A consent in the plainest words: what people did to it, and what was served."""
+    """A consent in the plainest words: what people did to it, and what was served.
+
+    ``served`` are the instants of all answers, ``copied`` of those with records;
+    ``deadline`` is by when the copies must be gone, None while it serves.
+    """
 
     consent_id: str
     mode: int
@@ -26,6 +30,9 @@ class Told:
     ended_at: int = 0
     changes: int = 1
     served: list[int] = field(default_factory=list[int])
+    copied: list[int] = field(default_factory=list[int])
+    deadline: int | None = None
+    acknowledged: bool = False
 
     def state(self, now: int) -> str:
         """Return how it stands at an instant."""
@@ -53,6 +60,10 @@ class Told:
         """End it."""
         self.end, self.ended_at = end, at
         self.changes += 1
+        if self.copied and not self.acknowledged:
+            over = max(self.copied) + self.life
+            wanted = [over, at + DAY] if end == "REVOKED" else [over]
+            self.deadline = min([*wanted, *([] if self.deadline is None else [self.deadline])])
 
     def move(self, move: Move, now: int) -> bool:
         """Do what somebody asks for, and tell whether it may be done."""
@@ -63,7 +74,10 @@ class Told:
         elif state == "REQUESTED" and move == "refuse":
             self.finish("REFUSED", now)
             return True
-        elif state in ("REQUESTED", "GRANTED", "PAUSED") and move == "revoke":
+        elif move == "revoke" and (
+            state in ("REQUESTED", "GRANTED", "PAUSED")
+            or (state in ("EXPIRED", "EXHAUSTED") and self.copied)
+        ):
             self.finish("REVOKED", now)
             return True
         elif (state, move) in (("GRANTED", "pause"), ("PAUSED", "resume")):
@@ -72,13 +86,6 @@ class Told:
             return False
         self.changes += 1
         return True
-
-    def deadline(self) -> int | None:
-        """Return by when copies must be gone, None where there are none or it still serves."""
-        if not self.end or not self.served:
-            return None
-        over = max(self.served) + self.life
-        return min(over, self.ended_at + DAY) if self.end == "REVOKED" else over
 
 
 @dataclass
@@ -97,3 +104,4 @@ class Paid:
     digest: bytes
     served_at: int
     decision_id: str
+    entries: int

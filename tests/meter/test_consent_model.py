@@ -112,12 +112,12 @@ class ConsentMachine(RuleBasedStateMachine):
     @rule(
         which=WHICH,
         request_ids=st.lists(st.sampled_from(["r-1", "r-2", "r-3", "r-4"]), min_size=1, max_size=3),
+        entries=st.sampled_from([(), (1,)]),
     )
-    def read(self, which: int, request_ids: list[str]) -> None:
+    def read(self, which: int, request_ids: list[str], entries: tuple[int, ...]) -> None:
         """Read a consent for some requests; their answers are committed later."""
         told, now = self.told[which % len(self.told)], self.clock.at
-        found = self.consents.get(told.consent_id)
-        assert found is not None
+        found = self._looked_at(told)
         ask = ConsentAsk(self.operator, COMPANY, frozenset({EVALUATION}), PURPOSE, now)
         opened = cover(found, ask)
         assert isinstance(opened, Cover) == self._opens(told, now)
@@ -127,8 +127,27 @@ class ConsentMachine(RuleBasedStateMachine):
         for request_id in request_ids:
             self.made += 1
             self.reads.append(
-                Read(self._claim(request_id, found, opened.until), told, told.changes)
+                Read(self._claim(request_id, found, opened.until, entries), told, told.changes)
             )
+
+    @rule(which=WHICH)
+    def tell(self, which: int) -> None:
+        """Tell somebody how a consent stands: an end that was told stays, whatever the clock."""
+        told = self.told[which % len(self.told)]
+        found = self._looked_at(told)
+        assert ConsentState.Name(found.state) == f"CONSENT_STATE_{told.state(self.clock.at)}"
+
+    @rule(which=WHICH)
+    def acknowledge(self, which: int) -> None:
+        """Let the operator say that it has removed what it had to."""
+        told = self.told[which % len(self.told)]
+        last_at = max(told.copied, default=0)
+        if told.deadline is not None and self.clock.at >= last_at:
+            new = self.consents.acknowledge(
+                told.consent_id, self.operator, self.clock.at, "client", self.clock.at
+            )
+            assert new != told.acknowledged
+            told.acknowledged = True
 
     @rule()
     def commit(self) -> None:
@@ -166,9 +185,10 @@ class ConsentMachine(RuleBasedStateMachine):
             assert written.version == told.changes
             assert (written.ended_at or 0) == told.ended_at
             removal = self.consents.removals([told.consent_id]).get(told.consent_id)
-            assert (removal and removal.deadline) == told.deadline()
+            assert (removal and removal.deadline) == told.deadline
             use = self.consents.uses([told.consent_id]).get(told.consent_id)
             assert (use.answered if use else 0) == len(told.served)
+            assert (use.last_at if use else None) == max(told.copied, default=None)
             days = [at // DAY for at in told.served]
             if told.mode == ONCE:
                 assert len(days) <= 1
@@ -220,9 +240,21 @@ class ConsentMachine(RuleBasedStateMachine):
                 self.consents.move(told.consent_id, move, act(self.clock.at, by))
             assert caught.value.reason == _R.REFUSAL_REASON_STATE_CONFLICT
 
-    def _claim(self, request_id: str, relied_on: Consent, until: int) -> UsageClaim:
+    def _looked_at(self, told: Told) -> Consent:
+        """Return a consent as whoever tells of it must find it, and know that it was told."""
+        found = self.consents.get(told.consent_id)
+        assert found is not None
+        told.write_down(self.clock.at)
+        (settled,) = self.consents.settled([found], self.clock.at)
+        return settled
+
+    def _claim(
+        self, request_id: str, relied_on: Consent, until: int, entries: tuple[int, ...]
+    ) -> UsageClaim:
         return claim(
             request_id,
+            entries,
+            lines=(),
             operator_id=self.operator,
             payload_digest=relied_on.consent_id.encode(),
             decision_id=f"d-{self.made}",
@@ -265,6 +297,8 @@ class ConsentMachine(RuleBasedStateMachine):
                 earlier.digest == made.payload_digest
                 and made.served_at - earlier.served_at < REPLAY_SECONDS
             )
+            if repeats and earlier.entries < len(made.entries):
+                return NotCharged(_R.REFUSAL_REASON_REQUEST_SUPERSEDED)
             if repeats:
                 return Replayed(earlier.decision_id)
             return NotCharged(_R.REFUSAL_REASON_REQUEST_ID_REUSED)
@@ -274,7 +308,10 @@ class ConsentMachine(RuleBasedStateMachine):
         if told.mode == TIMES_PER_DAY and len(today) >= MOST_A_DAY:
             return NotCharged(_R.REFUSAL_REASON_CONSENT_EXHAUSTED, DAY - made.served_at % DAY)
         told.served.append(made.served_at)
-        self.paid[made.request_id] = Paid(made.payload_digest, made.served_at, made.decision_id)
+        told.copied += [made.served_at] * bool(made.entries)
+        self.paid[made.request_id] = Paid(
+            made.payload_digest, made.served_at, made.decision_id, len(made.entries)
+        )
         return Charged(0)
 
 

@@ -54,8 +54,8 @@ class World:
         """Commit one group."""
         return self.ledger.commit(claims)
 
-    def uses(self, consent: Consent) -> dict[int, tuple[int, int]]:
-        """Return answers counted and the newest of them, by day."""
+    def uses(self, consent: Consent) -> dict[int, tuple[int, int | None]]:
+        """Return answers counted, and when records were served last, by day."""
         query = select(CONSENT_USE).where(CONSENT_USE.c.consent_id == consent.consent_id)
         with reading(self.engine) as connection:
             return {row.day: (row.answered, row.last_at) for row in connection.execute(query)}
@@ -85,8 +85,18 @@ def test_an_answer_names_the_consent_it_relies_on_and_is_counted(world: World) -
     assert outcomes == [Charged(7), Charged(7), Charged(0)]
     rows = [(row.request_id, row.consent) for row in stored(world.engine)]
     assert rows == [("r-1", consent.name), ("r-2", ""), ("r-3", consent.name)]
-    assert world.uses(consent) == {NOW // DAY: (2, NOW + 5)}
-    assert world.consents.uses([consent.consent_id]) == {consent.consent_id: Use(2, NOW + 5)}
+    # When records were served last: the other answer left nothing to be removed.
+    assert world.uses(consent) == {NOW // DAY: (2, NOW)}
+    assert world.consents.uses([consent.consent_id]) == {consent.consent_id: Use(2, NOW)}
+    for request_id, entries, at, last_at in (
+        ("r-4", (), NOW + 6, NOW),
+        ("r-5", (1,), NOW + 7, NOW + 7),
+        ("r-6", (1,), NOW + 3, NOW + 7),
+        ("r-7", (), NOW + DAY, None),
+        ("r-8", (1,), NOW + DAY, NOW + DAY),
+    ):
+        world.commit(relying(request_id, consent, entries, served_at=at))
+        assert world.uses(consent)[at // DAY][1] == last_at
 
 
 @pytest.mark.parametrize("move", ["revoke", "pause"])
@@ -95,6 +105,7 @@ def test_a_change_committed_before_the_claim_makes_it_stale(world: World, move: 
     consenting.moved(world.consents, consent, move)
     outcomes = world.commit(relying("r-1", consent), relying("r-2", kept), claim("r-3", [1]))
     assert outcomes == [STALE, Charged(7), Charged(7)]
+    assert world.commit(relying("r-1", consent), relying("r-4", kept)) == [STALE, Charged(7)]
     assert world.uses(consent) == {}
 
 

@@ -172,7 +172,7 @@ async def test_terms_no_consent_may_have_are_pointed_at(world: World) -> None:
         ({"times_per_day": 2}, place),
         ({"fields": {"other": ["finding"]}}, f"{place}/fields"),
         ({"fields": {"penalty": ["No Field"]}}, f"{place}/fields"),
-        ({"fields": {"penalty": ["finding"]}, "answer_form": "GRADE"}, place),
+        ({"fields": {"penalty": ["finding"]}, "answer_form": "GRADE"}, f"{place}/fields"),
     ]
     longest = {"until": world.clock.now() + MOST_VALIDITY_SECONDS + 1}
     async with flowing(world) as flow:

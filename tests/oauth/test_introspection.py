@@ -115,6 +115,17 @@ async def test_only_the_client_itself_and_administrators_are_told(world: World) 
                 assert (await introspect(world, issuer, entitled, token))["active"]
 
 
+async def test_token_of_an_operator_that_may_not_act_opens_its_duties_alone(
+    world: World,
+) -> None:
+    world.grant("grant-watch", OPERATOR, "consents:watch")
+    async with world.serving() as issuer:
+        token = await token_of(world, issuer, world.identity)
+        world.change("operator", OPERATOR, state=OperatorState.OPERATOR_STATE_SUSPENDED)
+        told = await introspect(world, issuer, world.administrator, token)
+    assert (told["active"], told["scope"]) == (True, "consents:watch")
+
+
 @pytest.mark.parametrize("which", ["access", "refresh"])
 @pytest.mark.parametrize(
     "change",

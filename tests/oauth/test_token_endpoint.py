@@ -9,6 +9,7 @@ from joserfc.jwk import ECKey
 
 from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.oauth.client import GRANT_TYPES
+from operators.duties import DUTY_SCOPES
 from tests.oauth.assertions import claims_of, form_of, good_form, signed
 from tests.oauth.tokens import key_of
 from tests.oauth.world import (
@@ -156,6 +157,31 @@ async def test_suspended_or_revoked_operator_gets_no_token(
         form = good_form(world.identity, issuer, world.clock.now())
         response = await world.post(issuer, form, world.identity.certificate)
     assert (response.status_code, response.json()["error"]) == (400, "unauthorized_client")
+
+
+@pytest.mark.parametrize(
+    "state", [OperatorState.OPERATOR_STATE_SUSPENDED, OperatorState.OPERATOR_STATE_REVOKED]
+)
+async def test_operator_that_may_not_act_gets_tokens_for_its_duties_alone(
+    world: World, state: OperatorState.ValueType
+) -> None:
+    for number, scope in enumerate((*DUTY_SCOPES, "consents:request")):
+        world.grant(f"grant-{number}", OPERATOR, scope)
+    world.change("operator", OPERATOR, state=state)
+
+    async def asked(issuer: str, **more: str) -> httpx.Response:
+        form = good_form(world.identity, issuer, world.clock.now(), **more)
+        return await world.post(issuer, form, world.identity.certificate)
+
+    async with world.serving() as issuer:
+        whole, watch = await asked(issuer), await asked(issuer, scope="consents:watch")
+        beyond = [
+            await asked(issuer, scope=scope)
+            for scope in (READ, "consents:request", f"consents:watch {READ}")
+        ]
+    assert set(whole.json()["scope"].split()) == DUTY_SCOPES
+    assert watch.json()["scope"] == "consents:watch"
+    assert [answer.json()["error"] for answer in beyond] == ["unauthorized_client"] * 3
 
 
 async def test_removed_client_gets_no_token(world: World) -> None:

@@ -16,6 +16,12 @@ from operators.scope_definition import ScopeDefinition
 
 DISTRICTS = ("110101", "110102", "110201", "310101", "310201", "440101")
 STAGES = ("PURPOSE_NOT_ALLOWED", "ITEM_NOT_ALLOWED", "REGION_NOT_ALLOWED")
+DUTIES = (
+    "consents:read",
+    "consents:revoke",
+    "consents:watch",
+    "credit.conformance:acknowledge",
+)
 OPERATORS_SCOPES = ("accesses:read", "catalogue:read", "consents:", "credit.", "usage:")
 
 
@@ -113,12 +119,9 @@ def why_not_call(
         states = [one.state for one in world.operators if one.operator_id == client.operator_id]
         if not states:
             return "CLIENT_NOT_ACTIVE"
-        if states == [OperatorState.OPERATOR_STATE_REVOKED]:
-            return "OPERATOR_REVOKED"
-        if states == [OperatorState.OPERATOR_STATE_SUSPENDED]:
-            return "OPERATOR_SUSPENDED"
-        if not standing_licences(world, client, now):
-            return "NO_LICENCE"
+        stopped = why_stopped(world, client, now)
+        if stopped and scope not in DUTIES:
+            return stopped
     role_allows = {
         ClientRole.CLIENT_ROLE_OPERATOR: scope.startswith(OPERATORS_SCOPES),
         ClientRole.CLIENT_ROLE_PUBLISHER: scope.startswith(("catalogue:read", "disclosure:")),
@@ -130,6 +133,16 @@ def why_not_call(
         return "SCOPE_NOT_GRANTED"
     standing = standing_grants(world, client, scope, token_scopes, now)
     return None if standing else "SCOPE_NOT_GRANTED"
+
+
+def why_stopped(world: World, client: Client, now: int) -> str | None:
+    """Return the reason the operator of a client may not act for, None when it may."""
+    (state,) = [one.state for one in world.operators if one.operator_id == client.operator_id]
+    if state == OperatorState.OPERATOR_STATE_REVOKED:
+        return "OPERATOR_REVOKED"
+    if state == OperatorState.OPERATOR_STATE_SUSPENDED:
+        return "OPERATOR_SUSPENDED"
+    return None if standing_licences(world, client, now) else "NO_LICENCE"
 
 
 def standing_licences(world: World, client: Client, now: int) -> list[Licence]:
@@ -172,6 +185,9 @@ def answer(
     (client,) = [client for client in world.clients if client.client_id == client_id]
     if client.role != ClientRole.CLIENT_ROLE_OPERATOR:
         return "SCOPE_NOT_GRANTED"
+    stopped = why_stopped(world, client, now)
+    if stopped is not None:
+        return stopped
     detail = detail or {}
     period = detail.get("period", {})
     if not period.get("from", now) <= now < period.get("until", now + 1):

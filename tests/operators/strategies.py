@@ -19,7 +19,13 @@ CREDIT, BIDDING = Purpose.PURPOSE_CREDIT_APPROVAL, Purpose.PURPOSE_BIDDING
 ACTIVE = OperatorState.OPERATOR_STATE_ACTIVE
 SUSPENDED = OperatorState.OPERATOR_STATE_SUSPENDED
 REVOKED = OperatorState.OPERATOR_STATE_REVOKED
-SCOPES = (READ, "credit.conformance:attest", "operators:create", "catalogue:read")
+SCOPES = (
+    READ,
+    "credit.conformance:attest",
+    "consents:watch",
+    "operators:create",
+    "catalogue:read",
+)
 MANAGED = {
     "credit.narrow:read": (READ,),
     "credit.both:use": (READ, "credit.conformance:attest"),

@@ -12,6 +12,8 @@ from creditgate.v1.vocabulary_pb2 import Purpose
 from operators.authority import Authority
 from operators.authorization_details import AuthorizationDetail
 from operators.decision import Allow, Ask, Refuse
+from operators.duties import DUTY_SCOPES
+from operators.roles import scopes_of_role
 from operators.rules import decide, may_call
 from operators.shapes import END_OF_TIME, covers
 from tests.operators import naive
@@ -64,7 +66,7 @@ def naively(world: World, ask: Ask, now: int) -> Answer | str:
     )
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(worlds(), asks(), INSTANTS)
 def test_a_decision_is_that_of_the_naive_model(world: World, ask: Ask, now: int) -> None:
     assert told(decide(authority(world), ask, now)) == naively(world, ask, now)
@@ -259,6 +261,58 @@ def test_only_operators_take_records() -> None:
 )
 def test_the_first_reason_that_applies_is_given(things: tuple[Thing, ...], expected: str) -> None:
     assert reason(ASK, *things) == expected
+
+
+STOPPED = (
+    (operator(state=OperatorState.OPERATOR_STATE_SUSPENDED), licence()),
+    (operator(state=OperatorState.OPERATOR_STATE_REVOKED), licence()),
+    (operator(), licence(revoked_at=3)),
+    (operator(),),
+)
+
+
+@pytest.mark.parametrize("standing", STOPPED)
+def test_duties_alone_stay_open_to_an_operator_that_may_not_act(
+    standing: tuple[Thing, ...],
+) -> None:
+    scopes = scopes_of_role(ClientRole.CLIENT_ROLE_OPERATOR)
+    grants = [grant(grant_id=f"G-{n}", scope=scope) for n, scope in enumerate(scopes)]
+    state = authority_of(*standing, client(), *grants)
+    assert {
+        scope for scope in scopes if may_call(state, "alpha-one", scope, scopes, 10) is None
+    } == {
+        "consents:read",
+        "consents:revoke",
+        "consents:watch",
+        "credit.conformance:acknowledge",
+    }
+
+
+@pytest.mark.parametrize("standing", STOPPED)
+@pytest.mark.parametrize("scope", sorted(DUTY_SCOPES))
+def test_records_are_no_duty(standing: tuple[Thing, ...], scope: str) -> None:
+    ask = Ask("alpha-one", scope, frozenset({scope}), frozenset(), CREDIT)
+    assert reason(ask, *standing, client(), grant(scope=scope)) in {
+        "OPERATOR_SUSPENDED",
+        "OPERATOR_REVOKED",
+        "NO_LICENCE",
+    }
+
+
+@pytest.mark.parametrize("scope", sorted(DUTY_SCOPES))
+def test_duties_too_take_a_client_a_grant_and_a_token_that_stand(scope: str) -> None:
+    held = frozenset({scope})
+    suspended = operator(state=OperatorState.OPERATOR_STATE_SUSPENDED)
+    granted = grant(scope=scope)
+    for things, token, expected in (
+        ((client(removed_at=3), granted), held, "CLIENT_NOT_ACTIVE"),
+        ((client(), grant(scope=scope, withdrawn_at=3)), held, "SCOPE_NOT_GRANTED"),
+        ((client(),), held, "SCOPE_NOT_GRANTED"),
+        ((client(), granted), frozenset[str](), "SCOPE_NOT_GRANTED"),
+    ):
+        refuse = may_call(authority_of(suspended, *things), "alpha-one", scope, token, 10)
+        assert refuse is not None
+        assert reason_name(refuse.reason) == expected
 
 
 def test_a_refusal_never_tells_what_was_asked_for() -> None:

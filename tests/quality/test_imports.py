@@ -16,9 +16,16 @@ BREACHES = {
         "operators/log.py",
         "gateway.clock",
     ),
-    "Who agreed (consent) knows neither the door nor who may": ("consent/rules.py", "gateway.clock"),
+    "Who agreed (consent) knows neither the door nor who may": (
+        "consent/rules.py",
+        "gateway.clock",
+    ),
     "A client (sdk) needs nothing of the server": ("sdk/refusals.py", "gateway.clock"),
     "Rules do no I/O": ("operators/rules.py", "sqlite3"),
+    "Consents know neither the pages that show them nor the server": (
+        "gateway/consents/turn.py",
+        "gateway.subject.standing",
+    ),
     "The request path runs one way": ("gateway/disclose/frame.py", "gateway.respond.service"),
 }
 

@@ -129,7 +129,6 @@ CALLS: dict[str, Call] = {
 }
 
 
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize(
     ("moves", "told"),
     [
@@ -140,14 +139,15 @@ CALLS: dict[str, Call] = {
     ],
 )
 async def test_a_consent_that_does_not_hold_refuses_the_call_with_its_reason(
-    world: World, call: Call, moves: tuple[Move, ...], told: str
+    world: World, moves: tuple[Move, ...], told: str
 ) -> None:
     """Also where no item is named, or none that needs it: whoever names it means it."""
     world.publish(record("a", item_code=CONSENT), record("b"))
     consent = consenting.asked(world.consents, company(1), consenting.terms([CONSENT]))
     for move in moves:
         consent = consenting.moved(world.consents, consent, move, NOW - 10)
-    assert await refused(call(world, consent.name)) == told
+    for asked, call in CALLS.items():
+        assert (asked, await refused(call(world, consent.name))) == (asked, told)
     assert not world.answers()
 
 
@@ -325,3 +325,42 @@ async def test_an_item_that_became_public_is_served_whole_and_relies_on_nothing(
     answer = await world.ask(1, consent=consent.name)
     assert [each.content for each in answer.records] == [CONTENT]
     assert relied(world) == [consent.name, ""]
+
+
+async def test_what_an_item_declares_after_the_consent_is_not_served_under_it(
+    world: World,
+) -> None:
+    world.publish(record("a", item_code=CONSENT, content=CONTENT))
+    consent = world.give()
+    before = item(CONSENT)
+    (*_, last) = before.content_fields
+    later = last.model_copy(update={"name": "salary"})
+    for version, fields in enumerate([(*before.content_fields, later), before.content_fields], 1):
+        changed = before.model_copy(update={"content_fields": fields})
+        await world.put(Draft(CATALOGUE_ITEM, CONSENT, version, changed.as_document()))
+        if version == 1:
+            grown = b'{"about":"x","salary":9,"score":7}'
+            world.publish(record("b", item_code=CONSENT, content=grown))
+        answer = await world.ask(1, consent=consent.name)
+        assert [each.content for each in answer.records] == [CONTENT, CONTENT]
+        assert [list(each.served_fields) for each in answer.records] == [["about", "score"]] * 2
+
+
+async def test_a_consent_refused_as_expired_stays_so_when_the_clock_is_set_back(
+    world: World,
+) -> None:
+    world.publish(record("a", item_code=CONSENT))
+    consent = world.give(valid_until=NOW + 10)
+    assert names(await world.ask(1, consent=consent.name)) == ["a"]
+    for at in (NOW + 10, NOW):
+        world.clock.at = at
+        assert await refused(world.ask(1, consent=consent.name)) == "CONSENT_EXPIRED"
+
+
+async def test_a_consent_that_was_used_up_and_taken_back_answers_no_retry(world: World) -> None:
+    world.publish(record("a", item_code=CONSENT))
+    consent = world.give(access_mode=ONCE)
+    for _ in range(2):
+        assert names(await world.ask(1, consent=consent.name, request_id="r-1")) == ["a"]
+    consenting.moved(world.consents, consent, "revoke")
+    assert await refused(world.ask(1, consent=consent.name, request_id="r-1")) == "CONSENT_REVOKED"

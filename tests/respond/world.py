@@ -21,6 +21,7 @@ from gateway.authorise.consents import ConsentLookup
 from gateway.authorise.gate import Gate
 from gateway.authority.feed import AuthorityFeed, PollBell
 from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueItem, ContentField, PeriodRule
+from gateway.consents.rules import pinned
 from gateway.disclose.lookup import DisclosureLookup, Found, open_lookup
 from gateway.disclose.model import Line
 from gateway.meter.committer import GroupCommitter
@@ -164,8 +165,10 @@ class World:
         operator_id: str = "alpha",
         **changed: Any,
     ) -> Consent:
-        """Let an invented company consent to items; see `tests.consenting.terms`."""
-        agreed = consenting.terms(items or (CONSENT,), **changed)
+        """Let an invented company consent to items, to all they declare now where no fields
+        are named; see `tests.consenting.terms`."""
+        catalogue = self.feed.current().catalogue
+        agreed = pinned(catalogue, consenting.terms(items or (CONSENT,), **changed))
         return consenting.given(self.consents, company(number), agreed, operator_id=operator_id)
 
     async def ask(

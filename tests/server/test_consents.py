@@ -8,7 +8,7 @@ from uuid import uuid4
 import grpc
 import pytest
 
-from consent.model import Consent
+from consent.model import Consent, ConsentItem
 from consent.sql import SqlConsents
 from creditgate.v1 import credit_record_service_pb2 as records_pb
 from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
@@ -30,7 +30,7 @@ def give(installation: Installation) -> Consent:
     """Let an invented company consent, from a minute ago on."""
     now = installation.clock.now()
     agreed = consenting.terms(
-        [CONSENT_ITEM],
+        [ConsentItem(item=CONSENT_ITEM, fields=frozenset({"finding"}))],
         purposes=frozenset({PURPOSE}),
         valid_from=now - 60,
         valid_until=now + 3_600,

@@ -22,6 +22,7 @@ from gateway.pki.client_keys import make_assertion_key
 from gateway.pki.development import make_ca, make_server_certificate
 from gateway.signin.attempts import Attempt, Attempts
 from gateway.signin.identity import Identity
+from gateway.signin.principals import Principals
 from gateway.signin.provider import IdentityProvider, RelyingPartySettings
 from gateway.signin.relying_party import RelyingParty
 from gateway.signin.sessions import Browser
@@ -161,7 +162,7 @@ async def running_world(engine: Engine, folder: Path) -> AsyncGenerator[World]:
     )
     reached = IdentityProvider(settings, clock)
     try:
-        party = RelyingParty(settings, reached, clock)
+        party = RelyingParty(settings, reached, clock, Principals(bytes(32)))
         yield World(provider, party, Attempts(engine, clock), clock, settings)
     finally:
         await reached.close()

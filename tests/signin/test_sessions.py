@@ -6,12 +6,22 @@ from sqlalchemy import Engine, select
 from gateway.signin.attempts import LIFE_SECONDS as ATTEMPT_SECONDS
 from gateway.signin.attempts import MOST_FOR_ONE_PLACE, Attempts
 from gateway.signin.identity import Identity
+from gateway.signin.principals import Principals
 from gateway.signin.sessions import IDLE_SECONDS, LIFE_SECONDS, Browser, Sessions, digest_of
 from gateway.signin.tables import ATTEMPT, SESSION
 from operators.administrators import BASIC_ACR
 from tests.clock import NOW, StandingClock
 
-PERSON = Identity("https://idp.example", "p-1", "某人", "", NOW - 5, BASIC_ACR)
+PRINCIPALS = Principals(b"0" * 32)
+PERSON = Identity(
+    "https://idp.example",
+    "p-1",
+    "某人",
+    "",
+    NOW - 5,
+    BASIC_ACR,
+    PRINCIPALS.representative("https://idp.example", "p-1"),
+)
 
 
 @pytest.fixture
@@ -23,7 +33,7 @@ def clock() -> StandingClock:
 @pytest.fixture
 def sessions(authority_engine: Engine, clock: StandingClock) -> Sessions:
     """Sessions of an empty store."""
-    return Sessions(authority_engine, clock)
+    return Sessions(authority_engine, clock, PRINCIPALS)
 
 
 @pytest.fixture
@@ -79,6 +89,25 @@ def test_an_idle_session_ends_and_use_keeps_it_alive(
     assert sessions.browser(browser.secret).identity == PERSON
     clock.at += IDLE_SECONDS
     assert sessions.browser(browser.secret).identity is None
+
+
+def test_a_browser_knows_until_when_somebody_stays_signed_in(
+    sessions: Sessions, clock: StandingClock
+) -> None:
+    assert (sessions.browser(None).idle_at, sessions.browser(None).over_at) == (0, 0)
+    secret = signed_in(sessions).secret
+    # Use within the first minute is not written down, and does not prolong.
+    for later, prolonged in ((0, 0), (59, 0), (60, 60), (119, 60), (120, 120)):
+        clock.at = NOW + later
+        browser = sessions.browser(secret)
+        assert browser.idle_at == NOW + prolonged + IDLE_SECONDS
+        assert browser.over_at == NOW + LIFE_SECONDS
+    clock.at = browser.idle_at - 1
+    assert sessions.browser(secret).identity == PERSON
+    while clock.at + IDLE_SECONDS < NOW + LIFE_SECONDS:
+        clock.at += IDLE_SECONDS - 1
+        browser = sessions.browser(secret)
+    assert browser.idle_at == browser.over_at == NOW + LIFE_SECONDS
 
 
 def test_no_use_keeps_a_session_alive_beyond_its_life(

@@ -7,7 +7,7 @@ import pytest
 from consent.model import Actor
 from tests.installation import OPERATOR_ID, eventually
 from tests.people import browser
-from tests.subject.world import BANK_ID, FIRM, PENALTY, TAX, ZHAO_QIAN, World, text_of
+from tests.subject.world import BANK_ID, FIRM, INSURANCE, PENALTY, TAX, ZHAO_QIAN, World, text_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -63,6 +63,18 @@ async def test_every_use_is_reached_page_by_page(world: World) -> None:
             break
         page = await world.browser.follow(page, "before=")
     assert records == 60
+
+
+async def test_asking_under_a_consent_is_told_also_where_nothing_was_found(world: World) -> None:
+    consent = world.given(world.terms((INSURANCE,)))
+    await world.use(consent, [INSURANCE])
+    await world.signed_in()
+    for language, told in (("zh", "没有查到记录"), ("en", "no records were found")):
+        path = f"/accesses?consent={consent.consent_id}&lang={language}"
+        shown = text_of(await world.browser.go(world.my(path)))
+        assert shown.count(told) == 1
+        assert "地区：" not in shown
+        assert "region:" not in shown
 
 
 async def test_nobody_else_sees_who_used_it(world: World) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from consent.delegation import Delegation, Power
-from consent.delegations_sql import MOST_OPEN, SqlDelegations
+from consent.delegations_sql import MOST_A_DAY, MOST_OPEN, SqlDelegations
 from consent.states import GRANTED, REFUSED, REVOKED
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.subject.invitations import INVITATION_COOKIE
@@ -260,6 +260,7 @@ async def test_the_form_sent_twice_makes_one_invitation_and_shows_it_again(world
         ({"label": "  "}, "请写明受托人"),
         ({"label": "x" * 101}, "请写明受托人"),
         ({"label": "a\u202eb"}, "请写明受托人"),
+        ({"label": "\u3164\u2800"}, "请写明受托人"),
         ({"days": "3660"}, "请选择有效期"),
         ({"days": "x"}, "请选择有效期"),
     ],
@@ -358,11 +359,58 @@ async def test_there_are_only_so_many_deputies(world: World) -> None:
                 appointed_by="representative:x",
                 label=f"{number}",
                 powers=frozenset(Power),
-                valid_from=now,
+                # Few of them on any one day.
+                valid_from=now - (MOST_OPEN + 2 - number) * DAY,
                 valid_until=now + DAY,
             ),
             number.to_bytes(32),
         )
     refused = await appointed(world, ALL)
     assert refused.status_code == 400
-    assert "委托已达上限" in refused.text
+    assert "请先收回不用的委托" in refused.text
+
+
+async def test_only_so_many_deputies_are_appointed_within_a_day(world: World) -> None:
+    await world.signed_in(ZHAO_QIAN)
+    company, now = "91000000DEM000012D", world.now
+    for number in range(MOST_A_DAY):
+        made = Delegation(
+            delegation_id=f"{now:010x}-{number + 100:024x}",
+            subject=company,
+            appointed_by="representative:x",
+            label=f"{number}",
+            powers=frozenset(Power),
+            valid_from=now,
+            valid_until=now + DAY,
+        )
+        delegations_of(world).invite(made, (number + 100).to_bytes(32))
+        delegations_of(world).end(made.delegation_id, "test", now)
+    page = await world.browser.go(world.my("/delegations/new", company))
+    (action,) = re.findall(r'action="[^"]*(/delegations/[0-9a-f-]{35})"', page.text)
+    refused = await world.send(page, action, chosen={"label": "x", "days": "30", **ALL})
+    assert refused.status_code == 400
+    assert "请明天再试" in refused.text
+
+
+async def test_an_invitation_left_in_a_browser_is_not_for_who_sits_there_next(
+    world: World,
+) -> None:
+    await world.signed_in()
+    for leaving in ("out", "again"):
+        link = link_of(await appointed(world, ALL))
+        async with browser(world.installation) as shared:
+            page = await shared.sign_in(await shared.go(link), ZHAO_QIAN)
+            assert page.url.path == "/my/invitations"
+            if leaving == "out":
+                await world.send(page, "/signin/out", shared)
+                assert INVITATION_COOKIE not in shared.http.cookies
+                page = await shared.sign_in(await shared.go(world.url("/my")), LIU_YANG)
+            else:
+                page = await shared.go(world.url("/my/sign-in?again=1"))
+                page = await shared.submit(page, account=LIU_YANG)
+                if 'id="shown-code"' in page.text:
+                    (code,) = re.findall(r'id="shown-code">(\d{6})<', page.text)
+                    page = await shared.submit(page, code=code)
+            assert page.status_code == 200, page.text
+            assert INVITATION_COOKIE not in shared.http.cookies
+            assert (await shared.go(world.url("/my/invitations"))).status_code == 404

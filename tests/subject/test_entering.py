@@ -6,6 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from consent.states import REQUESTED
 from gateway.signin.attempts import MOST_FOR_ONE_PLACE
 from gateway.signin.sessions import COOKIE
 from gateway.signin.tables import ATTEMPT
@@ -119,8 +120,10 @@ async def test_a_form_of_somebody_who_was_signed_out_is_not_taken(world: World) 
     out = await world.send(shown, "/signin/out")
     assert "已退出登录" in out.text
     refused = await world.browser.go(f"{address}/refuse", token="x")
-    assert refused.status_code == 403
+    assert str(refused.url) == f"{address}?over=1"
+    assert "刚才的操作没有办理" in text_of(refused)
     assert "登录" in text_of(await world.browser.go(address))
+    assert world.standing(consent).state == REQUESTED
 
 
 async def test_without_an_identity_provider_nobody_can_sign_in(embedded: Installation) -> None:

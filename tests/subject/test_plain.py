@@ -23,6 +23,7 @@ from gateway.authority.view import AuthorityView
 from gateway.catalogue.file import NATIONAL, read_catalogue
 from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueItem
 from gateway.consents.plain import POLICY_VERSION, notice, plain_consent, region_name
+from gateway.consents.rules import pinned
 from gateway.consents.words import FIELDS, PROVINCES, STATES
 from gateway.pages.moments import span
 from gateway.pages.rendering import Language
@@ -81,7 +82,7 @@ def terms(**changed: Any) -> ConsentTerms:
         "data_life_end": DataLifeEnd.DATA_LIFE_END_DELETE,
         "regions": frozenset({"11", "3301"}),
     }
-    return ConsentTerms(**usual | changed)
+    return pinned(VIEW.catalogue, ConsentTerms(**usual | changed))
 
 
 def text(agreed: ConsentTerms, language: Language, *, operator_id: str = "alpha") -> str:
@@ -235,6 +236,56 @@ def test_what_authority_does_not_know_goes_by_its_code() -> None:
     assert "some_field" in told
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_was_consented_to_stays_told_whatever_becomes_of_the_catalogue(
+    language: Language,
+) -> None:
+    agreed = terms(items=(ConsentItem(item="payment.tax"),))
+    tax = ITEMS["payment.tax"]
+    (first, *rest) = tax.content_fields
+    fewer = tax.model_copy(update={"content_fields": tuple(rest)})
+    added = first.model_copy(update={"name": "brand_new"})
+    more = tax.model_copy(update={"content_fields": (*tax.content_fields, added)})
+    number = LANGUAGES.index(language)
+    every = [FIELDS[field.name][number] for field in tax.content_fields]
+    for item, said, hidden in (
+        (tax, ("全部内容", "all of it"), False),
+        (more, ("只有", "only"), True),
+        (fewer, ("全部内容", "all of it"), False),
+        (None, ("只有", "only"), False),
+    ):
+        view = view_with(item)
+        part = plain_consent(view, "alpha", COMPANY, agreed, "", language).terms[2]
+        assert part.lines[0].text.startswith(said[number])
+        assert all(words in part.lines[0].text for words in every)
+        assert "brand_new" not in part.lines[0].text
+        assert any("brand_new" in line.text for line in part.lines) == hidden
+
+
+def view_with(item: CatalogueItem | None) -> AuthorityView:
+    """Return authority whose catalogue has this item alone, or none."""
+    if item is None:
+        return AuthorityView()
+    document = item.as_document()
+    return AuthorityView().advanced(
+        [Change(1, CATALOGUE_ITEM, item.code, 1, document, "test", NOW, "test")]
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoken", "shown_in", "tag"),
+    [("en", "zh", "en"), ("zh-CN", "en", "zh-CN"), ("", "zh", "zh-CN"), ("", "en", "en")],
+)
+def test_the_operators_own_words_carry_their_language(
+    spoken: str, shown_in: Language, tag: str
+) -> None:
+    plain = plain_consent(
+        VIEW, "alpha", COMPANY, terms(), "For your loan", shown_in, message_in=spoken
+    )
+    (quoted,) = [part for part in plain.terms if part.quoted]
+    assert (quoted.quoted, quoted.quoted_in) == ("For your loan", tag)
+
+
 def test_changed_words_take_a_new_policy_version() -> None:
     """Whoever changes a sentence raises POLICY_VERSION and pins the new digests here."""
     told = [
@@ -245,6 +296,6 @@ def test_changed_words_take_a_new_policy_version() -> None:
     ]
     digest = hashlib.sha256("".join(each.text_digest for each in told).encode()).hexdigest()
     assert (POLICY_VERSION, digest) == (
-        "1",
-        "c2357f7b832c071d9e6fe3ea5602e9a2a59cb24e8447bcbb5f91d67819912c33",
+        "2",
+        "f4e48b2965436223cd98fbdb379d75779588d7651246d9cb236b52e02bf94a33",
     )

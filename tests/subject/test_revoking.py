@@ -3,7 +3,7 @@
 import grpc
 import pytest
 
-from consent.model import Actor
+from consent.model import ONCE, Actor
 from consent.states import REVOKED
 from creditgate.v1.consent_service_pb2 import DataLifeEnd
 from gateway.pages.moments import moment
@@ -105,3 +105,44 @@ async def test_what_has_ended_or_is_not_ones_own_cannot_be_revoked(world: World)
         assert (await stranger.go(address)).status_code == 404
         assert (await stranger.go(address, token="x")).status_code == 404
     assert world.standing(own).state != REVOKED
+
+
+async def test_what_was_used_up_can_still_be_taken_back_and_no_more_than_once(
+    world: World,
+) -> None:
+    consent = world.given(world.terms((TAX,), access_mode=ONCE))
+    await world.use(consent, [TAX])
+    await world.signed_in()
+    address = world.my(f"/consents/{consent.consent_id}")
+    page = await world.browser.go(address)
+    assert "已按约定用完" in page.text
+    assert "仍可以撤回" in page.text
+    asked = await world.browser.follow(page, "/revoke")
+    for words in ("授权已经结束", "不再重发", "删除"):
+        assert words in asked.text
+    assert "立即停止" not in asked.text
+    done = await world.send(asked, "/revoke")
+    assert "授权已撤回" in done.text
+    assert world.standing(consent).state == REVOKED
+    removal = world.consents.removals([consent.consent_id])[consent.consent_id]
+    assert removal.deadline <= world.now + DAY
+    assert "/revoke" not in done.text
+    assert (await world.browser.go(f"{address}/revoke")).status_code == 409
+
+
+async def test_what_ended_and_is_not_held_any_more_offers_nothing_to_take_back(
+    world: World,
+) -> None:
+    held = world.given(world.terms((TAX,), access_mode=ONCE))
+    await world.use(held, [TAX])
+    world.consents.settle(held.consent_id, world.now)
+    world.consents.acknowledge(held.consent_id, held.operator_id, world.now, "x", world.now)
+    nothing = world.given(world.terms((INSURANCE,), access_mode=ONCE))
+    await world.use(nothing, [INSURANCE])
+    await world.signed_in()
+    for consent in (held, nothing):
+        address = world.my(f"/consents/{consent.consent_id}")
+        page = await world.browser.go(address)
+        assert "已按约定用完" in page.text
+        assert "/revoke" not in page.text
+        assert (await world.browser.go(f"{address}/revoke")).status_code == 409

@@ -1,11 +1,14 @@
 """The pages against those who would use them, and for those who can only just."""
 
+import json
 import re
 
 import httpx
 import pytest
+from sqlalchemy import select, update
 
 from consent.model import Actor
+from consent.tables import CONSENT
 from gateway.subject.app import COMPANY_PAGES
 from tests.people import COMPANY, browser
 from tests.subject.world import BANK_ID, EVALUATION, INSURANCE, TAX, ZHAO_QIAN, World
@@ -31,7 +34,7 @@ def named(path: str, consent_id: str) -> str:
     """Return the path of a route with an id in each of its places."""
     places = {
         "{consent_id}": consent_id,
-        "{newest:int}": "1",
+        "{newest}": "1",
         "{delegation_id}": NO_CONSENT,
         "{thumbprint}": "x" * 43,
     }
@@ -189,3 +192,44 @@ async def test_what_is_no_form_of_ours_is_refused(
         headers={"content-type": media_type},
     )
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize("newest", ["9" * 5_000, "9" * 19, "-1", "x", "٣"])
+async def test_notices_seen_up_to_no_number_are_missing(world: World, newest: str) -> None:
+    await world.signed_in()
+    answer = await world.browser.go(world.my(f"/notices/{newest}/seen"), token="x")
+    assert answer.status_code == 404
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+async def test_a_page_that_fails_unforeseen_tells_nothing_and_keeps_its_guards(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A consent that a later version wrote cannot be read: one page fails, its lists do not."""
+    await world.signed_in()
+    good, bad = world.given(), world.ask(message="invented secret words")
+    spoil(world, bad.consent_id)
+    pages = [await world.browser.go(world.my(path)) for path in PAGES]
+    assert {page.status_code for page in pages} == {200}
+    assert good.consent_id in pages[1].text
+    assert not any(bad.consent_id in page.text for page in pages)
+    broken = await world.browser.go(world.my(f"/consents/{bad.consent_id}"))
+    assert broken.status_code == 500
+    assert "default-src 'none'" in broken.headers["content-security-policy"]
+    assert broken.headers["cache-control"] == "no-store"
+    assert "Traceback" not in broken.text
+    assert "a subject's page failed: ValidationError" in caplog.text
+    assert bad.consent_id in caplog.text
+    assert "invented secret words" not in caplog.text
+
+
+def spoil(world: World, consent_id: str) -> None:
+    """Make a consent one of a version to come."""
+    with world.installation.engines.records.begin() as connection:
+        query = select(CONSENT.c.document).where(CONSENT.c.consent_id == consent_id)
+        document = json.loads(connection.execute(query).scalar_one())
+        connection.execute(
+            update(CONSENT)
+            .where(CONSENT.c.consent_id == consent_id)
+            .values(document=json.dumps({**document, "of_a_later_version": True}))
+        )

@@ -5,19 +5,26 @@ import pytest
 from consent.delegation import Delegation, Power
 from consent.model import MOST_ANSWER_SECONDS, Actor
 from consent.sql import Act, SqlConsents
-from consent.states import EXPIRED, FINAL, GRANTED, PAUSED, REQUESTED, REVOKED
+from consent.states import EXPIRED, FINAL, GRANTED, PAUSED, REVOKED
 from gateway.signin.identity import Identity
 from gateway.storage.engines import Engines
 from gateway.subject.acting import Acting
-from gateway.subject.lines import LIVE
-from gateway.subject.standing import found, standing, waiting
+from gateway.subject.standing import LIVE, found, standing, waiting
 from operators.administrators import BASIC_ACR
 from tests.clock import NOW
 from tests.consenting import DAY, requested, terms
 from tests.people import COMPANY
 
 ITEM = "payment.tax"
-IDENTITY = Identity("https://provider.example", "x", "X (invented)", COMPANY, NOW, BASIC_ACR)
+IDENTITY = Identity(
+    "https://provider.example",
+    "x",
+    "X (invented)",
+    COMPANY,
+    NOW,
+    BASIC_ACR,
+    "representative:x",
+)
 
 
 def acting(now: int, *delegations: Delegation) -> Acting:
@@ -56,7 +63,7 @@ def test_a_request_waits_until_its_time_is_over_whether_that_was_written_or_not(
     lapsed = standing(consents, first, over)
     assert lapsed is not None
     assert lapsed.state == EXPIRED
-    assert lapsed.consent.state == REQUESTED
+    assert lapsed.consent.state == EXPIRED, "what was told stays, also when a clock is set back"
     ended = found(consents, acting(over), FINAL)
     assert [each.consent.consent_id for each in ended.consents] == [first]
 

@@ -22,8 +22,9 @@ from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
 from creditgate.v1.consent_service_pb2 import DataLifeEnd
 from creditgate.v1.vocabulary_pb2 import Openness, Purpose, Severity
 from gateway.catalogue.file import NATIONAL, read_catalogue
-from gateway.catalogue.model import CATALOGUE_ITEM
+from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueBook
 from gateway.cli.content import canonical_json
+from gateway.consents.rules import pinned
 from gateway.settle.prices import PRICE_PLAN, PricePlan
 from operators.model import OPERATOR
 from tests.installation import (
@@ -35,7 +36,7 @@ from tests.installation import (
     Installation,
     item,
 )
-from tests.people import COMPANY, SETTINGS, Browser, browser, fields_of
+from tests.people import COMPANY, SETTINGS, Browser, age_sessions, browser, fields_of
 from tests.server.calls import publish
 
 LI_MING: Final = "li-ming"
@@ -55,6 +56,7 @@ BANK_ID: Final = "beta"
 CREDIT_APPROVAL: Final = Purpose.PURPOSE_CREDIT_APPROVAL
 DAY: Final = 86_400
 _REGION: Final = "330100"
+_SHIPPED: Final = CatalogueBook({each.code: each for each in read_catalogue(NATIONAL)}, {})
 
 
 @dataclass
@@ -122,7 +124,7 @@ class World:
             "client_id": f"{operator_id}-client",
             "request_id": uuid4().hex,
             "way": "inbox",
-            "terms": terms or self.terms(),
+            "terms": pinned(_SHIPPED, terms or self.terms()),
             "requested_at": now,
             "answer_until": now + 7 * DAY,
             "changed_at": now,
@@ -177,6 +179,10 @@ class World:
                 ),
                 timeout=10,
             )
+
+    def age(self, *, idle: int = 0, signed_in: int = 0, began: int = 0) -> None:
+        """Make all sessions older: see `age_sessions`."""
+        age_sessions(self.installation, idle=idle, signed_in=signed_in, began=began)
 
     async def publish(self) -> None:
         """Publish invented records of the company: two of tax, one penalty."""

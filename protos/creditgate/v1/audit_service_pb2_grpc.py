@@ -89,7 +89,8 @@ class AuditServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def TraceConsent(self, request, context):
-        """Traces a consent: its changes, and every use made under it. Needs scope
+        """Traces a consent: its changes, every answer under it and every refused call that
+        named it, as decisions, and every record served under it. Needs scope
         audit.consents:trace.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -46,7 +46,8 @@ class AuditServiceStub:
     findings. Needs scope audit.records:trace.
     """
     TraceConsent: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.TraceConsentRequest, _audit_service_pb2.TraceConsentResponse]
-    """Traces a consent: its changes, and every use made under it. Needs scope
+    """Traces a consent: its changes, every answer under it and every refused call that
+    named it, as decisions, and every record served under it. Needs scope
     audit.consents:trace.
     """
     TraceOperator: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.TraceOperatorRequest, _audit_service_pb2.TraceOperatorResponse]
@@ -76,7 +77,8 @@ class AuditServiceAsyncStub(AuditServiceStub):
     findings. Needs scope audit.records:trace.
     """
     TraceConsent: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.TraceConsentRequest, _audit_service_pb2.TraceConsentResponse]  # type: ignore[assignment]
-    """Traces a consent: its changes, and every use made under it. Needs scope
+    """Traces a consent: its changes, every answer under it and every refused call that
+    named it, as decisions, and every record served under it. Needs scope
     audit.consents:trace.
     """
     TraceOperator: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.TraceOperatorRequest, _audit_service_pb2.TraceOperatorResponse]  # type: ignore[assignment]
@@ -121,7 +123,8 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.TraceConsentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.TraceConsentResponse, _abc.Awaitable[_audit_service_pb2.TraceConsentResponse]]:
-        """Traces a consent: its changes, and every use made under it. Needs scope
+        """Traces a consent: its changes, every answer under it and every refused call that
+        named it, as decisions, and every record served under it. Needs scope
         audit.consents:trace.
         """
 

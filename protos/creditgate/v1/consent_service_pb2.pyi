@@ -45,9 +45,13 @@ class _ConsentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConsentS
     operator's revocation (已撤回); final.
     """
     CONSENT_STATE_EXPIRED: _ConsentState.ValueType  # 6
-    """Its validity, or the time to answer, is over (已过期); final."""
+    """Its validity, or the time to answer, is over (已过期); final, except that it
+    can be taken back where records were served.
+    """
     CONSENT_STATE_EXHAUSTED: _ConsentState.ValueType  # 7
-    """Used as often as it allows (已用尽); final."""
+    """Used as often as it allows (已用尽); final, except that it can be taken back
+    where records were served.
+    """
 
 class ConsentState(_ConsentState, metaclass=_ConsentStateEnumTypeWrapper):
     """Where a consent stands. Only GRANTED serves."""
@@ -69,9 +73,13 @@ CONSENT_STATE_REVOKED: ConsentState.ValueType  # 5
 operator's revocation (已撤回); final.
 """
 CONSENT_STATE_EXPIRED: ConsentState.ValueType  # 6
-"""Its validity, or the time to answer, is over (已过期); final."""
+"""Its validity, or the time to answer, is over (已过期); final, except that it
+can be taken back where records were served.
+"""
 CONSENT_STATE_EXHAUSTED: ConsentState.ValueType  # 7
-"""Used as often as it allows (已用尽); final."""
+"""Used as often as it allows (已用尽); final, except that it can be taken back
+where records were served.
+"""
 Global___ConsentState: _TypeAlias = ConsentState  # noqa: Y015
 
 class _ConsentAccessMode:
@@ -194,8 +202,10 @@ class ConsentItem(_message.Message):
     """Catalogue item code."""
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Content fields that may be served, by name; empty means all the item
-        declares. Others are left out of the answer.
+        """Content fields that may be served, by name. Others are left out of the
+        answer. In a request empty means all that the item declares then (with
+        answer form GRADE: its result); a consent always names them, and none that
+        is declared later is part of it.
         """
 
     def __init__(
@@ -384,6 +394,7 @@ class Consent(_message.Message):
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     ANSWER_UNTIL_FIELD_NUMBER: _builtins.int
+    SUBJECT_KEY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "consents/{consent_id}"."""
     schema_version: _builtins.str
@@ -392,11 +403,12 @@ class Consent(_message.Message):
     """The subject's unified social credit code, 18 characters."""
     representative: _builtins.str
     """Who answered for the subject: the gateway's own id of the representative
-    ("representatives/{id}"), never a name; empty before an answer.
+    ("representatives/{id}"), never a name; empty before an answer. Operators are
+    not told who refused: it is empty for them then.
     """
     delegation: _builtins.str
     """Delegation the representative acted under ("delegations/{id}"); empty for
-    one bound to the subject itself.
+    one bound to the subject itself, and to operators where it was refused.
     """
     operator_id: _builtins.str
     """The operator allowed."""
@@ -418,6 +430,10 @@ class Consent(_message.Message):
     """Client that asked for it."""
     message: _builtins.str
     """What the operator told the subject."""
+    subject_key: _builtins.str
+    """The public key that subject_signature was made by, a JWK (RFC 7517) as JSON;
+    empty where there is none. The subject registered it with the gateway.
+    """
     @_builtins.property
     def terms(self) -> Global___ConsentTerms:
         """What is allowed."""
@@ -473,10 +489,11 @@ class Consent(_message.Message):
         client_id: _builtins.str = ...,
         message: _builtins.str = ...,
         answer_until: _timestamp_pb2.Timestamp | None = ...,
+        subject_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer_until", b"answer_until", "create_time", b"create_time", "data_life_until", b"data_life_until", "notice", b"notice", "removal", b"removal", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_until", b"answer_until", "answered_requests", b"answered_requests", "client_id", b"client_id", "create_time", b"create_time", "data_life_until", b"data_life_until", "delegation", b"delegation", "etag", b"etag", "history", b"history", "message", b"message", "name", b"name", "notice", b"notice", "operator_id", b"operator_id", "receipt", b"receipt", "removal", b"removal", "representative", b"representative", "schema_version", b"schema_version", "state", b"state", "subject", b"subject", "subject_signature", b"subject_signature", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_until", b"answer_until", "answered_requests", b"answered_requests", "client_id", b"client_id", "create_time", b"create_time", "data_life_until", b"data_life_until", "delegation", b"delegation", "etag", b"etag", "history", b"history", "message", b"message", "name", b"name", "notice", b"notice", "operator_id", b"operator_id", "receipt", b"receipt", "removal", b"removal", "representative", b"representative", "schema_version", b"schema_version", "state", b"state", "subject", b"subject", "subject_key", b"subject_key", "subject_signature", b"subject_signature", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -496,7 +513,9 @@ class ConsentRemoval(_message.Message):
     data_life_end: Global___DataLifeEnd.ValueType
     """What must happen to the copies."""
     overdue: _builtins.bool
-    """Whether the deadline passed before it was acknowledged."""
+    """Whether the deadline passed before it was acknowledged; stays so when it is
+    acknowledged afterwards.
+    """
     @_builtins.property
     def deadline(self) -> _timestamp_pb2.Timestamp:
         """Deadline (UTC): that of Consent.data_life_until."""
@@ -789,19 +808,23 @@ class ConsentAccess(_message.Message):
     REGION_FIELD_NUMBER: _builtins.int
     SERVE_TIME_FIELD_NUMBER: _builtins.int
     usage: _builtins.str
-    """The usage entry behind it, as in UsageEntry.name."""
+    """The usage entry behind it, as in UsageEntry.name; empty where nothing was found."""
     consent: _builtins.str
     """Consent relied on; empty for public items."""
     operator_id: _builtins.str
     """Operator that received the record."""
     record: _builtins.str
-    """Record served, "records/{record_id}"."""
+    """Record served, "records/{record_id}"; empty where the operator asked under the
+    consent and nothing was found.
+    """
     item: _builtins.str
-    """Catalogue item code."""
+    """Catalogue item code; empty where nothing was found."""
     purpose: _vocabulary_pb2.Purpose.ValueType
     """Purpose stated."""
     region: _builtins.str
-    """Region code of the record, as in UsageEntry.region."""
+    """Region code of the record, as in UsageEntry.region; empty where nothing was
+    found.
+    """
     @_builtins.property
     def serve_time(self) -> _timestamp_pb2.Timestamp:
         """Instant of serving (UTC)."""

@@ -32,6 +32,9 @@ def upgrade() -> None:
         "ix_consents_operator_subject", "consents", ["operator_id", "subject", "consent_id"]
     )
     op.create_index(
+        "ix_consents_operator_state", "consents", ["operator_id", "state", "consent_id"]
+    )
+    op.create_index(
         "ix_consents_due_at",
         "consents",
         ["due_at"],
@@ -60,15 +63,15 @@ def upgrade() -> None:
         sa.Column("consent_id", sa.String(40), primary_key=True),
         sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("answered", sa.Integer, nullable=False),
-        sa.Column("last_at", sa.BigInteger, nullable=False),
-        sa.Column("spent", sa.Boolean),
+        sa.Column("last_at", sa.BigInteger),
+        sa.Column("spent_at", sa.BigInteger),
     )
     op.create_index(
         "ix_consent_use_spent",
         "consent_use",
         ["consent_id"],
-        sqlite_where=sa.text("spent IS NOT NULL"),
-        postgresql_where=sa.text("spent IS NOT NULL"),
+        sqlite_where=sa.text("spent_at IS NOT NULL"),
+        postgresql_where=sa.text("spent_at IS NOT NULL"),
     )
     op.create_table(
         "consent_removals",
@@ -93,6 +96,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(18), nullable=False),
         sa.Column("deputy", sa.String(80), nullable=False),
         sa.Column("invitation_digest", sa.LargeBinary),
+        sa.Column("invited_at", sa.BigInteger, nullable=False),
         sa.Column("valid_until", sa.BigInteger, nullable=False),
         sa.Column("ended_at", sa.BigInteger),
         sa.Column("document", sa.Text, nullable=False),
@@ -126,21 +130,29 @@ def upgrade() -> None:
         sa.Column("sequence", sa.BigInteger, nullable=False),
     )
     op.create_index(
-        "ix_usage_answers_consent",
+        "ix_usage_answers_consented",
         "usage_answers",
-        ["consent", "sequence"],
+        ["operator_id", "sequence", "consent"],
         sqlite_where=sa.text("consent <> ''"),
         postgresql_where=sa.text("consent <> ''"),
     )
     op.add_column(
         "refusals", sa.Column("consent", sa.String(128), nullable=False, server_default="")
     )
+    op.create_index(
+        "ix_refusals_consent",
+        "refusals",
+        ["consent", "sequence"],
+        sqlite_where=sa.text("consent <> ''"),
+        postgresql_where=sa.text("consent <> ''"),
+    )
 
 
 def downgrade() -> None:
     """Drop the tables."""
+    op.drop_index("ix_refusals_consent", "refusals")
     op.drop_column("refusals", "consent")
-    op.drop_index("ix_usage_answers_consent", "usage_answers")
+    op.drop_index("ix_usage_answers_consented", "usage_answers")
     for table in (
         "followed",
         "subject_uses",

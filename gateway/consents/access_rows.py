@@ -1,0 +1,83 @@
+"""Rows of the usage ledger as uses of a subject's records, and as answers under a consent."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from consent.model import Consent
+from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.consents.access import Access, Answered, Place
+from gateway.meter.model import LineCount
+
+LedgerRow = Row[*tuple[Any, ...]]
+"""A row of `gateway.meter.tables.USAGE`, or of a revision with its line."""
+
+
+def entries_of(
+    answer: LedgerRow,
+    entries: Sequence[int],
+    revisions: Mapping[int, LedgerRow],
+    consent: Consent | None,
+) -> Iterator[Access]:
+    """Yield what an answer gave of a subject's records, in the answer's order.
+
+    ``entries`` are the sequences of all it held, ``revisions`` those of them that are the
+    subject's; ``consent`` is the subject's own that it rests on, None where it has none.
+    """
+    prices = {line.line_no: line.unit_price for line in _line_counts(answer.lines)}
+    consented = frozenset[str]() if consent is None else consent.terms.fields_by_item.keys()
+    nothing_found = consent is not None
+    for number, sequence in enumerate(entries):
+        revision = revisions.get(sequence)
+        if revision is None:
+            continue
+        under = answer.consent if revision.item in consented else ""
+        nothing_found = nothing_found and not under
+        yield _access(answer, number, under, revision, prices[revision.line_no])
+    if nothing_found:
+        yield _access(answer, len(entries), answer.consent)
+
+
+def _access(
+    answer: LedgerRow, number: int, consent: str, revision: LedgerRow | None = None, fee: int = 0
+) -> Access:
+    return Access(
+        place=Place(answer.sequence, number),
+        operator_id=answer.operator_id,
+        client_id=answer.client_id,
+        request_id=answer.request_id,
+        record_id="" if revision is None else revision.record_id,
+        revision=0 if revision is None else revision.revision,
+        item="" if revision is None else revision.item,
+        source="" if revision is None else revision.source,
+        region="" if revision is None else revision.region,
+        purpose=Purpose.ValueType(answer.purpose),
+        licence=answer.licence,
+        consent=consent,
+        decision_id=answer.decision_id,
+        served_at=answer.served_at,
+        fee=fee,
+    )
+
+
+def answered_of(answer: LedgerRow) -> Answered:
+    """Return an answer under a consent."""
+    return Answered(
+        sequence=answer.sequence,
+        operator_id=answer.operator_id,
+        client_id=answer.client_id,
+        request_id=answer.request_id,
+        purpose=Purpose.ValueType(answer.purpose),
+        licence=answer.licence,
+        consent=answer.consent,
+        decision_id=answer.decision_id,
+        served_at=answer.served_at,
+        disclosure_sequence=answer.disclosure_sequence,
+        records=answer.entry_count,
+    )
+
+
+def _line_counts(lines: str) -> Iterable[LineCount]:
+    return (LineCount(*line) for line in json.loads(lines))

@@ -1,0 +1,24 @@
+"""Duties of an operator that outlive its right to act: one home for their scopes. Pure.
+
+What an operator was served under a consent it must remove when the consent ends, also
+where the operator itself was suspended or revoked, or has no licence in force: Personal
+Information Protection Law, article 47 (removal when consent is withdrawn or processing
+stops), and ISO/IEC TS 27560 (what is to happen at the end). It can do so only if it is
+told, and can say that it did.
+"""
+
+from typing import Final
+
+DUTY_SCOPES: Final = frozenset(
+    {
+        "consents:read",
+        "consents:revoke",
+        "consents:watch",
+        "credit.conformance:acknowledge",
+    }
+)
+"""Scopes to be told of consents, to give them up, and to acknowledge removals.
+
+No method of theirs serves records or takes on more. They stay open whatever the state of
+operator and licences, as long as client, key and grant stand.
+"""
