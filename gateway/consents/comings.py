@@ -33,8 +33,9 @@ def follow(
     """Move the consents of an operator as ``change`` of it wants it, at ``now``.
 
     A change that is not the newest of its operator pauses only what was granted before it:
-    what was granted after a suspension was over was never under it. Yields the id of each, when it is done, so that whoever is to stop can. Doing it again
-    changes nothing; a consent that ended meanwhile stays ended. Calls block.
+    what was granted after a suspension was over was never under it. Yields the id of each,
+    when it is done, so that whoever is to stop can. Doing it again changes nothing; a consent
+    that ended meanwhile stays ended. Calls block.
     """
     operator = Operator.from_document(
         change.document, version=change.version, changed_at=change.changed_at
@@ -53,7 +54,8 @@ def follow(
 
 def _was_granted(consents: SqlConsents, consent_id: str, change: Change) -> bool:
     consent = consents.get(consent_id)
-    return consent is not None and (consent.granted_at or 0) <= change.changed_at
+    # To the second: who granted in that very one may have done so after it was over.
+    return consent is not None and (consent.granted_at or 0) < change.changed_at
 
 
 def _move(consents: SqlConsents, consent_id: str, move: Move, act: Act) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from typing import Final
 
 from creditgate.v1 import consent_service_pb2 as pb
@@ -50,7 +49,7 @@ async def approved(stage: Stage, li_ming: Representative) -> Section:
     tokens = PersonTokens(profile, credentials, person)
     async with await connect(credentials, tokens=tokens) as channel:
         portal = Player(party, Gateway(channel), stage.alpha.charges)
-        name = await _newest(stage)
+        name = await _of_portal(stage)
 
         async def use() -> GetSubjectRecordsResponse:
             return await portal.subject(CORRECTED, EVALUATION, purpose=LOAN, consent=name)
@@ -84,7 +83,7 @@ async def _token(credentials: Credentials, li_ming: Representative) -> SignedIn:
         "subjects": [CORRECTED],
         "purposes": ["CREDIT_APPROVAL"],
         "regions": ["*"],
-        "period": {"until": int(time.time()) + 7 * _DAY},
+        "period": {"until": SystemClock().now() + 7 * _DAY},
         "consent_terms": {
             "access_mode": "WITHIN_PERIOD",
             "data_life": 7 * _DAY,
@@ -104,8 +103,10 @@ async def _token(credentials: Credentials, li_ming: Representative) -> SignedIn:
     return SignedIn.of(credentials, tokens, asked_at)
 
 
-async def _newest(stage: Stage) -> str:
+async def _of_portal(stage: Stage) -> str:
+    """Return the name of the one consent that the portal asked for."""
     listed = await stage.alpha.gateway.ask(
-        pb.ListConsentsRequest(subject=CORRECTED, page_size=1), pb.ListConsentsResponse
+        pb.ListConsentsRequest(subject=CORRECTED), pb.ListConsentsResponse
     )
-    return listed.consents[0].name
+    (name,) = (consent.name for consent in listed.consents if consent.client_id == _PORTAL)
+    return name

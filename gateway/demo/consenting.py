@@ -1,7 +1,6 @@
 """Scenes of consent (授权): a company is asked, reads what for, and agrees to a part of it."""
 
 import asyncio
-import time
 from typing import Any, Final
 
 from google.protobuf.duration_pb2 import Duration
@@ -13,6 +12,7 @@ from creditgate.v1.vocabulary_pb2 import Interval, Purpose
 from gateway.cli.output import several, yuan
 from gateway.cli.record import new_request_id
 from gateway.cli.terms import show_consent_state
+from gateway.clock import SystemClock
 from gateway.demo.account import Section, Step
 from gateway.demo.cast import EVALUATION, PRICES
 from gateway.demo.invented import CORRECTED
@@ -116,7 +116,7 @@ async def ask_consent(stage: Stage, **changed: Any) -> pb.Consent:
 
     Raises grpc.RpcError.
     """
-    now = int(time.time())
+    now = SystemClock().now()
     usual: dict[str, Any] = {
         "items": [pb.ConsentItem(item=EVALUATION, fields=_FIELDS)],
         "purposes": [LOAN],

@@ -1,6 +1,5 @@
 """Scenes of consents that stop: with a suspension for a while, and taken back for good."""
 
-import time
 from contextlib import aclosing
 from typing import Final
 
@@ -14,6 +13,7 @@ from creditgate.v1.operator_service_pb2 import (
     SuspendOperatorResponse,
 )
 from gateway.cli.terms import show_consent_state, show_data_life_end
+from gateway.clock import SystemClock
 from gateway.demo.account import Section, Step
 from gateway.demo.cast import EVALUATION
 from gateway.demo.changing import settled
@@ -62,7 +62,7 @@ async def revoked(stage: Stage, li_ming: Representative, name: str) -> Section:
     state = await li_ming.revoke(name)
     refused = await outcome(_used(stage, name))
     told = await _told(stage, name)
-    answer = await Consents(stage.alpha.gateway.channel).acknowledge([name], int(time.time()))
+    answer = await Consents(stage.alpha.gateway.channel).acknowledge([name], SystemClock().now())
     removal = (await read_consent(stage, name)).removal
     return Section(
         "A company takes its consent back, and is told what became of the copies",

@@ -78,7 +78,15 @@ async def test_one_shows_what_it_allows_how_often_it_was_used_and_its_history(
     await world.signed_in()
     shown = await world.browser.go(world.my(f"/consents/{consent.consent_id}"))
     told = text_of(shown)
-    for words in (FIRM, "纳税信息", "信贷审批", "已暂停", "投诉调查<期间>", "机构请求授权"):
+    # The pause by its history: the clerk ends it, since the firm is not suspended.
+    for words in (
+        FIRM,
+        "纳税信息",
+        "信贷审批",
+        "暂停了机构的资格",
+        "投诉调查<期间>",
+        "机构请求授权",
+    ):
         assert words in told
     assert re.search(r"已使用\s*1\s*次", told)
     uses = await world.browser.follow(shown, "/accesses")

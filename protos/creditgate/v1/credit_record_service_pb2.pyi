@@ -43,7 +43,8 @@ class GetSubjectRecordsRequest(_message.Message):
     """
     consent: _builtins.str
     """Resource name "consents/{id}" of the consent relied on, where an item
-    requires one.
+    requires one. One that does not hold refuses the call. Retries are answered
+    no longer than what it was answered with may be kept (data_life).
     """
     @_builtins.property
     def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -169,7 +170,10 @@ class BatchGetSubjectRecordsRequest(_message.Message):
     request_id: _builtins.str
     """Idempotency key as in GetSubjectRecordsRequest; required."""
     consent: _builtins.str
-    """Resource name of the consent relied on, where an item requires one."""
+    """Resource name of the consent relied on, where an item requires one. It opens
+    the records of the one who gave it; with items named that need consent, no
+    other subject can be asked about in the same call.
+    """
     resume_from: _builtins.int
     """First subject (index into subjects) to serve, to resume a broken stream with
     the same request_id; must be a multiple of the chunk size given in
