@@ -85,6 +85,8 @@ CONSENT_USE: Final = Table(
         sqlite_where=text("spent_at IS NOT NULL"),
         postgresql_where=text("spent_at IS NOT NULL"),
     ),
+    # One tree to look in on SQLite, not an index and a table: each answer looks here.
+    sqlite_with_rowid=False,
 )
 
 # One row for each ended consent that something was served under.
@@ -151,6 +153,7 @@ SUBJECT_USE: Final = Table(
     METADATA,
     Column("subject", String(18), primary_key=True),
     Column("usage_sequence", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
 )
 
 # How far who follows a log has come.

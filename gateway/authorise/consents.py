@@ -22,7 +22,8 @@ class ConsentLookup:
 
     def __init__(self, consents: SqlConsents) -> None:
         self._consents = consents
-        self._granted: dict[str, Consent] = {}
+        # With the instant at which time alone ends each.
+        self._granted: dict[str, tuple[Consent, int]] = {}
         # Threads of their own: serving never waits for what else a process is asked for.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="consent-lookup")
 
@@ -37,15 +38,16 @@ class ConsentLookup:
         refused for it stays refused when the clock is set back.
         """
         consent_id = name.removeprefix(_PREFIX)
-        consent = self._granted.get(consent_id)
-        if consent is None or is_over(consent, now):
-            loop = asyncio.get_running_loop()
-            consent = await loop.run_in_executor(self._threads, self._read, consent_id, now)
-            self.forget(consent_id)
-            if consent is not None and consent.state == GRANTED:
-                if len(self._granted) >= _MOST_REMEMBERED:
-                    self._granted.clear()
-                self._granted[consent_id] = consent
+        remembered = self._granted.get(consent_id)
+        if remembered is not None and now < remembered[1]:
+            return remembered[0]
+        loop = asyncio.get_running_loop()
+        consent = await loop.run_in_executor(self._threads, self._read, consent_id, now)
+        self.forget(consent_id)
+        if consent is not None and consent.state == GRANTED:
+            if len(self._granted) >= _MOST_REMEMBERED:
+                self._granted.clear()
+            self._granted[consent_id] = (consent, consent.terms.valid_until)
         return consent
 
     def forget(self, consent_id: str) -> None:

@@ -173,7 +173,7 @@ class Reckoning:
     def _rely(self, consent: Consent, claim: UsageClaim) -> None:
         day, last_at = claim.consent_day, claim.served_at
         before = self.relied.get(day, _NO_GROWTH)
-        if not claim.entry_count:
+        if not claim.entries:
             # An answer without records leaves no copies to be removed.
             last_at = before.last_at
         elif before.last_at is not None:
@@ -183,7 +183,8 @@ class Reckoning:
             last_at,
             claim.served_at if consent.terms.access_mode == ONCE else None,
         )
-        self._answered[consent.consent_id] += 1
+        if is_limited(consent):
+            self._answered[consent.consent_id] += 1
 
     def _remember(self, answer: EarlierAnswer | UsageClaim) -> None:
         key = RequestKey(answer.operator_id, answer.request_id)

@@ -65,6 +65,7 @@ def upgrade() -> None:
         sa.Column("answered", sa.Integer, nullable=False),
         sa.Column("last_at", sa.BigInteger),
         sa.Column("spent_at", sa.BigInteger),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         "ix_consent_use_spent",
@@ -123,6 +124,7 @@ def upgrade() -> None:
         "subject_uses",
         sa.Column("subject", sa.String(18), primary_key=True),
         sa.Column("usage_sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "followed",
