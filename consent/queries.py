@@ -3,16 +3,38 @@
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Select,
+    bindparam,
+    case,
+    func,
+    literal,
+    literal_column,
+    select,
+    union_all,
+)
 
 from consent.connections import reader
 from consent.model import CODE_PREFIX, Consent, ConsentChange
 from consent.states import REQUESTED
-from consent.tables import CONSENT, CONSENT_CHANGE, CONSENT_REMOVAL, CONSENT_USE
+from consent.tables import (
+    ANSWER,
+    CONSENT,
+    CONSENT_CHANGE,
+    CONSENT_REMOVAL,
+    CONSENT_USE,
+    FOLLOWED,
+    INDEXED,
+    SUBJECT_USE,
+)
 from consent.unreadable import unreadable_left
 from creditgate.v1.consent_service_pb2 import DataLifeEnd
+
+_PREFIX: Final = "consents/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,8 +302,12 @@ class ConsentQueries:
 
 
 def uses_of(connection: Connection, consent_ids: Collection[str]) -> dict[str, Use]:
-    """Return how much each of these consents was used, within a transaction."""
-    query = (
+    """Return how much each of these consents was used, within a transaction.
+
+    Those that limit their use are counted as they are used. Others are counted by their
+    answers: all serving under them would otherwise write what is read here now and then.
+    """
+    counted = (
         select(
             CONSENT_USE.c.consent_id,
             func.sum(CONSENT_USE.c.answered),
@@ -291,7 +317,54 @@ def uses_of(connection: Connection, consent_ids: Collection[str]) -> dict[str, U
         .where(CONSENT_USE.c.consent_id.in_(consent_ids))
         .group_by(CONSENT_USE.c.consent_id)
     )
-    return {row[0]: Use(int(row[1]), row[2], row[3]) for row in connection.execute(query)}
+    uses = {row[0]: Use(int(row[1]), row[2], row[3]) for row in connection.execute(counted)}
+    others = set(consent_ids) - uses.keys()
+    if others:
+        rows = connection.execute(_ANSWERED, {"consent_ids": sorted(others)})
+        uses |= {row[0]: Use(int(row[1]), row[2]) for row in rows}
+    return uses
+
+
+def _answered() -> Select[*tuple[Any, ...]]:
+    """Return the statement that counts consents' answers: those the index of uses has, and
+    those behind it. One statement, so that none is missed or counted twice while the index
+    comes further."""
+    name = literal(_PREFIX) + CONSENT.c.consent_id
+    asked = CONSENT.c.consent_id.in_(bindparam("consent_ids", expanding=True))
+    answer = (CONSENT.c.consent_id, ANSWER.c.served_at, ANSWER.c.entry_count)
+    indexed = (
+        select(*answer)
+        .select_from(CONSENT)
+        .join(SUBJECT_USE, SUBJECT_USE.c.subject == CONSENT.c.subject)
+        .join(
+            ANSWER,
+            (ANSWER.c.sequence == SUBJECT_USE.c.usage_sequence) & (ANSWER.c.consent == name),
+        )
+        .where(asked)
+    )
+    come_to = (
+        select(FOLLOWED.c.sequence)
+        .where(FOLLOWED.c.name == literal(INDEXED) + CONSENT.c.operator_id)
+        .scalar_subquery()
+    )
+    behind = (
+        select(*answer)
+        .select_from(CONSENT)
+        .join(
+            ANSWER,
+            (ANSWER.c.operator_id == CONSENT.c.operator_id)
+            & (ANSWER.c.sequence > func.coalesce(come_to, 0))
+            & (ANSWER.c.consent != literal_column("''"))
+            & (ANSWER.c.consent == name),
+        )
+        .where(asked)
+    )
+    both = union_all(indexed, behind).subquery()
+    last_at = func.max(case((both.c.entry_count > 0, both.c.served_at)))
+    return select(both.c.consent_id, func.count(), last_at).group_by(both.c.consent_id)
+
+
+_ANSWERED: Final = _answered()
 
 
 def removal_of(row: Any) -> Removal:

@@ -14,6 +14,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    column,
+    table,
     text,
 )
 
@@ -68,7 +70,8 @@ CONSENT_CHANGE: Final = Table(
     Index("ix_consent_changes_subject", "subject", "sequence"),
 )
 
-# Answered requests of each UTC day (days since 1970); ``last_at`` is when records were served
+# Of consents that limit how often they are used (once, so often a day): what their limit
+# is judged by. Answered requests of each UTC day (days since 1970); ``last_at`` is when records were served
 # last (seconds), null where none were. ``spent_at`` is when an answer used up a consent
 # for one whose end is not written yet.
 CONSENT_USE: Final = Table(
@@ -163,3 +166,16 @@ FOLLOWED: Final = Table(
     Column("name", String(80), primary_key=True),
     Column("sequence", BigInteger, nullable=False),
 )
+
+# The ledger's answers, as far as the use of consents is counted by them; the table itself
+# is the ledger's.
+ANSWER: Final = table(
+    "usage_answers",
+    column("sequence", BigInteger),
+    column("operator_id", String),
+    column("consent", String),
+    column("served_at", BigInteger),
+    column("entry_count", Integer),
+)
+INDEXED: Final = "subject-uses:"
+"""With an operator's id, the name in FOLLOWED of how far SUBJECT_USE has its answers."""

@@ -96,7 +96,7 @@ class Reckoning:
         self.grown: dict[QuotaDay, int] = {}
         """Days whose count grew, and what it is now."""
         self.relied: dict[ConsentDay, ConsentGrowth] = {}
-        """Consents relied on by what is charged, by day."""
+        """Consents that limit their use, as far as what is charged relies on them, by day."""
 
     def judge(self, claim: UsageClaim) -> Outcome:
         """Return what becomes of the next claim; see the module."""
@@ -164,7 +164,7 @@ class Reckoning:
             return _NOT_DISCLOSED
         if count:
             self.grown[day] = used + count
-        if consent is not None:
+        if consent is not None and is_limited(consent):
             self._rely(consent, claim)
         self.charged.append(claim)
         self._remember(claim)
@@ -183,8 +183,7 @@ class Reckoning:
             last_at,
             claim.served_at if consent.terms.access_mode == ONCE else None,
         )
-        if is_limited(consent):
-            self._answered[consent.consent_id] += 1
+        self._answered[consent.consent_id] += 1
 
     def _remember(self, answer: EarlierAnswer | UsageClaim) -> None:
         key = RequestKey(answer.operator_id, answer.request_id)

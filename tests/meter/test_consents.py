@@ -15,6 +15,7 @@ from consent.sql import Act, SqlConsents, Use
 from consent.states import EXHAUSTED
 from consent.tables import CONSENT_USE
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.consents.subject_uses import SubjectUses
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Charged, NotCharged, Outcome, Replayed, Stale, UsageClaim
 from gateway.meter.tables import USAGE
@@ -27,6 +28,8 @@ from tests.meter.world import (
     MIDNIGHT,
     NOW,
     REPLAY_SECONDS,
+    Disclosure,
+    admitted,
     claim,
     company,
     paused_before_commit,
@@ -78,7 +81,7 @@ def exhausted(retry_after: int = 0) -> NotCharged:
 
 
 def test_an_answer_names_the_consent_it_relies_on_and_is_counted(world: World) -> None:
-    consent = world.given()
+    consent = world.given(access_mode=TIMES_PER_DAY, times_per_day=100)
     outcomes = world.commit(
         relying("r-1", consent), claim("r-2", [1]), relying("r-3", consent, (), served_at=NOW + 5)
     )
@@ -97,6 +100,30 @@ def test_an_answer_names_the_consent_it_relies_on_and_is_counted(world: World) -
     ):
         world.commit(relying(request_id, consent, entries, served_at=at))
         assert world.uses(consent)[at // DAY][1] == last_at
+
+
+def test_a_consent_without_a_limit_is_counted_by_its_answers(world: World) -> None:
+    """However far the index of uses has come."""
+    assert Disclosure(world.engine).publish(admitted("a")) == [1]
+    consent, other = world.given(), world.given()
+    index = SubjectUses(world.engine)
+
+    def use() -> Use | None:
+        return world.consents.uses([consent.consent_id, other.consent_id]).get(consent.consent_id)
+
+    assert use() is None
+    world.commit(relying("r-1", consent, ()), claim("r-2", [1]), relying("r-3", other))
+    assert use() == Use(1, None)
+    while index.index_more(consent.operator_id):
+        pass
+    assert use() == Use(1, None)
+    world.commit(relying("r-4", consent, (1,), served_at=NOW + 4))
+    world.commit(relying("r-4", consent, (1,), served_at=NOW + 5), relying("r-5", consent, ()))
+    assert use() == Use(3, NOW + 4)
+    while index.index_more(consent.operator_id):
+        pass
+    assert use() == Use(3, NOW + 4)
+    assert world.uses(consent) == {}
 
 
 @pytest.mark.parametrize("move", ["revoke", "pause"])
@@ -181,7 +208,7 @@ def test_a_used_up_consent_refuses_alike_whether_there_is_something_or_not(world
 
 
 def test_the_last_answer_is_the_newest_whatever_the_clock_did(world: World) -> None:
-    consent = world.given()
+    consent = world.given(access_mode=TIMES_PER_DAY, times_per_day=100)
     world.commit(
         relying("r-1", consent, served_at=NOW + 9), relying("r-2", consent, served_at=NOW + 4)
     )
@@ -276,12 +303,12 @@ def test_no_answer_follows_a_revocation_that_was_acknowledged(store: tuple[str, 
             runs = [pool.submit(run, one.records, "one"), pool.submit(run, two.records, "two")]
             assert served.wait(30)
             consenting.moved(world.consents, consent, "revoke", NOW + 1)
-            answered = world.uses(consent)
+            answered = world.consents.uses([consent.consent_id])
             revoked.set()
             assert not any(late for running in runs for late in running.result(30))
         # What the revocation counted is all there ever was.
-        assert world.uses(consent) == answered
-        assert len(stored(three.records)) == answered[NOW // DAY][0]
+        assert world.consents.uses([consent.consent_id]) == answered
+        assert len(stored(three.records)) == answered[consent.consent_id].answered
 
 
 def test_moving_a_consent_and_relying_on_it_never_wait_for_each_other(
