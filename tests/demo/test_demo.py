@@ -191,7 +191,7 @@ def test_ctrl_c_stops_the_demo_and_its_gateway(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         # Who runs the tests in the background has them ignore it, and what they start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # one call
     )
     assert process.stdout is not None
     first = process.stdout.readline()
