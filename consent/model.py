@@ -212,6 +212,9 @@ class Actor(StrEnum):
 Way = Literal["inbox", "code"]
 """How a consent was asked for: ConsentService.RequestConsent, or an authorisation code."""
 
+NAME_PREFIX: Final = "consents/"
+"""How resource names of consents begin; the id follows."""
+
 CODE_PREFIX: Final = "code:"
 """How request ids of the authorisation code's way begin, and those of no other way."""
 
@@ -258,7 +261,7 @@ class Consent(Part):
     @property
     def name(self) -> str:
         """Its resource name."""
-        return f"consents/{self.consent_id}"
+        return NAME_PREFIX + self.consent_id
 
 
 class ConsentChange(Part):

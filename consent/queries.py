@@ -25,16 +25,15 @@ from consent.tables import (
     ANSWER,
     CONSENT,
     CONSENT_CHANGE,
+    CONSENT_NAME,
     CONSENT_REMOVAL,
     CONSENT_USE,
     FOLLOWED,
-    INDEXED,
     SUBJECT_USE,
+    SUBJECT_USES,
 )
 from consent.unreadable import unreadable_left
 from creditgate.v1.consent_service_pb2 import DataLifeEnd
-
-_PREFIX: Final = "consents/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +328,6 @@ def _answered() -> Select[*tuple[Any, ...]]:
     """Return the statement that counts consents' answers: those the index of uses has, and
     those behind it. One statement, so that none is missed or counted twice while the index
     comes further."""
-    name = literal(_PREFIX) + CONSENT.c.consent_id
     asked = CONSENT.c.consent_id.in_(bindparam("consent_ids", expanding=True))
     answer = (CONSENT.c.consent_id, ANSWER.c.served_at, ANSWER.c.entry_count)
     indexed = (
@@ -338,13 +336,14 @@ def _answered() -> Select[*tuple[Any, ...]]:
         .join(SUBJECT_USE, SUBJECT_USE.c.subject == CONSENT.c.subject)
         .join(
             ANSWER,
-            (ANSWER.c.sequence == SUBJECT_USE.c.usage_sequence) & (ANSWER.c.consent == name),
+            (ANSWER.c.sequence == SUBJECT_USE.c.usage_sequence)
+            & (ANSWER.c.consent == CONSENT_NAME),
         )
         .where(asked)
     )
     come_to = (
         select(FOLLOWED.c.sequence)
-        .where(FOLLOWED.c.name == literal(INDEXED) + CONSENT.c.operator_id)
+        .where(FOLLOWED.c.name == literal(SUBJECT_USES) + CONSENT.c.operator_id)
         .scalar_subquery()
     )
     behind = (
@@ -355,7 +354,7 @@ def _answered() -> Select[*tuple[Any, ...]]:
             (ANSWER.c.operator_id == CONSENT.c.operator_id)
             & (ANSWER.c.sequence > func.coalesce(come_to, 0))
             & (ANSWER.c.consent != literal_column("''"))
-            & (ANSWER.c.consent == name),
+            & (ANSWER.c.consent == CONSENT_NAME),
         )
         .where(asked)
     )

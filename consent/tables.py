@@ -15,9 +15,12 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     column,
+    literal,
     table,
     text,
 )
+
+from consent.model import NAME_PREFIX
 
 METADATA: Final = MetaData()
 _Sequence = BigInteger().with_variant(Integer, "sqlite")
@@ -177,5 +180,8 @@ ANSWER: Final = table(
     column("served_at", BigInteger),
     column("entry_count", Integer),
 )
-INDEXED: Final = "subject-uses:"
+CONSENT_NAME: Final = literal(NAME_PREFIX) + CONSENT.c.consent_id
+"""Resource name of a row of CONSENT, as answers have it."""
+
+SUBJECT_USES: Final = "subject-uses:"
 """With an operator's id, the name in FOLLOWED of how far SUBJECT_USE has its answers."""

@@ -4,12 +4,11 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from consent.model import Consent
+from consent.model import NAME_PREFIX, Consent
 from consent.sql import SqlConsents
 from consent.states import GRANTED, is_over
 
 _MOST_REMEMBERED: Final = 4_096
-_PREFIX: Final = "consents/"
 _THREADS: Final = 2
 
 
@@ -37,7 +36,7 @@ class ConsentLookup:
         One whose time is over at ``now`` (seconds, UTC) is written as that first: what was
         refused for it stays refused when the clock is set back.
         """
-        consent_id = name.removeprefix(_PREFIX)
+        consent_id = name.removeprefix(NAME_PREFIX)
         remembered = self._granted.get(consent_id)
         if remembered is not None and now < remembered[1]:
             return remembered[0]

@@ -9,15 +9,15 @@ index that the clerk keeps after the fact, so that serving does not wait for it.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, Engine, Select, asc, desc, literal, select, text
+from sqlalchemy import Connection, Engine, Select, asc, desc, select, text
 
-from consent.model import Consent
+from consent.model import NAME_PREFIX, Consent
 from consent.sql import SqlConsents
-from consent.tables import CONSENT, SUBJECT_USE
+from consent.tables import CONSENT, CONSENT_NAME, SUBJECT_USE, SUBJECT_USES
 from gateway.clock import Clock
 from gateway.consents.access import ALWAYS, Access, AccessPage, Answered, Period, Place
 from gateway.consents.access_rows import LedgerRow, answered_of, entries_of
-from gateway.consents.followed import SUBJECT_USES, come_to
+from gateway.consents.followed import come_to
 from gateway.disclose.tables import LINES, REVISIONS
 from gateway.meter.model import unpack_entries
 from gateway.meter.tables import USAGE
@@ -33,7 +33,6 @@ _COMMIT_SECONDS: Final = 60
 """An answer is committed within this after the instant it carries."""
 # Spelled out, so that the partial index serves.
 _UNDER_CONSENT: Final = text("usage_answers.consent <> ''")
-_NAME: Final = literal("consents/") + CONSENT.c.consent_id
 
 
 class Accesses:
@@ -175,7 +174,7 @@ class Accesses:
     def _consent(self, name: str, subject: str) -> Consent | None:
         """Return the consent of that name if it is the subject's own: in a batch other
         subjects' public records may come along."""
-        consent_id = name.removeprefix("consents/")
+        consent_id = name.removeprefix(NAME_PREFIX)
         consent = self._consents.readable([consent_id]).get(consent_id) if name else None
         return consent if consent is not None and consent.subject == subject else None
 
@@ -218,7 +217,7 @@ def _not_indexed_yet(connection: Connection, wanted: Select[int], subject: str) 
     """Yield the answers under the subject's consents that the index does not have yet."""
     given = select(CONSENT.c.operator_id).where(CONSENT.c.subject == subject).distinct()
     for operator_id in connection.execute(given).scalars().all():
-        names = select(_NAME).where(
+        names = select(CONSENT_NAME).where(
             CONSENT.c.subject == subject, CONSENT.c.operator_id == operator_id
         )
         # By operator, so that even a poor plan reads no more than what is left to index.

@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
-from consent.tables import FOLLOWED, INDEXED
+from consent.tables import FOLLOWED
 
 AUTHORITY: Final = "authority"
 """The authority log, as far as consents went the way of their operators."""
@@ -12,8 +12,6 @@ AUTHORITY_SETTLED: Final = "authority-settled"
 """The authority log, as far as no process acts any more on what was before."""
 REVOCATIONS: Final = "revoked-consents"
 """The log of consents' changes, as far as grants that rested on revoked ones were ended."""
-SUBJECT_USES: Final = INDEXED
-"""With an operator's id: its usage, as far as `consent.tables.SUBJECT_USE` has it."""
 
 
 def come_to(connection: Connection, name: str) -> int:

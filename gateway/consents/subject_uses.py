@@ -8,11 +8,11 @@ the order of commit, so nothing behind a position can still appear.
 from collections.abc import Collection
 from typing import Final
 
-from sqlalchemy import Connection, Engine, literal, select
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from consent.tables import CONSENT, SUBJECT_USE
-from gateway.consents.followed import SUBJECT_USES, come_further, come_to
+from consent.tables import CONSENT, CONSENT_NAME, SUBJECT_USE, SUBJECT_USES
+from gateway.consents.followed import come_further, come_to
 from gateway.disclose.tables import REVISIONS
 from gateway.meter.model import unpack_entries
 from gateway.meter.tables import USAGE
@@ -90,7 +90,7 @@ def _consenting(connection: Connection, answers: Collection[int]) -> set[tuple[s
     """Return whose consents these answers rest on, with the answer."""
     query = (
         select(CONSENT.c.subject, USAGE.c.sequence)
-        .join(CONSENT, USAGE.c.consent == literal("consents/") + CONSENT.c.consent_id)
+        .join(CONSENT, USAGE.c.consent == CONSENT_NAME)
         .where(USAGE.c.sequence.in_(answers), USAGE.c.consent != "")
     )
     return {(subject, sequence) for subject, sequence in connection.execute(query)}
