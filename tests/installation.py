@@ -5,8 +5,8 @@ import json
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ from operators.roles import scopes_of_role
 from operators.sql import SqlAuthorityLog
 from sdk.connection import connect
 from sdk.credentials import Credentials
+from tests.stores import PostgresStores, SqliteStores
 
 PUBLIC_ITEM = "penalty"
 CONSENT_ITEM = "tax"
@@ -302,6 +303,16 @@ async def start_worker(config: GatewayConfig) -> tuple[Process, Running]:
     assert line, "the gateway did not start; its log says why"
     place = json.loads(line)
     return process, Running(place["grpc"], place["issuer"], Path(place["ca"]))
+
+
+@contextmanager
+def furnished(stores: SqliteStores | PostgresStores) -> Generator[Installation]:
+    """Give a furnished installation on an empty store of its own."""
+    with stores.database() as store:
+        installation = Installation(*store)
+        installation.furnish()
+        yield installation
+        installation.close()
 
 
 async def eventually(condition: Any, seconds: float = 5.0) -> float:

@@ -17,7 +17,7 @@ from consent.model import ONCE, Actor, ConsentItem
 from consent.states import REVOKED
 from tests.browser.chromium import chromium
 from tests.docs.images import PICTURES
-from tests.installation import Installation, eventually
+from tests.installation import eventually, furnished
 from tests.people import COMPANY
 from tests.stores import SqliteStores
 from tests.subject.world import (
@@ -40,12 +40,9 @@ PHONE = {"width": 390, "height": 844}
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(sqlite_stores: SqliteStores) -> AsyncIterator[World]:
     """A gateway of this story's own."""
-    with sqlite_stores.database() as store:
-        installation = Installation(*store)
-        installation.furnish()
+    with furnished(sqlite_stores) as installation:
         async with running_world(installation) as world:
             yield world
-        installation.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -22,8 +22,8 @@ from sdk.refusals import explain
 from tests.installation import (
     CONSENT_ITEM,
     PUBLIC_ITEM,
-    Installation,
     company,
+    furnished,
 )
 from tests.interaction.consent_flow import (
     DAY,
@@ -55,12 +55,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site(sqlite_stores: SqliteStores) -> AsyncIterator[World]:
     """One gateway for all tests here: each is about an operator of its own."""
-    with sqlite_stores.database() as store:
-        installation = Installation(*store)
-        installation.furnish()
+    with furnished(sqlite_stores) as installation:
         async with running_world(installation) as world:
             yield world
-        installation.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

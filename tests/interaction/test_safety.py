@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from gateway.signin.sessions import COOKIE
 from operators.model import OPERATOR
-from tests.installation import OPERATOR_ID, Installation
+from tests.installation import OPERATOR_ID, Installation, furnished
 from tests.interaction.world import PERSON, World, running_world
 from tests.people import Browser, answer_of, browser, console, fields_of
 from tests.stores import SqliteStores
@@ -24,12 +24,9 @@ PAGES = ("sign-in", "approve", "cannot-approve", "over")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site(sqlite_stores: SqliteStores) -> AsyncIterator[World]:
     """One gateway for all tests here: none changes what another rests on."""
-    with sqlite_stores.database() as store:
-        installation = Installation(*store)
-        installation.furnish()
+    with furnished(sqlite_stores) as installation:
         async with running_world(installation) as world:
             yield world
-        installation.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest_asyncio
 
-from tests.installation import Installation
+from tests.installation import furnished
 from tests.people import browser
 from tests.stores import SqliteStores
 from tests.subject.world import World, running_world
@@ -14,12 +14,9 @@ from tests.subject.world import World, running_world
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site(sqlite_stores: SqliteStores) -> AsyncIterator[World]:
     """The gateway, on SQLite."""
-    with sqlite_stores.database() as store:
-        installation = Installation(*store)
-        installation.furnish()
+    with furnished(sqlite_stores) as installation:
         async with running_world(installation) as world:
             yield world
-        installation.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
