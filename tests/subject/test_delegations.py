@@ -12,6 +12,7 @@ from consent.delegations_sql import MOST_A_DAY, MOST_OPEN, SqlDelegations
 from consent.states import GRANTED, REFUSED, REVOKED
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.subject.invitations import INVITATION_COOKIE
+from tests.installation import eventually
 from tests.people import COMPANY, Browser, browser
 from tests.subject.world import (
     BANK_ID,
@@ -19,6 +20,7 @@ from tests.subject.world import (
     DAY,
     INSURANCE,
     LIU_YANG,
+    PENALTY,
     TAX,
     ZHAO_QIAN,
     World,
@@ -173,8 +175,13 @@ async def test_what_lies_outside_a_deputys_limits_is_not_there_for_it(
         f"operator-{BANK_ID}": {},
     }[limit]
     outside = [world.ask(**other), world.given(**other)]
-    await world.use(None, ["penalty.administrative"])
+    await world.use(None, [PENALTY])
     await world.signed_in()
+
+    async def use_is_indexed() -> bool:
+        return "查询行政处罚" in text_of(await world.browser.go(world.my("/accesses")))
+
+    await eventually(use_is_indexed)
     link = link_of(await appointed(world, {**ALL, limit: "on"}))
     async with browser(world.installation) as deputy:
         await accepted(world, link, deputy)
