@@ -30,8 +30,8 @@ from gateway.consents.followed import (
     come_to,
 )
 from gateway.consents.subject_uses import SubjectUses
-from gateway.consents.turn import open_turn
 from gateway.storage.engines import reading
+from gateway.storage.turn import CONSENTS, open_turn
 from operators.log import AuthorityLog
 from operators.model import OPERATOR
 
@@ -72,7 +72,7 @@ class ConsentClerk:
         self._end_grants = end_grants
         self._clock = clock
         self._tick_seconds = tick_seconds
-        self._turn = open_turn(engine)
+        self._turn = open_turn(engine, CONSENTS)
         self._uses = SubjectUses(engine)
         self._to_index: deque[str] = deque()
         self._failures = 0

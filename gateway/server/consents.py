@@ -47,7 +47,7 @@ class Consenting:
     consents: SqlConsents
     delegations: SqlDelegations
     desk: ConsentDesk
-    services: Mapping[str, object]
+    services: Mapping[str, Sequence[object]]
     routes: Sequence[Route]
     news: ConsentNews
 
@@ -116,13 +116,13 @@ async def consenting(
             pages.delegations,
             desk,
             {
-                "ConsentService": ConsentService(
-                    consents, desk, messages, accesses, watch, reads, clock, issuer
-                ),
-                "ConformanceService": RemovalService(consents, clock),
-                "AuditService": TraceService(
-                    consents, messages, accesses, RefusedCalls(engines.records), reads
-                ),
+                "ConsentService": [
+                    ConsentService(consents, desk, messages, accesses, watch, reads, clock, issuer)
+                ],
+                "ConformanceService": [RemovalService(consents, clock)],
+                "AuditService": [
+                    TraceService(consents, messages, accesses, RefusedCalls(engines.records), reads)
+                ],
             },
             [
                 *subject_routes(pages),

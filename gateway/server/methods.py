@@ -1,7 +1,7 @@
 """The methods of the contract, each with what serves it, if anything does yet."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,20 +32,21 @@ class Method:
     serve: Callable[[Any, Any], Any] | None
 
 
-def contract_methods(served: Mapping[str, object]) -> dict[str, Method]:
+def contract_methods(served: Mapping[str, Sequence[object]]) -> dict[str, Method]:
     """Return every method by path ("/creditgate.v1.Service/Method").
 
-    ``served`` gives the object that serves each service; a method it does not have is
-    for later.
+    ``served`` gives the objects that serve each service; a method that none of them has
+    is for later.
     """
     return {
-        f"/{service.full_name}/{method.name}": _method(method, served.get(service.name))
+        f"/{service.full_name}/{method.name}": _method(method, served.get(service.name, ()))
         for service in services()
         for method in service.methods
     }
 
 
-def _method(method: MethodDescriptor, service: object) -> Method:
+def _method(method: MethodDescriptor, serving: Sequence[object]) -> Method:
+    name = _CAPITAL.sub("_", method.name).lower()
     return Method(
         name=f"{method.containing_service.name}/{method.name}",
         path=f"/{method.containing_service.full_name}/{method.name}",
@@ -53,5 +54,5 @@ def _method(method: MethodDescriptor, service: object) -> Method:
         request=GetMessageClass(method.input_type),
         streams_requests=method.client_streaming,
         streams_answers=method.server_streaming,
-        serve=getattr(service, _CAPITAL.sub("_", method.name).lower(), None),
+        serve=next((getattr(each, name) for each in serving if hasattr(each, name)), None),
     )

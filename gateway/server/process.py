@@ -46,6 +46,7 @@ from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.oauth.signing import SigningKeys
 from gateway.respond.service import CreditRecordService, RecordLimits
 from gateway.server.consents import Consenting, consenting
+from gateway.server.evidence import Evidence, evidence_of
 from gateway.server.guard import Guard
 from gateway.server.memory import collect_rarely
 from gateway.server.methods import contract_methods
@@ -122,7 +123,12 @@ async def running_gateway(
         consents = await stack.enter_async_context(
             consenting(config, engines, feed, keys, clock, people, issuer)
         )
-        app = web_app(config, clock, engines, feed, keys, proofs, people, consents, issuer)
+        evidence = await stack.enter_async_context(
+            evidence_of(config, home, engines, feed, keys, clock, consents, issuer)
+        )
+        app = web_app(
+            config, clock, engines, feed, keys, proofs, people, consents, evidence, issuer
+        )
         web = build_http_server(app, tls_context(tls.certificate, tls.key, tls.client_ca))
         server = grpc.aio.server(options=_options(config))
         port = server.add_secure_port(_address(config.grpc_host, config.grpc_port), _grpc_tls(tls))
@@ -138,7 +144,7 @@ async def running_gateway(
             SqlAuthorityLog(engines.authority), feed, clock, keys, issuer
         )
         transport = _transport(
-            config, clock, engines, feed, guard, statements, consents, telemetry, stack
+            config, clock, engines, feed, guard, statements, consents, evidence, telemetry, stack
         )
         server.add_generic_rpc_handlers((transport,))
         health = _add_standard_services(server)
@@ -157,6 +163,7 @@ async def running_gateway(
             web.stop()
             # Streams without end would be waited for in vain.
             consents.news.end()
+            evidence.end()
             await server.stop(config.drain_seconds)
             await web_task
 
@@ -188,6 +195,7 @@ def _transport(
     guard: Guard,
     statements: RegistrationService,
     consents: Consenting,
+    evidence: Evidence,
     telemetry: Telemetry,
     stack: AsyncExitStack,
 ) -> Transport:
@@ -206,27 +214,31 @@ def _transport(
         chunk_subjects=config.chunk_subjects,
         replay_seconds=config.replay_window_seconds,
     )
-    served = {
-        "CreditRecordService": CreditRecordService(
-            feed=feed,
-            gate=Gate(),
-            consents=named,
-            lookup=lookup,
-            committer=committer,
-            decisions=decisions,
-            clock=clock,
-            limits=limits,
-        ),
-        "DisclosureService": DisclosureService(DisclosureStore(engines.records), feed, clock),
-        "CatalogueService": CatalogueService(log, feed, clock),
-        "OperatorService": OperatorService(log, feed, clock),
-        "ScopeService": ScopeService(log, feed, clock),
-        "AdministratorService": AdministratorService(log, feed, clock),
-        "UsageService": UsageService(SqlUsageReader(engines.records), feed, clock),
-        "RegistrationService": statements,
-        "SettlementService": SettlementService(log, feed, clock),
-        **consents.services,
+    served: dict[str, list[object]] = {
+        "CreditRecordService": [
+            CreditRecordService(
+                feed=feed,
+                gate=Gate(),
+                consents=named,
+                lookup=lookup,
+                committer=committer,
+                decisions=decisions,
+                clock=clock,
+                limits=limits,
+            )
+        ],
+        "DisclosureService": [DisclosureService(DisclosureStore(engines.records), feed, clock)],
+        "CatalogueService": [CatalogueService(log, feed, clock)],
+        "OperatorService": [OperatorService(log, feed, clock)],
+        "ScopeService": [ScopeService(log, feed, clock)],
+        "AdministratorService": [AdministratorService(log, feed, clock)],
+        "UsageService": [UsageService(SqlUsageReader(engines.records), feed, clock)],
+        "RegistrationService": [statements],
+        "SettlementService": [SettlementService(log, feed, clock)],
     }
+    for services_ in (consents.services, evidence.services):
+        for name, serving in services_.items():
+            served.setdefault(name, []).extend(serving)
     return Transport(
         contract_methods(served),
         guard,

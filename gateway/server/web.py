@@ -15,6 +15,7 @@ from gateway.oauth.replay import SqlReplayCache
 from gateway.oauth.rfc8414 import Endpoints
 from gateway.oauth.signing import SigningKeys
 from gateway.server.consents import Consenting
+from gateway.server.evidence import Evidence
 from gateway.signin.desk import SignInDesk
 from gateway.storage.engines import Engines
 
@@ -28,6 +29,7 @@ def web_app(
     proofs: DpopProofs,
     people: SignInDesk | None,
     consents: Consenting,
+    evidence: Evidence,
     issuer: str,
 ) -> Starlette:
     """Return the application; ``issuer`` is its own public URL."""
@@ -60,6 +62,7 @@ def web_app(
                 )
             ),
             *consents.routes,
+            *evidence.routes,
         ],
     )
 

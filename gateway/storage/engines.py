@@ -1,7 +1,8 @@
-"""Engines: one for authority (small, watched for changes), one for records and usage.
+"""Engines: one for authority (small, watched for changes), one for records and usage, one
+for evidence (what proves the disclosure, and what is known of copies).
 
-On SQLite they are two files, on PostgreSQL two pools of one database, so that watching
-authority never waits for the ledger.
+On SQLite they are three files, on PostgreSQL three pools of one database: watching authority
+never waits for the ledger, and the ledger never for what is worked out after it.
 """
 
 from collections.abc import Generator
@@ -16,12 +17,13 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 _READS: Final = "creditgate_reads"
 _BUSY_MILLISECONDS: Final = 10_000
-_FILES: Final = ("authority.db", "records.db")
+_FILES: Final = ("authority.db", "records.db", "evidence.db")
 # Request ids are random, so the ledger's index is written all over: at SQLite's own 1,000
 # pages most of it would be copied into the file again and again.
 _CHECKPOINT_PAGES: Final = 8_192
 _AUTHORITY_CONNECTIONS: Final = 4
 _RECORDS_CONNECTIONS: Final = 16
+_EVIDENCE_CONNECTIONS: Final = 8
 _MORE_CONNECTIONS: Final = 4
 # A server that vanished is given up after some 10 seconds, and another connection tried;
 # without these a read would hang for as long as TCP does.
@@ -36,15 +38,17 @@ _GIVING_UP: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """The two engines of one installation."""
+    """The engines of one installation."""
 
     authority: Engine
     records: Engine
+    evidence: Engine
 
     def dispose(self) -> None:
         """Close every pooled connection."""
         self.authority.dispose()
         self.records.dispose()
+        self.evidence.dispose()
 
 
 def open_engines(database: str, home: Path) -> Engines:
@@ -58,6 +62,7 @@ def open_engines(database: str, home: Path) -> Engines:
     return Engines(
         postgresql_engine(database, _AUTHORITY_CONNECTIONS),
         postgresql_engine(database, _RECORDS_CONNECTIONS),
+        postgresql_engine(database, _EVIDENCE_CONNECTIONS),
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 
 from gateway.storage.engines import Engines
 
-Schema = Literal["authority", "records"]
+Schema = Literal["authority", "records", "evidence"]
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK: Final = 0x63726D67
 # Alembic keeps what it works on in globals of its own: one at a time in a process.
@@ -40,6 +40,7 @@ def upgrade(engine: Engine, schema: Schema) -> None:
 
 
 def upgrade_all(engines: Engines) -> None:
-    """Bring both schemas up to date."""
+    """Bring every schema up to date."""
     upgrade(engines.authority, "authority")
     upgrade(engines.records, "records")
+    upgrade(engines.evidence, "evidence")

@@ -15,8 +15,8 @@ from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.consents import comings
 from gateway.consents.clerk import ConsentClerk
-from gateway.consents.turn import open_turn
 from gateway.storage.engines import open_engines
+from gateway.storage.turn import CONSENTS, open_turn
 from operators.model import OPERATOR
 from tests import consenting
 from tests.clock import NOW, StandingClock
@@ -321,7 +321,7 @@ async def test_one_failing_step_keeps_no_other_from_its_work(office: Office) -> 
 async def test_of_two_processes_one_has_the_turn_until_it_ends(office: Office) -> None:
     installation = office.installation
     engines = [open_engines(installation.database, installation.folder) for _ in range(2)]
-    first, second = [open_turn(each.records) for each in engines]
+    first, second = [open_turn(each.records, CONSENTS) for each in engines]
     assert first.taken()
     assert first.taken()
     assert not second.taken()
@@ -341,7 +341,7 @@ async def test_of_two_processes_one_has_the_turn_until_it_ends(office: Office) -
 async def test_who_has_not_the_turn_does_nothing(office: Office) -> None:
     consent = office.given()
     office.clock.at = NOW + DAY
-    turn = open_turn(office.installation.engines.records)
+    turn = open_turn(office.installation.engines.records, CONSENTS)
     assert turn.taken()
     async with office.working():
         await asyncio.sleep(0.2)

@@ -23,7 +23,7 @@ BREACHES = {
     "A client (sdk) needs nothing of the server": ("sdk/refusals.py", "gateway.clock"),
     "Rules do no I/O": ("operators/rules.py", "sqlite3"),
     "Consents know neither the pages that show them nor the server": (
-        "gateway/consents/turn.py",
+        "gateway/storage/turn.py",
         "gateway.subject.standing",
     ),
     "The request path runs one way": ("gateway/disclose/frame.py", "gateway.respond.service"),

@@ -16,6 +16,7 @@ from operators.tables import METADATA as AUTHORITY
 TABLES: Final[dict[Schema, tuple[MetaData, ...]]] = {
     "authority": (AUTHORITY, ASSERTIONS, SIGNING_IN),
     "records": (DISCLOSURE, METERING, CONSENTING),
+    "evidence": (),
 }
 _TABLES: Final = (
     "FROM sqlite_master AS t JOIN {} WHERE t.type = 'table' AND t.name NOT LIKE 'alembic_version%'"
@@ -47,7 +48,8 @@ _POSTGRESQL: Final = (
 
 def engine_of(engines: Engines, schema: Schema) -> Engine:
     """Return the engine a schema lives behind."""
-    return engines.authority if schema == "authority" else engines.records
+    engine: Engine = getattr(engines, schema)
+    return engine
 
 
 def catalogue(engine: Engine) -> set[tuple[object, ...]]:

@@ -311,8 +311,8 @@ Global___WatchDisclosuresResponse: _TypeAlias = WatchDisclosuresResponse  # noqa
 
 @_typing.final
 class CopyDigest(_message.Message):
-    """A held copy by its digests. The element that is reconciled is a SHA-256 over
-    record, content_digest and period, encoded as the opening's format_version fixes.
+    """A held copy by its digests. The element that is reconciled is made of record,
+    content_digest and period, as the opening's format_version fixes.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -534,9 +534,9 @@ class CodedSymbols(_message.Message):
     first_index: _builtins.int
     """Index of the first symbol, from 0."""
     symbols: _builtins.bytes
-    """Symbols packed one after another. Format version 1: 42 bytes each, the XOR of
-    elements (32), the XOR of their keyed checksums (8), their number as signed
-    big-endian integer (2).
+    """Symbols packed one after another. Format version 1: 26 bytes each, the XOR of
+    elements (16), the XOR of their keyed checksums (8), their number modulo 65,536
+    (2, big-endian).
     """
     def __init__(
         self,
@@ -561,7 +561,7 @@ class SetElements(_message.Message):
     ELEMENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def elements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """SHA-256 of each element, 32 bytes; at most 10,000."""
+        """The elements, 16 bytes each; at most 10,000."""
 
     def __init__(
         self,
@@ -623,8 +623,8 @@ class ReconciliationTerms(_message.Message):
     CHECKSUM_KEY_FIELD_NUMBER: _builtins.int
     DISCLOSURE_SEQUENCE_FIELD_NUMBER: _builtins.int
     checksum_key: _builtins.bytes
-    """Key of the symbols' checksums, 16 bytes (SipHash-2-4); one operator's changes
-    seldom, so both sides may keep symbols warm.
+    """Key of the symbols' checksums, 16 bytes (BLAKE2b keyed, RFC 7693); one operator's
+    changes seldom, so both sides may keep symbols warm.
     """
     disclosure_sequence: _builtins.int
     """Position in the disclosure log compared with."""
@@ -709,6 +709,7 @@ class Finding(_message.Message):
     DETECT_TIME_FIELD_NUMBER: _builtins.int
     DEADLINE_FIELD_NUMBER: _builtins.int
     CLOSE_TIME_FIELD_NUMBER: _builtins.int
+    CONTEST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "findings/{finding_id}"."""
     operator_id: _builtins.str
@@ -741,6 +742,10 @@ class Finding(_message.Message):
     def close_time(self) -> _timestamp_pb2.Timestamp:
         """When it was rectified or dismissed (UTC); unset while it stands."""
 
+    @_builtins.property
+    def contest(self) -> Global___Contest:
+        """The contest; unset where there was none."""
+
     def __init__(
         self,
         *,
@@ -757,14 +762,575 @@ class Finding(_message.Message):
         detect_time: _timestamp_pb2.Timestamp | None = ...,
         deadline: _timestamp_pb2.Timestamp | None = ...,
         close_time: _timestamp_pb2.Timestamp | None = ...,
+        contest: Global___Contest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time", "deadline", b"deadline", "detect_time", b"detect_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time", "contest", b"contest", "deadline", b"deadline", "detect_time", b"detect_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attestation", b"attestation", "close_time", b"close_time", "deadline", b"deadline", "detect_time", b"detect_time", "event_sequence", b"event_sequence", "held_digest", b"held_digest", "kind", b"kind", "name", b"name", "operator_id", b"operator_id", "record", b"record", "severity", b"severity", "stage", b"stage", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attestation", b"attestation", "close_time", b"close_time", "contest", b"contest", "deadline", b"deadline", "detect_time", b"detect_time", "event_sequence", b"event_sequence", "held_digest", b"held_digest", "kind", b"kind", "name", b"name", "operator_id", b"operator_id", "record", b"record", "severity", b"severity", "stage", b"stage", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Finding: _TypeAlias = Finding  # noqa: Y015
+
+@_typing.final
+class Contest(_message.Message):
+    """An operator's contest of a finding."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATEMENT_FIELD_NUMBER: _builtins.int
+    EVIDENCE_DIGEST_FIELD_NUMBER: _builtins.int
+    CONTEST_TIME_FIELD_NUMBER: _builtins.int
+    DECIDE_TIME_FIELD_NUMBER: _builtins.int
+    UPHELD_FIELD_NUMBER: _builtins.int
+    DECISION_REASON_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    statement: _builtins.str
+    """What the operator says."""
+    evidence_digest: _builtins.bytes
+    """SHA-256 of the evidence handed in, 32 bytes; empty where there was none."""
+    upheld: _builtins.bool
+    """Whether the administrator found the contest right."""
+    decision_reason: _builtins.str
+    """Why."""
+    evidence: _builtins.bytes
+    """The evidence, for administrators and the operator itself; only where one finding
+    is asked for.
+    """
+    @_builtins.property
+    def contest_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was contested (UTC)."""
+
+    @_builtins.property
+    def decide_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was decided (UTC); unset while it is not."""
+
+    def __init__(
+        self,
+        *,
+        statement: _builtins.str = ...,
+        evidence_digest: _builtins.bytes = ...,
+        contest_time: _timestamp_pb2.Timestamp | None = ...,
+        decide_time: _timestamp_pb2.Timestamp | None = ...,
+        upheld: _builtins.bool = ...,
+        decision_reason: _builtins.str = ...,
+        evidence: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contest_time", b"contest_time", "decide_time", b"decide_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contest_time", b"contest_time", "decide_time", b"decide_time", "decision_reason", b"decision_reason", "evidence", b"evidence", "evidence_digest", b"evidence_digest", "statement", b"statement", "upheld", b"upheld"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Contest: _TypeAlias = Contest  # noqa: Y015
+
+@_typing.final
+class ContestFindingRequest(_message.Message):
+    """Contests a finding."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STATEMENT_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name "findings/{finding_id}"."""
+    statement: _builtins.str
+    """What is wrong with it, 1 to 2,000 characters."""
+    evidence: _builtins.bytes
+    """Evidence, for example a saved answer with its proof; at most 1 MiB."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        statement: _builtins.str = ...,
+        evidence: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "name", b"name", "statement", b"statement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContestFindingRequest: _TypeAlias = ContestFindingRequest  # noqa: Y015
+
+@_typing.final
+class ContestFindingResponse(_message.Message):
+    """The contested finding."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINDING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def finding(self) -> Global___Finding:
+        """The finding."""
+
+    def __init__(
+        self,
+        *,
+        finding: Global___Finding | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContestFindingResponse: _TypeAlias = ContestFindingResponse  # noqa: Y015
+
+@_typing.final
+class DecideFindingRequest(_message.Message):
+    """Decides a finding."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DISMISS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name "findings/{finding_id}"."""
+    dismiss: _builtins.bool
+    """True: the finding falls (DISMISSED). False: it stands again (OPEN), with its
+    deadline put off by the time it was contested.
+    """
+    reason: _builtins.str
+    """Why, 1 to 500 characters."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        dismiss: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dismiss", b"dismiss", "name", b"name", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideFindingRequest: _TypeAlias = DecideFindingRequest  # noqa: Y015
+
+@_typing.final
+class DecideFindingResponse(_message.Message):
+    """The decided finding."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINDING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def finding(self) -> Global___Finding:
+        """The finding."""
+
+    def __init__(
+        self,
+        *,
+        finding: Global___Finding | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideFindingResponse: _TypeAlias = DecideFindingResponse  # noqa: Y015
+
+@_typing.final
+class ListAttestationsRequest(_message.Message):
+    """Asks for a page of attestations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    operator_id: _builtins.str
+    """The operator; empty means the caller's own."""
+    page_size: _builtins.int
+    """Most to return, 1 to 1,000; 0 means 100."""
+    page_token: _builtins.str
+    """Token from an earlier page (AIP-158)."""
+    @_builtins.property
+    def period(self) -> _vocabulary_pb2.Interval:
+        """Only what happened within this period; unset means all."""
+
+    def __init__(
+        self,
+        *,
+        operator_id: _builtins.str = ...,
+        period: _vocabulary_pb2.Interval | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator_id", b"operator_id", "page_size", b"page_size", "page_token", b"page_token", "period", b"period"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAttestationsRequest: _TypeAlias = ListAttestationsRequest  # noqa: Y015
+
+@_typing.final
+class ListAttestationsResponse(_message.Message):
+    """A page of attestations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTESTATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def attestations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attestation]:
+        """Attestations, newest first; without their certificates, but for those in force."""
+
+    def __init__(
+        self,
+        *,
+        attestations: _abc.Iterable[Global___Attestation] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attestations", b"attestations", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAttestationsResponse: _TypeAlias = ListAttestationsResponse  # noqa: Y015
+
+@_typing.final
+class GetConformanceRequest(_message.Message):
+    """Asks how an operator stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    operator_id: _builtins.str
+    """The operator; empty means the caller's own."""
+    def __init__(
+        self,
+        *,
+        operator_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator_id", b"operator_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetConformanceRequest: _TypeAlias = GetConformanceRequest  # noqa: Y015
+
+@_typing.final
+class StageChange(_message.Message):
+    """A change of an operator's stage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAGE_FIELD_NUMBER: _builtins.int
+    CHANGE_TIME_FIELD_NUMBER: _builtins.int
+    STANDING_FINDINGS_FIELD_NUMBER: _builtins.int
+    stage: Global___EnforcementStage.ValueType
+    """The stage since then; unspecified where nothing stands against the operator."""
+    standing_findings: _builtins.int
+    """Findings that stood then."""
+    @_builtins.property
+    def change_time(self) -> _timestamp_pb2.Timestamp:
+        """When (UTC)."""
+
+    def __init__(
+        self,
+        *,
+        stage: Global___EnforcementStage.ValueType = ...,
+        change_time: _timestamp_pb2.Timestamp | None = ...,
+        standing_findings: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time", "stage", b"stage", "standing_findings", b"standing_findings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StageChange: _TypeAlias = StageChange  # noqa: Y015
+
+@_typing.final
+class FindingCount(_message.Message):
+    """Findings of one kind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
+    kind: Global___FindingKind.ValueType
+    """The kind."""
+    standing: _builtins.int
+    """How many stand."""
+    def __init__(
+        self,
+        *,
+        kind: Global___FindingKind.ValueType = ...,
+        standing: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "standing", b"standing"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindingCount: _TypeAlias = FindingCount  # noqa: Y015
+
+@_typing.final
+class GetConformanceResponse(_message.Message):
+    """How an operator stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
+    OUTSTANDING_REMOVALS_FIELD_NUMBER: _builtins.int
+    OVERDUE_REMOVALS_FIELD_NUMBER: _builtins.int
+    ENTITLED_COPIES_FIELD_NUMBER: _builtins.int
+    LAST_ATTESTATION_FIELD_NUMBER: _builtins.int
+    NEXT_ATTESTATION_DUE_FIELD_NUMBER: _builtins.int
+    CHALLENGED_COPIES_FIELD_NUMBER: _builtins.int
+    CONFIRMED_COPIES_FIELD_NUMBER: _builtins.int
+    STAGE_CHANGES_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    operator_id: _builtins.str
+    """The operator."""
+    stage: Global___EnforcementStage.ValueType
+    """What its findings entail now."""
+    outstanding_removals: _builtins.int
+    """Removals owed and not acknowledged."""
+    overdue_removals: _builtins.int
+    """Of those, past their deadline."""
+    entitled_copies: _builtins.int
+    """Copies the operator should hold."""
+    challenged_copies: _builtins.int
+    """Copies asked for in challenges since the beginning."""
+    confirmed_copies: _builtins.int
+    """Of those, shown in time and right."""
+    certificate: _builtins.str
+    """Certificate of conformance in force: a JWS in compact form; empty without one."""
+    @_builtins.property
+    def standing(self) -> _containers.RepeatedCompositeFieldContainer[Global___FindingCount]:
+        """Findings that stand, by kind; MISSING not counted."""
+
+    @_builtins.property
+    def last_attestation(self) -> Global___Attestation:
+        """Its last attestation; unset before the first."""
+
+    @_builtins.property
+    def next_attestation_due(self) -> _timestamp_pb2.Timestamp:
+        """By when the next attestation is due (UTC); unset where the policy asks for none."""
+
+    @_builtins.property
+    def stage_changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageChange]:
+        """The last 100 changes of the stage, newest first."""
+
+    def __init__(
+        self,
+        *,
+        operator_id: _builtins.str = ...,
+        stage: Global___EnforcementStage.ValueType = ...,
+        standing: _abc.Iterable[Global___FindingCount] | None = ...,
+        outstanding_removals: _builtins.int = ...,
+        overdue_removals: _builtins.int = ...,
+        entitled_copies: _builtins.int = ...,
+        last_attestation: Global___Attestation | None = ...,
+        next_attestation_due: _timestamp_pb2.Timestamp | None = ...,
+        challenged_copies: _builtins.int = ...,
+        confirmed_copies: _builtins.int = ...,
+        stage_changes: _abc.Iterable[Global___StageChange] | None = ...,
+        certificate: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_attestation", b"last_attestation", "next_attestation_due", b"next_attestation_due"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "challenged_copies", b"challenged_copies", "confirmed_copies", b"confirmed_copies", "entitled_copies", b"entitled_copies", "last_attestation", b"last_attestation", "next_attestation_due", b"next_attestation_due", "operator_id", b"operator_id", "outstanding_removals", b"outstanding_removals", "overdue_removals", b"overdue_removals", "stage", b"stage", "stage_changes", b"stage_changes", "standing", b"standing"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetConformanceResponse: _TypeAlias = GetConformanceResponse  # noqa: Y015
+
+@_typing.final
+class Challenge(_message.Message):
+    """One copy the gateway wants to see."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    DEADLINE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name "challenges/{challenge_id}"."""
+    record: _builtins.str
+    """The record, "records/{record_id}"."""
+    @_builtins.property
+    def deadline(self) -> _timestamp_pb2.Timestamp:
+        """By when it must be answered (UTC)."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        record: _builtins.str = ...,
+        deadline: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline", "name", b"name", "record", b"record"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Challenge: _TypeAlias = Challenge  # noqa: Y015
+
+@_typing.final
+class ListChallengesRequest(_message.Message):
+    """Asks for the challenges to answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most to return, 1 to 1,000; 0 means 100."""
+    page_token: _builtins.str
+    """Token from an earlier page (AIP-158)."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChallengesRequest: _TypeAlias = ListChallengesRequest  # noqa: Y015
+
+@_typing.final
+class ListChallengesResponse(_message.Message):
+    """A page of challenges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHALLENGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def challenges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Challenge]:
+        """Challenges not answered and not overdue, by deadline."""
+
+    def __init__(
+        self,
+        *,
+        challenges: _abc.Iterable[Global___Challenge] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenges", b"challenges", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChallengesResponse: _TypeAlias = ListChallengesResponse  # noqa: Y015
+
+@_typing.final
+class ShownCopy(_message.Message):
+    """A copy as it is held."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHALLENGE_FIELD_NUMBER: _builtins.int
+    NOT_HELD_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    DISCLOSED_FROM_FIELD_NUMBER: _builtins.int
+    DISCLOSED_UNTIL_FIELD_NUMBER: _builtins.int
+    challenge: _builtins.str
+    """Resource name "challenges/{challenge_id}"."""
+    not_held: _builtins.bool
+    """True where no copy is held any more; content and period are left out then."""
+    content: _builtins.bytes
+    """The content held, byte for byte."""
+    @_builtins.property
+    def disclosed_from(self) -> _timestamp_pb2.Timestamp:
+        """Start of the period held (UTC)."""
+
+    @_builtins.property
+    def disclosed_until(self) -> _timestamp_pb2.Timestamp:
+        """End of the period held (UTC); unset without end."""
+
+    def __init__(
+        self,
+        *,
+        challenge: _builtins.str = ...,
+        not_held: _builtins.bool = ...,
+        content: _builtins.bytes = ...,
+        disclosed_from: _timestamp_pb2.Timestamp | None = ...,
+        disclosed_until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["disclosed_from", b"disclosed_from", "disclosed_until", b"disclosed_until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "content", b"content", "disclosed_from", b"disclosed_from", "disclosed_until", b"disclosed_until", "not_held", b"not_held"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShownCopy: _TypeAlias = ShownCopy  # noqa: Y015
+
+@_typing.final
+class AnswerChallengeRequest(_message.Message):
+    """Answers challenges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COPIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def copies(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShownCopy]:
+        """Copies, 1 to 100; answering one again changes nothing."""
+
+    def __init__(
+        self,
+        *,
+        copies: _abc.Iterable[Global___ShownCopy] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copies", b"copies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerChallengeRequest: _TypeAlias = AnswerChallengeRequest  # noqa: Y015
+
+@_typing.final
+class AnswerChallengeResponse(_message.Message):
+    """What was found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIRMED_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    confirmed: _builtins.int
+    """Copies that are as they should be."""
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Findings opened, "findings/{finding_id}"."""
+
+    def __init__(
+        self,
+        *,
+        confirmed: _builtins.int = ...,
+        findings: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed", b"confirmed", "findings", b"findings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerChallengeResponse: _TypeAlias = AnswerChallengeResponse  # noqa: Y015
 
 @_typing.final
 class ListFindingsRequest(_message.Message):
@@ -777,6 +1343,7 @@ class ListFindingsRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FINDING_FIELD_NUMBER: _builtins.int
     operator_id: _builtins.str
     """The operator; empty means the caller's own."""
     attestation: _builtins.str
@@ -787,6 +1354,8 @@ class ListFindingsRequest(_message.Message):
     """Most to return, 1 to 1,000; 0 means 100."""
     page_token: _builtins.str
     """Token from an earlier page (AIP-158)."""
+    finding: _builtins.str
+    """Only this finding, "findings/{finding_id}", with its evidence; empty means all."""
     def __init__(
         self,
         *,
@@ -795,10 +1364,11 @@ class ListFindingsRequest(_message.Message):
         state: Global___FindingState.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        finding: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attestation", b"attestation", "operator_id", b"operator_id", "page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attestation", b"attestation", "finding", b"finding", "operator_id", b"operator_id", "page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

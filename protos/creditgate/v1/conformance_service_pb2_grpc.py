@@ -64,6 +64,36 @@ class ConformanceServiceStub(object):
                 request_serializer=creditgate_dot_v1_dot_conformance__service__pb2.AcknowledgeRemovalsRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_conformance__service__pb2.AcknowledgeRemovalsResponse.FromString,
                 _registered_method=True)
+        self.ListAttestations = channel.unary_unary(
+                '/creditgate.v1.ConformanceService/ListAttestations',
+                request_serializer=creditgate_dot_v1_dot_conformance__service__pb2.ListAttestationsRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_conformance__service__pb2.ListAttestationsResponse.FromString,
+                _registered_method=True)
+        self.GetConformance = channel.unary_unary(
+                '/creditgate.v1.ConformanceService/GetConformance',
+                request_serializer=creditgate_dot_v1_dot_conformance__service__pb2.GetConformanceRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_conformance__service__pb2.GetConformanceResponse.FromString,
+                _registered_method=True)
+        self.ContestFinding = channel.unary_unary(
+                '/creditgate.v1.ConformanceService/ContestFinding',
+                request_serializer=creditgate_dot_v1_dot_conformance__service__pb2.ContestFindingRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_conformance__service__pb2.ContestFindingResponse.FromString,
+                _registered_method=True)
+        self.DecideFinding = channel.unary_unary(
+                '/creditgate.v1.ConformanceService/DecideFinding',
+                request_serializer=creditgate_dot_v1_dot_conformance__service__pb2.DecideFindingRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_conformance__service__pb2.DecideFindingResponse.FromString,
+                _registered_method=True)
+        self.ListChallenges = channel.unary_unary(
+                '/creditgate.v1.ConformanceService/ListChallenges',
+                request_serializer=creditgate_dot_v1_dot_conformance__service__pb2.ListChallengesRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_conformance__service__pb2.ListChallengesResponse.FromString,
+                _registered_method=True)
+        self.AnswerChallenge = channel.unary_unary(
+                '/creditgate.v1.ConformanceService/AnswerChallenge',
+                request_serializer=creditgate_dot_v1_dot_conformance__service__pb2.AnswerChallengeRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_conformance__service__pb2.AnswerChallengeResponse.FromString,
+                _registered_method=True)
 
 
 class ConformanceServiceServicer(object):
@@ -119,6 +149,52 @@ class ConformanceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAttestations(self, request, context):
+        """Lists the caller's attestations; an administrator's call lists any operator's.
+        Needs scope credit.conformance:read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetConformance(self, request, context):
+        """Returns how an operator stands now and how it came there. Needs scope
+        credit.conformance:read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ContestFinding(self, request, context):
+        """Contests a finding with evidence; it no longer counts until it is decided. Needs
+        scope credit.conformance:contest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideFinding(self, request, context):
+        """Decides a contest, or dismisses a finding. Needs scope conformance.findings:decide.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListChallenges(self, request, context):
+        """Lists the copies the gateway wants to see (抽查). Needs scope
+        credit.conformance:answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnswerChallenge(self, request, context):
+        """Shows copies as they are held. Needs scope credit.conformance:answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConformanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -146,6 +222,36 @@ def add_ConformanceServiceServicer_to_server(servicer, server):
                     servicer.AcknowledgeRemovals,
                     request_deserializer=creditgate_dot_v1_dot_conformance__service__pb2.AcknowledgeRemovalsRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_conformance__service__pb2.AcknowledgeRemovalsResponse.SerializeToString,
+            ),
+            'ListAttestations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAttestations,
+                    request_deserializer=creditgate_dot_v1_dot_conformance__service__pb2.ListAttestationsRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_conformance__service__pb2.ListAttestationsResponse.SerializeToString,
+            ),
+            'GetConformance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConformance,
+                    request_deserializer=creditgate_dot_v1_dot_conformance__service__pb2.GetConformanceRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_conformance__service__pb2.GetConformanceResponse.SerializeToString,
+            ),
+            'ContestFinding': grpc.unary_unary_rpc_method_handler(
+                    servicer.ContestFinding,
+                    request_deserializer=creditgate_dot_v1_dot_conformance__service__pb2.ContestFindingRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_conformance__service__pb2.ContestFindingResponse.SerializeToString,
+            ),
+            'DecideFinding': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideFinding,
+                    request_deserializer=creditgate_dot_v1_dot_conformance__service__pb2.DecideFindingRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_conformance__service__pb2.DecideFindingResponse.SerializeToString,
+            ),
+            'ListChallenges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListChallenges,
+                    request_deserializer=creditgate_dot_v1_dot_conformance__service__pb2.ListChallengesRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_conformance__service__pb2.ListChallengesResponse.SerializeToString,
+            ),
+            'AnswerChallenge': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerChallenge,
+                    request_deserializer=creditgate_dot_v1_dot_conformance__service__pb2.AnswerChallengeRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_conformance__service__pb2.AnswerChallengeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -288,6 +394,168 @@ class ConformanceService(object):
             '/creditgate.v1.ConformanceService/AcknowledgeRemovals',
             creditgate_dot_v1_dot_conformance__service__pb2.AcknowledgeRemovalsRequest.SerializeToString,
             creditgate_dot_v1_dot_conformance__service__pb2.AcknowledgeRemovalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAttestations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.ConformanceService/ListAttestations',
+            creditgate_dot_v1_dot_conformance__service__pb2.ListAttestationsRequest.SerializeToString,
+            creditgate_dot_v1_dot_conformance__service__pb2.ListAttestationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConformance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.ConformanceService/GetConformance',
+            creditgate_dot_v1_dot_conformance__service__pb2.GetConformanceRequest.SerializeToString,
+            creditgate_dot_v1_dot_conformance__service__pb2.GetConformanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ContestFinding(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.ConformanceService/ContestFinding',
+            creditgate_dot_v1_dot_conformance__service__pb2.ContestFindingRequest.SerializeToString,
+            creditgate_dot_v1_dot_conformance__service__pb2.ContestFindingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideFinding(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.ConformanceService/DecideFinding',
+            creditgate_dot_v1_dot_conformance__service__pb2.DecideFindingRequest.SerializeToString,
+            creditgate_dot_v1_dot_conformance__service__pb2.DecideFindingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChallenges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.ConformanceService/ListChallenges',
+            creditgate_dot_v1_dot_conformance__service__pb2.ListChallengesRequest.SerializeToString,
+            creditgate_dot_v1_dot_conformance__service__pb2.ListChallengesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerChallenge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.ConformanceService/AnswerChallenge',
+            creditgate_dot_v1_dot_conformance__service__pb2.AnswerChallengeRequest.SerializeToString,
+            creditgate_dot_v1_dot_conformance__service__pb2.AnswerChallengeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -63,6 +63,26 @@ class ConformanceServiceStub:
     """Reports that copies were removed, or replaced by the new revision, as events
     demanded. Needs scope credit.conformance:acknowledge.
     """
+    ListAttestations: _grpc.UnaryUnaryMultiCallable[_conformance_service_pb2.ListAttestationsRequest, _conformance_service_pb2.ListAttestationsResponse]
+    """Lists the caller's attestations; an administrator's call lists any operator's.
+    Needs scope credit.conformance:read.
+    """
+    GetConformance: _grpc.UnaryUnaryMultiCallable[_conformance_service_pb2.GetConformanceRequest, _conformance_service_pb2.GetConformanceResponse]
+    """Returns how an operator stands now and how it came there. Needs scope
+    credit.conformance:read.
+    """
+    ContestFinding: _grpc.UnaryUnaryMultiCallable[_conformance_service_pb2.ContestFindingRequest, _conformance_service_pb2.ContestFindingResponse]
+    """Contests a finding with evidence; it no longer counts until it is decided. Needs
+    scope credit.conformance:contest.
+    """
+    DecideFinding: _grpc.UnaryUnaryMultiCallable[_conformance_service_pb2.DecideFindingRequest, _conformance_service_pb2.DecideFindingResponse]
+    """Decides a contest, or dismisses a finding. Needs scope conformance.findings:decide."""
+    ListChallenges: _grpc.UnaryUnaryMultiCallable[_conformance_service_pb2.ListChallengesRequest, _conformance_service_pb2.ListChallengesResponse]
+    """Lists the copies the gateway wants to see (抽查). Needs scope
+    credit.conformance:answer.
+    """
+    AnswerChallenge: _grpc.UnaryUnaryMultiCallable[_conformance_service_pb2.AnswerChallengeRequest, _conformance_service_pb2.AnswerChallengeResponse]
+    """Shows copies as they are held. Needs scope credit.conformance:answer."""
 
 @_typing.type_check_only
 class ConformanceServiceAsyncStub(ConformanceServiceStub):
@@ -99,6 +119,26 @@ class ConformanceServiceAsyncStub(ConformanceServiceStub):
     """Reports that copies were removed, or replaced by the new revision, as events
     demanded. Needs scope credit.conformance:acknowledge.
     """
+    ListAttestations: _aio.UnaryUnaryMultiCallable[_conformance_service_pb2.ListAttestationsRequest, _conformance_service_pb2.ListAttestationsResponse]  # type: ignore[assignment]
+    """Lists the caller's attestations; an administrator's call lists any operator's.
+    Needs scope credit.conformance:read.
+    """
+    GetConformance: _aio.UnaryUnaryMultiCallable[_conformance_service_pb2.GetConformanceRequest, _conformance_service_pb2.GetConformanceResponse]  # type: ignore[assignment]
+    """Returns how an operator stands now and how it came there. Needs scope
+    credit.conformance:read.
+    """
+    ContestFinding: _aio.UnaryUnaryMultiCallable[_conformance_service_pb2.ContestFindingRequest, _conformance_service_pb2.ContestFindingResponse]  # type: ignore[assignment]
+    """Contests a finding with evidence; it no longer counts until it is decided. Needs
+    scope credit.conformance:contest.
+    """
+    DecideFinding: _aio.UnaryUnaryMultiCallable[_conformance_service_pb2.DecideFindingRequest, _conformance_service_pb2.DecideFindingResponse]  # type: ignore[assignment]
+    """Decides a contest, or dismisses a finding. Needs scope conformance.findings:decide."""
+    ListChallenges: _aio.UnaryUnaryMultiCallable[_conformance_service_pb2.ListChallengesRequest, _conformance_service_pb2.ListChallengesResponse]  # type: ignore[assignment]
+    """Lists the copies the gateway wants to see (抽查). Needs scope
+    credit.conformance:answer.
+    """
+    AnswerChallenge: _aio.UnaryUnaryMultiCallable[_conformance_service_pb2.AnswerChallengeRequest, _conformance_service_pb2.AnswerChallengeResponse]  # type: ignore[assignment]
+    """Shows copies as they are held. Needs scope credit.conformance:answer."""
 
 class ConformanceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Whether what operators hold equals the disclosure in content and period
@@ -162,5 +202,61 @@ class ConformanceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reports that copies were removed, or replaced by the new revision, as events
         demanded. Needs scope credit.conformance:acknowledge.
         """
+
+    @_abc_1.abstractmethod
+    def ListAttestations(
+        self,
+        request: _conformance_service_pb2.ListAttestationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conformance_service_pb2.ListAttestationsResponse, _abc.Awaitable[_conformance_service_pb2.ListAttestationsResponse]]:
+        """Lists the caller's attestations; an administrator's call lists any operator's.
+        Needs scope credit.conformance:read.
+        """
+
+    @_abc_1.abstractmethod
+    def GetConformance(
+        self,
+        request: _conformance_service_pb2.GetConformanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conformance_service_pb2.GetConformanceResponse, _abc.Awaitable[_conformance_service_pb2.GetConformanceResponse]]:
+        """Returns how an operator stands now and how it came there. Needs scope
+        credit.conformance:read.
+        """
+
+    @_abc_1.abstractmethod
+    def ContestFinding(
+        self,
+        request: _conformance_service_pb2.ContestFindingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conformance_service_pb2.ContestFindingResponse, _abc.Awaitable[_conformance_service_pb2.ContestFindingResponse]]:
+        """Contests a finding with evidence; it no longer counts until it is decided. Needs
+        scope credit.conformance:contest.
+        """
+
+    @_abc_1.abstractmethod
+    def DecideFinding(
+        self,
+        request: _conformance_service_pb2.DecideFindingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conformance_service_pb2.DecideFindingResponse, _abc.Awaitable[_conformance_service_pb2.DecideFindingResponse]]:
+        """Decides a contest, or dismisses a finding. Needs scope conformance.findings:decide."""
+
+    @_abc_1.abstractmethod
+    def ListChallenges(
+        self,
+        request: _conformance_service_pb2.ListChallengesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conformance_service_pb2.ListChallengesResponse, _abc.Awaitable[_conformance_service_pb2.ListChallengesResponse]]:
+        """Lists the copies the gateway wants to see (抽查). Needs scope
+        credit.conformance:answer.
+        """
+
+    @_abc_1.abstractmethod
+    def AnswerChallenge(
+        self,
+        request: _conformance_service_pb2.AnswerChallengeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conformance_service_pb2.AnswerChallengeResponse, _abc.Awaitable[_conformance_service_pb2.AnswerChallengeResponse]]:
+        """Shows copies as they are held. Needs scope credit.conformance:answer."""
 
 def add_ConformanceServiceServicer_to_server(servicer: ConformanceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

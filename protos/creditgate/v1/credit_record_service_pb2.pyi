@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from creditgate.v1 import disclosed_record_pb2 as _disclosed_record_pb2
+from creditgate.v1 import disclosure_proof_pb2 as _disclosure_proof_pb2
 from creditgate.v1 import vocabulary_pb2 as _vocabulary_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -32,6 +33,7 @@ class GetSubjectRecordsRequest(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CONSENT_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     """Unified social credit code of the subject, 18 characters (GB 32100-2015)."""
     purpose: _vocabulary_pb2.Purpose.ValueType
@@ -46,6 +48,8 @@ class GetSubjectRecordsRequest(_message.Message):
     requires one. One that does not hold refuses the call. Retries are answered
     no longer than what it was answered with may be kept (data_life).
     """
+    proof: _disclosure_proof_pb2.ProofKind.ValueType
+    """Proof the answer is to carry; not part of the payload compared for idempotency."""
     @_builtins.property
     def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Catalogue item codes wanted; empty means every item the caller may have.
@@ -60,10 +64,11 @@ class GetSubjectRecordsRequest(_message.Message):
         purpose: _vocabulary_pb2.Purpose.ValueType = ...,
         request_id: _builtins.str = ...,
         consent: _builtins.str = ...,
+        proof: _disclosure_proof_pb2.ProofKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "items", b"items", "purpose", b"purpose", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "items", b"items", "proof", b"proof", "purpose", b"purpose", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -129,6 +134,7 @@ class GetSubjectRecordsResponse(_message.Message):
 
     RECORDS_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_disclosed_record_pb2.DisclosedRecord]:
         """Records disclosed at receipt.serve_time and allowed to the caller, in order
@@ -139,15 +145,20 @@ class GetSubjectRecordsResponse(_message.Message):
     def receipt(self) -> Global___Receipt:
         """Receipt of this use."""
 
+    @_builtins.property
+    def proof(self) -> _disclosure_proof_pb2.DisclosureProof:
+        """The proof asked for; unset where none was."""
+
     def __init__(
         self,
         *,
         records: _abc.Iterable[_disclosed_record_pb2.DisclosedRecord] | None = ...,
         receipt: Global___Receipt | None = ...,
+        proof: _disclosure_proof_pb2.DisclosureProof | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt", "records", b"records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "receipt", b"receipt", "records", b"records"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -165,6 +176,7 @@ class BatchGetSubjectRecordsRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CONSENT_FIELD_NUMBER: _builtins.int
     RESUME_FROM_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
     purpose: _vocabulary_pb2.Purpose.ValueType
     """Purpose of this use; required."""
     request_id: _builtins.str
@@ -179,6 +191,8 @@ class BatchGetSubjectRecordsRequest(_message.Message):
     the same request_id; must be a multiple of the chunk size given in
     responses. Not part of the payload compared for idempotency.
     """
+    proof: _disclosure_proof_pb2.ProofKind.ValueType
+    """Proof the answer is to carry; not part of the payload compared for idempotency."""
     @_builtins.property
     def subjects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Unified social credit codes, 18 characters each, at most 50,000. A code that
@@ -200,10 +214,11 @@ class BatchGetSubjectRecordsRequest(_message.Message):
         request_id: _builtins.str = ...,
         consent: _builtins.str = ...,
         resume_from: _builtins.int = ...,
+        proof: _disclosure_proof_pb2.ProofKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "items", b"items", "purpose", b"purpose", "request_id", b"request_id", "resume_from", b"resume_from", "subjects", b"subjects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "items", b"items", "proof", b"proof", "purpose", b"purpose", "request_id", b"request_id", "resume_from", b"resume_from", "subjects", b"subjects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -222,6 +237,7 @@ class BatchGetSubjectRecordsResponse(_message.Message):
     FIRST_SUBJECT_FIELD_NUMBER: _builtins.int
     SUBJECT_COUNT_FIELD_NUMBER: _builtins.int
     CHUNK_COMPLETE_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
     first_subject: _builtins.int
     """Index of the first subject of this chunk in the request."""
     subject_count: _builtins.int
@@ -238,6 +254,12 @@ class BatchGetSubjectRecordsResponse(_message.Message):
     def receipt(self) -> Global___Receipt:
         """Receipt of this chunk."""
 
+    @_builtins.property
+    def proof(self) -> _disclosure_proof_pb2.DisclosureProof:
+        """The proof asked for, on the last part of the chunk, for all records of the chunk;
+        unset where none was.
+        """
+
     def __init__(
         self,
         *,
@@ -246,10 +268,11 @@ class BatchGetSubjectRecordsResponse(_message.Message):
         first_subject: _builtins.int = ...,
         subject_count: _builtins.int = ...,
         chunk_complete: _builtins.bool = ...,
+        proof: _disclosure_proof_pb2.DisclosureProof | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_complete", b"chunk_complete", "first_subject", b"first_subject", "receipt", b"receipt", "records", b"records", "subject_count", b"subject_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_complete", b"chunk_complete", "first_subject", b"first_subject", "proof", b"proof", "receipt", b"receipt", "records", b"records", "subject_count", b"subject_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -265,6 +288,7 @@ class GetRecordRequest(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CONSENT_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "records/{record_id}"."""
     purpose: _vocabulary_pb2.Purpose.ValueType
@@ -273,6 +297,10 @@ class GetRecordRequest(_message.Message):
     """Idempotency key as in GetSubjectRecordsRequest; required."""
     consent: _builtins.str
     """Resource name of the consent relied on, where the item requires one."""
+    proof: _disclosure_proof_pb2.ProofKind.ValueType
+    """Proof the answer is to carry: INCLUSION or none, since one record is no complete
+    set; not part of the payload compared for idempotency.
+    """
     def __init__(
         self,
         *,
@@ -280,10 +308,11 @@ class GetRecordRequest(_message.Message):
         purpose: _vocabulary_pb2.Purpose.ValueType = ...,
         request_id: _builtins.str = ...,
         consent: _builtins.str = ...,
+        proof: _disclosure_proof_pb2.ProofKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "name", b"name", "purpose", b"purpose", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "name", b"name", "proof", b"proof", "purpose", b"purpose", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -297,6 +326,7 @@ class GetRecordResponse(_message.Message):
 
     RECORDS_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_disclosed_record_pb2.DisclosedRecord]:
         """The record: exactly one."""
@@ -305,15 +335,20 @@ class GetRecordResponse(_message.Message):
     def receipt(self) -> Global___Receipt:
         """Receipt of this use."""
 
+    @_builtins.property
+    def proof(self) -> _disclosure_proof_pb2.DisclosureProof:
+        """The proof asked for; unset where none was."""
+
     def __init__(
         self,
         *,
         records: _abc.Iterable[_disclosed_record_pb2.DisclosedRecord] | None = ...,
         receipt: Global___Receipt | None = ...,
+        proof: _disclosure_proof_pb2.DisclosureProof | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt", "records", b"records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "receipt", b"receipt", "records", b"records"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

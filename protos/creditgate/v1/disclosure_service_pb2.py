@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from creditgate.v1 import authorization_pb2 as creditgate_dot_v1_dot_authorization__pb2
 from creditgate.v1 import disclosed_record_pb2 as creditgate_dot_v1_dot_disclosed__record__pb2
+from creditgate.v1 import disclosure_proof_pb2 as creditgate_dot_v1_dot_disclosure__proof__pb2
 from creditgate.v1 import vocabulary_pb2 as creditgate_dot_v1_dot_vocabulary__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&creditgate/v1/disclosure_service.proto\x12\rcreditgate.v1\x1a!creditgate/v1/authorization.proto\x1a$creditgate/v1/disclosed_record.proto\x1a\x1e\x63reditgate/v1/vocabulary.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x02\n\x0bRecordDraft\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04item\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x0e\n\x06region\x18\x05 \x01(\t\x12)\n\x08severity\x18\x06 \x01(\x0e\x32\x17.creditgate.v1.Severity\x12\x0f\n\x07\x63ontent\x18\x07 \x01(\x0c\x12\x32\n\x0e\x64isclosed_from\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0f\x64isclosed_until\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"V\n\x15PublishRecordsRequest\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12+\n\x07records\x18\x02 \x03(\x0b\x32\x1a.creditgate.v1.RecordDraft\"x\n\x0eRejectedRecord\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x05\x12\x11\n\trecord_id\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\"\xec\x01\n\x16PublishRecordsResponse\x12\x19\n\x11\x63ommitted_batches\x18\x01 \x01(\x03\x12\x17\n\x0fskipped_batches\x18\x02 \x01(\x03\x12\x19\n\x11published_records\x18\x03 \x01(\x03\x12\x19\n\x11unchanged_records\x18\x04 \x01(\x03\x12\x18\n\x10rejected_records\x18\x05 \x01(\x03\x12\x31\n\nrejections\x18\x06 \x03(\x0b\x32\x1d.creditgate.v1.RejectedRecord\x12\x1b\n\x13\x64isclosure_sequence\x18\x07 \x01(\x03\"\xf4\x01\n\x14\x43orrectRecordRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x02 \x01(\x05\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\x12\x32\n\x0e\x64isclosed_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0f\x64isclosed_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12)\n\x08severity\x18\x07 \x01(\x0e\x32\x17.creditgate.v1.Severity\"G\n\x15\x43orrectRecordResponse\x12.\n\x06record\x18\x01 \x01(\x0b\x32\x1e.creditgate.v1.DisclosedRecord\"Z\n\x13RepairRecordRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x02 \x01(\x05\x12\x1a\n\x12\x64\x65\x63ision_reference\x18\x03 \x01(\t\"_\n\x14RepairRecordResponse\x12\x16\n\x0e\x65vent_sequence\x18\x01 \x01(\x03\x12/\n\x0brepair_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x15WithdrawRecordRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x02 \x01(\x05\x12\x0e\n\x06reason\x18\x03 \x01(\t\"c\n\x16WithdrawRecordResponse\x12\x16\n\x0e\x65vent_sequence\x18\x01 \x01(\x03\x12\x31\n\rwithdraw_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\"E\n\x18GetInclusionProofRequest\x12\x16\n\x0e\x65vent_sequence\x18\x01 \x01(\x03\x12\x11\n\ttree_size\x18\x02 \x01(\x03\"U\n\x19GetInclusionProofResponse\x12\x11\n\ttree_size\x18\x01 \x01(\x03\x12\x12\n\naudit_path\x18\x02 \x03(\x0c\x12\x11\n\tleaf_hash\x18\x03 \x01(\x0c\"O\n\x1aGetConsistencyProofRequest\x12\x17\n\x0f\x66irst_tree_size\x18\x01 \x01(\x03\x12\x18\n\x10second_tree_size\x18\x02 \x01(\x03\",\n\x1bGetConsistencyProofResponse\x12\r\n\x05proof\x18\x01 \x03(\x0c\"<\n\x16GetSubjectProofRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x11\n\ttree_size\x18\x02 \x01(\x03\"<\n\x17GetSubjectProofResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\r\n\x05proof\x18\x02 \x01(\x0c\x32\xfc\x06\n\x11\x44isclosureService\x12w\n\x0ePublishRecords\x12$.creditgate.v1.PublishRecordsRequest\x1a%.creditgate.v1.PublishRecordsResponse\"\x16\xaa\xd1\x19\x12\x64isclosure:publish(\x01\x12r\n\rCorrectRecord\x12#.creditgate.v1.CorrectRecordRequest\x1a$.creditgate.v1.CorrectRecordResponse\"\x16\xaa\xd1\x19\x12\x64isclosure:correct\x12n\n\x0cRepairRecord\x12\".creditgate.v1.RepairRecordRequest\x1a#.creditgate.v1.RepairRecordResponse\"\x15\xaa\xd1\x19\x11\x64isclosure:repair\x12v\n\x0eWithdrawRecord\x12$.creditgate.v1.WithdrawRecordRequest\x1a%.creditgate.v1.WithdrawRecordResponse\"\x17\xaa\xd1\x19\x13\x64isclosure:withdraw\x12Z\n\rGetCheckpoint\x12#.creditgate.v1.GetCheckpointRequest\x1a$.creditgate.v1.GetCheckpointResponse\x12\x66\n\x11GetInclusionProof\x12\'.creditgate.v1.GetInclusionProofRequest\x1a(.creditgate.v1.GetInclusionProofResponse\x12l\n\x13GetConsistencyProof\x12).creditgate.v1.GetConsistencyProofRequest\x1a*.creditgate.v1.GetConsistencyProofResponse\x12`\n\x0fGetSubjectProof\x12%.creditgate.v1.GetSubjectProofRequest\x1a&.creditgate.v1.GetSubjectProofResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&creditgate/v1/disclosure_service.proto\x12\rcreditgate.v1\x1a!creditgate/v1/authorization.proto\x1a$creditgate/v1/disclosed_record.proto\x1a$creditgate/v1/disclosure_proof.proto\x1a\x1e\x63reditgate/v1/vocabulary.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x02\n\x0bRecordDraft\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04item\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x0e\n\x06region\x18\x05 \x01(\t\x12)\n\x08severity\x18\x06 \x01(\x0e\x32\x17.creditgate.v1.Severity\x12\x0f\n\x07\x63ontent\x18\x07 \x01(\x0c\x12\x32\n\x0e\x64isclosed_from\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0f\x64isclosed_until\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"V\n\x15PublishRecordsRequest\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12+\n\x07records\x18\x02 \x03(\x0b\x32\x1a.creditgate.v1.RecordDraft\"x\n\x0eRejectedRecord\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x05\x12\x11\n\trecord_id\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\"\xec\x01\n\x16PublishRecordsResponse\x12\x19\n\x11\x63ommitted_batches\x18\x01 \x01(\x03\x12\x17\n\x0fskipped_batches\x18\x02 \x01(\x03\x12\x19\n\x11published_records\x18\x03 \x01(\x03\x12\x19\n\x11unchanged_records\x18\x04 \x01(\x03\x12\x18\n\x10rejected_records\x18\x05 \x01(\x03\x12\x31\n\nrejections\x18\x06 \x03(\x0b\x32\x1d.creditgate.v1.RejectedRecord\x12\x1b\n\x13\x64isclosure_sequence\x18\x07 \x01(\x03\"\xf4\x01\n\x14\x43orrectRecordRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x02 \x01(\x05\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\x12\x32\n\x0e\x64isclosed_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0f\x64isclosed_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12)\n\x08severity\x18\x07 \x01(\x0e\x32\x17.creditgate.v1.Severity\"G\n\x15\x43orrectRecordResponse\x12.\n\x06record\x18\x01 \x01(\x0b\x32\x1e.creditgate.v1.DisclosedRecord\"Z\n\x13RepairRecordRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x02 \x01(\x05\x12\x1a\n\x12\x64\x65\x63ision_reference\x18\x03 \x01(\t\"_\n\x14RepairRecordResponse\x12\x16\n\x0e\x65vent_sequence\x18\x01 \x01(\x03\x12/\n\x0brepair_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x15WithdrawRecordRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x02 \x01(\x05\x12\x0e\n\x06reason\x18\x03 \x01(\t\"c\n\x16WithdrawRecordResponse\x12\x16\n\x0e\x65vent_sequence\x18\x01 \x01(\x03\x12\x31\n\rwithdraw_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\"E\n\x18GetInclusionProofRequest\x12\x16\n\x0e\x65vent_sequence\x18\x01 \x01(\x03\x12\x11\n\ttree_size\x18\x02 \x01(\x03\"\x8b\x01\n\x19GetInclusionProofResponse\x12\x11\n\ttree_size\x18\x01 \x01(\x03\x12\x12\n\naudit_path\x18\x02 \x03(\x0c\x12\x11\n\tleaf_hash\x18\x03 \x01(\x0c\x12\x11\n\tlog_index\x18\x04 \x01(\x03\x12\r\n\x05\x65ntry\x18\x05 \x01(\x0c\x12\x12\n\ncheckpoint\x18\x06 \x01(\t\"O\n\x1aGetConsistencyProofRequest\x12\x17\n\x0f\x66irst_tree_size\x18\x01 \x01(\x03\x12\x18\n\x10second_tree_size\x18\x02 \x01(\x03\"@\n\x1bGetConsistencyProofResponse\x12\r\n\x05proof\x18\x01 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x02 \x01(\t\"<\n\x16GetSubjectProofRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x11\n\ttree_size\x18\x02 \x01(\x03\"i\n\x17GetSubjectProofResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\r\n\x05proof\x18\x02 \x01(\x0c\x12+\n\x08map_head\x18\x03 \x01(\x0b\x32\x19.creditgate.v1.EntryProof2\xfc\x06\n\x11\x44isclosureService\x12w\n\x0ePublishRecords\x12$.creditgate.v1.PublishRecordsRequest\x1a%.creditgate.v1.PublishRecordsResponse\"\x16\xaa\xd1\x19\x12\x64isclosure:publish(\x01\x12r\n\rCorrectRecord\x12#.creditgate.v1.CorrectRecordRequest\x1a$.creditgate.v1.CorrectRecordResponse\"\x16\xaa\xd1\x19\x12\x64isclosure:correct\x12n\n\x0cRepairRecord\x12\".creditgate.v1.RepairRecordRequest\x1a#.creditgate.v1.RepairRecordResponse\"\x15\xaa\xd1\x19\x11\x64isclosure:repair\x12v\n\x0eWithdrawRecord\x12$.creditgate.v1.WithdrawRecordRequest\x1a%.creditgate.v1.WithdrawRecordResponse\"\x17\xaa\xd1\x19\x13\x64isclosure:withdraw\x12Z\n\rGetCheckpoint\x12#.creditgate.v1.GetCheckpointRequest\x1a$.creditgate.v1.GetCheckpointResponse\x12\x66\n\x11GetInclusionProof\x12\'.creditgate.v1.GetInclusionProofRequest\x1a(.creditgate.v1.GetInclusionProofResponse\x12l\n\x13GetConsistencyProof\x12).creditgate.v1.GetConsistencyProofRequest\x1a*.creditgate.v1.GetConsistencyProofResponse\x12`\n\x0fGetSubjectProof\x12%.creditgate.v1.GetSubjectProofRequest\x1a&.creditgate.v1.GetSubjectProofResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,42 +44,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISCLOSURESERVICE'].methods_by_name['RepairRecord']._serialized_options = b'\252\321\031\021disclosure:repair'
   _globals['_DISCLOSURESERVICE'].methods_by_name['WithdrawRecord']._loaded_options = None
   _globals['_DISCLOSURESERVICE'].methods_by_name['WithdrawRecord']._serialized_options = b'\252\321\031\023disclosure:withdraw'
-  _globals['_RECORDDRAFT']._serialized_start=196
-  _globals['_RECORDDRAFT']._serialized_end=456
-  _globals['_PUBLISHRECORDSREQUEST']._serialized_start=458
-  _globals['_PUBLISHRECORDSREQUEST']._serialized_end=544
-  _globals['_REJECTEDRECORD']._serialized_start=546
-  _globals['_REJECTEDRECORD']._serialized_end=666
-  _globals['_PUBLISHRECORDSRESPONSE']._serialized_start=669
-  _globals['_PUBLISHRECORDSRESPONSE']._serialized_end=905
-  _globals['_CORRECTRECORDREQUEST']._serialized_start=908
-  _globals['_CORRECTRECORDREQUEST']._serialized_end=1152
-  _globals['_CORRECTRECORDRESPONSE']._serialized_start=1154
-  _globals['_CORRECTRECORDRESPONSE']._serialized_end=1225
-  _globals['_REPAIRRECORDREQUEST']._serialized_start=1227
-  _globals['_REPAIRRECORDREQUEST']._serialized_end=1317
-  _globals['_REPAIRRECORDRESPONSE']._serialized_start=1319
-  _globals['_REPAIRRECORDRESPONSE']._serialized_end=1414
-  _globals['_WITHDRAWRECORDREQUEST']._serialized_start=1416
-  _globals['_WITHDRAWRECORDREQUEST']._serialized_end=1496
-  _globals['_WITHDRAWRECORDRESPONSE']._serialized_start=1498
-  _globals['_WITHDRAWRECORDRESPONSE']._serialized_end=1597
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=1599
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=1621
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=1623
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=1666
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=1668
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=1737
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=1739
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=1824
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=1826
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=1905
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=1907
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=1951
-  _globals['_GETSUBJECTPROOFREQUEST']._serialized_start=1953
-  _globals['_GETSUBJECTPROOFREQUEST']._serialized_end=2013
-  _globals['_GETSUBJECTPROOFRESPONSE']._serialized_start=2015
-  _globals['_GETSUBJECTPROOFRESPONSE']._serialized_end=2075
-  _globals['_DISCLOSURESERVICE']._serialized_start=2078
-  _globals['_DISCLOSURESERVICE']._serialized_end=2970
+  _globals['_RECORDDRAFT']._serialized_start=234
+  _globals['_RECORDDRAFT']._serialized_end=494
+  _globals['_PUBLISHRECORDSREQUEST']._serialized_start=496
+  _globals['_PUBLISHRECORDSREQUEST']._serialized_end=582
+  _globals['_REJECTEDRECORD']._serialized_start=584
+  _globals['_REJECTEDRECORD']._serialized_end=704
+  _globals['_PUBLISHRECORDSRESPONSE']._serialized_start=707
+  _globals['_PUBLISHRECORDSRESPONSE']._serialized_end=943
+  _globals['_CORRECTRECORDREQUEST']._serialized_start=946
+  _globals['_CORRECTRECORDREQUEST']._serialized_end=1190
+  _globals['_CORRECTRECORDRESPONSE']._serialized_start=1192
+  _globals['_CORRECTRECORDRESPONSE']._serialized_end=1263
+  _globals['_REPAIRRECORDREQUEST']._serialized_start=1265
+  _globals['_REPAIRRECORDREQUEST']._serialized_end=1355
+  _globals['_REPAIRRECORDRESPONSE']._serialized_start=1357
+  _globals['_REPAIRRECORDRESPONSE']._serialized_end=1452
+  _globals['_WITHDRAWRECORDREQUEST']._serialized_start=1454
+  _globals['_WITHDRAWRECORDREQUEST']._serialized_end=1534
+  _globals['_WITHDRAWRECORDRESPONSE']._serialized_start=1536
+  _globals['_WITHDRAWRECORDRESPONSE']._serialized_end=1635
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=1637
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=1659
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=1661
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=1704
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=1706
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=1775
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=1778
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=1917
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=1919
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=1998
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=2000
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=2064
+  _globals['_GETSUBJECTPROOFREQUEST']._serialized_start=2066
+  _globals['_GETSUBJECTPROOFREQUEST']._serialized_end=2126
+  _globals['_GETSUBJECTPROOFRESPONSE']._serialized_start=2128
+  _globals['_GETSUBJECTPROOFRESPONSE']._serialized_end=2233
+  _globals['_DISCLOSURESERVICE']._serialized_start=2236
+  _globals['_DISCLOSURESERVICE']._serialized_end=3128
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from creditgate.v1 import disclosed_record_pb2 as _disclosed_record_pb2
+from creditgate.v1 import disclosure_proof_pb2 as _disclosure_proof_pb2
 from creditgate.v1 import vocabulary_pb2 as _vocabulary_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -445,7 +446,7 @@ class GetInclusionProofRequest(_message.Message):
     EVENT_SEQUENCE_FIELD_NUMBER: _builtins.int
     TREE_SIZE_FIELD_NUMBER: _builtins.int
     event_sequence: _builtins.int
-    """Position of the event in the log, from 0."""
+    """Number of the event, from 1: DisclosedRecord.event_sequence."""
     tree_size: _builtins.int
     """Tree size to prove against; 0 means the latest checkpoint's."""
     def __init__(
@@ -471,10 +472,21 @@ class GetInclusionProofResponse(_message.Message):
     TREE_SIZE_FIELD_NUMBER: _builtins.int
     AUDIT_PATH_FIELD_NUMBER: _builtins.int
     LEAF_HASH_FIELD_NUMBER: _builtins.int
+    LOG_INDEX_FIELD_NUMBER: _builtins.int
+    ENTRY_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
     tree_size: _builtins.int
     """Tree size of the proof."""
     leaf_hash: _builtins.bytes
     """Leaf hash, 32 bytes."""
+    log_index: _builtins.int
+    """The entry's place in the log, from 0: map heads lie between events."""
+    entry: _builtins.bytes
+    """The leaf data: a serialised DisclosureLogEntry."""
+    checkpoint: _builtins.str
+    """Signed checkpoint of tree_size where the gateway signed one of that size; empty
+    otherwise.
+    """
     @_builtins.property
     def audit_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Audit path, leaf to root, 32 bytes each."""
@@ -485,10 +497,13 @@ class GetInclusionProofResponse(_message.Message):
         tree_size: _builtins.int = ...,
         audit_path: _abc.Iterable[_builtins.bytes] | None = ...,
         leaf_hash: _builtins.bytes = ...,
+        log_index: _builtins.int = ...,
+        entry: _builtins.bytes = ...,
+        checkpoint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_path", b"audit_path", "leaf_hash", b"leaf_hash", "tree_size", b"tree_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_path", b"audit_path", "checkpoint", b"checkpoint", "entry", b"entry", "leaf_hash", b"leaf_hash", "log_index", b"log_index", "tree_size", b"tree_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -527,6 +542,11 @@ class GetConsistencyProofResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PROOF_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    checkpoint: _builtins.str
+    """Signed checkpoint of second_tree_size where the gateway signed one of that size;
+    empty otherwise.
+    """
     @_builtins.property
     def proof(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Proof nodes, 32 bytes each."""
@@ -535,10 +555,11 @@ class GetConsistencyProofResponse(_message.Message):
         self,
         *,
         proof: _abc.Iterable[_builtins.bytes] | None = ...,
+        checkpoint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "proof", b"proof"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -555,7 +576,7 @@ class GetSubjectProofRequest(_message.Message):
     subject: _builtins.str
     """Unified social credit code, 18 characters."""
     tree_size: _builtins.int
-    """Tree size of the checkpoint to prove against; 0 means the latest."""
+    """Must be 0: what was disclosed once is not told again, only what is now."""
     def __init__(
         self,
         *,
@@ -578,19 +599,27 @@ class GetSubjectProofResponse(_message.Message):
 
     CHECKPOINT_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
+    MAP_HEAD_FIELD_NUMBER: _builtins.int
     checkpoint: _builtins.str
     """Checkpoint the proof is against."""
     proof: _builtins.bytes
-    """Serialised proof; its format is fixed with the disclosure map."""
+    """Serialised SubjectProof over all public items, where every member of a set is in
+    unserved: what is disclosed by digests and periods alone.
+    """
+    @_builtins.property
+    def map_head(self) -> _disclosure_proof_pb2.EntryProof:
+        """The checkpoint's map head."""
+
     def __init__(
         self,
         *,
         checkpoint: _builtins.str = ...,
         proof: _builtins.bytes = ...,
+        map_head: _disclosure_proof_pb2.EntryProof | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["map_head", b"map_head"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "proof", b"proof"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "map_head", b"map_head", "proof", b"proof"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -139,8 +139,8 @@ class DisclosureServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetSubjectProof(self, request, context):
-        """Proves the complete set of a subject's disclosed records, or that there are
-        none. Public.
+        """Proves the complete set of a subject's disclosed records of public items, or that
+        there are none. Public: any authenticated caller, by the checkpoint in force.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -61,8 +61,8 @@ class DisclosureServiceStub:
     GetConsistencyProof: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetConsistencyProofRequest, _disclosure_service_pb2.GetConsistencyProofResponse]
     """Proves that one checkpoint extends another (RFC 6962 section 2.1.2). Public."""
     GetSubjectProof: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetSubjectProofRequest, _disclosure_service_pb2.GetSubjectProofResponse]
-    """Proves the complete set of a subject's disclosed records, or that there are
-    none. Public.
+    """Proves the complete set of a subject's disclosed records of public items, or that
+    there are none. Public: any authenticated caller, by the checkpoint in force.
     """
 
 @_typing.type_check_only
@@ -98,8 +98,8 @@ class DisclosureServiceAsyncStub(DisclosureServiceStub):
     GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetConsistencyProofRequest, _disclosure_service_pb2.GetConsistencyProofResponse]  # type: ignore[assignment]
     """Proves that one checkpoint extends another (RFC 6962 section 2.1.2). Public."""
     GetSubjectProof: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetSubjectProofRequest, _disclosure_service_pb2.GetSubjectProofResponse]  # type: ignore[assignment]
-    """Proves the complete set of a subject's disclosed records, or that there are
-    none. Public.
+    """Proves the complete set of a subject's disclosed records of public items, or that
+    there are none. Public: any authenticated caller, by the checkpoint in force.
     """
 
 class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -180,8 +180,8 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _disclosure_service_pb2.GetSubjectProofRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_disclosure_service_pb2.GetSubjectProofResponse, _abc.Awaitable[_disclosure_service_pb2.GetSubjectProofResponse]]:
-        """Proves the complete set of a subject's disclosed records, or that there are
-        none. Public.
+        """Proves the complete set of a subject's disclosed records of public items, or that
+        there are none. Public: any authenticated caller, by the checkpoint in force.
         """
 
 def add_DisclosureServiceServicer_to_server(servicer: DisclosureServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -7,13 +7,10 @@ another process takes it.
 import contextlib
 import sqlite3
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
-
-_LOCK: Final = 0x6372636B
-_LOCK_FILE: Final = "clerk.lock"
 
 
 class Turn(Protocol):
@@ -31,19 +28,39 @@ class Turn(Protocol):
         ...
 
 
-def open_turn(engine: Engine) -> Turn:
-    """Return the turn for the engine's kind of store."""
+class Work(NamedTuple):
+    """What a turn is for: ``name`` of a file beside SQLite's, ``lock`` on PostgreSQL."""
+
+    name: str
+    lock: int
+
+
+CONSENTS: Final = Work("clerk", 0x6372636B)
+"""Settling consents."""
+LOGGING: Final = Work("logger", 0x63726C67)
+"""Writing the disclosure log and map."""
+DECISIONS: Final = Work("decisions", 0x63726465 + 1)
+"""Writing the decision log."""
+HOLDINGS: Final = Work("holdings", 0x63726864)
+"""Following what operators were served."""
+ENFORCEMENT: Final = Work("enforcement", 0x6372656E)
+"""Enforcing conformance: deadlines, stages, challenges."""
+
+
+def open_turn(engine: Engine, work: Work) -> Turn:
+    """Return the turn at some work for the engine's kind of store."""
     if engine.dialect.name == "postgresql":
-        return _PostgresTurn(engine)
+        return _PostgresTurn(engine, work.lock)
     assert engine.url.database is not None
-    return _SqliteTurn(Path(engine.url.database).with_name(_LOCK_FILE))
+    return _SqliteTurn(Path(engine.url.database).with_name(f"{work.name}.lock"))
 
 
 class _PostgresTurn:
     """By an advisory lock of a session of its own."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, lock: int) -> None:
         self._engine = engine
+        self._lock = lock
         self._session: Connection | None = None
         self._held = False
 
@@ -51,7 +68,7 @@ class _PostgresTurn:
         try:
             session = self._session = self._session or self._opened()
             # Whoever holds the lock asks too: with the session the turn is gone.
-            asking = "SELECT true" if self._held else f"SELECT pg_try_advisory_lock({_LOCK})"
+            asking = "SELECT true" if self._held else f"SELECT pg_try_advisory_lock({self._lock})"
             self._held = bool(session.execute(text(asking)).scalar())
         except DBAPIError:
             self.give_up()

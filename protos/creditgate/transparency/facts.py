@@ -1,0 +1,119 @@
+"""Hashes of what is disclosed: copies, sets of them, events. Pure.
+
+Every hash is SHA-256 over a label, which tells what is hashed, and parts, each behind its
+length, so that no two different facts are hashed from the same bytes.
+"""
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+NO_END: Final = 253_402_300_799
+"""What stands for disclosed_until where there is none (9999-12-31T23:59:59Z)."""
+SHORT_BYTES: Final = 16
+"""Bytes of a copy digest that are reconciled: enough against second preimages."""
+
+
+class Copy(NamedTuple):
+    """A revision as it is disclosed, or a copy of it as it is held.
+
+    ``content_digest`` is SHA-256 of the content (of what a consent opens, where content is
+    cut); times are seconds UTC, ``disclosed_until`` is `NO_END` where there is none.
+    """
+
+    record_id: str
+    content_digest: bytes
+    disclosed_from: int
+    disclosed_until: int
+
+
+def labelled(label: str, *parts: bytes) -> bytes:
+    """Return the hash of ``parts`` under a label, 32 bytes."""
+    hashed = sha256(b"creditgate/" + label.encode() + b"/v1\n")
+    for part in parts:
+        hashed.update(len(part).to_bytes(4, "big"))
+        hashed.update(part)
+    return hashed.digest()
+
+
+def copy_digest(copy: Copy) -> bytes:
+    """Return the digest of record, content and period: same content, same period."""
+    return labelled(
+        "copy",
+        copy.record_id.encode(),
+        copy.content_digest,
+        _instant(copy.disclosed_from),
+        _instant(copy.disclosed_until),
+    )
+
+
+def field_digest(salt: bytes, name: str, value: bytes) -> bytes:
+    """Return the salted digest of one member of content: ``value`` in its very bytes."""
+    return labelled("field", salt, name.encode(), value)
+
+
+def content_commitment(salt: bytes, content_digest: bytes) -> bytes:
+    """Return the salted commitment of whole content."""
+    return labelled("content", salt, content_digest)
+
+
+def protected_digest(copy: Copy, commitment: bytes, field_digests: Iterable[bytes]) -> bytes:
+    """Return the digest of a record of a protected item: it can be opened whole, or field by
+    field, without that the rest can be guessed.
+
+    ``copy.content_digest`` is not looked at; ``commitment`` is `content_commitment` of the
+    whole, ``field_digests`` are `field_digest` of every member.
+    """
+    return labelled(
+        "protected",
+        copy.record_id.encode(),
+        commitment,
+        _instant(copy.disclosed_from),
+        _instant(copy.disclosed_until),
+        *sorted(field_digests),
+    )
+
+
+def set_digest(item: str, members: Iterable[bytes]) -> bytes:
+    """Return the digest of a subject's records of one item: ``members`` are `copy_digest` of
+    public records, `protected_digest` of others."""
+    return labelled("set", item.encode(), *sorted(members))
+
+
+def public_value(sets: Iterable[tuple[str, bytes]]) -> bytes:
+    """Return the value of a subject's leaf: its public items that have records, with their
+    `set_digest`."""
+    ordered = sorted(sets)
+    return labelled(
+        "subject", *(part for item, digest in ordered for part in (item.encode(), digest))
+    )
+
+
+def protected_value(salt: bytes, digest: bytes) -> bytes:
+    """Return the value of the leaf of a subject's protected item, of its `set_digest`."""
+    return labelled("protected-set", salt, digest)
+
+
+def public_key(subject: str) -> bytes:
+    """Return the key of a subject's leaf in the tree of public items."""
+    return labelled("subject-key", subject.encode())
+
+
+def event_commitment(
+    salt: bytes, kind: int, revision: int, subject: str, item: str, member: bytes
+) -> bytes:
+    """Return the commitment of an event: ``kind`` a DisclosureEventKind, ``member`` the
+    `copy_digest` or `protected_digest` of the revision that the event fixed or ended."""
+    return labelled(
+        "event",
+        salt,
+        kind.to_bytes(1, "big"),
+        revision.to_bytes(4, "big"),
+        subject.encode(),
+        item.encode(),
+        member,
+    )
+
+
+def _instant(seconds: int) -> bytes:
+    return seconds.to_bytes(8, "big", signed=True)
