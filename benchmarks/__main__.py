@@ -8,7 +8,20 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import results
-from benchmarks.parts import batch, consent, conventional, lookup, memory, token, unary
+from benchmarks.parts import (
+    append,
+    batch,
+    complete,
+    consent,
+    conventional,
+    lookup,
+    memory,
+    notify,
+    proof_size,
+    reconcile,
+    token,
+    unary,
+)
 from benchmarks.parts.stage import Stage
 from benchmarks.processes import ROOT, Failed
 from benchmarks.profiling import profile_unary
@@ -22,6 +35,11 @@ PARTS: Final[Mapping[str, Callable[[Stage], list[results.Measure]]]] = {
     "lookup": lookup.measure,
     "token": token.measure,
     "consent": consent.measure,
+    "append": append.measure,
+    "complete": complete.measure,
+    "notify": notify.measure,
+    "reconcile": reconcile.measure,
+    "proofsize": proof_size.measure,
 }
 _FULL: Final = Pace(turns=5, seconds=4, warm_up=2)
 _QUICK: Final = Pace(turns=2, seconds=0.5, warm_up=0.2)

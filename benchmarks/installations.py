@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -82,16 +83,6 @@ def installed(root: Path, shape: Shape) -> Home:
 def _license(home: Home, log: SqlAuthorityLog) -> None:
     """Register the operator, its client, licence and grants; put prices into force."""
     now = int(time.time())
-    certificate = make_client_certificate(home.development_ca(), CLIENT_ID, now)
-    keys = make_assertion_key()
-    home.write_client(CLIENT_ID, certificate, keys.key)
-    client = Client(
-        client_id=CLIENT_ID,
-        role=ClientRole.CLIENT_ROLE_OPERATOR,
-        operator_id=_OPERATOR_ID,
-        jwks=keys.jwks,
-        certificate_thumbprints=frozenset({certificate.thumbprint}),
-    )
     plan = PricePlan(plan_id="bench", effective_from=0, prices={"standard": 50_000})
     rule = SharingRule(
         rule_id="bench",
@@ -101,9 +92,7 @@ def _license(home: Home, log: SqlAuthorityLog) -> None:
         platform_basis_points=1_000,
     )
     drafts = [
-        Draft(OPERATOR, _OPERATOR_ID, 0, _operator().as_document()),
-        Draft(CLIENT, CLIENT_ID, 0, client.as_document()),
-        Draft(LICENCE, "BENCH-1", 0, _licence(now).as_document()),
+        *licensed(home, _OPERATOR_ID, CLIENT_ID, _SCOPES, now),
         *(
             Draft(CATALOGUE_ITEM, code, 0, _item(code, openness).as_document())
             for code, openness in (
@@ -114,28 +103,53 @@ def _license(home: Home, log: SqlAuthorityLog) -> None:
         Draft(PRICE_PLAN, plan.id, 0, plan.model_dump()),
         Draft(SHARING_RULE, rule.id, 0, rule.model_dump()),
     ]
-    for number, scope in enumerate(_SCOPES):
-        grant = ScopeGrant(
-            grant_id=f"bench-{number}", grantee=_OPERATOR_ID, scope=scope, valid_from=now
-        )
-        drafts.append(Draft(SCOPE_GRANT, grant.grant_id, 0, grant.as_document()))
     log.append(drafts, changed_by=ADMINISTRATOR, changed_at=now, reason="benchmark")
 
 
-def _operator() -> LicensedOperator:
+def licensed(
+    home: Home, operator_id: str, client_id: str, scopes: Iterable[str], now: int
+) -> list[Draft]:
+    """Return what makes an operator with a licence, and a client with keys of its own that
+    holds ``scopes``, from ``now`` on (seconds, UTC)."""
+    certificate = make_client_certificate(home.development_ca(), client_id, now)
+    keys = make_assertion_key()
+    home.write_client(client_id, certificate, keys.key)
+    client = Client(
+        client_id=client_id,
+        role=ClientRole.CLIENT_ROLE_OPERATOR,
+        operator_id=operator_id,
+        jwks=keys.jwks,
+        certificate_thumbprints=frozenset({certificate.thumbprint}),
+    )
+    grants = [
+        ScopeGrant(
+            grant_id=f"{operator_id}-{number}", grantee=operator_id, scope=scope, valid_from=now
+        )
+        for number, scope in enumerate(scopes)
+    ]
+    licence = _licence(operator_id, now)
+    return [
+        Draft(OPERATOR, operator_id, 0, _operator(operator_id).as_document()),
+        Draft(CLIENT, client_id, 0, client.as_document()),
+        Draft(LICENCE, licence.number, 0, licence.as_document()),
+        *(Draft(SCOPE_GRANT, grant.grant_id, 0, grant.as_document()) for grant in grants),
+    ]
+
+
+def _operator(operator_id: str) -> LicensedOperator:
     stem = f"91{REGION}BENCHFRM1"
     return LicensedOperator(
-        operator_id=_OPERATOR_ID,
+        operator_id=operator_id,
         display_name="发明征信有限公司",
         uscc=stem + check_character(stem),
         state=OperatorState.OPERATOR_STATE_ACTIVE,
     )
 
 
-def _licence(now: int) -> Licence:
+def _licence(operator_id: str, now: int) -> Licence:
     return Licence(
-        number="BENCH-1",
-        operator_id=_OPERATOR_ID,
+        number=f"{operator_id.upper()}-1",
+        operator_id=operator_id,
         valid_from=now,
         valid_until=now + PERIOD_SECONDS,
         items=frozenset({ITEM, CONSENT_ITEM}),

@@ -113,6 +113,14 @@ class ConsentQueries:
                     found[row.consent_id] = Consent.model_validate_json(row.document)
         return found
 
+    def receipts(self, consent_ids: Collection[str]) -> dict[str, str]:
+        """Return, by id, the receipts of those of these consents that have one."""
+        return {
+            consent_id: consent.receipt
+            for consent_id, consent in self.readable(consent_ids).items()
+            if consent.receipt
+        }
+
     def listed(
         self,
         *,

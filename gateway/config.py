@@ -156,6 +156,10 @@ class GatewayConfig(BaseSettings):
     replay_window_seconds: Annotated[int, Field(ge=60, le=31 * 86_400)] = 86_400
     """How long a request id answers retries without charge, in seconds."""
 
+    conformance_policy: Path | None = None
+    """YAML file: deadlines, stages and sampling of conformance, as gateway/conformance/policy.yaml.
+    None: that one."""
+
     otlp_endpoint: HttpUrl | None = None
     """OTLP/gRPC collector for traces and metrics, for example http://127.0.0.1:4317.
     None: nothing is sent."""

@@ -27,6 +27,7 @@ _PARTS: Final[Mapping[ClientRole.ValueType, tuple[str, ...]]] = {
         "clients:",
         "conformance.",
         "credit.conformance:read",
+        "credit.reports:revoke",
         "licences:",
         "operators:",
         "policy:",

@@ -35,7 +35,7 @@ from operators.openings import openings
 from operators.roles import scopes_of_role
 from operators.shapes import END_OF_TIME, common_regions, covers
 
-__all__ = ["Allow", "Ask", "Refuse", "decide", "may_call", "require_call"]
+__all__ = ["Allow", "Ask", "Refuse", "decide", "may_call", "require_call", "require_licences"]
 
 
 def decide(authority: Authority, ask: Ask, now: int) -> Allow | Refuse:
@@ -86,6 +86,20 @@ def require_call(
     refuse = may_call(authority, client_id, scope, token_scopes, now)
     if refuse is not None:
         raise Refused(refuse.reason, refuse.message)
+
+
+def require_licences(authority: Authority, client_id: str, now: int) -> Sequence[Licence]:
+    """Return the licences in force of the operator behind a client that may call.
+
+    Raises Refused with reasons 2 and 3 of the module's list; SCOPE_NOT_GRANTED for clients
+    of other roles.
+    """
+    client = authority.clients[client_id]
+    if client.role != ClientRole.CLIENT_ROLE_OPERATOR:
+        raise Refused(_ROLE_WITHOUT_RECORDS.reason, _ROLE_WITHOUT_RECORDS.message)
+    if (stopped := _stopped(authority, client, now)) is not None:
+        raise Refused(stopped.reason, stopped.message)
+    return _licences_in_force(authority, client, now)
 
 
 def _decision(authority: Authority, ask: Ask, now: int, until: int) -> Allow | Refuse:

@@ -4,11 +4,8 @@ Over a channel of `sdk.connection.connect`. What is served under a consent is as
 CreditRecordService, naming it.
 """
 
-import asyncio
-import logging
 import uuid
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
 from typing import Final
 
 import grpc
@@ -30,11 +27,9 @@ from creditgate.v1.consent_service_pb2 import (
     WatchConsentsResponse,
 )
 from creditgate.v1.consent_service_pb2_grpc import ConsentServiceStub
-from sdk.refusals import explain
+from sdk.following import Following
 
-_log = logging.getLogger(__name__)
 _DEADLINE_SECONDS: Final = 30
-_LONGEST_PAUSE: Final = 30.0
 
 
 class Consents:
@@ -103,7 +98,7 @@ class Consents:
             AcknowledgeRemovalsRequest(removals=removals), timeout=_DEADLINE_SECONDS
         )
 
-    async def follow(self, after: int = 0) -> AsyncGenerator[WatchConsentsResponse]:
+    def follow(self, after: int = 0) -> AsyncGenerator[WatchConsentsResponse]:
         """Yield each change after that of sequence ``after``, in order, for ever.
 
         Keep ``event.sequence`` once a change is dealt with, and begin there the next time:
@@ -111,48 +106,16 @@ class Consents:
         Leave it by ``contextlib.aclosing``. Raises grpc.RpcError for a refusal that waiting
         does not mend.
         """
-        pause = self._pause_seconds
-        while True:
-            try:
-                async with aclosing(self._watched(after)) as answers:
-                    async for answer in answers:
-                        pause = self._pause_seconds
-                        # Changes come at least once.
-                        if answer.HasField("event") and answer.event.sequence > after:
-                            after = answer.event.sequence
-                            yield answer
-            except (grpc.RpcError, TimeoutError) as error:
-                wait = _wait(error)
-                if wait is None:
-                    raise
-                pause = max(pause, wait)
-            _log.warning("consents are followed again after %d in %g s", after, pause)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-
-    async def _watched(self, after: int) -> AsyncGenerator[WatchConsentsResponse]:
-        call = self._consents.WatchConsents(WatchConsentsRequest(after_sequence=after))
-        try:
-            answers = aiter(call)
-            while True:
-                async with asyncio.timeout(self._silence_seconds):
-                    answer = await anext(answers, None)
-                if answer is None:
-                    return
-                yield answer
-        finally:
-            # An abandoned call of grpc.aio stays in flight for ever.
-            call.cancel()
+        return Following[WatchConsentsResponse](
+            name="consents",
+            watch=lambda position: self._consents.WatchConsents(
+                WatchConsentsRequest(after_sequence=position)
+            ),
+            position=_position,
+            silence_seconds=self._silence_seconds,
+            pause_seconds=self._pause_seconds,
+        ).after(after)
 
 
-def _wait(error: Exception) -> float | None:
-    """Return the least seconds to wait before trying again; None where that mends nothing."""
-    if not isinstance(error, grpc.RpcError):
-        return 0.0
-    refusal = explain(error)
-    if refusal.retry_after is not None:
-        return refusal.retry_after
-    # A stream ends with the token it began with; the next begins with a new one.
-    if refusal.reason == "TOKEN_EXPIRED" or refusal.status == "UNAVAILABLE":
-        return 0.0
-    return None
+def _position(answer: WatchConsentsResponse) -> int:
+    return answer.event.sequence

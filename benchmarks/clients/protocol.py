@@ -17,7 +17,7 @@ class Job(_Said):
     ``address`` is host:port; the paths are PEM files; ``subjects`` is the number of
     invented companies to ask about, ``least_bytes`` the smallest answer that is right.
     ``items`` are asked for by name, all where there are none; ``consented``: naming each
-    company's consent.
+    company's consent; ``proof``: a ProofKind, 0 for none.
     """
 
     address: str
@@ -30,6 +30,7 @@ class Job(_Said):
     in_flight: int = 128
     items: tuple[str, ...] = ()
     consented: bool = False
+    proof: int = 0
 
 
 class TokenJob(Job):

@@ -15,6 +15,7 @@ from benchmarks.clients.calling import Call, Measured, open_channels, serve_roun
 from benchmarks.clients.protocol import Job, Round, read_job
 from benchmarks.shape import consent_id, subject_code
 from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsRequest
+from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from creditgate.v1.vocabulary_pb2 import Purpose
 
 _METHOD = "/creditgate.v1.CreditRecordService/GetSubjectRecords"
@@ -23,6 +24,7 @@ _METHOD = "/creditgate.v1.CreditRecordService/GetSubjectRecords"
 def _calls(stub: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]", token: str, job: Job) -> Call:
     metadata = (("authorization", f"Bearer {token}"),)
     purpose = Purpose.PURPOSE_CREDIT_APPROVAL
+    proof = ProofKind.ValueType(job.proof)
 
     async def call() -> int:
         number = random.randrange(job.subjects)
@@ -32,6 +34,7 @@ def _calls(stub: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]", token: str, j
             purpose=purpose,
             request_id=uuid.uuid4().hex,
             consent=f"consents/{consent_id(number)}" if job.consented else "",
+            proof=proof,
         )
         return len(await stub(request.SerializeToString(), metadata=metadata))
 

@@ -54,6 +54,10 @@ class Bounds(Protocol):
         """
         ...
 
+    def of(self, subject: str) -> Passage:
+        """Return the passage that one of the subjects named is served by."""
+        ...
+
 
 def covering(details: Details, subject: str, consent: str) -> Details:
     """Return the details under which ``subject`` may be asked about, relying on ``consent``.
@@ -126,10 +130,14 @@ class SubjectBounds:
         """As `Bounds.applied`."""
         return self.passage, [row for row in found if _lets(self.passages[row[0]], row)]
 
+    def of(self, subject: str) -> Passage:
+        """As `Bounds.of`."""
+        return self.passages[subject]
+
 
 @dataclass(frozen=True, slots=True)
 class RecordBounds:
-    """Bounds of a call for one record; see `Bounds`."""
+    """Bounds of a call for one record; see `Bounds`. It names no subject."""
 
     passage: Passage
     passing: Sequence[tuple[AuthorizationDetail, Passage]]
@@ -142,6 +150,11 @@ class RecordBounds:
             ):
                 return passage, found
         return self.passing[0][1], ()
+
+    def of(self, subject: str) -> Passage:
+        """As `Bounds.of`: whoever the record is of."""
+        del subject
+        return self.passage
 
 
 def _relying(details: Details, consent: str) -> Details:

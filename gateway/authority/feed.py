@@ -18,6 +18,7 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
 from gateway.oauth.revocation_log import RevocationLog
+from gateway.storage.signs import Sign
 from operators.log import AuthorityLog
 
 _log = logging.getLogger(__name__)
@@ -51,7 +52,8 @@ class AuthorityFeed:
     """One process's view of the authority log and of the log of revocations.
 
     ``monotonic`` measures the lease in seconds; it is no wall clock, so that setting
-    the time neither stretches nor breaks a lease.
+    the time neither stretches nor breaks a lease. While ``sign`` shows no news of the store
+    the logs are not read.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class AuthorityFeed:
         lease_seconds: float,
         monotonic: Callable[[], float],
         bell: ChangeBell,
+        sign: Sign | None = None,
     ) -> None:
         self._log = log
         self._revocations = revocations
@@ -72,6 +75,8 @@ class AuthorityFeed:
         self._lease_seconds = lease_seconds
         self._monotonic = monotonic
         self._bell = bell
+        self._sign = sign
+        self._read_at: object = None
         self._view = AuthorityView()
         self._good_until = float("-inf")
         self._reading = asyncio.Lock()
@@ -113,8 +118,14 @@ class AuthorityFeed:
         loop = asyncio.get_running_loop()
         async with self._reading:
             asked = self._monotonic()
+            # Asked before the logs are read: what is committed meanwhile shows next time.
+            sign = None if self._sign is None else self._sign()
+            if sign is not None and sign == self._read_at:
+                self._good_until = asked + self._lease_seconds
+                return self._view
             self._view = await loop.run_in_executor(self._thread, self._newer, self._view)
             self._good_until = asked + self._lease_seconds
+            self._read_at = sign
         return self._view
 
     def _newer(self, view: AuthorityView) -> AuthorityView:

@@ -19,11 +19,18 @@ _WAIT_SECONDS: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The records of ``subjects`` subjects of a batch, all its parts joined."""
+    """The records of ``subjects`` subjects of a batch, all its parts joined.
+
+    ``parts`` are the messages it came in, ``request`` is the request it answers, of which
+    ``first`` is the first subject.
+    """
 
     subjects: int
     records: Sequence[DisclosedRecord]
     receipt: Receipt
+    first: int
+    request: BatchGetSubjectRecordsRequest
+    parts: Sequence[BatchGetSubjectRecordsResponse]
 
 
 async def chunks(gateway: Gateway, request: BatchGetSubjectRecordsRequest) -> AsyncIterator[Chunk]:
@@ -51,15 +58,19 @@ async def chunks(gateway: Gateway, request: BatchGetSubjectRecordsRequest) -> As
 
 async def _stream(gateway: Gateway, request: BatchGetSubjectRecordsRequest) -> AsyncIterator[Chunk]:
     """Yield whole chunks, moving ``request.resume_from`` past each."""
-    records: list[DisclosedRecord] = []
-    stream = gateway.stream(request, BatchGetSubjectRecordsResponse)
+    sent = BatchGetSubjectRecordsRequest()
+    sent.CopyFrom(request)
+    parts: list[BatchGetSubjectRecordsResponse] = []
+    stream = gateway.stream(sent, BatchGetSubjectRecordsResponse)
     try:
         async for part in stream:
-            records.extend(part.records)
+            parts.append(part)
             if part.chunk_complete:
-                request.resume_from = part.first_subject + part.subject_count
-                yield Chunk(part.subject_count, records, part.receipt)
-                records = []
+                first, count = part.first_subject, part.subject_count
+                request.resume_from = first + count
+                records = [record for each in parts for record in each.records]
+                yield Chunk(count, records, part.receipt, first, sent, parts)
+                parts = []
     finally:
         # An abandoned call of grpc.aio stays in flight for ever.
         stream.cancel()

@@ -16,6 +16,7 @@ from gateway.cli.failures import CommandFailed
 from gateway.cli.options import PROFILE, AsJson, Items, Profile, PurposeAsked
 from gateway.cli.output import Sheet, as_dict, console, print_json, show_sheet, yuan
 from gateway.cli.progress import bar
+from gateway.cli.proving import Pinned, Proof, ProofAsked, asked, kept
 from gateway.cli.record import new_request_id, records_sheet
 
 _SUMMED: Final = ("subjects", "records", "charged_entries", "charged_micro_yuan")
@@ -37,6 +38,16 @@ def batch(
         Path | None,
         typer.Option("--output", dir_okay=False, help="Write the records here, one JSON a line."),
     ] = None,
+    proof: Proof = ProofAsked.NONE,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--save",
+            file_okay=False,
+            help="Write each chunk's bytes into this folder, and its request's, for `verify`.",
+        ),
+    ] = None,
+    key: Pinned = "",
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
@@ -50,12 +61,21 @@ def batch(
         purpose=purpose,
         consent=consent,
         request_id=request_id or new_request_id(),
+        proof=asked(proof, key),
     )
+    if save is not None:
+        save.mkdir(parents=True, exist_ok=True)
     records: list[DisclosedRecord] = []
     with ExitStack() as stack:
-        keep: Callable[[list[DisclosedRecord]], None] = records.extend
+        keep_records: Callable[[list[DisclosedRecord]], None] = records.extend
         if output is not None:
-            keep = _writer(stack.enter_context(output.open("w", encoding="utf-8")))
+            keep_records = _writer(stack.enter_context(output.open("w", encoding="utf-8")))
+
+        def keep(chunk: Chunk) -> None:
+            file = None if save is None else save / f"chunk-{chunk.first:05}.bin"
+            kept(chunk.request, *chunk.parts, file=file, key=key)
+            keep_records(list(chunk.records))
+
         summary = calls.with_gateway(profile, lambda gateway: _take(gateway, request, keep))
     if as_json:
         shown = {} if output is not None else {"records": [as_dict(each) for each in records]}
@@ -70,13 +90,13 @@ def batch(
 async def _take(
     gateway: calls.Gateway,
     request: pb.BatchGetSubjectRecordsRequest,
-    keep: Callable[[list[DisclosedRecord]], None],
+    keep: Callable[[Chunk], None],
 ) -> dict[str, int]:
-    """Hand every record to ``keep`` and return the sums, fees in micro-yuan."""
+    """Hand every chunk to ``keep`` and return the sums, fees in micro-yuan."""
     sums: dict[str, int] = dict.fromkeys(_SUMMED, 0)
     with bar("subjects") as advance:
         async for chunk in chunks(gateway, request):
-            keep(list(chunk.records))
+            keep(chunk)
             _add(sums, chunk)
             advance(sums["subjects"], len(request.subjects))
     return sums

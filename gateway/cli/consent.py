@@ -9,13 +9,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from creditgate.v1 import conformance_service_pb2 as conformance_pb
 from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1.vocabulary_pb2 import Interval
-from gateway.cli import calls, consent_receipt, terms
-from gateway.cli.consent_sheets import access_sheet, consent_sheet, consents_sheet, removal_sheet
+from gateway.cli import acknowledging, calls, consent_receipt, terms
+from gateway.cli.acknowledging import RemovedAt
+from gateway.cli.consent_sheets import access_sheet, consent_sheet, consents_sheet
 from gateway.cli.consent_trace import trace
 from gateway.cli.consent_watch import watch
 from gateway.cli.failures import ReportedCommand
 from gateway.cli.options import PROFILE, AsJson, From, Profile, Purposes, Regions, Until
 from gateway.cli.output import Sheet, show
+from gateway.cli.pages import PageToken, resource, tell_more
 from gateway.cli.record import new_request_id
 from gateway.clock import SystemClock
 
@@ -27,9 +29,6 @@ _TIMES_PER_DAY: Final = pb.ConsentAccessMode.CONSENT_ACCESS_MODE_TIMES_PER_DAY
 
 _Name = Annotated[str, typer.Argument(metavar="CONSENT", help="Id of the consent.")]
 _PageSize = Annotated[int, typer.Option("--page-size", min=1, max=200)]
-_PageToken = Annotated[
-    str, typer.Option("--page-token", help="Next page, as told by the page before.")
-]
 
 
 @app.command("request", cls=ReportedCommand)
@@ -150,7 +149,9 @@ def request(
 @app.command("show", cls=ReportedCommand)
 def show_(name: _Name, profile: Profile = PROFILE, as_json: AsJson = False) -> None:
     """Show one consent, whole."""
-    answer = calls.ask(profile, pb.GetConsentRequest(name=resource(name)), pb.GetConsentResponse)
+    answer = calls.ask(
+        profile, pb.GetConsentRequest(name=resource("consents", name)), pb.GetConsentResponse
+    )
     show(answer, consent_sheet(answer.consent), as_json=as_json)
 
 
@@ -171,7 +172,7 @@ def list_(
         ),
     ] = None,
     page_size: _PageSize = 50,
-    page_token: _PageToken = "",
+    page_token: PageToken = "",
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
@@ -188,7 +189,7 @@ def list_(
         pb.ListConsentsResponse,
     )
     show(answer, consents_sheet(answer.consents), as_json=as_json)
-    _tell_more(answer.next_page_token, as_json=as_json)
+    tell_more(answer.next_page_token, as_json=as_json)
 
 
 @app.command("revoke", cls=ReportedCommand)
@@ -201,7 +202,7 @@ def revoke(
     """Give a consent up at once, as an operator's client."""
     answer = calls.ask(
         profile,
-        pb.RevokeConsentRequest(name=resource(name), reason=reason),
+        pb.RevokeConsentRequest(name=resource("consents", name), reason=reason),
         pb.RevokeConsentResponse,
     )
     show(answer, consent_sheet(answer.consent), as_json=as_json)
@@ -216,7 +217,7 @@ def accesses(
     from_: From = None,
     until: Until = None,
     page_size: _PageSize = 50,
-    page_token: _PageToken = "",
+    page_token: PageToken = "",
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
@@ -224,7 +225,7 @@ def accesses(
     answer = calls.ask(
         profile,
         pb.ListAccessesRequest(
-            consent=resource(name) if name else "",
+            consent=resource("consents", name) if name else "",
             subject=subject,
             period=terms.interval(from_, until),
             page_size=page_size,
@@ -233,48 +234,26 @@ def accesses(
         pb.ListAccessesResponse,
     )
     show(answer, access_sheet(answer.accesses), as_json=as_json)
-    _tell_more(answer.next_page_token, as_json=as_json)
+    tell_more(answer.next_page_token, as_json=as_json)
 
 
 @app.command("acknowledge", cls=ReportedCommand)
 def acknowledge(
     names: Annotated[list[str], typer.Argument(metavar="CONSENT...", help="Ids of the consents.")],
-    removed_at: Annotated[
-        int | None,
-        typer.Option(
-            "--removed-at",
-            parser=terms.instant,
-            metavar="TIME",
-            help="When the last copy was gone (UTC).",
-            show_default="now",
-        ),
-    ] = None,
+    removed_at: RemovedAt = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
     """Report that nothing is held any more of what was served under ended consents."""
-    gone = Timestamp(seconds=SystemClock().now() if removed_at is None else removed_at)
-    answer = calls.ask(
-        profile,
-        conformance_pb.AcknowledgeRemovalsRequest(
-            removals=[
-                conformance_pb.RemovalAcknowledgement(consent=resource(name), remove_time=gone)
-                for name in names
-            ]
-        ),
-        conformance_pb.AcknowledgeRemovalsResponse,
-    )
-    show(answer, removal_sheet(answer), as_json=as_json)
+    removals = [
+        conformance_pb.RemovalAcknowledgement(consent=resource("consents", name)) for name in names
+    ]
+    acknowledging.acknowledge(profile, removals, removed_at, as_json=as_json)
 
 
 app.command("watch", cls=ReportedCommand)(watch)
 app.command("trace", cls=ReportedCommand)(trace)
 app.add_typer(consent_receipt.app, name="receipt")
-
-
-def resource(consent_id: str) -> str:
-    """Return the resource name of a consent, given either that or its id."""
-    return consent_id if consent_id.startswith("consents/") else f"consents/{consent_id}"
 
 
 def _validity(from_: int | None, until: int | None, days: int | None) -> Interval:
@@ -288,8 +267,3 @@ def _validity(from_: int | None, until: int | None, days: int | None) -> Interva
 def _item(text: str) -> pb.ConsentItem:
     code, _, fields = text.partition(":")
     return pb.ConsentItem(item=code, fields=filter(None, fields.split(",")))
-
-
-def _tell_more(page_token: str, *, as_json: bool) -> None:
-    if page_token and not as_json:
-        typer.echo(f"There is more: --page-token {page_token}")

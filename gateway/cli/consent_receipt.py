@@ -14,7 +14,8 @@ from gateway.cli.options import PROFILE, AsJson, Profile
 from gateway.cli.output import Sheet, console, print_json, several, show_sheet, utc_seconds
 
 if TYPE_CHECKING:
-    from sdk.receipts import Receipt
+    from creditgate.consent_artefact import ConsentArtefact
+    from sdk.documents import Signed
 
 app = typer.Typer(help="Receipts of consents: verify, countersign.", no_args_is_help=True)
 
@@ -48,16 +49,12 @@ def verify(
 
     Of consents/ID the subject's own signature is checked too, if there is one.
     """
-    from sdk.receipts import (
-        read_keys,
-        receipt_keys,
-        verified_countersignature,
-        verified_receipt,
-    )
+    from sdk.documents import document_keys, read_keys
+    from sdk.receipts import verified_countersignature, verified_receipt
 
     consent = _read(source, profile)
     known = (
-        receipt_keys(calls.read_profile(profile)) if keys is None else read_keys(keys.read_bytes())
+        document_keys(calls.read_profile(profile)) if keys is None else read_keys(keys.read_bytes())
     )
     found = verified_receipt(consent.receipt, known, issuer or calls.read_profile(profile).issuer)
     own = consent.subject_signature and verified_countersignature(
@@ -69,7 +66,7 @@ def verify(
                 "kid": found.kid,
                 "key_retired": found.key_retired,
                 "subject_key": own,
-                "artefact": found.artefact.as_json(),
+                "artefact": found.document.as_json(),
             }
         )
     else:
@@ -128,8 +125,8 @@ def _read(source: str, profile: Path) -> pb.Consent:
     return pb.Consent(receipt=text.strip())
 
 
-def _sheet(found: "Receipt", own: str) -> Sheet:
-    artefact = found.artefact
+def _sheet(found: "Signed[ConsentArtefact]", own: str) -> Sheet:
+    artefact = found.document
     terms = artefact.terms
     rows = (
         ("consent", artefact.consent),

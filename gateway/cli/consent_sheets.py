@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-from creditgate.v1 import conformance_service_pb2 as conformance_pb
 from creditgate.v1 import consent_service_pb2 as pb
 from gateway.cli import terms
 from gateway.cli.output import Sheet, period, several, utc
@@ -85,22 +84,6 @@ def access_sheet(accesses: Iterable[pb.ConsentAccess]) -> Sheet:
             )
             for access in accesses
         ],
-    )
-
-
-def removal_sheet(answer: conformance_pb.AcknowledgeRemovalsResponse) -> Sheet:
-    """Return what an acknowledgement did, and what is left to do."""
-    return Sheet(
-        "Removals",
-        ("newly acknowledged", "still owed", "next deadline"),
-        [
-            (
-                str(answer.acknowledged_removals),
-                str(answer.outstanding_removals),
-                utc(answer.next_deadline),
-            )
-        ],
-        frozenset({"newly acknowledged", "still owed"}),
     )
 
 

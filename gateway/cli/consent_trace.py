@@ -16,16 +16,15 @@ from gateway.cli import calls, terms
 from gateway.cli.consent_sheets import consent_sheet
 from gateway.cli.options import PROFILE, AsJson, From, Profile, Until
 from gateway.cli.output import Sheet, show, utc
+from gateway.cli.pages import PageSize, PageToken, resource, tell_more
 
 
 def trace(
     name: Annotated[str, typer.Argument(metavar="CONSENT", help="Id of the consent.")],
     from_: From = None,
     until: Until = None,
-    page_size: Annotated[int, typer.Option("--page-size", min=1, max=1_000)] = 100,
-    page_token: Annotated[
-        str, typer.Option("--page-token", help="Next page, as told by the page before.")
-    ] = "",
+    page_size: PageSize = 100,
+    page_token: PageToken = "",
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
@@ -36,7 +35,7 @@ def trace(
     answer = calls.ask(
         profile,
         TraceConsentRequest(
-            consent=name if name.startswith("consents/") else f"consents/{name}",
+            consent=resource("consents", name),
             period=terms.interval(from_, until),
             page_size=page_size,
             page_token=page_token,
@@ -44,8 +43,7 @@ def trace(
         TraceConsentResponse,
     )
     show(answer, consent_sheet(answer.consent), _steps_sheet(answer.steps), as_json=as_json)
-    if answer.next_page_token and not as_json:
-        typer.echo(f"There is more: --page-token {answer.next_page_token}")
+    tell_more(answer.next_page_token, as_json=as_json)
 
 
 def _steps_sheet(steps: Iterable[TraceStep]) -> Sheet:

@@ -23,15 +23,19 @@ SPEAKING: Final = frozenset(
     {
         _CATALOGUE_FILE,
         "gateway.config.ConfigRefused",
+        "gateway.conformance.policy_file.PolicyRefused",
         "gateway.demo.browser.PageUnexpected",
         "gateway.demo.gateway_process.GatewayDidNotStart",
         "gateway.demo.seed.SeedRefused",
         "gateway.server.supervisor.WorkerFailed",
+        "gateway.transparency.identity.AnotherLog",
+        "sdk.conformance.ReconciliationBroken",
+        "sdk.copies.held.CopiesRefused",
+        "sdk.documents.DocumentRefused",
+        "sdk.documents.KeysUnavailable",
         "sdk.loading.feed.FeedBroken",
         "sdk.loading.mapping_file.MappingRefused",
         "sdk.loading.rows.SourceRefused",
-        "sdk.receipts.KeysUnavailable",
-        "sdk.receipts.ReceiptRefused",
     }
 )
 """Exceptions whose message alone tells what is wrong and how to mend it. By name, since

@@ -6,12 +6,16 @@ from gateway.cli import (
     administrator,
     catalogue,
     client,
+    conformance_admin,
     consent,
+    copies,
     key,
     licence,
+    log,
     operator,
     price,
     record,
+    report,
     scopes,
     sharing,
     usage,
@@ -25,6 +29,7 @@ from gateway.cli.login import login, logout
 from gateway.cli.options import AsJson
 from gateway.cli.output import print_json
 from gateway.cli.serve import serve
+from gateway.cli.verify import verify
 
 app = typer.Typer(
     name="creditgate",
@@ -59,6 +64,7 @@ _RECORDS = "Records"
 for command in (init, serve, demo):
     app.command(cls=ReportedCommand, rich_help_panel=_INSTALLATION)(command)
 app.add_typer(key.app, name="key", rich_help_panel=_INSTALLATION)
+app.add_typer(log.app, name="log", rich_help_panel=_INSTALLATION)
 for name, group in (
     ("administrator", administrator.app),
     ("catalogue", catalogue.app),
@@ -68,6 +74,7 @@ for name, group in (
     ("scopes", scopes.app),
     ("price", price.app),
     ("sharing", sharing.app),
+    ("conformance", conformance_admin.app),
 ):
     app.add_typer(group, name=name, rich_help_panel=_ADMINISTRATION)
 for command in (login, logout):
@@ -77,7 +84,10 @@ app.add_typer(scopes.app, name="scope", hidden=True)
 app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(load)
 app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(record.query)
 app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(batch)
+app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(verify)
 app.add_typer(record.app, name="record", rich_help_panel=_RECORDS)
 app.add_typer(consent.app, name="consent", rich_help_panel=_RECORDS)
+app.add_typer(report.app, name="report", rich_help_panel=_RECORDS)
+app.add_typer(copies.app, name="copies", rich_help_panel=_RECORDS)
 app.add_typer(usage.app, name="usage", rich_help_panel=_RECORDS)
 app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(usage.statement)

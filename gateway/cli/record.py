@@ -26,6 +26,8 @@ from gateway.cli.options import (
     Why,
 )
 from gateway.cli.output import Sheet, period, several, show, utc, yuan
+from gateway.cli.pages import resource
+from gateway.cli.proving import Pinned, Proof, ProofAsked, Save, asked, kept
 
 app = typer.Typer(help="Single records: read, correct, repair, withdraw.", no_args_is_help=True)
 
@@ -48,6 +50,9 @@ def query(
     items: Items = None,
     consent: _Consent = "",
     request_id: _RequestId = None,
+    proof: Proof = ProofAsked.NONE,
+    save: Save = None,
+    key: Pinned = "",
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
@@ -58,8 +63,10 @@ def query(
         purpose=purpose,
         request_id=request_id or new_request_id(),
         consent=consent,
+        proof=asked(proof, key),
     )
     answer = calls.ask(profile, request, pb.GetSubjectRecordsResponse)
+    kept(request, answer, file=save, key=key)
     show(answer, records_sheet(answer.records), receipt_sheet(answer.receipt), as_json=as_json)
 
 
@@ -69,17 +76,22 @@ def show_(
     purpose: PurposeAsked,
     consent: _Consent = "",
     request_id: _RequestId = None,
+    proof: Proof = ProofAsked.NONE,
+    save: Save = None,
+    key: Pinned = "",
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
     """Ask for one record by its id, as an operator's client."""
     request = pb.GetRecordRequest(
-        name=_resource(record_id),
+        name=resource("records", record_id),
         purpose=purpose,
         request_id=request_id or new_request_id(),
         consent=consent,
+        proof=asked(proof, key),
     )
     answer = calls.ask(profile, request, pb.GetRecordResponse)
+    kept(request, answer, file=save, key=key)
     show(answer, records_sheet(answer.records), receipt_sheet(answer.receipt), as_json=as_json)
 
 
@@ -109,7 +121,7 @@ def correct(
 ) -> None:
     """Replace a record's content or period, as a publisher; what is left out stays."""
     request = disclosure_pb.CorrectRecordRequest(
-        name=_resource(record_id),
+        name=resource("records", record_id),
         expected_revision=revision,
         content=read_content(content),
         disclosed_from=None if from_ is None else Timestamp(seconds=from_),
@@ -133,7 +145,9 @@ def repair(
 ) -> None:
     """End a record's disclosure because credit was repaired (信用修复), as a publisher."""
     request = disclosure_pb.RepairRecordRequest(
-        name=_resource(record_id), expected_revision=revision, decision_reference=reference
+        name=resource("records", record_id),
+        expected_revision=revision,
+        decision_reference=reference,
     )
     answer = calls.ask(profile, request, disclosure_pb.RepairRecordResponse)
     show(answer, _ended("Repaired", answer.repair_time, answer.event_sequence), as_json=as_json)
@@ -149,7 +163,7 @@ def withdraw(
 ) -> None:
     """End a record's disclosure because its source withdrew it (撤销), as a publisher."""
     request = disclosure_pb.WithdrawRecordRequest(
-        name=_resource(record_id), expected_revision=revision, reason=reason
+        name=resource("records", record_id), expected_revision=revision, reason=reason
     )
     answer = calls.ask(profile, request, disclosure_pb.WithdrawRecordResponse)
     show(answer, _ended("Withdrawn", answer.withdraw_time, answer.event_sequence), as_json=as_json)
@@ -214,7 +228,3 @@ def receipt_sheet(receipt: pb.Receipt) -> Sheet:
 
 def _ended(title: str, time: Timestamp, sequence: int) -> Sheet:
     return Sheet(title, ("when", "event"), [(utc(time), str(sequence))], frozenset({"event"}))
-
-
-def _resource(record_id: str) -> str:
-    return record_id if record_id.startswith("records/") else f"records/{record_id}"

@@ -32,11 +32,14 @@ def serve(
         raise CommandFailed("--data goes with --demo; `creditgate load` loads into any gateway.")
     from gateway.clock import SystemClock
     from gateway.config import GatewayConfig
+    from gateway.conformance.policy_file import read_policy
     from gateway.installation.bootstrap import NoAdministrator, bootstrap
     from gateway.server.supervisor import serve as serve_until_stopped
     from gateway.telemetry.logs import log_to_stderr
 
     settings = GatewayConfig.load(config)
+    # A policy that cannot be used is told before anything is set up.
+    read_policy(settings.conformance_policy)
     log_to_stderr(settings.log_level)
     if demo and (settings.tls_certificate or settings.client_ca):
         raise CommandFailed(

@@ -42,67 +42,67 @@ _PRICE: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})=([0-9]{1,18})")
 
 def purpose(text: str) -> Purpose.ValueType:
     """Read a purpose."""
-    return Purpose.Value(_named(text, _PURPOSE, Purpose.keys()))
+    return Purpose.Value(named(text, _PURPOSE, Purpose.keys()))
 
 
 def purposes(incomplete: str) -> list[str]:
     """Complete a purpose."""
-    return _starting(incomplete, _terms(_PURPOSE, Purpose.keys()))
+    return starting(incomplete, listed(_PURPOSE, Purpose.keys()))
 
 
 def show_purpose(value: Purpose.ValueType) -> str:
     """Show a purpose."""
-    return _shown(Purpose.Name(value), _PURPOSE)
+    return shown(Purpose.Name(value), _PURPOSE)
 
 
 def role(text: str) -> ClientRole.ValueType:
     """Read a client's role."""
-    return ClientRole.Value(_named(text, _ROLE, ClientRole.keys()))
+    return ClientRole.Value(named(text, _ROLE, ClientRole.keys()))
 
 
 def roles(incomplete: str) -> list[str]:
     """Complete a client's role."""
-    return _starting(incomplete, _terms(_ROLE, ClientRole.keys()))
+    return starting(incomplete, listed(_ROLE, ClientRole.keys()))
 
 
 def show_role(value: ClientRole.ValueType) -> str:
     """Show a client's role."""
-    return _shown(ClientRole.Name(value), _ROLE)
+    return shown(ClientRole.Name(value), _ROLE)
 
 
 def severity(text: str) -> Severity.ValueType:
     """Read a severity grade."""
-    return Severity.Value(_named(text, _SEVERITY, Severity.keys()))
+    return Severity.Value(named(text, _SEVERITY, Severity.keys()))
 
 
 def severities(incomplete: str) -> list[str]:
     """Complete a severity grade."""
-    return _starting(incomplete, _terms(_SEVERITY, Severity.keys()))
+    return starting(incomplete, listed(_SEVERITY, Severity.keys()))
 
 
 def show_severity(value: Severity.ValueType) -> str:
     """Show a severity grade, "" where none applies."""
-    return _shown(Severity.Name(value), _SEVERITY) if value else ""
+    return shown(Severity.Name(value), _SEVERITY) if value else ""
 
 
 def show_state(value: OperatorState.ValueType) -> str:
     """Show whether an operator may work."""
-    return _shown(OperatorState.Name(value), "OPERATOR_STATE_")
+    return shown(OperatorState.Name(value), "OPERATOR_STATE_")
 
 
 def show_openness(value: Openness.ValueType) -> str:
     """Show how open a catalogue item is."""
-    return _shown(Openness.Name(value), "OPENNESS_")
+    return shown(Openness.Name(value), "OPENNESS_")
 
 
 def show_subject_type(value: SubjectType.ValueType) -> str:
     """Show a kind of subject."""
-    return _shown(SubjectType.Name(value), "SUBJECT_TYPE_")
+    return shown(SubjectType.Name(value), "SUBJECT_TYPE_")
 
 
 def show_field_type(value: ContentFieldType.ValueType) -> str:
     """Show the type of a content field."""
-    return _shown(ContentFieldType.Name(value), "CONTENT_FIELD_TYPE_")
+    return shown(ContentFieldType.Name(value), "CONTENT_FIELD_TYPE_")
 
 
 def scope(text: str) -> str:
@@ -117,69 +117,69 @@ def scope(text: str) -> str:
 
 def scopes(incomplete: str) -> list[str]:
     """Complete a scope of a method."""
-    return _starting(incomplete, sorted(known_scopes()))
+    return starting(incomplete, sorted(known_scopes()))
 
 
 def administrator_role(text: str) -> AdministratorRole.ValueType:
     """Read a role of administrators."""
-    return AdministratorRole.Value(_named(text, _ADMINISTRATORS, AdministratorRole.keys()))
+    return AdministratorRole.Value(named(text, _ADMINISTRATORS, AdministratorRole.keys()))
 
 
 def administrator_roles(incomplete: str) -> list[str]:
     """Complete a role of administrators."""
-    return _starting(incomplete, _terms(_ADMINISTRATORS, AdministratorRole.keys()))
+    return starting(incomplete, listed(_ADMINISTRATORS, AdministratorRole.keys()))
 
 
 def show_administrator_role(value: AdministratorRole.ValueType) -> str:
     """Show a role of administrators."""
-    return _shown(AdministratorRole.Name(value), _ADMINISTRATORS)
+    return shown(AdministratorRole.Name(value), _ADMINISTRATORS)
 
 
 def proposal_state(text: str) -> ProposalState.ValueType:
     """Read where proposals stand; "all" stands for any."""
     if text.lower() == _ALL:
         return ProposalState.PROPOSAL_STATE_UNSPECIFIED
-    return ProposalState.Value(_named(text, _PROPOSAL, ProposalState.keys()))
+    return ProposalState.Value(named(text, _PROPOSAL, ProposalState.keys()))
 
 
 def proposal_states(incomplete: str) -> list[str]:
     """Complete where proposals stand."""
-    return _starting(incomplete, [*_terms(_PROPOSAL, ProposalState.keys()), _ALL])
+    return starting(incomplete, [*listed(_PROPOSAL, ProposalState.keys()), _ALL])
 
 
 def show_proposal_state(value: ProposalState.ValueType) -> str:
     """Show where a proposal stands."""
-    return _shown(ProposalState.Name(value), _PROPOSAL)
+    return shown(ProposalState.Name(value), _PROPOSAL)
 
 
 def show_definition_state(value: ScopeDefinitionState.ValueType) -> str:
     """Show whether a scope may be used."""
-    return _shown(ScopeDefinitionState.Name(value), "SCOPE_DEFINITION_STATE_")
+    return shown(ScopeDefinitionState.Name(value), "SCOPE_DEFINITION_STATE_")
 
 
 def consent_state(text: str) -> ConsentState.ValueType:
     """Read where consents stand."""
-    return ConsentState.Value(_named(text, _CONSENT, ConsentState.keys()))
+    return ConsentState.Value(named(text, _CONSENT, ConsentState.keys()))
 
 
 def consent_states(incomplete: str) -> list[str]:
     """Complete where consents stand."""
-    return _starting(incomplete, _terms(_CONSENT, ConsentState.keys()))
+    return starting(incomplete, listed(_CONSENT, ConsentState.keys()))
 
 
 def show_consent_state(value: ConsentState.ValueType) -> str:
     """Show where a consent stands."""
-    return _shown(ConsentState.Name(value), _CONSENT)
+    return shown(ConsentState.Name(value), _CONSENT)
 
 
 def access_mode(text: str) -> ConsentAccessMode.ValueType:
     """Read how often a consent may be used."""
-    return ConsentAccessMode.Value(_named(text, _ACCESS, ConsentAccessMode.keys()))
+    return ConsentAccessMode.Value(named(text, _ACCESS, ConsentAccessMode.keys()))
 
 
 def access_modes(incomplete: str) -> list[str]:
     """Complete how often a consent may be used."""
-    return _starting(incomplete, _terms(_ACCESS, ConsentAccessMode.keys()))
+    return starting(incomplete, listed(_ACCESS, ConsentAccessMode.keys()))
 
 
 def show_access(value: ConsentAccessMode.ValueType, times_per_day: int) -> str:
@@ -187,43 +187,43 @@ def show_access(value: ConsentAccessMode.ValueType, times_per_day: int) -> str:
     return (
         f"{times_per_day} times a day"
         if times_per_day
-        else _shown(ConsentAccessMode.Name(value), _ACCESS)
+        else shown(ConsentAccessMode.Name(value), _ACCESS)
     )
 
 
 def answer_form(text: str) -> ConsentAnswerForm.ValueType:
     """Read what is answered under a consent."""
-    return ConsentAnswerForm.Value(_named(text, _FORM, ConsentAnswerForm.keys()))
+    return ConsentAnswerForm.Value(named(text, _FORM, ConsentAnswerForm.keys()))
 
 
 def answer_forms(incomplete: str) -> list[str]:
     """Complete what is answered under a consent."""
-    return _starting(incomplete, _terms(_FORM, ConsentAnswerForm.keys()))
+    return starting(incomplete, listed(_FORM, ConsentAnswerForm.keys()))
 
 
 def show_answer_form(value: ConsentAnswerForm.ValueType) -> str:
     """Show what is answered under a consent."""
-    return _shown(ConsentAnswerForm.Name(value), _FORM)
+    return shown(ConsentAnswerForm.Name(value), _FORM)
 
 
 def data_life_end(text: str) -> DataLifeEnd.ValueType:
     """Read what must happen to copies at the end."""
-    return DataLifeEnd.Value(_named(text, _LIFE_END, DataLifeEnd.keys()))
+    return DataLifeEnd.Value(named(text, _LIFE_END, DataLifeEnd.keys()))
 
 
 def data_life_ends(incomplete: str) -> list[str]:
     """Complete what must happen to copies at the end."""
-    return _starting(incomplete, _terms(_LIFE_END, DataLifeEnd.keys()))
+    return starting(incomplete, listed(_LIFE_END, DataLifeEnd.keys()))
 
 
 def show_data_life_end(value: DataLifeEnd.ValueType) -> str:
     """Show what must happen to copies at the end, "" where nothing must."""
-    return _shown(DataLifeEnd.Name(value), _LIFE_END) if value else ""
+    return shown(DataLifeEnd.Name(value), _LIFE_END) if value else ""
 
 
 def show_actor(value: ConsentActor.ValueType) -> str:
     """Show who changed a consent."""
-    return _shown(ConsentActor.Name(value), "CONSENT_ACTOR_")
+    return shown(ConsentActor.Name(value), "CONSENT_ACTOR_")
 
 
 def instant(text: str) -> int:
@@ -259,20 +259,24 @@ def price(text: str) -> ClassPrice:
     return ClassPrice(price_class=match[1], unit_price_micro_yuan=int(match[2]))
 
 
-def _terms(prefix: str, names: Sequence[str]) -> list[str]:
-    return [_shown(name, prefix) for name in names if name != f"{prefix}UNSPECIFIED"]
+def listed(prefix: str, names: Sequence[str]) -> list[str]:
+    """Return the terms of an enum, the unspecified one left out."""
+    return [shown(name, prefix) for name in names if name != f"{prefix}UNSPECIFIED"]
 
 
-def _shown(name: str, prefix: str) -> str:
+def shown(name: str, prefix: str) -> str:
+    """Show one name of an enum."""
     return name.removeprefix(prefix).lower().replace("_", "-")
 
 
-def _named(text: str, prefix: str, names: Sequence[str]) -> str:
+def named(text: str, prefix: str, names: Sequence[str]) -> str:
+    """Read one name of an enum."""
     name = prefix + text.upper().replace("-", "_").removeprefix(prefix)
     if name not in names or name == f"{prefix}UNSPECIFIED":
-        raise typer.BadParameter(f"use one of {', '.join(_terms(prefix, names))}")
+        raise typer.BadParameter(f"use one of {', '.join(listed(prefix, names))}")
     return name
 
 
-def _starting(incomplete: str, terms: Sequence[str]) -> list[str]:
+def starting(incomplete: str, terms: Sequence[str]) -> list[str]:
+    """Return those of ``terms`` that start so."""
     return [term for term in terms if term.startswith(incomplete)]

@@ -9,6 +9,7 @@ from gateway.cli import calls, terms
 from gateway.cli.failures import ReportedCommand
 from gateway.cli.options import PROFILE, AsJson, From, Profile, Until
 from gateway.cli.output import Sheet, show, utc, yuan
+from gateway.cli.pages import PageSize, PageToken, tell_more
 
 app = typer.Typer(help="Use metered.", no_args_is_help=True)
 
@@ -25,10 +26,8 @@ def list_(
     request_id: Annotated[
         str, typer.Option("--request-id", help="Only entries of this request.")
     ] = "",
-    page_size: Annotated[int, typer.Option("--page-size", min=1, max=1_000)] = 100,
-    page_token: Annotated[
-        str, typer.Option("--page-token", help="Next page, as told by the page before.")
-    ] = "",
+    page_size: PageSize = 100,
+    page_token: PageToken = "",
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
@@ -57,8 +56,7 @@ def list_(
     columns = ("served", "client", "record", "revision", "item", "purpose", "yuan", "request id")
     numbers = frozenset({"revision", "yuan"})
     show(answer, Sheet("Usage", columns, rows, numbers), as_json=as_json)
-    if answer.next_page_token and not as_json:
-        typer.echo(f"There is more: --page-token {answer.next_page_token}")
+    tell_more(answer.next_page_token, as_json=as_json)
 
 
 def statement(

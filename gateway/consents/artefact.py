@@ -9,11 +9,11 @@ from creditgate.consent_artefact import (
     ACCESS_MODES,
     ANSWER_FORMS,
     DATA_LIFE_ENDS,
-    PURPOSES,
     STATES,
     ConsentArtefact,
 )
 from creditgate.refusal import Refused
+from creditgate.signed_document import PURPOSES
 from creditgate.v1.consent_service_pb2 import ConsentState
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.signin.identity import REPRESENTATIVE_PREFIX

@@ -36,7 +36,7 @@ from operators.log import AuthorityLog
 from operators.model import OPERATOR
 
 TICK_SECONDS: Final = 0.5
-_INDEXING_SHARE: Final = 0.05
+_INDEXING_SHARE: Final = 0.02
 """Share of the time that indexing may take."""
 _LATE_SECONDS: Final = 5
 """For so long a process may still act on authority as it was before a change; a lease is

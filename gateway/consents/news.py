@@ -12,6 +12,7 @@ from typing import Final
 
 from consent.sql import SqlConsents
 from gateway.authority.feed import ChangeBell
+from gateway.storage.signs import Sign
 
 _log = logging.getLogger(__name__)
 _CHANGES_AT_ONCE: Final = 1_000
@@ -21,13 +22,22 @@ _WARN_EVERY: Final = 50
 class ConsentNews:
     """Wakes those who wait for changes of an operator's consents; one event loop's own.
 
-    The log is looked at every ``poll_seconds``, and sooner when ``bell`` rings.
+    The log is looked at every ``poll_seconds``, and sooner when ``bell`` rings; while
+    ``sign`` shows no news of it, it is not read.
     """
 
-    def __init__(self, consents: SqlConsents, bell: ChangeBell, poll_seconds: float) -> None:
+    def __init__(
+        self,
+        consents: SqlConsents,
+        bell: ChangeBell,
+        poll_seconds: float,
+        sign: Sign | None = None,
+    ) -> None:
         self._consents = consents
         self._bell = bell
         self._poll_seconds = poll_seconds
+        self._sign = sign
+        self._looked_at: object = None
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._seen = 0
         self.over = False
@@ -81,8 +91,13 @@ class ConsentNews:
         while True:
             await self._bell.wait(self._poll_seconds)
             try:
+                # Asked before the log is read: what comes meanwhile shows next time.
+                sign = None if self._sign is None else self._sign()
+                if sign is not None and sign == self._looked_at:
+                    continue
                 while await self._look() == _CHANGES_AT_ONCE:
                     pass
+                self._looked_at = sign
                 failures = 0
             except Exception as error:
                 # Keep trying: who waits looks for itself now and then, and fails by itself.

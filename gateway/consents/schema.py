@@ -4,7 +4,7 @@ Keys of receipts are published for good, retired ones too. Tokens live for minut
 that their keys go soon; a receipt must be readable when the consent is long over.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from creditgate.consent_artefact import KEYS_PATH, SCHEMA_PATH, artefact_schema
+from creditgate.consent_artefact import SCHEMA_PATH, artefact_schema
+from creditgate.signed_document import KEYS_PATH
 from gateway.oauth.keys import CACHED_SECONDS, SigningKeyBook
 
 _SCHEMA_MEDIA_TYPE: Final = "application/schema+json"
@@ -23,12 +24,16 @@ _KEYS_CACHING: Final = {"Cache-Control": f"public, max-age={CACHED_SECONDS}"}
 
 def schema_routes(issuer: str) -> list[Route]:
     """Return the route of the schema below ``issuer``."""
-    document = artefact_schema(issuer)
+    return [schema_route(issuer, SCHEMA_PATH, artefact_schema(issuer))]
+
+
+def schema_route(issuer: str, path: str, document: Mapping[str, Any]) -> Route:
+    """Return the route of a JSON Schema at ``path`` below ``issuer``."""
 
     async def show(_: Request) -> Response:
         return JSONResponse(document, headers=_SCHEMA_CACHING, media_type=_SCHEMA_MEDIA_TYPE)
 
-    return [Route(_path(issuer, SCHEMA_PATH), show)]
+    return Route(_path(issuer, path), show)
 
 
 def receipt_key_routes(issuer: str, book: Callable[[], SigningKeyBook]) -> list[Route]:

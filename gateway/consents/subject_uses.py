@@ -5,10 +5,21 @@ Kept after the fact, operator by operator: the sequences of one operator's answe
 the order of commit, so nothing behind a position can still appear.
 """
 
-from collections.abc import Collection
-from typing import Final
+import json
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Connection,
+    Engine,
+    Select,
+    bindparam,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from consent.tables import CONSENT, CONSENT_NAME, SUBJECT_USE, SUBJECT_USES
@@ -18,10 +29,55 @@ from gateway.meter.model import unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.storage.engines import reading
 
-_ENTRIES_AT_ONCE: Final = 2_000
-_ANSWERS_AT_ONCE: Final = 200
-_KEYS_A_QUERY: Final = 500
+_ENTRIES_AT_ONCE: Final = 5_000
+_ANSWERS_AT_ONCE: Final = 500
+_COLUMNS: Final = ("subject", "usage_sequence")
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_Answers = Mapping[int, frozenset[int]]
+
+
+def _listed() -> Select[*tuple[Any, ...]]:
+    pairs = func.json_each(bindparam("pairs")).table_valued("value")
+    part = "json_extract(value, '$[{}]')".format
+    return _of_whom(pairs, literal_column(part(0), BigInteger), literal_column(part(1), BigInteger))
+
+
+def _unnested() -> Select[*tuple[Any, ...]]:
+    numbers = ARRAY(BigInteger)
+    given = func.unnest(bindparam("answers", type_=numbers), bindparam("entries", type_=numbers))
+    pairs = given.table_valued("answer", "entry").render_derived()
+    return _of_whom(pairs, pairs.c.answer, pairs.c.entry)
+
+
+def _of_whom(pairs: Any, answer: Any, entry: Any) -> Select[*tuple[Any, ...]]:
+    """Return the rows of the index for pairs of an answer and an entry, in its order."""
+    return (
+        select(REVISIONS.c.subject, answer)
+        .select_from(pairs)
+        .join(REVISIONS, REVISIONS.c.sequence == entry)
+        .distinct()
+        .order_by(REVISIONS.c.subject, answer)
+    )
+
+
+def _as_json(answers: _Answers) -> dict[str, object]:
+    return {
+        "pairs": json.dumps([(a, entry) for a, entries in answers.items() for entry in entries])
+    }
+
+
+def _as_arrays(answers: _Answers) -> dict[str, object]:
+    return {
+        "answers": [answer for answer, entries in answers.items() for _ in entries],
+        "entries": [entry for entries in answers.values() for entry in entries],
+    }
+
+
+_Ways = tuple[Select[*tuple[Any, ...]], Callable[[_Answers], dict[str, object]]]
+_WAYS: Final[Mapping[str, _Ways]] = {
+    "sqlite": (_listed(), _as_json),
+    "postgresql": (_unnested(), _as_arrays),
+}
 
 
 class SubjectUses:
@@ -29,6 +85,10 @@ class SubjectUses:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        wanted, self._parameters = _WAYS[engine.dialect.name]
+        self._add = _INSERT[engine.dialect.name](SUBJECT_USE).on_conflict_do_nothing()
+        # The whole of it in the store: rows that came by here would cost most of the work.
+        self._add_entries = self._add.from_select(_COLUMNS, wanted)
 
     def index_more(self, operator_id: str) -> bool:
         """Index some of an operator's answers that are not yet; tell whether there were any."""
@@ -38,48 +98,30 @@ class SubjectUses:
             answers = _next_answers(connection, operator_id, done)
             if not answers:
                 return False
-            subjects = _subjects(connection, set().union(*answers.values()))
             consenting = _consenting(connection, answers)
-        uses = sorted(
-            {
-                (subjects[entry], sequence)
-                for sequence, entries in answers.items()
-                for entry in entries
-            }
-            | consenting
-        )
-        add = _INSERT[self._engine.dialect.name](SUBJECT_USE).on_conflict_do_nothing()
         with self._engine.begin() as connection:
-            if uses:
-                connection.execute(
-                    add,
-                    [
-                        {"subject": subject, "usage_sequence": sequence}
-                        for subject, sequence in uses
-                    ],
-                )
+            connection.execute(self._add_entries, self._parameters(answers))
+            if consenting:
+                rows: list[dict[str, object]] = [
+                    {"subject": subject, "usage_sequence": sequence}
+                    for subject, sequence in sorted(consenting)
+                ]
+                connection.execute(self._add, rows)
             come_further(connection, name, max(answers))
         return True
 
 
-def _next_answers(
-    connection: Connection, operator_id: str, after: int
-) -> dict[int, frozenset[int]]:
+def _next_answers(connection: Connection, operator_id: str, after: int) -> _Answers:
     """Return the entries of the next answers by sequence, about `_ENTRIES_AT_ONCE` of them."""
+    up_to_it = func.sum(USAGE.c.entry_count).over(order_by=USAGE.c.sequence)
     next_ = (
-        select(USAGE.c.sequence, USAGE.c.entry_count)
+        select(USAGE.c.sequence, USAGE.c.entries, (up_to_it - USAGE.c.entry_count).label("before"))
         .where(USAGE.c.operator_id == operator_id, USAGE.c.sequence > after)
         .order_by(USAGE.c.sequence)
         .limit(_ANSWERS_AT_ONCE)
+        .subquery()
     )
-    sequences: list[int] = []
-    entries = 0
-    for sequence, entry_count in connection.execute(next_):
-        if sequences and entries + entry_count > _ENTRIES_AT_ONCE:
-            break
-        sequences.append(sequence)
-        entries += entry_count
-    query = select(USAGE.c.sequence, USAGE.c.entries).where(USAGE.c.sequence.in_(sequences))
+    query = select(next_.c.sequence, next_.c.entries).where(next_.c.before < _ENTRIES_AT_ONCE)
     return {
         sequence: frozenset(unpack_entries(packed))
         for sequence, packed in connection.execute(query)
@@ -91,18 +133,6 @@ def _consenting(connection: Connection, answers: Collection[int]) -> set[tuple[s
     query = (
         select(CONSENT.c.subject, USAGE.c.sequence)
         .join(CONSENT, USAGE.c.consent == CONSENT_NAME)
-        .where(USAGE.c.sequence.in_(answers), USAGE.c.consent != "")
+        .where(USAGE.c.sequence.between(min(answers), max(answers)), USAGE.c.consent != "")
     )
-    return {(subject, sequence) for subject, sequence in connection.execute(query)}
-
-
-def _subjects(connection: Connection, revisions: set[int]) -> dict[int, str]:
-    ordered = sorted(revisions)
-    query = select(REVISIONS.c.sequence, REVISIONS.c.subject)
-    return {
-        sequence: subject
-        for start in range(0, len(ordered), _KEYS_A_QUERY)
-        for sequence, subject in connection.execute(
-            query.where(REVISIONS.c.sequence.in_(ordered[start : start + _KEYS_A_QUERY]))
-        )
-    }
+    return {(subject, seq) for subject, seq in connection.execute(query) if seq in answers}

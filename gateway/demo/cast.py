@@ -32,6 +32,7 @@ REGISTRATION: Final = "registration.enterprise"
 PENALTY: Final = "penalty.administrative"
 EVALUATION: Final = "evaluation.public-credit"
 DEBARMENT: Final = "debarment.international"
+DISHONESTY: Final = "list.serious-dishonesty"
 
 PRICE_PLAN: Final = "demo"
 # The prices are odd on purpose: shares then leave micro-yuan over, which must go somewhere.
@@ -76,7 +77,7 @@ ALPHA: Final = Party(
     uscc=invented_code(1),
     client_id="alpha-client",
     licence="DEMO-ALPHA",
-    items=(REGISTRATION, PENALTY, "list.serious-dishonesty", DEBARMENT, EVALUATION),
+    items=(REGISTRATION, PENALTY, DISHONESTY, DEBARMENT, EVALUATION),
     purposes=(
         Purpose.PURPOSE_CREDIT_APPROVAL,
         Purpose.PURPOSE_SUPPLIER_CHECK,
@@ -93,6 +94,15 @@ ALPHA: Final = Party(
         Grant("consents:watch"),
         Grant("accesses:read"),
         Grant("credit.conformance:acknowledge"),
+        Grant("credit.conformance:answer"),
+        Grant("credit.conformance:attest"),
+        Grant("credit.conformance:contest"),
+        Grant("credit.conformance:read"),
+        Grant("credit.conformance:reconcile"),
+        Grant("credit.conformance:watch"),
+        Grant("credit.reports:issue"),
+        Grant("credit.reports:read"),
+        Grant("credit.reports:revoke"),
     ),
 )
 BETA: Final = Party(

@@ -19,7 +19,8 @@ from gateway.demo.invented import CORRECTED
 from gateway.demo.representing import LI_MING, Representative
 from gateway.demo.stage import Stage, outcome
 from sdk.credentials import Credentials
-from sdk.receipts import ReceiptRefused, receipt_keys, verified_receipt
+from sdk.documents import DocumentRefused, document_keys
+from sdk.receipts import verified_receipt
 
 LOAN: Final = Purpose.PURPOSE_CREDIT_APPROVAL
 GIVEN: Final = "granted"
@@ -152,9 +153,9 @@ def _disclosed(answer: GetSubjectRecordsResponse) -> str:
 
 def _receipt(stage: Stage, consent: pb.Consent) -> str:
     credentials = Credentials.load(stage.home.profile(stage.alpha.party.client_id))
-    keys = receipt_keys(credentials)
+    keys = document_keys(credentials)
     try:
         receipt = verified_receipt(consent.receipt, keys, credentials.issuer)
-    except ReceiptRefused as refused:
+    except DocumentRefused as refused:
         return str(refused)
-    return _SIGNED if receipt.artefact.consent == consent.name else "of another consent"
+    return _SIGNED if receipt.document.consent == consent.name else "of another consent"

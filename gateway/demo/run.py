@@ -19,6 +19,9 @@ from gateway.demo import (
     billing,
     changing,
     consenting,
+    holding,
+    proving,
+    reporting,
     reviewing,
     scoping,
     withdrawing,
@@ -66,9 +69,14 @@ async def run_demo(folder: Path, data: Path | None, told: Callable[[Section], No
             account.tell(await asking.allowed(stage))
             account.tell(await asking.refused(stage, gamma))
             account.tell(await asking.retried(stage))
+            kept = await proving.checkpoint(stage)
             account.tell(await changing.corrected(stage))
             account.tell(await changing.repaired(stage))
             account.tell(await changing.suspended(stage))
+            warned, heard = await holding.told(stage)
+            account.tell(warned)
+            account.tell(await holding.reconciled(stage, heard))
+            account.tell(await proving.proved(stage, kept))
             account.tell(await scoping.scoped(stage))
             li_ming = await stack.enter_async_context(representing(home))
             consented, consent = await consenting.consented(stage, li_ming)
@@ -77,6 +85,8 @@ async def run_demo(folder: Path, data: Path | None, told: Callable[[Section], No
             account.tell(await withdrawing.paused(stage, li_ming, consent))
             account.tell(await withdrawing.revoked(stage, li_ming, consent))
             account.tell(await approving.approved(stage, li_ming))
+            account.tell(await reporting.reported(stage))
+            account.tell(await proving.checked(stage))
             account.tell(await billing.batch(stage))
             bill, statements = await billing.billed(stage)
             account.tell(bill)

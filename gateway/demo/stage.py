@@ -33,18 +33,24 @@ class Charges:
 
     def add(self, receipt: pb.Receipt) -> None:
         """Count a receipt in."""
-        month = f"{datetime.fromtimestamp(receipt.serve_time.seconds, UTC):%Y-%m}"
-        self.entries[month] += receipt.charged_entries
-        self.micro_yuan[month] += receipt.charged_micro_yuan
+        served_at = receipt.serve_time.seconds
+        self.count(served_at, receipt.charged_entries, receipt.charged_micro_yuan)
+
+    def count(self, served_at: int, entries: int, micro_yuan: int) -> None:
+        """Count in what was charged at ``served_at`` (seconds, UTC)."""
+        month = f"{datetime.fromtimestamp(served_at, UTC):%Y-%m}"
+        self.entries[month] += entries
+        self.micro_yuan[month] += micro_yuan
 
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """An operator's client, connected; it keeps its receipts."""
+    """An operator's client, connected; it keeps its receipts, and what it was served last."""
 
     party: Party
     gateway: Gateway
     charges: Charges = field(default_factory=Charges)
+    copies: dict[str, DisclosedRecord] = field(default_factory=dict[str, DisclosedRecord])
 
     async def subject(
         self,
@@ -63,7 +69,7 @@ class Player:
             consent=consent,
         )
         answer = await self.gateway.ask(request, pb.GetSubjectRecordsResponse)
-        self.charges.add(answer.receipt)
+        self.keep(answer)
         return answer
 
     async def record(self, record_id: str) -> pb.GetRecordResponse:
@@ -72,8 +78,13 @@ class Player:
             name=f"records/{record_id}", purpose=CHECK, request_id=new_request_id()
         )
         answer = await self.gateway.ask(request, pb.GetRecordResponse)
-        self.charges.add(answer.receipt)
+        self.keep(answer)
         return answer
+
+    def keep(self, answer: pb.GetSubjectRecordsResponse | pb.GetRecordResponse) -> None:
+        """Keep an answer: its receipt, and its records in the place of earlier revisions."""
+        self.charges.add(answer.receipt)
+        self.copies.update((record.name, record) for record in answer.records)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,21 @@ together at publication and a response is a plain join of stored frames.
 Source: Protocol Buffers encoding, length-delimited records.
 """
 
-from typing import Final
-
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 
-_TAG: Final = b"\x0a"
+_RECORDS = 1
+_LENGTH_DELIMITED = 2
 
 
 def frame(record: DisclosedRecord) -> bytes:
     """Return ``record`` as the bytes of field 1 of a response."""
-    message = record.SerializeToString(deterministic=True)
+    return field(_RECORDS, record.SerializeToString(deterministic=True))
+
+
+def field(number: int, message: bytes) -> bytes:
+    """Return a serialised message as the bytes of a field below 16 of another message."""
     length = len(message)
-    prefix = bytearray(_TAG)
+    prefix = bytearray((number << 3 | _LENGTH_DELIMITED,))
     while length > 0x7F:
         prefix.append(length & 0x7F | 0x80)
         length >>= 7

@@ -22,9 +22,10 @@ from sqlalchemy.dialects import sqlite
 
 from gateway.disclose.model import Line, LiveRevision
 from gateway.disclose.tables import EVENTS, LINES, REVISIONS
-from gateway.storage.engines import reading
+from gateway.storage.engines import DISCLOSURE, reading
 
 _THREADS: Final = 8
+_MAPPED_BYTES: Final = 1 << 30
 _COLUMNS: Final = (
     REVISIONS.c.subject,
     REVISIONS.c.sequence,
@@ -149,6 +150,8 @@ class SqliteLookup(_GatheringLookup):
         self._held = engine.raw_connection()
         cursor: Any = self._held.cursor()
         self._execute = cursor.execute
+        # Of the disclosure alone, which changes seldom: each commit to a file drops its map.
+        cursor.execute(f"PRAGMA {DISCLOSURE}.mmap_size={_MAPPED_BYTES}")
         self._head = _sqlite_text(_HEAD)
         self._subjects = _sqlite_text(by_subjects("sqlite"))
         self._record = _sqlite_text(by_record())

@@ -1,18 +1,15 @@
-"""Rows of events and revisions, made and written by the thousand.
-
-The statements are SQLAlchemy Core's, compiled once and given to the driver with tuples:
-handing Core a mapping for each row costs more than everything else a record needs.
-"""
+"""Rows of events and revisions, made and written by the thousand."""
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Dialect, Table, insert
+from sqlalchemy import Connection, Dialect, insert
 
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord, DisclosureEventKind
 from gateway.catalogue.admission import Admitted
 from gateway.disclose.frame import frame
 from gateway.disclose.tables import EVENTS, NO_END, REVISIONS
+from gateway.storage.statements import driver_text
 
 PUBLISHED: Final = DisclosureEventKind.DISCLOSURE_EVENT_KIND_PUBLISHED
 
@@ -107,10 +104,8 @@ class RowWriter:
     """Writes rows in the database of one dialect."""
 
     def __init__(self, dialect: Dialect) -> None:
-        style = "qmark" if dialect.name == "sqlite" else "format"
-        positional = cast(Any, type(dialect))(paramstyle=style)
-        self._events = _statement(EVENTS, positional)
-        self._revisions = _statement(REVISIONS, positional)
+        self._events = driver_text(insert(EVENTS), dialect)
+        self._revisions = driver_text(insert(REVISIONS), dialect)
 
     def write(
         self,
@@ -123,7 +118,3 @@ class RowWriter:
             connection.exec_driver_sql(self._events, list[Any](events))
         if revisions:
             connection.exec_driver_sql(self._revisions, list[Any](revisions))
-
-
-def _statement(table: Table, dialect: Dialect) -> str:
-    return str(insert(table).compile(dialect=dialect))

@@ -1,7 +1,7 @@
 """DisclosureService: the publisher's feed, and the changes that end or replace records."""
 
 import asyncio
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from hashlib import sha256
 from typing import Final, Protocol
 
@@ -51,13 +51,28 @@ class DisclosureFeed(Protocol):
         ...
 
 
-class DisclosureService:
-    """Publishes, corrects, repairs and withdraws records for publishers."""
+def _nobody() -> None:
+    """Tell nobody."""
 
-    def __init__(self, store: DisclosureStore, feed: DisclosureFeed, clock: Clock) -> None:
+
+class DisclosureService:
+    """Publishes, corrects, repairs and withdraws records for publishers.
+
+    ``disclosed`` is called after each commit, on the event loop: what follows the disclosure
+    may look at once.
+    """
+
+    def __init__(
+        self,
+        store: DisclosureStore,
+        feed: DisclosureFeed,
+        clock: Clock,
+        disclosed: Callable[[], None] = _nobody,
+    ) -> None:
         self._store = store
         self._feed = feed
         self._clock = clock
+        self._disclosed = disclosed
         self._catalogue = CatalogueBook.empty()
         self._rules = AdmissionRules(self._catalogue)
         # The store's writers queue anyway: let one thread of this process wait, not many.
@@ -77,6 +92,7 @@ class DisclosureService:
             async with self._turn:
                 rules, now = self._present_rules(), self._clock.now()
                 outcome = await asyncio.to_thread(self._take, request, rules, caller, now)
+            self._disclosed()
             _add(answer, outcome)
         answer.disclosure_sequence = await asyncio.to_thread(self._store.head)
         return answer
@@ -99,6 +115,7 @@ class DisclosureService:
                 caller,
                 self._clock.now(),
             )
+        self._disclosed()
         return pb.CorrectRecordResponse(record=record)
 
     async def repair_record(
@@ -190,7 +207,7 @@ class DisclosureService:
     ) -> Ended:
         record_id = record_id_of(request)
         async with self._turn:
-            return await asyncio.to_thread(
+            ended = await asyncio.to_thread(
                 self._store.end,
                 record_id,
                 request.expected_revision,
@@ -200,6 +217,8 @@ class DisclosureService:
                 self._clock.now(),
                 permit=self._permit(caller, scope),
             )
+        self._disclosed()
+        return ended
 
 
 def _add(answer: pb.PublishRecordsResponse, outcome: BatchOutcome) -> None:

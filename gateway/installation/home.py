@@ -30,6 +30,15 @@ class Home:
         return self.keys / "dpop-nonces.key"
 
     @property
+    def salts(self) -> Path:
+        """Secret of the salts of the disclosure log and map, which all processes share."""
+        return self.keys / "salts.key"
+
+    def log_key(self, log: str) -> Path:
+        """Private key that signs the checkpoints of a log (PEM), which all processes share."""
+        return self.keys / f"log-{log}.pem"
+
+    @property
     def ca(self) -> Path:
         """Certificate of the development CA (PEM)."""
         return self.root / "pki" / "ca.pem"

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection, Generator, Iterable, Sequence
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -21,7 +20,7 @@ from gateway.settle.usage import (
     PeriodUse,
     UsageTotal,
 )
-from gateway.storage.engines import reading
+from gateway.storage.engines import snapshot
 
 _KEYS_A_QUERY: Final = 500
 _ROWS_AT_ONCE: Final = 100
@@ -52,7 +51,7 @@ class SqlUsageReader:
     ) -> AnswerPage:
         """Return the next whole answers; see the port."""
         wanted = _narrowed(operator_id, from_, until, request_id).where(USAGE.c.sequence > after)
-        with _snapshot(self._engine) as connection:
+        with snapshot(self._engine) as connection:
             rows, more = _page(connection, wanted, least_entries)
             entries = {row.sequence: unpack_entries(row.entries) for row in rows}
             revisions = _revisions(connection, set().union(*entries.values()))
@@ -81,7 +80,7 @@ class SqlUsageReader:
         """
         last_sequence = 0
         totals: dict[tuple[int, int, int], int] = {}
-        with _snapshot(self._engine) as connection:
+        with snapshot(self._engine) as connection:
             for part_from, part_until in pairwise((*starts, until)):
                 for text, answers, newest in _groups(
                     connection, operator_id, part_from, part_until
@@ -98,20 +97,6 @@ class SqlUsageReader:
                 for (part_from, line_no, unit_price), records in totals.items()
             ),
         )
-
-
-@contextmanager
-def _snapshot(engine: Engine) -> Generator[Connection]:
-    """Give a connection whose statements all see the ledger as it is at the first."""
-    if engine.dialect.name == "postgresql":
-        with engine.connect() as connection:
-            yield connection.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
-    else:
-        with reading(engine) as connection:
-            connection.exec_driver_sql("BEGIN")
-            yield connection
 
 
 def _narrowed(

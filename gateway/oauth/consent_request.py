@@ -11,8 +11,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from consent.model import GRADE, ConsentTerms
-from creditgate.consent_artefact import ACCESS_MODES, ANSWER_FORMS, DATA_LIFE_ENDS, PURPOSES
+from creditgate.consent_artefact import ACCESS_MODES, ANSWER_FORMS, DATA_LIFE_ENDS
 from creditgate.refusal import Violation
+from creditgate.signed_document import PURPOSES
 from operators.asked_details import AskedDetails, DetailsFault
 from operators.authorization_details import AuthorizationDetail
 from operators.consent_terms import AskedConsentTerms

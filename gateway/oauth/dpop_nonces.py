@@ -5,13 +5,12 @@ that has the key knows its own nonces and how old they are. A client cannot make
 ahead for times when it does not hold its key.
 """
 
-import secrets
 from pathlib import Path
 from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from gateway.pki.files import write_private
+from gateway.pki.files import write_first
 
 LIFE_SECONDS: Final = 120
 """Until when after its making a nonce is accepted."""
@@ -67,12 +66,4 @@ class DpopNonces:
 
 def _first_key(file: Path) -> bytes:
     """Put a new key in ``file`` unless another process was first; return what is there."""
-    draft = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
-    write_private(draft, Fernet.generate_key())
-    try:
-        file.hardlink_to(draft)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-    return file.read_bytes()
+    return write_first(file, Fernet.generate_key())

@@ -1,6 +1,7 @@
 """Files that only their owner may read."""
 
 import os
+import secrets
 from pathlib import Path
 
 
@@ -18,3 +19,20 @@ def write_private(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+
+
+def write_first(path: Path, content: bytes) -> bytes:
+    """Write ``content`` to ``path`` as `write_private` does, unless something is there
+    already; return what is there.
+
+    Of processes that write at once one is first, and all return what it wrote.
+    """
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    write_private(draft, content)
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_bytes()

@@ -22,12 +22,14 @@ NO_MASKS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
 
 class Selection(NamedTuple):
-    """What of the found revisions may be served."""
+    """What of the found revisions may be served, and its proof where one was asked for: a
+    serialised DisclosureProof."""
 
     frames: list[bytes]
     sequences: list[int]
     lines: tuple[LineCount, ...]
     usable_until: int
+    proof: bytes = b""
 
 
 class UnknownLine(Exception):

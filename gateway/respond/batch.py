@@ -1,12 +1,15 @@
 """What batches add: many subjects checked, chunks, and chunks too large for a message."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from creditgate.refusal import Violation, invalid
+from creditgate.uscc_bulk import all_valid
 from creditgate.v1.credit_record_service_pb2 import BatchGetSubjectRecordsResponse
 from gateway.authorise.bounds import Details, covering
+from gateway.disclose.frame import field
+from gateway.respond.answer import Selection, Served, answer_bytes
 from gateway.respond.request import subject_fault
 
 _MOST_FAULTS: Final = 100
@@ -23,8 +26,8 @@ async def check_subjects(
 ) -> None:
     """Raise INVALID_REQUEST unless a batch is well formed.
 
-    Other calls get their turn between slices, since checking 50,000 codes takes a
-    tenth of a second.
+    All are checked at once; only where something is wrong it is looked for one by one, and
+    other calls get their turn between slices of that: 50,000 codes take a tenth of a second.
     """
     found = list(faults)
     if not 0 < len(subjects) <= most:
@@ -35,6 +38,8 @@ async def check_subjects(
         )
     if found:
         raise invalid(*found)
+    if len(set(subjects)) == len(subjects) and all_valid(subjects):
+        return
     seen: set[str] = set()
     for start in range(0, len(subjects), _CHECKED_AT_ONCE):
         for index, subject in enumerate(subjects[start : start + _CHECKED_AT_ONCE], start):
@@ -65,16 +70,32 @@ async def check_covered(subjects: Sequence[str], details: Details, consent: str)
             await asyncio.sleep(0)
 
 
-def chunk_tail(first: int, count: int, *, complete: bool) -> bytes:
-    """Return the fields of a chunk that follow records and receipt."""
+def pieces(
+    selection: Selection, served: Served, first: int, count: int, most: int
+) -> Iterator[bytes]:
+    """Yield a chunk of ``count`` subjects from ``first`` on, in messages with at most ``most``
+    bytes of records and proof; charge and proof go with the last."""
+    *former, last = parts_of(selection.frames, most, len(selection.proof))
+    for piece in former:
+        yield answer_bytes(piece, served.uncharged(), _tail(first, count, complete=False))
+    tail = _tail(first, count, complete=True)
+    if selection.proof:
+        tail += field(BatchGetSubjectRecordsResponse.PROOF_FIELD_NUMBER, selection.proof)
+    yield answer_bytes(last, served, tail)
+
+
+def _tail(first: int, count: int, *, complete: bool) -> bytes:
     return BatchGetSubjectRecordsResponse(
         first_subject=first, subject_count=count, chunk_complete=complete
     ).SerializeToString()
 
 
-def parts_of(frames: Sequence[bytes], most: int) -> list[Sequence[bytes]]:
-    """Return ``frames`` in runs of at most ``most`` bytes, at least one run."""
-    if sum(map(len, frames)) <= most:
+def parts_of(frames: Sequence[bytes], most: int, behind: int = 0) -> list[Sequence[bytes]]:
+    """Return ``frames`` in runs of at most ``most`` bytes, at least one run.
+
+    The last leaves room for ``behind`` bytes, and may be empty.
+    """
+    if sum(map(len, frames)) + behind <= most:
         return [frames]
     parts: list[Sequence[bytes]] = []
     run: list[bytes] = []
@@ -86,4 +107,6 @@ def parts_of(frames: Sequence[bytes], most: int) -> list[Sequence[bytes]]:
         run.append(stored)
         size += len(stored)
     parts.append(run)
+    if run and behind and size + behind > most:
+        parts.append([])
     return parts

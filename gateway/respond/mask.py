@@ -1,18 +1,13 @@
 """Cutting a record's content to the fields a consent opens. Pure.
 
-Each member keeps the very bytes disclosed (guarantee G1): canonical content (RFC 8785) has
-no blanks, so its members are found by their ends, and what is left of them, in their order,
-is canonical again.
+Each member keeps the very bytes disclosed (guarantee G1), and what is left of them, in their
+order, is canonical again (RFC 8785).
 """
 
-from collections.abc import Iterator
 from hashlib import sha256
-from json import JSONDecoder
-from typing import Final
 
+from creditgate.transparency.content import members_of, object_of
 from gateway.disclose.frame import frame, unframe
-
-_DECODER: Final = JSONDecoder()
 
 
 def masked(stored: bytes, names: tuple[str, ...]) -> bytes:
@@ -29,17 +24,4 @@ def masked(stored: bytes, names: tuple[str, ...]) -> bytes:
 
 
 def _cut(content: str, names: frozenset[str]) -> str:
-    members = [member for name, member in _members(content) if name in names]
-    return "{" + ",".join(members) + "}"
-
-
-def _members(content: str) -> Iterator[tuple[str, str]]:
-    """Yield name and text of each member of a canonical object."""
-    if content == "{}":
-        return
-    end = 0
-    while content[end] != "}":
-        start = end + 1
-        name, colon = _DECODER.raw_decode(content, start)
-        _, end = _DECODER.raw_decode(content, colon + 1)
-        yield name, content[start:end]
+    return object_of([member for member in members_of(content) if member.name in names])

@@ -5,13 +5,17 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.respond.answer import Selection
 
 
-def require_size(selection: Selection, most: int) -> None:
-    """Raise Refused ANSWER_TOO_LARGE for more than ``most`` bytes of records."""
-    if sum(map(len, selection.frames)) > most:
+def require_size(selection: Selection, most: int, *, in_parts: bool) -> None:
+    """Raise Refused ANSWER_TOO_LARGE for more than ``most`` bytes of records and proof; of an
+    answer in parts, for a proof that long, which cannot be parted."""
+    size = len(selection.proof)
+    if not in_parts:
+        size += sum(map(len, selection.frames))
+    if size > most:
         raise Refused(
             RefusalReason.REFUSAL_REASON_ANSWER_TOO_LARGE,
-            "The answer would pass the size of one message; name fewer items, or ask by"
-            " BatchGetSubjectRecords.",
+            "The answer would pass the size of one message; name fewer items, or fewer subjects"
+            " where a proof is asked for, or ask by BatchGetSubjectRecords.",
         )
 
 

@@ -9,14 +9,20 @@ from google.protobuf.message import Message
 
 from creditgate.refusal import Violation, invalid
 from creditgate.uscc import fault
+from creditgate.v1.disclosure_proof_pb2 import ProofKind
 
 MOST_ITEMS: Final = 64
+INCLUSION: Final = ProofKind.PROOF_KIND_INCLUSION
+COMPLETE: Final = ProofKind.PROOF_KIND_COMPLETE
+_PROOFS: Final = frozenset((INCLUSION, COMPLETE))
 _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,64}")
 _CONSENT: Final = re.compile(r"consents/[A-Za-z0-9._~-]{1,100}")
 _RECORD: Final = re.compile(r"records/([A-Za-z0-9._~-]{1,128})")
 
 
-def common_faults(request_id: str, items: Sequence[str], consent: str) -> list[Violation]:
+def common_faults(
+    request_id: str, items: Sequence[str], consent: str, proof: int, *, one_record: bool = False
+) -> list[Violation]:
     """Return what is wrong with the fields every record call shares."""
     faults: list[Violation] = []
     if _REQUEST_ID.fullmatch(request_id) is None:
@@ -27,6 +33,15 @@ def common_faults(request_id: str, items: Sequence[str], consent: str) -> list[V
         faults.append(Violation("items", f"at most {MOST_ITEMS} catalogue item codes"))
     if consent and not names_a_consent(consent):
         faults.append(Violation("consent", "must read consents/{id}"))
+    if proof and (proof not in _PROOFS or (one_record and proof == COMPLETE)):
+        faults.append(
+            Violation(
+                "proof",
+                "INCLUSION or none, since one record is no complete set"
+                if one_record
+                else "INCLUSION, COMPLETE or none",
+            )
+        )
     return faults
 
 

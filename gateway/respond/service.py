@@ -11,8 +11,10 @@ from typing import Final
 
 from creditgate.v1.credit_record_service_pb2 import (
     BatchGetSubjectRecordsRequest,
+    BatchGetSubjectRecordsResponse,
     GetRecordRequest,
     GetSubjectRecordsRequest,
+    GetSubjectRecordsResponse,
 )
 from gateway.authenticate.caller import Caller
 from gateway.authenticate.token import require_standing
@@ -34,6 +36,7 @@ from gateway.authorise.opening import (
 from gateway.authority.feed import AuthorityFeed
 from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
+from gateway.disclose.frame import field
 from gateway.disclose.lookup import DisclosureLookup, Found
 from gateway.disclose.model import Line
 from gateway.meter.committer import GroupCommitter
@@ -56,7 +59,8 @@ from gateway.respond.answer import (
     select_served,
     served_by,
 )
-from gateway.respond.batch import check_covered, check_subjects, chunk_tail, parts_of
+from gateway.respond.batch import check_covered, check_subjects, pieces
+from gateway.respond.proofs import AnswerProofs, ProofLate
 from gateway.respond.refusals import changing, not_charged, require_size
 from gateway.respond.request import (
     common_faults,
@@ -65,6 +69,7 @@ from gateway.respond.request import (
 )
 from gateway.respond.use import Part, Use, relied_on, use_of
 from gateway.telemetry.traces import step
+from gateway.transparency.map_sets import SubjectAsk
 
 _ATTEMPTS: Final = 8
 # How long an answer may wait to be metered before authority, disclosure and period are
@@ -72,6 +77,10 @@ _ATTEMPTS: Final = 8
 _GOOD_SECONDS: Final = 2
 # More than a receipt and the tail of a chunk can take.
 _RECEIPT_BYTES: Final = 256
+# Of GetRecordResponse too, which has the same fields.
+_PROOF: Final = GetSubjectRecordsResponse.PROOF_FIELD_NUMBER
+_SIGNATURE: Final = GetSubjectRecordsResponse.SIGNATURE_FIELD_NUMBER
+_CHUNK_SIGNATURE: Final = BatchGetSubjectRecordsResponse.SIGNATURE_FIELD_NUMBER
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,7 @@ class CreditRecordService:
         decisions: DecisionIds,
         clock: Clock,
         limits: RecordLimits,
+        proofs: AnswerProofs,
     ) -> None:
         self._feed = feed
         self._gate = gate
@@ -109,33 +119,32 @@ class CreditRecordService:
         self._decisions = decisions
         self._clock = clock
         self._limits = limits
+        self._proofs = proofs
         self._record_bytes = limits.answer_bytes - _RECEIPT_BYTES
         self._lines: dict[int, Line] = {}
 
     async def get_subject_records(self, request: GetSubjectRecordsRequest, caller: Caller) -> bytes:
         """Answer GetSubjectRecords; raises Refused."""
         subject = request.subject
-        require_subject(subject, common_faults(request.request_id, request.items, request.consent))
-        use = use_of(caller, request, frozenset(request.items), most_bytes=self._record_bytes)
+        require_subject(
+            subject,
+            common_faults(request.request_id, request.items, request.consent, request.proof),
+        )
+        use = use_of(caller, request, frozenset(request.items))
         part = Part((subject,), 0, relies=bool(use.consent))
         selection, served = await self._serve(use, part, partial(self._lookup.of_subject, subject))
-        return answer_bytes(selection.frames, served)
+        return await self._answered(use, selection, served)
 
     async def get_record(self, request: GetRecordRequest, caller: Caller) -> bytes:
         """Answer GetRecord; raises Refused, RECORD_NOT_DISCLOSED for all that is not served."""
         record_id = record_id_of(
-            request.name, common_faults(request.request_id, (), request.consent)
+            request.name,
+            common_faults(request.request_id, (), request.consent, request.proof, one_record=True),
         )
-        use = use_of(
-            caller,
-            request,
-            frozenset(),
-            answer_may_be_empty=False,
-            most_bytes=self._record_bytes,
-        )
+        use = use_of(caller, request, frozenset(), answer_may_be_empty=False)
         part = Part(None, 0, relies=bool(use.consent))
         selection, served = await self._serve(use, part, partial(self._lookup.of_record, record_id))
-        return answer_bytes(selection.frames, served)
+        return await self._answered(use, selection, served)
 
     async def batch_get_subject_records(
         self, request: BatchGetSubjectRecordsRequest, caller: Caller
@@ -146,13 +155,12 @@ class CreditRecordService:
         subjects: Sequence[str] = request.subjects
         await check_subjects(
             subjects,
-            common_faults(request.request_id, request.items, request.consent),
+            common_faults(request.request_id, request.items, request.consent, request.proof),
             most=self._limits.batch_subjects,
             resume_from=start,
             chunk=size,
         )
         await check_covered(subjects, caller.details, request.consent)
-        request.ClearField("resume_from")
         use = use_of(caller, request, frozenset(request.items), chunk_size=size)
         consenting = await self._require_consent(use, subjects)
         for first in range(start, len(subjects), size):
@@ -160,11 +168,18 @@ class CreditRecordService:
             read = partial(self._lookup.of_subjects, chunk)
             part = Part(chunk, first // size, relies=consenting in chunk)
             selection, served = await self._serve(use, part, read)
-            parts = parts_of(selection.frames, self._record_bytes)
-            for piece in parts[:-1]:
-                tail = chunk_tail(first, len(chunk), complete=False)
-                yield answer_bytes(piece, served.uncharged(), tail)
-            yield answer_bytes(parts[-1], served, chunk_tail(first, len(chunk), complete=True))
+            for piece in pieces(selection, served, first, len(chunk), self._record_bytes):
+                yield (
+                    (await self._proofs.signed(use, piece, _CHUNK_SIGNATURE))
+                    if use.proof
+                    else piece
+                )
+
+    async def _answered(self, use: Use, selection: Selection, served: Served) -> bytes:
+        if not use.proof:
+            return answer_bytes(selection.frames, served)
+        answer = answer_bytes(selection.frames, served, field(_PROOF, selection.proof))
+        return await self._proofs.signed(use, answer, _SIGNATURE)
 
     async def _require_consent(self, use: Use, subjects: Sequence[str]) -> str:
         """Return the subject of a batch whose consent it names, "" where it names none.
@@ -188,6 +203,7 @@ class CreditRecordService:
         All is decided for one instant. Where the ledger finds that something has changed
         since, it is decided anew, for a later one.
         """
+        patience = self._proofs.patience() if use.proof else 0.0
         for _ in range(_ATTEMPTS):
             ground = self._ground(use)
             passage, bounds = self._passage(use, ground, part.subjects)
@@ -200,8 +216,11 @@ class CreditRecordService:
                 )
             else:
                 require_no_consent(passage)
+            asks: Sequence[SubjectAsk] = ()
+            if use.proof:
+                asks = self._proofs.begin(use, part.subjects, passage, bounds, opening)
             step("authorised")
-            found = await read()
+            found = everything = await read()
             step("disclosed")
             if bounds is not None:
                 passage, within = bounds.applied(found.revisions)
@@ -216,8 +235,14 @@ class CreditRecordService:
             except UnknownLine:
                 await self._read_lines()
                 continue
-            if use.most_bytes is not None:
-                require_size(selection, use.most_bytes)
+            if use.proof:
+                try:
+                    selection = await self._proofs.proved(
+                        use, asks, everything, selection, ground.now, patience
+                    )
+                except ProofLate:
+                    continue
+            require_size(selection, self._record_bytes, in_parts=use.in_parts)
             claim = self._claim(use, passage, opening, found.head, part, selection, ground.now)
             outcome = await self._committer.charge(claim)
             step("metered")

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from consent.model import Consent
+from creditgate.transparency.answers import request_digest
 from creditgate.v1.credit_record_service_pb2 import (
     BatchGetSubjectRecordsRequest,
     GetRecordRequest,
     GetSubjectRecordsRequest,
 )
+from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.authenticate.caller import Caller
 from gateway.authorise.bounds import Details
@@ -27,7 +29,9 @@ class Use(NamedTuple):
     ``details`` are the token's authorization details, ``revocable`` names what a
     revocation may stop it by. ``consent`` is the consent named, "" where none is.
     ``answer_may_be_empty`` is False where an answer without records is a refusal,
-    ``most_bytes`` None where an answer may come in several messages.
+    ``in_parts`` True where one may come in several messages. ``proof`` is the kind
+    of proof asked for, 0 for none; with one, ``request_digest`` is that of the request as it
+    was sent.
     """
 
     ask: Ask
@@ -38,7 +42,9 @@ class Use(NamedTuple):
     consent: str
     digest: bytes
     answer_may_be_empty: bool
-    most_bytes: int | None
+    in_parts: bool
+    proof: ProofKind.ValueType
+    request_digest: bytes
 
 
 class Part(NamedTuple):
@@ -76,10 +82,21 @@ def use_of(
     items: frozenset[str],
     *,
     answer_may_be_empty: bool = True,
-    most_bytes: int | None = None,
     chunk_size: int = 1,
 ) -> Use:
-    """Return the use that ``request`` of ``caller`` asks for, ``items`` by name."""
+    """Return the use that ``request`` of ``caller`` asks for, ``items`` by name.
+
+    What is no part of the payload compared for idempotency is taken off ``request``.
+    """
+    proof, asked = request.proof, b""
+    in_parts = isinstance(request, BatchGetSubjectRecordsRequest)
+    if proof:
+        asked = request_digest(
+            request.DESCRIPTOR.full_name, request.SerializeToString(deterministic=True)
+        )
+        request.ClearField("proof")
+    if in_parts:
+        request.ClearField("resume_from")
     return Use(
         ask=Ask(
             client_id=caller.client_id,
@@ -95,5 +112,7 @@ def use_of(
         consent=request.consent,
         digest=payload_digest(caller.client_id, request, chunk_size),
         answer_may_be_empty=answer_may_be_empty,
-        most_bytes=most_bytes,
+        in_parts=in_parts,
+        proof=proof,
+        request_digest=asked,
     )

@@ -1,15 +1,17 @@
 """Consents, composed: the desk, the services, the pages, and what works in the background."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from sqlalchemy import func, select
 from starlette.routing import Route
 
 from consent.delegations_sql import SqlDelegations
 from consent.notices import SqlNotices
 from consent.sql import CHANNEL, SqlConsents
 from consent.subject_keys import SqlSubjectKeys
+from consent.tables import CONSENT_CHANGE
 from gateway.authority.bell import open_bell
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
@@ -22,7 +24,6 @@ from gateway.consents.message import ConsentMessages
 from gateway.consents.news import ConsentNews
 from gateway.consents.receipt import ConsentReceipts
 from gateway.consents.refused import RefusedCalls
-from gateway.consents.removals import RemovalService
 from gateway.consents.schema import receipt_key_routes, schema_routes
 from gateway.consents.service import ConsentService
 from gateway.consents.trace import TraceService
@@ -31,7 +32,9 @@ from gateway.oauth.grants import SqlOAuthGrants
 from gateway.oauth.signing import SigningKeys
 from gateway.signin.desk import SignInDesk
 from gateway.storage.engines import Engines
+from gateway.storage.signs import open_sign
 from gateway.subject.app import subject_routes
+from gateway.subject.own_reports import OwnReports
 from gateway.subject.parts import SubjectParts
 from operators.sql import SqlAuthorityLog
 
@@ -41,7 +44,8 @@ class Consenting:
     """What the other parts of a process need of consents.
 
     ``services`` serve methods, by the service's name; ``routes`` are of the HTTP
-    application.
+    application, and so are ``subject_routes``, those of subjects' pages, given what issues
+    subjects' own reports.
     """
 
     consents: SqlConsents
@@ -49,7 +53,9 @@ class Consenting:
     desk: ConsentDesk
     services: Mapping[str, Sequence[object]]
     routes: Sequence[Route]
+    subject_routes: Callable[[OwnReports], Sequence[Route]]
     news: ConsentNews
+    traces: TraceService
 
 
 @asynccontextmanager
@@ -79,23 +85,35 @@ async def consenting(
     desk = ConsentDesk(consents, receipts, feed.current, clock, end_grants)
     accesses = Accesses(engines.records, consents, operators, clock)
     messages = ConsentMessages(consents, clock)
-    pages = SubjectParts(
-        consents=consents,
-        desk=desk,
-        delegations=SqlDelegations(engines.records),
-        keys=SqlSubjectKeys(engines.records),
-        notices=SqlNotices(engines.records),
-        accesses=accesses,
-        receipts=receipts,
-        view=feed.current,
-        sign_in=people,
-        clock=clock,
-        issuer=issuer,
-    )
+    delegations = SqlDelegations(engines.records)
+
+    def pages(reports: OwnReports) -> Sequence[Route]:
+        return subject_routes(
+            SubjectParts(
+                consents=consents,
+                desk=desk,
+                delegations=delegations,
+                keys=SqlSubjectKeys(engines.records),
+                notices=SqlNotices(engines.records),
+                accesses=accesses,
+                receipts=receipts,
+                reports=reports,
+                view=feed.current,
+                sign_in=people,
+                clock=clock,
+                issuer=issuer,
+            )
+        )
+
     async with AsyncExitStack() as stack:
         bell = open_bell(engines.records, CHANNEL)
         stack.push_async_callback(bell.close)
-        news = ConsentNews(consents, bell, config.authority_poll_ms / 1_000)
+        sign = open_sign(
+            engines.records,
+            select(func.coalesce(func.max(CONSENT_CHANGE.c.sequence), 0)),
+            stack.enter_context(ExitStack()),
+        )
+        news = ConsentNews(consents, bell, config.authority_poll_ms / 1_000, sign)
         await news.start()
         stack.push_async_callback(news.stop)
         clerk = ConsentClerk(
@@ -113,21 +131,18 @@ async def consenting(
         stack.callback(reads.close)
         yield Consenting(
             consents,
-            pages.delegations,
+            delegations,
             desk,
             {
                 "ConsentService": [
                     ConsentService(consents, desk, messages, accesses, watch, reads, clock, issuer)
                 ],
-                "ConformanceService": [RemovalService(consents, clock)],
-                "AuditService": [
-                    TraceService(consents, messages, accesses, RefusedCalls(engines.records), reads)
-                ],
             },
             [
-                *subject_routes(pages),
                 *schema_routes(issuer),
                 *receipt_key_routes(issuer, lambda: feed.current().signing_keys),
             ],
+            pages,
             news,
+            TraceService(consents, messages, accesses, RefusedCalls(engines.records), reads),
         )

@@ -10,9 +10,19 @@ from starlette.routing import Route
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
+from gateway.conformance.copies_service import CopiesService
+from gateway.conformance.follower import HoldingsFollower
+from gateway.conformance.holdings import Holdings
+from gateway.conformance.policy_file import read_policy
+from gateway.conformance.throttle import Throttle
+from gateway.conformance.trail import ConformanceTrail
 from gateway.installation.home import Home
 from gateway.oauth.signing import SigningKeys
+from gateway.server.auditing import auditing
 from gateway.server.consents import Consenting
+from gateway.server.enforcing import enforcing
+from gateway.server.transparency import Transparency, transparency_of
+from gateway.server.watching import watching
 from gateway.storage.engines import Engines
 
 
@@ -21,12 +31,17 @@ class Evidence:
     """What the other parts of a process need of the evidence.
 
     ``services`` serve methods, by the service's name; ``routes`` are of the HTTP
-    application; ``end`` ends streams without end.
+    application; ``end`` ends streams without end; ``disclosed`` is called whenever something
+    was disclosed, on the event loop; ``throttle`` stands before record calls.
     """
+
+    transparency: Transparency
 
     services: Mapping[str, Sequence[object]]
     routes: Sequence[Route]
     end: Callable[[], None]
+    disclosed: Callable[[], None]
+    throttle: Throttle
 
 
 @asynccontextmanager
@@ -42,7 +57,7 @@ async def evidence_of(
 ) -> AsyncGenerator[Evidence]:
     """Give what the evidence takes while the context lasts.
 
-    Raises what the stores raise when they cannot be read.
+    Raises as `transparency_of`, and what the stores raise when they cannot be read.
     """
     services: dict[str, list[object]] = {
         "DisclosureService": [],
@@ -52,10 +67,67 @@ async def evidence_of(
     }
     routes: list[Route] = []
     ending: list[Callable[[], None]] = []
+    following: list[Callable[[], None]] = []
 
     def end() -> None:
         for each in ending:
             each()
 
-    async with AsyncExitStack():
-        yield Evidence(services, routes, end)
+    def disclosed() -> None:
+        for each in following:
+            each()
+
+    async with AsyncExitStack() as stack:
+        transparency = await stack.enter_async_context(
+            transparency_of(home, engines, feed, clock, issuer)
+        )
+        services["DisclosureService"] += transparency.services
+        routes += transparency.routes
+        following.append(transparency.logger.nudge)
+        follower = HoldingsFollower(engines)
+        await follower.start()
+        stack.push_async_callback(follower.stop)
+        policy = read_policy(config.conformance_policy)
+        holdings = Holdings(engines)
+        watch = await stack.enter_async_context(
+            watching(config, engines, feed, clock, consents.consents, holdings, policy)
+        )
+        services["ConformanceService"] += [watch.watch, watch.removals]
+        following.append(watch.news.nudge)
+        ending.append(watch.news.end)
+        enforced = await stack.enter_async_context(
+            enforcing(
+                config,
+                engines,
+                feed,
+                keys,
+                clock,
+                policy,
+                holdings,
+                watch.duties,
+                watch.owed,
+                transparency.log,
+                issuer,
+            )
+        )
+        services["ConformanceService"] += enforced.services
+        copies = CopiesService(engines, enforced.attested, policy, clock)
+        stack.callback(copies.close)
+        services["ConformanceService"].append(copies)
+        routes += enforced.routes
+        audit = await stack.enter_async_context(
+            auditing(
+                home,
+                engines,
+                feed,
+                clock,
+                issuer,
+                consents.traces,
+                consents.consents.receipts,
+                holdings,
+                ConformanceTrail(engines.evidence, watch.duties, policy, clock.now),
+            )
+        )
+        services["AuditService"] += audit.services
+        routes += audit.routes
+        yield Evidence(transparency, services, routes, end, disclosed, enforced.throttle)

@@ -99,8 +99,11 @@ class Guard:
     def require_scope(self, caller: Caller, scope: str) -> None:
         """Raise Refused unless ``caller`` may call methods of ``scope`` now.
 
-        Both the client and the person it acts for must be allowed to.
+        Both the client and the person it acts for must be allowed to. Methods without a scope
+        are public: who is authenticated may call them, whatever the token is for.
         """
+        if not scope:
+            return
         authority, now = self._feed.current().authority, self._clock.now()
         require_call(authority, caller.client_id, scope, caller.token_scopes, now)
         sign_in = SignIn(caller.principal, caller.auth_time, caller.acr)

@@ -6,7 +6,7 @@ It serves gRPC and the authorisation server's HTTPS on one event loop.
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,20 +23,14 @@ from gateway.administration.service import OperatorService
 from gateway.administration.statements import RegistrationService
 from gateway.authenticate.authenticator import Authenticator
 from gateway.authenticate.token import TokenVerifier
-from gateway.authorise.consents import ConsentLookup
-from gateway.authorise.gate import Gate
 from gateway.authority.bell import open_bell
 from gateway.authority.feed import AuthorityFeed
 from gateway.catalogue.service import CatalogueService
 from gateway.clock import Clock, SystemClock
 from gateway.config import GatewayConfig
-from gateway.disclose.lookup import open_lookup
 from gateway.disclose.service import DisclosureService
 from gateway.disclose.store import DisclosureStore
 from gateway.installation.home import Home
-from gateway.meter.committer import GroupCommitter
-from gateway.meter.decisions import DecisionIds
-from gateway.meter.ledger import UsageLedger
 from gateway.meter.reader import SqlUsageReader
 from gateway.oauth.connection import bound_socket, build_http_server, tls_context
 from gateway.oauth.dpop import DpopProofs
@@ -44,18 +38,20 @@ from gateway.oauth.dpop_nonces import DpopNonces
 from gateway.oauth.replay import SqlReplayCache
 from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.oauth.signing import SigningKeys
-from gateway.respond.service import CreditRecordService, RecordLimits
 from gateway.server.consents import Consenting, consenting
 from gateway.server.evidence import Evidence, evidence_of
 from gateway.server.guard import Guard
 from gateway.server.memory import collect_rarely
 from gateway.server.methods import contract_methods
 from gateway.server.people import sign_in_desk
+from gateway.server.records import RecordPath, record_path
 from gateway.server.refusals import RefusalLog
+from gateway.server.reporting import Reporting, reporting
 from gateway.server.transport import Transport
 from gateway.server.web import web_app
 from gateway.settle.service import SettlementService, UsageService
 from gateway.storage.engines import Engines, open_engines
+from gateway.storage.signs import ANY_COMMIT, open_sign
 from gateway.telemetry.telemetry import Telemetry, open_telemetry
 from operators.sql import SqlAuthorityLog
 
@@ -126,8 +122,30 @@ async def running_gateway(
         evidence = await stack.enter_async_context(
             evidence_of(config, home, engines, feed, keys, clock, consents, issuer)
         )
+        records = record_path(
+            config,
+            engines,
+            feed,
+            clock,
+            consents,
+            evidence.transparency,
+            evidence.throttle,
+            telemetry,
+            stack,
+        )
+        reports = reporting(
+            engines,
+            feed,
+            keys,
+            clock,
+            consents.consents,
+            evidence.transparency,
+            records,
+            issuer,
+            stack,
+        )
         app = web_app(
-            config, clock, engines, feed, keys, proofs, people, consents, evidence, issuer
+            config, clock, engines, feed, keys, proofs, people, consents, evidence, reports, issuer
         )
         web = build_http_server(app, tls_context(tls.certificate, tls.key, tls.client_ca))
         server = grpc.aio.server(options=_options(config))
@@ -144,7 +162,17 @@ async def running_gateway(
             SqlAuthorityLog(engines.authority), feed, clock, keys, issuer
         )
         transport = _transport(
-            config, clock, engines, feed, guard, statements, consents, evidence, telemetry, stack
+            config,
+            clock,
+            engines,
+            feed,
+            guard,
+            statements,
+            consents,
+            evidence,
+            records,
+            reports,
+            telemetry,
         )
         server.add_generic_rpc_handlers((transport,))
         health = _add_standard_services(server)
@@ -173,6 +201,7 @@ async def _started_feed(
 ) -> AuthorityFeed:
     bell = open_bell(engines.authority)
     stack.push_async_callback(bell.close)
+    held = stack.enter_context(ExitStack())
     feed = AuthorityFeed(
         SqlAuthorityLog(engines.authority),
         revocations=SqlRevocationLog(engines.authority),
@@ -181,6 +210,7 @@ async def _started_feed(
         lease_seconds=config.lease_seconds,
         monotonic=time.monotonic,
         bell=bell,
+        sign=open_sign(engines.authority, ANY_COMMIT, held),
     )
     await feed.start()
     stack.push_async_callback(feed.stop)
@@ -196,38 +226,17 @@ def _transport(
     statements: RegistrationService,
     consents: Consenting,
     evidence: Evidence,
+    records: RecordPath,
+    reports: Reporting,
     telemetry: Telemetry,
-    stack: AsyncExitStack,
 ) -> Transport:
-    decisions = DecisionIds()
-    committer = GroupCommitter(UsageLedger(engines.records, clock), telemetry.metering.add_group)
-    lookup = open_lookup(engines.records, committer.when_free)
-    # The committer ends first: closing, it still gives waiting lookups their turn.
-    stack.callback(lookup.close)
-    stack.callback(committer.close)
-    named = ConsentLookup(consents.consents)
-    stack.callback(named.close)
     log = SqlAuthorityLog(engines.authority)
-    limits = RecordLimits(
-        answer_bytes=config.max_message_bytes,
-        batch_subjects=config.max_subjects_per_batch,
-        chunk_subjects=config.chunk_subjects,
-        replay_seconds=config.replay_window_seconds,
-    )
     served: dict[str, list[object]] = {
-        "CreditRecordService": [
-            CreditRecordService(
-                feed=feed,
-                gate=Gate(),
-                consents=named,
-                lookup=lookup,
-                committer=committer,
-                decisions=decisions,
-                clock=clock,
-                limits=limits,
-            )
+        "CreditRecordService": [records.service()],
+        "ReportService": [reports.service],
+        "DisclosureService": [
+            DisclosureService(DisclosureStore(engines.records), feed, clock, evidence.disclosed)
         ],
-        "DisclosureService": [DisclosureService(DisclosureStore(engines.records), feed, clock)],
         "CatalogueService": [CatalogueService(log, feed, clock)],
         "OperatorService": [OperatorService(log, feed, clock)],
         "ScopeService": [ScopeService(log, feed, clock)],
@@ -242,7 +251,7 @@ def _transport(
     return Transport(
         contract_methods(served),
         guard,
-        RefusalLog(committer, decisions, clock),
+        RefusalLog(records.committer, records.decisions, clock),
         telemetry,
         config.max_concurrent_calls,
     )

@@ -174,6 +174,9 @@ class _Call:
     async def _requests(
         self, incoming: AsyncIterator[bytes], context: Context
     ) -> AsyncIterator[Message]:
+        # A call with a proof tells its client so before (see `_prove`), and one with many
+        # answers by the first of them.
+        told = self._proven is not None or self._method.streams_answers
         while True:
             try:
                 async with asyncio.timeout(_SILENT_SECONDS):
@@ -184,6 +187,11 @@ class _Call:
                 raise _too_silent() from None
             self._authenticate(context)
             yield _parsed(self._method, message)
+            if not told:
+                # More is wanted, so the first message was not refused: a client that waits for
+                # this sends nothing in vain, which would keep it from hearing why.
+                await context.send_initial_metadata(())
+                told = True
 
     async def _ended(self, error: Exception, ending: "_Ending") -> Answer:
         """Return the answer to a call that ended with ``error``, once it is logged."""

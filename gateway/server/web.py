@@ -16,6 +16,7 @@ from gateway.oauth.rfc8414 import Endpoints
 from gateway.oauth.signing import SigningKeys
 from gateway.server.consents import Consenting
 from gateway.server.evidence import Evidence
+from gateway.server.reporting import Reporting
 from gateway.signin.desk import SignInDesk
 from gateway.storage.engines import Engines
 
@@ -30,6 +31,7 @@ def web_app(
     people: SignInDesk | None,
     consents: Consenting,
     evidence: Evidence,
+    reports: Reporting,
     issuer: str,
 ) -> Starlette:
     """Return the application; ``issuer`` is its own public URL."""
@@ -61,7 +63,9 @@ def web_app(
                     consents.delegations,
                 )
             ),
+            *consents.subject_routes(reports.own),
             *consents.routes,
+            *reports.routes,
             *evidence.routes,
         ],
     )

@@ -1,14 +1,21 @@
 """Engines: one for authority (small, watched for changes), one for records and usage, one
 for evidence (what proves the disclosure, and what is known of copies).
 
-On SQLite they are three files, on PostgreSQL three pools of one database: watching authority
+On SQLite they have files of their own, on PostgreSQL pools of one database: watching authority
 never waits for the ledger, and the ledger never for what is worked out after it.
+
+On SQLite the disclosure is a file of its own beside the rest of the records, attached to each
+of their connections: a commit of the ledger then leaves what SQLite remembers of the disclosure
+as it is. Whoever is to write takes the locks of both at once, so that the order of serving and
+ending is what it is in one file; but no transaction may change both files, since it would not
+be whole after a power failure.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -18,9 +25,17 @@ from sqlalchemy.pool import ConnectionPoolEntry
 _READS: Final = "creditgate_reads"
 _BUSY_MILLISECONDS: Final = 10_000
 _FILES: Final = ("authority.db", "records.db", "evidence.db")
-# Request ids are random, so the ledger's index is written all over: at SQLite's own 1,000
-# pages most of it would be copied into the file again and again.
-_CHECKPOINT_PAGES: Final = 8_192
+_DISCLOSURE_FILE: Final = "disclosure.db"
+DISCLOSURE: Final = "disclosure"
+"""What the disclosure's file is attached as."""
+# Request ids are random, so each claim changes a page of the ledger's index, and a whole page
+# is written for it: half of SQLite's usual size is the cheapest. A file keeps what it began with.
+_RECORDS_PAGE_BYTES: Final = 2_048
+_PAGE_BYTES: Final = 4_096
+# For the same reason at SQLite's own 1,000 pages most of the index would be copied into the
+# file again and again.
+_CHECKPOINT_BYTES: Final = 32 << 20
+_NONE_ATTACHED: Final[Mapping[str, Path]] = MappingProxyType({})
 _AUTHORITY_CONNECTIONS: Final = 4
 _RECORDS_CONNECTIONS: Final = 16
 _EVIDENCE_CONNECTIONS: Final = 8
@@ -56,9 +71,16 @@ def open_engines(database: str, home: Path) -> Engines:
     if database == "sqlite":
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The files hold what is not public; SQLite gives its own beside them the same mode.
-        for name in _FILES:
+        for name in (*_FILES, _DISCLOSURE_FILE):
             (home / name).touch(mode=0o600)
-        return Engines(*(sqlite_engine(home / name) for name in _FILES))
+        authority, records, evidence = (home / name for name in _FILES)
+        return Engines(
+            sqlite_engine(authority),
+            sqlite_engine(
+                records, {DISCLOSURE: home / _DISCLOSURE_FILE}, page_bytes=_RECORDS_PAGE_BYTES
+            ),
+            sqlite_engine(evidence),
+        )
     return Engines(
         postgresql_engine(database, _AUTHORITY_CONNECTIONS),
         postgresql_engine(database, _RECORDS_CONNECTIONS),
@@ -66,8 +88,10 @@ def open_engines(database: str, home: Path) -> Engines:
     )
 
 
-def sqlite_engine(path: Path) -> Engine:
-    """Open a SQLite file in WAL mode with synchronous=FULL.
+def sqlite_engine(
+    path: Path, attached: Mapping[str, Path] = _NONE_ATTACHED, *, page_bytes: int = _PAGE_BYTES
+) -> Engine:
+    """Open a SQLite file in WAL mode with synchronous=FULL, others attached by their names.
 
     Transactions take the write lock at once (BEGIN IMMEDIATE), so that a transaction
     that reads before it writes can never fail half-way with SQLITE_BUSY_SNAPSHOT;
@@ -79,12 +103,21 @@ def sqlite_engine(path: Path) -> Engine:
     def configure(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
+        for name, file in attached.items():
+            cursor.execute(f"ATTACH DATABASE ? AS {name}", (str(file),))
         for pragma in (
             f"busy_timeout={_BUSY_MILLISECONDS}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            f"wal_autocheckpoint={_CHECKPOINT_PAGES}",
-            "journal_size_limit=67108864",
+            f"main.page_size={page_bytes}",
+            f"wal_autocheckpoint={_CHECKPOINT_BYTES // page_bytes}",
+            *(
+                f"{name}.{setting}"
+                for name in ("main", *attached)
+                for setting in (
+                    "journal_mode=WAL",
+                    "synchronous=FULL",
+                    "journal_size_limit=67108864",
+                )
+            ),
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
@@ -134,3 +167,17 @@ def reading(engine: Engine) -> Generator[Connection]:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
         else:
             yield connection.execution_options(**{_READS: True})
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Generator[Connection]:
+    """Give a connection whose statements all see the store as it is at the first."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as connection:
+            yield connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+    else:
+        with reading(engine) as connection:
+            connection.exec_driver_sql("BEGIN")
+            yield connection

@@ -29,6 +29,7 @@ from gateway.subject import (
     keys,
     notices,
     receipts,
+    reports,
     revoke,
 )
 from gateway.subject.acting import acting_for
@@ -85,6 +86,11 @@ COMPANY_PAGES: Final[tuple[tuple[str, str, ServeCompany], ...]] = (
     ("GET", "/keys", keys.show),
     ("POST", "/keys", keys.register),
     ("POST", "/keys/{thumbprint}/remove", keys.remove),
+    ("GET", "/reports", reports.show),
+    ("POST", "/reports/{request_id}", reports.issue),
+    ("GET", "/reports/{report_id}/document", reports.document),
+    ("GET", "/reports/{report_id}/pdf", reports.pdf),
+    ("POST", "/reports/{report_id}/revoke", reports.revoke),
 )
 """Method, path below that of the company, and what serves it."""
 
@@ -99,6 +105,8 @@ _SHOWN_AT: Final = {
     "/delegations/{delegation_id}": "/delegations/new",
     "/delegations/{delegation_id}/end": "/delegations",
     "/keys/{thumbprint}/remove": "/keys",
+    "/reports/{request_id}": "/reports",
+    "/reports/{report_id}/revoke": "/reports",
 }
 """Where a form is shown that is not sent to the path of its page."""
 

@@ -18,6 +18,11 @@ def delegation_id_of(text: str) -> str:
     return text if _ID.fullmatch(text) else ""
 
 
+def report_id_of(text: str) -> str:
+    """Return ``text`` if it has the form of a report's id, else ""."""
+    return text if _ID.fullmatch(text) else ""
+
+
 def thumbprint_of(text: str) -> str:
     """Return ``text`` if it has the form of a key's thumbprint (RFC 7638), else ""."""
     return text if _THUMBPRINT.fullmatch(text) else ""

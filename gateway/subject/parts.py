@@ -13,6 +13,7 @@ from gateway.consents.accesses import Accesses
 from gateway.consents.desk import ConsentDesk
 from gateway.consents.receipt import ConsentReceipts
 from gateway.signin.desk import SignInDesk
+from gateway.subject.own_reports import OwnReports
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class SubjectParts:
     notices: SqlNotices
     accesses: Accesses
     receipts: ConsentReceipts
+    reports: OwnReports
     view: Callable[[], AuthorityView]
     sign_in: SignInDesk | None
     clock: Clock

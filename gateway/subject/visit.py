@@ -131,6 +131,7 @@ class CompanyVisit(Visit):
             ("/consents", self.say("我的授权", "Consents"), True),
             ("/accesses", self.say("谁用了我的数据", "Who used my data"), acting.may(Power.SEE)),
             ("/notices", self.say("通知", "Notices"), acting.may(Power.SEE)),
+            ("/reports", self.say("我的信用报告", "Credit reports"), acting.sees_all),
             ("/delegations", self.say("委托代办", "Deputies"), acting.represents),
             ("/keys", self.say("签名密钥", "Keys"), acting.represents),
         ]

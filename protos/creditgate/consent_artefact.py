@@ -7,11 +7,23 @@ Times are seconds since 1970 (UTC), as in any JWT; periods are half-open. What i
 known or does not apply is left out.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, WithJsonSchema
+from pydantic import Field, Strict
 
+from creditgate.signed_document import (
+    DOCUMENT_ALGORITHMS,
+    PLAIN_INSTANT,
+    USCC_PATTERN,
+    DocumentPart,
+    Instant,
+    PurposeName,
+    ShortText,
+    among,
+    listed,
+    names_of,
+    schema_of,
+)
 from creditgate.v1.consent_service_pb2 import (
     ConsentAccessMode,
     ConsentActor,
@@ -19,14 +31,13 @@ from creditgate.v1.consent_service_pb2 import (
     ConsentState,
     DataLifeEnd,
 )
-from creditgate.v1.vocabulary_pb2 import Purpose
 
 RECEIPT_TYPE: Final = "consent-receipt+jwt"
 """The ``typ`` of a receipt: no token can be taken for one, nor a receipt for a token
 (RFC 8725 section 3.11)."""
 
-RECEIPT_ALGORITHMS: Final = ("ES256", "EdDSA", "Ed25519")
-"""What receipts are signed with; the last two are one (RFC 9864 section 2.2)."""
+RECEIPT_ALGORITHMS: Final = DOCUMENT_ALGORITHMS
+"""What receipts are signed with."""
 
 MOST_CHARACTERS: Final = 2_000_000
 """Longest receipt: 64 items with 200 field names each, and room for the history."""
@@ -34,23 +45,8 @@ MOST_CHARACTERS: Final = 2_000_000
 SCHEMA_PATH: Final = "/consent/schemas/consent-artefact-1.json"
 """Path of the published schema below the issuer."""
 
-KEYS_PATH: Final = "/consent/receipt-keys.json"
-"""Path below the issuer of all keys that sign or ever signed receipts."""
-
-_USCC: Final = "^[0-9A-HJ-NP-RTUW-Y]{2}[0-9]{6}[0-9A-HJ-NP-RTUW-Y]{10}$"
 _REGION: Final = r"^(\*|[0-9]{2}|[0-9]{4}|[0-9]{6})$"
 
-
-class _Enum(Protocol):
-    def items(self) -> Iterable[tuple[str, int]]: ...
-
-
-def names_of(enum: _Enum, prefix: str) -> Mapping[int, str]:
-    """Return the stated values of a proto enum by number, named without ``prefix``."""
-    return {number: name.removeprefix(prefix) for name, number in enum.items() if number}
-
-
-PURPOSES: Final = names_of(Purpose, "PURPOSE_")
 STATES: Final = names_of(ConsentState, "CONSENT_STATE_")
 ACCESS_MODES: Final = names_of(ConsentAccessMode, "CONSENT_ACCESS_MODE_")
 ANSWER_FORMS: Final = names_of(ConsentAnswerForm, "CONSENT_ANSWER_FORM_")
@@ -58,39 +54,14 @@ DATA_LIFE_ENDS: Final = names_of(DataLifeEnd, "DATA_LIFE_END_")
 ACTORS: Final = names_of(ConsentActor, "CONSENT_ACTOR_")
 
 
-def _among(names: Mapping[int, str]) -> AfterValidator:
-    def check(name: str) -> str:
-        if name not in names.values():
-            raise ValueError("use one of " + ", ".join(names.values()))
-        return name
-
-    return AfterValidator(check)
+_StateName = Annotated[str, among(STATES), listed(STATES)]
+_AccessMode = Annotated[str, among(ACCESS_MODES), listed(ACCESS_MODES)]
+_AnswerForm = Annotated[str, among(ANSWER_FORMS), listed(ANSWER_FORMS)]
+_DataLifeEnd = Annotated[str, among(DATA_LIFE_ENDS), listed(DATA_LIFE_ENDS)]
+_Actor = Annotated[str, among(ACTORS), listed(ACTORS)]
 
 
-def _listed(names: Mapping[int, str]) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "enum": list(names.values())})
-
-
-_PurposeName = Annotated[str, _among(PURPOSES), _listed(PURPOSES)]
-_StateName = Annotated[str, _among(STATES), _listed(STATES)]
-_AccessMode = Annotated[str, _among(ACCESS_MODES), _listed(ACCESS_MODES)]
-_AnswerForm = Annotated[str, _among(ANSWER_FORMS), _listed(ANSWER_FORMS)]
-_DataLifeEnd = Annotated[str, _among(DATA_LIFE_ENDS), _listed(DATA_LIFE_ENDS)]
-_Actor = Annotated[str, _among(ACTORS), _listed(ACTORS)]
-_END_OF_TIME: Final = 253_402_300_799
-_Instant = Annotated[int, Strict(), Field(ge=0, le=_END_OF_TIME)]
-# What is left out is never sent as null.
-_PLAIN_INSTANT: Final = WithJsonSchema({"type": "integer", "minimum": 0, "maximum": _END_OF_TIME})
-_Text = Annotated[str, Field(min_length=1, max_length=512)]
-
-
-class _Part(BaseModel):
-    # What a reader does not know could narrow a consent, so it must not pass over it: an
-    # addition makes another version of the schema.
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ArtefactItem(_Part):
+class ArtefactItem(DocumentPart):
     """One catalogue item consented to."""
 
     item: Annotated[str, Field(pattern="^[a-z][a-z0-9.-]{0,63}$")] = Field(
@@ -102,18 +73,18 @@ class ArtefactItem(_Part):
     )
 
 
-class ArtefactValidity(_Part):
+class ArtefactValidity(DocumentPart):
     """When the consent may be used: [from, until), seconds since 1970 (UTC)."""
 
-    start: _Instant = Field(alias="from", description="First second inside it.")
-    until: _Instant = Field(description="First second after it.")
+    start: Instant = Field(alias="from", description="First second inside it.")
+    until: Instant = Field(description="First second after it.")
 
 
-class ArtefactTerms(_Part):
+class ArtefactTerms(DocumentPart):
     """What is allowed."""
 
     items: tuple[ArtefactItem, ...] = Field(min_length=1)
-    purposes: tuple[_PurposeName, ...] = Field(
+    purposes: tuple[PurposeName, ...] = Field(
         min_length=1, description="Purposes, named as in the enum Purpose without PURPOSE_."
     )
     answer_form: _AnswerForm = Field(
@@ -140,30 +111,30 @@ class ArtefactTerms(_Part):
     )
 
 
-class ArtefactNotice(_Part):
+class ArtefactNotice(DocumentPart):
     """What the subject was shown before it answered (privacy notice)."""
 
-    policy_version: _Text
+    policy_version: ShortText
     text_digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = Field(
         description="SHA-256 of the text as shown."
     )
-    language: _Text = Field(description="Language it was shown in (BCP 47).")
+    language: ShortText = Field(description="Language it was shown in (BCP 47).")
 
 
-class ArtefactEvent(_Part):
+class ArtefactEvent(DocumentPart):
     """One change of the consent."""
 
     state: _StateName = Field(description="State since then.")
     actor: _Actor = Field(description="Who caused it.")
-    at: _Instant
+    at: Instant
     reason: str = Field(default="", max_length=2_000)
 
 
-class ConsentArtefact(_Part):
+class ConsentArtefact(DocumentPart):
     """A consent that was granted, as it stood when its receipt was signed."""
 
-    iss: _Text = Field(description="Issuer of the gateway that keeps the consent.")
-    iat: _Instant = Field(description="When the receipt was signed.")
+    iss: ShortText = Field(description="Issuer of the gateway that keeps the consent.")
+    iat: Instant = Field(description="When the receipt was signed.")
     schema_version: Literal["1"]
     consent: Annotated[str, Field(pattern="^consents/[A-Za-z0-9._~-]{1,100}$")] = Field(
         description="Resource name of the consent (record identifier)."
@@ -172,46 +143,38 @@ class ConsentArtefact(_Part):
         description="Version of the consent; each change makes another."
     )
     state: _StateName = Field(description="Where it stood.")
-    subject: Annotated[str, Field(pattern=_USCC)] = Field(
+    subject: Annotated[str, Field(pattern=USCC_PATTERN)] = Field(
         description="Unified social credit code of the subject (GB 32100-2015)."
     )
-    representative: _Text = Field(
+    representative: ShortText = Field(
         description="Who answered for the subject, by the gateway's own id; never a name."
     )
-    delegation: _Text = Field(
+    delegation: ShortText = Field(
         default_factory=str,
         description="Delegation they acted under; left out for the subject's own representative.",
     )
-    operator_id: _Text = Field(description="The operator allowed (recipient).")
-    client_id: _Text = Field(description="Its client that asked.")
+    operator_id: ShortText = Field(description="The operator allowed (recipient).")
+    client_id: ShortText = Field(description="Its client that asked.")
     way: Literal["inbox", "code"] = Field(
         description="How it was asked for: to the subject's inbox, or by an authorisation code."
     )
     terms: ArtefactTerms
     message: str = Field(default="", max_length=500, description="What the operator told.")
-    language: _Text = Field(description="Language the subject was addressed in (BCP 47).")
+    language: ShortText = Field(description="Language the subject was addressed in (BCP 47).")
     notice: ArtefactNotice
-    requested_at: _Instant
-    granted_at: _Instant
-    ended_at: Annotated[_Instant | None, _PLAIN_INSTANT] = Field(
+    requested_at: Instant
+    granted_at: Instant
+    ended_at: Annotated[Instant | None, PLAIN_INSTANT] = Field(
         default_factory=lambda: None, description="When it ended; left out while it had not."
     )
-    withdraw_at: _Text = Field(
+    withdraw_at: ShortText = Field(
         description="Page where the subject sees it and takes it back (withdrawal method)."
     )
     history: tuple[ArtefactEvent, ...] = Field(
         min_length=1, description="Every change so far, oldest first."
     )
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as receipts carry it, without what it leaves out."""
-        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-
 
 def artefact_schema(issuer: str) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of what a receipt of ``issuer`` carries."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": issuer.rstrip("/") + SCHEMA_PATH,
-        **ConsentArtefact.model_json_schema(by_alias=True),
-    }
+    return schema_of(ConsentArtefact, issuer.rstrip("/") + SCHEMA_PATH)

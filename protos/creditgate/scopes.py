@@ -30,7 +30,7 @@ def services() -> tuple[ServiceDescriptor, ...]:
 
 
 def scope_of(method: MethodDescriptor) -> str:
-    """Return the scope ``method`` needs, or "" where it asks for no token."""
+    """Return the scope ``method`` needs, or "" where any token will do."""
     scope: str = method.GetOptions().Extensions[authorization_pb2.scope]
     return scope
 

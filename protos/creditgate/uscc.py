@@ -9,9 +9,10 @@ import re
 from operator import mul
 from typing import Final
 
+LENGTH: Final = 18
 ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _VALUE: Final = {character: value for value, character in enumerate(ALPHABET)}
-_WEIGHTS: Final = tuple(pow(3, i, 31) for i in range(17))
+WEIGHTS: Final = tuple(pow(3, i, 31) for i in range(17))
 _SHAPE: Final = re.compile(r"[0-9A-HJ-NP-RTUW-Y]{2}[0-9]{6}[0-9A-HJ-NP-RTUW-Y]{10}")
 
 
@@ -20,9 +21,9 @@ def check_character(stem: str) -> str:
 
     Raises KeyError for characters outside the alphabet, ValueError for another length.
     """
-    if len(stem) != len(_WEIGHTS):
+    if len(stem) != len(WEIGHTS):
         raise ValueError("the stem of a code has 17 characters")
-    return ALPHABET[-sum(map(mul, map(_VALUE.__getitem__, stem), _WEIGHTS)) % 31]
+    return ALPHABET[-sum(map(mul, map(_VALUE.__getitem__, stem), WEIGHTS)) % 31]
 
 
 def fault(code: str) -> str | None:
@@ -31,7 +32,7 @@ def fault(code: str) -> str | None:
     The answer is a reason name: ``USCC_LENGTH``, ``USCC_ALPHABET`` or
     ``USCC_CHECK_CHARACTER``.
     """
-    if len(code) != 18:
+    if len(code) != LENGTH:
         return "USCC_LENGTH"
     if _SHAPE.fullmatch(code) is None:
         return "USCC_ALPHABET"

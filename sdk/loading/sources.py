@@ -30,6 +30,14 @@ def open_rows(path: Path, columns: Sequence[str]) -> RowReader:
     return _format_of(path).open(path, columns)
 
 
+def columns_of(path: Path) -> list[str]:
+    """Return the columns a file names, of JSON lines those of the first.
+
+    Raises SourceRefused, OSError.
+    """
+    return _format_of(path).columns(path)
+
+
 def sources_in(path: Path) -> tuple[Path, ...]:
     """Return ``path`` itself, or every file to load in and below a folder, by name.
 
@@ -56,7 +64,7 @@ def fitting_mapping(path: Path, mappings: Mapping[str, ColumnMapping]) -> Column
 
     Raises SourceRefused when none or several fit, OSError.
     """
-    columns = set(_format_of(path).columns(path))
+    columns = set(columns_of(path))
     fitting = [name for name, mapping in mappings.items() if columns.issuperset(mapping.used())]
     if len(fitting) != 1:
         which = f"several mappings ({', '.join(fitting)})" if fitting else "no mapping"

@@ -17,8 +17,18 @@ from tests.browser.axe import faults
 from tests.browser.chromium import chromium
 from tests.installation import Installation
 from tests.people import COMPANY
+from tests.reports.own import issued as own_report
+from tests.reports.own import newest
 from tests.stores import SqliteStores
-from tests.subject.world import BANK_ID, EVALUATION, INSURANCE, TAX, World, running_world
+from tests.subject.world import (
+    BANK_ID,
+    EVALUATION,
+    INSURANCE,
+    PENALTY,
+    TAX,
+    World,
+    running_world,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -68,6 +78,8 @@ async def furnished(world: World) -> tuple[str, ...]:
     held = world.move(world.given(operator_id=BANK_ID), "pause", Actor.OPERATOR, "Invented")
     ended = world.move(world.given(world.terms((INSURANCE,))), "revoke", Actor.OPERATOR)
     company = f"/my/{COMPANY}"
+    await world.signed_in()
+    report, _ = await newest(world, await own_report(world, TAX, PENALTY))
     return (
         "/my/companies",
         *(
@@ -81,11 +93,14 @@ async def furnished(world: World) -> tuple[str, ...]:
                 "/delegations",
                 "/delegations/new",
                 "/keys",
+                "/reports",
                 *(f"/consents/{each.consent_id}" for each in (asked, given, held, ended)),
                 f"/consents/{given.consent_id}/revoke",
                 f"/consents/{'0' * 10}-{'0' * 24}",
             )
         ),
+        urlsplit(report.status_url).path,
+        f"/reports/{'0' * 10}-{'0' * 24}/{'2' * 12}",
     )
 
 

@@ -15,9 +15,11 @@ from playwright.async_api import Browser, Page, expect
 
 from consent.model import ONCE, Actor, ConsentItem
 from consent.states import REVOKED
+from creditgate.v1.vocabulary_pb2 import Openness
+from gateway.catalogue.model import CATALOGUE_ITEM
 from tests.browser.chromium import chromium
 from tests.docs.images import PICTURES
-from tests.installation import eventually, furnished
+from tests.installation import PUBLIC_ITEM, eventually, furnished, item
 from tests.people import COMPANY
 from tests.stores import SqliteStores
 from tests.subject.world import (
@@ -27,6 +29,7 @@ from tests.subject.world import (
     PENALTY,
     TAX,
     World,
+    caught_up,
     running_world,
 )
 
@@ -157,3 +160,39 @@ async def test_a_consent_from_the_request_to_its_end(world: World, browser: Brow
     await expect(page.get_by_text("仅限信息：纳税信息")).to_be_visible()
     await page.context.close()
     await phone.context.close()
+
+
+async def test_a_report_from_its_issue_to_whoever_looks_it_up(
+    world: World, browser: Browser
+) -> None:
+    if FOLDER:
+        with_letters()
+    # The item made for other tests is none of the catalogue shipped.
+    made = item(PUBLIC_ITEM, Openness.OPENNESS_RESTRICTED)
+    world.installation.keep(CATALOGUE_ITEM, PUBLIC_ITEM, made)
+    await caught_up()
+    page = await signed_in(browser, world, DESKTOP)
+    await page.get_by_role("link", name="我的信用报告").click()
+    for name in ("纳税信息", "社会保险费缴纳信息", "公共信用综合评价结果"):
+        await page.get_by_role("checkbox", name=name).uncheck()
+    await page.get_by_role("textbox", name="接收方").fill("示例采购中心（虚构）")
+    await page.get_by_role("button", name="出具报告").click()
+    await expect(page.get_by_text("报告已出具")).to_be_visible()
+    await keep(page, "subject-reports")
+    for link, kind in (("下载 PDF", ".pdf"), ("下载电子文件", ".jws")):
+        async with page.expect_download() as download:
+            await page.get_by_role("link", name=link).click()
+        assert (await download.value).suggested_filename.endswith(kind)
+
+    address = await page.get_by_role("link", name="查验页面").get_attribute("href")
+    holder = await browser.new_page(viewport={"width": 390, "height": 844}, locale="zh-CN")
+    await holder.goto(world.url(address or ""))
+    await expect(holder.get_by_role("status")).to_contain_text("有效，与当前公示一致")
+    await keep(holder, "subject-report-status-phone")
+
+    await page.get_by_role("button", name="撤销报告").click()
+    await expect(page.get_by_text("已撤销")).to_be_visible()
+    await holder.reload()
+    await expect(holder.get_by_role("status")).to_contain_text("已撤销")
+    await holder.set_viewport_size({"width": 880, "height": 640})
+    await keep(holder, "subject-report-status")

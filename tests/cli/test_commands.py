@@ -231,6 +231,38 @@ def test_a_batch_is_charged_once_and_billed(served: Served, tmp_path: Path) -> N
     assert served.answer(ADMINISTRATOR, "statement", month, "--operator", "alpha-credit")
 
 
+def test_answers_are_saved_with_their_proof_and_verified_offline(
+    served: Served, tmp_path: Path
+) -> None:
+    key = served.run(ADMINISTRATOR, "log", "key").out.strip()
+    company, batched = EXPIRED, tmp_path / "batch"
+    pinned = ("--proof", "complete", "--key", key)
+    file = tmp_path / "response.bin"
+    answer = served.answer(ALPHA, "query", company, *CHECK, *pinned, "--save", file)
+    told = served.answer(ADMINISTRATOR, "verify", file, "--key", key, "--subject", company)
+    assert told["records"] == answer["records"] != []
+    assert told["request_checked"]
+    one = told["records"][0]["name"]
+    by_name = ("--proof", "inclusion", "--key", key, "--save", file)
+    served.answer(ALPHA, "record", "show", one, *CHECK, *by_name)
+    assert served.answer(ADMINISTRATOR, "verify", file, "--key", key)["proof"] == "inclusion"
+    companies = tmp_path / "companies"
+    companies.write_text("\n".join((EXPIRED, invented_code(98), invented_code(99))))
+    served.answer(ALPHA, "batch", companies, *CHECK, *pinned, "--save", batched)
+    chunk = batched / "chunk-00000.bin"
+    assert len(served.answer(ADMINISTRATOR, "verify", chunk, "--key", key)["subjects"]) == 3
+    chunk.write_bytes(chunk.read_bytes()[:-1] + b"x")
+    tampered = served.run(ADMINISTRATOR, "verify", chunk, "--key", key)
+    assert tampered.status == 1
+
+
+def test_a_key_without_a_proof_is_refused_before_anything_is_asked(served: Served) -> None:
+    key = served.run(ADMINISTRATOR, "log", "key").out.strip()
+    done = served.run(ALPHA, "query", invented_code(0), *CHECK, "--key", key)
+    assert done.status == 1
+    assert "--proof" in done.told
+
+
 def test_a_refusal_is_told_with_its_field_and_without_the_value(served: Served) -> None:
     query = ("query", "91000000DEM0000XYZ", *CHECK, "--profile", served.profile(ALPHA))
     done = creditgate(served.home, *query)

@@ -16,6 +16,7 @@ _WORDS: Final = frozenset(
         "const",
         "enum",
         "items",
+        "maxItems",
         "maxLength",
         "maximum",
         "minItems",
@@ -52,8 +53,8 @@ def faults(
         fits = schema.get("minimum", value) <= value <= schema.get("maximum", value)
         return [] if fits else [f"{at}: range"]
     if isinstance(value, list):
-        short = [f"{at}: minItems"] if len(value) < schema.get("minItems", 0) else []
-        return short + [
+        fits = schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value))
+        return ([] if fits else [f"{at}: number of items"]) + [
             fault
             for index, each in enumerate(value)
             for fault in faults(each, schema["items"], whole, f"{at}/{index}")

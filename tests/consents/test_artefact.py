@@ -12,8 +12,9 @@ from starlette.applications import Starlette
 
 from consent.model import Actor, Consent, ConsentChange, ConsentItem, ConsentTerms
 from consent.states import EXPIRED, GRANTED, PAUSED, REFUSED, REQUESTED, REVOKED
-from creditgate.consent_artefact import KEYS_PATH, SCHEMA_PATH, ConsentArtefact, artefact_schema
+from creditgate.consent_artefact import SCHEMA_PATH, ConsentArtefact, artefact_schema
 from creditgate.refusal import Refused
+from creditgate.signed_document import KEYS_PATH
 from creditgate.v1.consent_service_pb2 import ConsentAccessMode, ConsentAnswerForm, DataLifeEnd
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Purpose

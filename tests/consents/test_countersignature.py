@@ -13,7 +13,8 @@ from joserfc.jwk import JWKRegistry, OctKey
 from consent.subject_keys import SubjectKey
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
-from sdk.receipts import ReceiptRefused, countersigned, verified_countersignature
+from sdk.documents import DocumentRefused
+from sdk.receipts import countersigned, verified_countersignature
 from tests.consents.receipts import SUBJECT, Signing, encoded, granted
 from tests.consents.subjects_own import ALGORITHMS, SubjectsOwn
 
@@ -200,7 +201,7 @@ def test_a_header_that_is_no_object_is_refused_as_any_other(
     for header in ([], ["alg"], "x", 1, None, True, {"alg": []}, {"alg": {}}):
         text = f"{encoded(header)}..{signature}"
         refused(signing, receipt, text, own.registered)
-        with pytest.raises(ReceiptRefused):
+        with pytest.raises(DocumentRefused):
             verified_countersignature(receipt, text, jwk)
 
 
@@ -221,5 +222,5 @@ def test_who_holds_the_published_key_checks_the_signature_offline(
         (receipt, "", by.jwk),
         (receipt, "x" * 3_000, by.jwk),
     ):
-        with pytest.raises(ReceiptRefused):
+        with pytest.raises(DocumentRefused):
             verified_countersignature(*wrong)

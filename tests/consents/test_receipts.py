@@ -19,7 +19,8 @@ from gateway.authenticate.claims import CERTIFICATE, Confirmation
 from gateway.authenticate.token import TokenVerifier
 from gateway.authority.view import AuthorityView
 from gateway.oauth.signing import SIGNING_ALGORITHMS, SigningAlgorithm
-from sdk.receipts import ReceiptRefused, verified_receipt
+from sdk.documents import DocumentRefused
+from sdk.receipts import verified_receipt
 from tests.clock import NOW
 from tests.consents.receipts import ISSUER, SUBJECT, Signing, encoded, granted, parts
 
@@ -42,7 +43,7 @@ def receipt(signing: Signing) -> str:
 
 def refused(receipt: str, keys: dict[str, Any], issuer: str = ISSUER) -> str:
     """Return why a receipt is refused."""
-    with pytest.raises(ReceiptRefused) as refusal:
+    with pytest.raises(DocumentRefused) as refusal:
         verified_receipt(receipt, keys, issuer)
     assert SUBJECT not in str(refusal.value)
     return str(refusal.value)
@@ -50,7 +51,7 @@ def refused(receipt: str, keys: dict[str, Any], issuer: str = ISSUER) -> str:
 
 def test_a_receipt_says_who_allowed_what_to_whom(signing: Signing, receipt: str) -> None:
     found = verified_receipt(receipt, signing.published, ISSUER)
-    artefact = found.artefact
+    artefact = found.document
     assert not found.key_retired
     assert (artefact.subject, artefact.operator_id, artefact.state) == (
         SUBJECT,
@@ -216,7 +217,7 @@ def test_a_key_by_the_other_name_of_ed25519_reads_the_same_receipt(tmp_path: Pat
     receipt = signing.receipts.signed(granted())
     [jwk] = signing.published["keys"]
     unnamed = {name: value for name, value in jwk.items() if name != "alg"}
-    assert verified_receipt(receipt, {"keys": [unnamed]}, ISSUER).artefact.subject == SUBJECT
+    assert verified_receipt(receipt, {"keys": [unnamed]}, ISSUER).document.subject == SUBJECT
     other = OKPKey.generate_key("Ed25519").as_dict(private=False, kid=jwk["kid"])
     refused(receipt, {"keys": [other]})
 

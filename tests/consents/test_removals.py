@@ -95,7 +95,7 @@ async def test_a_malformed_acknowledgement_is_refused_by_field_and_changes_nothi
     good = removal(consent, counter.now)
     for bad, field in (
         (
-            pb.RemovalAcknowledgement(event_sequence=1, remove_time=good.remove_time),
+            pb.RemovalAcknowledgement(event_sequence=-1, remove_time=good.remove_time),
             "event_sequence",
         ),
         (pb.RemovalAcknowledgement(remove_time=good.remove_time), "event_sequence"),

@@ -14,7 +14,8 @@ from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.server.errors import refusal_answer
 from sdk.consents import Consents
-from sdk.receipts import receipt_keys, verified_receipt
+from sdk.documents import document_keys
+from sdk.receipts import verified_receipt
 from sdk.refusals import explain
 from tests.consents.counter import Counter
 from tests.installation import Installation
@@ -187,8 +188,8 @@ async def _lived_through(own: Consents, counter: Counter) -> None:
 
 async def _receipt_is_the_gateways(counter: Counter, name: str, subject: str) -> None:
     gateway = counter.gateway
-    keys = await asyncio.to_thread(receipt_keys, gateway.credentials())
+    keys = await asyncio.to_thread(document_keys, gateway.credentials())
     receipt = (await counter.read(name)).receipt
-    artefact = verified_receipt(receipt, keys, gateway.running.issuer).artefact
+    artefact = verified_receipt(receipt, keys, gateway.running.issuer).document
     assert (artefact.consent, artefact.subject, artefact.state) == (name, subject, "GRANTED")
     assert artefact.withdraw_at == f"{gateway.running.issuer}/my/{name}"

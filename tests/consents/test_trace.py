@@ -1,5 +1,6 @@
 """TraceConsent: from a consent to everything that happened under it, and its receipt (G7)."""
 
+from hashlib import sha256
 from uuid import uuid4
 
 import pytest
@@ -17,8 +18,16 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_service_pb2 import ListUsageRequest
 from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
 from creditgate.v1.vocabulary_pb2 import Interval
+from tests.audit.proved import checkpoint_of_decisions, require_logged
 from tests.consents.counter import OTHER_CLIENT, Counter, fields_of, new_subject, refusal_of
-from tests.installation import CONSENT_ITEM, OPERATOR_CLIENT, OPERATOR_ID, PUBLISHER, PURPOSE
+from tests.installation import (
+    CONSENT_ITEM,
+    OPERATOR_CLIENT,
+    OPERATOR_ID,
+    PUBLISHER,
+    PURPOSE,
+    eventually,
+)
 from tests.server.calls import draft, publish
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -111,7 +120,10 @@ async def test_decisions_about_a_consent_are_told_with_what_is_known_of_them(
     assert [step.WhichOneof("step") for step in steps if not step.HasField("consent")] == [
         "decision"
     ] * 3
-    assert not any(each.audit_path for each in (allowed, *refused))
+    proof = (await counter.audit.TraceConsent(pb.TraceConsentRequest(consent=consent.name))).proof
+    log = checkpoint_of_decisions(counter.installation, proof.checkpoint)
+    for each in (allowed, *refused):
+        require_logged(each, log)
     entry = allowed.entry
     assert entry.name.startswith("decisions/")
     assert (entry.outcome, entry.operator_id, entry.client_id, entry.request_id) == (
@@ -221,3 +233,33 @@ async def test_a_trace_is_refused_what_does_not_fit_it(counter: Counter) -> None
         assert fields_of(refusal) == {field}, request
     none = pb.TraceConsentRequest(consent="consents/0")
     assert (await refusal_of(counter.audit.TraceConsent(none))).reason == "RESOURCE_NOT_FOUND"
+
+
+async def test_changes_of_a_consent_are_in_the_decision_log_with_its_receipt(
+    counter: Counter,
+) -> None:
+    consent = await story(counter, uses=0)
+    _, told = await traced(counter, consent)
+
+    async def changes() -> list[pb.LoggedDecision]:
+        page = await counter.audit.ListDecisions(
+            pb.ListDecisionsRequest(operator_id=OPERATOR_ID, page_size=1_000)
+        )
+        log = checkpoint_of_decisions(counter.installation, page.proof.checkpoint)
+        found = [each for each in page.decisions if each.entry.consent == consent.name]
+        for each in found:
+            require_logged(each, log)
+        return found
+
+    async def all_there() -> bool:
+        return len(await changes()) == 3
+
+    await eventually(all_there)
+    entries = [each.entry for each in await changes()]
+    assert [entry.consent_state for entry in entries] == [
+        consent_pb.CONSENT_STATE_REQUESTED,
+        consent_pb.CONSENT_STATE_GRANTED,
+        consent_pb.CONSENT_STATE_REVOKED,
+    ]
+    digest = sha256(told.receipt.encode()).digest()
+    assert [entry.receipt_digest for entry in entries] == [b"", digest, b""]

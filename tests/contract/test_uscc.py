@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creditgate.uscc import ALPHABET, check_character, fault, is_valid
+from creditgate.uscc_bulk import all_valid
 
 LETTERS = st.sampled_from(ALPHABET)
 STEMS = st.builds(
@@ -82,3 +83,16 @@ def test_real_codes_pass_but_for_the_known_dirt(data_folder: Path) -> None:
     valid = sum(map(is_valid, codes))
     assert len(codes) >= 1000
     assert 0.98 < valid / len(codes) < 1.0
+
+
+MISTYPED = st.builds(
+    lambda code, at, put: code[:at] + put + code[at + 1 :],
+    CODES,
+    st.integers(0, 17),
+    st.sampled_from([*ALPHABET, "I", "o", "", "00", "一", "\x00"]),
+)
+
+
+@given(st.lists(CODES | MISTYPED, max_size=20))
+def test_codes_checked_at_once_are_judged_as_one_by_one(codes: list[str]) -> None:
+    assert all_valid(codes) == all(is_valid(code) for code in codes)

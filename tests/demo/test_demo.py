@@ -44,6 +44,11 @@ REFUSALS = {
 SUSPENDED = "A suspension acts within a second, on tokens already given"
 CONSENTED = "A company consents on its own page, to a part, for a purpose (授权)"
 PAUSED = "A suspension pauses an operator's consents, and each company is told"
+TOLD = "A correction and a repair reach who holds copies"
+HELD = "What is held too long is found, at a cost that grows with the differences"
+PROVED = "An answer proves that it is all there is"
+REPORTED = "A credit report is verified anywhere, and says when it is overtaken"
+CHECKED = "Both logs are what was disclosed and decided, to the last byte"
 TAKEN_BACK = "A company takes its consent back, and is told what became of the copies"
 
 
@@ -65,6 +70,30 @@ def test_the_demo_shows_every_step_as_expected(tmp_path: Path) -> None:
         "OPERATOR_SUSPENDED",
         f"1 record for {yuan(20_000)} yuan",
     ]
+    assert told[TOLD] == [
+        ("alpha", "corrected, repaired: replaced or gone within 48 hours"),
+        ("alpha", "1 acknowledged, 1 owed"),
+    ]
+    (found, entailed, mended, certified, shown) = [what for _, what in told[HELD]]
+    assert found.startswith("repaired-held: records/demo-")
+    assert entailed == "stage rectify, no certificate"
+    assert (mended, certified) == ("1 rectified, 0 standing", "stage none, certified")
+    assert re.fullmatch(r"([1-9]\d*) of \1 as they should be", shown)
+    assert told[PROVED] == [
+        ("alpha", "2 records, which are all of 3 items"),
+        ("alpha's auditor", "the answer's signature is not of the gateway's key"),
+        ("alpha", "1 record, which are all of 3 items: no penalty"),
+        ("anybody", "it only grew"),
+    ]
+    assert [what for _, what in told[REPORTED]] == [
+        "2 records charged",
+        "registration.enterprise: 1, penalty.administrative: 1, list.serious-dishonesty: none,"
+        " which is proved",
+        "It was altered, or signed by another key.",
+        "current",
+        "superseded",
+    ]
+    assert [what for _, what in told[CHECKED]] == ["nothing differs"] * 2
     assert told[CONSENTED] == [
         ("alpha", "requested"),
         ("alpha", "CONSENT_NOT_GRANTED"),

@@ -15,7 +15,7 @@ from tests.node.conftest import NodeClient, node_client
 
 __all__ = ["node_client"]
 
-_SECONDS = 120
+_SECONDS = 240
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ PICTURES: Final = (
     "subject-revoke",
     "subject-revoked",
     "subject-notices",
+    "subject-reports",
+    "subject-report-status",
+    "subject-report-status-phone",
     "subject-appoint",
 )
 """Of docs/subjects.md, by tests/browser/test_subject_story.py."""

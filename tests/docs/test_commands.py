@@ -1,5 +1,6 @@
 """The commands and calls of the pages do what the pages say."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,11 @@ def test_the_commands_of_the_operators_guide_work(reader: Reader) -> None:
     assert printed.count("exit status 2") == 2
     assert "revoked by operator: The loan was not taken up" in printed
     assert "Statement of alpha-credit" in printed
+    # What alpha holds is what it was served: nothing found, and a certificate.
+    assert re.search(r"findings that stand +none", printed)
+    assert "Certificate is the gateway's" in printed
+    assert "Report is the gateway's, and complete" in printed
+    assert "Left: the file does not hold them" not in printed
 
 
 def test_the_commands_of_the_administrators_guide_work(reader: Reader) -> None:

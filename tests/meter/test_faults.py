@@ -21,7 +21,7 @@ from tests.meter.world import claim, quota_used, refusal, stored
 from tests.stores import PostgresStores, SqliteStores, engines_of
 
 _UNAVAILABLE = RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE
-RECORDS = 399
+RECORDS = 5_000
 CHARGED = Charged(7 * RECORDS)
 
 

@@ -21,6 +21,12 @@ DUTIES = (
     "consents:revoke",
     "consents:watch",
     "credit.conformance:acknowledge",
+    "credit.conformance:answer",
+    "credit.conformance:attest",
+    "credit.conformance:contest",
+    "credit.conformance:read",
+    "credit.conformance:reconcile",
+    "credit.conformance:watch",
 )
 OPERATORS_SCOPES = ("accesses:read", "catalogue:read", "consents:", "credit.", "usage:")
 

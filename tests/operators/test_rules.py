@@ -285,6 +285,12 @@ def test_duties_alone_stay_open_to_an_operator_that_may_not_act(
         "consents:revoke",
         "consents:watch",
         "credit.conformance:acknowledge",
+        "credit.conformance:answer",
+        "credit.conformance:attest",
+        "credit.conformance:contest",
+        "credit.conformance:read",
+        "credit.conformance:reconcile",
+        "credit.conformance:watch",
     }
 
 

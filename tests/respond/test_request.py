@@ -6,7 +6,13 @@ import pytest
 
 from creditgate.refusal import Refused, Violation
 from gateway.respond.batch import check_subjects, parts_of
-from gateway.respond.request import common_faults, record_id_of, require_subject
+from gateway.respond.request import (
+    COMPLETE,
+    INCLUSION,
+    common_faults,
+    record_id_of,
+    require_subject,
+)
 from tests.meter.world import company
 
 _GOOD = [company(number) for number in range(1, 9)]
@@ -70,7 +76,24 @@ async def test_faults_told_of_a_batch_are_bounded() -> None:
 def test_fields_of_every_record_call_are_checked(
     request_id: str, items: list[str], consent: str, faulty: list[str]
 ) -> None:
-    assert [fault.field for fault in common_faults(request_id, items, consent)] == faulty
+    assert [fault.field for fault in common_faults(request_id, items, consent, 0)] == faulty
+
+
+@pytest.mark.parametrize(
+    ("proof", "one_record", "faulty"),
+    [
+        (0, True, []),
+        (INCLUSION, True, []),
+        (INCLUSION, False, []),
+        (COMPLETE, False, []),
+        (COMPLETE, True, ["proof"]),
+        (3, False, ["proof"]),
+        (-1, True, ["proof"]),
+    ],
+)
+def test_proof_asked_for_is_one_there_is(proof: int, one_record: bool, faulty: list[str]) -> None:
+    found = common_faults("x", (), "", proof, one_record=one_record)
+    assert [fault.field for fault in found] == faulty
 
 
 def test_subject_and_name_are_checked_with_the_rest() -> None:
@@ -98,3 +121,11 @@ def test_parts_hold_every_frame_in_order_within_the_size() -> None:
     assert b"".join(frame for part in parts_of(frames, 10) for frame in part) == b"".join(frames)
     assert parts_of([], 10) == [[]]
     assert parts_of(frames, 100) == [frames]
+
+
+def test_last_part_leaves_room_for_the_proof_behind_it() -> None:
+    frames = [bytes(4), bytes(4), bytes(4)]
+    assert [list(map(len, part)) for part in parts_of(frames, 10, 6)] == [[4, 4], [4]]
+    assert [list(map(len, part)) for part in parts_of(frames, 10, 7)] == [[4, 4], [4], []]
+    assert [list(map(len, part)) for part in parts_of(frames, 22, 10)] == [[4, 4, 4]]
+    assert parts_of([], 10, 10) == [[]]

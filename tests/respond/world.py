@@ -7,12 +7,15 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consent.model import Consent, ConsentItem
 from consent.sql import SqlConsents
 from creditgate.refusal import Refused
+from creditgate.transparency.verify import VerifiedAnswer, verify_answer
 from creditgate.v1 import credit_record_service_pb2 as pb
 from creditgate.v1.catalogue_service_pb2 import ContentFieldType
+from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Openness, Purpose, SubjectType
@@ -29,10 +32,20 @@ from gateway.meter.decisions import DecisionIds
 from gateway.meter.ledger import UsageLedger
 from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.pki.client_keys import make_assertion_key
+from gateway.respond.proofs import AnswerProofs
 from gateway.respond.service import CreditRecordService, RecordLimits
 from gateway.respond.use import SCOPE
 from gateway.settle.prices import PRICE_PLAN, PricePlan
 from gateway.storage.engines import Engines
+from gateway.transparency.disclosure_map import DisclosureMap
+from gateway.transparency.event_proofs import EventProofs
+from gateway.transparency.keys import LogKey
+from gateway.transparency.log import MerkleLog
+from gateway.transparency.logger import DisclosureLogger
+from gateway.transparency.map_reader import open_map
+from gateway.transparency.salts import Salts
+from gateway.transparency.tables import LogId
+from gateway.transparency.writer import DisclosureWriter
 from operators.log import Draft
 from operators.model import (
     CLIENT,
@@ -138,6 +151,27 @@ class World:
         self.committer = GroupCommitter(UsageLedger(self.engine, self.clock), lambda size: None)
         self.lookup = Interleaved(open_lookup(self.engine, self.committer.when_free))
         self.numbers = count(1)
+        self.log_key = LogKey("gateway.test/log/disclosure", Ed25519PrivateKey.generate())
+        salts = Salts(bytes(32))
+        merkle = MerkleLog(engines.evidence, LogId.DISCLOSURE, self.log_key)
+        self.writer = DisclosureWriter(
+            engines.records,
+            engines.evidence,
+            merkle,
+            salts,
+            DisclosureMap(engines.records, salts),
+            lambda: self.feed.current().catalogue,
+        )
+        self.logger = DisclosureLogger(self.writer, engines.evidence, self.clock)
+        self.map = open_map(engines.evidence, merkle, salts)
+        self.proofs = AnswerProofs(
+            engines.evidence,
+            self.map,
+            EventProofs(engines.evidence, merkle),
+            salts,
+            self.logger,
+            self.log_key,
+        )
         self.service = CreditRecordService(
             feed=self.feed,
             gate=Gate(),
@@ -147,6 +181,7 @@ class World:
             decisions=DecisionIds(),
             clock=self.clock,
             limits=limits,
+            proofs=self.proofs,
         )
 
     async def put(self, *drafts: Draft) -> None:
@@ -202,6 +237,48 @@ class World:
         async for message in self.service.batch_get_subject_records(request, asking):
             yield pb.BatchGetSubjectRecordsResponse.FromString(message)
 
+    def logged(self) -> None:
+        """Bring log and map up to the disclosure."""
+        while self.writer.step(self.clock.now()):
+            pass
+
+    async def proved(
+        self,
+        number: int = 1,
+        *,
+        asking: Caller = ALPHA,
+        proof: ProofKind.ValueType = ProofKind.PROOF_KIND_COMPLETE,
+        **fields: Any,
+    ) -> VerifiedAnswer:
+        """Ask for the records of an invented company with a proof, and verify the answer."""
+        asked = self._asked(fields, subject=company(number), proof=proof)
+        request = pb.GetSubjectRecordsRequest(**asked)
+        sent = request.SerializeToString()
+        answer = await self.service.get_subject_records(request, asking)
+        return verify_answer(sent, answer, self.log_key.verifier)
+
+    async def proved_chunks(
+        self,
+        numbers: Sequence[int],
+        *,
+        proof: ProofKind.ValueType = ProofKind.PROOF_KIND_COMPLETE,
+        **fields: Any,
+    ) -> list[VerifiedAnswer]:
+        """Ask for the records of many companies with proofs, and verify each chunk."""
+        subjects = [company(number) for number in numbers]
+        asked = self._asked(fields, subjects=subjects, proof=proof)
+        request = pb.BatchGetSubjectRecordsRequest(**asked)
+        sent = request.SerializeToString()
+        found: list[VerifiedAnswer] = []
+        parts: list[bytes] = []
+        async for message in self.service.batch_get_subject_records(request, ALPHA):
+            parts.append(message)
+            if pb.BatchGetSubjectRecordsResponse.FromString(message).chunk_complete:
+                found.append(verify_answer(sent, parts, self.log_key.verifier))
+                parts = []
+        assert not parts
+        return found
+
     def _asked(self, fields: dict[str, Any], **usual: Any) -> dict[str, Any]:
         return {"purpose": PURPOSE, "request_id": self.fresh()} | usual | fields
 
@@ -234,6 +311,9 @@ async def world_on(engines: Engines, limits: RecordLimits = LIMITS) -> AsyncGene
     yield world
     world.committer.close()
     world.lookup.close()
+    world.proofs.close()
+    world.map.close()
+    await world.logger.stop()
     await world.feed.stop()
 
 
@@ -270,6 +350,7 @@ def operator(
     name: str,
     *,
     items: frozenset[str] = LICENSED,
+    regions: frozenset[str] = frozenset({"11"}),
     quota: int = 1_000_000,
     valid_until: int = NOW * 2,
 ) -> list[Draft]:
@@ -281,7 +362,7 @@ def operator(
         valid_until=valid_until,
         items=items,
         purposes=frozenset({PURPOSE}),
-        regions=frozenset({"11"}),
+        regions=regions,
         daily_record_quota=quota,
     )
     client = Client(

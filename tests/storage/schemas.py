@@ -5,33 +5,53 @@ from typing import Final
 from sqlalchemy import Engine, MetaData, text
 
 from consent.tables import METADATA as CONSENTING
+from gateway.audit.tables import METADATA as AUDIT
+from gateway.conformance.finding_tables import METADATA as FINDINGS
+from gateway.conformance.holdings_tables import METADATA as HOLDINGS
+from gateway.conformance.removal_tables import METADATA as REMOVALS
 from gateway.disclose.tables import METADATA as DISCLOSURE
 from gateway.meter.tables import METADATA as METERING
 from gateway.oauth.tables import METADATA as ASSERTIONS
+from gateway.reports.tables import METADATA as REPORTS
 from gateway.signin.tables import METADATA as SIGNING_IN
 from gateway.storage.engines import Engines
 from gateway.storage.migrate import Schema
+from gateway.transparency.map_tables import METADATA as MAP
+from gateway.transparency.tables import METADATA as LOGS
 from operators.tables import METADATA as AUTHORITY
 
 TABLES: Final[dict[Schema, tuple[MetaData, ...]]] = {
     "authority": (AUTHORITY, ASSERTIONS, SIGNING_IN),
     "records": (DISCLOSURE, METERING, CONSENTING),
-    "evidence": (),
+    "evidence": (
+        LOGS,
+        AUDIT,
+        MAP,
+        HOLDINGS,
+        FINDINGS,
+        REMOVALS,
+        REPORTS,
+    ),
 }
 _TABLES: Final = (
-    "FROM sqlite_master AS t JOIN {} WHERE t.type = 'table' AND t.name NOT LIKE 'alembic_version%'"
+    "FROM {schema}.sqlite_master AS t JOIN {columns} WHERE t.type = 'table'"
+    " AND t.name NOT LIKE 'alembic_version%'"
 )
 # The text of a table says in what order its columns came; that is not looked at.
 _SQLITE: Final = (
     'SELECT t.name, c.name, c.type, c."notnull", c.dflt_value, c.pk '
-    + _TABLES.format("pragma_table_xinfo(t.name) AS c"),
+    + _TABLES.format(schema="{schema}", columns="pragma_table_xinfo(t.name, '{schema}') AS c"),
     'SELECT t.name, i.name, i."unique", i.origin, i.partial, c.seqno, c.name '
-    + _TABLES.format("pragma_index_list(t.name) AS i JOIN pragma_index_info(i.name) AS c"),
-    "SELECT tbl_name, name, sql FROM sqlite_master WHERE type NOT IN ('table', 'index')"
+    + _TABLES.format(
+        schema="{schema}",
+        columns="pragma_index_list(t.name, '{schema}') AS i"
+        " JOIN pragma_index_info(i.name, '{schema}') AS c",
+    ),
+    "SELECT tbl_name, name, sql FROM {schema}.sqlite_master WHERE type NOT IN ('table', 'index')"
     " OR type = 'index' AND sql IS NOT NULL",
     'SELECT t.name, k.seq, k."table", k."from", k."to" '
-    + _TABLES.format("pragma_foreign_key_list(t.name) AS k"),
-    "SELECT name, wr, strict FROM pragma_table_list WHERE type = 'table'"
+    + _TABLES.format(schema="{schema}", columns="pragma_foreign_key_list(t.name, '{schema}') AS k"),
+    "SELECT name, wr, strict FROM pragma_table_list WHERE type = 'table' AND schema = '{schema}'"
     " AND name NOT LIKE 'alembic_version%' AND name NOT LIKE 'sqlite_%'",
 )
 _POSTGRESQL: Final = (
@@ -53,7 +73,12 @@ def engine_of(engines: Engines, schema: Schema) -> Engine:
 
 
 def catalogue(engine: Engine) -> set[tuple[object, ...]]:
-    """Return every table, column, index and constraint, Alembic's own left out."""
-    queries = _SQLITE if engine.dialect.name == "sqlite" else _POSTGRESQL
+    """Return every table, column, index and constraint, Alembic's own left out, whatever
+    file they are in."""
     with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            files = [row.name for row in connection.execute(text("PRAGMA database_list"))]
+            queries = [query.format(schema=file) for file in files for query in _SQLITE]
+        else:
+            queries = list(_POSTGRESQL)
         return {tuple(row) for query in queries for row in connection.execute(text(query))}

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import Engine, MetaData, insert, inspect, text
 
+from gateway.disclose.tables import LINES
 from gateway.storage.engines import Engines
 from gateway.storage.migrate import Schema, alembic_config, upgrade, upgrade_all
 from tests.storage.schemas import TABLES, catalogue, engine_of
@@ -57,7 +58,7 @@ def test_migrations_can_be_taken_back_and_made_again(engines: Engines, schema: S
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
-    left = {name for name in inspect(engine).get_table_names() if "alembic" not in name}
+    left = {name for name in _found(engine) if "alembic" not in name}
     assert left == (other if engine.dialect.name == "postgresql" else set())
     upgrade(engine, schema)
     assert catalogue(engine) == before
@@ -114,7 +115,30 @@ def test_processes_may_migrate_at_once(stores: SqliteStores | PostgresStores) ->
 
 
 def _complete(engines: Engines) -> bool:
-    return all(
-        _tables(schema) <= set(inspect(engine_of(engines, schema)).get_table_names())
-        for schema in TABLES
-    )
+    return all(_tables(schema) <= _found(engine_of(engines, schema)) for schema in TABLES)
+
+
+def _found(engine: Engine) -> set[str]:
+    """Return the tables of an engine, whatever file they are in."""
+    found = inspect(engine)
+    files = found.get_schema_names() if engine.dialect.name == "sqlite" else [None]
+    return {name for file in files for name in found.get_table_names(schema=file)}
+
+
+def test_a_disclosure_kept_with_the_ledger_moves_to_its_own_file(
+    sqlite_stores: SqliteStores,
+) -> None:
+    with sqlite_stores.database(migrated=False) as store, engines_of(*store) as engines:
+        config = alembic_config("records")
+        with engines.records.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0002")
+            connection.execute(insert(LINES).values(line_no=1, item="i", source="s", region="r"))
+        # Cut off half-way last time: what is there already is made anew.
+        with engines.records.begin() as connection:
+            LINES.to_metadata(MetaData(), schema="disclosure").create(connection)
+        upgrade_all(engines)
+        with engines.records.connect() as connection:
+            found = connection.execute(text("SELECT * FROM disclosure.revenue_lines")).all()
+        assert found == [(1, "i", "s", "r")]
+        assert "revenue_lines" not in inspect(engines.records).get_table_names(schema="main")

@@ -187,7 +187,7 @@ class World:
     async def publish(self) -> None:
         """Publish invented records of the company: two of tax, one penalty."""
         async with self.gateway.channel(PUBLISHER) as channel:
-            await publish(channel, [tax(2023, self.now), tax(2024, self.now), _penalty(self.now)])
+            await publish(channel, [tax(2023, self.now), tax(2024, self.now), penalty(self.now)])
 
 
 @asynccontextmanager
@@ -236,7 +236,8 @@ def tax(year: int, now: int) -> disclosure_pb.RecordDraft:
     return _draft(f"tax-{year}", TAX, "国家税务总局", content, now)
 
 
-def _penalty(now: int) -> disclosure_pb.RecordDraft:
+def penalty(now: int) -> disclosure_pb.RecordDraft:
+    """Return an invented penalty."""
     content: dict[str, object] = {
         "decision_number": "示例罚决字第1号（虚构）",
         "violation": "未按期公示年度报告（虚构）",

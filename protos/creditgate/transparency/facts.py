@@ -14,6 +14,19 @@ SHORT_BYTES: Final = 16
 """Bytes of a copy digest that are reconciled: enough against second preimages."""
 
 
+class Particulars(NamedTuple):
+    """What else a disclosed revision states, beside subject, item, content and period.
+
+    ``severity`` is a Severity's number, ``event_sequence`` the event that fixed the revision.
+    """
+
+    revision: int
+    event_sequence: int
+    source: str
+    region: str
+    severity: int
+
+
 class Copy(NamedTuple):
     """A revision as it is disclosed, or a copy of it as it is held.
 
@@ -29,11 +42,11 @@ class Copy(NamedTuple):
 
 def labelled(label: str, *parts: bytes) -> bytes:
     """Return the hash of ``parts`` under a label, 32 bytes."""
-    hashed = sha256(b"creditgate/" + label.encode() + b"/v1\n")
+    pieces = [b"creditgate/", label.encode(), b"/v1\n"]
+    # Hashed at once: of short parts each call costs more than what it hashes.
     for part in parts:
-        hashed.update(len(part).to_bytes(4, "big"))
-        hashed.update(part)
-    return hashed.digest()
+        pieces += (len(part).to_bytes(4, "big"), part)
+    return sha256(b"".join(pieces)).digest()
 
 
 def copy_digest(copy: Copy) -> bytes:
@@ -47,6 +60,24 @@ def copy_digest(copy: Copy) -> bytes:
     )
 
 
+def particulars_digest(particulars: Particulars) -> bytes:
+    """Return the digest of what else a revision states."""
+    return labelled(
+        "particulars",
+        particulars.revision.to_bytes(4, "big"),
+        particulars.event_sequence.to_bytes(8, "big"),
+        particulars.source.encode(),
+        particulars.region.encode(),
+        particulars.severity.to_bytes(4, "big"),
+    )
+
+
+def public_digest(copy: Copy, particulars: bytes) -> bytes:
+    """Return the digest of a record of a public item: of all it states but subject and item,
+    which its set's place tells. ``particulars`` is `particulars_digest`."""
+    return labelled("public", copy_digest(copy), particulars)
+
+
 def field_digest(salt: bytes, name: str, value: bytes) -> bytes:
     """Return the salted digest of one member of content: ``value`` in its very bytes."""
     return labelled("field", salt, name.encode(), value)
@@ -57,16 +88,20 @@ def content_commitment(salt: bytes, content_digest: bytes) -> bytes:
     return labelled("content", salt, content_digest)
 
 
-def protected_digest(copy: Copy, commitment: bytes, field_digests: Iterable[bytes]) -> bytes:
+def protected_digest(
+    copy: Copy, particulars: bytes, commitment: bytes, field_digests: Iterable[bytes]
+) -> bytes:
     """Return the digest of a record of a protected item: it can be opened whole, or field by
     field, without that the rest can be guessed.
 
-    ``copy.content_digest`` is not looked at; ``commitment`` is `content_commitment` of the
-    whole, ``field_digests`` are `field_digest` of every member.
+    ``copy.content_digest`` is not looked at; ``particulars`` is `particulars_digest`,
+    ``commitment`` is `content_commitment` of the whole, ``field_digests`` are `field_digest`
+    of every member.
     """
     return labelled(
         "protected",
         copy.record_id.encode(),
+        particulars,
         commitment,
         _instant(copy.disclosed_from),
         _instant(copy.disclosed_until),
@@ -75,7 +110,7 @@ def protected_digest(copy: Copy, commitment: bytes, field_digests: Iterable[byte
 
 
 def set_digest(item: str, members: Iterable[bytes]) -> bytes:
-    """Return the digest of a subject's records of one item: ``members`` are `copy_digest` of
+    """Return the digest of a subject's records of one item: ``members`` are `public_digest` of
     public records, `protected_digest` of others."""
     return labelled("set", item.encode(), *sorted(members))
 
@@ -103,7 +138,7 @@ def event_commitment(
     salt: bytes, kind: int, revision: int, subject: str, item: str, member: bytes
 ) -> bytes:
     """Return the commitment of an event: ``kind`` a DisclosureEventKind, ``member`` the
-    `copy_digest` or `protected_digest` of the revision that the event fixed or ended."""
+    `public_digest` or `protected_digest` of the revision that the event fixed or ended."""
     return labelled(
         "event",
         salt,

@@ -52,8 +52,9 @@ Global___DecisionOutcome: _TypeAlias = DecisionOutcome  # noqa: Y015
 
 @_typing.final
 class DecisionEntry(_message.Message):
-    """One decision of the gateway. The serialised message is fixed when it is logged:
-    it is the leaf of the decision log (RFC 6962 section 2.1). It names no subject.
+    """One decision of the gateway, or a change of a consent. The serialised message is fixed
+    when it is logged: it is the leaf of the decision log (RFC 6962 section 2.1). It names no
+    subject. What was not written when the decision was made is unset.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -80,6 +81,8 @@ class DecisionEntry(_message.Message):
     AUTHORITY_SEQUENCE_FIELD_NUMBER: _builtins.int
     TRACE_ID_FIELD_NUMBER: _builtins.int
     ASKING_REGION_FIELD_NUMBER: _builtins.int
+    CONSENT_STATE_FIELD_NUMBER: _builtins.int
+    RECEIPT_DIGEST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "decisions/{decision_id}", as in Receipt.decision_id."""
     sequence: _builtins.int
@@ -120,6 +123,14 @@ class DecisionEntry(_message.Message):
     """
     asking_region: _builtins.str
     """Entity identifier of the asking region; empty for calls from this region."""
+    consent_state: _consent_service_pb2.ConsentState.ValueType
+    """Where the entry is a change of a consent, decided by its subject or following from
+    time or use: how the consent stands since. Unspecified for decisions about calls.
+    """
+    receipt_digest: _builtins.bytes
+    """SHA-256 of the receipt signed with the consent's grant, 32 bytes: what the receipt
+    says stood when it was logged. Empty for other entries.
+    """
     @_builtins.property
     def decide_time(self) -> _timestamp_pb2.Timestamp:
         """Instant decided (UTC)."""
@@ -161,10 +172,12 @@ class DecisionEntry(_message.Message):
         authority_sequence: _builtins.int = ...,
         trace_id: _builtins.str = ...,
         asking_region: _builtins.str = ...,
+        consent_state: _consent_service_pb2.ConsentState.ValueType = ...,
+        receipt_digest: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decide_time", b"decide_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_items", b"allowed_items", "asked_items", b"asked_items", "asking_region", b"asking_region", "authority_sequence", b"authority_sequence", "client_id", b"client_id", "consent", b"consent", "decide_time", b"decide_time", "disclosure_sequence", b"disclosure_sequence", "grant_ids", b"grant_ids", "licence", b"licence", "method", b"method", "name", b"name", "operator_id", b"operator_id", "outcome", b"outcome", "purpose", b"purpose", "reason", b"reason", "request_digest", b"request_digest", "request_id", b"request_id", "scope", b"scope", "sequence", b"sequence", "served_records", b"served_records", "trace_id", b"trace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_items", b"allowed_items", "asked_items", b"asked_items", "asking_region", b"asking_region", "authority_sequence", b"authority_sequence", "client_id", b"client_id", "consent", b"consent", "consent_state", b"consent_state", "decide_time", b"decide_time", "disclosure_sequence", b"disclosure_sequence", "grant_ids", b"grant_ids", "licence", b"licence", "method", b"method", "name", b"name", "operator_id", b"operator_id", "outcome", b"outcome", "purpose", b"purpose", "reason", b"reason", "receipt_digest", b"receipt_digest", "request_digest", b"request_digest", "request_id", b"request_id", "scope", b"scope", "sequence", b"sequence", "served_records", b"served_records", "trace_id", b"trace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -185,7 +198,8 @@ class LoggedDecision(_message.Message):
     @_builtins.property
     def audit_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Audit path to the root of the checkpoint in the same response, leaf to root,
-        32 bytes each (RFC 6962 section 2.1.1).
+        32 bytes each (RFC 6962 section 2.1.1); in the trace of a consent none for a decision
+        so new that the log does not have it yet.
         """
 
     def __init__(
@@ -666,7 +680,7 @@ class TraceRequestRequest(_message.Message):
     decision: _builtins.str
     """Decision it led to, "decisions/{decision_id}"."""
     trace_id: _builtins.str
-    """Its trace id, 32 hexadecimal digits."""
+    """Its trace id, 32 hexadecimal digits. Refused yet: no entry has one."""
     page_size: _builtins.int
     """Most to return, 1 to 1,000; 0 means 100."""
     page_token: _builtins.str

@@ -32,9 +32,13 @@ class _WatchCoverageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WatchCo
     WATCH_COVERAGE_UNSPECIFIED: _WatchCoverage.ValueType  # 0
     """Not stated; invalid."""
     WATCH_COVERAGE_SERVED: _WatchCoverage.ValueType  # 1
-    """Events of the records served to the operator."""
+    """Corrections, repairs and withdrawals of records of which the operator was served any
+    earlier revision. Suspended operators are told too.
+    """
     WATCH_COVERAGE_LICENSED: _WatchCoverage.ValueType  # 2
-    """Events of all items of openness PUBLIC the operator is licensed for."""
+    """All events of items of openness PUBLIC that a licence in force covers, in its regions,
+    within the token's authorization details.
+    """
 
 class WatchCoverage(_WatchCoverage, metaclass=_WatchCoverageEnumTypeWrapper):
     """Which events a watcher receives."""
@@ -42,9 +46,13 @@ class WatchCoverage(_WatchCoverage, metaclass=_WatchCoverageEnumTypeWrapper):
 WATCH_COVERAGE_UNSPECIFIED: WatchCoverage.ValueType  # 0
 """Not stated; invalid."""
 WATCH_COVERAGE_SERVED: WatchCoverage.ValueType  # 1
-"""Events of the records served to the operator."""
+"""Corrections, repairs and withdrawals of records of which the operator was served any
+earlier revision. Suspended operators are told too.
+"""
 WATCH_COVERAGE_LICENSED: WatchCoverage.ValueType  # 2
-"""Events of all items of openness PUBLIC the operator is licensed for."""
+"""All events of items of openness PUBLIC that a licence in force covers, in its regions,
+within the token's authorization details.
+"""
 Global___WatchCoverage: _TypeAlias = WatchCoverage  # noqa: Y015
 
 class _FindingKind:
@@ -77,6 +85,8 @@ class _FindingKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FindingKi
     """A removal was not acknowledged by its deadline."""
     FINDING_KIND_ATTESTATION_FALSE: _FindingKind.ValueType  # 11
     """A sampled copy was not shown in time, or did not match what was attested."""
+    FINDING_KIND_ATTESTATION_OVERDUE: _FindingKind.ValueType  # 12
+    """Copies are held, and no attestation came by the day it was due."""
 
 class FindingKind(_FindingKind, metaclass=_FindingKindEnumTypeWrapper):
     """How a held copy differs from the disclosure."""
@@ -105,6 +115,8 @@ FINDING_KIND_REMOVAL_OVERDUE: FindingKind.ValueType  # 10
 """A removal was not acknowledged by its deadline."""
 FINDING_KIND_ATTESTATION_FALSE: FindingKind.ValueType  # 11
 """A sampled copy was not shown in time, or did not match what was attested."""
+FINDING_KIND_ATTESTATION_OVERDUE: FindingKind.ValueType  # 12
+"""Copies are held, and no attestation came by the day it was due."""
 Global___FindingKind: _TypeAlias = FindingKind  # noqa: Y015
 
 class _FindingState:
@@ -229,15 +241,17 @@ class DisclosureEvent(_message.Message):
     item: _builtins.str
     """Catalogue item code."""
     content_digest: _builtins.bytes
-    """SHA-256 of the content of that revision, 32 bytes."""
+    """SHA-256 of the content of that revision, 32 bytes; empty for items that are not
+    PUBLIC, whose content it would let be guessed.
+    """
     @_builtins.property
     def disclosed_from(self) -> _timestamp_pb2.Timestamp:
-        """First instant of disclosure (UTC)."""
+        """First instant of disclosure (UTC); unset for items that are not PUBLIC."""
 
     @_builtins.property
     def disclosed_until(self) -> _timestamp_pb2.Timestamp:
         """First instant after disclosure (UTC): for an end of disclosure that of the
-        event; unset without end.
+        event; unset without end, and for items that are not PUBLIC.
         """
 
     @_builtins.property
@@ -715,7 +729,7 @@ class Finding(_message.Message):
     operator_id: _builtins.str
     """The operator."""
     record: _builtins.str
-    """The record, "records/{record_id}"."""
+    """The record, "records/{record_id}"; empty for an overdue attestation."""
     kind: Global___FindingKind.ValueType
     """How the copy differs."""
     state: Global___FindingState.ValueType

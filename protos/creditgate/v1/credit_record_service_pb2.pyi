@@ -135,6 +135,7 @@ class GetSubjectRecordsResponse(_message.Message):
     RECORDS_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_disclosed_record_pb2.DisclosedRecord]:
         """Records disclosed at receipt.serve_time and allowed to the caller, in order
@@ -149,16 +150,21 @@ class GetSubjectRecordsResponse(_message.Message):
     def proof(self) -> _disclosure_proof_pb2.DisclosureProof:
         """The proof asked for; unset where none was."""
 
+    @_builtins.property
+    def signature(self) -> _disclosure_proof_pb2.AnswerSignature:
+        """The gateway's signature on all of this before it; unset where no proof was asked for."""
+
     def __init__(
         self,
         *,
         records: _abc.Iterable[_disclosed_record_pb2.DisclosedRecord] | None = ...,
         receipt: Global___Receipt | None = ...,
         proof: _disclosure_proof_pb2.DisclosureProof | None = ...,
+        signature: _disclosure_proof_pb2.AnswerSignature | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "receipt", b"receipt", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "receipt", b"receipt", "records", b"records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "receipt", b"receipt", "records", b"records", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -238,6 +244,7 @@ class BatchGetSubjectRecordsResponse(_message.Message):
     SUBJECT_COUNT_FIELD_NUMBER: _builtins.int
     CHUNK_COMPLETE_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     first_subject: _builtins.int
     """Index of the first subject of this chunk in the request."""
     subject_count: _builtins.int
@@ -260,6 +267,12 @@ class BatchGetSubjectRecordsResponse(_message.Message):
         unset where none was.
         """
 
+    @_builtins.property
+    def signature(self) -> _disclosure_proof_pb2.AnswerSignature:
+        """The gateway's signature on all of this before it, on every part; unset where no proof
+        was asked for.
+        """
+
     def __init__(
         self,
         *,
@@ -269,10 +282,11 @@ class BatchGetSubjectRecordsResponse(_message.Message):
         subject_count: _builtins.int = ...,
         chunk_complete: _builtins.bool = ...,
         proof: _disclosure_proof_pb2.DisclosureProof | None = ...,
+        signature: _disclosure_proof_pb2.AnswerSignature | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "receipt", b"receipt", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_complete", b"chunk_complete", "first_subject", b"first_subject", "proof", b"proof", "receipt", b"receipt", "records", b"records", "subject_count", b"subject_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_complete", b"chunk_complete", "first_subject", b"first_subject", "proof", b"proof", "receipt", b"receipt", "records", b"records", "signature", b"signature", "subject_count", b"subject_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -327,6 +341,7 @@ class GetRecordResponse(_message.Message):
     RECORDS_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_disclosed_record_pb2.DisclosedRecord]:
         """The record: exactly one."""
@@ -339,16 +354,21 @@ class GetRecordResponse(_message.Message):
     def proof(self) -> _disclosure_proof_pb2.DisclosureProof:
         """The proof asked for; unset where none was."""
 
+    @_builtins.property
+    def signature(self) -> _disclosure_proof_pb2.AnswerSignature:
+        """The gateway's signature on all of this before it; unset where no proof was asked for."""
+
     def __init__(
         self,
         *,
         records: _abc.Iterable[_disclosed_record_pb2.DisclosedRecord] | None = ...,
         receipt: Global___Receipt | None = ...,
         proof: _disclosure_proof_pb2.DisclosureProof | None = ...,
+        signature: _disclosure_proof_pb2.AnswerSignature | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "receipt", b"receipt", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "receipt", b"receipt", "records", b"records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "receipt", b"receipt", "records", b"records", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -133,6 +133,7 @@ class MapHead(_message.Message):
     MAP_TIME_FIELD_NUMBER: _builtins.int
     PUBLIC_ROOT_FIELD_NUMBER: _builtins.int
     PROTECTED_ROOT_FIELD_NUMBER: _builtins.int
+    HOLDS_UNTIL_FIELD_NUMBER: _builtins.int
     event_sequence: _builtins.int
     """Newest event the map reflects."""
     public_root: _builtins.bytes
@@ -143,6 +144,12 @@ class MapHead(_message.Message):
     def map_time(self) -> _timestamp_pb2.Timestamp:
         """Instant the map holds for (UTC): all disclosed at it, nothing else."""
 
+    @_builtins.property
+    def holds_until(self) -> _timestamp_pb2.Timestamp:
+        """First instant at which time alone changes the map, a record beginning or expiring
+        (UTC): until then and up to the next event it holds; unset where there is none.
+        """
+
     def __init__(
         self,
         *,
@@ -150,10 +157,11 @@ class MapHead(_message.Message):
         map_time: _timestamp_pb2.Timestamp | None = ...,
         public_root: _builtins.bytes = ...,
         protected_root: _builtins.bytes = ...,
+        holds_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["map_time", b"map_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["holds_until", b"holds_until", "map_time", b"map_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_sequence", b"event_sequence", "map_time", b"map_time", "protected_root", b"protected_root", "public_root", b"public_root"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_sequence", b"event_sequence", "holds_until", b"holds_until", "map_time", b"map_time", "protected_root", b"protected_root", "public_root", b"public_root"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -347,9 +355,7 @@ Global___MapPath: _TypeAlias = MapPath  # noqa: Y015
 
 @_typing.final
 class UnservedRecord(_message.Message):
-    """A member of a set that was not served: its period does not hold at the instant of
-    serving.
-    """
+    """A member of a set that is told without its content."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -358,10 +364,16 @@ class UnservedRecord(_message.Message):
     DISCLOSED_FROM_FIELD_NUMBER: _builtins.int
     DISCLOSED_UNTIL_FIELD_NUMBER: _builtins.int
     OPENING_FIELD_NUMBER: _builtins.int
+    PARTICULARS_DIGEST_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
     record: _builtins.str
     """The record, "records/{record_id}"."""
     content_digest: _builtins.bytes
-    """SHA-256 of its content, 32 bytes."""
+    """SHA-256 of its content, 32 bytes; empty for a record of a protected item."""
+    particulars_digest: _builtins.bytes
+    """Digest of what else it states (source, region, severity, revision, event), 32 bytes."""
+    item: _builtins.str
+    """Catalogue item code."""
     @_builtins.property
     def disclosed_from(self) -> _timestamp_pb2.Timestamp:
         """First instant of disclosure (UTC)."""
@@ -372,7 +384,9 @@ class UnservedRecord(_message.Message):
 
     @_builtins.property
     def opening(self) -> Global___ProtectedOpening:
-        """Opening of a record of a protected item; unset for public ones."""
+        """For a record of a protected item: the commitment of its content, and the digests of all
+        its fields as hidden ones.
+        """
 
     def __init__(
         self,
@@ -382,14 +396,44 @@ class UnservedRecord(_message.Message):
         disclosed_from: _timestamp_pb2.Timestamp | None = ...,
         disclosed_until: _timestamp_pb2.Timestamp | None = ...,
         opening: Global___ProtectedOpening | None = ...,
+        particulars_digest: _builtins.bytes = ...,
+        item: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["disclosed_from", b"disclosed_from", "disclosed_until", b"disclosed_until", "opening", b"opening"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_digest", b"content_digest", "disclosed_from", b"disclosed_from", "disclosed_until", b"disclosed_until", "opening", b"opening", "record", b"record"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_digest", b"content_digest", "disclosed_from", b"disclosed_from", "disclosed_until", b"disclosed_until", "item", b"item", "opening", b"opening", "particulars_digest", b"particulars_digest", "record", b"record"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UnservedRecord: _TypeAlias = UnservedRecord  # noqa: Y015
+
+@_typing.final
+class WithheldRecord(_message.Message):
+    """A member of a public set that the caller's licence, grant or token does not cover
+    (another region or source).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    item: _builtins.str
+    """Catalogue item code."""
+    digest: _builtins.bytes
+    """Digest of the member, 32 bytes."""
+    def __init__(
+        self,
+        *,
+        item: _builtins.str = ...,
+        digest: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "item", b"item"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithheldRecord: _TypeAlias = WithheldRecord  # noqa: Y015
 
 @_typing.final
 class OtherItem(_message.Message):
@@ -437,13 +481,12 @@ class PublicSetProof(_message.Message):
 
     @_builtins.property
     def unserved(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnservedRecord]:
-        """Members of the sets served that the answer does not hold."""
+        """Members of the sets told without their content; an answer has none."""
 
     @_builtins.property
-    def withheld(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Digests of members of the sets served that the caller's licence, grant or token does
-        not cover (another region or source), 32 bytes each: the answer is complete but for
-        them.
+    def withheld(self) -> _containers.RepeatedCompositeFieldContainer[Global___WithheldRecord]:
+        """Members of the sets served that the caller may not have: the answer is complete but
+        for them.
         """
 
     def __init__(
@@ -452,7 +495,7 @@ class PublicSetProof(_message.Message):
         path: Global___MapPath | None = ...,
         other_items: _abc.Iterable[Global___OtherItem] | None = ...,
         unserved: _abc.Iterable[Global___UnservedRecord] | None = ...,
-        withheld: _abc.Iterable[_builtins.bytes] | None = ...,
+        withheld: _abc.Iterable[Global___WithheldRecord] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["path", b"path"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -490,7 +533,7 @@ class ProtectedSetProof(_message.Message):
 
     @_builtins.property
     def unserved(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnservedRecord]:
-        """Members of the set that the answer does not hold."""
+        """Members of the set told without their content; an answer has none."""
 
     def __init__(
         self,
@@ -595,3 +638,47 @@ class DisclosureProof(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DisclosureProof: _TypeAlias = DisclosureProof  # noqa: Y015
+
+@_typing.final
+class AnswerSignature(_message.Message):
+    """The gateway's signature on an answer that carries a proof. Answers given at the same
+    time are signed together, by one signature on the root of a Merkle tree of them
+    (RFC 6962 section 2.1): each is a leaf, its data request_digest and then all bytes of the
+    answer before this message, which comes last.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_DIGEST_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    AUDIT_PATH_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    request_digest: _builtins.bytes
+    """SHA-256 of the request as it was sent, behind its message name, 32 bytes."""
+    index: _builtins.int
+    """The answer's place among those signed together, from 0."""
+    size: _builtins.int
+    """Number of answers signed together."""
+    signature: _builtins.bytes
+    """Ed25519 signature by the key of the disclosure log, 64 bytes."""
+    @_builtins.property
+    def audit_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Audit path, leaf to root, 32 bytes each."""
+
+    def __init__(
+        self,
+        *,
+        request_digest: _builtins.bytes = ...,
+        index: _builtins.int = ...,
+        size: _builtins.int = ...,
+        audit_path: _abc.Iterable[_builtins.bytes] | None = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_path", b"audit_path", "index", b"index", "request_digest", b"request_digest", "signature", b"signature", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerSignature: _TypeAlias = AnswerSignature  # noqa: Y015

@@ -38,7 +38,9 @@ class _CreditReportStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Cre
     CREDIT_REPORT_STATE_EXPIRED: _CreditReportState.ValueType  # 3
     """Its own validity is over."""
     CREDIT_REPORT_STATE_REVOKED: _CreditReportState.ValueType  # 4
-    """The one who had it issued, or the administrator, took it back."""
+    """The one who had it issued, or the administrator, took it back, or the subject the
+    consent it rests on.
+    """
 
 class CreditReportState(_CreditReportState, metaclass=_CreditReportStateEnumTypeWrapper):
     """Whether what a report states still holds."""
@@ -54,7 +56,9 @@ corrected, repaired, withdrawn or published, or expired.
 CREDIT_REPORT_STATE_EXPIRED: CreditReportState.ValueType  # 3
 """Its own validity is over."""
 CREDIT_REPORT_STATE_REVOKED: CreditReportState.ValueType  # 4
-"""The one who had it issued, or the administrator, took it back."""
+"""The one who had it issued, or the administrator, took it back, or the subject the
+consent it rests on.
+"""
 Global___CreditReportState: _TypeAlias = CreditReportState  # noqa: Y015
 
 @_typing.final
@@ -74,10 +78,13 @@ class CreditReport(_message.Message):
     """Resource name "reports/{report_id}"."""
     document: _builtins.str
     """The document: a JWS in compact form (RFC 7515) over a JSON payload whose schema is
-    published; the proof is in it.
+    published; the proof is in it. Left out once the report does not hold any more: what
+    was corrected or repaired is not given out again (guarantee G9).
     """
     pdf: _builtins.bytes
-    """The same for people: a PDF with a QR code that leads to its status."""
+    """The same for people: a PDF with a QR code that leads to its status. Left out with
+    document.
+    """
     state: Global___CreditReportState.ValueType
     """Whether it still holds."""
     check_code: _builtins.str
@@ -138,7 +145,10 @@ class IssueCreditReportRequest(_message.Message):
 
     @_builtins.property
     def period(self) -> _vocabulary_pb2.Interval:
-        """Only records whose disclosure overlaps this period; unset means all disclosed now."""
+        """Only records whose disclosure overlaps this period; unset means all disclosed now. Of
+        others disclosed now the report proves that they are outside the period; they are
+        metered with the rest.
+        """
 
     def __init__(
         self,
@@ -300,3 +310,53 @@ class GetCreditReportStatusResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCreditReportStatusResponse: _TypeAlias = GetCreditReportStatusResponse  # noqa: Y015
+
+@_typing.final
+class RevokeCreditReportRequest(_message.Message):
+    """Takes a report back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name "reports/{report_id}"."""
+    reason: _builtins.str
+    """Why, 1 to 500 characters; kept, not shown to who holds the report."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeCreditReportRequest: _TypeAlias = RevokeCreditReportRequest  # noqa: Y015
+
+@_typing.final
+class RevokeCreditReportResponse(_message.Message):
+    """A report taken back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def report(self) -> Global___CreditReport:
+        """The report, without document and PDF."""
+
+    def __init__(
+        self,
+        *,
+        report: Global___CreditReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeCreditReportResponse: _TypeAlias = RevokeCreditReportResponse  # noqa: Y015

@@ -54,6 +54,11 @@ class ReportServiceStub(object):
                 request_serializer=creditgate_dot_v1_dot_report__service__pb2.GetCreditReportStatusRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_report__service__pb2.GetCreditReportStatusResponse.FromString,
                 _registered_method=True)
+        self.RevokeCreditReport = channel.unary_unary(
+                '/creditgate.v1.ReportService/RevokeCreditReport',
+                request_serializer=creditgate_dot_v1_dot_report__service__pb2.RevokeCreditReportRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_report__service__pb2.RevokeCreditReportResponse.FromString,
+                _registered_method=True)
 
 
 class ReportServiceServicer(object):
@@ -88,6 +93,14 @@ class ReportServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RevokeCreditReport(self, request, context):
+        """Takes a report back: one the caller had issued, or any for an administrator. It is
+        not given out again, and its status says so. Needs scope credit.reports:revoke.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReportServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -105,6 +118,11 @@ def add_ReportServiceServicer_to_server(servicer, server):
                     servicer.GetCreditReportStatus,
                     request_deserializer=creditgate_dot_v1_dot_report__service__pb2.GetCreditReportStatusRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_report__service__pb2.GetCreditReportStatusResponse.SerializeToString,
+            ),
+            'RevokeCreditReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeCreditReport,
+                    request_deserializer=creditgate_dot_v1_dot_report__service__pb2.RevokeCreditReportRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_report__service__pb2.RevokeCreditReportResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -193,6 +211,33 @@ class ReportService(object):
             '/creditgate.v1.ReportService/GetCreditReportStatus',
             creditgate_dot_v1_dot_report__service__pb2.GetCreditReportStatusRequest.SerializeToString,
             creditgate_dot_v1_dot_report__service__pb2.GetCreditReportStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeCreditReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.ReportService/RevokeCreditReport',
+            creditgate_dot_v1_dot_report__service__pb2.RevokeCreditReportRequest.SerializeToString,
+            creditgate_dot_v1_dot_report__service__pb2.RevokeCreditReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,10 @@ class ReportServiceStub:
     """Tells whether what a report states still holds. Public: who holds the report has
     its id and its check code.
     """
+    RevokeCreditReport: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.RevokeCreditReportRequest, _report_service_pb2.RevokeCreditReportResponse]
+    """Takes a report back: one the caller had issued, or any for an administrator. It is
+    not given out again, and its status says so. Needs scope credit.reports:revoke.
+    """
 
 @_typing.type_check_only
 class ReportServiceAsyncStub(ReportServiceStub):
@@ -70,6 +74,10 @@ class ReportServiceAsyncStub(ReportServiceStub):
     GetCreditReportStatus: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetCreditReportStatusRequest, _report_service_pb2.GetCreditReportStatusResponse]  # type: ignore[assignment]
     """Tells whether what a report states still holds. Public: who holds the report has
     its id and its check code.
+    """
+    RevokeCreditReport: _aio.UnaryUnaryMultiCallable[_report_service_pb2.RevokeCreditReportRequest, _report_service_pb2.RevokeCreditReportResponse]  # type: ignore[assignment]
+    """Takes a report back: one the caller had issued, or any for an administrator. It is
+    not given out again, and its status says so. Needs scope credit.reports:revoke.
     """
 
 class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -107,6 +115,16 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_report_service_pb2.GetCreditReportStatusResponse, _abc.Awaitable[_report_service_pb2.GetCreditReportStatusResponse]]:
         """Tells whether what a report states still holds. Public: who holds the report has
         its id and its check code.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeCreditReport(
+        self,
+        request: _report_service_pb2.RevokeCreditReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_report_service_pb2.RevokeCreditReportResponse, _abc.Awaitable[_report_service_pb2.RevokeCreditReportResponse]]:
+        """Takes a report back: one the caller had issued, or any for an administrator. It is
+        not given out again, and its status says so. Needs scope credit.reports:revoke.
         """
 
 def add_ReportServiceServicer_to_server(servicer: ReportServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

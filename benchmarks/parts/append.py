@@ -1,0 +1,121 @@
+"""Appending to the disclosure log: from events as they were read to a durable, signed
+checkpoint, in the writer's own batches on SQLite; the same with the map's part."""
+
+import tempfile
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from benchmarks.parts.stage import Stage
+from benchmarks.results import Measure
+from benchmarks.rounds import Spread
+from benchmarks.shape import Shape, admitted_records
+from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
+from creditgate.v1.disclosure_proof_pb2 import MapHead
+from creditgate.v1.vocabulary_pb2 import Openness
+from gateway.catalogue.model import CatalogueItem
+from gateway.disclose.tables import NO_END
+from gateway.storage.engines import Engines, open_engines
+from gateway.storage.migrate import upgrade_all
+from gateway.transparency.disclosure_map import DisclosureMap
+from gateway.transparency.entries import event_entry, head_entry, note_head, sealed
+from gateway.transparency.events import DisclosedEvent
+from gateway.transparency.keys import LogKey
+from gateway.transparency.log import MerkleLog
+from gateway.transparency.salts import Salts
+from gateway.transparency.tables import LogId
+from gateway.transparency.writer import EVENTS_AT_ONCE
+from tests.installation import item
+
+_BATCHES: Final = 12
+_RECORDS_EACH: Final = 4
+_NOW: Final = 1_775_000_000
+_GOAL: Final = 50_000
+
+
+def measure(_stage: Stage | None = None) -> list[Measure]:
+    """Return events logged a second, batch by batch."""
+    events = _events(_BATCHES * EVENTS_AT_ONCE)
+    return [
+        Measure("append.events_per_second", _rates(events, mapped=False), at_least=_GOAL),
+        Measure("append.events_per_second_with_map", _rates(events, mapped=True)),
+    ]
+
+
+def _rates(events: Sequence[DisclosedEvent], *, mapped: bool) -> Spread:
+    with tempfile.TemporaryDirectory() as folder:
+        engines = open_engines("sqlite", Path(folder))
+        upgrade_all(engines)
+        log = _Log(engines, {each.item for each in events})
+        rates: list[float] = []
+        for start in range(0, len(events), EVENTS_AT_ONCE):
+            batch = events[start : start + EVENTS_AT_ONCE]
+            began = perf_counter()
+            log.append(batch, mapped=mapped)
+            rates.append(len(batch) / (perf_counter() - began))
+        engines.dispose()
+    return Spread.of(rates)
+
+
+class _Log:
+    def __init__(self, engines: Engines, items: set[str]) -> None:
+        self._engine = engines.evidence
+        self._salts = Salts(sha256(b"benchmark").digest())
+        key = LogKey("gateway.invalid/log/disclosure", Ed25519PrivateKey.generate())
+        self._log = MerkleLog(engines.evidence, LogId.DISCLOSURE, key)
+        self._map = DisclosureMap(engines.records, self._salts)
+        self._catalogue: dict[str, CatalogueItem] = {
+            code: item(code, Openness.OPENNESS_PUBLIC) for code in items
+        }
+        self._seal = b""
+
+    def append(self, events: Sequence[DisclosedEvent], *, mapped: bool) -> None:
+        """Do what the writer does with one batch."""
+        digests = self._map.digests(events, self._catalogue)
+        leaves = [
+            event_entry(event, self._salts.event(event.sequence), digest)
+            for event, digest in zip(events, digests, strict=True)
+        ]
+        self._seal = sealed(self._salts, self._seal, events)
+        with self._engine.begin() as connection:
+            size = self._log.size(connection, writing=True)
+            head = (
+                self._map.advance(connection, events, self._catalogue, _NOW, digests)
+                if mapped
+                else MapHead(event_sequence=events[-1].sequence)
+            )
+            self._log.append(connection, [*leaves, head_entry(head)])
+            note_head(connection, size + len(leaves), head.event_sequence, self._seal)
+            self._log.sign(connection, _NOW)
+
+
+def _events(number: int) -> list[DisclosedEvent]:
+    """Return the events that publish so many invented records."""
+    shape = Shape(subjects=number // _RECORDS_EACH, records_each=_RECORDS_EACH)
+    return [
+        DisclosedEvent(
+            sequence,
+            DisclosureEventKind.DISCLOSURE_EVENT_KIND_PUBLISHED,
+            _NOW,
+            sequence,
+            0,
+            record.record_id,
+            1,
+            record.subject,
+            record.item,
+            record.severity,
+            record.digest,
+            record.disclosed_from,
+            NO_END if record.disclosed_until is None else record.disclosed_until,
+            record.content,
+            record.source,
+            record.region,
+            "publisher",
+            "",
+        )
+        for sequence, record in enumerate(admitted_records(shape, _NOW), 1)
+    ]

@@ -1,0 +1,92 @@
+"""Following a log whose numbers may come out of order: nothing is left out, nothing is taken
+twice.
+
+On SQLite a number is given with the commit. On PostgreSQL it is given before, so that a number
+may be missing while greater ones are there: it is looked for again until no transaction can
+be open that has it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, Row, Table, delete, insert, select, update
+
+from gateway.audit.tables import FOLLOWED, GAPS, Source
+from gateway.storage.engines import reading
+
+GAP_SECONDS: Final = 300
+"""For so long a missing number is looked for: no call's transaction lasts longer."""
+_MOST_GAPS: Final = 10_000
+_KEYS_A_QUERY: Final = 500
+
+
+class Position(NamedTuple):
+    """How far a source was followed: up to ``sequence``, but for ``gaps`` (number to the
+    instant, in seconds UTC, since which it is missed)."""
+
+    source: Source
+    sequence: int
+    gaps: dict[int, int]
+
+
+class News(NamedTuple):
+    """Rows not taken before, and where the source is followed to once they are taken."""
+
+    rows: Sequence[Row[*tuple[Any, ...]]]
+    position: Position
+    more: bool
+
+
+def position_in(connection: Connection, source: Source) -> Position:
+    """Return how far a source was followed."""
+    sequence = connection.execute(
+        select(FOLLOWED.c.sequence).where(FOLLOWED.c.source == source)
+    ).scalar()
+    gaps = connection.execute(select(GAPS.c.sequence, GAPS.c.since).where(GAPS.c.source == source))
+    return Position(source, sequence or 0, {row.sequence: row.since for row in gaps})
+
+
+def news_of(engine: Engine, table: Table, position: Position, limit: int, now: int) -> News:
+    """Return up to ``limit`` rows of a source behind a position, and those that were missed."""
+    key = table.c.sequence
+    missed: list[Any] = []
+    numbers = sorted(position.gaps)
+    with reading(engine) as connection:
+        for start in range(0, len(numbers), _KEYS_A_QUERY):
+            some = select(table).where(key.in_(numbers[start : start + _KEYS_A_QUERY]))
+            missed += connection.execute(some.order_by(key)).all()
+        rows = connection.execute(
+            select(table).where(key > position.sequence).order_by(key).limit(limit)
+        ).all()
+    found = {row.sequence for row in missed}
+    gaps = {
+        number: since
+        for number, since in position.gaps.items()
+        if number not in found and since > now - GAP_SECONDS
+    }
+    last = position.sequence
+    for row in rows:
+        first = max(last + 1, row.sequence - _MOST_GAPS)
+        gaps.update(dict.fromkeys(range(first, row.sequence), now))
+        last = row.sequence
+    return News((*missed, *rows), Position(position.source, last, gaps), len(rows) == limit)
+
+
+def follow_to(connection: Connection, before: Position, after: Position) -> None:
+    """Keep how far a source was followed, in the connection's transaction."""
+    if before == after:
+        return
+    own = FOLLOWED.c.source == before.source
+    moved = connection.execute(update(FOLLOWED).where(own).values(sequence=after.sequence))
+    if not moved.rowcount:
+        connection.execute(insert(FOLLOWED).values(source=before.source, sequence=after.sequence))
+    if before.gaps.keys() != after.gaps.keys():
+        connection.execute(delete(GAPS).where(GAPS.c.source == before.source))
+        if after.gaps:
+            connection.execute(
+                insert(GAPS),
+                [
+                    {"source": int(before.source), "sequence": number, "since": since}
+                    for number, since in after.gaps.items()
+                ],
+            )

@@ -1,0 +1,91 @@
+"""Options of commands that ask for proofs, keep answers and verify them by a pinned key."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from google.protobuf.message import Message
+
+from creditgate.v1.disclosure_proof_pb2 import ProofKind
+from gateway.cli.failures import CommandFailed
+
+if TYPE_CHECKING:
+    from creditgate.transparency.note import VerifierKey
+
+_PREFIX: Final = "PROOF_KIND_"
+
+
+class ProofAsked(StrEnum):
+    """Proof that an answer is to carry."""
+
+    NONE = "none"
+    INCLUSION = "inclusion"
+    COMPLETE = "complete"
+
+
+_KINDS: Final = {
+    ProofAsked.NONE: ProofKind.PROOF_KIND_UNSPECIFIED,
+    ProofAsked.INCLUSION: ProofKind.PROOF_KIND_INCLUSION,
+    ProofAsked.COMPLETE: ProofKind.PROOF_KIND_COMPLETE,
+}
+Proof = Annotated[ProofAsked, typer.Option("--proof", help="Proof the answer is to carry.")]
+Save = Annotated[
+    Path | None,
+    typer.Option(
+        "--save",
+        dir_okay=False,
+        help="Write the answer's bytes here, and the request's beside it, for `verify`.",
+    ),
+]
+Pinned = Annotated[
+    str,
+    typer.Option(
+        "--key", metavar="VKEY", help="Verify the answer at once, by this key of the log."
+    ),
+]
+
+
+def kind_of(kind: ProofKind.ValueType) -> str:
+    """Return the kind of a proof as it is written."""
+    return ProofKind.Name(kind).removeprefix(_PREFIX).lower()
+
+
+def read_key(vkey: str) -> "VerifierKey":
+    """Return the pinned key of a log. Raises CommandFailed."""
+    from creditgate.transparency.note import VerifierKey
+
+    try:
+        return VerifierKey.parse(vkey)
+    except ValueError as error:
+        raise CommandFailed(f"--key: {error}.") from None
+
+
+def asked(proof: ProofAsked, key: str) -> ProofKind.ValueType:
+    """Return the proof to ask for. Raises CommandFailed, before anything is charged, where an
+    answer without one was to be verified, or by no key."""
+    if key:
+        read_key(key)
+        if proof is ProofAsked.NONE:
+            raise CommandFailed("--key verifies a proof: ask for one with --proof.")
+    return _KINDS[proof]
+
+
+def kept(request: Message, *answers: Message, file: Path | None, key: str) -> None:
+    """Write the answer to ``file``, if any, and verify it by ``key``, if any.
+
+    It is written first: one that does not verify is evidence. Raises CommandFailed.
+    """
+    if file is None and not key:
+        return
+    from creditgate.transparency.merkle import ProofInvalid
+    from sdk.answers import KeptAnswer
+
+    answer = KeptAnswer.of(request, *answers)
+    if file is not None:
+        answer.write(file)
+    if key:
+        try:
+            answer.verified(read_key(key))
+        except ProofInvalid as error:
+            raise CommandFailed(f"The answer does not verify: {error}.") from None

@@ -1,0 +1,160 @@
+"""AcknowledgeRemovals: operators report that copies are gone, or replaced (G9).
+
+Copies go for one of two causes: a disclosure event that made a revision void, or the end of
+the consent they were made under.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final, NamedTuple
+
+from consent.sql import SqlConsents
+from creditgate.refusal import Refused, Violation, invalid
+from creditgate.v1 import conformance_service_pb2 as pb
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authenticate.caller import Caller
+from gateway.clock import Clock
+from gateway.conformance.removals import Owed, RemovalDuties, Removed
+from gateway.consents.request import consent_id_of
+from gateway.instants import instant_faults
+
+_MOST_REMOVALS: Final = 1_000
+_MOST_FAULTS: Final = 100
+
+
+class _Ended(NamedTuple):
+    """Copies made under a consent that are gone since ``removed_at`` (seconds, UTC)."""
+
+    consent_id: str
+    removed_at: int
+
+
+class RemovalsOwed:
+    """What operators owe for events and for consents together. Calls block."""
+
+    def __init__(self, duties: RemovalDuties, consents: SqlConsents) -> None:
+        self._duties = duties
+        self._consents = consents
+
+    def owed(self, operator_id: str, now: int) -> Owed:
+        """Return what an operator has still to acknowledge at ``now`` (seconds, UTC)."""
+        events = self._duties.owed(operator_id, now)
+        consents = self._consents.owed(operator_id, now)
+        deadlines = (events.next_deadline, consents.next_deadline)
+        return Owed(
+            events.outstanding + consents.outstanding,
+            events.overdue + consents.overdue,
+            min((at for at in deadlines if at is not None), default=None),
+        )
+
+
+class RemovalService:
+    """The method of ConformanceService that takes operators' word of removals."""
+
+    def __init__(self, duties: RemovalDuties, consents: SqlConsents, clock: Clock) -> None:
+        self._duties = duties
+        self._consents = consents
+        self._owed = RemovalsOwed(duties, consents)
+        self._clock = clock
+
+    async def acknowledge_removals(
+        self, request: pb.AcknowledgeRemovalsRequest, caller: Caller
+    ) -> pb.AcknowledgeRemovalsResponse:
+        """Answer AcknowledgeRemovals.
+
+        Removals are taken one after the other; those before one that is refused stand, and
+        acknowledging them again changes nothing. Raises Refused INVALID_REQUEST;
+        RESOURCE_NOT_FOUND, its metadata ``removal`` telling which, where the operator owes
+        nothing for a cause, or has nothing to do with it (G11).
+        """
+        removals = _removals(request.removals, self._clock.now())
+        return await asyncio.to_thread(self._acknowledge, removals, caller)
+
+    def _acknowledge(
+        self, removals: Sequence[Removed | _Ended], caller: Caller
+    ) -> pb.AcknowledgeRemovalsResponse:
+        now = self._clock.now()
+        new = taken = 0
+        for kind, alike in groupby(removals, type):
+            if kind is Removed:
+                some = [each for each in alike if isinstance(each, Removed)]
+                count, known = self._duties.acknowledge(
+                    caller.operator_id, some, caller.client_id, now
+                )
+                new += count
+                taken += known
+                if known < len(some):
+                    raise _not_owed(taken, "event")
+            else:
+                for each in alike:
+                    if isinstance(each, _Ended):
+                        new += self._ended(each, caller, taken, now)
+                        taken += 1
+        owed = self._owed.owed(caller.operator_id, now)
+        response = pb.AcknowledgeRemovalsResponse(
+            acknowledged_removals=new, outstanding_removals=owed.outstanding
+        )
+        if owed.next_deadline is not None:
+            response.next_deadline.seconds = owed.next_deadline
+        return response
+
+    def _ended(self, removal: _Ended, caller: Caller, index: int, now: int) -> bool:
+        try:
+            return self._consents.acknowledge(
+                removal.consent_id, caller.operator_id, removal.removed_at, caller.client_id, now
+            )
+        except Refused as refused:
+            if refused.reason == RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND:
+                raise _not_owed(index, "consent") from None
+            raise invalid(
+                *(
+                    Violation(f"removals[{index}].{each.field}", each.description)
+                    for each in refused.violations
+                )
+            ) from None
+
+
+def _removals(messages: Sequence[pb.RemovalAcknowledgement], now: int) -> list[Removed | _Ended]:
+    if not 1 <= len(messages) <= _MOST_REMOVALS:
+        raise invalid(Violation("removals", f"name 1 to {_MOST_REMOVALS}"))
+    found: list[Violation] = []
+    removals: list[Removed | _Ended] = []
+    for index, message in enumerate(messages):
+        at = f"removals[{index}]"
+        found += _time_faults(f"{at}.remove_time", message, now)
+        if message.WhichOneof("cause") == "consent":
+            try:
+                consent_id = consent_id_of(f"{at}.consent", message.consent)
+            except Refused as refused:
+                found += refused.violations
+            else:
+                removals.append(_Ended(consent_id, message.remove_time.seconds))
+        elif message.event_sequence > 0:
+            removals.append(Removed(message.event_sequence, message.remove_time.seconds))
+        else:
+            found.append(
+                Violation(
+                    f"{at}.event_sequence", "name the event, or the consent, the copies went for"
+                )
+            )
+    if found:
+        raise invalid(*found[:_MOST_FAULTS])
+    return removals
+
+
+def _time_faults(field: str, message: pb.RemovalAcknowledgement, now: int) -> list[Violation]:
+    if not message.HasField("remove_time"):
+        return [Violation(field, "required: when the last copy was gone")]
+    if message.remove_time.seconds > now:
+        return [Violation(field, "must not be to come")]
+    return instant_faults(field, message.remove_time)
+
+
+def _not_owed(index: int, cause: str) -> Refused:
+    return Refused(
+        RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND,
+        f"removals[{index}]: you owe no removal for such {'an' if cause == 'event' else 'a'}"
+        f" {cause}; those before it stand.",
+        metadata={"removal": str(index)},
+    )

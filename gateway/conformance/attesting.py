@@ -1,0 +1,184 @@
+"""One attestation from its opening to its outcome, whichever way the copies are told. Its steps
+block, and follow one another."""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+from creditgate.reconcile.decode import Decoder, SymbolsInconsistent
+from creditgate.reconcile.symbols import SYMBOL_BYTES
+from creditgate.refusal import Refused, Violation, invalid
+from creditgate.v1 import conformance_service_pb2 as pb
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.clock import Clock
+from gateway.conformance.classify import Grace
+from gateway.conformance.entitlement import Entitlement
+from gateway.conformance.held import Held
+from gateway.conformance.judging import Judge
+from gateway.conformance.matching import MOST_FAULTS, Matching, Repeated, TooManyFaults
+from gateway.conformance.model import Attestation, Difference
+from gateway.conformance.shown import copies_in, symbols_in
+
+FIRST_SYMBOLS: Final = 64
+MOST_DIFFERENCES: Final = 200_000
+"""Most differences told by symbols: to find more takes longer than to look at all copies."""
+_MOST_SYMBOLS: Final = 2 * MOST_DIFFERENCES
+_MOST_SYMBOLS_AT_ONCE: Final = 50_000
+# Of a copy in a message, about.
+_COPY_BYTES: Final = 80
+
+
+class Attesting(Protocol):
+    """What is needed of `gateway.conformance.attested.Attested`."""
+
+    def earlier(self, operator_id: str, request_id: str) -> Attestation | None:
+        """Return what an operator attested by a request before; None where it did not."""
+        ...
+
+    def record(
+        self,
+        operator_id: str,
+        request_id: str,
+        copies: int,
+        disclosure_sequence: int,
+        differences: Sequence[Difference],
+        now: int,
+        client_id: str,
+    ) -> Attestation:
+        """Keep an attestation and what follows from it."""
+        ...
+
+
+class Removing(Protocol):
+    """What is needed of the conformance policy."""
+
+    def removal_seconds(self, severity: int) -> int:
+        """Return how long after its event a void copy must be gone."""
+        ...
+
+
+class Attester:
+    """The attestation that ``opening`` began: ``held`` are the copies that the operator should
+    hold, ``entitlement`` is why.
+
+    Raises Refused INVALID_REQUEST for a position to come.
+    """
+
+    def __init__(
+        self,
+        operator_id: str,
+        client_id: str,
+        opening: pb.AttestationOpening,
+        held: Held,
+        entitlement: Entitlement,
+    ) -> None:
+        if opening.disclosure_sequence > entitlement.position:
+            raise invalid(
+                Violation("opening.disclosure_sequence", "use the position of an event, or 0")
+            )
+        self._operator_id = operator_id
+        self._client_id = client_id
+        self._opening = opening
+        self._held = held
+        self._position = entitlement.position
+        self._decoder = Decoder(held.key, opening.copies - held.copies)
+        self._matching = Matching(held, entitlement.cut)
+        self._wanted = 0
+
+    def terms(self) -> pb.ReconciliationTerms:
+        """Return the terms of a reconciliation."""
+        return pb.ReconciliationTerms(
+            checksum_key=self._held.key, disclosure_sequence=self._position
+        )
+
+    def symbols_wanted(self) -> int:
+        """Return how many more symbols are wanted: 0 where the differences are so many that
+        all copies are."""
+        decoder = self._decoder
+        wanted = decoder.wanted() if decoder.taken else FIRST_SYMBOLS
+        all_copies = FIRST_SYMBOLS + self._opening.copies * _COPY_BYTES // SYMBOL_BYTES
+        if decoder.taken and (
+            decoder.expected() > MOST_DIFFERENCES
+            or decoder.taken + wanted > min(_MOST_SYMBOLS, all_copies)
+        ):
+            return 0
+        self._wanted = min(wanted, _MOST_SYMBOLS_AT_ONCE)
+        return self._wanted
+
+    def take_symbols(self, message: pb.CodedSymbols) -> bool:
+        """Take the symbols that were wanted; return whether they tell all. Raises Refused
+        INVALID_REQUEST."""
+        decoder, first = self._decoder, self._decoder.taken
+        theirs = symbols_in(message, first, self._wanted)
+        with _faults():
+            decoder.take(theirs, self._held.symbols(first, self._wanted))
+        return decoder.decoded
+
+    def copies_wanted(self) -> Sequence[bytes]:
+        """Return the elements of the copies that the operator has to show, now that the
+        symbols have told all. Raises Refused INVALID_REQUEST, ANSWER_TOO_LARGE."""
+        with _faults():
+            wanted = self._matching.take_differences(self._decoder.theirs, self._decoder.ours)
+        self._require_copies(self._matching.copies + len(wanted))
+        return wanted
+
+    def take_shown(self, message: pb.CopyDigests) -> None:
+        """Take copies that had to be shown. Raises Refused INVALID_REQUEST."""
+        with _faults():
+            self._matching.show(copies_in(message.copies))
+
+    def take_copies(self, message: pb.CopyDigests) -> None:
+        """Take some of all copies. Raises Refused INVALID_REQUEST, ANSWER_TOO_LARGE."""
+        with _faults():
+            self._matching.take_copies(copies_in(message.copies))
+        if self._matching.copies > self._opening.copies:
+            self._require_copies(self._matching.copies)
+
+    def require_all(self) -> None:
+        """Raise Refused INVALID_REQUEST unless all copies have come."""
+        self._require_copies(self._matching.copies)
+
+    def finish(
+        self, judge: Judge, attested: Attesting, policy: Removing, clock: Clock
+    ) -> Attestation:
+        """Judge what differs, and keep the attestation. Raises Refused as these do."""
+        after = self._opening.disclosure_sequence
+        grace = Grace(after, policy.removal_seconds, self._held.now)
+        judged = judge.judge(self._operator_id, self._matching.differing(), grace)
+        return attested.record(
+            self._operator_id,
+            self._opening.request_id,
+            self._matching.copies,
+            # Void copies that are only not held against it yet are not attested to be right.
+            after if judged.excused else self._position,
+            judged.differences,
+            clock.now(),
+            self._client_id,
+        )
+
+    def _require_copies(self, copies: int) -> None:
+        if copies != self._opening.copies:
+            raise invalid(
+                Violation("opening.copies", "must be the number of copies that are then told")
+            )
+
+
+@contextmanager
+def _faults() -> Generator[None]:
+    """Turn what is wrong with what was told into the refusal of the call."""
+    try:
+        yield
+    except SymbolsInconsistent:
+        raise invalid(
+            Violation("symbols", "must be those of one set, under the key of the terms")
+        ) from None
+    except Repeated:
+        raise invalid(
+            Violation("copies.copies", "show each copy once, and only what was asked for")
+        ) from None
+    except TooManyFaults:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_ANSWER_TOO_LARGE,
+            f"More than {MOST_FAULTS} copies are not as they should be; remove or renew what was"
+            " corrected, repaired, withdrawn or has expired, and attest again.",
+        ) from None

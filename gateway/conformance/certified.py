@@ -1,0 +1,60 @@
+"""What has become of certificates: in force, withdrawn, replaced, over."""
+
+from typing import Literal, Protocol
+
+from gateway.conformance.model import Attestation
+
+CertificateStatus = Literal["valid", "withdrawn", "superseded", "expired"]
+
+
+class Attestations(Protocol):
+    """What is needed of `gateway.conformance.attested.Attested`."""
+
+    def get(self, attestation_id: str) -> Attestation | None:
+        """Return an attestation; None where there is none of that id."""
+        ...
+
+    def last(self, operator_id: str) -> Attestation | None:
+        """Return an operator's last attestation; None before the first."""
+        ...
+
+
+class Standing(Protocol):
+    """What is needed of `gateway.conformance.findings.Findings`."""
+
+    def any_stand(self, operator_id: str) -> bool:
+        """Tell whether anything stands against an operator."""
+        ...
+
+
+class Certified:
+    """Tells what certificates are worth now. Calls block."""
+
+    def __init__(self, attestations: Attestations, findings: Standing) -> None:
+        self._attestations = attestations
+        self._findings = findings
+
+    def status(self, attestation_id: str, now: int) -> CertificateStatus | None:
+        """Return what has become at ``now`` (seconds, UTC) of the certificate of an
+        attestation; None where there is no such certificate.
+
+        Withdrawn: something stands against the operator since. Superseded: it has attested
+        anew.
+        """
+        attestation = self._attestations.get(attestation_id)
+        if attestation is None or not attestation.certificate:
+            return None
+        if now >= attestation.certificate_until:
+            return "expired"
+        if self._findings.any_stand(attestation.operator_id):
+            return "withdrawn"
+        last = self._attestations.last(attestation.operator_id)
+        replaced = last is not None and last.attestation_id != attestation_id
+        return "superseded" if replaced else "valid"
+
+    def in_force(self, operator_id: str, now: int) -> str:
+        """Return the certificate an operator may show at ``now``; "" without one."""
+        last = self._attestations.last(operator_id)
+        if last is None or self.status(last.attestation_id, now) != "valid":
+            return ""
+        return last.certificate

@@ -1,0 +1,150 @@
+"""How a copy that should not be held differs from the disclosure. Pure.
+
+Sources: Opinions on improving the social credit system (2025-03-31), article 8 (same content,
+same period), article 13 (removal at once on repair); for copies under a consent its data life.
+The first that applies tells the kind:
+
+1. the copy is of a revision as it was served: what ended that revision (a correction, repair
+   or withdrawal), or else its period, or else the consent's data life;
+2. it is of a revision as it was disclosed, but never served so, or of a record of which
+   nothing was served: obtained elsewhere;
+3. it has the content of a revision that was served: another period;
+4. other content.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple
+
+from creditgate.transparency.facts import Copy
+from creditgate.v1.conformance_service_pb2 import FindingKind
+from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
+from creditgate.v1.vocabulary_pb2 import Severity
+from gateway.conformance.model import Difference
+from gateway.conformance.revisions import Ending, Revision
+
+_ENDED: Final[Mapping[int, FindingKind.ValueType]] = {
+    DisclosureEventKind.DISCLOSURE_EVENT_KIND_CORRECTED: FindingKind.FINDING_KIND_CORRECTED_HELD,
+    DisclosureEventKind.DISCLOSURE_EVENT_KIND_REPAIRED: FindingKind.FINDING_KIND_REPAIRED_HELD,
+    DisclosureEventKind.DISCLOSURE_EVENT_KIND_WITHDRAWN: FindingKind.FINDING_KIND_WITHDRAWN_HELD,
+}
+_EXPIRED: Final = FindingKind.FINDING_KIND_EXPIRED_HELD
+_LIFE_OVER: Final = FindingKind.FINDING_KIND_CONSENT_LIFE_OVER
+_NEVER_SERVED: Final = FindingKind.FINDING_KIND_NEVER_SERVED
+_PERIOD: Final = FindingKind.FINDING_KIND_PERIOD_ALTERED
+_CONTENT: Final = FindingKind.FINDING_KIND_CONTENT_ALTERED
+
+
+class Grace(NamedTuple):
+    """What is not held against an operator yet: an end of disclosure it may not have read of,
+    after position ``after``, within ``removal_seconds`` of the severity, at ``now`` (seconds,
+    UTC)."""
+
+    after: int
+    removal_seconds: Callable[[int], int]
+    now: int
+
+    def covers(self, ending: Ending, severity: int) -> bool:
+        """Tell whether a copy may still be held after what ended it."""
+        return ending.event_sequence > self.after and self.now < ending.at + self.removal_seconds(
+            severity
+        )
+
+
+class AsServed(NamedTuple):
+    """A copy as it was served to an operator: of a revision, its content as a consent cut it
+    if one did. It may be kept until ``keep_until`` (seconds, UTC), None where no consent
+    says."""
+
+    revision: Revision
+    content_digest: bytes
+    keep_until: int | None = None
+
+    @property
+    def copy(self) -> Copy:
+        """The copy."""
+        return self.revision.copy._replace(content_digest=self.content_digest)
+
+
+class Known(NamedTuple):
+    """What is known of a record: its ``revisions``, by age, and ``served``, what an operator
+    was served of it, by age. ``unread`` tells that it was served under a consent, and this
+    version cannot read which fields of it."""
+
+    revisions: list[Revision]
+    served: list[AsServed]
+    unread: bool
+
+
+class Judgement(NamedTuple):
+    """What is to be said of a copy held: the difference, None where there is none, and
+    whether it is only not held against the operator yet."""
+
+    difference: Difference | None
+    excused: bool = False
+
+
+def judge_served(served: AsServed, grace: Grace) -> Judgement:
+    """Judge a copy that is held as it was served."""
+    revision = served.revision
+    ending = revision.ending
+    if ending is not None:
+        if grace.covers(ending, revision.severity):
+            return Judgement(None, excused=True)
+        kind = _ENDED[ending.kind]
+        return _found(kind, revision, served.content_digest, ending.event_sequence)
+    if revision.copy.disclosed_until <= grace.now:
+        return _found(_EXPIRED, revision, served.content_digest)
+    if served.keep_until is not None and served.keep_until <= grace.now:
+        return _found(_LIFE_OVER, revision, served.content_digest)
+    return Judgement(None)
+
+
+def judge_shown(copy: Copy, known: Known, grace: Grace) -> Judgement:
+    """Judge a copy that an operator shows, by what is ``known`` of its record."""
+    # A record corrected back to what it was has several that are alike: one right is enough.
+    alike = [judge_served(each, grace) for each in known.served if each.copy == copy]
+    if alike:
+        return next((each for each in reversed(alike) if each.difference is None), alike[-1])
+    if known.unread:
+        return Judgement(None)
+    disclosed = [each for each in known.revisions if each.copy == copy]
+    if disclosed or not known.served:
+        of = disclosed or known.revisions
+        return _never_served(copy, of[-1] if of else None, is_copy=bool(disclosed))
+    of_content = [each for each in known.served if each.content_digest == copy.content_digest]
+    if of_content:
+        return _found(_PERIOD, of_content[-1].revision, copy.content_digest)
+    return _found(_CONTENT, known.served[-1].revision, copy.content_digest)
+
+
+def without_repetition(differences: Iterable[Difference]) -> list[Difference]:
+    """Return differences, one of a kind and record: that of the newest revision."""
+    newest: dict[tuple[int, str], Difference] = {}
+    for each in differences:
+        key = each.kind, each.record_id
+        if key not in newest or newest[key].revision_sequence < each.revision_sequence:
+            newest[key] = each
+    return list(newest.values())
+
+
+def _found(
+    kind: int, revision: Revision, content_digest: bytes, event_sequence: int = 0
+) -> Judgement:
+    return Judgement(
+        Difference(
+            kind,
+            revision.copy.record_id,
+            revision.severity,
+            content_digest,
+            event_sequence,
+            revision.sequence,
+        )
+    )
+
+
+def _never_served(copy: Copy, revision: Revision | None, *, is_copy: bool) -> Judgement:
+    severity = Severity.SEVERITY_UNSPECIFIED if revision is None else revision.severity
+    sequence = revision.sequence if revision is not None and is_copy else 0
+    return Judgement(
+        Difference(_NEVER_SERVED, copy.record_id, severity, copy.content_digest, 0, sequence)
+    )

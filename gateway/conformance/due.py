@@ -1,0 +1,96 @@
+"""Attestations that are due: an operator that holds copies must say so again and again."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from sqlalchemy import Connection, Engine, select
+
+from gateway.conformance.finding_rows import new_finding, standing_of_record, write_findings
+from gateway.conformance.finding_tables import STANDINGS
+from gateway.conformance.model import ATTESTATION_OVERDUE, Difference
+from gateway.conformance.policy import ConformancePolicy
+from gateway.conformance.standings import attestation_due, touch
+from gateway.storage.engines import reading
+
+_LOOK_SECONDS: Final = 60
+_S = STANDINGS.c
+
+
+class Entitled(Protocol):
+    """What is needed of `gateway.conformance.holdings.Holdings`."""
+
+    def entitled(self, operator_id: str, now: int) -> int:
+        """Return how many copies an operator should hold at ``now``."""
+        ...
+
+
+class DueAttestations:
+    """Works in one process at a time (`gateway.storage.turn.ENFORCEMENT`). Calls block.
+
+    ``operators`` gives the ids of all operators and raises Refused when they are not known.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        policy: ConformancePolicy,
+        holdings: Entitled,
+        operators: Callable[[], Iterable[str]],
+    ) -> None:
+        self._engine = engine
+        self._policy = policy
+        self._holdings = holdings
+        self._operators = operators
+        self._to_look_at: deque[str] = deque()
+        self._looked_at = 0
+
+    def step(self, now: int) -> None:
+        """Find what is overdue at ``now`` (seconds, UTC), and look at one operator that was
+        never asked to attest."""
+        for operator_id in self._overdue(now):
+            self._find(operator_id, now)
+        if not self._to_look_at and not self._looked_at <= now < self._looked_at + _LOOK_SECONDS:
+            self._to_look_at = deque(self._operators())
+            self._looked_at = now
+        if self._to_look_at:
+            self._look_at(self._to_look_at.popleft(), now)
+
+    def _look_at(self, operator_id: str, now: int) -> None:
+        """Have an operator attest by a day from now on, once it holds copies."""
+        with reading(self._engine) as connection:
+            if _due(connection, operator_id):
+                return
+        if not self._holdings.entitled(operator_id, now):
+            return
+        with self._engine.begin() as connection:
+            touch(connection, operator_id, now)
+            if not _due(connection, operator_id):
+                attestation_due(connection, operator_id, now + self._policy.attestation_seconds)
+
+    def _overdue(self, now: int) -> list[str]:
+        query = select(_S.operator_id).where(_S.attestation_due > 0, _S.attestation_due <= now)
+        with reading(self._engine) as connection:
+            return list(connection.execute(query).scalars())
+
+    def _find(self, operator_id: str, now: int) -> None:
+        """Find that an attestation is overdue, and ask for the next; one that has nothing
+        left to attest is not asked any more."""
+        holds = self._holdings.entitled(operator_id, now) > 0
+        with self._engine.begin() as connection:
+            touch(connection, operator_id, now)
+            due = _due(connection, operator_id)
+            if not due or due > now:
+                return
+            attestation_due(
+                connection, operator_id, now + self._policy.attestation_seconds if holds else 0
+            )
+            if holds and not standing_of_record(connection, operator_id, "", ATTESTATION_OVERDUE):
+                overdue = Difference(ATTESTATION_OVERDUE, "", 0, b"", 0, 0)
+                finding = new_finding(self._policy, operator_id, overdue, "", now)
+                write_findings(connection, [finding])
+
+
+def _due(connection: Connection, operator_id: str) -> int:
+    query = select(_S.attestation_due).where(_S.operator_id == operator_id)
+    return connection.execute(query).scalar() or 0

@@ -1,0 +1,161 @@
+"""Pages of disclosure events for those who watch them, and what each makes void."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from sqlalchemy import Connection, Row, Select, func, select
+
+from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
+from creditgate.v1.vocabulary_pb2 import Severity
+from gateway.disclose.frame import unframe
+from gateway.disclose.rows import PUBLISHED
+from gateway.disclose.tables import EVENTS, LINES, REVISIONS
+
+_SPAN: Final = 50_000
+"""Most events that one page of changes looks through."""
+_IDS_A_QUERY: Final = 500
+
+
+class Holders(Protocol):
+    """Who was served revisions: what is needed of `gateway.conformance.holdings.Holdings`."""
+
+    def holders(self, sequences: Collection[int]) -> Mapping[int, Collection[str]]:
+        """Return the operators that were ever served each revision, all answers counted.
+        Calls block."""
+        ...
+
+    def was_served(self, operator_id: str, sequences: Collection[int]) -> Collection[int]:
+        """Return which revisions one operator was ever served, all answers counted."""
+        ...
+
+
+class WatchedEvent(NamedTuple):
+    """A disclosure event as it is told, times in seconds (UTC).
+
+    ``disclosed_until`` is `gateway.disclose.tables.NO_END`
+    where there is none. ``voided`` is the revision, by its sequence, that is void since, and
+    ``severity`` its Severity; ``earlier`` are all revisions of the record before the event.
+    A publication makes nothing void: 0, SEVERITY_UNSPECIFIED and ().
+    """
+
+    sequence: int
+    kind: DisclosureEventKind.ValueType
+    at: int
+    record_id: str
+    revision: int
+    subject: str
+    item: str
+    region: str
+    digest: bytes
+    disclosed_from: int
+    disclosed_until: int
+    severity: int
+    voided: int
+    earlier: tuple[int, ...]
+
+
+class EventPage(NamedTuple):
+    """Events in order; all up to ``read_to`` were looked at."""
+
+    events: Sequence[WatchedEvent]
+    read_to: int
+
+
+class _Revision(NamedTuple):
+    sequence: int
+    ended_by: int
+    frame: bytes
+
+
+def head(connection: Connection) -> int:
+    """Return the position of the newest event, 0 before the first."""
+    return connection.execute(select(func.max(EVENTS.c.sequence))).scalar() or 0
+
+
+def read_events(connection: Connection, after: int, limit: int) -> EventPage:
+    """Return the next ``limit`` events after a position."""
+    return _page(connection, _EVENTS, after, head(connection), limit)
+
+
+def read_changes(connection: Connection, after: int, limit: int) -> EventPage:
+    """Return the next events after a position that are no publications: ``limit`` at most,
+    of a span of the log that is read in some milliseconds."""
+    until = min(head(connection), after + _SPAN)
+    return _page(connection, _CHANGES, after, until, limit)
+
+
+def _page(
+    connection: Connection, query: Select[*tuple[Any, ...]], after: int, until: int, limit: int
+) -> EventPage:
+    if until <= after:
+        return EventPage((), after)
+    # Up to the head as it was before: what is committed meanwhile is the next page's.
+    within = query.where(EVENTS.c.sequence > after, EVENTS.c.sequence <= until)
+    rows = connection.execute(within.order_by(EVENTS.c.sequence).limit(limit)).all()
+    revisions = _revisions(connection, {row.record_id for row in rows if row.kind != PUBLISHED})
+    events = [_event(row, revisions.get(row.record_id, ())) for row in rows]
+    return EventPage(events, events[-1].sequence if len(events) == limit else until)
+
+
+def _event(row: Row[*tuple[Any, ...]], revisions: Sequence[_Revision]) -> WatchedEvent:
+    voided = next((each for each in revisions if each.ended_by == row.sequence), None)
+    return WatchedEvent(
+        sequence=row.sequence,
+        kind=row.kind,
+        at=row.at,
+        record_id=row.record_id,
+        revision=row.revision,
+        subject=row.subject,
+        item=row.item,
+        region=row.region,
+        digest=bytes(row.digest),
+        disclosed_from=row.disclosed_from,
+        disclosed_until=row.disclosed_until if row.kind in _FIXING else row.at,
+        severity=_NO_SEVERITY if voided is None else unframe(voided.frame).severity,
+        voided=0 if voided is None else voided.sequence,
+        earlier=tuple(each.sequence for each in revisions if each.sequence < row.sequence),
+    )
+
+
+def _revisions(
+    connection: Connection, record_ids: Collection[str]
+) -> Mapping[str, Sequence[_Revision]]:
+    found: dict[str, list[_Revision]] = defaultdict(list)
+    ordered = sorted(record_ids)
+    for start in range(0, len(ordered), _IDS_A_QUERY):
+        some = ordered[start : start + _IDS_A_QUERY]
+        for row in connection.execute(_OF_RECORDS.where(REVISIONS.c.record_id.in_(some))):
+            found[row.record_id].append(_Revision(row.sequence, row.ended_by, bytes(row.frame)))
+    return found
+
+
+_NO_SEVERITY: Final = Severity.SEVERITY_UNSPECIFIED
+_FIXING: Final = frozenset({PUBLISHED, DisclosureEventKind.DISCLOSURE_EVENT_KIND_CORRECTED})
+_EVENTS: Final = (
+    select(
+        EVENTS.c.sequence,
+        EVENTS.c.kind,
+        EVENTS.c.at,
+        EVENTS.c.record_id,
+        EVENTS.c.revision,
+        EVENTS.c.subject,
+        EVENTS.c.digest,
+        EVENTS.c.disclosed_from,
+        EVENTS.c.disclosed_until,
+        LINES.c.item,
+        LINES.c.region,
+    )
+    .join(
+        REVISIONS,
+        (REVISIONS.c.record_id == EVENTS.c.record_id) & (REVISIONS.c.revision == EVENTS.c.revision),
+    )
+    .join(LINES, LINES.c.line_no == REVISIONS.c.line_no)
+)
+_CHANGES: Final = _EVENTS.where(EVENTS.c.kind != PUBLISHED)
+_OF_RECORDS: Final = select(
+    REVISIONS.c.record_id,
+    REVISIONS.c.sequence,
+    REVISIONS.c.ended_by,
+    REVISIONS.c.frame,
+)

@@ -1,0 +1,143 @@
+"""Findings as rows: opened, closed, read."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from secrets import token_hex
+from typing import Final
+
+from sqlalchemy import Connection, RowMapping, insert, select, update
+
+from gateway.conformance.finding_tables import FINDINGS, STANDS
+from gateway.conformance.model import DISMISSED, MISSING, OPEN, RECTIFIED, Difference, Finding
+from gateway.conformance.policy import ConformancePolicy
+
+_F = FINDINGS.c
+_COLUMNS: Final = [FINDINGS.c[name] for name in Finding._fields]
+_IDS_A_QUERY: Final = 500
+
+
+def dated_id(now: int) -> str:
+    """Return an id nobody can guess, in order of time (seconds, UTC)."""
+    return f"{now:010x}-{token_hex(12)}"
+
+
+def new_finding(
+    policy: ConformancePolicy,
+    operator_id: str,
+    difference: Difference,
+    attestation_id: str,
+    now: int,
+    instead_of: Finding | None = None,
+) -> Finding:
+    """Return the finding of a difference, open since ``now``.
+
+    ``instead_of`` is what the same copy was found to be before: its time goes on.
+    """
+    counts = difference.kind != MISSING
+    counted_from = now if counts else 0
+    deadline = now + policy.rectify_seconds(difference.severity) if counts else 0
+    if counts and instead_of is not None:
+        counted_from = min(counted_from, instead_of.counted_from)
+        deadline = min(deadline, instead_of.deadline)
+    return Finding(
+        finding_id=dated_id(now),
+        operator_id=operator_id,
+        record_id=difference.record_id,
+        kind=difference.kind,
+        state=OPEN,
+        severity=difference.severity,
+        held_digest=difference.held_digest,
+        event_sequence=difference.event_sequence,
+        revision_sequence=difference.revision_sequence,
+        attestation_id=attestation_id,
+        detected_at=now,
+        counted_from=counted_from,
+        deadline=deadline,
+        closed_at=0,
+        pardoned=False,
+        contest_statement="",
+        evidence_digest=b"",
+        contested_at=0,
+        decided_at=0,
+        decided_by="",
+        decision_reason="",
+    )
+
+
+def write_findings(connection: Connection, findings: Sequence[Finding]) -> None:
+    """Write new findings; their operator must be locked."""
+    if findings:
+        connection.execute(insert(FINDINGS), [each._asdict() for each in findings])
+
+
+def close_findings(connection: Connection, finding_ids: Iterable[str], now: int) -> None:
+    """Write that findings are rectified; their operator must be locked."""
+    for some in _groups(finding_ids):
+        connection.execute(
+            update(FINDINGS).where(_F.finding_id.in_(some)).values(state=RECTIFIED, closed_at=now)
+        )
+
+
+def standing_findings(connection: Connection, operator_id: str) -> list[Finding]:
+    """Return the findings that stand against an operator, those it contests too."""
+    query = select(*_COLUMNS).where(_F.operator_id == operator_id, STANDS)
+    return [Finding(*row) for row in connection.execute(query)]
+
+
+def dismissed_copies(connection: Connection, operator_id: str) -> set[tuple[int, str, bytes]]:
+    """Return kind, record and digest held of all findings that an administrator dismissed."""
+    query = select(_F.kind, _F.record_id, _F.held_digest).where(
+        _F.operator_id == operator_id, _F.state == DISMISSED
+    )
+    return {(kind, record_id, held) for kind, record_id, held in connection.execute(query)}
+
+
+def standing_of_record(
+    connection: Connection, operator_id: str, record_id: str, kind: int
+) -> Sequence[str]:
+    """Return the ids of findings of one kind and record that stand against an operator."""
+    query = select(_F.finding_id).where(
+        _F.operator_id == operator_id, _F.kind == kind, _F.record_id == record_id, STANDS
+    )
+    return connection.execute(query).scalars().all()
+
+
+def finding_of(connection: Connection, finding_id: str) -> Finding | None:
+    """Return a finding; None where there is none of that id."""
+    query = select(*_COLUMNS).where(_F.finding_id == finding_id)
+    row: RowMapping | None = connection.execute(query).mappings().one_or_none()
+    return None if row is None else Finding(**row)
+
+
+def listed_findings(
+    connection: Connection,
+    *,
+    operator_id: str,
+    attestation_id: str,
+    state: int,
+    before: str,
+    limit: int,
+) -> list[Finding]:
+    """Return findings against an operator, newest first; "" and 0 narrow nothing.
+
+    ``before`` is the id an earlier page ended at.
+    """
+    query = (
+        select(*_COLUMNS)
+        .where(_F.operator_id == operator_id)
+        .order_by(_F.finding_id.desc())
+        .limit(limit)
+    )
+    if attestation_id:
+        query = query.where(_F.attestation_id == attestation_id)
+    if state:
+        query = query.where(_F.state == state)
+    if before:
+        query = query.where(_F.finding_id < before)
+    return [Finding(*row) for row in connection.execute(query)]
+
+
+def _groups(finding_ids: Iterable[str]) -> Iterator[list[str]]:
+    left = iter(finding_ids)
+    while some := list(islice(left, _IDS_A_QUERY)):
+        yield some

@@ -1,0 +1,128 @@
+"""What operators attested, what was found, and what it entails. Times are seconds, UTC."""
+
+from typing import Final, NamedTuple
+
+from creditgate.v1.conformance_service_pb2 import EnforcementStage, FindingKind, FindingState
+
+OPEN: Final = FindingState.FINDING_STATE_OPEN
+CONTESTED: Final = FindingState.FINDING_STATE_CONTESTED
+RECTIFIED: Final = FindingState.FINDING_STATE_RECTIFIED
+DISMISSED: Final = FindingState.FINDING_STATE_DISMISSED
+
+MISSING: Final = FindingKind.FINDING_KIND_MISSING
+REMOVAL_OVERDUE: Final = FindingKind.FINDING_KIND_REMOVAL_OVERDUE
+ATTESTATION_FALSE: Final = FindingKind.FINDING_KIND_ATTESTATION_FALSE
+ATTESTATION_OVERDUE: Final = FindingKind.FINDING_KIND_ATTESTATION_OVERDUE
+
+Stage = EnforcementStage.ValueType
+NONE: Final = EnforcementStage.ENFORCEMENT_STAGE_UNSPECIFIED
+WARNED: Final = EnforcementStage.ENFORCEMENT_STAGE_WARNED
+RECTIFY: Final = EnforcementStage.ENFORCEMENT_STAGE_RECTIFY
+THROTTLED: Final = EnforcementStage.ENFORCEMENT_STAGE_THROTTLED
+SUSPENDED: Final = EnforcementStage.ENFORCEMENT_STAGE_SUSPENDED
+
+
+class Difference(NamedTuple):
+    """One difference between what an operator attested and the disclosure.
+
+    ``kind`` is a FindingKind, ``severity`` a Severity. ``held_digest`` is SHA-256 of the
+    content held, b"" where none is; ``event_sequence`` the event that made the copy void, 0
+    where none did; ``revision_sequence`` the revision it is a copy of, 0 where it is of none.
+    """
+
+    kind: int
+    record_id: str
+    severity: int
+    held_digest: bytes
+    event_sequence: int
+    revision_sequence: int
+
+
+class Attestation(NamedTuple):
+    """What an operator attested once; ``number`` counts its attestations from 1.
+
+    ``standing`` are the findings that stood then, `MISSING` not counted. ``certificate`` is a
+    JWS in compact form, "" where none was given, good until ``certificate_until``.
+    """
+
+    attestation_id: str
+    operator_id: str
+    number: int
+    request_id: str
+    client_id: str
+    copies: int
+    disclosure_sequence: int
+    opened: int
+    rectified: int
+    standing: int
+    at: int
+    certificate: str
+    certificate_until: int
+
+
+class Finding(NamedTuple):
+    """One finding as it is kept.
+
+    ``counted_from`` and ``deadline`` are what its stage follows from; 0 for `MISSING`, which
+    has none. ``pardoned``: an administrator has lifted the suspension it led to. Of a contest
+    the times are 0 while they have not come.
+    """
+
+    finding_id: str
+    operator_id: str
+    record_id: str
+    kind: int
+    state: int
+    severity: int
+    held_digest: bytes
+    event_sequence: int
+    revision_sequence: int
+    attestation_id: str
+    detected_at: int
+    counted_from: int
+    deadline: int
+    closed_at: int
+    pardoned: bool
+    contest_statement: str
+    evidence_digest: bytes
+    contested_at: int
+    decided_at: int
+    decided_by: str
+    decision_reason: str
+
+
+class Challenge(NamedTuple):
+    """One copy the gateway wants to see; ``copy_digest`` is `facts.copy_digest` of it."""
+
+    challenge_id: str
+    operator_id: str
+    record_id: str
+    revision_sequence: int
+    copy_digest: bytes
+    severity: int
+    attestation_id: str
+    issued_at: int
+    deadline: int
+
+
+class StageChange(NamedTuple):
+    """A change of an operator's stage, with the findings that stood then."""
+
+    stage: int
+    at: int
+    standing: int
+
+
+class Standing(NamedTuple):
+    """How an operator stands, as it was last settled; 0 for an instant that is not known.
+
+    ``attestation_due`` is by when it must attest again; ``challenged`` and ``confirmed`` count
+    copies asked for, and shown right in time, since the beginning.
+    """
+
+    operator_id: str
+    stage: int
+    since: int
+    attestation_due: int
+    challenged: int
+    confirmed: int

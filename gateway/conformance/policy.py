@@ -1,0 +1,173 @@
+"""The enforcement policy: deadlines, stages, sampling. Pure; `policy_file` reads it.
+
+Source: Opinions on improving the social credit system (2025-03-31), articles 8, 9, 13.
+"""
+
+import math
+from datetime import timedelta
+from typing import Annotated, Final, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from creditgate.v1.conformance_service_pb2 import EnforcementStage, FindingKind
+from creditgate.v1.vocabulary_pb2 import Severity
+
+_KIND: Final = "FINDING_KIND_"
+_STAGE: Final = "ENFORCEMENT_STAGE_"
+
+KindName = Literal[
+    "CONTENT_ALTERED",
+    "PERIOD_ALTERED",
+    "EXPIRED_HELD",
+    "CORRECTED_HELD",
+    "REPAIRED_HELD",
+    "WITHDRAWN_HELD",
+    "NEVER_SERVED",
+    "CONSENT_LIFE_OVER",
+    "REMOVAL_OVERDUE",
+    "ATTESTATION_FALSE",
+    "ATTESTATION_OVERDUE",
+]
+_StageName = Literal["WARNED", "RECTIFY", "THROTTLED", "SUSPENDED"]
+_Life = Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=366))]
+_Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BySeverity(_Part):
+    """A duration for each grade of a record."""
+
+    NONE: _Life
+    MINOR: _Life
+    GENERAL: _Life
+    SERIOUS: _Life
+
+    def seconds(self, severity: int) -> int:
+        """Return the duration of a Severity, in seconds; the shortest for one not known."""
+        match severity:
+            case Severity.SEVERITY_UNSPECIFIED:
+                life = self.NONE
+            case Severity.SEVERITY_MINOR:
+                life = self.MINOR
+            case Severity.SEVERITY_GENERAL:
+                life = self.GENERAL
+            case Severity.SEVERITY_SERIOUS:
+                life = self.SERIOUS
+            case _:
+                life = min(self.NONE, self.MINOR, self.GENERAL, self.SERIOUS)
+        return _whole(life)
+
+
+class KindRule(_Part):
+    """The stages a finding of one kind goes through, from ``first`` to ``last``."""
+
+    first: _StageName
+    last: _StageName
+
+    @model_validator(mode="after")
+    def _runs_forward(self) -> Self:
+        if _stage(self.last) < _stage(self.first):
+            raise ValueError("last must not come before first")
+        return self
+
+    @property
+    def first_stage(self) -> EnforcementStage.ValueType:
+        """The stage it begins with."""
+        return _stage(self.first)
+
+    @property
+    def last_stage(self) -> EnforcementStage.ValueType:
+        """The stage it never passes."""
+        return _stage(self.last)
+
+
+class Sampling(_Part):
+    """How many copies are asked for after an attestation, and by when they must be shown.
+
+    An operator that lies about ``lied_share`` of its copies is caught with probability
+    ``caught``, unless ``most`` cuts the sample; docs/conformance.md has the mathematics.
+    """
+
+    lied_share: _Share
+    caught: _Share
+    most: Annotated[int, Field(ge=1, le=1_000)]
+    answer: _Life
+
+    def copies(self, held: int) -> int:
+        """Return how many of ``held`` copies are asked for.
+
+        Drawn without replacement, at least as many are caught as with: then one draw misses
+        with probability 1 - lied_share.
+        """
+        wanted = math.ceil(math.log(1 - self.caught) / math.log(1 - self.lied_share))
+        return min(held, wanted, self.most)
+
+
+class ConformancePolicy(_Part):
+    """What follows from findings, and how copies are checked; see policy.yaml."""
+
+    removal: BySeverity
+    rectify: BySeverity
+    warned: _Life
+    throttled: _Life
+    kinds: dict[KindName, KindRule]
+    throttled_subjects_per_minute: Annotated[int, Field(ge=1, le=1_000_000)]
+    attestation: _Life
+    certificate: _Life
+    sampling: Sampling
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        missing = sorted(set(get_args(KindName)) - self.kinds.keys())
+        if missing:
+            raise ValueError("kinds: give a rule for " + ", ".join(missing))
+        return self
+
+    def removal_seconds(self, severity: int) -> int:
+        """Return how long after its event a void copy must be gone, by Severity."""
+        return self.removal.seconds(severity)
+
+    def rectify_seconds(self, severity: int) -> int:
+        """Return how long after it was found a finding must be rectified, by Severity."""
+        return self.rectify.seconds(severity)
+
+    @property
+    def warned_seconds(self) -> int:
+        """How long a warning is one, before it is a demand to rectify."""
+        return _whole(self.warned)
+
+    @property
+    def throttled_seconds(self) -> int:
+        """How long a rate is cut before the operator is suspended."""
+        return _whole(self.throttled)
+
+    @property
+    def attestation_seconds(self) -> int:
+        """How long after an attestation the next one is due."""
+        return _whole(self.attestation)
+
+    @property
+    def certificate_seconds(self) -> int:
+        """How long a certificate is good."""
+        return _whole(self.certificate)
+
+    @property
+    def answer_seconds(self) -> int:
+        """How long an operator has to show a copy it is asked for."""
+        return _whole(self.sampling.answer)
+
+    def rule(self, kind: int) -> KindRule | None:
+        """Return the rule of a FindingKind; None for what entails nothing."""
+        name = FindingKind.Name(FindingKind.ValueType(kind)).removeprefix(_KIND)
+        return next((rule for known, rule in self.kinds.items() if known == name), None)
+
+
+def _stage(name: str) -> EnforcementStage.ValueType:
+    return EnforcementStage.Value(_STAGE + name)
+
+
+def _whole(life: timedelta) -> int:
+    return max(1, int(life.total_seconds()))

@@ -1,0 +1,80 @@
+"""Tables of removals owed for disclosure events, and of how far events were followed."""
+
+from enum import IntEnum
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    text,
+)
+
+METADATA: Final = MetaData()
+_Sequence = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Finding(IntEnum):
+    """What became of the finding that a removal is overdue.
+
+    ``DUE``: it was overdue and the finding is still to be opened; ``CLOSING``: the removal
+    was acknowledged after all and the finding is still to be rectified.
+    """
+
+    NONE = 0
+    DUE = 1
+    OPEN = 2
+    CLOSING = 3
+    CLOSED = 4
+
+
+# ``revision_sequence`` is the revision the event made void. Times in seconds, UTC.
+DUTIES: Final = Table(
+    "removal_duties",
+    METADATA,
+    Column("operator_id", String(40), primary_key=True),
+    Column("event_sequence", _Sequence, primary_key=True, autoincrement=False),
+    Column("revision_sequence", BigInteger, nullable=False),
+    Column("record_id", String(128), nullable=False),
+    Column("severity", SmallInteger, nullable=False),
+    Column("owed_since", BigInteger, nullable=False),
+    Column("deadline", BigInteger, nullable=False),
+    Column("removed_at", BigInteger),
+    Column("acknowledged_at", BigInteger),
+    Column("acknowledged_by", String(64), nullable=False),
+    Column("finding", SmallInteger, nullable=False),
+    Index("ix_removal_duties_record", "record_id", "event_sequence"),
+    Index("ix_removal_duties_acknowledged", "operator_id", "acknowledged_at"),
+    Index(
+        "ix_removal_duties_owed",
+        "operator_id",
+        "deadline",
+        sqlite_where=text("acknowledged_at IS NULL"),
+        postgresql_where=text("acknowledged_at IS NULL"),
+    ),
+    Index(
+        "ix_removal_duties_deadline",
+        "deadline",
+        sqlite_where=text("acknowledged_at IS NULL AND finding = 0"),
+        postgresql_where=text("acknowledged_at IS NULL AND finding = 0"),
+    ),
+    Index(
+        "ix_removal_duties_finding",
+        "finding",
+        sqlite_where=text("finding IN (1, 3)"),
+        postgresql_where=text("finding IN (1, 3)"),
+    ),
+)
+
+# How far events were followed: one row.
+FOLLOWED: Final = Table(
+    "removal_duties_followed",
+    METADATA,
+    Column("name", String(16), primary_key=True),
+    Column("event_sequence", BigInteger, nullable=False),
+)

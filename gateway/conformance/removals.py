@@ -1,0 +1,267 @@
+"""Removals owed: who must remove or replace what, by when, and who said it is done (G9).
+
+Whoever was served a revision owes its removal from the event on that makes it void. No
+answer is served with a revision that is void (`gateway.meter.ledger`), so once the event is
+committed all who owe are known.
+
+Source: Opinions on improving the social credit system (2025-03-31), article 13 (removal at
+once on repair), and article 8 (same content, same period).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.conformance.event_pages import EventPage, Holders, read_changes
+from gateway.conformance.removal_tables import DUTIES, FOLLOWED, Finding
+from gateway.storage.engines import Engines, reading
+
+_EVENTS_AT_ONCE: Final = 500
+_KEYS_A_QUERY: Final = 500
+_FOLLOWED: Final = "events"
+_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+class Deadlines(Protocol):
+    """What is needed of `gateway.conformance.policy.ConformancePolicy`."""
+
+    def removal_seconds(self, severity: int) -> int:
+        """Return how long after its event a void copy must be gone, by Severity."""
+        ...
+
+
+class Owed(NamedTuple):
+    """Removals an operator has not acknowledged, how many of them are past their deadline,
+    and the earliest deadline (seconds, UTC), None where nothing is owed."""
+
+    outstanding: int
+    overdue: int
+    next_deadline: int | None
+
+
+class Duty(NamedTuple):
+    """The duty of one operator to remove or replace one record's copy for one event.
+
+    ``removed_at`` is when the copy was gone by the operator's word, ``acknowledged_at`` when
+    it said so; None while it did not. Times in seconds, UTC.
+    """
+
+    operator_id: str
+    event_sequence: int
+    record_id: str
+    severity: int
+    deadline: int
+    removed_at: int | None
+    acknowledged_at: int | None
+
+
+class Removed(NamedTuple):
+    """A copy that is gone since ``removed_at`` (seconds, UTC) for an event."""
+
+    event_sequence: int
+    removed_at: int
+
+
+class RemovalDuties:
+    """Keeps the duties; calls block, from any thread and process."""
+
+    def __init__(self, engines: Engines, holders: Holders, deadlines: Deadlines) -> None:
+        self._records = engines.records
+        self._evidence = engines.evidence
+        self._holders = holders
+        self._deadlines = deadlines
+        self._add = _INSERT[engines.evidence.dialect.name](DUTIES).on_conflict_do_nothing()
+
+    def follow(self) -> None:
+        """Write down what is owed for the events that were committed by now.
+
+        Where several processes do, they write the same.
+        """
+        with reading(self._evidence) as connection:
+            at = _followed(connection)
+        while True:
+            with reading(self._records) as connection:
+                page = read_changes(connection, at, _EVENTS_AT_ONCE)
+            if page.read_to <= at:
+                return
+            duties = self._duties(page)
+            with self._evidence.begin() as connection:
+                if duties:
+                    connection.execute(self._add, duties)
+                _follow_to(connection, page.read_to)
+            at = page.read_to
+
+    def _duties(self, page: EventPage) -> list[dict[str, Any]]:
+        held = self._holders.holders([each.voided for each in page.events if each.voided])
+        return [
+            {
+                "operator_id": operator_id,
+                "event_sequence": event.sequence,
+                "revision_sequence": event.voided,
+                "record_id": event.record_id,
+                "severity": event.severity,
+                "owed_since": event.at,
+                "deadline": event.at + self._deadlines.removal_seconds(event.severity),
+                "acknowledged_by": "",
+                "finding": Finding.NONE,
+            }
+            for event in page.events
+            for operator_id in sorted(held.get(event.voided, ()))
+        ]
+
+    def owed(self, operator_id: str, now: int) -> Owed:
+        """Return what an operator has still to acknowledge at ``now`` (seconds, UTC)."""
+        self.follow()
+        deadline = DUTIES.c.deadline
+        query = select(
+            func.count(), func.count().filter(deadline <= now), func.min(deadline)
+        ).where(DUTIES.c.operator_id == operator_id, DUTIES.c.acknowledged_at.is_(None))
+        with reading(self._evidence) as connection:
+            return Owed(*connection.execute(query).one())
+
+    def acknowledge(
+        self, operator_id: str, removals: Sequence[Removed], by: str, now: int
+    ) -> tuple[int, int]:
+        """Write that an operator has removed what events made void.
+
+        ``by`` is the client that says so, ``now`` the time (seconds, UTC). Returns how many
+        were new, the first word on each standing, and how many of ``removals`` were taken:
+        all before the first event for which the operator owes nothing.
+        """
+        self.follow()
+        with self._evidence.begin() as connection:
+            known = _locked(connection, operator_id, {each.event_sequence for each in removals})
+            taken = next(
+                (at for at, each in enumerate(removals) if each.event_sequence not in known),
+                len(removals),
+            )
+            new: dict[int, int] = {}
+            for sequence, removed_at in removals[:taken]:
+                if known[sequence].acknowledged_at is None:
+                    new.setdefault(sequence, removed_at)
+            if new:
+                connection.execute(
+                    _ACKNOWLEDGE,
+                    [
+                        {
+                            "of_operator": operator_id,
+                            "of_event": sequence,
+                            "removed_at": removed_at,
+                            "acknowledged_at": now,
+                            "acknowledged_by": by,
+                            "finding": _after_word(known[sequence], now),
+                        }
+                        for sequence, removed_at in new.items()
+                    ],
+                )
+        return len(new), taken
+
+    def acknowledged(self, operator_id: str, sequences: Collection[int]) -> frozenset[int]:
+        """Return for which of the events an operator has acknowledged the removal."""
+        found: set[int] = set()
+        ordered = sorted(sequences)
+        with reading(self._evidence) as connection:
+            for start in range(0, len(ordered), _KEYS_A_QUERY):
+                query = select(DUTIES.c.event_sequence).where(
+                    DUTIES.c.operator_id == operator_id,
+                    DUTIES.c.event_sequence.in_(ordered[start : start + _KEYS_A_QUERY]),
+                    DUTIES.c.acknowledged_at.is_not(None),
+                )
+                found.update(connection.execute(query).scalars())
+        return frozenset(found)
+
+    def of_record(self, record_id: str) -> list[Duty]:
+        """Return all duties for a record, in order of the events."""
+        query = _DUTIES.where(DUTIES.c.record_id == record_id).order_by(
+            DUTIES.c.event_sequence, DUTIES.c.operator_id
+        )
+        with reading(self._evidence) as connection:
+            return [Duty(*row) for row in connection.execute(query)]
+
+    def acknowledged_by(self, operator_id: str, from_: int, until: int, limit: int) -> list[Duty]:
+        """Return what an operator acknowledged within [from_, until) (seconds, UTC), the first
+        ``limit`` of it in order of time."""
+        at = DUTIES.c.acknowledged_at
+        query = (
+            _DUTIES.where(DUTIES.c.operator_id == operator_id, at >= from_, at < until)
+            .order_by(at, DUTIES.c.event_sequence)
+            .limit(limit)
+        )
+        with reading(self._evidence) as connection:
+            return [Duty(*row) for row in connection.execute(query)]
+
+
+_DUTIES: Final = select(
+    DUTIES.c.operator_id,
+    DUTIES.c.event_sequence,
+    DUTIES.c.record_id,
+    DUTIES.c.severity,
+    DUTIES.c.deadline,
+    DUTIES.c.removed_at,
+    DUTIES.c.acknowledged_at,
+)
+_ACKNOWLEDGE: Final = (
+    update(DUTIES)
+    .where(
+        DUTIES.c.operator_id == bindparam("of_operator"),
+        DUTIES.c.event_sequence == bindparam("of_event"),
+    )
+    .values(
+        removed_at=bindparam("removed_at"),
+        acknowledged_at=bindparam("acknowledged_at"),
+        acknowledged_by=bindparam("acknowledged_by"),
+        finding=bindparam("finding"),
+    )
+)
+
+
+def _after_word(duty: Row[*tuple[Any, ...]], now: int) -> Finding:
+    """Return what becomes of the finding once the removal is acknowledged at ``now``.
+
+    A word that came late leaves its trace, also where nobody had yet noticed.
+    """
+    if duty.finding == Finding.NONE and now >= duty.deadline:
+        return Finding.DUE
+    return Finding.CLOSING if duty.finding == Finding.OPEN else Finding(duty.finding)
+
+
+def _locked(
+    connection: Connection, operator_id: str, sequences: Collection[int]
+) -> Mapping[int, Row[*tuple[Any, ...]]]:
+    ordered = sorted(sequences)
+    query = (
+        select(
+            DUTIES.c.event_sequence,
+            DUTIES.c.deadline,
+            DUTIES.c.acknowledged_at,
+            DUTIES.c.finding,
+        )
+        .where(DUTIES.c.operator_id == operator_id)
+        .order_by(DUTIES.c.event_sequence)
+        .with_for_update()
+    )
+    return {
+        row.event_sequence: row
+        for start in range(0, len(ordered), _KEYS_A_QUERY)
+        for row in connection.execute(
+            query.where(DUTIES.c.event_sequence.in_(ordered[start : start + _KEYS_A_QUERY]))
+        )
+    }
+
+
+def _followed(connection: Connection) -> int:
+    query = select(FOLLOWED.c.event_sequence).where(FOLLOWED.c.name == _FOLLOWED)
+    return connection.execute(query).scalar() or 0
+
+
+def _follow_to(connection: Connection, sequence: int) -> None:
+    """Keep how far events were followed; it never goes back."""
+    first = _INSERT[connection.dialect.name](FOLLOWED).on_conflict_do_nothing()
+    connection.execute(first, {"name": _FOLLOWED, "event_sequence": 0})
+    connection.execute(
+        update(FOLLOWED)
+        .where(FOLLOWED.c.name == _FOLLOWED, FOLLOWED.c.event_sequence < sequence)
+        .values(event_sequence=sequence)
+    )

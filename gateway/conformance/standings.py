@@ -1,0 +1,161 @@
+"""How operators stand, as rows: one for each, locked by whoever changes what stands against it."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.conformance.finding_tables import FINDINGS, STAGE_CHANGES, STANDINGS, STANDS
+from gateway.conformance.model import MISSING, NONE, OPEN, Stage, StageChange, Standing
+from gateway.conformance.stages import Against
+from gateway.storage.engines import reading
+
+_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_S = STANDINGS.c
+_F = FINDINGS.c
+
+
+class Unsettled(NamedTuple):
+    """An operator whose stage is to be worked out anew; ``touched`` is how often what stands
+    against it has changed until now."""
+
+    operator_id: str
+    stage: Stage
+    touched: int
+
+
+def touch(connection: Connection, operator_id: str, now: int) -> None:
+    """Lock an operator's row until the transaction ends, and have its stage settled anew."""
+    add = _INSERT[connection.dialect.name](STANDINGS).values(
+        operator_id=operator_id,
+        stage=NONE,
+        since=now,
+        touched=0,
+        settled=0,
+        settle_at=0,
+        attestation_due=0,
+        challenged=0,
+        confirmed=0,
+    )
+    connection.execute(add.on_conflict_do_nothing())
+    connection.execute(
+        update(STANDINGS).where(_S.operator_id == operator_id).values(touched=_S.touched + 1)
+    )
+
+
+def standing_of(connection: Connection, operator_id: str) -> Standing | None:
+    """Return how an operator stands; None where nothing is known of it."""
+    query = select(
+        _S.operator_id, _S.stage, _S.since, _S.attestation_due, _S.challenged, _S.confirmed
+    ).where(_S.operator_id == operator_id)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Standing(*row)
+
+
+def attestation_due(connection: Connection, operator_id: str, due: int) -> None:
+    """Keep by when an operator must attest again, 0 for never; its row must be there."""
+    connection.execute(
+        update(STANDINGS).where(_S.operator_id == operator_id).values(attestation_due=due)
+    )
+
+
+def count_challenges(
+    connection: Connection, operator_id: str, *, issued: int = 0, confirmed: int = 0
+) -> None:
+    """Count copies asked for and shown right; the operator's row must be there."""
+    connection.execute(
+        update(STANDINGS)
+        .where(_S.operator_id == operator_id)
+        .values(challenged=_S.challenged + issued, confirmed=_S.confirmed + confirmed)
+    )
+
+
+def unsettled(connection: Connection, now: int, *, all_of_them: bool) -> list[Unsettled]:
+    """Return the operators whose findings or whose time has come further than their stage."""
+    query = select(_S.operator_id, _S.stage, _S.touched)
+    if not all_of_them:
+        query = query.where(
+            (_S.touched > _S.settled) | ((_S.settle_at > 0) & (_S.settle_at <= now))
+        )
+    return [Unsettled(*row) for row in connection.execute(query)]
+
+
+def all_against(connection: Connection, operator_id: str) -> tuple[list[Against], int]:
+    """Return the open findings against an operator by kind, and how many they are; what is
+    for information is left out."""
+    query = (
+        select(
+            _F.kind,
+            func.min(_F.counted_from),
+            func.min(_F.deadline),
+            _F.pardoned,
+            func.count(),
+        )
+        .where(
+            _F.operator_id == operator_id,
+            STANDS,
+            _F.state == OPEN,
+            _F.kind != MISSING,
+        )
+        .group_by(_F.kind, _F.pardoned)
+    )
+    rows = connection.execute(query).all()
+    return [Against(*row[:4]) for row in rows], sum(row[4] for row in rows)
+
+
+def settle(
+    connection: Connection,
+    before: Unsettled,
+    stage: Stage,
+    standing: int,
+    settle_at: int | None,
+    now: int,
+) -> None:
+    """Write the stage an operator has come to, and when time alone may change it.
+
+    What changed since ``before`` was read is settled another time.
+    """
+    row = update(STANDINGS).where(_S.operator_id == before.operator_id)
+    connection.execute(row.values(settled=before.touched, settle_at=settle_at or 0))
+    if stage != before.stage:
+        connection.execute(row.values(stage=stage, since=now))
+        connection.execute(
+            insert(STAGE_CHANGES).values(
+                operator_id=before.operator_id, stage=stage, at=now, standing=standing
+            )
+        )
+
+
+class Standings:
+    """Reads how operators stand. Calls block."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def of(self, operator_id: str) -> Standing | None:
+        """Return how an operator stands; None where nothing is known of it."""
+        with reading(self._engine) as connection:
+            return standing_of(connection, operator_id)
+
+    def changes(self, operator_id: str, most: int) -> Sequence[StageChange]:
+        """Return the last changes of an operator's stage, newest first."""
+        query = (
+            select(STAGE_CHANGES.c.stage, STAGE_CHANGES.c.at, STAGE_CHANGES.c.standing)
+            .where(STAGE_CHANGES.c.operator_id == operator_id)
+            .order_by(STAGE_CHANGES.c.sequence.desc())
+            .limit(most)
+        )
+        with reading(self._engine) as connection:
+            return [StageChange(*row) for row in connection.execute(query)]
+
+    def last_change(self) -> int:
+        """Return the sequence of the last change of any operator's stage, 0 before the first."""
+        with reading(self._engine) as connection:
+            return connection.execute(select(func.max(STAGE_CHANGES.c.sequence))).scalar() or 0
+
+    def in_stage(self, stage: Stage) -> frozenset[str]:
+        """Return the operators that stand in one stage."""
+        query = select(_S.operator_id).where(_S.stage == stage)
+        with reading(self._engine) as connection:
+            return frozenset(connection.execute(query).scalars())

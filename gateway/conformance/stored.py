@@ -1,0 +1,66 @@
+"""What the follower has written down, read back: by the block, and copies under consents."""
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from gateway.conformance.blocks import Block
+from gateway.conformance.holdings_tables import (
+    ENDED_BLOCKS,
+    REVISION_BLOCKS,
+    SERVED_BLOCKS,
+)
+from gateway.conformance.revisions import pages
+
+
+class ServedBits(NamedTuple):
+    """Which revisions of a block an operator was served: whole, and cut under a consent."""
+
+    whole: bytes
+    cut: bytes
+
+
+def served_bits(connection: Connection, operator_id: str) -> dict[int, ServedBits]:
+    """Return what an operator was served, by block."""
+    own = select(SERVED_BLOCKS.c.block, SERVED_BLOCKS.c.whole, SERVED_BLOCKS.c.cut)
+    rows = connection.execute(own.where(SERVED_BLOCKS.c.operator_id == operator_id))
+    return {number: ServedBits(bytes(whole), bytes(cut)) for number, whole, cut in rows}
+
+
+def served_bits_of(
+    connection: Connection, numbers: Collection[int], operator_id: str = ""
+) -> Iterator[tuple[str, int, ServedBits]]:
+    """Yield, for some blocks, what each operator was served, or one of them."""
+    query = select(SERVED_BLOCKS)
+    if operator_id:
+        query = query.where(SERVED_BLOCKS.c.operator_id == operator_id)
+    for some in pages(numbers):
+        for row in connection.execute(query.where(SERVED_BLOCKS.c.block.in_(some))):
+            yield row.operator_id, row.block, ServedBits(bytes(row.whole), bytes(row.cut))
+
+
+def ended_bits(connection: Connection, numbers: Collection[int]) -> dict[int, bytes]:
+    """Return which revisions of some blocks have ended."""
+    query = select(ENDED_BLOCKS)
+    return {
+        row.block: bytes(row.ended)
+        for some in pages(numbers)
+        for row in connection.execute(query.where(ENDED_BLOCKS.c.block.in_(some)))
+    }
+
+
+def untils_of(connection: Connection, numbers: Collection[int]) -> Iterator[tuple[int, bytes]]:
+    """Yield the ends of the periods of some blocks, packed as there."""
+    query = select(REVISION_BLOCKS.c.block, REVISION_BLOCKS.c.untils)
+    for some in pages(numbers):
+        for number, untils in connection.execute(query.where(REVISION_BLOCKS.c.block.in_(some))):
+            yield number, bytes(untils)
+
+
+def blocks(connection: Connection, numbers: Collection[int]) -> Iterator[Block]:
+    """Yield some blocks, as far as there are any, in order."""
+    query = select(REVISION_BLOCKS).order_by(REVISION_BLOCKS.c.block)
+    for some in pages(numbers):
+        for row in connection.execute(query.where(REVISION_BLOCKS.c.block.in_(some))):
+            yield Block.unpacked(row.block, bytes(row.untils), bytes(row.elements))

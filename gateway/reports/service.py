@@ -1,0 +1,181 @@
+"""ReportService: special credit reports for operators, and their status for everybody.
+
+A report is issued by the record calls' own path: authority, consent, completeness and
+metering are decided there, and only there (G3, G5).
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from creditgate.refusal import Refused
+from creditgate.v1 import report_service_pb2 as pb
+from creditgate.v1.credit_record_service_pb2 import (
+    GetSubjectRecordsRequest,
+    GetSubjectRecordsResponse,
+)
+from creditgate.v1.disclosure_proof_pb2 import ProofKind
+from creditgate.v1.operator_service_pb2 import ClientRole
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authenticate.caller import Caller
+from gateway.authority.feed import AuthorityFeed
+from gateway.clock import Clock
+from gateway.reports.issuing import ReportIssuer
+from gateway.reports.model import OPERATORS, IssuedReport, Standing
+from gateway.reports.opening import opened
+from gateway.reports.printing import ReportPrinter
+from gateway.reports.rate import Rate
+from gateway.reports.request import (
+    asked,
+    report_id_of,
+    revocation,
+    status_asked,
+    unknown_report,
+)
+from gateway.reports.status import ReportStatus
+from gateway.reports.store import SqlReports
+
+_LOOK_SECONDS: Final = 0.2
+_LOOKS_AT_ONCE: Final = 20
+
+Records = Callable[[GetSubjectRecordsRequest, Caller], Awaitable[bytes]]
+"""Answers GetSubjectRecords: `gateway.respond.service.CreditRecordService`."""
+
+
+class ReportService:
+    """The methods of ReportService; ``records`` is the path every record call goes."""
+
+    def __init__(
+        self,
+        records: Records,
+        reports: SqlReports,
+        issuer: ReportIssuer,
+        status: ReportStatus,
+        printer: ReportPrinter,
+        feed: AuthorityFeed,
+        clock: Clock,
+    ) -> None:
+        self._records = records
+        self._reports = reports
+        self._issuer = issuer
+        self._status = status
+        self._printer = printer
+        self._feed = feed
+        self._clock = clock
+        self._looks = Rate(_LOOK_SECONDS, _LOOKS_AT_ONCE)
+
+    async def issue_credit_report(
+        self, request: pb.IssueCreditReportRequest, caller: Caller
+    ) -> pb.IssueCreditReportResponse:
+        """Answer IssueCreditReport; raises Refused as GetSubjectRecords with a COMPLETE proof,
+        and as `ReportIssuer.issue`."""
+        operator = self._feed.current().authority.operators.get(caller.operator_id)
+        wanted = asked(request, caller, "" if operator is None else operator.display_name)
+        earlier = await asyncio.to_thread(
+            self._reports.requested, wanted.issued_by, wanted.request_id, wanted.request_digest
+        )
+        if earlier is not None:
+            return pb.IssueCreditReportResponse(report=await self._message(earlier))
+        answer = GetSubjectRecordsResponse.FromString(
+            await self._records(
+                GetSubjectRecordsRequest(
+                    subject=request.subject,
+                    items=request.items,
+                    purpose=request.purpose,
+                    request_id=request.request_id,
+                    consent=request.consent,
+                    proof=ProofKind.PROOF_KIND_COMPLETE,
+                ),
+                caller,
+            )
+        )
+        issued = await asyncio.to_thread(self._issuer.issue, wanted, answer)
+        return pb.IssueCreditReportResponse(
+            report=await self._message(issued),
+            charged_entries=answer.receipt.charged_entries,
+            charged_micro_yuan=answer.receipt.charged_micro_yuan,
+        )
+
+    async def get_credit_report(
+        self, request: pb.GetCreditReportRequest, caller: Caller
+    ) -> pb.GetCreditReportResponse:
+        """Answer GetCreditReport; raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND,
+        RATE_EXCEEDED."""
+        report = await self._own(report_id_of(request.name), caller)
+        return pb.GetCreditReportResponse(report=await self._message(report))
+
+    async def get_credit_report_status(
+        self, request: pb.GetCreditReportStatusRequest, caller: Caller
+    ) -> pb.GetCreditReportStatusResponse:
+        """Answer GetCreditReportStatus; raises Refused INVALID_REQUEST, RATE_EXCEEDED, and
+        RESOURCE_NOT_FOUND, alike for an unknown report and another code."""
+        report_id, check_code = status_asked(request)
+        self._require_rate(caller)
+        now = self._clock.now()
+        report = opened(await asyncio.to_thread(self._reports.get, report_id), check_code)
+        if report is None:
+            raise unknown_report()
+        found = await asyncio.to_thread(self._status.of, report, now)
+        statement = await asyncio.to_thread(self._status.statement, report, found, now)
+        response = pb.GetCreditReportStatusResponse(
+            state=found.state, check_time=Timestamp(seconds=now), statement=statement
+        )
+        if found.since is not None:
+            response.since_time.seconds = found.since
+        return response
+
+    async def revoke_credit_report(
+        self, request: pb.RevokeCreditReportRequest, caller: Caller
+    ) -> pb.RevokeCreditReportResponse:
+        """Answer RevokeCreditReport; raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND."""
+        report_id, reason = revocation(request)
+        if caller.role != ClientRole.CLIENT_ROLE_ADMINISTRATOR:
+            await self._own(report_id, caller)
+        by = caller.principal or caller.client_id
+        report = await asyncio.to_thread(
+            self._reports.revoke, report_id, by, reason, self._clock.now()
+        )
+        if report is None:
+            raise unknown_report()
+        return pb.RevokeCreditReportResponse(report=await self._message(report))
+
+    async def _own(self, report_id: str, caller: Caller) -> IssuedReport:
+        report = await asyncio.to_thread(self._reports.get, report_id)
+        if report is None or report.issued_by != OPERATORS + caller.operator_id:
+            raise unknown_report()
+        return report
+
+    async def _message(self, report: IssuedReport) -> pb.CreditReport:
+        """Return a report as callers get it: with its document only while it holds (G9)."""
+        found = await asyncio.to_thread(self._status.of, report, self._clock.now())
+        message = _told(report, found)
+        if found.holds and report.document:
+            message.pdf = await self._printer.pdf(report.document)
+            # Printing may take its time: what changed meanwhile is not given out.
+            found = await asyncio.to_thread(self._status.of, report, self._clock.now())
+            if not found.holds:
+                return _told(report, found)
+            message.document = report.document
+        return message
+
+    def _require_rate(self, caller: Caller) -> None:
+        wait = self._looks.wait(caller.client_id, time.monotonic())
+        if wait:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
+                "Reports are looked up faster than the gateway takes; slow down.",
+                retry_after=wait,
+            )
+
+
+def _told(report: IssuedReport, found: Standing) -> pb.CreditReport:
+    return pb.CreditReport(
+        name=report.name,
+        issue_time=Timestamp(seconds=report.issued_at),
+        expire_time=Timestamp(seconds=report.expires_at),
+        state=found.state,
+        check_code=report.check_code,
+    )

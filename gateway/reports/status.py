@@ -1,0 +1,64 @@
+"""Whether reports still hold. Calls block."""
+
+from sqlalchemy import Engine
+
+from consent.model import NAME_PREFIX as CONSENT_PREFIX
+from consent.sql import SqlConsents
+from consent.states import REVOKED
+from creditgate.credit_report import STATES, STATUS_TYPE, CreditReportStatus
+from gateway.authority.feed import AuthorityFeed
+from gateway.oauth.signing import SigningKeys
+from gateway.reports.changes import changed_at
+from gateway.reports.model import IssuedReport, Standing
+from gateway.reports.rules import standing
+from gateway.storage.engines import reading
+
+
+class ReportStatus:
+    """Looks up the status of reports; ``records`` is the store of what they state,
+    ``issuer`` the gateway's own URL."""
+
+    def __init__(
+        self,
+        records: Engine,
+        consents: SqlConsents,
+        feed: AuthorityFeed,
+        keys: SigningKeys,
+        issuer: str,
+    ) -> None:
+        self._records = records
+        self._consents = consents
+        self._feed = feed
+        self._keys = keys
+        self._issuer = issuer
+
+    def of(self, report: IssuedReport, now: int) -> Standing:
+        """Return whether ``report`` holds at ``now`` (seconds UTC)."""
+        with reading(self._records) as connection:
+            changed = changed_at(connection, report, now)
+        return standing(report, changed, self._consent_ended_at(report), now)
+
+    def statement(self, report: IssuedReport, found: Standing, now: int) -> str:
+        """Return what `of` found at ``now``, signed, to keep beside the report.
+
+        Raises Refused TEMPORARILY_UNAVAILABLE where no key is at hand, AUTHORITY_UNKNOWN.
+        """
+        status = CreditReportStatus(
+            iss=self._issuer,
+            iat=now,
+            schema_version="1",
+            report=report.name,
+            document_digest=report.document_digest.hex(),
+            state=STATES[found.state],
+            since=found.since,
+        )
+        book = self._feed.current().signing_keys
+        return self._keys.sign(book, status.as_json(), STATUS_TYPE, now)
+
+    def _consent_ended_at(self, report: IssuedReport) -> int | None:
+        if not report.consent:
+            return None
+        consent = self._consents.get(report.consent.removeprefix(CONSENT_PREFIX))
+        if consent is None:
+            return report.issued_at
+        return consent.ended_at if consent.state == REVOKED else None

@@ -1,0 +1,77 @@
+"""Signing answers that carry a proof: all that are ready in one turn, by one signature.
+
+Source of the format: `creditgate.transparency.answers`.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from creditgate.transparency.answers import answer_leaf, signed_text
+from creditgate.transparency.merkle import node_hash
+from creditgate.transparency.note import Signer
+from creditgate.v1.disclosure_proof_pb2 import AnswerSignature
+from gateway.disclose.frame import field
+
+
+class _Waiting(NamedTuple):
+    request_digest: bytes
+    leaf: bytes
+    done: "asyncio.Future[AnswerSignature]"
+
+
+class AnswerSigner:
+    """Signs answers with the key of the disclosure log; one event loop's own.
+
+    A commit of the ledger answers many calls at once, so under load a call pays a share of
+    one signature.
+    """
+
+    def __init__(self, key: Signer) -> None:
+        self._key = key
+        self._waiting: list[_Waiting] = []
+
+    async def signed(self, request_digest: bytes, answer: bytes, number: int) -> bytes:
+        """Return ``answer`` with its signature behind it, as the field of this number."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._sign)
+        done: asyncio.Future[AnswerSignature] = loop.create_future()
+        self._waiting.append(_Waiting(request_digest, answer_leaf(request_digest, answer), done))
+        signature = await done
+        return answer + field(number, signature.SerializeToString(deterministic=True))
+
+    def _sign(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        levels = _levels([each.leaf for each in waiting])
+        (root,) = levels[-1]
+        signature = self._key.sign(signed_text(len(waiting), root))
+        for index, each in enumerate(waiting):
+            if not each.done.done():
+                each.done.set_result(
+                    AnswerSignature(
+                        request_digest=each.request_digest,
+                        index=index,
+                        size=len(waiting),
+                        audit_path=_audit_path(levels, index),
+                        signature=signature,
+                    )
+                )
+
+
+def _levels(leaves: Sequence[bytes]) -> list[Sequence[bytes]]:
+    """Return the levels of the tree of these leaves; an odd last node goes up as it is."""
+    levels = [leaves]
+    while len(below := levels[-1]) > 1:
+        above = [node_hash(below[i], below[i + 1]) for i in range(0, len(below) - 1, 2)]
+        levels.append([*above, *below[len(below) - len(below) % 2 :]])
+    return levels
+
+
+def _audit_path(levels: Sequence[Sequence[bytes]], index: int) -> list[bytes]:
+    path: list[bytes] = []
+    for level in levels[:-1]:
+        if (sibling := index ^ 1) < len(level):
+            path.append(level[sibling])
+        index >>= 1
+    return path

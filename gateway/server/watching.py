@@ -1,0 +1,62 @@
+"""What watches the disclosure, composed: streams of events, and the removals they demand."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from consent.sql import SqlConsents
+from gateway.authority.feed import AuthorityFeed
+from gateway.clock import Clock
+from gateway.config import GatewayConfig
+from gateway.conformance.acknowledgement import RemovalService, RemovalsOwed
+from gateway.conformance.event_pages import Holders
+from gateway.conformance.news import DisclosureNews
+from gateway.conformance.removals import Deadlines, RemovalDuties
+from gateway.conformance.watch import DisclosureWatch
+from gateway.consents.long_reads import LongReads
+from gateway.storage.engines import Engines
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What the other parts of a process need of it.
+
+    ``watch`` and ``removals`` serve methods of ConformanceService; ``owed`` tells what
+    operators owe for events and consents together.
+    """
+
+    watch: DisclosureWatch
+    removals: RemovalService
+    duties: RemovalDuties
+    owed: RemovalsOwed
+    news: DisclosureNews
+
+
+@asynccontextmanager
+async def watching(
+    config: GatewayConfig,
+    engines: Engines,
+    feed: AuthorityFeed,
+    clock: Clock,
+    consents: SqlConsents,
+    holders: Holders,
+    deadlines: Deadlines,
+) -> AsyncGenerator[Watching]:
+    """Give what watches the disclosure while the context lasts.
+
+    Raises what the stores raise when they cannot be read.
+    """
+    duties = RemovalDuties(engines, holders, deadlines)
+    news = DisclosureNews(engines.records, holders, config.authority_poll_ms / 1_000)
+    async with AsyncExitStack() as stack:
+        reads = LongReads()
+        stack.callback(reads.close)
+        await news.start()
+        stack.push_async_callback(news.stop)
+        yield Watching(
+            DisclosureWatch(news, duties, deadlines, reads, feed.current, clock),
+            RemovalService(duties, consents, clock),
+            duties,
+            RemovalsOwed(duties, consents),
+            news,
+        )

@@ -1,0 +1,157 @@
+"""Checking a log: every hash is made anew from the entries, up to the signed checkpoints."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, func, select
+
+from creditgate.transparency.merkle import EMPTY_ROOT, ProofInvalid, leaf_hash, node_hash, root_of
+from creditgate.transparency.note import Checkpoint, VerifierKey, checkpoint_body, open_checkpoint
+from creditgate.transparency.tiles import TILE_WIDTH, entries_of
+from gateway.transparency.faults import Faults
+from gateway.transparency.tables import BUNDLES, CHECKPOINTS, LOGS, TILES, LogId
+
+
+class CheckedLog:
+    """One log as ``connection`` sees it; `entries` checks it all as it goes."""
+
+    def __init__(
+        self, connection: Connection, log: LogId, key: VerifierKey, faults: Faults
+    ) -> None:
+        self._connection = connection
+        self._log = log
+        self._key = key
+        self._faults = faults
+        self._levels: list[list[bytes]] = []
+        self._tiles: list[int] = []
+        self._frontier: list[tuple[int, bytes]] = []
+        self._checkpoint: tuple[int, bytes, int, str] | None = None
+        self.checkpoints: dict[int, int] = {}
+        """When each size was signed, as it is kept."""
+
+    def entries(self) -> Iterator[bytes]:
+        """Yield every entry in order; what is wrong is noted. Raises EnoughFaults."""
+        size = (
+            self._connection.execute(select(LOGS.c.size).where(LOGS.c.log == self._log)).scalar()
+            or 0
+        )
+        self._next_checkpoint(-1)
+        self._at(0)
+        for number in range(-(-size // TILE_WIDTH)):
+            width = min(TILE_WIDTH, size - number * TILE_WIDTH)
+            for index, entry in enumerate(self._bundle(number, width), number * TILE_WIDTH):
+                self._add(0, leaf_hash(entry))
+                self._push(leaf_hash(entry))
+                yield entry
+                self._at(index + 1)
+        for level, hashes in enumerate(self._levels):
+            if hashes:
+                self._tile(level, hashes)
+        self._require_no_more(size)
+
+    def _bundle(self, number: int, width: int) -> list[bytes]:
+        place = f"log_bundles, {self._log.path}, number {number}"
+        kept = self._connection.execute(
+            select(BUNDLES.c.entries).where(BUNDLES.c.log == self._log, BUNDLES.c.number == number)
+        ).scalar()
+        try:
+            entries = entries_of(bytes(kept or b""))
+        except ProofInvalid:
+            entries = []
+        self._faults.require(len(entries) == width, place, "it does not hold the log's entries")
+        return entries[:width]
+
+    def _add(self, level: int, value: bytes) -> None:
+        if level == len(self._levels):
+            self._levels.append([])
+            self._tiles.append(0)
+        hashes = self._levels[level]
+        hashes.append(value)
+        if len(hashes) == TILE_WIDTH:
+            self._tile(level, hashes)
+            self._add(level + 1, root_of(hashes))
+            hashes.clear()
+
+    def _tile(self, level: int, hashes: list[bytes]) -> None:
+        number = self._tiles[level]
+        self._tiles[level] += 1
+        kept = self._connection.execute(
+            select(TILES.c.hashes).where(
+                TILES.c.log == self._log, TILES.c.level == level, TILES.c.number == number
+            )
+        ).scalar()
+        self._faults.require(
+            bytes(kept or b"") == b"".join(hashes),
+            f"log_tiles, {self._log.path}, level {level}, number {number}",
+            "its hashes are not those of the entries",
+        )
+
+    def _push(self, value: bytes) -> None:
+        level = 0
+        while self._frontier and self._frontier[-1][0] == level:
+            value = node_hash(self._frontier.pop()[1], value)
+            level += 1
+        self._frontier.append((level, value))
+
+    def _root(self) -> bytes:
+        if not self._frontier:
+            return EMPTY_ROOT
+        *others, (_, root) = self._frontier
+        for _, left in reversed(others):
+            root = node_hash(left, root)
+        return root
+
+    def _at(self, size: int) -> None:
+        """Check the checkpoint of a size, if there is one."""
+        if self._checkpoint is None or self._checkpoint[0] != size:
+            return
+        _, root, at, note = self._checkpoint
+        place = f"log_checkpoints, {self._log.path}, size {size}"
+        expected = Checkpoint(self._key.name, size, self._root())
+        self._faults.require(root == expected.root, place, "its root is not that of the entries")
+        try:
+            signed = open_checkpoint(note, self._key)
+        except ProofInvalid as error:
+            self._faults.note(place, str(error))
+        else:
+            self._faults.require(signed == expected, place, "what is signed is not of the entries")
+            # Other signatures would not be looked at, so there must be none.
+            self._faults.require(
+                note.startswith(checkpoint_body(expected)) and note.count("\n") == 5,
+                place,
+                "the note holds more than the log's signature",
+            )
+        self.checkpoints[size] = at
+        self._next_checkpoint(size)
+
+    def _next_checkpoint(self, after: int) -> None:
+        row = self._connection.execute(
+            select(CHECKPOINTS.c.size, CHECKPOINTS.c.root, CHECKPOINTS.c.at, CHECKPOINTS.c.note)
+            .where(CHECKPOINTS.c.log == self._log, CHECKPOINTS.c.size > after)
+            .order_by(CHECKPOINTS.c.size)
+            .limit(1)
+        ).first()
+        self._checkpoint = None if row is None else (row.size, bytes(row.root), row.at, row.note)
+
+    def _require_no_more(self, size: int) -> None:
+        name = self._log.path
+        self._faults.require(
+            self._checkpoint is None,
+            f"log_checkpoints, {name}",
+            "a checkpoint is of more entries than there are",
+        )
+        self._faults.require(
+            size in self.checkpoints or not size,
+            f"log_checkpoints, {name}, size {size}",
+            "the log's end is not signed",
+        )
+        for table, expected in (
+            (TILES, sum(self._tiles)),
+            (BUNDLES, -(-size // TILE_WIDTH)),
+            (CHECKPOINTS, len(self.checkpoints)),
+        ):
+            kept = self._connection.execute(
+                select(func.count()).select_from(table).where(table.c.log == self._log)
+            ).scalar_one()
+            self._faults.require(
+                kept == expected, f"{table.name}, {name}", "there are rows too many, or too few"
+            )

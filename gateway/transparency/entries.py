@@ -1,0 +1,87 @@
+"""Entries of the disclosure log, as they are logged, and where they stand in it."""
+
+from collections.abc import Iterable
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy import Connection, Row, insert, select
+
+from creditgate.transparency.facts import event_commitment
+from creditgate.v1.disclosure_proof_pb2 import DisclosureLogEntry, EventEntry, MapHead
+from gateway.transparency.events import DisclosedEvent
+from gateway.transparency.salts import Salts
+from gateway.transparency.tables import HEADS
+
+
+def event_entry(event: DisclosedEvent, salt: bytes, member: bytes) -> bytes:
+    """Return the leaf data of an event; ``member`` is the digest of the revision that it
+    fixed or ended (`creditgate.transparency.facts.event_commitment`)."""
+    entry = EventEntry(
+        event_sequence=event.sequence,
+        kind=event.kind,
+        event_time=Timestamp(seconds=event.at),
+        commitment=event_commitment(
+            salt, event.kind, event.revision, event.subject, event.item, member
+        ),
+    )
+    return DisclosureLogEntry(event=entry).SerializeToString(deterministic=True)
+
+
+def head_entry(head: MapHead) -> bytes:
+    """Return the leaf data of a map head."""
+    return DisclosureLogEntry(map_head=head).SerializeToString(deterministic=True)
+
+
+def sealed(salts: Salts, before: bytes, events: Iterable[DisclosedEvent]) -> bytes:
+    """Return the seal of all events up to the last of ``events``, given that of those before.
+
+    It covers what the log's commitments do not: who published, and why. Only who has the
+    secret of the salts can make it.
+    """
+    rows = [before.hex()]
+    # None of the texts has a zero byte.
+    for event in events:
+        rows += (
+            str(event.sequence),
+            str(event.kind),
+            event.record_id,
+            str(event.revision),
+            event.subject,
+            event.content_digest.hex(),
+            str(event.disclosed_from),
+            str(event.disclosed_until),
+            str(event.at),
+            event.published_by,
+            event.note,
+        )
+    return salts.seal("\0".join(rows).encode())
+
+
+def note_head(connection: Connection, log_index: int, event_sequence: int, seal: bytes) -> None:
+    """Note that the entry at ``log_index`` is a map head behind an event; ``seal`` is that of
+    all events up to it."""
+    connection.execute(
+        insert(HEADS).values(log_index=log_index, event_sequence=event_sequence, seal=seal)
+    )
+
+
+def last_head(connection: Connection) -> Row[int, int, bytes] | None:
+    """Return log_index, event_sequence and seal of the newest map head, None before the
+    first."""
+    return connection.execute(
+        select(HEADS.c.log_index, HEADS.c.event_sequence, HEADS.c.seal)
+        .order_by(HEADS.c.log_index.desc())
+        .limit(1)
+    ).first()
+
+
+def log_index_of(connection: Connection, event_sequence: int) -> int:
+    """Return where an event stands in the log: behind the events before it, which are dense,
+    and the map heads between them."""
+    before = connection.execute(
+        select(HEADS.c.log_index, HEADS.c.event_sequence)
+        .where(HEADS.c.event_sequence < event_sequence)
+        .order_by(HEADS.c.event_sequence.desc(), HEADS.c.log_index.desc())
+        .limit(1)
+    ).first()
+    heads = 0 if before is None else before.log_index - before.event_sequence + 1
+    return event_sequence - 1 + heads

@@ -1,0 +1,49 @@
+"""Signing keys of logs: Ed25519, one PEM file each, made once."""
+
+from pathlib import Path
+from typing import Self
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from creditgate.transparency.note import VerifierKey
+from gateway.pki.files import write_first
+
+
+class LogKey:
+    """The key a log signs its checkpoints with, under the name of its origin; any thread."""
+
+    def __init__(self, origin: str, private: Ed25519PrivateKey) -> None:
+        self._private = private
+        self.verifier = VerifierKey(origin, private.public_key().public_bytes_raw())
+
+    @classmethod
+    def kept_in(cls, file: Path, origin: str) -> Self:
+        """Return the key in ``file``, which is made when it is missing.
+
+        Processes that start at once end up with one key. Raises OSError, and ValueError
+        when the file holds no Ed25519 key.
+        """
+        try:
+            pem = file.read_bytes()
+        except FileNotFoundError:
+            pem = write_first(file, _new_key())
+        key = load_pem_private_key(pem, None)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ValueError(f"{file} holds no Ed25519 key; restore it from a copy.")  # noqa: TRY004
+        return cls(origin, key)
+
+    def sign(self, text: bytes) -> bytes:
+        """Return the signature of ``text``, 64 bytes."""
+        return self._private.sign(text)
+
+
+def _new_key() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )

@@ -1,0 +1,198 @@
+"""A Merkle log: entries only ever added, each state of it signed once.
+
+Appending and signing are parts of a transaction of the caller's, so that what is logged and
+what is worked out from it are committed together. A checkpoint is signed for a size once:
+with the tree it is of, in one commit, or not at all.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Engine, Row, Select, insert, select, update
+
+from creditgate.transparency.merkle import HASH_BYTES
+from creditgate.transparency.note import (
+    Checkpoint,
+    Signer,
+    VerifierKey,
+    checkpoint_body,
+    signed,
+)
+from creditgate.transparency.tiles import TILE_WIDTH, bundle_of, entries_of
+from gateway.storage.engines import reading
+from gateway.transparency.growing import grow, present_root, tile_query
+from gateway.transparency.identity import require_own
+from gateway.transparency.tables import BUNDLES, CHECKPOINTS, LOGS, LogId
+from gateway.transparency.tree import ReadTile, Subtrees
+
+
+class SignedCheckpoint(NamedTuple):
+    """The head of a log, signed: ``note`` is what verifies, ``at`` when it was signed
+    (seconds, UTC)."""
+
+    size: int
+    root: bytes
+    note: str
+    at: int
+
+
+class LogReader:
+    """One log of a store, as it is read; ``key`` verifies it. Calls block; any thread."""
+
+    def __init__(self, engine: Engine, log: LogId, key: VerifierKey) -> None:
+        self.log = log
+        self.key = key
+        self._engine = engine
+        self._trees = Subtrees()
+
+    def latest(self) -> SignedCheckpoint | None:
+        """Return the newest checkpoint, None before the first."""
+        with reading(self._engine) as connection:
+            return self.latest_in(connection)
+
+    def latest_in(self, connection: Connection) -> SignedCheckpoint | None:
+        """Return the newest checkpoint that ``connection`` sees."""
+        query = _checkpoints(self.log).order_by(CHECKPOINTS.c.size.desc()).limit(1)
+        row = connection.execute(query).first()
+        return None if row is None else _checkpoint(row)
+
+    def checkpoint_of(self, size: int) -> SignedCheckpoint | None:
+        """Return the checkpoint signed of a size, None where none was."""
+        with reading(self._engine) as connection:
+            row = connection.execute(
+                _checkpoints(self.log).where(CHECKPOINTS.c.size == size)
+            ).first()
+        return None if row is None else _checkpoint(row)
+
+    def entry(self, index: int) -> bytes:
+        """Return the leaf data of one entry. Raises LookupError."""
+        return self.entries([index])[0]
+
+    def entries(self, indexes: Sequence[int]) -> list[bytes]:
+        """Return the leaf data of entries, in the order asked. Raises LookupError."""
+        numbers = {index // TILE_WIDTH for index in indexes}
+        with reading(self._engine) as connection:
+            bundles = {number: entries_of(self._bundle(connection, number)) for number in numbers}
+        return [bundles[index // TILE_WIDTH][index % TILE_WIDTH] for index in indexes]
+
+    def inclusion(self, index: int, size: int) -> list[bytes]:
+        """Return the audit path of an entry in the tree of ``size``, leaf to root.
+
+        Raises LookupError.
+        """
+        return self.inclusions([index], size)[0]
+
+    def inclusions(self, indexes: Sequence[int], size: int) -> list[list[bytes]]:
+        """Return the audit paths of entries in the tree of ``size``. Raises LookupError."""
+        if any(not 0 <= index < size for index in indexes):
+            raise LookupError("the entry is outside the tree")
+        with reading(self._engine) as connection:
+            read = self._tiles(connection)
+            return [self._trees.inclusion(index, size, read) for index in indexes]
+
+    def consistency(self, first: int, second: int) -> list[bytes]:
+        """Return the proof that the tree of ``second`` entries begins with that of ``first``.
+
+        Raises LookupError.
+        """
+        if not 0 <= first <= second:
+            raise LookupError("the trees' sizes are not in order")
+        with reading(self._engine) as connection:
+            return self._trees.consistency(first, second, self._tiles(connection))
+
+    def root(self, size: int) -> bytes:
+        """Return the root of the tree of ``size`` entries. Raises LookupError."""
+        with reading(self._engine) as connection:
+            return self._trees.root(0, size, self._tiles(connection))
+
+    def tile(self, level: int, number: int, width: int = TILE_WIDTH) -> bytes:
+        """Return the first ``width`` hashes of a tile. Raises LookupError."""
+        with reading(self._engine) as connection:
+            hashes = self._tiles(connection)(level, number)
+        if len(hashes) < width * HASH_BYTES:
+            raise LookupError("the tile is not so wide yet")
+        return hashes[: width * HASH_BYTES]
+
+    def bundle(self, number: int, width: int = TILE_WIDTH) -> bytes:
+        """Return the first ``width`` entries of a bundle, as a bundle. Raises LookupError."""
+        with reading(self._engine) as connection:
+            bundle = self._bundle(connection, number)
+        entries = entries_of(bundle)
+        if len(entries) < width:
+            raise LookupError("the bundle is not so wide yet")
+        return bundle if len(entries) == width else bundle_of(entries[:width])
+
+    def _tiles(self, connection: Connection) -> ReadTile:
+        def read(level: int, number: int) -> bytes:
+            return bytes(
+                connection.execute(tile_query(self.log, level, number)).scalar() or _missing()
+            )
+
+        return read
+
+    def _bundle(self, connection: Connection, number: int) -> bytes:
+        query = select(BUNDLES.c.entries).where(
+            BUNDLES.c.log == self.log, BUNDLES.c.number == number
+        )
+        return bytes(connection.execute(query).scalar() or _missing())
+
+
+class MerkleLog(LogReader):
+    """One log of a store; ``key`` signs it. Calls block; any thread."""
+
+    def __init__(self, engine: Engine, log: LogId, key: Signer) -> None:
+        super().__init__(engine, log, key.verifier)
+        self._signer = key
+
+    def append(self, connection: Connection, leaves: Sequence[bytes]) -> int:
+        """Add entries, given as their leaf data; return the place of the first.
+
+        Raises ValueError for an entry longer than 65,535 bytes, AnotherLog.
+        """
+        size = self.size(connection, writing=True)
+        grow(connection, self.log, size, leaves)
+        connection.execute(
+            update(LOGS).where(LOGS.c.log == self.log).values(size=size + len(leaves))
+        )
+        return size
+
+    def sign(self, connection: Connection, at: int) -> SignedCheckpoint:
+        """Return the signed checkpoint of the log as it stands in ``connection``.
+
+        Raises AnotherLog.
+        """
+        size = self.size(connection, writing=True)
+        known = connection.execute(_checkpoints(self.log).where(CHECKPOINTS.c.size == size)).first()
+        if known is not None:
+            return _checkpoint(known)
+        root = present_root(connection, self.log, size)
+        note = signed(checkpoint_body(Checkpoint(self.key.name, size, root)), self._signer)
+        connection.execute(
+            insert(CHECKPOINTS).values(log=self.log, size=size, root=root, at=at, note=note)
+        )
+        return SignedCheckpoint(size, root, note, at)
+
+    def size(self, connection: Connection, *, writing: bool = False) -> int:
+        """Return the number of entries; ``writing`` keeps other writers out to the commit,
+        and begins a log that there is not yet.
+
+        Raises AnotherLog.
+        """
+        if writing:
+            require_own(connection, self.log, self.key)
+        query = select(LOGS.c.size).where(LOGS.c.log == self.log)
+        return connection.execute(query.with_for_update() if writing else query).scalar() or 0
+
+
+def _checkpoints(log: LogId) -> Select[*tuple[Any, ...]]:
+    return select(
+        CHECKPOINTS.c.size, CHECKPOINTS.c.root, CHECKPOINTS.c.note, CHECKPOINTS.c.at
+    ).where(CHECKPOINTS.c.log == log)
+
+
+def _checkpoint(row: Row[*tuple[Any, ...]]) -> SignedCheckpoint:
+    return SignedCheckpoint(row.size, bytes(row.root), row.note, row.at)
+
+
+def _missing() -> bytes:
+    raise LookupError("the log is not so long yet")

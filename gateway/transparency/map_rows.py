@@ -1,0 +1,208 @@
+"""Rows of the disclosure map, read and written by the thousand in a transaction of another's."""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    Connection,
+    Dialect,
+    String,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.expression import ColumnElement
+
+from creditgate.transparency.facts import NO_END
+from creditgate.transparency.prefix_tree import EMPTY
+from gateway.storage.statements import driver_text
+from gateway.transparency.map_tables import MAP_HEAD, MAP_MEMBERS, MAP_SETS, MAP_TILES
+
+PUBLIC: Final = 0
+PROTECTED: Final = 1
+"""The trees, as the last bit of a tile's place tells them."""
+_HEAD_ID: Final = 1
+
+
+class MemberRow(NamedTuple):
+    """One row of `map_tables.MAP_MEMBERS`."""
+
+    subject: str
+    item: str
+    sequence: int
+    digest: bytes
+    disclosed_from: int
+    disclosed_until: int
+    changes_at: int
+
+
+class SetRow(NamedTuple):
+    """One row of `map_tables.MAP_SETS`."""
+
+    subject: str
+    item: str
+    digest: bytes
+    salted_by: int
+
+
+class HeadRow(NamedTuple):
+    """The row of `map_tables.MAP_HEAD`, without its key."""
+
+    number: int
+    event_sequence: int
+    map_time: int
+    holds_until: int
+    public_root: bytes
+    protected_root: bytes
+
+
+FIRST_HEAD: Final = HeadRow(0, 0, 0, NO_END, EMPTY, EMPTY)
+"""The map before the first event."""
+HEAD: Final = select(*(MAP_HEAD.c[name] for name in HeadRow._fields))
+# Written out, not bound: only then can a planner tell that the partial index serves.
+_ENDING: Final = MAP_MEMBERS.c.changes_at < literal_column(str(NO_END))
+
+
+def among(column: Column[Any], dialect: Dialect) -> ColumnElement[bool]:
+    """Return that ``column`` is one of those bound as ``among``: a JSON array of them on
+    SQLite, an array on PostgreSQL."""
+    if dialect.name == "sqlite":
+        listed = func.json_each(bindparam("among")).table_valued("value")
+        return column.in_(select(listed.c.value))
+    kind = String if isinstance(column.type, String) else BigInteger
+    return column == func.any(bindparam("among", type_=ARRAY(kind)))
+
+
+class MapRows:
+    """Reads and writes the map's rows in the database of one dialect."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        kind = sqlite if dialect.name == "sqlite" else postgresql
+        self._is_sqlite = kind is sqlite
+        self._members = select(MAP_MEMBERS).where(
+            among(MAP_MEMBERS.c.subject, dialect),
+            MAP_MEMBERS.c.disclosed_from <= bindparam("at"),
+        )
+        self._sets = select(MAP_SETS).where(among(MAP_SETS.c.subject, dialect))
+        self._tiles = select(MAP_TILES).where(among(MAP_TILES.c.place, dialect))
+        self._add_member = driver_text(insert(MAP_MEMBERS), dialect)
+        own = [MAP_MEMBERS.c[name] == bindparam(name) for name in MemberRow._fields[:3]]
+        self._end_member = driver_text(delete(MAP_MEMBERS).where(*own), dialect)
+        self._change_member = driver_text(
+            update(MAP_MEMBERS)
+            .values(digest=bindparam("new_digest"), changes_at=bindparam("new_changes_at"))
+            .where(*own),
+            dialect,
+        )
+        keep_set = kind.insert(MAP_SETS)
+        self._keep_set = driver_text(
+            keep_set.on_conflict_do_update(
+                index_elements=["subject", "item"],
+                set_={name: keep_set.excluded[name] for name in SetRow._fields[2:]},
+            ),
+            dialect,
+        )
+        own = [MAP_SETS.c[name] == bindparam(name) for name in SetRow._fields[:2]]
+        self._drop_set = driver_text(delete(MAP_SETS).where(*own), dialect)
+        keep_tile = kind.insert(MAP_TILES)
+        self._keep_tile = driver_text(
+            keep_tile.on_conflict_do_update(
+                index_elements=["place"], set_={"tile": keep_tile.excluded.tile}
+            ),
+            dialect,
+        )
+        own_place = MAP_TILES.c.place == bindparam("own_place")
+        self._drop_tile = driver_text(delete(MAP_TILES).where(own_place), dialect)
+
+    def head(self, connection: Connection) -> HeadRow:
+        """Return the newest head."""
+        row = connection.execute(HEAD).first()
+        return FIRST_HEAD if row is None else HeadRow(*row)
+
+    def keep_head(self, connection: Connection, head: HeadRow) -> None:
+        """Put a new head in the place of the last."""
+        connection.execute(delete(MAP_HEAD))
+        connection.execute(insert(MAP_HEAD).values(id=_HEAD_ID, **head._asdict()))
+
+    def members(
+        self, connection: Connection, subjects: Collection[str], at: int
+    ) -> list[MemberRow]:
+        """Return what is disclosed of some subjects at ``at``, the map's time."""
+        bound = {"among": self._bound(subjects), "at": at}
+        return [MemberRow(*row) for row in connection.execute(self._members, bound).all()]
+
+    def members_of_item(self, connection: Connection, item: str) -> list[MemberRow]:
+        """Return all members of an item, also those not disclosed yet."""
+        rows = connection.execute(select(MAP_MEMBERS).where(MAP_MEMBERS.c.item == item))
+        return [MemberRow(*row) for row in rows]
+
+    def changing(self, connection: Connection, at: int) -> list[MemberRow]:
+        """Return the members that time has changed by ``at``."""
+        due = MAP_MEMBERS.c.changes_at <= at
+        rows = connection.execute(select(MAP_MEMBERS).where(due, _ENDING))
+        return [MemberRow(*row) for row in rows]
+
+    def next_change(self, connection: Connection) -> int:
+        """Return when time next changes a member, `facts.NO_END` for never."""
+        query = select(func.min(MAP_MEMBERS.c.changes_at)).where(_ENDING)
+        return connection.execute(query).scalar() or NO_END
+
+    def add_members(self, connection: Connection, rows: Sequence[MemberRow]) -> None:
+        """Add members."""
+        _each(connection, self._add_member, rows)
+
+    def end_members(self, connection: Connection, members: Iterable[tuple[str, str, int]]) -> None:
+        """Forget members, given by subject, item and sequence; some may not be there."""
+        _each(connection, self._end_member, members)
+
+    def change_members(self, connection: Connection, rows: Iterable[MemberRow]) -> None:
+        """Give members the digest and the instant of change of ``rows``."""
+        changes = [(row.digest, row.changes_at, *row[:3]) for row in rows]
+        _each(connection, self._change_member, changes)
+
+    def sets(
+        self, connection: Connection, subjects: Collection[str]
+    ) -> dict[tuple[str, str], SetRow]:
+        """Return the sets of some subjects, by subject and item."""
+        rows = connection.execute(self._sets, {"among": self._bound(subjects)}).all()
+        return {(row[0], row[1]): SetRow(*row) for row in rows}
+
+    def keep_sets(self, connection: Connection, rows: Iterable[SetRow]) -> None:
+        """Put sets in the place of those there were."""
+        _each(connection, self._keep_set, rows)
+
+    def drop_sets(self, connection: Connection, sets: Iterable[tuple[str, str]]) -> None:
+        """Forget sets, given by subject and item."""
+        _each(connection, self._drop_set, sets)
+
+    def tiles(self, connection: Connection, tree: int, places: Collection[int]) -> dict[int, bytes]:
+        """Return the tiles kept at some places of a tree."""
+        asked = [2 * place + tree for place in places]
+        rows = connection.execute(self._tiles, {"among": self._bound(asked)}).all()
+        return {place >> 1: bytes(tile) for place, tile in rows}
+
+    def keep_tiles(self, connection: Connection, tree: int, tiles: dict[int, bytes | None]) -> None:
+        """Put tiles in the place of those there were; None forgets one."""
+        # In order of place: then neighbours are written together.
+        ordered = sorted(tiles.items())
+        kept = [(2 * place + tree, tile) for place, tile in ordered if tile is not None]
+        _each(connection, self._keep_tile, kept)
+        _each(connection, self._drop_tile, [(2 * p + tree,) for p, tile in ordered if tile is None])
+
+    def _bound(self, listed: Collection[Any]) -> Any:
+        return json.dumps(list(listed)) if self._is_sqlite else list(listed)
+
+
+def _each(connection: Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    listed = list(rows)
+    if listed:
+        connection.exec_driver_sql(statement, listed)

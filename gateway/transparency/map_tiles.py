@@ -1,0 +1,205 @@
+"""Tiles: how a tree of the disclosure map is kept, four levels a row. Pure.
+
+A part of the tree with few leaves is one bucket of them; a part with more is a branch: the
+hashes four levels below, each of a tile of its own. How a tree is cut into tiles says nothing
+of its root (`creditgate.transparency.prefix_tree`).
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final, NamedTuple, Self
+
+from creditgate.transparency.prefix_tree import (
+    EMPTY,
+    KEY_BITS,
+    bit,
+    map_leaf_hash,
+    map_node_hash,
+)
+
+LEVELS: Final = 4
+"""Levels of a branch."""
+WIDTH: Final = 1 << LEVELS
+MOST_LEAVES: Final = 32
+"""Leaves of a bucket; with more it becomes a branch."""
+DEEPEST: Final = 14
+"""Branches above one another: a bucket below them takes any number of leaves."""
+ROOT: Final = 1
+"""Place of the tile at the root. Places count as in a heap of sixteen children each."""
+_HASH: Final = 32
+_BUCKET: Final = 0
+_BRANCH: Final = 1
+_LEAF: Final = 2 * _HASH
+
+
+class MapDamaged(RuntimeError):
+    """What is kept of the disclosure map is not what its head commits to."""
+
+    def __init__(self) -> None:
+        super().__init__("the disclosure map is damaged; `creditgate log check` tells where")
+
+
+Leaf = tuple[bytes, bytes]
+"""A key and its value, 32 bytes each."""
+
+
+class Top(NamedTuple):
+    """What stands at the top of a tile: its hash, and whether that is a leaf's."""
+
+    digest: bytes
+    lone: bool
+
+
+NOTHING: Final = Top(EMPTY, False)
+
+
+class Bucket:
+    """Leaves in order of their keys. Immutable."""
+
+    __slots__ = ("leaves",)
+
+    def __init__(self, leaves: Sequence[Leaf]) -> None:
+        self.leaves = leaves
+
+    def top(self, depth: int) -> Top:
+        """Return what stands at the top, where the bucket stands at ``depth``."""
+        return Top(subtree_root(self.leaves, depth), len(self.leaves) == 1)
+
+    def encoded(self) -> bytes:
+        """Return the bucket as it is kept."""
+        return bytes((_BUCKET,)) + b"".join(key + value for key, value in self.leaves)
+
+
+class Branch:
+    """The nodes of four levels, in a heap: 1 is the top, 16 to 31 are the slots below.
+
+    Bit i of ``lone`` is set where node i is a leaf's hash: that leaf stands there, and is
+    kept in a tile further down. Immutable.
+    """
+
+    __slots__ = ("lone", "nodes")
+
+    def __init__(self, hashes: Sequence[bytes], lone: int) -> None:
+        """``hashes`` are of what stands in the slots, bit i of ``lone`` is slot i's."""
+        nodes = [EMPTY] * WIDTH
+        nodes += hashes
+        lone <<= WIDTH
+        for index in range(WIDTH - 1, 0, -1):
+            left, right = nodes[2 * index : 2 * index + 2]
+            if EMPTY in (left, right):
+                filled = 2 * index + (left == EMPTY)
+                if nodes[filled] == EMPTY:
+                    continue
+                if lone >> filled & 1:
+                    nodes[index], lone = nodes[filled], lone | 1 << index
+                    continue
+            nodes[index] = map_node_hash(left, right)
+        self.nodes = nodes
+        self.lone = lone
+
+    @classmethod
+    def above(cls, tops: Sequence[Top]) -> Self:
+        """Return the branch above what stands in its slots."""
+        lone = sum(top.lone << slot for slot, top in enumerate(tops))
+        return cls([top.digest for top in tops], lone)
+
+    def top(self, depth: int = 0) -> Top:
+        """Return what stands at the top, at whatever depth."""
+        del depth
+        return self.node(1)
+
+    def node(self, index: int) -> Top:
+        """Return what stands at a node."""
+        return Top(self.nodes[index], bool(self.lone >> index & 1))
+
+    def slots(self) -> tuple[list[bytes], int]:
+        """Return the hashes of what stands in the slots, and the bits of those that are
+        leaves alone."""
+        return self.nodes[WIDTH:], self.lone >> WIDTH
+
+    def encoded(self) -> bytes:
+        """Return the branch as it is kept: which slots are filled, which of them by a leaf
+        alone, and the hashes of those filled."""
+        filled = [slot for slot in range(WIDTH) if self.nodes[WIDTH + slot] != EMPTY]
+        present = sum(1 << slot for slot in filled)
+        # An empty slot holds no leaf: a tile kept that says so is not this one.
+        lone = self.lone >> WIDTH & present
+        return (
+            bytes((_BRANCH,))
+            + present.to_bytes(2, "big")
+            + lone.to_bytes(2, "big")
+            + b"".join(self.nodes[WIDTH + slot] for slot in filled)
+        )
+
+
+Tile = Bucket | Branch
+
+
+def decoded(kept: bytes) -> Tile:
+    """Return a tile as it was kept.
+
+    Raises MapDamaged for bytes that no tile is kept as.
+    """
+    tile = _branch(kept) if kept[:1] == bytes((_BRANCH,)) else _bucket(kept)
+    if tile.encoded() != kept:
+        raise MapDamaged
+    return tile
+
+
+def subtree_root(leaves: Sequence[Leaf], depth: int) -> bytes:
+    """Return the root at ``depth`` of the leaves of one part of the tree, in order."""
+    if not leaves:
+        return EMPTY
+    first, last = leaves[0][0], leaves[-1][0]
+    if first == last:
+        return map_leaf_hash(*leaves[0])
+    apart = _first_difference(first, last)
+    at = split(leaves, apart)
+    node = map_node_hash(subtree_root(leaves[:at], apart + 1), subtree_root(leaves[at:], apart + 1))
+    # Above, all go the same way.
+    for level in range(apart - 1, depth - 1, -1):
+        node = map_node_hash(EMPTY, node) if bit(first, level) else map_node_hash(node, EMPTY)
+    return node
+
+
+def _first_difference(left: bytes, right: bytes) -> int:
+    differing = int.from_bytes(left, "big") ^ int.from_bytes(right, "big")
+    return KEY_BITS - differing.bit_length()
+
+
+def split(leaves: Sequence[Leaf], depth: int) -> int:
+    """Return how many of the leaves, in order, go to the left at ``depth``."""
+    byte, mask = depth >> 3, 0x80 >> (depth & 7)
+    for index, leaf in enumerate(leaves):
+        if leaf[0][byte] & mask:
+            return index
+    return len(leaves)
+
+
+def nibble(key: bytes, level: int) -> int:
+    """Return which slot of a branch a key goes to; ``level`` counts the branches above."""
+    byte = key[level >> 1]
+    return byte & 0x0F if level & 1 else byte >> 4
+
+
+def _bucket(kept: bytes) -> Bucket:
+    leaves = [
+        (kept[start : start + _HASH], kept[start + _HASH : start + _LEAF])
+        for start in range(1, len(kept), _LEAF)
+    ]
+    if any(left >= right for left, right in pairwise(leaves)):
+        raise MapDamaged
+    return Bucket(leaves)
+
+
+def _branch(kept: bytes) -> Branch:
+    present = int.from_bytes(kept[1:3], "big")
+    hashes: list[bytes] = []
+    at = 5
+    for slot in range(WIDTH):
+        if present >> slot & 1:
+            hashes.append(kept[at : at + _HASH])
+            at += _HASH
+        else:
+            hashes.append(EMPTY)
+    return Branch(hashes, int.from_bytes(kept[3:5], "big"))

@@ -1,0 +1,124 @@
+"""DisclosureService.GetSubjectProof: all public records of a subject, or that there are none.
+
+Anyone may ask, so it tells digests and periods alone, of what is disclosed now: a record that
+was ended is named no more (G9), even while log and map have yet to follow.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Engine, select
+
+from creditgate.refusal import Refused, Violation, invalid
+from creditgate.uscc import fault
+from creditgate.v1 import disclosure_service_pb2 as pb
+from creditgate.v1.disclosure_proof_pb2 import PublicSetProof, SubjectProof, UnservedRecord
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authenticate.caller import Caller
+from gateway.clock import Clock
+from gateway.disclose.tables import REVISIONS
+from gateway.storage.engines import reading
+from gateway.transparency.logger import DisclosureLogger
+from gateway.transparency.map_reader import MapNotReady, MapReader
+from gateway.transparency.map_sets import MapMember, MapProofs, SubjectAsk
+from gateway.transparency.members import Members
+from gateway.transparency.salts import Salts
+
+PATIENCE_SECONDS: Final = 1.0
+"""How long an answer waits for the map to follow the disclosure."""
+_LOOK_SECONDS: Final = 0.05
+_SEQUENCES_A_QUERY: Final = 500
+
+
+class SubjectProofService:
+    """Proves the sets of a subject's public items to whoever is authenticated."""
+
+    def __init__(
+        self,
+        disclosure_map: MapReader,
+        records: Engine,
+        salts: Salts,
+        logger: DisclosureLogger,
+        clock: Clock,
+    ) -> None:
+        self._map = disclosure_map
+        self._records = records
+        self._members = Members(salts)
+        self._logger = logger
+        self._clock = clock
+
+    async def get_subject_proof(
+        self, request: pb.GetSubjectProofRequest, caller: Caller
+    ) -> pb.GetSubjectProofResponse:
+        """Answer GetSubjectProof; raises Refused INVALID_REQUEST, and TEMPORARILY_UNAVAILABLE
+        while the map is behind what has ended or expired."""
+        del caller
+        _require_valid(request)
+        ask = SubjectAsk(request.subject, None, True, ())
+        loop = asyncio.get_running_loop()
+        patience = loop.time() + PATIENCE_SECONDS
+        while (answer := await self._answer(ask)) is None:
+            if loop.time() >= patience:
+                raise Refused(
+                    RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
+                    "The log that proves the disclosure is behind; try again.",
+                    retry_after=1,
+                )
+            self._logger.nudge()
+            await asyncio.sleep(_LOOK_SECONDS)
+        return answer
+
+    async def _answer(self, ask: SubjectAsk) -> pb.GetSubjectProofResponse | None:
+        """Return the proof, None while the map is behind."""
+        try:
+            proofs = await self._map.proofs([ask])
+        except MapNotReady:
+            return None
+        if self._clock.now() >= proofs.holds_until:
+            return None
+        found = proofs.subjects[0].public
+        assert found is not None
+        named = await asyncio.to_thread(self._named, found.members)
+        if named is None:
+            return None
+        public_set = PublicSetProof(path=found.path, unserved=named)
+        return _response(
+            proofs, SubjectProof(subject=ask.subject, all_public=True, public_set=public_set)
+        )
+
+    def _named(self, members: Sequence[MapMember]) -> list[UnservedRecord] | None:
+        """Return the members as they are told, None where one of them has ended."""
+        sequences = [member.sequence for member in members]
+        frames: dict[int, bytes] = {}
+        with reading(self._records) as connection:
+            for start in range(0, len(sequences), _SEQUENCES_A_QUERY):
+                some = sequences[start : start + _SEQUENCES_A_QUERY]
+                live = REVISIONS.c.sequence.in_(some), REVISIONS.c.ended_by == 0
+                rows = connection.execute(
+                    select(REVISIONS.c.sequence, REVISIONS.c.frame).where(*live)
+                )
+                frames.update((row.sequence, row.frame) for row in rows)
+        if len(frames) < len(sequences):
+            return None
+        return [self._members.unserved(frames[sequence], protected=False) for sequence in sequences]
+
+
+def _require_valid(request: pb.GetSubjectProofRequest) -> None:
+    faults: list[Violation] = []
+    if fault(request.subject):
+        faults.append(
+            Violation("subject", "a unified social credit code of 18 characters (GB 32100-2015)")
+        )
+    if request.tree_size:
+        faults.append(Violation("tree_size", "must be 0: only what is disclosed now is told"))
+    if faults:
+        raise invalid(*faults)
+
+
+def _response(proofs: MapProofs, subject: SubjectProof) -> pb.GetSubjectProofResponse:
+    return pb.GetSubjectProofResponse(
+        checkpoint=proofs.checkpoint.note,
+        proof=subject.SerializeToString(deterministic=True),
+        map_head=proofs.head,
+    )

@@ -1,0 +1,63 @@
+"""The certificate of conformance (一致性证书) as a document: what it says, and its JSON Schema.
+
+An operator shows it to its customers: at its date the copies it attested equalled the
+disclosure as of a checkpoint, in content and period, and nothing stood against it. It is this
+document as a JWT of type `CERTIFICATE_TYPE`, signed by the gateway. It is the operator's own
+attestation, checked as docs/conformance.md says; it certifies no record.
+
+Source: Opinions on improving the social credit system (2025-03-31), article 8 (same content,
+same period).
+"""
+
+from typing import Annotated, Any, Final
+
+from pydantic import Field, Strict
+
+from creditgate.signed_document import (
+    USCC_PATTERN,
+    DocumentPart,
+    Instant,
+    ShortText,
+    schema_of,
+)
+
+CERTIFICATE_TYPE: Final = "creditgate-conformance+jwt"
+"""The ``typ`` of a certificate (RFC 8725 section 3.11)."""
+
+SCHEMA_PATH: Final = "/conformance/schemas/conformance-certificate-1.json"
+"""Path of the published schema below the issuer."""
+
+STATUS_PATH: Final = "/conformance/certificates/"
+"""Path below the issuer, before a certificate's ``jti``, of what has become of it."""
+
+MOST_CHARACTERS: Final = 8_192
+"""Longest certificate."""
+
+_Count = Annotated[int, Strict(), Field(ge=0)]
+
+
+class ConformanceCertificate(DocumentPart):
+    """What is certified of one operator."""
+
+    iss: ShortText = Field(description="Issuer of the gateway that certifies.")
+    sub: ShortText = Field(description="Operator id.")
+    jti: ShortText = Field(description="Id of the attestation certified.")
+    iat: Instant = Field(description="When it was attested and signed.")
+    exp: Instant = Field(description="First second at which it is not good any more.")
+    operator_name: ShortText = Field(description="The operator's registered name.")
+    operator_uscc: Annotated[str, Field(pattern=USCC_PATTERN)] = Field(
+        description="The operator's unified social credit code (GB 32100-2015)."
+    )
+    copies: _Count = Field(description="Number of copies attested.")
+    disclosure_sequence: _Count = Field(
+        description="Last disclosure event the copies were compared with."
+    )
+    checkpoint: Annotated[str, Field(min_length=1, max_length=4_096)] = Field(
+        description="Checkpoint of the disclosure log that covers that event: a C2SP signed note."
+    )
+    status: ShortText = Field(description="URL that tells whether it still holds.")
+
+
+def certificate_schema(issuer: str) -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of certificates, as published below ``issuer``."""
+    return schema_of(ConformanceCertificate, issuer.rstrip("/") + SCHEMA_PATH)

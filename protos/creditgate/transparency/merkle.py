@@ -1,0 +1,124 @@
+"""Merkle trees of logs: hashes, roots, and the checks of proofs. Pure.
+
+Source: RFC 6962 section 2.1; the checks as RFC 9162 sections 2.1.3.2 and 2.1.4.2 write them.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Final
+
+HASH_BYTES: Final = 32
+EMPTY_ROOT: Final = sha256(b"").digest()
+"""Root of the tree without leaves."""
+
+
+class ProofInvalid(ValueError):
+    """A proof does not prove what it should; the message tells what does not hold."""
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """Return the hash of a leaf, given its data."""
+    return sha256(b"\x00" + data).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of a node, given those of its children."""
+    return sha256(b"\x01" + left + right).digest()
+
+
+def root_of(leaf_hashes: Sequence[bytes]) -> bytes:
+    """Return the root of the tree of these leaves."""
+    if not leaf_hashes:
+        return EMPTY_ROOT
+    level = list(leaf_hashes)
+    # An odd last node goes up as it is: the same tree as that of the RFC's recursion.
+    while len(level) > 1:
+        paired = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+        level = paired + level[len(level) - len(level) % 2 :]
+    return level[0]
+
+
+def inclusion_root(index: int, size: int, leaf: bytes, path: Sequence[bytes]) -> bytes:
+    """Return the root of the tree of ``size`` leaves in which ``path`` is the audit path of
+    the leaf at ``index``, of hash ``leaf``.
+
+    Raises ProofInvalid where no path of this length can be of that place. Source: RFC 9162
+    section 2.1.3.2.
+    """
+    if not 0 <= index < size:
+        raise ProofInvalid("the leaf's place is outside the tree")
+    _require_hashes(leaf, *path)
+    node, last, root = index, size - 1, leaf
+    for sibling in path:
+        if last == 0:
+            raise ProofInvalid("the audit path is too long")
+        if node & 1 or node == last:
+            root = node_hash(sibling, root)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            root = node_hash(root, sibling)
+        node, last = node >> 1, last >> 1
+    if last:
+        raise ProofInvalid("the audit path is too short")
+    return root
+
+
+def verify_inclusion(
+    index: int, size: int, leaf: bytes, path: Sequence[bytes], root: bytes
+) -> None:
+    """Check that the leaf of hash ``leaf`` is at ``index`` of the tree. Raises ProofInvalid."""
+    if not compare_digest(inclusion_root(index, size, leaf, path), root):
+        raise ProofInvalid("the audit path does not lead to the root")
+
+
+def verify_consistency(
+    first: int, second: int, first_root: bytes, second_root: bytes, proof: Sequence[bytes]
+) -> None:
+    """Check that the tree of ``second`` leaves begins with the tree of ``first`` leaves.
+
+    ``first`` is 1 at least: every tree begins with the empty one, which proves nothing.
+    Raises ProofInvalid. Source: RFC 9162 section 2.1.4.2.
+    """
+    if not 0 < first <= second:
+        raise ProofInvalid("the trees' sizes are not in order")
+    _require_hashes(first_root, second_root, *proof)
+    if first == second:
+        if proof:
+            raise ProofInvalid("trees of one size need no proof")
+        if not compare_digest(first_root, second_root):
+            raise ProofInvalid("two trees of one size have different roots")
+        return
+    nodes = list(proof)
+    if first & (first - 1) == 0:
+        # A perfect tree is itself the first node.
+        nodes.insert(0, first_root)
+    node, last = first - 1, second - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    if not nodes:
+        raise ProofInvalid("the consistency proof is too short")
+    former = latter = nodes[0]
+    for sibling in nodes[1:]:
+        if last == 0:
+            raise ProofInvalid("the consistency proof is too long")
+        if node & 1 or node == last:
+            former = node_hash(sibling, former)
+            latter = node_hash(sibling, latter)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            latter = node_hash(latter, sibling)
+        node, last = node >> 1, last >> 1
+    if last:
+        raise ProofInvalid("the consistency proof is too short")
+    if not compare_digest(former, first_root):
+        raise ProofInvalid("the consistency proof does not lead to the first root")
+    if not compare_digest(latter, second_root):
+        raise ProofInvalid("the consistency proof does not lead to the second root")
+
+
+def _require_hashes(*hashes: bytes) -> None:
+    if any(len(each) != HASH_BYTES for each in hashes):
+        raise ProofInvalid("a hash is not of 32 bytes")

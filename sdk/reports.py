@@ -1,0 +1,73 @@
+"""Special credit reports, verified offline: what the gateway signed, and that it is all.
+
+A report is verified by two keys: the gateway's that signed it, published as a JWK Set
+(`sdk.documents.document_keys`), and that of the disclosure log, which its proof is checked
+by and which verifiers pin. Whether it still holds its status tells.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+from creditgate.credit_report import (
+    MOST_CHARACTERS,
+    REPORT_TYPE,
+    STATUS_TYPE,
+    CreditReport,
+    CreditReportStatus,
+)
+from creditgate.credit_report_proof import ProvedReport, verify_report
+from creditgate.transparency.merkle import ProofInvalid
+from creditgate.transparency.note import VerifierKey
+from sdk.documents import DocumentKind, DocumentRefused, Signed
+
+_REPORT: Final = DocumentKind(REPORT_TYPE, MOST_CHARACTERS, CreditReport)
+_STATUS: Final = DocumentKind(STATUS_TYPE, 8_192, CreditReportStatus)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedReport:
+    """A report that the gateway signed and that is proved complete."""
+
+    signed: Signed[CreditReport]
+    proved: ProvedReport
+
+    @property
+    def report(self) -> CreditReport:
+        """What it states."""
+        return self.signed.document
+
+    def holds_at(self, at: int) -> bool:
+        """Tell whether ``at`` (seconds UTC) lies in its own validity. Corrections and repairs
+        since are told by its status alone."""
+        return self.report.iat <= at < self.report.exp
+
+
+def verified_report(
+    document: str, keys: Mapping[str, Any], issuer: str, log: VerifierKey
+) -> VerifiedReport:
+    """Return what ``document`` states where the gateway ``issuer`` signed it and it is all
+    that was disclosed.
+
+    ``keys`` is the gateway's JWK Set (RFC 7517), ``log`` the pinned key of its disclosure log.
+    Raises DocumentRefused.
+    """
+    signed = _REPORT.verified(document, keys, issuer)
+    try:
+        return VerifiedReport(signed, verify_report(signed.document, log))
+    except ProofInvalid as error:
+        raise DocumentRefused(f"Its proof does not hold: {error}.") from None
+
+
+def verified_status(
+    statement: str, document: str, keys: Mapping[str, Any], issuer: str
+) -> CreditReportStatus:
+    """Return the status that the gateway ``issuer`` signed of the report ``document``.
+
+    Raises DocumentRefused.
+    """
+    status = _STATUS.verified(statement, keys, issuer).document
+    if status.document_digest != sha256(document.encode()).hexdigest():
+        raise DocumentRefused("It is the status of another report.")
+    return status

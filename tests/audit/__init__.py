@@ -1,0 +1,1 @@
+"""Tests of the audit: the decision log, and traces through all logs."""

@@ -1,0 +1,283 @@
+"""A plain model of disclosure, serving and conformance: lists gone through from the beginning.
+
+It shares nothing with the gateway but the contract's names. Times are seconds, UTC.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import NamedTuple
+
+from creditgate.v1.conformance_service_pb2 import FindingKind
+from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
+from creditgate.v1.vocabulary_pb2 import Severity
+
+HOUR = 3_600
+HOURS_TO_REMOVE = {Severity.SEVERITY_GENERAL: 40, Severity.SEVERITY_SERIOUS: 10}
+PUBLISHED = DisclosureEventKind.DISCLOSURE_EVENT_KIND_PUBLISHED
+CORRECTED = DisclosureEventKind.DISCLOSURE_EVENT_KIND_CORRECTED
+REPAIRED = DisclosureEventKind.DISCLOSURE_EVENT_KIND_REPAIRED
+WITHDRAWN = DisclosureEventKind.DISCLOSURE_EVENT_KIND_WITHDRAWN
+_HELD = {
+    CORRECTED: FindingKind.FINDING_KIND_CORRECTED_HELD,
+    REPAIRED: FindingKind.FINDING_KIND_REPAIRED_HELD,
+    WITHDRAWN: FindingKind.FINDING_KIND_WITHDRAWN_HELD,
+}
+
+
+_LAST = 1 << 62
+"""A position behind all events."""
+
+
+class Held(NamedTuple):
+    """A copy as an operator holds it."""
+
+    record_id: str
+    content: bytes
+    disclosed_from: int
+    disclosed_until: int
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of its content."""
+        return sha256(self.content).digest()
+
+
+class Event(NamedTuple):
+    """What happened to a record."""
+
+    sequence: int
+    kind: DisclosureEventKind.ValueType
+    at: int
+    record_id: str
+    revision: int
+
+
+class Revision(NamedTuple):
+    """A record as one event fixed it."""
+
+    sequence: int
+    number: int
+    copy: Held
+    severity: Severity.ValueType
+
+
+class Fault(NamedTuple):
+    """What is wrong with copies of a record; ``event`` made them void, 0 where none did."""
+
+    kind: FindingKind.ValueType
+    record_id: str
+    event: int
+
+
+@dataclass
+class Record:
+    """All that was disclosed of one record, and all events of it."""
+
+    record_id: str
+    subject: str
+    revisions: list[Revision] = field(default_factory=list[Revision])
+    events: list[Event] = field(default_factory=list[Event])
+
+    @property
+    def newest(self) -> Revision:
+        """The newest revision."""
+        return self.revisions[-1]
+
+    @property
+    def live(self) -> bool:
+        """Whether its disclosure was not ended."""
+        return self.events[-1].kind in (PUBLISHED, CORRECTED)
+
+    def ended(self, revision: Revision) -> Event | None:
+        """Return the event that made a revision void, None where none did."""
+        later = [each for each in self.events if each.sequence > revision.sequence]
+        return later[0] if later else None
+
+    def served_at(self, now: int) -> Revision | None:
+        """Return what may be served of it, None where nothing may."""
+        copy = self.newest.copy
+        shown = self.live and copy.disclosed_from <= now < copy.disclosed_until
+        return self.newest if shown else None
+
+
+@dataclass
+class Firm:
+    """One operator: what it was served, what it holds, what it owes and said."""
+
+    served: dict[int, Revision] = field(default_factory=dict[int, Revision])
+    holds: set[Held] = field(default_factory=set[Held])
+    acknowledged: dict[int, int] = field(default_factory=dict[int, int])
+    """When it acknowledged the removal for each event."""
+    standing: dict[tuple[int, str], Fault] = field(default_factory=dict[tuple[int, str], Fault])
+    overdue: dict[int, str] = field(default_factory=dict[int, str])
+    """Events with findings of overdue removals that stand, and their records."""
+    noticed: set[int] = field(default_factory=set[int])
+    """Events whose removals were ever found overdue."""
+
+
+@dataclass
+class History:
+    """Everything that happened."""
+
+    records: dict[str, Record] = field(default_factory=dict[str, Record])
+
+    def of_subject(self, subject: str, now: int) -> dict[str, Revision]:
+        """Return all that may be served of a subject."""
+        return {
+            record.record_id: revision
+            for record in self.records.values()
+            if record.subject == subject and (revision := record.served_at(now)) is not None
+        }
+
+    def told(self, firm: Firm) -> list[Event]:
+        """Return the events an operator is told of: what came after it was first served."""
+        return sorted(
+            event
+            for record in self.records.values()
+            for event in record.events
+            if event.kind != PUBLISHED
+            and any(
+                revision.sequence in firm.served and revision.sequence < event.sequence
+                for revision in record.revisions
+            )
+        )
+
+    def deadline(self, firm: Firm, event: Event) -> int | None:
+        """Return by when an operator must have removed what an event made void."""
+        record = self.records[event.record_id]
+        for revision in record.revisions:
+            if record.ended(revision) == event and revision.sequence in firm.served:
+                return event.at + HOURS_TO_REMOVE[revision.severity] * HOUR
+        return None
+
+    def owed(self, firm: Firm) -> dict[int, int]:
+        """Return the deadlines of removals owed and not acknowledged, by event."""
+        return {
+            event.sequence: deadline
+            for event in self.told(firm)
+            if (deadline := self.deadline(firm, event)) is not None
+            and event.sequence not in firm.acknowledged
+        }
+
+    def entitled(self, firm: Firm, now: int) -> set[Held]:
+        """Return the copies an operator should hold."""
+        return {
+            revision.copy
+            for revision in firm.served.values()
+            if self.records[revision.copy.record_id].ended(revision) is None
+            and now < revision.copy.disclosed_until
+        }
+
+    def pass_time(self, firm: Firm, now: int) -> None:
+        """Find what is overdue at ``now``."""
+        for sequence, deadline in self.owed(firm).items():
+            if deadline <= now and sequence not in firm.noticed:
+                firm.noticed.add(sequence)
+                firm.overdue[sequence] = self._record_of(sequence)
+
+    def acknowledge(self, firm: Firm, sequences: Iterable[int], now: int) -> int:
+        """Take an operator's word; return how many removals are new."""
+        owed = self.owed(firm)
+        new = [each for each in sequences if each in owed]
+        for sequence in new:
+            if owed[sequence] <= now:
+                firm.noticed.add(sequence)
+            firm.acknowledged[sequence] = now
+            firm.overdue.pop(sequence, None)
+        return len(new)
+
+    def faults(self, firm: Firm, reflects: int, now: int) -> set[Fault]:
+        """Return what is wrong with what an operator holds, as of position ``reflects``."""
+        found: dict[tuple[int, str], tuple[int, Fault]] = {}
+        for held in firm.holds:
+            judged = self._judge(firm, held, reflects, now)
+            if judged is not None:
+                weight, fault = judged
+                key = fault.kind, fault.record_id
+                # Of one kind and record, that of the newest revision counts.
+                if key not in found or found[key][0] < weight:
+                    found[key] = judged
+        return {fault for _, fault in found.values()}
+
+    def missing(self, firm: Firm, now: int) -> set[str]:
+        """Return the records of which an operator should hold a copy and does not."""
+        return {copy.record_id for copy in self.entitled(firm, now) - firm.holds}
+
+    def attest(self, firm: Firm, reflects: int, now: int) -> int:
+        """Keep what an attestation finds; return how many findings then stand."""
+        faults = self.faults(firm, reflects, now)
+        # Of events whose copies are only not held against it yet, nothing is said.
+        said = reflects if self._excused(firm, reflects, now) else _LAST
+        new = {(each.kind, each.record_id): each for each in faults}
+        after = {key: each for key, each in firm.standing.items() if each.event > said}
+        # What stands and is found again is the finding it was.
+        kept = {key: firm.standing[key] for key in new.keys() & firm.standing.keys()}
+        firm.standing = new | kept | after
+        held = {each.record_id for each in faults}
+        firm.overdue = {
+            sequence: record_id
+            for sequence, record_id in firm.overdue.items()
+            if record_id in held or sequence > said
+        }
+        return len(firm.standing) + len(firm.overdue)
+
+    def _excused(self, firm: Firm, reflects: int, now: int) -> bool:
+        return any(
+            self._judge(firm, held, reflects, now) is None
+            and self._judge(firm, held, _LAST, now) is not None
+            for held in firm.holds
+        )
+
+    def _judge(self, firm: Firm, held: Held, reflects: int, now: int) -> tuple[int, Fault] | None:
+        """Return what is wrong with a copy, and the revision that tells it; None if nothing."""
+        record = self.records.get(held.record_id)
+        revisions = [] if record is None else record.revisions
+        served = [each for each in revisions if each.sequence in firm.served]
+        as_served = [each for each in served if each.copy == held]
+        if record is not None and as_served:
+            return _judge_served(record, as_served, reflects, now)
+        as_disclosed = [each for each in revisions if each.copy == held]
+        if as_disclosed or not served:
+            weight = as_disclosed[-1].sequence if as_disclosed else 0
+            return weight, Fault(FindingKind.FINDING_KIND_NEVER_SERVED, held.record_id, 0)
+        of_content = [each for each in served if each.copy.content == held.content]
+        kind = (
+            FindingKind.FINDING_KIND_PERIOD_ALTERED
+            if of_content
+            else FindingKind.FINDING_KIND_CONTENT_ALTERED
+        )
+        return (of_content or served)[-1].sequence, Fault(kind, held.record_id, 0)
+
+    def _record_of(self, sequence: int) -> str:
+        (record_id,) = {
+            record.record_id
+            for record in self.records.values()
+            for event in record.events
+            if event.sequence == sequence
+        }
+        return record_id
+
+
+def _judge_served(
+    record: Record, alike: list[Revision], reflects: int, now: int
+) -> tuple[int, Fault] | None:
+    """Judge a copy like revisions an operator was served: a record may have been corrected
+    back to what it was, so that one that stands is enough, and else the newest counts."""
+    newest = alike[-1]
+    event = record.ended(newest)
+    if event is None:
+        if now < newest.copy.disclosed_until:
+            return None
+        kind, sequence = FindingKind.FINDING_KIND_EXPIRED_HELD, 0
+    else:
+        deadline = event.at + HOURS_TO_REMOVE[newest.severity] * HOUR
+        if event.sequence > reflects and now < deadline:
+            return None
+        kind, sequence = _HELD[event.kind], event.sequence
+    return newest.sequence, Fault(kind, record.record_id, sequence)
+
+
+def records_of(faults: Collection[Fault]) -> set[tuple[int, str]]:
+    """Return kinds and records of faults."""
+    return {(each.kind, each.record_id) for each in faults}

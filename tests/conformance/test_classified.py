@@ -1,0 +1,129 @@
+"""What operators were served and should hold is known exactly, however far the follower is; and
+whatever they do hold, each copy is judged for what it is, by symbols as by all copies.
+
+The model knows nothing of sets or symbols.
+"""
+
+from hashlib import sha256
+from typing import Final
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+
+from creditgate.reconcile.decode import Decoder
+from creditgate.reconcile.elements import element_of
+from creditgate.reconcile.symbols import coded
+from creditgate.transparency.facts import Copy
+from creditgate.v1.conformance_service_pb2 import FindingKind
+from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
+from gateway.conformance.classify import Grace
+from gateway.conformance.judging import Judge
+from gateway.conformance.matching import Matching
+from gateway.conformance.model import MISSING
+from tests.conformance.disclosing import ByDays
+from tests.conformance.holding_model import OPERATORS, HoldingMachine
+from tests.stores import PostgresStores, SqliteStores
+
+_ENDED: Final = {
+    DisclosureEventKind.DISCLOSURE_EVENT_KIND_CORRECTED: FindingKind.FINDING_KIND_CORRECTED_HELD,
+    DisclosureEventKind.DISCLOSURE_EVENT_KIND_REPAIRED: FindingKind.FINDING_KIND_REPAIRED_HELD,
+    DisclosureEventKind.DISCLOSURE_EVENT_KIND_WITHDRAWN: FindingKind.FINDING_KIND_WITHDRAWN_HELD,
+}
+_ALTERED: Final = sha256(b"altered").digest()
+
+
+class ClassifyingMachine(HoldingMachine):
+    """Attests now and then what an operator might hold."""
+
+    @precondition(lambda self: self.copies)
+    @rule(operator_id=st.sampled_from(OPERATORS), data=st.data())
+    def attest(self, operator_id: str, data: st.DataObject) -> None:
+        """Hold some of everything, some of it altered, and attest it both ways."""
+        chosen = data.draw(st.sets(st.sampled_from(sorted(self.copies)), max_size=6))
+        copies = {self.copies[each] for each in chosen}
+        for copy in sorted(copies):
+            match data.draw(st.sampled_from(("as it is", "content", "period"))):
+                case "content":
+                    copies = copies - {copy} | {copy._replace(content_digest=_ALTERED)}
+                case "period":
+                    copies = copies - {copy} | {copy._replace(disclosed_from=7)}
+                case _:
+                    pass
+        held = data.draw(st.permutations(sorted(copies)))
+        if data.draw(st.booleans()):
+            held.append(Copy("unheard-of", _ALTERED, 1, 2))
+        wanted = self._expected(operator_id, held)
+        assert self._told_by_symbols(operator_id, held) == wanted
+        assert self._told_by_all(operator_id, held) == wanted
+
+    def _told_by_symbols(self, operator_id: str, copies: list[Copy]) -> set[tuple[int, str]]:
+        ready, entitlement = self.warm.of(operator_id, self.now)
+        elements = {element_of(copy): copy for copy in copies}
+        theirs = coded(b"".join(elements), ready.key)
+        decoder = Decoder(ready.key, len(copies) - ready.copies)
+        while not decoder.decoded:
+            decoder.take(theirs.symbols(decoder.taken, 16), ready.symbols(decoder.taken, 16))
+        matching = Matching(ready, entitlement.cut)
+        asked = matching.take_differences(decoder.theirs, decoder.ours)
+        assert matching.copies + len(asked) == len(copies)
+        matching.show(elements[each] for each in asked)
+        return self._judged(operator_id, matching)
+
+    def _told_by_all(self, operator_id: str, copies: list[Copy]) -> set[tuple[int, str]]:
+        ready, entitlement = self.warm.of(operator_id, self.now)
+        matching = Matching(ready, entitlement.cut)
+        for start in range(0, len(copies), 3):
+            matching.take_copies(copies[start : start + 3])
+        assert matching.copies == len(copies)
+        return self._judged(operator_id, matching)
+
+    def _judged(self, operator_id: str, matching: Matching) -> set[tuple[int, str]]:
+        judge = Judge(self.disclosing.engines)
+        grace = Grace(10**9, ByDays().removal_seconds, self.now + 10**9)
+        judged = judge.judge(operator_id, matching.differing(), grace._replace(now=self.now))
+        assert len({each[:2] for each in judged.differences}) == len(judged.differences)
+        return {(each.kind, each.record_id) for each in judged.differences}
+
+    def _expected(self, operator_id: str, copies: list[Copy]) -> set[tuple[int, str]]:
+        served = self.served[operator_id]
+        should = {
+            self.copies[each]: each
+            for each in served - self.ended
+            if self.copies[each].disclosed_until > self.now
+        }
+        faults = {(self._kind(copy, served), copy.record_id) for copy in copies}
+        missing = {(MISSING, copy.record_id) for copy in should if copy not in copies}
+        return {each for each in faults if each[0]} | missing
+
+    def _kind(self, copy: Copy, served: set[int]) -> int:
+        of_record = [each for each in served if self.copies[each].record_id == copy.record_id]
+        alike = [each for each in of_record if self.copies[each] == copy]
+        if alike:
+            newest = max(alike)
+            if newest in self.ended:
+                return _ENDED[DisclosureEventKind.ValueType(self.endings[newest])]
+            expired = copy.disclosed_until <= self.now
+            return FindingKind.FINDING_KIND_EXPIRED_HELD if expired else 0
+        if not of_record or copy in self.copies.values():
+            return FindingKind.FINDING_KIND_NEVER_SERVED
+        if any(self.copies[each].content_digest == copy.content_digest for each in of_record):
+            return FindingKind.FINDING_KIND_PERIOD_ALTERED
+        return FindingKind.FINDING_KIND_CONTENT_ALTERED
+
+
+def test_what_should_be_held_is_known_and_what_is_held_judged_for_what_it_is(
+    stores: SqliteStores | PostgresStores,
+) -> None:
+    machine = type("Machine", (ClassifyingMachine,), {"stores": stores})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=25 if isinstance(stores, SqliteStores) else 4,
+            stateful_step_count=30,
+            deadline=None,
+            # Each example works on a store of its own: shrinking would take minutes.
+            phases=(Phase.reuse, Phase.generate),
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )

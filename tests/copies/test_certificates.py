@@ -1,0 +1,81 @@
+"""A certificate of conformance is believed only as the gateway signed it, while it is good."""
+
+from pathlib import Path
+
+import pytest
+
+from creditgate.conformance_certificate import CERTIFICATE_TYPE, ConformanceCertificate
+from creditgate.transparency.note import Checkpoint, VerifierKey, checkpoint_body
+from creditgate.transparency.note import signed as signed_note
+from sdk.certificates import certified_checkpoint, verified_certificate
+from sdk.documents import DocumentRefused
+from tests.clock import NOW
+from tests.consents.receipts import DAY, ISSUER, Signing, decoded, encoded
+from tests.transparency.keys import key_of
+
+LOG = key_of()
+CHECKPOINT = Checkpoint(LOG.verifier.name, 7, bytes(32))
+CERTIFICATE = ConformanceCertificate(
+    iss=ISSUER,
+    sub="alpha-credit",
+    jti="0069cc5fd0-" + "a1" * 12,
+    iat=NOW,
+    exp=NOW + 8 * DAY,
+    operator_name="Alpha Credit (invented, 虚构)",
+    operator_uscc="91000000DEM000011A",
+    copies=1_000_000,
+    disclosure_sequence=4_711,
+    checkpoint=signed_note(checkpoint_body(CHECKPOINT), LOG),
+    status=f"{ISSUER}/conformance/certificates/0069cc5fd0-" + "a1" * 12,
+)
+
+
+@pytest.fixture
+def signing(tmp_path: Path) -> Signing:
+    """A gateway's keys."""
+    made = Signing(tmp_path)
+    made.add("ES256")
+    return made
+
+
+def signed(signing: Signing, typ: str = CERTIFICATE_TYPE) -> str:
+    return signing.keys.sign(signing.book, CERTIFICATE.as_json(), typ, NOW)
+
+
+def test_a_certificate_says_what_the_gateway_certified(signing: Signing) -> None:
+    found = verified_certificate(signed(signing), signing.published, ISSUER, NOW)
+    assert found.document == CERTIFICATE
+    assert not found.key_retired
+    pinned = VerifierKey.parse(str(LOG.verifier))
+    assert certified_checkpoint(found.document, pinned) == CHECKPOINT
+
+
+def test_a_certificate_is_good_until_it_says(signing: Signing) -> None:
+    text = signed(signing)
+    verified_certificate(text, signing.published, ISSUER, CERTIFICATE.exp - 1)
+    with pytest.raises(DocumentRefused, match="not good any more"):
+        verified_certificate(text, signing.published, ISSUER, CERTIFICATE.exp)
+
+
+def test_a_certificate_of_another_gateway_or_kind_is_refused(signing: Signing) -> None:
+    with pytest.raises(DocumentRefused, match="Another gateway"):
+        verified_certificate(signed(signing), signing.published, "https://other.test", NOW)
+    with pytest.raises(DocumentRefused, match="typ"):
+        verified_certificate(signed(signing, "at+jwt"), signing.published, ISSUER, NOW)
+
+
+def test_a_certificate_with_anything_changed_is_refused(signing: Signing) -> None:
+    header, claims, signature = signed(signing).split(".")
+    said = decoded(claims)
+    for name, value in said.items():
+        changed = value + (1 if isinstance(value, int) else "0")
+        text = f"{header}.{encoded({**said, name: changed})}.{signature}"
+        with pytest.raises(DocumentRefused, match="altered"):
+            verified_certificate(text, signing.published, ISSUER, NOW)
+
+
+def test_a_checkpoint_that_another_log_signed_is_refused(signing: Signing) -> None:
+    found = verified_certificate(signed(signing), signing.published, ISSUER, NOW)
+    other = key_of("other.invalid/log/disclosure").verifier
+    with pytest.raises(DocumentRefused, match="checkpoint"):
+        certified_checkpoint(found.document, other)

@@ -1,0 +1,142 @@
+"""Copies are shown to a real gateway over every kind of channel, and refusals say why."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from creditgate.v1.conformance_service_pb2 import AttestationOpening, AttestCopiesRequest
+from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
+from sdk.challenges import Challenges
+from sdk.conformance import Conformance
+from sdk.connection import connect
+from sdk.copies.file import CopiesFile
+from sdk.refusals import explain
+from tests.copies.files import Told, write_parquet
+from tests.installation import PUBLISHER, Gateway, company, furnished
+from tests.server.calls import draft, publish, query
+from tests.server.keyed import KeyHolder
+from tests.stores import SqliteStores
+
+NUMBERS = range(300, 330)
+KEYED = "alpha-keyed"
+
+
+@pytest.fixture
+async def gateway(sqlite_stores: SqliteStores) -> AsyncIterator[Gateway]:
+    """A gateway that has served thirty records to its operator."""
+    with furnished(sqlite_stores) as installation:
+        KeyHolder.enrol(installation, KEYED)
+        async with installation.running() as running:
+            async with running.channel(PUBLISHER) as publisher:
+                await publish(
+                    publisher, [draft(f"r-{number}", company(number)) for number in NUMBERS]
+                )
+            async with running.channel() as channel:
+                for number in NUMBERS:
+                    await query(channel, company(number))
+            yield running
+
+
+@pytest.fixture
+async def file(gateway: Gateway, tmp_path: Path) -> CopiesFile:
+    """What the operator was served, as it keeps it."""
+    copies: list[Told] = []
+    async with gateway.channel() as channel:
+        for number in NUMBERS:
+            for record in (await query(channel, company(number))).records:
+                begins, ends = record.disclosed_from.seconds, record.disclosed_until.seconds
+                copies.append(Told(record.name[len("records/") :], record.content, begins, ends))
+    write_parquet(tmp_path / "copies.parquet", copies)
+    return CopiesFile(tmp_path / "copies.parquet")
+
+
+async def test_copies_are_shown_by_certificate_and_by_key(
+    gateway: Gateway, file: CopiesFile
+) -> None:
+    home = gateway.installation.home.root
+    keyed = KeyHolder(gateway.installation, KEYED, home / "key-holders" / KEYED)
+    async with (
+        gateway.channel() as certified,
+        await connect(keyed.credentials(gateway)) as proving,
+    ):
+        for channel in (certified, proving):
+            done = await Conformance(channel).reconcile(file, 0)
+            assert done.attestation is not None
+            assert (done.copies, done.shown) == (30, 0)
+            attested = await Conformance(channel).attest(file, 0)
+            for each in (done.attestation, attested):
+                assert (each.copies, each.standing_findings) == (30, 0)
+                assert each.certificate
+
+
+async def test_only_what_the_gateway_does_not_know_is_shown(
+    gateway: Gateway, tmp_path: Path, file: CopiesFile
+) -> None:
+    copies = list(file)
+    rows = [
+        {
+            "record_id": each.record_id,
+            "content": "{}" if place < 3 else (each.content or b"").decode(),
+            "disclosed_from": str(each.disclosed_from),
+            "disclosed_until": str(each.disclosed_until),
+        }
+        for place, each in enumerate(copies)
+    ]
+    other = tmp_path / "copies.jsonl"
+    other.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    async with gateway.channel() as channel:
+        done = await Conformance(channel).reconcile(CopiesFile(other), 0)
+        assert done.attestation is not None
+        assert (done.shown, done.attestation.standing_findings) == (3, 3)
+        # Its samples find the rest in order.
+        challenges = await Challenges(channel).list()
+        answered = await Challenges(channel).answer(CopiesFile(other), challenges)
+    held = {f"records/{each.record_id}" for each in copies[3:]}
+    assert answered.confirmed == sum(each.record in held for each in challenges)
+
+
+@pytest.mark.parametrize("way", ["reconcile", "attest"])
+async def test_a_refusal_says_why_although_much_was_to_be_sent(
+    gateway: Gateway, file: CopiesFile, way: str
+) -> None:
+    for scopes, reflects, reason in (
+        (("credit.records:read",), 0, "SCOPE_NOT_GRANTED"),
+        ((), 1 << 40, "INVALID_REQUEST"),
+    ):
+        async with gateway.channel(scopes=scopes) as channel:
+            conformance = Conformance(channel)
+            with pytest.raises(grpc.RpcError) as caught:
+                await getattr(conformance, way)(file, reflects)
+        assert explain(caught.value).reason == reason
+
+
+async def test_an_opening_is_taken_before_copies_are_sent(gateway: Gateway) -> None:
+    opening = AttestationOpening(request_id="r-1", copies=0, format_version=1)
+    async with gateway.channel() as channel, asyncio.timeout(10):
+        call = ConformanceServiceStub(channel).AttestCopies()
+        await call.write(AttestCopiesRequest(opening=opening))
+        await call.initial_metadata()
+        await call.done_writing()
+        assert (await call).attestation.copies == 0
+
+
+async def test_what_is_held_nowhere_is_said_only_when_told_so(
+    gateway: Gateway, file: CopiesFile, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("", encoding="utf-8")
+    async with gateway.channel() as channel:
+        await Conformance(channel).attest(file, 0)
+        challenges = Challenges(channel)
+        waiting = await challenges.list()
+        assert waiting
+        left = await challenges.answer(CopiesFile(empty), waiting)
+        assert (left.shown, left.left) == (0, waiting)
+        assert await challenges.list() == waiting
+        said = await challenges.answer(CopiesFile(empty), waiting, gone=True)
+        assert (said.shown, said.confirmed, len(said.findings)) == (len(waiting), 0, len(waiting))
+        assert await challenges.list() == []

@@ -1,0 +1,106 @@
+"""What two sets differ by is found from their symbols, and never anything else."""
+
+import os
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from creditgate.reconcile.decode import Decoder, SymbolsInconsistent
+from creditgate.reconcile.elements import Words
+from creditgate.reconcile.symbols import CodedSet, Symbols, coded
+
+KEY = bytes(range(16))
+elements = st.binary(min_size=16, max_size=16)
+sets = st.sets(elements, max_size=60)
+
+
+def decoded(theirs: CodedSet, ours: CodedSet, surplus: int, most: int = 4_000) -> Decoder:
+    """Return a decoder that was given symbols until it had decoded."""
+    decoder, wanted = Decoder(KEY, surplus), 16
+    while not decoder.decoded:
+        first = decoder.taken
+        assert first < most, "more symbols than so few differences need"
+        decoder.take(theirs.symbols(first, wanted), ours.symbols(first, wanted))
+        wanted = decoder.wanted()
+    return decoder
+
+
+def _set(words: Words) -> set[bytes]:
+    return {each.tobytes() for each in words}
+
+
+@given(both=sets, only_theirs=sets, only_ours=sets)
+@settings(max_examples=150)
+def test_the_differences_found_are_the_differences(
+    both: set[bytes], only_theirs: set[bytes], only_ours: set[bytes]
+) -> None:
+    theirs, ours = both | only_theirs, both | only_ours
+    found = decoded(
+        coded(b"".join(theirs), KEY), coded(b"".join(ours), KEY), len(theirs) - len(ours)
+    )
+    assert (_set(found.theirs), _set(found.ours)) == (theirs - ours, ours - theirs)
+
+
+@pytest.mark.parametrize("differences", [1, 10, 100, 1_000, 10_000])
+def test_symbols_needed_grow_with_the_differences(differences: int) -> None:
+    """Not with the sets: at most 1.75 for each difference and some, as in the paper."""
+    both = os.urandom(16 * 20_000)
+    half = differences // 2
+    own, other = os.urandom(16 * half), os.urandom(16 * (differences - half))
+    found = decoded(
+        coded(both + other, KEY), coded(both + own, KEY), differences - 2 * half, most=10**6
+    )
+    assert len(found.theirs) + len(found.ours) == differences
+    assert found.taken <= 64 + 1.75 * differences
+
+
+def test_how_many_differ_is_estimated_from_a_few_symbols() -> None:
+    both = os.urandom(16 * 10_000)
+    theirs, ours = coded(both, KEY), coded(both[: 16 * 7_000] + os.urandom(16 * 2_000), KEY)
+    decoder = Decoder(KEY, surplus=1_000)
+    decoder.take(theirs.symbols(0, 64), ours.symbols(0, 64))
+    assert 2_500 < decoder.expected() < 10_000
+
+
+@given(held=sets, data=st.data())
+@settings(max_examples=100)
+def test_symbols_of_no_set_are_never_taken_for_differences(
+    held: set[bytes], data: st.DataObject
+) -> None:
+    """Whoever makes symbols up is either found out or never decodes; nothing hangs."""
+    ours = coded(b"".join(held), KEY)
+    packed = bytearray(ours.symbols(0, 32).packed())
+    for _ in range(data.draw(st.integers(1, 8))):
+        packed[data.draw(st.integers(0, len(packed) - 1))] ^= data.draw(st.integers(1, 255))
+    decoder = Decoder(KEY, surplus=0)
+    try:
+        decoder.take(Symbols.unpacked(bytes(packed)), ours.symbols(0, 32))
+    except SymbolsInconsistent:
+        return
+    assert not decoder.decoded or bytes(packed) == ours.symbols(0, 32).packed()
+
+
+def test_an_element_forged_into_one_symbol_alone_is_found_out() -> None:
+    forged = Symbols.none(32)
+    one = coded(b"x" * 16, KEY).symbols(0, 1)
+    for index in (0, 3, 5):
+        forged.sums[index], forged.checks[index], forged.counts[index] = (
+            one.sums[0],
+            one.checks[0],
+            1,
+        )
+    decoder = Decoder(KEY, surplus=0)
+    try:
+        decoder.take(forged, Symbols.none(32))
+    except SymbolsInconsistent:
+        return
+    assert not decoder.decoded
+
+
+def test_another_key_decodes_nothing() -> None:
+    held = os.urandom(16 * 4)
+    decoder = Decoder(KEY, surplus=4)
+    decoder.take(coded(held, bytes(16)).symbols(0, 64), CodedSet(KEY).symbols(0, 64))
+    assert not decoder.decoded
+    assert not len(decoder.theirs)

@@ -1,0 +1,1 @@
+"""Special credit reports: what they state, how they are proved, and how they end."""

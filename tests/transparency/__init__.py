@@ -1,0 +1,1 @@
+"""Tests of what makes the disclosure provable: logs, map, proofs."""

@@ -1,0 +1,66 @@
+"""GetSubjectProof as a running gateway answers it, checked by a pinned key (G1, G9, G11)."""
+
+import grpc
+import pytest
+
+from creditgate.transparency.completeness import Head, ProvedSubject
+from creditgate.transparency.note import VerifierKey
+from creditgate.transparency.verify import verify_subject_proof
+from creditgate.v1 import disclosure_service_pb2 as pb
+from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
+from tests.installation import OPERATOR_CLIENT, PUBLISHER, Installation, company
+from tests.server.calls import draft, publish
+from tests.transparency.monitor import files_of, logged
+from tests.transparency.test_served import refused
+
+
+async def asked(
+    channel: grpc.aio.Channel, subject: str, key: VerifierKey
+) -> tuple[Head, ProvedSubject]:
+    """Ask for a subject's proof, and check it."""
+    request = pb.GetSubjectProofRequest(subject=subject)
+    answer = await DisclosureServiceStub(channel).GetSubjectProof(request)
+    return verify_subject_proof(answer, subject, key)
+
+
+def names(proved: ProvedSubject) -> list[str]:
+    """Return the records named."""
+    return [each.record for each in proved.unserved]
+
+
+async def test_anyone_can_check_what_is_disclosed_of_a_subject_or_that_nothing_is(
+    installation: Installation,
+) -> None:
+    async with (
+        installation.running() as gateway,
+        files_of(gateway) as files,
+        gateway.channel(PUBLISHER) as publishing,
+        gateway.channel(OPERATOR_CLIENT) as channel,
+    ):
+        key = VerifierKey.parse((await files.get("key")).text)
+        await publish(publishing, [draft("one", company(1)), draft("two", company(1))])
+        await logged(files, 2)
+        head, proved = await asked(channel, company(1), key)
+        assert head.event_sequence == 2
+        assert proved.all_public
+        assert names(proved) == ["records/one", "records/two"]
+        assert not names((await asked(channel, company(2), key))[1])
+
+        await DisclosureServiceStub(publishing).RepairRecord(
+            pb.RepairRecordRequest(
+                name="records/one", expected_revision=1, decision_reference="decision"
+            )
+        )
+        # At once, not only when the log has followed.
+        assert names((await asked(channel, company(1), key))[1]) == ["records/two"]
+
+
+@pytest.mark.parametrize(
+    "request_", [pb.GetSubjectProofRequest(subject="1"), pb.GetSubjectProofRequest(tree_size=1)]
+)
+async def test_what_is_no_subject_is_refused(
+    embedded: Installation, request_: pb.GetSubjectProofRequest
+) -> None:
+    async with embedded.running() as gateway, gateway.channel(OPERATOR_CLIENT) as channel:
+        call = DisclosureServiceStub(channel).GetSubjectProof(request_)
+        assert await refused(call) == ("INVALID_ARGUMENT", "INVALID_REQUEST")
