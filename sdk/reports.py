@@ -16,8 +16,9 @@ from creditgate.credit_report import (
     STATUS_TYPE,
     CreditReport,
     CreditReportStatus,
+    stated_in,
 )
-from creditgate.credit_report_proof import ProvedReport, verify_report
+from creditgate.credit_report_proof import ProvedReport, is_log_of, verify_report
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
 from sdk.documents import DocumentKind, DocumentRefused, Signed
@@ -42,6 +43,23 @@ class VerifiedReport:
         """Tell whether ``at`` (seconds UTC) lies in its own validity. Corrections and repairs
         since are told by its status alone."""
         return self.report.iat <= at < self.report.exp
+
+
+def issuer_named(document: str, log: VerifierKey) -> str:
+    """Return the issuer a report names, where the pinned key is that of its own disclosure
+    log: who pinned the log's key has pinned whose reports it proves.
+
+    Raises DocumentRefused.
+    """
+    try:
+        issuer = stated_in(document).iss
+    except ValueError:
+        raise DocumentRefused("It is no report.") from None
+    if not is_log_of(log.name, issuer):
+        raise DocumentRefused(
+            "It names an issuer that is not the one the log's key is of; name the issuer you trust."
+        )
+    return issuer
 
 
 def verified_report(

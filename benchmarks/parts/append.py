@@ -1,12 +1,15 @@
 """Appending to the disclosure log: from events as they were read to a durable, signed
-checkpoint, in the writer's own batches on SQLite; the same with the map's part."""
+checkpoint, in the writer's own batches on SQLite; the same with the map's part.
+
+The goal is of the time by the clock, so the machine must be quiet; the processor's time beside it
+tells how far it was."""
 
 import tempfile
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from time import perf_counter
-from typing import Final
+from time import perf_counter, process_time
+from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -37,28 +40,40 @@ _NOW: Final = 1_775_000_000
 _GOAL: Final = 50_000
 
 
+class _Rates(NamedTuple):
+    """Events logged in a second, by the clock and by the processor's time of this process."""
+
+    wall: Spread
+    cpu: Spread
+
+
 def measure(_stage: Stage | None = None) -> list[Measure]:
-    """Return events logged a second, batch by batch."""
+    """Return events logged a second, batch by batch, in one process."""
     events = _events(_BATCHES * EVENTS_AT_ONCE)
+    alone, mapped = _rates(events, mapped=False), _rates(events, mapped=True)
     return [
-        Measure("append.events_per_second", _rates(events, mapped=False), at_least=_GOAL),
-        Measure("append.events_per_second_with_map", _rates(events, mapped=True)),
+        Measure("append.events_per_second", alone.wall, at_least=_GOAL),
+        Measure("append.events_per_cpu_second", alone.cpu),
+        Measure("append.events_per_second_with_map", mapped.wall),
+        Measure("append.events_per_cpu_second_with_map", mapped.cpu),
     ]
 
 
-def _rates(events: Sequence[DisclosedEvent], *, mapped: bool) -> Spread:
+def _rates(events: Sequence[DisclosedEvent], *, mapped: bool) -> _Rates:
     with tempfile.TemporaryDirectory() as folder:
         engines = open_engines("sqlite", Path(folder))
         upgrade_all(engines)
         log = _Log(engines, {each.item for each in events})
-        rates: list[float] = []
+        wall: list[float] = []
+        cpu: list[float] = []
         for start in range(0, len(events), EVENTS_AT_ONCE):
             batch = events[start : start + EVENTS_AT_ONCE]
-            began = perf_counter()
+            began, used = perf_counter(), process_time()
             log.append(batch, mapped=mapped)
-            rates.append(len(batch) / (perf_counter() - began))
+            wall.append(len(batch) / (perf_counter() - began))
+            cpu.append(len(batch) / (process_time() - used))
         engines.dispose()
-    return Spread.of(rates)
+    return _Rates(Spread.of(wall), Spread.of(cpu))
 
 
 class _Log:

@@ -26,8 +26,8 @@ _LOGGED_SECONDS: Final = 300
 
 def measure(stage: Stage) -> list[Measure]:
     """Return what a proof adds to a call: time of the server, and bytes."""
-    with stage.gateway(_SHAPE) as gateway, _stores(gateway) as engines:
-        _wait_for_the_log(engines)
+    with stage.gateway(_SHAPE) as gateway:
+        wait_for_the_log(gateway)
         proving = gateway.job.model_copy(update={"proof": ProofKind.PROOF_KIND_COMPLETE})
         with gateway.loaded(CLIENT) as without, gateway.loaded(CLIENT, proving) as proved:
             without_one, with_one = take_turns((without, proved), stage.pace)
@@ -66,14 +66,18 @@ def _stores(gateway: Gateway) -> Generator[Engines]:
         engines.dispose()
 
 
-def _wait_for_the_log(engines: Engines) -> None:
-    """Return once log and map have come to what was put straight into the store."""
-    newest = DisclosureStore(engines.records).head()
-    until = time.monotonic() + _LOGGED_SECONDS
-    while time.monotonic() < until:
-        with reading(engines.evidence) as connection:
-            head = last_head(connection)
-        if head is not None and head.event_sequence >= newest:
-            return
-        time.sleep(0.1)
+def wait_for_the_log(gateway: Gateway) -> None:
+    """Return once log and map have come to what was put straight into the store.
+
+    Raises Failed where that takes too long.
+    """
+    with _stores(gateway) as engines:
+        newest = DisclosureStore(engines.records).head()
+        until = time.monotonic() + _LOGGED_SECONDS
+        while time.monotonic() < until:
+            with reading(engines.evidence) as connection:
+                head = last_head(connection)
+            if head is not None and head.event_sequence >= newest:
+                return
+            time.sleep(0.1)
     raise Failed("the disclosure log did not come to the newest event in time")

@@ -1,48 +1,77 @@
 """The size of a proof of completeness as the disclosure grows a thousandfold.
 
-Trees of ten million records are not made: only the keys of their leaves are drawn, as evenly as
-hashes fall, and from them the shape of each path is read. A hash is 32 bytes whatever it is.
+Up to a hundred thousand records it is that of real answers of a real gateway, serialised. Trees of
+a million and of ten million records are not made: only the keys of their leaves are drawn, as
+evenly as hashes fall, and from them the shape of each path is read. A hash is 32 bytes whatever it
+is. Drawn proofs of ten and a hundred thousand records stand beside the real ones, so that one sees
+how true they are.
 """
 
+import asyncio
+import uuid
 from collections.abc import Sequence
 from math import log2
 from statistics import mean
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.parts.stage import Stage
+from benchmarks.parts.complete import wait_for_the_log
+from benchmarks.parts.stage import Gateway, Stage
 from benchmarks.results import Measure
 from benchmarks.rounds import Spread
+from benchmarks.shape import Shape, subject_code
 from creditgate.transparency.merkle import HASH_BYTES
+from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsRequest
+from creditgate.v1.credit_record_service_pb2_grpc import CreditRecordServiceStub
 from creditgate.v1.disclosure_proof_pb2 import (
     DisclosureLogEntry,
     DisclosureProof,
-    EntryProof,
     MapHead,
+    MapHeadProof,
     MapPath,
+    ProofKind,
     PublicSetProof,
     SubjectProof,
 )
+from creditgate.v1.vocabulary_pb2 import Purpose
+from sdk.connection import connect
 
 Keys = NDArray[np.uint64]
 """First 64 bits of keys, in order."""
 
 _RECORDS: Final = (10_000, 100_000, 1_000_000, 10_000_000)
-_RECORDS_EACH: Final = 3
+_REAL: Final = (10_000, 100_000)
+_REAL_EACH: Final = 5
+_ASKED: Final = 200
+_RECORDS_EACH: Final = 5
 _EVENTS_A_HEAD: Final = 100
 _SUBJECTS: Final = 500
 _KEY_BITS: Final = 64
 _HASH: Final = b"\xa5" * HASH_BYTES
+_PROTECTED: Final = ["evaluation.public-credit", "tax.payment"]
 _CHECKPOINT: Final = (
     "gateway.example/log/disclosure\n{}\n" + "A" * 44 + "\n\n"
     "— gateway.example/log/disclosure " + "A" * 92 + "\n"
 )
 
 
-def measure(_stage: Stage | None = None) -> list[Measure]:
+def measure(stage: Stage) -> list[Measure]:
     """Return the bytes of proofs, and what each doubling of the records adds to them."""
+    real = {records: _weighed(stage, records) for records in _REAL}
+    return [
+        *drawn_measures(),
+        *(_compared(records, real[records]) for records in _REAL),
+        *(
+            Measure(f"proofsize.real_complete_{records}_records", Spread.of(sizes), "B")
+            for records, sizes in real.items()
+        ),
+    ]
+
+
+def drawn_measures() -> list[Measure]:
+    """Return the figures of drawn proofs alone."""
     sizes = {records: _sizes(records) for records in _RECORDS}
     few, many = _RECORDS[0], _RECORDS[-1]
     doublings = log2(many / few)
@@ -59,10 +88,45 @@ def measure(_stage: Stage | None = None) -> list[Measure]:
             at_most=2,
         ),
         *(
-            Measure(f"proofsize.complete_{records}_records", Spread.of(sizes[records]), "B")
+            Measure(f"proofsize.drawn_complete_{records}_records", Spread.of(sizes[records]), "B")
             for records in _RECORDS
         ),
     ]
+
+
+def _compared(records: int, real: Sequence[float]) -> Measure:
+    return Measure(
+        f"proofsize.real_over_drawn_{records}_records",
+        Spread.of([mean(real) / mean(_sizes(records))]),
+        at_most=1.15,
+    )
+
+
+def _weighed(stage: Stage, records: int) -> list[float]:
+    """Return the sizes of proofs in answers of a gateway that discloses so many records."""
+    shape = Shape(records // _REAL_EACH, _REAL_EACH)
+    with stage.gateway(shape) as gateway:
+        wait_for_the_log(gateway)
+        return asyncio.run(_asked(gateway))
+
+
+async def _asked(gateway: Gateway) -> list[float]:
+    chosen = np.random.default_rng(3).integers(0, gateway.shape.subjects, _ASKED)
+    async with await connect(gateway.credentials) as channel:
+        stub: Any = CreditRecordServiceStub(channel)
+        sizes: list[float] = []
+        for number in chosen.tolist():
+            answer = await stub.GetSubjectRecords(
+                GetSubjectRecordsRequest(
+                    subject=subject_code(number),
+                    items=gateway.shape.items,
+                    purpose=Purpose.PURPOSE_CREDIT_APPROVAL,
+                    request_id=uuid.uuid4().hex,
+                    proof=ProofKind.PROOF_KIND_COMPLETE,
+                )
+            )
+            sizes.append(float(len(answer.proof.SerializeToString())))
+        return sizes
 
 
 def path_of(keys: Keys, key: int) -> MapPath:
@@ -104,15 +168,21 @@ def _sizes(records: int) -> Sequence[float]:
 
 def _proof(path: MapPath, log_size: int) -> DisclosureProof:
     """Return a proof that goes with an answer about one subject, as many bytes as a true one."""
-    head = MapHead(event_sequence=log_size, public_root=_HASH, protected_root=_HASH)
+    head = MapHead(
+        event_sequence=log_size,
+        public_root=_HASH,
+        protected_commitment=_HASH,
+        protected_items_digest=_HASH,
+    )
     head.map_time.seconds = head.holds_until.seconds = 1_775_000_000
     return DisclosureProof(
         checkpoint=_CHECKPOINT.format(log_size),
-        map_head=EntryProof(
+        map_head=MapHeadProof(
             log_index=log_size - 1,
             entry=DisclosureLogEntry(map_head=head).SerializeToString(),
             # As long as one can be: a head's place in the tree may make it shorter.
             audit_path=[_HASH] * (log_size - 1).bit_length(),
+            protected_items=_PROTECTED,
         ),
         subjects=[
             SubjectProof(

@@ -1,4 +1,8 @@
-"""A million copies reconciled: bytes on the wire and server CPU, as the differences grow."""
+"""A million copies reconciled: bytes on the wire and server CPU, as the differences grow.
+
+The CPU is all that the gateway's process used from opening to attestation, findings kept and
+TLS included, less what it uses when nobody calls; the operator's own is not in it. Each attestation
+is checked: so many findings stand as there are differences that count."""
 
 import asyncio
 import time
@@ -64,17 +68,19 @@ def measure(stage: Stage) -> list[Measure]:
             at_most=8_192,
         ),
         Measure(
-            f"reconcile.server_cpu_{_IN_QUESTION}_over_plain_comparison",
+            f"reconcile.whole_server_cpu_{_IN_QUESTION}_over_plain_comparison_cpu",
             Spread.of([cost.cpu / most for cost, most in zip(asked, plain, strict=True)]),
             at_most=0.05,
         ),
-        Measure("reconcile.plain_comparison", Spread.of([1_000 * each for each in plain]), "ms"),
+        Measure(
+            "reconcile.plain_comparison_cpu", Spread.of([1_000 * each for each in plain]), "ms"
+        ),
         *(
             Measure(f"reconcile.{name}_{differences}", Spread.of(figures), unit)
             for differences, some in costs.items()
             for name, unit, figures in (
                 ("wire", "B", [cost.wire for cost in some]),
-                ("server_cpu", "ms", [1_000 * cost.cpu for cost in some]),
+                ("whole_server_cpu", "ms", [1_000 * cost.cpu for cost in some]),
                 ("time", "ms", [1_000 * cost.seconds for cost in some]),
             )
         ),
@@ -157,8 +163,8 @@ class _Holder:
         call.cancel()
         self._coded = self._holding.coded(terms.checksum_key)
         self._coded.symbols(0, 2 * _DIFFERENCES[-1])
-        for differences in (0, _DIFFERENCES[-1]):
-            await self.reconcile(Wrongs.of(differences))
+        # What was once told to be missing may not be held again: differences only ever grow.
+        await self.reconcile(Wrongs.of(0))
 
     async def measured(self, differences: int) -> Cost:
         """Return what a reconciliation of so many differences costs, of several made."""
@@ -211,6 +217,14 @@ class _Holder:
         self._hold(missing, besides)
         if found is None or found.copies != opening.copies:
             raise Failed("a reconciliation ended without its outcome")
+        # What is missing is found too, and counts for nothing; an altered copy is one finding,
+        # though it is missing as well. Others stand from the turn before.
+        differences = sum(wrongs)
+        if found.standing_findings != len(besides) or found.opened_findings > differences:
+            raise Failed(
+                f"of {differences} differences, {len(besides)} of them copies held wrongly,"
+                f" {found.standing_findings} stand and {found.opened_findings} are new"
+            )
 
     def _opening(self, copies: int) -> pb.AttestationOpening:
         return pb.AttestationOpening(

@@ -1,5 +1,5 @@
 """The check of the decision log: every entry is made anew from what was written when it was
-decided, and every hash from the entries."""
+decided, every hash from the entries, and nothing that was decided is left out."""
 
 from contextlib import suppress
 from typing import Any, Final
@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Row, func, select
 
 from creditgate.v1 import audit_service_pb2 as pb
 from gateway.audit.decision import Decision, Receipts
+from gateway.audit.following import position_in
 from gateway.audit.sources import TABLES, decisions_of
-from gateway.audit.tables import DECISIONS
+from gateway.audit.tables import DECISIONS, Source
 from gateway.storage.engines import Engines, reading, snapshot
 from gateway.transparency.check_log import CheckedLog
 from gateway.transparency.faults import EnoughFaults, Fault, Faults
@@ -18,6 +19,7 @@ from gateway.transparency.identity import known_key
 from gateway.transparency.tables import LogId
 
 _AT_ONCE: Final = 500
+_NUMBERS: Final = 5_000
 _Row = Row[*tuple[Any, ...]]
 
 
@@ -59,6 +61,8 @@ class _Check:
         self._faults.require(
             kept == self.entries, "audit_decisions", "there are rows too many, or too few"
         )
+        for source in Source:
+            self._require_all(source)
 
     def _check(self, page: list[bytes]) -> None:
         first, self.entries = self.entries, self.entries + len(page)
@@ -80,8 +84,9 @@ class _Check:
                 continue
             expected = source.entry
             expected.sequence = index
-            # Whose client it was is told by authority, which is not looked at here.
-            expected.operator_id = decoded.operator_id
+            if source.source == Source.REFUSALS:
+                # Whose client it was is told by authority, which is not looked at here.
+                expected.operator_id = decoded.operator_id
             self._faults.require(
                 entry == expected.SerializeToString(deterministic=True),
                 f"{TABLES[source.source].name}, sequence {source.source_sequence}",
@@ -92,6 +97,30 @@ class _Check:
                 f"audit_decisions, log_index {index}",
                 "it is not that of the entry",
             )
+
+    def _require_all(self, source: Source) -> None:
+        """Check that the log left out nothing of a source, as far as it was followed."""
+        position = position_in(self._evidence, source)
+        logged = select(DECISIONS.c.source_sequence).where(DECISIONS.c.source == source)
+        newest = self._evidence.execute(
+            logged.order_by(DECISIONS.c.source_sequence.desc()).limit(1)
+        ).scalar()
+        until, after = max(position.sequence, newest or 0), 0
+        key = TABLES[source].c.sequence
+        while after < until:
+            query = select(key).where(key > after, key <= until).order_by(key).limit(_NUMBERS)
+            made = self._records.execute(query).scalars().all()
+            to = made[-1] if len(made) == _NUMBERS else until
+            known = DECISIONS.c.source_sequence
+            there = set(self._evidence.execute(logged.where(known > after, known <= to)).scalars())
+            for number in made:
+                # What is looked for still is logged by the next step.
+                self._faults.require(
+                    number in there or number in position.gaps,
+                    f"{TABLES[source].name}, sequence {number}",
+                    "the decision log left it out",
+                )
+            after = to
 
     def _made(self, rows: list[_Row]) -> dict[tuple[int, int], Decision]:
         """Return the decisions behind rows of the index, made anew."""

@@ -4,6 +4,7 @@ What was not written is left unset: the ledger has no method, the log of refusal
 licence nor what was asked for.
 """
 
+from array import array
 from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
@@ -14,10 +15,12 @@ from sqlalchemy import Row
 from consent.model import NAME_PREFIX
 from consent.states import GRANTED
 from creditgate.scopes import method_scopes
+from creditgate.transparency.decisions import CHANGES_PREFIX, DECISIONS_PREFIX
 from creditgate.v1 import audit_service_pb2 as pb
 from gateway.audit.tables import Source
 
-DECISIONS_PREFIX: Final = "decisions/"
+_ENTRY_BYTES: Final = 8
+_USAGE_LABEL: Final = b"creditgate/usage/v1\n"
 _Row = Row[*tuple[Any, ...]]
 Receipts = Callable[[Collection[str]], Mapping[str, str]]
 """Gives the receipts of consents by their ids; none for a consent never granted."""
@@ -50,9 +53,32 @@ def allowed(row: _Row) -> Decision:
         request_id=row.request_id,
         request_digest=bytes(row.payload_digest),
         served_records=row.entry_count,
+        usage_digest=usage_digest(row.chunk, row.fee, bytes(row.entries), row.lines),
         disclosure_sequence=row.disclosure_sequence,
     )
     return Decision(entry, Source.USAGE, row.sequence)
+
+
+def usage_digest(chunk: int, fee: int, entries: bytes, lines: str) -> bytes:
+    """Return `DecisionEntry.usage_digest` of a row of the ledger.
+
+    ``fee`` in micro-yuan; ``entries`` and ``lines`` as the ledger keeps them, damaged or not.
+    """
+    whole = len(entries) & -_ENTRY_BYTES
+    served = array("q", entries[:whole])
+    served.byteswap()
+    numbers = (chunk, fee, len(entries))
+    return sha256(
+        b"".join(
+            (
+                _USAGE_LABEL,
+                *(number.to_bytes(_ENTRY_BYTES, "big", signed=True) for number in numbers),
+                served.tobytes(),
+                entries[whole:],
+                lines.encode(),
+            )
+        )
+    ).digest()
 
 
 def refused(row: _Row, operator_of: Callable[[str], str]) -> Decision:
@@ -75,6 +101,11 @@ def refused(row: _Row, operator_of: Callable[[str], str]) -> Decision:
     return Decision(entry, Source.REFUSALS, row.sequence)
 
 
+def change_id(sequence: int) -> str:
+    """Return what the change of a consent is known by in the log, given its sequence."""
+    return f"{CHANGES_PREFIX}{sequence}"
+
+
 def changed(row: _Row, receipts: Mapping[str, str]) -> Decision:
     """Return the change of a consent, given its row among consents' changes.
 
@@ -82,7 +113,7 @@ def changed(row: _Row, receipts: Mapping[str, str]) -> Decision:
     is not in the log (docs/decisions/0028).
     """
     entry = pb.DecisionEntry(
-        name=f"{DECISIONS_PREFIX}consent-change-{row.sequence}",
+        name=DECISIONS_PREFIX + change_id(row.sequence),
         decide_time=Timestamp(seconds=row.at),
         operator_id=row.operator_id,
         consent=NAME_PREFIX + row.consent_id,

@@ -3,7 +3,7 @@ twice.
 
 On SQLite a number is given with the commit. On PostgreSQL it is given before, so that a number
 may be missing while greater ones are there: it is looked for again until no transaction can
-be open that has it.
+be open that has it, and given up then.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,13 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, Table, delete, insert, select, update
 
+from gateway.audit.lost import ranges_of
 from gateway.audit.tables import FOLLOWED, GAPS, Source
 from gateway.storage.engines import reading
 
 GAP_SECONDS: Final = 300
-"""For so long a missing number is looked for: no call's transaction lasts longer."""
+"""For so long a missing number is looked for at each step: no call's transaction lasts
+longer."""
 _MOST_GAPS: Final = 10_000
 _KEYS_A_QUERY: Final = 500
 
@@ -30,10 +32,12 @@ class Position(NamedTuple):
 
 
 class News(NamedTuple):
-    """Rows not taken before, and where the source is followed to once they are taken."""
+    """Rows not taken before, and where the source is followed to once they are taken;
+    ``given_up`` are the numbers that are missed no longer (`gateway.audit.lost`)."""
 
     rows: Sequence[Row[*tuple[Any, ...]]]
     position: Position
+    given_up: list[range]
     more: bool
 
 
@@ -59,17 +63,19 @@ def news_of(engine: Engine, table: Table, position: Position, limit: int, now: i
             select(table).where(key > position.sequence).order_by(key).limit(limit)
         ).all()
     found = {row.sequence for row in missed}
-    gaps = {
-        number: since
-        for number, since in position.gaps.items()
-        if number not in found and since > now - GAP_SECONDS
-    }
+    missing = {number: since for number, since in position.gaps.items() if number not in found}
+    gaps = {number: since for number, since in missing.items() if since > now - GAP_SECONDS}
+    given_up = ranges_of(missing.keys() - gaps.keys())
     last = position.sequence
     for row in rows:
         first = max(last + 1, row.sequence - _MOST_GAPS)
+        if last + 1 < first:
+            given_up.append(range(last + 1, first))
         gaps.update(dict.fromkeys(range(first, row.sequence), now))
         last = row.sequence
-    return News((*missed, *rows), Position(position.source, last, gaps), len(rows) == limit)
+    return News(
+        (*missed, *rows), Position(position.source, last, gaps), given_up, len(rows) == limit
+    )
 
 
 def follow_to(connection: Connection, before: Position, after: Position) -> None:

@@ -6,9 +6,9 @@ from typing import Final
 from sqlalchemy import ColumnElement
 
 from creditgate.refusal import Refused, Violation
+from creditgate.transparency.decisions import DECISIONS_PREFIX
 from creditgate.v1 import audit_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.audit.decision import DECISIONS_PREFIX
 from gateway.audit.decision_steps import DecisionSteps
 from gateway.audit.operator_steps import AuthoritySteps
 from gateway.audit.proofs import DecisionProofs, LogAt
@@ -18,7 +18,7 @@ from gateway.audit.steps import Asked, Source, messages_of, page_of
 from gateway.audit.tables import DECISIONS
 from gateway.audit.trail import TrailSteps
 from gateway.authenticate.caller import Caller
-from gateway.consents.long_reads import LongReads
+from gateway.shares import Shares
 from operators.authority import Authority
 
 _RECORDS: Final = "records/"
@@ -39,7 +39,7 @@ class AuditService:
         changes: AuthoritySteps,
         conformance: TrailSteps,
         authority: Callable[[], Authority],
-        reads: LongReads,
+        reads: Shares,
     ) -> None:
         self._proofs = proofs
         self._decisions = decisions

@@ -74,3 +74,13 @@ GAPS: Final = Table(
     Column("sequence", _Sequence, primary_key=True, autoincrement=False),
     Column("since", BigInteger, nullable=False),
 )
+
+# Numbers that were missing for longer than any transaction lasts, [first, last]: looked for
+# now and then for good.
+LOST: Final = Table(
+    "audit_lost",
+    METADATA,
+    Column("source", SmallInteger, primary_key=True, autoincrement=False),
+    Column("first", _Sequence, primary_key=True, autoincrement=False),
+    Column("last", BigInteger, nullable=False),
+)

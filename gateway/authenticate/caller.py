@@ -29,3 +29,9 @@ class Caller(NamedTuple):
     auth_time: int | None = None
     acr: str = ""
     revocable: frozenset[str] = frozenset()
+
+    @property
+    def asker(self) -> str:
+        """Who shares what is shared out between those who ask: all clients of one operator
+        together, others each for itself."""
+        return self.operator_id or self.client_id

@@ -13,6 +13,7 @@ import typer
 
 from gateway.cli.failures import CommandFailed, ReportedCommand
 from gateway.cli.following import Most, require_end
+from gateway.cli.log_compare import compare
 from gateway.cli.options import AsJson, Config
 from gateway.cli.output import Sheet, as_dict, console, print_json, show_sheet
 
@@ -48,6 +49,32 @@ def key(log: _Which = _Log.DISCLOSURE, config: Config = None, as_json: AsJson = 
         typer.echo(verifier)
 
 
+@app.command("begin", cls=ReportedCommand)
+def begin(log: _Which = _Log.DISCLOSURE, config: Config = None, as_json: AsJson = False) -> None:
+    """Begin a log anew whose store was lost: under another key and origin.
+
+    The gateway must not run. It makes the key as it starts; everybody must then pin it.
+    """
+    from gateway.audit.tables import METADATA as AUDIT
+    from gateway.transparency.beginning import DISCLOSURE_TABLES, begin_anew
+    from gateway.transparency.identity import NotLost
+    from gateway.transparency.tables import LogId
+
+    tables = DISCLOSURE_TABLES if log is _Log.DISCLOSURE else AUDIT.sorted_tables
+    with _opened(config) as (engines, home):
+        file = home.log_key(log.value)
+        try:
+            away = begin_anew(engines.evidence, LogId[log.name], file, tables)
+        except NotLost:
+            raise CommandFailed(
+                "The store has all that was signed for this log: there is nothing to begin."
+            ) from None
+    if as_json:
+        print_json({"log": log.value, "former_key": away})
+    else:
+        typer.echo(f"The former key is kept as {away}. Start the gateway, and tell its new key.")
+
+
 @app.command("checkpoint", cls=ReportedCommand)
 def checkpoint(
     log: _Which = _Log.DISCLOSURE, config: Config = None, as_json: AsJson = False
@@ -63,24 +90,43 @@ def checkpoint(
         typer.echo(latest.note, nl=False)
 
 
+app.command("compare", cls=ReportedCommand)(compare)
+
+
 @app.command("check", cls=ReportedCommand)
 def check(config: Config = None, as_json: AsJson = False) -> None:
-    """Make both logs and the disclosure map anew from the records, and tell what differs.
+    """Make the logs, the map and what follows from them anew, and tell what differs.
 
-    The gateway may run meanwhile. Exit status 1 where anything is not as it was written.
+    The gateway may run meanwhile. Exit status 1 where anything is not as it was written. What
+    nothing else in the stores tells is not covered, and named.
     """
     from consent.sql import SqlConsents
     from gateway.audit.check import check_decisions
+    from gateway.authority.view import AuthorityView
+    from gateway.clock import SystemClock
+    from gateway.conformance.check import UNCHECKED, check_conformance
+    from gateway.reports.check import check_reports
     from gateway.transparency.check import check_disclosure
     from gateway.transparency.salts import Salts
+    from operators.sql import SqlAuthorityLog
 
+    not_covered = (*UNCHECKED, "publisher_batches")
     with _opened(config) as (engines, home):
         if not home.salts.exists():
             raise CommandFailed(f"{home.salts} is missing; restore it from a copy.")
         disclosure = check_disclosure(engines, Salts.kept_in(home.salts))
         receipts = SqlConsents(engines.records).receipts
         decisions, wrong = check_decisions(engines, receipts)
-        faults = [*_other_keys(engines, home), *disclosure.faults, *wrong]
+        conformance = check_conformance(engines)
+        book = AuthorityView().advanced(SqlAuthorityLog(engines.authority).since(0)).signing_keys
+        reports = check_reports(engines, book, SystemClock().now())
+        faults = [
+            *_other_keys(engines, home),
+            *disclosure.faults,
+            *wrong,
+            *conformance.faults,
+            *reports.faults,
+        ]
     if as_json:
         print_json(
             {
@@ -88,14 +134,21 @@ def check(config: Config = None, as_json: AsJson = False) -> None:
                 "entries": disclosure.entries,
                 "checkpoints": disclosure.checkpoints,
                 "decisions": decisions,
+                "holdings_blocks": conformance.blocks,
+                "removal_duties": conformance.duties,
+                "reports": reports.reports,
+                "not_covered": list(not_covered),
                 "faults": [fault._asdict() for fault in faults],
             }
         )
     else:
         typer.echo(
             f"{disclosure.events} events, {disclosure.entries} entries and"
-            f" {disclosure.checkpoints} checkpoints of the disclosure log, {decisions} decisions."
+            f" {disclosure.checkpoints} checkpoints of the disclosure log, {decisions} decisions,"
+            f" {conformance.blocks} blocks of holdings, {conformance.duties} removals owed,"
+            f" {reports.reports} reports ({reports.documents} by their documents)."
         )
+        typer.echo(f"Not covered: {', '.join(not_covered)} (see docs/proofs.md).")
         _show(faults)
     if faults:
         raise typer.Exit(1)
@@ -170,7 +223,7 @@ def _other_keys(engines: "Engines", home: "Home") -> "Iterator[Fault]":
 
 def _show(faults: "list[Fault]") -> None:
     if not faults:
-        typer.echo("All is as it was written.")
+        typer.echo("All is as it was written, as far as it is covered.")
         return
     sheet = Sheet("What is otherwise", ("place", "what"), [tuple(fault) for fault in faults])
     show_sheet(sheet, console())

@@ -4,6 +4,7 @@ import typer
 
 from gateway.cli import (
     administrator,
+    audit,
     catalogue,
     client,
     conformance_admin,
@@ -75,6 +76,7 @@ for name, group in (
     ("price", price.app),
     ("sharing", sharing.app),
     ("conformance", conformance_admin.app),
+    ("audit", audit.app),
 ):
     app.add_typer(group, name=name, rich_help_panel=_ADMINISTRATION)
 for command in (login, logout):

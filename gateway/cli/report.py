@@ -159,7 +159,12 @@ def verify(
         ),
     ] = None,
     issuer: Annotated[
-        str, typer.Option("--issuer", help="Who must have signed it.", show_default="the profile's")
+        str,
+        typer.Option(
+            "--issuer",
+            help="Who must have signed it.",
+            show_default="the profile's; with --keys, the gateway whose log the key is of",
+        ),
     ] = "",
     at: Annotated[
         int | None,
@@ -170,21 +175,22 @@ def verify(
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
-    """Tell whether a report is the gateway's, states all there is, and is valid. Offline with
-    --keys and --issuer."""
+    """Tell whether a report is the gateway's, states all there is, and is valid. Offline, and
+    without a profile, with --keys."""
     from creditgate.transparency.note import VerifierKey
     from sdk.documents import document_keys, read_keys
-    from sdk.reports import verified_report, verified_status
+    from sdk.reports import issuer_named, verified_report, verified_status
 
     try:
         log = VerifierKey.parse(key)
     except ValueError as error:
         raise CommandFailed(f"--key: {error}.") from None
-    known = (
-        document_keys(calls.read_profile(profile)) if keys is None else read_keys(keys.read_bytes())
-    )
-    signer = issuer or calls.read_profile(profile).issuer
     document = _text(file)
+    if keys is None:
+        credentials = calls.read_profile(profile)
+        known, signer = document_keys(credentials), issuer or credentials.issuer
+    else:
+        known, signer = read_keys(keys.read_bytes()), issuer or issuer_named(document, log)
     found = verified_report(document, known, signer, log)
     told = None
     if statement is not None:

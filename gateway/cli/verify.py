@@ -96,6 +96,7 @@ def _document(found: "VerifiedAnswer") -> dict[str, object]:
             {
                 "subject": each.subject,
                 "items": list(each.items),
+                "all_public": each.all_public,
                 "protected_items": sorted(each.protected),
                 "withheld": dict(each.withheld),
             }
@@ -124,13 +125,40 @@ def _subjects_sheet(found: "VerifiedAnswer") -> Sheet:
         [
             (
                 each.subject,
-                several(each.items),
+                _items(each),
                 str(sum(record.subject == each.subject for record in found.records)),
                 _withheld(each),
             )
             for each in found.subjects
         ],
         frozenset({"records"}),
+    )
+
+
+def _items(proved: "ProvedSubject") -> str:
+    public = [item for item in proved.items if item not in proved.protected]
+    return several(
+        [
+            *(["every public item"] if proved.all_public else public),
+            *(f"{item} (protected)" for item in sorted(proved.protected)),
+        ]
+    )
+
+
+def _on_its_word(found: "VerifiedAnswer") -> str:
+    """Return of what the absence is not proved against a gateway that lies."""
+    absent = [
+        f"{item} of {each.subject}"
+        for each in found.subjects
+        for item in sorted(each.protected)
+        if not any(
+            (record.subject, record.item) == (each.subject, item) for record in found.records
+        )
+    ]
+    return (
+        f"that there is no record of {several(absent)}: its leaf's key is the gateway's own"
+        if absent
+        else ""
     )
 
 
@@ -149,6 +177,14 @@ def _sheet(found: "VerifiedAnswer") -> Sheet:
         ("log", found.checkpoint.origin),
         ("checkpoint", f"{found.checkpoint.size} entries, root {found.checkpoint.root.hex()}"),
         ("map of", "" if head is None else utc_seconds(head.since)),
+        ("map holds until", "" if head is None else utc_seconds(head.until)),
+        ("on the gateway's word", _on_its_word(found)),
+        (
+            "meaning",
+            "each record was disclosed by its event; whether it still is, is not told"
+            if head is None
+            else "",
+        ),
     )
     return Sheet(
         "The answer is the gateway's, and proved",

@@ -4,7 +4,6 @@ Copies go for one of two causes: a disclosure event that made a revision void, o
 the consent they were made under.
 """
 
-import asyncio
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
@@ -18,6 +17,7 @@ from gateway.clock import Clock
 from gateway.conformance.removals import Owed, RemovalDuties, Removed
 from gateway.consents.request import consent_id_of
 from gateway.instants import instant_faults
+from gateway.shares import Shares
 
 _MOST_REMOVALS: Final = 1_000
 _MOST_FAULTS: Final = 100
@@ -52,9 +52,12 @@ class RemovalsOwed:
 class RemovalService:
     """The method of ConformanceService that takes operators' word of removals."""
 
-    def __init__(self, duties: RemovalDuties, consents: SqlConsents, clock: Clock) -> None:
+    def __init__(
+        self, duties: RemovalDuties, consents: SqlConsents, shares: Shares, clock: Clock
+    ) -> None:
         self._duties = duties
         self._consents = consents
+        self._shares = shares
         self._owed = RemovalsOwed(duties, consents)
         self._clock = clock
 
@@ -64,12 +67,12 @@ class RemovalService:
         """Answer AcknowledgeRemovals.
 
         Removals are taken one after the other; those before one that is refused stand, and
-        acknowledging them again changes nothing. Raises Refused INVALID_REQUEST;
+        acknowledging them again changes nothing. Raises Refused INVALID_REQUEST, RATE_EXCEEDED;
         RESOURCE_NOT_FOUND, its metadata ``removal`` telling which, where the operator owes
         nothing for a cause, or has nothing to do with it (G11).
         """
         removals = _removals(request.removals, self._clock.now())
-        return await asyncio.to_thread(self._acknowledge, removals, caller)
+        return await self._shares.run(caller.asker, self._acknowledge, removals, caller)
 
     def _acknowledge(
         self, removals: Sequence[Removed | _Ended], caller: Caller

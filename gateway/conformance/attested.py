@@ -1,15 +1,30 @@
 """Attestations: each is kept with what it changed, all in one transaction, once (AIP-155)."""
 
-from collections.abc import Collection, Sequence
-from typing import Final, Protocol
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, func, insert, select
+import numpy as np
+from sqlalchemy import Connection, insert
 
-from gateway.conformance.comparing import Compared, compare
+from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.conformance.attestation_rows import (
+    attestation_by_request,
+    attestation_of,
+    last_attested_at,
+    listed_attestations,
+    next_number,
+    was_false,
+)
+from gateway.conformance.attested_needs import Certifying, Removals, Sampling
+from gateway.conformance.blocks import Sequences
+from gateway.conformance.certificate import Numbers
+from gateway.conformance.comparing import Compared, compare, truly_missing
 from gateway.conformance.finding_rows import (
     close_findings,
     dated_id,
     dismissed_copies,
+    false_before,
     new_finding,
     standing_findings,
     write_findings,
@@ -24,81 +39,51 @@ from gateway.conformance.model import (
     Finding,
 )
 from gateway.conformance.policy import ConformancePolicy
+from gateway.conformance.removals import attested_gone
 from gateway.conformance.standings import attestation_due, touch
-from gateway.storage.engines import reading
-
-_A = ATTESTATIONS.c
-_COLUMNS: Final = [ATTESTATIONS.c[name] for name in Attestation._fields]
+from gateway.conformance.told_missing import HeldAgain, held_again, keep_told_missing, told_missing
+from gateway.storage.engines import Engines, reading
 
 
-class Certifying(Protocol):
-    """Gives certificates; see `gateway.conformance.certificate`."""
+class Basis(NamedTuple):
+    """What an attestation was compared with: ``entitled``, how many copies the operator should
+    hold, by all answers of the ledger up to ``answers``. ``excused``: something void is held
+    and only not held against it yet."""
 
-    def covering(self, event_sequence: int) -> str:
-        """Return a checkpoint that covers an event, "" where there is none."""
-        ...
-
-    def issue(
-        self,
-        attestation_id: str,
-        operator_id: str,
-        copies: int,
-        event_sequence: int,
-        checkpoint: str,
-        now: int,
-    ) -> tuple[str, int]:
-        """Return a certificate and until when it is good (seconds, UTC); ("", 0) where none
-        can be given. Raises Refused."""
-        ...
-
-
-class Sampled(Protocol):
-    """Copies drawn for a challenge, to be written with the attestation."""
-
-    def write(self, connection: Connection, attestation_id: str, now: int) -> None:
-        """Ask for the copies."""
-        ...
-
-
-class Sampling(Protocol):
-    """Draws copies; see `gateway.conformance.challenges`."""
-
-    def draw(
-        self,
-        operator_id: str,
-        copies: int,
-        missing: Collection[int],
-        again: Collection[int],
-        now: int,
-    ) -> Sampled:
-        """Return some of the copies an operator attested: of what it should hold and does not
-        call ``missing``, and all of ``again``, revisions by sequence."""
-        ...
-
-    def ended(self, sequences: Collection[int], now: int) -> frozenset[int]:
-        """Return which revisions are disclosed no longer at ``now`` (seconds, UTC)."""
-        ...
+    entitled: int
+    answers: int
+    excused: bool = False
 
 
 class Attested:
-    """The attestations of one store. Calls block."""
+    """The attestations of one installation. Calls block."""
 
     def __init__(
         self,
-        engine: Engine,
+        engines: Engines,
         policy: ConformancePolicy,
         certificates: Certifying,
         sampling: Sampling,
+        removals: Removals,
     ) -> None:
-        self._engine = engine
+        self._engines = engines
+        self._engine = engines.evidence
         self._policy = policy
         self._certificates = certificates
         self._sampling = sampling
+        self._removals = removals
 
     def earlier(self, operator_id: str, request_id: str) -> Attestation | None:
         """Return what an operator attested by a request before; None where it did not."""
         with reading(self._engine) as connection:
-            return _earlier(connection, operator_id, request_id)
+            return attestation_by_request(connection, operator_id, request_id)
+
+    def require_turn(self, operator_id: str, copies: int, now: int) -> None:
+        """Raise Refused RATE_EXCEEDED where an operator may not attest ``copies`` at ``now``
+        (seconds, UTC): too soon after its last attestation, or with too many still to show."""
+        with reading(self._engine) as connection:
+            self._require_spacing(connection, operator_id, now)
+        self._sampling.require_room(operator_id, copies)
 
     def record(
         self,
@@ -109,60 +94,74 @@ class Attested:
         differences: Sequence[Difference],
         now: int,
         client_id: str,
+        basis: Basis,
     ) -> Attestation:
-        """Keep an attestation and what follows: findings opened and rectified, copies asked
-        for, and a certificate where nothing stands.
+        """Keep an attestation and what follows: findings opened and rectified, removals shown,
+        copies asked for, and a certificate where nothing stands.
 
-        ``differences`` are all there are as of ``disclosure_sequence``, one of a kind and
-        record; later events are not judged. ``now`` in seconds, UTC. A request kept before
-        is returned as it was, whatever else is given. Raises Refused where a certificate
+        ``differences`` are all there are as of ``disclosure_sequence``; later events are not
+        judged. ``now`` in seconds, UTC. A request kept before is returned as it was, whatever
+        else is given. Raises Refused RATE_EXCEEDED as `require_turn`, and where a certificate
         cannot be signed: nothing is kept then.
         """
-        missing = [each.revision_sequence for each in differences if each.kind == MISSING]
+        absent = _revisions(each for each in differences if each.kind == MISSING)
         told = {each.record_id for each in differences}
+        again = held_again(self._engines, operator_id, absent, now)
         with reading(self._engine) as connection:
             unproven = _unproven(standing_findings(connection, operator_id))
         ended = self._sampling.ended(set(unproven.values()), now)
-        again = {
+        asked_again = {
             sequence
             for record_id, sequence in unproven.items()
             if record_id not in told and sequence not in ended
         }
-        sampled = self._sampling.draw(operator_id, copies, missing, again, now)
+        asked_again.update(each.revision_sequence for each in again.differences)
+        sampled = self._sampling.draw(
+            operator_id, copies, frozenset(absent.tolist()), asked_again, now
+        )
+        self._removals.follow()
         # Before anything is locked: the log is written to the same store.
         checkpoint = self._certificates.covering(disclosure_sequence)
         with self._engine.begin() as connection:
             touch(connection, operator_id, now)
-            known = _earlier(connection, operator_id, request_id)
+            known = attestation_by_request(connection, operator_id, request_id)
             if known is not None:
                 return known
+            self._require_spacing(connection, operator_id, now)
+            before = false_before(connection, operator_id, now - self._policy.false_seconds)
             compared = compare(
                 standing_findings(connection, operator_id),
-                differences,
+                [*differences, *again.differences],
                 disclosure_sequence,
                 ended,
                 dismissed_copies(connection, operator_id),
+                before,
             )
             attestation = self._kept(
                 connection,
                 compared,
-                checkpoint,
+                # Whoever has lied of late is not believed yet.
+                "" if basis.excused or before else checkpoint,
+                Numbers(copies, basis.entitled, sum(each.kind == MISSING for each in differences)),
                 Attestation(
                     attestation_id=dated_id(now),
                     operator_id=operator_id,
-                    number=_number(connection, operator_id),
+                    number=next_number(connection, operator_id),
                     request_id=request_id,
                     client_id=client_id,
                     copies=copies,
                     disclosure_sequence=disclosure_sequence,
                     opened=len(compared.new),
                     rectified=len(compared.gone),
-                    standing=_standing(compared),
+                    standing=_standing(compared) + len(again.sequences) - len(again.differences),
                     at=now,
                     certificate="",
                     certificate_until=0,
                 ),
             )
+            _keep_missing(connection, operator_id, differences, absent, again, basis.answers)
+            held = {each.record_id for each in differences if each.kind != MISSING}
+            attested_gone(connection, operator_id, disclosure_sequence, held, client_id, now)
             sampled.write(connection, attestation.attestation_id, now)
             attestation_due(connection, operator_id, now + self._policy.attestation_seconds)
         return attestation
@@ -174,20 +173,8 @@ class Attested:
 
         ``before`` is the number an earlier page ended at, 0 for the first.
         """
-        query = (
-            select(*_COLUMNS)
-            .where(_A.operator_id == operator_id)
-            .order_by(_A.number.desc())
-            .limit(limit)
-        )
-        if before:
-            query = query.where(_A.number < before)
-        if from_ is not None:
-            query = query.where(_A.at >= from_)
-        if until is not None:
-            query = query.where(_A.at < until)
         with reading(self._engine) as connection:
-            return [Attestation(*row) for row in connection.execute(query)]
+            return listed_attestations(connection, operator_id, from_, until, before, limit)
 
     def last(self, operator_id: str) -> Attestation | None:
         """Return an operator's last attestation; None before the first."""
@@ -195,16 +182,30 @@ class Attested:
 
     def get(self, attestation_id: str) -> Attestation | None:
         """Return an attestation; None where there is none of that id."""
-        query = select(*_COLUMNS).where(_A.attestation_id == attestation_id)
         with reading(self._engine) as connection:
-            row = connection.execute(query).one_or_none()
-        return None if row is None else Attestation(*row)
+            return attestation_of(connection, attestation_id)
+
+    def was_false(self, attestation_id: str) -> bool:
+        """Tell whether a copy drawn for an attestation was not shown, or differed."""
+        with reading(self._engine) as connection:
+            return was_false(connection, attestation_id)
+
+    def _require_spacing(self, connection: Connection, operator_id: str, now: int) -> None:
+        last = last_attested_at(connection, operator_id)
+        spacing = self._policy.spacing_seconds
+        if last is not None and last <= now < last + spacing:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
+                f"Attest at most once in {spacing} seconds.",
+                retry_after=last + spacing - now,
+            )
 
     def _kept(
         self,
         connection: Connection,
         compared: Compared,
         checkpoint: str,
+        numbers: Numbers,
         attestation: Attestation,
     ) -> Attestation:
         now = attestation.at
@@ -223,11 +224,12 @@ class Attested:
                 for difference, instead_of in compared.new
             ],
         )
-        if checkpoint and _is_clean(compared):
+        rectified_false = any(each.kind == ATTESTATION_FALSE for each in compared.gone)
+        if checkpoint and _is_clean(compared) and not rectified_false:
             certificate, until = self._certificates.issue(
                 attestation.attestation_id,
                 attestation.operator_id,
-                attestation.copies,
+                numbers,
                 attestation.disclosure_sequence,
                 checkpoint,
                 now,
@@ -237,16 +239,30 @@ class Attested:
         return attestation
 
 
-def _earlier(connection: Connection, operator_id: str, request_id: str) -> Attestation | None:
-    query = select(*_COLUMNS).where(_A.operator_id == operator_id, _A.request_id == request_id)
-    row = connection.execute(query).one_or_none()
-    return None if row is None else Attestation(*row)
+def _keep_missing(
+    connection: Connection,
+    operator_id: str,
+    differences: Sequence[Difference],
+    absent: Sequences,
+    again: HeldAgain,
+    answers: int,
+) -> None:
+    """Keep what is told missing now, and what was told so before and is not cleared up."""
+    before, _ = told_missing(connection, operator_id)
+    told = _revisions(truly_missing(differences))
+    still = before[np.isin(before, absent)]
+    keep_told_missing(
+        connection,
+        operator_id,
+        np.unique(np.concatenate((told, still, again.sequences))),
+        answers,
+    )
 
 
-def _number(connection: Connection, operator_id: str) -> int:
-    """Return the number of an operator's next attestation; the operator must be locked."""
-    query = select(func.max(_A.number)).where(_A.operator_id == operator_id)
-    return (connection.execute(query).scalar() or 0) + 1
+def _revisions(missing: Iterable[Difference]) -> Sequences:
+    """Return the revisions, served whole, that differences are of."""
+    sequences = {each.revision_sequence for each in missing if each.revision_sequence}
+    return np.array(sorted(sequences), np.int64)
 
 
 def _unproven(standing: Sequence[Finding]) -> dict[str, int]:

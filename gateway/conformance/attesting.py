@@ -11,6 +11,7 @@ from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1 import conformance_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.clock import Clock
+from gateway.conformance.attested import Basis
 from gateway.conformance.classify import Grace
 from gateway.conformance.entitlement import Entitlement
 from gateway.conformance.held import Held
@@ -44,8 +45,13 @@ class Attesting(Protocol):
         differences: Sequence[Difference],
         now: int,
         client_id: str,
+        basis: Basis,
     ) -> Attestation:
         """Keep an attestation and what follows from it."""
+        ...
+
+    def require_turn(self, operator_id: str, copies: int, now: int) -> None:
+        """Raise Refused RATE_EXCEEDED where an operator may not attest yet."""
         ...
 
 
@@ -59,7 +65,7 @@ class Removing(Protocol):
 
 class Attester:
     """The attestation that ``opening`` began: ``held`` are the copies that the operator should
-    hold, ``entitlement`` is why.
+    hold, ``entitlement`` is why; ``answers`` is a position in the ledger both have come to.
 
     Raises Refused INVALID_REQUEST for a position to come.
     """
@@ -71,6 +77,7 @@ class Attester:
         opening: pb.AttestationOpening,
         held: Held,
         entitlement: Entitlement,
+        answers: int,
     ) -> None:
         if opening.disclosure_sequence > entitlement.position:
             raise invalid(
@@ -80,10 +87,16 @@ class Attester:
         self._client_id = client_id
         self._opening = opening
         self._held = held
+        self._answers = answers
         self._position = entitlement.position
         self._decoder = Decoder(held.key, opening.copies - held.copies)
         self._matching = Matching(held, entitlement.cut)
         self._wanted = 0
+
+    @property
+    def entitled(self) -> int:
+        """How many copies the operator should hold."""
+        return self._held.copies
 
     def terms(self) -> pb.ReconciliationTerms:
         """Return the terms of a reconciliation."""
@@ -154,6 +167,7 @@ class Attester:
             judged.differences,
             clock.now(),
             self._client_id,
+            Basis(self._held.copies, self._answers, judged.excused),
         )
 
     def _require_copies(self, copies: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from time import monotonic, sleep
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from sqlalchemy import Engine
 
@@ -19,6 +19,14 @@ from gateway.transparency.entries import last_head
 from gateway.transparency.log import SignedCheckpoint
 
 _PAUSE_SECONDS: Final = 0.05
+
+
+class Numbers(NamedTuple):
+    """How many copies an operator attested, should hold, and told missing."""
+
+    copies: int
+    entitled: int
+    missing: int
 
 
 class CheckpointLog(Protocol):
@@ -69,7 +77,7 @@ class Certificates:
         self,
         attestation_id: str,
         operator_id: str,
-        copies: int,
+        numbers: Numbers,
         event_sequence: int,
         checkpoint: str,
         now: int,
@@ -93,7 +101,9 @@ class Certificates:
             exp=until,
             operator_name=operator.display_name,
             operator_uscc=operator.uscc,
-            copies=copies,
+            copies=numbers.copies,
+            entitled=numbers.entitled,
+            missing=numbers.missing,
             disclosure_sequence=event_sequence,
             checkpoint=checkpoint,
             status=self._issuer.rstrip("/") + STATUS_PATH + attestation_id,

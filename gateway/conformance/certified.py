@@ -18,6 +18,10 @@ class Attestations(Protocol):
         """Return an operator's last attestation; None before the first."""
         ...
 
+    def was_false(self, attestation_id: str) -> bool:
+        """Tell whether a copy drawn for an attestation was not shown, or differed."""
+        ...
+
 
 class Standing(Protocol):
     """What is needed of `gateway.conformance.findings.Findings`."""
@@ -38,7 +42,8 @@ class Certified:
         """Return what has become at ``now`` (seconds, UTC) of the certificate of an
         attestation; None where there is no such certificate.
 
-        Withdrawn: something stands against the operator since. Superseded: it has attested
+        Withdrawn: something stands against the operator since, or a copy drawn for this
+        attestation was not shown. Superseded: it has attested
         anew.
         """
         attestation = self._attestations.get(attestation_id)
@@ -46,7 +51,9 @@ class Certified:
             return None
         if now >= attestation.certificate_until:
             return "expired"
-        if self._findings.any_stand(attestation.operator_id):
+        if self._findings.any_stand(attestation.operator_id) or self._attestations.was_false(
+            attestation_id
+        ):
             return "withdrawn"
         last = self._attestations.last(attestation.operator_id)
         replaced = last is not None and last.attestation_id != attestation_id

@@ -1,50 +1,36 @@
-"""Challenges (抽查): copies an operator attested and must show, drawn after it attested.
-
-What is asked for cannot be foreseen, so an operator that lies about a share of its copies is
-caught with the probability that docs/conformance.md states.
-"""
+"""Challenges (抽查): copies an operator attested and must show (`gateway.conformance.drawing`)."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from random import Random
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, literal_column, select, update
+import numpy as np
+from sqlalchemy import Connection, delete, literal_column, select, update
 
-from creditgate.transparency.facts import copy_digest
+from gateway.conformance.drawing import is_over
 from gateway.conformance.finding_rows import (
     close_findings,
-    dated_id,
     new_finding,
     standing_of_record,
     write_findings,
 )
-from gateway.conformance.finding_tables import CHALLENGES, UNANSWERED
+from gateway.conformance.finding_tables import CHALLENGES, DRAWS, UNANSWERED
 from gateway.conformance.model import ATTESTATION_FALSE, Challenge, Difference
 from gateway.conformance.policy import ConformancePolicy
-from gateway.conformance.revisions import Revision, revisions_of
+from gateway.conformance.revisions import revisions_of
 from gateway.conformance.standings import count_challenges, touch
+from gateway.conformance.told_missing import (
+    forget_told_missing,
+    not_served_since,
+    told_missing_since,
+)
 from gateway.storage.engines import Engines, reading
 from gateway.storage.sweeping import Sweeping
 
-MOST_OPEN: Final = 1_000
-"""Most copies one operator is asked for at a time."""
-_ROUNDS: Final = 8
-_MOST_DRAWN: Final = 20_000
 _AT_ONCE: Final = 500
 _KEPT_SECONDS: Final = 400 * 86_400
 _SWEEP_SECONDS: Final = 86_400
 _C = CHALLENGES.c
 _COLUMNS: Final = [CHALLENGES.c[name] for name in Challenge._fields]
-
-
-class Holdings(Protocol):
-    """What is needed of `gateway.conformance.holdings.Holdings`."""
-
-    def sample(self, operator_id: str, count: int, rng: Random, now: int) -> Sequence[int]:
-        """Return up to ``count`` revisions an operator should hold at ``now``, drawn at
-        random without replacement."""
-        ...
 
 
 class Answer(NamedTuple):
@@ -63,86 +49,14 @@ class Judged(NamedTuple):
     finding_ids: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """Copies drawn, to be asked for with the attestation they were drawn from."""
-
-    operator_id: str
-    revisions: Sequence[Revision]
-    answer_seconds: int
-
-    def write(self, connection: Connection, attestation_id: str, now: int) -> None:
-        """Ask for the copies, but for those that are asked for already; the operator must be
-        locked."""
-        open_ones = _open(connection, self.operator_id)
-        wanted = [each for each in self.revisions if each.sequence not in open_ones]
-        wanted = wanted[: max(0, MOST_OPEN - len(open_ones))]
-        if not wanted:
-            return
-        rows = [
-            Challenge(
-                challenge_id=dated_id(now),
-                operator_id=self.operator_id,
-                record_id=each.copy.record_id,
-                revision_sequence=each.sequence,
-                copy_digest=copy_digest(each.copy),
-                severity=each.severity,
-                attestation_id=attestation_id,
-                issued_at=now,
-                deadline=now + self.answer_seconds,
-            )
-            for each in wanted
-        ]
-        closing = {"closed_at": 0, "confirmed": False, "finding_id": ""}
-        connection.execute(insert(CHALLENGES), [row._asdict() | closing for row in rows])
-        count_challenges(connection, self.operator_id, issued=len(rows))
-
-
 class Challenges:
-    """The challenges of one installation. Calls block.
+    """The challenges of one installation. Calls block."""
 
-    ``rng`` must be one nobody can foresee (`random.SystemRandom`).
-    """
-
-    def __init__(
-        self, engines: Engines, policy: ConformancePolicy, holdings: Holdings, rng: Random
-    ) -> None:
+    def __init__(self, engines: Engines, policy: ConformancePolicy) -> None:
         self._records = engines.records
         self._evidence = engines.evidence
         self._policy = policy
-        self._holdings = holdings
-        self._rng = rng
         self._sweeping = Sweeping(_SWEEP_SECONDS)
-
-    def draw(
-        self,
-        operator_id: str,
-        copies: int,
-        missing: Collection[int],
-        again: Collection[int],
-        now: int,
-    ) -> Drawn:
-        """Return copies to ask for of the ``copies`` an operator attested at ``now`` (seconds,
-        UTC): of what it should hold and does not call ``missing``, and all of ``again``,
-        revisions by sequence."""
-        wanted = self._policy.sampling.copies(copies)
-        chosen = set(again)
-        drawn = self._drawn(operator_id, wanted, frozenset(missing), now)
-        chosen.update(drawn)
-        with reading(self._records) as connection:
-            revisions = [
-                each for each in revisions_of(connection, chosen) if not _is_over(each, now)
-            ]
-        return Drawn(operator_id, revisions, self._policy.answer_seconds)
-
-    def ended(self, sequences: Collection[int], now: int) -> frozenset[int]:
-        """Return which revisions are disclosed no longer at ``now`` (seconds, UTC)."""
-        if not sequences:
-            return frozenset()
-        with reading(self._records) as connection:
-            return frozenset(
-                each.sequence for each in revisions_of(connection, sequences) if _is_over(each, now)
-            )
 
     def listed(self, operator_id: str, after: str, now: int, limit: int) -> list[Challenge]:
         """Return the challenges an operator has still to answer at ``now``, by deadline;
@@ -181,7 +95,7 @@ class Challenges:
         )
         with reading(self._evidence) as connection:
             asked = [Challenge(*row) for row in connection.execute(query)]
-        ended = self.ended({each.revision_sequence for each in asked}, now)
+        ended = self._ended({each.revision_sequence for each in asked}, now)
         confirmed = 0
         opened: list[str] = []
         with self._evidence.begin() as connection:
@@ -191,11 +105,11 @@ class Challenges:
                 in_time = now < challenge.deadline
                 if in_time and answer.copy_digest == challenge.copy_digest:
                     confirmed += 1
-                    self._confirm(connection, challenge, now)
+                    opened += self._confirm(connection, challenge, now)
                 elif challenge.revision_sequence in ended:
                     _close(connection, challenge, now)
                 else:
-                    opened += self._find(connection, challenge, answer.content_digest, now)
+                    opened += self._find(connection, challenge, answer, now)
             count_challenges(connection, operator_id, confirmed=confirmed)
         return Judged(confirmed, opened)
 
@@ -221,36 +135,39 @@ class Challenges:
         counted of them stays."""
         if not self._sweeping.due(now):
             return
+        old = (_C.closed_at > literal_column("0"), _C.closed_at < now - _KEPT_SECONDS)
         with self._evidence.begin() as connection:
-            connection.execute(
-                delete(CHALLENGES).where(
-                    _C.closed_at > literal_column("0"), _C.closed_at < now - _KEPT_SECONDS
-                )
+            of_old = DRAWS.c.challenge_id.in_(select(_C.challenge_id).where(*old))
+            connection.execute(delete(DRAWS).where(of_old))
+            connection.execute(delete(CHALLENGES).where(*old))
+
+    def _ended(self, sequences: Collection[int], now: int) -> frozenset[int]:
+        with reading(self._records) as connection:
+            return frozenset(
+                each.sequence for each in revisions_of(connection, sequences) if is_over(each, now)
             )
 
-    def _drawn(self, operator_id: str, wanted: int, missing: frozenset[int], now: int) -> list[int]:
-        """Return what is drawn of what is held: more is drawn until enough of it is."""
-        count = wanted
-        found: list[int] = []
-        for _ in range(_ROUNDS):
-            drawn = self._holdings.sample(operator_id, count, self._rng, now)
-            found = [each for each in drawn if each not in missing]
-            if len(found) >= wanted or len(drawn) < count or count >= _MOST_DRAWN:
-                break
-            count = min(4 * count, _MOST_DRAWN)
-        if len(found) > wanted:
-            found = self._rng.sample(found, wanted)
-        return found
-
-    def _confirm(self, connection: Connection, challenge: Challenge, now: int) -> None:
+    def _confirm(self, connection: Connection, challenge: Challenge, now: int) -> list[str]:
+        """Close a challenge whose copy was shown right, which rectifies; return the finding
+        where the operator has told since that it holds none, and was served none."""
         _close(connection, challenge, now, confirmed=True)
-        before = standing_of_record(
-            connection, challenge.operator_id, challenge.record_id, ATTESTATION_FALSE
-        )
+        operator_id, sequence = challenge.operator_id, challenge.revision_sequence
+        before = standing_of_record(connection, operator_id, challenge.record_id, ATTESTATION_FALSE)
         close_findings(connection, before, now)
+        answers = told_missing_since(connection, operator_id, sequence)
+        if answers is None:
+            return []
+        if before:
+            forget_told_missing(connection, operator_id, sequence)
+            return []
+        with reading(self._records) as records:
+            kept = not_served_since(records, operator_id, np.array([sequence], np.int64), answers)
+        if not kept.size:
+            return []
+        return [self._open(connection, challenge, challenge.copy_digest, b"", now)]
 
     def _find(
-        self, connection: Connection, challenge: Challenge, held: bytes, now: int
+        self, connection: Connection, challenge: Challenge, shown: Answer, now: int
     ) -> list[str]:
         """Close a challenge with a finding; return its id if it is new."""
         before = standing_of_record(
@@ -259,29 +176,32 @@ class Challenges:
         if before:
             _close(connection, challenge, now, finding_id=before[0])
             return []
+        finding_id = self._open(connection, challenge, shown.copy_digest, shown.content_digest, now)
+        _close(connection, challenge, now, finding_id=finding_id)
+        return [finding_id]
+
+    def _open(
+        self,
+        connection: Connection,
+        challenge: Challenge,
+        copy_digest: bytes,
+        held_digest: bytes,
+        now: int,
+    ) -> str:
         false = Difference(
             ATTESTATION_FALSE,
             challenge.record_id,
             challenge.severity,
-            held,
+            held_digest,
             0,
             challenge.revision_sequence,
+            copy_digest,
         )
         finding = new_finding(
             self._policy, challenge.operator_id, false, challenge.attestation_id, now
         )
         write_findings(connection, [finding])
-        _close(connection, challenge, now, finding_id=finding.finding_id)
-        return [finding.finding_id]
-
-
-def _is_over(revision: Revision, now: int) -> bool:
-    return revision.ending is not None or revision.copy.disclosed_until <= now
-
-
-def _open(connection: Connection, operator_id: str) -> frozenset[int]:
-    query = select(_C.revision_sequence).where(_C.operator_id == operator_id, UNANSWERED)
-    return frozenset(connection.execute(query).scalars())
+        return finding.finding_id
 
 
 def _close(

@@ -12,10 +12,10 @@ The first that applies tells the kind:
 4. other content.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, NamedTuple
 
-from creditgate.transparency.facts import Copy
+from creditgate.transparency.facts import Copy, copy_digest
 from creditgate.v1.conformance_service_pb2 import FindingKind
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from creditgate.v1.vocabulary_pb2 import Severity
@@ -37,16 +37,19 @@ _CONTENT: Final = FindingKind.FINDING_KIND_CONTENT_ALTERED
 class Grace(NamedTuple):
     """What is not held against an operator yet: an end of disclosure it may not have read of,
     after position ``after``, within ``removal_seconds`` of the severity, at ``now`` (seconds,
-    UTC)."""
+    UTC); but never one whose removal it has ``acknowledged``."""
 
     after: int
     removal_seconds: Callable[[int], int]
     now: int
+    acknowledged: Collection[int] = frozenset()
 
     def covers(self, ending: Ending, severity: int) -> bool:
         """Tell whether a copy may still be held after what ended it."""
-        return ending.event_sequence > self.after and self.now < ending.at + self.removal_seconds(
-            severity
+        return (
+            ending.event_sequence > self.after
+            and ending.event_sequence not in self.acknowledged
+            and self.now < ending.at + self.removal_seconds(severity)
         )
 
 
@@ -91,11 +94,11 @@ def judge_served(served: AsServed, grace: Grace) -> Judgement:
         if grace.covers(ending, revision.severity):
             return Judgement(None, excused=True)
         kind = _ENDED[ending.kind]
-        return _found(kind, revision, served.content_digest, ending.event_sequence)
+        return _found(kind, revision, served.copy, ending.event_sequence)
     if revision.copy.disclosed_until <= grace.now:
-        return _found(_EXPIRED, revision, served.content_digest)
+        return _found(_EXPIRED, revision, served.copy)
     if served.keep_until is not None and served.keep_until <= grace.now:
-        return _found(_LIFE_OVER, revision, served.content_digest)
+        return _found(_LIFE_OVER, revision, served.copy)
     return Judgement(None)
 
 
@@ -113,31 +116,20 @@ def judge_shown(copy: Copy, known: Known, grace: Grace) -> Judgement:
         return _never_served(copy, of[-1] if of else None, is_copy=bool(disclosed))
     of_content = [each for each in known.served if each.content_digest == copy.content_digest]
     if of_content:
-        return _found(_PERIOD, of_content[-1].revision, copy.content_digest)
-    return _found(_CONTENT, known.served[-1].revision, copy.content_digest)
+        return _found(_PERIOD, of_content[-1].revision, copy)
+    return _found(_CONTENT, known.served[-1].revision, copy)
 
 
-def without_repetition(differences: Iterable[Difference]) -> list[Difference]:
-    """Return differences, one of a kind and record: that of the newest revision."""
-    newest: dict[tuple[int, str], Difference] = {}
-    for each in differences:
-        key = each.kind, each.record_id
-        if key not in newest or newest[key].revision_sequence < each.revision_sequence:
-            newest[key] = each
-    return list(newest.values())
-
-
-def _found(
-    kind: int, revision: Revision, content_digest: bytes, event_sequence: int = 0
-) -> Judgement:
+def _found(kind: int, revision: Revision, copy: Copy, event_sequence: int = 0) -> Judgement:
     return Judgement(
         Difference(
             kind,
             revision.copy.record_id,
             revision.severity,
-            content_digest,
+            copy.content_digest,
             event_sequence,
             revision.sequence,
+            copy_digest(copy),
         )
     )
 
@@ -146,5 +138,13 @@ def _never_served(copy: Copy, revision: Revision | None, *, is_copy: bool) -> Ju
     severity = Severity.SEVERITY_UNSPECIFIED if revision is None else revision.severity
     sequence = revision.sequence if revision is not None and is_copy else 0
     return Judgement(
-        Difference(_NEVER_SERVED, copy.record_id, severity, copy.content_digest, 0, sequence)
+        Difference(
+            _NEVER_SERVED,
+            copy.record_id,
+            severity,
+            copy.content_digest,
+            0,
+            sequence,
+            copy_digest(copy),
+        )
     )

@@ -3,15 +3,21 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
+from creditgate.v1.conformance_service_pb2 import FindingKind
 from gateway.conformance.model import (
     ATTESTATION_FALSE,
     ATTESTATION_OVERDUE,
+    CONTESTED,
     MISSING,
     REMOVAL_OVERDUE,
     Difference,
     Finding,
 )
 
+_ALTERED: Final = (
+    FindingKind.FINDING_KIND_CONTENT_ALTERED,
+    FindingKind.FINDING_KIND_PERIOD_ALTERED,
+)
 MOST_LISTED: Final = 10_000
 """Most findings that stand against one operator at a time, and as many again that are for
 information. Further differences are counted and become findings when others are mended."""
@@ -28,21 +34,42 @@ class Compared(NamedTuple):
     unlisted: int
 
 
+class Dismissed(NamedTuple):
+    """A copy that an administrator has found right as to one kind."""
+
+    kind: int
+    record_id: str
+    copy_digest: bytes
+
+
 def compare(
     standing: Iterable[Finding],
     differences: Sequence[Difference],
     disclosure_sequence: int,
     ended: Collection[int],
-    dismissed: Collection[tuple[int, str, bytes]] = (),
+    dismissed: Collection[Dismissed] = (),
+    before: Iterable[Finding] = (),
 ) -> Compared:
     """Return what an attestation with ``differences`` makes of the findings that stood.
 
     It says nothing of events after ``disclosure_sequence``. ``ended`` are the revisions among
-    those of `ATTESTATION_FALSE` that are disclosed no longer. ``dismissed`` are what an
-    administrator has found right, by kind, record and digest held: they are not found again.
+    those of `ATTESTATION_FALSE` that are disclosed no longer. Copies ``dismissed`` are not
+    found again, others of the same record are. ``before`` are findings rectified not long ago,
+    whose time goes on where the same is found again.
     """
-    found = {(each.kind, each.record_id) for each in differences}
-    missing = {each.record_id for each in differences if each.kind == MISSING}
+    standing = list(standing)
+    lacking = truly_missing(differences)
+    told = [
+        each
+        for each in (*(each for each in differences if each.kind != MISSING), *lacking)
+        if Dismissed(each.kind, each.record_id, each.copy_digest) not in dismissed
+    ]
+    copies = {(each.kind, each.record_id, each.copy_digest) for each in told}
+    contested = {
+        (each.kind, each.record_id, each.copy_digest) for each in standing if _spares(each)
+    }
+    found = {(kind, record_id) for kind, record_id, _ in copies - contested}
+    missing = {each.record_id for each in lacking}
     held = {each.record_id for each in differences if each.kind != MISSING}
 
     def is_gone(finding: Finding) -> bool:
@@ -54,24 +81,26 @@ def compare(
                     finding.record_id not in held and finding.event_sequence <= disclosure_sequence
                 )
             case kind if kind == ATTESTATION_FALSE:
-                # The operator says otherwise now, or the copy must be gone anyway.
-                told = finding.record_id in missing or finding.record_id in held
-                return told or finding.revision_sequence in ended
+                # The operator says it holds none, or the copy must be gone anyway. That it is
+                # held, or held otherwise, proves nothing.
+                return finding.record_id in missing or finding.revision_sequence in ended
             case kind:
                 said = finding.event_sequence <= disclosure_sequence
+                if _spares(finding):
+                    return said and (kind, finding.record_id, finding.copy_digest) not in copies
                 return said and (kind, finding.record_id) not in found
 
     gone: list[Finding] = []
     stay: list[Finding] = []
     for finding in standing:
         (gone if is_gone(finding) else stay).append(finding)
-    known = {(each.kind, each.record_id) for each in stay}
-    fresh = [
+    known = {(each.kind, each.record_id) for each in stay if not _spares(each)}
+    fresh = _without_repetition(
         each
-        for each in differences
+        for each in told
         if (each.kind, each.record_id) not in known
-        and (each.kind, each.record_id, each.held_digest) not in dismissed
-    ]
+        and (each.kind, each.record_id, each.copy_digest) not in contested
+    )
     # The gravest first, should there not be room for all.
     faults = sorted(
         (each for each in fresh if each.kind != MISSING), key=lambda each: -each.severity
@@ -80,14 +109,38 @@ def compare(
     stand = sum(each.kind != MISSING for each in stay)
     listed = faults[: max(0, MOST_LISTED - stand)]
     shown = information[: max(0, MOST_LISTED - (len(stay) - stand))]
-    before = {
+    instead_of = {
         each.record_id: each
-        for each in sorted(gone, key=lambda each: -each.deadline)
+        for each in sorted([*before, *gone], key=lambda each: -each.deadline)
         if each.kind != MISSING and each.record_id
     }
     return Compared(
         gone,
         stay,
-        [(each, before.get(each.record_id)) for each in listed] + [(each, None) for each in shown],
+        [(each, instead_of.get(each.record_id)) for each in listed]
+        + [(each, None) for each in shown],
         len(faults) - len(listed),
     )
+
+
+def truly_missing(differences: Iterable[Difference]) -> list[Difference]:
+    """Return what is missing of ``differences``: who holds an altered copy instead does not
+    lack one besides."""
+    differences = list(differences)
+    altered = {each.record_id for each in differences if each.kind in _ALTERED}
+    return [each for each in differences if each.kind == MISSING and each.record_id not in altered]
+
+
+def _spares(finding: Finding) -> bool:
+    """Tell whether a finding counts for nothing now, and so only for the copy it is of."""
+    return finding.state == CONTESTED and finding.copy_digest != b""
+
+
+def _without_repetition(differences: Iterable[Difference]) -> list[Difference]:
+    """Return differences, one of a kind and record: that of the newest revision."""
+    newest: dict[tuple[int, str], Difference] = {}
+    for each in differences:
+        key = each.kind, each.record_id
+        if key not in newest or newest[key].revision_sequence < each.revision_sequence:
+            newest[key] = each
+    return list(newest.values())

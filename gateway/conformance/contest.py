@@ -1,19 +1,17 @@
 """Contests: an operator speaks against a finding, an administrator decides."""
 
 from hashlib import sha256
-from typing import Final
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, insert, update
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.conformance.contest_limits import require_room
 from gateway.conformance.finding_rows import finding_of
-from gateway.conformance.finding_tables import EVIDENCE, FINDINGS, STANDS
+from gateway.conformance.finding_tables import EVIDENCE, FINDINGS
 from gateway.conformance.model import CONTESTED, DISMISSED, MISSING, OPEN, Finding
 from gateway.conformance.standings import touch
 
-MOST_CONTESTED: Final = 100
-"""Most findings one operator contests at a time: evidence can be large."""
 _F = FINDINGS.c
 
 
@@ -29,8 +27,8 @@ class Contests:
         """Write that an operator contests a finding since ``now`` (seconds, UTC).
 
         Raises Refused RESOURCE_NOT_FOUND for another operator's, as for one that is not
-        there; STATE_CONFLICT where it does not stand, is for information, was contested
-        before, or too many are.
+        there; STATE_CONFLICT where it does not stand, is for information or was contested
+        before; and as `require_room`.
         """
         with self._engine.begin() as connection:
             finding = finding_of(connection, finding_id)
@@ -42,10 +40,7 @@ class Contests:
                 raise _conflict("It does not stand, or was contested before.")
             if finding.kind == MISSING:
                 raise _conflict("It is for information and entails nothing.")
-            if _contested(connection, operator_id) >= MOST_CONTESTED:
-                raise _conflict(
-                    f"{MOST_CONTESTED} findings are contested; wait until they are decided."
-                )
+            require_room(connection, operator_id, len(evidence), now)
             digest = sha256(evidence).digest() if evidence else b""
             connection.execute(
                 update(FINDINGS)
@@ -59,7 +54,13 @@ class Contests:
             )
             if evidence:
                 connection.execute(
-                    insert(EVIDENCE).values(finding_id=finding_id, evidence=evidence)
+                    insert(EVIDENCE).values(
+                        finding_id=finding_id,
+                        operator_id=operator_id,
+                        at=now,
+                        bytes=len(evidence),
+                        evidence=evidence,
+                    )
                 )
             return _again(connection, finding_id)
 
@@ -111,11 +112,6 @@ def _again(connection: Connection, finding_id: str) -> Finding:
     finding = finding_of(connection, finding_id)
     assert finding is not None, "findings are never deleted"
     return finding
-
-
-def _contested(connection: Connection, operator_id: str) -> int:
-    query = select(func.count()).where(_F.operator_id == operator_id, STANDS, _F.state == CONTESTED)
-    return connection.execute(query).scalar_one()
 
 
 def _conflict(message: str) -> Refused:

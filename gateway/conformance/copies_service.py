@@ -14,9 +14,10 @@ from gateway.conformance.finding_messages import attestation_message
 from gateway.conformance.judging import Judge
 from gateway.conformance.model import Attestation
 from gateway.conformance.shown import MOST_AT_ONCE, require_opening
+from gateway.conformance.told_missing import last_answer
 from gateway.conformance.turns import Turn, Turns
 from gateway.conformance.warm import WarmSets
-from gateway.storage.engines import Engines
+from gateway.storage.engines import Engines, reading
 
 _Request = TypeVar("_Request", pb.AttestCopiesRequest, pb.ReconcileCopiesRequest)
 
@@ -27,6 +28,7 @@ class CopiesService:
     def __init__(
         self, engines: Engines, attested: Attesting, policy: Removing, clock: Clock
     ) -> None:
+        self._records = engines.records
         self._warm = WarmSets(engines)
         self._judge = Judge(engines)
         self._attested = attested
@@ -44,11 +46,12 @@ class CopiesService:
         """Answer AttestCopies.
 
         A request id attested by before answers as then. Raises Refused INVALID_REQUEST;
-        RATE_EXCEEDED, see `Turns`; ANSWER_TOO_LARGE where more differs than is judged at
+        RATE_EXCEEDED, see `Turns`, too soon after the last attestation, and while too many
+        copies are to be shown; ANSWER_TOO_LARGE where more differs than is judged at
         once; TEMPORARILY_UNAVAILABLE while it is not known what the operator was served.
         """
         opening = await _opening(requests)
-        with self._turns.of(caller.operator_id) as turn:
+        async with self._turns.of(caller.operator_id) as turn:
             attestation = await self._earlier(turn, caller, opening)
             if attestation is None:
                 attester = await self._begin(turn, caller, opening)
@@ -60,7 +63,7 @@ class CopiesService:
     ) -> AsyncGenerator[pb.ReconcileCopiesResponse]:
         """Answer ReconcileCopies; raises Refused as `attest_copies`."""
         opening = await _opening(requests)
-        with self._turns.of(caller.operator_id) as turn:
+        async with self._turns.of(caller.operator_id) as turn:
             attestation = await self._earlier(turn, caller, opening)
             if attestation is None:
                 attester = await self._begin(turn, caller, opening)
@@ -90,11 +93,20 @@ class CopiesService:
         )
 
     async def _begin(self, turn: Turn, caller: Caller, opening: pb.AttestationOpening) -> Attester:
-        def begin() -> Attester:
-            held, entitlement = self._warm.of(caller.operator_id, self._clock.now())
-            return Attester(caller.operator_id, caller.client_id, opening, held, entitlement)
+        operator_id = caller.operator_id
 
-        return await turn.work(begin)
+        def begin() -> Attester:
+            now = self._clock.now()
+            self._attested.require_turn(operator_id, opening.copies, now)
+            with reading(self._records) as records:
+                answers = last_answer(records, operator_id)
+            held, entitlement = self._warm.of(operator_id, now)
+            return Attester(operator_id, caller.client_id, opening, held, entitlement, answers)
+
+        attester = await turn.work(begin)
+        # No more than is known of: what is said could be anything.
+        turn.expect(min(opening.copies, attester.entitled))
+        return attester
 
     async def _all_copies(
         self, turn: Turn, attester: Attester, requests: AsyncIterator[_Request]

@@ -12,6 +12,7 @@ from creditgate.v1.conformance_service_pb2 import FindingState
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
 from gateway.authority.view import AuthorityView
+from gateway.conformance.contest_limits import MOST_EVIDENCE_BYTES
 from gateway.instants import instant_faults, period_of
 from gateway.note import note_faults
 from gateway.settle.paging import Filters, id_of, page_token
@@ -20,7 +21,6 @@ _MOST_LISTED: Final = 1_000
 _USUAL: Final = 100
 _MOST_STATEMENT: Final = 2_000
 _MOST_REASON: Final = 500
-_MOST_EVIDENCE: Final = 1 << 20
 _MOST_SHOWN: Final = 100
 _MOST_FAULTS: Final = 100
 _ID: Final = "[0-9a-f]{10}-[0-9a-f]{24}"
@@ -171,8 +171,8 @@ def finding_id_of(field: str, name: str) -> str:
 def contested(request: pb.ContestFindingRequest) -> Contested:
     """Return what a ContestFinding call brings; raises Refused INVALID_REQUEST."""
     found = note_faults("statement", request.statement, _MOST_STATEMENT)
-    if len(request.evidence) > _MOST_EVIDENCE:
-        found.append(Violation("evidence", f"use at most {_MOST_EVIDENCE} bytes"))
+    if len(request.evidence) > MOST_EVIDENCE_BYTES:
+        found.append(Violation("evidence", f"use at most {MOST_EVIDENCE_BYTES} bytes"))
     if found:
         raise invalid(*found)
     finding_id = finding_id_of("name", request.name)

@@ -7,7 +7,8 @@ from typing import Final
 
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
-from gateway.conformance.finding_tables import FINDINGS, STANDS
+from gateway.conformance.comparing import Dismissed
+from gateway.conformance.finding_tables import FINDINGS, OF_FALSE, STANDS
 from gateway.conformance.model import DISMISSED, MISSING, OPEN, RECTIFIED, Difference, Finding
 from gateway.conformance.policy import ConformancePolicy
 
@@ -49,6 +50,7 @@ def new_finding(
         held_digest=difference.held_digest,
         event_sequence=difference.event_sequence,
         revision_sequence=difference.revision_sequence,
+        copy_digest=difference.copy_digest,
         attestation_id=attestation_id,
         detected_at=now,
         counted_from=counted_from,
@@ -84,12 +86,21 @@ def standing_findings(connection: Connection, operator_id: str) -> list[Finding]
     return [Finding(*row) for row in connection.execute(query)]
 
 
-def dismissed_copies(connection: Connection, operator_id: str) -> set[tuple[int, str, bytes]]:
-    """Return kind, record and digest held of all findings that an administrator dismissed."""
-    query = select(_F.kind, _F.record_id, _F.held_digest).where(
+def dismissed_copies(connection: Connection, operator_id: str) -> set[Dismissed]:
+    """Return the copies of which an administrator dismissed the finding."""
+    query = select(_F.kind, _F.record_id, _F.copy_digest).where(
         _F.operator_id == operator_id, _F.state == DISMISSED
     )
-    return {(kind, record_id, held) for kind, record_id, held in connection.execute(query)}
+    return {Dismissed(*row) for row in connection.execute(query)}
+
+
+def false_before(connection: Connection, operator_id: str, since: int) -> list[Finding]:
+    """Return the false attestations of an operator that were rectified after ``since``
+    (seconds, UTC)."""
+    query = select(*_COLUMNS).where(
+        _F.operator_id == operator_id, OF_FALSE, _F.state == RECTIFIED, _F.closed_at > since
+    )
+    return [Finding(*row) for row in connection.execute(query)]
 
 
 def standing_of_record(

@@ -1,6 +1,5 @@
 """ConformanceService: findings listed, contested and decided; challenges listed and answered."""
 
-import asyncio
 from collections.abc import Callable
 
 from creditgate.refusal import Refused
@@ -28,6 +27,7 @@ from gateway.conformance.finding_requests import (
 )
 from gateway.conformance.findings import Findings
 from gateway.conformance.policy import ConformancePolicy
+from gateway.shares import Shares
 
 
 class FindingService:
@@ -39,6 +39,7 @@ class FindingService:
         contests: Contests,
         challenges: Challenges,
         policy: ConformancePolicy,
+        shares: Shares,
         view: Callable[[], AuthorityView],
         clock: Clock,
     ) -> None:
@@ -46,6 +47,7 @@ class FindingService:
         self._contests = contests
         self._challenges = challenges
         self._policy = policy
+        self._shares = shares
         self._view = view
         self._clock = clock
 
@@ -54,29 +56,35 @@ class FindingService:
     ) -> pb.ListFindingsResponse:
         """Answer ListFindings.
 
-        Raises Refused INVALID_REQUEST, SCOPE_NOT_GRANTED, RESOURCE_NOT_FOUND.
+        Raises Refused INVALID_REQUEST, SCOPE_NOT_GRANTED, RESOURCE_NOT_FOUND, RATE_EXCEEDED.
         """
         if request.finding:
-            return await asyncio.to_thread(self._one, request, caller)
+            return await self._shares.run(caller.asker, self._one, request, caller)
         operator_id = operator_asked(request.operator_id, caller, self._view())
-        return await asyncio.to_thread(self._page, findings_asked(request, operator_id))
+        asked = findings_asked(request, operator_id)
+        return await self._shares.run(caller.asker, self._page, asked)
 
     async def contest_finding(
         self, request: pb.ContestFindingRequest, caller: Caller
     ) -> pb.ContestFindingResponse:
-        """Answer ContestFinding; raises Refused INVALID_REQUEST and as `Contests.contest`."""
+        """Answer ContestFinding; raises Refused INVALID_REQUEST, and as `Contests.contest`
+        and `Shares.run`."""
         asked = contested(request)
         now = self._clock.now()
-        finding = await asyncio.to_thread(self._contests.contest, caller.operator_id, *asked, now)
+        finding = await self._shares.run(
+            caller.asker, self._contests.contest, caller.operator_id, *asked, now
+        )
         return pb.ContestFindingResponse(finding=finding_message(finding, self._policy, now))
 
     async def decide_finding(
         self, request: pb.DecideFindingRequest, caller: Caller
     ) -> pb.DecideFindingResponse:
-        """Answer DecideFinding; raises Refused INVALID_REQUEST and as `Contests.decide`."""
+        """Answer DecideFinding; raises Refused INVALID_REQUEST, and as `Contests.decide`
+        and `Shares.run`."""
         asked = decided(request)
         now = self._clock.now()
-        finding = await asyncio.to_thread(
+        finding = await self._shares.run(
+            caller.asker,
             self._contests.decide,
             asked.finding_id,
             dismiss=asked.dismiss,
@@ -89,19 +97,21 @@ class FindingService:
     async def list_challenges(
         self, request: pb.ListChallengesRequest, caller: Caller
     ) -> pb.ListChallengesResponse:
-        """Answer ListChallenges; raises Refused INVALID_REQUEST."""
+        """Answer ListChallenges; raises Refused INVALID_REQUEST, RATE_EXCEEDED."""
         page = challenges_asked(request, caller.operator_id)
-        return await asyncio.to_thread(self._challenges_page, caller.operator_id, page)
+        operator_id = caller.operator_id
+        return await self._shares.run(caller.asker, self._challenges_page, operator_id, page)
 
     async def answer_challenge(
         self, request: pb.AnswerChallengeRequest, caller: Caller
     ) -> pb.AnswerChallengeResponse:
         """Answer AnswerChallenge: all copies shown are judged, or none.
 
-        Raises Refused INVALID_REQUEST; RESOURCE_NOT_FOUND, its metadata ``copy`` telling
-        which, for a challenge that is not the caller's, as for one that is not there.
+        Raises Refused INVALID_REQUEST, RATE_EXCEEDED; RESOURCE_NOT_FOUND, its metadata
+        ``copy`` telling which, for a challenge that is not the caller's, as for one that is not there.
         """
-        return await asyncio.to_thread(self._answer, caller.operator_id, shown(request))
+        copies = shown(request)
+        return await self._shares.run(caller.asker, self._answer, caller.operator_id, copies)
 
     def _one(self, request: pb.ListFindingsRequest, caller: Caller) -> pb.ListFindingsResponse:
         finding = self._findings.get(finding_id_of("finding", request.finding))

@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from gateway.conformance.model import REMOVAL_OVERDUE
+from gateway.conformance.model import ATTESTATION_FALSE, REMOVAL_OVERDUE
 
 METADATA: Final = MetaData()
 _Sequence = BigInteger().with_variant(Integer, "sqlite")
@@ -57,6 +57,7 @@ FINDINGS: Final = Table(
     Column("held_digest", LargeBinary, nullable=False),
     Column("event_sequence", BigInteger, nullable=False),
     Column("revision_sequence", BigInteger, nullable=False),
+    Column("copy_digest", LargeBinary, nullable=False),
     Column("attestation_id", String(40), nullable=False),
     Column("detected_at", BigInteger, nullable=False),
     Column("counted_from", BigInteger, nullable=False),
@@ -71,16 +72,25 @@ FINDINGS: Final = Table(
     Column("decision_reason", Text, nullable=False),
     Index("ix_findings_operator", "operator_id", "finding_id"),
     Index("ix_findings_attestation", "attestation_id", "finding_id"),
-    # Of one record, kind and event one finding stands at a time.
+    # Of one record, kind and event one finding stands at a time, unless another copy's is
+    # contested.
     Index(
         "uq_findings_standing",
         "operator_id",
         "kind",
         "record_id",
         "event_sequence",
+        "copy_digest",
         unique=True,
         sqlite_where=text("closed_at = 0"),
         postgresql_where=text("closed_at = 0"),
+    ),
+    Index(
+        "ix_findings_contested",
+        "operator_id",
+        "contested_at",
+        sqlite_where=text("contested_at > 0"),
+        postgresql_where=text("contested_at > 0"),
     ),
     # An overdue removal is found once for its event, whatever became of it.
     Index(
@@ -90,13 +100,26 @@ FINDINGS: Final = Table(
         sqlite_where=text("kind = 10"),
         postgresql_where=text("kind = 10"),
     ),
+    # False attestations that were rectified count on for a time.
+    Index(
+        "ix_findings_false",
+        "operator_id",
+        "closed_at",
+        sqlite_where=text("kind = 11"),
+        postgresql_where=text("kind = 11"),
+    ),
 )
 
 EVIDENCE: Final = Table(
     "finding_evidence",
     METADATA,
     Column("finding_id", String(40), primary_key=True),
+    Column("operator_id", String(40), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
     Column("evidence", LargeBinary, nullable=False),
+    Index("ix_finding_evidence_operator", "operator_id", "at"),
+    Index("ix_finding_evidence_at", "at"),
 )
 
 # One row for each operator that ever attested, held anything or was found at fault; who
@@ -163,10 +186,35 @@ CHALLENGES: Final = Table(
     ),
 )
 
+# Which attestations each copy was drawn for: one answer serves all that are open.
+DRAWS: Final = Table(
+    "challenge_draws",
+    METADATA,
+    Column("attestation_id", String(40), primary_key=True),
+    Column("challenge_id", String(40), primary_key=True),
+    Index("ix_challenge_draws_challenge", "challenge_id"),
+)
+
+# Revisions an operator has told it does not hold, though it was served them whole: as bits of
+# blocks (`gateway.conformance.blocks`). An answer of the ledger after
+# ``answers`` excuses that it is held again.
+TOLD_MISSING: Final = Table(
+    "told_missing",
+    METADATA,
+    Column("operator_id", String(40), primary_key=True),
+    Column("block", BigInteger, primary_key=True),
+    Column("answers", BigInteger, nullable=False),
+    Column("bits", LargeBinary, nullable=False),
+)
+
 # Written out, not bound: only then can a planner tell that a partial index serves.
 STANDS: Final = FINDINGS.c.closed_at == literal_column("0")
 """Findings that stand, contested ones too."""
+WAS_CONTESTED: Final = FINDINGS.c.contested_at > literal_column("0")
+"""Findings that were ever contested."""
 OF_REMOVALS: Final = FINDINGS.c.kind == literal_column(str(REMOVAL_OVERDUE))
 """Findings of overdue removals."""
+OF_FALSE: Final = FINDINGS.c.kind == literal_column(str(ATTESTATION_FALSE))
+"""Findings of false attestations."""
 UNANSWERED: Final = CHALLENGES.c.closed_at == literal_column("0")
 """Challenges that are neither answered nor over."""

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from random import Random
 from typing import Final, NamedTuple
 
+import numpy as np
 from sqlalchemy import Connection
 
 from creditgate.refusal import Refused
@@ -105,20 +106,30 @@ class Holdings:
         whole = self._entitlements.whole_held(entitlement, now)
         return len(whole) + len(entitlement.cut_held(now))
 
-    def sample(self, operator_id: str, count: int, rng: Random, now: int) -> list[int]:
-        """Return up to ``count`` revisions, drawn at random without replacement, that an
-        operator was served whole and should hold at ``now`` (seconds, UTC)."""
+    def sample(
+        self,
+        operator_id: str,
+        count: int,
+        rng: Random,
+        now: int,
+        without: Collection[int] = frozenset(),
+    ) -> list[int]:
+        """Return ``count`` revisions, drawn at random without replacement, of all that an
+        operator was served whole and should hold at ``now`` (seconds, UTC), but those
+        ``without``; all of these where they are fewer."""
         entitlement = self._entitlements.of(operator_id)
-        # Most have not expired: some more are drawn, and the expired left out, instead of
-        # looking at the periods of all.
+        # Most are wanted: some more are drawn, and the others left out, instead of looking at
+        # all. What is left is drawn at random just as well.
         undisputed = newly_marked(entitlement.ended, entitlement.whole)
         drawn = draw(undisputed, _DRAWN_FOR_ONE * count, rng)
         with reading(self._records) as records:
             untils = {each.sequence: each.until for each in facts_of(records, drawn)}
-        alive = [sequence for sequence in drawn if untils[sequence] > now]
+        barred = frozenset(without)
+        alive = [each for each in drawn if untils[each] > now and each not in barred]
         if len(alive) >= count or len(drawn) < _DRAWN_FOR_ONE * count:
             return alive[:count]
         whole = self._entitlements.whole_held(entitlement, now)
+        whole = whole[~np.isin(whole, np.array(sorted(barred), np.int64))]
         places = rng.sample(range(len(whole)), min(count, len(whole)))
         return whole[places].tolist()
 

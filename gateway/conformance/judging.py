@@ -3,6 +3,7 @@ know of them."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from creditgate.transparency.facts import Copy
@@ -14,11 +15,11 @@ from gateway.conformance.classify import (
     Known,
     judge_served,
     judge_shown,
-    without_repetition,
 )
 from gateway.conformance.comparing import MOST_LISTED
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.model import MISSING, Difference
+from gateway.conformance.removals import acknowledged_of
 from gateway.conformance.revisions import (
     Revision,
     record_ids_of,
@@ -32,19 +33,22 @@ from gateway.storage.engines import Engines, reading
 class Differing(NamedTuple):
     """What an operator's copies and those it should hold differ by.
 
-    ``missing`` are revisions, by their sequences, of which it should hold a copy and does not.
+    ``missing`` are revisions, by their sequences, of which it should hold a copy and does not;
+    ``missing_cut`` the copies under consents it should hold and does not.
     ``former`` are revisions, and ``former_cut`` copies, that it holds as they were served but
     should not hold any more; ``shown`` are copies it holds that are like none served.
     """
 
     missing: Collection[int]
+    missing_cut: Collection[CutCopy]
     former: Collection[int]
     former_cut: Collection[CutCopy]
     shown: Sequence[Copy]
 
 
 class Judged(NamedTuple):
-    """All differences, and whether some copy is only not held against the operator yet."""
+    """All differences, several of a kind and record where there are; and whether some copy is
+    only not held against the operator yet."""
 
     differences: Sequence[Difference]
     excused: bool
@@ -55,36 +59,40 @@ class Judge:
 
     def __init__(self, engines: Engines) -> None:
         self._records = engines.records
+        self._evidence = engines.evidence
         self._holdings = Holdings(engines)
 
     def judge(self, operator_id: str, differing: Differing, grace: Grace) -> Judged:
         """Return what is to be said of all that differs; raises Refused as `Holdings`."""
-        judgements = [
-            *self._former(differing, grace),
-            *self._shown(operator_id, differing.shown, grace),
-        ]
-        faults = without_repetition(
-            each.difference for each in judgements if each.difference is not None
+        former = self._revisions(
+            {*differing.former, *(copy.sequence for copy in differing.former_cut)}
         )
+        known = self._known(operator_id, {copy.record_id for copy in differing.shown})
+        of_known = chain.from_iterable(each.revisions for each in known.values())
+        grace = self._without_acknowledged(operator_id, [*former.values(), *of_known], grace)
+        judgements = [
+            *_former(differing, former, grace),
+            *(judge_shown(copy, known[copy.record_id], grace) for copy in differing.shown),
+        ]
         return Judged(
-            [*faults, *self._missing(differing.missing)],
+            [
+                *(each.difference for each in judgements if each.difference is not None),
+                *self._missing(differing),
+            ],
             any(each.excused for each in judgements),
         )
 
-    def _former(self, differing: Differing, grace: Grace) -> Iterator[Judgement]:
-        revisions = self._revisions(
-            {*differing.former, *(copy.sequence for copy in differing.former_cut)}
-        )
-        for sequence in differing.former:
-            revision = revisions[sequence]
-            yield judge_served(AsServed(revision, revision.copy.content_digest), grace)
-        for copy in differing.former_cut:
-            yield judge_served(_as_cut(revisions[copy.sequence], copy), grace)
-
-    def _shown(self, operator_id: str, copies: Sequence[Copy], grace: Grace) -> Iterator[Judgement]:
-        known = self._known(operator_id, {copy.record_id for copy in copies})
-        for copy in copies:
-            yield judge_shown(copy, known[copy.record_id], grace)
+    def _without_acknowledged(
+        self, operator_id: str, revisions: Iterable[Revision], grace: Grace
+    ) -> Grace:
+        """Return ``grace`` without what an operator has acknowledged to be gone."""
+        endings = {
+            each.ending.event_sequence
+            for each in revisions
+            if each.ending is not None and grace.covers(each.ending, each.severity)
+        }
+        with reading(self._evidence) as evidence:
+            return grace._replace(acknowledged=acknowledged_of(evidence, operator_id, endings))
 
     def _known(self, operator_id: str, record_ids: Collection[str]) -> Mapping[str, Known]:
         """Return what is known of records, and what an operator was served of them."""
@@ -104,9 +112,12 @@ class Judge:
             of_record.served.extend(_as_cut(revision, each) for each in cut[revision.sequence])
         return known
 
-    def _missing(self, missing: Collection[int]) -> Iterator[Difference]:
+    def _missing(self, differing: Differing) -> Iterator[Difference]:
         """Yield what is missing; beyond what is ever listed, by record alone."""
-        sequences = sorted(missing)
+        cut = self._revisions({copy.sequence for copy in differing.missing_cut})
+        for revision in cut.values():
+            yield Difference(MISSING, revision.copy.record_id, revision.severity, b"", 0, 0)
+        sequences = sorted(differing.missing)
         revisions = self._revisions(sequences[:MOST_LISTED])
         with reading(self._records) as records:
             others = record_ids_of(records, sequences[MOST_LISTED:])
@@ -118,6 +129,16 @@ class Judge:
     def _revisions(self, sequences: Iterable[int]) -> Mapping[int, Revision]:
         with reading(self._records) as records:
             return {each.sequence: each for each in revisions_of(records, sequences)}
+
+
+def _former(
+    differing: Differing, revisions: Mapping[int, Revision], grace: Grace
+) -> Iterator[Judgement]:
+    for sequence in differing.former:
+        revision = revisions[sequence]
+        yield judge_served(AsServed(revision, revision.copy.content_digest), grace)
+    for copy in differing.former_cut:
+        yield judge_served(_as_cut(revisions[copy.sequence], copy), grace)
 
 
 def _as_cut(revision: Revision, copy: CutCopy) -> AsServed:

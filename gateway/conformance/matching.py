@@ -14,8 +14,9 @@ from gateway.conformance.held import NOWHERE, Held, Indexed, Places
 from gateway.conformance.judging import Differing
 from gateway.conformance.served import CutCopy
 
-MOST_FAULTS: Final = 250_000
-"""Most copies of one attestation that are not as they should be."""
+MOST_FAULTS: Final = 50_000
+"""Most copies of one attestation that are not as they should be: more than an operator has time
+to mend before it attests again, and judged within a second."""
 
 
 class TooManyFaults(Exception):
@@ -116,9 +117,9 @@ class Matching:
             sequences = part.columns.sequences
             missing += sequences[part.live & ~seen].tolist()
             former += sequences[seen & ~part.live].tolist()
-        missing += [copy.sequence for key, copy in held.cut.items() if key not in self._seen_cut]
+        missing_cut = [copy for key, copy in held.cut.items() if key not in self._seen_cut]
         former_cut = [self._cut[each] for each in self._seen_cut if each not in held.cut]
-        return Differing(missing, former, former_cut, list(self._shown.values()))
+        return Differing(missing, missing_cut, former, former_cut, list(self._shown.values()))
 
     def _place(self, elements: Words) -> _Placed:
         """Return where elements are among what was served whole: live where one is, and else

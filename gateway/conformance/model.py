@@ -27,7 +27,9 @@ class Difference(NamedTuple):
 
     ``kind`` is a FindingKind, ``severity`` a Severity. ``held_digest`` is SHA-256 of the
     content held, b"" where none is; ``event_sequence`` the event that made the copy void, 0
-    where none did; ``revision_sequence`` the revision it is a copy of, 0 where it is of none.
+    where none did; ``revision_sequence`` the revision it is a copy of, 0 where it is of none, or
+    is missing and was cut by a consent. ``copy_digest`` is `facts.copy_digest` of the copy held,
+    b"" where none is.
     """
 
     kind: int
@@ -36,6 +38,7 @@ class Difference(NamedTuple):
     held_digest: bytes
     event_sequence: int
     revision_sequence: int
+    copy_digest: bytes = b""
 
 
 class Attestation(NamedTuple):
@@ -77,6 +80,7 @@ class Finding(NamedTuple):
     held_digest: bytes
     event_sequence: int
     revision_sequence: int
+    copy_digest: bytes
     attestation_id: str
     detected_at: int
     counted_from: int

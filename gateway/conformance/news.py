@@ -1,8 +1,6 @@
 """News of the disclosure: each event is read once for all who watch in a process."""
 
 import asyncio
-import contextlib
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,26 +19,27 @@ from gateway.conformance.event_pages import (
     read_events,
 )
 from gateway.conformance.recent import Recent, Told, ToldPage
+from gateway.storage.background import Pace, Rounds
 from gateway.storage.engines import reading
+from gateway.storage.signs import Sign
 
 _SERVED: Final = WatchCoverage.WATCH_COVERAGE_SERVED
 _EVENTS_AT_ONCE: Final = 500
-_WARN_EVERY: Final = 50
-_log = logging.getLogger(__name__)
 _Read = TypeVar("_Read")
 
 
 class DisclosureNews:
     """Wakes those who watch, and keeps for them what came last; one event loop's own.
 
-    The log is looked at every ``poll_seconds``, and at once when nudged. As long as nobody
-    watches, only its head is.
+    The log is looked at every ``poll_seconds``, and at once when nudged; while ``sign`` shows
+    no news of it, it is not read. As long as nobody watches, only its head is.
     """
 
-    def __init__(self, records: Engine, holders: Holders, poll_seconds: float) -> None:
+    def __init__(
+        self, records: Engine, holders: Holders, poll_seconds: float, sign: Sign | None = None
+    ) -> None:
         self._records = records
         self._holders = holders
-        self._poll_seconds = poll_seconds
         # A publication concerns nobody who watches what was served: such watchers neither
         # wake for it nor step over it, however many are published.
         self._all = Recent()
@@ -49,8 +48,8 @@ class DisclosureNews:
         self._licensed: dict[str, set[asyncio.Event]] = defaultdict(set)
         self.over = False
         """Whether no more news will come, since the process is about to end."""
-        self._nudged = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        # While it cannot be read watchers hear nothing, and then all of it.
+        self._rounds = Rounds("disclosure-news", self._look, Pace(poll_seconds), sign=sign)
         # A thread of its own: news never waits for what else the process is asked for.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="disclosure-news")
 
@@ -103,11 +102,11 @@ class DisclosureNews:
     async def start(self) -> None:
         """Begin at the end of the log and keep following it."""
         self._begin_anew(await self._in_thread(self.head))
-        self._task = asyncio.create_task(self._follow(), name="disclosure-news")
+        self._rounds.start()
 
     def nudge(self) -> None:
         """Tell that something was disclosed in this process."""
-        self._nudged.set()
+        self._rounds.nudge()
 
     def end(self) -> None:
         """Wake all who watch, to tell them that no more will come."""
@@ -116,28 +115,8 @@ class DisclosureNews:
 
     async def stop(self) -> None:
         """Stop following."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._rounds.stop()
         self._thread.shutdown()
-
-    async def _follow(self) -> None:
-        failures = 0
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._poll_seconds):
-                    await self._nudged.wait()
-            self._nudged.clear()
-            try:
-                while await self._look():
-                    pass
-                failures = 0
-            except Exception as error:
-                # Keep trying: watchers hear nothing meanwhile, and then all of it.
-                if failures % _WARN_EVERY == 0:
-                    _log.error("the disclosure cannot be read: %s", type(error).__name__)
-                failures += 1
 
     async def _look(self) -> bool:
         """Read the next events; tell whether there may be more."""

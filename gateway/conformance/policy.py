@@ -30,6 +30,7 @@ KindName = Literal[
 ]
 _StageName = Literal["WARNED", "RECTIFY", "THROTTLED", "SUSPENDED"]
 _Life = Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=366))]
+_Wait = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=1))]
 _Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -116,6 +117,8 @@ class ConformancePolicy(_Part):
     kinds: dict[KindName, KindRule]
     throttled_subjects_per_minute: Annotated[int, Field(ge=1, le=1_000_000)]
     attestation: _Life
+    attestation_spacing: _Wait
+    false_attestation: _Life
     certificate: _Life
     sampling: Sampling
 
@@ -148,6 +151,16 @@ class ConformancePolicy(_Part):
     def attestation_seconds(self) -> int:
         """How long after an attestation the next one is due."""
         return _whole(self.attestation)
+
+    @property
+    def spacing_seconds(self) -> int:
+        """How long after an attestation the next is refused; 0 where it never is."""
+        return int(self.attestation_spacing.total_seconds())
+
+    @property
+    def false_seconds(self) -> int:
+        """How long after a false attestation is rectified its stage stays."""
+        return _whole(self.false_attestation)
 
     @property
     def certificate_seconds(self) -> int:

@@ -38,3 +38,11 @@ def read_policy(path: Path | None = None) -> ConformancePolicy:
     except ValidationError as error:
         told = "\n".join(f"  {path_of(at) or 'policy'}: {mend}" for at, mend in faults_of(error))
         raise PolicyRefused(f"{file} is no policy:\n{told}") from None
+
+
+def write_policy(path: Path, **changes: object) -> Path:
+    """Write the shipped policy with parts changed, for an installation that is not for real;
+    return its path."""
+    policy = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump(policy | changes), encoding="utf-8")
+    return path

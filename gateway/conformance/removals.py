@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.conformance.event_pages import EventPage, Holders, read_changes
 from gateway.conformance.removal_tables import DUTIES, FOLLOWED, Finding
+from gateway.conformance.revisions import pages
 from gateway.storage.engines import Engines, reading
 
 _EVENTS_AT_ONCE: Final = 500
@@ -145,14 +146,7 @@ class RemovalDuties:
                 connection.execute(
                     _ACKNOWLEDGE,
                     [
-                        {
-                            "of_operator": operator_id,
-                            "of_event": sequence,
-                            "removed_at": removed_at,
-                            "acknowledged_at": now,
-                            "acknowledged_by": by,
-                            "finding": _after_word(known[sequence], now),
-                        }
+                        _word(operator_id, known[sequence], removed_at, by, now)
                         for sequence, removed_at in new.items()
                     ],
                 )
@@ -160,17 +154,8 @@ class RemovalDuties:
 
     def acknowledged(self, operator_id: str, sequences: Collection[int]) -> frozenset[int]:
         """Return for which of the events an operator has acknowledged the removal."""
-        found: set[int] = set()
-        ordered = sorted(sequences)
         with reading(self._evidence) as connection:
-            for start in range(0, len(ordered), _KEYS_A_QUERY):
-                query = select(DUTIES.c.event_sequence).where(
-                    DUTIES.c.operator_id == operator_id,
-                    DUTIES.c.event_sequence.in_(ordered[start : start + _KEYS_A_QUERY]),
-                    DUTIES.c.acknowledged_at.is_not(None),
-                )
-                found.update(connection.execute(query).scalars())
-        return frozenset(found)
+            return acknowledged_of(connection, operator_id, sequences)
 
     def of_record(self, record_id: str) -> list[Duty]:
         """Return all duties for a record, in order of the events."""
@@ -215,6 +200,65 @@ _ACKNOWLEDGE: Final = (
         finding=bindparam("finding"),
     )
 )
+
+
+def acknowledged_of(
+    connection: Connection, operator_id: str, sequences: Collection[int]
+) -> frozenset[int]:
+    """Return for which of the events an operator has acknowledged the removal."""
+    found: set[int] = set()
+    for some in pages(sequences):
+        query = select(DUTIES.c.event_sequence).where(
+            DUTIES.c.operator_id == operator_id,
+            DUTIES.c.event_sequence.in_(some),
+            DUTIES.c.acknowledged_at.is_not(None),
+        )
+        found.update(connection.execute(query).scalars())
+    return frozenset(found)
+
+
+def attested_gone(
+    connection: Connection,
+    operator_id: str,
+    reflects: int,
+    held: Collection[str],
+    by: str,
+    now: int,
+) -> None:
+    """Write that an attestation as of position ``reflects`` has shown gone what events made
+    void, all but the copies of records ``held``: it stands for the operator's word.
+
+    ``by`` is the client that attested, ``now`` the time (seconds, UTC).
+    """
+    query = (
+        select(DUTIES.c.event_sequence, DUTIES.c.record_id, DUTIES.c.deadline, DUTIES.c.finding)
+        .where(
+            DUTIES.c.operator_id == operator_id,
+            DUTIES.c.acknowledged_at.is_(None),
+            DUTIES.c.event_sequence <= reflects,
+        )
+        .order_by(DUTIES.c.event_sequence)
+        .with_for_update()
+    )
+    gone = [row for row in connection.execute(query) if row.record_id not in held]
+    if gone:
+        connection.execute(
+            _ACKNOWLEDGE,
+            [_word(operator_id, row, now, by, now) for row in gone],
+        )
+
+
+def _word(
+    operator_id: str, duty: Row[*tuple[Any, ...]], removed_at: int, by: str, now: int
+) -> dict[str, Any]:
+    return {
+        "of_operator": operator_id,
+        "of_event": duty.event_sequence,
+        "removed_at": removed_at,
+        "acknowledged_at": now,
+        "acknowledged_by": by,
+        "finding": _after_word(duty, now),
+    }
 
 
 def _after_word(duty: Row[*tuple[Any, ...]], now: int) -> Finding:

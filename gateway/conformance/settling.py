@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, func, select, update
 
-from gateway.conformance.finding_tables import ATTESTATIONS, FINDINGS, STANDS
+from gateway.conformance.finding_tables import ATTESTATIONS, FINDINGS, OF_FALSE, STANDS
 from gateway.conformance.model import MISSING, RECTIFIED, SUSPENDED, THROTTLED, Stage
 from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.stages import next_boundary, settled, worst
@@ -56,7 +56,9 @@ class Settling:
         if present is not None and present.pardoned_at:
             self._pardon(before.operator_id, present.pardoned_at)
         with reading(self._engine) as connection:
-            against, standing = all_against(connection, before.operator_id)
+            against, standing = all_against(
+                connection, before.operator_id, now - self._policy.false_seconds
+            )
             cleared = _cleared(connection, before.operator_id, present)
         reached = worst(self._policy, against, now)
         stage = settled(_present_stage(before, present), reached, cleared=cleared)
@@ -81,7 +83,8 @@ class Settling:
         knew of them, has lifted the suspension they led to."""
         rows = (
             _F.operator_id == operator_id,
-            STANDS,
+            # What was rectified may count on.
+            STANDS | (OF_FALSE & (_F.state == RECTIFIED)),
             _F.kind != MISSING,
             _F.pardoned.is_(False),
             _F.detected_at <= at,

@@ -16,12 +16,14 @@ class Against(NamedTuple):
 
     Of several, ``counted_from`` and ``deadline`` are the earliest: the stage that follows is
     that of the worst of them. ``pardoned``: their suspension was lifted by an administrator.
+    ``mended_at`` is when false attestations were rectified, 0 for what stands.
     """
 
     kind: int
     counted_from: int
     deadline: int
     pardoned: bool
+    mended_at: int = 0
 
 
 def stage_of(policy: ConformancePolicy, against: Against, now: int) -> Stage:
@@ -29,6 +31,11 @@ def stage_of(policy: ConformancePolicy, against: Against, now: int) -> Stage:
     rule = policy.rule(against.kind)
     if rule is None:
         return NONE
+    if against.mended_at:
+        # What it had come to stays for a while: a lie is not undone by another attestation.
+        if now >= against.mended_at + policy.false_seconds:
+            return NONE
+        now = against.mended_at
     if now >= against.deadline + policy.throttled_seconds:
         reached = SUSPENDED
     elif now >= against.deadline:
@@ -43,6 +50,9 @@ def stage_of(policy: ConformancePolicy, against: Against, now: int) -> Stage:
 
 def next_boundary(policy: ConformancePolicy, against: Against, now: int) -> int | None:
     """Return the first instant after ``now`` at which time alone may change the stage."""
+    if against.mended_at:
+        over = against.mended_at + policy.false_seconds
+        return over if over > now else None
     instants = (
         against.counted_from + policy.warned_seconds,
         against.deadline,

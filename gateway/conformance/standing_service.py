@@ -1,6 +1,5 @@
 """ConformanceService: how operators stand, and how they came there."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -22,7 +21,7 @@ from gateway.conformance.finding_requests import (
 from gateway.conformance.findings import Findings
 from gateway.conformance.removals import Owed
 from gateway.conformance.standings import Standings
-from gateway.consents.long_reads import LongReads
+from gateway.shares import Shares
 
 _MOST_CHANGES: Final = 100
 
@@ -54,7 +53,7 @@ class StandingService:
         standings: Standings,
         removals: OwedRemovals,
         holdings: Entitled,
-        reads: LongReads,
+        shares: Shares,
         view: Callable[[], AuthorityView],
         clock: Clock,
     ) -> None:
@@ -64,7 +63,7 @@ class StandingService:
         self._standings = standings
         self._removals = removals
         self._holdings = holdings
-        self._reads = reads
+        self._shares = shares
         self._view = view
         self._clock = clock
 
@@ -73,10 +72,11 @@ class StandingService:
     ) -> pb.ListAttestationsResponse:
         """Answer ListAttestations.
 
-        Raises Refused INVALID_REQUEST, SCOPE_NOT_GRANTED, RESOURCE_NOT_FOUND.
+        Raises Refused INVALID_REQUEST, SCOPE_NOT_GRANTED, RESOURCE_NOT_FOUND, RATE_EXCEEDED.
         """
         operator_id = operator_asked(request.operator_id, caller, self._view())
-        return await asyncio.to_thread(self._page, attestations_asked(request, operator_id))
+        asked = attestations_asked(request, operator_id)
+        return await self._shares.run(caller.asker, self._page, asked)
 
     async def get_conformance(
         self, request: pb.GetConformanceRequest, caller: Caller
@@ -86,8 +86,7 @@ class StandingService:
         Raises Refused INVALID_REQUEST, SCOPE_NOT_GRANTED, RESOURCE_NOT_FOUND, RATE_EXCEEDED.
         """
         operator_id = operator_asked(request.operator_id, caller, self._view())
-        asker = caller.operator_id or caller.client_id
-        return await self._reads.run(asker, self._conformance, operator_id)
+        return await self._shares.run(caller.asker, self._conformance, operator_id)
 
     def _page(self, asked: AttestationsAsked) -> pb.ListAttestationsResponse:
         operator_id, page = asked.operator_id, asked.page

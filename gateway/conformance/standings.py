@@ -6,8 +6,14 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, Engine, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway.conformance.finding_tables import FINDINGS, STAGE_CHANGES, STANDINGS, STANDS
-from gateway.conformance.model import MISSING, NONE, OPEN, Stage, StageChange, Standing
+from gateway.conformance.finding_tables import (
+    FINDINGS,
+    OF_FALSE,
+    STAGE_CHANGES,
+    STANDINGS,
+    STANDS,
+)
+from gateway.conformance.model import MISSING, NONE, OPEN, RECTIFIED, Stage, StageChange, Standing
 from gateway.conformance.stages import Against
 from gateway.storage.engines import reading
 
@@ -81,9 +87,12 @@ def unsettled(connection: Connection, now: int, *, all_of_them: bool) -> list[Un
     return [Unsettled(*row) for row in connection.execute(query)]
 
 
-def all_against(connection: Connection, operator_id: str) -> tuple[list[Against], int]:
+def all_against(
+    connection: Connection, operator_id: str, false_since: int
+) -> tuple[list[Against], int]:
     """Return the open findings against an operator by kind, and how many they are; what is
-    for information is left out."""
+    for information is left out. With them, not counted, false attestations rectified after
+    ``false_since`` (seconds, UTC)."""
     query = (
         select(
             _F.kind,
@@ -101,7 +110,19 @@ def all_against(connection: Connection, operator_id: str) -> tuple[list[Against]
         .group_by(_F.kind, _F.pardoned)
     )
     rows = connection.execute(query).all()
-    return [Against(*row[:4]) for row in rows], sum(row[4] for row in rows)
+    mended = (
+        select(_F.kind, func.min(_F.counted_from), func.min(_F.deadline), _F.pardoned, _F.closed_at)
+        .where(
+            _F.operator_id == operator_id,
+            OF_FALSE,
+            _F.state == RECTIFIED,
+            _F.closed_at > false_since,
+        )
+        .group_by(_F.kind, _F.pardoned, _F.closed_at)
+    )
+    against = [Against(*row[:4]) for row in rows]
+    against += [Against(*row) for row in connection.execute(mended)]
+    return against, sum(row[4] for row in rows)
 
 
 def settle(

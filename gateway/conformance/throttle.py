@@ -5,8 +5,6 @@ empty as a rule.
 """
 
 import asyncio
-import contextlib
-import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
@@ -16,17 +14,18 @@ from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.conformance.model import THROTTLED
 from gateway.conformance.standings import Standings
+from gateway.storage.background import Pace, Rounds
+from gateway.storage.signs import Sign
 
 POLL_SECONDS: Final = 0.3
-_WARN_EVERY: Final = 100
-_log = logging.getLogger(__name__)
 
 
 class Throttle:
     """Knows who is throttled, and how much each may still ask; one event loop's own.
 
     A call is let through when the time of those before is over: ``subjects_per_minute`` asked
-    for one a call or many, the same in the long run. ``monotonic`` gives seconds.
+    for one a call or many, the same in the long run. ``monotonic`` gives seconds;
+    ``sign`` shows news of the standings.
     """
 
     def __init__(
@@ -35,15 +34,16 @@ class Throttle:
         subjects_per_minute: float,
         monotonic: Callable[[], float],
         poll_seconds: float = POLL_SECONDS,
+        sign: Sign | None = None,
     ) -> None:
         self._standings = standings
         self._seconds = 60 / subjects_per_minute
         self._monotonic = monotonic
-        self._poll_seconds = poll_seconds
         self._throttled: frozenset[str] = frozenset()
         self._free_at: dict[str, float] = {}
         self._seen = -1
-        self._task: asyncio.Task[None] | None = None
+        # Who was throttled stays so until it is known better.
+        self._rounds = Rounds("throttle", self._look, Pace(poll_seconds), sign=sign)
         # A thread of its own: stages act in time whatever else the process is asked for.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="throttle")
 
@@ -68,35 +68,19 @@ class Throttle:
     async def start(self) -> None:
         """Learn who is throttled and keep knowing it. Raises what the store raises."""
         await self._look()
-        self._task = asyncio.create_task(self._follow(), name="throttle")
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Stop following."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._rounds.stop()
         self._thread.shutdown()
 
-    async def _follow(self) -> None:
-        failures = 0
-        while True:
-            await asyncio.sleep(self._poll_seconds)
-            try:
-                await self._look()
-                failures = 0
-            except Exception as error:
-                # Who was throttled stays so until it is known better.
-                if failures % _WARN_EVERY == 0:
-                    _log.error("stages cannot be read: %s", type(error).__name__)
-                failures += 1
-
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
         throttled = await asyncio.get_running_loop().run_in_executor(self._thread, self._read)
-        if throttled is None:
-            return
-        self._throttled = throttled
-        self._free_at = {name: at for name, at in self._free_at.items() if name in throttled}
+        if throttled is not None:
+            self._throttled = throttled
+            self._free_at = {name: at for name, at in self._free_at.items() if name in throttled}
+        return False
 
     def _read(self) -> frozenset[str] | None:
         """Return who is throttled; None where no stage has changed."""

@@ -25,8 +25,8 @@ from gateway.conformance.licensed import within_licence
 from gateway.conformance.news import DisclosureNews
 from gateway.conformance.recent import Told, ToldPage
 from gateway.conformance.removals import Deadlines, RemovalDuties
-from gateway.consents.long_reads import LongReads
 from gateway.disclose.tables import NO_END
+from gateway.shares import Shares
 from operators.model import Licence
 from operators.rules import require_call, require_licences
 
@@ -61,7 +61,7 @@ class DisclosureWatch:
         news: DisclosureNews,
         duties: RemovalDuties,
         deadlines: Deadlines,
-        reads: LongReads,
+        reads: Shares,
         view: Callable[[], AuthorityView],
         clock: Clock,
         page_events: int = PAGE_EVENTS,

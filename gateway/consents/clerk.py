@@ -5,13 +5,8 @@ instant (`consent.states`, `consent.rules`). Of all processes on a store one wor
 time; each step takes up where the last one, of whatever process, left off.
 """
 
-import asyncio
-import contextlib
-import logging
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Event
 from time import monotonic
 from typing import Final
 
@@ -30,12 +25,16 @@ from gateway.consents.followed import (
     come_to,
 )
 from gateway.consents.subject_uses import SubjectUses
+from gateway.storage.background import BackgroundWork, Pace
 from gateway.storage.engines import reading
-from gateway.storage.turn import CONSENTS, open_turn
+from gateway.storage.signs import Sign, any_of
+from gateway.storage.turn import CONSENTS
 from operators.log import AuthorityLog
 from operators.model import OPERATOR
 
-TICK_SECONDS: Final = 0.5
+TICK_SECONDS: Final = 1.0
+_DUE_SECONDS: Final = 2
+"""What time alone has ended is written down so late at most."""
 _INDEXING_SHARE: Final = 0.02
 """Share of the time that indexing may take."""
 _LATE_SECONDS: Final = 5
@@ -44,15 +43,14 @@ shorter (`gateway.config.GatewayConfig.lease_seconds`)."""
 _AT_ONCE: Final = 200
 _MOST_ROUNDS: Final = 10
 _CHANGES_AT_ONCE: Final = 1_000
-_WARN_EVERY: Final = 100
-_log = logging.getLogger(__name__)
 
 
 class ConsentClerk:
     """Works in a thread of its own from `start` to `stop`.
 
     ``operators`` gives the ids of all operators and raises Refused when they are not
-    known; ``end_grants`` ends what OAuth grants rest on a consent, given its name.
+    known; ``end_grants`` ends what OAuth grants rest on a consent, given its name. ``sign``
+    shows news of consents, of the ledger and of authority.
     """
 
     def __init__(
@@ -64,6 +62,7 @@ class ConsentClerk:
         end_grants: Callable[[str], object],
         clock: Clock,
         tick_seconds: float = TICK_SECONDS,
+        sign: Sign | None = None,
     ) -> None:
         self._consents = consents
         self._engine = engine
@@ -72,56 +71,37 @@ class ConsentClerk:
         self._end_grants = end_grants
         self._clock = clock
         self._tick_seconds = tick_seconds
-        self._turn = open_turn(engine, CONSENTS)
         self._uses = SubjectUses(engine)
         self._to_index: deque[str] = deque()
-        self._failures = 0
-        self._stopping = Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="consent-clerk")
-        self._task: asyncio.Task[None] | None = None
+        self._work = BackgroundWork(
+            engine,
+            CONSENTS,
+            self._settle,
+            self._follow,
+            self._withdraw,
+            self._index,
+            pace=Pace(tick_seconds, apart_seconds=tick_seconds),
+            sign=any_of(sign, self._due),
+        )
 
     async def start(self) -> None:
         """Begin to work."""
-        self._task = asyncio.create_task(self._run(), name="consent-clerk")
+        await self._work.start()
 
     async def stop(self) -> None:
         """Finish what is under way and leave the turn to others."""
-        self._stopping.set()
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-        # Behind what the thread is at: no session is closed under it.
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._turn.give_up)
-        self._thread.shutdown(wait=False)
+        await self._work.stop()
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await loop.run_in_executor(self._thread, self._work)
-            await asyncio.sleep(self._tick_seconds)
-
-    def _work(self) -> None:
-        """Do what there is to do, if it is this process's turn."""
-        for step in (self._take_turn, self._settle, self._follow, self._withdraw, self._index):
-            try:
-                if step() is False or self._stopping.is_set():
-                    return
-            except Exception as error:
-                # Each step by itself: what cannot be done now is tried again next time.
-                if self._failures % _WARN_EVERY == 0:
-                    _log.error("clerk of consents: %s failed: %s", step.__name__, _kind(error))
-                self._failures += 1
-
-    def _take_turn(self) -> bool:
-        return self._turn.taken()
+    def _due(self) -> object:
+        """Show that time has passed, or that some uses are still to be indexed."""
+        return object() if self._to_index else self._clock.now() // _DUE_SECONDS
 
     def _settle(self) -> None:
         """Write the end of consents that time or use has ended."""
         for _ in range(_MOST_ROUNDS):
             some = self._consents.due(self._clock.now(), _AT_ONCE)
             for consent_id in some:
-                if self._stopping.is_set():
+                if self._work.stopping:
                     return
                 with unreadable_left(consent_id):
                     self._consents.settle(consent_id, self._clock.now())
@@ -146,7 +126,7 @@ class ConsentClerk:
             if change.sequence <= seen and not is_newest:
                 continue
             for _ in comings.follow(self._consents, change, now, is_newest=is_newest):
-                if self._stopping.is_set():
+                if self._work.stopping:
                     return
             # One by one: what was gone through is not told again, whenever this ends.
             self._come_further(AUTHORITY, seen, change.sequence)
@@ -163,7 +143,7 @@ class ConsentClerk:
             at = come_to(connection, REVOCATIONS)
         changes = self._consents.changes(after=at, limit=_CHANGES_AT_ONCE)
         for change in changes:
-            if self._stopping.is_set():
+            if self._work.stopping:
                 return
             if change.state == REVOKED:
                 self._end_grants(f"consents/{change.consent_id}")
@@ -173,7 +153,7 @@ class ConsentClerk:
         """Index uses by subject, as far as its share of the time goes."""
         self._to_index = self._to_index or deque(self._operators())
         until = monotonic() + _INDEXING_SHARE * self._tick_seconds
-        while self._to_index and monotonic() < until and not self._stopping.is_set():
+        while self._to_index and monotonic() < until and not self._work.stopping:
             operator_id = self._to_index.popleft()
             if self._uses.index_more(operator_id):
                 self._to_index.append(operator_id)
@@ -182,8 +162,3 @@ class ConsentClerk:
         if done > at:
             with self._engine.begin() as connection:
                 come_further(connection, name, done)
-
-
-def _kind(error: Exception) -> str:
-    # By type: a message could hold a row, and so subject data.
-    return type(error).__name__

@@ -155,10 +155,8 @@ def trace_asked(request: audit_pb.TraceConsentRequest) -> TraceAsked:
     """Return what a TraceConsent call asks for; raises Refused INVALID_REQUEST."""
     consent_id = consent_id_of("consent", request.consent)
     found = _page_faults(request.page_size, _MOST_STEPS, _USUAL_STEPS)
-    if request.known_tree_size:
-        found.append(
-            Violation("known_tree_size", "leave it 0: decisions are told here without proofs")
-        )
+    if request.known_tree_size < 0:
+        found.append(Violation("known_tree_size", "use a tree size, or 0"))
     period = Period(*period_of("period", request.period, found))
     end = id_of(request.page_token, _trace_filters(consent_id, period))
     after = _STEP.fullmatch(end or "0:0-0:0:0")

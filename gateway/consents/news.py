@@ -1,8 +1,6 @@
 """News of consents: one look at the log of changes for all who wait in a process."""
 
 import asyncio
-import contextlib
-import logging
 from collections import defaultdict
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +10,10 @@ from typing import Final
 
 from consent.sql import SqlConsents
 from gateway.authority.feed import ChangeBell
+from gateway.storage.background import Pace, Rounds
 from gateway.storage.signs import Sign
 
-_log = logging.getLogger(__name__)
 _CHANGES_AT_ONCE: Final = 1_000
-_WARN_EVERY: Final = 50
 
 
 class ConsentNews:
@@ -34,15 +31,12 @@ class ConsentNews:
         sign: Sign | None = None,
     ) -> None:
         self._consents = consents
-        self._bell = bell
-        self._poll_seconds = poll_seconds
-        self._sign = sign
-        self._looked_at: object = None
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._seen = 0
         self.over = False
         """Whether no more news will come, since the process is about to end."""
-        self._task: asyncio.Task[None] | None = None
+        # While the log cannot be read, who waits looks for itself now and then.
+        self._rounds = Rounds("consent-news", self._look, Pace(poll_seconds), sign=sign, bell=bell)
         # A thread of its own: news never waits for what else the process is asked for.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="consent-news")
 
@@ -69,7 +63,7 @@ class ConsentNews:
         """Begin at the end of the log and keep following it."""
         loop = asyncio.get_running_loop()
         self._seen = await loop.run_in_executor(self._thread, self._consents.head)
-        self._task = asyncio.create_task(self._follow(), name="consent-news")
+        self._rounds.start()
 
     def end(self) -> None:
         """Wake all who wait, to tell them that no more will come."""
@@ -80,32 +74,11 @@ class ConsentNews:
 
     async def stop(self) -> None:
         """Stop following."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._rounds.stop()
         self._thread.shutdown()
 
-    async def _follow(self) -> None:
-        failures = 0
-        while True:
-            await self._bell.wait(self._poll_seconds)
-            try:
-                # Asked before the log is read: what comes meanwhile shows next time.
-                sign = None if self._sign is None else self._sign()
-                if sign is not None and sign == self._looked_at:
-                    continue
-                while await self._look() == _CHANGES_AT_ONCE:
-                    pass
-                self._looked_at = sign
-                failures = 0
-            except Exception as error:
-                # Keep trying: who waits looks for itself now and then, and fails by itself.
-                if failures % _WARN_EVERY == 0:
-                    _log.error("the log of consents cannot be read: %s", type(error).__name__)
-                failures += 1
-
-    async def _look(self) -> int:
+    async def _look(self) -> bool:
+        """Read the next changes; tell whether there may be more."""
         read = partial(self._consents.changes, after=self._seen, limit=_CHANGES_AT_ONCE)
         changes = await asyncio.get_running_loop().run_in_executor(self._thread, read)
         for operator_id in {change.operator_id for change in changes}:
@@ -113,4 +86,4 @@ class ConsentNews:
                 news.set()
         if changes:
             self._seen = changes[-1].sequence
-        return len(changes)
+        return len(changes) == _CHANGES_AT_ONCE

@@ -22,10 +22,10 @@ from gateway.consents.accesses import Access, Accesses
 from gateway.consents.artefact import subject_page
 from gateway.consents.desk import ConsentDesk
 from gateway.consents.listing import AccessesAsked, ConsentsAsked, accesses_asked, consents_asked
-from gateway.consents.long_reads import LongReads
 from gateway.consents.message import ConsentMessages
 from gateway.consents.request import asked_consent, consent_id_of, revocation, unknown_consent
 from gateway.consents.watch import ConsentWatch
+from gateway.shares import Shares
 
 _MOST_LOOKS: Final = 4
 """Most pages of consents that one page is made from: what is left is the next page's."""
@@ -44,7 +44,7 @@ class ConsentService:
         messages: ConsentMessages,
         accesses: Accesses,
         watch: ConsentWatch,
-        reads: LongReads,
+        reads: Shares,
         clock: Clock,
         issuer: str,
     ) -> None:

@@ -17,7 +17,6 @@ from gateway.authenticate.caller import Caller
 from gateway.consents.access import Access, Answered, Period, Place
 from gateway.consents.accesses import Accesses
 from gateway.consents.listing import TraceAsked, TracePlace, trace_asked
-from gateway.consents.long_reads import LongReads
 from gateway.consents.message import MOST_HISTORY, ConsentMessages, event_message
 from gateway.consents.refused import RefusedCall, RefusedCalls
 from gateway.consents.request import unknown_consent
@@ -27,6 +26,7 @@ from gateway.consents.trace_message import (
     removal_message,
     usage_message,
 )
+from gateway.shares import Shares
 
 # Of what happens in one second: what was served comes before the end, what was refused after.
 _BEGINS, _USED, _ENDS, _REFUSED, _REMOVED = range(5)
@@ -48,7 +48,7 @@ class TraceService:
         messages: ConsentMessages,
         accesses: Accesses,
         refused: RefusedCalls,
-        reads: LongReads,
+        reads: Shares,
     ) -> None:
         self._consents = consents
         self._messages = messages

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.config import PREFIX
+from gateway.conformance.policy_file import write_policy
 from gateway.installation.home import Home
 from gateway.server.process import Running
 
@@ -60,6 +61,10 @@ def _environment(home: Home) -> dict[str, str]:
         "DEVELOPMENT_PROVIDER": "true",
         "DEVELOPMENT_PROVIDER_PORT": "0",
         "LOG_LEVEL": "warning",
+        # The demo mends within a second what others take a day for.
+        "CONFORMANCE_POLICY": str(
+            write_policy(home.root / "conformance-policy.yaml", attestation_spacing="PT0S")
+        ),
     }
     return kept | {f"{PREFIX}{name}": value for name, value in settings.items()}
 

@@ -4,7 +4,6 @@ Nobody else's authority is needed, and nothing is metered: the subject is told w
 disclosed of it, whole, and what of it takes its consent. It is proved like any answer.
 """
 
-import asyncio
 from collections.abc import Collection, Sequence
 from hashlib import sha256
 from typing import Final
@@ -31,6 +30,7 @@ from gateway.reports.words import STATE_NAMES
 from gateway.respond.proof_sets import Serving
 from gateway.respond.proofs import AnswerProofs, ProofLate
 from gateway.respond.refusals import changing
+from gateway.shares import Shares
 from gateway.subject.own_reports import OwnReport, OwnReportAsked
 from gateway.transparency.map_sets import SubjectAsk
 
@@ -56,6 +56,7 @@ class SubjectReports:
         issuer: ReportIssuer,
         status: ReportStatus,
         printer: ReportPrinter,
+        shares: Shares,
         feed: AuthorityFeed,
         clock: Clock,
         most_bytes: int,
@@ -66,6 +67,7 @@ class SubjectReports:
         self._issuer = issuer
         self._status = status
         self._printer = printer
+        self._shares = shares
         self._feed = feed
         self._clock = clock
         self._most_bytes = most_bytes
@@ -73,23 +75,27 @@ class SubjectReports:
     async def issue(self, asked: OwnReportAsked) -> str:
         """As `OwnReports.issue`."""
         wanted = _asked(asked)
-        earlier = await asyncio.to_thread(
-            self._reports.requested, wanted.issued_by, wanted.request_id, wanted.request_digest
+        earlier = await self._shares.run(
+            asked.subject,
+            self._reports.requested,
+            wanted.issued_by,
+            wanted.request_id,
+            wanted.request_digest,
         )
         if earlier is not None:
             return earlier.report_id
-        await asyncio.to_thread(self._require_few, wanted)
+        await self._shares.run(asked.subject, self._require_few, wanted)
         answer = await self._answer(wanted)
-        report = await asyncio.to_thread(self._issuer.issue, wanted, answer)
+        report = await self._shares.run(asked.subject, self._issuer.issue, wanted, answer)
         return report.report_id
 
     async def listed(self, subject: str, before: str) -> tuple[Sequence[OwnReport], str]:
         """As `OwnReports.listed`."""
-        return await asyncio.to_thread(self._listed, subject, before)
+        return await self._shares.run(subject, self._listed, subject, before)
 
     async def document(self, subject: str, report_id: str) -> str | None:
         """As `OwnReports.document`."""
-        return await asyncio.to_thread(self._standing, subject, report_id)
+        return await self._shares.run(subject, self._standing, subject, report_id)
 
     async def pdf(self, subject: str, report_id: str) -> bytes | None:
         """As `OwnReports.pdf`."""
@@ -102,7 +108,7 @@ class SubjectReports:
 
     async def revoke(self, subject: str, report_id: str, principal: str) -> bool:
         """As `OwnReports.revoke`."""
-        return await asyncio.to_thread(self._revoke, subject, report_id, principal)
+        return await self._shares.run(subject, self._revoke, subject, report_id, principal)
 
     async def _answer(self, asked: Asked) -> GetSubjectRecordsResponse:
         """Return what is disclosed of the subject, proved complete."""

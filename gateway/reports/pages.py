@@ -4,7 +4,6 @@ Whoever has id and check code holds the report; nobody else is told whether ther
 What a report stated is not told any more once it does not hold (G9).
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -21,6 +20,8 @@ from creditgate.credit_report import (
     stated_in,
     status_schema,
 )
+from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.clock import Clock
 from gateway.consents.schema import schema_route
 from gateway.pages.moments import moment
@@ -33,6 +34,7 @@ from gateway.reports.request import well_formed
 from gateway.reports.status import ReportStatus
 from gateway.reports.store import SqlReports
 from gateway.reports.words import STATES
+from gateway.shares import Shares
 
 _log = logging.getLogger(__name__)
 _LOOK_SECONDS: Final = 0.05
@@ -45,10 +47,10 @@ _Show = Callable[[Request, IssuedReport], Awaitable[Response]]
 
 
 def report_routes(
-    reports: SqlReports, status: ReportStatus, issuer: str, clock: Clock
+    reports: SqlReports, status: ReportStatus, shares: Shares, issuer: str, clock: Clock
 ) -> list[Route]:
     """Return the routes of the status pages and of the published schemas."""
-    pages = StatusPages(reports, status, clock)
+    pages = StatusPages(reports, status, shares, clock)
     return [
         schema_route(issuer, SCHEMA_PATH, report_schema(issuer)),
         schema_route(issuer, STATUS_SCHEMA_PATH, status_schema(issuer)),
@@ -60,9 +62,12 @@ def report_routes(
 class StatusPages:
     """Shows whether reports hold; one event loop's own."""
 
-    def __init__(self, reports: SqlReports, status: ReportStatus, clock: Clock) -> None:
+    def __init__(
+        self, reports: SqlReports, status: ReportStatus, shares: Shares, clock: Clock
+    ) -> None:
         self._reports = reports
         self._status = status
+        self._shares = shares
         self._clock = clock
         self._pages = Pages(__package__ or "")
         # By address: behind a proxy all share what the proxy is let.
@@ -71,7 +76,7 @@ class StatusPages:
     async def show(self, request: Request, report: IssuedReport) -> Response:
         """Show whether the report holds and, while it does, what it states."""
         language, now = language_of(request), self._clock.now()
-        found = await asyncio.to_thread(self._status.of, report, now)
+        found = await self._shares.run(_asker(request), self._status.of, report, now)
         here = request.url.path
         return self._pages.page(
             "status.html",
@@ -91,10 +96,9 @@ class StatusPages:
 
     async def statement(self, request: Request, report: IssuedReport) -> Response:
         """Give the status, signed."""
-        del request
         now = self._clock.now()
-        found = await asyncio.to_thread(self._status.of, report, now)
-        signed = await asyncio.to_thread(self._status.statement, report, found, now)
+        found = await self._shares.run(_asker(request), self._status.of, report, now)
+        signed = await self._shares.run(_asker(request), self._status.statement, report, found, now)
         name = f"report-{report.report_id}-status-{now}.jws"
         headers = {**GUARDS, "Content-Disposition": f'attachment; filename="{name}"'}
         return Response(signed, media_type=_MEDIA_TYPE, headers=headers)
@@ -103,8 +107,7 @@ class StatusPages:
         """Return what serves ``show`` to holders of the report, and its failures as pages."""
 
         async def serve(request: Request) -> Response:
-            host = "" if request.client is None else request.client.host
-            wait = self._rate.wait(host, time.monotonic())
+            wait = self._rate.wait(_asker(request), time.monotonic())
             if wait:
                 return self._trouble(request, "too-fast", {"Retry-After": str(wait)})
             report_id, check_code = (
@@ -113,11 +116,16 @@ class StatusPages:
             if not well_formed(report_id, check_code):
                 return self._trouble(request, "missing")
             try:
-                found = await asyncio.to_thread(self._reports.get, report_id)
+                found = await self._shares.run(_asker(request), self._reports.get, report_id)
                 report = opened(found, check_code)
                 if report is None:
                     return self._trouble(request, "missing")
                 return await show(request, report)
+            except Refused as refused:
+                if refused.reason != RefusalReason.REFUSAL_REASON_RATE_EXCEEDED:
+                    return self._trouble(request, "unavailable")
+                headers = {"Retry-After": str(refused.retry_after)}
+                return self._trouble(request, "too-fast", headers)
             except Exception as error:
                 # Its type alone: what it says may hold what the report states.
                 _log.error("a report's status was not shown: %s", type(error).__name__)
@@ -137,6 +145,10 @@ class StatusPages:
         )
         page.headers.update(headers or {})
         return page
+
+
+def _asker(request: Request) -> str:
+    return f"address {'' if request.client is None else request.client.host}"
 
 
 def _stated(report: IssuedReport, found: Standing, language: Language) -> dict[str, object] | None:

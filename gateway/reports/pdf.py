@@ -15,6 +15,8 @@ from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, SimpleDocTemplate, Spacer, Table
 
 from creditgate.credit_report import CreditReport, ReportRecord, proof_of
+from creditgate.credit_report_proof import is_log_of
+from creditgate.signed_document import KEYS_PATH
 from gateway.consents.words import PURPOSES
 from gateway.pages.moments import moment
 from gateway.reports.pdf_style import (
@@ -154,11 +156,21 @@ def _checking(report: CreditReport, digest: str) -> Iterator[Flowable]:
         ]
     )
     yield Spacer(1, 2 * mm)
+    yield text("电子文件（.jws）可离线验证，不需要账户：", QUIET)
+    yield code(_command(report, origin))
     yield text(
-        "电子文件（.jws）可离线验证：creditgate report verify 文件 --key 日志公钥 --keys 网关公钥。"
+        f"其中 $VKEY 是日志公钥（{report.iss}/log/disclosure/key），keys.json 是网关公钥"
+        f"（{report.iss}{KEYS_PATH}），均应事先取得并另行核对。"
         "本页与电子文件不一致的，以电子文件为准。",
         QUIET,
     )
+
+
+def _command(report: CreditReport, origin: str) -> str:
+    """Return the command that verifies the document, for whoever has it and both keys."""
+    # A log keeps its name when its gateway moves: then it does not tell the issuer.
+    issuer = "" if is_log_of(origin, report.iss) else f" --issuer {report.iss}"
+    return f'creditgate report verify report.jws --key "$VKEY" --keys keys.json{issuer}'
 
 
 def _name(report: CreditReport) -> str:

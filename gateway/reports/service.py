@@ -4,7 +4,6 @@ A report is issued by the record calls' own path: authority, consent, completene
 metering are decided there, and only there (G3, G5).
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -37,6 +36,7 @@ from gateway.reports.request import (
 )
 from gateway.reports.status import ReportStatus
 from gateway.reports.store import SqlReports
+from gateway.shares import Shares
 
 _LOOK_SECONDS: Final = 0.2
 _LOOKS_AT_ONCE: Final = 20
@@ -55,6 +55,7 @@ class ReportService:
         issuer: ReportIssuer,
         status: ReportStatus,
         printer: ReportPrinter,
+        shares: Shares,
         feed: AuthorityFeed,
         clock: Clock,
     ) -> None:
@@ -63,6 +64,7 @@ class ReportService:
         self._issuer = issuer
         self._status = status
         self._printer = printer
+        self._shares = shares
         self._feed = feed
         self._clock = clock
         self._looks = Rate(_LOOK_SECONDS, _LOOKS_AT_ONCE)
@@ -74,11 +76,15 @@ class ReportService:
         and as `ReportIssuer.issue`."""
         operator = self._feed.current().authority.operators.get(caller.operator_id)
         wanted = asked(request, caller, "" if operator is None else operator.display_name)
-        earlier = await asyncio.to_thread(
-            self._reports.requested, wanted.issued_by, wanted.request_id, wanted.request_digest
+        earlier = await self._shares.run(
+            caller.asker,
+            self._reports.requested,
+            wanted.issued_by,
+            wanted.request_id,
+            wanted.request_digest,
         )
         if earlier is not None:
-            return pb.IssueCreditReportResponse(report=await self._message(earlier))
+            return pb.IssueCreditReportResponse(report=await self._message(earlier, caller))
         answer = GetSubjectRecordsResponse.FromString(
             await self._records(
                 GetSubjectRecordsRequest(
@@ -92,9 +98,9 @@ class ReportService:
                 caller,
             )
         )
-        issued = await asyncio.to_thread(self._issuer.issue, wanted, answer)
+        issued = await self._shares.run(caller.asker, self._issuer.issue, wanted, answer)
         return pb.IssueCreditReportResponse(
-            report=await self._message(issued),
+            report=await self._message(issued, caller),
             charged_entries=answer.receipt.charged_entries,
             charged_micro_yuan=answer.receipt.charged_micro_yuan,
         )
@@ -105,7 +111,7 @@ class ReportService:
         """Answer GetCreditReport; raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND,
         RATE_EXCEEDED."""
         report = await self._own(report_id_of(request.name), caller)
-        return pb.GetCreditReportResponse(report=await self._message(report))
+        return pb.GetCreditReportResponse(report=await self._message(report, caller))
 
     async def get_credit_report_status(
         self, request: pb.GetCreditReportStatusRequest, caller: Caller
@@ -115,11 +121,13 @@ class ReportService:
         report_id, check_code = status_asked(request)
         self._require_rate(caller)
         now = self._clock.now()
-        report = opened(await asyncio.to_thread(self._reports.get, report_id), check_code)
+        report = opened(
+            await self._shares.run(caller.asker, self._reports.get, report_id), check_code
+        )
         if report is None:
             raise unknown_report()
-        found = await asyncio.to_thread(self._status.of, report, now)
-        statement = await asyncio.to_thread(self._status.statement, report, found, now)
+        found = await self._shares.run(caller.asker, self._status.of, report, now)
+        statement = await self._shares.run(caller.asker, self._status.statement, report, found, now)
         response = pb.GetCreditReportStatusResponse(
             state=found.state, check_time=Timestamp(seconds=now), statement=statement
         )
@@ -135,27 +143,27 @@ class ReportService:
         if caller.role != ClientRole.CLIENT_ROLE_ADMINISTRATOR:
             await self._own(report_id, caller)
         by = caller.principal or caller.client_id
-        report = await asyncio.to_thread(
-            self._reports.revoke, report_id, by, reason, self._clock.now()
+        report = await self._shares.run(
+            caller.asker, self._reports.revoke, report_id, by, reason, self._clock.now()
         )
         if report is None:
             raise unknown_report()
-        return pb.RevokeCreditReportResponse(report=await self._message(report))
+        return pb.RevokeCreditReportResponse(report=await self._message(report, caller))
 
     async def _own(self, report_id: str, caller: Caller) -> IssuedReport:
-        report = await asyncio.to_thread(self._reports.get, report_id)
+        report = await self._shares.run(caller.asker, self._reports.get, report_id)
         if report is None or report.issued_by != OPERATORS + caller.operator_id:
             raise unknown_report()
         return report
 
-    async def _message(self, report: IssuedReport) -> pb.CreditReport:
+    async def _message(self, report: IssuedReport, caller: Caller) -> pb.CreditReport:
         """Return a report as callers get it: with its document only while it holds (G9)."""
-        found = await asyncio.to_thread(self._status.of, report, self._clock.now())
+        found = await self._shares.run(caller.asker, self._status.of, report, self._clock.now())
         message = _told(report, found)
         if found.holds and report.document:
             message.pdf = await self._printer.pdf(report.document)
             # Printing may take its time: what changed meanwhile is not given out.
-            found = await asyncio.to_thread(self._status.of, report, self._clock.now())
+            found = await self._shares.run(caller.asker, self._status.of, report, self._clock.now())
             if not found.holds:
                 return _told(report, found)
             message.document = report.document

@@ -10,12 +10,12 @@ _MOST: Final = 16_384
 _MOST_BYTES: Final = 8 << 20
 _LONGEST: Final = 8_192
 
-_Key = tuple[str, frozenset[str] | None, tuple[int, ...]]
+_Key = tuple[str, frozenset[str] | None, bool, tuple[int, ...]]
 
 
 class KeptHead(NamedTuple):
     """A head of the map: the last event it reflects, and [map_time, holds_until) in seconds
-    UTC; ``proof`` is what proofs by its checkpoint share, serialised."""
+    UTC; ``proof`` is what proofs of public items by its checkpoint share, serialised."""
 
     size: int
     event_sequence: int
@@ -50,7 +50,7 @@ class KeptProofs:
     def recall(self, ask: SubjectAsk, sequences: Sequence[int]) -> bytes | None:
         """Return the proof made for the newest head of what is served of ``ask`` by
         ``sequences``."""
-        key = ask.subject, ask.public_items, tuple(sequences)
+        key = ask.subject, ask.public_items, ask.all_public, tuple(sequences)
         proof = self._young.get(key) or self._old.get(key)
         return None if ask.protected_items else proof
 
@@ -64,7 +64,19 @@ class KeptProofs:
         if len(self._young) >= _MOST or self._bytes > _MOST_BYTES:
             self._young, self._old, self._bytes = {}, self._young, 0
         self._bytes += len(proof)
-        self._young[ask.subject, ask.public_items, tuple(sequences)] = proof
+        key = ask.subject, ask.public_items, ask.all_public, tuple(sequences)
+        self._young[key] = proof
+
+
+def opened(proofs: MapProofs) -> KeptHead:
+    """Return the head that ``proofs`` are of with its protected tree opened, for proofs of
+    protected items: it is kept for nobody else."""
+    return _kept(
+        proofs._replace(
+            head=proofs.protected_head,
+            holds_until=min(proofs.holds_until, proofs.protected_holds_until),
+        )
+    )
 
 
 def _kept(proofs: MapProofs) -> KeptHead:

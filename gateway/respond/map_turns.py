@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from gateway.transparency.map_reader import MapReader
+from gateway.transparency.map_reader import FEW, MapReader
 from gateway.transparency.map_sets import MapProofs, SubjectAsk
 
 
@@ -34,9 +34,12 @@ class MapTurns:
 
     def _turn(self) -> None:
         waiting, self._waiting = self._waiting, []
-        reading = asyncio.get_running_loop().create_task(self._read(waiting), name="map-reading")
-        self._readings.add(reading)
-        reading.add_done_callback(self._readings.discard)
+        for start in range(0, len(waiting), FEW):
+            reading = asyncio.get_running_loop().create_task(
+                self._read(waiting[start : start + FEW]), name="map-reading"
+            )
+            self._readings.add(reading)
+            reading.add_done_callback(self._readings.discard)
 
     async def _read(self, waiting: Sequence[_Waiting]) -> None:
         try:

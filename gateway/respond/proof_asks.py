@@ -44,7 +44,9 @@ class ProofAsks:
             if opening is not None and subject == opening.consent.subject:
                 protected = sorted(own.consent_items & opening.masks.keys())
                 _require_everywhere(own, opening, protected)
-            asks.append(SubjectAsk(subject, self._public(own) or None, False, protected))
+            # Where no items are named, what is not covered is told of too: as withheld.
+            public = self._public(own) if own.items_named else None
+            asks.append(SubjectAsk(subject, public or None, not own.items_named, protected))
         return asks
 
     def _public(self, passage: Passage) -> frozenset[str]:

@@ -4,7 +4,7 @@ The disclosure is read from one store and the map from another, a little behind 
 it, so they are compared here, revision by revision, before anything is charged.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from creditgate.v1.disclosure_proof_pb2 import (
@@ -45,16 +45,14 @@ Open = Callable[[int, bytes, bytes], ProtectedOpening]
 
 def subject_proofs(
     asks: Sequence[SubjectAsk], sets: Sequence[SubjectSets], serving: Serving, opened: Open
-) -> list[SubjectProof]:
-    """Return the proof of each subject. Raises SetsDiffer."""
+) -> Iterator[SubjectProof]:
+    """Yield the proof of each subject. Raises SetsDiffer."""
     rows: dict[str, dict[int, LiveRevision]] = {ask.subject: {} for ask in asks}
     for row in serving.found:
         # By position: stores give rows as plain tuples in this order.
         rows[row[0]][row[1]] = row
-    return [
-        _subject_proof(ask, own, rows[ask.subject], serving.frames, opened)
-        for ask, own in zip(asks, sets, strict=True)
-    ]
+    for ask, own in zip(asks, sets, strict=True):
+        yield _subject_proof(ask, own, rows[ask.subject], serving.frames, opened)
 
 
 def _subject_proof(
@@ -65,7 +63,7 @@ def _subject_proof(
     opened: Open,
 ) -> SubjectProof:
     items = sorted((*(ask.public_items or ()), *ask.protected_items))
-    proof = SubjectProof(subject=ask.subject, items=items)
+    proof = SubjectProof(subject=ask.subject, items=items, all_public=ask.all_public)
     served = 0
     if sets.public is not None:
         served += _prove_public(proof.public_set, sets.public, rows, frames)

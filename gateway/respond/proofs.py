@@ -21,7 +21,7 @@ from gateway.authorise.opening import Opening
 from gateway.disclose.frame import field, unframe
 from gateway.disclose.lookup import Found
 from gateway.respond.answer import Selection
-from gateway.respond.kept_proofs import KeptHead, KeptProofs
+from gateway.respond.kept_proofs import KeptHead, KeptProofs, opened
 from gateway.respond.map_turns import MapTurns
 from gateway.respond.proof_asks import ProofAsks
 from gateway.respond.proof_sets import Serving, SetsDiffer, subject_proofs
@@ -33,7 +33,7 @@ from gateway.telemetry.traces import step
 from gateway.transparency.event_proofs import EventProofs, ProvenEvents
 from gateway.transparency.logger import DisclosureLogger
 from gateway.transparency.map_openness import Openness, read_openness
-from gateway.transparency.map_reader import MapNotReady, MapReader
+from gateway.transparency.map_reader import FEW, MapNotReady, MapReader
 from gateway.transparency.map_sets import MapDiffers, MapProofs, SubjectAsk
 from gateway.transparency.members import Members
 from gateway.transparency.salts import Salts
@@ -143,11 +143,15 @@ class AnswerProofs:
             if known is not None:
                 return self._kept.head.proof + field(_SUBJECTS, known)
         proofs, head = await self._proofs(asks, serving.head, at, patience)
+        subjects: list[bytes] = []
         try:
-            made = subject_proofs(asks, proofs.subjects, serving, self._opened)
+            for made in subject_proofs(asks, proofs.subjects, serving, self._opened):
+                subjects.append(made.SerializeToString(deterministic=True))
+                if len(subjects) % FEW == 0:
+                    # A batch's chunk takes long: other calls get their turn.
+                    await asyncio.sleep(0)
         except SetsDiffer:
             raise ProofLate from None
-        subjects = [subject.SerializeToString(deterministic=True) for subject in made]
         if len(asks) == 1 and head is self._kept.head:
             self._kept.keep(asks[0], sequences, subjects[0])
         return head.proof + b"".join(field(_SUBJECTS, subject) for subject in subjects)
@@ -157,7 +161,9 @@ class AnswerProofs:
         proven, openness = await self._proven(sequences, patience)
         stored = {row[1]: row[5] for row in serving.found}
         proof = DisclosureProof(checkpoint=proven.checkpoint.note)
-        for sequence, event in zip(sequences, proven.proofs, strict=True):
+        for number, (sequence, event) in enumerate(zip(sequences, proven.proofs, strict=True), 1):
+            if number % FEW == 0:
+                await asyncio.sleep(0)
             record = unframe(serving.frames[sequence])
             opening = None
             if openness.protected_at(record.item, sequence):
@@ -186,6 +192,8 @@ class AnswerProofs:
                 pass
             else:
                 kept = self._kept.at(proofs)
+                if any(ask.protected_items for ask in asks):
+                    kept = opened(proofs)
                 if kept.holds(head, at):
                     return proofs, kept
                 if kept.map_time > at:

@@ -22,20 +22,22 @@ from gateway.audit.trail import Trail, TrailSteps
 from gateway.audit.writer import DecisionWriter
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
-from gateway.consents.long_reads import LongReads
 from gateway.installation.home import Home
 from gateway.meter.reader import SqlUsageReader
-from gateway.server.transparency import log_key
+from gateway.server.transparency import LOG_FILES_WAITING, log_key
+from gateway.shares import Shares
+from gateway.storage.background import BackgroundWork, Pace
 from gateway.storage.engines import Engines
+from gateway.storage.signs import StoreSigns
 from gateway.storage.turn import DECISIONS
-from gateway.transparency.background import BackgroundWork
 from gateway.transparency.log import MerkleLog
 from gateway.transparency.routes import log_routes
 from gateway.transparency.tables import LogId
 from operators.authority import Authority
 from operators.sql import SqlAuthorityLog
 
-_TICK_SECONDS: Final = 0.5
+_PACE: Final = Pace(1.0, apart_seconds=0.25, share=0.25)
+"""Fewer and larger steps cost less; a decision that is waited for is logged sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Auditing:
 async def auditing(
     home: Home,
     engines: Engines,
+    signs: StoreSigns,
     feed: AuthorityFeed,
     clock: Clock,
     issuer: str,
@@ -70,6 +73,7 @@ async def auditing(
         # So that there is a checkpoint to prove against before the first decision.
         if log.latest_in(connection) is None:
             log.sign(connection, clock.now())
+    log.committed()
 
     def authority() -> Authority:
         return feed.current().authority
@@ -87,15 +91,21 @@ async def auditing(
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         work = BackgroundWork(
-            engines.evidence, DECISIONS, lambda: writer.step(clock.now()), _TICK_SECONDS
+            engines.evidence,
+            DECISIONS,
+            lambda: writer.step(clock.now()),
+            pace=_PACE,
+            sign=signs.records,
         )
         proofs = DecisionProofs(
             engines.evidence, log, lambda: loop.call_soon_threadsafe(work.nudge)
         )
         await work.start()
         stack.push_async_callback(work.stop)
-        reads = LongReads()
+        reads = Shares("auditing")
         stack.callback(reads.close)
+        files = Shares("decisions-log", LOG_FILES_WAITING)
+        stack.callback(files.close)
         yield Auditing(
             [
                 AuditService(
@@ -109,5 +119,5 @@ async def auditing(
                 ),
                 ProvedConsentTraces(consents, proofs, reads),
             ],
-            log_routes(log, urlsplit(issuer).path.rstrip("/"), entries=False),
+            log_routes(log, files, urlsplit(issuer).path.rstrip("/"), entries=False),
         )

@@ -19,7 +19,6 @@ from gateway.config import GatewayConfig
 from gateway.consents.accesses import Accesses
 from gateway.consents.clerk import ConsentClerk
 from gateway.consents.desk import ConsentDesk
-from gateway.consents.long_reads import LongReads
 from gateway.consents.message import ConsentMessages
 from gateway.consents.news import ConsentNews
 from gateway.consents.receipt import ConsentReceipts
@@ -30,9 +29,10 @@ from gateway.consents.trace import TraceService
 from gateway.consents.watch import ConsentWatch
 from gateway.oauth.grants import SqlOAuthGrants
 from gateway.oauth.signing import SigningKeys
+from gateway.shares import Shares
 from gateway.signin.desk import SignInDesk
 from gateway.storage.engines import Engines
-from gateway.storage.signs import open_sign
+from gateway.storage.signs import StoreSigns, any_of, open_sign
 from gateway.subject.app import subject_routes
 from gateway.subject.own_reports import OwnReports
 from gateway.subject.parts import SubjectParts
@@ -62,6 +62,7 @@ class Consenting:
 async def consenting(
     config: GatewayConfig,
     engines: Engines,
+    signs: StoreSigns,
     feed: AuthorityFeed,
     keys: SigningKeys,
     clock: Clock,
@@ -123,11 +124,12 @@ async def consenting(
             operators,
             end_grants,
             clock,
+            sign=any_of(signs.records, signs.authority),
         )
         await clerk.start()
         stack.push_async_callback(clerk.stop)
         watch = ConsentWatch(consents, news, feed.current, clock)
-        reads = LongReads()
+        reads = Shares("consents")
         stack.callback(reads.close)
         yield Consenting(
             consents,

@@ -18,8 +18,10 @@ from gateway.conformance.certificate_routes import certificate_routes
 from gateway.conformance.certified import Certified
 from gateway.conformance.challenges import Challenges
 from gateway.conformance.contest import Contests
+from gateway.conformance.contest_limits import EvidenceLife
+from gateway.conformance.drawing import Drawing
 from gateway.conformance.due import DueAttestations
-from gateway.conformance.enforcer import Enforcer
+from gateway.conformance.enforcer import enforcer
 from gateway.conformance.finding_service import FindingService
 from gateway.conformance.findings import Findings
 from gateway.conformance.holdings import Holdings
@@ -31,9 +33,10 @@ from gateway.conformance.standing_service import StandingService
 from gateway.conformance.standings import Standings
 from gateway.conformance.suspension import Suspensions
 from gateway.conformance.throttle import Throttle
-from gateway.consents.long_reads import LongReads
 from gateway.oauth.signing import SigningKeys
+from gateway.shares import Shares
 from gateway.storage.engines import Engines
+from gateway.storage.signs import StoreSigns, any_of
 from gateway.transparency.log import MerkleLog
 from operators.sql import SqlAuthorityLog
 
@@ -57,6 +60,7 @@ class Enforcing:
 async def enforcing(
     config: GatewayConfig,
     engines: Engines,
+    signs: StoreSigns,
     feed: AuthorityFeed,
     keys: SigningKeys,
     clock: Clock,
@@ -74,39 +78,44 @@ async def enforcing(
     evidence = engines.evidence
     findings = Findings(evidence, policy)
     standings = Standings(evidence)
-    challenges = Challenges(engines, policy, holdings, SystemRandom())
+    challenges = Challenges(engines, policy)
+    drawing = Drawing(engines, policy, holdings, SystemRandom())
     certificates = Certificates(policy, log, evidence, keys, feed.current, issuer)
-    attested = Attested(evidence, policy, certificates, challenges)
+    attested = Attested(engines, policy, certificates, drawing, duties)
     certified = Certified(attested, findings)
     due = DueAttestations(
         evidence, policy, holdings, lambda: tuple(feed.current().authority.operators)
     )
     settling = Settling(evidence, policy, Suspensions(SqlAuthorityLog(engines.authority)))
     async with AsyncExitStack() as stack:
-        reads = LongReads()
-        stack.callback(reads.close)
-        throttle = Throttle(standings, _own_rate(policy, config), time.monotonic)
+        shares = Shares("enforcing")
+        stack.callback(shares.close)
+        throttle = Throttle(
+            standings, _own_rate(policy, config), time.monotonic, sign=signs.evidence
+        )
         await throttle.start()
         stack.push_async_callback(throttle.stop)
-        enforcer = Enforcer(
+        enforcing_work = enforcer(
             evidence,
             [
                 OverdueRemovals(evidence, duties, findings).step,
                 challenges.expire,
                 challenges.forget,
+                EvidenceLife(evidence).forget,
                 due.step,
                 settling.step,
             ],
             clock,
+            any_of(signs.disclosure, signs.evidence, signs.authority),
         )
-        await enforcer.start()
-        stack.push_async_callback(enforcer.stop)
+        await enforcing_work.start()
+        stack.push_async_callback(enforcing_work.stop)
         yield Enforcing(
             attested,
             findings,
             [
                 FindingService(
-                    findings, Contests(evidence), challenges, policy, feed.current, clock
+                    findings, Contests(evidence), challenges, policy, shares, feed.current, clock
                 ),
                 StandingService(
                     attested,
@@ -115,12 +124,12 @@ async def enforcing(
                     standings,
                     owed,
                     holdings,
-                    reads,
+                    shares,
                     feed.current,
                     clock,
                 ),
             ],
-            certificate_routes(issuer, certified, clock),
+            certificate_routes(issuer, certified, shares, clock),
             throttle,
         )
 

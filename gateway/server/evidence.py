@@ -11,7 +11,7 @@ from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
 from gateway.conformance.copies_service import CopiesService
-from gateway.conformance.follower import HoldingsFollower
+from gateway.conformance.follower import holdings_follower
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.policy_file import read_policy
 from gateway.conformance.throttle import Throttle
@@ -24,6 +24,7 @@ from gateway.server.enforcing import enforcing
 from gateway.server.transparency import Transparency, transparency_of
 from gateway.server.watching import watching
 from gateway.storage.engines import Engines
+from gateway.storage.signs import StoreSigns, any_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ async def evidence_of(
     config: GatewayConfig,
     home: Home,
     engines: Engines,
+    signs: StoreSigns,
     feed: AuthorityFeed,
     keys: SigningKeys,
     clock: Clock,
@@ -79,18 +81,18 @@ async def evidence_of(
 
     async with AsyncExitStack() as stack:
         transparency = await stack.enter_async_context(
-            transparency_of(home, engines, feed, clock, issuer)
+            transparency_of(home, engines, signs, feed, clock, issuer)
         )
         services["DisclosureService"] += transparency.services
         routes += transparency.routes
         following.append(transparency.logger.nudge)
-        follower = HoldingsFollower(engines)
+        follower = holdings_follower(engines, any_of(signs.records, signs.disclosure))
         await follower.start()
         stack.push_async_callback(follower.stop)
         policy = read_policy(config.conformance_policy)
         holdings = Holdings(engines)
         watch = await stack.enter_async_context(
-            watching(config, engines, feed, clock, consents.consents, holdings, policy)
+            watching(config, engines, signs, feed, clock, consents.consents, holdings, policy)
         )
         services["ConformanceService"] += [watch.watch, watch.removals]
         following.append(watch.news.nudge)
@@ -99,6 +101,7 @@ async def evidence_of(
             enforcing(
                 config,
                 engines,
+                signs,
                 feed,
                 keys,
                 clock,
@@ -119,6 +122,7 @@ async def evidence_of(
             auditing(
                 home,
                 engines,
+                signs,
                 feed,
                 clock,
                 issuer,

@@ -51,7 +51,7 @@ from gateway.server.transport import Transport
 from gateway.server.web import web_app
 from gateway.settle.service import SettlementService, UsageService
 from gateway.storage.engines import Engines, open_engines
-from gateway.storage.signs import ANY_COMMIT, open_sign
+from gateway.storage.signs import StoreSigns, open_signs
 from gateway.telemetry.telemetry import Telemetry, open_telemetry
 from operators.sql import SqlAuthorityLog
 
@@ -106,7 +106,8 @@ async def running_gateway(
         stack.callback(telemetry.close)
         engines = open_engines(config.database.get_secret_value(), home.root)
         stack.callback(engines.dispose)
-        feed = await _started_feed(config, clock, engines, stack)
+        signs = open_signs(engines, stack.enter_context(ExitStack()))
+        feed = await _started_feed(config, clock, engines, signs, stack)
         shared = config.workers > 1
         https = bound_socket(config.https_host, config.https_port, shared=shared)
         stack.callback(https.close)
@@ -117,10 +118,10 @@ async def running_gateway(
             sign_in_desk(config, home, engines.authority, clock, issuer)
         )
         consents = await stack.enter_async_context(
-            consenting(config, engines, feed, keys, clock, people, issuer)
+            consenting(config, engines, signs, feed, keys, clock, people, issuer)
         )
         evidence = await stack.enter_async_context(
-            evidence_of(config, home, engines, feed, keys, clock, consents, issuer)
+            evidence_of(config, home, engines, signs, feed, keys, clock, consents, issuer)
         )
         records = record_path(
             config,
@@ -197,11 +198,14 @@ async def running_gateway(
 
 
 async def _started_feed(
-    config: GatewayConfig, clock: Clock, engines: Engines, stack: AsyncExitStack
+    config: GatewayConfig,
+    clock: Clock,
+    engines: Engines,
+    signs: StoreSigns,
+    stack: AsyncExitStack,
 ) -> AuthorityFeed:
     bell = open_bell(engines.authority)
     stack.push_async_callback(bell.close)
-    held = stack.enter_context(ExitStack())
     feed = AuthorityFeed(
         SqlAuthorityLog(engines.authority),
         revocations=SqlRevocationLog(engines.authority),
@@ -210,7 +214,7 @@ async def _started_feed(
         lease_seconds=config.lease_seconds,
         monotonic=time.monotonic,
         bell=bell,
-        sign=open_sign(engines.authority, ANY_COMMIT, held),
+        sign=signs.authority,
     )
     await feed.start()
     stack.push_async_callback(feed.stop)

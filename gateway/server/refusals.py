@@ -37,7 +37,6 @@ class RefusalLog:
         anyway; "" is returned then.
         """
         request_id: str = getattr(request, "request_id", "")
-        consent: str = getattr(request, "consent", "")
         purpose: Purpose.ValueType = getattr(request, "purpose", Purpose.PURPOSE_UNSPECIFIED)
         entry = RefusalEntry(
             decision_id=self._decisions.next(),
@@ -47,7 +46,7 @@ class RefusalLog:
             reason=refused.reason,
             purpose=purpose,
             request_id=request_id if _REQUEST_ID.fullmatch(request_id) else "",
-            consent=consent if names_a_consent(consent) else "",
+            consent=_consent_named(request),
         )
         try:
             await self._committer.log_refusal(entry)
@@ -55,3 +54,12 @@ class RefusalLog:
             _log.error("a refusal could not be logged: %s", error.reason)
             return ""
         return entry.decision_id
+
+
+def _consent_named(request: Message | None) -> str:
+    """Return the consent a request relies on, or is about; "" for none."""
+    for field in ("consent", "name"):
+        value: object = getattr(request, field, "")
+        if isinstance(value, str) and names_a_consent(value):
+            return value
+    return ""

@@ -20,6 +20,7 @@ from gateway.reports.status import ReportStatus
 from gateway.reports.store import SqlReports
 from gateway.server.records import RecordPath
 from gateway.server.transparency import Transparency
+from gateway.shares import Shares
 from gateway.storage.engines import Engines
 from gateway.subject.own_reports import OwnReports
 
@@ -54,6 +55,8 @@ def reporting(
     status = ReportStatus(engines.records, consents, feed, keys, issuer)
     printer = ReportPrinter()
     stack.callback(printer.close)
+    shares = Shares("reports")
+    stack.callback(shares.close)
     return Reporting(
         ReportService(
             records.service(REPORT_BYTES).get_subject_records,
@@ -61,6 +64,7 @@ def reporting(
             issuing,
             status,
             printer,
+            shares,
             feed,
             clock,
         ),
@@ -71,9 +75,10 @@ def reporting(
             issuing,
             status,
             printer,
+            shares,
             feed,
             clock,
             REPORT_BYTES,
         ),
-        report_routes(reports, status, issuer, clock),
+        report_routes(reports, status, shares, issuer, clock),
     )

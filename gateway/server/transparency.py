@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.routing import Route
@@ -11,7 +12,9 @@ from gateway.authority.feed import AuthorityFeed
 from gateway.catalogue.model import CatalogueBook
 from gateway.clock import Clock
 from gateway.installation.home import Home
+from gateway.shares import Shares
 from gateway.storage.engines import Engines
+from gateway.storage.signs import StoreSigns, any_of
 from gateway.transparency.disclosure_map import DisclosureMap
 from gateway.transparency.event_proofs import EventProofs
 from gateway.transparency.identity import key_of_log
@@ -25,6 +28,9 @@ from gateway.transparency.service import TransparencyService
 from gateway.transparency.subject_proof import SubjectProofService
 from gateway.transparency.tables import LogId
 from gateway.transparency.writer import DisclosureWriter
+
+LOG_FILES_WAITING: Final = 100
+"""Most files of a log that wait for one address: whoever follows it asks for many at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,12 @@ class Transparency:
 
 @asynccontextmanager
 async def transparency_of(
-    home: Home, engines: Engines, feed: AuthorityFeed, clock: Clock, issuer: str
+    home: Home,
+    engines: Engines,
+    signs: StoreSigns,
+    feed: AuthorityFeed,
+    clock: Clock,
+    issuer: str,
 ) -> AsyncGenerator[Transparency]:
     """Give what proves the disclosure while the context lasts.
 
@@ -74,11 +85,15 @@ async def transparency_of(
             ),
             engines.evidence,
             clock,
+            # The catalogue is a part of authority.
+            sign=any_of(signs.disclosure, lambda: feed.current().sequence),
         )
         await logger.start()
         stack.push_async_callback(logger.stop)
         map_reader = open_map(engines.evidence, log, salts)
         stack.callback(map_reader.close)
+        shares = Shares("log", LOG_FILES_WAITING)
+        stack.callback(shares.close)
         yield Transparency(
             key,
             salts,
@@ -87,10 +102,10 @@ async def transparency_of(
             map_reader,
             logger,
             (
-                TransparencyService(log, events),
+                TransparencyService(log, events, shares),
                 SubjectProofService(map_reader, engines.records, salts, logger, clock),
             ),
-            log_routes(log, urlsplit(issuer).path.rstrip("/"), entries=True),
+            log_routes(log, shares, urlsplit(issuer).path.rstrip("/"), entries=True),
         )
 
 

@@ -157,7 +157,11 @@ class _Call:
         transport.require_room()
         caller = self._caller = self._authenticate(context)
         step("authenticated")
-        transport.guard.require_scope(caller, method.scope)
+        try:
+            transport.guard.require_scope(caller, method.scope)
+        except Refused:
+            self._request = None if method.streams_requests else _readable(method, incoming)
+            raise
         if method.streams_requests:
             return self._requests(incoming, context), caller
         request = self._request = _parsed(method, incoming)
@@ -281,6 +285,15 @@ def _parsed(method: Method, message: bytes) -> Message:
         raise invalid(
             Violation("request", f"send a {method.request.DESCRIPTOR.full_name}")
         ) from None
+
+
+def _readable(method: Method, message: bytes) -> Message | None:
+    """Return the request of a call that is refused before it is read, for the log of refusals;
+    None where it cannot be read."""
+    try:
+        return _parsed(method, message)
+    except Refused:
+        return None
 
 
 def _too_silent() -> Refused:

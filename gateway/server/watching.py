@@ -13,8 +13,9 @@ from gateway.conformance.event_pages import Holders
 from gateway.conformance.news import DisclosureNews
 from gateway.conformance.removals import Deadlines, RemovalDuties
 from gateway.conformance.watch import DisclosureWatch
-from gateway.consents.long_reads import LongReads
+from gateway.shares import Shares
 from gateway.storage.engines import Engines
+from gateway.storage.signs import StoreSigns
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Watching:
 async def watching(
     config: GatewayConfig,
     engines: Engines,
+    signs: StoreSigns,
     feed: AuthorityFeed,
     clock: Clock,
     consents: SqlConsents,
@@ -47,15 +49,17 @@ async def watching(
     Raises what the stores raise when they cannot be read.
     """
     duties = RemovalDuties(engines, holders, deadlines)
-    news = DisclosureNews(engines.records, holders, config.authority_poll_ms / 1_000)
+    news = DisclosureNews(
+        engines.records, holders, config.authority_poll_ms / 1_000, signs.disclosure
+    )
     async with AsyncExitStack() as stack:
-        reads = LongReads()
-        stack.callback(reads.close)
+        shares = Shares("watching")
+        stack.callback(shares.close)
         await news.start()
         stack.push_async_callback(news.stop)
         yield Watching(
-            DisclosureWatch(news, duties, deadlines, reads, feed.current, clock),
-            RemovalService(duties, consents, clock),
+            DisclosureWatch(news, duties, deadlines, shares, feed.current, clock),
+            RemovalService(duties, consents, shares, clock),
             duties,
             RemovalsOwed(duties, consents),
             news,

@@ -40,6 +40,8 @@ _AUTHORITY_CONNECTIONS: Final = 4
 _RECORDS_CONNECTIONS: Final = 16
 _EVIDENCE_CONNECTIONS: Final = 8
 _MORE_CONNECTIONS: Final = 4
+_SQLITE_CONNECTIONS: Final = 8
+"""Kept open of each file; more are opened when all are busy."""
 # A server that vanished is given up after some 10 seconds, and another connection tried;
 # without these a read would hang for as long as TCP does.
 _GIVING_UP: Final = {
@@ -97,7 +99,13 @@ def sqlite_engine(
     that reads before it writes can never fail half-way with SQLITE_BUSY_SNAPSHOT;
     connections from `reading` do not.
     """
-    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+    # As many as threads ask at once, whose number is bounded: none waits for a connection.
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"check_same_thread": False},
+        pool_size=_SQLITE_CONNECTIONS,
+        max_overflow=-1,
+    )
 
     @event.listens_for(engine, "connect")
     def configure(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

@@ -6,18 +6,47 @@ PostgreSQL tells of news by itself (LISTEN), and is read across a network by thr
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Engine, Executable, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
+
+from gateway.storage.engines import DISCLOSURE, Engines
 
 Sign = Callable[[], object]
 """Returns what is another value as soon as there is news; raises what the store raises."""
 
 # Another value on a connection as soon as any other has committed to the file.
 # Source: SQLite, PRAGMA data_version.
-ANY_COMMIT = text("PRAGMA data_version")
+ANY_COMMIT: Final = text("PRAGMA data_version")
+_DISCLOSED: Final = text(f"PRAGMA {DISCLOSURE}.data_version")
+
+
+class StoreSigns(NamedTuple):
+    """The signs that anything was committed to one of SQLite's files, each None where the
+    stores are no SQLite. Any number may ask, all on the event loop."""
+
+    authority: Sign | None = None
+    records: Sign | None = None
+    disclosure: Sign | None = None
+    evidence: Sign | None = None
+
+
+def open_signs(engines: Engines, stack: ExitStack) -> StoreSigns:
+    """Return the signs of one installation's stores, open until ``stack`` closes."""
+    return StoreSigns(
+        open_sign(engines.authority, ANY_COMMIT, stack),
+        open_sign(engines.records, ANY_COMMIT, stack),
+        open_sign(engines.records, _DISCLOSED, stack),
+        open_sign(engines.evidence, ANY_COMMIT, stack),
+    )
+
+
+def any_of(*signs: Sign | None) -> Sign | None:
+    """Return the sign that shows the news of each, None where one of them is."""
+    known = [sign for sign in signs if sign is not None]
+    return None if len(known) < len(signs) else lambda: tuple([sign() for sign in known])
 
 
 def open_sign(engine: Engine, asking: Executable, stack: ExitStack) -> Sign | None:

@@ -17,6 +17,7 @@ from gateway.storage.engines import Engines, reading, snapshot
 from gateway.transparency.check_events import CheckedEvents
 from gateway.transparency.check_log import CheckedLog
 from gateway.transparency.check_map import CheckedMap
+from gateway.transparency.disclosure_map import head_message
 from gateway.transparency.entries import event_entry, sealed
 from gateway.transparency.events import DisclosedEvent
 from gateway.transparency.faults import EnoughFaults, Fault, Faults
@@ -140,15 +141,9 @@ class _Check:
             next(events, None) is None, "disclosure_events", "events are not in the log"
         )
         self._faults.require(next(heads, None) is None, "disclosure_log_heads", "heads too many")
+        logged = head_message(head, openness, self._salts) if head.number else MapHead()
         self._faults.require(
-            (head.number, head.event_sequence, head.map_time, head.public_root, head.protected_root)
-            == (
-                number,
-                last.event_sequence,
-                last.map_time.seconds,
-                last.public_root,
-                last.protected_root,
-            ),
+            (head.number, logged) == (number, last),
             "map_head",
             "it is not that of the log",
         )

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from creditgate.transparency.completeness import LONGEST_SECONDS
 from creditgate.transparency.facts import (
     NO_END,
     protected_value,
@@ -84,6 +85,7 @@ class CheckedMap:
                 event.disclosed_from,
                 event.disclosed_until,
                 event.disclosed_until if begun else event.disclosed_from,
+                protected,
             )
 
     def check(self, connection: Connection) -> None:
@@ -102,10 +104,19 @@ class CheckedMap:
             self._faults.require(top.digest == root, place, "its root is not that of the head")
         kept = connection.execute(select(func.count()).select_from(MAP_TILES)).scalar_one()
         self._faults.require(kept == tiles, "map_tiles", "there are tiles of no tree")
-        holds_until = min((row.changes_at for row in self._members.values()), default=NO_END)
         self._faults.require(
-            self._head.holds_until == holds_until, "map_head", "it holds until another instant"
+            (self._head.holds_until, self._head.protected_holds_until)
+            == (self._holds_until(False), self._holds_until(True)),
+            "map_head",
+            "it holds until another instant",
         )
+
+    def _holds_until(self, protected: bool) -> int:
+        """Return until when time alone leaves a tree as it is, as far as a head may tell."""
+        if not self._head.number:
+            return 0
+        changes = (row.changes_at for row in self._members.values() if row.protected == protected)
+        return min(*changes, NO_END, self._head.map_time + LONGEST_SECONDS)
 
     def _check_members(self, connection: Connection) -> None:
         kept = 0

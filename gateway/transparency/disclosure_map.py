@@ -14,8 +14,10 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, select
 
+from creditgate.transparency.completeness import LONGEST_SECONDS
 from creditgate.transparency.facts import (
-    NO_END,
+    protected_commitment,
+    protected_items_digest,
     protected_value,
     public_key,
     public_value,
@@ -48,6 +50,8 @@ _FIXING: Final = frozenset(
         DisclosureEventKind.DISCLOSURE_EVENT_KIND_CORRECTED,
     )
 )
+_RENEWED_AFTER: Final = LONGEST_SECONDS // 2
+"""How old a head becomes where nothing changes: the next is there before it is too old."""
 _SUBJECTS_AT_ONCE: Final = 5_000
 _LEAVES_AT_ONCE: Final = 20_000
 _REVISIONS_A_QUERY: Final = 500
@@ -81,9 +85,10 @@ class DisclosureMap:
     def due(
         self, connection: Connection, now: int, catalogue: Mapping[str, CatalogueItem] | None = None
     ) -> bool:
-        """Tell whether the map is another at ``now``, or under ``catalogue``, without that
-        anything was disclosed since."""
-        if self._rows.head(connection).holds_until <= now:
+        """Tell whether the map is another at ``now``, or under ``catalogue``, or its head is to
+        be renewed, without that anything was disclosed since."""
+        head = self._rows.head(connection)
+        if min(head.holds_until, head.protected_holds_until, head.map_time + _RENEWED_AFTER) <= now:
             return True
         return catalogue is not None and bool(
             _moves(read_openness(connection), catalogue, known_only=True)
@@ -118,7 +123,9 @@ class DisclosureMap:
         # A clock set back takes nothing out of the map that was in it for good.
         at = max(now, head.map_time)
         touched = self._move(connection, catalogue, head.event_sequence + 1)
-        touched |= self._apply(connection, events, digests or self.digests(events, catalogue), at)
+        touched |= self._apply(
+            connection, events, catalogue, digests or self.digests(events, catalogue), at
+        )
         touched |= self._pass_time(connection, at)
         number = head.number + 1
         openness = read_openness(connection)
@@ -130,12 +137,13 @@ class DisclosureMap:
             number,
             events[-1].sequence if events else head.event_sequence,
             at,
-            rows.next_change(connection),
+            min(rows.next_change(connection, protected=False), at + LONGEST_SECONDS),
+            min(rows.next_change(connection, protected=True), at + LONGEST_SECONDS),
             self._grow(connection, PUBLIC, head.public_root, leaves.public),
             self._grow(connection, PROTECTED, head.protected_root, leaves.protected),
         )
         rows.keep_head(connection, head)
-        return _message(head)
+        return head_message(head, openness, self._salts)
 
     def _move(
         self, connection: Connection, catalogue: Mapping[str, CatalogueItem], from_event: int
@@ -162,7 +170,8 @@ class DisclosureMap:
             frames = {row.sequence: row.frame for row in connection.execute(query)}
         return [
             row._replace(
-                digest=self._members.digest(stated(unframe(frames[row.sequence])), protected)
+                digest=self._members.digest(stated(unframe(frames[row.sequence])), protected),
+                protected=protected,
             )
             for row in rows
         ]
@@ -171,6 +180,7 @@ class DisclosureMap:
         self,
         connection: Connection,
         events: Sequence[DisclosedEvent],
+        catalogue: Mapping[str, CatalogueItem],
         digests: Sequence[bytes],
         at: int,
     ) -> set[_Own]:
@@ -193,6 +203,7 @@ class DisclosureMap:
                     event.disclosed_from,
                     event.disclosed_until,
                     event.disclosed_until if begun else event.disclosed_from,
+                    _is_protected(catalogue, event.item),
                 )
         self._rows.end_members(connection, sorted(ended))
         self._rows.add_members(connection, sorted(fixed.values()))
@@ -310,13 +321,16 @@ def _is_protected(catalogue: Mapping[str, CatalogueItem], item: str) -> bool:
     return known.openness != Kind.OPENNESS_PUBLIC
 
 
-def _message(head: HeadRow) -> MapHead:
+def head_message(head: HeadRow, openness: Openness, salts: Salts) -> MapHead:
+    """Return a head as it is logged."""
     message = MapHead(
         event_sequence=head.event_sequence,
         public_root=head.public_root,
-        protected_root=head.protected_root,
+        protected_commitment=protected_commitment(
+            salts.head(head.number), head.protected_root, head.protected_holds_until
+        ),
+        protected_items_digest=protected_items_digest(openness.protected_items()),
     )
     message.map_time.seconds = head.map_time
-    if head.holds_until != NO_END:
-        message.holds_until.seconds = head.holds_until
+    message.holds_until.seconds = head.holds_until
     return message

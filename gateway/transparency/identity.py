@@ -12,8 +12,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from creditgate.transparency.note import VerifierKey
 from gateway.storage.engines import reading
 from gateway.transparency.keys import LogKey
+from gateway.transparency.last_signed import LastSigned
 from gateway.transparency.salts import Salts
-from gateway.transparency.tables import LOGS, LogId
+from gateway.transparency.tables import CHECKPOINTS, LOGS, LogId
 
 _INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -22,20 +23,58 @@ class AnotherLog(RuntimeError):
     """The store's log has another origin, key or secret than this process was given."""
 
 
+class NotLost(RuntimeError):
+    """The store has all that was signed for its log."""
+
+
 def key_of_log(
     engine: Engine, log: LogId, file: Path, origin: str, salts: Salts | None = None
 ) -> LogKey:
     """Return the key of a store's log, which begins under ``origin`` where there is none.
 
     A log that there is keeps its origin, whatever the gateway's address is now. Raises
-    AnotherLog, OSError, and ValueError where ``file`` holds no key.
+    AnotherLog, also where the store lacks what the key has signed; OSError, and ValueError
+    where ``file`` holds no key.
     """
+    # Before the store: what another process signs meanwhile is in both, or in the store alone.
+    last = LastSigned.read(file)
     with reading(engine) as connection:
         known = known_key(connection, log)
-    key = LogKey.kept_in(file, origin if known is None else known.name)
+        if _is_lost(connection, log, last, file):
+            raise AnotherLog(
+                f"The store of evidence lacks what {file} has signed for the log of {log.path}:"
+                " it was lost, or an older copy of it was put back. Restore its newest copy. If"
+                f" there is none, `creditgate log begin --log {log.path}` begins the log anew,"
+                " under another key and origin, which everybody must then pin."
+            )
+    if last is None:
+        last = LastSigned.begun(file, origin if known is None else known.name)
+    key = LogKey.kept_in(file, last.origin)
     with engine.begin() as connection:
         require_own(connection, log, key.verifier, salts, file)
     return key
+
+
+def require_lost(connection: Connection, log: LogId, last: LastSigned | None, file: Path) -> None:
+    """Check that the store lacks what the key in ``file`` has signed. Raises NotLost."""
+    if not _is_lost(connection, log, last, file):
+        raise NotLost
+
+
+def _is_lost(connection: Connection, log: LogId, last: LastSigned | None, file: Path) -> bool:
+    def root_of(size: int) -> bytes | None:
+        query = select(CHECKPOINTS.c.root).where(
+            CHECKPOINTS.c.log == log, CHECKPOINTS.c.size == size
+        )
+        root = connection.execute(query).scalar()
+        return None if root is None else bytes(root)
+
+    known = known_key(connection, log)
+    if last is None:
+        return known is None and file.exists()
+    if known is None:
+        return not last.unused
+    return last.origin != known.name or not last.is_in(root_of)
 
 
 def known_key(connection: Connection, log: LogId) -> VerifierKey | None:

@@ -13,13 +13,20 @@ from cryptography.hazmat.primitives.serialization import (
 
 from creditgate.transparency.note import VerifierKey
 from gateway.pki.files import write_first
+from gateway.transparency.last_signed import LastSigned
 
 
 class LogKey:
-    """The key a log signs its checkpoints with, under the name of its origin; any thread."""
+    """The key a log signs its checkpoints with, under the name of its origin; any thread.
 
-    def __init__(self, origin: str, private: Ed25519PrivateKey) -> None:
+    ``last`` is what it signed last, None where that is not kept.
+    """
+
+    def __init__(
+        self, origin: str, private: Ed25519PrivateKey, last: LastSigned | None = None
+    ) -> None:
         self._private = private
+        self.last = last
         self.verifier = VerifierKey(origin, private.public_key().public_bytes_raw())
 
     @classmethod
@@ -36,7 +43,7 @@ class LogKey:
         key = load_pem_private_key(pem, None)
         if not isinstance(key, Ed25519PrivateKey):
             raise ValueError(f"{file} holds no Ed25519 key; restore it from a copy.")  # noqa: TRY004
-        return cls(origin, key)
+        return cls(origin, key, LastSigned.read(file))
 
     def sign(self, text: bytes) -> bytes:
         """Return the signature of ``text``, 64 bytes."""

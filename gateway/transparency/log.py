@@ -19,11 +19,13 @@ from creditgate.transparency.note import (
     signed,
 )
 from creditgate.transparency.tiles import TILE_WIDTH, bundle_of, entries_of
+from creditgate.transparency.tree import ReadTile, Subtrees
 from gateway.storage.engines import reading
 from gateway.transparency.growing import grow, present_root, tile_query
 from gateway.transparency.identity import require_own
+from gateway.transparency.keys import LogKey
+from gateway.transparency.last_signed import NOTHING, Signed
 from gateway.transparency.tables import BUNDLES, CHECKPOINTS, LOGS, LogId
-from gateway.transparency.tree import ReadTile, Subtrees
 
 
 class SignedCheckpoint(NamedTuple):
@@ -70,9 +72,13 @@ class LogReader:
 
     def entries(self, indexes: Sequence[int]) -> list[bytes]:
         """Return the leaf data of entries, in the order asked. Raises LookupError."""
-        numbers = {index // TILE_WIDTH for index in indexes}
         with reading(self._engine) as connection:
-            bundles = {number: entries_of(self._bundle(connection, number)) for number in numbers}
+            return self.entries_in(connection, indexes)
+
+    def entries_in(self, connection: Connection, indexes: Sequence[int]) -> list[bytes]:
+        """Return the same as ``connection`` sees it. Raises LookupError."""
+        numbers = {index // TILE_WIDTH for index in indexes}
+        bundles = {number: entries_of(self._bundle(connection, number)) for number in numbers}
         return [bundles[index // TILE_WIDTH][index % TILE_WIDTH] for index in indexes]
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
@@ -84,11 +90,17 @@ class LogReader:
 
     def inclusions(self, indexes: Sequence[int], size: int) -> list[list[bytes]]:
         """Return the audit paths of entries in the tree of ``size``. Raises LookupError."""
+        with reading(self._engine) as connection:
+            return self.inclusions_in(connection, indexes, size)
+
+    def inclusions_in(
+        self, connection: Connection, indexes: Sequence[int], size: int
+    ) -> list[list[bytes]]:
+        """Return the same as ``connection`` sees it. Raises LookupError."""
         if any(not 0 <= index < size for index in indexes):
             raise LookupError("the entry is outside the tree")
-        with reading(self._engine) as connection:
-            read = self._tiles(connection)
-            return [self._trees.inclusion(index, size, read) for index in indexes]
+        read = self._tiles(connection)
+        return [self._trees.inclusion(index, size, read) for index in indexes]
 
     def consistency(self, first: int, second: int) -> list[bytes]:
         """Return the proof that the tree of ``second`` entries begins with that of ``first``.
@@ -143,6 +155,7 @@ class MerkleLog(LogReader):
     def __init__(self, engine: Engine, log: LogId, key: Signer) -> None:
         super().__init__(engine, log, key.verifier)
         self._signer = key
+        self._last = key.last if isinstance(key, LogKey) else None
 
     def append(self, connection: Connection, leaves: Sequence[bytes]) -> int:
         """Add entries, given as their leaf data; return the place of the first.
@@ -159,18 +172,30 @@ class MerkleLog(LogReader):
     def sign(self, connection: Connection, at: int) -> SignedCheckpoint:
         """Return the signed checkpoint of the log as it stands in ``connection``.
 
-        Raises AnotherLog.
+        Its caller tells once it is `committed`. Raises AnotherLog, and NeverSign where the key
+        has signed another tree of this size, or a greater one.
         """
         size = self.size(connection, writing=True)
         known = connection.execute(_checkpoints(self.log).where(CHECKPOINTS.c.size == size)).first()
         if known is not None:
             return _checkpoint(known)
         root = present_root(connection, self.log, size)
-        note = signed(checkpoint_body(Checkpoint(self.key.name, size, root)), self._signer)
+        checkpoint = Checkpoint(self.key.name, size, root)
+        if self._last is not None:
+            before = self.latest_in(connection)
+            self._last.about_to_sign(
+                NOTHING if before is None else Signed(before.size, before.root), checkpoint
+            )
+        note = signed(checkpoint_body(checkpoint), self._signer)
         connection.execute(
             insert(CHECKPOINTS).values(log=self.log, size=size, root=root, at=at, note=note)
         )
         return SignedCheckpoint(size, root, note, at)
+
+    def committed(self) -> None:
+        """Note that what was signed last is committed."""
+        if self._last is not None:
+            self._last.committed()
 
     def size(self, connection: Connection, *, writing: bool = False) -> int:
         """Return the number of entries; ``writing`` keeps other writers out to the commit,

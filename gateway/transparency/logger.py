@@ -11,10 +11,12 @@ from typing import Final
 from sqlalchemy import Engine
 
 from gateway.clock import Clock
+from gateway.storage.background import BackgroundWork, Pace
 from gateway.storage.engines import reading
+from gateway.storage.signs import Sign, any_of
 from gateway.storage.turn import LOGGING
-from gateway.transparency.background import BackgroundWork
 from gateway.transparency.entries import last_head
+from gateway.transparency.map_rows import MapRows
 from gateway.transparency.writer import DisclosureWriter
 
 TICK_SECONDS: Final = 0.2
@@ -23,7 +25,11 @@ _LOOK_SECONDS: Final = 0.02
 
 class DisclosureLogger:
     """Writes where it is this process's turn, and tells how far the log has come wherever it
-    is; one event loop's own."""
+    is; one event loop's own.
+
+    ``sign`` shows news of the disclosure and of the catalogue; that time alone changes the
+    map is seen here.
+    """
 
     def __init__(
         self,
@@ -31,8 +37,13 @@ class DisclosureLogger:
         evidence: Engine,
         clock: Clock,
         tick_seconds: float = TICK_SECONDS,
+        sign: Sign | None = None,
     ) -> None:
+        self._writer = writer
         self._evidence = evidence
+        self._clock = clock
+        self._rows = MapRows(evidence.dialect)
+        self._holds_until = 0
         self._stepped = asyncio.Event()
         self._covered = 0
         self._waiting: dict[asyncio.Future[None], int] = {}
@@ -41,9 +52,10 @@ class DisclosureLogger:
         self._work = BackgroundWork(
             evidence,
             LOGGING,
-            lambda: writer.step(clock.now()),
-            tick_seconds,
-            self._stepped.set,
+            self._write,
+            pace=Pace(tick_seconds, apart_seconds=tick_seconds),
+            sign=any_of(sign, self._is_over),
+            stepped=self._stepped.set,
         )
 
     async def start(self) -> None:
@@ -102,6 +114,16 @@ class DisclosureLogger:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_SECONDS):
                     await self._stepped.wait()
+
+    def _write(self) -> bool:
+        more = self._writer.step(self._clock.now())
+        with reading(self._evidence) as connection:
+            self._holds_until = self._rows.head(connection).holds_until
+        return more
+
+    def _is_over(self) -> bool:
+        """Tell whether the map holds no longer, by time."""
+        return self._clock.now() >= self._holds_until
 
     def _newest(self) -> int:
         with reading(self._evidence) as connection:

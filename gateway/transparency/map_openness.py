@@ -20,6 +20,10 @@ class Openness:
         spans = self._spans.get(item)
         return None if spans is None else spans[-1][1]
 
+    def protected_items(self) -> list[str]:
+        """Return the codes of all items that are protected now, in order."""
+        return [item for item, spans in self._spans.items() if spans[-1][1]]
+
     def protected_at(self, item: str, event_sequence: int) -> bool:
         """Tell whether the commitment of an event of the item is made of the digest of a
         protected member. Raises LookupError for an event before the item was known."""

@@ -1,21 +1,23 @@
 """Reading proofs out of the disclosure map: on the path of calls that ask for one.
 
 Checkpoint, head, members and tiles are read in one snapshot, so that they belong together.
-On SQLite statements run on a connection held open, on the event loop, as in
-`gateway.disclose.lookup`; on PostgreSQL on a small pool of threads. Tiles are kept, decoded,
-as long as they are the same in the store.
+On SQLite statements run on connections held open, on the event loop, as in
+`gateway.disclose.lookup`; on PostgreSQL on a small pool of threads. Many asks at once keep no
+others waiting for longer than a few take. Tiles are kept, decoded, as long as they are the
+same in the store.
 """
 
 import asyncio
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Dialect, Engine, bindparam, select
 from sqlalchemy.dialects import sqlite
 
-from creditgate.v1.disclosure_proof_pb2 import EntryProof
+from creditgate.v1.disclosure_proof_pb2 import MapHeadProof, ProtectedTree
 from gateway.storage.engines import reading, snapshot
 from gateway.transparency.log import MerkleLog, SignedCheckpoint
 from gateway.transparency.map_openness import Openness, read_openness
@@ -27,11 +29,20 @@ from gateway.transparency.map_rows import (
     SetRow,
     among,
 )
-from gateway.transparency.map_sets import MapProofs, Rows, SubjectAsk, keys_of, sets_of
+from gateway.transparency.map_sets import (
+    MapProofs,
+    Rows,
+    SubjectAsk,
+    SubjectSets,
+    keys_of,
+    sets_of,
+)
 from gateway.transparency.map_tables import MAP_MEMBERS, MAP_SETS, MAP_TILES
 from gateway.transparency.map_tiles import ROOT, WIDTH, Tile, decoded, nibble
 from gateway.transparency.salts import Salts
 
+FEW: Final = 16
+"""So many asks are read at once, in some two milliseconds at most."""
 _THREADS: Final = 4
 _MOST_TILES: Final = 4_096
 _LIKELY_LEVELS: Final = 6
@@ -74,7 +85,8 @@ class _Known(NamedTuple):
     number: int
     checkpoint: SignedCheckpoint
     openness: Openness
-    entry: EntryProof
+    head: MapHeadProof
+    protected_head: MapHeadProof
 
 
 class _Kept(NamedTuple):
@@ -142,36 +154,72 @@ class _Map:
             if checkpoint is None:
                 raise MapNotReady
             index = checkpoint.size - 1
-            entry = EntryProof(
-                log_index=index,
-                entry=self._log.entry(index),
-                audit_path=self._log.inclusion(index, checkpoint.size),
-            )
             openness = read_openness(connection)
-            known = self._known = _Known(head.number, checkpoint, openness, entry)
+            proof = MapHeadProof(
+                log_index=index,
+                entry=self._log.entries_in(connection, [index])[0],
+                audit_path=self._log.inclusions_in(connection, [index], checkpoint.size)[0],
+                protected_items=openness.protected_items(),
+            )
+            opened = MapHeadProof(
+                protected_tree=ProtectedTree(
+                    salt=self._salts.head(head.number), root=head.protected_root
+                )
+            )
+            opened.protected_tree.holds_until.seconds = head.protected_holds_until
+            opened.MergeFrom(proof)
+            known = self._known = _Known(head.number, checkpoint, openness, proof, opened)
         return known
 
 
 def _proofs(known: _Known, head: HeadRow, subjects: Sequence[Any]) -> MapProofs:
     return MapProofs(
         known.checkpoint,
-        known.entry,
+        known.head,
         head.event_sequence,
         head.map_time,
         head.holds_until,
+        known.protected_head,
+        head.protected_holds_until,
         subjects,
     )
 
 
+class _Held:
+    """A SQLite connection held open; the event loop's own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._holding = reading(engine)
+        self.connection = self._holding.__enter__()
+        cursor: Any = self.connection.connection.cursor()
+        self.execute = cursor.execute
+
+    @contextmanager
+    def snapshot(self) -> Generator[None]:
+        """Let all statements see the store as it is at the first."""
+        self.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.execute("COMMIT")
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._holding.__exit__(None, None, None)
+
+
 class SqliteMap(_Map):
-    """The map on one held SQLite connection, used by the event loop's thread alone."""
+    """The map on held SQLite connections, used by the event loop's thread alone.
+
+    Few asks are read at once; many in slices of a snapshot of their own, between which others
+    get their turn.
+    """
 
     def __init__(self, engine: Engine, log: MerkleLog, salts: Salts) -> None:
         super().__init__(engine, log, salts)
-        self._holding = reading(engine)
-        self._held = self._holding.__enter__()
-        cursor: Any = self._held.connection.cursor()
-        self._execute = cursor.execute
+        self._few = _Held(engine)
+        self._many = _Held(engine)
+        self._many_free = asyncio.Lock()
         dialect = sqlite.dialect(paramstyle="qmark")
         text = self._statements
         self._head, self._sets, self._members, self._tile = (
@@ -181,49 +229,59 @@ class SqliteMap(_Map):
 
     async def proofs(self, asks: Sequence[SubjectAsk]) -> MapProofs:
         """Return what the map tells of the subjects, at its newest checkpoint."""
-        self._execute("BEGIN")
-        try:
-            found = self._execute(self._head).fetchone()
-            if found is None:
-                raise MapNotReady
-            head = HeadRow(*found)
-            known = self._goes_with(head, self._held)
-            subjects = json.dumps([ask.subject for ask in asks])
-            rows = Rows(
-                head,
-                known.openness,
-                [SetRow(*row) for row in self._execute(self._sets, (subjects,))],
-                self._execute(self._members, (subjects, head.map_time)).fetchall(),
-            )
-
-            def tiles(tree: int, place: int) -> Tile | None:
-                return self._tile_at(2 * place + tree, head.number)
-
-            return _proofs(known, head, sets_of(asks, rows, tiles, self._salts))
-        finally:
-            self._execute("COMMIT")
+        if len(asks) <= FEW:
+            with self._few.snapshot():
+                head, known = self._newest(self._few)
+                return _proofs(known, head, self._subjects(self._few, asks, head, known))
+        subjects: list[SubjectSets] = []
+        async with self._many_free:
+            with self._many.snapshot():
+                head, known = self._newest(self._many)
+                for start in range(0, len(asks), FEW):
+                    some = asks[start : start + FEW]
+                    subjects += self._subjects(self._many, some, head, known)
+                    await asyncio.sleep(0)
+        return _proofs(known, head, subjects)
 
     async def openness(self) -> Openness:
         """Return which items are protected, and were at each event."""
-        self._execute("BEGIN")
-        try:
-            found = self._execute(self._head).fetchone()
-            if found is None:
-                raise MapNotReady
-            return self._goes_with(HeadRow(*found), self._held).openness
-        finally:
-            self._execute("COMMIT")
+        with self._few.snapshot():
+            return self._newest(self._few)[1].openness
 
-    def _tile_at(self, place: int, number: int) -> Tile | None:
+    def _newest(self, held: _Held) -> tuple[HeadRow, _Known]:
+        found = held.execute(self._head).fetchone()
+        if found is None:
+            raise MapNotReady
+        head = HeadRow(*found)
+        return head, self._goes_with(head, held.connection)
+
+    def _subjects(
+        self, held: _Held, asks: Sequence[SubjectAsk], head: HeadRow, known: _Known
+    ) -> list[SubjectSets]:
+        subjects = json.dumps([ask.subject for ask in asks])
+        rows = Rows(
+            head,
+            known.openness,
+            [SetRow(*row) for row in held.execute(self._sets, (subjects,))],
+            held.execute(self._members, (subjects, head.map_time)).fetchall(),
+        )
+
+        def tiles(tree: int, place: int) -> Tile | None:
+            return self._tile_at(held, 2 * place + tree, head.number)
+
+        return sets_of(asks, rows, tiles, self._salts)
+
+    def _tile_at(self, held: _Held, place: int, number: int) -> Tile | None:
         tile = self._tiles.fresh(place, number)
         if tile is None:
-            row = self._execute(self._tile, (place,)).fetchone()
+            row = held.execute(self._tile, (place,)).fetchone()
             tile = row and self._tiles.of(place, row[0], number)
         return tile
 
     def close(self) -> None:
-        """Give the connection back."""
-        self._holding.__exit__(None, None, None)
+        """Give the connections back."""
+        self._few.close()
+        self._many.close()
 
 
 class PooledMap(_Map):
@@ -232,10 +290,13 @@ class PooledMap(_Map):
     def __init__(self, engine: Engine, log: MerkleLog, salts: Salts) -> None:
         super().__init__(engine, log, salts)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="map")
+        # One of their own: single calls never wait behind batches.
+        self._many = ThreadPoolExecutor(1, thread_name_prefix="map-batches")
 
     async def proofs(self, asks: Sequence[SubjectAsk]) -> MapProofs:
         """Return what the map tells of the subjects, at its newest checkpoint."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, asks)
+        threads = self._threads if len(asks) <= FEW else self._many
+        return await asyncio.get_running_loop().run_in_executor(threads, self._read, asks)
 
     def _read(self, asks: Sequence[SubjectAsk]) -> MapProofs:
         with snapshot(self._engine) as connection:
@@ -310,3 +371,4 @@ class PooledMap(_Map):
     def close(self) -> None:
         """Stop the threads."""
         self._threads.shutdown()
+        self._many.shutdown()

@@ -43,6 +43,7 @@ class MemberRow(NamedTuple):
     disclosed_from: int
     disclosed_until: int
     changes_at: int
+    protected: bool
 
 
 class SetRow(NamedTuple):
@@ -61,11 +62,12 @@ class HeadRow(NamedTuple):
     event_sequence: int
     map_time: int
     holds_until: int
+    protected_holds_until: int
     public_root: bytes
     protected_root: bytes
 
 
-FIRST_HEAD: Final = HeadRow(0, 0, 0, NO_END, EMPTY, EMPTY)
+FIRST_HEAD: Final = HeadRow(0, 0, 0, 0, 0, EMPTY, EMPTY)
 """The map before the first event."""
 HEAD: Final = select(*(MAP_HEAD.c[name] for name in HeadRow._fields))
 # Written out, not bound: only then can a planner tell that the partial index serves.
@@ -99,7 +101,11 @@ class MapRows:
         self._end_member = driver_text(delete(MAP_MEMBERS).where(*own), dialect)
         self._change_member = driver_text(
             update(MAP_MEMBERS)
-            .values(digest=bindparam("new_digest"), changes_at=bindparam("new_changes_at"))
+            .values(
+                digest=bindparam("new_digest"),
+                changes_at=bindparam("new_changes_at"),
+                protected=bindparam("new_protected"),
+            )
             .where(*own),
             dialect,
         )
@@ -148,12 +154,16 @@ class MapRows:
     def changing(self, connection: Connection, at: int) -> list[MemberRow]:
         """Return the members that time has changed by ``at``."""
         due = MAP_MEMBERS.c.changes_at <= at
-        rows = connection.execute(select(MAP_MEMBERS).where(due, _ENDING))
-        return [MemberRow(*row) for row in rows]
+        return [
+            MemberRow(*row)
+            for protected in (False, True)
+            for row in connection.execute(select(MAP_MEMBERS).where(due, _ENDING, _kind(protected)))
+        ]
 
-    def next_change(self, connection: Connection) -> int:
-        """Return when time next changes a member, `facts.NO_END` for never."""
-        query = select(func.min(MAP_MEMBERS.c.changes_at)).where(_ENDING)
+    def next_change(self, connection: Connection, *, protected: bool) -> int:
+        """Return when time next changes a member that is protected, or one that is not;
+        `facts.NO_END` for never."""
+        query = select(func.min(MAP_MEMBERS.c.changes_at)).where(_ENDING, _kind(protected))
         return connection.execute(query).scalar() or NO_END
 
     def add_members(self, connection: Connection, rows: Sequence[MemberRow]) -> None:
@@ -165,8 +175,8 @@ class MapRows:
         _each(connection, self._end_member, members)
 
     def change_members(self, connection: Connection, rows: Iterable[MemberRow]) -> None:
-        """Give members the digest and the instant of change of ``rows``."""
-        changes = [(row.digest, row.changes_at, *row[:3]) for row in rows]
+        """Give members the digest, the instant of change and the kind of ``rows``."""
+        changes = [(row.digest, row.changes_at, row.protected, *row[:3]) for row in rows]
         _each(connection, self._change_member, changes)
 
     def sets(
@@ -200,6 +210,11 @@ class MapRows:
 
     def _bound(self, listed: Collection[Any]) -> Any:
         return json.dumps(list(listed)) if self._is_sqlite else list(listed)
+
+
+def _kind(protected: bool) -> ColumnElement[bool]:
+    # One kind at a time: the index begins with it.
+    return MAP_MEMBERS.c.protected == protected
 
 
 def _each(connection: Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:

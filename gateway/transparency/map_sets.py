@@ -10,7 +10,7 @@ from creditgate.transparency.facts import (
     public_value,
     set_digest,
 )
-from creditgate.v1.disclosure_proof_pb2 import EntryProof, MapPath, OtherItem
+from creditgate.v1.disclosure_proof_pb2 import MapHeadProof, MapPath, OtherItem
 from gateway.transparency.log import SignedCheckpoint
 from gateway.transparency.map_openness import Openness
 from gateway.transparency.map_rows import PROTECTED, PUBLIC, HeadRow, MemberRow, SetRow
@@ -75,15 +75,19 @@ class MapProofs(NamedTuple):
     """What the map tells, at one checkpoint.
 
     ``head`` proves its map head; the map holds all that was disclosed after event
-    ``head_event_sequence`` at ``map_time``, and until before ``holds_until`` unless a later
-    event changed it (seconds UTC; `facts.NO_END` for ever).
+    ``head_event_sequence`` at ``map_time``, and of public items until before ``holds_until``
+    unless a later event changed it (seconds UTC). ``protected_head`` opens the tree of
+    protected items besides, which holds until before ``protected_holds_until``: only for who
+    is given a proof about such an item.
     """
 
     checkpoint: SignedCheckpoint
-    head: EntryProof
+    head: MapHeadProof
     head_event_sequence: int
     map_time: int
     holds_until: int
+    protected_head: MapHeadProof
+    protected_holds_until: int
     subjects: Sequence[SubjectSets]
 
 
@@ -128,7 +132,7 @@ def sets_of(
     for row in rows.sets:
         sets[row[0]][row[1]] = row
     members: defaultdict[tuple[str, str], list[MapMember]] = defaultdict(list)
-    for subject, item, sequence, digest, from_, until, _ in rows.members:
+    for subject, item, sequence, digest, from_, until, *_ in rows.members:
         members[subject, item].append(MapMember(sequence, item, digest, from_, until))
     return [
         SubjectSets(

@@ -21,8 +21,8 @@ METADATA: Final = MetaData()
 _Sequence = BigInteger().with_variant(Integer, "sqlite")
 _ENDING = text("changes_at < 253402300799")
 
-# One row: the map as the newest checkpoint commits to it. number counts the heads;
-# holds_until is when time alone changes it next, NO_END for never.
+# One row: the map as the newest checkpoint commits to it. number counts the heads; before
+# holds_until, and protected_holds_until, it holds of public items and of protected ones.
 MAP_HEAD: Final = Table(
     "map_head",
     METADATA,
@@ -31,6 +31,7 @@ MAP_HEAD: Final = Table(
     Column("event_sequence", BigInteger, nullable=False),
     Column("map_time", BigInteger, nullable=False),
     Column("holds_until", BigInteger, nullable=False),
+    Column("protected_holds_until", BigInteger, nullable=False),
     Column("public_root", LargeBinary, nullable=False),
     Column("protected_root", LargeBinary, nullable=False),
 )
@@ -47,8 +48,10 @@ MAP_MEMBERS: Final = Table(
     Column("disclosed_from", BigInteger, nullable=False),
     Column("disclosed_until", BigInteger, nullable=False),
     Column("changes_at", BigInteger, nullable=False),
+    Column("protected", Boolean, nullable=False),
     Index(
         "ix_map_members_changes_at",
+        "protected",
         "changes_at",
         sqlite_where=_ENDING,
         postgresql_where=_ENDING,

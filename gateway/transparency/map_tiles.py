@@ -54,16 +54,26 @@ NOTHING: Final = Top(EMPTY, False)
 
 
 class Bucket:
-    """Leaves in order of their keys. Immutable."""
+    """Leaves in order of their keys. Immutable; roots are worked out once."""
 
-    __slots__ = ("leaves",)
+    __slots__ = ("_roots", "leaves")
 
     def __init__(self, leaves: Sequence[Leaf]) -> None:
         self.leaves = leaves
+        self._roots: dict[tuple[int, int, int], bytes] = {}
+
+    def root(self, start: int, end: int, depth: int) -> bytes:
+        """Return the root at ``depth`` of the leaves from ``start`` to before ``end``, which
+        are all that stand there."""
+        part = start, end, depth
+        root = self._roots.get(part)
+        if root is None:
+            root = self._roots[part] = subtree_root(self.leaves[start:end], depth)
+        return root
 
     def top(self, depth: int) -> Top:
         """Return what stands at the top, where the bucket stands at ``depth``."""
-        return Top(subtree_root(self.leaves, depth), len(self.leaves) == 1)
+        return Top(self.root(0, len(self.leaves), depth), len(self.leaves) == 1)
 
     def encoded(self) -> bytes:
         """Return the bucket as it is kept."""
@@ -167,13 +177,15 @@ def _first_difference(left: bytes, right: bytes) -> int:
     return KEY_BITS - differing.bit_length()
 
 
-def split(leaves: Sequence[Leaf], depth: int) -> int:
-    """Return how many of the leaves, in order, go to the left at ``depth``."""
+def split(leaves: Sequence[Leaf], depth: int, start: int = 0, end: int | None = None) -> int:
+    """Return where, of the leaves from ``start`` to before ``end``, in order, those begin that
+    go to the right at ``depth``."""
     byte, mask = depth >> 3, 0x80 >> (depth & 7)
-    for index, leaf in enumerate(leaves):
-        if leaf[0][byte] & mask:
+    end = len(leaves) if end is None else end
+    for index in range(start, end):
+        if leaves[index][0][byte] & mask:
             return index
-    return len(leaves)
+    return end
 
 
 def nibble(key: bytes, level: int) -> int:
@@ -183,6 +195,8 @@ def nibble(key: bytes, level: int) -> int:
 
 
 def _bucket(kept: bytes) -> Bucket:
+    if len(kept) % _LEAF != 1:
+        raise MapDamaged
     leaves = [
         (kept[start : start + _HASH], kept[start + _HASH : start + _LEAF])
         for start in range(1, len(kept), _LEAF)

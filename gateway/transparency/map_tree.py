@@ -6,7 +6,7 @@ What is read and written are tiles by place; where they are kept is the caller's
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from creditgate.transparency.prefix_tree import EMPTY, bit, map_leaf_hash, map_node_hash
+from creditgate.transparency.prefix_tree import EMPTY, bit, map_leaf_hash
 from creditgate.v1.disclosure_proof_pb2 import MapPath
 from gateway.transparency.map_tiles import (
     DEEPEST,
@@ -24,7 +24,6 @@ from gateway.transparency.map_tiles import (
     decoded,
     nibble,
     split,
-    subtree_root,
 )
 
 Load = Callable[[Collection[int]], Mapping[int, bytes]]
@@ -181,27 +180,21 @@ def _found_in_bucket(
     bucket: Bucket, key: bytes, depth: int, above: list[bytes], expected: bytes
 ) -> Found:
     leaves = bucket.leaves
-    siblings: list[bytes] = []
-    while len(leaves) > 1:
-        at = split(leaves, depth + len(siblings))
-        left, right = leaves[:at], leaves[at:]
-        own, other = (right, left) if bit(key, depth + len(siblings)) else (left, right)
-        siblings.append(subtree_root(other, depth + len(siblings) + 1))
-        leaves = own
-    node = map_leaf_hash(*leaves[0]) if leaves else EMPTY
-    for level in range(len(siblings) - 1, -1, -1):
-        sibling = siblings[level]
-        node = (
-            map_node_hash(sibling, node)
-            if bit(key, depth + level)
-            else map_node_hash(node, sibling)
-        )
-    if node != expected:
+    if bucket.root(0, len(leaves), depth) != expected:
         raise MapDamaged
-    above += siblings
-    if not leaves:
+    start, end = 0, len(leaves)
+    while end - start > 1:
+        at = split(leaves, depth, start, end)
+        depth += 1
+        if bit(key, depth - 1):
+            above.append(bucket.root(start, at, depth))
+            start = at
+        else:
+            above.append(bucket.root(at, end, depth))
+            end = at
+    if start == end:
         return Found(None, _path(above, absent=True))
-    return _found_leaf(key, leaves[0], above)
+    return _found_leaf(key, leaves[start], above)
 
 
 def _found_leaf(key: bytes, leaf: Leaf, siblings: list[bytes]) -> Found:

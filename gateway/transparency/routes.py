@@ -4,7 +4,6 @@ Source: C2SP tlog-tiles. What is immutable may be kept for ever; the checkpoint 
 kept.
 """
 
-import asyncio
 import gzip
 from typing import Final
 
@@ -12,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from creditgate.refusal import Refused
 from creditgate.transparency.tiles import Tile, parse_tile_path
+from gateway.shares import Shares
 from gateway.transparency.log import LogReader
 
 PREFIX: Final = "/log"
@@ -22,14 +23,18 @@ _BINARY: Final = "application/octet-stream"
 _LEAST_ZIPPED: Final = 1_024
 
 
-def log_routes(log: LogReader, below: str = "", *, entries: bool) -> list[Route]:
+def log_routes(log: LogReader, shares: Shares, below: str = "", *, entries: bool) -> list[Route]:
     """Return the routes of a log, at `PREFIX` and its name below the path ``below``.
 
+    An address that asks for too much at once is told to come again (429).
     Without ``entries`` only its hashes are told to strangers, not what they are of.
     """
 
-    async def checkpoint(_: Request) -> Response:
-        latest = await asyncio.to_thread(log.latest)
+    async def checkpoint(request: Request) -> Response:
+        try:
+            latest = await shares.run(_asker(request), log.latest)
+        except Refused as refused:
+            return _too_much(refused)
         if latest is None:
             return _not_found()
         return PlainTextResponse(latest.note, headers=_FRESH)
@@ -42,7 +47,9 @@ def log_routes(log: LogReader, below: str = "", *, entries: bool) -> list[Route]
             asked = parse_tile_path("tile/" + request.path_params["path"])
             if asked.level is None and not entries:
                 return _not_found()
-            content = await asyncio.to_thread(_content, log, asked)
+            content = await shares.run(_asker(request), _content, log, asked)
+        except Refused as refused:
+            return _too_much(refused)
         except (ValueError, LookupError):
             return _not_found()
         return _immutable(request, asked, content)
@@ -70,6 +77,16 @@ def _immutable(request: Request, tile: Tile, content: bytes) -> Response:
             headers["Content-Encoding"] = "gzip"
             content = gzip.compress(content, 6, mtime=0)
     return Response(content, media_type=_BINARY, headers=headers)
+
+
+def _asker(request: Request) -> str:
+    # Behind a proxy all share what one address is let.
+    return f"address {'' if request.client is None else request.client.host}"
+
+
+def _too_much(refused: Refused) -> Response:
+    headers = {**_FRESH, "Retry-After": str(refused.retry_after)}
+    return PlainTextResponse("You ask for too much at once; come again.\n", 429, headers=headers)
 
 
 def _not_found() -> Response:

@@ -68,6 +68,11 @@ class Salts:
         """Return the key of the map's leaf of a subject's protected item."""
         return self._salt(b"protected-key", b"", subject, item)
 
+    def head(self, number: int) -> bytes:
+        """Return the salt of the commitment of the protected tree in the map's head of this
+        number."""
+        return self._salt(b"head", number.to_bytes(8, "big"))
+
     def seal(self, what: bytes) -> bytes:
         """Return the seal of ``what``: whoever lacks the secret can make no other."""
         return self._salt(b"seal", what)

@@ -1,12 +1,11 @@
 """DisclosureService, the part anyone may ask: checkpoints, and proofs against them."""
 
-import asyncio
-
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.transparency.merkle import leaf_hash
 from creditgate.v1 import disclosure_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
+from gateway.shares import Shares
 from gateway.transparency.event_proofs import EventProofs
 from gateway.transparency.log import MerkleLog, SignedCheckpoint
 
@@ -14,33 +13,33 @@ from gateway.transparency.log import MerkleLog, SignedCheckpoint
 class TransparencyService:
     """Proves the disclosure log to whoever is authenticated."""
 
-    def __init__(self, log: MerkleLog, events: EventProofs) -> None:
+    def __init__(self, log: MerkleLog, events: EventProofs, shares: Shares) -> None:
         self._log = log
         self._events = events
+        self._shares = shares
 
     async def get_checkpoint(
         self, request: pb.GetCheckpointRequest, caller: Caller
     ) -> pb.GetCheckpointResponse:
-        """Answer GetCheckpoint; raises Refused TEMPORARILY_UNAVAILABLE before the first."""
-        del request, caller
-        latest = await asyncio.to_thread(self._latest)
+        """Answer GetCheckpoint; raises Refused RATE_EXCEEDED, and TEMPORARILY_UNAVAILABLE before
+        the first."""
+        del request
+        latest = await self._shares.run(caller.asker, self._latest)
         return pb.GetCheckpointResponse(checkpoint=latest.note)
 
     async def get_inclusion_proof(
         self, request: pb.GetInclusionProofRequest, caller: Caller
     ) -> pb.GetInclusionProofResponse:
         """Answer GetInclusionProof; raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND,
-        TEMPORARILY_UNAVAILABLE."""
-        del caller
-        return await asyncio.to_thread(self._inclusion, request)
+        RATE_EXCEEDED, TEMPORARILY_UNAVAILABLE."""
+        return await self._shares.run(caller.asker, self._inclusion, request)
 
     async def get_consistency_proof(
         self, request: pb.GetConsistencyProofRequest, caller: Caller
     ) -> pb.GetConsistencyProofResponse:
         """Answer GetConsistencyProof; raises Refused INVALID_REQUEST,
-        TEMPORARILY_UNAVAILABLE."""
-        del caller
-        return await asyncio.to_thread(self._consistency, request)
+        RATE_EXCEEDED, TEMPORARILY_UNAVAILABLE."""
+        return await self._shares.run(caller.asker, self._consistency, request)
 
     def _inclusion(self, request: pb.GetInclusionProofRequest) -> pb.GetInclusionProofResponse:
         if request.event_sequence < 1:

@@ -77,4 +77,5 @@ class DisclosureWriter:
             self._log.append(connection, [*leaves, head_entry(new_head)])
             note_head(connection, size + len(leaves), new_head.event_sequence, seal)
             self._log.sign(connection, new_head.map_time.seconds)
+        self._log.committed()
         return len(events) == EVENTS_AT_ONCE

@@ -49,6 +49,12 @@ class ConformanceCertificate(DocumentPart):
         description="The operator's unified social credit code (GB 32100-2015)."
     )
     copies: _Count = Field(description="Number of copies attested.")
+    entitled: _Count = Field(
+        description="Number of copies the operator should hold: served to it, still disclosed."
+    )
+    missing: _Count = Field(
+        description="Of those, number it told it does not hold; they are not certified."
+    )
     disclosure_sequence: _Count = Field(
         description="Last disclosure event the copies were compared with."
     )

@@ -4,7 +4,7 @@ The gateway checks each report so before it signs it, and whoever is shown one d
 offline, with the pinned key of the disclosure log.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from creditgate.credit_report import CreditReport, proof_of
 from creditgate.transparency.completeness import Head, ProvedSubject, verified_head, verify_subject
@@ -17,11 +17,20 @@ from creditgate.v1.vocabulary_pb2 import Openness
 _PUBLIC = Openness.Name(Openness.OPENNESS_PUBLIC).removeprefix("OPENNESS_")
 
 
+_LOG: Final = "/log/disclosure"
+
+
 class ProvedReport(NamedTuple):
     """What a report is proved by: the map's head, and what it holds of the subject."""
 
     head: Head
     subject: ProvedSubject
+
+
+def is_log_of(origin: str, issuer: str) -> bool:
+    """Tell whether a log's origin is that of the gateway ``issuer``: the URL it is served at,
+    without the scheme (C2SP tlog-tiles). A log keeps its origin when its gateway moves."""
+    return origin == issuer.partition("://")[2].rstrip("/") + _LOG
 
 
 def verify_report(report: CreditReport, key: VerifierKey) -> ProvedReport:

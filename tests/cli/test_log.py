@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from creditgate.transparency.note import VerifierKey, open_checkpoint
+from gateway.conformance.finding_tables import EVIDENCE
 from tests.cli.commands import creditgate_here
 from tests.installation import PUBLISHER, Installation, company
 from tests.server.calls import draft, publish
@@ -76,6 +77,23 @@ async def test_the_check_tells_where_somebody_else_wrote(
     done = creditgate_here(home, "log", "check")
     assert done.status != 0
     assert not (home / "keys" / "salts.key").exists()
+
+
+async def test_the_check_looks_at_what_is_kept_of_operators_and_names_what_it_cannot(
+    home: Path, embedded: Installation
+) -> None:
+    told = creditgate_here(home, "log", "check", "--json").json
+    assert {"attestations", "findings", "publisher_batches"} <= set(told["not_covered"])
+    assert "Not covered: attestations" in creditgate_here(home, "log", "check").out
+    with embedded.engines.evidence.begin() as connection:
+        connection.execute(
+            insert(EVIDENCE).values(
+                finding_id="none", operator_id="alpha", at=1, bytes=1, evidence=b"x"
+            )
+        )
+    done = creditgate_here(home, "log", "check", "--json")
+    assert done.status == 1
+    assert [fault["place"] for fault in done.json["faults"]] == ["finding_evidence"]
 
 
 async def test_before_the_first_start_there_is_no_log(embedded: Installation) -> None:

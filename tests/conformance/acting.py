@@ -42,6 +42,7 @@ from sdk.disclosures import SERVED, Disclosures
 from sdk.refusals import explain
 from tests.clock import StandingClock
 from tests.conformance.plain_history import HOURS_TO_REMOVE, Held
+from tests.conformance.policies import policy_file
 from tests.installation import (
     PUBLIC_ITEM,
     PUBLISHER,
@@ -63,18 +64,17 @@ def policy_in(folder: Path) -> Path:
     """Write a policy whose removals take hours and everything else a year; return its file."""
     grades = {"NONE": "PT40H", "MINOR": "PT40H", "GENERAL": "PT40H", "SERIOUS": "PT10H"}
     assert sorted(HOURS_TO_REMOVE.values()) == [10, 40]
-    policy = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
-    policy |= {
-        "removal": grades,
-        "rectify": dict.fromkeys(grades, _LONG),
-        "warned": _LONG,
-        "throttled": _LONG,
-        "attestation": _LONG,
-        "sampling": policy["sampling"] | {"answer": _LONG},
-    }
-    file = folder / "policy.yaml"
-    file.write_text(yaml.safe_dump(policy), encoding="utf-8")
-    return file
+    sampling = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))["sampling"]
+    return policy_file(
+        folder,
+        removal=grades,
+        rectify=dict.fromkeys(grades, _LONG),
+        warned=_LONG,
+        throttled=_LONG,
+        attestation=_LONG,
+        false_attestation=_LONG,
+        sampling=sampling | {"answer": _LONG},
+    )
 
 
 async def patiently(call: Callable[[], Awaitable[_T]]) -> _T:

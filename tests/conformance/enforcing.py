@@ -14,21 +14,25 @@ from creditgate.v1.conformance_service_pb2 import FindingKind
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.authority.view import AuthorityView
-from gateway.conformance.attested import Attested
+from gateway.conformance.attested import Attested, Basis
 from gateway.conformance.certificate import Certificates
 from gateway.conformance.certified import Certified
 from gateway.conformance.challenges import Answer, Challenges, Judged
 from gateway.conformance.contest import Contests
+from gateway.conformance.drawing import Drawing
 from gateway.conformance.due import DueAttestations
 from gateway.conformance.findings import Findings
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.model import NONE, Attestation, Difference, Finding, Stage
 from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.policy_file import read_policy
+from gateway.conformance.removals import RemovalDuties
 from gateway.conformance.settling import Settling
 from gateway.conformance.standings import Standings
 from gateway.conformance.suspension import Suspensions
+from gateway.conformance.told_missing import last_answer
 from gateway.oauth.signing import SigningKeys
+from gateway.storage.engines import reading
 from gateway.transparency.entries import note_head
 from gateway.transparency.keys import LogKey
 from gateway.transparency.log import MerkleLog
@@ -57,10 +61,11 @@ def difference(
     severity: Severity.ValueType = Severity.SEVERITY_GENERAL,
     event_sequence: int = 0,
     revision_sequence: int = 0,
+    copy: bytes = b"\x01",
 ) -> Difference:
-    """Return a difference of a copy of a record."""
-    held = b"" if kind == MISSING else b"\x01" * 32
-    return Difference(kind, record_id, severity, held, event_sequence, revision_sequence)
+    """Return a difference of a copy of a record, one of several by ``copy``."""
+    held = b"" if kind == MISSING else copy * 32
+    return Difference(kind, record_id, severity, held, event_sequence, revision_sequence, held)
 
 
 def attested_on(installation: Installation, policy: ConformancePolicy, issuer: str) -> Attested:
@@ -76,8 +81,10 @@ def attested_on(installation: Installation, policy: ConformancePolicy, issuer: s
         lambda: AuthorityView().advanced(installation.log.since(0)),
         issuer,
     )
-    challenges = Challenges(engines, policy, Holdings(engines), Random(1))
-    return Attested(engines.evidence, policy, certificates, challenges)
+    holdings = Holdings(engines)
+    drawing = Drawing(engines, policy, holdings, Random(1))
+    duties = RemovalDuties(engines, holdings, policy)
+    return Attested(engines, policy, certificates, drawing, duties)
 
 
 @contextmanager
@@ -86,7 +93,8 @@ def enforced_on(request: pytest.FixtureRequest, **policy: object) -> Generator["
     parts of the shipped one."""
     name = "sqlite_stores" if request.param == "sqlite" else "postgres_stores"
     stores: SqliteStores | PostgresStores = request.getfixturevalue(name)
-    changed = ConformancePolicy.model_validate(read_policy().model_dump() | policy)
+    unspaced = {"attestation_spacing": "PT0S"}
+    changed = ConformancePolicy.model_validate(read_policy().model_dump() | unspaced | policy)
     with stores.database() as store:
         enforced = Enforced(*store, changed)
         yield enforced
@@ -117,8 +125,10 @@ class Enforced:
         holdings = Holdings(self.engines)
         certificates = Certificates(policy, self.merkle, evidence, keys, self.view, ISSUER, 0)
         self.findings = Findings(evidence, policy)
-        self.challenges = Challenges(self.engines, policy, holdings, Random(1))
-        self.attested = Attested(evidence, policy, certificates, self.challenges)
+        self.challenges = Challenges(self.engines, policy)
+        self.drawing = Drawing(self.engines, policy, holdings, Random(1))
+        self.duties = RemovalDuties(self.engines, holdings, policy)
+        self.attested = Attested(self.engines, policy, certificates, self.drawing, self.duties)
         self.certified = Certified(self.attested, self.findings)
         self.contests = Contests(evidence)
         self.standings = Standings(evidence)
@@ -193,8 +203,12 @@ class Enforced:
         copies: int = 0,
         sequence: int | None = None,
         request_id: str = "",
+        excused: bool = False,
     ) -> Attestation:
         """Keep an attestation with these differences."""
+        with reading(self.engines.records) as records:
+            answers = last_answer(records, self.firm)
+        missing = sum(each.kind == MISSING for each in differences)
         reflects = self.disclosing.store.head() if sequence is None else sequence
         return self.attested.record(
             self.firm,
@@ -204,6 +218,7 @@ class Enforced:
             differences,
             self.clock.now(),
             "firm-client",
+            Basis(copies + missing, answers, excused),
         )
 
     def serve(self, *names: str, **changes: Any) -> list[int]:

@@ -25,6 +25,10 @@ _HELD = {
 }
 
 
+_ALTERED = (
+    FindingKind.FINDING_KIND_CONTENT_ALTERED,
+    FindingKind.FINDING_KIND_PERIOD_ALTERED,
+)
 _LAST = 1 << 62
 """A position behind all events."""
 
@@ -114,6 +118,12 @@ class Firm:
     """Events with findings of overdue removals that stand, and their records."""
     noticed: set[int] = field(default_factory=set[int])
     """Events whose removals were ever found overdue."""
+    told_missing: set[int] = field(default_factory=set[int])
+    """Revisions it said it does not hold, and was not served since."""
+    false: dict[str, int] = field(default_factory=dict[str, int])
+    """Records, with their revisions, of which an attestation was false."""
+    lied: bool = False
+    """Whether such a finding was ever rectified."""
 
 
 @dataclass
@@ -202,10 +212,15 @@ class History:
 
     def missing(self, firm: Firm, now: int) -> set[str]:
         """Return the records of which an operator should hold a copy and does not."""
-        return {copy.record_id for copy in self.entitled(firm, now) - firm.holds}
+        lacking = self.entitled(firm, now) - firm.holds
+        altered = {
+            fault.record_id for fault in self.faults(firm, _LAST, now) if fault.kind in _ALTERED
+        }
+        return {copy.record_id for copy in lacking} - altered
 
-    def attest(self, firm: Firm, reflects: int, now: int) -> int:
-        """Keep what an attestation finds; return how many findings then stand."""
+    def attest(self, firm: Firm, reflects: int, now: int) -> tuple[int, bool]:
+        """Keep what an attestation finds; return how many findings then stand, and whether it
+        is certified."""
         faults = self.faults(firm, reflects, now)
         # Of events whose copies are only not held against it yet, nothing is said.
         said = reflects if self._excused(firm, reflects, now) else _LAST
@@ -220,7 +235,36 @@ class History:
             for sequence, record_id in firm.overdue.items()
             if record_id in held or sequence > said
         }
-        return len(firm.standing) + len(firm.overdue)
+        self._believe(firm, now)
+        excused = said != _LAST
+        for sequence in self.owed(firm):
+            if sequence <= said and self._record_of(sequence) not in held:
+                firm.acknowledged[sequence] = now
+        standing = len(firm.standing) + len(firm.overdue) + len(firm.false)
+        return standing, not (standing or excused or firm.lied)
+
+    def _believe(self, firm: Firm, now: int) -> None:
+        """Compare what is held with what was said to be missing."""
+        live = {
+            revision.sequence: revision.copy
+            for revision in firm.served.values()
+            if self.records[revision.copy.record_id].ended(revision) is None
+            and now < revision.copy.disclosed_until
+        }
+        lacked = {sequence for sequence, copy in live.items() if copy not in firm.holds}
+        missing = self.missing(firm, now)
+        gone = {
+            record_id
+            for record_id, sequence in firm.false.items()
+            if record_id in missing or sequence not in live
+        }
+        firm.lied = firm.lied or bool(gone)
+        again = {each for each in firm.told_missing if each in live} - lacked
+        firm.false = {key: each for key, each in firm.false.items() if key not in gone} | {
+            live[each].record_id: each for each in again
+        }
+        told = {each for each in lacked if live[each].record_id in missing}
+        firm.told_missing = told | (firm.told_missing & lacked) | again
 
     def _excused(self, firm: Firm, reflects: int, now: int) -> bool:
         return any(
@@ -236,7 +280,7 @@ class History:
         served = [each for each in revisions if each.sequence in firm.served]
         as_served = [each for each in served if each.copy == held]
         if record is not None and as_served:
-            return _judge_served(record, as_served, reflects, now)
+            return _judge_served(record, as_served, firm.acknowledged, reflects, now)
         as_disclosed = [each for each in revisions if each.copy == held]
         if as_disclosed or not served:
             weight = as_disclosed[-1].sequence if as_disclosed else 0
@@ -260,10 +304,11 @@ class History:
 
 
 def _judge_served(
-    record: Record, alike: list[Revision], reflects: int, now: int
+    record: Record, alike: list[Revision], gone: Collection[int], reflects: int, now: int
 ) -> tuple[int, Fault] | None:
     """Judge a copy like revisions an operator was served: a record may have been corrected
-    back to what it was, so that one that stands is enough, and else the newest counts."""
+    back to what it was, so that one that stands is enough, and else the newest counts. For the
+    events ``gone`` it has said that none is held."""
     newest = alike[-1]
     event = record.ended(newest)
     if event is None:
@@ -272,7 +317,7 @@ def _judge_served(
         kind, sequence = FindingKind.FINDING_KIND_EXPIRED_HELD, 0
     else:
         deadline = event.at + HOURS_TO_REMOVE[newest.severity] * HOUR
-        if event.sequence > reflects and now < deadline:
+        if event.sequence > reflects and event.sequence not in gone and now < deadline:
             return None
         kind, sequence = _HELD[event.kind], event.sequence
     return newest.sequence, Fault(kind, record.record_id, sequence)

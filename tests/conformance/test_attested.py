@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from creditgate.conformance_certificate import CERTIFICATE_TYPE, ConformanceCertificate
+from creditgate.refusal import Refused
 from creditgate.v1.conformance_service_pb2 import FindingKind, FindingState
+from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.conformance.comparing import MOST_LISTED, compare
 from gateway.conformance.finding_rows import new_finding
@@ -33,6 +35,13 @@ OVERDUE = FindingKind.FINDING_KIND_REMOVAL_OVERDUE
 def shared(request: pytest.FixtureRequest) -> Iterator[Enforced]:
     """An installation for all tests of a kind of store: each has an operator of its own."""
     with enforced_on(request) as enforced:
+        yield enforced
+
+
+@pytest.fixture
+def spaced(request: pytest.FixtureRequest) -> Iterator[Enforced]:
+    """An installation whose attestations are as far apart as is shipped."""
+    with enforced_on(request, attestation_spacing="PT60S") as enforced:
         yield enforced
 
 
@@ -181,7 +190,7 @@ def test_what_was_dismissed_is_not_found_again(world: Enforced) -> None:
     world.checkpoint()
     again = world.attest(difference("r-1"))
     assert (again.opened, again.certificate != "") == (0, True)
-    other = difference("r-1")._replace(held_digest=b"\x02" * 32)
+    other = difference("r-1", copy=b"\x02")
     assert world.attest(other).opened == 1
 
 
@@ -231,3 +240,77 @@ def test_a_dismissed_finding_is_over(world: Enforced) -> None:
     assert (decided.state, decided.closed_at) == (DISMISSED, now)
     assert decided.state == FindingState.FINDING_STATE_DISMISSED
     assert not world.standing()
+
+
+def test_of_several_copies_of_a_record_a_dismissal_spares_one(world: Enforced) -> None:
+    spared, other = difference("r-1"), difference("r-1", copy=b"\x02")
+    world.attest(spared)
+    finding = world.standing()["r-1", CONTENT_ALTERED]
+    now = world.clock.now()
+    world.contests.contest(world.firm, finding.finding_id, "ours is right", b"", now)
+    # While one is contested, the other is found all the same.
+    assert world.attest(spared, other).opened == 1
+    world.contests.decide(finding.finding_id, dismiss=True, reason="right", decided_by="w", now=now)
+    assert world.standing()["r-1", CONTENT_ALTERED].copy_digest == b"\x02" * 32
+    assert world.attest(spared, other).standing == 1
+    assert world.attest(spared).rectified == 1
+    for both in ((spared, other), (other, spared)):
+        assert world.attest(*both).opened == 1
+        assert world.attest(spared).standing == 0
+
+
+def test_who_holds_an_altered_copy_does_not_lack_the_record_besides(world: Enforced) -> None:
+    world.attest(difference("r-1", MISSING))
+    world.attest(difference("r-1"), difference("r-1", MISSING))
+    assert world.standing().keys() == {("r-1", CONTENT_ALTERED)}
+
+
+def test_nothing_is_certified_while_something_void_is_held_though_excused(
+    world: Enforced,
+) -> None:
+    world.checkpoint()
+    held = world.attest(excused=True)
+    assert (held.standing, held.certificate) == (0, "")
+    assert world.attest().certificate != ""
+
+
+def test_a_certificate_tells_what_is_missing_of_what_should_be_held(world: Enforced) -> None:
+    first, second = world.serve("r-1", "r-2")
+    world.checkpoint()
+    attested = world.attest(
+        difference(world.record("r-1"), MISSING, revision_sequence=first),
+        difference(world.record("r-2"), MISSING, revision_sequence=second),
+    )
+    certificate = ConformanceCertificate.model_validate(claims_in(attested.certificate))
+    assert (certificate.copies, certificate.entitled, certificate.missing) == (0, 2, 2)
+
+
+def test_an_attestation_stands_for_the_acknowledgement_of_what_it_shows_gone(
+    world: Enforced,
+) -> None:
+    world.serve("a", "b")
+    ends = [world.disclosing.end(world.record(each)) for each in "ab"]
+    held = difference(world.record("b"), REPAIRED_HELD, event_sequence=ends[1])
+    world.attest(held, sequence=ends[0])
+    now = world.clock.now()
+    assert world.duties.acknowledged(world.firm, ends) == {ends[0]}
+    world.attest(held)
+    assert world.duties.owed(world.firm, now).outstanding == 1
+    world.attest()
+    assert world.duties.owed(world.firm, now).outstanding == 0
+
+
+@pytest.mark.parametrize("spaced", ["sqlite"], indirect=True)
+def test_attestations_are_a_minute_apart(spaced: Enforced) -> None:
+    spaced.newcomer()
+    first = spaced.attest(request_id="r")
+    with pytest.raises(Refused) as refused:
+        spaced.attested.require_turn(spaced.firm, 0, spaced.clock.now() + 59)
+    assert refused.value.reason == RefusalReason.REFUSAL_REASON_RATE_EXCEEDED
+    assert refused.value.retry_after == 1
+    with pytest.raises(Refused):
+        spaced.attest()
+    assert spaced.attest(request_id="r") == first
+    spaced.clock.at += 60
+    spaced.attested.require_turn(spaced.firm, 0, spaced.clock.now())
+    assert spaced.attest().number == 2

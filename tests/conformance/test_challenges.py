@@ -3,10 +3,24 @@
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import select
 
+from creditgate.refusal import Refused
 from creditgate.transparency.facts import copy_digest
-from gateway.conformance.challenges import MOST_OPEN, Answer
-from gateway.conformance.model import ATTESTATION_FALSE, Challenge
+from creditgate.v1.operator_service_pb2 import OperatorState
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.conformance.challenges import Answer
+from gateway.conformance.drawing import MOST_OPEN
+from gateway.conformance.finding_tables import CHALLENGES, DRAWS
+from gateway.conformance.model import (
+    ATTESTATION_FALSE,
+    NONE,
+    RECTIFY,
+    SUSPENDED,
+    THROTTLED,
+    Challenge,
+    Difference,
+)
 from gateway.conformance.revisions import revisions_of
 from gateway.storage.engines import reading
 from tests.conformance.enforcing import DAY, MISSING, Enforced, difference, enforced_on
@@ -129,13 +143,105 @@ def test_a_false_attestation_is_rectified_by_showing_the_copy_when_asked_again(
     assert not world.standing()
 
 
-def test_a_false_attestation_is_rectified_by_saying_that_nothing_is_held(world: Enforced) -> None:
+def absent(world: Enforced, name: str, sequence: int) -> Difference:
+    """Return that a record is not held."""
+    return difference(world.record(name), MISSING, revision_sequence=sequence)
+
+
+def test_a_false_attestation_is_rectified_by_saying_that_nothing_is_held_but_not_forgotten(
+    world: Enforced,
+) -> None:
+    (sequence,) = world.serve("a")
+    world.checkpoint()
+    world.attest(copies=1)
+    world.show((world.record("a"), b""))
+    world.step()
+    assert world.stage() == RECTIFY
+    for _ in range(2):
+        empty = world.attest(absent(world, "a", sequence))
+        assert (empty.standing, empty.certificate) == (0, "")
+        assert not world.asked()
+        world.step()
+        assert world.stage() == RECTIFY
+    for days in (6, 1):
+        world.clock.at += days * DAY
+        world.attest(absent(world, "a", sequence))
+        world.step()
+        assert world.stage() == (RECTIFY if days == 6 else NONE)
+    assert world.attest(absent(world, "a", sequence)).certificate != ""
+
+
+def test_what_was_told_missing_and_is_held_again_without_being_served_is_a_false_attestation(
+    world: Enforced,
+) -> None:
+    (sequence,) = world.serve("a")
+    world.checkpoint()
+    world.attest(copies=1)
+    world.show((world.record("a"), b""))
+    first = world.standing()[world.record("a"), ATTESTATION_FALSE]
+    world.clock.at += DAY
+    world.attest(absent(world, "a", sequence))
+    world.clock.at += DAY
+    again = world.attest(copies=1)
+    assert (again.standing, again.certificate) == (1, "")
+    found = world.standing()[world.record("a"), ATTESTATION_FALSE]
+    assert found.deadline == first.deadline
+    (asked,) = world.asked()
+    world.show((asked.record_id, right(world, asked)))
+    assert not world.standing()
+    # It has been shown to be there: nothing is held against it twice.
+    assert world.attest(copies=1).standing == 0
+
+
+def test_what_was_told_missing_may_be_held_once_it_was_served_again(world: Enforced) -> None:
+    first, second = world.serve("a", "b")
+    world.attest(absent(world, "a", first), absent(world, "b", second))
+    world.disclosing.serve(world.firm, first)
+    assert world.attest(absent(world, "b", second), copies=1).standing == 0
+    world.attest(copies=2)
+    assert world.standing().keys() == {(world.record("b"), ATTESTATION_FALSE)}
+
+
+def test_what_was_told_altered_may_be_mended(world: Enforced) -> None:
+    (sequence,) = world.serve("a")
+    world.attest(difference(world.record("a")), absent(world, "a", sequence), copies=1)
+    assert world.attest(copies=1).standing == 0
+
+
+def test_a_copy_shown_that_was_told_missing_since_it_was_asked_for_is_a_false_attestation(
+    world: Enforced,
+) -> None:
+    (sequence,) = world.serve("a")
+    world.attest(copies=1)
+    (asked,) = world.asked()
+    world.attest(absent(world, "a", sequence))
+    judged = world.show((asked.record_id, right(world, asked)))
+    assert (judged.confirmed, len(judged.finding_ids)) == (1, 1)
+    assert (world.record("a"), ATTESTATION_FALSE) in world.standing()
+
+
+def test_saying_that_a_copy_is_altered_does_not_rectify_a_false_attestation(
+    world: Enforced,
+) -> None:
     (sequence,) = world.serve("a")
     world.attest(copies=1)
     world.show((world.record("a"), b""))
-    missing = difference(world.record("a"), MISSING, revision_sequence=sequence)
-    assert world.attest(missing).standing == 0
-    assert not world.asked()
+    world.attest(difference(world.record("a")), absent(world, "a", sequence), copies=1)
+    assert (world.record("a"), ATTESTATION_FALSE) in world.standing()
+
+
+def test_an_administrators_reinstatement_pardons_what_was_rectified_too(world: Enforced) -> None:
+    (sequence,) = world.serve("a")
+    world.attest(copies=1)
+    world.show((world.record("a"), b""))
+    world.pass_time(20 * DAY)
+    assert world.stage() == SUSPENDED
+    world.attest(absent(world, "a", sequence))
+    world.step()
+    assert world.stage() == SUSPENDED
+    world.decide(OperatorState.OPERATOR_STATE_ACTIVE)
+    world.step()
+    assert (world.stage(), world.state()) == (THROTTLED, OperatorState.OPERATOR_STATE_ACTIVE)
 
 
 def test_a_false_attestation_of_what_is_disclosed_no_longer_is_rectified(world: Enforced) -> None:
@@ -159,13 +265,72 @@ def test_no_operator_answers_for_another(world: Enforced) -> None:
     assert len(world.challenges.listed(asked.operator_id, "", world.clock.now(), 9)) == 1
 
 
-def test_a_copy_is_asked_for_once_at_a_time(world: Enforced) -> None:
+def test_a_copy_drawn_twice_is_asked_for_once_and_its_answer_serves_both(world: Enforced) -> None:
     world.serve("a")
-    world.attest(copies=1)
-    world.attest(copies=1)
-    assert len(world.asked()) == 1
+    world.checkpoint()
+    first = world.attest(copies=1)
+    world.clock.at += DAY
+    second = world.attest(copies=1)
+    (asked,) = world.asked()
+    assert asked.deadline == first.at + 2 * DAY
     assert counts(world) == (1, 0)
-    assert world.policy.sampling.most <= MOST_OPEN
+    world.pass_time(DAY)
+    assert world.attested.was_false(first.attestation_id)
+    assert world.attested.was_false(second.attestation_id)
+
+
+def test_a_certificate_of_a_false_attestation_is_withdrawn_for_good(world: Enforced) -> None:
+    (sequence,) = world.serve("a")
+    world.checkpoint()
+    certified = world.attest(copies=1)
+    now = world.clock.now()
+    assert world.certified.in_force(world.firm, now) == certified.certificate != ""
+    world.show((world.record("a"), b""))
+    world.attest(absent(world, "a", sequence))
+    assert not world.standing().keys() & {(world.record("a"), ATTESTATION_FALSE)}
+    assert world.certified.status(certified.attestation_id, now) == "withdrawn"
+
+
+def test_every_attestation_draws_of_all_copies_whatever_is_asked_for_already(
+    world: Enforced,
+) -> None:
+    world.serve(*(f"n{number}" for number in range(400)))
+    asked = list[set[int]]()
+    for _ in range(4):
+        attested = world.attest(copies=400)
+        with reading(world.engines.evidence) as connection:
+            query = (
+                select(CHALLENGES.c.revision_sequence)
+                .join(DRAWS, DRAWS.c.challenge_id == CHALLENGES.c.challenge_id)
+                .where(DRAWS.c.attestation_id == attested.attestation_id)
+            )
+            asked.append(set(connection.execute(query).scalars()))
+    assert [len(each) for each in asked] == [90] * 4
+    # Of what was asked for before some is drawn again: 20 of 90 are expected to be.
+    assert asked[0] & asked[1]
+    assert len(set[int]().union(*asked)) == len(world.asked()) < 4 * 90
+
+
+def test_an_operator_that_has_too_much_to_show_attests_no_more(world: Enforced) -> None:
+    world.serve(*(f"n{number}" for number in range(1_500)))
+    world.checkpoint()
+    attested = 0
+    with pytest.raises(Refused) as refused:
+        while attested < 100:
+            world.attested.require_turn(world.firm, 1_500, world.clock.now())
+            world.attest(copies=1_500)
+            attested += 1
+    assert refused.value.reason == RefusalReason.REFUSAL_REASON_RATE_EXCEEDED
+    assert refused.value.retry_after
+    # Whoever has got past the door is refused too: never is fewer drawn than is stated.
+    with pytest.raises(Refused):
+        while attested < 100:
+            world.attest(copies=1_500)
+            attested += 1
+    assert len(world.asked()) <= MOST_OPEN
+    assert attested >= 11
+    world.show(*((each.record_id, right(world, each)) for each in world.asked()[:200]))
+    world.attested.require_turn(world.firm, 1_500, world.clock.now())
 
 
 def test_old_challenges_are_forgotten_and_stay_counted(world: Enforced) -> None:
@@ -186,7 +351,7 @@ def test_who_lies_about_a_share_is_caught_as_often_as_is_stated(world: Enforced)
     rounds = 60
     caught = 0
     for _ in range(rounds):
-        drawn = world.challenges.draw(world.firm, 400, (), (), world.clock.now())
+        drawn = world.drawing.draw(world.firm, 400, (), (), world.clock.now())
         asked = {each.sequence for each in drawn.revisions}
         assert len(asked) == 90
         caught += bool(lied & asked)

@@ -26,6 +26,7 @@ from gateway.disclose.store import DisclosureStore
 from gateway.storage.engines import reading
 from sdk.refusals import Refusal
 from tests.conformance.attesting import Told, attest, copy_of, digests, opening, reconcile
+from tests.conformance.policies import policy_file
 from tests.conformance.test_watch import Site, furnish, open_site
 from tests.consents.counter import (
     DAY,
@@ -109,11 +110,14 @@ class World:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["sqlite", "postgresql"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+async def world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[World]:
     """A gateway on each kind of store."""
     kind = "sqlite_stores" if request.param == "sqlite" else "postgres_stores"
     with request.getfixturevalue(kind).database() as store:
-        installation = Installation(*store)
+        policy = policy_file(tmp_path_factory.mktemp("policy"))
+        installation = Installation(*store, settings={"conformance_policy": policy})
         installation.furnish()
         furnish(installation)
         async with AsyncExitStack() as stack:

@@ -23,7 +23,7 @@ from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from creditgate.v1.credit_record_service_pb2_grpc import CreditRecordServiceStub
 from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.vocabulary_pb2 import Interval
-from gateway.conformance.attested import Attested
+from gateway.conformance.attested import Attested, Basis
 from gateway.conformance.model import (
     CONTESTED,
     DISMISSED,
@@ -60,6 +60,8 @@ QUICK = {
     "rectify": dict.fromkeys(("NONE", "MINOR", "GENERAL", "SERIOUS"), "PT10S"),
     "warned": "PT5S",
     "throttled": "PT10S",
+    "attestation_spacing": "PT0S",
+    "false_attestation": "PT1S",
     "throttled_subjects_per_minute": 60,
     "sampling": {"lied_share": 0.5, "caught": 0.9, "most": 10, "answer": "PT60S"},
 }
@@ -97,6 +99,7 @@ class Door:
             differences,
             self.clock.now(),
             OPERATOR_CLIENT,
+            Basis(copies, 0),
         )
 
     async def stage(self) -> int:

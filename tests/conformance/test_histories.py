@@ -57,6 +57,7 @@ SERIOUS: Final = Severity.SEVERITY_SERIOUS
 _LENGTH: Final = {GENERAL: 100 * DAY, SERIOUS: 400 * DAY}
 _OVERDUE: Final = FindingKind.FINDING_KIND_REMOVAL_OVERDUE
 _MISSING: Final = FindingKind.FINDING_KIND_MISSING
+_FALSE: Final = FindingKind.FINDING_KIND_ATTESTATION_FALSE
 PICK: Final = st.integers(0, 1_000)
 FIRM: Final = st.integers(0, FIRMS - 1)
 GRADE: Final = st.sampled_from((GENERAL, SERIOUS))
@@ -212,6 +213,7 @@ class Histories(RuleBasedStateMachine):
             period = got.disclosed_from.seconds, got.disclosed_until.seconds
             assert period == (copy.disclosed_from, copy.disclosed_until)
             self.firms[firm].served[revision.sequence] = revision
+            self.firms[firm].told_missing.discard(revision.sequence)
             self.firms[firm].holds.add(copy)
         if expected:
             usable_until = min(each.copy.disclosed_until for each in expected.values())
@@ -287,17 +289,18 @@ class Histories(RuleBasedStateMachine):
             else operator.attest(copies, reflects)
         )
         missing = self.history.missing(own, self.now)
-        standing = self.history.attest(own, reflects, self.now)
+        standing, certified = self.history.attest(own, reflects, self.now)
         findings = self.run(operator.findings())
         told = {(each.kind, each.record.removeprefix("records/")) for each in findings}
-        faults = {each for each in told if each[0] not in (_OVERDUE, _MISSING)}
+        faults = {each for each in told if each[0] not in (_OVERDUE, _MISSING, _FALSE)}
+        assert {record for kind, record in told if kind == _FALSE} == own.false.keys()
         assert faults == records_of(own.standing.values())
         assert {record for kind, record in told if kind == _MISSING} == missing
         overdue = {each.event_sequence for each in findings if each.kind == _OVERDUE}
         assert overdue == own.overdue.keys()
         assert attested.copies == len(copies)
         assert attested.standing_findings == standing
-        assert bool(attested.certificate) == (standing == 0)
+        assert bool(attested.certificate) == certified
 
     @rule(firm=FIRM, which=PICK)
     def take_the_stream_up_again(self, firm: int, which: int) -> None:

@@ -39,7 +39,10 @@ from tests.conformance.enforcing import (
 ACTIVE = OperatorState.OPERATOR_STATE_ACTIVE
 HALTED = OperatorState.OPERATOR_STATE_SUSPENDED
 RECORDS = ("r-1", "r-2", "r-3")
+COPIES = (b"\x01", b"\x02", b"\x03")
 KINDS = (CONTENT_ALTERED, EXPIRED_HELD, MISSING)
+Told = tuple[int, str, bytes]
+"""Kind and record of a difference, and which copy it is of, b"" for none."""
 GENERAL_DAYS = 7
 """How long a finding about a record of general severity may stand, by the policy."""
 
@@ -52,9 +55,20 @@ class Found:
     record: str
     since: int
     event: int = 0
+    copy: bytes = b""
     contested_at: int | None = None
     decided: bool = False
     pardoned: bool = False
+
+    @property
+    def told(self) -> Told:
+        """What it is of."""
+        return self.kind, self.record, self.copy
+
+    @property
+    def spares(self) -> bool:
+        """Whether it is contested, and so counts for its own copy alone."""
+        return self.contested_at is not None and self.copy != b""
 
     def stage(self, now: int) -> int:
         """Return what it entails."""
@@ -74,7 +88,7 @@ class Model:
 
     now: int
     standing: list[Found] = field(default_factory=list[Found])
-    dismissed: set[tuple[int, str]] = field(default_factory=set[tuple[int, str]])
+    dismissed: set[Told] = field(default_factory=set[Told])
     overdue: int = 0
     halted_by: str = ""
     stage: int = NONE
@@ -85,30 +99,43 @@ class Model:
         """Return what stands, information left out."""
         return [each for each in self.standing if each.kind != MISSING]
 
-    def attest(self, told: set[tuple[int, str]]) -> None:
+    def attest(self, differences: set[Told]) -> None:
         """Take an attestation."""
-        held = {record for kind, record in told if kind != MISSING}
-        gone = [
-            each
-            for each in self.standing
-            if (each.record not in held)
-            if each.kind == REMOVAL_OVERDUE or (each.kind, each.record) not in told
-        ] + [
-            each
-            for each in self.standing
-            if each.record in held
-            and each.kind != REMOVAL_OVERDUE
-            and (each.kind, each.record) not in told
-        ]
+        altered = {record for kind, record, _ in differences if kind == CONTENT_ALTERED}
+        held = {record for kind, record, _ in differences if kind != MISSING}
+        counted = {
+            (kind, record, copy)
+            for kind, record, copy in differences - self.dismissed
+            if kind != MISSING or record not in altered
+        }
+        # A contest spares one copy; what stands else is of any copy of its record.
+        spared = {each.told for each in self.standing if each.spares}
+        told = {(kind, record) for kind, record, _ in counted - spared}
+        gone = [each for each in self.standing if self._is_gone(each, held, told, counted)]
         self.standing = [each for each in self.standing if each not in gone]
-        known = {(each.kind, each.record) for each in self.standing}
-        for kind, record in told - known - self.dismissed:
+        known = {(each.kind, each.record) for each in self.standing if not each.spares}
+        for kind, record in told - known:
             former = [each.since for each in gone if each.record == record and each.kind != MISSING]
             since = min([self.now, *former]) if kind != MISSING else self.now
-            self.standing.append(Found(kind, record, since))
+            copies = [one for a, b, one in counted - spared if (a, b) == (kind, record)]
+            self.standing.append(Found(kind, record, since, copy=self.chosen(copies)))
         self.mended_since |= any(each.kind != MISSING for each in gone)
         uncontested = [each for each in self.faults() if each.contested_at is None]
         self.clean_since |= not uncontested
+
+    def chosen(self, copies: list[bytes]) -> bytes:
+        """Return of which of several copies of a record the finding is: all are of the revision
+        that their number says."""
+        return max(copies)
+
+    def _is_gone(
+        self, each: Found, held: set[str], told: set[tuple[int, str]], counted: set[Told]
+    ) -> bool:
+        if each.kind == REMOVAL_OVERDUE:
+            return each.record not in held
+        if each.spares:
+            return each.told not in counted
+        return (each.kind, each.record) not in told
 
     def settle(self) -> None:
         """Come to the stage that follows."""
@@ -136,14 +163,25 @@ class Histories(RuleBasedStateMachine):
         self.world.newcomer()
         self.model = Model(self.world.clock.now())
 
-    @rule(told=st.sets(st.tuples(st.sampled_from(KINDS), st.sampled_from(RECORDS)), max_size=4))
-    def attest(self, told: set[tuple[Any, str]]) -> None:
-        # Nothing is both held and missing.
-        held = {record for kind, record in told if kind != MISSING}
-        told = {(kind, rec) for kind, rec in told if kind != MISSING or rec not in held}
-        differences = sorted(difference(rec, kind) for kind, rec in told)
-        self.world.attest(*differences)
-        self.model.attest(told)
+    @rule(
+        told=st.sets(
+            st.tuples(st.sampled_from(KINDS), st.sampled_from(RECORDS), st.sampled_from(COPIES)),
+            max_size=6,
+        )
+    )
+    def attest(self, told: set[tuple[Any, str, bytes]]) -> None:
+        differences = {
+            (kind, record, b"" if kind == MISSING else copy) for kind, record, copy in told
+        }
+        self.world.attest(
+            *(
+                difference(record, kind, revision_sequence=copy[0], copy=copy)
+                if copy
+                else difference(record, kind)
+                for kind, record, copy in sorted(differences)
+            )
+        )
+        self.model.attest(differences)
         self.settle()
 
     @rule(hours=st.integers(1, 24 * 6))
@@ -182,7 +220,7 @@ class Histories(RuleBasedStateMachine):
         if dismiss:
             self.model.standing.remove(each)
             if each.kind != REMOVAL_OVERDUE:
-                self.model.dismissed.add((each.kind, each.record))
+                self.model.dismissed.add(each.told)
         else:
             each.since += self.model.now - each.contested_at
             each.contested_at, each.decided = None, True
@@ -205,7 +243,7 @@ class Histories(RuleBasedStateMachine):
     def the_operator_stands_as_the_model_says(self) -> None:
         if not hasattr(self, "model"):
             return
-        standing = {(each.kind, each.record, each.event) for each in self.model.standing}
+        standing = {(*each.told, each.event) for each in self.model.standing}
         assert self.standing().keys() == standing
         assert self.world.stage() == self.model.stage
         assert self.world.state() == (HALTED if self.model.halted_by else ACTIVE)
@@ -214,20 +252,25 @@ class Histories(RuleBasedStateMachine):
         self.world.settling.step(self.model.now)
         self.model.settle()
 
-    def standing(self) -> dict[tuple[int, str, int], str]:
-        """Return the ids of what stands, by kind, record and event."""
+    def standing(self) -> dict[tuple[int, str, bytes, int], str]:
+        """Return the ids of what stands, by kind, record, copy and event."""
         found = self.world.findings.listed(
             operator_id=self.world.firm, attestation_id="", state=0, before="", limit=1_000
         )
         return {
-            (each.kind, each.record_id, each.event_sequence): each.finding_id
+            (
+                each.kind,
+                each.record_id,
+                each.copy_digest[:1],
+                each.event_sequence,
+            ): each.finding_id
             for each in found
             if not each.closed_at
         }
 
     def finding_id(self, found: Found) -> str:
         """Return the id of a finding of the model."""
-        return self.standing()[found.kind, found.record, found.event]
+        return self.standing()[*found.told, found.event]
 
 
 def _contestable(found: Found) -> bool:

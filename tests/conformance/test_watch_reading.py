@@ -18,8 +18,8 @@ from gateway.conformance.event_pages import EventPage, WatchedEvent, read_change
 from gateway.conformance.news import DisclosureNews
 from gateway.conformance.removals import RemovalDuties
 from gateway.conformance.watch import SCOPE, DisclosureWatch
-from gateway.consents.long_reads import LongReads
 from gateway.disclose.tables import NO_END
+from gateway.shares import Shares
 from gateway.storage.engines import Engines, reading
 from operators.log import Draft
 from operators.model import SCOPE_GRANT, ScopeGrant
@@ -71,7 +71,7 @@ async def process_of(engines: Engines, poll_seconds: float = 0.01) -> AsyncGener
     holders = LedgerHolders(engines)
     news = DisclosureNews(engines.records, holders, poll_seconds)
     duties = RemovalDuties(engines, holders, ByDays())
-    reads = LongReads()
+    reads = Shares("shares")
     watch = DisclosureWatch(news, duties, ByDays(), reads, lambda: view, disclosing.clock, 20)
     await news.start()
     yield Process(disclosing, news, watch)

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from creditgate.transparency.decisions import verify_decisions
 from creditgate.v1 import audit_service_pb2 as pb
 from creditgate.v1 import consent_service_pb2 as consent_pb
 from creditgate.v1.conformance_service_pb2 import (
@@ -14,12 +15,13 @@ from creditgate.v1.conformance_service_pb2 import (
 )
 from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsRequest
 from creditgate.v1.credit_record_service_pb2_grpc import CreditRecordServiceStub
+from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_service_pb2 import ListUsageRequest
 from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
 from creditgate.v1.vocabulary_pb2 import Interval
-from tests.audit.proved import checkpoint_of_decisions, require_logged
-from tests.consents.counter import OTHER_CLIENT, Counter, fields_of, new_subject, refusal_of
+from tests.audit.proved import checkpoint_of_decisions, key_of_decisions, require_logged
+from tests.consents.counter import OTHER, OTHER_CLIENT, Counter, fields_of, new_subject, refusal_of
 from tests.installation import (
     CONSENT_ITEM,
     OPERATOR_CLIENT,
@@ -222,7 +224,8 @@ async def test_a_trace_is_refused_what_does_not_fit_it(counter: Counter) -> None
     for request, field in (
         (pb.TraceConsentRequest(), "consent"),
         (pb.TraceConsentRequest(consent=consent.name, page_size=1_001), "page_size"),
-        (pb.TraceConsentRequest(consent=consent.name, known_tree_size=1), "known_tree_size"),
+        (pb.TraceConsentRequest(consent=consent.name, known_tree_size=-1), "known_tree_size"),
+        (pb.TraceConsentRequest(consent=consent.name, known_tree_size=2**40), "known_tree_size"),
         (pb.TraceConsentRequest(consent=consent.name, page_token="x"), "page_token"),
         (
             pb.TraceConsentRequest(consent=other.name, page_token=page.next_page_token),
@@ -263,3 +266,58 @@ async def test_changes_of_a_consent_are_in_the_decision_log_with_its_receipt(
     ]
     digest = sha256(told.receipt.encode()).digest()
     assert [entry.receipt_digest for entry in entries] == [b"", digest, b""]
+
+
+async def test_each_change_is_told_with_its_entry_in_the_decision_log(counter: Counter) -> None:
+    consent = await story(counter, uses=1)
+    answer = await counter.audit.TraceConsent(pb.TraceConsentRequest(consent=consent.name))
+    log = checkpoint_of_decisions(counter.installation, answer.proof.checkpoint)
+    changes = [step for step in answer.steps if step.HasField("consent")]
+    assert len(changes) == 3
+    for step in changes:
+        entry = step.change_decision.entry
+        require_logged(step.change_decision, log)
+        assert entry.name == f"decisions/consent-change-{step.consent.sequence}"
+        assert entry.consent_state == step.consent.state
+    digest = sha256(answer.consent.receipt.encode()).digest()
+    assert changes[1].change_decision.entry.receipt_digest == digest
+    key = key_of_decisions(counter.installation)
+    found = verify_decisions(answer, key)
+    assert len(found.entries) == 4
+    assert not found.unlogged
+    later = await counter.audit.TraceConsent(
+        pb.TraceConsentRequest(consent=consent.name, known_tree_size=found.checkpoint.size)
+    )
+    assert verify_decisions(later, key, found.checkpoint).grown_from == found.checkpoint
+
+
+async def test_refused_calls_about_a_consent_are_traced_from_it(counter: Counter) -> None:
+    consent = await counter.given()
+    read = consent_pb.GetConsentRequest(name=consent.name)
+    revoke = consent_pb.RevokeConsentRequest(name=consent.name, reason="test")
+    refused = [
+        await refusal_of(counter.rival.GetConsent(read)),
+        await refusal_of(counter.rival.RevokeConsent(revoke)),
+    ]
+    counter.set_operator(OperatorState.OPERATOR_STATE_SUSPENDED, operator_id=OTHER)
+    stranger = CreditRecordServiceStub(counter.beta)
+
+    async def is_suspended() -> bool:
+        request = GetSubjectRecordsRequest(
+            subject=consent.subject, purpose=PURPOSE, consent=consent.name, request_id="suspended"
+        )
+        refused.append(await refusal_of(stranger.GetSubjectRecords(request)))
+        return refused[-1].reason == "OPERATOR_SUSPENDED"
+
+    try:
+        await eventually(is_suspended)
+    finally:
+        counter.set_operator(OperatorState.OPERATOR_STATE_ACTIVE, operator_id=OTHER)
+    steps, _ = await traced(counter, consent)
+    entries = [step.decision.entry for step in steps if step.HasField("decision")]
+    assert [entry.name for entry in entries] == [
+        f"decisions/{refusal.metadata['decision_id']}" for refusal in refused
+    ]
+    last = entries[-1]
+    assert RefusalReason.Name(last.reason) == "REFUSAL_REASON_OPERATOR_SUSPENDED"
+    assert (last.purpose, last.request_id, last.consent) == (PURPOSE, "suspended", consent.name)

@@ -85,8 +85,13 @@ def test_real_codes_pass_but_for_the_known_dirt(data_folder: Path) -> None:
     assert 0.98 < valid / len(codes) < 1.0
 
 
+def mistyped(code: str, at: int, put: str) -> str:
+    """Return ``code`` with another character, or none or two, at a place."""
+    return code[:at] + put + code[at + 1 :]
+
+
 MISTYPED = st.builds(
-    lambda code, at, put: code[:at] + put + code[at + 1 :],
+    mistyped,
     CODES,
     st.integers(0, 17),
     st.sampled_from([*ALPHABET, "I", "o", "", "00", "一", "\x00"]),

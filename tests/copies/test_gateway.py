@@ -15,6 +15,7 @@ from sdk.conformance import Conformance
 from sdk.connection import connect
 from sdk.copies.file import CopiesFile
 from sdk.refusals import explain
+from tests.conformance.policies import policy_file
 from tests.copies.files import Told, write_parquet
 from tests.installation import PUBLISHER, Gateway, company, furnished
 from tests.server.calls import draft, publish, query
@@ -30,7 +31,8 @@ async def gateway(sqlite_stores: SqliteStores) -> AsyncIterator[Gateway]:
     """A gateway that has served thirty records to its operator."""
     with furnished(sqlite_stores) as installation:
         KeyHolder.enrol(installation, KEYED)
-        async with installation.running() as running:
+        policy = policy_file(installation.folder)
+        async with installation.running(conformance_policy=policy) as running:
             async with running.channel(PUBLISHER) as publisher:
                 await publish(
                     publisher, [draft(f"r-{number}", company(number)) for number in NUMBERS]

@@ -39,6 +39,9 @@ def test_the_commands_of_the_administrators_guide_work(reader: Reader) -> None:
     assert "exit status 2" in printed
     assert "PERIOD_TOO_LONG" in printed
     assert "Repaired" in printed
+    # Decisions, an operator, a record and a consent, each traced and verified.
+    assert printed.count("The decisions are proved") == 4
+    assert re.search(r"only grown +since \d+ entries", printed)
 
 
 def test_a_command_that_fails_fails_the_page(tmp_path: Path, reader: Reader) -> None:

@@ -76,6 +76,11 @@ export const publicValue = (sets) =>
 
 export const protectedValue = (salt, digest) => labelled("protected-set", salt, digest);
 
+export const protectedItemsDigest = (items) => labelled("protected-items", ...items);
+
+export const protectedCommitment = (salt, root, holdsUntil) =>
+  labelled("protected-tree", salt, root, instant(holdsUntil));
+
 export const publicKey = (subject) => labelled("subject-key", subject);
 
 export const eventCommitment = (salt, kind, revision, subject, item, member) =>

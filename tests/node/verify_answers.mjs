@@ -198,6 +198,16 @@ function requireSubject(proof, records, head, at) {
   require(ascending(proof.items) && ascending(guarded), "the items are not in order");
   require(guarded.every((item) => proof.items.includes(item)), "an item is not named");
   const open = proof.items.filter((item) => !guarded.includes(item));
+  require(proof.items.length || proof.allPublic, "the proof names no items");
+  const isProtected = (item) => head.protectedItems.includes(item);
+  require(guarded.every(isProtected), "a public item is proved as a protected one");
+  const asPublic = [
+    ...open,
+    ...records.map(({ item }) => item).filter((item) => !guarded.includes(item)),
+    ...(proof.publicSet?.otherItems ?? []).map(({ item }) => item),
+    ...(proof.publicSet?.withheld ?? []).map(({ item }) => item),
+  ];
+  require(!asPublic.some(isProtected), "a protected item is proved as a public one");
   for (const record of records) {
     require(holds(period(record), head.since) && holds(period(record), at), "out of its period");
     const proved = guarded.includes(record.item) || open.includes(record.item);
@@ -248,12 +258,12 @@ function requireSubject(proof, records, head, at) {
       require(!each.salt.length, "a protected set without members has a salt");
     }
     require(
-      t.pathRoot(each.key, value, each.path).equals(head.protectedRoot),
+      head.protectedRoot && t.pathRoot(each.key, value, each.path).equals(head.protectedRoot),
       "the records are not the subject's whole set of a protected item",
     );
   }
-  const { subject, items } = proof;
-  return { subject, items, protected: guarded };
+  const { subject, items, allPublic } = proof;
+  return { subject, items, all_public: allPublic, protected: guarded };
 }
 
 function requireComplete(records, proof, key, receipt) {
@@ -266,7 +276,29 @@ function requireComplete(records, proof, key, receipt) {
   const { mapHead } = requireEntry(proof.mapHead, checkpoint);
   require(mapHead, "the last entry is no head of the map");
   const since = seconds(mapHead.mapTime);
-  const until = mapHead.holdsUntil ? seconds(mapHead.holdsUntil) : t.noEnd + 1n;
+  const { protectedItems, protectedTree } = proof.mapHead;
+  require(
+    ascending(protectedItems) &&
+      mapHead.protectedItemsDigest.equals(t.protectedItemsDigest(protectedItems)),
+    "the protected items are not those of the map's head",
+  );
+  const untils = [seconds(mapHead.holdsUntil)];
+  if (protectedTree) {
+    const { salt, root: protectedRoot, holdsUntil } = protectedTree;
+    untils.push(seconds(holdsUntil));
+    require(salt.length === 32 && protectedRoot.length === 32, "the tree is not opened");
+    require(
+      mapHead.protectedCommitment.equals(
+        t.protectedCommitment(salt, protectedRoot, seconds(holdsUntil)),
+      ),
+      "the protected tree is not that of the map's head",
+    );
+  }
+  require(
+    untils.every((until) => since < until && until <= since + 3600n),
+    "the map's head is vouched for too long",
+  );
+  const until = untils.reduce((left, right) => (left < right ? left : right));
   const at = seconds(receipt.serveTime);
   require(since <= at && at < until, "the map does not hold at the instant of serving");
   require(
@@ -276,7 +308,12 @@ function requireComplete(records, proof, key, receipt) {
   const named = proof.subjects.map((each) => each.subject);
   require(new Set(named).size === named.length, "a subject is proved twice");
   require(records.every(({ subject }) => named.includes(subject)), "a subject has no proof");
-  const head = { since, publicRoot: mapHead.publicRoot, protectedRoot: mapHead.protectedRoot };
+  const head = {
+    since,
+    publicRoot: mapHead.publicRoot,
+    protectedRoot: protectedTree?.root,
+    protectedItems,
+  };
   const subjects = proof.subjects.map((each) =>
     requireSubject(each, records.filter(({ subject }) => subject === each.subject), head, at),
   );
@@ -311,7 +348,9 @@ function requireAsked({ type, asked }, kind, records, subjects, answer) {
   }
   for (const each of subjects) {
     require(
-      !items.length || JSON.stringify(each.items) === JSON.stringify(items),
+      items.length
+        ? !each.all_public && JSON.stringify(each.items) === JSON.stringify(items)
+        : each.all_public,
       "the items proved are not those asked for",
     );
   }
@@ -354,6 +393,8 @@ export function verifyAnswer(request, parts, key) {
   } else {
     require(!proof.subjects.length, "the proof is of subjects too");
     require(proof.records.length === records.length, "the proofs are not those of the records");
+    const names = records.map(({ name }) => name);
+    require(new Set(names).size === names.length, "a record is shown twice");
     found.checkpoint = t.openCheckpoint(proof.checkpoint, key);
     records.forEach((record, index) =>
       requireDisclosed(record, proof.records[index], found.checkpoint),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from gateway.cli.output import utc_seconds
 from tests.cli.commands import Done, creditgate_here
 from tests.people import COMPANY
 from tests.reports.conftest import Site
+from tests.reports.printed import text_of_pdf
 from tests.subject.world import DAY, PENALTY
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -62,6 +64,29 @@ async def test_a_report_is_issued_and_verified_with_nothing_but_kept_keys(
         assert part in told.out, part
     document = verified(site, tmp_path, "--json").json
     assert document["report"]["report"] == done.json["report"]["name"]
+
+
+async def test_the_line_printed_on_a_report_verifies_it_for_somebody_without_a_profile(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await issued(site, tmp_path)).status == 0
+    printed = text_of_pdf((tmp_path / "report.pdf").read_bytes()).splitlines()
+    (line,) = [each for each in printed if each.startswith("creditgate ")]
+    # Nothing but the report, the two keys and the program: in a folder of its own, offline.
+    monkeypatch.chdir(tmp_path)
+    program, *words = shlex.split(line.replace("$VKEY", str(site.reporter.log)))
+    assert program == "creditgate"
+    told = creditgate_here(tmp_path / "no-home", *words)
+    assert told.status == 0, told.told
+    assert COMPANY in told.out
+
+    # The issuer the report names is believed only where the pinned log is its own.
+    other = VerifierKey("elsewhere.example/log/disclosure", site.reporter.log.public)
+    told = creditgate_here(
+        tmp_path / "no-home", *shlex.split(line.replace("$VKEY", str(other)))[1:]
+    )
+    assert told.status == 1
+    assert "name the issuer you trust" in told.told
 
 
 async def test_what_is_forged_altered_or_over_is_told_in_one_line(

@@ -40,7 +40,7 @@ def made(
         [ProtectedSet("tax", bytes(32), b"", MapPath(), members(tax, "tax"))],
     )
     serving = Serving(1, rows, dict.fromkeys(served, b"served"))
-    return subject_proofs([ASK], [sets], serving, opened)
+    return list(subject_proofs([ASK], [sets], serving, opened))
 
 
 def test_what_is_served_and_withheld_is_the_maps() -> None:

@@ -57,7 +57,7 @@ async def test_complete_answer_proves_all_records_of_the_items_allowed(world: Wo
     verified = await world.proved(1)
     assert names(verified) == ["a", "b"]
     (subject,) = verified.subjects
-    assert (subject.subject, subject.items) == (company(1), (OPEN, OTHER))
+    assert (subject.subject, subject.items, subject.all_public) == (company(1), (), True)
     assert not subject.protected
     assert not subject.withheld
     assert verified.head is not None
@@ -133,13 +133,14 @@ async def test_consented_items_are_complete_where_licence_and_consent_cover_all_
     verified = await world.proved(1, consent=world.give().name)
     assert names(verified) == ["a", "b", "c"]
     (subject,) = verified.subjects
-    assert (subject.items, subject.protected) == ((CONSENT, OPEN, OTHER), {CONSENT})
+    assert (subject.items, subject.protected) == ((CONSENT,), {CONSENT})
+    assert subject.all_public
     cut = world.give(1, ConsentItem(item=CONSENT, fields=frozenset({"score"})))
     verified = await world.proved(1, consent=cut.name, items=[CONSENT])
     assert [each.content for each in verified.records] == [b'{"score":7}', b"{}"]
     # That there is none is proved too, and without a consent nothing of it is told.
     assert (await world.proved(2, consent=world.give(2).name)).subjects[0].protected == {CONSENT}
-    assert (await world.proved(1)).subjects[0].items == (OPEN, OTHER)
+    assert (await world.proved(1)).subjects[0].items == ()
 
 
 async def test_consented_items_cannot_be_complete_within_some_regions_whatever_there_is(
@@ -214,7 +215,9 @@ async def test_details_of_the_token_narrow_what_is_proved(world: World) -> None:
     world.logged()
     bound = holding({"items": [OPEN]})
     verified = await world.proved(1, asking=bound)
-    assert (names(verified), verified.subjects[0].items) == (["a"], (OPEN,))
+    assert names(verified) == ["a"]
+    # What the token leaves out is told of.
+    assert dict(verified.subjects[0].withheld) == {OTHER: 1}
 
 
 async def test_answer_waits_for_the_log_and_is_proved_at_the_newest_event(world: World) -> None:

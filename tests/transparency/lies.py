@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from creditgate.v1 import disclosure_proof_pb2 as proof_pb
-from tests.transparency.proving import Disclosure, cut
+from tests.transparency.proving import Disclosure, cut, path
 from tests.transparency.scenario import (
     ABROAD,
     AT,
@@ -151,7 +151,59 @@ def _event_as_map_head(answer: Any, made: Disclosure) -> None:
     entries = made.entries[:-1]
     earlier = Disclosure(made.key, entries=entries)
     answer.proof.checkpoint = earlier.checkpoint()
-    answer.proof.map_head.CopyFrom(earlier.entry(len(entries) - 1))
+    entry = earlier.entry(len(entries) - 1)
+    answer.proof.map_head.CopyFrom(
+        proof_pb.MapHeadProof(
+            log_index=entry.log_index, entry=entry.entry, audit_path=entry.audit_path
+        )
+    )
+
+
+def _denied(answer: Any) -> Any:
+    """Take all records out of an answer; return its only subject's proof."""
+    del answer.records[:]
+    answer.receipt.ClearField("usable_until")
+    return answer.proof.subjects[0]
+
+
+def _public_denied_as_protected(answer: Any, made: Disclosure) -> None:
+    """Prove that a public item has no records under a key that nobody can check."""
+    proof = _denied(answer)
+    proof.ClearField("public_set")
+    key = _digest(b"any")
+    found = path(made.protected_leaves(), key)
+    proof.protected_sets.add(item=FINE, key=key, path=found)
+    answer.proof.map_head.CopyFrom(made.head(opened=True))
+
+
+def _protected_denied_as_public(answer: Any, made: Disclosure) -> None:
+    """Prove that a protected item has no records in the tree of public ones."""
+    _denied(answer).CopyFrom(made.subject(FULL, ["none"], ()))
+    answer.proof.subjects[0].items[:] = [TAX]
+
+
+def _nothing_named(answer: Any, _made: Disclosure) -> None:
+    proof = _denied(answer)
+    proof.all_public = False
+    proof.ClearField("public_set")
+
+
+def _another_named(answer: Any, made: Disclosure) -> None:
+    _denied(answer).CopyFrom(made.subject(FULL, ["none"], ()))
+
+
+def _head_of(change: Callable[[proof_pb.MapHead], object]) -> Callable[[Any, Disclosure], None]:
+    """Return what logs another head of the map, and proves by it."""
+
+    def lie(answer: Any, made: Disclosure) -> None:
+        entry = proof_pb.DisclosureLogEntry.FromString(made.entries[-1])
+        change(entry.map_head)
+        logged = entry.SerializeToString(deterministic=True)
+        answer.proof.map_head.entry = logged
+        lying = Disclosure(made.key, entries=[*made.entries[:-1], logged])
+        answer.proof.checkpoint = lying.checkpoint()
+
+    return lie
 
 
 def _twice(answer: Any, _made: Disclosure) -> None:
@@ -160,7 +212,77 @@ def _twice(answer: Any, _made: Disclosure) -> None:
 
 _PROVED: Final = "proof.subjects[0]."
 
+_TOO_LONG: Final = "the map's head is vouched for too long"
+
 LIES: Final[dict[str, Lie]] = {
+    "a public item is denied as a protected one": Lie(
+        _two, _public_denied_as_protected, "a public item is proved as a protected one"
+    ),
+    "a protected item is denied as a public one": Lie(
+        lambda made: unary(made, FULL, TAX),
+        _protected_denied_as_public,
+        "a protected item is proved as a public one",
+    ),
+    "a protected record is shown as a public one": Lie(
+        lambda made: unary(made, FULL),
+        lambda answer, made: answer.records.extend(made.live(FULL, AT, [TAX])),
+        "a protected item is proved as a public one",
+    ),
+    "nothing is named, and nothing proved": Lie(
+        lambda made: unary(made, FULL), _nothing_named, "the proof names no items"
+    ),
+    "where no item was asked for, one without records is proved": Lie(
+        lambda made: unary(made, FULL), _another_named, "the proof is not of all public items"
+    ),
+    "a protected item is left out of the list": Lie(
+        _protected,
+        _set("proof.map_head.protected_items", [PAY]),
+        "the protected items are not those of the map's head",
+    ),
+    "the protected items are out of order": Lie(
+        _protected,
+        _set("proof.map_head.protected_items", [PAY, TAX]),
+        "the protected items are not in order",
+    ),
+    "the protected tree is not opened": Lie(
+        _protected, _clear("proof.map_head.protected_tree"), "the protected tree is not opened"
+    ),
+    "the protected tree is another": Lie(
+        _protected,
+        _set("proof.map_head.protected_tree.root", bytes(32)),
+        "the protected tree is not that of the map's head",
+    ),
+    "the protected tree's salt is too short": Lie(
+        _protected,
+        _set("proof.map_head.protected_tree.salt", bytes(16)),
+        "a root of the map is not of 32 bytes",
+    ),
+    "the map is said to hold for ever": Lie(
+        _none, _head_of(lambda head: head.ClearField("holds_until")), _TOO_LONG
+    ),
+    "the map is said to hold for more than an hour": Lie(
+        _none,
+        _head_of(lambda head: setattr(head.holds_until, "seconds", MAPPED + 3_601)),
+        _TOO_LONG,
+    ),
+    "the answer is of an hour after the map": Lie(
+        lambda made: unary(made, CLEAR, PAY),
+        lambda answer, made: (
+            _head_of(lambda head: setattr(head.holds_until, "seconds", MAPPED + 3_600))(
+                answer, made
+            ),
+            setattr(answer.receipt.serve_time, "seconds", MAPPED + 3_600),
+        ),
+        "the map does not hold at the instant of serving",
+    ),
+    "a disclosed record is shown twice": Lie(
+        _included,
+        lambda answer, _: (
+            answer.records.add().CopyFrom(answer.records[0]),
+            answer.proof.records.add().CopyFrom(answer.proof.records[0]),
+        ),
+        "a record is shown twice",
+    ),
     "a record is left out": Lie(
         _two, _left_out, "the records are not the subject's whole set of public items"
     ),

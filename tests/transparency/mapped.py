@@ -199,9 +199,18 @@ class Mapped:
                 for leaf in tile.leaves
             ]
             assert sorted(kept) == sorted(leaves.items())
-        bounds = [bound for row in members for bound in (row.disclosed_from, row.disclosed_until)]
-        later = [bound for bound in bounds if self.now < bound < NO_END]
-        assert head.holds_until == min(later, default=NO_END)
+        for is_protected, until in (
+            (False, head.holds_until),
+            (True, head.protected_holds_until),
+        ):
+            bounds = [
+                bound
+                for row in members
+                if self.is_protected(row.item) == is_protected
+                for bound in (row.disclosed_from, row.disclosed_until)
+                if bound > self.now
+            ]
+            assert until == min(*bounds, NO_END, head.map_time + 3_600)
         assert head.event_sequence == self.store.head()
         assert all(row.disclosed_until > self.now for row in members)
 
@@ -221,7 +230,8 @@ class Mapped:
         self, proofs: MapProofs, sets: SubjectSets, items: Iterable[str], *, all_public: bool
     ) -> tuple[Head, ProvedSubject]:
         """Check what the map tells of a subject against the records disclosed."""
-        head = verified_head(proofs.checkpoint.note, proofs.head, self.log.key)
+        opening = proofs.protected_head if sets.protected else proofs.head
+        head = verified_head(proofs.checkpoint.note, opening, self.log.key)
         proof = SubjectProof(subject=sets.subject, items=items, all_public=all_public)
         sequences: set[int] = set()
         if sets.public is not None:

@@ -122,21 +122,17 @@ class Disclosure:
     def sign(self, at: int) -> None:
         """Log the head of the map as it stands at ``at`` (seconds UTC)."""
         self.map_time = at
-        bounds = [
-            bound
-            for kept in self.revisions
-            if not kept.ended_by
-            for bound in kept.period
-            if at < bound < facts.NO_END
-        ]
+        tree = self.protected_tree()
         head = proof_pb.MapHead(
             event_sequence=len(self.events),
             public_root=root(self._public()),
-            protected_root=root(self._protected()),
+            protected_commitment=facts.protected_commitment(
+                tree.salt, tree.root, tree.holds_until.seconds
+            ),
+            protected_items_digest=facts.protected_items_digest(self.protected_items()),
         )
         head.map_time.seconds = at
-        if bounds:
-            head.holds_until.seconds = min(bounds)
+        head.holds_until.seconds = self._holds_until(protected=False)
         entry = proof_pb.DisclosureLogEntry(map_head=head)
         self.entries.append(entry.SerializeToString(deterministic=True))
 
@@ -162,6 +158,29 @@ class Disclosure:
         return proof_pb.EntryProof(
             log_index=index, entry=self.entries[index], audit_path=audit_path(self.entries, index)
         )
+
+    def head(self, *, opened: bool) -> proof_pb.MapHeadProof:
+        """Return the proof of the map's head, with its protected tree where it is opened."""
+        entry = self.entry(len(self.entries) - 1)
+        return proof_pb.MapHeadProof(
+            log_index=entry.log_index,
+            entry=entry.entry,
+            audit_path=entry.audit_path,
+            protected_items=self.protected_items(),
+            protected_tree=self.protected_tree() if opened else None,
+        )
+
+    def protected_items(self) -> list[str]:
+        """Return the protected items, in order."""
+        return sorted({kept.record.item for kept in self.revisions if kept.protected})
+
+    def protected_tree(self) -> proof_pb.ProtectedTree:
+        """Return what opens the head's commitment of the protected tree."""
+        tree = proof_pb.ProtectedTree(
+            salt=_salt("head", self.map_time), root=root(self.protected_leaves())
+        )
+        tree.holds_until.seconds = self._holds_until(protected=True)
+        return tree
 
     def opening(self, record: DisclosedRecord) -> proof_pb.ProtectedOpening:
         """Return the opening of a served record of a protected item."""
@@ -190,7 +209,7 @@ class Disclosure:
         """
         all_public = options.get("all_public", False)
         named = sorted(items)
-        protected = [item for item in named if self._is_protected(item)]
+        protected = [item for item in named if self.is_protected(item)]
         proof = proof_pb.SubjectProof(subject=subject, items=named, all_public=all_public)
         sequences = {record.event_sequence for record in served}
         if all_public or len(protected) < len(named):
@@ -212,7 +231,7 @@ class Disclosure:
                 item=item,
                 key=_protected_key(subject, item),
                 salt=_leaf_salt(subject, item) if members else b"",
-                path=path(self._protected(), _protected_key(subject, item)),
+                path=path(self.protected_leaves(), _protected_key(subject, item)),
                 openings=[self.opening(record) for record in served if record.item == item],
             )
         return proof
@@ -224,7 +243,7 @@ class Disclosure:
             proof=self.subject(subject, (), (), all_public=True).SerializeToString(
                 deterministic=True
             ),
-            map_head=self.entry(len(self.entries) - 1),
+            map_head=self.head(opened=False),
         )
 
     def signed(self, request: "Request", *answers: Answer, place: int = 0) -> list[bytes]:
@@ -295,7 +314,18 @@ class Disclosure:
             kept for kept in self.revisions if kept.record.event_sequence == record.event_sequence
         )
 
-    def _is_protected(self, item: str) -> bool:
+    def _holds_until(self, *, protected: bool) -> int:
+        bounds = [
+            bound
+            for kept in self.revisions
+            if not kept.ended_by and kept.protected == protected
+            for bound in kept.period
+            if bound > self.map_time
+        ]
+        return min((*bounds, self.map_time + 3_600))
+
+    def is_protected(self, item: str) -> bool:
+        """Tell whether an item is protected."""
         return any(kept.protected for kept in self.revisions if kept.record.item == item)
 
     def _in_map(self, *, protected: bool) -> list[Kept]:
@@ -327,7 +357,8 @@ class Disclosure:
             for subject in subjects
         }
 
-    def _protected(self) -> dict[bytes, bytes]:
+    def protected_leaves(self) -> dict[bytes, bytes]:
+        """Return the leaves of the tree of protected items, by key."""
         subjects = {kept.record.subject for kept in self._in_map(protected=True)}
         return {
             _protected_key(subject, item): facts.protected_value(

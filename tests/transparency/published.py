@@ -88,6 +88,18 @@ def hashes() -> list[dict[str, Any]]:
             set_digest=other.hex(),
         ),
         _hash(
+            "protected_items_digest",
+            facts.protected_items_digest(["wages", "tax"]),
+            items=["tax", "wages"],
+        ),
+        _hash(
+            "protected_commitment",
+            facts.protected_commitment(salt, other, 1_900_000_000),
+            salt=salt.hex(),
+            root=other.hex(),
+            holds_until=1_900_000_000,
+        ),
+        _hash(
             "public_key",
             facts.public_key("91000000DEM000011A"),
             subject="91000000DEM000011A",
@@ -130,6 +142,7 @@ def verdict(verified: VerifiedAnswer) -> dict[str, Any]:
             {
                 "subject": each.subject,
                 "items": list(each.items),
+                "all_public": each.all_public,
                 "protected": sorted(each.protected),
             }
             for each in verified.subjects

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from creditgate.transparency.facts import NO_END
+from creditgate.transparency.members import public_member
 from creditgate.v1 import credit_record_service_pb2 as pb
 from creditgate.v1 import disclosure_proof_pb2 as proof_pb
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
@@ -79,15 +80,22 @@ def unary(
     kind: proof_pb.ProofKind.ValueType = COMPLETE,
     proved: tuple[str, ...] = (),
 ) -> Exchange:
-    """Return a call for one subject; ``proved`` are the items where none are named."""
-    records = made.live(subject, AT, items or proved) if served is None else served
+    """Return a call for one subject; where it names no items, every public one is proved, and
+    the protected ones ``proved``."""
+    if served is None:
+        served = [
+            record
+            for record in made.live(subject, AT, items)
+            if items or record.item in proved or not made.is_protected(record.item)
+        ]
+    records = served
     request = pb.GetSubjectRecordsRequest(
         subject=subject, items=items, purpose=PURPOSE, request_id="r-1", proof=kind
     )
     answer = pb.GetSubjectRecordsResponse(
         records=records,
         receipt=receipt(records, made),
-        proof=proof_of(made, kind, [(subject, items or proved, records)]),
+        proof=proof_of(made, kind, [(subject, items or proved, records)], all_public=not items),
     )
     return Exchange(request, (answer,))
 
@@ -96,16 +104,23 @@ def proof_of(
     made: Disclosure,
     kind: proof_pb.ProofKind.ValueType,
     subjects: list[tuple[str, tuple[str, ...], list[DisclosedRecord]]],
+    *,
+    all_public: bool = False,
 ) -> proof_pb.DisclosureProof:
-    """Return the proof of an answer about subjects: items and records of each."""
+    """Return the proof of an answer about subjects: items and records of each, of every public
+    item too with ``all_public``."""
     proof = proof_pb.DisclosureProof(checkpoint=made.checkpoint())
     if kind == INCLUSION:
         proof.records.extend(
             made.included(record) for _, _, records in subjects for record in records
         )
         return proof
-    proof.map_head.CopyFrom(made.entry(len(made.entries) - 1))
-    proof.subjects.extend(made.subject(*subject) for subject in subjects)
+    opened = any(made.is_protected(item) for _, items, _ in subjects for item in items)
+    proof.map_head.CopyFrom(made.head(opened=opened))
+    proof.subjects.extend(
+        made.subject(subject, items, records, all_public=all_public)
+        for subject, items, records in subjects
+    )
     return proof
 
 
@@ -156,11 +171,27 @@ def chunk(
     return Exchange(request, tuple(answers))
 
 
+def _withheld(made: Disclosure) -> Exchange:
+    exchange = unary(made, FULL)
+    (answer,) = exchange.answers
+    hidden = [record for record in answer.records if record.item == HONOUR]
+    for record in hidden:
+        answer.records.remove(record)
+        answer.proof.subjects[0].public_set.withheld.add(
+            item=record.item, digest=public_member(record)
+        )
+    return exchange
+
+
 HONEST: Final[dict[str, Callable[[Disclosure], Exchange]]] = {
     "complete: two records of an item": lambda made: unary(made, FULL, FINE),
     "complete: no record of an item": lambda made: unary(made, FULL, "blacklist"),
     "complete: a subject without any record": lambda made: unary(made, CLEAR, FINE, HONOUR),
-    "complete: items not named": lambda made: unary(made, FULL, proved=(FINE, HONOUR)),
+    "complete: items not named": lambda made: unary(made, FULL),
+    "complete: items not named, with a consent to one": lambda made: unary(
+        made, FULL, proved=(TAX,)
+    ),
+    "complete: items not named, of one withheld": _withheld,
     "complete: public and protected items": lambda made: unary(made, FULL, FINE, TAX),
     "complete: no record of a protected item": lambda made: unary(made, CLEAR, PAY),
     "complete: protected records cut to a field": lambda made: unary(

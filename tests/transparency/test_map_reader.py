@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from threading import current_thread
 
 import pytest
-from sqlalchemy import Delete, Update, delete, update
+from sqlalchemy import Delete, Update, delete, event, update
 
 from creditgate.transparency.facts import public_key
 from gateway.storage.engines import Engines
-from gateway.transparency.map_reader import MapNotReady
+from gateway.transparency.map_reader import FEW, MapNotReady
 from gateway.transparency.map_sets import MapDiffers, SubjectAsk
 from gateway.transparency.map_tables import MAP_HEAD, MAP_MEMBERS, MAP_SETS, MAP_TILES
 from gateway.transparency.map_tiles import MapDamaged
@@ -178,3 +179,62 @@ async def test_the_public_key_of_a_subject_is_all_that_leads_to_its_leaf(mapped:
     assert found is not None
     # Only one subject has public records: it stands at the root, in the place of all others.
     assert found.path.other_key == public_key(SUBJECTS[0])
+
+
+def _many(count: int) -> list[SubjectAsk]:
+    return [SubjectAsk(f"{number:018d}", None, True, ()) for number in range(count)]
+
+
+async def test_many_asks_at_once_keep_no_other_call_waiting(mapped: Mapped) -> None:
+    mapped.publish_all(
+        [
+            admitted(f"r-{number}", f"{number:018d}", LICENCE, NOW, None, "A")
+            for number in range(400)
+        ]
+    )
+    mapped.follow()
+    batch = asyncio.create_task(mapped.reader.proofs(_many(400)))
+    turns = singles = 0
+    while not batch.done():
+        await asyncio.sleep(0)
+        turns += 1
+        if turns % 5 == 0:
+            single = await mapped.reader.proofs([ALL])
+            singles += not batch.done()
+            assert single.subjects[0].public is not None
+    assert turns >= 400 // FEW
+    assert singles
+    proofs = await batch
+    assert [len(each.public.members) for each in proofs.subjects if each.public] == [1] * 400
+
+
+async def test_a_batch_is_of_one_checkpoint_whatever_is_logged_meanwhile(mapped: Mapped) -> None:
+    asks = [*_many(300), ALL]
+    batch = asyncio.create_task(mapped.reader.proofs(asks))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await asyncio.to_thread(mapped.publish, SUBJECTS[0], LICENCE)
+    await asyncio.to_thread(mapped.follow)
+    found = (await batch).subjects[-1].public
+    single = (await mapped.reader.proofs([ALL])).subjects[0].public
+    assert found is not None
+    assert single is not None
+    assert len(single.members) == len(found.members) + 1
+
+
+async def test_a_reading_takes_one_connection_at_most_and_on_the_event_loop_none(
+    mapped: Mapped, engines: Engines
+) -> None:
+    out: list[str] = []
+    most = 0
+
+    def taken(*_: object) -> None:
+        nonlocal most
+        out.append(current_thread().name)
+        most = max(most, len(out))
+
+    event.listen(engines.evidence, "checkout", taken)
+    event.listen(engines.evidence, "checkin", lambda *_: out.clear())
+    await mapped.reader.proofs([ALL])
+    await mapped.reader.openness()
+    assert most == (0 if engines.evidence.dialect.name == "sqlite" else 1)

@@ -14,7 +14,7 @@ from creditgate.transparency.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from gateway.transparency.tree import Subtrees
+from creditgate.transparency.tree import Subtrees
 from tests.transparency.vectors import vectors
 
 VECTORS = vectors("merkle")

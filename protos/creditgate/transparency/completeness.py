@@ -10,6 +10,8 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from creditgate.transparency.facts import (
+    protected_commitment,
+    protected_items_digest,
     protected_value,
     public_key,
     public_value,
@@ -31,7 +33,9 @@ from creditgate.v1.disclosure_proof_pb2 import (
     DisclosureLogEntry,
     EntryProof,
     MapHead,
+    MapHeadProof,
     ProtectedSetProof,
+    ProtectedTree,
     PublicSetProof,
     SubjectProof,
     UnservedRecord,
@@ -40,23 +44,29 @@ from creditgate.v1.disclosure_proof_pb2 import (
 _NONE: Final[Mapping[str, int]] = MappingProxyType({})
 
 
+LONGEST_SECONDS: Final = 3_600
+"""For how long a head is vouched for at most: an older one proves nothing of a later instant."""
+
+
 class Head(NamedTuple):
     """The disclosure map as a checkpoint commits to it.
 
     It holds all that was disclosed after event ``event_sequence``, from ``since`` until
-    before ``until`` (seconds UTC; None where time alone changes nothing).
+    before ``until`` (seconds UTC). ``protected_items`` are the codes of all protected items;
+    ``protected_root`` is None where the proof does not open it.
     """
 
     checkpoint: Checkpoint
     event_sequence: int
     since: int
-    until: int | None
+    until: int
     public_root: bytes
-    protected_root: bytes
+    protected_root: bytes | None
+    protected_items: frozenset[str]
 
     def holds_at(self, at: int) -> bool:
         """Tell whether the map holds at an instant (seconds UTC), but for later events."""
-        return self.since <= at and (self.until is None or at < self.until)
+        return self.since <= at < self.until
 
 
 class ProvedSubject(NamedTuple):
@@ -76,7 +86,7 @@ class ProvedSubject(NamedTuple):
     unserved: tuple[UnservedRecord, ...]
 
 
-def verified_head(note: str, proof: EntryProof, key: VerifierKey) -> Head:
+def verified_head(note: str, proof: MapHeadProof, key: VerifierKey) -> Head:
     """Return the map's head that the checkpoint in ``note`` commits to. Raises ProofInvalid.
 
     The head is the checkpoint's last entry: an older one could hide what came since.
@@ -89,15 +99,28 @@ def verified_head(note: str, proof: EntryProof, key: VerifierKey) -> Head:
     if entry.WhichOneof("entry") != "map_head":
         raise ProofInvalid("the checkpoint's last entry is no head of the map")
     head = entry.map_head
-    if len(head.public_root) != HASH_BYTES or len(head.protected_root) != HASH_BYTES:
+    if len(head.public_root) != HASH_BYTES:
         raise ProofInvalid("a root of the map is not of 32 bytes")
+    _require_ascending(proof.protected_items, "the protected items are not in order")
+    if head.protected_items_digest != protected_items_digest(proof.protected_items):
+        raise ProofInvalid("the protected items are not those of the map's head")
     since = seconds_of(head.map_time)
+    until, protected_root = _until(head, since), None
+    if proof.HasField("protected_tree"):
+        protected_root = _opened(head, proof)
+        until = min(until, _until(proof.protected_tree, since))
     return Head(
-        checkpoint, head.event_sequence, since, _until(head), head.public_root, head.protected_root
+        checkpoint,
+        head.event_sequence,
+        since,
+        until,
+        head.public_root,
+        protected_root,
+        frozenset(proof.protected_items),
     )
 
 
-def verify_entry(proof: EntryProof, checkpoint: Checkpoint) -> None:
+def verify_entry(proof: EntryProof | MapHeadProof, checkpoint: Checkpoint) -> None:
     """Check that an entry is in the log of ``checkpoint``. Raises ProofInvalid."""
     verify_inclusion(
         proof.log_index,
@@ -130,6 +153,9 @@ def verify_subject(
     _require_ascending(protected, "the protected items proved are not in order")
     if not set(protected) <= set(items):
         raise ProofInvalid("a protected item is proved that is not named")
+    if not items and not proof.all_public:
+        raise ProofInvalid("the proof names no items")
+    _require_as_open(proof, protected, head)
     by_item: dict[str, list[DisclosedRecord]] = {}
     for record in records:
         _require_disclosed(record, head, at)
@@ -137,6 +163,8 @@ def verify_subject(
     public_items = set(items).difference(protected)
     if proof.HasField("public_set"):
         public_records = {item: by_item.pop(item) for item in [*by_item] if item not in protected}
+        if not head.protected_items.isdisjoint(public_records):
+            raise ProofInvalid("a protected item is proved as a public one")
         told = {*public_records, *(each.item for each in proof.public_set.unserved)}
         if not proof.all_public and not told <= public_items:
             raise ProofInvalid("a record is of an item that has no proof")
@@ -157,8 +185,35 @@ def verify_subject(
     )
 
 
-def _until(head: MapHead) -> int | None:
-    return seconds_of(head.holds_until) if head.HasField("holds_until") else None
+def _until(tree: MapHead | ProtectedTree, since: int) -> int:
+    until = seconds_of(tree.holds_until)
+    if not since < until <= since + LONGEST_SECONDS:
+        raise ProofInvalid("the map's head is vouched for too long")
+    return until
+
+
+def _opened(head: MapHead, proof: MapHeadProof) -> bytes:
+    """Return the root of the tree of protected items."""
+    tree = proof.protected_tree
+    if len(tree.salt) != HASH_BYTES or len(tree.root) != HASH_BYTES:
+        raise ProofInvalid("a root of the map is not of 32 bytes")
+    opened = protected_commitment(tree.salt, tree.root, seconds_of(tree.holds_until))
+    if head.protected_commitment != opened:
+        raise ProofInvalid("the protected tree is not that of the map's head")
+    return tree.root
+
+
+def _require_as_open(proof: SubjectProof, protected: Sequence[str], head: Head) -> None:
+    """Check that each item is proved by the tree that the map's head has it in."""
+    if not head.protected_items.issuperset(protected):
+        raise ProofInvalid("a public item is proved as a protected one")
+    found = proof.public_set
+    public = {
+        *set(proof.items).difference(protected),
+        *(each.item for each in (*found.other_items, *found.unserved, *found.withheld)),
+    }
+    if not head.protected_items.isdisjoint(public):
+        raise ProofInvalid("a protected item is proved as a public one")
 
 
 def _verify_public(
@@ -214,6 +269,8 @@ def _verify_protected(
         value = protected_value(proof.salt, set_digest(proof.item, members))
     elif proof.salt:
         raise ProofInvalid("a protected set without members has a salt")
+    if head.protected_root is None:
+        raise ProofInvalid("the protected tree is not opened")
     if path_root(proof.key, value, proof.path) != head.protected_root:
         raise ProofInvalid("the records are not the subject's whole set of a protected item")
 

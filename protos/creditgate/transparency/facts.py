@@ -129,6 +129,17 @@ def protected_value(salt: bytes, digest: bytes) -> bytes:
     return labelled("protected-set", salt, digest)
 
 
+def protected_items_digest(items: Iterable[str]) -> bytes:
+    """Return the digest of the codes of all protected items."""
+    return labelled("protected-items", *(item.encode() for item in sorted(items)))
+
+
+def protected_commitment(salt: bytes, root: bytes, holds_until: int) -> bytes:
+    """Return the commitment of the tree of protected items: its root, and until before when
+    (seconds UTC) it is vouched for."""
+    return labelled("protected-tree", salt, root, _instant(holds_until))
+
+
 def public_key(subject: str) -> bytes:
     """Return the key of a subject's leaf in the tree of public items."""
     return labelled("subject-key", subject.encode())

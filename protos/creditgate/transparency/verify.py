@@ -128,6 +128,8 @@ def verify_disclosed(
     disclosed. Raises ProofInvalid."""
     if proof.subjects:
         raise ProofInvalid("a proof of single records holds proofs of completeness")
+    if len({record.name for record in records}) != len(records):
+        raise ProofInvalid("a record is shown twice")
     checkpoint = open_checkpoint(proof.checkpoint, key)
     if len(proof.records) != len(records):
         raise ProofInvalid("the proofs are not those of the records")
@@ -229,7 +231,9 @@ def _require_asked(
     items = set(request.items)
     if items and any(record.item not in items for record in records):
         raise ProofInvalid("a record is of an item that was not asked for")
-    if items and any(items != set(proved.items) for proved in subjects):
+    if not items and not all(proved.all_public for proved in subjects):
+        raise ProofInvalid("the proof is not of all public items")
+    if items and any(items != set(proved.items) or proved.all_public for proved in subjects):
         raise ProofInvalid("the items proved are not those asked for")
 
 

@@ -83,6 +83,7 @@ class DecisionEntry(_message.Message):
     ASKING_REGION_FIELD_NUMBER: _builtins.int
     CONSENT_STATE_FIELD_NUMBER: _builtins.int
     RECEIPT_DIGEST_FIELD_NUMBER: _builtins.int
+    USAGE_DIGEST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "decisions/{decision_id}", as in Receipt.decision_id."""
     sequence: _builtins.int
@@ -102,7 +103,9 @@ class DecisionEntry(_message.Message):
     licence: _builtins.str
     """Number of the licence relied on; empty where none was."""
     consent: _builtins.str
-    """Consent relied on, "consents/{consent_id}"; empty where none was."""
+    """Consent relied on, named by a call that was refused, or changed,
+    "consents/{consent_id}"; empty where none was.
+    """
     purpose: _vocabulary_pb2.Purpose.ValueType
     """Purpose stated; unspecified for methods that serve no records."""
     request_id: _builtins.str
@@ -130,6 +133,16 @@ class DecisionEntry(_message.Message):
     receipt_digest: _builtins.bytes
     """SHA-256 of the receipt signed with the consent's grant, 32 bytes: what the receipt
     says stood when it was logged. Empty for other entries.
+    """
+    usage_digest: _builtins.bytes
+    """SHA-256 of what was served and charged, as the usage ledger has it, 32 bytes: of the
+    ASCII text "creditgate/usage/v1" and a line feed; the number of the chunk of a batch, 0
+    for others; the fee in micro-yuan; eight times the number of records served; of each
+    record, in the order of serving, the sequence of the revision served; and the lines that
+    were charged, in order, as JSON without spaces, [[line,records,price],...], line being
+    the ledger's number of item, source and region, price that of one record in micro-yuan.
+    Numbers before the JSON are of 8 bytes, two's complement, big-endian. Empty for refusals
+    and for changes of consents.
     """
     @_builtins.property
     def decide_time(self) -> _timestamp_pb2.Timestamp:
@@ -174,10 +187,11 @@ class DecisionEntry(_message.Message):
         asking_region: _builtins.str = ...,
         consent_state: _consent_service_pb2.ConsentState.ValueType = ...,
         receipt_digest: _builtins.bytes = ...,
+        usage_digest: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decide_time", b"decide_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_items", b"allowed_items", "asked_items", b"asked_items", "asking_region", b"asking_region", "authority_sequence", b"authority_sequence", "client_id", b"client_id", "consent", b"consent", "consent_state", b"consent_state", "decide_time", b"decide_time", "disclosure_sequence", b"disclosure_sequence", "grant_ids", b"grant_ids", "licence", b"licence", "method", b"method", "name", b"name", "operator_id", b"operator_id", "outcome", b"outcome", "purpose", b"purpose", "reason", b"reason", "receipt_digest", b"receipt_digest", "request_digest", b"request_digest", "request_id", b"request_id", "scope", b"scope", "sequence", b"sequence", "served_records", b"served_records", "trace_id", b"trace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_items", b"allowed_items", "asked_items", b"asked_items", "asking_region", b"asking_region", "authority_sequence", b"authority_sequence", "client_id", b"client_id", "consent", b"consent", "consent_state", b"consent_state", "decide_time", b"decide_time", "disclosure_sequence", b"disclosure_sequence", "grant_ids", b"grant_ids", "licence", b"licence", "method", b"method", "name", b"name", "operator_id", b"operator_id", "outcome", b"outcome", "purpose", b"purpose", "reason", b"reason", "receipt_digest", b"receipt_digest", "request_digest", b"request_digest", "request_id", b"request_id", "scope", b"scope", "sequence", b"sequence", "served_records", b"served_records", "trace_id", b"trace_id", "usage_digest", b"usage_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -260,6 +274,7 @@ class TraceStep(_message.Message):
     AUTHORITY_FIELD_NUMBER: _builtins.int
     FINDING_FIELD_NUMBER: _builtins.int
     REMOVAL_FIELD_NUMBER: _builtins.int
+    CHANGE_DECISION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def step_time(self) -> _timestamp_pb2.Timestamp:
         """When (UTC)."""
@@ -292,6 +307,14 @@ class TraceStep(_message.Message):
     def removal(self) -> Global___RemovalTrace:
         """A removal acknowledged."""
 
+    @_builtins.property
+    def change_decision(self) -> Global___LoggedDecision:
+        """Of a change of a consent: its entry in the decision log, "decisions/consent-change-" and
+        the event's sequence, with its proof. The entry fixes the event's sequence, consent,
+        state and time, and the receipt of a grant; who acted and why are not in it. Unset for
+        other steps, and for a change so new that the log does not have it yet.
+        """
+
     def __init__(
         self,
         *,
@@ -303,10 +326,11 @@ class TraceStep(_message.Message):
         authority: _operator_service_pb2.AuthorityChange | None = ...,
         finding: _conformance_service_pb2.Finding | None = ...,
         removal: Global___RemovalTrace | None = ...,
+        change_decision: Global___LoggedDecision | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "consent", b"consent", "decision", b"decision", "disclosure", b"disclosure", "finding", b"finding", "removal", b"removal", "step", b"step", "step_time", b"step_time", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "change_decision", b"change_decision", "consent", b"consent", "decision", b"decision", "disclosure", b"disclosure", "finding", b"finding", "removal", b"removal", "step", b"step", "step_time", b"step_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "consent", b"consent", "decision", b"decision", "disclosure", b"disclosure", "finding", b"finding", "removal", b"removal", "step", b"step", "step_time", b"step_time", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "change_decision", b"change_decision", "consent", b"consent", "decision", b"decision", "disclosure", b"disclosure", "finding", b"finding", "removal", b"removal", "step", b"step", "step_time", b"step_time", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["decision", "usage", "disclosure", "consent", "authority", "finding", "removal"]  # noqa: Y015
     _WhichOneofArgType_step: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015

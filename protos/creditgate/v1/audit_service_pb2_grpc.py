@@ -91,7 +91,10 @@ class AuditServiceServicer(object):
     def TraceConsent(self, request, context):
         """Traces a consent: its changes, every answer under it and every refused call that
         named it, as decisions, and every record served under it. Needs scope
-        audit.consents:trace.
+        audit.consents:trace. A refused call named it in the field consent, or name, of its
+        request. Not traced are calls refused before their client is known (certificate, token or
+        proof not accepted, or the gateway full), which are not logged, and those whose request
+        cannot be read; of a call that reports on many consents at once none is named.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -48,7 +48,10 @@ class AuditServiceStub:
     TraceConsent: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.TraceConsentRequest, _audit_service_pb2.TraceConsentResponse]
     """Traces a consent: its changes, every answer under it and every refused call that
     named it, as decisions, and every record served under it. Needs scope
-    audit.consents:trace.
+    audit.consents:trace. A refused call named it in the field consent, or name, of its
+    request. Not traced are calls refused before their client is known (certificate, token or
+    proof not accepted, or the gateway full), which are not logged, and those whose request
+    cannot be read; of a call that reports on many consents at once none is named.
     """
     TraceOperator: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.TraceOperatorRequest, _audit_service_pb2.TraceOperatorResponse]
     """Traces an operator: changes of its authority, and all it did. Needs scope
@@ -79,7 +82,10 @@ class AuditServiceAsyncStub(AuditServiceStub):
     TraceConsent: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.TraceConsentRequest, _audit_service_pb2.TraceConsentResponse]  # type: ignore[assignment]
     """Traces a consent: its changes, every answer under it and every refused call that
     named it, as decisions, and every record served under it. Needs scope
-    audit.consents:trace.
+    audit.consents:trace. A refused call named it in the field consent, or name, of its
+    request. Not traced are calls refused before their client is known (certificate, token or
+    proof not accepted, or the gateway full), which are not logged, and those whose request
+    cannot be read; of a call that reports on many consents at once none is named.
     """
     TraceOperator: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.TraceOperatorRequest, _audit_service_pb2.TraceOperatorResponse]  # type: ignore[assignment]
     """Traces an operator: changes of its authority, and all it did. Needs scope
@@ -125,7 +131,10 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_audit_service_pb2.TraceConsentResponse, _abc.Awaitable[_audit_service_pb2.TraceConsentResponse]]:
         """Traces a consent: its changes, every answer under it and every refused call that
         named it, as decisions, and every record served under it. Needs scope
-        audit.consents:trace.
+        audit.consents:trace. A refused call named it in the field consent, or name, of its
+        request. Not traced are calls refused before their client is known (certificate, token or
+        proof not accepted, or the gateway full), which are not logged, and those whose request
+        cannot be read; of a call that reports on many consents at once none is named.
         """
 
     @_abc_1.abstractmethod

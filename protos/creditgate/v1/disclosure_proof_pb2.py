@@ -26,45 +26,49 @@ from creditgate.v1 import disclosed_record_pb2 as creditgate_dot_v1_dot_disclose
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$creditgate/v1/disclosure_proof.proto\x12\rcreditgate.v1\x1a$creditgate/v1/disclosed_record.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"u\n\x12\x44isclosureLogEntry\x12*\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x19.creditgate.v1.EventEntryH\x00\x12*\n\x08map_head\x18\x02 \x01(\x0b\x32\x16.creditgate.v1.MapHeadH\x00\x42\x07\n\x05\x65ntry\"\x9a\x01\n\nEventEntry\x12\x16\n\x0e\x65vent_sequence\x18\x01 \x01(\x03\x12\x30\n\x04kind\x18\x02 \x01(\x0e\x32\".creditgate.v1.DisclosureEventKind\x12.\n\nevent_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncommitment\x18\x04 \x01(\x0c\"\xad\x01\n\x07MapHead\x12\x16\n\x0e\x65vent_sequence\x18\x01 \x01(\x03\x12,\n\x08map_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bpublic_root\x18\x03 \x01(\x0c\x12\x16\n\x0eprotected_root\x18\x04 \x01(\x0c\x12/\n\x0bholds_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"B\n\nEntryProof\x12\x11\n\tlog_index\x18\x01 \x01(\x03\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\x12\x12\n\naudit_path\x18\x03 \x03(\x0c\"\x87\x01\n\x0bRecordProof\x12\x0e\n\x06record\x18\x01 \x01(\t\x12(\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x19.creditgate.v1.EntryProof\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\x12\x30\n\x07opening\x18\x04 \x01(\x0b\x32\x1f.creditgate.v1.ProtectedOpening\"\x8a\x01\n\x10ProtectedOpening\x12\x14\n\x0c\x63ontent_salt\x18\x01 \x01(\x0c\x12\x1a\n\x12\x63ontent_commitment\x18\x02 \x01(\x0c\x12-\n\x0b\x66ield_salts\x18\x03 \x03(\x0b\x32\x18.creditgate.v1.FieldSalt\x12\x15\n\rhidden_fields\x18\x04 \x03(\x0c\"\'\n\tFieldSalt\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\"x\n\x07MapPath\x12\x14\n\x0csibling_bits\x18\x01 \x01(\x0c\x12\r\n\x05\x64\x65pth\x18\x02 \x01(\x05\x12\x10\n\x08siblings\x18\x03 \x03(\x0c\x12\x11\n\tother_key\x18\x04 \x01(\x0c\x12\x13\n\x0bother_value\x18\x05 \x01(\x0c\x12\x0e\n\x06\x61\x62sent\x18\x06 \x01(\x08\"\xfd\x01\n\x0eUnservedRecord\x12\x0e\n\x06record\x18\x01 \x01(\t\x12\x16\n\x0e\x63ontent_digest\x18\x02 \x01(\x0c\x12\x32\n\x0e\x64isclosed_from\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0f\x64isclosed_until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x07opening\x18\x05 \x01(\x0b\x32\x1f.creditgate.v1.ProtectedOpening\x12\x1a\n\x12particulars_digest\x18\x06 \x01(\x0c\x12\x0c\n\x04item\x18\x07 \x01(\t\".\n\x0eWithheldRecord\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\"-\n\tOtherItem\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\x12\n\nset_digest\x18\x02 \x01(\x0c\"\xc7\x01\n\x0ePublicSetProof\x12$\n\x04path\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.MapPath\x12-\n\x0bother_items\x18\x02 \x03(\x0b\x32\x18.creditgate.v1.OtherItem\x12/\n\x08unserved\x18\x03 \x03(\x0b\x32\x1d.creditgate.v1.UnservedRecord\x12/\n\x08withheld\x18\x04 \x03(\x0b\x32\x1d.creditgate.v1.WithheldRecord\"\xc6\x01\n\x11ProtectedSetProof\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\x12$\n\x04path\x18\x04 \x01(\x0b\x32\x16.creditgate.v1.MapPath\x12\x31\n\x08openings\x18\x05 \x03(\x0b\x32\x1f.creditgate.v1.ProtectedOpening\x12/\n\x08unserved\x18\x06 \x03(\x0b\x32\x1d.creditgate.v1.UnservedRecord\"\xaf\x01\n\x0cSubjectProof\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x03(\t\x12\x12\n\nall_public\x18\x03 \x01(\x08\x12\x31\n\npublic_set\x18\x04 \x01(\x0b\x32\x1d.creditgate.v1.PublicSetProof\x12\x38\n\x0eprotected_sets\x18\x05 \x03(\x0b\x32 .creditgate.v1.ProtectedSetProof\"\xae\x01\n\x0f\x44isclosureProof\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12+\n\x07records\x18\x02 \x03(\x0b\x32\x1a.creditgate.v1.RecordProof\x12+\n\x08map_head\x18\x03 \x01(\x0b\x32\x19.creditgate.v1.EntryProof\x12-\n\x08subjects\x18\x04 \x03(\x0b\x32\x1b.creditgate.v1.SubjectProof\"m\n\x0f\x41nswerSignature\x12\x16\n\x0erequest_digest\x18\x01 \x01(\x0c\x12\r\n\x05index\x18\x02 \x01(\x05\x12\x0c\n\x04size\x18\x03 \x01(\x05\x12\x12\n\naudit_path\x18\x04 \x03(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c*Z\n\tProofKind\x12\x1a\n\x16PROOF_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14PROOF_KIND_INCLUSION\x10\x01\x12\x17\n\x13PROOF_KIND_COMPLETE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$creditgate/v1/disclosure_proof.proto\x12\rcreditgate.v1\x1a$creditgate/v1/disclosed_record.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"u\n\x12\x44isclosureLogEntry\x12*\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x19.creditgate.v1.EventEntryH\x00\x12*\n\x08map_head\x18\x02 \x01(\x0b\x32\x16.creditgate.v1.MapHeadH\x00\x42\x07\n\x05\x65ntry\"\x9a\x01\n\nEventEntry\x12\x16\n\x0e\x65vent_sequence\x18\x01 \x01(\x03\x12\x30\n\x04kind\x18\x02 \x01(\x0e\x32\".creditgate.v1.DisclosureEventKind\x12.\n\nevent_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncommitment\x18\x04 \x01(\x0c\"\xd3\x01\n\x07MapHead\x12\x16\n\x0e\x65vent_sequence\x18\x01 \x01(\x03\x12,\n\x08map_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bpublic_root\x18\x03 \x01(\x0c\x12\x1c\n\x14protected_commitment\x18\x04 \x01(\x0c\x12/\n\x0bholds_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x16protected_items_digest\x18\x06 \x01(\x0c\"\\\n\rProtectedTree\x12\x0c\n\x04salt\x18\x01 \x01(\x0c\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x12/\n\x0bholds_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x93\x01\n\x0cMapHeadProof\x12\x11\n\tlog_index\x18\x01 \x01(\x03\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\x12\x12\n\naudit_path\x18\x03 \x03(\x0c\x12\x17\n\x0fprotected_items\x18\x04 \x03(\t\x12\x34\n\x0eprotected_tree\x18\x05 \x01(\x0b\x32\x1c.creditgate.v1.ProtectedTree\"B\n\nEntryProof\x12\x11\n\tlog_index\x18\x01 \x01(\x03\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\x12\x12\n\naudit_path\x18\x03 \x03(\x0c\"\x87\x01\n\x0bRecordProof\x12\x0e\n\x06record\x18\x01 \x01(\t\x12(\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x19.creditgate.v1.EntryProof\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\x12\x30\n\x07opening\x18\x04 \x01(\x0b\x32\x1f.creditgate.v1.ProtectedOpening\"\x8a\x01\n\x10ProtectedOpening\x12\x14\n\x0c\x63ontent_salt\x18\x01 \x01(\x0c\x12\x1a\n\x12\x63ontent_commitment\x18\x02 \x01(\x0c\x12-\n\x0b\x66ield_salts\x18\x03 \x03(\x0b\x32\x18.creditgate.v1.FieldSalt\x12\x15\n\rhidden_fields\x18\x04 \x03(\x0c\"\'\n\tFieldSalt\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\"x\n\x07MapPath\x12\x14\n\x0csibling_bits\x18\x01 \x01(\x0c\x12\r\n\x05\x64\x65pth\x18\x02 \x01(\x05\x12\x10\n\x08siblings\x18\x03 \x03(\x0c\x12\x11\n\tother_key\x18\x04 \x01(\x0c\x12\x13\n\x0bother_value\x18\x05 \x01(\x0c\x12\x0e\n\x06\x61\x62sent\x18\x06 \x01(\x08\"\xfd\x01\n\x0eUnservedRecord\x12\x0e\n\x06record\x18\x01 \x01(\t\x12\x16\n\x0e\x63ontent_digest\x18\x02 \x01(\x0c\x12\x32\n\x0e\x64isclosed_from\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0f\x64isclosed_until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x07opening\x18\x05 \x01(\x0b\x32\x1f.creditgate.v1.ProtectedOpening\x12\x1a\n\x12particulars_digest\x18\x06 \x01(\x0c\x12\x0c\n\x04item\x18\x07 \x01(\t\".\n\x0eWithheldRecord\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\"-\n\tOtherItem\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\x12\n\nset_digest\x18\x02 \x01(\x0c\"\xc7\x01\n\x0ePublicSetProof\x12$\n\x04path\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.MapPath\x12-\n\x0bother_items\x18\x02 \x03(\x0b\x32\x18.creditgate.v1.OtherItem\x12/\n\x08unserved\x18\x03 \x03(\x0b\x32\x1d.creditgate.v1.UnservedRecord\x12/\n\x08withheld\x18\x04 \x03(\x0b\x32\x1d.creditgate.v1.WithheldRecord\"\xc6\x01\n\x11ProtectedSetProof\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\x12$\n\x04path\x18\x04 \x01(\x0b\x32\x16.creditgate.v1.MapPath\x12\x31\n\x08openings\x18\x05 \x03(\x0b\x32\x1f.creditgate.v1.ProtectedOpening\x12/\n\x08unserved\x18\x06 \x03(\x0b\x32\x1d.creditgate.v1.UnservedRecord\"\xaf\x01\n\x0cSubjectProof\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x03(\t\x12\x12\n\nall_public\x18\x03 \x01(\x08\x12\x31\n\npublic_set\x18\x04 \x01(\x0b\x32\x1d.creditgate.v1.PublicSetProof\x12\x38\n\x0eprotected_sets\x18\x05 \x03(\x0b\x32 .creditgate.v1.ProtectedSetProof\"\xb0\x01\n\x0f\x44isclosureProof\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12+\n\x07records\x18\x02 \x03(\x0b\x32\x1a.creditgate.v1.RecordProof\x12-\n\x08map_head\x18\x03 \x01(\x0b\x32\x1b.creditgate.v1.MapHeadProof\x12-\n\x08subjects\x18\x04 \x03(\x0b\x32\x1b.creditgate.v1.SubjectProof\"m\n\x0f\x41nswerSignature\x12\x16\n\x0erequest_digest\x18\x01 \x01(\x0c\x12\r\n\x05index\x18\x02 \x01(\x05\x12\x0c\n\x04size\x18\x03 \x01(\x05\x12\x12\n\naudit_path\x18\x04 \x03(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c*Z\n\tProofKind\x12\x1a\n\x16PROOF_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14PROOF_KIND_INCLUSION\x10\x01\x12\x17\n\x13PROOF_KIND_COMPLETE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'creditgate.v1.disclosure_proof_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PROOFKIND']._serialized_start=2308
-  _globals['_PROOFKIND']._serialized_end=2398
+  _globals['_PROOFKIND']._serialized_start=2592
+  _globals['_PROOFKIND']._serialized_end=2682
   _globals['_DISCLOSURELOGENTRY']._serialized_start=126
   _globals['_DISCLOSURELOGENTRY']._serialized_end=243
   _globals['_EVENTENTRY']._serialized_start=246
   _globals['_EVENTENTRY']._serialized_end=400
   _globals['_MAPHEAD']._serialized_start=403
-  _globals['_MAPHEAD']._serialized_end=576
-  _globals['_ENTRYPROOF']._serialized_start=578
-  _globals['_ENTRYPROOF']._serialized_end=644
-  _globals['_RECORDPROOF']._serialized_start=647
-  _globals['_RECORDPROOF']._serialized_end=782
-  _globals['_PROTECTEDOPENING']._serialized_start=785
-  _globals['_PROTECTEDOPENING']._serialized_end=923
-  _globals['_FIELDSALT']._serialized_start=925
-  _globals['_FIELDSALT']._serialized_end=964
-  _globals['_MAPPATH']._serialized_start=966
-  _globals['_MAPPATH']._serialized_end=1086
-  _globals['_UNSERVEDRECORD']._serialized_start=1089
-  _globals['_UNSERVEDRECORD']._serialized_end=1342
-  _globals['_WITHHELDRECORD']._serialized_start=1344
-  _globals['_WITHHELDRECORD']._serialized_end=1390
-  _globals['_OTHERITEM']._serialized_start=1392
-  _globals['_OTHERITEM']._serialized_end=1437
-  _globals['_PUBLICSETPROOF']._serialized_start=1440
-  _globals['_PUBLICSETPROOF']._serialized_end=1639
-  _globals['_PROTECTEDSETPROOF']._serialized_start=1642
-  _globals['_PROTECTEDSETPROOF']._serialized_end=1840
-  _globals['_SUBJECTPROOF']._serialized_start=1843
-  _globals['_SUBJECTPROOF']._serialized_end=2018
-  _globals['_DISCLOSUREPROOF']._serialized_start=2021
-  _globals['_DISCLOSUREPROOF']._serialized_end=2195
-  _globals['_ANSWERSIGNATURE']._serialized_start=2197
-  _globals['_ANSWERSIGNATURE']._serialized_end=2306
+  _globals['_MAPHEAD']._serialized_end=614
+  _globals['_PROTECTEDTREE']._serialized_start=616
+  _globals['_PROTECTEDTREE']._serialized_end=708
+  _globals['_MAPHEADPROOF']._serialized_start=711
+  _globals['_MAPHEADPROOF']._serialized_end=858
+  _globals['_ENTRYPROOF']._serialized_start=860
+  _globals['_ENTRYPROOF']._serialized_end=926
+  _globals['_RECORDPROOF']._serialized_start=929
+  _globals['_RECORDPROOF']._serialized_end=1064
+  _globals['_PROTECTEDOPENING']._serialized_start=1067
+  _globals['_PROTECTEDOPENING']._serialized_end=1205
+  _globals['_FIELDSALT']._serialized_start=1207
+  _globals['_FIELDSALT']._serialized_end=1246
+  _globals['_MAPPATH']._serialized_start=1248
+  _globals['_MAPPATH']._serialized_end=1368
+  _globals['_UNSERVEDRECORD']._serialized_start=1371
+  _globals['_UNSERVEDRECORD']._serialized_end=1624
+  _globals['_WITHHELDRECORD']._serialized_start=1626
+  _globals['_WITHHELDRECORD']._serialized_end=1672
+  _globals['_OTHERITEM']._serialized_start=1674
+  _globals['_OTHERITEM']._serialized_end=1719
+  _globals['_PUBLICSETPROOF']._serialized_start=1722
+  _globals['_PUBLICSETPROOF']._serialized_end=1921
+  _globals['_PROTECTEDSETPROOF']._serialized_start=1924
+  _globals['_PROTECTEDSETPROOF']._serialized_end=2122
+  _globals['_SUBJECTPROOF']._serialized_start=2125
+  _globals['_SUBJECTPROOF']._serialized_end=2300
+  _globals['_DISCLOSUREPROOF']._serialized_start=2303
+  _globals['_DISCLOSUREPROOF']._serialized_end=2479
+  _globals['_ANSWERSIGNATURE']._serialized_start=2481
+  _globals['_ANSWERSIGNATURE']._serialized_end=2590
 # @@protoc_insertion_point(module_scope)

@@ -132,22 +132,28 @@ class MapHead(_message.Message):
     EVENT_SEQUENCE_FIELD_NUMBER: _builtins.int
     MAP_TIME_FIELD_NUMBER: _builtins.int
     PUBLIC_ROOT_FIELD_NUMBER: _builtins.int
-    PROTECTED_ROOT_FIELD_NUMBER: _builtins.int
+    PROTECTED_COMMITMENT_FIELD_NUMBER: _builtins.int
     HOLDS_UNTIL_FIELD_NUMBER: _builtins.int
+    PROTECTED_ITEMS_DIGEST_FIELD_NUMBER: _builtins.int
     event_sequence: _builtins.int
     """Newest event the map reflects."""
     public_root: _builtins.bytes
     """Root of the tree of items of openness PUBLIC, 32 bytes."""
-    protected_root: _builtins.bytes
-    """Root of the tree of all other items, 32 bytes."""
+    protected_commitment: _builtins.bytes
+    """Commitment of the tree of all other items, 32 bytes: salted anew by each head, so that
+    nobody sees in the log whether anything protected changed.
+    """
+    protected_items_digest: _builtins.bytes
+    """Digest of the codes of all protected items, 32 bytes."""
     @_builtins.property
     def map_time(self) -> _timestamp_pb2.Timestamp:
         """Instant the map holds for (UTC): all disclosed at it, nothing else."""
 
     @_builtins.property
     def holds_until(self) -> _timestamp_pb2.Timestamp:
-        """First instant at which time alone changes the map, a record beginning or expiring
-        (UTC): until then and up to the next event it holds; unset where there is none.
+        """First instant after those the tree of public items is vouched for (UTC): when time alone
+        changes it next, a record beginning or expiring; at most an hour after map_time. Until
+        then and up to the next event it holds.
         """
 
     def __init__(
@@ -156,16 +162,93 @@ class MapHead(_message.Message):
         event_sequence: _builtins.int = ...,
         map_time: _timestamp_pb2.Timestamp | None = ...,
         public_root: _builtins.bytes = ...,
-        protected_root: _builtins.bytes = ...,
+        protected_commitment: _builtins.bytes = ...,
         holds_until: _timestamp_pb2.Timestamp | None = ...,
+        protected_items_digest: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["holds_until", b"holds_until", "map_time", b"map_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_sequence", b"event_sequence", "holds_until", b"holds_until", "map_time", b"map_time", "protected_root", b"protected_root", "public_root", b"public_root"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_sequence", b"event_sequence", "holds_until", b"holds_until", "map_time", b"map_time", "protected_commitment", b"protected_commitment", "protected_items_digest", b"protected_items_digest", "public_root", b"public_root"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MapHead: _TypeAlias = MapHead  # noqa: Y015
+
+@_typing.final
+class ProtectedTree(_message.Message):
+    """The tree of protected items that a map head commits to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SALT_FIELD_NUMBER: _builtins.int
+    ROOT_FIELD_NUMBER: _builtins.int
+    HOLDS_UNTIL_FIELD_NUMBER: _builtins.int
+    salt: _builtins.bytes
+    """Salt of the commitment, 32 bytes."""
+    root: _builtins.bytes
+    """Root of the tree, 32 bytes."""
+    @_builtins.property
+    def holds_until(self) -> _timestamp_pb2.Timestamp:
+        """As MapHead.holds_until, of this tree (UTC)."""
+
+    def __init__(
+        self,
+        *,
+        salt: _builtins.bytes = ...,
+        root: _builtins.bytes = ...,
+        holds_until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["holds_until", b"holds_until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holds_until", b"holds_until", "root", b"root", "salt", b"salt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProtectedTree: _TypeAlias = ProtectedTree  # noqa: Y015
+
+@_typing.final
+class MapHeadProof(_message.Message):
+    """That a map head is in the log, and what it commits to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOG_INDEX_FIELD_NUMBER: _builtins.int
+    ENTRY_FIELD_NUMBER: _builtins.int
+    AUDIT_PATH_FIELD_NUMBER: _builtins.int
+    PROTECTED_ITEMS_FIELD_NUMBER: _builtins.int
+    PROTECTED_TREE_FIELD_NUMBER: _builtins.int
+    log_index: _builtins.int
+    """The head's place in the log, from 0: the last."""
+    entry: _builtins.bytes
+    """The serialised DisclosureLogEntry: the leaf data."""
+    @_builtins.property
+    def audit_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Audit path, leaf to root, 32 bytes each (RFC 6962 section 2.1.1)."""
+
+    @_builtins.property
+    def protected_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Codes of all protected items, in ascending order."""
+
+    @_builtins.property
+    def protected_tree(self) -> Global___ProtectedTree:
+        """Opening of protected_commitment; only where protected items are proved."""
+
+    def __init__(
+        self,
+        *,
+        log_index: _builtins.int = ...,
+        entry: _builtins.bytes = ...,
+        audit_path: _abc.Iterable[_builtins.bytes] | None = ...,
+        protected_items: _abc.Iterable[_builtins.str] | None = ...,
+        protected_tree: Global___ProtectedTree | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["protected_tree", b"protected_tree"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_path", b"audit_path", "entry", b"entry", "log_index", b"log_index", "protected_items", b"protected_items", "protected_tree", b"protected_tree"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MapHeadProof: _TypeAlias = MapHeadProof  # noqa: Y015
 
 @_typing.final
 class EntryProof(_message.Message):
@@ -570,7 +653,9 @@ class SubjectProof(_message.Message):
     """True where the answer is complete for every public item."""
     @_builtins.property
     def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Items the answer is complete for; every public one where all_public is set."""
+        """Items the answer is complete for. With all_public, those of protected_sets: every public
+        one besides.
+        """
 
     @_builtins.property
     def public_set(self) -> Global___PublicSetProof:
@@ -616,7 +701,7 @@ class DisclosureProof(_message.Message):
         """For INCLUSION: one for each record, in the answer's order."""
 
     @_builtins.property
-    def map_head(self) -> Global___EntryProof:
+    def map_head(self) -> Global___MapHeadProof:
         """For COMPLETE: the checkpoint's map head."""
 
     @_builtins.property
@@ -628,7 +713,7 @@ class DisclosureProof(_message.Message):
         *,
         checkpoint: _builtins.str = ...,
         records: _abc.Iterable[Global___RecordProof] | None = ...,
-        map_head: Global___EntryProof | None = ...,
+        map_head: Global___MapHeadProof | None = ...,
         subjects: _abc.Iterable[Global___SubjectProof] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["map_head", b"map_head"]  # noqa: Y015

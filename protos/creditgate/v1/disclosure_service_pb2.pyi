@@ -607,7 +607,7 @@ class GetSubjectProofResponse(_message.Message):
     unserved: what is disclosed by digests and periods alone.
     """
     @_builtins.property
-    def map_head(self) -> _disclosure_proof_pb2.EntryProof:
+    def map_head(self) -> _disclosure_proof_pb2.MapHeadProof:
         """The checkpoint's map head."""
 
     def __init__(
@@ -615,7 +615,7 @@ class GetSubjectProofResponse(_message.Message):
         *,
         checkpoint: _builtins.str = ...,
         proof: _builtins.bytes = ...,
-        map_head: _disclosure_proof_pb2.EntryProof | None = ...,
+        map_head: _disclosure_proof_pb2.MapHeadProof | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["map_head", b"map_head"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

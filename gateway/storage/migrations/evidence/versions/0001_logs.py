@@ -95,11 +95,18 @@ def _create_decisions() -> None:
         sa.Column("sequence", _Sequence, primary_key=True, autoincrement=False),
         sa.Column("since", sa.BigInteger, nullable=False),
     )
+    op.create_table(
+        "audit_lost",
+        sa.Column("source", sa.SmallInteger, primary_key=True, autoincrement=False),
+        sa.Column("first", _Sequence, primary_key=True, autoincrement=False),
+        sa.Column("last", sa.BigInteger, nullable=False),
+    )
 
 
 def downgrade() -> None:
     """Drop the tables."""
     for table in (
+        "audit_lost",
         "audit_gaps",
         "audit_followed",
         "audit_decisions",

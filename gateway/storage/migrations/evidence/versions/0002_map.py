@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("event_sequence", sa.BigInteger, nullable=False),
         sa.Column("map_time", sa.BigInteger, nullable=False),
         sa.Column("holds_until", sa.BigInteger, nullable=False),
+        sa.Column("protected_holds_until", sa.BigInteger, nullable=False),
         sa.Column("public_root", sa.LargeBinary, nullable=False),
         sa.Column("protected_root", sa.LargeBinary, nullable=False),
     )
@@ -32,12 +33,13 @@ def upgrade() -> None:
         sa.Column("disclosed_from", sa.BigInteger, nullable=False),
         sa.Column("disclosed_until", sa.BigInteger, nullable=False),
         sa.Column("changes_at", sa.BigInteger, nullable=False),
+        sa.Column("protected", sa.Boolean, nullable=False),
         sqlite_with_rowid=False,
     )
     op.create_index(
         "ix_map_members_changes_at",
         "map_members",
-        ["changes_at"],
+        ["protected", "changes_at"],
         sqlite_where=sa.text("changes_at < 253402300799"),
         postgresql_where=sa.text("changes_at < 253402300799"),
     )

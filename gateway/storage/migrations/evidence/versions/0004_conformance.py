@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("held_digest", sa.LargeBinary, nullable=False),
         sa.Column("event_sequence", sa.BigInteger, nullable=False),
         sa.Column("revision_sequence", sa.BigInteger, nullable=False),
+        sa.Column("copy_digest", sa.LargeBinary, nullable=False),
         sa.Column("attestation_id", sa.String(40), nullable=False),
         sa.Column("detected_at", sa.BigInteger, nullable=False),
         sa.Column("counted_from", sa.BigInteger, nullable=False),
@@ -68,10 +69,17 @@ def upgrade() -> None:
     op.create_index(
         "uq_findings_standing",
         "findings",
-        ["operator_id", "kind", "record_id", "event_sequence"],
+        ["operator_id", "kind", "record_id", "event_sequence", "copy_digest"],
         unique=True,
         sqlite_where=sa.text("closed_at = 0"),
         postgresql_where=sa.text("closed_at = 0"),
+    )
+    op.create_index(
+        "ix_findings_contested",
+        "findings",
+        ["operator_id", "contested_at"],
+        sqlite_where=sa.text("contested_at > 0"),
+        postgresql_where=sa.text("contested_at > 0"),
     )
     op.create_index(
         "ix_findings_event",
@@ -80,11 +88,27 @@ def upgrade() -> None:
         sqlite_where=sa.text("kind = 10"),
         postgresql_where=sa.text("kind = 10"),
     )
+    op.create_index(
+        "ix_findings_false",
+        "findings",
+        ["operator_id", "closed_at"],
+        sqlite_where=sa.text("kind = 11"),
+        postgresql_where=sa.text("kind = 11"),
+    )
     op.create_table(
         "finding_evidence",
         sa.Column("finding_id", sa.String(40), primary_key=True),
+        sa.Column("operator_id", sa.String(40), nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("bytes", sa.BigInteger, nullable=False),
         sa.Column("evidence", sa.LargeBinary, nullable=False),
     )
+    op.create_index(
+        "ix_finding_evidence_operator",
+        "finding_evidence",
+        ["operator_id", "at"],
+    )
+    op.create_index("ix_finding_evidence_at", "finding_evidence", ["at"])
     op.create_table(
         "conformance_standings",
         sa.Column("operator_id", sa.String(40), primary_key=True),
@@ -146,11 +170,30 @@ def upgrade() -> None:
         sqlite_where=sa.text("closed_at > 0"),
         postgresql_where=sa.text("closed_at > 0"),
     )
+    op.create_table(
+        "challenge_draws",
+        sa.Column("attestation_id", sa.String(40), primary_key=True),
+        sa.Column("challenge_id", sa.String(40), primary_key=True),
+    )
+    op.create_index(
+        "ix_challenge_draws_challenge",
+        "challenge_draws",
+        ["challenge_id"],
+    )
+    op.create_table(
+        "told_missing",
+        sa.Column("operator_id", sa.String(40), primary_key=True),
+        sa.Column("block", sa.BigInteger, primary_key=True),
+        sa.Column("answers", sa.BigInteger, nullable=False),
+        sa.Column("bits", sa.LargeBinary, nullable=False),
+    )
 
 
 def downgrade() -> None:
     """Drop the tables."""
     for table in (
+        "told_missing",
+        "challenge_draws",
         "challenges",
         "stage_changes",
         "conformance_standings",

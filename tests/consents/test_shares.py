@@ -19,7 +19,7 @@ from creditgate.refusal import Refused
 from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authorise.consents import ConsentLookup
-from gateway.consents.long_reads import AT_ONCE, MOST_WAITING, THREADS, LongReads
+from gateway.shares import AT_ONCE, MOST_WAITING, THREADS, Shares
 from sdk.refusals import explain
 from tests.consents.counter import Counter, id_of
 
@@ -32,9 +32,9 @@ RATE_EXCEEDED = RefusalReason.REFUSAL_REASON_RATE_EXCEEDED
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def reads() -> AsyncIterator[LongReads]:
+async def reads() -> AsyncIterator[Shares]:
     """Threads that end with the test."""
-    opened = LongReads()
+    opened = Shares("shares")
     yield opened
     opened.close()
 
@@ -132,7 +132,7 @@ async def test_a_filtered_page_holds_those_in_the_state_alone_to_the_last(
 
 
 async def test_at_most_two_reads_of_one_asker_are_worked_on_at_once_in_their_order(
-    reads: LongReads,
+    reads: Shares,
 ) -> None:
     go, working, order = Event(), list[int](), list[int]()
 
@@ -154,7 +154,7 @@ async def test_at_most_two_reads_of_one_asker_are_worked_on_at_once_in_their_ord
     assert sorted(order) == list(range(8))
 
 
-async def test_who_has_too_many_reads_waiting_is_told_to_come_again(reads: LongReads) -> None:
+async def test_who_has_too_many_reads_waiting_is_told_to_come_again(reads: Shares) -> None:
     go = Event()
     asked = [
         asyncio.create_task(reads.run("alpha", go.wait, 10)) for _ in range(AT_ONCE + MOST_WAITING)
@@ -169,7 +169,7 @@ async def test_who_has_too_many_reads_waiting_is_told_to_come_again(reads: LongR
     assert await reads.run("alpha", int) == 0
 
 
-async def test_a_read_given_up_keeps_its_turn_until_its_thread_is_done(reads: LongReads) -> None:
+async def test_a_read_given_up_keeps_its_turn_until_its_thread_is_done(reads: Shares) -> None:
     go, begun = Event(), list[int]()
 
     def read() -> None:

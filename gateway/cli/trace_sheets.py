@@ -1,0 +1,148 @@
+"""Decisions and traces as tables, and how they are proved."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from creditgate.refusal import reason_name
+from creditgate.v1 import audit_service_pb2 as pb
+from creditgate.v1.conformance_service_pb2 import FindingKind
+from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
+from gateway.cli import terms
+from gateway.cli.failures import CommandFailed
+from gateway.cli.output import Sheet, several, utc
+from gateway.cli.proving import read_key
+
+if TYPE_CHECKING:
+    from creditgate.transparency.decisions import AuditAnswer
+    from sdk.decisions import DecisionLog
+
+Pinned = Annotated[
+    str,
+    typer.Option(
+        "--key",
+        metavar="VKEY",
+        help="Verify every decision that is shown, by this key of the decision log.",
+    ),
+]
+Held = Annotated[
+    Path | None,
+    typer.Option(
+        "--held",
+        metavar="FILE",
+        dir_okay=False,
+        help="Checkpoint you keep: the log is proved to have only grown since, and its newer one"
+        " is kept there. Needs --key.",
+    ),
+]
+
+
+def decision_log(key: str, held: Path | None) -> "DecisionLog | None":
+    """Return what verifies answers, None where nothing is to be. Raises CommandFailed."""
+    if not key:
+        if held is not None:
+            raise CommandFailed("--held needs --key: what is not verified proves no growth.")
+        return None
+    from creditgate.transparency.merkle import ProofInvalid
+    from sdk.decisions import DecisionLog
+
+    verifier = read_key(key)
+    try:
+        return DecisionLog(verifier, held)
+    except ProofInvalid as error:
+        raise CommandFailed(f"--held: {error}.") from None
+
+
+def proved(log: "DecisionLog", answer: "AuditAnswer") -> Sheet:
+    """Return what an answer proves; the checkpoint is kept. Raises CommandFailed where it, or
+    a part of it, does not verify."""
+    from creditgate.transparency.merkle import ProofInvalid
+
+    try:
+        found = log.verified(answer)
+    except ProofInvalid as error:
+        raise CommandFailed(f"The answer does not verify: {error}.") from None
+    if found.unlogged:
+        raise CommandFailed(
+            f"Not in the log yet, and so not proved: {several(found.unlogged)}. Ask again."
+        )
+    checkpoint, former = found.checkpoint, found.grown_from
+    rows = (
+        ("decisions", f"{len(found.entries)}, all in the log"),
+        ("log", checkpoint.origin),
+        ("checkpoint", f"{checkpoint.size} entries, root {checkpoint.root.hex()}"),
+        ("only grown", "not checked" if former is None else f"since {former.size} entries"),
+    )
+    return Sheet(
+        "The decisions are proved",
+        [row[0] for row in rows],
+        [[row[1] for row in rows]],
+        blocks=True,
+    )
+
+
+def decisions_sheet(decisions: Iterable[pb.LoggedDecision]) -> Sheet:
+    """Return decisions, a row each."""
+    return Sheet(
+        "Decisions, oldest first",
+        ("at", "decision", "outcome", "client", "operator", "consent", "records"),
+        [
+            (
+                utc(entry.decide_time),
+                entry.name,
+                _outcome(entry),
+                entry.client_id,
+                entry.operator_id,
+                entry.consent,
+                str(entry.served_records),
+            )
+            for entry in (each.entry for each in decisions)
+        ],
+        frozenset({"records"}),
+    )
+
+
+def steps_sheet(steps: Iterable[pb.TraceStep]) -> Sheet:
+    """Return the steps of a trace, a row each."""
+    return Sheet(
+        "Trace, oldest first",
+        ("at", "what", "for", "record", "who"),
+        [(utc(step.step_time), *_told(step)) for step in steps],
+    )
+
+
+def _told(step: pb.TraceStep) -> tuple[str, str, str, str]:
+    match step.WhichOneof("step"):
+        case "usage":
+            usage = step.usage
+            return "used", terms.show_purpose(usage.purpose), usage.record, usage.client_id
+        case "removal":
+            return "copies gone", "", "", step.removal.operator_id
+        case "decision":
+            entry = step.decision.entry
+            return _outcome(entry), terms.show_purpose(entry.purpose), "", entry.client_id
+        case "disclosure":
+            kind = DisclosureEventKind.Name(step.disclosure.kind)
+            return _word(kind, "DISCLOSURE_EVENT_KIND_"), "", step.disclosure.record, ""
+        case "authority":
+            change = step.authority
+            return f"{change.kind} {change.id} changed", "", "", change.changed_by
+        case "finding":
+            kind = FindingKind.Name(step.finding.kind)
+            return _word(kind, "FINDING_KIND_"), "", step.finding.record, step.finding.operator_id
+        case _:
+            return terms.show_consent_state(step.consent.state), "", "", ""
+
+
+def _outcome(entry: pb.DecisionEntry) -> str:
+    if entry.consent_state:
+        return terms.show_consent_state(entry.consent_state)
+    if entry.outcome == pb.DecisionOutcome.DECISION_OUTCOME_REFUSED:
+        return f"refused: {reason_name(entry.reason)}"
+    return "answered"
+
+
+def _word(name: str, prefix: str) -> str:
+    return name.removeprefix(prefix).lower().replace("_", " ")

@@ -1,0 +1,69 @@
+"""What attestations need of others: certificates, copies drawn, removals owed."""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from gateway.conformance.certificate import Numbers
+
+
+class Certifying(Protocol):
+    """Gives certificates; see `gateway.conformance.certificate`."""
+
+    def covering(self, event_sequence: int) -> str:
+        """Return a checkpoint that covers an event, "" where there is none."""
+        ...
+
+    def issue(
+        self,
+        attestation_id: str,
+        operator_id: str,
+        numbers: Numbers,
+        event_sequence: int,
+        checkpoint: str,
+        now: int,
+    ) -> tuple[str, int]:
+        """Return a certificate and until when it is good (seconds, UTC); ("", 0) where none
+        can be given. Raises Refused."""
+        ...
+
+
+class Sampled(Protocol):
+    """Copies drawn for a challenge, to be written with the attestation."""
+
+    def write(self, connection: Connection, attestation_id: str, now: int) -> None:
+        """Ask for the copies. Raises Refused RATE_EXCEEDED."""
+        ...
+
+
+class Sampling(Protocol):
+    """Draws copies; see `gateway.conformance.drawing`."""
+
+    def require_room(self, operator_id: str, copies: int) -> None:
+        """Raise Refused RATE_EXCEEDED where too many copies are still to be shown."""
+        ...
+
+    def draw(
+        self,
+        operator_id: str,
+        copies: int,
+        missing: Collection[int],
+        again: Collection[int],
+        now: int,
+    ) -> Sampled:
+        """Return some of the copies an operator attested: of what it should hold and does not
+        call ``missing``, and all of ``again``, revisions by sequence."""
+        ...
+
+    def ended(self, sequences: Collection[int], now: int) -> frozenset[int]:
+        """Return which revisions are disclosed no longer at ``now`` (seconds, UTC)."""
+        ...
+
+
+class Removals(Protocol):
+    """What is needed of `gateway.conformance.removals.RemovalDuties`."""
+
+    def follow(self) -> None:
+        """Write down what is owed for all events there are."""
+        ...

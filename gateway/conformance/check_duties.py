@@ -1,0 +1,84 @@
+"""Checking the removals owed: made anew from the events and from what operators were served."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Row, func, select
+
+from gateway.conformance.blocks import BLOCK, is_marked
+from gateway.conformance.event_pages import WatchedEvent, head, read_changes
+from gateway.conformance.removal_tables import DUTIES, FOLLOWED
+from gateway.transparency.faults import Faults
+
+_EVENTS_AT_ONCE: Final = 500
+_FOLLOWED: Final = "events"
+_Served = Mapping[str, Mapping[int, bytes]]
+
+
+class _Owed(NamedTuple):
+    revision_sequence: int
+    record_id: str
+    severity: int
+    owed_since: int
+
+
+def check_duties(records: Connection, evidence: Connection, served: _Served, faults: Faults) -> int:
+    """Compare the removals owed with the events that were followed; return how many there
+    should be.
+
+    ``served`` is what each operator was ever served, as the bits of blocks: no answer is
+    served with a revision that is void, so who owed when the event was followed owes now.
+    Raises EnoughFaults.
+    """
+    followed = evidence.execute(select(FOLLOWED)).all()
+    positions = [row.event_sequence for row in followed]
+    newest = head(records)
+    faults.require(
+        all(row.name == _FOLLOWED and 0 <= row.event_sequence <= newest for row in followed),
+        "removal_duties_followed",
+        "it is after the newest event, or of nothing that is followed",
+    )
+    owing = 0
+    for events in _changes(records, min(max(positions, default=0), newest)):
+        kept = {
+            (row.operator_id, row.event_sequence): row
+            for row in evidence.execute(
+                select(DUTIES).where(
+                    DUTIES.c.event_sequence >= events[0].sequence,
+                    DUTIES.c.event_sequence <= events[-1].sequence,
+                )
+            )
+        }
+        for event in events:
+            owed = _Owed(event.voided, event.record_id, event.severity, event.at)
+            for operator_id, bits in served.items():
+                if is_marked(bits.get(event.voided // BLOCK, b""), event.voided):
+                    owing += 1
+                    faults.require(
+                        _is_of(kept.get((operator_id, event.sequence)), owed),
+                        f"removal_duties, event {event.sequence}, operator {operator_id}",
+                        "it is missing, or not that of the event",
+                    )
+    count = evidence.execute(select(func.count()).select_from(DUTIES)).scalar_one()
+    faults.require(count <= owing, "removal_duties", "there are duties of nobody who was served")
+    return owing
+
+
+def _changes(records: Connection, until: int) -> Iterator[list[WatchedEvent]]:
+    """Yield the events up to ``until`` that made a revision void, page by page."""
+    at = 0
+    while at < until:
+        page = read_changes(records, at, _EVENTS_AT_ONCE)
+        at = page.read_to
+        if events := [each for each in page.events if each.voided and each.sequence <= until]:
+            yield events
+
+
+def _is_of(row: Row[*tuple[Any, ...]] | None, owed: _Owed) -> bool:
+    """Tell whether a duty is that of its event; by when it was due is the policy's of then."""
+    return (
+        row is not None
+        and (row.revision_sequence, row.record_id, row.severity, row.owed_since) == owed
+        and row.deadline >= row.owed_since
+        and (row.acknowledged_at is None) == (row.removed_at is None) == (not row.acknowledged_by)
+    )

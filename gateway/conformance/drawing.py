@@ -1,0 +1,173 @@
+"""Drawing: which copies an operator must show, of those it has just attested.
+
+What is asked for cannot be foreseen, so an operator that lies about a share of its copies is
+caught with the probability that docs/conformance.md states. Each attestation draws of all
+copies anew, whatever is asked for already.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final, Protocol
+
+from sqlalchemy import Connection, func, insert, select
+
+from creditgate.refusal import Refused
+from creditgate.transparency.facts import copy_digest
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.conformance.finding_rows import dated_id
+from gateway.conformance.finding_tables import CHALLENGES, DRAWS, UNANSWERED
+from gateway.conformance.model import Challenge
+from gateway.conformance.policy import ConformancePolicy
+from gateway.conformance.revisions import Revision, revisions_of
+from gateway.conformance.standings import count_challenges
+from gateway.storage.engines import Engines, reading
+
+MOST_OPEN: Final = 1_000
+"""Most copies one operator is asked for at a time."""
+_MOST_AGAIN: Final = MOST_OPEN // 2
+"""So far is what was not shown before asked for again: the next attestations need room."""
+_RETRY_SECONDS: Final = 60
+_C: Final = CHALLENGES.c
+
+
+class Holdings(Protocol):
+    """What is needed of `gateway.conformance.holdings.Holdings`."""
+
+    def sample(
+        self,
+        operator_id: str,
+        count: int,
+        rng: Random,
+        now: int,
+        without: Collection[int] = frozenset(),
+    ) -> Sequence[int]:
+        """Return ``count`` revisions an operator should hold at ``now``, drawn at random
+        without replacement of all but those ``without``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Copies to be asked for: ``revisions`` drawn at random, and ``again`` what was not shown
+    before."""
+
+    operator_id: str
+    revisions: Sequence[Revision]
+    again: Sequence[Revision]
+    answer_seconds: int
+
+    def write(self, connection: Connection, attestation_id: str, now: int) -> None:
+        """Ask for the copies for an attestation; the operator must be locked.
+
+        What is asked for already is asked for this attestation too, and its deadline stays.
+        Raises Refused RATE_EXCEEDED where there is no room for all that were drawn; what is
+        asked for again comes as far as there is room.
+        """
+        asked = _open(connection, self.operator_id)
+        new = [each for each in self.revisions if each.sequence not in asked]
+        _require_room(len(asked) + len(new))
+        known = {*asked, *(each.sequence for each in new)}
+        more = [each for each in self.again if each.sequence not in known]
+        new += more[: max(0, _MOST_AGAIN - len(known))]
+        rows = [
+            Challenge(
+                challenge_id=dated_id(now),
+                operator_id=self.operator_id,
+                record_id=each.copy.record_id,
+                revision_sequence=each.sequence,
+                copy_digest=copy_digest(each.copy),
+                severity=each.severity,
+                attestation_id=attestation_id,
+                issued_at=now,
+                deadline=now + self.answer_seconds,
+            )
+            for each in new
+        ]
+        if rows:
+            closing = {"closed_at": 0, "confirmed": False, "finding_id": ""}
+            connection.execute(insert(CHALLENGES), [row._asdict() | closing for row in rows])
+            count_challenges(connection, self.operator_id, issued=len(rows))
+            asked |= {row.revision_sequence: row.challenge_id for row in rows}
+        drawn = {each.sequence for each in (*self.revisions, *self.again)} & asked.keys()
+        if drawn:
+            connection.execute(
+                insert(DRAWS),
+                [
+                    {"attestation_id": attestation_id, "challenge_id": asked[sequence]}
+                    for sequence in sorted(drawn)
+                ],
+            )
+
+
+class Drawing:
+    """Draws copies of one installation. Calls block.
+
+    ``rng`` must be one nobody can foresee (`random.SystemRandom`).
+    """
+
+    def __init__(
+        self, engines: Engines, policy: ConformancePolicy, holdings: Holdings, rng: Random
+    ) -> None:
+        self._records = engines.records
+        self._evidence = engines.evidence
+        self._policy = policy
+        self._holdings = holdings
+        self._rng = rng
+
+    def require_room(self, operator_id: str, copies: int) -> None:
+        """Raise Refused RATE_EXCEEDED where an operator that attests ``copies`` has too many to
+        show already."""
+        query = select(func.count()).where(_C.operator_id == operator_id, UNANSWERED)
+        with reading(self._evidence) as connection:
+            unanswered = connection.execute(query).scalar_one()
+        _require_room(unanswered + self._policy.sampling.copies(copies))
+
+    def draw(
+        self,
+        operator_id: str,
+        copies: int,
+        missing: Collection[int],
+        again: Collection[int],
+        now: int,
+    ) -> Drawn:
+        """Return copies to ask for of the ``copies`` an operator attested at ``now`` (seconds,
+        UTC), of what it should hold and does not call ``missing``; and all of ``again``,
+        revisions by sequence."""
+        wanted = self._policy.sampling.copies(copies)
+        drawn = self._holdings.sample(operator_id, wanted, self._rng, now, missing)
+        with reading(self._records) as connection:
+            revisions = [each for each in revisions_of(connection, drawn) if not is_over(each, now)]
+            besides = [each for each in revisions_of(connection, again) if not is_over(each, now)]
+        return Drawn(operator_id, revisions, besides, self._policy.answer_seconds)
+
+    def ended(self, sequences: Collection[int], now: int) -> frozenset[int]:
+        """Return which revisions are disclosed no longer at ``now`` (seconds, UTC)."""
+        if not sequences:
+            return frozenset()
+        with reading(self._records) as connection:
+            return frozenset(
+                each.sequence for each in revisions_of(connection, sequences) if is_over(each, now)
+            )
+
+
+def is_over(revision: Revision, now: int) -> bool:
+    """Tell whether a revision is disclosed no longer at ``now`` (seconds, UTC)."""
+    return revision.ending is not None or revision.copy.disclosed_until <= now
+
+
+def _open(connection: Connection, operator_id: str) -> dict[int, str]:
+    """Return the challenges an operator has not answered, by revision."""
+    query = select(_C.revision_sequence, _C.challenge_id).where(
+        _C.operator_id == operator_id, UNANSWERED
+    )
+    return {row.revision_sequence: row.challenge_id for row in connection.execute(query)}
+
+
+def _require_room(asked: int) -> None:
+    if asked > MOST_OPEN:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
+            "Too many copies you attested are still to be shown; answer the challenges first.",
+            retry_after=_RETRY_SECONDS,
+        )

@@ -1,0 +1,146 @@
+"""What operators told they do not hold: a copy told missing cannot come back by itself.
+
+Kept as bits of the revisions served whole, of the last attestation and of what was held
+again since without having been served again: an attestation that leaves copies out and the
+next one that has them cannot both be true.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Final, NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection, delete, insert, select
+
+from creditgate.transparency.facts import copy_digest
+from gateway.conformance.blocks import BLOCK, Sequences, is_marked, marked, sequences_of
+from gateway.conformance.comparing import MOST_LISTED
+from gateway.conformance.drawing import is_over
+from gateway.conformance.finding_tables import TOLD_MISSING
+from gateway.conformance.model import ATTESTATION_FALSE, Difference
+from gateway.conformance.revisions import Revision, revisions_of
+from gateway.meter.tables import USAGE
+from gateway.storage.engines import Engines, reading
+
+_T: Final = TOLD_MISSING.c
+_ANSWERS_AT_ONCE: Final = 5_000
+
+
+def last_answer(records: Connection, operator_id: str) -> int:
+    """Return the position in the ledger of the last answer to an operator, 0 without any."""
+    query = (
+        select(USAGE.c.sequence)
+        .where(USAGE.c.operator_id == operator_id)
+        .order_by(USAGE.c.sequence.desc())
+        .limit(1)
+    )
+    return records.execute(query).scalar() or 0
+
+
+def told_missing(evidence: Connection, operator_id: str) -> tuple[Sequences, int]:
+    """Return the revisions an operator told it does not hold, and the position in the ledger
+    after which an answer excuses that it holds one again."""
+    query = select(_T.block, _T.bits, _T.answers).where(_T.operator_id == operator_id)
+    rows = evidence.execute(query).all()
+    return (
+        sequences_of({row.block: bytes(row.bits) for row in rows}),
+        min((row.answers for row in rows), default=0),
+    )
+
+
+def told_missing_since(evidence: Connection, operator_id: str, sequence: int) -> int | None:
+    """Return the position in the ledger as of which an operator told that it does not hold a
+    revision; None where it did not."""
+    query = select(_T.bits, _T.answers).where(
+        _T.operator_id == operator_id, _T.block == sequence // BLOCK
+    )
+    row = evidence.execute(query).one_or_none()
+    return row.answers if row is not None and is_marked(bytes(row.bits), sequence) else None
+
+
+def forget_told_missing(evidence: Connection, operator_id: str, sequence: int) -> None:
+    """Forget that an operator told it does not hold a revision: it has shown it."""
+    told, answers = told_missing(evidence, operator_id)
+    keep_told_missing(evidence, operator_id, told[told != sequence], answers)
+
+
+def keep_told_missing(
+    evidence: Connection, operator_id: str, sequences: Sequences, answers: int
+) -> None:
+    """Keep what an operator told by an attestation as of ``answers``, instead of what it told
+    before; the operator must be locked."""
+    evidence.execute(delete(TOLD_MISSING).where(_T.operator_id == operator_id))
+    bits = marked({}, sequences)
+    if bits:
+        evidence.execute(
+            insert(TOLD_MISSING),
+            [
+                {"operator_id": operator_id, "block": block, "answers": answers, "bits": each}
+                for block, each in bits.items()
+            ],
+        )
+
+
+def not_served_since(
+    records: Connection, operator_id: str, sequences: Sequences, answers: int
+) -> Sequences:
+    """Return which revisions no answer to an operator after a position held."""
+    left, at = sequences, answers
+    while left.size:
+        query = (
+            select(USAGE.c.sequence, USAGE.c.entries)
+            .where(USAGE.c.operator_id == operator_id, USAGE.c.sequence > at)
+            .order_by(USAGE.c.sequence)
+            .limit(_ANSWERS_AT_ONCE)
+        )
+        rows = records.execute(query).all()
+        if rows:
+            at = rows[-1].sequence
+            left = left[~np.isin(left, np.frombuffer(b"".join(r.entries for r in rows), np.int64))]
+        if len(rows) < _ANSWERS_AT_ONCE:
+            break
+    return left
+
+
+class HeldAgain(NamedTuple):
+    """Copies told missing before that are held now, though not served in between: the first
+    of them as ``differences``, all as ``sequences``."""
+
+    sequences: Sequences
+    differences: Sequence[Difference]
+
+
+def held_again(engines: Engines, operator_id: str, absent: Sequences, now: int) -> HeldAgain:
+    """Return what an operator holds again that it told missing; ``absent`` are the revisions
+    it does not hold by what it attests now, ``now`` in seconds, UTC."""
+    with reading(engines.evidence) as evidence:
+        told, answers = told_missing(evidence, operator_id)
+    left = told[~np.isin(told, absent)]
+    if not left.size:
+        return HeldAgain(left, ())
+    with reading(engines.records) as records:
+        left = not_served_since(records, operator_id, left, answers)
+        over: list[int] = []
+
+        def held() -> Iterator[Difference]:
+            for each in revisions_of(records, left.tolist()):
+                if is_over(each, now):
+                    over.append(each.sequence)
+                else:
+                    yield _false(each)
+
+        found = list(islice(held(), MOST_LISTED))
+    return HeldAgain(left[~np.isin(left, np.array(over, np.int64))], found)
+
+
+def _false(revision: Revision) -> Difference:
+    copy = revision.copy
+    return Difference(
+        ATTESTATION_FALSE,
+        copy.record_id,
+        revision.severity,
+        copy.content_digest,
+        0,
+        revision.sequence,
+        copy_digest(copy),
+    )

@@ -1,0 +1,241 @@
+"""Work in the background, done again and again: at what pace, by whom, and when there is news.
+
+`Rounds` are what every process does for itself, `BackgroundWork` what one of all processes on
+a store does at a time.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from time import monotonic
+from typing import Final, NamedTuple, Protocol
+
+from sqlalchemy import Engine
+
+from creditgate.refusal import Refused
+from gateway.storage.signs import Sign
+from gateway.storage.turn import Work, open_turn
+
+_WARN_EVERY: Final = 100
+_LEAST_OFTEN_SECONDS: Final = 30
+"""So often a round is done though no sign shows news."""
+_STANDBY_SECONDS: Final = 0.5
+"""So often a process that has not the turn asks for it."""
+_log = logging.getLogger(__name__)
+
+Step = Callable[[], object]
+"""Does some of what there is to do; True tells that there is more to do at once. Blocks."""
+
+
+class Pace(NamedTuple):
+    """How often and how much is worked.
+
+    News is looked for every ``tick_seconds``. A round begins no sooner than ``apart_seconds``
+    after the one before, and rounds take at most ``share`` of the time, however much there is
+    to do and whoever nudges.
+    """
+
+    tick_seconds: float
+    apart_seconds: float = 0.0
+    share: float = 1.0
+
+
+class Bell(Protocol):
+    """Tells that there may be news, sooner than the next tick."""
+
+    async def wait(self, seconds: float) -> None:
+        """Return when rung, or after ``seconds``."""
+        ...
+
+
+class NotNow(Exception):
+    """A round cannot be done now and is tried again with the next tick: no fault."""
+
+
+class Failures:
+    """Tells of failures, the first of many alone."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._count = 0
+
+    def tell(self, what: str, error: Exception) -> None:
+        """Tell that ``what`` failed, unless it only had to wait (Refused, NotNow)."""
+        if isinstance(error, Refused | NotNow):
+            return
+        if self._count % _WARN_EVERY == 0:
+            # By type: a message could hold a row, and so subject data.
+            _log.error("%s: %s failed: %s", self._name, what, type(error).__name__)
+        self._count += 1
+
+
+class Rounds:
+    """Does ``once`` again and again from `start` to `stop`; one event loop's own.
+
+    ``once`` tells whether there is more to do at once. While ``sign`` shows no news, and
+    nobody nudges, no round is done; without a sign one is with every tick. ``bell`` rings
+    sooner. A round that fails is done again with the next tick.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        once: Callable[[], Awaitable[bool]],
+        pace: Pace,
+        *,
+        sign: Sign | None = None,
+        bell: Bell | None = None,
+    ) -> None:
+        self._name = name
+        self._once = once
+        self._pace = pace
+        self._sign = sign
+        self._nudged = asyncio.Event()
+        self._bell = bell or _Nudges(self._nudged)
+        self._failures = Failures(name)
+        self._seen: object = None
+        self._done_at = float("-inf")
+        self._next_at = float("-inf")
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; on the event loop."""
+        self._task = asyncio.create_task(self._run(), name=self._name)
+
+    async def stop(self) -> None:
+        """Begin no more rounds; what a round does in a thread goes on to its end."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def nudge(self) -> None:
+        """Tell that there may be something to do; on the event loop."""
+        self._nudged.set()
+
+    async def _run(self) -> None:
+        while True:
+            # Past the pause whatever was left to do: others get their turn.
+            await asyncio.sleep(max(self._next_at - monotonic(), 0))
+            if not await self._round():
+                await self._bell.wait(self._pace.tick_seconds)
+
+    async def _round(self) -> bool:
+        """Do a round where there is news; tell whether there is more to do."""
+        nudged = self._nudged.is_set()
+        self._nudged.clear()
+        began = monotonic()
+        try:
+            # Asked before the round: what is committed meanwhile shows next time.
+            sign = None if self._sign is None else self._sign()
+            idle = sign is not None and sign == self._seen and not nudged
+            if idle and began < self._done_at + _LEAST_OFTEN_SECONDS:
+                return False
+            self._seen = None
+            more = await self._once()
+            self._done_at = began
+        except Exception as error:
+            # Tried again with the next tick: a store may come back.
+            self._failures.tell("a round", error)
+            more, sign = False, None
+        worked = monotonic() - began
+        self._next_at = began + max(
+            0.0 if more else self._pace.apart_seconds, worked / self._pace.share
+        )
+        if not more:
+            self._seen = sign
+        return more
+
+
+class _Nudges:
+    """Rings when nudged."""
+
+    def __init__(self, nudged: asyncio.Event) -> None:
+        self._nudged = nudged
+
+    async def wait(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._nudged.wait()
+
+
+def _nobody() -> None:
+    """Tell nobody."""
+
+
+class BackgroundWork:
+    """Takes ``steps`` one after the other in a thread of its own, where it is this process's
+    turn, from `start` to `stop`; one event loop's own.
+
+    Each step is taken by itself: what one cannot do keeps none of the others. ``stepped`` is
+    called after each round, on the event loop.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        work: Work,
+        *steps: Step,
+        pace: Pace,
+        sign: Sign | None = None,
+        stepped: Callable[[], None] = _nobody,
+    ) -> None:
+        self._turn = open_turn(engine, work)
+        self._steps = steps
+        self._stepped = stepped
+        self._ask_at = float("-inf")
+        self._failures = Failures(work.name)
+        self._stopping = Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=work.name)
+        self._rounds = Rounds(work.name, self._once, pace, sign=sign)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a long step is to leave what it is at to the next time; any thread."""
+        return self._stopping.is_set()
+
+    async def start(self) -> None:
+        """Begin to work."""
+        self._rounds.start()
+
+    async def stop(self) -> None:
+        """Finish what is under way and leave the turn to others."""
+        self._stopping.set()
+        await self._rounds.stop()
+        # Behind what the thread is at: no session is closed under it.
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._turn.give_up)
+        self._thread.shutdown(wait=False)
+
+    def nudge(self) -> None:
+        """Tell that there may be something to do; on the event loop."""
+        self._rounds.nudge()
+
+    async def _once(self) -> bool:
+        if monotonic() < self._ask_at:
+            raise NotNow
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._work)
+        finally:
+            self._stepped()
+
+    def _work(self) -> bool:
+        """Take every step; tell whether one has more to do. Raises NotNow where one failed,
+        or it is another process's turn, and what the store of turns raises."""
+        if self.stopping or not self._turn.taken():
+            self._ask_at = monotonic() + _STANDBY_SECONDS
+            raise NotNow
+        more = failed = False
+        for step in self._steps:
+            if self.stopping:
+                raise NotNow
+            try:
+                more |= step() is True
+            except Exception as error:
+                self._failures.tell(getattr(step, "__qualname__", "a step"), error)
+                failed = True
+        if failed:
+            raise NotNow
+        return more

@@ -1,0 +1,238 @@
+"""The check of what is kept of operators: nothing to say of what the gateway wrote, and
+something of what anybody else wrote, wherever it follows from other records."""
+
+import random
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from random import Random
+
+import pytest
+from sqlalchemy import Engine, Table, delete, insert, update
+
+from consent.model import ConsentItem
+from creditgate.transparency.facts import copy_digest
+from gateway.conformance.check import CHECKED, UNCHECKED, check_conformance
+from gateway.conformance.finding_tables import CHALLENGES, EVIDENCE, FINDINGS
+from gateway.conformance.following import HoldingsSteps
+from gateway.conformance.holdings import Holdings
+from gateway.conformance.holdings_tables import (
+    CHECKSUM_KEYS,
+    CONSENTED_COPIES,
+    ENDED_BLOCKS,
+    POSITIONS,
+    REVISION_BLOCKS,
+    SERVED_BLOCKS,
+)
+from gateway.conformance.removal_tables import DUTIES, FOLLOWED
+from gateway.conformance.removals import RemovalDuties, Removed
+from gateway.conformance.revisions import revisions_of
+from gateway.storage.engines import Engines, reading
+from gateway.transparency.faults import Fault
+from tests.clock import NOW
+from tests.conformance.disclosing import ByDays, Disclosing
+from tests.consent.store import ConsentStore
+from tests.consent.world import EVALUATION, terms
+from tests.storage.schemas import TABLES
+from tests.transparency.tampering import mutate, removed, rows_of
+
+MADE_ANEW = (
+    REVISION_BLOCKS,
+    ENDED_BLOCKS,
+    SERVED_BLOCKS,
+    CONSENTED_COPIES,
+    POSITIONS,
+    DUTIES,
+    FOLLOWED,
+    EVIDENCE,
+)
+# By when a removal was due, and what became of it, follows from nothing else.
+MEANINGLESS = {
+    DUTIES.c.deadline,
+    DUTIES.c.removed_at,
+    DUTIES.c.acknowledged_at,
+    DUTIES.c.acknowledged_by,
+    DUTIES.c.finding,
+}
+FINDING = FINDINGS.c.finding_id
+
+
+def faults(engines: Engines) -> Sequence[Fault]:
+    """Check the stores."""
+    return check_conformance(engines).faults
+
+
+def history(engines: Engines) -> Disclosing:
+    """Serve, correct, repair, follow, acknowledge, find, contest and ask for copies."""
+    disclosing = Disclosing(engines)
+    steps, duties = HoldingsSteps(engines), RemovalDuties(engines, Holdings(engines), ByDays())
+    consents = ConsentStore(engines.records)
+    one, two, *others = [disclosing.publish(f"record-{number}") for number in range(6)]
+    under = disclosing.publish("protected", item=EVALUATION, content=b'{"grade":"A","score":1}')
+    disclosing.serve("alpha", one, two, *others)
+    disclosing.serve("beta", two)
+    item = ConsentItem(item=EVALUATION, fields=frozenset({"grade"}))
+    consent = consents.granted(terms=terms(items=(item,)))
+    consents.use(consent, entries=[under])
+    _follow(steps)
+    disclosing.correct("record-0")
+    repaired = disclosing.end("record-1")
+    disclosing.serve("gamma", *others)
+    duties.follow()
+    duties.acknowledge("beta", [Removed(repaired, NOW)], "beta-one", NOW)
+    _follow(steps)
+    _find(engines, others[0])
+    # What nobody has followed yet is no fault.
+    disclosing.serve("delta", others[1])
+    disclosing.end("record-2")
+    return disclosing
+
+
+def _follow(steps: HoldingsSteps) -> None:
+    while steps.step():
+        pass
+
+
+def _find(engines: Engines, sequence: int) -> None:
+    """Keep a finding that was contested with evidence, and a challenge for a copy."""
+    evidence = b"invented evidence"
+    with reading(engines.records) as connection:
+        (revision,) = revisions_of(connection, [sequence])
+    of_copy = {"operator_id": "alpha", "record_id": revision.copy.record_id}
+    _keep(
+        engines,
+        FINDINGS,
+        of_copy,
+        finding_id="f-1",
+        evidence_digest=sha256(evidence).digest(),
+        contested_at=NOW,
+    )
+    _keep(
+        engines,
+        EVIDENCE,
+        finding_id="f-1",
+        operator_id="alpha",
+        at=NOW,
+        bytes=len(evidence),
+        evidence=evidence,
+    )
+    _keep(
+        engines,
+        CHALLENGES,
+        of_copy,
+        challenge_id="c-1",
+        revision_sequence=sequence,
+        copy_digest=copy_digest(revision.copy),
+    )
+
+
+def _keep(
+    engines: Engines, table: Table, of_copy: Mapping[str, str] | None = None, **values: object
+) -> None:
+    """Insert a row whose other columns say nothing."""
+    nothing = {column.name: column.type.python_type() for column in table.columns}
+    with engines.evidence.begin() as connection:
+        connection.execute(insert(table).values(nothing | dict(of_copy or {}) | values))
+
+
+def test_what_the_gateway_keeps_of_operators_is_found_as_it_wrote_it(engines: Engines) -> None:
+    history(engines)
+    checked = check_conformance(engines)
+    assert checked.faults == []
+    # A block of revisions, one of ended ones, and one of each operator's that was followed.
+    assert checked.blocks == 5
+    assert checked.duties == 3
+
+
+def test_an_empty_store_of_operators_has_nothing_wrong(engines: Engines) -> None:
+    assert check_conformance(engines) == (0, 0, [])
+
+
+@pytest.mark.parametrize("table", MADE_ANEW, ids=lambda table: table.name)
+def test_a_table_emptied_is_noticed(engines: Engines, table: Table) -> None:
+    history(engines)
+    with engines.evidence.begin() as connection:
+        connection.execute(delete(table))
+    assert {fault.place.split(",")[0] for fault in faults(engines)} >= (
+        {table.name} if table not in (POSITIONS, FOLLOWED) else set()
+    )
+    assert faults(engines)
+
+
+def test_values_zeroed_or_bits_cleared_are_noticed(engines: Engines) -> None:
+    history(engines)
+    for column in (
+        REVISION_BLOCKS.c.elements,
+        REVISION_BLOCKS.c.untils,
+        ENDED_BLOCKS.c.ended,
+        SERVED_BLOCKS.c.whole,
+    ):
+        kept = rows_of(engines.evidence, column.table)
+        with engines.evidence.begin() as connection:
+            connection.execute(
+                update(column.table).values({column: bytes(len(kept[0][column.name]))})
+            )
+        found = faults(engines)
+        assert found
+        assert all(fault.place.startswith(column.table.name) for fault in found)
+        with engines.evidence.begin() as connection:
+            connection.execute(delete(column.table))
+            connection.execute(insert(column.table), [dict(row) for row in kept])
+    assert not faults(engines)
+
+
+def test_evidence_altered_is_told_by_its_digest(engines: Engines) -> None:
+    history(engines)
+    (row,) = rows_of(engines.evidence, EVIDENCE)
+    with engines.evidence.begin() as connection:
+        connection.execute(update(EVIDENCE).values(evidence=b"invented evidencf"))
+    assert [fault.place for fault in faults(engines)] == [
+        f"finding_evidence, finding {row['finding_id']}"
+    ]
+
+
+def test_a_challenge_for_another_copy_is_noticed(engines: Engines) -> None:
+    history(engines)
+    with engines.evidence.begin() as connection:
+        connection.execute(update(CHALLENGES).values(copy_digest=sha256(b"").digest()))
+    assert [fault.place.split(",")[0] for fault in faults(engines)] == ["challenges"]
+
+
+def test_every_changed_value_and_every_row_taken_away_is_found(engines: Engines) -> None:
+    history(engines)
+    stores: dict[Table, Engine] = dict.fromkeys(MADE_ANEW, engines.evidence)
+
+    def find() -> Sequence[Fault]:
+        return faults(engines)
+
+    assert mutate(stores, MEANINGLESS, find, Random(20261128), 3) > 40
+    for table in MADE_ANEW:
+        for row in rows_of(engines.evidence, table):
+            with removed(engines.evidence, table, row):
+                assert find(), table.name
+    assert not find()
+
+
+@pytest.mark.soak
+def test_a_thousand_changed_values_of_what_is_kept_of_operators_are_found(
+    engines: Engines,
+) -> None:
+    history(engines)
+    stores: dict[Table, Engine] = dict.fromkeys(MADE_ANEW, engines.evidence)
+    found = sum(
+        mutate(stores, MEANINGLESS, lambda: faults(engines), random.Random(seed), 9)
+        for seed in range(20)
+    )
+    assert found > 1_000
+
+
+def test_what_is_checked_and_what_is_not_are_all_the_tables_there_are() -> None:
+    kept = {
+        table.name
+        for metadata in TABLES["evidence"]
+        for table in metadata.sorted_tables
+        if table.name in (*CHECKED, *UNCHECKED) or table.metadata in _OWN
+    }
+    assert kept == {*CHECKED, *UNCHECKED}
+
+
+_OWN = (REVISION_BLOCKS.metadata, DUTIES.metadata, FINDINGS.metadata, CHECKSUM_KEYS.metadata)

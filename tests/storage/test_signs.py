@@ -1,0 +1,62 @@
+"""Signs of news: of the file that was committed to and of no other."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from gateway.storage.engines import Engines, open_engines
+from gateway.storage.signs import StoreSigns, any_of, open_signs
+
+
+def written(engine: Engine, table: str) -> None:
+    """Commit something to a file."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE TABLE {table} (number INTEGER)")
+
+
+def test_each_file_has_a_sign_of_its_own(tmp_path: Path) -> None:
+    engines = open_engines("sqlite", tmp_path)
+    with ExitStack() as stack:
+        signs = open_signs(engines, stack)
+
+        def values() -> list[object]:
+            return [sign() for sign in signs if sign is not None]
+
+        before = values()
+        assert values() == before
+        assert len(before) == len(StoreSigns._fields)
+        for engine, table, news in (
+            (engines.authority, "news", 0),
+            (engines.records, "main.news", 1),
+            (engines.records, "disclosure.events", 2),
+            (engines.evidence, "news", 3),
+        ):
+            written(engine, table)
+            after = values()
+            changed = [
+                place
+                for place, (old, new) in enumerate(zip(before, after, strict=True))
+                if old != new
+            ]
+            assert changed == [news]
+            before = after
+    engines.dispose()
+
+
+def test_news_of_several_signs_shows_in_one_and_without_one_of_them_there_is_none(
+    engines: Engines,
+) -> None:
+    news = [0]
+    with ExitStack() as stack:
+        signs = open_signs(engines, stack)
+        together = any_of(signs.evidence, lambda: news[0])
+        if engines.evidence.dialect.name == "postgresql":
+            assert signs == StoreSigns()
+            assert together is None
+            return
+        assert together is not None
+        before = together()
+        assert together() == before
+        news[0] = 1
+        assert together() != before
