@@ -3,13 +3,15 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, case, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.conformance.holdings_tables import CONSENTED_COPIES
 from gateway.conformance.revisions import pages
 from gateway.conformance.served import CutCopy
 
 _C = CONSENTED_COPIES.c
+_KEY: Final = (_C.operator_id, _C.element, _C.consent_id)
 _COPIES: Final = select(
     _C.revision_sequence,
     _C.element,
@@ -18,36 +20,20 @@ _COPIES: Final = select(
     _C.consent_id,
     _C.keep_until,
 )
-_LATER: Final = (
-    update(CONSENTED_COPIES)
-    .where(
-        _C.operator_id == bindparam("of_operator"),
-        _C.element == bindparam("of_element"),
-        _C.consent_id == bindparam("of_consent"),
-    )
-    .values(keep_until=bindparam("until"))
-)
+_ADD: Final = {
+    "sqlite": sqlite.insert(CONSENTED_COPIES),
+    "postgresql": postgresql.insert(CONSENTED_COPIES),
+}
 
 
 def keep_copies(connection: Connection, operator_id: str, copies: Iterable[CutCopy]) -> None:
-    """Keep copies that an operator was served; of one served again, until when the last may
-    be kept."""
-    newest = latest(copies)
-    known = {
-        (row.element, row.consent_id): row
-        for row in copies_of(connection, operator_id, {copy.sequence for copy in newest.values()})
-    }
-    later = [
-        {
-            "of_operator": operator_id,
-            "of_element": copy.element,
-            "of_consent": copy.consent_id,
-            "until": copy.keep_until,
-        }
-        for key, copy in newest.items()
-        if key in known and known[key].keep_until < copy.keep_until
-    ]
-    new = [
+    """Keep copies that an operator was served.
+
+    One copy can be of several revisions: where a correction changed only what the consent
+    does not open. It counts as of the newest, and may be kept until the last that was served
+    must be gone.
+    """
+    rows: list[dict[str, object]] = [
         {
             "operator_id": operator_id,
             "element": copy.element,
@@ -57,13 +43,16 @@ def keep_copies(connection: Connection, operator_id: str, copies: Iterable[CutCo
             "disclosed_until": copy.disclosed_until,
             "keep_until": copy.keep_until,
         }
-        for key, copy in newest.items()
-        if key not in known
+        for copy in latest(copies).values()
     ]
-    if later:
-        connection.execute(_LATER, later)
-    if new:
-        connection.execute(insert(CONSENTED_COPIES), new)
+    if not rows:
+        return
+    add = _ADD[connection.dialect.name]
+    kept = {
+        name: case((_C[name] > add.excluded[name], _C[name]), else_=add.excluded[name])
+        for name in ("revision_sequence", "keep_until")
+    }
+    connection.execute(add.on_conflict_do_update(index_elements=_KEY, set_=kept), rows)
 
 
 def all_copies(connection: Connection, operator_id: str) -> list[CutCopy]:
@@ -84,12 +73,16 @@ def copies_of(
 
 
 def latest(copies: Iterable[CutCopy]) -> Mapping[tuple[bytes, str], CutCopy]:
-    """Return of copies alike, under one consent, the one that may be kept longest."""
+    """Return of copies alike, under one consent, one: of the newest revision, to be kept as
+    long as the last of them."""
     found: dict[tuple[bytes, str], CutCopy] = {}
     for copy in copies:
         key = copy.element, copy.consent_id
-        if key not in found or found[key].keep_until < copy.keep_until:
-            found[key] = copy
+        known = found.get(key, copy)
+        found[key] = copy._replace(
+            sequence=max(copy.sequence, known.sequence),
+            keep_until=max(copy.keep_until, known.keep_until),
+        )
     return found
 
 

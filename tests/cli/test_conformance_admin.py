@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from creditgate.v1 import conformance_service_pb2 as pb
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
+from gateway.conformance.attested import Basis
 from gateway.conformance.policy_file import read_policy
 from tests.cli.commands import Done, creditgate_here
 from tests.conformance.enforcing import attested_on, difference
@@ -59,6 +60,7 @@ async def office(sqlite_stores: SqliteStores) -> AsyncIterator[Office]:
                 [difference("r-1"), difference("r-2")],
                 installation.clock.now(),
                 OPERATOR_CLIENT,
+                Basis(2, 0),
             )
             stub = ConformanceServiceStub(operator)
             listed = (await stub.ListFindings(pb.ListFindingsRequest())).findings
