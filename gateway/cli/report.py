@@ -1,6 +1,5 @@
 """``creditgate report``: special credit reports issued, looked up, verified offline."""
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +23,7 @@ from gateway.cli.output import (
     yuan,
 )
 from gateway.cli.record import new_request_id
+from gateway.clock import SystemClock
 
 if TYPE_CHECKING:
     from sdk.reports import VerifiedReport
@@ -197,7 +197,7 @@ def verify(
         told = verified_status(_text(statement), document, known, signer)
         if told.state != "CURRENT":
             raise CommandFailed(f"The report does not hold any more: {told.state.lower()}.")
-    if not found.holds_at(int(time.time()) if at is None else at):
+    if not found.holds_at(SystemClock().now() if at is None else at):
         raise CommandFailed(
             f"The report is the gateway's, but it was valid until {utc_seconds(found.report.exp)}."
         )

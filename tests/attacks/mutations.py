@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 
 from tests.parties import claims_in, encoded, header_in
 
-MARK: Final = "h0st1le"
+MARK: Final = "h0st.1le"
 """Part of every hostile value: it must not come back in an answer."""
 
 FORM: Final = "application/x-www-form-urlencoded"

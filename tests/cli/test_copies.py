@@ -15,6 +15,7 @@ import pytest_asyncio
 from creditgate.v1.disclosure_service_pb2 import RepairRecordRequest
 from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
 from tests.cli.commands import Done, creditgate_here
+from tests.conformance.policies import policy_file
 from tests.installation import OPERATOR_CLIENT, PUBLISHER, Installation, company
 from tests.server.calls import draft, publish
 from tests.stores import SqliteStores
@@ -75,7 +76,11 @@ async def desk(sqlite_stores: SqliteStores) -> AsyncIterator[Desk]:
     with sqlite_stores.database() as store:
         installation = Installation(*store)
         installation.furnish()
-        async with installation.running() as gateway, gateway.channel(PUBLISHER) as publisher:
+        policy = policy_file(installation.folder)
+        async with (
+            installation.running(conformance_policy=policy) as gateway,
+            gateway.channel(PUBLISHER) as publisher,
+        ):
             yield Desk(installation, publisher)
         installation.close()
 

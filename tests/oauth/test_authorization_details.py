@@ -18,7 +18,7 @@ from operators.authorization_details import AuthorizationDetail, narrows
 from tests.meter.world import company
 from tests.oauth.assertions import good_form
 from tests.oauth.licensed import license_operator
-from tests.oauth.world import ATTEST, AUDIENCE, READ, SetClock, Snapshot, World
+from tests.oauth.world import AUDIENCE, BROWSE, READ, SetClock, Snapshot, World
 from tests.operators import things
 from tests.operators.test_authorization_details import details as any_detail
 
@@ -115,7 +115,7 @@ async def test_what_is_no_array_of_details_is_refused(world: World, text: str) -
 
 async def test_details_need_the_scope_they_narrow(world: World) -> None:
     async with world.serving() as issuer:
-        response = await ask(world, issuer, [BARE], scope=ATTEST)
+        response = await ask(world, issuer, [BARE], scope=BROWSE)
         unknown = await ask(world, issuer, [BARE], scope="operators:create")
     assert response.json()["error"] == "invalid_authorization_details"
     assert READ in response.json()["error_description"]

@@ -22,7 +22,7 @@ from tests.oauth.code_flow import (
     request_parameters,
 )
 from tests.oauth.licensed import license_operator
-from tests.oauth.world import ATTEST, CLIENT, OPERATOR, READ, World
+from tests.oauth.world import BROWSE, CLIENT, OPERATOR, READ, World
 
 
 async def test_browser_is_sent_on_by_303_and_tells_nobody_where_it_was(world: World) -> None:
@@ -35,7 +35,7 @@ async def test_browser_is_sent_on_by_303_and_tells_nobody_where_it_was(world: Wo
 
 async def test_what_the_browser_brings_besides_is_not_read(world: World) -> None:
     async with flowing(world) as flow:
-        evil = {"redirect_uri": "https://evil.test/", "state": "evil", "scope": ATTEST}
+        evil = {"redirect_uri": "https://evil.test/", "state": "evil", "scope": BROWSE}
         response = await flow.browse(await flow.pushed(), **evil)
         asked = flow.desk.asked(response.headers["location"].rpartition("/")[2])
         assert asked is not None
@@ -133,7 +133,7 @@ async def test_nobody_is_sent_to_a_place_the_client_no_longer_names(
 
 async def test_scope_withdrawn_meanwhile_is_not_asked_of_the_person(world: World) -> None:
     async with flowing(world) as flow:
-        interaction_id = await flow.opened(await flow.pushed(scope=f"{READ} {ATTEST}"))
+        interaction_id = await flow.opened(await flow.pushed(scope=f"{READ} {BROWSE}"))
         world.change("scope_grant", "grant-attest", withdrawn_at=world.clock.now())
         asked = flow.desk.asked(interaction_id)
     assert asked is not None
@@ -152,7 +152,7 @@ async def test_approval_of_more_than_was_asked_is_a_fault_and_uses_nothing_up(
             await flow.pushed(authorization_details=json.dumps([detail]))
         )
         for changed in (
-            {"scopes": frozenset({READ, ATTEST})},
+            {"scopes": frozenset({READ, BROWSE})},
             {"scopes": frozenset[str]()},
             {"details": ()},
             {"details": (held, wider)},

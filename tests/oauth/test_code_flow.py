@@ -20,7 +20,7 @@ from tests.oauth.code_flow import (
     revoked,
 )
 from tests.oauth.proofs import new_key
-from tests.oauth.world import ATTEST, CLIENT, GRANT_SECONDS, OPERATOR, READ, TOKEN_SECONDS, World
+from tests.oauth.world import BROWSE, CLIENT, GRANT_SECONDS, OPERATOR, READ, TOKEN_SECONDS, World
 
 
 def claims_in(token: str) -> dict[str, Any]:
@@ -150,8 +150,8 @@ async def test_code_bound_to_a_key_is_redeemed_with_that_key_alone(world: World)
 
 async def test_what_was_withdrawn_since_the_approval_is_not_in_the_token(world: World) -> None:
     async with flowing(world) as flow:
-        some = await flow.code(scope=f"{READ} {ATTEST}")
-        none = await flow.code(scope=ATTEST)
+        some = await flow.code(scope=f"{READ} {BROWSE}")
+        none = await flow.code(scope=BROWSE)
         world.change("scope_grant", "grant-attest", withdrawn_at=world.clock.now())
         tokens = await flow.redeem(some)
         assert tokens.json()["scope"] == READ

@@ -27,7 +27,7 @@ from tests.oauth.assertions import good_form
 from tests.oauth.code_flow import ACR, PERSON, WITH_CODE, CodeFlow, answer_in, error_of, flowing
 from tests.oauth.licensed import LICENSED_SECONDS, license_operator
 from tests.oauth.tokens import exchange, introspect, token_of
-from tests.oauth.world import ATTEST, OPERATOR, READ, World
+from tests.oauth.world import BROWSE, OPERATOR, READ, World
 from tests.parties import claims_in
 
 CONSENT = "consents/0066a0c1d2-aa"
@@ -153,7 +153,7 @@ async def test_a_consent_needs_licence_and_scope(world: World) -> None:
             0
         ] == "/0/items/1"
         assert (await refused_at(flow, asking(world, purposes=["RESEARCH"])))[0] == "/0/purposes/0"
-        response = await flow.push(authorization_details=asking(world), scope=ATTEST)
+        response = await flow.push(authorization_details=asking(world), scope=BROWSE)
         assert error_of(response) == (400, "invalid_authorization_details")
         world.clock.seconds += LICENSED_SECONDS
         assert (await refused_at(flow, asking(world)))[0] == "/0/type"

@@ -19,7 +19,7 @@ from tests.oauth.tokens import (
     signed_token,
     token_of,
 )
-from tests.oauth.world import ATTEST, AUDIENCE, CLIENT, OPERATOR, READ, World
+from tests.oauth.world import AUDIENCE, BROWSE, CLIENT, OPERATOR, READ, World
 
 DETAIL = {"type": "public_credit_data", "items": ["penalty"]}
 UNKNOWN = {
@@ -51,14 +51,14 @@ async def call(
 
 async def test_client_reads_what_was_approved(world: World) -> None:
     detail = AuthorizationDetail.model_validate(DETAIL)
-    grant_id, _ = grant(world, CLIENT, f"{READ} {ATTEST}", (detail,))
+    grant_id, _ = grant(world, CLIENT, f"{READ} {BROWSE}", (detail,))
     async with world.serving() as issuer:
         token = await token_of(world, issuer, world.identity, scope=GRANT_QUERY)
         answer = await call(world, issuer, "GET", grant_id, token)
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json() == {
-        "scopes": [{"scope": f"{ATTEST} {READ}", "resources": [AUDIENCE]}],
+        "scopes": [{"scope": f"{BROWSE} {READ}", "resources": [AUDIENCE]}],
         "claims": [],
         "authorization_details": [DETAIL],
     }
@@ -123,7 +123,7 @@ async def test_scopes_of_grants_are_had_by_name_and_by_operators_clients_alone(
     async with world.serving() as issuer:
         everything = await token_of(world, issuer, world.identity)
         told = await introspect(world, issuer, world.identity, everything)
-        assert told["scope"] == f"{ATTEST} {READ}"
+        assert told["scope"] == f"{BROWSE} {READ}"
         with pytest.raises(AssertionError, match="invalid_scope"):
             await token_of(world, issuer, world.administrator, scope=GRANT_QUERY)
 

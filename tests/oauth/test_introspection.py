@@ -25,7 +25,7 @@ from tests.oauth.tokens import (
     signed_token,
     token_of,
 )
-from tests.oauth.world import ATTEST, AUDIENCE, CLIENT, OPERATOR, READ, TOKEN_SECONDS, World
+from tests.oauth.world import AUDIENCE, BROWSE, CLIENT, OPERATOR, READ, TOKEN_SECONDS, World
 
 INACTIVE = {"active": False}
 DETAIL = {"type": "public_credit_data", "items": ["penalty"]}
@@ -44,7 +44,7 @@ async def test_machine_token_is_described_to_its_client(world: World) -> None:
         "sub": CLIENT,
         "aud": AUDIENCE,
         "client_id": CLIENT,
-        "scope": f"{ATTEST} {READ}",
+        "scope": f"{BROWSE} {READ}",
         "iat": now,
         "exp": now + TOKEN_SECONDS,
         "cnf": {"x5t#S256": world.identity.certificate.thumbprint},
@@ -170,7 +170,7 @@ async def test_withdrawn_scope_is_left_out(world: World) -> None:
     async with world.serving() as issuer:
         token = await token_of(world, issuer, world.identity)
         world.change("scope_grant", "grant-read", withdrawn_at=world.clock.now())
-        assert (await introspect(world, issuer, world.identity, token))["scope"] == ATTEST
+        assert (await introspect(world, issuer, world.identity, token))["scope"] == BROWSE
 
 
 async def test_tokens_end_on_the_second(world: World) -> None:

@@ -19,7 +19,7 @@ from gateway.oauth.tables import INTERACTION, PUSHED_REQUEST
 from operators.authorization_details import TYPE
 from tests.oauth.code_flow import REDIRECT, error_of, flowing, request_parameters
 from tests.oauth.proofs import new_key
-from tests.oauth.world import ATTEST, AUDIENCE, CLIENT, OPERATOR, READ, World
+from tests.oauth.world import AUDIENCE, BROWSE, CLIENT, OPERATOR, READ, World
 
 
 async def test_request_uri_is_short_lived_and_answers_are_not_cached(world: World) -> None:
@@ -112,7 +112,7 @@ async def test_request_without_scope_asks_for_what_the_client_may_have(world: Wo
     async with flowing(world) as flow:
         asked = flow.desk.asked(await flow.opened(await flow.pushed(scope=None)))
     assert asked is not None
-    assert asked.scopes == {READ, ATTEST}
+    assert asked.scopes == {READ, BROWSE}
 
 
 async def test_request_of_nobody_is_refused(world: World) -> None:

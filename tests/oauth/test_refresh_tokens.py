@@ -25,8 +25,8 @@ from tests.oauth.proofs import new_key
 from tests.oauth.test_code_flow import claims_in
 from tests.oauth.tokens import MANAGED, define
 from tests.oauth.world import (
-    ATTEST,
     AUDIENCE,
+    BROWSE,
     CLIENT,
     GRANT_SECONDS,
     OPERATOR,
@@ -56,11 +56,11 @@ async def test_token_stays_the_same_and_is_good_until_its_grant_ends(world: Worl
 
 async def test_refresh_narrows_for_one_token_and_never_widens(world: World) -> None:
     async with flowing(world) as flow:
-        both = (await flow.tokens(scope=f"{READ} {ATTEST}"))["refresh_token"]
+        both = (await flow.tokens(scope=f"{READ} {BROWSE}"))["refresh_token"]
         one = (await flow.tokens(scope=READ))["refresh_token"]
         assert (await flow.refresh(both, scope=READ)).json()["scope"] == READ
-        assert (await flow.refresh(both)).json()["scope"] == f"{ATTEST} {READ}"
-        for wider in (f"{READ} {ATTEST}", ATTEST, "no:such"):
+        assert (await flow.refresh(both)).json()["scope"] == f"{BROWSE} {READ}"
+        for wider in (f"{READ} {BROWSE}", BROWSE, "no:such"):
             assert error_of(await flow.refresh(one, scope=wider)) == (400, "invalid_scope")
         assert (await flow.refresh(one, scope=" ")).json()["scope"] == READ
 
@@ -104,10 +104,10 @@ async def test_refresh_narrows_details_and_never_widens_them(world: World) -> No
 async def test_refresh_stops_with_the_next_request_once_authority_is_gone(world: World) -> None:
     now = world.clock.now()
     async with flowing(world) as flow:
-        token = (await flow.tokens(scope=f"{READ} {ATTEST}"))["refresh_token"]
+        token = (await flow.tokens(scope=f"{READ} {BROWSE}"))["refresh_token"]
         world.change("scope_grant", "grant-attest", withdrawn_at=now)
         assert (await flow.refresh(token)).json()["scope"] == READ
-        assert error_of(await flow.refresh(token, scope=ATTEST)) == (400, "invalid_scope")
+        assert error_of(await flow.refresh(token, scope=BROWSE)) == (400, "invalid_scope")
         world.change("scope_grant", "grant-read", withdrawn_at=now)
         assert error_of(await flow.refresh(token)) == (400, "invalid_grant")
         world.change("scope_grant", "grant-read", withdrawn_at=None)
@@ -134,18 +134,18 @@ async def test_what_was_approved_opens_no_more_when_its_definition_does(world: W
             caller = authenticator.authenticate(pem, f"Bearer {token}", view, now)
             return {
                 opening.grant.scope
-                for scope in (READ, ATTEST)
+                for scope in (READ, BROWSE)
                 for opening in openings(view.authority, OPERATOR, scope)
                 if opening.fits(caller.token_scopes)
             }
 
         assert opened(tokens["access_token"]) == {READ}
-        define(world, READ, ATTEST)
+        define(world, READ, BROWSE)
         assert opened(tokens["access_token"]) == {READ}
         refreshed = (await flow.refresh(tokens["refresh_token"])).json()
         assert refreshed["scope"] == MANAGED
         assert opened(refreshed["access_token"]) == {READ}
-        define(world, ATTEST)
+        define(world, BROWSE)
         assert error_of(await flow.refresh(tokens["refresh_token"])) == (400, "invalid_grant")
 
 

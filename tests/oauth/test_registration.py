@@ -28,7 +28,7 @@ from tests.oauth.licensed import (
     keep,
     license_operator,
 )
-from tests.oauth.world import ATTEST, CLIENT, OPERATOR, READ, Identity, World
+from tests.oauth.world import BROWSE, CLIENT, OPERATOR, READ, Identity, World
 
 NEWCOMER = "newcomer"
 BY_PROOFS = {"tls_client_certificate_bound_access_tokens": None, "dpop_bound_access_tokens": True}
@@ -130,7 +130,7 @@ async def test_a_licensed_operator_registers_a_client_that_gets_tokens(world: Wo
         form = good_form(client, firm.issuer, world.clock.now())
         token = await world.post(firm.issuer, form, firm.identity.certificate)
     assert token.status_code == 200, token.text
-    assert token.json()["scope"] == answer["scope"] == f"{ATTEST} {READ}"
+    assert token.json()["scope"] == answer["scope"] == f"{BROWSE} {READ}"
     kept = firm.clients[answer["client_id"]]
     assert kept.role == ClientRole.CLIENT_ROLE_OPERATOR
     assert kept.operator_id == OPERATOR
@@ -164,7 +164,7 @@ async def test_the_answer_tells_all_that_was_registered(world: World) -> None:
         "response_types": ["code"],
         "redirect_uris": ["https://checker.example/back"],
         "jwks": json.loads(firm.identity.assertion_key.jwks),
-        "scope": f"{ATTEST} {READ}",
+        "scope": f"{BROWSE} {READ}",
         "tls_client_certificate_bound_access_tokens": True,
         "dpop_bound_access_tokens": False,
         "require_signed_request_object": True,

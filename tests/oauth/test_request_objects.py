@@ -18,7 +18,7 @@ from tests.oauth.code_flow import (
     request_parameters,
 )
 from tests.oauth.licensed import license_operator
-from tests.oauth.world import ATTEST, CLIENT, READ, World
+from tests.oauth.world import BROWSE, CLIENT, READ, World
 
 TYP = "oauth-authz-req+jwt"
 
@@ -54,7 +54,7 @@ async def test_signed_request_is_what_counts_and_nothing_beside_it(world: World)
     async with flowing(world, signed_requests=True) as flow:
         request = sealed(flow, claims_for(flow, max_age=60, state=None))
         pushed = await push(
-            flow, request, redirect_uri="https://evil.test/", scope=ATTEST, state="outside"
+            flow, request, redirect_uri="https://evil.test/", scope=BROWSE, state="outside"
         )
         assert pushed.status_code == 201, pushed.text
         interaction_id = await flow.opened(pushed.json()["request_uri"])

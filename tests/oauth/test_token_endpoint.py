@@ -14,8 +14,8 @@ from tests.oauth.assertions import claims_of, form_of, good_form, signed
 from tests.oauth.tokens import key_of
 from tests.oauth.world import (
     ADMINISTRATOR,
-    ATTEST,
     AUDIENCE,
+    BROWSE,
     CLIENT,
     OPERATOR,
     READ,
@@ -40,7 +40,7 @@ async def test_token_carries_all_that_is_granted_and_is_bound_to_the_certificate
     body = response.json()
     assert body["token_type"] == "Bearer"
     assert body["expires_in"] == TOKEN_SECONDS
-    assert body["scope"] == f"{ATTEST} {READ}"
+    assert body["scope"] == f"{BROWSE} {READ}"
     assert "refresh_token" not in body
     header = jws.extract_compact(body["access_token"].encode()).headers()
     assert header["typ"] == "at+jwt"
@@ -52,7 +52,7 @@ async def test_token_carries_all_that_is_granted_and_is_bound_to_the_certificate
         "sub": CLIENT,
         "aud": AUDIENCE,
         "client_id": CLIENT,
-        "scope": f"{ATTEST} {READ}",
+        "scope": f"{BROWSE} {READ}",
         "iat": world.clock.now(),
         "exp": world.clock.now() + TOKEN_SECONDS,
         "cnf": {"x5t#S256": world.identity.certificate.thumbprint},
@@ -122,7 +122,7 @@ async def test_withdrawn_scope_is_refused_from_the_next_request_on(world: World)
         )
     assert before.status_code == 200
     assert after.json()["error"] == "invalid_scope"
-    assert rest.json()["scope"] == ATTEST
+    assert rest.json()["scope"] == BROWSE
 
 
 async def test_grant_holds_from_its_start_to_just_before_its_end(world: World) -> None:

