@@ -1,6 +1,6 @@
 """Software statements: issued to operators with a licence in force, shown while good."""
 
-from secrets import token_urlsafe
+from secrets import token_hex
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -74,7 +74,7 @@ class RegistrationService(Desk):
 
 def attesting(request: pb.IssueSoftwareStatementRequest) -> Judge:
     """Return the judge of an IssueSoftwareStatement request; raises Refused INVALID_REQUEST."""
-    asked = statement_of(request, token_urlsafe(16), reason_faults(request.reason))
+    asked = statement_of(request, token_hex(16), reason_faults(request.reason))
 
     def judge(view: AuthorityView, now: int) -> list[Draft]:
         operator = standing_operator(view.authority, asked.operator_id)
