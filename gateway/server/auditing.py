@@ -36,7 +36,7 @@ from gateway.transparency.tables import LogId
 from operators.authority import Authority
 from operators.sql import SqlAuthorityLog
 
-_PACE: Final = Pace(1.0, apart_seconds=0.25, share=0.25)
+_PACE: Final = Pace(1.0, apart_seconds=0.25, share=0.05)
 """Fewer and larger steps cost less; a decision that is waited for is logged sooner."""
 
 
