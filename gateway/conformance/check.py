@@ -36,8 +36,9 @@ from gateway.conformance.holdings_tables import (
 )
 from gateway.conformance.model import RECTIFIED
 from gateway.conformance.removal_tables import DUTIES, FOLLOWED
-from gateway.conformance.revisions import pages, revisions_of
+from gateway.conformance.revisions import revisions_of
 from gateway.storage.engines import Engines, reading, snapshot
+from gateway.storage.paging import pages
 from gateway.transparency.faults import EnoughFaults, Fault, Faults
 
 _EVIDENCE_AT_ONCE: Final = 20

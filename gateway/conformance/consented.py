@@ -7,8 +7,8 @@ from sqlalchemy import Connection, Row, case, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.conformance.holdings_tables import CONSENTED_COPIES
-from gateway.conformance.revisions import pages
 from gateway.conformance.served import CutCopy
+from gateway.storage.paging import pages
 
 _C = CONSENTED_COPIES.c
 _KEY: Final = (_C.operator_id, _C.element, _C.consent_id)

@@ -11,10 +11,10 @@ from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.disclose.frame import unframe
 from gateway.disclose.rows import PUBLISHED
 from gateway.disclose.tables import EVENTS, LINES, REVISIONS
+from gateway.storage.paging import pages
 
 _SPAN: Final = 50_000
 """Most events that one page of changes looks through."""
-_IDS_A_QUERY: Final = 500
 
 
 class Holders(Protocol):
@@ -122,9 +122,7 @@ def _revisions(
     connection: Connection, record_ids: Collection[str]
 ) -> Mapping[str, Sequence[_Revision]]:
     found: dict[str, list[_Revision]] = defaultdict(list)
-    ordered = sorted(record_ids)
-    for start in range(0, len(ordered), _IDS_A_QUERY):
-        some = ordered[start : start + _IDS_A_QUERY]
+    for some in pages(record_ids):
         for row in connection.execute(_OF_RECORDS.where(REVISIONS.c.record_id.in_(some))):
             found[row.record_id].append(_Revision(row.sequence, row.ended_by, bytes(row.frame)))
     return found

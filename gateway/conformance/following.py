@@ -23,9 +23,10 @@ from gateway.conformance.positions import (
     come_to,
     come_to_answers,
 )
-from gateway.conformance.revisions import EventFacts, pages, read_events
+from gateway.conformance.revisions import EventFacts, read_events
 from gateway.conformance.served import Served, read_served, served_operators
 from gateway.storage.engines import Engines, reading
+from gateway.storage.paging import pages
 
 _EVENTS_AT_ONCE: Final = 4_096
 _ANSWERS_AT_ONCE: Final = 2_000

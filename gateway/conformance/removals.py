@@ -16,8 +16,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.conformance.event_pages import EventPage, Holders, read_changes
 from gateway.conformance.removal_tables import DUTIES, FOLLOWED, Finding
-from gateway.conformance.revisions import pages
 from gateway.storage.engines import Engines, reading
+from gateway.storage.paging import pages
 
 _EVENTS_AT_ONCE: Final = 500
 _KEYS_A_QUERY: Final = 500

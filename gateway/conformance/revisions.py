@@ -1,7 +1,7 @@
 """Revisions read from the store of records, as far as copies of them are compared."""
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
@@ -12,10 +12,9 @@ from gateway.conformance.blocks import Facts
 from gateway.disclose.frame import unframe
 from gateway.disclose.rows import PUBLISHED
 from gateway.disclose.tables import EVENTS, REVISIONS
+from gateway.storage.paging import pages
 from gateway.transparency.events import newest_event
 
-_KEYS_A_QUERY: Final = 500
-_Key = TypeVar("_Key", int, str)
 _FIXING: Final = (PUBLISHED, DisclosureEventKind.DISCLOSURE_EVENT_KIND_CORRECTED)
 
 
@@ -95,13 +94,6 @@ def revisions_of_records(connection: Connection, record_ids: Collection[str]) ->
     for some in pages(record_ids):
         for row in connection.execute(ordered.where(REVISIONS.c.record_id.in_(some))):
             yield _revision(row)
-
-
-def pages(keys: Iterable[_Key]) -> Iterator[list[_Key]]:
-    """Yield keys in order, as many at once as a query takes."""
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), _KEYS_A_QUERY):
-        yield ordered[start : start + _KEYS_A_QUERY]
 
 
 def _facts(row: Row[*tuple[Any, ...]]) -> Facts:

@@ -14,12 +14,12 @@ from consent.tables import CONSENT_REMOVAL
 from creditgate.reconcile.elements import element_of
 from creditgate.transparency.facts import Copy
 from gateway.conformance.blocks import Sequences
-from gateway.conformance.revisions import pages
 from gateway.disclose.frame import unframe
 from gateway.disclose.tables import LINES, REVISIONS
 from gateway.meter.model import unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.respond.mask import masked
+from gateway.storage.paging import pages
 
 
 def _last_answers() -> Select[*tuple[str, int]]:

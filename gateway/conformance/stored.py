@@ -11,7 +11,7 @@ from gateway.conformance.holdings_tables import (
     REVISION_BLOCKS,
     SERVED_BLOCKS,
 )
-from gateway.conformance.revisions import pages
+from gateway.storage.paging import pages
 
 
 class ServedBits(NamedTuple):

@@ -1,7 +1,7 @@
 """Reading the usage ledger for listings and statements: settlement's port over SQL."""
 
 import json
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -21,8 +21,8 @@ from gateway.settle.usage import (
     UsageTotal,
 )
 from gateway.storage.engines import snapshot
+from gateway.storage.paging import pages
 
-_KEYS_A_QUERY: Final = 500
 _ROWS_AT_ONCE: Final = 100
 _GROUPS_AT_ONCE: Final = 1_000
 
@@ -157,7 +157,7 @@ def _revisions(connection: Connection, sequences: Collection[int]) -> dict[int, 
     )
     return {
         row[0]: _Revision(*row[1:])
-        for some in _pages(sequences)
+        for some in pages(sequences)
         for row in connection.execute(query.where(REVISIONS.c.sequence.in_(some)))
     }
 
@@ -165,15 +165,9 @@ def _revisions(connection: Connection, sequences: Collection[int]) -> dict[int, 
 def _lines(connection: Connection, numbers: Collection[int]) -> dict[int, Line]:
     return {
         row[0]: Line(*row[1:])
-        for some in _pages(numbers)
+        for some in pages(numbers)
         for row in connection.execute(select(LINES).where(LINES.c.line_no.in_(some)))
     }
-
-
-def _pages(keys: Iterable[int]) -> Generator[list[int]]:
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), _KEYS_A_QUERY):
-        yield ordered[start : start + _KEYS_A_QUERY]
 
 
 def _answer(

@@ -13,9 +13,9 @@ from creditgate.v1.disclosed_record_pb2 import DisclosedRecord, DisclosureEventK
 from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.disclose.frame import unframe
 from gateway.disclose.tables import EVENTS, REVISIONS
+from gateway.storage.paging import pages
 
 _CORRECTED: Final = DisclosureEventKind.DISCLOSURE_EVENT_KIND_CORRECTED
-_IDS_A_QUERY: Final = 500
 
 
 class DisclosedEvent(NamedTuple):
@@ -86,16 +86,15 @@ def _fixed(connection: Connection, first: int, last: int) -> _Fixed:
 
 def _named(connection: Connection, record_ids: Iterable[str]) -> _Named:
     """Return sequence and frame of every revision of some records."""
-    ids = sorted(record_ids)
     found: _Named = {}
-    for start in range(0, len(ids), _IDS_A_QUERY):
+    for some in pages(record_ids):
         rows = connection.execute(
             select(
                 REVISIONS.c.record_id,
                 REVISIONS.c.revision,
                 REVISIONS.c.sequence,
                 REVISIONS.c.frame,
-            ).where(REVISIONS.c.record_id.in_(ids[start : start + _IDS_A_QUERY]))
+            ).where(REVISIONS.c.record_id.in_(some))
         )
         for record_id, revision, sequence, stored in rows:
             found[record_id, revision] = (sequence, stored)
