@@ -47,9 +47,10 @@ docs: ## Write docs/reference and the tables of the guides anew from protos and 
 	@$(BIN)/python docs/generate_reference.py
 	@$(BIN)/python docs/generate_tables.py
 
-screenshots: ## Take the pictures of docs/subjects.md anew; needs a Chinese font
+screenshots: ## Take the pictures of the guides anew; needs a Chinese font
 	$(DEVELOPMENT)
-	@CREDITGATE_SCREENSHOTS=docs/images $(PYTEST) -q tests/browser/test_subject_story.py
+	@CREDITGATE_SCREENSHOTS=docs/images $(PYTEST) -q tests/browser/test_subject_story.py \
+		tests/browser/test_console_pages.py tests/browser/test_portal_pages.py
 
 protos: ## Write the Python stubs anew from protos/
 	$(DEVELOPMENT)
@@ -66,7 +67,7 @@ format: ## Put Python and protos into the standard format
 	@$(BIN)/buf format --write
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --extra build
+	--no-emit-index-url --no-header --extra build --extra gateway --extra analytics
 
 lock: ## Pin dependencies anew from pyproject.toml (needs uv); UPGRADE=1 takes newer versions
 	@command -v uv >/dev/null || { \

@@ -11,11 +11,13 @@ from benchmarks import results
 from benchmarks.parts import (
     append,
     batch,
+    closing,
     complete,
     consent,
     conventional,
     lookup,
     memory,
+    metering,
     notify,
     proof_size,
     reconcile,
@@ -34,12 +36,14 @@ PARTS: Final[Mapping[str, Callable[[Stage], list[results.Measure]]]] = {
     "memory": memory.measure,
     "lookup": lookup.measure,
     "token": token.measure,
+    "metering": metering.measure,
     "consent": consent.measure,
     "append": append.measure,
     "complete": complete.measure,
     "notify": notify.measure,
     "reconcile": reconcile.measure,
     "proofsize": proof_size.measure,
+    "closing": closing.measure,
 }
 _FULL: Final = Pace(turns=5, seconds=4, warm_up=2)
 _QUICK: Final = Pace(turns=2, seconds=0.5, warm_up=0.2)

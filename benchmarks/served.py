@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
 from benchmarks.holding import WITHDRAWN, Holding
@@ -20,7 +21,9 @@ from gateway.installation.bootstrap import ADMINISTRATOR
 from gateway.installation.home import Home
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import LineCount, UsageClaim, pack_entries
+from gateway.meter.receipts import ReceiptSigner
 from gateway.storage.engines import Engines, open_engines, reading
+from gateway.transparency.keys import LogKey
 from operators.sql import SqlAuthorityLog
 
 HOLDER: Final = "holding"
@@ -58,7 +61,9 @@ def all_served(root: Path, shape: Shape) -> tuple[Home, Holding]:
 
 
 def _serve(engines: Engines, shape: Shape, now: int) -> None:
-    ledger = UsageLedger(engines.records, SystemClock())
+    # What was served before a gateway runs: nobody is shown these receipts.
+    key = LogKey("bench.invalid/log/usage", Ed25519PrivateKey.generate())
+    ledger = UsageLedger(engines.records, SystemClock(), ReceiptSigner(key))
     claims = [
         _claim(first, shape.records, now) for first in range(1, shape.records + 1, _ANSWER_RECORDS)
     ]

@@ -39,6 +39,9 @@ class Power(StrEnum):
     """End consents."""
     SEE = "see"
     """See consents and who used the company's records."""
+    REPORT = "report"
+    """Have reports of the company issued, see and download them, take them back. A report may
+    hold all there is of the company: a delegation with limits does not give it."""
 
 
 class Delegation(Part):

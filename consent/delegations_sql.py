@@ -1,5 +1,6 @@
 """Delegations in SQL, for SQLite and PostgreSQL."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Select, func, insert, select, update
@@ -8,6 +9,7 @@ from consent.connections import reader, take_turn, writing
 from consent.delegation import Delegation, invites
 from consent.model import DAY_SECONDS
 from consent.tables import DELEGATION
+from consent.writes import wrote
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 
@@ -66,6 +68,7 @@ class SqlDelegations:
                     invited_at=delegation.valid_from,
                 )
             )
+            wrote(connection, DELEGATION, delegation.delegation_id)
         return delegation
 
     def invited(self, invitation_digest: bytes, now: int) -> Delegation | None:
@@ -128,6 +131,12 @@ class SqlDelegations:
             found = _read(connection, query)
         return found[0] if found else None
 
+    def labels(self, delegation_ids: Collection[str]) -> dict[str, str]:
+        """Return, by id, what the representative calls the deputies of these delegations."""
+        query = select(_D.document).where(_D.delegation_id.in_(delegation_ids))
+        with self._reader.connect() as connection:
+            return {each.delegation_id: each.label for each in _read(connection, query)}
+
     def end(self, delegation_id: str, by: str, now: int) -> Delegation:
         """End a delegation at once, and return it; one that was ended stays as it was.
 
@@ -166,6 +175,7 @@ def _written(connection: Connection, delegation: Delegation, **changed: object) 
         .where(_D.delegation_id == delegation.delegation_id)
         .values(**_row(written))
     )
+    wrote(connection, DELEGATION, delegation.delegation_id)
     return written
 
 

@@ -268,7 +268,8 @@ class ConsentChange(Part):
     """One change of a consent, as its history tells it.
 
     ``sequence`` is its place among all changes, in order of commit; ``actor_id`` the
-    principal or client that acted, "" for the gateway itself.
+    principal or client that acted, "" for the gateway itself; ``delegation`` the id of the one
+    that a deputy acted under, "" for all others.
     """
 
     sequence: int
@@ -284,3 +285,4 @@ class ConsentChange(Part):
     at: Instant
     removal_deadline: Instant | None = None
     data_life_end: DataLifeEnd.ValueType = DataLifeEnd.DATA_LIFE_END_UNSPECIFIED
+    delegation: Annotated[str, Field(max_length=40)] = ""

@@ -1,8 +1,12 @@
-"""What subjects are told: the changes of their consents that others caused."""
+"""What subjects are told: the changes of their consents that others caused, and what deputies
+did for them.
+
+Source: Civil Code of the PRC, article 924 (who acts for another reports what was done).
+"""
 
 from typing import Final
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from consent.connections import reader, writing
@@ -12,6 +16,7 @@ from consent.tables import CONSENT_CHANGE, NOTICE_SEEN
 MOST_UNREAD: Final = 99
 """Unread notices are counted up to here."""
 _CHANGE = CONSENT_CHANGE.c
+_NOT_ITS_OWN: Final = or_(_CHANGE.actor != Actor.SUBJECT.value, _CHANGE.delegation != "")
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -27,7 +32,7 @@ class SqlNotices:
         newest first; None begins at the newest."""
         query = (
             select(CONSENT_CHANGE)
-            .where(_CHANGE.subject == subject, _CHANGE.actor != Actor.SUBJECT.value)
+            .where(_CHANGE.subject == subject, _NOT_ITS_OWN)
             .order_by(_CHANGE.sequence.desc())
             .limit(limit)
         )
@@ -52,7 +57,7 @@ class SqlNotices:
             .where(
                 _CHANGE.subject == subject,
                 _CHANGE.sequence > func.coalesce(seen, 0),
-                _CHANGE.actor != Actor.SUBJECT.value,
+                _NOT_ITS_OWN,
             )
             .limit(MOST_UNREAD)
             .subquery()

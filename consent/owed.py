@@ -4,6 +4,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from consent.model import Consent
 from consent.tables import CONSENT_REMOVAL
+from consent.writes import wrote
 
 
 def owe(connection: Connection, consent: Consent, deadline: int) -> int | None:
@@ -31,6 +32,7 @@ def owe(connection: Connection, consent: Consent, deadline: int) -> int | None:
                 acknowledged_by="",
             )
         )
+        wrote(connection, CONSENT_REMOVAL, consent.consent_id)
         return deadline
     if owed.acknowledged_at is not None:
         return None
@@ -41,4 +43,5 @@ def owe(connection: Connection, consent: Consent, deadline: int) -> int | None:
         .where(row.consent_id == consent.consent_id)
         .values(deadline=deadline)
     )
+    wrote(connection, CONSENT_REMOVAL, consent.consent_id)
     return deadline

@@ -184,6 +184,15 @@ class ConsentQueries:
         with self._reader.connect() as connection:
             return Owed(*connection.execute(query).one())
 
+    def was_asked(self, operator_id: str, request_id: str) -> bool:
+        """Tell whether an operator asked for a consent by this request id, of whomever and
+        however long ago."""
+        query = select(CONSENT.c.consent_id).where(
+            CONSENT.c.operator_id == operator_id, CONSENT.c.request_id == request_id
+        )
+        with self._reader.connect() as connection:
+            return connection.execute(query).scalar_one_or_none() is not None
+
     def asked_of(self, operator_id: str, subject: str, since: int) -> Asked:
         """Return how much an operator asked of a subject's inbox, in all and since
         ``since`` (seconds, UTC).
@@ -233,6 +242,18 @@ class ConsentQueries:
                 ConsentChange.model_validate(dict(row))
                 for row in connection.execute(query).mappings()
             )
+
+    def last_changes(self, consent_id: str, limit: int) -> tuple[ConsentChange, ...]:
+        """Return the last ``limit`` changes of a consent, in order of commit."""
+        query = (
+            select(CONSENT_CHANGE)
+            .where(CONSENT_CHANGE.c.consent_id == consent_id)
+            .order_by(CONSENT_CHANGE.c.sequence.desc())
+            .limit(limit)
+        )
+        with self._reader.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        return tuple(ConsentChange.model_validate(dict(row)) for row in reversed(rows))
 
     def histories(
         self, consent_ids: Collection[str], *, limit: int

@@ -29,6 +29,7 @@ from consent.states import (
     moved,
 )
 from consent.tables import CONSENT, CONSENT_CHANGE, CONSENT_REMOVAL, CONSENT_USE
+from consent.writes import wrote
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1.consent_service_pb2 import ConsentState
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -73,6 +74,7 @@ class SqlConsents(ConsentQueries):
             if earlier is not None:
                 return earlier
             connection.execute(insert(CONSENT).values(**row_of(consent)))
+            wrote(connection, CONSENT, consent.consent_id)
             _log(connection, consent, act, None)
         return consent
 
@@ -165,6 +167,7 @@ class SqlConsents(ConsentQueries):
                 .where(CONSENT.c.consent_id == consent_id)
                 .values(document=signed.model_dump_json())
             )
+            wrote(connection, CONSENT, consent_id)
         return signed
 
     def acknowledge(
@@ -183,6 +186,12 @@ class SqlConsents(ConsentQueries):
             row.consent_id == consent_id, row.operator_id == operator_id
         )
         with writing(self._engine) as connection:
+            # A retry that is being judged goes before this, or is refused for it.
+            connection.execute(
+                select(CONSENT.c.version)
+                .where(CONSENT.c.consent_id == consent_id)
+                .with_for_update()
+            )
             owed = connection.execute(query.with_for_update()).one_or_none()
             if owed is None:
                 raise Refused(
@@ -201,6 +210,7 @@ class SqlConsents(ConsentQueries):
                 .where(row.consent_id == consent_id)
                 .values(removed_at=removed_at, acknowledged_at=now, acknowledged_by=by)
             )
+            wrote(connection, CONSENT_REMOVAL, consent_id)
         return True
 
 
@@ -256,6 +266,7 @@ def _write(
     connection.execute(
         update(CONSENT).where(CONSENT.c.consent_id == consent.consent_id).values(**row_of(written))
     )
+    wrote(connection, CONSENT, consent.consent_id)
     deadline = None
     if ends and use.last_at is not None:
         deadline = owe(
@@ -270,11 +281,17 @@ def _write(
             )
             .values(spent_at=None)
         )
-    _log(connection, written, act, deadline)
+    _log(connection, written, act, deadline, str(also.get("delegation") or act.delegation))
     return written
 
 
-def _log(connection: Connection, consent: Consent, act: Act, deadline: int | None) -> None:
+def _log(
+    connection: Connection,
+    consent: Consent,
+    act: Act,
+    deadline: int | None,
+    delegation: str = "",
+) -> None:
     # Writers go one after the other, so that sequences follow commit order.
     take_turn(connection, _LOG_LOCK)
     newest = connection.execute(select(func.max(CONSENT_CHANGE.c.sequence))).scalar() or 0
@@ -291,8 +308,10 @@ def _log(connection: Connection, consent: Consent, act: Act, deadline: int | Non
             at=act.at,
             removal_deadline=deadline,
             data_life_end=0 if deadline is None else consent.terms.data_life_end,
+            delegation=delegation,
         )
     )
+    wrote(connection, CONSENT_CHANGE, newest + 1)
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"NOTIFY {CHANNEL}"))
 

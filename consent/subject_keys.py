@@ -8,6 +8,7 @@ from sqlalchemy import Engine, Row, func, insert, select, update
 from consent.connections import reader, take_turn, writing
 from consent.model import DAY_SECONDS, CreditCode, Instant, Part
 from consent.tables import SUBJECT_KEY
+from consent.writes import wrote
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 
@@ -79,6 +80,7 @@ class SqlSubjectKeys:
                     retry_after=_RETRY_SECONDS,
                 )
             connection.execute(insert(SUBJECT_KEY).values(**key.model_dump()))
+            wrote(connection, SUBJECT_KEY, subject, thumbprint)
         return key
 
     def standing(self, subject: str) -> tuple[SubjectKey, ...]:
@@ -101,7 +103,8 @@ class SqlSubjectKeys:
             .values(removed_at=now)
         )
         with writing(self._engine) as connection:
-            connection.execute(query)
+            if connection.execute(query).rowcount:
+                wrote(connection, SUBJECT_KEY, subject, thumbprint)
 
 
 def _key(row: Row[tuple[object, ...]]) -> SubjectKey:

@@ -68,6 +68,7 @@ CONSENT_CHANGE: Final = Table(
     Column("at", BigInteger, nullable=False),
     Column("removal_deadline", BigInteger),
     Column("data_life_end", SmallInteger, nullable=False),
+    Column("delegation", String(40), nullable=False, server_default=""),
     Index("ix_consent_changes_consent", "consent_id", "sequence"),
     Index("ix_consent_changes_operator", "operator_id", "sequence"),
     Index("ix_consent_changes_subject", "subject", "sequence"),
@@ -95,7 +96,16 @@ CONSENT_USE: Final = Table(
     sqlite_with_rowid=False,
 )
 
-# One row for each ended consent that something was served under.
+# What follows from a removal that was not acknowledged by its deadline: 0 nothing yet, 1 it is
+# told of, 2 it was told of and acknowledged after all.
+NOT_FOUND: Final = 0
+FOUND: Final = 1
+RECTIFIED: Final = 2
+_LATE: Final = "finding = 0 AND (acknowledged_at IS NULL OR acknowledged_at >= deadline)"
+_MADE_GOOD: Final = "finding = 1 AND acknowledged_at IS NOT NULL"
+
+# One row for each ended consent that something was served under. ``finding`` tells what became of
+# one that is overdue.
 CONSENT_REMOVAL: Final = Table(
     "consent_removals",
     METADATA,
@@ -106,6 +116,7 @@ CONSENT_REMOVAL: Final = Table(
     Column("removed_at", BigInteger),
     Column("acknowledged_at", BigInteger),
     Column("acknowledged_by", String(80), nullable=False),
+    Column("finding", SmallInteger, nullable=False, server_default="0"),
     Index(
         "ix_consent_removals_owed",
         "operator_id",
@@ -113,7 +124,25 @@ CONSENT_REMOVAL: Final = Table(
         sqlite_where=text("acknowledged_at IS NULL"),
         postgresql_where=text("acknowledged_at IS NULL"),
     ),
+    Index(
+        "ix_consent_removals_late",
+        "deadline",
+        sqlite_where=text(_LATE),
+        postgresql_where=text(_LATE),
+    ),
+    Index(
+        "ix_consent_removals_made_good",
+        "acknowledged_at",
+        sqlite_where=text(_MADE_GOOD),
+        postgresql_where=text(_MADE_GOOD),
+    ),
 )
+
+# Written out, not bound: only then can a planner tell that a partial index serves.
+IS_LATE: Final = text(_LATE)
+"""Removals that nobody was told of, where no word came, or it came after the deadline."""
+IS_MADE_GOOD: Final = text(_MADE_GOOD)
+"""Removals that were told of as overdue, and acknowledged since."""
 
 # Of the secret that invites a deputy only the SHA-256 is kept.
 DELEGATION: Final = Table(
@@ -160,6 +189,16 @@ SUBJECT_USE: Final = Table(
     Column("subject", String(18), primary_key=True),
     Column("usage_sequence", BigInteger, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
+)
+
+# What was written, in order: a row of which table, its key as JSON (`consent.writes`). Who
+# keeps evidence of what stood follows it.
+WRITES: Final = Table(
+    "consent_writes",
+    METADATA,
+    Column("sequence", _Sequence, primary_key=True, autoincrement=True),
+    Column("written", String(40), nullable=False),
+    Column("row_key", String(400), nullable=False),
 )
 
 # How far who follows a log has come.

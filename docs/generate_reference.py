@@ -5,7 +5,7 @@ fails when those in docs/reference are stale.
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Final
 
@@ -29,9 +29,15 @@ def pages() -> dict[str, str]:
     homes = {
         thing.name: _page_name(file) for file in shown for thing in (*file.messages, *file.enums)
     }
+    # What a method asks and answers is told with the method, wherever it is defined.
+    homes |= {name: _page_name(file) for file in shown for name in _wired(file)}
     homes["RefusalReason"] = "refusals.md"
+    messages = {message.name: message for file in shown for message in file.messages}
+    wired = {name for file in shown for name in _wired(file)}
     refusal = next(file for file in files if file.name == "refusal")
-    texts = {_page_name(file): "\n".join(_file_page(file, homes)) for file in shown}
+    texts = {
+        _page_name(file): "\n".join(_file_page(file, homes, messages, wired)) for file in shown
+    }
     texts["refusals.md"] = "\n".join(_refusal_page(refusal))
     texts["scopes.md"] = "\n".join(_scope_page(files))
     texts["README.md"] = "\n".join(_index_page(files))
@@ -58,19 +64,21 @@ def _title(file: File) -> str:
     return file.name.replace("_", " ").capitalize()
 
 
-def _file_page(file: File, homes: Pages) -> Iterator[str]:
+def _wired(file: File) -> Iterator[str]:
+    """Yield the messages that a file's methods ask and answer."""
+    for service in file.services:
+        for method in service.methods:
+            yield from (method.request, method.response)
+
+
+def _file_page(
+    file: File, homes: Pages, messages: Mapping[str, Message], wired: Set[str]
+) -> Iterator[str]:
     yield from (f"# {_title(file)}", "", _NOTE, "")
     if file.comment:
         yield from (_text(file.comment), "")
-    messages = {message.name: message for message in file.messages}
     for service in file.services:
         yield from _service(service, messages, homes)
-    wired = {
-        name
-        for service in file.services
-        for method in service.methods
-        for name in (method.request, method.response)
-    }
     rest = [message for message in file.messages if message.name not in wired]
     if rest:
         yield from ("## Messages", "")

@@ -1,7 +1,10 @@
 """The one place that reads the time of day; everything else is given a clock."""
 
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Final, Protocol, runtime_checkable
+
+_MICROS: Final = 1_000_000
 
 
 class Clock(Protocol):
@@ -12,9 +15,27 @@ class Clock(Protocol):
         ...
 
 
+@runtime_checkable
+class FineClock(Clock, Protocol):
+    """A clock that tells microseconds too."""
+
+    def micros(self) -> int:
+        """Give whole microseconds since the epoch, UTC."""
+        ...
+
+
 class SystemClock:
     """The time of this host; its operator keeps it right (NTP)."""
 
     def now(self) -> int:
         """Give whole seconds since the epoch, UTC, cut, never rounded up."""
         return int(time.time())
+
+    def micros(self) -> int:
+        """Give whole microseconds since the epoch, UTC, cut, never rounded up."""
+        return time.time_ns() // 1_000
+
+
+def micros_of(clock: Clock) -> Callable[[], int]:
+    """Return what gives the microseconds of a clock: its whole seconds where it tells no more."""
+    return clock.micros if isinstance(clock, FineClock) else lambda: clock.now() * _MICROS

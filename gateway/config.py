@@ -9,6 +9,7 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AwareDatetime,
@@ -115,7 +116,8 @@ class GatewayConfig(BaseSettings):
     development CA."""
 
     max_message_bytes: Annotated[int, Field(ge=65_536, le=64 << 20)] = 4 << 20
-    """Largest answer message, in bytes; larger batches come in more messages."""
+    """Largest answer message, in bytes, but for its receipt of use (up to 36 KiB); larger
+    batches come in more messages."""
 
     max_request_bytes: Annotated[int, Field(ge=65_536, le=64 << 20)] = 4 << 20
     """Largest request message, in bytes."""
@@ -160,9 +162,27 @@ class GatewayConfig(BaseSettings):
     """YAML file: deadlines, stages and sampling of conformance, as gateway/conformance/policy.yaml.
     None: that one."""
 
+    alert_policy: Path | None = None
+    """YAML file: from how much on use is unusual, as gateway/alerts/policy.yaml. None: that one."""
+
     otlp_endpoint: HttpUrl | None = None
     """OTLP/gRPC collector for traces and metrics, for example http://127.0.0.1:4317.
     None: nothing is sent."""
+
+    usage_export_folder: Path | None = None
+    """Folder that uses are written to as files of CloudEvents (JSON Lines). None: nowhere."""
+
+    usage_export_url: HttpUrl | None = None
+    """Endpoint that uses are posted to as batches of CloudEvents, https, or http on this host,
+    for example https://metering.example/api/v1/events. Another URL is sent all uses from the
+    first. None: nowhere."""
+
+    usage_export_token: Path | None = None
+    """File with the bearer token for ``usage_export_url``; read anew each time. None: none."""
+
+    usage_export_ca: Path | None = None
+    """PEM file: authorities for the TLS certificate of ``usage_export_url``. None: the
+    system's."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe level that is logged."""
@@ -196,6 +216,10 @@ class GatewayConfig(BaseSettings):
             )
         if self.development_provider and self.workers > 1:
             raise ValueError("development_provider is one process's: set workers to 1")
+        if self.usage_export_url is None and (self.usage_export_token or self.usage_export_ca):
+            raise ValueError("usage_export_token and usage_export_ca go with usage_export_url")
+        if self.usage_export_url and not _is_guarded(self.usage_export_url):
+            raise ValueError("usage_export_url must be https, or http on this host")
         if self.authority_poll_ms >= self.lease_seconds * 1_000:
             raise ValueError("authority_poll_ms must be shorter than lease_seconds")
         return self
@@ -220,6 +244,12 @@ class GatewayConfig(BaseSettings):
             ) from None
         except ValueError as error:
             raise ConfigRefused(f"The configuration file {file} is no TOML: {error}") from None
+
+
+def _is_guarded(url: str) -> bool:
+    """Tell whether what is sent there is seen by nobody on the way."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in {"127.0.0.1", "::1", "localhost"}
 
 
 def _beneath_environment(file: Path) -> dict[str, Any]:

@@ -32,22 +32,26 @@ DANGEROUS_SCOPES: Final = frozenset(
         "administrators:assign",
         "administrators:register",
         "administrators:remove",
+        "brakes:release",
         "clients:register",
         "clients:remove",
         "clients:rotate",
         "licences:issue",
         "licences:revoke",
+        "limits:retire",
         "operators:revoke",
         "policy:set",
         "proposals:approve",
         "scopes:define",
         "scopes:grant",
         "scopes:redefine",
+        "settlement:close",
+        "settlement:credit",
         "statements:issue",
     }
 )
-"""What lets someone in, or shuts someone out for good: it takes a step-up where the
-administration policy is guarded. Stopping for the time being does not, since an
+"""What lets someone in, shuts someone out for good, or fixes what is owed: it takes a step-up
+where the administration policy is guarded. Stopping for the time being does not, since an
 emergency must not wait for a second factor."""
 
 _LICENSING: Final = AdministratorRole.ADMINISTRATOR_ROLE_LICENSING
@@ -58,11 +62,15 @@ _AUDIT: Final = AdministratorRole.ADMINISTRATOR_ROLE_AUDIT
 # A part that ends in ":" or "." stands for every known scope that starts so.
 _PARTS: Final[Mapping[AdministratorRole.ValueType, tuple[str, ...]]] = {
     _LICENSING: (
+        "alerts:",
+        "brakes:engage",
+        "brakes:read",
         "catalogue:",
         "clients:",
         "conformance.",
         "credit.conformance:read",
         "licences:",
+        "limits:",
         "operators:",
         "policy:read",
         "proposals:",
@@ -77,10 +85,12 @@ _PARTS: Final[Mapping[AdministratorRole.ValueType, tuple[str, ...]]] = {
         "proposals:",
         "settlement:",
         "sharing:",
-        "usage:",
+        "usage:read",
     ),
     _SECURITY: (
         "administrators:",
+        "alerts:",
+        "brakes:",
         "clients:read",
         "clients:remove",
         "clients:rotate",
@@ -88,6 +98,7 @@ _PARTS: Final[Mapping[AdministratorRole.ValueType, tuple[str, ...]]] = {
         "credit.reports:revoke",
         "licences:read",
         "licences:revoke",
+        "limits:",
         "operators:history",
         "operators:read",
         "operators:revoke",
@@ -102,11 +113,14 @@ _PARTS: Final[Mapping[AdministratorRole.ValueType, tuple[str, ...]]] = {
     ),
     _AUDIT: (
         "administrators:read",
+        "alerts:read",
         "audit.",
+        "brakes:read",
         "catalogue:read",
         "clients:read",
         "credit.conformance:read",
         "licences:read",
+        "limits:read",
         "operators:history",
         "operators:read",
         "policy:read",

@@ -10,8 +10,10 @@ from operators.administration_policy import (
     AdministrationPolicy,
 )
 from operators.administrators import ADMINISTRATOR, Administrator
+from operators.brakes import BRAKE, Brake, Brakes
 from operators.decision import Allow, Ask, Call, DecisionMemory, Refuse
 from operators.kept import Kept
+from operators.limits import LIMIT, Limit, Limits
 from operators.log import Change
 from operators.model import (
     CLIENT,
@@ -41,7 +43,8 @@ class Authority:
 
     ``operators``, ``licences``, ``clients`` and ``grants`` go by id; ``licences_of`` by
     operator id and ``grants_of`` by grantee, each in order of id; ``definitions`` of
-    managed scopes by name, software ``statements`` and ``registrations`` of clients by id.
+    managed scopes by name, software ``statements`` and ``registrations`` of clients by id;
+    ``brakes`` tell what is stopped for the time being, ``limits`` how fast answers may follow.
     ``sequence`` is that of the newest change seen. The state never
     changes; ``decisions`` and ``calls`` only remember what follows from it.
     """
@@ -63,6 +66,8 @@ class Authority:
     registrations: Mapping[str, ClientRegistration] = field(
         default_factory=dict[str, ClientRegistration]
     )
+    brakes: Brakes = field(default_factory=Brakes)
+    limits: Limits = field(default_factory=Limits)
     decisions: DecisionMemory[Ask, Allow | Refuse] = field(
         default_factory=DecisionMemory[Ask, Allow | Refuse]
     )
@@ -102,6 +107,8 @@ class Authority:
             {**self.administrators, **_read(newest, ADMINISTRATOR, Administrator)},
             {**self.statements, **_read(newest, SOFTWARE_STATEMENT, SoftwareStatement)},
             {**self.registrations, **_read(newest, CLIENT_REGISTRATION, ClientRegistration)},
+            self.brakes.advanced(_read(newest, BRAKE, Brake)),
+            self.limits.advanced(_read(newest, LIMIT, Limit)),
         )
 
     def version_of(self, kind: str, id_: str) -> int:
@@ -118,6 +125,8 @@ class Authority:
             ADMINISTRATOR: self.administrators,
             SOFTWARE_STATEMENT: self.statements,
             CLIENT_REGISTRATION: self.registrations,
+            BRAKE: self.brakes.by_id,
+            LIMIT: self.limits.by_id,
         }
         thing = kept.get(kind, {}).get(id_)
         return 0 if thing is None else thing.version

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from joserfc.errors import JoseError
@@ -48,6 +48,25 @@ def public_jwks(text: str) -> str:
 def key_thumbprints(jwks: str) -> frozenset[str]:
     """Return the RFC 7638 thumbprints of the keys of a checked JWK Set; remembered."""
     return frozenset(JWKRegistry.import_key(key).thumbprint() for key in _keys_of(jwks))
+
+
+class DescribedKey(NamedTuple):
+    """A public key as people tell it from others: ``thumbprint`` is that of RFC 7638, ``kid``
+    "" where it has none, ``algorithm`` what it signs by (RFC 7518, RFC 8037)."""
+
+    thumbprint: str
+    kid: str
+    algorithm: str
+
+
+def described_keys(jwks: str) -> tuple[DescribedKey, ...]:
+    """Return what the keys of a checked JWK Set are, in its order."""
+    return tuple(
+        DescribedKey(
+            JWKRegistry.import_key(key).thumbprint(), key.get("kid", ""), _algorithm(key) or ""
+        )
+        for key in _keys_of(jwks)
+    )
 
 
 def require_interchangeable(document: object) -> None:

@@ -64,12 +64,16 @@ _NotEmpty = Field(min_length=1)
 
 
 class Operator(Kept):
-    """A licensed firm (授权运营机构). ``state`` is an OperatorState."""
+    """A licensed firm (授权运营机构). ``state`` is an OperatorState.
+
+    ``operator_class`` is what price plans and rebates know it by, "" for none.
+    """
 
     operator_id: _OperatorId
     display_name: Annotated[str, AfterValidator(shapes.display_name)]
     uscc: Annotated[str, AfterValidator(shapes.credit_code)]
     state: Annotated[OperatorState.ValueType, AfterValidator(shapes.stated(OperatorState))]
+    operator_class: Annotated[str, AfterValidator(shapes.operator_class_or_none)] = ""
 
 
 class Licence(Kept):

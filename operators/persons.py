@@ -22,6 +22,10 @@ from operators.authority import Authority
 OUT_OF_REACH: Final = "administrators:register"
 """Who may let administrators in may also give their clients what they do not have."""
 
+OWN_PAGES: Final = "gateway:console"
+"""Through what people act on the gateway's own pages. No client can have this id, and it has
+no grants: who acts there is judged by their roles alone."""
+
 
 class SignIn(NamedTuple):
     """Who acts, and how they signed in.
@@ -49,6 +53,16 @@ def acting_administrator(authority: Authority, principal: str) -> Administrator 
             "You are no administrator here, or no longer one; ask one in the role security.",
         )
     return administrator
+
+
+def administrator_at(authority: Authority, issuer: str, subject: str) -> Administrator | None:
+    """Return the administrator whom the provider ``issuer`` calls ``subject``, None for
+    anybody else."""
+    for administrator in authority.administrators.values():
+        same = (administrator.issuer, administrator.subject) == (issuer, subject)
+        if same and administrator.removed_at is None:
+            return administrator
+    return None
 
 
 def require_person(authority: Authority, sign_in: SignIn, scope: str, now: int) -> None:

@@ -22,13 +22,16 @@ _PARTS: Final[Mapping[ClientRole.ValueType, tuple[str, ...]]] = {
     ClientRole.CLIENT_ROLE_PUBLISHER: ("catalogue:read", "disclosure:"),
     ClientRole.CLIENT_ROLE_ADMINISTRATOR: (
         "administrators:",
+        "alerts:",
         "audit.",
+        "brakes:",
         "catalogue:",
         "clients:",
         "conformance.",
         "credit.conformance:read",
         "credit.reports:revoke",
         "licences:",
+        "limits:",
         "operators:",
         "policy:",
         "prices:",
@@ -37,7 +40,7 @@ _PARTS: Final[Mapping[ClientRole.ValueType, tuple[str, ...]]] = {
         "settlement:",
         "sharing:",
         "statements:",
-        "usage:",
+        "usage:read",
     ),
 }
 

@@ -46,6 +46,14 @@ client_id: Final = matching(
     "[a-z][a-z0-9-]{2,63}",
     "use 3 to 64 characters: lower-case letters, digits and hyphens, a letter first",
 )
+operator_class: Final = matching(
+    "[a-z][a-z0-9-]{0,39}",
+    "use 1 to 40 characters: lower-case letters, digits and hyphens, a letter first",
+)
+operator_class_or_none: Final = matching(
+    "([a-z][a-z0-9-]{0,39})?",
+    "use 1 to 40 characters: lower-case letters, digits and hyphens, a letter first; or none",
+)
 licence_number: Final = matching(
     "[A-Za-z0-9-]{1,64}", "use 1 to 64 characters: letters, digits and hyphens"
 )

@@ -28,11 +28,13 @@ _BYTES_AT_ONCE: Final = 3 << 20
 
 @dataclass(slots=True)
 class Answered:
-    """What was shown and what was found: ``confirmed`` copies are as they should be;
+    """What was shown and what was found: ``confirmed`` copies are as they should be, and
+    ``refreshed`` are too, but were served again after they were asked for and prove nothing;
     ``left`` challenges are about records that the file does not hold."""
 
     shown: int = 0
     confirmed: int = 0
+    refreshed: int = 0
     findings: list[str] = field(default_factory=list[str])
     left: list[Challenge] = field(default_factory=list[Challenge])
 
@@ -76,6 +78,7 @@ class Challenges:
             answer = await self._stub.AnswerChallenge(some, timeout=_DEADLINE_SECONDS)
             done.shown += len(some.copies)
             done.confirmed += answer.confirmed
+            done.refreshed += answer.refreshed
             done.findings.extend(answer.findings)
         return done
 

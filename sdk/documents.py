@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-import httpx
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey
 from joserfc.jws import extract_compact
 from pydantic import ValidationError
 
+from creditgate.credit_report_proof import is_log_of
 from creditgate.signed_document import DOCUMENT_ALGORITHMS, KEYS_PATH
+from creditgate.transparency.note import VerifierKey
 from sdk.credentials import Profile
 from sdk.signing import QuietRegistry
 
@@ -28,12 +29,18 @@ _TIMEOUT_SECONDS: Final = 10
 _KEY_TYPES: Final = {"ES256": ECKey, "EdDSA": OKPKey, "Ed25519": OKPKey}
 
 
+STATUS_SECONDS: Final = 3_600
+"""So old a signed status may be where nothing else is said."""
+_SKEW_SECONDS: Final = 300
+"""So far the clocks of gateway and verifier may be apart."""
+
+
 class DocumentRefused(ValueError):
     """A document proves nothing; the message says why and repeats none of it."""
 
 
 class KeysUnavailable(Exception):
-    """The keys cannot be had from the gateway; the message says why."""
+    """What a document is verified by cannot be had from the gateway; the message says why."""
 
 
 class Dated(Protocol):
@@ -119,19 +126,60 @@ class DocumentKind(Generic[_Document]):
             ) from None
 
 
+def issuer_of_log(issuer: str, log: VerifierKey) -> str:
+    """Return the issuer a document names, where the pinned key is that of its own disclosure log.
+
+    Raises DocumentRefused.
+    """
+    if not is_log_of(log.name, issuer):
+        raise DocumentRefused(
+            "It names an issuer that is not the one the log's key is of; name the issuer you trust."
+        )
+    return issuer
+
+
+def require_past(issued_at: int, now: int) -> None:
+    """Raise DocumentRefused for what was issued after ``now``; both in seconds, UTC."""
+    if issued_at > now + _SKEW_SECONDS:
+        raise DocumentRefused("It was issued in the future: set one of the clocks right.")
+
+
+def require_fresh(status_at: int, document_at: int, now: int, freshness: int) -> None:
+    """Raise DocumentRefused unless a status of ``status_at`` tells of a document that was issued
+    at ``document_at``, and is at ``now`` no older than ``freshness``; all in seconds, UTC."""
+    require_past(status_at, now)
+    if status_at < document_at:
+        raise DocumentRefused("The status is from before what it is the status of was issued.")
+    if now - status_at > freshness:
+        raise DocumentRefused(
+            f"The status is older than {freshness} seconds: ask the gateway for it again."
+        )
+
+
 def document_keys(credentials: Profile) -> dict[str, Any]:
     """Fetch the keys of documents, retired ones too, from the profile's gateway.
 
     Blocks. Raises KeysUnavailable.
     """
-    url = credentials.issuer.rstrip("/") + KEYS_PATH
+    return read_keys(read_published(credentials, KEYS_PATH, "The keys of documents"))
+
+
+def read_published(credentials: Profile, path: str, what: str) -> bytes:
+    """Return what the profile's gateway publishes at ``path`` below its issuer; ``what`` names
+    it in the message.
+
+    Blocks. Raises KeysUnavailable.
+    """
+    # What is verified offline needs no client of HTTP, nor is one installed there.
+    import httpx
+
+    url = credentials.issuer.rstrip("/") + path
     try:
         with httpx.Client(verify=credentials.tls(), timeout=_TIMEOUT_SECONDS) as http:
-            answer = http.get(url).raise_for_status()
-        return read_keys(answer.content)
+            return http.get(url).raise_for_status().content
     except httpx.HTTPError as error:
         raise KeysUnavailable(
-            f"The keys of documents cannot be read from {url} ({type(error).__name__}); check"
+            f"{what} cannot be read from {url} ({type(error).__name__}); check"
             " `issuer`, `ca` and that the gateway runs."
         ) from error
 

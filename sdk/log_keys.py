@@ -1,4 +1,5 @@
-"""The key of a gateway's disclosure log, fetched once and pinned from then on.
+"""The keys of a gateway's disclosure log and of its receipts of use, fetched once and pinned
+from then on.
 
 Compare it, on a way of its own, with the key that the administrator publishes: who pins what
 the gateway says at first trusts it for that.
@@ -15,12 +16,25 @@ from sdk.documents import KeysUnavailable
 KEY_PATH: Final = "/log/disclosure/key"
 """Path below the issuer of the disclosure log's verifier key."""
 
+USAGE_KEY_PATH: Final = "/log/usage/key"
+"""Path below the issuer of the verifier key of receipts of use and of usage logs."""
+
 _TIMEOUT_SECONDS: Final = 10
 
 
 def log_key(credentials: Profile) -> VerifierKey:
-    """Fetch the key from the profile's gateway. Blocks. Raises KeysUnavailable."""
-    url = credentials.issuer.rstrip("/") + KEY_PATH
+    """Fetch the disclosure log's key from the profile's gateway. Blocks. Raises
+    KeysUnavailable."""
+    return _fetched(credentials, KEY_PATH)
+
+
+def usage_key(credentials: Profile) -> VerifierKey:
+    """Fetch the key of receipts of use, likewise."""
+    return _fetched(credentials, USAGE_KEY_PATH)
+
+
+def _fetched(credentials: Profile, path: str) -> VerifierKey:
+    url = credentials.issuer.rstrip("/") + path
     try:
         with httpx.Client(verify=credentials.tls(), timeout=_TIMEOUT_SECONDS) as http:
             answer = http.get(url).raise_for_status()

@@ -18,10 +18,17 @@ from creditgate.credit_report import (
     CreditReportStatus,
     stated_in,
 )
-from creditgate.credit_report_proof import ProvedReport, is_log_of, verify_report
+from creditgate.credit_report_proof import ProvedReport, verify_report
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
-from sdk.documents import DocumentKind, DocumentRefused, Signed
+from sdk.documents import (
+    STATUS_SECONDS,
+    DocumentKind,
+    DocumentRefused,
+    Signed,
+    issuer_of_log,
+    require_fresh,
+)
 
 _REPORT: Final = DocumentKind(REPORT_TYPE, MOST_CHARACTERS, CreditReport)
 _STATUS: Final = DocumentKind(STATUS_TYPE, 8_192, CreditReportStatus)
@@ -52,14 +59,11 @@ def issuer_named(document: str, log: VerifierKey) -> str:
     Raises DocumentRefused.
     """
     try:
-        issuer = stated_in(document).iss
+        return issuer_of_log(stated_in(document).iss, log)
+    except DocumentRefused:
+        raise
     except ValueError:
         raise DocumentRefused("It is no report.") from None
-    if not is_log_of(log.name, issuer):
-        raise DocumentRefused(
-            "It names an issuer that is not the one the log's key is of; name the issuer you trust."
-        )
-    return issuer
 
 
 def verified_report(
@@ -79,13 +83,21 @@ def verified_report(
 
 
 def verified_status(
-    statement: str, document: str, keys: Mapping[str, Any], issuer: str
+    statement: str,
+    document: str,
+    keys: Mapping[str, Any],
+    issuer: str,
+    now: int,
+    freshness: int = STATUS_SECONDS,
 ) -> CreditReportStatus:
-    """Return the status that the gateway ``issuer`` signed of the report ``document``.
+    """Return the status that the gateway ``issuer`` signed of the report ``document``, which was
+    verified before.
 
-    Raises DocumentRefused.
+    It is refused where it is older than ``freshness`` seconds at ``now`` (seconds, UTC), or from
+    before the report: it tells how things stood at its ``iat``. Raises DocumentRefused.
     """
     status = _STATUS.verified(statement, keys, issuer).document
     if status.document_digest != sha256(document.encode()).hexdigest():
         raise DocumentRefused("It is the status of another report.")
+    require_fresh(status.iat, stated_in(document).iat, now, freshness)
     return status

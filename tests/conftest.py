@@ -11,10 +11,13 @@ from sqlalchemy import Engine
 
 from gateway.storage.engines import Engines
 from tests.stores import PostgresStores, SqliteStores, engines_of
+from tests.surroundings import keep_compiled_code, keep_files_in_memory
 
 if TYPE_CHECKING:
     from tests.installation import Installation
 
+keep_files_in_memory()
+keep_compiled_code()
 # An example that takes long on a busy machine shows no fault.
 settings.register_profile("creditgate", deadline=None)
 settings.load_profile("creditgate")
@@ -32,6 +35,11 @@ LONGEST = (
     "browser",
     "node",
     "server",
+    "administration",
+    "conformance",
+    "transparency",
+    "consents",
+    "meter",
 )
 
 

@@ -44,6 +44,7 @@ from operators.roles import scopes_of_role
 from operators.sql import SqlAuthorityLog
 from sdk.connection import connect
 from sdk.credentials import Credentials
+from tests.forking import Forked, nursery
 from tests.stores import PostgresStores, SqliteStores
 
 PUBLIC_ITEM = "penalty"
@@ -246,14 +247,31 @@ class Installation:
 
     @asynccontextmanager
     async def process(self, **settings: Any) -> AsyncGenerator["GatewayProcess"]:
-        """Run it as a process of its own."""
-        process = await start_worker(self.config.model_copy(update=settings))
+        """Run it as a process of its own, killed in the end."""
+        told = settings_line(self.config.model_copy(update=settings))
+        process, line = await nursery().worker(told)
         try:
-            yield GatewayProcess(self.addressed(process[1]), process[0])
+            yield GatewayProcess(self.addressed(place_in(line)), process)
         finally:
-            if process[0].returncode is None:
-                process[0].kill()
-            await process[0].wait()
+            process.kill()
+            await process.wait()
+
+    @asynccontextmanager
+    async def program(self, **settings: Any) -> AsyncGenerator["GatewayProgram"]:
+        """Run it as the supervisor does, by a command: slower by a second."""
+        program = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gateway.server.worker", stdin=PIPE, stdout=PIPE
+        )
+        assert program.stdin is not None
+        assert program.stdout is not None
+        program.stdin.write(settings_line(self.config.model_copy(update=settings)))
+        try:
+            line = await asyncio.wait_for(program.stdout.readline(), 30)
+            yield GatewayProgram(self.addressed(place_in(line)), program)
+        finally:
+            if program.returncode is None:
+                program.kill()
+            await program.wait()
 
     def addressed(self, running: Running) -> "Gateway":
         """Point the clients' profiles at a running gateway."""
@@ -287,22 +305,28 @@ class GatewayProcess:
     """A gateway in a process of its own."""
 
     gateway: Gateway
+    process: Forked
+
+
+@dataclass(frozen=True)
+class GatewayProgram:
+    """A gateway started by its command."""
+
+    gateway: Gateway
     process: Process
 
 
-async def start_worker(config: GatewayConfig) -> tuple[Process, Running]:
-    """Start a worker process and return it with where it answers."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway.server.worker", stdin=PIPE, stdout=PIPE
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
+def settings_line(config: GatewayConfig) -> bytes:
+    """Return what a worker is told, its settings in one line."""
     settings = config.model_dump(mode="json") | {"database": config.database.get_secret_value()}
-    process.stdin.write(json.dumps(settings).encode() + b"\n")
-    line = await asyncio.wait_for(process.stdout.readline(), 30)
+    return json.dumps(settings).encode() + b"\n"
+
+
+def place_in(line: bytes) -> Running:
+    """Return where a worker says that it answers."""
     assert line, "the gateway did not start; its log says why"
     place = json.loads(line)
-    return process, Running(place["grpc"], place["issuer"], Path(place["ca"]))
+    return Running(place["grpc"], place["issuer"], Path(place["ca"]))
 
 
 @contextmanager

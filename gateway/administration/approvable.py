@@ -9,15 +9,19 @@ from google.protobuf.message import Message
 
 from creditgate.scopes import scope_of, services
 from creditgate.v1 import administrator_service_pb2 as administrators_pb
+from creditgate.v1 import brake_service_pb2 as brakes_pb
+from creditgate.v1 import limit_service_pb2 as limits_pb
 from creditgate.v1 import operator_service_pb2 as operators_pb
 from creditgate.v1 import registration_service_pb2 as registration_pb
 from creditgate.v1 import scope_service_pb2 as scopes_pb
 from gateway.administration.administrators import assigning_roles, registering_administrator
+from gateway.administration.brakes import releasing
 from gateway.administration.clients import registering, rotating
 from gateway.administration.four_eyes import method_of
 from gateway.administration.grants import granting
 from gateway.administration.journal import Judge
 from gateway.administration.licences import issuing
+from gateway.administration.limits import retiring
 from gateway.administration.operators import reinstating
 from gateway.administration.policy import setting_policy
 from gateway.administration.presence import conflict
@@ -48,6 +52,8 @@ class Approvable:
 _ALL: Final = (
     Approvable(administrators_pb.RegisterAdministratorRequest, registering_administrator),
     Approvable(administrators_pb.SetAdministratorRolesRequest, assigning_roles),
+    Approvable(brakes_pb.ReleaseBrakeRequest, releasing),
+    Approvable(limits_pb.RetireLimitRequest, retiring),
     Approvable(operators_pb.GrantScopesRequest, granting),
     Approvable(operators_pb.IssueLicenceRequest, issuing),
     Approvable(operators_pb.RegisterClientRequest, registering),

@@ -66,8 +66,7 @@ class Desk:
         proposed already, RESOURCE_EXISTS where the same is.
         """
         reason = cast(Any, request).reason
-        # In order of time, so that listings are.
-        proposal_id = f"{self._clock.now():010x}-{token_hex(4)}"
+        proposal_id = id_in_order(self._clock.now())
 
         def judged(view: AuthorityView, now: int) -> Sequence[Draft]:
             drafts = judge(view, now)
@@ -90,6 +89,14 @@ class Desk:
         if changes[0].kind == PROPOSAL:
             return Outcome(proposal_id=changes[0].id)
         return Outcome(changes)
+
+
+def id_in_order(now: int) -> str:
+    """Return a new id of something made at ``now`` (seconds, UTC).
+
+    Ids are in order of time, so that listings are.
+    """
+    return f"{now:010x}-{token_hex(4)}"
 
 
 def actor(caller: Caller) -> str:

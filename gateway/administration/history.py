@@ -17,6 +17,8 @@ from gateway.settle.prices import PRICE_PLAN
 from gateway.settle.shares import SHARING_RULE
 from operators.administration_policy import ADMINISTRATION_POLICY
 from operators.administrators import ADMINISTRATOR
+from operators.brakes import BRAKE
+from operators.limits import LIMIT
 from operators.model import CLIENT, LICENCE, OPERATOR, SCOPE_GRANT
 from operators.proposal import PROPOSAL
 from operators.registration import CLIENT_REGISTRATION, SOFTWARE_STATEMENT
@@ -31,6 +33,8 @@ KINDS: Final = (
     PROPOSAL,
     ADMINISTRATION_POLICY,
     ADMINISTRATOR,
+    BRAKE,
+    LIMIT,
     SOFTWARE_STATEMENT,
     CLIENT_REGISTRATION,
     CATALOGUE_ITEM,

@@ -19,6 +19,7 @@ def operator_message(operator: Operator) -> pb.Operator:
         state=operator.state,
         etag=str(operator.version),
         update_time=Timestamp(seconds=operator.changed_at),
+        operator_class=operator.operator_class,
     )
 
 

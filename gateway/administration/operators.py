@@ -79,7 +79,7 @@ class Operators(Desk):
         def judge(view: AuthorityView, _now: int) -> list[Draft]:
             present = present_operator(view.authority, named.operator_id)
             require_etag(present, request.operator.etag)
-            changed = {"display_name": named.display_name, "uscc": named.uscc}
+            changed = named.model_dump(include={"display_name", "uscc", "operator_class"})
             return [_next(present, **changed)]
 
         (change,) = await self._write(judge, caller, request.reason)

@@ -74,6 +74,7 @@ def operator_of(message: pb.Operator, faults: Sequence[Violation]) -> Operator:
             "operator_id": message.operator_id,
             "display_name": message.display_name,
             "uscc": message.uscc,
+            "operator_class": message.operator_class,
             "state": OperatorState.OPERATOR_STATE_ACTIVE,
         },
         ("operator",),

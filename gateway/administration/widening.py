@@ -11,7 +11,9 @@ from creditgate.v1.operator_service_pb2 import OperatorState
 from operators.administration_policy import ADMINISTRATION_POLICY, AdministrationPolicy
 from operators.administrators import ADMINISTRATOR, Administrator
 from operators.authority import Authority
+from operators.brakes import BRAKE, Brake
 from operators.client_widening import widens_client
+from operators.limits import LIMIT, Limit
 from operators.log import Draft
 from operators.model import (
     CLIENT,
@@ -99,6 +101,16 @@ def _administrator(authority: Authority, draft: Draft) -> bool:
     return not same_person or not after.roles <= before.roles
 
 
+def _brake(authority: Authority, draft: Draft) -> bool:
+    del authority  # what is released was engaged
+    return not Brake.from_document(draft.document, version=0, changed_at=0).engaged
+
+
+def _limit(authority: Authority, draft: Draft) -> bool:
+    del authority  # what is retired was in force
+    return not Limit.from_document(draft.document, version=0, changed_at=0).in_force
+
+
 def _proposal(authority: Authority, draft: Draft) -> bool:
     del authority, draft
     return False
@@ -113,4 +125,6 @@ _JUDGES: Final[Mapping[str, Callable[[Authority, Draft], bool]]] = {
     ADMINISTRATION_POLICY: _policy,
     ADMINISTRATOR: _administrator,
     PROPOSAL: _proposal,
+    BRAKE: _brake,
+    LIMIT: _limit,
 }

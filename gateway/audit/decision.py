@@ -17,46 +17,141 @@ from consent.states import GRANTED
 from creditgate.scopes import method_scopes
 from creditgate.transparency.decisions import CHANGES_PREFIX, DECISIONS_PREFIX
 from creditgate.v1 import audit_service_pb2 as pb
-from gateway.audit.tables import Source
+from gateway.audit.sources import Made
+from gateway.audit.tables import FoundBy, Source
 
 _ENTRY_BYTES: Final = 8
+# Plain integers: the driver takes them as they are.
+_USAGE: Final = int(Source.USAGE)
+_REFUSALS: Final = int(Source.REFUSALS)
+_CONSENTS: Final = int(Source.CONSENTS)
 _USAGE_LABEL: Final = b"creditgate/usage/v1\n"
 _Row = Row[*tuple[Any, ...]]
 Receipts = Callable[[Collection[str]], Mapping[str, str]]
 """Gives the receipts of consents by their ids; none for a consent never granted."""
 
 
-class Decision(NamedTuple):
-    """One decision about to be logged: its entry, all but its sequence, and its source."""
+class Entry(NamedTuple):
+    """One entry of the log: its leaf data, and what it is found by."""
 
-    entry: pb.DecisionEntry
-    source: Source
-    source_sequence: int
-
-    @property
-    def decision_id(self) -> str:
-        """What it is known by in receipts and refusals."""
-        return self.entry.name.removeprefix(DECISIONS_PREFIX)
+    leaf: bytes
+    found_by: FoundBy
 
 
-def allowed(row: _Row) -> Decision:
-    """Return the decision to give an answer, given its row of the ledger."""
-    entry = pb.DecisionEntry(
-        name=DECISIONS_PREFIX + row.decision_id,
-        decide_time=Timestamp(seconds=row.served_at),
-        client_id=row.client_id,
-        operator_id=row.operator_id,
-        outcome=pb.DECISION_OUTCOME_ALLOWED,
-        licence=row.licence,
-        consent=row.consent,
-        purpose=row.purpose,
-        request_id=row.request_id,
-        request_digest=bytes(row.payload_digest),
-        served_records=row.entry_count,
-        usage_digest=usage_digest(row.chunk, row.fee, bytes(row.entries), row.lines),
-        disclosure_sequence=row.disclosure_sequence,
-    )
-    return Decision(entry, Source.USAGE, row.sequence)
+class Entries:
+    """Makes the entries of decisions; one thread at a time.
+
+    ``operator_of`` gives the operator a client is of, "" for none. What both raise is raised.
+    """
+
+    def __init__(self, operator_of: Callable[[str], str], receipts: Receipts) -> None:
+        self._operator_of = operator_of
+        self._receipts = receipts
+        # Answers are most of the log, and all have the same fields: one message is filled again
+        # and again, since to make one costs as much as to fill it.
+        self._answer = pb.DecisionEntry(outcome=pb.DECISION_OUTCOME_ALLOWED)
+        self._answered = self._answer.decide_time
+        self._ground: tuple[object, ...] = ()
+
+    def of(self, decisions: Collection[Made], first: int) -> list[Entry]:
+        """Return the entries of decisions, the place of the first of which is ``first``."""
+        changes = [row for _, source, row in decisions if source is Source.CONSENTS]
+        receipts = self._receipts({consent_id for *_, consent_id, _ in changes}) if changes else {}
+        makers: dict[Source, Callable[[int, _Row], Entry]] = {
+            Source.USAGE: self._allowed,
+            Source.REFUSALS: self._refused,
+            Source.CONSENTS: lambda index, row: _changed(index, row, receipts),
+        }
+        return [
+            makers[source](index, row) for index, (_, source, row) in enumerate(decisions, first)
+        ]
+
+    def _allowed(self, index: int, row: _Row) -> Entry:
+        (
+            sequence,
+            at,
+            decision_id,
+            client_id,
+            operator_id,
+            licence,
+            consent,
+            purpose,
+            request_id,
+            payload_digest,
+            served_records,
+            disclosure_sequence,
+            chunk,
+            fee,
+            lines,
+            entries,
+            asked_items,
+        ) = row
+        message = self._answer
+        ground = (client_id, operator_id, licence, consent, purpose, asked_items)
+        if ground != self._ground:
+            (
+                message.client_id,
+                message.operator_id,
+                message.licence,
+                message.consent,
+                message.purpose,
+            ) = ground[:5]
+            message.ClearField("asked_items")
+            message.asked_items.extend(asked_items.split())
+            self._ground = ground
+        message.name = DECISIONS_PREFIX + decision_id
+        message.sequence = index
+        self._answered.seconds = at
+        message.request_id = request_id
+        message.request_digest = payload_digest
+        message.served_records = served_records
+        message.disclosure_sequence = disclosure_sequence
+        message.usage_digest = usage_digest(chunk, fee, entries, lines)
+        found_by = (
+            index,
+            at,
+            decision_id,
+            client_id,
+            operator_id,
+            request_id,
+            pb.DECISION_OUTCOME_ALLOWED,
+            0,
+            _USAGE,
+            sequence,
+        )
+        return Entry(message.SerializeToString(deterministic=True), found_by)
+
+    def _refused(self, index: int, row: _Row) -> Entry:
+        sequence, at, decision_id, client_id, name, reason, consent, purpose, request_id = row
+        operator_id = self._operator_of(client_id)
+        method = f"/{pb.DESCRIPTOR.package}.{name}"
+        message = pb.DecisionEntry(
+            name=DECISIONS_PREFIX + decision_id,
+            sequence=index,
+            decide_time=Timestamp(seconds=at),
+            method=method,
+            client_id=client_id,
+            operator_id=operator_id,
+            scope=method_scopes().get(method, ""),
+            outcome=pb.DECISION_OUTCOME_REFUSED,
+            reason=reason,
+            consent=consent,
+            purpose=purpose,
+            request_id=request_id,
+        )
+        found_by = (
+            index,
+            at,
+            decision_id,
+            client_id,
+            operator_id,
+            request_id,
+            pb.DECISION_OUTCOME_REFUSED,
+            reason,
+            _REFUSALS,
+            sequence,
+        )
+        return Entry(message.SerializeToString(deterministic=True), found_by)
 
 
 def usage_digest(chunk: int, fee: int, entries: bytes, lines: str) -> bytes:
@@ -65,40 +160,10 @@ def usage_digest(chunk: int, fee: int, entries: bytes, lines: str) -> bytes:
     ``fee`` in micro-yuan; ``entries`` and ``lines`` as the ledger keeps them, damaged or not.
     """
     whole = len(entries) & -_ENTRY_BYTES
-    served = array("q", entries[:whole])
-    served.byteswap()
-    numbers = (chunk, fee, len(entries))
-    return sha256(
-        b"".join(
-            (
-                _USAGE_LABEL,
-                *(number.to_bytes(_ENTRY_BYTES, "big", signed=True) for number in numbers),
-                served.tobytes(),
-                entries[whole:],
-                lines.encode(),
-            )
-        )
-    ).digest()
-
-
-def refused(row: _Row, operator_of: Callable[[str], str]) -> Decision:
-    """Return the decision to refuse a call, given its row of the log of refusals;
-    ``operator_of`` gives the operator a client is of, "" for none."""
-    method = f"/{pb.DESCRIPTOR.package}.{row.method}"
-    entry = pb.DecisionEntry(
-        name=DECISIONS_PREFIX + row.decision_id,
-        decide_time=Timestamp(seconds=row.at),
-        method=method,
-        client_id=row.client_id,
-        operator_id=operator_of(row.client_id),
-        scope=method_scopes().get(method, ""),
-        outcome=pb.DECISION_OUTCOME_REFUSED,
-        reason=row.reason,
-        consent=row.consent,
-        purpose=row.purpose,
-        request_id=row.request_id,
-    )
-    return Decision(entry, Source.REFUSALS, row.sequence)
+    numbers = array("q", (chunk, fee, len(entries)))
+    numbers.frombytes(entries[:whole])
+    numbers.byteswap()
+    return sha256(b"".join((_USAGE_LABEL, numbers, entries[whole:], lines.encode()))).digest()
 
 
 def change_id(sequence: int) -> str:
@@ -106,20 +171,32 @@ def change_id(sequence: int) -> str:
     return f"{CHANGES_PREFIX}{sequence}"
 
 
-def changed(row: _Row, receipts: Mapping[str, str]) -> Decision:
-    """Return the change of a consent, given its row among consents' changes.
-
-    With the grant goes the digest of its receipt: one that is forged later with an older date
-    is not in the log (docs/decisions/0028).
-    """
-    entry = pb.DecisionEntry(
-        name=DECISIONS_PREFIX + change_id(row.sequence),
-        decide_time=Timestamp(seconds=row.at),
-        operator_id=row.operator_id,
-        consent=NAME_PREFIX + row.consent_id,
-        consent_state=row.state,
+def _changed(index: int, row: _Row, receipts: Mapping[str, str]) -> Entry:
+    """With the grant goes the digest of its receipt: one that is forged later with an older
+    date is not in the log (docs/decisions/0028)."""
+    sequence, at, operator_id, consent_id, state = row
+    decision_id = change_id(sequence)
+    message = pb.DecisionEntry(
+        name=DECISIONS_PREFIX + decision_id,
+        sequence=index,
+        decide_time=Timestamp(seconds=at),
+        operator_id=operator_id,
+        consent=NAME_PREFIX + consent_id,
+        consent_state=state,
     )
-    receipt = receipts.get(row.consent_id, "")
-    if row.state == GRANTED and receipt:
-        entry.receipt_digest = sha256(receipt.encode()).digest()
-    return Decision(entry, Source.CONSENTS, row.sequence)
+    receipt = receipts.get(consent_id, "")
+    if state == GRANTED and receipt:
+        message.receipt_digest = sha256(receipt.encode()).digest()
+    found_by = (
+        index,
+        at,
+        decision_id,
+        "",
+        operator_id,
+        "",
+        pb.DECISION_OUTCOME_UNSPECIFIED,
+        0,
+        _CONSENTS,
+        sequence,
+    )
+    return Entry(message.SerializeToString(deterministic=True), found_by)

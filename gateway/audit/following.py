@@ -9,7 +9,7 @@ be open that has it, and given up then.
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, Table, delete, insert, select, update
+from sqlalchemy import Column, Connection, Engine, Row, delete, insert, select, update
 
 from gateway.audit.lost import ranges_of
 from gateway.audit.tables import FOLLOWED, GAPS, Source
@@ -41,38 +41,44 @@ class News(NamedTuple):
     more: bool
 
 
-def position_in(connection: Connection, source: Source) -> Position:
-    """Return how far a source was followed."""
-    sequence = connection.execute(
-        select(FOLLOWED.c.sequence).where(FOLLOWED.c.source == source)
-    ).scalar()
-    gaps = connection.execute(select(GAPS.c.sequence, GAPS.c.since).where(GAPS.c.source == source))
-    return Position(source, sequence or 0, {row.sequence: row.since for row in gaps})
+def positions_in(connection: Connection) -> list[Position]:
+    """Return how far each source was followed, in the order of `Source`."""
+    followed = dict(connection.execute(select(FOLLOWED.c.source, FOLLOWED.c.sequence)).all())
+    gaps: dict[int, dict[int, int]] = {source: {} for source in Source}
+    for source, sequence, since in connection.execute(select(GAPS)):
+        # Of a source that nobody knows the check tells.
+        if source in gaps:
+            gaps[source][sequence] = since
+    return [Position(source, followed.get(source, 0), gaps[source]) for source in Source]
 
 
-def news_of(engine: Engine, table: Table, position: Position, limit: int, now: int) -> News:
-    """Return up to ``limit`` rows of a source behind a position, and those that were missed."""
-    key = table.c.sequence
+def news_of(
+    engine: Engine, columns: Sequence[Column[Any]], position: Position, limit: int, now: int
+) -> News:
+    """Return up to ``limit`` rows of a source behind a position, and those that were missed;
+    ``columns`` are those to read, that of the numbers first."""
+    key = columns[0]
     missed: list[Any] = []
     numbers = sorted(position.gaps)
     with reading(engine) as connection:
         for start in range(0, len(numbers), _KEYS_A_QUERY):
-            some = select(table).where(key.in_(numbers[start : start + _KEYS_A_QUERY]))
+            some = select(*columns).where(key.in_(numbers[start : start + _KEYS_A_QUERY]))
             missed += connection.execute(some.order_by(key)).all()
         rows = connection.execute(
-            select(table).where(key > position.sequence).order_by(key).limit(limit)
+            select(*columns).where(key > position.sequence).order_by(key).limit(limit)
         ).all()
-    found = {row.sequence for row in missed}
+    found = {row[0] for row in missed}
     missing = {number: since for number, since in position.gaps.items() if number not in found}
     gaps = {number: since for number, since in missing.items() if since > now - GAP_SECONDS}
     given_up = ranges_of(missing.keys() - gaps.keys())
     last = position.sequence
-    for row in rows:
-        first = max(last + 1, row.sequence - _MOST_GAPS)
-        if last + 1 < first:
-            given_up.append(range(last + 1, first))
-        gaps.update(dict.fromkeys(range(first, row.sequence), now))
-        last = row.sequence
+    for number in [row[0] for row in rows]:
+        if number > last + 1:
+            first = max(last + 1, number - _MOST_GAPS)
+            if last + 1 < first:
+                given_up.append(range(last + 1, first))
+            gaps.update(dict.fromkeys(range(first, number), now))
+        last = number
     return News(
         (*missed, *rows), Position(position.source, last, gaps), given_up, len(rows) == limit
     )

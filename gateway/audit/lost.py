@@ -7,7 +7,7 @@ store that was restored, is logged then all the same.
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, Table, and_, delete, insert, or_, select
+from sqlalchemy import Column, Connection, Engine, Row, and_, delete, insert, or_, select
 
 from gateway.audit.tables import LOST, Source
 from gateway.storage.engines import reading
@@ -26,10 +26,11 @@ def lost_in(connection: Connection, source: Source) -> list[range]:
 
 
 def found_of(
-    engine: Engine, table: Table, lost: Sequence[range], limit: int
+    engine: Engine, columns: Sequence[Column[Any]], lost: Sequence[range], limit: int
 ) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Return up to ``limit`` rows whose numbers were given up."""
-    key = table.c.sequence
+    """Return up to ``limit`` rows whose numbers were given up; ``columns`` are those to read,
+    that of the numbers first."""
+    key = columns[0]
     found: list[Row[*tuple[Any, ...]]] = []
     with reading(engine) as connection:
         for start in range(0, len(lost), _RANGES_A_QUERY):
@@ -39,7 +40,7 @@ def found_of(
                     for each in lost[start : start + _RANGES_A_QUERY]
                 )
             )
-            query = select(table).where(some).order_by(key).limit(limit - len(found))
+            query = select(*columns).where(some).order_by(key).limit(limit - len(found))
             found += connection.execute(query).all()
             if len(found) == limit:
                 break

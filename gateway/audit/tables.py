@@ -20,6 +20,10 @@ METADATA: Final = MetaData()
 _Sequence = BigInteger().with_variant(Integer, "sqlite")
 
 
+FoundBy = tuple[int, int, str, str, str, str, int, int, int, int]
+"""A row of DECISIONS, its columns in order."""
+
+
 class Source(IntEnum):
     """Where decisions are written first."""
 

@@ -7,19 +7,21 @@ transaction.
 
 import logging
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Final
 
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine
 
-from gateway.audit.decision import Decision, Receipts
-from gateway.audit.following import Position, follow_to, news_of, position_in
+from gateway.audit.decision import Entries, Receipts
+from gateway.audit.following import follow_to, news_of, positions_in
 from gateway.audit.lost import LOOK_SECONDS, found_of, lose, lost_in, ranges_of, regain
-from gateway.audit.sources import TABLES, decisions_of
+from gateway.audit.sources import COLUMNS, made_in, name_of
 from gateway.audit.tables import DECISIONS, Source
 from gateway.storage.engines import reading
+from gateway.storage.statements import add_rows
 from gateway.transparency.log import MerkleLog
 
-DECISIONS_AT_ONCE: Final = 2_000
+DECISIONS_AT_ONCE: Final = 5_000
 _NEVER: Final = -LOOK_SECONDS
 _MOST_TOLD: Final = 50
 _log = logging.getLogger(__name__)
@@ -43,8 +45,7 @@ class DecisionWriter:
         self._records = records
         self._evidence = evidence
         self._log = log
-        self._operator_of = operator_of
-        self._receipts = receipts
+        self._entries = Entries(operator_of, receipts)
         self._looked_at = _NEVER
 
     def step(self, now: int) -> bool:
@@ -54,37 +55,37 @@ class DecisionWriter:
         """
         looking = not self._looked_at <= now < self._looked_at + LOOK_SECONDS
         with reading(self._evidence) as connection:
-            before = _positions(connection)
+            before = positions_in(connection)
+            size = self._log.size(connection)
             lost = _lost(connection) if looking else {}
         news = [
-            news_of(self._records, TABLES[position.source], position, DECISIONS_AT_ONCE, now)
+            news_of(self._records, COLUMNS[position.source], position, DECISIONS_AT_ONCE, now)
             for position in before
         ]
         came = {
-            source: found_of(self._records, TABLES[source], numbers, DECISIONS_AT_ONCE)
+            source: found_of(self._records, COLUMNS[source], numbers, DECISIONS_AT_ONCE)
             for source, numbers in lost.items()
         }
         more = any(len(rows) == DECISIONS_AT_ONCE for rows in came.values())
         if looking and not more:
             self._looked_at = now
         after = [each.position for each in news]
-        rows = {
-            each.position.source: [*each.rows, *came.get(each.position.source, ())] for each in news
-        }
-        if after == before and not any(rows.values()):
+        decisions = [
+            decision
+            for each in news
+            for rows in (each.rows, came.get(each.position.source, ()))
+            for decision in made_in(each.position.source, rows)
+        ]
+        if after == before and not decisions:
             return False
         # In the order they were made in, as far as they came at once.
-        decisions = sorted(
-            (
-                decision
-                for source, some in rows.items()
-                for decision in decisions_of(source, some, self._operator_of, self._receipts)
-            ),
-            key=lambda decision: decision.entry.decide_time.seconds,
-        )
+        decisions.sort(key=itemgetter(0))
+        # Before the lock is taken: the store of evidence has others who write.
+        entries = self._entries.of(decisions, size)
         with self._evidence.begin() as connection:
-            size = self._log.size(connection, writing=True)
-            if _positions(connection) != before or (looking and _lost(connection) != lost):
+            moved = self._log.size(connection, writing=True) != size
+            moved = moved or positions_in(connection) != before
+            if moved or (looking and _lost(connection) != lost):
                 # Another process had the turn meanwhile: all again, from where it came to.
                 self._looked_at = _NEVER
                 return True
@@ -92,30 +93,19 @@ class DecisionWriter:
                 follow_to(connection, former, each.position)
                 lose(connection, former.source, each.given_up)
             for source, found in came.items():
-                regain(connection, source, lost[source], {row.sequence for row in found})
-            if decisions:
-                self._append(connection, size, decisions)
+                regain(connection, source, lost[source], {row[0] for row in found})
+            if entries:
+                self._log.append(connection, [entry.leaf for entry in entries])
+                add_rows(connection, DECISIONS, [entry.found_by for entry in entries])
                 self._log.sign(connection, now)
-        if decisions:
+        if entries:
             self._log.committed()
         for each in news:
             _tell(each.position.source, each.given_up, "were given up: they are looked for rarely")
         for source, found in came.items():
-            late = ranges_of(row.sequence for row in found)
+            late = ranges_of(row[0] for row in found)
             _tell(source, late, "came after they had been given up, and were logged")
         return more or any(each.more for each in news)
-
-    def _append(self, connection: Connection, size: int, decisions: list[Decision]) -> None:
-        leaves: list[bytes] = []
-        for sequence, decision in enumerate(decisions, size):
-            decision.entry.sequence = sequence
-            leaves.append(decision.entry.SerializeToString(deterministic=True))
-        self._log.append(connection, leaves)
-        connection.execute(insert(DECISIONS), [_row(decision) for decision in decisions])
-
-
-def _positions(connection: Connection) -> list[Position]:
-    return [position_in(connection, source) for source in Source]
 
 
 def _lost(connection: Connection) -> dict[Source, list[range]]:
@@ -128,20 +118,4 @@ def _tell(source: Source, numbers: Sequence[range], what: str) -> None:
     told = [f"{each.start}-{each[-1]}" for each in numbers[:_MOST_TOLD]]
     if len(numbers) > _MOST_TOLD:
         told.append(f"{len(numbers) - _MOST_TOLD} ranges more")
-    _log.warning("numbers of %s %s: %s", TABLES[source].name, what, ", ".join(told))
-
-
-def _row(decision: Decision) -> dict[str, object]:
-    entry = decision.entry
-    return {
-        "log_index": entry.sequence,
-        "at": entry.decide_time.seconds,
-        "decision_id": decision.decision_id,
-        "client_id": entry.client_id,
-        "operator_id": entry.operator_id,
-        "request_id": entry.request_id,
-        "outcome": entry.outcome,
-        "reason": entry.reason,
-        "source": int(decision.source),
-        "source_sequence": decision.source_sequence,
-    }
+    _log.warning("numbers of %s %s: %s", name_of(source), what, ", ".join(told))

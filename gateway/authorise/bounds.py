@@ -202,4 +202,5 @@ def _joined(passages: Sequence[Passage]) -> Passage:
         priced=all(passage.priced for passage in passages),
         consent_items=first.consent_items.union(*(each.consent_items for each in passages)),
         consent_lines=first.consent_lines.union(*(each.consent_lines for each in passages)),
+        stopped=first.stopped.union(*(each.stopped for each in passages)),
     )

@@ -12,8 +12,11 @@ from typing import Final
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Openness
+from gateway.authorise.stopping import require_running
 from gateway.authority.view import AuthorityView
 from gateway.disclose.model import Line
+from gateway.settle.components import Priced
+from gateway.settle.prices import PricePlan
 from operators.rules import Allow, Ask, Refuse, decide
 from operators.shapes import covers
 
@@ -28,7 +31,8 @@ class Passage:
     served, None where no price plan covers it; lines left out may not be served.
     ``priced`` tells whether a price plan covers every allowed item that is not
     restricted. ``consent_items`` are the allowed items that need the subject's live
-    consent, ``consent_lines`` their lines among ``prices``.
+    consent, ``consent_lines`` their lines among ``prices``. ``stopped`` are the allowed items
+    that an emergency brake keeps from being served; their lines are left out.
     """
 
     allow: Allow
@@ -38,9 +42,10 @@ class Passage:
     consent_lines: frozenset[int]
     view: AuthorityView
     lines: Mapping[int, Line]
-    price_classes: Mapping[str, int]
+    plan: PricePlan | None
     items_named: bool
     made_at: int
+    stopped: frozenset[str] = frozenset()
 
 
 class Gate:
@@ -55,7 +60,8 @@ class Gate:
         """Return what ``ask`` may take at ``now``.
 
         Raises Refused with the reason of `operators.rules.decide`, or
-        ITEM_RESTRICTED for a restricted item asked for by name.
+        ITEM_RESTRICTED for a restricted item asked for by name, EMERGENCY_BRAKE where a
+        brake stops all answers, those to the operator, or an item asked for by name.
         """
         passage = self._remembered.get(ask)
         if (
@@ -63,7 +69,7 @@ class Gate:
             and passage.view.decides_as(view)
             and passage.lines is lines
             and passage.made_at <= now < passage.allow.stands_until
-            and passage.price_classes is view.prices.price_of(now)
+            and passage.plan is view.prices.plan_at(now)
         ):
             return passage
         decision = decide(view.authority, ask, now)
@@ -89,14 +95,27 @@ def _passage(
             RefusalReason.REFUSAL_REASON_ITEM_RESTRICTED,
             "An item asked for is closed to operators; leave it out.",
         )
-    price_classes = view.prices.price_of(now)
+    brakes = view.authority.brakes
+    require_running(brakes, allow.operator_id, ask.items)
+    plan = view.prices.plan_at(now)
+    operator_class = view.authority.operators[allow.operator_id].operator_class
+    list_prices = {
+        code: None
+        if plan is None
+        else plan.list_price(
+            Priced(code, view.catalogue[code].price_class, ask.purpose, operator_class)
+        )
+        for code in openness
+    }
     prices: dict[int, int | None] = {}
     for line_no, line in lines.items():
         open_as = openness.get(line.item, Openness.OPENNESS_RESTRICTED)
-        if open_as != Openness.OPENNESS_RESTRICTED and covers(
-            allow.regions_by_item[line.item], line.region
+        if (
+            open_as != Openness.OPENNESS_RESTRICTED
+            and line.item not in brakes.items
+            and covers(allow.regions_by_item[line.item], line.region)
         ):
-            prices[line_no] = price_classes.get(view.catalogue[line.item].price_class)
+            prices[line_no] = list_prices[line.item]
     consent_items = frozenset(
         code for code, open_as in openness.items() if open_as == Openness.OPENNESS_CONSENT
     )
@@ -104,7 +123,7 @@ def _passage(
         allow=allow,
         prices=prices,
         priced=all(
-            view.catalogue[code].price_class in price_classes
+            list_prices[code] is not None
             for code, open_as in openness.items()
             if open_as != Openness.OPENNESS_RESTRICTED
         ),
@@ -112,7 +131,10 @@ def _passage(
         consent_lines=frozenset(no for no in prices if lines[no].item in consent_items),
         view=view,
         lines=lines,
-        price_classes=price_classes,
+        plan=plan,
         items_named=bool(ask.items),
         made_at=now,
+        stopped=brakes.items.intersection(
+            code for code, open_as in openness.items() if open_as != Openness.OPENNESS_RESTRICTED
+        ),
     )

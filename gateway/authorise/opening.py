@@ -13,7 +13,9 @@ from consent.rules import ConsentAsk, Cover, Gap, cover
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authorise.gate import Passage
+from gateway.authorise.stopping import braked
 from gateway.disclose.model import LiveRevision
+from operators.brakes import Stop
 from operators.shapes import covers
 
 _R = RefusalReason
@@ -138,6 +140,20 @@ def require_alone(passage: Passage, subjects: Sequence[str]) -> None:
     of others than the one subject who gave it."""
     if passage.items_named and passage.consent_items and len(subjects) > 1:
         raise _refused(Gap(_EXCEEDED, "subject"))
+
+
+def require_none_stopped(passage: Passage, opening: Opening | None) -> None:
+    """Raise Refused EMERGENCY_BRAKE where an item that may be in the answer is stopped.
+
+    Whatever is found: an answer without the item would look complete, and a refusal only
+    where records are would tell who has some (G11).
+    """
+    if not passage.stopped:
+        return
+    opens = frozenset(opening.masks) if opening is not None else frozenset[str]()
+    stopped = passage.stopped - (passage.consent_items - opens)
+    if stopped:
+        raise braked(Stop("ITEM", stopped))
 
 
 def opened(

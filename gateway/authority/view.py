@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from gateway.catalogue.model import CatalogueBook
 from gateway.oauth.keys import SigningKeyBook
 from gateway.oauth.revocations import LoggedRevocation, RevocationBook
+from gateway.settle.classes import ClassBook
 from gateway.settle.prices import PriceBook
 from gateway.settle.shares import SharingBook
 from operators.authority import Authority
@@ -21,6 +22,7 @@ class AuthorityView:
     catalogue: CatalogueBook = field(default_factory=CatalogueBook.empty)
     prices: PriceBook = field(default_factory=PriceBook.empty)
     sharing: SharingBook = field(default_factory=SharingBook.empty)
+    classes: ClassBook = field(default_factory=ClassBook.empty)
     signing_keys: SigningKeyBook = field(default_factory=SigningKeyBook.empty)
     revocations: RevocationBook = field(default_factory=RevocationBook.empty)
 
@@ -34,6 +36,7 @@ class AuthorityView:
             self.catalogue.advanced(changes),
             self.prices.advanced(changes),
             self.sharing.advanced(changes),
+            self.classes.advanced(changes),
             self.signing_keys.advanced(changes),
             self.revocations,
         )

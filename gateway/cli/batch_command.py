@@ -18,6 +18,7 @@ from gateway.cli.output import Sheet, as_dict, console, print_json, show_sheet, 
 from gateway.cli.progress import bar
 from gateway.cli.proving import Pinned, Proof, ProofAsked, asked, kept
 from gateway.cli.record import new_request_id, records_sheet
+from gateway.cli.usage_book import Kept, keep_receipt, require_book
 
 _SUMMED: Final = ("subjects", "records", "charged_entries", "charged_micro_yuan")
 
@@ -48,6 +49,7 @@ def batch(
         ),
     ] = None,
     key: Pinned = "",
+    book: Kept = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
@@ -55,6 +57,7 @@ def batch(
     subjects = [line.strip() for line in file if line.strip()]
     if not subjects:
         raise CommandFailed("The file names no subject: write one credit code a line.")
+    require_book(book)
     request = pb.BatchGetSubjectRecordsRequest(
         subjects=subjects,
         items=items,
@@ -74,6 +77,7 @@ def batch(
         def keep(chunk: Chunk) -> None:
             file = None if save is None else save / f"chunk-{chunk.first:05}.bin"
             kept(chunk.request, *chunk.parts, file=file, key=key)
+            keep_receipt(book, *chunk.parts)
             keep_records(list(chunk.records))
 
         summary = calls.with_gateway(profile, lambda gateway: _take(gateway, request, keep))

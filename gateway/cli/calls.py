@@ -41,14 +41,15 @@ class Gateway:
         request: Message,
         answer: type[_Answer],
         metadata: Sequence[tuple[str, str]] = (),
+        seconds: float = _DEADLINE_SECONDS,
     ) -> _Answer:
-        """Call the unary method of ``request``. Raises grpc.RpcError."""
+        """Call the unary method of ``request``, for ``seconds`` at most. Raises grpc.RpcError."""
         call = self.channel.unary_unary(
             _path(request),
             request_serializer=_serialised,
             response_deserializer=answer.FromString,
         )
-        return await call(request, timeout=_DEADLINE_SECONDS, metadata=tuple(metadata))
+        return await call(request, timeout=seconds, metadata=tuple(metadata))
 
     async def every_page(self, request: Any, answer: type[_Answer]) -> _Answer:
         """Call a List method until its last page and return all pages as one answer."""
@@ -128,9 +129,14 @@ def _person(profile: Path, credentials: "Credentials") -> "PersonTokens | None":
     return PersonTokens(profile, credentials, signed_in)
 
 
-def ask(profile: Path, request: Message, answer: type[_Answer]) -> _Answer:
-    """Make one unary call as ``profile``. Raises as `with_gateway`."""
-    return with_gateway(profile, lambda gateway: gateway.ask(request, answer))
+def ask(
+    profile: Path,
+    request: Message,
+    answer: type[_Answer],
+    seconds: float = _DEADLINE_SECONDS,
+) -> _Answer:
+    """Make one unary call as ``profile``, for ``seconds`` at most. Raises as `with_gateway`."""
+    return with_gateway(profile, lambda gateway: gateway.ask(request, answer, seconds=seconds))
 
 
 def every_page(profile: Path, request: Any, answer: type[_Answer]) -> _Answer:

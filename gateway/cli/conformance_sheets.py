@@ -13,6 +13,7 @@ _ATTESTED: Final = (
     "operator",
     "when",
     "copies",
+    "right as of event",
     "compared with event",
     "newly found",
     "rectified",
@@ -25,11 +26,11 @@ def findings_sheet(findings: Iterable[pb.Finding]) -> Sheet:
     """Return findings, one a row."""
     return Sheet(
         "Findings",
-        ("finding", "record", "kind", "state", "stage", "severity", "found", "deadline"),
+        ("finding", "record or consent", "kind", "state", "stage", "severity", "found", "deadline"),
         [
             (
                 finding.name,
-                finding.record,
+                finding.record or finding.consent,
                 show_finding_kind(finding.kind),
                 show_finding_state(finding.state),
                 show_stage(finding.stage),
@@ -49,6 +50,7 @@ def finding_sheet(finding: pb.Finding) -> Sheet:
         ("finding", finding.name),
         ("operator", finding.operator_id),
         ("record", finding.record),
+        ("consent", finding.consent),
         ("kind", show_finding_kind(finding.kind)),
         ("state", show_finding_state(finding.state)),
         ("stage", show_stage(finding.stage)),
@@ -81,15 +83,22 @@ def attestations_sheet(
                 utc(attestation.attest_time),
                 str(attestation.copies),
                 str(attestation.disclosure_sequence),
+                str(attestation.compared_sequence),
                 str(attestation.opened_findings),
                 str(attestation.rectified_findings),
                 str(attestation.standing_findings),
-                "yes" if attestation.certificate else "no",
+                _certificate(attestation),
             )
             for attestation in attestations
         ],
-        frozenset(_ATTESTED[3:8]),
+        frozenset(_ATTESTED[3:9]),
     )
+
+
+def _certificate(attestation: pb.Attestation) -> str:
+    if attestation.certificate:
+        return "in force"
+    return "given, not in force" if attestation.certified else "none"
 
 
 def standing_sheet(conformance: pb.GetConformanceResponse) -> Sheet:
@@ -115,7 +124,8 @@ def standing_sheet(conformance: pb.GetConformanceResponse) -> Sheet:
         ("next one due", utc(conformance.next_attestation_due)),
         (
             "challenged",
-            f"{conformance.confirmed_copies} of {conformance.challenged_copies} copies shown right",
+            f"{conformance.confirmed_copies} of {conformance.challenged_copies} copies shown right,"
+            f" {conformance.refreshed_copies} more only after they were served again",
         ),
         ("certificate", "yes" if conformance.certificate else "no"),
         ("stages", "\n".join(map(_change, conformance.stage_changes))),

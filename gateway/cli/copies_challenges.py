@@ -50,12 +50,21 @@ def answer(
     done = calls.with_gateway(profile, answered)
     if as_json:
         left = [as_dict(each) for each in done.left]
-        counts = {"shown": done.shown, "confirmed": done.confirmed}
+        counts = {
+            "shown": done.shown,
+            "confirmed": done.confirmed,
+            "refreshed": done.refreshed,
+        }
         print_json({**counts, "findings": done.findings, "left": left})
         return
     terminal = console()
-    row = (str(done.shown), str(done.confirmed), several(done.findings, "none"))
-    columns = ("answered", "confirmed", "findings")
-    show_sheet(Sheet("Challenges", columns, [row], frozenset(columns[:2])), terminal)
+    row = (
+        str(done.shown),
+        str(done.confirmed),
+        str(done.refreshed),
+        several(done.findings, "none"),
+    )
+    columns = ("answered", "confirmed", "served again", "findings")
+    show_sheet(Sheet("Challenges", columns, [row], frozenset(columns[:3])), terminal)
     if done.left:
         show_sheet(challenges_sheet(done.left, "Left: the file does not hold them"), terminal)

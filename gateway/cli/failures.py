@@ -36,6 +36,7 @@ SPEAKING: Final = frozenset(
         "sdk.loading.feed.FeedBroken",
         "sdk.loading.mapping_file.MappingRefused",
         "sdk.loading.rows.SourceRefused",
+        "sdk.usage_book.BookRefused",
     }
 )
 """Exceptions whose message alone tells what is wrong and how to mend it. By name, since

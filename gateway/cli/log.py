@@ -20,6 +20,7 @@ from gateway.cli.output import Sheet, as_dict, console, print_json, show_sheet
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from creditgate.transparency.note import VerifierKey
     from gateway.installation.home import Home
     from gateway.storage.engines import Engines
     from gateway.transparency.faults import Fault
@@ -35,14 +36,27 @@ class _Log(StrEnum):
     DECISIONS = "decisions"
 
 
+class _Key(StrEnum):
+    DISCLOSURE = "disclosure"
+    DECISIONS = "decisions"
+    USAGE = "usage"
+
+
 _Which = Annotated[_Log, typer.Option("--log", help="Which of the logs.")]
 
 
 @app.command("key", cls=ReportedCommand)
-def key(log: _Which = _Log.DISCLOSURE, config: Config = None, as_json: AsJson = False) -> None:
-    """Print the key that verifies a log's checkpoints, for those who are to pin it."""
+def key(
+    log: Annotated[_Key, typer.Option("--log", help="Which of the keys.")] = _Key.DISCLOSURE,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the key that verifies a log's checkpoints, for those who are to pin it.
+
+    That of usage verifies receipts of use too, and below its name all operators' usage logs.
+    """
     with _opened(config) as (engines, _):
-        verifier = str(_reader(engines, log).key)
+        verifier = str(_verifier(engines, log.name))
     if as_json:
         print_json({"log": log.value, "key": verifier})
     else:
@@ -97,58 +111,36 @@ app.command("compare", cls=ReportedCommand)(compare)
 def check(config: Config = None, as_json: AsJson = False) -> None:
     """Make the logs, the map and what follows from them anew, and tell what differs.
 
+    Every row of what the gateway decided is compared to its last state in the log of decisions.
     The gateway may run meanwhile. Exit status 1 where anything is not as it was written. What
-    nothing else in the stores tells is not covered, and named.
+    carries no fact is not covered, and named with the reason.
     """
-    from consent.sql import SqlConsents
-    from gateway.audit.check import check_decisions
-    from gateway.authority.view import AuthorityView
     from gateway.clock import SystemClock
-    from gateway.conformance.check import UNCHECKED, check_conformance
-    from gateway.reports.check import check_reports
-    from gateway.transparency.check import check_disclosure
+    from gateway.selfcheck.check import check_stores
+    from gateway.selfcheck.coverage import NOT_COVERED
     from gateway.transparency.salts import Salts
-    from operators.sql import SqlAuthorityLog
 
-    not_covered = (*UNCHECKED, "publisher_batches")
     with _opened(config) as (engines, home):
         if not home.salts.exists():
             raise CommandFailed(f"{home.salts} is missing; restore it from a copy.")
-        disclosure = check_disclosure(engines, Salts.kept_in(home.salts))
-        receipts = SqlConsents(engines.records).receipts
-        decisions, wrong = check_decisions(engines, receipts)
-        conformance = check_conformance(engines)
-        book = AuthorityView().advanced(SqlAuthorityLog(engines.authority).since(0)).signing_keys
-        reports = check_reports(engines, book, SystemClock().now())
-        faults = [
-            *_other_keys(engines, home),
-            *disclosure.faults,
-            *wrong,
-            *conformance.faults,
-            *reports.faults,
-        ]
+        checked = check_stores(engines, Salts.kept_in(home.salts), SystemClock().now())
+        faults = [*_other_keys(engines, home), *checked.faults]
     if as_json:
-        print_json(
-            {
-                "events": disclosure.events,
-                "entries": disclosure.entries,
-                "checkpoints": disclosure.checkpoints,
-                "decisions": decisions,
-                "holdings_blocks": conformance.blocks,
-                "removal_duties": conformance.duties,
-                "reports": reports.reports,
-                "not_covered": list(not_covered),
-                "faults": [fault._asdict() for fault in faults],
-            }
-        )
+        found = checked._asdict() | {"faults": [fault._asdict() for fault in faults]}
+        print_json({**found, "not_covered": dict(NOT_COVERED)})
     else:
         typer.echo(
-            f"{disclosure.events} events, {disclosure.entries} entries and"
-            f" {disclosure.checkpoints} checkpoints of the disclosure log, {decisions} decisions,"
-            f" {conformance.blocks} blocks of holdings, {conformance.duties} removals owed,"
-            f" {reports.reports} reports ({reports.documents} by their documents)."
+            f"{checked.events} events, {checked.entries} entries and {checked.checkpoints}"
+            f" checkpoints of the disclosure log, {checked.decisions} entries of the log of"
+            f" decisions, {checked.holdings_blocks} blocks of holdings,"
+            f" {checked.removal_duties} removals owed, {checked.reports} reports"
+            f" ({checked.documents} by their documents), {checked.usage_leaves} leaves of usage"
+            " logs."
         )
-        typer.echo(f"Not covered: {', '.join(not_covered)} (see docs/proofs.md).")
+        if checked.waiting:
+            typer.echo(f"{checked.waiting} writes wait to be logged, and are not compared yet.")
+        rows = list(NOT_COVERED.items())
+        show_sheet(Sheet("Carries no fact, and is not covered", ("what", "why"), rows), console())
         _show(faults)
     if faults:
         raise typer.Exit(1)
@@ -230,17 +222,22 @@ def _show(faults: "list[Fault]") -> None:
 
 
 def _reader(engines: "Engines", log: _Log) -> "LogReader":
-    from gateway.storage.engines import reading
-    from gateway.transparency.identity import known_key
     from gateway.transparency.log import LogReader
     from gateway.transparency.tables import LogId
 
-    log_id = LogId[log.name]
+    return LogReader(engines.evidence, LogId[log.name], _verifier(engines, log.name))
+
+
+def _verifier(engines: "Engines", name: str) -> "VerifierKey":
+    from gateway.storage.engines import reading
+    from gateway.transparency.identity import known_key
+    from gateway.transparency.tables import LogId
+
     with reading(engines.evidence) as connection:
-        verifier = known_key(connection, log_id)
+        verifier = known_key(connection, LogId[name])
     if verifier is None:
         raise CommandFailed("The log has not begun yet; start the gateway once.")
-    return LogReader(engines.evidence, log_id, verifier)
+    return verifier
 
 
 @contextmanager

@@ -4,7 +4,10 @@ import typer
 
 from gateway.cli import (
     administrator,
+    alerts,
+    analytics,
     audit,
+    brake,
     catalogue,
     client,
     conformance_admin,
@@ -12,13 +15,16 @@ from gateway.cli import (
     copies,
     key,
     licence,
+    limits,
     log,
     operator,
     price,
     record,
     report,
     scopes,
+    settlement,
     sharing,
+    statements,
     usage,
 )
 from gateway.cli.batch_command import batch
@@ -68,6 +74,9 @@ app.add_typer(key.app, name="key", rich_help_panel=_INSTALLATION)
 app.add_typer(log.app, name="log", rich_help_panel=_INSTALLATION)
 for name, group in (
     ("administrator", administrator.app),
+    ("alerts", alerts.app),
+    ("brake", brake.app),
+    ("limits", limits.app),
     ("catalogue", catalogue.app),
     ("operator", operator.app),
     ("licence", licence.app),
@@ -75,6 +84,8 @@ for name, group in (
     ("scopes", scopes.app),
     ("price", price.app),
     ("sharing", sharing.app),
+    ("settlement", settlement.app),
+    ("analytics", analytics.app),
     ("conformance", conformance_admin.app),
     ("audit", audit.app),
 ):
@@ -93,3 +104,4 @@ app.add_typer(report.app, name="report", rich_help_panel=_RECORDS)
 app.add_typer(copies.app, name="copies", rich_help_panel=_RECORDS)
 app.add_typer(usage.app, name="usage", rich_help_panel=_RECORDS)
 app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(usage.statement)
+app.add_typer(statements.app, name="statements", rich_help_panel=_RECORDS)

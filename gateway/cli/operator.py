@@ -21,6 +21,8 @@ HISTORY_KINDS: Final = (
     "proposal",
     "administration_policy",
     "administrator",
+    "brake",
+    "limit",
     "software_statement",
     "client_registration",
     "catalogue_item",
@@ -35,6 +37,7 @@ app = typer.Typer(help="Licensed firms (授权运营机构).", no_args_is_help=T
 _OperatorId = Annotated[str, typer.Argument(metavar="OPERATOR", help="Id of the operator.")]
 _Name = Annotated[str, typer.Option("--name", help="The firm's name.")]
 _Uscc = Annotated[str, typer.Option("--uscc", help="The firm's unified social credit code.")]
+_CLASS_HELP: Final = "What price plans and rebates know the firm by; empty for no class."
 
 
 @app.command("create", cls=ReportedCommand)
@@ -43,11 +46,14 @@ def create(
     name: _Name,
     uscc: _Uscc,
     reason: Why,
+    operator_class: Annotated[str, typer.Option("--class", help=_CLASS_HELP)] = "",
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
     """Register a firm."""
-    firm = pb.Operator(operator_id=operator_id, display_name=name, uscc=uscc)
+    firm = pb.Operator(
+        operator_id=operator_id, display_name=name, uscc=uscc, operator_class=operator_class
+    )
     answer = calls.ask(
         profile,
         pb.CreateOperatorRequest(operator=firm, reason=reason),
@@ -80,10 +86,11 @@ def update(
     reason: Why,
     name: Annotated[str | None, typer.Option("--name", help="The firm's new name.")] = None,
     uscc: Annotated[str | None, typer.Option("--uscc", help="Its new credit code.")] = None,
+    operator_class: Annotated[str | None, typer.Option("--class", help=_CLASS_HELP)] = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
-    """Change a firm's name or credit code; what is left out stays."""
+    """Change a firm's name, credit code or class; what is left out stays."""
 
     async def changed(gateway: calls.Gateway) -> pb.UpdateOperatorResponse:
         found = await gateway.ask(
@@ -92,6 +99,8 @@ def update(
         firm = found.operator
         firm.display_name = firm.display_name if name is None else name
         firm.uscc = firm.uscc if uscc is None else uscc
+        if operator_class is not None:
+            firm.operator_class = operator_class
         return await gateway.ask(
             pb.UpdateOperatorRequest(operator=firm, reason=reason), pb.UpdateOperatorResponse
         )
@@ -189,12 +198,13 @@ def _concerns(change: pb.AuthorityChange, operator_id: str) -> bool:
 def _sheet(operators: Iterable[pb.Operator]) -> Sheet:
     return Sheet(
         "Operators",
-        ("operator", "name", "credit code", "state", "since"),
+        ("operator", "name", "credit code", "class", "state", "since"),
         [
             (
                 firm.operator_id,
                 firm.display_name,
                 firm.uscc,
+                firm.operator_class,
                 terms.show_state(firm.state),
                 utc(firm.update_time),
             )

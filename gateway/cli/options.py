@@ -121,3 +121,14 @@ DataFolder = Annotated[
         help="Load every file of this folder instead of the small sample that ships.",
     ),
 ]
+
+Freshness = Annotated[
+    int | None,
+    typer.Option(
+        "--freshness",
+        min=1,
+        metavar="SECONDS",
+        help="Oldest signed status that is accepted.",
+        show_default="3600",
+    ),
+]

@@ -28,6 +28,7 @@ from gateway.cli.options import (
 from gateway.cli.output import Sheet, period, several, show, utc, yuan
 from gateway.cli.pages import resource
 from gateway.cli.proving import Pinned, Proof, ProofAsked, Save, asked, kept
+from gateway.cli.usage_book import Kept, keep_receipt, require_book
 
 app = typer.Typer(help="Single records: read, correct, repair, withdraw.", no_args_is_help=True)
 
@@ -53,10 +54,12 @@ def query(
     proof: Proof = ProofAsked.NONE,
     save: Save = None,
     key: Pinned = "",
+    book: Kept = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
     """Ask for one subject's records, as an operator's client."""
+    require_book(book)
     request = pb.GetSubjectRecordsRequest(
         subject=subject,
         items=items,
@@ -67,6 +70,7 @@ def query(
     )
     answer = calls.ask(profile, request, pb.GetSubjectRecordsResponse)
     kept(request, answer, file=save, key=key)
+    keep_receipt(book, answer)
     show(answer, records_sheet(answer.records), receipt_sheet(answer.receipt), as_json=as_json)
 
 
@@ -79,10 +83,12 @@ def show_(
     proof: Proof = ProofAsked.NONE,
     save: Save = None,
     key: Pinned = "",
+    book: Kept = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
     """Ask for one record by its id, as an operator's client."""
+    require_book(book)
     request = pb.GetRecordRequest(
         name=resource("records", record_id),
         purpose=purpose,
@@ -92,6 +98,7 @@ def show_(
     )
     answer = calls.ask(profile, request, pb.GetRecordResponse)
     kept(request, answer, file=save, key=key)
+    keep_receipt(book, answer)
     show(answer, records_sheet(answer.records), receipt_sheet(answer.receipt), as_json=as_json)
 
 

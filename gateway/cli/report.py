@@ -10,7 +10,16 @@ from creditgate.v1 import report_service_pb2 as pb
 from creditgate.v1.vocabulary_pb2 import Interval
 from gateway.cli import calls, terms
 from gateway.cli.failures import CommandFailed, ReportedCommand
-from gateway.cli.options import PROFILE, AsJson, From, Profile, PurposeAsked, Until, Why
+from gateway.cli.options import (
+    PROFILE,
+    AsJson,
+    Freshness,
+    From,
+    Profile,
+    PurposeAsked,
+    Until,
+    Why,
+)
 from gateway.cli.output import (
     Sheet,
     console,
@@ -26,6 +35,7 @@ from gateway.cli.record import new_request_id
 from gateway.clock import SystemClock
 
 if TYPE_CHECKING:
+    from creditgate.credit_report import CreditReportStatus
     from sdk.reports import VerifiedReport
 
 app = typer.Typer(
@@ -158,6 +168,7 @@ def verify(
             "--status", exists=True, dir_okay=False, help="A signed status, to verify too."
         ),
     ] = None,
+    freshness: Freshness = None,
     issuer: Annotated[
         str,
         typer.Option(
@@ -178,7 +189,7 @@ def verify(
     """Tell whether a report is the gateway's, states all there is, and is valid. Offline, and
     without a profile, with --keys."""
     from creditgate.transparency.note import VerifierKey
-    from sdk.documents import document_keys, read_keys
+    from sdk.documents import STATUS_SECONDS, document_keys, read_keys
     from sdk.reports import issuer_named, verified_report, verified_status
 
     try:
@@ -192,12 +203,15 @@ def verify(
     else:
         known, signer = read_keys(keys.read_bytes()), issuer or issuer_named(document, log)
     found = verified_report(document, known, signer, log)
+    now = SystemClock().now() if at is None else at
     told = None
     if statement is not None:
-        told = verified_status(_text(statement), document, known, signer)
+        told = verified_status(
+            _text(statement), document, known, signer, now, freshness or STATUS_SECONDS
+        )
         if told.state != "CURRENT":
             raise CommandFailed(f"The report does not hold any more: {told.state.lower()}.")
-    if not found.holds_at(SystemClock().now() if at is None else at):
+    if not found.holds_at(now):
         raise CommandFailed(
             f"The report is the gateway's, but it was valid until {utc_seconds(found.report.exp)}."
         )
@@ -212,7 +226,7 @@ def verify(
             }
         )
     else:
-        show_sheet(_verified(found), console())
+        show_sheet(_verified(found, told), console())
 
 
 def _text(file: Path) -> str:
@@ -258,7 +272,7 @@ def _sheet(report: pb.CreditReport) -> Sheet:
     )
 
 
-def _verified(found: "VerifiedReport") -> Sheet:
+def _verified(found: "VerifiedReport", told: "CreditReportStatus | None") -> Sheet:
     report, checkpoint = found.report, found.proved.head.checkpoint
     rows = (
         ("report", report.report),
@@ -274,7 +288,9 @@ def _verified(found: "VerifiedReport") -> Sheet:
         ("signed by", report.iss),
         ("key", found.signed.kid + (" (retired since)" if found.signed.key_retired else "")),
         ("log", f"{checkpoint.origin}, {checkpoint.size} entries"),
-        ("status", report.status_url),
+        ("status", "not looked at: give --status" if told is None else told.state.lower()),
+        ("status as of", "" if told is None else utc_seconds(told.iat)),
+        ("status page", report.status_url),
     )
     return Sheet(
         "Report is the gateway's, and complete",

@@ -132,17 +132,24 @@ def _how_to_call(home: "Home") -> str:
 
 
 def _how_to_sign_in(home: "Home") -> str:
-    from gateway.demo.cast import CONSOLE
+    from gateway.demo.cast import ALPHA, CONSOLE
 
     served = json.loads(home.served.read_bytes())
     accounts = ", ".join(account["account"] for account in served["people"]["accounts"])
     representative = served["people"]["representatives"][0]["account"]
+    firm = next(
+        account["account"]
+        for account in served["people"]["representatives"]
+        if account["subject"] == ALPHA.uscc
+    )
     profile = shlex.quote(str(home.profile(CONSOLE)))
     return (
         f"Invented people can sign in to administer, each in one role: {accounts}.\n"
         f"In a browser that trusts {home.ca}, or that you let go on:\n"
         f"  {_program()} login --profile {profile}\n"
         "--step-up signs in with a second factor; commands with that profile then act for them.\n"
+        f"Their console is at {served['console_pages']}; firms see what they use and owe at"
+        f" {served['portal_pages']}: for alpha, sign in as {firm}.\n"
         f"Companies consent, and see who used their data, at {served['subject_pages']}: sign in as"
         f" {representative}."
     )

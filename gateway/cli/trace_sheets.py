@@ -8,7 +8,7 @@ import typer
 
 from creditgate.refusal import reason_name
 from creditgate.v1 import audit_service_pb2 as pb
-from creditgate.v1.conformance_service_pb2 import FindingKind
+from creditgate.v1.conformance_service_pb2 import FindingKind, FindingState
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from gateway.cli import terms
 from gateway.cli.failures import CommandFailed
@@ -56,8 +56,8 @@ def decision_log(key: str, held: Path | None) -> "DecisionLog | None":
 
 
 def proved(log: "DecisionLog", answer: "AuditAnswer") -> Sheet:
-    """Return what an answer proves; the checkpoint is kept. Raises CommandFailed where it, or
-    a part of it, does not verify."""
+    """Return what an answer proves, and what it does not; the checkpoint is kept. Raises
+    CommandFailed where it, or a part of it, does not verify."""
     from creditgate.transparency.merkle import ProofInvalid
 
     try:
@@ -74,12 +74,24 @@ def proved(log: "DecisionLog", answer: "AuditAnswer") -> Sheet:
         ("log", checkpoint.origin),
         ("checkpoint", f"{checkpoint.size} entries, root {checkpoint.root.hex()}"),
         ("only grown", "not checked" if former is None else f"since {former.size} entries"),
+        ("other steps", f"{_unproved(answer)}, by the gateway's word"),
+        ("nothing left out", "not proved by the answer; log check counts the ledger anew"),
     )
     return Sheet(
         "The decisions are proved",
         [row[0] for row in rows],
         [[row[1] for row in rows]],
         blocks=True,
+    )
+
+
+def _unproved(answer: "AuditAnswer") -> int:
+    """Return how many steps an answer shows that no entry of the log proves."""
+    if isinstance(answer, pb.ListDecisionsResponse):
+        return 0
+    return sum(
+        not step.HasField("decision") and not step.HasField("change_decision")
+        for step in answer.steps
     )
 
 
@@ -130,10 +142,23 @@ def _told(step: pb.TraceStep) -> tuple[str, str, str, str]:
             change = step.authority
             return f"{change.kind} {change.id} changed", "", "", change.changed_by
         case "finding":
-            kind = FindingKind.Name(step.finding.kind)
-            return _word(kind, "FINDING_KIND_"), "", step.finding.record, step.finding.operator_id
+            return _found(step), "", step.finding.record, step.finding.operator_id
         case _:
             return terms.show_consent_state(step.consent.state), "", "", ""
+
+
+def _found(step: pb.TraceStep) -> str:
+    """Return what was found, or what became of it at the time of the step."""
+    finding = step.finding
+    kind = _word(FindingKind.Name(finding.kind), "FINDING_KIND_")
+    state = _word(FindingState.Name(finding.state), "FINDING_STATE_")
+    if finding.HasField("close_time") and step.step_time == finding.close_time:
+        return f"{kind}: {state}"
+    if finding.contest.HasField("decide_time") and step.step_time == finding.contest.decide_time:
+        return f"{kind}: stands"
+    if finding.HasField("contest") and step.step_time == finding.contest.contest_time:
+        return f"{kind}: {state}"
+    return kind
 
 
 def _outcome(entry: pb.DecisionEntry) -> str:

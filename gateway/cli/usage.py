@@ -5,13 +5,15 @@ from typing import Annotated
 import typer
 
 from creditgate.v1 import usage_service_pb2 as pb
-from gateway.cli import calls, terms
+from gateway.cli import calls, terms, usage_book, usage_proofs
 from gateway.cli.failures import ReportedCommand
 from gateway.cli.options import PROFILE, AsJson, From, Profile, Until
 from gateway.cli.output import Sheet, show, utc, yuan
 from gateway.cli.pages import PageSize, PageToken, tell_more
 
-app = typer.Typer(help="Use metered.", no_args_is_help=True)
+app = typer.Typer(
+    help="Use metered: listed, proved, checked by receipts, disputed.", no_args_is_help=True
+)
 
 _Operator = Annotated[
     str, typer.Option("--operator", help="Whose; an operator's client sees its own without it.")
@@ -59,6 +61,19 @@ def list_(
     tell_more(answer.next_page_token, as_json=as_json)
 
 
+for command in (
+    usage_book.begin,
+    usage_book.receipts,
+    usage_book.check,
+    usage_book.cosign,
+    usage_book.dispute,
+    usage_proofs.proof,
+    usage_proofs.prove,
+    usage_proofs.verify,
+):
+    app.command(cls=ReportedCommand)(command)
+
+
 def statement(
     month: Annotated[str, typer.Argument(metavar="MONTH", help="Calendar month (UTC): 2026-04.")],
     operator_id: _Operator = "",
@@ -89,14 +104,25 @@ def statement_sheets(bill: pb.Statement, most: int | None = None) -> tuple[Sheet
             line.source,
             line.region,
             str(line.entries),
-            yuan(line.unit_price_micro_yuan),
+            # Lines of several prices have none of their own.
+            yuan(line.unit_price_micro_yuan) if line.unit_price_micro_yuan else "",
             yuan(line.fee_micro_yuan),
         )
         for line in kept
     ]
     if left := len(bill.lines) - len(kept):
         lines.append((f"… and {left} more; --json shows all", "", "", "", "", ""))
-    total = ("total", "", "", str(bill.total_entries), "", yuan(bill.total_micro_yuan))
+    totals = [("total", "", "", str(bill.total_entries), "", yuan(bill.total_micro_yuan))]
+    totals += (
+        (f"late in {each.month}", "", "", "", "", yuan(each.amount_micro_yuan))
+        for each in bill.adjustments
+    )
+    totals += (
+        (f"credit {each.credit_note_id[:8]}", "", "", "", "", yuan(-each.amount_micro_yuan))
+        for each in bill.credit_notes
+    )
+    if len(totals) > 1:
+        totals.append(("due", "", "", "", "", yuan(bill.due_micro_yuan)))
     sharing = bill.shares
     if most is not None and len(sharing) > most:
         sharing = sorted(sharing, key=lambda share: -share.amount_micro_yuan)[:most]
@@ -108,7 +134,7 @@ def statement_sheets(bill: pb.Statement, most: int | None = None) -> tuple[Sheet
         Sheet(
             f"Statement of {head}",
             ("item", "source", "region", "records", "yuan each", "yuan"),
-            [*lines, total],
+            [*lines, *totals],
             frozenset({"records", "yuan each", "yuan"}),
         ),
         Sheet(f"Shares of {head}", ("beneficiary", "yuan"), shares, frozenset({"yuan"})),

@@ -24,6 +24,7 @@ from gateway.conformance.finding_rows import (
     close_findings,
     dated_id,
     dismissed_copies,
+    earliest_false,
     false_before,
     new_finding,
     standing_findings,
@@ -40,19 +41,24 @@ from gateway.conformance.model import (
 )
 from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.removals import attested_gone
+from gateway.conformance.sampled import sample_of, sample_since
 from gateway.conformance.standings import attestation_due, touch
 from gateway.conformance.told_missing import HeldAgain, held_again, keep_told_missing, told_missing
 from gateway.storage.engines import Engines, reading
+from gateway.storage.writes import wrote
 
 
 class Basis(NamedTuple):
     """What an attestation was compared with: ``entitled``, how many copies the operator should
-    hold, by all answers of the ledger up to ``answers``. ``excused``: something void is held
-    and only not held against it yet."""
+    hold, by all answers of the ledger up to ``answers``, as of the disclosure event ``compared``.
+    ``excused``: something void is held and only not held against it yet. ``opening`` is the digest
+    of what the attestation was opened with (`gateway.conformance.shown.opening_digest`)."""
 
     entitled: int
     answers: int
     excused: bool = False
+    compared: int = 0
+    opening: bytes = b""
 
 
 class Attested:
@@ -73,10 +79,14 @@ class Attested:
         self._sampling = sampling
         self._removals = removals
 
-    def earlier(self, operator_id: str, request_id: str) -> Attestation | None:
-        """Return what an operator attested by a request before; None where it did not."""
+    def earlier(self, operator_id: str, request_id: str, opening: bytes) -> Attestation | None:
+        """Return what an operator attested by a request before; None where it did not.
+
+        Raises Refused REQUEST_ID_REUSED where that was opened otherwise (AIP-155).
+        """
         with reading(self._engine) as connection:
-            return attestation_by_request(connection, operator_id, request_id)
+            known = attestation_by_request(connection, operator_id, request_id)
+        return known if known is None else _as_opened(known, opening)
 
     def require_turn(self, operator_id: str, copies: int, now: int) -> None:
         """Raise Refused RATE_EXCEEDED where an operator may not attest ``copies`` at ``now``
@@ -101,14 +111,17 @@ class Attested:
 
         ``differences`` are all there are as of ``disclosure_sequence``; later events are not
         judged. ``now`` in seconds, UTC. A request kept before is returned as it was, whatever
-        else is given. Raises Refused RATE_EXCEEDED as `require_turn`, and where a certificate
-        cannot be signed: nothing is kept then.
+        else is given but its opening. Raises Refused RATE_EXCEEDED as `require_turn`,
+        REQUEST_ID_REUSED as `earlier`, and where a certificate cannot be signed: nothing is kept
+        then.
         """
         absent = _revisions(each for each in differences if each.kind == MISSING)
         told = {each.record_id for each in differences}
         again = held_again(self._engines, operator_id, absent, now)
         with reading(self._engine) as connection:
             unproven = _unproven(standing_findings(connection, operator_id))
+            lately = sample_since(connection, operator_id, now - self._policy.certificate_seconds)
+        proven = lately.proves(self._policy, now)
         ended = self._sampling.ended(set(unproven.values()), now)
         asked_again = {
             sequence
@@ -126,7 +139,7 @@ class Attested:
             touch(connection, operator_id, now)
             known = attestation_by_request(connection, operator_id, request_id)
             if known is not None:
-                return known
+                return _as_opened(known, basis.opening)
             self._require_spacing(connection, operator_id, now)
             before = false_before(connection, operator_id, now - self._policy.false_seconds)
             compared = compare(
@@ -136,12 +149,13 @@ class Attested:
                 ended,
                 dismissed_copies(connection, operator_id),
                 before,
+                earliest_false(connection, operator_id, now - self._policy.repeated_seconds),
             )
             attestation = self._kept(
                 connection,
                 compared,
-                # Whoever has lied of late is not believed yet.
-                "" if basis.excused or before else checkpoint,
+                # Whoever has lied of late is not believed yet, nor who shows nothing.
+                "" if basis.excused or before or not proven else checkpoint,
                 Numbers(copies, basis.entitled, sum(each.kind == MISSING for each in differences)),
                 Attestation(
                     attestation_id=dated_id(now),
@@ -157,6 +171,8 @@ class Attested:
                     at=now,
                     certificate="",
                     certificate_until=0,
+                    compared=basis.compared,
+                    opening=basis.opening,
                 ),
             )
             _keep_missing(connection, operator_id, differences, absent, again, basis.answers)
@@ -189,6 +205,13 @@ class Attested:
         """Tell whether a copy drawn for an attestation was not shown, or differed."""
         with reading(self._engine) as connection:
             return was_false(connection, attestation_id)
+
+    def is_proven(self, attestation_id: str, now: int) -> bool:
+        """Tell whether the copies drawn for an attestation bear its certificate at ``now``
+        (seconds, UTC); see `gateway.conformance.sampled`."""
+        with reading(self._engine) as connection:
+            sample = sample_of(connection, attestation_id)
+        return sample.proves(self._policy, now)
 
     def _require_spacing(self, connection: Connection, operator_id: str, now: int) -> None:
         last = last_attested_at(connection, operator_id)
@@ -236,7 +259,18 @@ class Attested:
             )
             attestation = attestation._replace(certificate=certificate, certificate_until=until)
         connection.execute(insert(ATTESTATIONS).values(attestation._asdict()))
+        wrote(connection, ATTESTATIONS, [(attestation.attestation_id,)])
         return attestation
+
+
+def _as_opened(known: Attestation, opening: bytes) -> Attestation:
+    if known.opening not in (None, opening):
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED,
+            "This request_id has attested another number of copies, or as of another event; use a"
+            " new one.",
+        )
+    return known
 
 
 def _keep_missing(

@@ -18,7 +18,7 @@ from gateway.conformance.held import Held
 from gateway.conformance.judging import Judge
 from gateway.conformance.matching import MOST_FAULTS, Matching, Repeated, TooManyFaults
 from gateway.conformance.model import Attestation, Difference
-from gateway.conformance.shown import copies_in, symbols_in
+from gateway.conformance.shown import copies_in, opening_digest, symbols_in
 
 FIRST_SYMBOLS: Final = 64
 MOST_DIFFERENCES: Final = 200_000
@@ -32,8 +32,9 @@ _COPY_BYTES: Final = 80
 class Attesting(Protocol):
     """What is needed of `gateway.conformance.attested.Attested`."""
 
-    def earlier(self, operator_id: str, request_id: str) -> Attestation | None:
-        """Return what an operator attested by a request before; None where it did not."""
+    def earlier(self, operator_id: str, request_id: str, opening: bytes) -> Attestation | None:
+        """Return what an operator attested by a request before; None where it did not. Raises
+        Refused REQUEST_ID_REUSED where that was opened otherwise."""
         ...
 
     def record(
@@ -111,7 +112,8 @@ class Attester:
         wanted = decoder.wanted() if decoder.taken else FIRST_SYMBOLS
         all_copies = FIRST_SYMBOLS + self._opening.copies * _COPY_BYTES // SYMBOL_BYTES
         if decoder.taken and (
-            decoder.expected() > MOST_DIFFERENCES
+            decoder.exhausted
+            or decoder.expected() > MOST_DIFFERENCES
             or decoder.taken + wanted > min(_MOST_SYMBOLS, all_copies)
         ):
             return 0
@@ -167,7 +169,13 @@ class Attester:
             judged.differences,
             clock.now(),
             self._client_id,
-            Basis(self._held.copies, self._answers, judged.excused),
+            Basis(
+                self._held.copies,
+                self._answers,
+                judged.excused,
+                self._position,
+                opening_digest(self._opening),
+            ),
         )
 
     def _require_copies(self, copies: int) -> None:

@@ -1,10 +1,9 @@
-"""What has become of certificates: in force, withdrawn, replaced, over."""
+"""What has become of certificates: in force, withdrawn, unproven, replaced, over."""
 
-from typing import Literal, Protocol
+from typing import Protocol
 
+from creditgate.conformance_certificate import CertificateState
 from gateway.conformance.model import Attestation
-
-CertificateStatus = Literal["valid", "withdrawn", "superseded", "expired"]
 
 
 class Attestations(Protocol):
@@ -20,6 +19,10 @@ class Attestations(Protocol):
 
     def was_false(self, attestation_id: str) -> bool:
         """Tell whether a copy drawn for an attestation was not shown, or differed."""
+        ...
+
+    def is_proven(self, attestation_id: str, now: int) -> bool:
+        """Tell whether the copies drawn for an attestation bear its certificate at ``now``."""
         ...
 
 
@@ -38,13 +41,14 @@ class Certified:
         self._attestations = attestations
         self._findings = findings
 
-    def status(self, attestation_id: str, now: int) -> CertificateStatus | None:
+    def status(self, attestation_id: str, now: int) -> CertificateState | None:
         """Return what has become at ``now`` (seconds, UTC) of the certificate of an
         attestation; None where there is no such certificate.
 
         Withdrawn: something stands against the operator since, or a copy drawn for this
         attestation was not shown. Superseded: it has attested
-        anew.
+        anew. Unproven: copies drawn for it are still to be shown for too long, or too many
+        were served to the operator again before it showed them.
         """
         attestation = self._attestations.get(attestation_id)
         if attestation is None or not attestation.certificate:
@@ -57,7 +61,9 @@ class Certified:
             return "withdrawn"
         last = self._attestations.last(attestation.operator_id)
         replaced = last is not None and last.attestation_id != attestation_id
-        return "superseded" if replaced else "valid"
+        if replaced:
+            return "superseded"
+        return "valid" if self._attestations.is_proven(attestation_id, now) else "unproven"
 
     def in_force(self, operator_id: str, now: int) -> str:
         """Return the certificate an operator may show at ``now``; "" without one."""

@@ -1,14 +1,18 @@
 """Challenges (抽查): copies an operator attested and must show (`gateway.conformance.drawing`)."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection, delete, literal_column, select, update
 
+from gateway.conformance.answered import last_held
+from gateway.conformance.blocks import Sequences
 from gateway.conformance.drawing import is_over
 from gateway.conformance.finding_rows import (
     close_findings,
+    earliest_false,
     new_finding,
     standing_of_record,
     write_findings,
@@ -18,13 +22,10 @@ from gateway.conformance.model import ATTESTATION_FALSE, Challenge, Difference
 from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.revisions import revisions_of
 from gateway.conformance.standings import count_challenges, touch
-from gateway.conformance.told_missing import (
-    forget_told_missing,
-    not_served_since,
-    told_missing_since,
-)
+from gateway.conformance.told_missing import keep_told_missing, told_missing
 from gateway.storage.engines import Engines, reading
 from gateway.storage.sweeping import Sweeping
+from gateway.storage.writes import wrote
 
 _AT_ONCE: Final = 500
 _KEPT_SECONDS: Final = 400 * 86_400
@@ -43,10 +44,31 @@ class Answer(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What came of answers: how many copies are as they should be, and the findings opened."""
+    """What came of answers: how many copies are as they should be, those served to the
+    operator again since they were asked for apart, and the findings opened."""
 
     confirmed: int
+    refreshed: int
     finding_ids: Sequence[str]
+
+
+class _Served(NamedTuple):
+    """Whether a revision was served again ``since`` it was asked for, and whether one told
+    missing is ``held_back``: held, and not served since that was told."""
+
+    since: bool
+    held_back: bool
+
+
+@dataclass(slots=True)
+class _Done:
+    """What came of answers as they are judged; see `Judged`. ``forgotten`` are revisions told
+    missing that were shown."""
+
+    confirmed: int = 0
+    refreshed: int = 0
+    opened: list[str] = field(default_factory=list[str])
+    forgotten: list[int] = field(default_factory=list[int])
 
 
 class Challenges:
@@ -87,31 +109,49 @@ class Challenges:
 
         A copy that differs, is not held or comes too late makes a finding, unless its
         disclosure has ended meanwhile. One that is as it should be rectifies what was found
-        when it was asked for before.
+        when it was asked for before; where the ledger has served it since it was asked for,
+        that is counted apart and rectifies nothing.
         """
         by_id = {each.challenge_id: each for each in answers}
+        while (judged := self._judge(operator_id, by_id, now)) is None:
+            # The operator has attested meanwhile, and told other copies missing.
+            pass
+        return judged
+
+    def _judge(self, operator_id: str, by_id: Mapping[str, Answer], now: int) -> "Judged | None":
+        """Judge answers; None where what the operator told missing has changed meanwhile."""
         query = select(*_COLUMNS).where(
             _C.operator_id == operator_id, UNANSWERED, _C.challenge_id.in_(by_id)
         )
         with reading(self._evidence) as connection:
             asked = [Challenge(*row) for row in connection.execute(query)]
+            told = told_missing(connection, operator_id)
+        # The ledger is looked at before anything is locked: it is long, and others write too.
         ended = self._ended({each.revision_sequence for each in asked}, now)
-        confirmed = 0
-        opened: list[str] = []
+        right = [each for each in asked if _is_right(each, by_id[each.challenge_id], now)]
+        served = self._served(operator_id, right, told)
+        done = _Done()
         with self._evidence.begin() as connection:
             touch(connection, operator_id, now)
+            present = told_missing(connection, operator_id)
+            if present[1] != told[1] or not np.array_equal(present[0], told[0]):
+                return None
             for challenge in (Challenge(*row) for row in connection.execute(query).all()):
                 answer = by_id[challenge.challenge_id]
-                in_time = now < challenge.deadline
-                if in_time and answer.copy_digest == challenge.copy_digest:
-                    confirmed += 1
-                    opened += self._confirm(connection, challenge, now)
-                elif challenge.revision_sequence in ended:
+                sequence = challenge.revision_sequence
+                if _is_right(challenge, answer, now):
+                    self._confirm(connection, challenge, served[sequence], now, done)
+                elif sequence in ended:
                     _close(connection, challenge, now)
                 else:
-                    opened += self._find(connection, challenge, answer, now)
-            count_challenges(connection, operator_id, confirmed=confirmed)
-        return Judged(confirmed, opened)
+                    done.opened += self._find(connection, challenge, answer, now)
+            if done.forgotten:
+                left = told[0][~np.isin(told[0], np.array(done.forgotten, np.int64))]
+                keep_told_missing(connection, operator_id, left, told[1])
+            count_challenges(
+                connection, operator_id, confirmed=done.confirmed, refreshed=done.refreshed
+            )
+        return Judged(done.confirmed, done.refreshed, done.opened)
 
     def expire(self, now: int) -> bool:
         """Find what was not shown by ``now``; tell whether there may be more."""
@@ -138,8 +178,10 @@ class Challenges:
         old = (_C.closed_at > literal_column("0"), _C.closed_at < now - _KEPT_SECONDS)
         with self._evidence.begin() as connection:
             of_old = DRAWS.c.challenge_id.in_(select(_C.challenge_id).where(*old))
-            connection.execute(delete(DRAWS).where(of_old))
-            connection.execute(delete(CHALLENGES).where(*old))
+            drawn = delete(DRAWS).where(of_old).returning(*DRAWS.primary_key)
+            wrote(connection, DRAWS, connection.execute(drawn).all())
+            gone = delete(CHALLENGES).where(*old).returning(_C.challenge_id)
+            wrote(connection, CHALLENGES, connection.execute(gone).all())
 
     def _ended(self, sequences: Collection[int], now: int) -> frozenset[int]:
         with reading(self._records) as connection:
@@ -147,24 +189,50 @@ class Challenges:
                 each.sequence for each in revisions_of(connection, sequences) if is_over(each, now)
             )
 
-    def _confirm(self, connection: Connection, challenge: Challenge, now: int) -> list[str]:
-        """Close a challenge whose copy was shown right, which rectifies; return the finding
-        where the operator has told since that it holds none, and was served none."""
-        _close(connection, challenge, now, confirmed=True)
-        operator_id, sequence = challenge.operator_id, challenge.revision_sequence
-        before = standing_of_record(connection, operator_id, challenge.record_id, ATTESTATION_FALSE)
+    def _served(
+        self, operator_id: str, asked: Sequence[Challenge], told: tuple[Sequences, int]
+    ) -> Mapping[int, "_Served"]:
+        """Return what the ledger tells of the revisions asked for; ``told`` are those told
+        missing, with the position in the ledger of that word."""
+        positions = {each.revision_sequence: each.answers for each in asked}
+        sequences = np.array(sorted(positions), np.int64)
+        missing = np.isin(sequences, told[0])
+        since = np.array([positions[each] for each in sequences.tolist()], np.int64)
+        after = np.where(missing, np.minimum(since, told[1]), since)
+        held = last_held(self._records, operator_id, sequences, after)
+        return {
+            sequence: _Served(bool(refreshed), bool(back))
+            for sequence, refreshed, back in zip(
+                sequences.tolist(), held > since, missing & (held <= told[1]), strict=True
+            )
+        }
+
+    def _confirm(
+        self,
+        connection: Connection,
+        challenge: Challenge,
+        served: "_Served",
+        now: int,
+        done: "_Done",
+    ) -> None:
+        """Close a challenge whose copy was shown right. That rectifies, unless the operator was
+        served the copy again since it was asked for. It is a finding where the operator has
+        told since that it holds none, and was served none."""
+        _close(connection, challenge, now, confirmed=not served.since, refreshed=served.since)
+        done.refreshed += served.since
+        done.confirmed += not served.since
+        before = standing_of_record(
+            connection, challenge.operator_id, challenge.record_id, ATTESTATION_FALSE
+        )
+        if before and served.since:
+            return
         close_findings(connection, before, now)
-        answers = told_missing_since(connection, operator_id, sequence)
-        if answers is None:
-            return []
+        if not served.held_back:
+            return
         if before:
-            forget_told_missing(connection, operator_id, sequence)
-            return []
-        with reading(self._records) as records:
-            kept = not_served_since(records, operator_id, np.array([sequence], np.int64), answers)
-        if not kept.size:
-            return []
-        return [self._open(connection, challenge, challenge.copy_digest, b"", now)]
+            done.forgotten.append(challenge.revision_sequence)
+        else:
+            done.opened.append(self._open(connection, challenge, challenge.copy_digest, b"", now))
 
     def _find(
         self, connection: Connection, challenge: Challenge, shown: Answer, now: int
@@ -198,10 +266,25 @@ class Challenges:
             copy_digest,
         )
         finding = new_finding(
-            self._policy, challenge.operator_id, false, challenge.attestation_id, now
+            self._policy,
+            challenge.operator_id,
+            false,
+            challenge.attestation_id,
+            now,
+            # By when the untruth was told: it takes days to be found.
+            earliest_false(
+                connection,
+                challenge.operator_id,
+                challenge.issued_at - self._policy.repeated_seconds,
+            ),
         )
         write_findings(connection, [finding])
         return finding.finding_id
+
+
+def _is_right(challenge: Challenge, answer: Answer, now: int) -> bool:
+    """Tell whether a copy is shown in time as it is disclosed."""
+    return now < challenge.deadline and answer.copy_digest == challenge.copy_digest
 
 
 def _close(
@@ -210,10 +293,12 @@ def _close(
     now: int,
     *,
     confirmed: bool = False,
+    refreshed: bool = False,
     finding_id: str = "",
 ) -> None:
     connection.execute(
         update(CHALLENGES)
         .where(_C.challenge_id == challenge.challenge_id)
-        .values(closed_at=now, confirmed=confirmed, finding_id=finding_id)
+        .values(closed_at=now, confirmed=confirmed, refreshed=refreshed, finding_id=finding_id)
     )
+    wrote(connection, CHALLENGES, [(challenge.challenge_id,)])

@@ -1,9 +1,8 @@
 """The check of what is kept of operators: as far as it follows from the disclosure, the usage
 ledger and itself, it is made anew and compared.
 
-What is nobody's but this store's own cannot be: states of findings, stages, the counts of
-attestations, acknowledgements (`UNCHECKED`; docs/proofs.md has
-the list with its reasons).
+What is nobody's but this store's own, as states of findings, stages and acknowledgements, is
+compared to the log of decisions (`gateway.audit.check_facts`).
 """
 
 from contextlib import suppress
@@ -16,61 +15,14 @@ from consent.queries import ConsentQueries
 from creditgate.transparency.facts import copy_digest
 from gateway.conformance.check_duties import check_duties
 from gateway.conformance.check_holdings import CheckedHoldings
-from gateway.conformance.finding_tables import (
-    ATTESTATIONS,
-    CHALLENGES,
-    DRAWS,
-    EVIDENCE,
-    FINDINGS,
-    STAGE_CHANGES,
-    STANDINGS,
-    TOLD_MISSING,
-)
-from gateway.conformance.holdings_tables import (
-    CHECKSUM_KEYS,
-    CONSENTED_COPIES,
-    ENDED_BLOCKS,
-    POSITIONS,
-    REVISION_BLOCKS,
-    SERVED_BLOCKS,
-)
+from gateway.conformance.finding_tables import CHALLENGES, EVIDENCE, FINDINGS
 from gateway.conformance.model import RECTIFIED
-from gateway.conformance.removal_tables import DUTIES, FOLLOWED
 from gateway.conformance.revisions import revisions_of
 from gateway.storage.engines import Engines, reading, snapshot
 from gateway.storage.paging import pages
 from gateway.transparency.faults import EnoughFaults, Fault, Faults
 
 _EVIDENCE_AT_ONCE: Final = 20
-CHECKED: Final = tuple(
-    table.name
-    for table in (
-        REVISION_BLOCKS,
-        ENDED_BLOCKS,
-        SERVED_BLOCKS,
-        CONSENTED_COPIES,
-        POSITIONS,
-        DUTIES,
-        FOLLOWED,
-        EVIDENCE,
-    )
-)
-"""Tables made anew, row by row."""
-UNCHECKED: Final = tuple(
-    table.name
-    for table in (
-        ATTESTATIONS,
-        FINDINGS,
-        CHALLENGES,
-        DRAWS,
-        TOLD_MISSING,
-        STANDINGS,
-        STAGE_CHANGES,
-        CHECKSUM_KEYS,
-    )
-)
-"""Tables of which nothing else in the stores tells what they should hold; of challenges the
-copy asked for is checked, of findings the digest of the evidence."""
 
 
 class CheckedConformance(NamedTuple):

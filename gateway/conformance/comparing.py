@@ -49,13 +49,15 @@ def compare(
     ended: Collection[int],
     dismissed: Collection[Dismissed] = (),
     before: Iterable[Finding] = (),
+    false_before: Finding | None = None,
 ) -> Compared:
     """Return what an attestation with ``differences`` makes of the findings that stood.
 
     It says nothing of events after ``disclosure_sequence``. ``ended`` are the revisions among
     those of `ATTESTATION_FALSE` that are disclosed no longer. Copies ``dismissed`` are not
     found again, others of the same record are. ``before`` are findings rectified not long ago,
-    whose time goes on where the same is found again.
+    whose time goes on where the same is found again; ``false_before`` is that whose time goes on
+    in any false attestation.
     """
     standing = list(standing)
     lacking = truly_missing(differences)
@@ -77,8 +79,11 @@ def compare(
             case kind if kind == ATTESTATION_OVERDUE:
                 return True
             case kind if kind == REMOVAL_OVERDUE:
+                # Of what was served under a consent its own word is asked for.
                 return (
-                    finding.record_id not in held and finding.event_sequence <= disclosure_sequence
+                    not finding.consent
+                    and finding.record_id not in held
+                    and finding.event_sequence <= disclosure_sequence
                 )
             case kind if kind == ATTESTATION_FALSE:
                 # The operator says it holds none, or the copy must be gone anyway. That it is
@@ -117,7 +122,16 @@ def compare(
     return Compared(
         gone,
         stay,
-        [(each, instead_of.get(each.record_id)) for each in listed]
+        [
+            (
+                each,
+                _earlier(
+                    instead_of.get(each.record_id),
+                    false_before if each.kind == ATTESTATION_FALSE else None,
+                ),
+            )
+            for each in listed
+        ]
         + [(each, None) for each in shown],
         len(faults) - len(listed),
     )
@@ -134,6 +148,11 @@ def truly_missing(differences: Iterable[Difference]) -> list[Difference]:
 def _spares(finding: Finding) -> bool:
     """Tell whether a finding counts for nothing now, and so only for the copy it is of."""
     return finding.state == CONTESTED and finding.copy_digest != b""
+
+
+def _earlier(*findings: Finding | None) -> Finding | None:
+    known = (each for each in findings if each is not None)
+    return min(known, key=lambda each: each.deadline, default=None)
 
 
 def _without_repetition(differences: Iterable[Difference]) -> list[Difference]:

@@ -11,6 +11,7 @@ from gateway.conformance.finding_rows import finding_of
 from gateway.conformance.finding_tables import EVIDENCE, FINDINGS
 from gateway.conformance.model import CONTESTED, DISMISSED, MISSING, OPEN, Finding
 from gateway.conformance.standings import touch
+from gateway.storage.writes import wrote
 
 _F = FINDINGS.c
 
@@ -52,6 +53,7 @@ class Contests:
                     contested_at=now,
                 )
             )
+            wrote(connection, FINDINGS, [(finding_id,)])
             if evidence:
                 connection.execute(
                     insert(EVIDENCE).values(
@@ -62,6 +64,7 @@ class Contests:
                         evidence=evidence,
                     )
                 )
+                wrote(connection, EVIDENCE, [(finding_id,)])
             return _again(connection, finding_id)
 
     def decide(
@@ -96,6 +99,7 @@ class Contests:
             connection.execute(
                 update(FINDINGS).where(_F.finding_id == finding_id).values(**decision, **outcome)
             )
+            wrote(connection, FINDINGS, [(finding_id,)])
             return _again(connection, finding_id)
 
 

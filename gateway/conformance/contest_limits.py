@@ -13,6 +13,7 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.conformance.finding_tables import EVIDENCE, FINDINGS, STANDS, WAS_CONTESTED
 from gateway.conformance.model import CONTESTED, RECTIFIED
 from gateway.storage.sweeping import Sweeping
+from gateway.storage.writes import wrote
 
 MOST_EVIDENCE_BYTES: Final = 1 << 20
 """Most evidence of one contest."""
@@ -78,7 +79,9 @@ class EvidenceLife:
             _F.closed_at < before,
         )
         with self._engine.begin() as connection:
-            connection.execute(delete(EVIDENCE).where(_E.at < before, _E.finding_id.in_(over)))
+            forgotten = delete(EVIDENCE).where(_E.at < before, _E.finding_id.in_(over))
+            gone = connection.execute(forgotten.returning(_E.finding_id)).all()
+            wrote(connection, EVIDENCE, gone)
 
 
 def _contests(connection: Connection, operator_id: str, after: int) -> _Said:

@@ -9,12 +9,12 @@ from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1 import conformance_service_pb2 as pb
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
+from gateway.conformance.answered import last_answer
 from gateway.conformance.attesting import Attester, Attesting, Removing
 from gateway.conformance.finding_messages import attestation_message
 from gateway.conformance.judging import Judge
 from gateway.conformance.model import Attestation
-from gateway.conformance.shown import MOST_AT_ONCE, require_opening
-from gateway.conformance.told_missing import last_answer
+from gateway.conformance.shown import MOST_AT_ONCE, opening_digest, require_opening
 from gateway.conformance.turns import Turn, Turns
 from gateway.conformance.warm import WarmSets
 from gateway.storage.engines import Engines, reading
@@ -46,6 +46,7 @@ class CopiesService:
         """Answer AttestCopies.
 
         A request id attested by before answers as then. Raises Refused INVALID_REQUEST;
+        REQUEST_ID_REUSED where it was opened otherwise then;
         RATE_EXCEEDED, see `Turns`, too soon after the last attestation, and while too many
         copies are to be shown; ANSWER_TOO_LARGE where more differs than is judged at
         once; TEMPORARILY_UNAVAILABLE while it is not known what the operator was served.
@@ -79,6 +80,8 @@ class CopiesService:
                         yield pb.ReconcileCopiesResponse(copies_wanted=asked)
                         shown = (await _next(requests, "copies")).copies
                         await turn.work(partial(attester.take_shown, shown))
+                    # What its symbols have proved it holds is shown whole, or nothing is kept.
+                    attester.require_all()
                     attestation = await self._finish(turn, attester)
                 else:
                     yield pb.ReconcileCopiesResponse(all_copies_wanted=True)
@@ -89,7 +92,12 @@ class CopiesService:
         self, turn: Turn, caller: Caller, opening: pb.AttestationOpening
     ) -> Attestation | None:
         return await turn.work(
-            partial(self._attested.earlier, caller.operator_id, opening.request_id)
+            partial(
+                self._attested.earlier,
+                caller.operator_id,
+                opening.request_id,
+                opening_digest(opening),
+            )
         )
 
     async def _begin(self, turn: Turn, caller: Caller, opening: pb.AttestationOpening) -> Attester:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, insert, select
 from creditgate.refusal import Refused
 from creditgate.transparency.facts import copy_digest
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.conformance.answered import last_answer
 from gateway.conformance.finding_rows import dated_id
 from gateway.conformance.finding_tables import CHALLENGES, DRAWS, UNANSWERED
 from gateway.conformance.model import Challenge
@@ -22,6 +23,7 @@ from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.revisions import Revision, revisions_of
 from gateway.conformance.standings import count_challenges
 from gateway.storage.engines import Engines, reading
+from gateway.storage.writes import wrote
 
 MOST_OPEN: Final = 1_000
 """Most copies one operator is asked for at a time."""
@@ -50,12 +52,13 @@ class Holdings(Protocol):
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """Copies to be asked for: ``revisions`` drawn at random, and ``again`` what was not shown
-    before."""
+    before. ``answers`` is a position the ledger had come to before the operator could know."""
 
     operator_id: str
     revisions: Sequence[Revision]
     again: Sequence[Revision]
     answer_seconds: int
+    answers: int
 
     def write(self, connection: Connection, attestation_id: str, now: int) -> None:
         """Ask for the copies for an attestation; the operator must be locked.
@@ -81,23 +84,24 @@ class Drawn:
                 attestation_id=attestation_id,
                 issued_at=now,
                 deadline=now + self.answer_seconds,
+                answers=self.answers,
             )
             for each in new
         ]
         if rows:
-            closing = {"closed_at": 0, "confirmed": False, "finding_id": ""}
+            closing = {"closed_at": 0, "confirmed": False, "finding_id": "", "refreshed": False}
             connection.execute(insert(CHALLENGES), [row._asdict() | closing for row in rows])
+            wrote(connection, CHALLENGES, [(row.challenge_id,) for row in rows])
             count_challenges(connection, self.operator_id, issued=len(rows))
             asked |= {row.revision_sequence: row.challenge_id for row in rows}
         drawn = {each.sequence for each in (*self.revisions, *self.again)} & asked.keys()
         if drawn:
+            draws = [(attestation_id, asked[sequence]) for sequence in sorted(drawn)]
+            names = DRAWS.primary_key.columns.keys()
             connection.execute(
-                insert(DRAWS),
-                [
-                    {"attestation_id": attestation_id, "challenge_id": asked[sequence]}
-                    for sequence in sorted(drawn)
-                ],
+                insert(DRAWS), [dict(zip(names, draw, strict=True)) for draw in draws]
             )
+            wrote(connection, DRAWS, draws)
 
 
 class Drawing:
@@ -139,7 +143,8 @@ class Drawing:
         with reading(self._records) as connection:
             revisions = [each for each in revisions_of(connection, drawn) if not is_over(each, now)]
             besides = [each for each in revisions_of(connection, again) if not is_over(each, now)]
-        return Drawn(operator_id, revisions, besides, self._policy.answer_seconds)
+            answers = last_answer(connection, operator_id)
+        return Drawn(operator_id, revisions, besides, self._policy.answer_seconds, answers)
 
     def ended(self, sequences: Collection[int], now: int) -> frozenset[int]:
         """Return which revisions are disclosed no longer at ``now`` (seconds, UTC)."""

@@ -31,6 +31,8 @@ def attestation_message(attestation: Attestation, *, in_force: bool = True) -> p
         rectified_findings=attestation.rectified,
         standing_findings=attestation.standing,
         certificate=attestation.certificate if in_force else "",
+        certified=bool(attestation.certificate),
+        compared_sequence=attestation.compared,
         attest_time=Timestamp(seconds=attestation.at),
     )
 
@@ -42,7 +44,8 @@ def finding_message(
     message = pb.Finding(
         name=f"findings/{finding.finding_id}",
         operator_id=finding.operator_id,
-        record=f"records/{finding.record_id}" if finding.record_id else "",
+        record=f"records/{finding.record_id}" if finding.record_id and not finding.consent else "",
+        consent=finding.consent,
         kind=FindingKind.ValueType(finding.kind),
         state=FindingState.ValueType(finding.state),
         stage=_stage(finding, policy, now),

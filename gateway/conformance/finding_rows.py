@@ -11,6 +11,7 @@ from gateway.conformance.comparing import Dismissed
 from gateway.conformance.finding_tables import FINDINGS, OF_FALSE, STANDS
 from gateway.conformance.model import DISMISSED, MISSING, OPEN, RECTIFIED, Difference, Finding
 from gateway.conformance.policy import ConformancePolicy
+from gateway.storage.writes import wrote
 
 _F = FINDINGS.c
 _COLUMNS: Final = [FINDINGS.c[name] for name in Finding._fields]
@@ -70,6 +71,7 @@ def write_findings(connection: Connection, findings: Sequence[Finding]) -> None:
     """Write new findings; their operator must be locked."""
     if findings:
         connection.execute(insert(FINDINGS), [each._asdict() for each in findings])
+        wrote(connection, FINDINGS, [(each.finding_id,) for each in findings])
 
 
 def close_findings(connection: Connection, finding_ids: Iterable[str], now: int) -> None:
@@ -78,6 +80,7 @@ def close_findings(connection: Connection, finding_ids: Iterable[str], now: int)
         connection.execute(
             update(FINDINGS).where(_F.finding_id.in_(some)).values(state=RECTIFIED, closed_at=now)
         )
+        wrote(connection, FINDINGS, [(each,) for each in some])
 
 
 def standing_findings(connection: Connection, operator_id: str) -> list[Finding]:
@@ -101,6 +104,25 @@ def false_before(connection: Connection, operator_id: str, since: int) -> list[F
         _F.operator_id == operator_id, OF_FALSE, _F.state == RECTIFIED, _F.closed_at > since
     )
     return [Finding(*row) for row in connection.execute(query)]
+
+
+def earliest_false(connection: Connection, operator_id: str, since: int) -> Finding | None:
+    """Return, of the false attestations of an operator that stand, or were rectified after
+    ``since`` (seconds, UTC), that with the earliest deadline, whatever record it is about; None
+    without any. What is contested or pardoned is left out."""
+    query = (
+        select(*_COLUMNS)
+        .where(
+            _F.operator_id == operator_id,
+            OF_FALSE,
+            (STANDS & (_F.state == OPEN)) | ((_F.state == RECTIFIED) & (_F.closed_at > since)),
+            _F.pardoned.is_(False),
+        )
+        .order_by(_F.deadline, _F.finding_id)
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Finding(*row)
 
 
 def standing_of_record(

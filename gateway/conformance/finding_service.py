@@ -160,6 +160,7 @@ class FindingService:
         judged = self._challenges.judge(operator_id, answers, self._clock.now())
         return pb.AnswerChallengeResponse(
             confirmed=judged.confirmed,
+            refreshed=judged.refreshed,
             findings=[f"findings/{each}" for each in judged.finding_ids],
         )
 

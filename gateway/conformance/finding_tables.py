@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     literal_column,
     text,
 )
@@ -41,6 +42,9 @@ ATTESTATIONS: Final = Table(
     Column("at", BigInteger, nullable=False),
     Column("certificate", Text, nullable=False),
     Column("certificate_until", BigInteger, nullable=False),
+    Column("compared", BigInteger, nullable=False, server_default="0"),
+    # Null for attestations from before this was kept.
+    Column("opening", LargeBinary),
     UniqueConstraint("operator_id", "request_id", name="uq_attestations_request"),
     UniqueConstraint("operator_id", "number", name="uq_attestations_number"),
 )
@@ -136,6 +140,7 @@ STANDINGS: Final = Table(
     Column("attestation_due", BigInteger, nullable=False),
     Column("challenged", BigInteger, nullable=False),
     Column("confirmed", BigInteger, nullable=False),
+    Column("refreshed", BigInteger, nullable=False, server_default="0"),
 )
 
 STAGE_CHANGES: Final = Table(
@@ -165,6 +170,10 @@ CHALLENGES: Final = Table(
     Column("closed_at", BigInteger, nullable=False),
     Column("confirmed", Boolean, nullable=False),
     Column("finding_id", String(40), nullable=False),
+    # Of what was asked for before this was kept nothing counts as served since.
+    Column("answers", BigInteger, nullable=False, server_default=str((1 << 63) - 1)),
+    Column("refreshed", Boolean, nullable=False, server_default=false()),
+    Index("ix_challenges_operator_closed", "operator_id", "closed_at"),
     Index(
         "ix_challenges_open",
         "operator_id",

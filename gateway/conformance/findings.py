@@ -1,9 +1,11 @@
 """Findings that come of removals, and the lists of all. Opened once, closed once."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, func, select
 
+from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.conformance.finding_rows import (
     close_findings,
     finding_of,
@@ -18,6 +20,8 @@ from gateway.conformance.standings import touch
 from gateway.storage.engines import reading
 
 _F = FINDINGS.c
+# What is served under one consent is of records of any grade.
+_UNGRADED: Final = Severity.SEVERITY_UNSPECIFIED
 
 
 class Findings:
@@ -47,12 +51,16 @@ class Findings:
     def removal_acknowledged(self, operator_id: str, event_sequence: int, now: int) -> int:
         """Rectify what was found because the removal of an event was overdue; return how many
         findings that were."""
-        query = select(_F.finding_id).where(
+        of_event = (
             _F.operator_id == operator_id,
             OF_REMOVALS,
             _F.event_sequence == event_sequence,
             STANDS,
         )
+        return self._rectify(operator_id, of_event, now)
+
+    def _rectify(self, operator_id: str, which: Sequence[ColumnElement[bool]], now: int) -> int:
+        query = select(_F.finding_id).where(*which)
         with reading(self._engine) as connection:
             if connection.execute(query.limit(1)).first() is None:
                 return 0
@@ -61,6 +69,24 @@ class Findings:
             standing = connection.execute(query).scalars().all()
             close_findings(connection, standing, now)
         return len(standing)
+
+    def open_consent_overdue(self, operator_id: str, consent: str, now: int) -> bool:
+        """Find that the removal of what was served under an ended consent, "consents/{id}", was
+        not acknowledged by its deadline; False where that stands already. ``now`` in seconds,
+        UTC."""
+        with self._engine.begin() as connection:
+            touch(connection, operator_id, now)
+            query = select(_F.finding_id).where(*_of_consent(operator_id, consent))
+            if connection.execute(query).first() is not None:
+                return False
+            overdue = Difference(REMOVAL_OVERDUE, consent, _UNGRADED, b"", 0, 0)
+            write_findings(connection, [new_finding(self._policy, operator_id, overdue, "", now)])
+        return True
+
+    def consent_acknowledged(self, operator_id: str, consent: str, now: int) -> int:
+        """Rectify what was found because the removal for an ended consent was overdue; return
+        how many findings that were."""
+        return self._rectify(operator_id, _of_consent(operator_id, consent), now)
 
     def get(self, finding_id: str) -> Finding | None:
         """Return a finding; None where there is none of that id."""
@@ -114,6 +140,10 @@ class Findings:
         )
         with reading(self._engine) as connection:
             return connection.execute(query).first() is not None
+
+
+def _of_consent(operator_id: str, consent: str) -> Sequence[ColumnElement[bool]]:
+    return (_F.operator_id == operator_id, OF_REMOVALS, _F.record_id == consent, STANDS)
 
 
 def _of_event(

@@ -2,6 +2,7 @@
 
 from typing import Final, NamedTuple
 
+from consent.model import NAME_PREFIX
 from creditgate.v1.conformance_service_pb2 import EnforcementStage, FindingKind, FindingState
 
 OPEN: Final = FindingState.FINDING_STATE_OPEN
@@ -46,6 +47,9 @@ class Attestation(NamedTuple):
 
     ``standing`` are the findings that stood then, `MISSING` not counted. ``certificate`` is a
     JWS in compact form, "" where none was given, good until ``certificate_until``.
+    ``disclosure_sequence`` is as of which the copies are attested to be right, ``compared`` the
+    position they were compared with: later, where something void is not held against the operator
+    yet. ``opening`` is the digest of what it was opened with, None where that is not known.
     """
 
     attestation_id: str
@@ -61,6 +65,8 @@ class Attestation(NamedTuple):
     at: int
     certificate: str
     certificate_until: int
+    compared: int
+    opening: bytes | None
 
 
 class Finding(NamedTuple):
@@ -68,7 +74,8 @@ class Finding(NamedTuple):
 
     ``counted_from`` and ``deadline`` are what its stage follows from; 0 for `MISSING`, which
     has none. ``pardoned``: an administrator has lifted the suspension it led to. Of a contest
-    the times are 0 while they have not come.
+    the times are 0 while they have not come. ``record_id`` is "consents/{id}" where the removal
+    of what was served under an ended consent is overdue, "" for an overdue attestation.
     """
 
     finding_id: str
@@ -94,9 +101,16 @@ class Finding(NamedTuple):
     decided_by: str
     decision_reason: str
 
+    @property
+    def consent(self) -> str:
+        """The consent it is about, "consents/{id}"; "" for all others."""
+        return self.record_id if self.record_id.startswith(NAME_PREFIX) else ""
+
 
 class Challenge(NamedTuple):
-    """One copy the gateway wants to see; ``copy_digest`` is `facts.copy_digest` of it."""
+    """One copy the gateway wants to see; ``copy_digest`` is `facts.copy_digest` of it,
+    ``answers`` the position in the ledger as of which it was asked for: a later answer may
+    be where the operator has it from."""
 
     challenge_id: str
     operator_id: str
@@ -107,6 +121,7 @@ class Challenge(NamedTuple):
     attestation_id: str
     issued_at: int
     deadline: int
+    answers: int
 
 
 class StageChange(NamedTuple):
@@ -121,7 +136,8 @@ class Standing(NamedTuple):
     """How an operator stands, as it was last settled; 0 for an instant that is not known.
 
     ``attestation_due`` is by when it must attest again; ``challenged`` and ``confirmed`` count
-    copies asked for, and shown right in time, since the beginning.
+    copies asked for, and shown right in time, since the beginning; ``refreshed`` those shown
+    right that the operator was served again after they were asked for.
     """
 
     operator_id: str
@@ -130,3 +146,4 @@ class Standing(NamedTuple):
     attestation_due: int
     challenged: int
     confirmed: int
+    refreshed: int

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Engine, bindparam, case, literal_column, s
 from gateway.conformance.removal_tables import DUTIES, Finding
 from gateway.conformance.removals import RemovalDuties
 from gateway.storage.engines import reading
+from gateway.storage.writes import wrote
 
 _AT_ONCE: Final = 500
 _MARKED: Final = select(
@@ -75,7 +76,9 @@ class OverdueRemovals:
                 return
         with self._evidence.begin() as connection:
             # A word that comes first wins: the condition is looked at with the row locked.
-            connection.execute(update(DUTIES).where(*passed).values(finding=Finding.DUE))
+            due = update(DUTIES).where(*passed).values(finding=Finding.DUE)
+            found = connection.execute(due.returning(*DUTIES.primary_key)).all()
+            wrote(connection, DUTIES, found)
 
     def _open_some(self, now: int) -> bool:
         marked = self._marked(Finding.DUE)
@@ -115,6 +118,7 @@ class OverdueRemovals:
         ]
         with self._evidence.begin() as connection:
             connection.execute(change, keys)
+            wrote(connection, DUTIES, [tuple(key.values()) for key in keys])
 
 
 def _stands(finding: Finding) -> ColumnElement[bool]:

@@ -90,12 +90,17 @@ class Sampling(_Part):
 
     An operator that lies about ``lied_share`` of its copies is caught with probability
     ``caught``, unless ``most`` cuts the sample; docs/conformance.md has the mathematics.
+    A certificate counts for nothing while copies drawn for it are not shown, once they were
+    asked for longer than ``unshown`` ago, nor where more than ``refreshed_share`` of those
+    shown were served again first.
     """
 
     lied_share: _Share
     caught: _Share
     most: Annotated[int, Field(ge=1, le=1_000)]
     answer: _Life
+    unshown: _Life = timedelta(hours=1)
+    refreshed_share: Annotated[float, Field(ge=0, lt=1)] = 0.02
 
     def copies(self, held: int) -> int:
         """Return how many of ``held`` copies are asked for.
@@ -119,6 +124,7 @@ class ConformancePolicy(_Part):
     attestation: _Life
     attestation_spacing: _Wait
     false_attestation: _Life
+    repeated_false: _Life = timedelta(days=30)
     certificate: _Life
     sampling: Sampling
 
@@ -161,6 +167,18 @@ class ConformancePolicy(_Part):
     def false_seconds(self) -> int:
         """How long after a false attestation is rectified its stage stays."""
         return _whole(self.false_attestation)
+
+    @property
+    def repeated_seconds(self) -> int:
+        """How long after a false attestation is rectified the time of another one counts from
+        it."""
+        return _whole(self.repeated_false)
+
+    @property
+    def unshown_seconds(self) -> int:
+        """How long a copy may be asked for and not shown before certificates count for
+        nothing."""
+        return _whole(self.sampling.unshown)
 
     @property
     def certificate_seconds(self) -> int:

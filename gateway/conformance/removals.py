@@ -18,6 +18,7 @@ from gateway.conformance.event_pages import EventPage, Holders, read_changes
 from gateway.conformance.removal_tables import DUTIES, FOLLOWED, Finding
 from gateway.storage.engines import Engines, reading
 from gateway.storage.paging import pages
+from gateway.storage.writes import wrote
 
 _EVENTS_AT_ONCE: Final = 500
 _KEYS_A_QUERY: Final = 500
@@ -91,6 +92,7 @@ class RemovalDuties:
             with self._evidence.begin() as connection:
                 if duties:
                     connection.execute(self._add, duties)
+                    wrote(connection, DUTIES, map(_key, duties))
                 _follow_to(connection, page.read_to)
             at = page.read_to
 
@@ -150,6 +152,7 @@ class RemovalDuties:
                         for sequence, removed_at in new.items()
                     ],
                 )
+                wrote(connection, DUTIES, [(operator_id, sequence) for sequence in new])
         return len(new), taken
 
     def acknowledged(self, operator_id: str, sequences: Collection[int]) -> frozenset[int]:
@@ -246,6 +249,11 @@ def attested_gone(
             _ACKNOWLEDGE,
             [_word(operator_id, row, now, by, now) for row in gone],
         )
+        wrote(connection, DUTIES, [(operator_id, row.event_sequence) for row in gone])
+
+
+def _key(duty: Mapping[str, Any]) -> tuple[Any, ...]:
+    return duty["operator_id"], duty["event_sequence"]
 
 
 def _word(

@@ -18,6 +18,7 @@ from gateway.conformance.standings import (
 )
 from gateway.conformance.suspension import Suspension, Suspensions
 from gateway.storage.engines import reading
+from gateway.storage.writes import wrote
 
 _F: Final = FINDINGS.c
 _A: Final = ATTESTATIONS.c
@@ -93,7 +94,9 @@ class Settling:
             if connection.execute(select(_F.finding_id).where(*rows).limit(1)).first() is None:
                 return
         with self._engine.begin() as connection:
-            connection.execute(update(FINDINGS).where(*rows).values(pardoned=True))
+            pardoned = update(FINDINGS).where(*rows).values(pardoned=True)
+            found = connection.execute(pardoned.returning(_F.finding_id)).all()
+            wrote(connection, FINDINGS, found)
 
 
 def _present_stage(before: Unsettled, present: Suspension | None) -> Stage:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Final
 
 from creditgate.reconcile.symbols import FORMAT_VERSION, SYMBOL_BYTES, Symbols
@@ -38,6 +39,12 @@ def require_opening(opening: pb.AttestationOpening) -> None:
         raise invalid(*faults)
 
 
+def opening_digest(opening: pb.AttestationOpening) -> bytes:
+    """Return what tells one opening from another of the same request id (AIP-155)."""
+    said = f"{opening.copies} {opening.disclosure_sequence} {opening.format_version}"
+    return sha256(said.encode()).digest()
+
+
 def copies_in(messages: Iterable[pb.CopyDigest]) -> list[Copy]:
     """Return the copies of one message; raises INVALID_REQUEST."""
     sent = list(messages)
@@ -55,6 +62,7 @@ def copies_in(messages: Iterable[pb.CopyDigest]) -> list[Copy]:
             or not message.HasField("disclosed_from")
             or instant_faults("", from_)
             or instant_faults("", until)
+            or _ends_early(message)
         ):
             faults += _faults(f"copies.copies[{index}]", message)
             continue
@@ -89,4 +97,14 @@ def _faults(at: str, message: pb.CopyDigest) -> list[Violation]:
         faults.append(Violation(f"{at}.disclosed_from", "required"))
     faults += instant_faults(f"{at}.disclosed_from", message.disclosed_from)
     faults += instant_faults(f"{at}.disclosed_until", message.disclosed_until)
+    if not faults and _ends_early(message):
+        faults.append(Violation(f"{at}.disclosed_until", "must come after disclosed_from"))
     return faults
+
+
+def _ends_early(message: pb.CopyDigest) -> bool:
+    """Tell whether the period of a copy holds no instant: nothing is ever disclosed so."""
+    return (
+        message.HasField("disclosed_until")
+        and message.disclosed_until.seconds <= message.disclosed_from.seconds
+    )

@@ -129,6 +129,7 @@ class StandingService:
             answer.stage = EnforcementStage.ValueType(standing.stage)
             answer.challenged_copies = standing.challenged
             answer.confirmed_copies = standing.confirmed
+            answer.refreshed_copies = standing.refreshed
             if standing.attestation_due:
                 answer.next_attestation_due.CopyFrom(Timestamp(seconds=standing.attestation_due))
         return answer

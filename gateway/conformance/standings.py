@@ -16,6 +16,7 @@ from gateway.conformance.finding_tables import (
 from gateway.conformance.model import MISSING, NONE, OPEN, RECTIFIED, Stage, StageChange, Standing
 from gateway.conformance.stages import Against
 from gateway.storage.engines import reading
+from gateway.storage.writes import wrote
 
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _S = STANDINGS.c
@@ -43,8 +44,10 @@ def touch(connection: Connection, operator_id: str, now: int) -> None:
         attestation_due=0,
         challenged=0,
         confirmed=0,
+        refreshed=0,
     )
-    connection.execute(add.on_conflict_do_nothing())
+    if connection.execute(add.on_conflict_do_nothing()).rowcount == 1:
+        _wrote(connection, operator_id)
     connection.execute(
         update(STANDINGS).where(_S.operator_id == operator_id).values(touched=_S.touched + 1)
     )
@@ -53,7 +56,13 @@ def touch(connection: Connection, operator_id: str, now: int) -> None:
 def standing_of(connection: Connection, operator_id: str) -> Standing | None:
     """Return how an operator stands; None where nothing is known of it."""
     query = select(
-        _S.operator_id, _S.stage, _S.since, _S.attestation_due, _S.challenged, _S.confirmed
+        _S.operator_id,
+        _S.stage,
+        _S.since,
+        _S.attestation_due,
+        _S.challenged,
+        _S.confirmed,
+        _S.refreshed,
     ).where(_S.operator_id == operator_id)
     row = connection.execute(query).one_or_none()
     return None if row is None else Standing(*row)
@@ -64,17 +73,29 @@ def attestation_due(connection: Connection, operator_id: str, due: int) -> None:
     connection.execute(
         update(STANDINGS).where(_S.operator_id == operator_id).values(attestation_due=due)
     )
+    _wrote(connection, operator_id)
 
 
 def count_challenges(
-    connection: Connection, operator_id: str, *, issued: int = 0, confirmed: int = 0
+    connection: Connection,
+    operator_id: str,
+    *,
+    issued: int = 0,
+    confirmed: int = 0,
+    refreshed: int = 0,
 ) -> None:
-    """Count copies asked for and shown right; the operator's row must be there."""
+    """Count copies asked for, shown right, and shown right once they were served again; the
+    operator's row must be there."""
     connection.execute(
         update(STANDINGS)
         .where(_S.operator_id == operator_id)
-        .values(challenged=_S.challenged + issued, confirmed=_S.confirmed + confirmed)
+        .values(
+            challenged=_S.challenged + issued,
+            confirmed=_S.confirmed + confirmed,
+            refreshed=_S.refreshed + refreshed,
+        )
     )
+    _wrote(connection, operator_id)
 
 
 def unsettled(connection: Connection, now: int, *, all_of_them: bool) -> list[Unsettled]:
@@ -141,11 +162,16 @@ def settle(
     connection.execute(row.values(settled=before.touched, settle_at=settle_at or 0))
     if stage != before.stage:
         connection.execute(row.values(stage=stage, since=now))
-        connection.execute(
-            insert(STAGE_CHANGES).values(
-                operator_id=before.operator_id, stage=stage, at=now, standing=standing
-            )
+        _wrote(connection, before.operator_id)
+        change = insert(STAGE_CHANGES).values(
+            operator_id=before.operator_id, stage=stage, at=now, standing=standing
         )
+        kept = connection.execute(change.returning(STAGE_CHANGES.c.sequence)).all()
+        wrote(connection, STAGE_CHANGES, kept)
+
+
+def _wrote(connection: Connection, operator_id: str) -> None:
+    wrote(connection, STANDINGS, [(operator_id,)])
 
 
 class Standings:

@@ -18,13 +18,17 @@ from gateway.storage.background import Pace, Rounds
 from gateway.storage.signs import Sign
 
 POLL_SECONDS: Final = 0.3
+_SAVED_SECONDS: Final = 60
+"""So long is time saved up for calls that ask for less."""
 
 
 class Throttle:
     """Knows who is throttled, and how much each may still ask; one event loop's own.
 
-    A call is let through when the time of those before is over: ``subjects_per_minute`` asked
-    for one a call or many, the same in the long run. ``monotonic`` gives seconds;
+    A call is let through once the time that its subjects take has passed, since the rate was
+    cut and since the calls before: ``subjects_per_minute`` asked for one a call or many. Of
+    time in which nothing was asked for a minute counts, or what the call itself takes.
+    ``monotonic`` gives seconds;
     ``sign`` shows news of the standings.
     """
 
@@ -40,7 +44,7 @@ class Throttle:
         self._seconds = 60 / subjects_per_minute
         self._monotonic = monotonic
         self._throttled: frozenset[str] = frozenset()
-        self._free_at: dict[str, float] = {}
+        self._paid_until: dict[str, float] = {}
         self._seen = -1
         # Who was throttled stays so until it is known better.
         self._rounds = Rounds("throttle", self._look, Pace(poll_seconds), sign=sign)
@@ -54,16 +58,16 @@ class Throttle:
         """
         if operator_id not in self._throttled:
             return
-        now = self._monotonic()
-        free_at = self._free_at.get(operator_id, now)
-        if free_at > now:
+        now, takes = self._monotonic(), subjects * self._seconds
+        until = max(self._paid_until[operator_id], now - max(takes, _SAVED_SECONDS)) + takes
+        if until > now:
             raise Refused(
                 RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
                 "Your rate was cut for findings that were not rectified by their deadline;"
                 " ListFindings tells which. Rectify them and attest.",
-                retry_after=ceil(free_at - now),
+                retry_after=ceil(until - now),
             )
-        self._free_at[operator_id] = now + subjects * self._seconds
+        self._paid_until[operator_id] = until
 
     async def start(self) -> None:
         """Learn who is throttled and keep knowing it. Raises what the store raises."""
@@ -78,8 +82,9 @@ class Throttle:
     async def _look(self) -> bool:
         throttled = await asyncio.get_running_loop().run_in_executor(self._thread, self._read)
         if throttled is not None:
+            now = self._monotonic()
+            self._paid_until = {name: self._paid_until.get(name, now) for name in throttled}
             self._throttled = throttled
-            self._free_at = {name: at for name, at in self._free_at.items() if name in throttled}
         return False
 
     def _read(self) -> frozenset[str] | None:

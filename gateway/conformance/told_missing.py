@@ -10,31 +10,20 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select
 
 from creditgate.transparency.facts import copy_digest
-from gateway.conformance.blocks import BLOCK, Sequences, is_marked, marked, sequences_of
+from gateway.conformance.answered import last_held
+from gateway.conformance.blocks import Sequences, marked, sequences_of
 from gateway.conformance.comparing import MOST_LISTED
 from gateway.conformance.drawing import is_over
 from gateway.conformance.finding_tables import TOLD_MISSING
 from gateway.conformance.model import ATTESTATION_FALSE, Difference
 from gateway.conformance.revisions import Revision, revisions_of
-from gateway.meter.tables import USAGE
 from gateway.storage.engines import Engines, reading
+from gateway.storage.writes import wrote
 
 _T: Final = TOLD_MISSING.c
-_ANSWERS_AT_ONCE: Final = 5_000
-
-
-def last_answer(records: Connection, operator_id: str) -> int:
-    """Return the position in the ledger of the last answer to an operator, 0 without any."""
-    query = (
-        select(USAGE.c.sequence)
-        .where(USAGE.c.operator_id == operator_id)
-        .order_by(USAGE.c.sequence.desc())
-        .limit(1)
-    )
-    return records.execute(query).scalar() or 0
 
 
 def told_missing(evidence: Connection, operator_id: str) -> tuple[Sequences, int]:
@@ -48,28 +37,15 @@ def told_missing(evidence: Connection, operator_id: str) -> tuple[Sequences, int
     )
 
 
-def told_missing_since(evidence: Connection, operator_id: str, sequence: int) -> int | None:
-    """Return the position in the ledger as of which an operator told that it does not hold a
-    revision; None where it did not."""
-    query = select(_T.bits, _T.answers).where(
-        _T.operator_id == operator_id, _T.block == sequence // BLOCK
-    )
-    row = evidence.execute(query).one_or_none()
-    return row.answers if row is not None and is_marked(bytes(row.bits), sequence) else None
-
-
-def forget_told_missing(evidence: Connection, operator_id: str, sequence: int) -> None:
-    """Forget that an operator told it does not hold a revision: it has shown it."""
-    told, answers = told_missing(evidence, operator_id)
-    keep_told_missing(evidence, operator_id, told[told != sequence], answers)
-
-
 def keep_told_missing(
     evidence: Connection, operator_id: str, sequences: Sequences, answers: int
 ) -> None:
     """Keep what an operator told by an attestation as of ``answers``, instead of what it told
     before; the operator must be locked."""
-    evidence.execute(delete(TOLD_MISSING).where(_T.operator_id == operator_id))
+    former = evidence.execute(
+        delete(TOLD_MISSING).where(_T.operator_id == operator_id).returning(_T.block)
+    ).scalars()
+    blocks = set(former)
     bits = marked({}, sequences)
     if bits:
         evidence.execute(
@@ -79,27 +55,16 @@ def keep_told_missing(
                 for block, each in bits.items()
             ],
         )
+    changed = sorted(blocks | bits.keys())
+    wrote(evidence, TOLD_MISSING, [(operator_id, block) for block in changed])
 
 
 def not_served_since(
-    records: Connection, operator_id: str, sequences: Sequences, answers: int
+    records: Engine, operator_id: str, sequences: Sequences, answers: int
 ) -> Sequences:
     """Return which revisions no answer to an operator after a position held."""
-    left, at = sequences, answers
-    while left.size:
-        query = (
-            select(USAGE.c.sequence, USAGE.c.entries)
-            .where(USAGE.c.operator_id == operator_id, USAGE.c.sequence > at)
-            .order_by(USAGE.c.sequence)
-            .limit(_ANSWERS_AT_ONCE)
-        )
-        rows = records.execute(query).all()
-        if rows:
-            at = rows[-1].sequence
-            left = left[~np.isin(left, np.frombuffer(b"".join(r.entries for r in rows), np.int64))]
-        if len(rows) < _ANSWERS_AT_ONCE:
-            break
-    return left
+    after = np.full(len(sequences), answers, np.int64)
+    return sequences[last_held(records, operator_id, sequences, after) == 0]
 
 
 class HeldAgain(NamedTuple):
@@ -118,8 +83,8 @@ def held_again(engines: Engines, operator_id: str, absent: Sequences, now: int) 
     left = told[~np.isin(told, absent)]
     if not left.size:
         return HeldAgain(left, ())
+    left = not_served_since(engines.records, operator_id, left, answers)
     with reading(engines.records) as records:
-        left = not_served_since(records, operator_id, left, answers)
         over: list[int] = []
 
         def held() -> Iterator[Difference]:

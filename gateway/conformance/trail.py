@@ -10,7 +10,7 @@ from creditgate.v1 import audit_service_pb2 as audit_pb
 from creditgate.v1 import conformance_service_pb2 as pb
 from gateway.conformance.finding_messages import finding_message
 from gateway.conformance.finding_tables import FINDINGS
-from gateway.conformance.model import Finding
+from gateway.conformance.model import CONTESTED, OPEN, Finding
 from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.removals import Duty, RemovalDuties
 from gateway.storage.engines import reading
@@ -43,12 +43,13 @@ class ConformanceTrail:
         self._now = now
 
     def findings_of_record(self, record_id: str) -> Iterator[Told]:
-        """Yield every finding of a record's copies, whoever holds them."""
+        """Yield every finding of a record's copies, whoever holds them: as it was found, and
+        again each time it was contested, decided about or closed, as it stood since."""
         query = select(FINDINGS).where(_F.record_id == record_id)
         with reading(self._evidence) as connection:
-            rows = connection.execute(query.order_by(_F.detected_at, _F.finding_id)).mappings()
-            found = [Finding(**row) for row in rows]
-        yield from map(self._told, found)
+            found = [Finding(**row) for row in connection.execute(query).mappings()]
+        told = [self._told(each, at, number) for each in found for number, at in _times(each)]
+        yield from sorted(told, key=lambda each: each[:2])
 
     def findings_of_operator(self, operator_id: str, from_: int) -> Iterator[Told]:
         """Yield every finding against an operator since ``from_`` (seconds, UTC)."""
@@ -63,7 +64,7 @@ class ConformanceTrail:
             )
             with reading(self._evidence) as connection:
                 found = [Finding(**row) for row in connection.execute(query).mappings()]
-            yield from map(self._told, found)
+            yield from (self._told(each) for each in found)
             if len(found) < _AT_ONCE:
                 return
             after = found[-1].finding_id
@@ -89,10 +90,31 @@ class ConformanceTrail:
             yield from (_removal(duty, 0) for duty in duties if duty.acknowledged_at != last)
             from_ = last
 
-    def _told(self, finding: Finding) -> Told:
-        number = int(finding.finding_id.replace("-", ""), 16)
-        message = finding_message(finding, self._policy, self._now())
-        return Told(finding.detected_at, (number, 0), message)
+    def _told(self, finding: Finding, at: int | None = None, number: int = 0) -> Told:
+        """Tell of a finding as it stood since ``at`` (seconds, UTC), None for now."""
+        stood = finding if at is None else _as_of(finding, at)
+        message = finding_message(stood, self._policy, self._now() if at is None else at)
+        order = int(finding.finding_id.replace("-", ""), 16)
+        return Told(finding.detected_at if at is None else at, (order, number), message)
+
+
+def _times(finding: Finding) -> Iterator[tuple[int, int]]:
+    """Yield when something became of a finding, each instant once, numbered in order."""
+    times = (finding.detected_at, finding.contested_at, finding.decided_at, finding.closed_at)
+    yield from enumerate(sorted({at for at in times if at}))
+
+
+def _as_of(finding: Finding, at: int) -> Finding:
+    """Return a finding as it stood since ``at`` (seconds, UTC)."""
+    if finding.closed_at and finding.closed_at <= at:
+        return finding
+    stood = finding._replace(state=OPEN, closed_at=0)
+    if finding.decided_at and finding.decided_at <= at:
+        return stood
+    stood = stood._replace(decided_at=0, decided_by="", decision_reason="")
+    if finding.contested_at and finding.contested_at <= at:
+        return stood._replace(state=CONTESTED)
+    return stood._replace(contested_at=0, contest_statement="", evidence_digest=b"")
 
 
 def _removal(duty: Duty, number: int) -> Told:

@@ -20,6 +20,7 @@ from gateway.conformance.holdings_tables import CHECKSUM_KEYS
 from gateway.conformance.revisions import facts_of
 from gateway.conformance.stored import blocks
 from gateway.storage.engines import Engines, reading
+from gateway.storage.writes import wrote
 
 MOST_COPIES: Final = 5_000_000
 """Most copies kept ready, of all operators together; some 100 bytes each. Whose copies were
@@ -117,6 +118,7 @@ def checksum_key(evidence: Engine, operator_id: str) -> bytes:
         # Another process may have made one meanwhile.
         with contextlib.suppress(IntegrityError), evidence.begin() as connection:
             connection.execute(made)
+            wrote(connection, CHECKSUM_KEYS, [(operator_id,)])
         with reading(evidence) as connection:
             key = connection.execute(query).scalar_one()
     return bytes(key)

@@ -10,7 +10,7 @@ from gateway.settle.usage import usage_name
 class Place(NamedTuple):
     """Where one use stands: an answer of the ledger, and the number of a record in it, from 0.
 
-    An answer under a consent that found nothing stands behind the last record.
+    Items of which nothing was found stand behind the last record.
     """
 
     sequence: int
@@ -29,12 +29,13 @@ ALWAYS: Final = Period()
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One record of a subject, served once to one operator; or that one asked under a consent
-    and nothing was found.
+    """One record of a subject, served once to one operator; or that one asked for an item under
+    a consent and nothing was found.
 
     ``consent`` is the resource name of the consent it was served under, "" for public
-    items; ``fee`` in micro-yuan, ``served_at`` in seconds UTC. Where nothing was found,
-    ``record_id``, ``item``, ``source`` and ``region`` are "", ``revision`` and ``fee`` 0.
+    items; ``fee`` in micro-yuan, ``served_at`` in seconds UTC. Where nothing was found, ``item``
+    is what was asked for, "" in answers that do not tell; ``record_id``, ``source`` and
+    ``region`` are "", ``revision`` and ``fee`` 0.
     """
 
     place: Place

@@ -24,24 +24,36 @@ def entries_of(
     """Yield what an answer gave of a subject's records, in the answer's order.
 
     ``entries`` are the sequences of all it held, ``revisions`` those of them that are the
-    subject's; ``consent`` is the subject's own that it rests on, None where it has none.
+    subject's; ``consent`` is the subject's own that it rests on, None where it has none. Items
+    looked for under it of which nothing was found come last; an answer older than these are
+    kept names none of them.
     """
     prices = {line.line_no: line.unit_price for line in _line_counts(answer.lines)}
     consented = frozenset[str]() if consent is None else consent.terms.fields_by_item.keys()
-    nothing_found = consent is not None
+    found: set[str] = set()
     for number, sequence in enumerate(entries):
         revision = revisions.get(sequence)
         if revision is None:
             continue
         under = answer.consent if revision.item in consented else ""
-        nothing_found = nothing_found and not under
-        yield _access(answer, number, under, revision, prices[revision.line_no])
-    if nothing_found:
-        yield _access(answer, len(entries), answer.consent)
+        if under:
+            found.add(revision.item)
+        yield _access(answer, number, under, revision.item, revision, prices[revision.line_no])
+    if consent is None:
+        return
+    looked_for = answer.asked_items.split() or ([] if found else [""])
+    missing = (item for item in looked_for if item not in found)
+    for number, item in enumerate(missing, len(entries)):
+        yield _access(answer, number, answer.consent, item)
 
 
 def _access(
-    answer: LedgerRow, number: int, consent: str, revision: LedgerRow | None = None, fee: int = 0
+    answer: LedgerRow,
+    number: int,
+    consent: str,
+    item: str,
+    revision: LedgerRow | None = None,
+    fee: int = 0,
 ) -> Access:
     return Access(
         place=Place(answer.sequence, number),
@@ -50,7 +62,7 @@ def _access(
         request_id=answer.request_id,
         record_id="" if revision is None else revision.record_id,
         revision=0 if revision is None else revision.revision,
-        item="" if revision is None else revision.item,
+        item=item,
         source="" if revision is None else revision.source,
         region="" if revision is None else revision.region,
         purpose=Purpose.ValueType(answer.purpose),

@@ -38,7 +38,6 @@ MOST_UNANSWERED: Final = 5
 MOST_A_DAY: Final = 20
 """Most requests of one operator to one subject's inbox within 24 hours."""
 _RETRY_SECONDS: Final = 3_600
-_MOST_RETRIED: Final = 50
 _MOST_HISTORY: Final = 100
 
 _OBSTACLES: Final = {
@@ -103,7 +102,7 @@ class ConsentDesk:
         now = self._clock.now()
         consent = _requested(asked, now)
         with self._asking:
-            if not self._is_retry(consent):
+            if not self._consents.was_asked(consent.operator_id, consent.request_id):
                 view = self._view()
                 found = timing_faults(consent.terms, consent.answer_until, now)
                 found += terms_faults(view, consent.operator_id, consent.terms, now)
@@ -254,12 +253,6 @@ class ConsentDesk:
                 RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND, "There is no such consent."
             )
         return consent
-
-    def _is_retry(self, consent: Consent) -> bool:
-        earlier = self._consents.listed(
-            subject=consent.subject, operator_id=consent.operator_id, limit=_MOST_RETRIED
-        )
-        return any(each.request_id == consent.request_id for each in earlier)
 
     def _require_room(self, consent: Consent, now: int) -> None:
         unanswered, recent = self._consents.asked_of(

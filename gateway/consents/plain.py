@@ -16,9 +16,10 @@ from consent.rules import REVOKED_REMOVAL_SECONDS
 from creditgate.v1.consent_service_pb2 import DataLifeEnd
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.authority.view import AuthorityView
-from gateway.consents.words import FIELDS, PROVINCES, PURPOSES
+from gateway.consents.words import FIELDS, PROVINCES
 from gateway.pages.moments import period, span
 from gateway.pages.rendering import Language
+from gateway.pages.terms import PURPOSES
 from gateway.pages.words import Words, joined, said
 from operators.shapes import ALL_REGIONS
 

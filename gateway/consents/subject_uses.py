@@ -6,78 +6,44 @@ the order of commit, so nothing behind a position can still appear.
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    Connection,
-    Engine,
-    Select,
-    bindparam,
-    func,
-    literal_column,
-    select,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ARRAY, BigInteger, Connection, Engine, bindparam, func, select, true
 
-from consent.tables import CONSENT, CONSENT_NAME, SUBJECT_USE, SUBJECT_USES
+from consent.model import NAME_PREFIX
+from consent.tables import CONSENT, SUBJECT_USE, SUBJECT_USES
 from gateway.consents.followed import come_further, come_to
 from gateway.disclose.tables import REVISIONS
 from gateway.meter.model import unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.storage.engines import reading
+from gateway.storage.paging import pages
+from gateway.storage.statements import add_rows
 
-_ENTRIES_AT_ONCE: Final = 5_000
-_ANSWERS_AT_ONCE: Final = 500
-_COLUMNS: Final = ("subject", "usage_sequence")
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-_Answers = Mapping[int, frozenset[int]]
-
-
-def _listed() -> Select[*tuple[Any, ...]]:
-    pairs = func.json_each(bindparam("pairs")).table_valued("value")
-    part = "json_extract(value, '$[{}]')".format
-    return _of_whom(pairs, literal_column(part(0), BigInteger), literal_column(part(1), BigInteger))
-
-
-def _unnested() -> Select[*tuple[Any, ...]]:
-    numbers = ARRAY(BigInteger)
-    given = func.unnest(bindparam("answers", type_=numbers), bindparam("entries", type_=numbers))
-    pairs = given.table_valued("answer", "entry").render_derived()
-    return _of_whom(pairs, pairs.c.answer, pairs.c.entry)
-
-
-def _of_whom(pairs: Any, answer: Any, entry: Any) -> Select[*tuple[Any, ...]]:
-    """Return the rows of the index for pairs of an answer and an entry, in its order."""
-    return (
-        select(REVISIONS.c.subject, answer)
-        .select_from(pairs)
-        .join(REVISIONS, REVISIONS.c.sequence == entry)
-        .distinct()
-        .order_by(REVISIONS.c.subject, answer)
-    )
-
-
-def _as_json(answers: _Answers) -> dict[str, object]:
-    return {
-        "pairs": json.dumps([(a, entry) for a, entries in answers.items() for entry in entries])
-    }
-
-
-def _as_arrays(answers: _Answers) -> dict[str, object]:
-    return {
-        "answers": [answer for answer, entries in answers.items() for _ in entries],
-        "entries": [entry for entries in answers.values() for entry in entries],
-    }
-
-
-_Ways = tuple[Select[*tuple[Any, ...]], Callable[[_Answers], dict[str, object]]]
-_WAYS: Final[Mapping[str, _Ways]] = {
-    "sqlite": (_listed(), _as_json),
-    "postgresql": (_unnested(), _as_arrays),
+# The more at once, the more rows share a page of the index; while they are added, nobody else
+# can write to SQLite's file.
+_ENTRIES_AT_ONCE: Final = 10_000
+_ANSWERS_AT_ONCE: Final = 4_000
+_SUBJECTS: Final = select(REVISIONS.c.sequence, REVISIONS.c.subject)
+_SEQUENCES: Final = bindparam("sequences")
+_SUBJECTS_OF: Final = {
+    "sqlite": _SUBJECTS.where(
+        REVISIONS.c.sequence.in_(select(func.json_each(_SEQUENCES).table_valued("value")))
+    ),
+    "postgresql": _SUBJECTS.where(
+        REVISIONS.c.sequence == func.any(bindparam("sequences", type_=ARRAY(BigInteger)))
+    ),
 }
+
+
+class IndexedAnswer(NamedTuple):
+    """An answer of the ledger, as far as it is indexed by: its consent's name, its entries."""
+
+    sequence: int
+    consent: str
+    entries: Sequence[int]
 
 
 class SubjectUses:
@@ -85,54 +51,80 @@ class SubjectUses:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        wanted, self._parameters = _WAYS[engine.dialect.name]
-        self._add = _INSERT[engine.dialect.name](SUBJECT_USE).on_conflict_do_nothing()
-        # The whole of it in the store: rows that came by here would cost most of the work.
-        self._add_entries = self._add.from_select(_COLUMNS, wanted)
 
     def index_more(self, operator_id: str) -> bool:
         """Index some of an operator's answers that are not yet; tell whether there were any."""
         name = SUBJECT_USES + operator_id
         with reading(self._engine) as connection:
-            done = come_to(connection, name)
-            answers = _next_answers(connection, operator_id, done)
+            answers = next_answers(connection, operator_id, come_to(connection, name))
             if not answers:
                 return False
-            consenting = _consenting(connection, answers)
+            uses = uses_of(connection, answers)
         with self._engine.begin() as connection:
-            connection.execute(self._add_entries, self._parameters(answers))
-            if consenting:
-                rows: list[dict[str, object]] = [
-                    {"subject": subject, "usage_sequence": sequence}
-                    for subject, sequence in sorted(consenting)
-                ]
-                connection.execute(self._add, rows)
-            come_further(connection, name, max(answers))
+            # In the index's order, so that each of its pages is written once.
+            add_rows(connection, SUBJECT_USE, sorted(uses))
+            come_further(connection, name, answers[-1].sequence)
         return True
 
 
-def _next_answers(connection: Connection, operator_id: str, after: int) -> _Answers:
-    """Return the entries of the next answers by sequence, about `_ENTRIES_AT_ONCE` of them."""
+def next_answers(
+    connection: Connection, operator_id: str, after: int, until: int | None = None
+) -> list[IndexedAnswer]:
+    """Return the next answers by sequence, up to ``until``, with about `_ENTRIES_AT_ONCE`
+    entries."""
     up_to_it = func.sum(USAGE.c.entry_count).over(order_by=USAGE.c.sequence)
     next_ = (
-        select(USAGE.c.sequence, USAGE.c.entries, (up_to_it - USAGE.c.entry_count).label("before"))
-        .where(USAGE.c.operator_id == operator_id, USAGE.c.sequence > after)
+        select(
+            USAGE.c.sequence,
+            USAGE.c.consent,
+            USAGE.c.entries,
+            (up_to_it - USAGE.c.entry_count).label("before"),
+        )
+        .where(
+            USAGE.c.operator_id == operator_id,
+            USAGE.c.sequence > after,
+            true() if until is None else USAGE.c.sequence <= until,
+        )
         .order_by(USAGE.c.sequence)
         .limit(_ANSWERS_AT_ONCE)
         .subquery()
     )
-    query = select(next_.c.sequence, next_.c.entries).where(next_.c.before < _ENTRIES_AT_ONCE)
-    return {
-        sequence: frozenset(unpack_entries(packed))
-        for sequence, packed in connection.execute(query)
-    }
+    query = select(next_.c.sequence, next_.c.consent, next_.c.entries)
+    rows = connection.execute(
+        query.where(next_.c.before < _ENTRIES_AT_ONCE).order_by(next_.c.sequence)
+    ).all()
+    return [
+        IndexedAnswer(sequence, consent, unpack_entries(packed))
+        for sequence, consent, packed in rows
+    ]
 
 
-def _consenting(connection: Connection, answers: Collection[int]) -> set[tuple[str, int]]:
-    """Return whose consents these answers rest on, with the answer."""
-    query = (
-        select(CONSENT.c.subject, USAGE.c.sequence)
-        .join(CONSENT, USAGE.c.consent == CONSENT_NAME)
-        .where(USAGE.c.sequence.between(min(answers), max(answers)), USAGE.c.consent != "")
+def uses_of(connection: Connection, answers: Sequence[IndexedAnswer]) -> set[tuple[str, int]]:
+    """Return whose records these answers hold, and on whose consent they rest, with the
+    answer."""
+    subject_of = _subjects(connection, {*chain.from_iterable(each.entries for each in answers)})
+    uses = {(subject_of[entry], sequence) for sequence, _, entries in answers for entry in entries}
+    under = [each for each in answers if each.consent]
+    given_by = _consenting(connection, {each.consent for each in under})
+    uses.update(
+        (given_by[each.consent], each.sequence) for each in under if each.consent in given_by
     )
-    return {(subject, seq) for subject, seq in connection.execute(query) if seq in answers}
+    return uses
+
+
+def _subjects(connection: Connection, sequences: Iterable[int]) -> dict[int, str]:
+    name = connection.dialect.name
+    given: Any = sorted(sequences)
+    rows = connection.execute(
+        _SUBJECTS_OF[name], {"sequences": json.dumps(given) if name == "sqlite" else given}
+    )
+    return {row[0]: row[1] for row in rows.all()}
+
+
+def _consenting(connection: Connection, names: Iterable[str]) -> dict[str, str]:
+    query = select(CONSENT.c.consent_id, CONSENT.c.subject)
+    return {
+        NAME_PREFIX + consent_id: subject
+        for some in pages(name.removeprefix(NAME_PREFIX) for name in names)
+        for consent_id, subject in connection.execute(query.where(CONSENT.c.consent_id.in_(some)))
+    }

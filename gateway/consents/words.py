@@ -1,20 +1,10 @@
-"""What consents speak of, in words people read: purposes, states, fields, places."""
+"""What consents speak of, in words people read: states, fields, places."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from consent.states import EXHAUSTED, EXPIRED, GRANTED, PAUSED, REFUSED, REQUESTED, REVOKED
 from gateway.pages.words import Words
-
-PURPOSES: Final[Mapping[str, Words]] = {
-    "CREDIT_APPROVAL": ("信贷审批", "deciding on credit"),
-    "BIDDING": ("招标投标", "tendering and procurement"),
-    "SUPPLIER_CHECK": ("供应商核验", "checking a business partner"),
-    "POST_LOAN_MONITORING": ("贷后管理", "watching credit already granted"),
-    "CREDIT_EVALUATION": ("信用评价", "credit reports and scores"),
-    "REGULATORY_SUPERVISION": ("行政监管", "supervision by public bodies"),
-    "RESEARCH": ("统计研究", "research on aggregated data"),
-}
 
 STATES: Final[Mapping[int, Words]] = {
     REQUESTED: ("待授权", "Waiting for your answer"),

@@ -5,23 +5,26 @@ from hashlib import sha256
 from typing import Final
 
 from creditgate.v1 import credit_record_service_pb2 as pb
+from creditgate.v1.settlement_service_pb2 import ClosePeriodRequest, ClosePeriodResponse
 from creditgate.v1.usage_service_pb2 import (
     GetStatementRequest,
     GetStatementResponse,
     Statement,
 )
 from gateway.cli.batch import Chunk, chunks
-from gateway.cli.output import yuan
+from gateway.cli.output import Sheet, yuan
 from gateway.cli.progress import bar
 from gateway.cli.record import new_request_id
 from gateway.cli.usage import statement_sheets
 from gateway.demo.account import Section, Step
 from gateway.demo.invented import COMPANIES
-from gateway.demo.stage import CHECK, Player, Stage
+from gateway.demo.stage import CHECK, Player, Stage, outcome
 
 _MOST_SUBJECTS: Final = 50_000
 # A statement has a line for each source and region; the checks look at all of them.
 _LINES_SHOWN: Final = 10
+_REASONS_SHOWN: Final = 3
+_EXPLAINED: Final = "explained, in Chinese and English"
 # What the invented companies still have by then: three registrations, and the corrected
 # penalty; the others are repaired, expired or need a consent.
 _INVENTED_CURRENT: Final = 4
@@ -100,7 +103,11 @@ async def billed(stage: Stage) -> tuple[Section, tuple[Statement, ...]]:
             statement = await _statement(player, month)
             statements.append(statement)
             steps += _checks(name, player, statement)
-    sheets = tuple(sheet for each in statements for sheet in statement_sheets(each, _LINES_SHOWN))
+    steps.append(await _closed_too_early(stage, max(stage.alpha.charges.entries)))
+    sheets = (
+        *(sheet for each in statements for sheet in statement_sheets(each, _LINES_SHOWN)),
+        _reasons(statements[0]),
+    )
     section = Section("Statements and revenue shares, to the micro-yuan", tuple(steps), sheets)
     return section, tuple(statements)
 
@@ -138,7 +145,39 @@ def _checks(name: str, player: Player, statement: Statement) -> list[Step]:
             )
             else "some are not",
         ),
+        Step(
+            name,
+            "reads why, charge by charge and share by share",
+            _EXPLAINED,
+            _EXPLAINED
+            if all(
+                each.explanation_zh and each.explanation_en
+                for each in (*statement.charges, *statement.sharing)
+            )
+            else "some are not explained",
+        ),
     ]
+
+
+async def _closed_too_early(stage: Stage, month: str) -> Step:
+    request = ClosePeriodRequest(month=month, request_id=new_request_id())
+    return Step(
+        "administrator",
+        "wants to close the month while it runs",
+        "INVALID_REQUEST",
+        await outcome(stage.administrator.ask(request, ClosePeriodResponse)),
+    )
+
+
+def _reasons(statement: Statement) -> Sheet:
+    return Sheet(
+        f"Why the shares of {statement.operator_id} are what they are",
+        ("rule", "item", "source", "why"),
+        [
+            (each.rule_id, each.item, each.source, each.explanation_en)
+            for each in statement.sharing[:_REASONS_SHOWN]
+        ],
+    )
 
 
 async def _statement(player: Player, month: str) -> Statement:

@@ -46,7 +46,7 @@ class _Reading(HTMLParser):
             self.links.append(given["href"])
         elif tag == "form":
             self.forms.append(_Form(given.get("action", "")))
-        elif tag in {"input", "button"} and self.forms and "name" in given:
+        elif tag in {"input", "button", "select"} and self.forms and "name" in given:
             form = self.forms[-1]
             form.names.add(given["name"])
             if given.get("type") == "hidden":

@@ -87,6 +87,7 @@ ALPHA: Final = Party(
     grants=(
         Grant("credit.records:read"),
         Grant("usage:read"),
+        Grant("usage:cosign"),
         Grant("catalogue:read"),
         Grant("consents:request"),
         Grant("consents:read"),

@@ -26,6 +26,7 @@ from gateway.demo.cast import DISHONESTY, PENALTY, REGISTRATION
 from gateway.demo.invented import CORRECTED, REPAIRED
 from gateway.demo.pinned import Pinned
 from gateway.demo.stage import CHECK, Stage
+from gateway.selfcheck.kept import KEPT
 from gateway.storage.engines import open_engines
 from gateway.transparency.check import Checked, check_disclosure
 from gateway.transparency.faults import Fault
@@ -106,7 +107,8 @@ def _checked(stage: Stage) -> tuple[Checked, int, list[Fault]]:
     engines = open_engines("sqlite", stage.home.root)
     try:
         disclosure = check_disclosure(engines, Salts.kept_in(stage.home.salts))
-        return disclosure, *check_decisions(engines, SqlConsents(engines.records).receipts)
+        receipts = SqlConsents(engines.records).receipts
+        return disclosure, *check_decisions(engines, receipts, KEPT)
     finally:
         engines.dispose()
 

@@ -6,6 +6,7 @@ from creditgate.v1 import report_service_pb2 as pb
 from creditgate.v1.disclosure_service_pb2 import CorrectRecordRequest, CorrectRecordResponse
 from gateway.cli.output import several
 from gateway.cli.record import new_request_id
+from gateway.clock import SystemClock
 from gateway.demo.account import Section, Step
 from gateway.demo.cast import DISHONESTY, PENALTY, REGISTRATION
 from gateway.demo.enrolment import REASON
@@ -89,7 +90,9 @@ async def _status(stage: Stage, reader: Pinned, report: pb.CreditReport) -> str:
         pb.GetCreditReportStatusRequest(name=report.name, check_code=report.check_code),
         pb.GetCreditReportStatusResponse,
     )
-    status = verified_status(answer.statement, report.document, reader.keys, reader.issuer)
+    status = verified_status(
+        answer.statement, report.document, reader.keys, reader.issuer, SystemClock().now()
+    )
     return status.state.lower()
 
 

@@ -1,5 +1,6 @@
 """A company's representative at its own pages: asked, consenting, looking, taking back."""
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -17,6 +18,7 @@ LI_MING: Final = "li-ming"
 """The account at the development provider that represents the company CORRECTED."""
 
 _BY_CONSENT: Final = "依据授权"
+_INVITATION: Final = re.compile(r"https://\S+/my/invitations/[0-9a-f]{64}")
 
 
 class Representative:
@@ -54,6 +56,20 @@ class Representative:
         await self._visitor.visit(f"{self._company}/accesses?consent={consent_id}")
         return self._visitor.text.count(_BY_CONSENT)
 
+    async def appoint(self, label: str) -> str:
+        """Appoint a deputy who may see and answer, called ``label``; return the address that
+        invites them."""
+        await self._visitor.visit(f"{self._company}/delegations/new")
+        powers = {"power-see": "on", "power-answer": "on"}
+        await self._visitor.send(to="/delegations/", label=label, days="30", **powers)
+        found = _INVITATION.search(self._visitor.text)
+        return "" if found is None else found[0]
+
+    async def notices(self) -> str:
+        """Return the words of the company's notices."""
+        await self._visitor.visit(f"{self._company}/notices")
+        return self._visitor.text
+
     async def approve(self, begun: Begun) -> dict[str, str]:
         """Consent on the page a client sends the browser to; return what comes back."""
         await self._visitor.visit(begun.url)
@@ -68,3 +84,13 @@ async def representing(home: Home, account: str = LI_MING) -> AsyncGenerator[Rep
     async with browser(credentials.ca, REDIRECT_URI) as visitor:
         await visitor.sign_in(f"{company}/inbox", account)
         yield Representative(visitor, company)
+
+
+@asynccontextmanager
+async def deputy_of(home: Home, invitation: str, account: str) -> AsyncGenerator[Representative]:
+    """Sign in as whom the address ``invitation`` is for, and accept it."""
+    credentials = Credentials.load(home.profile(ADMINISTRATOR))
+    async with browser(credentials.ca, REDIRECT_URI) as visitor:
+        await visitor.sign_in(invitation, account)
+        await visitor.send(to="/my/invitations")
+        yield Representative(visitor, f"{credentials.issuer}{SUBJECT_PAGES}/{CORRECTED}")

@@ -1,4 +1,4 @@
-"""The demo's run: a gateway from nothing, seeded, asked, changed, billed, and stopped."""
+"""The demo's run: a gateway from nothing, seeded, asked, changed, billed, stopped, and closed."""
 
 import asyncio
 import shutil
@@ -17,13 +17,20 @@ from gateway.demo import (
     approving,
     asking,
     billing,
+    braking,
     changing,
+    closing,
     consenting,
+    counting,
+    deputising,
+    disputing,
     holding,
+    looking,
     proving,
     reporting,
     reviewing,
     scoping,
+    trying,
     withdrawing,
 )
 from gateway.demo.account import Account, Section, Step
@@ -73,10 +80,13 @@ async def run_demo(folder: Path, data: Path | None, told: Callable[[Section], No
             account.tell(await changing.corrected(stage))
             account.tell(await changing.repaired(stage))
             account.tell(await changing.suspended(stage))
+            account.tell(await braking.braked(stage))
             warned, heard = await holding.told(stage)
             account.tell(warned)
             account.tell(await holding.reconciled(stage, heard))
             account.tell(await proving.proved(stage, kept))
+            account.tell(await counting.counted(stage))
+            account.tell(await disputing.disputed(stage))
             account.tell(await scoping.scoped(stage))
             li_ming = await stack.enter_async_context(representing(home))
             consented, consent = await consenting.consented(stage, li_ming)
@@ -84,12 +94,18 @@ async def run_demo(folder: Path, data: Path | None, told: Callable[[Section], No
             account.tell(await consenting.graded(stage, li_ming))
             account.tell(await withdrawing.paused(stage, li_ming, consent))
             account.tell(await withdrawing.revoked(stage, li_ming, consent))
+            deputised, by_deputy = await deputising.deputised(stage, li_ming)
+            account.tell(deputised)
             account.tell(await approving.approved(stage, li_ming))
             account.tell(await reporting.reported(stage))
             account.tell(await proving.checked(stage))
             account.tell(await billing.batch(stage))
+            account.tell(await trying.tried(stage))
             bill, statements = await billing.billed(stage)
             account.tell(bill)
+            account.tell(await looking.looked(stage))
+            account.tell(await deputising.ended(stage, li_ming, by_deputy))
+    account.tell(await closing.closed(home, statements))
     return DemoRun(account, seeded, dict(loaded.rejects), statements, time.monotonic() - started)
 
 

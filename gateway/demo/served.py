@@ -26,6 +26,10 @@ from sdk.credentials import Credentials
 
 SUBJECT_PAGES: Final = "/my"
 """Path of the pages where companies consent and see who used their data."""
+PORTAL_PAGES: Final = "/portal"
+"""Path of the pages where firms see what they used and owe."""
+CONSOLE_PAGES: Final = "/console"
+"""Path of the pages where people administer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ async def write_served(home: Home, running: Running, seeded: Seeded, people: Peo
         "issuer": running.issuer,
         "token_endpoint": Endpoints(running.issuer).token,
         "subject_pages": f"{running.issuer}{SUBJECT_PAGES}",
+        "portal_pages": f"{running.issuer}{PORTAL_PAGES}",
+        "console_pages": f"{running.issuer}{CONSOLE_PAGES}",
         "ca": str(home.ca),
         "clients": described,
         "people": None if people is None else _accounts(people),

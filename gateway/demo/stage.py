@@ -22,6 +22,8 @@ from sdk.refusals import explain
 
 SERVED = "served"
 CHECK = Purpose.PURPOSE_SUPPLIER_CHECK
+Served = pb.GetSubjectRecordsResponse | pb.GetRecordResponse
+"""An answer to one question."""
 
 
 @dataclass(slots=True)
@@ -45,12 +47,14 @@ class Charges:
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """An operator's client, connected; it keeps its receipts, and what it was served last."""
+    """An operator's client, connected; it keeps its answers, what they were charged, and what
+    it was served last."""
 
     party: Party
     gateway: Gateway
     charges: Charges = field(default_factory=Charges)
     copies: dict[str, DisclosedRecord] = field(default_factory=dict[str, DisclosedRecord])
+    answers: list[Served] = field(default_factory=list[Served])
 
     async def subject(
         self,
@@ -81,8 +85,9 @@ class Player:
         self.keep(answer)
         return answer
 
-    def keep(self, answer: pb.GetSubjectRecordsResponse | pb.GetRecordResponse) -> None:
-        """Keep an answer: its receipt, and its records in the place of earlier revisions."""
+    def keep(self, answer: Served) -> None:
+        """Keep an answer, and its records in the place of earlier revisions."""
+        self.answers.append(answer)
         self.charges.add(answer.receipt)
         self.copies.update((record.name, record) for record in answer.records)
 
@@ -116,7 +121,7 @@ def answered(records: int, micro_yuan: int) -> str:
     return f"{records} record{'' if records == 1 else 's'} for {yuan(micro_yuan)} yuan"
 
 
-def answered_by(answer: pb.GetSubjectRecordsResponse | pb.GetRecordResponse) -> str:
+def answered_by(answer: Served) -> str:
     """Return what an answer came to."""
     return answered(len(answer.records), answer.receipt.charged_micro_yuan)
 

@@ -27,9 +27,14 @@ def field(number: int, message: bytes) -> bytes:
     return bytes(prefix) + message
 
 
-def unframe(stored: bytes) -> DisclosedRecord:
-    """Return the record inside a stored frame."""
+def framed(stored: bytes) -> bytes:
+    """Return the serialised record inside a stored frame."""
     position = 1
     while stored[position] & 0x80:
         position += 1
-    return DisclosedRecord.FromString(stored[position + 1 :])
+    return stored[position + 1 :]
+
+
+def unframe(stored: bytes) -> DisclosedRecord:
+    """Return the record inside a stored frame."""
+    return DisclosedRecord.FromString(framed(stored))

@@ -15,13 +15,13 @@ from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from gateway.oauth.interactions import Approval, AskedAuthorization
 from gateway.signin.identity import Identity
 from gateway.subject.acting import Acting, signed_in_to_grant
-from operators.administrators import STRONG_ACR, Administrator
+from operators.administrators import STRONG_ACR
 from operators.authority import Authority
 from operators.authorization_details import AuthorizationDetail
 from operators.details_authority import SCOPE
 from operators.model import Client
 from operators.openings import open_names, stood_for
-from operators.persons import scopes_within
+from operators.persons import administrator_at, scopes_within
 
 Need = Literal["absent", "stale", "weak"]
 """Why somebody must sign in: nobody is signed in; it is too long ago; not strongly enough."""
@@ -149,7 +149,7 @@ def _by_administrator(
     identity: Identity,
     open_now: frozenset[str],
 ) -> Approvable | Obstacle:
-    administrator = administrator_of(authority, identity)
+    administrator = administrator_at(authority, identity.issuer, identity.subject)
     if administrator is None:
         return "no-administrator"
     scopes = scopes_within(authority, administrator.principal, open_now)
@@ -176,15 +176,6 @@ def _by_representative(
         return "nothing-left"
     opened = stood_for(authority, open_now)
     return Approvable(identity.representative, open_now, asked.details, opened)
-
-
-def administrator_of(authority: Authority, identity: Identity) -> Administrator | None:
-    """Return the administrator who signed in as ``identity``, None for anybody else."""
-    for administrator in authority.administrators.values():
-        same = (administrator.issuer, administrator.subject) == (identity.issuer, identity.subject)
-        if same and administrator.removed_at is None:
-            return administrator
-    return None
 
 
 def _acts(authority: Authority, client: Client) -> bool:

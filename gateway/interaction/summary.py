@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gateway.authority.view import AuthorityView
-from gateway.consents.words import PURPOSES
 from gateway.interaction.words import SCOPES
 from gateway.pages.moments import moment, span
 from gateway.pages.rendering import Language
+from gateway.pages.terms import PURPOSES
 from gateway.pages.words import Words, joined, said
 from operators.authority import Authority
 from operators.authorization_details import AuthorizationDetail

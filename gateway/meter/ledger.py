@@ -2,32 +2,57 @@
 
 In that transaction each claim is judged by what only the store can know: that its id
 is new (or an honest retry), that nothing it would serve has ended since it was read,
-that the consent it relies on stands and allows one more, and that the quota allows it. So
+that the consent it relies on stands and allows one more, and that quota and limits allow it. So
 the instant of commit is the instant of serving: a correction, repair, withdrawal or
 revocation committed before it is always seen.
+
+What is charged gets its place in the operator's usage log there too, and a signed receipt of
+it: where it cannot be signed nothing is charged.
 """
 
 import logging
 from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 from sqlalchemy import Engine
 
-from gateway.clock import Clock
+from consent.states import EXHAUSTED
+from creditgate.transparency.merkle import leaf_hash
+from gateway.clock import Clock, micros_of
+from gateway.meter.leaf import LineFields, detail_of, leaf_bytes
 from gateway.meter.model import (
+    Charged,
     ConsentVersion,
     Outcome,
     RefusalEntry,
+    Replayed,
     Stale,
     Unwritable,
     UsageClaim,
+    UsageRow,
     unpack_entries,
 )
 from gateway.meter.postgresql import PostgresLedgerStore
+from gateway.meter.rates import Arrivals
+from gateway.meter.receipts import ReceiptSigner, detailed
 from gateway.meter.rules import NO_CONSENTS, Consents, Reckoning, is_limited
 from gateway.meter.sqlite import SqliteLedgerStore
 from gateway.meter.store import LedgerStore, LedgerTransaction
+from gateway.storage.sweeping import Sweeping
 
+_PRUNE_SECONDS: Final = 1
 _log = logging.getLogger(__name__)
+
+
+class _Uses(NamedTuple):
+    """Rows as they are in usage logs: the leaf of each, its hash, its detail."""
+
+    leaves: list[bytes]
+    hashes: list[bytes]
+    details: list[bytes]
+
+
+_NO_USES: Final = _Uses([], [], [])
 
 
 class UsageLedger:
@@ -36,8 +61,12 @@ class UsageLedger:
     Used by one thread at a time; several processes may have one each on one store.
     """
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, signer: ReceiptSigner) -> None:
         self._clock = clock
+        self._micros = micros_of(clock)
+        self._sweeping = Sweeping(_PRUNE_SECONDS)
+        self._signer = signer
+        self._lines = LineFields()
         self._store: LedgerStore = (
             SqliteLedgerStore(engine)
             if engine.dialect.name == "sqlite"
@@ -48,6 +77,7 @@ class UsageLedger:
         self._faults_of_content: tuple[type[Exception], ...] = (
             driver.DataError,
             driver.IntegrityError,
+            LookupError,
             OverflowError,
             TypeError,
             ValueError,
@@ -90,10 +120,93 @@ class UsageLedger:
                 transaction.earlier(claims) if claims else (),
                 transaction.used({claim.quota_day for claim in claims}) if claims else {},
                 consents,
+                self._arrivals(transaction, claims),
             )
             outcomes = [reckoning.judge(claim) if claim.stands() else Stale() for claim in claims]
-            transaction.write(reckoning.charged, reckoning.grown, reckoning.relied, refusals)
-        return outcomes
+            rows = _placed(transaction, reckoning.charged)
+            uses = self._uses(transaction, rows)
+            transaction.write(rows, uses.hashes, reckoning.grown, reckoning.relied, refusals)
+            if reckoning.moved:
+                self._set_rates(transaction, reckoning)
+            return self._receipted(transaction, claims, outcomes, uses)
+
+    def _arrivals(
+        self, transaction: LedgerTransaction, claims: Iterable[UsageClaim]
+    ) -> Arrivals | None:
+        """Return the counts that claims take of, None where none takes of any."""
+        keys = {debit.key for claim in claims for debit in claim.debits}
+        return Arrivals(transaction.rates(keys), self._micros()) if keys else None
+
+    def _set_rates(self, transaction: LedgerTransaction, reckoning: Reckoning) -> None:
+        transaction.set_rates(reckoning.moved)
+        if self._sweeping.due(self._clock.now()):
+            operator_ids = {key.operator_id for key in reckoning.moved}
+            transaction.prune_rates(operator_ids, self._micros())
+
+    def _receipted(
+        self,
+        transaction: LedgerTransaction,
+        claims: Sequence[UsageClaim],
+        outcomes: Sequence[Outcome],
+        charged: _Uses,
+    ) -> list[Outcome]:
+        """Return the outcomes with the receipts of those charged, and of what those replayed
+        were answered first."""
+        asked = {
+            claim.answer_key: claim
+            for claim, outcome in zip(claims, outcomes, strict=True)
+            if isinstance(outcome, Replayed)
+        }
+        answered = transaction.answered(asked.values()) if asked else []
+        again = self._uses(transaction, answered)
+        leaves = charged.leaves + again.leaves
+        if not leaves:
+            return [*outcomes]
+        receipts = self._signer.receipts(leaves, charged.hashes + again.hashes)
+        details = charged.details + again.details
+        if any(details):
+            receipts = list(map(detailed, receipts, details))
+        first = iter(receipts)
+        earlier = {
+            row.answer_key: receipt
+            for row, receipt in zip(answered, receipts[len(charged.leaves) :], strict=True)
+        }
+        whole: list[Outcome] = []
+        for claim, outcome in zip(claims, outcomes, strict=True):
+            if isinstance(outcome, Charged):
+                whole.append(Charged(outcome.fee, next(first), outcome.left))
+            elif isinstance(outcome, Replayed):
+                whole.append(Replayed(outcome.decision_id, earlier[claim.answer_key]))
+            else:
+                whole.append(outcome)
+        return whole
+
+    def _uses(self, transaction: LedgerTransaction, rows: Sequence[UsageRow]) -> _Uses:
+        if not rows:
+            return _NO_USES
+        lines = self._lines
+        if lines.unknown(row.lines for row in rows):
+            lines.learn(transaction.lines())
+        fields = [lines.of(row.lines) for row in rows]
+        details = list(map(detail_of, rows, fields))
+        leaves = list(map(leaf_bytes, rows, fields, details))
+        return _Uses(leaves, list(map(leaf_hash, leaves)), details)
+
+
+def _placed(transaction: LedgerTransaction, charged: Sequence[UsageClaim]) -> list[UsageRow]:
+    """Return claims as rows, each at the next place of its operator's usage log."""
+    if not charged:
+        return []
+    counts: dict[str, int] = {}
+    for claim in charged:
+        counts[claim.operator_id] = counts.get(claim.operator_id, 0) + 1
+    places = transaction.place(counts)
+    rows: list[UsageRow] = []
+    for claim in charged:
+        place = places[claim.operator_id]
+        places[claim.operator_id] = place + 1
+        rows.append(UsageRow.of(claim, place))
+    return rows
 
 
 def _consents(transaction: LedgerTransaction, claims: Iterable[UsageClaim]) -> Consents:
@@ -102,9 +215,13 @@ def _consents(transaction: LedgerTransaction, claims: Iterable[UsageClaim]) -> C
     if not relied:
         return NO_CONSENTS
     limited = {claim.consent_day for consent, claim in relied if is_limited(consent)}
+    used_up = {consent.consent_id for consent, _ in relied if consent.state == EXHAUSTED}
+    # In this order: from then on nothing about these consents changes before the commit.
+    changed = transaction.changed({ConsentVersion.of(consent) for consent, _ in relied})
     return Consents(
-        transaction.changed({ConsentVersion.of(consent) for consent, _ in relied}),
+        changed,
         transaction.consent_uses(limited) if limited else {},
+        transaction.removed(used_up) if used_up else frozenset(),
     )
 
 

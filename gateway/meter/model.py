@@ -1,15 +1,23 @@
 """What is metered, and what became of it."""
 
+import json
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from consent.model import Consent
 from creditgate.v1.refusal_pb2 import RefusalReason
+from creditgate.v1.usage_log_pb2 import UsageKind
 from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.meter.rates import Debit, RateLeft, TooFast
 
 SECONDS_A_DAY: Final = 86_400
+# The same few lines recur.
+_MOST_KNOWN: Final = 1_024
+ANSWER: Final = UsageKind.USAGE_KIND_ANSWER
+REVERSAL: Final = UsageKind.USAGE_KIND_REVERSAL
 
 
 class LineCount(NamedTuple):
@@ -20,11 +28,12 @@ class LineCount(NamedTuple):
     unit_price: int
 
 
-class RequestKey(NamedTuple):
-    """What a retry is known by, over all chunks of one batch."""
+class AnswerKey(NamedTuple):
+    """What an answer is known by: its request, and the number of its chunk."""
 
     operator_id: str
     request_id: str
+    chunk: int
 
 
 class QuotaDay(NamedTuple):
@@ -84,6 +93,9 @@ class UsageClaim(NamedTuple):
     it was decided by, cannot be known any more, or nobody waits for the answer. ``may_be_empty``
     is False where an answer without records is a refusal. ``relies_on`` is the consent
     the answer rests on, as it was decided by, None where it rests on none.
+    ``records_digest`` is that of the records as they are sent (UsageLeaf), b"" where none is
+    made. ``asked_items`` are the items looked for under that consent, found or not. ``debits`` are
+    what it takes of the counts of limits.
     """
 
     operator_id: str
@@ -104,6 +116,9 @@ class UsageClaim(NamedTuple):
     may_be_empty: bool
     stands: Callable[[], bool]
     relies_on: Consent | None = None
+    records_digest: bytes = b""
+    asked_items: tuple[str, ...] = ()
+    debits: tuple[Debit, ...] = ()
 
     @property
     def consent(self) -> str:
@@ -111,14 +126,14 @@ class UsageClaim(NamedTuple):
         return self.relies_on.name if self.relies_on else ""
 
     @property
-    def request_key(self) -> RequestKey:
-        """What its retries are known by."""
-        return RequestKey(self.operator_id, self.request_id)
+    def answer_key(self) -> AnswerKey:
+        """What its answer is known by."""
+        return AnswerKey(self.operator_id, self.request_id, self.chunk)
 
     @property
     def quota_day(self) -> QuotaDay:
         """What its records count against."""
-        return QuotaDay(self.operator_id, self.served_at // SECONDS_A_DAY)
+        return _quota_day(self.operator_id, self.served_at)
 
     @property
     def consent_day(self) -> ConsentDay:
@@ -134,7 +149,60 @@ class UsageClaim(NamedTuple):
     @property
     def fee(self) -> int:
         """Fee in micro-yuan."""
-        return sum(line.records * line.unit_price for line in self.lines)
+        return _fee(self.lines)
+
+
+class UsageRow(NamedTuple):
+    """A row of the ledger (`gateway.meter.tables.USAGE`), in the order of its columns.
+
+    ``lines`` is a JSON array of [line_no, records, unit_price], ``fee`` their sum in
+    micro-yuan, ``entries`` as a claim has them. What a row of kind `REVERSAL` names is
+    credited: its numbers are positive too. ``reversed_index`` is None in all other rows.
+    """
+
+    operator_id: str
+    client_id: str
+    request_id: str
+    chunk: int
+    payload_digest: bytes
+    licence: str
+    consent: str
+    purpose: int
+    decision_id: str
+    served_at: int
+    disclosure_sequence: int
+    entry_count: int
+    fee: int
+    lines: str
+    entries: bytes
+    kind: int
+    usage_index: int
+    records_digest: bytes
+    reversed_index: int | None
+    asked_items: str = ""
+
+    @property
+    def answer_key(self) -> AnswerKey:
+        """What the answer is known by that it is, or credits."""
+        return AnswerKey(self.operator_id, self.request_id, self.chunk)
+
+    @classmethod
+    def of(cls, claim: UsageClaim, usage_index: int) -> "UsageRow":
+        """Return the row of a claim that is charged."""
+        return cls(
+            *claim[:6],
+            claim.consent,
+            *claim[6:10],
+            claim.entry_count,
+            claim.fee,
+            lines_text(claim.lines),
+            claim.entries,
+            ANSWER,
+            usage_index,
+            claim.records_digest,
+            None,
+            " ".join(claim.asked_items),
+        )
 
 
 class EarlierAnswer(NamedTuple):
@@ -149,18 +217,38 @@ class EarlierAnswer(NamedTuple):
     entries: bytes
 
 
+class Left(NamedTuple):
+    """What an operator may still be served: records of the day's ``quota``, of ``of`` a day,
+    until it starts anew ``seconds`` later; and of each limit that the answer took of."""
+
+    quota: int
+    of: int
+    seconds: int
+    rates: tuple[RateLeft, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Charged:
-    """The claim is durable; its entries are charged. ``fee`` in micro-yuan."""
+    """The claim is durable; its entries are charged. ``fee`` in micro-yuan.
+
+    ``receipt`` is the signed receipt of the use, a serialised UsageReceipt; ``left`` is what
+    the operator may still be served.
+    """
 
     fee: int
+    receipt: bytes = field(default=b"", compare=False, repr=False)
+    left: Left | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The id was metered before with the same payload; nothing more is charged."""
+    """The id was metered before with the same payload; nothing more is charged.
+
+    ``receipt`` is that of the first answer's use, a serialised UsageReceipt.
+    """
 
     decision_id: str
+    receipt: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +272,7 @@ class Unwritable:
     """The store cannot hold this claim, whatever the others; nothing was written."""
 
 
-Outcome = Charged | Replayed | Stale | NotCharged | Unwritable
+Outcome = Charged | Replayed | Stale | NotCharged | TooFast | Unwritable
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +296,27 @@ class RefusalEntry:
 def pack_entries(sequences: Sequence[int]) -> bytes:
     """Return revision sequences as stored in the ledger."""
     return array("q", sequences).tobytes()
+
+
+@lru_cache(_MOST_KNOWN)
+def _quota_day(operator_id: str, served_at: int) -> QuotaDay:
+    return QuotaDay(operator_id, served_at // SECONDS_A_DAY)
+
+
+@lru_cache(_MOST_KNOWN)
+def _fee(lines: tuple[LineCount, ...]) -> int:
+    return sum(line.records * line.unit_price for line in lines)
+
+
+@lru_cache(_MOST_KNOWN)
+def lines_text(lines: tuple[LineCount, ...]) -> str:
+    """Return lines as stored in the ledger: JSON; they are all integers."""
+    return "[" + ",".join([f"[{no},{records},{price}]" for no, records, price in lines]) + "]"
+
+
+def lines_of(text: str) -> tuple[LineCount, ...]:
+    """Return the lines of a ledger row."""
+    return tuple([LineCount(*line) for line in json.loads(text)])
 
 
 def unpack_entries(entries: bytes) -> "array[int]":

@@ -27,7 +27,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from consent.tables import CONSENT
+from consent.tables import CONSENT, CONSENT_REMOVAL
+from gateway.disclose.model import Line
 from gateway.disclose.store import ENDING_LOCK
 from gateway.disclose.tables import REVISIONS
 from gateway.meter.model import (
@@ -39,20 +40,27 @@ from gateway.meter.model import (
     QuotaDay,
     RefusalEntry,
     UsageClaim,
+    UsageRow,
 )
+from gateway.meter.rates import RateKey
 from gateway.meter.store import (
     EARLIER_COLUMNS,
     HAS_ENDED,
+    IS_ANSWER,
+    IS_REMOVED,
     REFUSAL_COLUMNS,
     USAGE_COLUMNS,
+    USAGE_WRITTEN,
     LedgerTransaction,
     Statements,
     add_relied,
     consent_uses,
     read_consent_uses,
     read_head,
+    read_lines,
     refusal_rows,
     relied_rows,
+    take_places,
     text_of,
     usage_rows,
     write_used,
@@ -86,19 +94,28 @@ _RELIED: Final = (
     .table_valued("consent_id", "day")
     .render_derived()
 )
+_REMOVED: Final = select(CONSENT_REMOVAL.c.consent_id).where(
+    CONSENT_REMOVAL.c.consent_id == func.any(bindparam("consents", type_=ARRAY(String))),
+    IS_REMOVED,
+)
 _OTHER: Final = USAGE.alias("other")
 _FIRST: Final = (
     select(func.min(_OTHER.c.chunk).label("chunk"))
     .where(_OTHER.c.operator_id == _ASKED.c.operator_id, _OTHER.c.request_id == _ASKED.c.request_id)
     .lateral("first")
 )
+_OF_REQUEST: Final = (
+    (USAGE.c.operator_id == _ASKED.c.operator_id)
+    & (USAGE.c.request_id == _ASKED.c.request_id)
+    & IS_ANSWER
+)
 _EARLIER: Final = select(*EARLIER_COLUMNS).select_from(
     _ASKED.join(_FIRST, true()).join(
-        USAGE,
-        (USAGE.c.operator_id == _ASKED.c.operator_id)
-        & (USAGE.c.request_id == _ASKED.c.request_id)
-        & USAGE.c.chunk.in_([_ASKED.c.chunk, _FIRST.c.chunk]),
+        USAGE, _OF_REQUEST & USAGE.c.chunk.in_([_ASKED.c.chunk, _FIRST.c.chunk])
     )
+)
+_ANSWERED: Final = select(*USAGE_COLUMNS).join_from(
+    _ASKED, USAGE, _OF_REQUEST & (USAGE.c.chunk == _ASKED.c.chunk)
 )
 _ENDED: Final = select(REVISIONS.c.sequence).where(
     REVISIONS.c.sequence == func.any(bindparam("sequences", type_=ARRAY(BigInteger))),
@@ -153,12 +170,14 @@ class _PostgresStatements(Statements):
         dialect = PGDialect_psycopg(paramstyle="format")
         super().__init__(dialect)
         self.lock = text_of(_LOCK, dialect)
-        self.add_usage = _copy(USAGE, USAGE_COLUMNS)
+        self.add_usage = _copy(USAGE, USAGE_WRITTEN)
         self.add_refusals = _copy(REFUSALS, REFUSAL_COLUMNS)
         self.earlier = text_of(_EARLIER, dialect)
+        self.answered = text_of(_ANSWERED, dialect)
         self.add_relied = add_relied(dialect)
         self.consents = text_of(_CONSENTS, dialect)
         self.consent_uses = text_of(consent_uses(_RELIED), dialect)
+        self.removed = text_of(_REMOVED, dialect)
         self.ended = text_of(_ENDED, dialect)
         self.used = text_of(_USED, dialect)
 
@@ -184,6 +203,11 @@ class _PostgresTransaction:
         self._cursor.execute(self._statements.consent_uses, _columns(days))
         return read_consent_uses(self._cursor)
 
+    def removed(self, consent_ids: Collection[str]) -> set[str]:
+        """Return the consents whose copies were removed; their rows are locked by `changed`."""
+        self._cursor.execute(self._statements.removed, (list(consent_ids),))
+        return {row[0] for row in self._cursor.fetchall()}
+
     def head(self) -> int:
         """Return the newest event's sequence."""
         return read_head(self._cursor, self._statements)
@@ -195,9 +219,17 @@ class _PostgresTransaction:
 
     def earlier(self, claims: Iterable[UsageClaim]) -> list[EarlierAnswer]:
         """Return earlier answers of the same requests."""
-        asked = {(claim.operator_id, claim.request_id, claim.chunk) for claim in claims}
-        self._cursor.execute(self._statements.earlier, _columns(asked))
+        self._cursor.execute(
+            self._statements.earlier, _columns({claim.answer_key for claim in claims})
+        )
         return [EarlierAnswer(*row) for row in self._cursor.fetchall()]
+
+    def answered(self, claims: Iterable[UsageClaim]) -> list[UsageRow]:
+        """Return the earlier answers of the same requests and chunks."""
+        self._cursor.execute(
+            self._statements.answered, _columns({claim.answer_key for claim in claims})
+        )
+        return [UsageRow(*row) for row in self._cursor.fetchall()]
 
     def used(self, days: Iterable[QuotaDay]) -> dict[QuotaDay, int]:
         """Return the records counted."""
@@ -206,16 +238,37 @@ class _PostgresTransaction:
             QuotaDay(operator_id, day): used for operator_id, day, used in self._cursor.fetchall()
         }
 
+    def rates(self, keys: Collection[RateKey]) -> dict[RateKey, int]:
+        """Return arrival times."""
+        return self._statements.rates.read(self._cursor, keys)
+
+    def set_rates(self, moved: Mapping[RateKey, int]) -> None:
+        """Write arrival times."""
+        self._statements.rates.write(self._cursor, moved)
+
+    def prune_rates(self, operator_ids: Collection[str], now: int) -> None:
+        """Forget counts that say nothing more."""
+        self._statements.rates.prune(self._cursor, operator_ids, now)
+
+    def lines(self) -> dict[int, Line]:
+        """Return every revenue line."""
+        return read_lines(self._cursor, self._statements)
+
+    def place(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """Take the next places of operators' usage logs."""
+        return take_places(self._cursor, self._statements, counts)
+
     def write(
         self,
-        charged: Sequence[UsageClaim],
+        rows: Sequence[UsageRow],
+        leaf_hashes: Sequence[bytes],
         grown: Mapping[QuotaDay, int],
         relied: Mapping[ConsentDay, ConsentGrowth],
         refusals: Sequence[RefusalEntry],
     ) -> None:
         """Write what became of the group."""
-        if charged:
-            self._copy(self._statements.add_usage, usage_rows(charged))
+        if rows:
+            self._copy(self._statements.add_usage, usage_rows(rows, leaf_hashes))
         write_used(self._cursor, self._statements, grown)
         if relied:
             self._cursor.executemany(self._statements.add_relied, relied_rows(relied))

@@ -1,30 +1,25 @@
-"""Reading the usage ledger for listings and statements: settlement's port over SQL."""
+"""Reading the usage ledger for listings: settlement's port over SQL."""
 
-import json
-from collections.abc import Collection, Generator, Sequence
-from itertools import pairwise
+from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, Select, func, select
+from sqlalchemy import Connection, Engine, Row, Select, select
 
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.disclose.model import Line
 from gateway.disclose.tables import LINES, REVISIONS
-from gateway.meter.model import LineCount, unpack_entries
+from gateway.meter.model import ANSWER, LineCount, lines_of, unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.settle.usage import (
     AnswerPage,
     MeteredAnswer,
     MeteredEntry,
     MeteredLine,
-    PeriodUse,
-    UsageTotal,
 )
 from gateway.storage.engines import snapshot
 from gateway.storage.paging import pages
 
 _ROWS_AT_ONCE: Final = 100
-_GROUPS_AT_ONCE: Final = 1_000
 
 
 class _Revision(NamedTuple):
@@ -55,7 +50,7 @@ class SqlUsageReader:
             rows, more = _page(connection, wanted, least_entries)
             entries = {row.sequence: unpack_entries(row.entries) for row in rows}
             revisions = _revisions(connection, set().union(*entries.values()))
-            counts = {row.sequence: _line_counts(row.lines) for row in rows}
+            counts = {row.sequence: lines_of(row.lines) for row in rows}
             lines = _lines(
                 connection, {count.line_no for part in counts.values() for count in part}
             )
@@ -72,37 +67,13 @@ class SqlUsageReader:
             more,
         )
 
-    def period_use(self, operator_id: str, *, starts: Sequence[int], until: int) -> PeriodUse:
-        """Return all use of a period, part by part; see the port.
-
-        Answers alike are counted by the store, and what it counts comes in a stream: memory
-        grows with the different lines and prices, not with the answers.
-        """
-        last_sequence = 0
-        totals: dict[tuple[int, int, int], int] = {}
-        with snapshot(self._engine) as connection:
-            for part_from, part_until in pairwise((*starts, until)):
-                for text, answers, newest in _groups(
-                    connection, operator_id, part_from, part_until
-                ):
-                    last_sequence = max(last_sequence, newest)
-                    for line_no, records, unit_price in _line_counts(text):
-                        key = part_from, line_no, unit_price
-                        totals[key] = totals.get(key, 0) + records * answers
-            lines = _lines(connection, {line_no for _, line_no, _ in totals})
-        return PeriodUse(
-            last_sequence,
-            tuple(
-                UsageTotal(part_from, *lines[line_no], unit_price, records)
-                for (part_from, line_no, unit_price), records in totals.items()
-            ),
-        )
-
 
 def _narrowed(
     operator_id: str, from_: int | None, until: int | None, request_id: str
 ) -> Select[*tuple[Any, ...]]:
-    query = select(USAGE).where(USAGE.c.operator_id == operator_id, USAGE.c.entry_count > 0)
+    query = select(USAGE).where(
+        USAGE.c.operator_id == operator_id, USAGE.c.entry_count > 0, USAGE.c.kind == ANSWER
+    )
     if from_ is not None:
         query = query.where(USAGE.c.served_at >= from_)
     if until is not None:
@@ -127,28 +98,6 @@ def _page(
             rows.append(row)
             entries += row.entry_count
     return rows, False
-
-
-def _groups(
-    connection: Connection, operator_id: str, from_: int, until: int
-) -> Generator[tuple[str, int, int]]:
-    """Yield the different lines of answers in a period, how many had them, and the newest."""
-    query = (
-        select(USAGE.c.lines, func.count(), func.max(USAGE.c.sequence))
-        .where(
-            USAGE.c.operator_id == operator_id,
-            USAGE.c.served_at >= from_,
-            USAGE.c.served_at < until,
-        )
-        .group_by(USAGE.c.lines)
-    )
-    with connection.execute(query, execution_options={"yield_per": _GROUPS_AT_ONCE}) as result:
-        for row in result:
-            yield row[0], row[1], row[2]
-
-
-def _line_counts(text: str) -> list[LineCount]:
-    return [LineCount(*line) for line in json.loads(text)]
 
 
 def _revisions(connection: Connection, sequences: Collection[int]) -> dict[int, _Revision]:

@@ -9,11 +9,13 @@ The first rule that applies decides:
 2. REQUEST_ID_REUSED: the id was used with another payload, or too long ago;
 3. Replayed, or REQUEST_SUPERSEDED where more would be served than was paid for;
 4. CONSENT_EXHAUSTED: the consent relied on was used as often as it allows. A consent that
-   is EXHAUSTED opens retries of what used it up, as far as 3 goes, and nothing else;
+   is EXHAUSTED opens retries of what used it up, as far as 3 goes, until the removal of
+   copies made under it was acknowledged, and nothing else;
 5. QUOTA_EXHAUSTED: the day's quota is used up or does not cover the answer. Once it is
    used up, answers without records are refused too, or they would tell for nothing
    which subjects have none;
-6. RECORD_NOT_DISCLOSED: the answer is empty and may not be. It comes last, so that for
+6. RATE_EXCEEDED: a limit of rates would be exceeded (`gateway.meter.rates`);
+7. RECORD_NOT_DISCLOSED: the answer is empty and may not be. It comes last, so that for
    a record that is not there every other reason is given just as for one that is.
 """
 
@@ -33,19 +35,21 @@ from gateway.meter.model import (
     ConsentUse,
     ConsentVersion,
     EarlierAnswer,
+    Left,
     NotCharged,
     Outcome,
     QuotaDay,
     Replayed,
-    RequestKey,
     Stale,
     UsageClaim,
     unpack_entries,
 )
+from gateway.meter.rates import Arrivals, RateKey
 
 _REUSED = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED)
 _SUPERSEDED = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED)
 _NOT_DISCLOSED = NotCharged(RefusalReason.REFUSAL_REASON_RECORD_NOT_DISCLOSED)
+_REMOVED = NotCharged(RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED)
 # Another state is another version, decided by anew.
 _OPENING: Final = frozenset({GRANTED, EXHAUSTED})
 _NO_GROWTH: Final = ConsentGrowth(0)
@@ -53,10 +57,12 @@ _NO_USE: Final = ConsentUse(ever=False, answered=0)
 
 
 class Consents(NamedTuple):
-    """Those that are not what they were decided by; the use of those that limit it, by day."""
+    """Those that are not what they were decided by; the use of those that limit it, by day; ids
+    of those that are used up and whose copies were acknowledged to be removed."""
 
     changed: Set[ConsentVersion]
     uses: Mapping[ConsentDay, ConsentUse]
+    removed: Set[str] = frozenset()
 
 
 NO_CONSENTS: Final = Consents(frozenset(), {})
@@ -73,7 +79,8 @@ class Reckoning:
     ``now`` in seconds UTC; ``ended`` the revisions that ended since claims read them;
     ``earlier`` of each claim's request the answer of the same chunk and one other, as
     far as there are any; ``used`` the records counted on the claims' days; ``consents`` those
-    that the claims rely on.
+    that the claims rely on; ``arrivals`` the counts that claims take of, None
+    where none does.
     """
 
     def __init__(
@@ -83,13 +90,16 @@ class Reckoning:
         earlier: Iterable[EarlierAnswer],
         used: Mapping[QuotaDay, int],
         consents: Consents,
+        arrivals: Arrivals | None = None,
     ) -> None:
         self._now = now
         self._ended = ended
         self._used = used
         self._consents = consents
+        self._arrivals = arrivals
         self._answered: Counter[str] = Counter()
-        self._earlier: dict[RequestKey, dict[int, EarlierAnswer | UsageClaim]] = {}
+        # By operator and request.
+        self._earlier: dict[tuple[str, str], dict[int, EarlierAnswer | UsageClaim]] = {}
         for answer in earlier:
             self._remember(answer)
         self.charged: list[UsageClaim] = []
@@ -97,6 +107,11 @@ class Reckoning:
         """Days whose count grew, and what it is now."""
         self.relied: dict[ConsentDay, ConsentGrowth] = {}
         """Consents that limit their use, as far as what is charged relies on them, by day."""
+
+    @property
+    def moved(self) -> Mapping[RateKey, int]:
+        """Counts of limits that were taken of, and their arrival times now."""
+        return self._arrivals.moved if self._arrivals is not None else {}
 
     def judge(self, claim: UsageClaim) -> Outcome:
         """Return what becomes of the next claim; see the module."""
@@ -108,9 +123,13 @@ class Reckoning:
         outcome = self._judge_retry(claim)
         if outcome is None:
             return self._charge(claim, consent)
-        if isinstance(outcome, Replayed) and not (claim.entries or claim.may_be_empty):
-            # Nothing is left of what was served once.
-            return _NOT_DISCLOSED
+        if isinstance(outcome, Replayed):
+            if consent is not None and consent.consent_id in self._consents.removed:
+                # The operator said that it holds no copy: another would be owed by nobody.
+                return _REMOVED
+            if not (claim.entries or claim.may_be_empty):
+                # Nothing is left of what was served once.
+                return _NOT_DISCLOSED
         return outcome
 
     def _serves_ended(self, claim: UsageClaim) -> bool:
@@ -129,7 +148,7 @@ class Reckoning:
         )
 
     def _judge_retry(self, claim: UsageClaim) -> Outcome | None:
-        answers = self._earlier.get(claim.request_key)
+        answers = self._earlier.get((claim.operator_id, claim.request_id))
         if answers is None:
             return None
         if any(answer.payload_digest != claim.payload_digest for answer in answers.values()):
@@ -160,15 +179,24 @@ class Reckoning:
             used = self._used.get(day, 0)
         if used >= claim.daily_quota or used + count > claim.daily_quota:
             return NotCharged(RefusalReason.REFUSAL_REASON_QUOTA_EXHAUSTED, _next_day(claim))
+        arrivals = self._arrivals if claim.debits else None
+        if arrivals is not None and (too_fast := arrivals.refusal(claim.debits)) is not None:
+            return too_fast
         if not (count or claim.may_be_empty):
             return _NOT_DISCLOSED
         if count:
             self.grown[day] = used + count
+        left = Left(
+            claim.daily_quota - used - count,
+            claim.daily_quota,
+            _next_day(claim),
+            arrivals.take(claim.debits) if arrivals is not None else (),
+        )
         if consent is not None and is_limited(consent):
             self._rely(consent, claim)
         self.charged.append(claim)
         self._remember(claim)
-        return Charged(claim.fee)
+        return Charged(claim.fee, left=left)
 
     def _rely(self, consent: Consent, claim: UsageClaim) -> None:
         day, last_at = claim.consent_day, claim.served_at
@@ -186,7 +214,7 @@ class Reckoning:
         self._answered[consent.consent_id] += 1
 
     def _remember(self, answer: EarlierAnswer | UsageClaim) -> None:
-        key = RequestKey(answer.operator_id, answer.request_id)
+        key = (answer.operator_id, answer.request_id)
         self._earlier.setdefault(key, {})[answer.chunk] = answer
 
 

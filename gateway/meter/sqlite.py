@@ -23,7 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from consent.tables import CONSENT, CONSENT_CHANGE
+from consent.tables import CONSENT, CONSENT_CHANGE, CONSENT_REMOVAL
+from gateway.disclose.model import Line
 from gateway.disclose.tables import REVISIONS
 from gateway.meter.model import (
     ConsentDay,
@@ -34,20 +35,25 @@ from gateway.meter.model import (
     QuotaDay,
     RefusalEntry,
     UsageClaim,
+    UsageRow,
 )
+from gateway.meter.rates import RateKey
+from gateway.meter.sqlite_earlier import answered, earlier
 from gateway.meter.store import (
-    EARLIER_COLUMNS,
     HAS_ENDED,
+    IS_REMOVED,
     REFUSAL_COLUMNS,
-    USAGE_COLUMNS,
+    USAGE_WRITTEN,
     LedgerTransaction,
     Statements,
     add_relied,
     consent_uses,
     read_consent_uses,
     read_head,
+    read_lines,
     refusal_rows,
     relied_rows,
+    take_places,
     text_of,
     usage_rows,
     write_used,
@@ -57,11 +63,6 @@ from gateway.meter.tables import QUOTA, REFUSALS, USAGE
 # One statement for a whole group: each step of SQLite lets go of the interpreter lock and
 # takes it again, which costs more than the step where the event loop wants it too.
 _ASKS: Final = func.json_each(bindparam("asks")).table_valued("value")
-_ASKED: Final = select(
-    func.json_extract(_ASKS.c.value, literal_column("'$[0]'"), type_=String).label("operator_id"),
-    func.json_extract(_ASKS.c.value, literal_column("'$[1]'"), type_=String).label("request_id"),
-    func.json_extract(_ASKS.c.value, literal_column("'$[2]'"), type_=Integer).label("chunk"),
-).subquery("asked")
 _AS_DECIDED: Final = select(
     func.json_extract(_ASKS.c.value, literal_column("'$[0]'"), type_=String).label("consent_id"),
     func.json_extract(_ASKS.c.value, literal_column("'$[1]'"), type_=Integer).label("version"),
@@ -78,18 +79,11 @@ _RELIED: Final = select(
     func.json_extract(_ASKS.c.value, literal_column("'$[0]'"), type_=String).label("consent_id"),
     func.json_extract(_ASKS.c.value, literal_column("'$[1]'"), type_=Integer).label("day"),
 ).subquery("relied")
-_OTHER: Final = USAGE.alias("other")
-_FIRST: Final = (
-    select(func.min(_OTHER.c.chunk))
-    .where(_OTHER.c.operator_id == _ASKED.c.operator_id, _OTHER.c.request_id == _ASKED.c.request_id)
-    .scalar_subquery()
-)
-_EARLIER: Final = select(*EARLIER_COLUMNS).join_from(
-    _ASKED,
-    USAGE,
-    (USAGE.c.operator_id == _ASKED.c.operator_id)
-    & (USAGE.c.request_id == _ASKED.c.request_id)
-    & USAGE.c.chunk.in_([_ASKED.c.chunk, _FIRST]),
+_REMOVED: Final = select(CONSENT_REMOVAL.c.consent_id).where(
+    CONSENT_REMOVAL.c.consent_id.in_(
+        select(func.json_each(bindparam("consents")).table_valued("value"))
+    ),
+    IS_REMOVED,
 )
 _PAUSE: Final = timedelta(microseconds=250).total_seconds()
 _NANOSECONDS_A_MILLISECOND: Final = 1_000_000
@@ -175,20 +169,23 @@ class _SqliteStatements(Statements):
     def __init__(self) -> None:
         dialect = sqlite.dialect()
         super().__init__(dialect)
-        self.add_usage = {rows: _insert(USAGE, USAGE_COLUMNS, rows) for rows in _BLOCKS}
+        self.add_usage = {rows: _insert(USAGE, USAGE_WRITTEN, rows) for rows in _BLOCKS}
         self.add_refusals = {rows: _insert(REFUSALS, REFUSAL_COLUMNS, rows) for rows in _BLOCKS}
-        self.earlier = text_of(_EARLIER, dialect)
         self.add_relied = {rows: add_relied(dialect, rows) for rows in _BLOCKS}
         self.changed = text_of(_CHANGED, dialect)
         self.consent_head = text_of(_CONSENT_HEAD, dialect)
         self.consent_uses = text_of(consent_uses(_RELIED), dialect)
+        self.removed = text_of(_REMOVED, dialect)
         self.ended = text_of(_ENDED, dialect)
         self.used = text_of(_USED, dialect)
 
 
 def _insert(table: Table, columns: Sequence[str], rows: int) -> str:
     row = f"({','.join('?' * len(columns))})"
-    return f"INSERT INTO {table.name} ({','.join(columns)}) VALUES {','.join([row] * rows)}"  # noqa: S608
+    places = ",".join([row] * rows)
+    # What fails is rolled back with all else: for OR FAIL SQLite keeps no journal of the
+    # statement, which would cost as much as its rows.
+    return f"INSERT OR FAIL INTO {table.name} ({','.join(columns)}) VALUES {places}"  # noqa: S608
 
 
 class _Unchanged:
@@ -240,6 +237,11 @@ class _SqliteTransaction:
         self._cursor.execute(self._statements.consent_uses, (json.dumps(list(days)),))
         return read_consent_uses(self._cursor)
 
+    def removed(self, consent_ids: Collection[str]) -> set[str]:
+        """Return the consents whose copies were removed."""
+        self._cursor.execute(self._statements.removed, (json.dumps(list(consent_ids)),))
+        return {row[0] for row in self._cursor.fetchall()}
+
     def head(self) -> int:
         """Return the newest event's sequence."""
         return read_head(self._cursor, self._statements)
@@ -251,9 +253,11 @@ class _SqliteTransaction:
 
     def earlier(self, claims: Iterable[UsageClaim]) -> list[EarlierAnswer]:
         """Return earlier answers of the same requests."""
-        asks = json.dumps([(c.operator_id, c.request_id, c.chunk) for c in claims])
-        self._cursor.execute(self._statements.earlier, (asks,))
-        return [EarlierAnswer(*row) for row in self._cursor.fetchall()]
+        return earlier(self._cursor, claims)
+
+    def answered(self, claims: Iterable[UsageClaim]) -> list[UsageRow]:
+        """Return the earlier answers of the same requests and chunks."""
+        return answered(self._cursor, claims)
 
     def used(self, days: Iterable[QuotaDay]) -> dict[QuotaDay, int]:
         """Return the records counted."""
@@ -264,16 +268,37 @@ class _SqliteTransaction:
                 found[day] = row[0]
         return found
 
+    def rates(self, keys: Collection[RateKey]) -> dict[RateKey, int]:
+        """Return arrival times."""
+        return self._statements.rates.read(self._cursor, keys)
+
+    def set_rates(self, moved: Mapping[RateKey, int]) -> None:
+        """Write arrival times."""
+        self._statements.rates.write(self._cursor, moved)
+
+    def prune_rates(self, operator_ids: Collection[str], now: int) -> None:
+        """Forget counts that say nothing more."""
+        self._statements.rates.prune(self._cursor, operator_ids, now)
+
+    def lines(self) -> dict[int, Line]:
+        """Return every revenue line."""
+        return read_lines(self._cursor, self._statements)
+
+    def place(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """Take the next places of operators' usage logs."""
+        return take_places(self._cursor, self._statements, counts)
+
     def write(
         self,
-        charged: Sequence[UsageClaim],
+        rows: Sequence[UsageRow],
+        leaf_hashes: Sequence[bytes],
         grown: Mapping[QuotaDay, int],
         relied: Mapping[ConsentDay, ConsentGrowth],
         refusals: Sequence[RefusalEntry],
     ) -> None:
         """Write what became of the group."""
-        if charged:
-            self._insert(self._statements.add_usage, usage_rows(charged))
+        if rows:
+            self._insert(self._statements.add_usage, usage_rows(rows, leaf_hashes))
         write_used(self._cursor, self._statements, grown)
         if relied:
             self._insert(self._statements.add_relied, relied_rows(relied))

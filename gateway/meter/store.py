@@ -15,26 +15,38 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor, Dialect
 from sqlalchemy.sql import ClauseElement
 
-from consent.tables import CONSENT_USE
-from gateway.disclose.tables import EVENTS, REVISIONS
+from consent.tables import CONSENT_REMOVAL, CONSENT_USE
+from gateway.disclose.model import Line
+from gateway.disclose.tables import EVENTS, LINES, REVISIONS
 from gateway.meter.model import (
+    ANSWER,
     ConsentDay,
     ConsentGrowth,
     ConsentUse,
     ConsentVersion,
     EarlierAnswer,
-    LineCount,
     QuotaDay,
     RefusalEntry,
     UsageClaim,
+    UsageRow,
 )
-from gateway.meter.tables import QUOTA, REFUSALS, USAGE
+from gateway.meter.rates import RateKey
+from gateway.meter.rates_sql import RateStatements
+from gateway.meter.tables import QUOTA, REFUSALS, USAGE, USAGE_HEADS
 
 EARLIER_COLUMNS: Final = tuple(USAGE.c[name] for name in EarlierAnswer._fields)
+USAGE_COLUMNS: Final = tuple(USAGE.c[name] for name in UsageRow._fields)
+USAGE_WRITTEN: Final = (*UsageRow._fields, USAGE.c.leaf_hash.name)
+"""The columns of the ledger that are written, in the order of `usage_rows`."""
+IS_ANSWER: Final = USAGE.c.kind == literal_column(str(int(ANSWER)))
 HAS_ENDED: Final = REVISIONS.c.ended_by != literal_column("0")
+IS_REMOVED: Final = CONSENT_REMOVAL.c.acknowledged_at.is_not(None)
 _MOST_SMALL: Final = 32_767
 _HEAD: Final = select(func.max(EVENTS.c.sequence))
+_LINES: Final = select(LINES).order_by(LINES.c.line_no)
 _ADD_USED: Final = {"sqlite": sqlite.insert(QUOTA), "postgresql": postgresql.insert(QUOTA)}
+_PLACE: Final = {"sqlite": sqlite.insert(USAGE_HEADS), "postgresql": postgresql.insert(USAGE_HEADS)}
+_HEAD_COLUMNS: Final = tuple(column.name for column in USAGE_HEADS.c)
 _ADD_RELIED: Final = {
     "sqlite": sqlite.insert(CONSENT_USE),
     "postgresql": postgresql.insert(CONSENT_USE),
@@ -73,6 +85,11 @@ class LedgerTransaction(Protocol):
         """Return the use of consents on days; those that were never used may lack."""
         ...
 
+    def removed(self, consent_ids: Collection[str]) -> set[str]:
+        """Return those of the consents whose copies were acknowledged to be removed; asked
+        after `changed`, and true until the commit."""
+        ...
+
     def head(self) -> int:
         """Return the sequence of the disclosure's newest event, 0 before the first."""
         ...
@@ -85,18 +102,44 @@ class LedgerTransaction(Protocol):
         """Return of each claim's request the answer of its chunk and the first one."""
         ...
 
+    def answered(self, claims: Iterable[UsageClaim]) -> list[UsageRow]:
+        """Return of each claim the answer its request and chunk was given before."""
+        ...
+
     def used(self, days: Iterable[QuotaDay]) -> dict[QuotaDay, int]:
         """Return the records counted on these days; days without any may lack."""
         ...
 
+    def rates(self, keys: Collection[RateKey]) -> dict[RateKey, int]:
+        """Return the arrival times of counts; those without use may lack."""
+        ...
+
+    def set_rates(self, moved: Mapping[RateKey, int]) -> None:
+        """Write arrival times."""
+        ...
+
+    def prune_rates(self, operator_ids: Collection[str], now: int) -> None:
+        """Forget some counts of these operators that say nothing more at ``now`` (µs, UTC)."""
+        ...
+
+    def lines(self) -> dict[int, Line]:
+        """Return every revenue line by number."""
+        ...
+
+    def place(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """Take the next places of operators' usage logs, so many of each; return the first."""
+        ...
+
     def write(
         self,
-        charged: Sequence[UsageClaim],
+        rows: Sequence[UsageRow],
+        leaf_hashes: Sequence[bytes],
         grown: Mapping[QuotaDay, int],
         relied: Mapping[ConsentDay, ConsentGrowth],
         refusals: Sequence[RefusalEntry],
     ) -> None:
-        """Write answers, counts of records, uses of consents, and refusals."""
+        """Write answers, each with its leaf's hash, counts of records, uses of consents, and
+        refusals."""
         ...
 
 
@@ -118,7 +161,6 @@ class LedgerStore(Protocol):
         ...
 
 
-USAGE_COLUMNS: Final = tuple(c.name for c in USAGE.c if c.name != "sequence")
 RELIED_COLUMNS: Final = (*ConsentDay._fields, *ConsentGrowth._fields)
 REFUSAL_COLUMNS: Final = tuple(c.name for c in REFUSALS.c if c.name != "sequence")
 
@@ -128,6 +170,9 @@ class Statements:
 
     def __init__(self, dialect: Dialect) -> None:
         self.head = text_of(_HEAD, dialect)
+        self.lines = text_of(_LINES, dialect)
+        self.place = place(dialect)
+        self.rates = RateStatements(dialect)
         add_used = _ADD_USED[dialect.name]
         self.set_used = text_of(
             add_used.on_conflict_do_update(
@@ -154,6 +199,19 @@ def add_relied(dialect: Dialect, rows: int = 1) -> str:
     )
 
 
+def place(dialect: Dialect) -> str:
+    """Return the statement that takes an operator's next places, so many as are given, and
+    returns the place behind them."""
+    add = _PLACE[dialect.name].values(dict.fromkeys(_HEAD_COLUMNS))
+    return text_of(
+        add.on_conflict_do_update(
+            index_elements=[USAGE_HEADS.c.operator_id],
+            set_={"next_index": USAGE_HEADS.c.next_index + add.excluded.next_index},
+        ).returning(USAGE_HEADS.c.next_index),
+        dialect,
+    )
+
+
 def text_of(statement: ClauseElement, dialect: Dialect) -> str:
     """Return a statement as the driver takes it, parameters by position."""
     return str(statement.compile(dialect=dialect))
@@ -166,36 +224,38 @@ def read_head(cursor: DBAPICursor, statements: Statements) -> int:
     return head or 0
 
 
+def read_lines(cursor: DBAPICursor, statements: Statements) -> dict[int, Line]:
+    """See `LedgerTransaction.lines`."""
+    cursor.execute(statements.lines, ())
+    return {line_no: Line(*names) for line_no, *names in cursor.fetchall()}
+
+
+def take_places(
+    cursor: DBAPICursor, statements: Statements, counts: Mapping[str, int]
+) -> dict[str, int]:
+    """See `LedgerTransaction.place`."""
+    first: dict[str, int] = {}
+    for operator_id, count in counts.items():
+        cursor.execute(statements.place, (operator_id, count))
+        ((behind,),) = cursor.fetchall()
+        first[operator_id] = behind - count
+    return first
+
+
 def write_used(cursor: DBAPICursor, statements: Statements, grown: Mapping[QuotaDay, int]) -> None:
     """Write counts of records."""
     if grown:
         cursor.executemany(statements.set_used, [(*day, used) for day, used in grown.items()])
 
 
+def usage_rows(rows: Iterable[UsageRow], leaf_hashes: Iterable[bytes]) -> list[tuple[object, ...]]:
+    """Return answers as rows of `USAGE_WRITTEN`."""
+    return [(*row, leaf_hash) for row, leaf_hash in zip(rows, leaf_hashes, strict=True)]
+
+
 def relied_rows(relied: Mapping[ConsentDay, ConsentGrowth]) -> list[tuple[Any, ...]]:
     """Return uses of consents as rows of `RELIED_COLUMNS`."""
     return [(*day, *growth) for day, growth in relied.items()]
-
-
-def usage_rows(charged: Iterable[UsageClaim]) -> list[tuple[Any, ...]]:
-    """Return answers as rows of `USAGE_COLUMNS`."""
-    return [
-        (
-            *claim[:6],
-            claim.consent,
-            *claim[6:10],
-            claim.entry_count,
-            claim.fee,
-            _lines_text(claim.lines),
-            claim.entries,
-        )
-        for claim in charged
-    ]
-
-
-def _lines_text(lines: Iterable[LineCount]) -> str:
-    """Return lines as JSON; they are all integers."""
-    return "[" + ",".join([f"[{no},{records},{price}]" for no, records, price in lines]) + "]"
 
 
 def refusal_rows(refusals: Iterable[RefusalEntry]) -> list[tuple[Any, ...]]:

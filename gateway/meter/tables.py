@@ -1,4 +1,4 @@
-"""Tables of the usage ledger: answers with their entries, quota counters, refusals."""
+"""Tables of the usage ledger: answers with their entries, places, quota counters, refusals."""
 
 from typing import Final
 
@@ -22,7 +22,13 @@ _Sequence = BigInteger().with_variant(Integer, "sqlite")
 
 # One row is one answer: a unary call, or one chunk of a batch. The claim of the
 # request id and the entries of the answer are the same row, so neither can exist
-# without the other.
+# without the other. A reversal is a row of its own kind, with the request and chunk of the
+# answer it credits, whose usage_index is its reversed_index. usage_index is the place in the
+# operator's usage log: dense from 0, in the order of commit, which is that of sequence too.
+# records_digest is empty where none was made, as of answers older than the usage log.
+# leaf_hash is that of the row's leaf there (`gateway.meter.leaf`), null in answers older than it.
+# asked_items are the items that an answer about a subject looked for under a consent, found
+# or not, separated by blanks; empty without one, and in older answers.
 USAGE: Final = Table(
     "usage_answers",
     METADATA,
@@ -42,9 +48,23 @@ USAGE: Final = Table(
     Column("fee", BigInteger, nullable=False),
     Column("lines", Text, nullable=False),
     Column("entries", LargeBinary, nullable=False),
-    UniqueConstraint("operator_id", "request_id", "chunk", name="uq_usage_answers_request"),
+    Column("kind", SmallInteger, nullable=False),
+    Column("usage_index", BigInteger, nullable=False),
+    Column("records_digest", LargeBinary, nullable=False),
+    Column("reversed_index", BigInteger),
+    Column("leaf_hash", LargeBinary),
+    Column("asked_items", Text, nullable=False, server_default=""),
+    UniqueConstraint("operator_id", "request_id", "chunk", "kind", name="uq_usage_answers_request"),
     Index("ix_usage_answers_operator_sequence", "operator_id", "sequence"),
     Index("ix_usage_answers_operator_served_at", "operator_id", "served_at"),
+    # Reversals are few, and each month looks for its own.
+    Index(
+        "ix_usage_answers_reversals",
+        "operator_id",
+        "sequence",
+        sqlite_where=text("kind = 2"),
+        postgresql_where=text("kind = 2"),
+    ),
     # An operator's answers under consents, one behind the other: to keep them by consent
     # would cost each answer a page of its own.
     Index(
@@ -55,6 +75,14 @@ USAGE: Final = Table(
         sqlite_where=text("consent <> ''"),
         postgresql_where=text("consent <> ''"),
     ),
+)
+
+# Where the next answer of an operator goes in its usage log.
+USAGE_HEADS: Final = Table(
+    "usage_heads",
+    METADATA,
+    Column("operator_id", String(40), primary_key=True),
+    Column("next_index", BigInteger, nullable=False),
 )
 
 QUOTA: Final = Table(

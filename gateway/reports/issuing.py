@@ -14,11 +14,12 @@ from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
 from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsResponse
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authorise.stopping import require_running
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.oauth.signing import SigningKeys
 from gateway.reports.drafting import Asked, Numbers, drafted
-from gateway.reports.model import IssuedReport
+from gateway.reports.model import OPERATORS, IssuedReport
 from gateway.reports.store import SqlReports
 
 _log = logging.getLogger(__name__)
@@ -53,10 +54,12 @@ class ReportIssuer:
 
         A retry that another has overtaken returns what that one made. Raises Refused
         ANSWER_TOO_LARGE, TEMPORARILY_UNAVAILABLE where it cannot be proved or signed,
-        REQUEST_ID_REUSED, AUTHORITY_UNKNOWN.
+        REQUEST_ID_REUSED, AUTHORITY_UNKNOWN, EMERGENCY_BRAKE.
         """
         now = self._clock.now()
         view = self._feed.current()
+        operator_id = asked.issued_by.removeprefix(OPERATORS)
+        require_running(view.authority.brakes, operator_id, asked.items)
         numbers = Numbers(
             f"{now:010x}-{token_hex(12)}",
             "".join(choice(_ALPHABET) for _ in range(_CODE_CHARACTERS)),

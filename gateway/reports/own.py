@@ -16,6 +16,7 @@ from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsResponse, R
 from creditgate.v1.disclosure_proof_pb2 import DisclosureProof
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Openness
+from gateway.authorise.stopping import require_running
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.disclose.frame import unframe
@@ -184,6 +185,7 @@ class SubjectReports:
         report = self._found(subject, report_id)
         if report is None or not self._status.of(report, self._clock.now()).holds:
             return None
+        require_running(self._feed.current().authority.brakes, "", report.items)
         return report.document or None
 
     def _revoke(self, subject: str, report_id: str, principal: str) -> bool:

@@ -5,30 +5,25 @@ Its text can be selected, searched and read aloud; its QR code leads to the repo
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from hashlib import sha256
-from io import BytesIO
 from typing import Any, Final
 
-from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
-from reportlab.platypus import Flowable, SimpleDocTemplate, Spacer, Table
+from reportlab.platypus import Flowable, Spacer, Table
 
 from creditgate.credit_report import CreditReport, ReportRecord, proof_of
 from creditgate.credit_report_proof import is_log_of
 from creditgate.signed_document import KEYS_PATH
-from gateway.consents.words import PURPOSES
 from gateway.pages.moments import moment
-from gateway.reports.pdf_style import (
-    FONT,
-    MARGIN,
+from gateway.pages.terms import PURPOSES
+from gateway.printing.file import pdf
+from gateway.printing.style import (
     QUIET,
     RECORD,
     SECTION,
     SUBTITLE,
     TITLE,
     WIDTH,
-    PagedCanvas,
     code,
     columns,
     pairs,
@@ -45,32 +40,20 @@ _REGISTRATION: Final = "registration.enterprise"
 
 def pdf_of(report: CreditReport, document: str) -> bytes:
     """Return the PDF of ``report``, whose characters as signed are ``document``."""
-    file = BytesIO()
-    template = SimpleDocTemplate(
-        file,
-        pagesize=A4,
-        leftMargin=MARGIN,
-        rightMargin=MARGIN,
-        topMargin=MARGIN,
-        bottomMargin=MARGIN,
-        title=f"{_HEADLINE} {report.subject}",
-        author=report.iss,
-        subject=report.report,
-        creator="creditgate",
-        lang="zh-CN",
-        initialFontName=FONT,
-        invariant=1,
-    )
-    template.build(
+    return pdf(
         [
             *_head(report),
             *_conclusion(report),
             *_records(report),
             *_checking(report, sha256(document.encode()).hexdigest()),
         ],
-        canvasmaker=partial(PagedCanvas, foot=f"{_HEADLINE}　{report.report}"),
+        title=f"{_HEADLINE} {report.subject}",
+        author=report.iss,
+        subject=report.report,
+        language="zh-CN",
+        foot=f"{_HEADLINE}　{report.report}",
+        numbered="第 {number} 页，共 {total} 页",
     )
-    return file.getvalue()
 
 
 def _head(report: CreditReport) -> Iterator[Flowable]:

@@ -78,12 +78,17 @@ def first_change(
 
 
 def standing(
-    report: IssuedReport, changed_at: int | None, consent_ended_at: int | None, now: int
+    report: IssuedReport,
+    changed_at: int | None,
+    consent_ended_at: int | None,
+    removed_at: int | None,
+    now: int,
 ) -> Standing:
     """Return whether ``report`` holds at ``now``: what ended it first says how.
 
     ``changed_at`` is `first_change`, ``consent_ended_at`` when the subject took back the
-    consent it rests on.
+    consent it rests on, ``removed_at`` when the copies made under that, as this is one, were
+    acknowledged to be removed.
     """
     ends = [
         (report.revoked_at or None, State.CREDIT_REPORT_STATE_REVOKED),
@@ -92,6 +97,7 @@ def standing(
             report.expires_at if report.expires_at <= now else None,
             State.CREDIT_REPORT_STATE_EXPIRED,
         ),
+        (removed_at, State.CREDIT_REPORT_STATE_EXPIRED),
         (changed_at, State.CREDIT_REPORT_STATE_SUPERSEDED),
     ]
     ended = [(at, state) for at, state in ends if at is not None]

@@ -1,7 +1,9 @@
 """ReportService: special credit reports for operators, and their status for everybody.
 
 A report is issued by the record calls' own path: authority, consent, completeness and
-metering are decided there, and only there (G3, G5).
+metering are decided there, and only there (G3, G5). One that rests on a consent is given by
+that path alone, so that nobody is given it whom the subject is not told of (G7): its issuance
+is the one delivery, which the request repeated is a retry of, and whoever had it issued keeps it.
 """
 
 import time
@@ -22,6 +24,7 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
+from gateway.reports.delivery import ReportDelivery
 from gateway.reports.issuing import ReportIssuer
 from gateway.reports.model import OPERATORS, IssuedReport, Standing
 from gateway.reports.opening import opened
@@ -54,6 +57,7 @@ class ReportService:
         reports: SqlReports,
         issuer: ReportIssuer,
         status: ReportStatus,
+        delivery: ReportDelivery,
         printer: ReportPrinter,
         shares: Shares,
         feed: AuthorityFeed,
@@ -63,6 +67,7 @@ class ReportService:
         self._reports = reports
         self._issuer = issuer
         self._status = status
+        self._delivery = delivery
         self._printer = printer
         self._shares = shares
         self._feed = feed
@@ -73,7 +78,8 @@ class ReportService:
         self, request: pb.IssueCreditReportRequest, caller: Caller
     ) -> pb.IssueCreditReportResponse:
         """Answer IssueCreditReport; raises Refused as GetSubjectRecords with a COMPLETE proof,
-        and as `ReportIssuer.issue`."""
+        and as `ReportIssuer.issue`. What rests on a consent is given again as the records are:
+        to a retry, while that is answered."""
         operator = self._feed.current().authority.operators.get(caller.operator_id)
         wanted = asked(request, caller, "" if operator is None else operator.display_name)
         earlier = await self._shares.run(
@@ -83,7 +89,9 @@ class ReportService:
             wanted.request_id,
             wanted.request_digest,
         )
-        if earlier is not None:
+        if earlier is not None and not (
+            earlier.consent and (await self._standing(earlier, caller)).holds
+        ):
             return pb.IssueCreditReportResponse(report=await self._message(earlier, caller))
         answer = GetSubjectRecordsResponse.FromString(
             await self._records(
@@ -98,7 +106,7 @@ class ReportService:
                 caller,
             )
         )
-        issued = await self._shares.run(caller.asker, self._issuer.issue, wanted, answer)
+        issued = earlier or await self._shares.run(caller.asker, self._issuer.issue, wanted, answer)
         return pb.IssueCreditReportResponse(
             report=await self._message(issued, caller),
             charged_entries=answer.receipt.charged_entries,
@@ -108,9 +116,13 @@ class ReportService:
     async def get_credit_report(
         self, request: pb.GetCreditReportRequest, caller: Caller
     ) -> pb.GetCreditReportResponse:
-        """Answer GetCreditReport; raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND,
-        RATE_EXCEEDED."""
+        """Answer GetCreditReport, of what rests on a consent without the document; raises
+        Refused INVALID_REQUEST, RESOURCE_NOT_FOUND, RATE_EXCEEDED, and as
+        `ReportDelivery.require`."""
         report = await self._own(report_id_of(request.name), caller)
+        if report.consent:
+            found = await self._standing(report, caller)
+            return pb.GetCreditReportResponse(report=_told(report, found))
         return pb.GetCreditReportResponse(report=await self._message(report, caller))
 
     async def get_credit_report_status(
@@ -157,17 +169,24 @@ class ReportService:
         return report
 
     async def _message(self, report: IssuedReport, caller: Caller) -> pb.CreditReport:
-        """Return a report as callers get it: with its document only while it holds (G9)."""
-        found = await self._shares.run(caller.asker, self._status.of, report, self._clock.now())
+        """Return a report as callers get it: with its document only while it holds (G9).
+
+        Raises Refused as `ReportDelivery.require` where the document may not be given.
+        """
+        found = await self._standing(report, caller)
         message = _told(report, found)
         if found.holds and report.document:
             message.pdf = await self._printer.pdf(report.document)
             # Printing may take its time: what changed meanwhile is not given out.
-            found = await self._shares.run(caller.asker, self._status.of, report, self._clock.now())
+            found = await self._standing(report, caller)
             if not found.holds:
                 return _told(report, found)
+            await self._delivery.require(report, caller)
             message.document = report.document
         return message
+
+    async def _standing(self, report: IssuedReport, caller: Caller) -> Standing:
+        return await self._shares.run(caller.asker, self._status.of, report, self._clock.now())
 
     def _require_rate(self, caller: Caller) -> None:
         wait = self._looks.wait(caller.client_id, time.monotonic())

@@ -36,7 +36,8 @@ class ReportStatus:
         """Return whether ``report`` holds at ``now`` (seconds UTC)."""
         with reading(self._records) as connection:
             changed = changed_at(connection, report, now)
-        return standing(report, changed, self._consent_ended_at(report), now)
+        ended_at, removed_at = self._ends_with_consent(report)
+        return standing(report, changed, ended_at, removed_at, now)
 
     def statement(self, report: IssuedReport, found: Standing, now: int) -> str:
         """Return what `of` found at ``now``, signed, to keep beside the report.
@@ -55,10 +56,16 @@ class ReportStatus:
         book = self._feed.current().signing_keys
         return self._keys.sign(book, status.as_json(), STATUS_TYPE, now)
 
-    def _consent_ended_at(self, report: IssuedReport) -> int | None:
+    def _ends_with_consent(self, report: IssuedReport) -> tuple[int | None, int | None]:
+        """Return when the consent was taken back, and the removal of copies acknowledged."""
         if not report.consent:
-            return None
-        consent = self._consents.get(report.consent.removeprefix(CONSENT_PREFIX))
+            return None, None
+        consent_id = report.consent.removeprefix(CONSENT_PREFIX)
+        consent = self._consents.get(consent_id)
         if consent is None:
-            return report.issued_at
-        return consent.ended_at if consent.state == REVOKED else None
+            return report.issued_at, None
+        removal = self._consents.removals([consent_id]).get(consent_id)
+        return (
+            consent.ended_at if consent.state == REVOKED else None,
+            None if removal is None else removal.acknowledged_at,
+        )

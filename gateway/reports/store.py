@@ -16,6 +16,7 @@ from gateway.reports.model import IssuedReport
 from gateway.reports.tables import REPORTS
 from gateway.storage.engines import reading
 from gateway.storage.sweeping import Sweeping
+from gateway.storage.writes import wrote
 
 SWEEP_SECONDS: Final = 3_600
 PAGE: Final = 20
@@ -56,6 +57,7 @@ class SqlReports:
         try:
             with self._engine.begin() as connection:
                 connection.execute(insert(REPORTS).values(**_row(report)))
+                wrote(connection, REPORTS, [(report.report_id,)])
                 if self._sweeping.due(report.issued_at):
                     connection.execute(
                         update(REPORTS)
@@ -106,11 +108,13 @@ class SqlReports:
         Returns it as it is then; None for an unknown id.
         """
         with self._engine.begin() as connection:
-            connection.execute(
+            revoked = connection.execute(
                 update(REPORTS)
                 .where(_REPORT.report_id == report_id, _REPORT.revoked_at == 0)
                 .values(revoked_at=now, revoked_by=by, revoked_for=reason, document="")
             )
+            if revoked.rowcount:
+                wrote(connection, REPORTS, [(report_id,)])
         return self.get(report_id)
 
 

@@ -5,6 +5,7 @@ made for the call.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -12,12 +13,14 @@ from creditgate.refusal import Refused
 from creditgate.v1.credit_record_service_pb2 import Receipt
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authorise.gate import Passage
+from gateway.disclose.frame import field, framed
 from gateway.disclose.model import LiveRevision
 from gateway.disclose.tables import NO_END
 from gateway.meter.model import LineCount, UsageClaim
 from gateway.respond.mask import masked
 
-_RECEIPT_TAG: Final = b"\x12"
+# Of every answer's message.
+_RECEIPT: Final = 2
 NO_MASKS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
 
@@ -88,8 +91,14 @@ def _price(prices: Mapping[int, int | None], line_no: int) -> int:
     return price
 
 
+def records_digest(frames: Iterable[bytes]) -> bytes:
+    """Return the digest of an answer's records as UsageLeaf has it."""
+    return sha256(b"".join([framed(stored) for stored in frames])).digest()
+
+
 class Served(NamedTuple):
-    """What a receipt states; times in seconds UTC, fee in micro-yuan."""
+    """What a receipt states; times in seconds UTC, fee in micro-yuan. ``usage`` is the signed
+    receipt of the use, a serialised UsageReceipt."""
 
     decision_id: str
     served_at: int
@@ -98,13 +107,14 @@ class Served(NamedTuple):
     charged_entries: int
     fee: int
     replayed: bool
+    usage: bytes
 
     def uncharged(self) -> "Served":
         """Return the same for a part that does not carry the charge."""
-        return self._replace(charged_entries=0, fee=0)
+        return self._replace(charged_entries=0, fee=0, usage=b"")
 
 
-def served_by(claim: UsageClaim, selection: Selection, fee: int) -> Served:
+def served_by(claim: UsageClaim, selection: Selection, fee: int, usage: bytes) -> Served:
     """Return what the receipt of a charged claim states."""
     return Served(
         decision_id=claim.decision_id,
@@ -114,12 +124,13 @@ def served_by(claim: UsageClaim, selection: Selection, fee: int) -> Served:
         charged_entries=claim.entry_count,
         fee=fee,
         replayed=False,
+        usage=usage,
     )
 
 
-def replayed_by(claim: UsageClaim, selection: Selection, decision_id: str) -> Served:
+def replayed_by(claim: UsageClaim, selection: Selection, decision_id: str, usage: bytes) -> Served:
     """Return what the receipt of a retry states, first answered by another decision."""
-    return served_by(claim, selection, 0)._replace(
+    return served_by(claim, selection, 0, usage)._replace(
         decision_id=decision_id, charged_entries=0, replayed=True
     )
 
@@ -137,6 +148,7 @@ def answer_bytes(frames: Sequence[bytes], served: Served, tail: bytes = b"") -> 
     if served.usable_until != NO_END:
         receipt.usable_until.seconds = served.usable_until
     message = receipt.SerializeToString()
-    # A receipt is far below 128 bytes, so its length is one byte of varint.
-    assert len(message) < 0x80
-    return b"".join((*frames, _RECEIPT_TAG, bytes((len(message),)), message, tail))
+    if served.usage:
+        # The last field by number, so it goes behind the others as it is.
+        message += field(Receipt.USAGE_FIELD_NUMBER, served.usage)
+    return b"".join((*frames, field(_RECEIPT, message), tail))

@@ -74,8 +74,9 @@ def pieces(
     selection: Selection, served: Served, first: int, count: int, most: int
 ) -> Iterator[bytes]:
     """Yield a chunk of ``count`` subjects from ``first`` on, in messages with at most ``most``
-    bytes of records and proof; charge and proof go with the last."""
-    *former, last = parts_of(selection.frames, most, len(selection.proof))
+    bytes of records, proof and receipt of use; charge, proof and receipt go with the last."""
+    behind = len(selection.proof) + len(served.usage)
+    *former, last = parts_of(selection.frames, most, behind)
     for piece in former:
         yield answer_bytes(piece, served.uncharged(), _tail(first, count, complete=False))
     tail = _tail(first, count, complete=True)

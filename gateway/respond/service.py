@@ -16,6 +16,7 @@ from creditgate.v1.credit_record_service_pb2 import (
     GetSubjectRecordsRequest,
     GetSubjectRecordsResponse,
 )
+from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
 from gateway.authenticate.token import require_standing
 from gateway.authorise.bounds import (
@@ -32,10 +33,11 @@ from gateway.authorise.opening import (
     opened,
     require_alone,
     require_no_consent,
+    require_none_stopped,
 )
 from gateway.authority.feed import AuthorityFeed
 from gateway.authority.view import AuthorityView
-from gateway.clock import Clock
+from gateway.clock import Clock, micros_of
 from gateway.disclose.frame import field
 from gateway.disclose.lookup import DisclosureLookup, Found
 from gateway.disclose.model import Line
@@ -44,7 +46,9 @@ from gateway.meter.decisions import DecisionIds
 from gateway.meter.model import (
     Charged,
     NotCharged,
+    Outcome,
     Replayed,
+    TooFast,
     UsageClaim,
     pack_entries,
 )
@@ -54,28 +58,32 @@ from gateway.respond.answer import (
     Served,
     UnknownLine,
     answer_bytes,
+    records_digest,
     replayed_by,
     require_prices,
     select_served,
     served_by,
 )
 from gateway.respond.batch import check_covered, check_subjects, pieces
+from gateway.respond.left import tell_left
 from gateway.respond.proofs import AnswerProofs, ProofLate
+from gateway.respond.rates import KnownOver, debits_of, too_fast
 from gateway.respond.refusals import changing, not_charged, require_size
 from gateway.respond.request import (
     common_faults,
     record_id_of,
     require_subject,
 )
-from gateway.respond.use import Part, Use, relied_on, use_of
+from gateway.respond.use import Part, Use, looked_for, relied_on, use_of
 from gateway.telemetry.traces import step
 from gateway.transparency.map_sets import SubjectAsk
+from operators.limits import Limit
 
 _ATTEMPTS: Final = 8
 # How long an answer may wait to be metered before authority, disclosure and period are
 # looked at again: so that a store that is slow does not stretch what was true before.
 _GOOD_SECONDS: Final = 2
-# More than a receipt and the tail of a chunk can take.
+# More than a receipt and the tail of a chunk can take, but for the receipt of use.
 _RECEIPT_BYTES: Final = 256
 # Of GetRecordResponse too, which has the same fields.
 _PROOF: Final = GetSubjectRecordsResponse.PROOF_FIELD_NUMBER
@@ -120,6 +128,7 @@ class CreditRecordService:
         self._clock = clock
         self._limits = limits
         self._proofs = proofs
+        self._over = KnownOver(micros_of(clock))
         self._record_bytes = limits.answer_bytes - _RECEIPT_BYTES
         self._lines: dict[int, Line] = {}
 
@@ -208,7 +217,10 @@ class CreditRecordService:
             ground = self._ground(use)
             passage, bounds = self._passage(use, ground, part.subjects)
             require_prices(passage)
-            opening = None
+            limits = passage.view.authority.limits.reaching(passage.allow.operator_id)
+            if limits:
+                self._over.require(debits_of(limits, use, passage, part.subjects or ()))
+            whole, opening = passage, None
             if part.relies:
                 consent = await self._consents.of(use.consent, ground.now)
                 opening = self._openings.opening(
@@ -216,6 +228,8 @@ class CreditRecordService:
                 )
             else:
                 require_no_consent(passage)
+            if use.answer_may_be_empty:
+                require_none_stopped(whole, opening)
             asks: Sequence[SubjectAsk] = ()
             if use.proof:
                 asks = self._proofs.begin(use, part.subjects, passage, bounds, opening)
@@ -244,19 +258,42 @@ class CreditRecordService:
                     continue
             require_size(selection, self._record_bytes, in_parts=use.in_parts)
             claim = self._claim(use, passage, opening, found.head, part, selection, ground.now)
+            if limits:
+                # A record asked for by its name tells whose it is, if it is there.
+                about = part.subjects or {row[0] for row in found.revisions}
+                claim = claim._replace(
+                    debits=debits_of(limits, use, passage, about, selection.lines)
+                )
             outcome = await self._committer.charge(claim)
             step("metered")
-            match outcome:
-                case Charged(fee):
-                    return selection, served_by(claim, selection, fee)
-                case Replayed(decision_id):
-                    return selection, replayed_by(claim, selection, decision_id)
-                case NotCharged(reason, retry_after):
-                    raise not_charged(reason, retry_after)
-                case _:
-                    if opening is not None:
-                        self._consents.forget(opening.consent.consent_id)
+            if (served := self._served(outcome, claim, selection, limits)) is not None:
+                return selection, served
+            if isinstance(outcome, NotCharged):
+                if outcome.reason == RefusalReason.REFUSAL_REASON_RECORD_NOT_DISCLOSED:
+                    # Of what is stopped or is not there, alike (G11).
+                    require_none_stopped(whole, opening)
+                raise not_charged(outcome.reason, outcome.retry_after)
+            if opening is not None:
+                self._consents.forget(opening.consent.consent_id)
         raise changing()
+
+    def _served(
+        self, outcome: Outcome, claim: UsageClaim, selection: Selection, limits: Sequence[Limit]
+    ) -> Served | None:
+        """Return what the receipt states, None where there is none; raises Refused
+        RATE_EXCEEDED."""
+        match outcome:
+            case Charged(fee, receipt, left):
+                if left is not None:
+                    tell_left(left, limits)
+                return served_by(claim, selection, fee, receipt)
+            case Replayed(decision_id, receipt):
+                return replayed_by(claim, selection, decision_id, receipt)
+            case TooFast():
+                self._over.remember(outcome)
+                raise too_fast(outcome)
+            case _:
+                return None
 
     def _ground(self, use: Use) -> Ground:
         now = self._clock.now()
@@ -296,13 +333,14 @@ class CreditRecordService:
         allow = passage.allow
         replay_seconds = self._limits.replay_seconds
         good_until = min(now + _GOOD_SECONDS, selection.usable_until, allow.stands_until)
-        consent = None
+        consent, asked_items = None, ()
         if opening is not None:
             good_until = min(good_until, opening.until)
             consent = relied_on(use, passage, opening, selection.lines)
         if consent is not None:
             # What need not be kept any more is not sent again.
             replay_seconds = min(replay_seconds, consent.terms.data_life_seconds)
+            asked_items = looked_for(use, opening)
         return UsageClaim(
             operator_id=allow.operator_id,
             client_id=use.ask.client_id,
@@ -322,6 +360,12 @@ class CreditRecordService:
             may_be_empty=use.answer_may_be_empty,
             stands=self._standing(passage.view, use.revocable),
             relies_on=consent,
+            # Of whole records the disclosure log has what each revision is: to hash a large
+            # chunk anew would cost a twentieth of all that serving it does.
+            records_digest=(
+                b"" if use.in_parts and opening is None else records_digest(selection.frames)
+            ),
+            asked_items=asked_items,
         )
 
     def _standing(self, view: AuthorityView, revocable: frozenset[str]) -> Callable[[], bool]:

@@ -4,11 +4,10 @@ Source of the format: `creditgate.transparency.answers`.
 """
 
 import asyncio
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from creditgate.transparency.answers import answer_leaf, signed_text
-from creditgate.transparency.merkle import node_hash
+from creditgate.transparency.merkle import audit_path, levels_of
 from creditgate.transparency.note import Signer
 from creditgate.v1.disclosure_proof_pb2 import AnswerSignature
 from gateway.disclose.frame import field
@@ -43,7 +42,7 @@ class AnswerSigner:
 
     def _sign(self) -> None:
         waiting, self._waiting = self._waiting, []
-        levels = _levels([each.leaf for each in waiting])
+        levels = levels_of([each.leaf for each in waiting])
         (root,) = levels[-1]
         signature = self._key.sign(signed_text(len(waiting), root))
         for index, each in enumerate(waiting):
@@ -53,25 +52,7 @@ class AnswerSigner:
                         request_digest=each.request_digest,
                         index=index,
                         size=len(waiting),
-                        audit_path=_audit_path(levels, index),
+                        audit_path=audit_path(levels, index),
                         signature=signature,
                     )
                 )
-
-
-def _levels(leaves: Sequence[bytes]) -> list[Sequence[bytes]]:
-    """Return the levels of the tree of these leaves; an odd last node goes up as it is."""
-    levels = [leaves]
-    while len(below := levels[-1]) > 1:
-        above = [node_hash(below[i], below[i + 1]) for i in range(0, len(below) - 1, 2)]
-        levels.append([*above, *below[len(below) - len(below) % 2 :]])
-    return levels
-
-
-def _audit_path(levels: Sequence[Sequence[bytes]], index: int) -> list[bytes]:
-    path: list[bytes] = []
-    for level in levels[:-1]:
-        if (sibling := index ^ 1) < len(level):
-            path.append(level[sibling])
-        index >>= 1
-    return path

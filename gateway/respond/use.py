@@ -76,6 +76,14 @@ def relied_on(
     return None if served and served.isdisjoint(passage.consent_lines) else opening.consent
 
 
+def looked_for(use: Use, opening: Opening | None) -> tuple[str, ...]:
+    """Return the items that an answer resting on a consent looks for under it, in order.
+
+    A record asked for by its name tells its item itself.
+    """
+    return tuple(sorted(opening.masks)) if opening and use.answer_may_be_empty else ()
+
+
 def use_of(
     caller: Caller,
     request: GetSubjectRecordsRequest | BatchGetSubjectRecordsRequest | GetRecordRequest,

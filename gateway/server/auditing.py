@@ -14,6 +14,7 @@ from gateway.administration.message import change_message
 from gateway.audit.consent_trace import ConsentTraces, ProvedConsentTraces
 from gateway.audit.decision import Receipts
 from gateway.audit.decision_steps import DecisionSteps
+from gateway.audit.fact_writer import FactWriter
 from gateway.audit.operator_steps import AuthoritySteps
 from gateway.audit.proofs import DecisionProofs
 from gateway.audit.record_steps import Holders, RecordSteps
@@ -24,11 +25,12 @@ from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.installation.home import Home
 from gateway.meter.reader import SqlUsageReader
+from gateway.selfcheck.kept import KEPT
 from gateway.server.transparency import LOG_FILES_WAITING, log_key
 from gateway.shares import Shares
 from gateway.storage.background import BackgroundWork, Pace
 from gateway.storage.engines import Engines
-from gateway.storage.signs import StoreSigns
+from gateway.storage.signs import StoreSigns, any_of
 from gateway.storage.turn import DECISIONS
 from gateway.transparency.log import MerkleLog
 from gateway.transparency.routes import log_routes
@@ -36,7 +38,7 @@ from gateway.transparency.tables import LogId
 from operators.authority import Authority
 from operators.sql import SqlAuthorityLog
 
-_PACE: Final = Pace(1.0, apart_seconds=0.25, share=0.05)
+_PACE: Final = Pace(1.0, apart_seconds=0.25, share=0.2)
 """Fewer and larger steps cost less; a decision that is waited for is logged sooner."""
 
 
@@ -87,6 +89,7 @@ async def auditing(
         return known is not None and known.openness == Openness.OPENNESS_PUBLIC
 
     writer = DecisionWriter(engines.records, engines.evidence, log, operator_of, receipts)
+    facts = FactWriter(engines, log, KEPT)
     decisions = DecisionSteps(engines.evidence, SqlUsageReader(engines.records))
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
@@ -94,8 +97,9 @@ async def auditing(
             engines.evidence,
             DECISIONS,
             lambda: writer.step(clock.now()),
+            lambda: facts.step(clock.now()),
             pace=_PACE,
-            sign=signs.records,
+            sign=any_of(signs.authority, signs.records, signs.evidence),
         )
         proofs = DecisionProofs(
             engines.evidence, log, lambda: loop.call_soon_threadsafe(work.nudge)

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from consent.delegations_sql import SqlDelegations
 from consent.notices import SqlNotices
+from consent.overdue import SqlOverdue
 from consent.sql import CHANNEL, SqlConsents
 from consent.subject_keys import SqlSubjectKeys
 from consent.tables import CONSENT_CHANGE
@@ -96,6 +97,7 @@ async def consenting(
                 delegations=delegations,
                 keys=SqlSubjectKeys(engines.records),
                 notices=SqlNotices(engines.records),
+                overdue=SqlOverdue(engines.records),
                 accesses=accesses,
                 receipts=receipts,
                 reports=reports,

@@ -8,6 +8,7 @@ from random import SystemRandom
 
 from starlette.routing import Route
 
+from consent.overdue import SqlOverdue
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
@@ -15,6 +16,7 @@ from gateway.conformance.acknowledgement import RemovalsOwed
 from gateway.conformance.attested import Attested
 from gateway.conformance.certificate import Certificates
 from gateway.conformance.certificate_routes import certificate_routes
+from gateway.conformance.certificate_status import CertificateStatements
 from gateway.conformance.certified import Certified
 from gateway.conformance.challenges import Challenges
 from gateway.conformance.contest import Contests
@@ -26,6 +28,7 @@ from gateway.conformance.finding_service import FindingService
 from gateway.conformance.findings import Findings
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.overdue import OverdueRemovals
+from gateway.conformance.overdue_consents import OverdueConsents
 from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.removals import RemovalDuties
 from gateway.conformance.settling import Settling
@@ -99,6 +102,7 @@ async def enforcing(
             evidence,
             [
                 OverdueRemovals(evidence, duties, findings).step,
+                OverdueConsents(SqlOverdue(engines.records), findings).step,
                 challenges.expire,
                 challenges.forget,
                 EvidenceLife(evidence).forget,
@@ -129,7 +133,13 @@ async def enforcing(
                     clock,
                 ),
             ],
-            certificate_routes(issuer, certified, shares, clock),
+            certificate_routes(
+                issuer,
+                certified,
+                CertificateStatements(certified, attested, keys, feed.current, issuer),
+                shares,
+                clock,
+            ),
             throttle,
         )
 

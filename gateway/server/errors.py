@@ -51,6 +51,7 @@ def refusal_answer(refused: Refused, trailers: Trailers = ()) -> Answer:
     if refused.retry_after is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.seconds = refused.retry_after
+        retry.retry_delay.nanos = refused.retry_micros * 1_000
         _pack(status, retry)
     details = (_DETAILS_KEY, status.SerializeToString())
     return Answer(_STATUS[code], refused.message, (details, *trailers))

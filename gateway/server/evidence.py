@@ -1,5 +1,5 @@
-"""Evidence, composed: the logs and the map that prove the disclosure, what operators hold, and
-what is done about it."""
+"""Evidence, composed: the logs and the map that prove the disclosure, the logs of use, what
+operators hold, and what is done about it."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,11 +17,14 @@ from gateway.conformance.policy_file import read_policy
 from gateway.conformance.throttle import Throttle
 from gateway.conformance.trail import ConformanceTrail
 from gateway.installation.home import Home
+from gateway.meter.receipts import ReceiptSigner
 from gateway.oauth.signing import SigningKeys
+from gateway.server.alerting import alerting
 from gateway.server.auditing import auditing
 from gateway.server.consents import Consenting
 from gateway.server.enforcing import enforcing
 from gateway.server.transparency import Transparency, transparency_of
+from gateway.server.usage import usage_logs
 from gateway.server.watching import watching
 from gateway.storage.engines import Engines
 from gateway.storage.signs import StoreSigns, any_of
@@ -31,13 +34,14 @@ from gateway.storage.signs import StoreSigns, any_of
 class Evidence:
     """What the other parts of a process need of the evidence.
 
-    ``services`` serve methods, by the service's name; ``routes`` are of the HTTP
-    application; ``end`` ends streams without end; ``disclosed`` is called whenever something
-    was disclosed, on the event loop; ``throttle`` stands before record calls.
+    ``receipts`` signs what the ledger charges; ``services`` serve methods, by the service's
+    name; ``routes`` are of the HTTP application; ``end`` ends streams without end;
+    ``disclosed`` is called whenever something was disclosed, on the event loop; ``throttle``
+    stands before record calls.
     """
 
     transparency: Transparency
-
+    receipts: ReceiptSigner
     services: Mapping[str, Sequence[object]]
     routes: Sequence[Route]
     end: Callable[[], None]
@@ -66,6 +70,7 @@ async def evidence_of(
         "ConformanceService": [],
         "AuditService": [],
         "ReportService": [],
+        "UsageService": [],
     }
     routes: list[Route] = []
     ending: list[Callable[[], None]] = []
@@ -86,6 +91,12 @@ async def evidence_of(
         services["DisclosureService"] += transparency.services
         routes += transparency.routes
         following.append(transparency.logger.nudge)
+        usage = await stack.enter_async_context(
+            usage_logs(config, home, engines, signs, feed, clock, issuer)
+        )
+        services["UsageService"] += usage.services
+        routes += usage.routes
+        ending.append(usage.end)
         follower = holdings_follower(engines, any_of(signs.records, signs.disclosure))
         await follower.start()
         stack.push_async_callback(follower.stop)
@@ -133,5 +144,15 @@ async def evidence_of(
             )
         )
         services["AuditService"] += audit.services
+        alerts = await stack.enter_async_context(alerting(config, engines, signs, clock))
+        services["AlertService"] = [*alerts]
         routes += audit.routes
-        yield Evidence(transparency, services, routes, end, disclosed, enforced.throttle)
+        yield Evidence(
+            transparency,
+            usage.receipts,
+            services,
+            routes,
+            end,
+            disclosed,
+            enforced.throttle,
+        )

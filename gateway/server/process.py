@@ -5,7 +5,7 @@ It serves gRPC and the authorisation server's HTTPS on one event loop.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ from grpc_reflection.v1alpha import reflection
 
 from creditgate.scopes import services
 from gateway.administration.administrators import AdministratorService
+from gateway.administration.brakes import BrakeService
+from gateway.administration.limits import LimitService
 from gateway.administration.scope_service import ScopeService
 from gateway.administration.service import OperatorService
 from gateway.administration.statements import RegistrationService
@@ -39,20 +41,25 @@ from gateway.oauth.replay import SqlReplayCache
 from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.oauth.signing import SigningKeys
 from gateway.server.consents import Consenting, consenting
+from gateway.server.console import console, page_methods
 from gateway.server.evidence import Evidence, evidence_of
+from gateway.server.exporting import usage_exports
 from gateway.server.guard import Guard
 from gateway.server.memory import collect_rarely
-from gateway.server.methods import contract_methods
+from gateway.server.methods import Method, contract_methods
 from gateway.server.people import sign_in_desk
+from gateway.server.portal import portal
+from gateway.server.pricing import pricing
 from gateway.server.records import RecordPath, record_path
 from gateway.server.refusals import RefusalLog
 from gateway.server.reporting import Reporting, reporting
+from gateway.server.settling import settling
 from gateway.server.transport import Transport
 from gateway.server.web import web_app
-from gateway.settle.service import SettlementService, UsageService
+from gateway.settle.service import UsageService
 from gateway.storage.engines import Engines, open_engines
 from gateway.storage.signs import StoreSigns, open_signs
-from gateway.telemetry.telemetry import Telemetry, open_telemetry
+from gateway.telemetry.telemetry import open_telemetry
 from operators.sql import SqlAuthorityLog
 
 _WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104  # recognised, not bound
@@ -123,6 +130,9 @@ async def running_gateway(
         evidence = await stack.enter_async_context(
             evidence_of(config, home, engines, signs, feed, keys, clock, consents, issuer)
         )
+        await stack.enter_async_context(
+            usage_exports(config, engines, signs, telemetry, clock, issuer)
+        )
         records = record_path(
             config,
             engines,
@@ -131,6 +141,7 @@ async def running_gateway(
             consents,
             evidence.transparency,
             evidence.throttle,
+            evidence.receipts,
             telemetry,
             stack,
         )
@@ -145,8 +156,39 @@ async def running_gateway(
             issuer,
             stack,
         )
+        statements = RegistrationService(
+            SqlAuthorityLog(engines.authority), feed, clock, keys, issuer
+        )
+        methods = _methods(
+            clock,
+            engines,
+            feed,
+            statements,
+            consents,
+            evidence,
+            records,
+            reports,
+            pricing(engines, feed, clock, stack),
+            settling(home, engines, feed, clock, issuer, stack),
+        )
+        refusals = RefusalLog(records.committer, records.decisions, clock)
+        pages = page_methods(methods, refusals)
         app = web_app(
-            config, clock, engines, feed, keys, proofs, people, consents, evidence, reports, issuer
+            config,
+            clock,
+            engines,
+            feed,
+            keys,
+            proofs,
+            people,
+            consents,
+            evidence,
+            reports,
+            [
+                *console(pages, people, feed, clock),
+                *portal(pages, engines, people, feed, clock, stack),
+            ],
+            issuer,
         )
         web = build_http_server(app, tls_context(tls.certificate, tls.key, tls.client_ca))
         server = grpc.aio.server(options=_options(config))
@@ -159,22 +201,7 @@ async def running_gateway(
             proofs,
             config.grpc_url or f"https://{address}",
         )
-        statements = RegistrationService(
-            SqlAuthorityLog(engines.authority), feed, clock, keys, issuer
-        )
-        transport = _transport(
-            config,
-            clock,
-            engines,
-            feed,
-            guard,
-            statements,
-            consents,
-            evidence,
-            records,
-            reports,
-            telemetry,
-        )
+        transport = Transport(methods, guard, refusals, telemetry, config.max_concurrent_calls)
         server.add_generic_rpc_handlers((transport,))
         health = _add_standard_services(server)
         web_task = asyncio.create_task(web.serve(sockets=[https]), name="https")
@@ -221,19 +248,18 @@ async def _started_feed(
     return feed
 
 
-def _transport(
-    config: GatewayConfig,
+def _methods(
     clock: Clock,
     engines: Engines,
     feed: AuthorityFeed,
-    guard: Guard,
     statements: RegistrationService,
     consents: Consenting,
     evidence: Evidence,
     records: RecordPath,
     reports: Reporting,
-    telemetry: Telemetry,
-) -> Transport:
+    prices: Sequence[object],
+    months: Mapping[str, Sequence[object]],
+) -> Mapping[str, Method]:
     log = SqlAuthorityLog(engines.authority)
     served: dict[str, list[object]] = {
         "CreditRecordService": [records.service()],
@@ -245,20 +271,16 @@ def _transport(
         "OperatorService": [OperatorService(log, feed, clock)],
         "ScopeService": [ScopeService(log, feed, clock)],
         "AdministratorService": [AdministratorService(log, feed, clock)],
+        "BrakeService": [BrakeService(log, feed, clock)],
+        "LimitService": [LimitService(log, feed, clock)],
         "UsageService": [UsageService(SqlUsageReader(engines.records), feed, clock)],
         "RegistrationService": [statements],
-        "SettlementService": [SettlementService(log, feed, clock)],
+        "SettlementService": [*prices],
     }
-    for services_ in (consents.services, evidence.services):
+    for services_ in (consents.services, evidence.services, months):
         for name, serving in services_.items():
             served.setdefault(name, []).extend(serving)
-    return Transport(
-        contract_methods(served),
-        guard,
-        RefusalLog(records.committer, records.decisions, clock),
-        telemetry,
-        config.max_concurrent_calls,
-    )
+    return contract_methods(served)
 
 
 def _add_standard_services(server: grpc.aio.Server) -> HealthServicer:

@@ -14,6 +14,7 @@ from gateway.disclose.lookup import DisclosureLookup, open_lookup
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
 from gateway.meter.ledger import UsageLedger
+from gateway.meter.receipts import ReceiptSigner
 from gateway.respond.proofs import AnswerProofs
 from gateway.respond.service import CreditRecordService, RecordLimits
 from gateway.server.consents import Consenting
@@ -66,11 +67,13 @@ def record_path(
     consents: Consenting,
     transparency: Transparency,
     throttle: Throttle,
+    receipts: ReceiptSigner,
     telemetry: Telemetry,
     stack: AsyncExitStack,
 ) -> RecordPath:
     """Return the path; ``stack`` closes it. Raises what the stores raise."""
-    committer = GroupCommitter(UsageLedger(engines.records, clock), telemetry.metering.add_group)
+    ledger = UsageLedger(engines.records, clock, receipts)
+    committer = GroupCommitter(ledger, telemetry.metering.add_group)
     lookup = open_lookup(engines.records, committer.when_free)
     # The committer ends first: closing, it still gives waiting lookups their turn.
     stack.callback(lookup.close)

@@ -11,6 +11,7 @@ from consent.sql import SqlConsents
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.oauth.signing import SigningKeys
+from gateway.reports.delivery import ReportDelivery
 from gateway.reports.issuing import ReportIssuer
 from gateway.reports.own import SubjectReports
 from gateway.reports.pages import report_routes
@@ -63,6 +64,7 @@ def reporting(
             reports,
             issuing,
             status,
+            ReportDelivery(feed, consents, shares, clock),
             printer,
             shares,
             feed,

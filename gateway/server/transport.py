@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError, Message
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
+from gateway.respond.left import told_left
 from gateway.server.errors import (
     Answer,
     Trailers,
@@ -33,6 +34,10 @@ from gateway.telemetry.traces import step
 Context = grpc.aio.ServicerContext[bytes, bytes]
 # A stream holds a place among the open calls, so it must not be silent for ever.
 _SILENT_SECONDS: Final = 60
+# What a client was sending when it was refused is let come to its end, or it would not hear why.
+_ENDING_SECONDS: Final = 10
+_ENDING_PAUSE_SECONDS: Final = 1
+_ENDING_BYTES: Final = 256 << 20
 _NO_REASON: Final = RefusalReason.REFUSAL_REASON_UNSPECIFIED
 
 
@@ -96,6 +101,7 @@ class _Call:
         self._trailers: Trailers = ()
         self._caller: Caller | None = None
         self._request: Message | None = None
+        self._reading = False
 
     async def unary(self, incoming: Any, context: Context) -> bytes:
         """Serve a call that has one answer."""
@@ -109,10 +115,15 @@ class _Call:
                     await self._prove(context)
                 answer = await method.serve(*self._admitted(incoming, context))
                 step("answered")
+            if left := told_left():
+                context.set_trailing_metadata((*self._trailers, *left))
             ending.status = "OK"
             return answer if type(answer) is bytes else answer.SerializeToString()
         except Exception as error:
-            return _refuse(context, ending, await self._ended(error, ending))
+            answer = await self._ended(error, ending)
+            if self._reading:
+                await _let_end(incoming)
+            return _refuse(context, ending, answer)
         finally:
             ending.count()
 
@@ -131,9 +142,14 @@ class _Call:
                 async for answer in method.serve(request, caller):
                     self._authenticate(context)
                     yield answer if type(answer) is bytes else answer.SerializeToString()
+            if left := told_left():
+                context.set_trailing_metadata((*self._trailers, *left))
             ending.status = "OK"
         except Exception as error:
-            _refuse(context, ending, await self._ended(error, ending))
+            answer = await self._ended(error, ending)
+            if self._reading:
+                await _let_end(incoming)
+            _refuse(context, ending, answer)
         finally:
             ending.count()
 
@@ -186,10 +202,13 @@ class _Call:
                 async with asyncio.timeout(_SILENT_SECONDS):
                     message = await anext(incoming)
             except StopAsyncIteration:
+                self._reading = False
                 return
             except TimeoutError:
+                self._reading = False
                 raise _too_silent() from None
             self._authenticate(context)
+            self._reading = True
             yield _parsed(self._method, message)
             if not told:
                 # More is wanted, so the first message was not refused: a client that waits for
@@ -276,6 +295,22 @@ def _refuse(context: Context, ending: _Ending, answer: Answer) -> bytes:
     context.set_details(answer.message)
     context.set_trailing_metadata(answer.trailers)
     return b""
+
+
+async def _let_end(incoming: AsyncIterator[bytes]) -> None:
+    """Read on, and throw away, what a client that is refused has still to send.
+
+    A message that it sends after the end of the call fails, and gRPC may tell it that failure
+    instead of the refusal. Whoever pauses hears at once; nobody is waited for for long.
+    """
+    left = _ENDING_BYTES
+    try:
+        async with asyncio.timeout(_ENDING_SECONDS):
+            while left > 0:
+                async with asyncio.timeout(_ENDING_PAUSE_SECONDS):
+                    left -= len(await anext(incoming))
+    except (StopAsyncIteration, TimeoutError):
+        return
 
 
 def _parsed(method: Method, message: bytes) -> Message:

@@ -1,8 +1,10 @@
 """The HTTP application, composed: the authorisation server, and the pages people use."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from starlette.applications import Starlette
+from starlette.routing import Route
 
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
@@ -32,9 +34,11 @@ def web_app(
     consents: Consenting,
     evidence: Evidence,
     reports: Reporting,
+    offices: Sequence[Route],
     issuer: str,
 ) -> Starlette:
-    """Return the application; ``issuer`` is its own public URL."""
+    """Return the application; ``offices`` are the pages of administrators and operators,
+    ``issuer`` its own public URL."""
     return build_app(
         AuthorizationContext(
             authority=feed.current,
@@ -67,6 +71,7 @@ def web_app(
             *consents.routes,
             *reports.routes,
             *evidence.routes,
+            *offices,
         ],
     )
 

@@ -31,9 +31,27 @@ def month_named(name: str) -> Month | None:
     return Month(name, _start(year, month), _start(next_year, next_month + 1))
 
 
+def month_of(instant: int) -> Month:
+    """Return the month of an instant (seconds, UTC)."""
+    return _named(datetime.fromtimestamp(instant, UTC).strftime("%Y-%m"))
+
+
+def shifted(month: Month, months: int) -> Month:
+    """Return the month that many months later."""
+    year, number = map(int, month.name.split("-"))
+    year, number = divmod(year * 12 + number - 1 + months, 12)
+    return _named(f"{year:04d}-{number + 1:02d}")
+
+
 def utc_text(at: int) -> str:
     """Return an instant in seconds as RFC 3339 text, e.g. 2026-01-01T00:00:00Z."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _named(name: str) -> Month:
+    month = month_named(name)
+    assert month is not None, "a clock shows months that have names"
+    return month
 
 
 def _start(year: int, month: int) -> int:

@@ -1,29 +1,33 @@
-"""Prices: price plans, and which of them decides what a record costs."""
+"""Prices: price plans, and which of them decides what use costs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Annotated, Final
+from itertools import product
+from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from gateway.settle.components import (
+    CAP,
+    CHARGING,
+    MINIMUM,
+    PriceComponent,
+    Priced,
+    UnitPrice,
+)
 from gateway.settle.timeline import Timeline
 from operators.log import Change
 from operators.shapes import END_OF_TIME
 
 PRICE_PLAN: Final = "price_plan"
-# A million yuan a record: far above any price, and low enough that the fees of an
-# answer, a statement and a month stay within 64 bits.
-MOST_UNIT_PRICE: Final = 10**12
-_NO_PRICES: Final[Mapping[str, int]] = MappingProxyType({})
-
-UnitPrice = Annotated[int, Field(ge=0, le=MOST_UNIT_PRICE)]
+MOST_COMPONENTS: Final = 50
 
 
 class PricePlan(BaseModel):
-    """What one record of each price class costs, in micro-yuan, from an instant on.
+    """What use costs from an instant on (seconds, UTC).
 
-    ``effective_from`` is in seconds, UTC.
+    ``prices`` are of one record of each price class, in micro-yuan; ``components`` say the
+    rest.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -31,11 +35,41 @@ class PricePlan(BaseModel):
     plan_id: str
     effective_from: Annotated[int, Field(ge=0, le=END_OF_TIME)]
     prices: Annotated[Mapping[str, UnitPrice], Field(min_length=1)]
+    components: Annotated[
+        tuple[PriceComponent, ...], Field(strict=False, max_length=MOST_COMPONENTS)
+    ] = ()
+
+    @model_validator(mode="after")
+    def _components_agree(self) -> Self:
+        ids = [component.component_id for component in self.components]
+        if len(set(ids)) != len(ids):
+            raise ValueError("give each component an id of its own")
+        if any(_contradict(*pair) for pair in product(self.components, repeat=2)):
+            raise ValueError("a minimum must not be above a cap for the same operators")
+        return self
 
     @property
     def id(self) -> str:
         """Its id in the authority log."""
         return self.plan_id
+
+    def charging(self, use: Priced) -> PriceComponent | None:
+        """Return the component that prices ``use``; None where its class's price does, if any."""
+        return next(
+            (each for each in self.components if each.kind in CHARGING and each.takes(use)), None
+        )
+
+    def list_price(self, use: Priced) -> int | None:
+        """Return what one record is charged at serving, in micro-yuan; None where it has no price."""
+        component = self.charging(use)
+        return self.prices.get(use.price_class) if component is None else component.list_price
+
+
+def _contradict(minimum: PriceComponent, cap: PriceComponent) -> bool:
+    if minimum.kind != MINIMUM or cap.kind != CAP or minimum.amount <= cap.amount:
+        return False
+    first, second = minimum.operator_classes, cap.operator_classes
+    return not (first and second) or bool(first & second)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,16 +91,10 @@ class PriceBook:
         plans = self.plans.advanced(changes, PRICE_PLAN, PricePlan.model_validate)
         return self if plans is self.plans else PriceBook(plans)
 
-    def price_of(self, at: int) -> Mapping[str, int]:
-        """Return the unit price of each price class at ``at``, in micro-yuan.
+    def plan_at(self, at: int) -> PricePlan | None:
+        """Return the plan that decides at ``at`` (seconds, UTC), None before the first.
 
-        One plan decides for all classes: a class it leaves out has no price then,
-        whatever earlier plans say. The mapping is the plan's own: as long as the same
-        plan decides, the same object comes back.
+        One plan decides for all use: what it leaves out has no price then, whatever
+        earlier plans say. As long as the same plan decides, the same object comes back.
         """
-        plan = self.plans.at(at)
-        return _NO_PRICES if plan is None else plan.prices
-
-    def unit_price(self, price_class: str, at: int) -> int | None:
-        """Return the price of one record in micro-yuan; None where there is none."""
-        return self.price_of(at).get(price_class)
+        return self.plans.at(at)

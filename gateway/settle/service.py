@@ -1,66 +1,27 @@
-"""UsageService and SettlementService: what was used and owed; prices and sharing rules."""
+"""UsageService and SettlementService: what was used; prices and sharing rules."""
 
 import asyncio
 from collections.abc import Mapping
-from typing import Protocol
 
-from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1 import settlement_service_pb2 as settlement_pb
 from creditgate.v1 import usage_service_pb2 as usage_pb
-from creditgate.v1.operator_service_pb2 import ClientRole
-from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
-from gateway.settle.answer import plan_message, rule_message, statement_message, usage_entries
+from gateway.settle.answer import plan_message, rule_message, usage_entries
 from gateway.settle.entry_into_force import require_new_plan, require_new_rule
 from gateway.settle.paging import page_token
-from gateway.settle.prices import PRICE_PLAN, PriceBook
-from gateway.settle.request import month_asked, price_plan, sharing_rule, usage_ask
-from gateway.settle.shares import SHARING_RULE, SharingBook
-from gateway.settle.statement import build_statement
+from gateway.settle.plan_request import new_price_plan, new_sharing_rule
+from gateway.settle.prices import PRICE_PLAN
+from gateway.settle.request import usage_ask
+from gateway.settle.shares import SHARING_RULE
 from gateway.settle.usage import UsageReader
-from operators.authority import Authority
+from gateway.settle.views import SettlementFeed, SettlementView
+from gateway.settle.whose import operator_asked
 from operators.log import AuthorityLog, Draft
 
 
-class SettlementView(Protocol):
-    """What these services need of a view of authority."""
-
-    @property
-    def sequence(self) -> int:
-        """The newest change it knows."""
-        ...
-
-    @property
-    def authority(self) -> Authority:
-        """Operators."""
-        ...
-
-    @property
-    def prices(self) -> PriceBook:
-        """Price plans."""
-        ...
-
-    @property
-    def sharing(self) -> SharingBook:
-        """Sharing rules."""
-        ...
-
-
-class SettlementFeed(Protocol):
-    """What these services need of the authority feed."""
-
-    def current(self) -> SettlementView:
-        """Return the view; raises Refused AUTHORITY_UNKNOWN when it is too old."""
-        ...
-
-    async def refresh(self) -> SettlementView:
-        """Read the log's news now and return the view."""
-        ...
-
-
 class UsageService:
-    """Shows operators what they used and owe, and administrators any operator's."""
+    """Shows operators what they used, and administrators any operator's."""
 
     def __init__(self, reader: UsageReader, feed: SettlementFeed, clock: Clock) -> None:
         self._reader = reader
@@ -71,7 +32,7 @@ class UsageService:
         self, request: usage_pb.ListUsageRequest, caller: Caller
     ) -> usage_pb.ListUsageResponse:
         """Answer ListUsage; raises Refused."""
-        operator_id = _operator_asked(request.operator_id, caller, self._feed.current().authority)
+        operator_id = operator_asked(request.operator_id, caller, self._feed.current().authority)
         ask = usage_ask(request, operator_id)
         page = await asyncio.to_thread(
             self._reader.answers,
@@ -89,46 +50,6 @@ class UsageService:
             ),
         )
 
-    async def get_statement(
-        self, request: usage_pb.GetStatementRequest, caller: Caller
-    ) -> usage_pb.GetStatementResponse:
-        """Answer GetStatement; raises Refused, STATE_CONFLICT where a sharing rule lacks."""
-        view = self._feed.current()
-        operator_id = _operator_asked(request.operator_id, caller, view.authority)
-        month = month_asked(request.month, self._clock.now())
-        use = await asyncio.to_thread(
-            self._reader.period_use,
-            operator_id,
-            starts=view.sharing.starts(month.from_, month.until),
-            until=month.until,
-        )
-        statement = build_statement(operator_id, month.name, use, view.sharing)
-        return usage_pb.GetStatementResponse(statement=statement_message(statement))
-
-
-def _operator_asked(operator_id: str, caller: Caller, authority: Authority) -> str:
-    """Return whose usage is asked for, if the caller may see it."""
-    if caller.role == ClientRole.CLIENT_ROLE_OPERATOR:
-        if operator_id not in {"", caller.operator_id}:
-            raise Refused(
-                RefusalReason.REFUSAL_REASON_SCOPE_NOT_GRANTED,
-                "An operator sees only its own usage: leave operator_id empty.",
-            )
-        return caller.operator_id
-    if caller.role != ClientRole.CLIENT_ROLE_ADMINISTRATOR:
-        raise Refused(
-            RefusalReason.REFUSAL_REASON_SCOPE_NOT_GRANTED,
-            "Usage is shown to operators and administrators only.",
-        )
-    if not operator_id:
-        raise invalid(Violation("operator_id", "name the operator: an administrator has no own"))
-    if operator_id not in authority.operators:
-        raise Refused(
-            RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND,
-            "No operator has this operator_id; ListOperators lists them.",
-        )
-    return operator_id
-
 
 class SettlementService:
     """Puts price plans and sharing rules into force, and lists them."""
@@ -144,13 +65,13 @@ class SettlementService:
         self, request: settlement_pb.CreatePricePlanRequest, caller: Caller
     ) -> settlement_pb.CreatePricePlanResponse:
         """Answer CreatePricePlan; raises Refused, ETAG_MISMATCH when another process came first."""
-        plan = price_plan(request.plan, request.reason)
+        plan = new_price_plan(request.plan, request.reason)
         async with self._creating:
             view = await self._feed.refresh()
             now = self._clock.now()
             require_new_plan(plan, view.prices, now)
             await self._create(
-                view, PRICE_PLAN, plan.id, plan.model_dump(), caller, now, request.reason
+                view, PRICE_PLAN, plan.id, plan.model_dump(mode="json"), caller, now, request.reason
             )
         return settlement_pb.CreatePricePlanResponse(plan=plan_message(plan))
 
@@ -166,13 +87,19 @@ class SettlementService:
         self, request: settlement_pb.CreateSharingRuleRequest, caller: Caller
     ) -> settlement_pb.CreateSharingRuleResponse:
         """Answer CreateSharingRule; raises Refused, ETAG_MISMATCH when another process came first."""
-        rule = sharing_rule(request.rule, request.reason)
+        rule = new_sharing_rule(request.rule, request.reason)
         async with self._creating:
             view = await self._feed.refresh()
             now = self._clock.now()
             require_new_rule(rule, view.sharing, now)
             await self._create(
-                view, SHARING_RULE, rule.id, rule.model_dump(), caller, now, request.reason
+                view,
+                SHARING_RULE,
+                rule.id,
+                rule.model_dump(mode="json"),
+                caller,
+                now,
+                request.reason,
             )
         return settlement_pb.CreateSharingRuleResponse(rule=rule_message(rule))
 

@@ -8,15 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from creditgate.v1.settlement_service_pb2 import SourceDivision
+from gateway.settle.components import OperatorClasses
 from gateway.settle.timeline import Timeline
+from operators import shapes
 from operators.log import Change
 from operators.shapes import END_OF_TIME
 
 SHARING_RULE: Final = "sharing_rule"
 WHOLE: Final = 10_000
 PLATFORM: Final = "platform"
+OWN: Final = SourceDivision.SOURCE_DIVISION_OWN
+BY_USE: Final = SourceDivision.SOURCE_DIVISION_BY_USE
+BY_CONTRIBUTION: Final = SourceDivision.SOURCE_DIVISION_BY_CONTRIBUTION
 
 BasisPoints = Annotated[int, Field(ge=0, le=WHOLE)]
 
@@ -24,7 +30,8 @@ BasisPoints = Annotated[int, Field(ge=0, le=WHOLE)]
 class Share(NamedTuple):
     """One beneficiary's part of a fee, in micro-yuan.
 
-    ``beneficiary`` is "sources/{source}", "regions/{region}" or "platform".
+    ``beneficiary`` is "sources/{source}", "regions/{region}", "platform" or
+    "operators/{operator_id}".
     """
 
     beneficiary: str
@@ -34,7 +41,10 @@ class Share(NamedTuple):
 class SharingRule(BaseModel):
     """How fees of use from ``effective_from`` (seconds, UTC) on are shared.
 
-    Parts are per ten thousand and sum to 10,000.
+    Parts are per ten thousand and sum to 10,000. The operator's is given back to those of
+    ``rebate_operator_classes`` (empty: all); of others the platform gets it.
+    ``source_division`` is a SourceDivision; ``completeness_basis_points`` goes with
+    division by contribution, see `gateway.settle.shapley`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -44,11 +54,21 @@ class SharingRule(BaseModel):
     source_basis_points: BasisPoints
     region_basis_points: BasisPoints
     platform_basis_points: BasisPoints
+    operator_basis_points: BasisPoints = 0
+    rebate_operator_classes: Annotated[OperatorClasses, Field(strict=False)] = frozenset()
+    source_division: Annotated[
+        SourceDivision.ValueType, AfterValidator(shapes.stated(SourceDivision))
+    ] = SourceDivision.SOURCE_DIVISION_OWN
+    completeness_basis_points: BasisPoints = 0
 
     @model_validator(mode="after")
     def _parts_are_the_whole(self) -> Self:
         if sum(self.parts) != WHOLE:
             raise ValueError("the parts must sum to 10,000")
+        if self.completeness_basis_points and self.source_division != BY_CONTRIBUTION:
+            raise ValueError("completeness goes with division by contribution")
+        if self.rebate_operator_classes and not self.operator_basis_points:
+            raise ValueError("name operator classes only where operators are given a part back")
         return self
 
     @property
@@ -57,9 +77,18 @@ class SharingRule(BaseModel):
         return self.rule_id
 
     @property
-    def parts(self) -> tuple[int, int, int]:
-        """Parts of source, region and platform."""
-        return self.source_basis_points, self.region_basis_points, self.platform_basis_points
+    def parts(self) -> tuple[int, int, int, int]:
+        """Parts of source, region, platform and operator."""
+        return (
+            self.source_basis_points,
+            self.region_basis_points,
+            self.platform_basis_points,
+            self.operator_basis_points,
+        )
+
+    def gives_back(self, operator_class: str) -> bool:
+        """Tell whether operators of a class ("" for none) get the operator's part."""
+        return not self.rebate_operator_classes or operator_class in self.rebate_operator_classes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,14 +114,6 @@ class SharingBook:
         """Return the rule for use at ``at``; None before the first."""
         return self.rules.at(at)
 
-    def starts(self, from_: int, until: int) -> tuple[int, ...]:
-        """Return where [from_, until) falls into parts that each have one rule throughout.
-
-        The first is ``from_``; each part lasts until the next start, the last until
-        ``until``.
-        """
-        return from_, *self.rules.starts_between(from_, until)
-
 
 def divide(amount: int, parts: Sequence[int]) -> tuple[int, ...]:
     """Divide ``amount`` in proportion to ``parts``, exactly, by largest remainder.
@@ -107,13 +128,3 @@ def divide(amount: int, parts: Sequence[int]) -> tuple[int, ...]:
     for index in by_remainder[:left]:
         amounts[index] += 1
     return tuple(amounts)
-
-
-def share(fee: int, rule: SharingRule, source: str, region: str) -> tuple[Share, Share, Share]:
-    """Return the shares of source, region and platform in a fee of micro-yuan, which they sum to."""
-    to_source, to_region, to_platform = divide(fee, rule.parts)
-    return (
-        Share(f"sources/{source}", to_source),
-        Share(f"regions/{region}", to_region),
-        Share(PLATFORM, to_platform),
-    )

@@ -1,6 +1,5 @@
 """The port to the usage ledger: what settlement needs to read of it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,34 +67,6 @@ class AnswerPage:
     more: bool
 
 
-@dataclass(frozen=True, slots=True)
-class UsageTotal:
-    """Use of one item, source and region at one price (micro-yuan) within one part of a period.
-
-    ``part_from`` is the start of that part, in seconds, UTC.
-    """
-
-    part_from: int
-    item: str
-    source: str
-    region: str
-    unit_price: int
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class PeriodUse:
-    """What an operator used in a period, read at one instant of the ledger.
-
-    ``last_sequence`` is that of the last answer counted, 0 when there is none, so
-    that it stands still once the period is over. Order and grouping of ``totals``
-    do not matter.
-    """
-
-    last_sequence: int
-    totals: tuple[UsageTotal, ...]
-
-
 class UsageReader(Protocol):
     """Reads the usage ledger. Calls block."""
 
@@ -114,13 +85,5 @@ class UsageReader(Protocol):
         Only those served in [from_, until) (None: unbounded) and for ``request_id``
         ("": any). Answers without entries are passed over. As few answers as hold
         ``least_entries`` entries together, or all there are.
-        """
-        ...
-
-    def period_use(self, operator_id: str, *, starts: Sequence[int], until: int) -> PeriodUse:
-        """Return all use in [starts[0], until), each part of the period apart.
-
-        ``starts`` ascend; a part lasts until the next start, the last until ``until``.
-        Read in one transaction.
         """
         ...

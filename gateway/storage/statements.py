@@ -4,10 +4,15 @@ Rows by the thousand are given to the driver as tuples: handing Core a mapping f
 more than everything else a row needs.
 """
 
-from typing import Any, cast
+from collections.abc import Sequence
+from functools import cache
+from itertools import chain
+from typing import Any, Final, cast
 
-from sqlalchemy import Dialect
+from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.sql.expression import Executable
+
+_ROWS_A_STATEMENT: Final = 100
 
 
 def driver_text(statement: Executable, dialect: Dialect) -> str:
@@ -15,3 +20,27 @@ def driver_text(statement: Executable, dialect: Dialect) -> str:
     style = "qmark" if dialect.name == "sqlite" else "format"
     positional = cast(Any, type(dialect))(paramstyle=style)
     return str(cast(Any, statement).compile(dialect=positional))
+
+
+def add_rows(connection: Connection, table: Table, rows: Sequence[Sequence[object]]) -> None:
+    """Insert rows, their values in the order of the table's columns, in a transaction that is
+    rolled back where one cannot be.
+
+    Many go with each statement: the drivers let go of the interpreter with every one, and
+    have to get it back from whoever has it then.
+    """
+    sqlite = connection.dialect.name == "sqlite"
+    for start in range(0, len(rows), _ROWS_A_STATEMENT):
+        some = rows[start : start + _ROWS_A_STATEMENT]
+        values = tuple(chain.from_iterable(some))
+        connection.exec_driver_sql(_adding(table, len(some), sqlite=sqlite), values)
+
+
+@cache
+def _adding(table: Table, rows: int, *, sqlite: bool) -> str:
+    columns = ",".join(column.name for column in table.c)
+    row = f"({','.join(['?' if sqlite else '%s'] * len(table.c))})"
+    # SQLite keeps a journal for each statement that may fail half-way, which costs as much as
+    # the rows, unless it need not undo it.
+    insert = "INSERT OR FAIL" if sqlite else "INSERT"
+    return f"{insert} INTO {table.name} ({columns}) VALUES {','.join([row] * rows)}"

@@ -41,10 +41,21 @@ LOGGING: Final = Work("logger", 0x63726C67)
 """Writing the disclosure log and map."""
 DECISIONS: Final = Work("decisions", 0x63726465 + 1)
 """Writing the decision log."""
+USAGE: Final = Work("usage", 0x63727573)
+"""Writing the usage logs."""
 HOLDINGS: Final = Work("holdings", 0x63726864)
 """Following what operators were served."""
 ENFORCEMENT: Final = Work("enforcement", 0x6372656E)
 """Enforcing conformance: deadlines, stages, challenges."""
+ALERTS: Final = Work("alerts", 0x6372616C)
+"""Watching for unusual use."""
+
+EVENT_FILES: Final = Work("event-files", 0x63726578)
+"""Exporting uses to files."""
+EVENT_ENDPOINT: Final = Work("event-endpoint", 0x63726578 + 1)
+"""Exporting uses to an endpoint."""
+USAGE_METRICS: Final = Work("usage-metrics", 0x63726578 + 2)
+"""Counting uses for metrics."""
 
 
 def open_turn(engine: Engine, work: Work) -> Turn:

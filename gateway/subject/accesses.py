@@ -14,9 +14,10 @@ from gateway.consents.accesses import Access, Period, Place
 from gateway.consents.plain import item_name, purpose_name, region_name
 from gateway.pages.moments import day, moment, time_of_day
 from gateway.pages.rendering import Language
+from gateway.pages.troubles import NotShown
 from gateway.subject.lines import operator_name
 from gateway.subject.naming import consent_id_of
-from gateway.subject.visit import CompanyVisit, NotShown
+from gateway.subject.visit import CompanyVisit
 
 DAYS: Final = ("7", "30", "90")
 """How far back one can look at a choice; without a choice, all the way."""
@@ -27,7 +28,7 @@ _PLACE: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,9})")
 
 @dataclass(frozen=True, slots=True)
 class AccessLine:
-    """Records of one item served in one answer."""
+    """Records of one item served in one answer, or none that it found."""
 
     at: str
     operator: str
@@ -35,6 +36,7 @@ class AccessLine:
     purpose: str
     region: str
     records: int
+    found: bool
     consent_id: str
 
 
@@ -97,7 +99,7 @@ def _by_day(
 
 
 def _alike(access: Access) -> tuple[object, ...]:
-    return (access.place.sequence, access.item, access.consent)
+    return (access.place.sequence, access.item, access.consent, bool(access.record_id))
 
 
 def _line(view: AuthorityView, access: Access, records: int, language: Language) -> AccessLine:
@@ -108,6 +110,7 @@ def _line(view: AuthorityView, access: Access, records: int, language: Language)
         purpose=purpose_name(access.purpose, language),
         region=region_name(access.region, language),
         records=records,
+        found=bool(access.record_id),
         consent_id=access.consent.removeprefix("consents/"),
     )
 

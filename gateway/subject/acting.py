@@ -53,11 +53,15 @@ class Acting:
     @property
     def sees_all(self) -> bool:
         """Whether nothing of the company's is kept from them."""
-        return self.represents or any(
-            allows(each, Power.SEE, self.now)
-            and not (each.items or each.purposes or each.operators)
-            for each in self.delegations
-        )
+        return self._without_limits(Power.SEE)
+
+    @property
+    def may_report(self) -> bool:
+        """Whether the company's reports are theirs to issue, download and take back.
+
+        A report may hold all there is of the company: no limited delegation will do.
+        """
+        return self._without_limits(Power.REPORT)
 
     def under(self, power: Power, consent: Consent) -> str | None:
         """Return the id of the delegation they may do this under; None where they may not.
@@ -93,6 +97,12 @@ class Acting:
         """Tell whether they may see that ``operator_id`` used ``item`` for ``purpose``."""
         return self.represents or any(
             allows(each, Power.SEE, self.now) and within(each, {item}, {purpose}, operator_id)
+            for each in self.delegations
+        )
+
+    def _without_limits(self, power: Power) -> bool:
+        return self.represents or any(
+            allows(each, power, self.now) and not (each.items or each.purposes or each.operators)
             for each in self.delegations
         )
 

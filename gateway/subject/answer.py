@@ -8,10 +8,11 @@ from consent.delegation import Power
 from consent.model import Consent, ConsentNotice
 from consent.states import REQUESTED
 from gateway.consents.plain import PlainConsent, notice, plain_consent
+from gateway.pages.troubles import NotShown
 from gateway.subject.lines import consent_line
 from gateway.subject.opening import opened
 from gateway.subject.standing import Standing
-from gateway.subject.visit import CompanyVisit, NotShown
+from gateway.subject.visit import CompanyVisit
 
 
 async def show(visit: CompanyVisit, standing: Standing) -> Response:

@@ -1,22 +1,18 @@
 """The routes of a subject's pages, and what every request to them goes through."""
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from creditgate.refusal import Refused, reason_name
 from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.pages.forms import FormRefused
+from gateway.pages.addresses import addressed, kept_query
 from gateway.pages.rendering import Pages, language_of, see_other
+from gateway.pages.troubles import NotShown, Trouble
 from gateway.signin.desk import SignInDesk, remember
-from gateway.signin.provider import SignInFailed
+from gateway.signin.guarded import Answer, Guarded
 from gateway.subject import (
     accesses,
     answer,
@@ -34,21 +30,10 @@ from gateway.subject import (
 )
 from gateway.subject.acting import acting_for
 from gateway.subject.parts import SubjectParts
-from gateway.subject.visit import (
-    CompanyVisit,
-    NotShown,
-    ServeCompany,
-    ServeVisit,
-    Trouble,
-    Visit,
-    addressed,
-    kept_query,
-)
+from gateway.subject.visit import CompanyVisit, ServeCompany, ServeVisit, Visit
 
 __all__ = ["COMPANY_PAGES", "SubjectParts", "subject_routes"]
 
-_log = logging.getLogger(__name__)
-_Serve = Callable[[Request], Awaitable[Response]]
 _R = RefusalReason
 _TROUBLES: Final[dict[RefusalReason.ValueType, Trouble]] = {
     _R.REFUSAL_REASON_RESOURCE_NOT_FOUND: "missing",
@@ -115,19 +100,23 @@ def subject_routes(parts: SubjectParts) -> list[Route]:
     """Return the routes of the pages. The way back from the provider, signing out and the
     style sheet are routes of gateway/interaction's."""
     pages = Pages(__package__ or "")
+    guarded = Guarded(pages, "a subject's page", _TROUBLES)
     sign_in = parts.sign_in
     if sign_in is None:
-        closed = _guarded(pages, _unconfigured(pages))
-        return [Route(path, closed, methods=["GET", "POST"]) for path in ("/my", "/my/{rest:path}")]
+        return guarded.unconfigured(entering.ENTRANCE.home)
     door = _Door(parts, sign_in, pages)
     return [
-        Route("/my/sign-in", _guarded(pages, door.begin), methods=["GET"]),
-        Route(entering.BACK_PATH, _guarded(pages, entering.come_back), methods=["GET"]),
-        Route("/my/invitations/{secret}", _guarded(pages, invitations.arrive), methods=["GET"]),
+        Route("/my/sign-in", guarded(door.begin), methods=["GET"]),
+        Route(
+            entering.ENTRANCE.back_path,
+            guarded(entering.ENTRANCE.come_back),
+            methods=["GET"],
+        ),
+        Route("/my/invitations/{secret}", guarded(invitations.arrive), methods=["GET"]),
         *(
             Route(
                 path,
-                _guarded(pages, door.person(serve, _SHOWN_AT.get(path, path))),
+                guarded(door.person(serve, _SHOWN_AT.get(path, path))),
                 methods=[method],
             )
             for method, path, serve in _PAGES
@@ -135,7 +124,7 @@ def subject_routes(parts: SubjectParts) -> list[Route]:
         *(
             Route(
                 f"{_COMPANY}{path}",
-                _guarded(pages, door.company(serve, _COMPANY + _SHOWN_AT.get(path, path))),
+                guarded(door.company(serve, _COMPANY + _SHOWN_AT.get(path, path))),
                 methods=[method],
             )
             for method, path, serve in COMPANY_PAGES
@@ -155,7 +144,7 @@ class _Door:
         """Send the browser to the identity provider."""
         return await entering.begin(request, self._sign_in)
 
-    def person(self, serve: ServeVisit, shown_at: str) -> _Serve:
+    def person(self, serve: ServeVisit, shown_at: str) -> Answer:
         """Return ``serve`` for whoever is signed in; others are asked to sign in.
 
         ``shown_at`` is the path of the page where what is sent here was shown: whoever
@@ -167,7 +156,7 @@ class _Door:
             browser = await self._sign_in.browser(request)
             if browser.identity is None:
                 if request.method != "GET":
-                    place = entering.place_of(shown_at.format(**request.path_params))
+                    place = entering.ENTRANCE.place_of(shown_at.format(**request.path_params))
                     return see_other(addressed(place, language_of(request), over="1"))
                 shown = self._pages.page(
                     "sign_in.html",
@@ -191,7 +180,7 @@ class _Door:
 
         return served
 
-    def company(self, serve: ServeCompany, shown_at: str) -> _Serve:
+    def company(self, serve: ServeCompany, shown_at: str) -> Answer:
         """Return ``serve`` for whoever acts for the company in the path.
 
         Judged anew at each request; any other company is as one that does not exist.
@@ -219,43 +208,3 @@ class _Door:
             )
 
         return self.person(of_company, shown_at)
-
-
-def _guarded(pages: Pages, serve: _Serve) -> _Serve:
-    """Return ``serve`` with its failures shown as pages, none of which says more than why."""
-
-    async def guarded(request: Request) -> Response:
-        try:
-            return await serve(request)
-        except NotShown as not_shown:
-            return _trouble(pages, request, not_shown)
-        except FormRefused as refused:
-            return _trouble(pages, request, NotShown("changed", refused.status))
-        except Refused as refused:
-            _log.info("a subject's page was refused: %s", reason_name(refused.reason))
-            return _trouble(pages, request, NotShown(_TROUBLES.get(refused.reason, "unavailable")))
-        except (SignInFailed, DBAPIError, PoolTimeout) as error:
-            _log.warning("a subject's page was not served: %s", type(error).__name__)
-            return _trouble(pages, request, NotShown("unavailable"))
-        except Exception as error:
-            # Its type alone: what it says, and where it was, may hold what people are told.
-            _log.error("a subject's page failed: %s", type(error).__name__)
-            return _trouble(pages, request, NotShown("unavailable", 500))
-
-    return guarded
-
-
-def _trouble(pages: Pages, request: Request, not_shown: NotShown) -> Response:
-    return pages.page(
-        "trouble.html",
-        language_of(request),
-        status=not_shown.status,
-        trouble=not_shown.trouble,
-    )
-
-
-def _unconfigured(pages: Pages) -> _Serve:
-    async def serve(request: Request) -> Response:
-        return pages.page("unconfigured.html", language_of(request), status=503)
-
-    return serve

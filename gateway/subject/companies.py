@@ -6,12 +6,13 @@ from starlette.responses import Response
 
 from consent.delegation import Power, live
 from gateway.pages.rendering import see_other
+from gateway.pages.troubles import NotShown
 from gateway.subject.acting import acting_for, companies
 from gateway.subject.deputies import delegation_line
 from gateway.subject.invitations import to_give_up
 from gateway.subject.naming import consent_id_of
 from gateway.subject.standing import standing
-from gateway.subject.visit import CompanyVisit, NotShown, Visit
+from gateway.subject.visit import CompanyVisit, Visit
 
 
 async def enter(visit: Visit) -> Response:

@@ -1,7 +1,7 @@
 """The consents of a company: the list, and one with all that belongs to it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.responses import Response
@@ -15,7 +15,7 @@ from gateway.consents.plain import plain_consent
 from gateway.subject import answer
 from gateway.subject.lines import change_line, consent_line, removal_line
 from gateway.subject.naming import consent_id_of
-from gateway.subject.opening import history, opened
+from gateway.subject.opening import deputies_of, history, opened
 from gateway.subject.standing import LIVE, Standing, found
 from gateway.subject.visit import CompanyVisit
 
@@ -74,7 +74,9 @@ async def show(visit: CompanyVisit) -> Response:
         revocable=whole.standing.revocable(removal)
         and acting.under(Power.REVOKE, consent) is not None,
         sees=sees,
-        history=[change_line(view, each, consent, language) for each in whole.changes]
+        history=[
+            change_line(view, each, consent, whole.deputies, language) for each in whole.changes
+        ]
         if sees
         else [],
         removal=None if removal is None or not sees else removal_line(removal, visit.now, language),
@@ -90,6 +92,7 @@ async def show(visit: CompanyVisit) -> Response:
 class _Whole:
     standing: Standing
     changes: Sequence[ConsentChange]
+    deputies: Mapping[str, str]
     removal: Removal | None
     keys: Sequence[SubjectKey]
 
@@ -97,9 +100,11 @@ class _Whole:
 def _whole(visit: CompanyVisit) -> _Whole:
     one, parts = opened(visit), visit.parts
     consent_id = one.consent.consent_id
+    changes = history(visit, consent_id)
     return _Whole(
         one,
-        history(visit, consent_id),
+        changes,
+        deputies_of(visit, changes),
         parts.consents.removals([consent_id]).get(consent_id),
         parts.keys.standing(visit.acting.subject),
     )

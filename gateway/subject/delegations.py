@@ -16,11 +16,12 @@ from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Openness, Purpose
 from gateway.consents.plain import item_name, purpose_name
+from gateway.pages.troubles import NotShown
 from gateway.pages.words import said
 from gateway.subject.deputies import POWERS, delegation_line
 from gateway.subject.lines import operator_name
 from gateway.subject.naming import delegation_id_of
-from gateway.subject.visit import CompanyVisit, NotShown
+from gateway.subject.visit import CompanyVisit
 
 DAYS: Final = (30, 90, 180, 366)
 """Terms a delegation can be given for; 366 days are the longest."""

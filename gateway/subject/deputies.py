@@ -15,6 +15,10 @@ POWERS: Final[dict[Power, Words]] = {
     Power.ANSWER: ("答复授权请求（同意或不同意）", "answer requests (consent or refuse)"),
     Power.REVOKE: ("撤回授权", "revoke consents"),
     Power.SEE: ("查看授权和使用记录", "see consents and who used the data"),
+    Power.REPORT: (
+        "开具、下载和撤销单位的信用报告（不设下面的限制时有效）",
+        "issue, download and take back the company's credit reports (only without limits)",
+    ),
 }
 
 

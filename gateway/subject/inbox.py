@@ -5,9 +5,10 @@ import asyncio
 from starlette.responses import Response
 
 from consent.delegation import Power
+from gateway.pages.troubles import NotShown
 from gateway.subject.lines import consent_line
 from gateway.subject.standing import waiting
-from gateway.subject.visit import CompanyVisit, NotShown
+from gateway.subject.visit import CompanyVisit
 
 
 async def show(visit: CompanyVisit) -> Response:

@@ -8,11 +8,13 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.pages.addresses import addressed
 from gateway.pages.cookies import drop, keep
 from gateway.pages.rendering import language_of, see_other
+from gateway.pages.troubles import NotShown
 from gateway.subject.deputies import delegation_line
 from gateway.subject.naming import delegation_id_of
-from gateway.subject.visit import NotShown, Visit, addressed
+from gateway.subject.visit import Visit
 
 PLACE: Final = "/my/invitations"
 INVITATION_COOKIE: Final = "__Host-creditgate-invitation"

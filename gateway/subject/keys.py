@@ -10,8 +10,9 @@ from starlette.responses import Response
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.pages.moments import moment
+from gateway.pages.troubles import NotShown
 from gateway.subject.naming import thumbprint_of
-from gateway.subject.visit import CompanyVisit, NotShown
+from gateway.subject.visit import CompanyVisit
 from operators.jwks import public_key_fault, require_interchangeable
 
 _MOST_CHARACTERS: Final = 4_096

@@ -37,7 +37,10 @@ class ConsentLine:
 
 @dataclass(frozen=True, slots=True)
 class ChangeLine:
-    """One change of a consent: when, and what happened in a sentence."""
+    """One change of a consent: when, and what happened in a sentence.
+
+    ``deputy`` is what the representative calls who did it for the company, "" for nobody.
+    """
 
     sequence: int
     consent_id: str
@@ -46,6 +49,7 @@ class ChangeLine:
     at: str
     text: str
     reason: str
+    deputy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,16 @@ class RemovalLine:
 
     text: str
     overdue: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OverdueLine:
+    """A removal that the operator was to report of one consent and has not."""
+
+    consent_id: str
+    operator: str
+    items: str
+    text: str
 
 
 def operator_name(view: AuthorityView, operator_id: str) -> str:
@@ -84,18 +98,24 @@ def consent_line(view: AuthorityView, standing: Standing, language: Language) ->
 
 
 def change_line(
-    view: AuthorityView, change: ConsentChange, consent: Consent, language: Language
+    view: AuthorityView,
+    change: ConsentChange,
+    consent: Consent,
+    deputies: Mapping[str, str],
+    language: Language,
 ) -> ChangeLine:
     """Return the line of one change of ``consent``; ``reason`` is in the words of whoever
-    gave it."""
+    gave it, ``deputies`` are labels of delegations by id."""
+    happened = _BY_DEPUTY if change.delegation else _HAPPENED
     return ChangeLine(
         change.sequence,
         change.consent_id,
         operator_name(view, change.operator_id),
         _items(view, consent, language),
         moment(change.at, language),
-        said(language, _HAPPENED.get((change.state, change.actor), STATES[change.state])),
+        said(language, happened.get((change.state, change.actor), STATES[change.state])),
         change.reason,
+        deputies.get(change.delegation, ""),
     )
 
 
@@ -128,6 +148,18 @@ def removal_line(removal: Removal, now: int, language: Language) -> RemovalLine:
     return RemovalLine(said(language, words), overdue=False)
 
 
+def overdue_line(
+    view: AuthorityView, consent: Consent, removal: Removal, now: int, language: Language
+) -> OverdueLine:
+    """Return the line of a removal of what was served under ``consent`` that is overdue."""
+    return OverdueLine(
+        consent.consent_id,
+        operator_name(view, consent.operator_id),
+        _items(view, consent, language),
+        removal_line(removal, now, language).text,
+    )
+
+
 def _items(view: AuthorityView, consent: Consent, language: Language) -> str:
     names = (item_name(view, each.item, language) for each in consent.terms.items)
     return joined(names, language)
@@ -158,4 +190,10 @@ _HAPPENED: Final[Mapping[tuple[int, Actor], Words]] = {
     ),
     (EXPIRED, Actor.GATEWAY): ("已到期，自动失效", "Its time was over"),
     (EXHAUSTED, Actor.GATEWAY): ("已按约定用完，自动失效", "It was used as often as it allowed"),
+}
+
+_BY_DEPUTY: Final[Mapping[tuple[int, Actor], Words]] = {
+    (GRANTED, Actor.SUBJECT): ("受托人代贵单位同意授权", "Your deputy consented for your company"),
+    (REFUSED, Actor.SUBJECT): ("受托人代贵单位不同意授权", "Your deputy refused for your company"),
+    (REVOKED, Actor.SUBJECT): ("受托人代贵单位撤回授权", "Your deputy revoked it for your company"),
 }

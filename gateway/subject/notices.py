@@ -1,14 +1,19 @@
-"""Notices: what became of a company's consents without its doing."""
+"""Notices: what became of a company's consents without its doing, or by a deputy's, and which
+operators have not told that they removed what they held under one."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.responses import Response
 
 from consent.delegation import Power
 from consent.model import Consent, ConsentChange
-from gateway.subject.lines import change_line
-from gateway.subject.visit import CompanyVisit, NotShown
+from consent.overdue import LateRemoval
+from gateway.pages.troubles import NotShown
+from gateway.subject.lines import OverdueLine, change_line, overdue_line
+from gateway.subject.opening import deputies_of
+from gateway.subject.visit import CompanyVisit
 
 _PAGE: Final = 30
 _MOST_DIGITS: Final = 18
@@ -19,7 +24,9 @@ async def show(visit: CompanyVisit) -> Response:
     if not visit.acting.may(Power.SEE):
         raise NotShown("missing")
     notices, unread = await asyncio.to_thread(_read, visit)
+    overdue = [] if _before(visit) else await asyncio.to_thread(_overdue, visit)
     view, mine = visit.parts.view(), await asyncio.to_thread(_of_mine, visit, notices)
+    deputies = await asyncio.to_thread(deputies_of, visit, notices)
     newest = notices[0].sequence if notices else 0
     return await visit.shown(
         "notices.html",
@@ -27,12 +34,13 @@ async def show(visit: CompanyVisit) -> Response:
         # The unread ones are the newest, whichever page this is.
         notices=[
             (
-                change_line(view, each, mine[each.consent_id], visit.language),
+                change_line(view, each, mine[each.consent_id], deputies, visit.language),
                 _before(visit) is None and number < unread,
             )
             for number, each in enumerate(notices)
             if each.consent_id in mine
         ],
+        overdue=overdue,
         next_before=str(notices[-1].sequence) if len(notices) == _PAGE else "",
         newest=newest,
         seen_token=visit.browser.form_token(visit.purpose("seen", str(newest)))
@@ -61,7 +69,23 @@ def _read(visit: CompanyVisit) -> tuple[tuple[ConsentChange, ...], int]:
     )
 
 
-def _of_mine(visit: CompanyVisit, notices: tuple[ConsentChange, ...]) -> dict[str, Consent]:
+def _overdue(visit: CompanyVisit) -> list[OverdueLine]:
+    """Return the removals that are overdue, the longest first, as far as this person may see
+    the consents they are of. Blocks."""
+    parts, now = visit.parts, visit.now
+    late = parts.overdue.of_subject(visit.acting.subject, now, _PAGE)
+    removals = parts.consents.removals([each.consent_id for each in late])
+    mine = _of_mine(visit, late)
+    return [
+        overdue_line(parts.view(), mine[consent_id], removals[consent_id], now, visit.language)
+        for consent_id in (each.consent_id for each in late)
+        if consent_id in mine and consent_id in removals
+    ]
+
+
+def _of_mine(
+    visit: CompanyVisit, notices: Sequence[ConsentChange | LateRemoval]
+) -> dict[str, Consent]:
     """Return, by id, the consents whose notices this person may see. Blocks."""
     found = visit.parts.consents.readable({each.consent_id for each in notices})
     return {

@@ -1,14 +1,17 @@
-"""The consent a path names, for whoever may open it."""
+"""The consent a path names, for whoever may open it, and who did what to it."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from consent.model import ConsentChange
+from gateway.pages.troubles import NotShown
 from gateway.subject.naming import consent_id_of
 from gateway.subject.standing import Standing, standing
-from gateway.subject.visit import CompanyVisit, NotShown
+from gateway.subject.visit import CompanyVisit
 
 _MOST_CHANGES: Final = 200
-"""More than any consent can have: requested, answered, ended, and holds between."""
+"""More than a consent has, unless its operator is suspended and reinstated again and again: the
+oldest are left out then."""
 
 
 def opened(visit: CompanyVisit) -> Standing:
@@ -29,5 +32,10 @@ def opened(visit: CompanyVisit) -> Standing:
 
 
 def history(visit: CompanyVisit, consent_id: str) -> tuple[ConsentChange, ...]:
-    """Return what happened to a consent, oldest first. Blocks."""
-    return visit.parts.consents.changes(consent_id=consent_id, limit=_MOST_CHANGES)
+    """Return the last that happened to a consent, oldest first. Blocks."""
+    return visit.parts.consents.last_changes(consent_id, _MOST_CHANGES)
+
+
+def deputies_of(visit: CompanyVisit, changes: Sequence[ConsentChange]) -> dict[str, str]:
+    """Return, by delegation, what the representative calls the deputies behind changes. Blocks."""
+    return visit.parts.delegations.labels({each.delegation for each in changes if each.delegation})

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from consent.delegations_sql import SqlDelegations
 from consent.notices import SqlNotices
+from consent.overdue import SqlOverdue
 from consent.sql import SqlConsents
 from consent.subject_keys import SqlSubjectKeys
 from gateway.authority.view import AuthorityView
@@ -30,6 +31,7 @@ class SubjectParts:
     delegations: SqlDelegations
     keys: SqlSubjectKeys
     notices: SqlNotices
+    overdue: SqlOverdue
     accesses: Accesses
     receipts: ConsentReceipts
     reports: OwnReports

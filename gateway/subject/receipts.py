@@ -10,8 +10,9 @@ from consent.model import Consent
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.pages.rendering import GUARDS
+from gateway.pages.troubles import NotShown
 from gateway.subject.opening import history, opened
-from gateway.subject.visit import CompanyVisit, NotShown
+from gateway.subject.visit import CompanyVisit
 
 _MEDIA_TYPE: Final = "application/jose"
 """A JWS in compact form (RFC 7515 section 9.2.1)."""

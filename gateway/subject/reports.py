@@ -12,10 +12,11 @@ from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.consents.plain import item_name
 from gateway.pages.moments import moment
 from gateway.pages.rendering import GUARDS
+from gateway.pages.troubles import NotShown
 from gateway.pages.words import joined, said
 from gateway.subject.naming import report_id_of
 from gateway.subject.own_reports import OwnReport, OwnReportAsked
-from gateway.subject.visit import CompanyVisit, NotShown
+from gateway.subject.visit import CompanyVisit
 
 MOST_RECIPIENT: Final = 200
 _ITEM: Final = "item-"
@@ -32,7 +33,7 @@ async def show(visit: CompanyVisit) -> Response:
 
 async def issue(visit: CompanyVisit) -> Response:
     """Have a report issued."""
-    _require_all(visit)
+    _require_power(visit)
     request_id = report_id_of(visit.request.path_params.get("request_id", ""))
     form = await visit.form(visit.purpose("issue-report", request_id))
     items = tuple(code for code, _ in _offered(visit) if f"{_ITEM}{code}" in form)
@@ -56,7 +57,7 @@ async def issue(visit: CompanyVisit) -> Response:
 
 async def document(visit: CompanyVisit) -> Response:
     """Give a report as signed."""
-    _require_all(visit)
+    _require_power(visit)
     report_id = _named(visit)
     found = await visit.parts.reports.document(visit.acting.subject, report_id)
     if found is None:
@@ -66,7 +67,7 @@ async def document(visit: CompanyVisit) -> Response:
 
 async def pdf(visit: CompanyVisit) -> Response:
     """Give a report to read and print."""
-    _require_all(visit)
+    _require_power(visit)
     report_id = _named(visit)
     found = await visit.parts.reports.pdf(visit.acting.subject, report_id)
     if found is None:
@@ -76,7 +77,7 @@ async def pdf(visit: CompanyVisit) -> Response:
 
 async def revoke(visit: CompanyVisit) -> Response:
     """Take a report back."""
-    _require_all(visit)
+    _require_power(visit)
     report_id = _named(visit)
     await visit.form(visit.purpose("revoke-report", report_id))
     if not await visit.parts.reports.revoke(
@@ -89,7 +90,7 @@ async def revoke(visit: CompanyVisit) -> Response:
 async def _page(
     visit: CompanyVisit, request_id: str, form: Mapping[str, str] | None, fault: str
 ) -> Response:
-    _require_all(visit)
+    _require_power(visit)
     query = visit.request.query_params
     found, next_before = await visit.parts.reports.listed(
         visit.acting.subject, report_id_of(query.get("before", ""))
@@ -152,9 +153,8 @@ def _named(visit: CompanyVisit) -> str:
     return report_id
 
 
-def _require_all(visit: CompanyVisit) -> None:
-    # A report may hold all there is of the company.
-    if not visit.acting.sees_all:
+def _require_power(visit: CompanyVisit) -> None:
+    if not visit.acting.may_report:
         raise NotShown("missing")
 
 

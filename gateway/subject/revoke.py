@@ -10,10 +10,11 @@ from consent.rules import removal_deadline
 from consent.states import REVOKED
 from creditgate.v1.consent_service_pb2 import DataLifeEnd
 from gateway.pages.moments import moment
+from gateway.pages.troubles import NotShown
 from gateway.subject.lines import consent_line
 from gateway.subject.opening import opened
 from gateway.subject.standing import Standing
-from gateway.subject.visit import CompanyVisit, NotShown
+from gateway.subject.visit import CompanyVisit
 
 
 async def show(visit: CompanyVisit) -> Response:

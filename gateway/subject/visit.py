@@ -3,36 +3,23 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from consent.delegation import Power
+from consent.notices import MOST_UNREAD
+from gateway.pages.addresses import addressed, kept_query, same_page
 from gateway.pages.forms import posted
 from gateway.pages.rendering import Language, Pages, see_other
 from gateway.pages.staying import staying
+from gateway.pages.troubles import NotShown
 from gateway.pages.words import said
 from gateway.signin.identity import Identity
 from gateway.signin.sessions import IDLE_SECONDS, Browser
 from gateway.subject.acting import Acting
 from gateway.subject.parts import SubjectParts
 from gateway.subject.standing import waiting
-
-Trouble = Literal["missing", "changed", "unavailable"]
-"""There is no such page for who asks; what was sent is not taken; nothing can be told now."""
-
-_STATUS: Final = {"missing": 404, "changed": 409, "unavailable": 503}
-
-
-class NotShown(Exception):
-    """The page is not shown; ``trouble`` says why, ``status`` is the HTTP status."""
-
-    def __init__(self, trouble: Trouble, status: int = 0) -> None:
-        super().__init__(trouble)
-        self.trouble: Trouble = trouble
-        self.status = status or _STATUS[trouble]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +104,9 @@ class CompanyVisit(Visit):
         if acting.may(Power.ANSWER):
             counts["/inbox"] = len(waiting(parts.consents, acting))
         if acting.sees_all:
-            counts["/notices"] = parts.notices.unread(acting.principal, acting.subject)
+            unread = parts.notices.unread(acting.principal, acting.subject)
+            overdue = parts.overdue.of_subject(acting.subject, self.now, MOST_UNREAD)
+            counts["/notices"] = min(unread + len(overdue), MOST_UNREAD)
         return counts
 
     def sent_on(self, path: str = "", **query: str) -> Response:
@@ -131,7 +120,7 @@ class CompanyVisit(Visit):
             ("/consents", self.say("我的授权", "Consents"), True),
             ("/accesses", self.say("谁用了我的数据", "Who used my data"), acting.may(Power.SEE)),
             ("/notices", self.say("通知", "Notices"), acting.may(Power.SEE)),
-            ("/reports", self.say("我的信用报告", "Credit reports"), acting.sees_all),
+            ("/reports", self.say("我的信用报告", "Credit reports"), acting.may_report),
             ("/delegations", self.say("委托代办", "Deputies"), acting.represents),
             ("/keys", self.say("签名密钥", "Keys"), acting.represents),
         ]
@@ -174,7 +163,7 @@ def shell(
             browser.idle_at,
             browser.over_at,
             visit.language,
-            link=_same(visit) if here else visit.path("/my/companies"),
+            link=same_page(visit.request, visit.language) if here else visit.path("/my/companies"),
             elsewhere=typed or not here,
         ),
         acting=acting,
@@ -183,25 +172,3 @@ def shell(
         forms_lead_to=(),
         **content,
     )
-
-
-def addressed(path: str, language: Language, **query: str) -> str:
-    """Return ``path`` with ``query``, in ``language``."""
-    given = {name: value for name, value in query.items() if value}
-    if language == "en":
-        given["lang"] = "en"
-    return f"{path}?{urlencode(given)}" if given else path
-
-
-def _same(visit: Visit) -> str:
-    """Return the address of the same page in the same language."""
-    query = kept_query(visit.request)
-    if visit.language == "en":
-        query["lang"] = "en"
-    path = visit.request.url.path
-    return f"{path}?{urlencode(query)}" if query else path
-
-
-def kept_query(request: Request) -> dict[str, str]:
-    """Return the query without the language, for a link to the same page in the other."""
-    return {name: value for name, value in request.query_params.items() if name != "lang"}

@@ -13,6 +13,8 @@ CALL_SECONDS: Final = (
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0,
 )  # fmt: skip
 GROUP_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+MOST_USES: Final = 2_000
+"""Kinds of use told apart; what is more is counted together."""
 
 
 class Distribution:
@@ -89,3 +91,32 @@ class MeteringCounts:
     def add_group(self, size: int) -> None:
         """Count one group commit of ``size`` claims."""
         self.groups.add(size)
+
+
+class UsageKey(NamedTuple):
+    """Uses told apart: by operator, item and purpose (its name), and whether they were given or
+    credited later."""
+
+    operator_id: str
+    item: str
+    purpose: str
+    credited: bool
+
+
+OTHER_USES: Final = None
+"""What uses are counted by beyond `MOST_USES` kinds."""
+
+
+class UsageCounts:
+    """Records used and their fees (micro-yuan, at list price), by kind of use."""
+
+    def __init__(self) -> None:
+        self.used: dict[UsageKey | None, tuple[int, int]] = {}
+
+    def add(self, key: UsageKey, records: int, fee: int) -> None:
+        """Count uses; neither number is negative."""
+        known: UsageKey | None = key
+        if key not in self.used and len(self.used) >= MOST_USES:
+            known = OTHER_USES
+        so_far = self.used.get(known, (0, 0))
+        self.used[known] = so_far[0] + records, so_far[1] + fee

@@ -9,7 +9,14 @@ from collections.abc import Iterable, Mapping
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from creditgate.refusal import reason_name
-from gateway.telemetry.counts import CallCounts, Distribution, MeteringCounts, StepCounts
+from gateway.telemetry.counts import (
+    CallCounts,
+    Distribution,
+    MeteringCounts,
+    StepCounts,
+    UsageCounts,
+    UsageKey,
+)
 
 
 def observe_calls(meter: Meter, calls: CallCounts) -> None:
@@ -79,6 +86,40 @@ def observe_metering(meter: Meter, metering: MeteringCounts) -> None:
     meter.create_observable_counter(
         "creditgate.commit.size.sum", [claims], "{claim}", "Claims committed in groups"
     )
+
+
+def observe_usage(meter: Meter, usage: UsageCounts) -> None:
+    """Export what `UsageCounts` holds.
+
+    What is counted together goes out with the attribute that OpenTelemetry's SDK has for it
+    (Metrics SDK, overflow attribute).
+    """
+
+    def records(_: CallbackOptions) -> Iterable[Observation]:
+        for key, (count, _fee) in usage.used.copy().items():
+            yield Observation(count, _use(key))
+
+    def fees(_: CallbackOptions) -> Iterable[Observation]:
+        for key, (_count, fee) in usage.used.copy().items():
+            yield Observation(fee, _use(key))
+
+    meter.create_observable_counter(
+        "creditgate.usage.records", [records], "{record}", "Records used, or credited"
+    )
+    meter.create_observable_counter(
+        "creditgate.usage.fees", [fees], "{micro-yuan}", "Fees of use at list price, or credited"
+    )
+
+
+def _use(key: UsageKey | None) -> Mapping[str, str | bool]:
+    if key is None:
+        return {"otel.metric.overflow": True}
+    return {
+        "creditgate.operator": key.operator_id,
+        "creditgate.item": key.item,
+        "creditgate.purpose": key.purpose,
+        "creditgate.credited": key.credited,
+    }
 
 
 def _bounded(distribution: Distribution, attributes: Mapping[str, str]) -> Iterable[Observation]:

@@ -10,8 +10,13 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
-from gateway.telemetry.counts import CallCounts, MeteringCounts, StepCounts
-from gateway.telemetry.metrics import observe_calls, observe_metering, observe_steps
+from gateway.telemetry.counts import CallCounts, MeteringCounts, StepCounts, UsageCounts
+from gateway.telemetry.metrics import (
+    observe_calls,
+    observe_metering,
+    observe_steps,
+    observe_usage,
+)
 from gateway.telemetry.traces import CallTraces
 
 _NAME: Final = "creditgate"
@@ -31,6 +36,8 @@ class Telemetry:
     ) -> None:
         self.calls = CallCounts()
         self.metering = MeteringCounts()
+        self.usage = UsageCounts()
+        self.exports = reader is not None
         resource = Resource.create(
             {"service.name": _NAME, "service.instance.id": f"{os.uname().nodename}:{os.getpid()}"}
         )
@@ -44,6 +51,7 @@ class Telemetry:
             observe_calls(meter, self.calls)
             observe_metering(meter, self.metering)
             observe_steps(meter, steps)
+            observe_usage(meter, self.usage)
 
     def close(self) -> None:
         """Send what is left, for a few seconds at most, and stop."""

@@ -6,16 +6,16 @@ from sqlalchemy import Connection, func, select
 
 from creditgate.transparency.merkle import EMPTY_ROOT, ProofInvalid, leaf_hash, node_hash, root_of
 from creditgate.transparency.note import Checkpoint, VerifierKey, checkpoint_body, open_checkpoint
-from creditgate.transparency.tiles import TILE_WIDTH, entries_of
+from creditgate.transparency.tiles import TILE_WIDTH, entries_of, hashes_of
 from gateway.transparency.faults import Faults
-from gateway.transparency.tables import BUNDLES, CHECKPOINTS, LOGS, TILES, LogId
+from gateway.transparency.tables import BUNDLES, CHECKPOINTS, LOGS, TILES, AnyLogId
 
 
 class CheckedLog:
     """One log as ``connection`` sees it; `entries` checks it all as it goes."""
 
     def __init__(
-        self, connection: Connection, log: LogId, key: VerifierKey, faults: Faults
+        self, connection: Connection, log: AnyLogId, key: VerifierKey, faults: Faults
     ) -> None:
         self._connection = connection
         self._log = log
@@ -30,23 +30,54 @@ class CheckedLog:
 
     def entries(self) -> Iterator[bytes]:
         """Yield every entry in order; what is wrong is noted. Raises EnoughFaults."""
-        size = (
-            self._connection.execute(select(LOGS.c.size).where(LOGS.c.log == self._log)).scalar()
-            or 0
-        )
-        self._next_checkpoint(-1)
-        self._at(0)
-        for number in range(-(-size // TILE_WIDTH)):
-            width = min(TILE_WIDTH, size - number * TILE_WIDTH)
+        size = self._begun()
+        for number, width in _widths(size):
             for index, entry in enumerate(self._bundle(number, width), number * TILE_WIDTH):
-                self._add(0, leaf_hash(entry))
-                self._push(leaf_hash(entry))
+                self._take(leaf_hash(entry))
                 yield entry
                 self._at(index + 1)
+        self._end(size, bundles=-(-size // TILE_WIDTH))
+
+    def leaf_hashes(self) -> Iterator[bytes]:
+        """Yield the hash of every leaf in order, of a log whose entries are kept elsewhere: its
+        caller compares them; all else is checked as by `entries`. Raises EnoughFaults."""
+        size = self._begun()
+        for number, width in _widths(size):
+            for index, value in enumerate(self._hashes(number, width), number * TILE_WIDTH):
+                self._take(value)
+                yield value
+                self._at(index + 1)
+        self._end(size, bundles=0)
+
+    def _begun(self) -> int:
+        """Return the log's size."""
+        query = select(LOGS.c.size).where(LOGS.c.log == self._log)
+        size = self._connection.execute(query).scalar() or 0
+        self._next_checkpoint(-1)
+        self._at(0)
+        return size
+
+    def _take(self, value: bytes) -> None:
+        self._add(0, value)
+        self._push(value)
+
+    def _end(self, size: int, *, bundles: int) -> None:
         for level, hashes in enumerate(self._levels):
             if hashes:
                 self._tile(level, hashes)
-        self._require_no_more(size)
+        self._require_no_more(size, bundles)
+
+    def _hashes(self, number: int, width: int) -> list[bytes]:
+        try:
+            hashes = hashes_of(self._tile_kept(0, number))
+        except ProofInvalid:
+            hashes = []
+        self._faults.require(
+            len(hashes) == width,
+            f"log_tiles, {self._log.path}, level 0, number {number}",
+            "it does not hold the log's leaves",
+        )
+        return hashes[:width]
 
     def _bundle(self, number: int, width: int) -> list[bytes]:
         place = f"log_bundles, {self._log.path}, number {number}"
@@ -74,16 +105,19 @@ class CheckedLog:
     def _tile(self, level: int, hashes: list[bytes]) -> None:
         number = self._tiles[level]
         self._tiles[level] += 1
+        self._faults.require(
+            self._tile_kept(level, number) == b"".join(hashes),
+            f"log_tiles, {self._log.path}, level {level}, number {number}",
+            "its hashes are not those of the entries",
+        )
+
+    def _tile_kept(self, level: int, number: int) -> bytes:
         kept = self._connection.execute(
             select(TILES.c.hashes).where(
                 TILES.c.log == self._log, TILES.c.level == level, TILES.c.number == number
             )
         ).scalar()
-        self._faults.require(
-            bytes(kept or b"") == b"".join(hashes),
-            f"log_tiles, {self._log.path}, level {level}, number {number}",
-            "its hashes are not those of the entries",
-        )
+        return bytes(kept or b"")
 
     def _push(self, value: bytes) -> None:
         level = 0
@@ -132,7 +166,7 @@ class CheckedLog:
         ).first()
         self._checkpoint = None if row is None else (row.size, bytes(row.root), row.at, row.note)
 
-    def _require_no_more(self, size: int) -> None:
+    def _require_no_more(self, size: int, bundles: int) -> None:
         name = self._log.path
         self._faults.require(
             self._checkpoint is None,
@@ -146,7 +180,7 @@ class CheckedLog:
         )
         for table, expected in (
             (TILES, sum(self._tiles)),
-            (BUNDLES, -(-size // TILE_WIDTH)),
+            (BUNDLES, bundles),
             (CHECKPOINTS, len(self.checkpoints)),
         ):
             kept = self._connection.execute(
@@ -155,3 +189,9 @@ class CheckedLog:
             self._faults.require(
                 kept == expected, f"{table.name}, {name}", "there are rows too many, or too few"
             )
+
+
+def _widths(size: int) -> Iterator[tuple[int, int]]:
+    """Yield the number of each bundle of a log, and how many entries it has."""
+    for number in range(-(-size // TILE_WIDTH)):
+        yield number, min(TILE_WIDTH, size - number * TILE_WIDTH)

@@ -13,31 +13,36 @@ from creditgate.transparency.tiles import (
     hashes_of,
     partial_width,
 )
-from gateway.transparency.tables import BUNDLES, TILES, LogId
+from gateway.transparency.tables import BUNDLES, TILES, AnyLogId
 
 
-def tile_query(log: LogId, level: int, number: int) -> Select[*tuple[Any, ...]]:
+def tile_query(log: AnyLogId, level: int, number: int) -> Select[*tuple[Any, ...]]:
     """Return the query for the hashes of one tile."""
     return select(TILES.c.hashes).where(
         TILES.c.log == log, TILES.c.level == level, TILES.c.number == number
     )
 
 
-def grow(connection: Connection, log: LogId, size: int, leaves: Sequence[bytes]) -> None:
+def grow(connection: Connection, log: AnyLogId, size: int, leaves: Sequence[bytes]) -> None:
     """Write entries behind the first ``size`` ones, and every hash that they complete.
 
     Raises ValueError for an entry longer than 65,535 bytes.
     """
+    _Growing(connection, log, size).add_entries(leaves)
+    grow_hashes(connection, log, size, [leaf_hash(leaf) for leaf in leaves])
+
+
+def grow_hashes(connection: Connection, log: AnyLogId, size: int, hashes: Sequence[bytes]) -> None:
+    """Write the hashes of leaves behind the first ``size`` ones, and every hash that they
+    complete."""
     growing = _Growing(connection, log, size)
-    growing.add_entries(leaves)
-    hashes = [leaf_hash(leaf) for leaf in leaves]
     level = 0
     while hashes:
         hashes = growing.add_hashes(level, hashes)
         level += 1
 
 
-def present_root(connection: Connection, log: LogId, size: int) -> bytes:
+def present_root(connection: Connection, log: AnyLogId, size: int) -> bytes:
     """Return the root of all entries, from the last tile of each level alone."""
     root: bytes | None = None
     level = 0
@@ -62,7 +67,7 @@ def present_root(connection: Connection, log: LogId, size: int) -> bytes:
 class _Growing:
     """The right edge of a log, to which entries are added in one transaction."""
 
-    def __init__(self, connection: Connection, log: LogId, size: int) -> None:
+    def __init__(self, connection: Connection, log: AnyLogId, size: int) -> None:
         self._connection = connection
         self._log = log
         self._size = size

@@ -14,7 +14,7 @@ from gateway.storage.engines import reading
 from gateway.transparency.keys import LogKey
 from gateway.transparency.last_signed import LastSigned
 from gateway.transparency.salts import Salts
-from gateway.transparency.tables import CHECKPOINTS, LOGS, LogId
+from gateway.transparency.tables import CHECKPOINTS, LOGS, AnyLogId
 
 _INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -28,7 +28,7 @@ class NotLost(RuntimeError):
 
 
 def key_of_log(
-    engine: Engine, log: LogId, file: Path, origin: str, salts: Salts | None = None
+    engine: Engine, log: AnyLogId, file: Path, origin: str, salts: Salts | None = None
 ) -> LogKey:
     """Return the key of a store's log, which begins under ``origin`` where there is none.
 
@@ -36,11 +36,13 @@ def key_of_log(
     AnotherLog, also where the store lacks what the key has signed; OSError, and ValueError
     where ``file`` holds no key.
     """
-    # Before the store: what another process signs meanwhile is in both, or in the store alone.
+    # In this order, which is the reverse of how a process that starts as well writes them: of
+    # what it makes meanwhile, nothing is seen without that which must go with it.
+    made = file.exists()
     last = LastSigned.read(file)
     with reading(engine) as connection:
         known = known_key(connection, log)
-        if _is_lost(connection, log, last, file):
+        if _is_lost(connection, log, last, made=made):
             raise AnotherLog(
                 f"The store of evidence lacks what {file} has signed for the log of {log.path}:"
                 " it was lost, or an older copy of it was put back. Restore its newest copy. If"
@@ -55,13 +57,15 @@ def key_of_log(
     return key
 
 
-def require_lost(connection: Connection, log: LogId, last: LastSigned | None, file: Path) -> None:
+def require_lost(
+    connection: Connection, log: AnyLogId, last: LastSigned | None, file: Path
+) -> None:
     """Check that the store lacks what the key in ``file`` has signed. Raises NotLost."""
-    if not _is_lost(connection, log, last, file):
+    if not _is_lost(connection, log, last, made=file.exists()):
         raise NotLost
 
 
-def _is_lost(connection: Connection, log: LogId, last: LastSigned | None, file: Path) -> bool:
+def _is_lost(connection: Connection, log: AnyLogId, last: LastSigned | None, *, made: bool) -> bool:
     def root_of(size: int) -> bytes | None:
         query = select(CHECKPOINTS.c.root).where(
             CHECKPOINTS.c.log == log, CHECKPOINTS.c.size == size
@@ -71,13 +75,13 @@ def _is_lost(connection: Connection, log: LogId, last: LastSigned | None, file: 
 
     known = known_key(connection, log)
     if last is None:
-        return known is None and file.exists()
+        return known is None and made
     if known is None:
         return not last.unused
     return last.origin != known.name or not last.is_in(root_of)
 
 
-def known_key(connection: Connection, log: LogId) -> VerifierKey | None:
+def known_key(connection: Connection, log: AnyLogId) -> VerifierKey | None:
     """Return what verifies a store's log, None before the log began."""
     row = _row(connection, log)
     return None if row is None else VerifierKey(row.origin, bytes(row.public_key))
@@ -85,7 +89,7 @@ def known_key(connection: Connection, log: LogId) -> VerifierKey | None:
 
 def require_own(
     connection: Connection,
-    log: LogId,
+    log: AnyLogId,
     key: VerifierKey,
     salts: Salts | None = None,
     file: Path | None = None,
@@ -120,7 +124,7 @@ def require_own(
         )
 
 
-def _row(connection: Connection, log: LogId) -> Row[str, bytes, bytes] | None:
+def _row(connection: Connection, log: AnyLogId) -> Row[str, bytes, bytes] | None:
     return connection.execute(
         select(LOGS.c.origin, LOGS.c.public_key, LOGS.c.salts).where(LOGS.c.log == log)
     ).first()

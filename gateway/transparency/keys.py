@@ -45,6 +45,10 @@ class LogKey:
             raise ValueError(f"{file} holds no Ed25519 key; restore it from a copy.")  # noqa: TRY004
         return cls(origin, key, LastSigned.read(file))
 
+    def named(self, origin: str) -> "LogKey":
+        """Return this key as that of the log of another origin; what it signs last is not kept."""
+        return LogKey(origin, self._private)
+
     def sign(self, text: bytes) -> bytes:
         """Return the signature of ``text``, 64 bytes."""
         return self._private.sign(text)

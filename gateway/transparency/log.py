@@ -18,14 +18,14 @@ from creditgate.transparency.note import (
     checkpoint_body,
     signed,
 )
-from creditgate.transparency.tiles import TILE_WIDTH, bundle_of, entries_of
-from creditgate.transparency.tree import ReadTile, Subtrees
+from creditgate.transparency.tiles import TILE_WIDTH, bundle_of, entries_of, hashes_of
+from creditgate.transparency.tree import MOST_TILES, ReadTile, Subtrees
 from gateway.storage.engines import reading
-from gateway.transparency.growing import grow, present_root, tile_query
+from gateway.transparency.growing import grow, grow_hashes, present_root, tile_query
 from gateway.transparency.identity import require_own
 from gateway.transparency.keys import LogKey
 from gateway.transparency.last_signed import NOTHING, Signed
-from gateway.transparency.tables import BUNDLES, CHECKPOINTS, LOGS, LogId
+from gateway.transparency.tables import BUNDLES, CHECKPOINTS, LOGS, AnyLogId
 
 
 class SignedCheckpoint(NamedTuple):
@@ -41,11 +41,13 @@ class SignedCheckpoint(NamedTuple):
 class LogReader:
     """One log of a store, as it is read; ``key`` verifies it. Calls block; any thread."""
 
-    def __init__(self, engine: Engine, log: LogId, key: VerifierKey) -> None:
+    def __init__(
+        self, engine: Engine, log: AnyLogId, key: VerifierKey, most_tiles: int = MOST_TILES
+    ) -> None:
         self.log = log
         self.key = key
         self._engine = engine
-        self._trees = Subtrees()
+        self._trees = Subtrees(most_tiles)
 
     def latest(self) -> SignedCheckpoint | None:
         """Return the newest checkpoint, None before the first."""
@@ -80,6 +82,17 @@ class LogReader:
         numbers = {index // TILE_WIDTH for index in indexes}
         bundles = {number: entries_of(self._bundle(connection, number)) for number in numbers}
         return [bundles[index // TILE_WIDTH][index % TILE_WIDTH] for index in indexes]
+
+    def leaf_hashes(self, start: int, stop: int) -> list[bytes]:
+        """Return the hashes of the leaves from one place up to another. Raises LookupError."""
+        numbers = range(start // TILE_WIDTH, -(-stop // TILE_WIDTH))
+        with reading(self._engine) as connection:
+            read = self._tiles(connection)
+            hashes = [each for number in numbers for each in hashes_of(read(0, number))]
+        first = start // TILE_WIDTH * TILE_WIDTH
+        if first + len(hashes) < stop:
+            raise LookupError("the log is not so long yet")
+        return hashes[start - first : stop - first]
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """Return the audit path of an entry in the tree of ``size``, leaf to root.
@@ -152,8 +165,10 @@ class LogReader:
 class MerkleLog(LogReader):
     """One log of a store; ``key`` signs it. Calls block; any thread."""
 
-    def __init__(self, engine: Engine, log: LogId, key: Signer) -> None:
-        super().__init__(engine, log, key.verifier)
+    def __init__(
+        self, engine: Engine, log: AnyLogId, key: Signer, most_tiles: int = MOST_TILES
+    ) -> None:
+        super().__init__(engine, log, key.verifier, most_tiles)
         self._signer = key
         self._last = key.last if isinstance(key, LogKey) else None
 
@@ -164,10 +179,22 @@ class MerkleLog(LogReader):
         """
         size = self.size(connection, writing=True)
         grow(connection, self.log, size, leaves)
-        connection.execute(
-            update(LOGS).where(LOGS.c.log == self.log).values(size=size + len(leaves))
-        )
+        self._grown(connection, size + len(leaves))
         return size
+
+    def append_hashes(self, connection: Connection, hashes: Sequence[bytes]) -> int:
+        """Add entries that are kept elsewhere, given as the hashes of their leaves; return the
+        place of the first. A log is of these alone, or of none.
+
+        Raises AnotherLog.
+        """
+        size = self.size(connection, writing=True)
+        grow_hashes(connection, self.log, size, hashes)
+        self._grown(connection, size + len(hashes))
+        return size
+
+    def _grown(self, connection: Connection, size: int) -> None:
+        connection.execute(update(LOGS).where(LOGS.c.log == self.log).values(size=size))
 
     def sign(self, connection: Connection, at: int) -> SignedCheckpoint:
         """Return the signed checkpoint of the log as it stands in ``connection``.
@@ -209,7 +236,7 @@ class MerkleLog(LogReader):
         return connection.execute(query.with_for_update() if writing else query).scalar() or 0
 
 
-def _checkpoints(log: LogId) -> Select[*tuple[Any, ...]]:
+def _checkpoints(log: AnyLogId) -> Select[*tuple[Any, ...]]:
     return select(
         CHECKPOINTS.c.size, CHECKPOINTS.c.root, CHECKPOINTS.c.note, CHECKPOINTS.c.at
     ).where(CHECKPOINTS.c.log == log)

@@ -1,4 +1,4 @@
-"""DisclosureService, the part anyone may ask: checkpoints, and proofs against them."""
+"""DisclosureService, the part every registered client may ask: checkpoints, and proofs against them."""
 
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.transparency.merkle import leaf_hash

@@ -1,6 +1,6 @@
 """DisclosureService.GetSubjectProof: all public records of a subject, or that there are none.
 
-Anyone may ask, so it tells digests and periods alone, of what is disclosed now: a record that
+Every registered client may ask, so it tells digests and periods alone, of what is disclosed now: a record that
 was ended is named no more (G9), even while log and map have yet to follow.
 """
 

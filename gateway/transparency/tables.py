@@ -21,15 +21,31 @@ _Sequence = BigInteger().with_variant(Integer, "sqlite")
 
 
 class LogId(IntEnum):
-    """One of the gateway's logs."""
+    """One of the gateway's logs. USAGE has no entries: its origin and key are what receipts
+    of use are signed under, and below it each operator has a log of its own."""
 
     DISCLOSURE = 1
     DECISIONS = 2
+    USAGE = 3
 
     @property
     def path(self) -> str:
         """What the log is called in origins and URLs."""
         return self.name.lower()
+
+
+class OperatorLogId(int):
+    """The usage log of one operator, by its number in the store."""
+
+    FIRST: Final = 16
+
+    @property
+    def path(self) -> str:
+        """What the log is called where something is wrong with it."""
+        return f"{LogId.USAGE.path}, number {int(self)}"
+
+
+AnyLogId = LogId | OperatorLogId
 
 
 # A log keeps the origin and key it began with: whoever pinned them is told no other. salts is

@@ -9,7 +9,7 @@ Source: Opinions on improving the social credit system (2025-03-31), article 8 (
 same period).
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, Strict
 
@@ -26,6 +26,15 @@ CERTIFICATE_TYPE: Final = "creditgate-conformance+jwt"
 
 SCHEMA_PATH: Final = "/conformance/schemas/conformance-certificate-1.json"
 """Path of the published schema below the issuer."""
+
+STATUS_TYPE: Final = "creditgate-conformance-status+jwt"
+"""The ``typ`` of a signed status."""
+
+STATUS_SCHEMA_PATH: Final = "/conformance/schemas/conformance-status-1.json"
+"""Path of its published schema below the issuer."""
+
+STATEMENT: Final = "/statement"
+"""What follows a certificate's ``status`` to have it signed."""
 
 STATUS_PATH: Final = "/conformance/certificates/"
 """Path below the issuer, before a certificate's ``jti``, of what has become of it."""
@@ -62,6 +71,28 @@ class ConformanceCertificate(DocumentPart):
         description="Checkpoint of the disclosure log that covers that event: a C2SP signed note."
     )
     status: ShortText = Field(description="URL that tells whether it still holds.")
+
+
+CertificateState = Literal["valid", "unproven", "withdrawn", "superseded", "expired"]
+"""What has become of a certificate; only one that is ``valid`` may be relied on."""
+
+
+class ConformanceStatus(DocumentPart):
+    """What had become of a certificate when it was looked up at ``iat``."""
+
+    iss: ShortText
+    iat: Instant
+    schema_version: Literal["1"]
+    jti: ShortText = Field(description="Id of the certificate.")
+    document_digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = Field(
+        description="SHA-256 of the certificate's characters, which it is the status of."
+    )
+    state: CertificateState
+
+
+def certificate_status_schema(issuer: str) -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of ``issuer``'s statements of status."""
+    return schema_of(ConformanceStatus, issuer.rstrip("/") + STATUS_SCHEMA_PATH)
 
 
 def certificate_schema(issuer: str) -> dict[str, Any]:

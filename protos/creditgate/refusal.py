@@ -76,6 +76,7 @@ STATUS: Final[Mapping[int, StatusCode]] = MappingProxyType(
         _R.REFUSAL_REASON_ANSWER_TOO_LARGE: StatusCode.RESOURCE_EXHAUSTED,
         _R.REFUSAL_REASON_STEP_UP_REQUIRED: StatusCode.UNAUTHENTICATED,
         _R.REFUSAL_REASON_ADMINISTRATOR_NOT_ACTIVE: StatusCode.PERMISSION_DENIED,
+        _R.REFUSAL_REASON_EMERGENCY_BRAKE: StatusCode.FAILED_PRECONDITION,
     }
 )
 
@@ -101,8 +102,8 @@ class Refused(Exception):
     """A call, change or record is refused for one reason of the closed set.
 
     ``message`` tells the caller how to mend it and carries no subject data;
-    ``violations`` become BadRequest details, ``retry_after`` (whole seconds)
-    RetryInfo, ``metadata`` ErrorInfo.metadata.
+    ``violations`` become BadRequest details, ``retry_after`` (whole seconds) and
+    ``retry_micros`` (microseconds besides) RetryInfo, ``metadata`` ErrorInfo.metadata.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class Refused(Exception):
         *,
         violations: Sequence[Violation] = (),
         retry_after: int | None = None,
+        retry_micros: int = 0,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
@@ -119,6 +121,7 @@ class Refused(Exception):
         self.message = message
         self.violations = tuple(violations)
         self.retry_after = retry_after
+        self.retry_micros = retry_micros
         self.metadata = dict(metadata or {})
 
     @property

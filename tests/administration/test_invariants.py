@@ -1,5 +1,6 @@
 """Whatever is asked in whatever order: authority stays sound and its history complete."""
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -7,16 +8,21 @@ from tests.administration.machine import AdministrationMachine
 from tests.administration.scope_machine import ScopeMachine
 from tests.stores import PostgresStores, SqliteStores
 
+MANY = pytest.mark.parametrize(
+    "times", [pytest.param(1, id="few"), pytest.param(8, id="many", marks=pytest.mark.soak)]
+)
 
+
+@MANY
 def test_any_sequence_of_calls_keeps_authority_sound(
-    stores: SqliteStores | PostgresStores,
+    stores: SqliteStores | PostgresStores, times: int
 ) -> None:
     machine = type("Machine", (AdministrationMachine,), {"stores": stores})
     run_state_machine_as_test(
         machine,
         settings=settings(
             # A PostgreSQL database takes most of a second to make.
-            max_examples=20 if isinstance(stores, SqliteStores) else 4,
+            max_examples=times * (10 if isinstance(stores, SqliteStores) else 3),
             stateful_step_count=40,
             deadline=None,
             # Each example works on a store of its own: shrinking would take minutes.
@@ -26,14 +32,15 @@ def test_any_sequence_of_calls_keeps_authority_sound(
     )
 
 
+@MANY
 def test_scopes_are_never_wider_than_allowed_nor_widened_by_one_person_where_guarded(
-    stores: SqliteStores | PostgresStores,
+    stores: SqliteStores | PostgresStores, times: int
 ) -> None:
     machine = type("Machine", (ScopeMachine,), {"stores": stores})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=16 if isinstance(stores, SqliteStores) else 3,
+            max_examples=times * (8 if isinstance(stores, SqliteStores) else 3),
             stateful_step_count=40,
             deadline=None,
             phases=(Phase.reuse, Phase.generate),

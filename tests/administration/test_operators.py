@@ -112,6 +112,24 @@ async def test_longest_reason_is_kept_in_full(world: World) -> None:
     assert world.history("operator", "alpha")[0].reason == request.reason
 
 
+async def test_class_of_an_operator_is_set_changed_and_taken_away(world: World) -> None:
+    request = create_request("alpha")
+    request.operator.operator_class = "bank"
+    operator = (await world.service.create_operator(request, CALLER)).operator
+    assert (await _get(world)).operator_class == "bank"
+    for number, operator_class in enumerate(("public-body", ""), 1):
+        operator.operator_class, operator.etag = operator_class, str(number)
+        update = pb.UpdateOperatorRequest(operator=operator, reason=REASON)
+        await world.service.update_operator(update, CALLER)
+        assert (await _get(world)).operator_class == operator_class
+    operator.operator_class, operator.etag = "No Class", "3"
+    with pytest.raises(Refused) as refusal:
+        await world.service.update_operator(
+            pb.UpdateOperatorRequest(operator=operator, reason=REASON), CALLER
+        )
+    assert fields_of(refusal) == ["operator.operator_class"]
+
+
 async def test_update_changes_name_and_code_and_nothing_else(world: World) -> None:
     await world.create()
     await world.suspend()

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -77,10 +78,14 @@ def _changed(authority: Authority, thing: Thing) -> tuple[Draft, Authority]:
     return draft, authority.advanced([change])
 
 
-def test_what_does_not_widen_lets_nobody_do_more() -> None:
+@pytest.mark.parametrize(
+    "examples",
+    [pytest.param(200, id="few"), pytest.param(2_000, id="many", marks=pytest.mark.soak)],
+)
+def test_what_does_not_widen_lets_nobody_do_more(examples: int) -> None:
     met: Counter[tuple[str, bool]] = Counter()
 
-    @settings(max_examples=600, database=None, derandomize=True)
+    @settings(max_examples=examples, database=None, derandomize=True)
     @given(worlds(), CHANGED)
     def holds(world: World, thing: Thing) -> None:
         before = authority_of(

@@ -122,7 +122,9 @@ async def test_every_decision_is_in_the_log_once_and_proved(office: Office) -> N
     names = [(await office.served())[2] for _ in range(3)] + [await office.refused()]
     found = await logged(office, *names)
     entries = [each.entry for each in found]
-    assert [entry.sequence for entry in entries] == list(range(len(entries)))
+    # Between them are facts, which are no decisions about calls.
+    places = [entry.sequence for entry in entries]
+    assert places == sorted(set(places))
     told = [entry for entry in entries if entry.name in names]
     assert len(told) == 4
     *allowed, refused = told

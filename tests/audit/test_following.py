@@ -16,7 +16,7 @@ from gateway.audit.check import check_decisions
 from gateway.audit.decision import usage_digest
 from gateway.audit.following import GAP_SECONDS
 from gateway.audit.lost import LOOK_SECONDS, lost_in, ranges_of, without
-from gateway.audit.tables import DECISIONS, FOLLOWED, GAPS, Source
+from gateway.audit.tables import DECISIONS, FOLLOWED, GAPS, LOST, Source
 from gateway.audit.writer import DecisionWriter
 from gateway.meter.model import pack_entries
 from gateway.meter.tables import REFUSALS, USAGE
@@ -27,6 +27,7 @@ from gateway.transparency.tables import LogId
 from tests.clock import NOW
 from tests.people import COMPANY
 from tests.transparency.keys import key_of
+from tests.transparency.tampering import removed, rows_of, tampered
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Desk:
 
     def check(self) -> tuple[int, list[Fault]]:
         """Check the log against what was written first."""
-        return check_decisions(self.engines, SqlConsents(self.engines.records).receipts)
+        return check_decisions(self.engines, SqlConsents(self.engines.records).receipts, {})
 
     def refuse(self, sequence: int, at: int = NOW) -> None:
         """Write a refusal under a number, as a transaction that commits now."""
@@ -90,6 +91,9 @@ class Desk:
                     fee=fee,
                     lines=lines,
                     entries=entries,
+                    kind=1,
+                    usage_index=sequence,
+                    records_digest=b"",
                 )
             )
 
@@ -262,7 +266,8 @@ def test_the_check_finds_decisions_that_the_log_left_out(desk: Desk) -> None:
     desk.change_consent(5)
     desk.change_consent(6)
     places = [fault.place for fault in desk.check()[1]]
-    assert places == [
+    # That it was followed further than it was, and numbers are missing, shows too.
+    assert [place for place in places if not place.startswith("audit_followed")] == [
         "usage_answers, sequence 2",
         "refusals, sequence 4",
         "consent_changes, sequence 5",
@@ -293,3 +298,24 @@ def test_ranges_hold_just_the_numbers_that_are_left(found: set[int], one: int, o
     left = list(without(numbers, found & set(numbers)))
     assert [each for some in left for each in some] == sorted(set(numbers) - found)
     assert ranges_of(number for some in left for number in some) == left
+
+
+def test_positions_and_gaps_changed_or_taken_away_are_found(desk: Desk) -> None:
+    desk.answer(1)
+    desk.refuse(2)
+    desk.refuse(5)
+    desk.follow()
+    desk.refuse(9)
+    desk.follow(NOW + GAP_SECONDS + 1)
+    assert not desk.check()[1]
+    evidence = desk.engines.evidence
+    for table in (FOLLOWED, GAPS, LOST):
+        for row in rows_of(evidence, table):
+            for column in table.columns:
+                # Since when a number is missed tells nothing of whether it is.
+                if column is GAPS.c.since:
+                    continue
+                with tampered(evidence, table, row, column, row[column.name] + 40):
+                    assert desk.check()[1], (table.name, column.name)
+            with removed(evidence, table, row):
+                assert desk.check()[1], table.name

@@ -8,6 +8,8 @@ from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.authorise.gate import Gate, Passage
 from gateway.authority.view import AuthorityView
 from gateway.disclose.model import Line
+from gateway.settle.components import PER_RECORD, PER_SUBJECT
+from gateway.settle.prices import PricePlan
 from operators.decision import Ask
 from tests.authorise.world import (
     CONSENT,
@@ -110,6 +112,43 @@ def test_a_line_without_a_price_passes_as_unpriced() -> None:
     assert opened(view_of(*things)).prices == {1: 1_000, 2: 1_000, 3: None}
     later = view_of(*things, plan("P-1", effective_from=NOW + 1))
     assert opened(later).prices == {1: None, 2: None, 3: None}
+
+
+def test_price_goes_by_item_purpose_and_operator_class() -> None:
+    components = [
+        {
+            "component_id": "banks",
+            "kind": PER_RECORD,
+            "unit_price": 7,
+            "operator_classes": ["bank"],
+        },
+        {"component_id": "items", "kind": PER_RECORD, "unit_price": 8, "items": ["rating"]},
+        {"component_id": "subjects", "kind": PER_SUBJECT, "unit_price": 9, "purposes": [7]},
+    ]
+    priced = PricePlan.model_validate(
+        {"plan_id": "P-2", "effective_from": 1, "prices": {"basic": 5}, "components": components}
+    )
+    view = view_of(*licensed(item("penalty"), item("rating")), priced)
+    assert opened(view).prices == {1: 5, 2: 5, 3: 8}
+    view = after(view, operator(operator_class="bank"))
+    assert opened(view).prices == {1: 7, 2: 7, 3: 7}
+    research = licence(items={"penalty", "rating"}, purposes={Purpose.PURPOSE_RESEARCH})
+    view = after(view, operator(), research)
+    passage = Gate().passage(view, LINES, ask()._replace(purpose=Purpose.PURPOSE_RESEARCH), NOW)
+    # What is priced by subject is served, and charged to no record.
+    assert passage.prices == {1: 0, 2: 0, 3: 8}
+    assert passage.priced
+
+
+def test_component_prices_an_item_whose_class_has_no_price() -> None:
+    things = licensed(item("penalty"), item("rating", price_class="extra"))
+    component = {"component_id": "c", "kind": PER_RECORD, "unit_price": 3, "items": ["rating"]}
+    priced = PricePlan.model_validate(
+        {"plan_id": "P-2", "effective_from": 1, "prices": {"basic": 5}, "components": [component]}
+    )
+    assert opened(view_of(*things, priced)).prices == {1: 5, 2: 5, 3: 3}
+    assert opened(view_of(*things, priced)).priced
+    assert not opened(view_of(*things)).priced
 
 
 def test_items_that_need_consent_are_told_apart() -> None:

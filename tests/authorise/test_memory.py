@@ -10,6 +10,7 @@ from gateway.authorise.gate import Gate
 from gateway.authority.view import AuthorityView
 from gateway.catalogue.model import CatalogueItem
 from gateway.disclose.model import Line
+from gateway.settle.components import PER_RECORD
 from gateway.settle.prices import PricePlan
 from operators.decision import Ask
 from operators.model import Licence, Operator, ScopeGrant
@@ -82,6 +83,16 @@ def test_a_price_takes_effect_though_the_ask_is_remembered(gate: Gate) -> None:
     view = after(VIEW, plan("P-2", effective_from=50, basic=2_000))
     prices = [gate.passage(view, LINES, ASK, now).prices[1] for now in (10, 49, 50, 51, 49)]
     assert prices == [1_000, 1_000, 2_000, 2_000, 1_000]
+
+
+def test_a_new_class_of_the_operator_takes_effect_though_the_ask_is_remembered(gate: Gate) -> None:
+    component = {"component_id": "c", "kind": PER_RECORD, "unit_price": 3}
+    document = {"plan_id": "P-2", "effective_from": 1, "prices": {"basic": 5}}
+    by_class = {**document, "components": [{**component, "operator_classes": ["bank"]}]}
+    view = after(VIEW, PricePlan.model_validate(by_class))
+    assert gate.passage(view, LINES, ASK, 10).prices[1] == 5
+    view = after(view, operator(operator_class="bank"))
+    assert gate.passage(view, LINES, ASK, 10).prices[1] == 3
 
 
 def test_memory_is_bounded(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,6 +130,56 @@ def test_prices_and_shares_are_put_into_force(served: Served) -> None:
     assert [rule["rule_id"] for rule in rules] == ["demo", "next"]
 
 
+def test_components_and_divisions_are_put_into_force_and_shown(
+    served: Served, tmp_path: Path
+) -> None:
+    components = tmp_path / "components.yaml"
+    components.write_text(
+        "- component_id: tiers\n  kind: graduated\n  purposes: [bidding]\n  operator_classes: [bank]\n"
+        "  tiers: [{from_records: 0, unit_price_micro_yuan: 9}, {from_records: 10}]\n"
+        "- {component_id: most, kind: cap, amount_micro_yuan: 7000000}\n"
+        "- {component_id: free, kind: free-tier, records: 3}\n"
+        "- {component_id: each, kind: per-subject, unit_price_micro_yuan: 5}\n",
+        encoding="utf-8",
+    )
+    plan = ("price", "create", "rich", "--price", "basic=1", "--components", components)
+    begins = ("--from", "2098-01-01", *WHY)
+    created = served.answer(ADMINISTRATOR, *plan, *begins)["plan"]
+    assert created["components"][0]["kind"] == "PRICE_COMPONENT_KIND_GRADUATED"
+    shown = served.run(ADMINISTRATOR, "price", "list").out
+    for text in ("from 0: 0.000009", "bidding; bank", "7.000000 yuan a month", "3 records a month"):
+        assert text in shown
+    parts = ("--source", "5000", "--region", "3000", "--platform", "1500", "--operator", "500")
+    how = ("--division", "by-contribution", "--completeness", "2500", "--rebate-class", "bank")
+    served.answer(ADMINISTRATOR, "sharing", "create", "rich", *parts, *how, *begins)
+    assert "by-contribution" in served.run(ADMINISTRATOR, "sharing", "list").out
+
+
+def test_a_plan_is_tried_on_past_use_and_not_put_into_force(served: Served) -> None:
+    penalty_of(served, CORRECTED)
+    month = f"{datetime.now(UTC):%Y-%m}"
+    statement = ("statement", month, "--operator", "alpha-credit")
+    owed = served.answer(ADMINISTRATOR, *statement)["statement"]["total_micro_yuan"]
+    plan = ("price", "try", "half", "--price", "basic=1", "--price", "adverse=2")
+    tried = served.answer(ADMINISTRATOR, *plan, "--month", month, "--operator", "alpha-credit")
+    (bill,) = tried["bills"]
+    assert bill["total_micro_yuan"] == owed
+    assert 0 < int(bill["tried_micro_yuan"]) < int(owed)
+    told = served.run(ADMINISTRATOR, *plan, "--month", month).out
+    assert "beta-check" in told
+    assert "half" not in served.run(ADMINISTRATOR, "price", "list").out
+
+
+def test_operators_have_a_class(served: Served) -> None:
+    operator = ("operator", "update", "alpha-credit")
+    changed = served.answer(ADMINISTRATOR, *operator, "--class", "bank", *WHY)["operator"]
+    assert changed["operator_class"] == "bank"
+    kept = served.answer(ADMINISTRATOR, *operator, "--name", changed["display_name"], *WHY)
+    assert kept["operator"]["operator_class"] == "bank"
+    taken = served.answer(ADMINISTRATOR, *operator, "--class", "", *WHY)["operator"]
+    assert "operator_class" not in taken
+
+
 def test_a_catalogue_file_is_applied_and_a_faulty_one_is_not(
     served: Served, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import count
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -31,6 +33,9 @@ class Desk:
 
     installation: Installation
     publisher: grpc.aio.Channel
+
+    issuer: str
+    ca: Path | None
 
     async def run(self, *arguments: str | Path) -> Done:
         """Run a command as the operator's client."""
@@ -81,7 +86,7 @@ async def desk(sqlite_stores: SqliteStores) -> AsyncIterator[Desk]:
             installation.running(conformance_policy=policy) as gateway,
             gateway.channel(PUBLISHER) as publisher,
         ):
-            yield Desk(installation, publisher)
+            yield Desk(installation, publisher, gateway.running.issuer, gateway.running.ca)
         installation.close()
 
 
@@ -123,8 +128,39 @@ async def test_a_repair_is_followed_found_mended_and_certified(desk: Desk, tmp_p
     output = tmp_path / "certificate.jwt"
     await desk.shown("certificate", "--output", output)
     assert output.read_text(encoding="ascii").strip() == again["certificate"]
+    await verified_while_it_holds(desk, output, tmp_path)
+    await desk.answer("attest", file, "--reflects", str(event))
+    fallen = await desk.run("copies", "verify", output)
+    assert (fallen.status, fallen.out) == (1, "")
+    assert "attested anew" in fallen.told
     listed = await desk.answer("attestations")
+    assert [each.get("certified") for each in listed["attestations"]][1:] == [True, None]
+    listed["attestations"] = listed["attestations"][1:]
     assert [each["copies"] for each in listed["attestations"]] == ["1", "2"]
+
+
+async def verified_while_it_holds(desk: Desk, certificate: Path, folder: Path) -> None:
+    """Check that a certificate in force is told so, online, and offline by a status kept."""
+    told = await desk.shown("verify", certificate)
+    assert "status as of" in told
+    assert "valid" in told
+    issuer = desk.issuer
+    tls = ssl.create_default_context(cafile=desk.ca)
+    document = (await desk.answer("verify", certificate))["certificate"]
+    async with httpx.AsyncClient(verify=tls) as http:
+        keys = await http.get(f"{issuer}/consent/receipt-keys.json")
+        statement = await http.get(f"{document['status']}/statement")
+    (folder / "keys.json").write_bytes(keys.content)
+    (folder / "status.jws").write_text(statement.text, encoding="ascii")
+    offline = ("verify", certificate, "--keys", folder / "keys.json", "--issuer", issuer)
+    assert "not looked at" in await desk.shown(*offline)
+    assert "status as of" in await desk.shown(*offline, "--status", folder / "status.jws")
+    await asyncio.sleep(2)
+    stale = await desk.run(
+        "copies", *offline, "--status", folder / "status.jws", "--freshness", "1"
+    )
+    assert stale.status == 1
+    assert "older than 1 seconds" in stale.told
 
 
 async def test_an_altered_copy_is_found_and_contested(desk: Desk, tmp_path: Path) -> None:

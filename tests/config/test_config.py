@@ -71,6 +71,10 @@ def test_variables_a_platform_adds_do_no_harm(monkeypatch: pytest.MonkeyPatch) -
         pytest.param("issuer = 'http://gate.example'", "issuer", id="issuer without TLS"),
         pytest.param("database = 'mysql://root:hunter2@db'", "database", id="other store"),
         pytest.param("workers = ", "gateway.toml", id="no TOML"),
+        pytest.param(
+            "usage_export_url = 'http://gate.example'", "usage_export_url", id="uses in the clear"
+        ),
+        pytest.param("usage_export_token = 'token'", "usage_export_url", id="token for nobody"),
     ],
 )
 def test_wrong_settings_are_refused_by_name_and_never_shown(

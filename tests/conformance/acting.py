@@ -73,7 +73,7 @@ def policy_in(folder: Path) -> Path:
         throttled=_LONG,
         attestation=_LONG,
         false_attestation=_LONG,
-        sampling=sampling | {"answer": _LONG},
+        sampling=sampling | {"answer": _LONG, "unshown": _LONG},
     )
 
 

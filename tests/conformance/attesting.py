@@ -91,8 +91,9 @@ async def reconcile(
     *,
     opened: pb.AttestationOpening | None = None,
     told: Told | None = None,
+    hidden: int = 0,
 ) -> pb.Attestation:
-    """Attest by the differences."""
+    """Attest by the differences; of copies that are to be shown ``hidden`` are not."""
     told = told or Told()
     by_element = {element_of(copy): copy for copy in copies}
     turns: asyncio.Queue[pb.ReconcileCopiesRequest | None] = asyncio.Queue()
@@ -119,7 +120,8 @@ async def reconcile(
                     told.symbols += answer.symbols_wanted
                     turns.put_nowait(pb.ReconcileCopiesRequest(symbols=symbols))
                 case "copies_wanted":
-                    wanted = [by_element[each] for each in answer.copies_wanted.elements]
+                    elements = answer.copies_wanted.elements
+                    wanted = [by_element[each] for each in elements[hidden:]]
                     told.shown += len(wanted)
                     turns.put_nowait(pb.ReconcileCopiesRequest(copies=digests(wanted)))
                 case "all_copies_wanted":

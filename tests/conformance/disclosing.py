@@ -17,6 +17,7 @@ from gateway.meter.tables import USAGE
 from gateway.storage.engines import Engines, reading
 from tests.clock import StandingClock
 from tests.meter.world import Disclosure, admitted, claim
+from tests.receipts import RECEIPTS
 
 HOUR = 3_600
 DAYS_TO_REMOVE: Mapping[int, int] = {
@@ -68,7 +69,7 @@ class Disclosing:
 
     def __post_init__(self) -> None:
         self.disclosure = Disclosure(self.engines.records)
-        self.ledger = UsageLedger(self.engines.records, self.clock)
+        self.ledger = UsageLedger(self.engines.records, self.clock, RECEIPTS)
         self.numbers = count(1)
 
     @property

@@ -14,6 +14,7 @@ from creditgate.v1.conformance_service_pb2 import FindingKind
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.authority.view import AuthorityView
+from gateway.conformance.answered import last_answer
 from gateway.conformance.attested import Attested, Basis
 from gateway.conformance.certificate import Certificates
 from gateway.conformance.certified import Certified
@@ -30,7 +31,6 @@ from gateway.conformance.removals import RemovalDuties
 from gateway.conformance.settling import Settling
 from gateway.conformance.standings import Standings
 from gateway.conformance.suspension import Suspensions
-from gateway.conformance.told_missing import last_answer
 from gateway.oauth.signing import SigningKeys
 from gateway.storage.engines import reading
 from gateway.transparency.entries import note_head

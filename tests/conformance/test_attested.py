@@ -98,8 +98,8 @@ def test_a_request_is_kept_once(world: Enforced) -> None:
     first = world.attest(difference("r-1"), request_id="r")
     world.clock.at += 1
     assert world.attest(request_id="r") == first
-    assert world.attested.earlier(world.firm, "r") == first
-    assert world.attested.earlier("another", "r") is None
+    assert world.attested.earlier(world.firm, "r", b"") == first
+    assert world.attested.earlier("another", "r", b"") is None
     assert world.standing().keys() == {("r-1", CONTENT_ALTERED)}
 
 

@@ -11,12 +11,11 @@ from sqlalchemy import Engine, Table, delete, insert, update
 
 from consent.model import ConsentItem
 from creditgate.transparency.facts import copy_digest
-from gateway.conformance.check import CHECKED, UNCHECKED, check_conformance
+from gateway.conformance.check import check_conformance
 from gateway.conformance.finding_tables import CHALLENGES, EVIDENCE, FINDINGS
 from gateway.conformance.following import HoldingsSteps
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.holdings_tables import (
-    CHECKSUM_KEYS,
     CONSENTED_COPIES,
     ENDED_BLOCKS,
     POSITIONS,
@@ -32,7 +31,6 @@ from tests.clock import NOW
 from tests.conformance.disclosing import ByDays, Disclosing
 from tests.consent.store import ConsentStore
 from tests.consent.world import EVALUATION, terms
-from tests.storage.schemas import TABLES
 from tests.transparency.tampering import mutate, removed, rows_of
 
 MADE_ANEW = (
@@ -45,7 +43,7 @@ MADE_ANEW = (
     FOLLOWED,
     EVIDENCE,
 )
-# By when a removal was due, and what became of it, follows from nothing else.
+# By when a removal was due, and what became of it, the log of decisions tells alone.
 MEANINGLESS = {
     DUTIES.c.deadline,
     DUTIES.c.removed_at,
@@ -223,16 +221,3 @@ def test_a_thousand_changed_values_of_what_is_kept_of_operators_are_found(
         for seed in range(20)
     )
     assert found > 1_000
-
-
-def test_what_is_checked_and_what_is_not_are_all_the_tables_there_are() -> None:
-    kept = {
-        table.name
-        for metadata in TABLES["evidence"]
-        for table in metadata.sorted_tables
-        if table.name in (*CHECKED, *UNCHECKED) or table.metadata in _OWN
-    }
-    assert kept == {*CHECKED, *UNCHECKED}
-
-
-_OWN = (REVISION_BLOCKS.metadata, DUTIES.metadata, FINDINGS.metadata, CHECKSUM_KEYS.metadata)

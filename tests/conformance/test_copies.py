@@ -24,7 +24,7 @@ from gateway.conformance.positions import come_to_answers
 from gateway.conformance.served import served_operators
 from gateway.disclose.store import DisclosureStore
 from gateway.storage.engines import reading
-from sdk.refusals import Refusal
+from sdk.refusals import Refusal, explain
 from tests.conformance.attesting import Told, attest, copy_of, digests, opening, reconcile
 from tests.conformance.policies import policy_file
 from tests.conformance.test_watch import Site, furnish, open_site
@@ -143,6 +143,49 @@ async def test_copies_as_they_are_disclosed_are_clean_whichever_way_they_are_tol
         assert attestation.copies == 3
         assert (attestation.standing_findings, attestation.opened_findings) == (0, 0)
         assert attestation.certificate
+
+
+@pytest.mark.parametrize("told", [attest, reconcile])
+async def test_a_request_id_stands_for_the_opening_it_was_first_used_with(
+    world: World, told: Any
+) -> None:
+    operator = await world.newcomer()
+    for _ in range(2):
+        await operator.served()
+    first_opening = opening(2)
+    first = await told(operator.channel, operator.copies, opened=first_opening)
+    again = await told(operator.channel, operator.copies, opened=first_opening)
+    assert again == first
+    for other in (
+        opening(1, request_id=first_opening.request_id),
+        opening(2, reflects=1, request_id=first_opening.request_id),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await told(operator.channel, operator.copies[: other.copies], opened=other)
+        assert explain(refused.value).reason == "REQUEST_ID_REUSED"
+
+
+async def test_it_is_told_what_copies_that_are_spared_yet_were_compared_with(world: World) -> None:
+    operator, site = await world.newcomer(), world.site
+    record = await operator.served()
+    before = DisclosureStore(site.installation.engines.records).head()
+    await site.repair(record)
+    attestation = await attest(operator.channel, operator.copies, opened=opening(1, before))
+    assert attestation.standing_findings == 0
+    assert attestation.disclosure_sequence == before
+    assert attestation.compared_sequence > before
+    assert (attestation.certified, attestation.certificate) == (False, "")
+
+
+@pytest.mark.parametrize("until", [4, 5])
+async def test_a_copy_whose_period_holds_no_instant_is_malformed(world: World, until: int) -> None:
+    operator = await world.newcomer()
+    copy = Copy("r-1", sha256(b"x").digest(), 5, until)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await attest(operator.channel, [copy])
+    refusal = explain(refused.value)
+    assert refusal.reason == "INVALID_REQUEST"
+    assert [each.field for each in refusal.violations] == ["copies.copies[0].disclosed_until"]
 
 
 @pytest.mark.parametrize("told", [attest, reconcile])
@@ -289,6 +332,19 @@ async def test_where_nearly_all_differs_all_copies_are_wanted(world: World) -> N
     assert len(await operator.missing(attestation)) == 199 or attestation.opened_findings == 199
 
 
+async def test_where_peeling_is_given_up_all_copies_are_wanted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = await world.newcomer()
+    for _ in range(60):
+        await operator.served()
+    monkeypatch.setattr("creditgate.reconcile.decode.MOST_ROUNDS", 0)
+    told = Told()
+    attestation = await reconcile(operator.channel, operator.copies[1:], told=told)
+    assert told.turns == ["terms", "symbols_wanted", "all_copies_wanted", "attestation"]
+    assert (attestation.copies, len(await operator.missing(attestation))) == (59, 1)
+
+
 async def _refused(operator: Operator, *turns: pb.ReconcileCopiesRequest) -> Refusal:
     async def requests() -> AsyncIterator[pb.ReconcileCopiesRequest]:
         for turn in turns:
@@ -375,3 +431,46 @@ async def test_an_operator_attests_one_at_a_time_and_a_call_cut_off_leaves_its_t
             return False
 
     await eventually(left)
+
+
+async def test_a_refusal_reaches_whoever_is_still_sending(world: World) -> None:
+    operator = await world.newcomer()
+    copies = [Copy(f"made-up-{number}", sha256(b"x").digest(), 1, 2) for number in range(1_000)]
+    sent = pb.AttestCopiesRequest(copies=digests(copies))
+
+    async def requests() -> AsyncIterator[pb.AttestCopiesRequest]:
+        yield pb.AttestCopiesRequest(opening=opening(0))
+        for _ in range(200):
+            yield sent
+
+    for _ in range(20):
+        refusal = await refusal_of(operator.stub.AttestCopies(requests(), timeout=30))
+        assert fields_of(refusal) == {"opening.copies"}
+
+
+async def test_too_many_copies_that_are_not_right_are_refused_with_the_reason(
+    world: World,
+) -> None:
+    operator = await world.newcomer()
+    digest = sha256(b"x").digest()
+    copies = [Copy(f"made-up-{number}", digest, 1, 2) for number in range(60_000)]
+    refusal = await refusal_of(attest(operator.channel, copies))
+    assert refusal.reason == "ANSWER_TOO_LARGE"
+
+
+@pytest.mark.parametrize("shown", [0, 1])
+async def test_copies_that_symbols_told_and_are_not_shown_leave_no_attestation(
+    world: World, shown: int
+) -> None:
+    operator = await world.newcomer()
+    for _ in range(2):
+        await operator.served()
+    copies = [_altered(each) for each in operator.copies]
+
+    async def hiding() -> None:
+        await reconcile(operator.channel, copies, hidden=2 - shown)
+
+    assert fields_of(await refusal_of(hiding())) == {"opening.copies"}
+    answer = await operator.stub.ListAttestations(pb.ListAttestationsRequest())
+    assert not answer.attestations
+    assert (await reconcile(operator.channel, copies)).standing_findings == 2

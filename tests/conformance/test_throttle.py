@@ -44,12 +44,12 @@ async def started(world: Enforced, seconds: Seconds) -> Throttle:
 
 
 @given(calls=st.lists(st.tuples(st.floats(0, 90), st.integers(1, 100)), max_size=20))
-async def test_no_more_is_asked_for_than_the_rate_and_one_call(
+async def test_no_more_is_asked_for_than_the_rate(
     world: Enforced, calls: list[tuple[float, int]]
 ) -> None:
     seconds = Seconds()
     throttle = await started(world, seconds)
-    asked = last = 0
+    asked = 0
     for pause, subjects in calls:
         seconds.at += pause
         try:
@@ -59,8 +59,35 @@ async def test_no_more_is_asked_for_than_the_rate_and_one_call(
             # Who waits as long as it is told to is let through.
             seconds.at += refused.retry_after or 0
             throttle.require(world.firm, subjects)
-        asked, last = asked + subjects, subjects
-        assert asked - last <= PER_MINUTE / 60 * seconds.at + 1e-6
+        asked += subjects
+        assert asked <= PER_MINUTE / 60 * seconds.at + 1e-6
+    await throttle.stop()
+
+
+async def test_time_in_which_nothing_was_asked_for_is_saved_for_a_minute(world: Enforced) -> None:
+    seconds = Seconds()
+    throttle = await started(world, seconds)
+    seconds.at += 3_600
+    for _ in range(PER_MINUTE):
+        throttle.require(world.firm, 1)
+    with pytest.raises(Refused):
+        throttle.require(world.firm, 1)
+    await throttle.stop()
+
+
+async def test_a_call_of_many_subjects_is_let_through_after_the_time_it_takes(
+    world: Enforced,
+) -> None:
+    seconds = Seconds()
+    throttle = await started(world, seconds)
+    for pause, is_let in ((599, False), (1, True), (599, False), (1, True)):
+        seconds.at += pause
+        if is_let:
+            throttle.require(world.firm, 600)
+        else:
+            with pytest.raises(Refused) as refused:
+                throttle.require(world.firm, 600)
+            assert refused.value.retry_after == 1
     await throttle.stop()
 
 

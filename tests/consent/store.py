@@ -13,7 +13,8 @@ from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Outcome
 from tests.clock import NOW, StandingClock
 from tests.consent.world import act, asked, consent
-from tests.meter.world import claim
+from tests.meter.world import claim, with_lines
+from tests.receipts import RECEIPTS
 
 
 class ConsentStore(SqlConsents):
@@ -41,7 +42,7 @@ class ConsentStore(SqlConsents):
         entries: Sequence[int] = (1,),
     ) -> Outcome:
         """Let the ledger give an answer that relies on a consent as it was read."""
-        ledger = UsageLedger(self.engine, StandingClock(at))
+        ledger = UsageLedger(with_lines(self.engine), StandingClock(at), RECEIPTS)
         made = claim(
             request_id,
             entries,

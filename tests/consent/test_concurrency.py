@@ -32,6 +32,7 @@ from tests.consent.world import (
     terms,
 )
 from tests.meter.world import claim
+from tests.receipts import RECEIPTS
 
 THREADS = 8
 
@@ -184,7 +185,7 @@ def test_a_change_soon_comes_between_answers_that_follow_without_a_pause(
     begun, enough = Event(), Event()
 
     def answer() -> None:
-        ledger = UsageLedger(consents.engine, StandingClock())
+        ledger = UsageLedger(consents.engine, StandingClock(), RECEIPTS)
         for number in count():
             ledger.commit([claim(f"u-{number}")])
             begun.set()

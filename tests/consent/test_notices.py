@@ -3,12 +3,14 @@
 import pytest
 from sqlalchemy import Engine
 
+from consent.delegations_sql import SqlDelegations
 from consent.model import Actor
 from consent.notices import MOST_UNREAD, SqlNotices
-from consent.states import EXPIRED, PAUSED, REQUESTED
+from consent.sql import Act
+from consent.states import EXPIRED, GRANTED, PAUSED, REQUESTED, REVOKED
 from tests.clock import NOW
 from tests.consent.store import ConsentStore
-from tests.consent.world import DEPUTY, OTHER_COMPANY, SIGNER, act, terms
+from tests.consent.world import DEPUTY, OTHER_COMPANY, SIGNER, act, delegation, terms
 from tests.people import COMPANY
 
 
@@ -31,6 +33,32 @@ def test_what_others_did_is_told_newest_first_and_what_it_did_itself_is_not(
     assert notices.notices(COMPANY, before=None, limit=1) == told[:1]
     assert notices.notices(COMPANY, before=told[0].sequence, limit=10) == told[1:]
     assert notices.notices(COMPANY, before=1, limit=10) == ()
+
+
+def test_what_a_deputy_did_is_told_with_the_delegation_it_was_done_under(
+    consents: ConsentStore, notices: SqlNotices, records_engine: Engine
+) -> None:
+    delegations = SqlDelegations(records_engine)
+    invited = delegations.invite(delegation(), b"secret")
+    assert delegations.accept(b"secret", DEPUTY, NOW)
+    made, mine = consents.requested(), consents.requested()
+    newest = consents.head()
+    notices.seen(SIGNER, COMPANY, newest)
+    answer = {"signer": DEPUTY, "delegation": invited.delegation_id}
+    consents.move(made.consent_id, "grant", act(by=DEPUTY), also=answer)
+    consents.move(mine.consent_id, "grant", act())
+    under = Act(Actor.SUBJECT, DEPUTY, "", NOW + 1, invited.delegation_id)
+    consents.move(mine.consent_id, "revoke", under)
+    assert notices.unread(SIGNER, COMPANY) == 2
+    told = notices.notices(COMPANY, before=None, limit=2)
+    assert [(each.consent_id, each.state) for each in told] == [
+        (mine.consent_id, REVOKED),
+        (made.consent_id, GRANTED),
+    ]
+    assert {each.delegation for each in told} == {invited.delegation_id}
+    assert delegations.labels([invited.delegation_id, "other"]) == {
+        invited.delegation_id: invited.label
+    }
 
 
 def test_unread_are_those_a_person_has_not_seen(

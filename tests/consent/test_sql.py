@@ -54,6 +54,9 @@ def test_a_request_for_consent_repeated_is_the_same_request(consents: ConsentSto
         update={"consent_id": "another-id", "requested_at": NOW + 9, "answer_until": NOW + 99}
     )
     assert consents.add(again, asked(NOW + 9)) == made
+    assert consents.was_asked(made.operator_id, made.request_id)
+    assert not consents.was_asked("another-operator", made.request_id)
+    assert not consents.was_asked(made.operator_id, "another-request")
     assert len(consents.listed(limit=10)) == 1
     assert consents.head() == 2
 
@@ -275,3 +278,15 @@ def test_a_signature_of_another_receipt_is_refused(consents: ConsentStore, recei
             consents.sign(made.consent_id, "x..y", receipt)
         assert reason_of(caught.value) == "STATE_CONFLICT"
         assert consents.get(made.consent_id) == made
+
+
+def test_the_last_changes_of_a_consent_are_told_in_their_order(consents: ConsentStore) -> None:
+    made = consents.granted()
+    for at in range(1, 4):
+        consents.move(made.consent_id, "pause", act(NOW + at, Actor.ADMINISTRATOR))
+        consents.move(made.consent_id, "resume", act(NOW + at, Actor.ADMINISTRATOR))
+    consents.granted()
+    everything = consents.changes(consent_id=made.consent_id, limit=100)
+    assert len(everything) == 8
+    assert consents.last_changes(made.consent_id, 3) == everything[-3:]
+    assert consents.last_changes(made.consent_id, 100) == everything

@@ -218,7 +218,9 @@ async def test_it_is_told_up_to_when_uses_are_found(counter: Counter) -> None:
 async def test_an_answer_that_found_nothing_is_a_use_of_the_consent(counter: Counter) -> None:
     consent = await counter.given()
     await counter.use(consent)
-    expected = pb.ConsentAccess(consent=consent.name, operator_id=OPERATOR_ID, purpose=PURPOSE)
+    expected = pb.ConsentAccess(
+        consent=consent.name, operator_id=OPERATOR_ID, item=CONSENT_ITEM, purpose=PURPOSE
+    )
     for (use,) in (
         await listed(counter, consent=consent.name),
         await listed(counter, subject=consent.subject),

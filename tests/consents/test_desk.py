@@ -360,6 +360,17 @@ def test_a_retry_is_answered_when_it_could_not_be_asked_for_any_more(lone: Desk)
     assert lone.desk.ask(asked).consent_id == consent.consent_id
 
 
+def test_a_retry_is_known_however_much_was_asked_for_since(lone: Desk) -> None:
+    subject = new_subject()
+    asked = lone.asked(subject=subject, answer_until=NOW + 60)
+    consent = lone.desk.ask(asked)
+    lone.clock.at = NOW + 1
+    for number in range(51):
+        lone.desk.ask(lone.asked(subject=subject, way="code", request_id=f"code:{number}"))
+    lone.change_licence(revoked_at=NOW)
+    assert lone.desk.ask(asked).consent_id == consent.consent_id
+
+
 def test_room_is_made_by_time(lone: Desk) -> None:
     subject = new_subject()
     for number in range(MOST_UNANSWERED):

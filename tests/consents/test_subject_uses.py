@@ -17,6 +17,7 @@ from gateway.settle.usage import usage_name
 from tests import consenting
 from tests.clock import NOW, StandingClock
 from tests.meter.world import Disclosure, admitted, claim, company
+from tests.receipts import RECEIPTS
 
 OPEN, CLOSED = "item.open", "item.closed"
 OPERATORS = ("alpha", "beta")
@@ -48,7 +49,7 @@ class Ledger:
     def __post_init__(self) -> None:
         self.clock = StandingClock()
         self.consents = SqlConsents(self.engine)
-        self.ledger = UsageLedger(self.engine, self.clock)
+        self.ledger = UsageLedger(self.engine, self.clock, RECEIPTS)
         self.uses = SubjectUses(self.engine)
         self.accesses = Accesses(self.engine, self.consents, lambda: OPERATORS, self.clock)
         disclosure = Disclosure(self.engine)

@@ -100,6 +100,13 @@ async def test_a_consent_leads_to_every_use_and_to_its_receipt(counter: Counter)
         assert step.step_time == own[step.WhichOneof("step") or ""]
 
 
+async def _proved(counter: Counter, consent: consent_pb.Consent, number: int) -> bool:
+    """Tell whether so many decisions about a consent are told with where they are logged."""
+    steps, _ = await traced(counter, consent)
+    decisions = [step.decision for step in steps if step.HasField("decision")]
+    return len(decisions) == number and all(each.audit_path for each in decisions)
+
+
 async def test_decisions_about_a_consent_are_told_with_what_is_known_of_them(
     counter: Counter,
 ) -> None:
@@ -117,12 +124,15 @@ async def test_decisions_about_a_consent_are_told_with_what_is_known_of_them(
     unknown = await refusal_of(stranger)
     counter.revoke(consent)
     revoked = await refusal_of(counter.use(consent, request_id="too-late"))
-    steps, _ = await traced(counter, consent)
+    # Decisions are told at once, and proved once the log has taken them in.
+    await eventually(lambda: _proved(counter, consent, 3))
+    # The paths are to the checkpoint of the same answer: the log grows meanwhile.
+    answer = await counter.audit.TraceConsent(pb.TraceConsentRequest(consent=consent.name))
+    steps, proof = answer.steps, answer.proof
     allowed, *refused = [step.decision for step in steps if step.HasField("decision")]
     assert [step.WhichOneof("step") for step in steps if not step.HasField("consent")] == [
         "decision"
     ] * 3
-    proof = (await counter.audit.TraceConsent(pb.TraceConsentRequest(consent=consent.name))).proof
     log = checkpoint_of_decisions(counter.installation, proof.checkpoint)
     for each in (allowed, *refused):
         require_logged(each, log)
@@ -200,9 +210,14 @@ async def test_pages_of_any_size_hold_each_step_once(counter: Counter, page_size
     await counter.conformance.AcknowledgeRemovals(AcknowledgeRemovalsRequest(removals=[removal]))
     for _ in range(3):
         await refusal_of(counter.use(consent))
+    await eventually(lambda: _proved(counter, consent, 5))
     whole, _ = await traced(counter, consent)
     assert len(whole) == 13
     steps, _ = await traced(counter, consent, page_size)
+    # A path is to the checkpoint of its own answer.
+    for step in (*steps, *whole):
+        step.decision.ClearField("audit_path")
+        step.change_decision.ClearField("audit_path")
     assert steps == whole
 
 

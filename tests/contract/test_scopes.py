@@ -47,13 +47,16 @@ def test_a_scope_is_shared_only_by_reads_of_one_service() -> None:
 def test_method_scopes_cover_every_service_of_the_design() -> None:
     assert {service.name for service in services()} == {
         "AdministratorService",
+        "AlertService",
         "AuditService",
+        "BrakeService",
         "CatalogueService",
         "ConformanceService",
         "ConsentService",
         "CreditRecordService",
         "DisclosureService",
         "FederationService",
+        "LimitService",
         "OperatorService",
         "RegistrationService",
         "ReportService",

@@ -40,6 +40,8 @@ REFUSALS = {
     "REQUEST_ID_REUSED",
     "STATE_CONFLICT",
     "STEP_UP_REQUIRED",
+    "EMERGENCY_BRAKE",
+    "INVALID_REQUEST",
 }
 SUSPENDED = "A suspension acts within a second, on tokens already given"
 CONSENTED = "A company consents on its own page, to a part, for a purpose (授权)"
@@ -48,7 +50,15 @@ TOLD = "A correction and a repair reach who holds copies"
 HELD = "What is held too long is found, at a cost that grows with the differences"
 PROVED = "An answer proves that it is all there is"
 REPORTED = "A credit report is verified anywhere, and says when it is overtaken"
+DEPUTISED = "A representative appoints a deputy, and is told what it did (委托代办)"
+ENDED = "An operator that is revoked loses every consent, and each company is told"
 CHECKED = "Both logs are what was disclosed and decided, to the last byte"
+BRAKED = "The emergency brake stops all record answers within a second (刹车)"
+COUNTED = "Each use is promised by a signed receipt, and logged where both sides can prove it"
+DISPUTED = "An overcharge is proved by the gateway's own signatures, and given back"
+TRIED = "A price plan is tried on past use before it is in force (试算)"
+LOOKED = "Firms and administrators look at it in a browser"
+CLOSED = "The month is over, by a clock set forward: it is closed for good (结算)"
 TAKEN_BACK = "A company takes its consent back, and is told what became of the copies"
 
 
@@ -94,6 +104,35 @@ def test_the_demo_shows_every_step_as_expected(tmp_path: Path) -> None:
         "superseded",
     ]
     assert [what for _, what in told[CHECKED]] == ["nothing differs"] * 2
+    assert [what for _, what in told[BRAKED]] == ["EMERGENCY_BRAKE"] * 2 + ["served"] * 2
+    (kept, dearer, compared, *agreed) = [what for _, what in told[COUNTED]]
+    assert kept == "each signed for what was received, no place missing"
+    assert dearer == "the answer tells of another charge than its receipt"
+    assert re.fullmatch(r"1\d receipts, as many uses, nothing differs", compared)
+    assert agreed == [
+        f"{compared.split()[0]} uses agreed",
+        "use 0, agreed by alpha-client",
+        "it does not hold",
+    ]
+    # All that was paid for the first answer, but a micro-yuan for each of its two records.
+    too_much = f"{yuan(153_331)} yuan"
+    assert [what for _, what in told[DISPUTED]] == [
+        "nothing beyond the log",
+        "1 record beyond the log",
+        f"proved: {too_much} too much",
+        "it does not hold",
+        too_much,
+        "STATE_CONFLICT",
+        f"{too_much} less",
+        "they balance",
+    ]
+    assert told[TRIED][0][1].startswith("no more than the cap instead of ")
+    assert [who for who, _ in told[LOOKED]] == ["he-lan", "sun-yue"]
+    (closed, again, worked_out, balanced) = [what for _, what in told[CLOSED]][-4:]
+    assert re.fullmatch(r"\S+ yuan of fees, \S+ due", closed)
+    assert (again, worked_out) == ("the same bytes", "the same bytes")
+    # Two statements and a credit note.
+    assert balanced == "3 entries balance"
     assert told[CONSENTED] == [
         ("alpha", "requested"),
         ("alpha", "CONSENT_NOT_GRANTED"),
@@ -111,6 +150,12 @@ def test_the_demo_shows_every_step_as_expected(tmp_path: Path) -> None:
         ("alpha", "1 acknowledged, in time"),
         ("administrator", "5 changes, 2 uses, 1 removal"),
     ]
+    assert told[DEPUTISED] == [
+        ("li-ming", "a link"),
+        ("liu-yang", "granted"),
+        ("li-ming", "told"),
+    ]
+    assert told[ENDED] == [("li-ming", "revoked"), ("li-ming", "told")]
     reviewed = next(steps for title, steps in told.items() if title.startswith("People sign in"))
     assert reviewed[3:] == [
         ("zhang-li", "STEP_UP_REQUIRED"),

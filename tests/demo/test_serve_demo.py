@@ -155,9 +155,11 @@ def test_the_command_it_tells_works_in_any_folder_and_without_a_path(
                 line = gateway.stdout.readline()
                 assert line, told
                 told += line
-            told += gateway.stdout.readline()
+            told += gateway.stdout.readline() + gateway.stdout.readline()
             assert f"login --profile '{home}/clients/console/profile.json'" in told
             assert "/my: sign in as li-ming." in told
+            assert "/console; firms see" in told
+            assert "/portal: for alpha, sign in as he-lan." in told
             command = told.partition("for example:\n")[2].partition("Invented people")[0]
             done = subprocess.run(
                 ["/bin/sh", "-c", command],

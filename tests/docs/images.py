@@ -20,3 +20,9 @@ PICTURES: Final = (
     "subject-appoint",
 )
 """Of docs/subjects.md, by tests/browser/test_subject_story.py."""
+
+CONSOLE_PICTURES: Final = ("console-overview", "console-brakes")
+"""Of docs/administrators.md, by tests/browser/test_console_pages.py."""
+
+PORTAL_PICTURES: Final = ("portal-overview", "portal-use", "portal-statements-phone")
+"""Of docs/operators.md, by tests/browser/test_portal_pages.py."""

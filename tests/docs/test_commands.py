@@ -27,6 +27,10 @@ def test_the_commands_of_the_operators_guide_work(reader: Reader) -> None:
     assert printed.count("exit status 2") == 2
     assert "revoked by operator: The loan was not taken up" in printed
     assert "Statement of alpha-credit" in printed
+    # What was charged before the receipt book was begun has no receipt in it.
+    assert printed.count("exit status 1") == 1
+    assert "unpromised" in printed
+    assert re.search(r"Agreed with [1-9]\d* uses", printed)
     # What alpha holds is what it was served: nothing found, and a certificate.
     assert re.search(r"findings that stand +none", printed)
     assert "Certificate is the gateway's" in printed

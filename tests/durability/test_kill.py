@@ -11,6 +11,7 @@ import grpc
 import pytest
 from sqlalchemy import func, select
 
+from creditgate.transparency.merkle import leaf_hash
 from creditgate.v1 import credit_record_service_pb2 as records_pb
 from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
 from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
@@ -18,6 +19,13 @@ from creditgate.v1 import disclosure_service_pb2_grpc as disclosure_grpc
 from gateway.disclose.tables import BATCHES, REVISIONS
 from gateway.meter.model import unpack_entries
 from gateway.meter.tables import QUOTA, USAGE
+from gateway.storage.engines import reading
+from gateway.transparency.identity import known_key
+from gateway.transparency.keys import LogKey
+from gateway.transparency.tables import LogId
+from gateway.usage.check import check_usage
+from gateway.usage.logs import OperatorLogs
+from gateway.usage.writer import UsageLogWriter
 from sdk.refusals import explain
 from tests.installation import (
     OPERATOR_ID,
@@ -27,6 +35,7 @@ from tests.installation import (
     Installation,
     company,
 )
+from tests.receipts import verified
 from tests.server.calls import draft
 
 COMPANIES = 40
@@ -168,6 +177,30 @@ def check(installation: Installation, load: Load) -> None:
     assert set(records.values()) <= {1}, "a record was published twice"
 
 
+def check_usage_log(installation: Installation, load: Load) -> None:
+    """Compare the signed receipts that clients got with the usage log, once it is written."""
+    engines = installation.engines
+    with reading(engines.evidence) as connection:
+        known = known_key(connection, LogId.USAGE)
+    assert known is not None
+    key = LogKey.kept_in(installation.home.log_key(LogId.USAGE.path), known.name)
+    logs = OperatorLogs(engines.evidence, key)
+    writer = UsageLogWriter(engines.records, engines.evidence, logs)
+    while writer.step(installation.clock.now()):
+        pass
+    log = logs.of(OPERATOR_ID)
+    assert log is not None
+    latest = log.latest()
+    assert latest is not None
+    leaves = log.leaf_hashes(0, latest.size)
+    for answer in load.answered.values():
+        place = verified(answer.receipt.usage, known).usage_index
+        assert leaves[place] == leaf_hash(answer.receipt.usage.leaf), "promised, not logged"
+    with reading(engines.records) as connection:
+        answers = connection.execute(select(func.count()).select_from(USAGE)).scalar_one()
+    assert (latest.size, check_usage(engines).faults) == (answers, [])
+
+
 @pytest.mark.parametrize(
     "kills",
     [pytest.param(3, id="3 kills"), pytest.param(50, id="50 kills", marks=pytest.mark.soak)],
@@ -179,6 +212,7 @@ async def test_nothing_acknowledged_is_lost_or_doubled_by_kills(
     await kill_under_load(installation, load, kills)
     await finish(installation, load)
     check(installation, load)
+    check_usage_log(installation, load)
     # That there was load at all, whatever the machine: a timing is no part of the promise.
     assert len(load.answered) > 10 * kills
     assert len(load.acknowledged) >= kills

@@ -50,7 +50,7 @@ async def open_and_drop(channel: grpc.aio.Channel, streams: int) -> None:
 async def test_streams_opened_and_dropped_leave_memory_flat(
     embedded: Installation, streams: int, most_growth: int
 ) -> None:
-    async with embedded.process(chunk_subjects=20) as served:
+    async with embedded.program(chunk_subjects=20) as served:
         memory = psutil.Process(served.process.pid)
         async with served.gateway.channel(PUBLISHER) as publisher:
             await publish(publisher, [draft(f"r-{i}", company(i)) for i in range(SUBJECTS)])

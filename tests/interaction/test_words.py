@@ -4,9 +4,9 @@ import pytest
 
 from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.vocabulary_pb2 import Purpose
-from gateway.consents.words import PURPOSES
 from gateway.interaction.words import SCOPES
 from gateway.pages.moments import moment
+from gateway.pages.terms import PURPOSES
 from operators.roles import scopes_of_role
 
 ROLES = (ClientRole.CLIENT_ROLE_ADMINISTRATOR, ClientRole.CLIENT_ROLE_OPERATOR)

@@ -19,14 +19,15 @@ from gateway.meter.model import Charged, Outcome, RefusalEntry, Replayed, UsageC
 from gateway.meter.tables import REFUSALS
 from gateway.storage.engines import reading
 from tests.clock import StandingClock
-from tests.meter.world import claim, refusal, stored
+from tests.meter.world import claim, refusal, stored, with_lines
+from tests.receipts import RECEIPTS
 
 
 class GatedLedger(UsageLedger):
     """A real ledger that starts no group before the gate opens, and notes each group's size."""
 
     def __init__(self, engine: Engine) -> None:
-        super().__init__(engine, StandingClock())
+        super().__init__(with_lines(engine), StandingClock(), RECEIPTS)
         self.open = Event()
         self.begun = Event()
         self.groups: list[tuple[int, int]] = []
@@ -68,7 +69,9 @@ def reason(error: BaseException | object) -> str:
 
 
 async def test_hundreds_of_concurrent_duplicates_are_charged_once(records_engine: Engine) -> None:
-    async with committer_over(UsageLedger(records_engine, StandingClock())) as committer:
+    async with committer_over(
+        UsageLedger(with_lines(records_engine), StandingClock(), RECEIPTS)
+    ) as committer:
 
         async def ask(number: int) -> Outcome:
             await asyncio.sleep(0.0001 * (number % 40))
@@ -212,7 +215,9 @@ async def test_no_more_wait_than_the_bound_and_one_kind_leaves_room_for_the_othe
 
 
 async def test_close_writes_what_waits_and_takes_no_more(records_engine: Engine) -> None:
-    committer = GroupCommitter(UsageLedger(records_engine, StandingClock()), lambda size: None)
+    committer = GroupCommitter(
+        UsageLedger(with_lines(records_engine), StandingClock(), RECEIPTS), lambda size: None
+    )
     asked = [committer.charge(claim(f"r-{i}", [1])) for i in range(600)]
     noted = [committer.log_refusal(refusal(decision_id=f"d-{i}")) for i in range(150)]
     committer.close()

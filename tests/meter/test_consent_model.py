@@ -29,8 +29,9 @@ from gateway.meter.model import Charged, NotCharged, Outcome, Replayed, Stale, U
 from tests.clock import StandingClock
 from tests.consent.world import EVALUATION, MODES, PURPOSE, act, asked, consent, terms
 from tests.meter.plain_consents import MOST_A_DAY, Paid, Read, Told
-from tests.meter.world import DAY, MIDNIGHT, REPLAY_SECONDS, claim, stored
+from tests.meter.world import DAY, MIDNIGHT, REPLAY_SECONDS, claim, stored, with_lines
 from tests.people import COMPANY
+from tests.receipts import RECEIPTS
 
 _R = RefusalReason
 BEGIN = MIDNIGHT - 5
@@ -52,7 +53,7 @@ class ConsentMachine(RuleBasedStateMachine):
         self.operator = f"op-{next(self.runs)}"
         self.clock = StandingClock(BEGIN)
         self.consents = SqlConsents(self.engine)
-        self.ledger = UsageLedger(self.engine, self.clock)
+        self.ledger = UsageLedger(with_lines(self.engine), self.clock, RECEIPTS)
         self.told: list[Told] = []
         self.paid: dict[str, Paid] = {}
         self.reads: list[Read] = []
@@ -166,6 +167,7 @@ class ConsentMachine(RuleBasedStateMachine):
                 assert read.claim.served_at >= read.told.begins
             if isinstance(outcome, Replayed):
                 assert end in ("", "EXHAUSTED")
+                assert not read.told.acknowledged
 
     @rule(seconds=st.sampled_from([1, 2, 5, REPLAY_SECONDS, DAY, -1, -5, -DAY]))
     def set_clock(self, seconds: int) -> None:
@@ -299,6 +301,8 @@ class ConsentMachine(RuleBasedStateMachine):
             )
             if repeats and earlier.entries < len(made.entries):
                 return NotCharged(_R.REFUSAL_REASON_REQUEST_SUPERSEDED)
+            if repeats and told.acknowledged:
+                return NotCharged(_R.REFUSAL_REASON_CONSENT_EXHAUSTED)
             if repeats:
                 return Replayed(earlier.decision_id)
             return NotCharged(_R.REFUSAL_REASON_REQUEST_ID_REUSED)

@@ -34,7 +34,9 @@ from tests.meter.world import (
     company,
     paused_before_commit,
     stored,
+    with_lines,
 )
+from tests.receipts import RECEIPTS
 from tests.stores import PostgresStores, engines_of
 
 STALE = Stale()
@@ -47,7 +49,7 @@ class World:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.consents = SqlConsents(engine)
-        self.ledger = UsageLedger(engine, StandingClock())
+        self.ledger = UsageLedger(with_lines(engine), StandingClock(), RECEIPTS)
 
     def given(self, **changed: Any) -> Consent:
         """Return a live consent of a company to alpha."""
@@ -172,6 +174,87 @@ def test_a_consent_for_one_use_answers_once_and_its_retries(world: World) -> Non
     assert world.uses(consent) == {NOW // DAY: (1, NOW)}
 
 
+def free(request_id: str, consent: Consent, entries: Any = (1,), **changes: Any) -> UsageClaim:
+    """Return a claim that relies on a consent, of records without a price."""
+    return relying(request_id, consent, entries, lines=(), **changes)
+
+
+def used_up(world: World, *, request_id: str = "r-1") -> Consent:
+    """Return a consent for one use that was used, by a request, and is written as ended."""
+    consent = world.given(access_mode=ONCE)
+    assert world.commit(free(request_id, consent)) == [Charged(0)]
+    return world.consents.settle(consent.consent_id, NOW + 1)
+
+
+def removal_acknowledged(consents: SqlConsents, consent: Consent) -> None:
+    """Say that the copies made under a consent are gone."""
+    assert consents.acknowledge(
+        consent.consent_id, consent.operator_id, NOW + 1, consent.client_id, NOW + 1
+    )
+
+
+def test_no_retry_is_answered_once_the_removal_of_copies_was_acknowledged(world: World) -> None:
+    consent, other = used_up(world), used_up(world, request_id="r-2")
+    assert world.commit(free("r-1", consent)) == [Replayed("d-r-1")]
+    removal_acknowledged(world.consents, consent)
+    outcomes = world.commit(
+        free("r-1", consent),
+        free("r-2", other),
+        free("r-1", consent, (), may_be_empty=False),
+        claim("r-3", [1], lines=()),
+    )
+    assert outcomes == [exhausted(), Replayed("d-r-2"), exhausted(), Charged(0)]
+    assert world.uses(consent) == {NOW // DAY: (1, NOW)}
+
+
+def test_a_retry_waits_for_an_acknowledgement_in_progress_and_is_refused_then(
+    postgres_stores: PostgresStores,
+) -> None:
+    """SQLite has one writer at a time anyway."""
+    with postgres_stores.database() as store, engines_of(*store) as engines:
+        world = World(engines.records)
+        consent = used_up(world)
+        with (
+            ThreadPoolExecutor(1) as pool,
+            paused_before_commit(
+                engines.records, lambda: removal_acknowledged(world.consents, consent)
+            ) as go_on,
+        ):
+            outcome = pool.submit(world.commit, free("r-1", consent))
+            with pytest.raises(TimeoutError):
+                outcome.result(0.5)
+            go_on()
+            assert outcome.result(10) == [exhausted()]
+
+
+def test_no_retry_follows_an_acknowledgement_on_any_process(store: tuple[str, Path]) -> None:
+    with engines_of(*store) as one, engines_of(*store) as two:
+        world = World(two.records)
+        consent = used_up(world)
+        acknowledged, served = Event(), Event()
+
+        def retry() -> bool:
+            ledger = UsageLedger(with_lines(one.records), StandingClock(), RECEIPTS)
+            for number in range(10_000):
+                begun_after = acknowledged.is_set()
+                (outcome,) = ledger.commit([free("r-1", consent)])
+                if outcome == exhausted():
+                    return True
+                assert outcome == Replayed("d-r-1")
+                assert not begun_after
+                if number == 20:
+                    served.set()
+                time.sleep(0.002)
+            return False
+
+        with ThreadPoolExecutor(1) as pool:
+            retrying = pool.submit(retry)
+            assert served.wait(30)
+            removal_acknowledged(world.consents, consent)
+            acknowledged.set()
+            assert retrying.result(30)
+
+
 def test_a_consent_by_the_day_answers_so_often_each_utc_day(world: World) -> None:
     consent = world.given(access_mode=TIMES_PER_DAY, times_per_day=2)
 
@@ -255,7 +338,7 @@ def test_two_processes_never_count_past_a_consent(store: tuple[str, Path]) -> No
         daily = first.given(access_mode=TIMES_PER_DAY, times_per_day=5)
 
         def run(engine: Engine, name: str) -> list[tuple[Consent, Outcome]]:
-            ledger = UsageLedger(engine, StandingClock())
+            ledger = UsageLedger(with_lines(engine), StandingClock(), RECEIPTS)
             told: list[tuple[Consent, Outcome]] = []
             for number, consent in enumerate(once):
                 asked = [consent, daily, daily]
@@ -285,7 +368,7 @@ def test_no_answer_follows_a_revocation_that_was_acknowledged(store: tuple[str, 
         revoked, served = Event(), Event()
 
         def run(engine: Engine, name: str) -> list[bool]:
-            ledger = UsageLedger(engine, StandingClock())
+            ledger = UsageLedger(with_lines(engine), StandingClock(), RECEIPTS)
             late: list[bool] = []
             for number in range(10_000):
                 begun_after = revoked.is_set()
@@ -331,7 +414,7 @@ def test_moving_a_consent_and_relying_on_it_never_wait_for_each_other(
 
         with ThreadPoolExecutor(1) as pool:
             moving = pool.submit(pause_and_resume)
-            ledger = UsageLedger(two.records, StandingClock())
+            ledger = UsageLedger(with_lines(two.records), StandingClock(), RECEIPTS)
             numbers = count()
             while not moving.done():
                 current = [world.consents.get(each.consent_id) for each in reversed(given)]
@@ -355,7 +438,7 @@ def test_a_claim_that_waited_for_its_consent_past_what_it_rests_on_is_stale(
         act = Act(Actor.SUBJECT, "", "", NOW)
         consent = consents.move(asked.consent_id, "grant", act, also={"receipt": "signed"})
         clock = StandingClock()
-        ledger = UsageLedger(engines.records, clock)
+        ledger = UsageLedger(with_lines(engines.records), clock, RECEIPTS)
         made = relying("r-1", consent, good_until=NOW + 2)
         with (
             ThreadPoolExecutor(1) as pool,

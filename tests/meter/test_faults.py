@@ -17,7 +17,8 @@ from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Charged, Outcome, Replayed
 from tests.clock import StandingClock
 from tests.meter.faults import LossyWire, disk_full, failing_commit, killed_backend
-from tests.meter.world import claim, quota_used, refusal, stored
+from tests.meter.world import claim, quota_used, refusal, stored, with_lines
+from tests.receipts import RECEIPTS
 from tests.stores import PostgresStores, SqliteStores, engines_of
 
 _UNAVAILABLE = RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE
@@ -28,7 +29,9 @@ CHARGED = Charged(7 * RECORDS)
 @asynccontextmanager
 async def committer_on(engine: Engine) -> AsyncGenerator[GroupCommitter]:
     """Open and close a committer over a ledger."""
-    committer = GroupCommitter(UsageLedger(engine, StandingClock()), lambda size: None)
+    committer = GroupCommitter(
+        UsageLedger(with_lines(engine), StandingClock(), RECEIPTS), lambda size: None
+    )
     yield committer
     await asyncio.to_thread(committer.close)
 

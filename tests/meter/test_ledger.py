@@ -36,7 +36,9 @@ from tests.meter.world import (
     quota_used,
     refusal,
     stored,
+    with_lines,
 )
+from tests.receipts import RECEIPTS
 from tests.stores import PostgresStores, SqliteStores, engines_of
 
 _R = RefusalReason
@@ -45,7 +47,7 @@ _R = RefusalReason
 @pytest.fixture
 def ledger(records_engine: Engine) -> UsageLedger:
     """A ledger on an empty store, whose clock stands still."""
-    return UsageLedger(records_engine, StandingClock())
+    return UsageLedger(with_lines(records_engine), StandingClock(), RECEIPTS)
 
 
 def refused(outcome: Outcome) -> str:
@@ -64,11 +66,11 @@ def test_charged_answer_is_stored_as_claimed(ledger: UsageLedger, records_engine
     )
     assert ledger.commit([made]) == [Charged(14 + 10**12)]
     (row,) = stored(records_engine)
-    shared = {*UsageClaim._fields} & {*row._mapping} - {"lines"}
+    shared = {*UsageClaim._fields} & {*row._mapping} - {"lines", "asked_items"}
     assert {name: row._mapping[name] for name in shared} == {
         name: getattr(made, name) for name in shared
     }
-    assert len(shared) == 11
+    assert len(shared) == 12
     assert (row.lines, row.entry_count, row.fee) == (
         f"[[1,2,7],[2,1,{10**12}]]",
         3,
@@ -118,7 +120,7 @@ def test_claim_waits_for_a_removal_in_progress_but_not_for_a_publication(
 def _waits_for_removals_only(engine: Engine) -> None:
     disclosure = Disclosure(engine)
     (sequence,) = disclosure.publish(admitted("a"))
-    ledger = UsageLedger(engine, StandingClock())
+    ledger = UsageLedger(with_lines(engine), StandingClock(), RECEIPTS)
     made = [claim("r-1", [sequence], disclosure_sequence=disclosure.store.head())]
     with paused_before_commit(engine, lambda: disclosure.publish(admitted("b"))):
         assert ledger.commit([made[0]._replace(request_id="r-2")]) == [Charged(7)]
@@ -150,7 +152,7 @@ def test_claim_gets_its_turn_between_the_batches_of_a_bulk_load(
             time.sleep(0.001)
 
     with sqlite_stores.database() as store, engines_of(*store) as engines:
-        ledger = UsageLedger(engines.records, StandingClock())
+        ledger = UsageLedger(with_lines(engines.records), StandingClock(), RECEIPTS)
         with ThreadPoolExecutor(1) as pool:
             loading = pool.submit(load, engines.records)
             waited: list[int] = []
@@ -167,7 +169,7 @@ def test_claim_gets_its_turn_between_the_batches_of_a_bulk_load(
 
 def test_claim_that_waited_past_what_it_rests_on_is_stale(records_engine: Engine) -> None:
     clock = StandingClock()
-    ledger = UsageLedger(records_engine, clock)
+    ledger = UsageLedger(with_lines(records_engine), clock, RECEIPTS)
     made = claim("r-1", [1], good_until=NOW + 2)
     clock.at = NOW + 2
     assert ledger.commit([made]) == [Stale()]
@@ -301,7 +303,7 @@ def test_two_processes_keep_one_quota_and_lose_nothing(store: tuple[str, Path]) 
         ]
 
     def run(engine: Engine, name: str, step: int) -> list[Outcome]:
-        ledger = UsageLedger(engine, StandingClock())
+        ledger = UsageLedger(with_lines(engine), StandingClock(), RECEIPTS)
         return [
             outcome
             for number in range(groups)
@@ -338,7 +340,7 @@ def test_groups_with_operators_in_opposite_orders_never_wait_for_each_other(
 
     def run(engine: Engine, request_id: str, step: int) -> list[Outcome]:
         made = [claim(request_id, [1], operator_id=name) for name in names[::step]]
-        return UsageLedger(engine, StandingClock()).commit(made)
+        return UsageLedger(with_lines(engine), StandingClock(), RECEIPTS).commit(made)
 
     with postgres_stores.database() as store, engines_of(*store) as engines:
         engine = engines.records
@@ -355,7 +357,7 @@ def test_sequences_of_an_operator_follow_the_order_of_commit(store: tuple[str, P
     """Who has read up to a sequence has missed none of the operator's answers before it."""
 
     def write(engine: Engine, name: str) -> None:
-        ledger = UsageLedger(engine, StandingClock())
+        ledger = UsageLedger(with_lines(engine), StandingClock(), RECEIPTS)
         for number in range(40):
             ledger.commit([claim(f"{name}-{number}", [1], served_at=MIDNIGHT - number % 2)])
 

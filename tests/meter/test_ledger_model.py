@@ -31,7 +31,9 @@ from tests.meter.world import (
     claim,
     quota_used,
     stored,
+    with_lines,
 )
+from tests.receipts import RECEIPTS
 
 QUOTA = 6
 PRICE = 7
@@ -96,7 +98,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.operators = [f"alpha-{run}", f"beta-{run}"]
         self.record_ids = [f"{name}-{run}" for name in RECORDS]
         self.clock = StandingClock(MIDNIGHT - 2)
-        self.ledger = UsageLedger(self.engine, self.clock)
+        self.ledger = UsageLedger(with_lines(self.engine), self.clock, RECEIPTS)
         self.disclosure = Disclosure(self.engine, batches=f"run-{run}")
         sequences = self.disclosure.publish(*map(admitted, self.record_ids))
         self.model = Model(dict(zip(self.record_ids, sequences, strict=True)), {})

@@ -1,24 +1,22 @@
-"""The reader: listings and statements from the real ledger equal a naive recomputation (G6)."""
+"""The reader: listings from the real ledger show what was served, once."""
 
-from bisect import bisect_right
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 
 from gateway.disclose.model import Line
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Charged, LineCount, UsageClaim, pack_entries, unpack_entries
 from gateway.meter.reader import SqlUsageReader
-from gateway.settle.shares import SHARING_RULE, SharingBook, SharingRule
-from gateway.settle.statement import build_statement, postings
-from gateway.settle.usage import MeteredAnswer, MeteredEntry, MeteredLine, UsageTotal
-from operators.log import Change
+from gateway.settle.usage import MeteredAnswer, MeteredEntry, MeteredLine
 from tests.clock import StandingClock
-from tests.meter.world import DAY, NOW, Disclosure, admitted, claim
+from tests.meter.world import DAY, NOW, Disclosure, admitted, claim, with_lines
+from tests.receipts import RECEIPTS
+from tests.stores import engines_of
 
 MARCH = NOW - 31 * DAY
 KINDS = [
@@ -46,7 +44,7 @@ class History:
         self.records = dict(zip(disclosure.publish(*records), records, strict=True))
         self.line_no = {line: number for number, line in disclosure.store.lines().items()}
         self.head = disclosure.store.head()
-        self.ledger = UsageLedger(self.engine, StandingClock())
+        self.ledger = UsageLedger(with_lines(self.engine), StandingClock(), RECEIPTS)
 
     def serve(self, answers: int) -> None:
         """Serve answers of up to six records, in groups, at prices that change by the week."""
@@ -114,12 +112,24 @@ class History:
         )
 
 
-@pytest.fixture
-def history(records_engine: Engine) -> History:
-    """A month of use."""
-    history = History(records_engine, Random(7))
+def month_of(engine: Engine) -> History:
+    """Return a month of use."""
+    history = History(engine, Random(7))
     history.serve(400)
     return history
+
+
+@pytest.fixture
+def history(records_engine: Engine) -> History:
+    """A month of use, to which more may come."""
+    return month_of(records_engine)
+
+
+@pytest.fixture(scope="module", params=["sqlite_stores", "postgres_stores"])
+def month(request: pytest.FixtureRequest) -> Iterator[History]:
+    """A month of use for all the tests that only read it, on each kind of store."""
+    with request.getfixturevalue(request.param).database() as store, engines_of(*store) as engines:
+        yield month_of(engines.records)
 
 
 @pytest.mark.parametrize("least_entries", [1, 7, 100, 10_000])
@@ -134,11 +144,11 @@ def history(records_engine: Engine) -> History:
     ],
 )
 def test_pages_together_show_every_answer_once(
-    history: History, least_entries: int, from_: int | None, until: int | None, request_id: str
+    month: History, least_entries: int, from_: int | None, until: int | None, request_id: str
 ) -> None:
     wanted = [
-        history.answer(sequence, made)
-        for sequence, made in enumerate(history.claims, 1)
+        month.answer(sequence, made)
+        for sequence, made in enumerate(month.claims, 1)
         if made.operator_id == "alpha"
         and made.entries
         and (from_ is None or made.served_at >= from_)
@@ -146,7 +156,7 @@ def test_pages_together_show_every_answer_once(
         and request_id in {"", made.request_id}
     ]
     assert wanted
-    reader = SqlUsageReader(history.engine)
+    reader = SqlUsageReader(month.engine)
     seen: list[MeteredAnswer] = []
     more = True
     while more:
@@ -169,7 +179,7 @@ def test_pages_together_show_every_answer_once(
 def test_entry_shows_the_revision_that_was_served(records_engine: Engine) -> None:
     disclosure = Disclosure(records_engine)
     (first,) = disclosure.publish(admitted("a"))
-    ledger = UsageLedger(records_engine, StandingClock())
+    ledger = UsageLedger(with_lines(records_engine), StandingClock(), RECEIPTS)
     ledger.commit([claim("r-1", [first], disclosure_sequence=first)])
     second = disclosure.correct(admitted("a", content=b"{}", source="t"))
     ledger.commit([claim("r-2", [second], disclosure_sequence=second, lines=(LineCount(2, 1, 9),))])
@@ -183,7 +193,7 @@ def test_entry_shows_the_revision_that_was_served(records_engine: Engine) -> Non
 
 def test_answer_of_thousands_of_records_comes_whole(records_engine: Engine) -> None:
     sequences = Disclosure(records_engine).publish(*(admitted(f"rec-{i}", i) for i in range(1_800)))
-    ledger = UsageLedger(records_engine, StandingClock())
+    ledger = UsageLedger(with_lines(records_engine), StandingClock(), RECEIPTS)
     ledger.commit([claim("r-1", sequences[::-1], disclosure_sequence=sequences[-1])])
     (answer,) = _everything(SqlUsageReader(records_engine))
     assert [entry.record_id for entry in answer.entries] == [
@@ -195,91 +205,3 @@ def _everything(reader: SqlUsageReader) -> tuple[MeteredAnswer, ...]:
     return reader.answers(
         "alpha", from_=None, until=None, request_id="", after=0, least_entries=10
     ).answers
-
-
-def _sharing(*starts: int) -> SharingBook:
-    """Return a book whose rules start at these instants, each with other parts."""
-    return SharingBook.empty().advanced(
-        [
-            Change(
-                number,
-                SHARING_RULE,
-                f"rule-{number}",
-                1,
-                SharingRule(
-                    rule_id=f"rule-{number}",
-                    effective_from=start,
-                    source_basis_points=3_333 + number,
-                    region_basis_points=3_333,
-                    platform_basis_points=3_334 - number,
-                ).model_dump(),
-                "admin",
-                0,
-                "test",
-            )
-            for number, start in enumerate(starts)
-        ]
-    )
-
-
-def test_statement_from_the_ledger_equals_a_naive_recomputation(history: History) -> None:
-    """G6 end to end: counts, fees, shares to the micro-yuan, and bookings that balance."""
-    from_, until = NOW - 25 * DAY, NOW - 5 * DAY
-    sharing = _sharing(0, NOW - 20 * DAY, NOW - 12 * DAY)
-    starts = sharing.starts(from_, until)
-    assert len(starts) == 3
-    use = SqlUsageReader(history.engine).period_use("alpha", starts=starts, until=until)
-    counted = [
-        (sequence, made)
-        for sequence, made in enumerate(history.claims, 1)
-        if made.operator_id == "alpha" and from_ <= made.served_at < until
-    ]
-    assert use.last_sequence == max(sequence for sequence, _ in counted)
-    lines = {number: kind for kind, number in history.line_no.items()}
-    naive: Counter[tuple[int, str, str, str, int]] = Counter()
-    for _, made in counted:
-        part = starts[bisect_right(starts, made.served_at) - 1]
-        for number, count, price in made.lines:
-            naive[part, *lines[number], price] += count
-    assert sorted(use.totals, key=repr) == sorted(
-        (UsageTotal(*key, count) for key, count in naive.items()), key=repr
-    )
-    statement = build_statement("alpha", "2026-03", use, sharing)
-    fees = sum(made.fee for _, made in counted)
-    assert fees > 0
-    assert statement.total_fee == fees
-    assert statement.total_count == sum(made.entry_count for _, made in counted)
-    assert sum(amount for _, amount in statement.shares) == fees
-    booked = postings(statement)
-    assert sum(posting.debit for posting in booked) == fees
-    assert sum(posting.credit for posting in booked) == fees
-
-
-def test_period_without_use_is_empty(history: History) -> None:
-    use = SqlUsageReader(history.engine).period_use("alpha", starts=[0], until=MARCH)
-    assert (use.last_sequence, use.totals) == (0, ())
-    assert SqlUsageReader(history.engine).period_use("nobody", starts=[0], until=NOW).totals == ()
-
-
-def test_parts_of_a_period_are_read_at_one_instant(history: History) -> None:
-    """What is served while a statement is read is in no part of it, or the parts would not fit."""
-    reader = SqlUsageReader(history.engine)
-    starts, until = [MARCH, MARCH + 10 * DAY, MARCH + 20 * DAY], NOW
-    before = reader.period_use("alpha", starts=starts, until=until)
-    queries = 0
-
-    def serve_meanwhile(*arguments: object) -> None:
-        nonlocal queries
-        if "GROUP BY" in str(arguments[2]):
-            queries += 1
-            if queries == 2:
-                with ThreadPoolExecutor(1) as other:
-                    other.submit(history.serve, 60).result()
-
-    event.listen(history.engine, "before_cursor_execute", serve_meanwhile)
-    during = reader.period_use("alpha", starts=starts, until=until)
-    event.remove(history.engine, "before_cursor_execute", serve_meanwhile)
-    assert queries == 3
-    assert sorted(during.totals, key=repr) == sorted(before.totals, key=repr)
-    assert during.last_sequence == before.last_sequence
-    assert reader.period_use("alpha", starts=starts, until=until) != before

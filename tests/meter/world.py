@@ -9,6 +9,7 @@ from threading import Event, Thread
 from typing import Any
 
 from sqlalchemy import Engine, event, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from creditgate.uscc import check_character
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
@@ -17,6 +18,7 @@ from creditgate.v1.vocabulary_pb2 import Purpose, Severity
 from gateway.catalogue.admission import Admitted
 from gateway.disclose.model import Batch, Correction
 from gateway.disclose.store import DisclosureStore
+from gateway.disclose.tables import LINES
 from gateway.meter.model import LineCount, RefusalEntry, UsageClaim, pack_entries
 from gateway.meter.tables import QUOTA, USAGE
 from gateway.storage.engines import reading
@@ -50,6 +52,24 @@ def claim(request_id: str = "r-1", entries: Sequence[int] = (), **changes: Any) 
         stands=lambda: True,
     )
     return made._replace(**changes)
+
+
+def with_lines(engine: Engine) -> Engine:
+    """Return the engine of a store that knows the revenue lines 1 to 9, of which the first is
+    that of `admitted`."""
+    names = ("penalty.general", *(f"item-{number}" for number in range(2, 10)))
+    add = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+    with engine.begin() as connection:
+        if connection.execute(select(LINES)).first() is None:
+            connection.execute(
+                # Processes of one test may come at once.
+                add(LINES).on_conflict_do_nothing(),
+                [
+                    {"line_no": number, "item": item, "source": "s", "region": "110000"}
+                    for number, item in enumerate(names, 1)
+                ],
+            )
+    return engine
 
 
 def refusal(**changes: Any) -> RefusalEntry:

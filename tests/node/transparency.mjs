@@ -110,6 +110,42 @@ export function inclusionRoot(index, size, leaf, path) {
   return root;
 }
 
+/** Requires that the log of `second` begins with that of `first`: RFC 9162 section 2.1.4.2. */
+export function requireConsistent(first, second, proof) {
+  require(first.size > 0n && first.size <= second.size, "the trees' sizes are not in order");
+  if (first.size === second.size) {
+    require(!proof.length && first.root.equals(second.root), "two trees of one size differ");
+    return;
+  }
+  const nodes = [...proof];
+  if ((first.size & (first.size - 1n)) === 0n) {
+    nodes.unshift(first.root);
+  }
+  let [node, last] = [first.size - 1n, second.size - 1n];
+  while (node & 1n) {
+    [node, last] = [node >> 1n, last >> 1n];
+  }
+  require(nodes.length > 0, "the consistency proof is too short");
+  let [former, latter] = [nodes[0], nodes[0]];
+  for (const sibling of nodes.slice(1)) {
+    require(sibling.length === 32 && last > 0n, "the consistency proof is too long");
+    if (node & 1n || node === last) {
+      [former, latter] = [nodeHash(sibling, former), nodeHash(sibling, latter)];
+      while (!(node & 1n) && node) {
+        [node, last] = [node >> 1n, last >> 1n];
+      }
+    } else {
+      latter = nodeHash(latter, sibling);
+    }
+    [node, last] = [node >> 1n, last >> 1n];
+  }
+  require(last === 0n, "the consistency proof is too short");
+  require(
+    former.equals(first.root) && latter.equals(second.root),
+    "the consistency proof does not lead to the roots",
+  );
+}
+
 // Keys and checkpoints: C2SP signed-note, tlog-checkpoint
 
 export function readKey(vkey) {
@@ -120,7 +156,7 @@ export function readKey(vkey) {
   require(Buffer.from(id, "hex").equals(expected), "the key's id is not that of the key");
   const x = material.subarray(1).toString("base64url");
   const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" });
-  return { name, id: expected, verify: (text, signature) => verifySignature(null, text, key, signature) };
+  return { name, id: expected, material, verify: (text, signature) => verifySignature(null, text, key, signature) };
 }
 
 export function openCheckpoint(note, key) {

@@ -248,7 +248,7 @@ async def test_a_token_counts_in_the_authorization_header_alone(embedded: Instal
 async def test_no_token_is_written_down(
     embedded: Installation, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    async with embedded.process(log_level="debug") as served:
+    async with embedded.program(log_level="debug") as served:
         async with served.gateway.channel() as channel:
             await query(channel)
             with pytest.raises(grpc.aio.AioRpcError):

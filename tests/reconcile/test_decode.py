@@ -1,14 +1,18 @@
 """What two sets differ by is found from their symbols, and never anything else."""
 
 import os
+import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from creditgate.reconcile.decode import Decoder, SymbolsInconsistent
-from creditgate.reconcile.elements import Words
-from creditgate.reconcile.symbols import CodedSet, Symbols, coded
+from creditgate.reconcile import decode
+from creditgate.reconcile.decode import MOST_ROUNDS, Decoder, SymbolsInconsistent
+from creditgate.reconcile.elements import WORD, Words, checksums_of
+from creditgate.reconcile.symbols import CodedSet, Mapped, Symbols, coded
+from tests.reconcile.plain import indices
 
 KEY = bytes(range(16))
 elements = st.binary(min_size=16, max_size=16)
@@ -104,3 +108,89 @@ def test_another_key_decodes_nothing() -> None:
     decoder.take(coded(held, bytes(16)).symbols(0, 64), CodedSet(KEY).symbols(0, 64))
     assert not decoder.decoded
     assert not len(decoder.theirs)
+
+
+def _mapped(count: int, limit: int) -> tuple[Mapped, list[list[int]]]:
+    """Return elements of no set, and the symbols below ``limit`` each is mapped to."""
+    packed = random.Random(1).randbytes(16 * count)
+    words = np.frombuffer(packed, WORD).reshape(count, 2)
+    places = [list(indices(packed[at : at + 16], KEY, limit)) for at in range(0, len(packed), 16)]
+    return Mapped.at_start(words, checksums_of(words, KEY), np.ones(count, np.uint16)), places
+
+
+def _path(places: list[list[int]], limit: int) -> tuple[list[int], list[int]]:
+    """Return elements and symbols by turns: each element is mapped to its symbol and the next,
+    and to none before."""
+    at: list[list[int]] = [[] for _ in range(limit)]
+    for element, symbols in enumerate(places):
+        for symbol in symbols:
+            at[symbol].append(element)
+    chain, slots, used, symbol = list[int](), list[int](), set[int](), limit - 1
+    while symbol >= 0:
+        further = -1
+        for element in at[symbol]:
+            others = [each for each in places[element] if each > limit // 4 and each != symbol]
+            if others and used.isdisjoint(others):
+                further = others[-1]
+                chain.append(element)
+                slots.append(symbol)
+                break
+        used.add(symbol)
+        symbol = further
+    return chain, slots
+
+
+def _chain(limit: int) -> tuple[Symbols, int]:
+    """Return symbols made up so that each round of peeling frees one element, which may be
+    where it is found, and how many rounds that would be."""
+    made_of, places = _mapped(2 * limit, limit)
+    chain, slots = _path(places, limit)
+    junk = np.random.default_rng(1)
+    made = Symbols(
+        junk.integers(1, 2**63, (limit, 2), WORD),
+        junk.integers(1, 2**63, limit, WORD),
+        np.full(limit, 9_999, np.uint16),
+    )
+    position = {slot: place for place, slot in enumerate(slots)}
+    for slot in slots:
+        made.sums[slot], made.checks[slot], made.counts[slot] = 0, 0, 0
+    for place, element in enumerate(chain):
+        for slot in places[element]:
+            if place <= position.get(slot, -1):
+                made.sums[slot] ^= made_of.elements[element]
+                made.checks[slot] ^= made_of.checks[element]
+                made.counts[slot] += 1
+    return made, len(chain)
+
+
+def test_symbols_made_up_to_free_one_element_a_round_are_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    most = 64
+    monkeypatch.setattr(decode, "MOST_ROUNDS", most)
+    made, rounds = _chain(1_000)
+    assert rounds > most
+    decoder = Decoder(KEY, rounds)
+    decoder.take(made, Symbols.none(1_000))
+    assert decoder.exhausted
+    assert not decoder.decoded
+    assert len(decoder.theirs) == most
+
+
+def test_an_element_found_where_it_cannot_be_is_found_out() -> None:
+    elements_, places = _mapped(1, 64)
+    elsewhere = next(index for index in range(64) if index not in places[0])
+    forged = Symbols.none(64)
+    forged.sums[elsewhere], forged.checks[elsewhere] = elements_.elements[0], elements_.checks[0]
+    forged.counts[elsewhere] = 1
+    with pytest.raises(SymbolsInconsistent):
+        Decoder(KEY, surplus=0).take(forged, Symbols.none(64))
+
+
+@pytest.mark.parametrize("differences", [1, 100, 10_000])
+def test_what_two_sets_differ_by_needs_a_small_part_of_the_rounds(
+    differences: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decode, "MOST_ROUNDS", MOST_ROUNDS // 4)
+    found = decoded(coded(os.urandom(16 * differences), KEY), CodedSet(KEY), differences, 10**6)
+    assert not found.exhausted

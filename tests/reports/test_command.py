@@ -9,6 +9,7 @@ import pytest
 
 from creditgate.transparency.note import VerifierKey
 from gateway.cli.output import utc_seconds
+from sdk.verifying import main as verify_with_little
 from tests.cli.commands import Done, creditgate_here
 from tests.people import COMPANY
 from tests.reports.conftest import Site
@@ -113,7 +114,19 @@ async def test_a_report_is_looked_up_kept_with_its_status_and_taken_back(
     status = tmp_path / "status.jws"
     look = ("status", report["name"], report["check_code"], "--output", status)
     assert "current" in (await command(site, *look)).out
-    assert verified(site, tmp_path, "--status", status).status == 0
+    fresh = verified(site, tmp_path, "--status", status)
+    assert fresh.status == 0
+    assert "status as of" in fresh.out
+    assert "current" in fresh.out
+    later = ("--status", status, "--at", utc_seconds(site.world.now + 2 * 3_600))
+    stale = verified(site, tmp_path, *later)
+    assert (stale.status, stale.out) == (1, "")
+    assert "older than 3600 seconds" in stale.told
+    small = ["report", str(tmp_path / "report.jws"), "--key", str(site.reporter.log)]
+    small += ["--keys", str(tmp_path / "keys.json"), "--status", str(status)]
+    assert verify_with_little(small, lambda: site.world.now) == 0
+    assert verify_with_little(small, lambda: site.world.now + 2 * 3_600) == 1
+    assert verified(site, tmp_path, *later, "--freshness", "8000").status == 0
 
     done = await command(site, "revoke", report["name"], "--reason", "Invented")
     assert "revoked" in done.out

@@ -82,7 +82,10 @@ async def test_the_status_is_kept_signed(reporter: Reporter) -> None:
     statement = await browser.go(f"{stated(report).status_url}/statement")
     keys = (await browser.http.get(f"{issuer}/consent/receipt-keys.json")).json()
     assert statement.headers["content-type"] == "application/jose"
-    assert verified_status(statement.text, report.document, keys, issuer).state == "CURRENT"
+    assert (
+        verified_status(statement.text, report.document, keys, issuer, reporter.world.now).state
+        == "CURRENT"
+    )
 
 
 async def test_without_its_code_a_report_is_as_one_that_does_not_exist(reporter: Reporter) -> None:
@@ -109,7 +112,9 @@ async def test_reports_and_statuses_fit_the_schemas_that_are_published(reporter:
     statuses = (await browser.http.get(issuer + STATUS_SCHEMA_PATH)).json()
     found = await reporter.status(answer.report)
     issuer_keys = (await browser.http.get(f"{issuer}/consent/receipt-keys.json")).json()
-    status = verified_status(found.statement, answer.report.document, issuer_keys, issuer)
+    status = verified_status(
+        found.statement, answer.report.document, issuer_keys, issuer, reporter.world.now
+    )
     assert faults(status.as_json(), statuses, statuses) == []
 
 

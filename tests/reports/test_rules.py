@@ -104,21 +104,27 @@ def test_a_report_holds_exactly_as_long_as_what_it_states_is_what_is_disclosed(
     assert change is None or T <= change <= now
 
 
-@given(
-    st.integers(T + 1, 200), st.none() | st.integers(T, 200), st.none() | st.integers(T, 200), _NOW
-)
+_END = st.none() | st.integers(T, 200)
+
+
+@given(st.integers(T + 1, 200), _END, _END, _END, _NOW)
 def test_what_ended_a_report_first_says_how_it_ended(
-    expires_at: int, changed_at: int | None, consent_ended_at: int | None, now: int
+    expires_at: int,
+    changed_at: int | None,
+    consent_ended_at: int | None,
+    removed_at: int | None,
+    now: int,
 ) -> None:
     report = issued(expires_at)
     changed_at = changed_at if changed_at is not None and changed_at <= now else None
 
-    found = standing(report, changed_at, consent_ended_at, now)
+    found = standing(report, changed_at, consent_ended_at, removed_at, now)
 
+    over = [at for at in (expires_at if expires_at <= now else None, removed_at) if at is not None]
     ends = {
         State.CREDIT_REPORT_STATE_REVOKED: consent_ended_at,
         State.CREDIT_REPORT_STATE_SUPERSEDED: changed_at,
-        State.CREDIT_REPORT_STATE_EXPIRED: expires_at if expires_at <= now else None,
+        State.CREDIT_REPORT_STATE_EXPIRED: min(over, default=None),
     }
     ended = [at for at in ends.values() if at is not None]
     assert found.since == min(ended, default=None)

@@ -14,7 +14,7 @@ from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
 from creditgate.v1 import disclosure_service_pb2_grpc as disclosure_grpc
 from creditgate.v1 import report_service_pb2 as pb
 from creditgate.v1.operator_service_pb2 import ClientRole
-from sdk.documents import DocumentRefused
+from sdk.documents import DocumentRefused, require_fresh
 from sdk.reports import verified_status
 from tests.installation import PUBLISHER, company
 from tests.reports.asking import (
@@ -63,11 +63,30 @@ async def test_a_report_holds_and_says_so_signed(reporter: Reporter) -> None:
         await verified(reporter, found.statement, other.document)
 
 
-async def verified(reporter: Reporter, statement: str, document: str) -> CreditReportStatus:
+async def test_a_status_is_believed_for_an_hour(site: Site) -> None:
+    report = (await site.reporter.issue()).report
+    found = await site.reporter.status(report)
+    await verified(site.reporter, found.statement, report.document, 3_590)
+    with pytest.raises(DocumentRefused, match="older than 3600 seconds"):
+        await verified(site.reporter, found.statement, report.document, 3_610)
+
+
+def test_a_status_is_from_after_what_it_is_of_and_not_of_the_future() -> None:
+    require_fresh(status_at=7, document_at=7, now=8, freshness=1)
+    with pytest.raises(DocumentRefused, match="before"):
+        require_fresh(status_at=6, document_at=7, now=7, freshness=10)
+    with pytest.raises(DocumentRefused, match="future"):
+        require_fresh(status_at=1_000, document_at=7, now=10, freshness=10)
+
+
+async def verified(
+    reporter: Reporter, statement: str, document: str, later: int = 0
+) -> CreditReportStatus:
     """Return a statement, verified by the keys that are published."""
     issuer = reporter.world.gateway.running.issuer
     keys = (await reporter.world.browser.http.get(f"{issuer}/consent/receipt-keys.json")).json()
-    return verified_status(statement, document, keys, issuer)
+    now = reporter.world.now + later
+    return verified_status(statement, document, keys, issuer, now)
 
 
 @pytest.mark.parametrize("how", ["correct", "repair", "withdraw"])

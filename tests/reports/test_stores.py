@@ -15,11 +15,14 @@ async def test_reports_are_issued_proved_looked_up_and_taken_back(
         reporter = Reporter(world, channel)
         consent = world.given()
 
-        report = (await reporter.issue(PENALTY, TAX, consent=consent)).report
+        request = reporter.request(PENALTY, TAX, consent=consent)
+        report = (await reporter.stub.IssueCreditReport(request)).report
 
         verify_report(stated(report), reporter.log)
         assert (await reporter.status(report)).state == CURRENT
-        assert (await reporter.get(report)).document == report.document
+        again = (await reporter.stub.IssueCreditReport(request)).report
+        assert again.document == report.document
+        assert (await reporter.get(report)).state == CURRENT
         await reporter.revoke(report)
         assert (await reporter.status(report)).state == REVOKED
         await _has_its_own(world, reporter)

@@ -9,6 +9,7 @@ from gateway.meter.model import unpack_entries
 from gateway.settle.prices import PRICE_PLAN
 from operators.log import Draft
 from tests.meter.world import NOW, company
+from tests.receipts import verified
 from tests.respond.world import (
     ALPHA,
     OPEN,
@@ -35,6 +36,8 @@ async def test_answer_carries_the_disclosed_records_and_a_receipt(world: World) 
     ]
     receipt = answer.receipt
     (row,) = world.answers()
+    assert verified(receipt.usage).decision_id == row.decision_id
+    receipt.ClearField("usage")
     assert receipt == pb.Receipt(
         decision_id=row.decision_id,
         serve_time=Timestamp(seconds=NOW),

@@ -61,6 +61,7 @@ from operators.sql import SqlAuthorityLog
 from tests import consenting
 from tests.clock import StandingClock
 from tests.meter.world import NOW, Disclosure, admitted, company, stored
+from tests.receipts import RECEIPTS
 
 PURPOSE = Purpose.PURPOSE_BIDDING
 PRICE = 50_000
@@ -148,7 +149,9 @@ class World:
         )
         self.consents = SqlConsents(self.engine)
         self.disclosure = Disclosure(self.engine)
-        self.committer = GroupCommitter(UsageLedger(self.engine, self.clock), lambda size: None)
+        self.committer = GroupCommitter(
+            UsageLedger(self.engine, self.clock, RECEIPTS), lambda size: None
+        )
         self.lookup = Interleaved(open_lookup(self.engine, self.committer.when_free))
         self.numbers = count(1)
         self.log_key = LogKey("gateway.test/log/disclosure", Ed25519PrivateKey.generate())

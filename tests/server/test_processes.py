@@ -74,7 +74,7 @@ async def test_an_open_call_is_answered_while_its_process_drains(embedded: Insta
             batch_id="b-2", records=[draft("r-2", company(1))]
         )
 
-    async with embedded.process() as served, served.gateway.channel(PUBLISHER) as channel:
+    async with embedded.program() as served, served.gateway.channel(PUBLISHER) as channel:
         publishing = disclosure_grpc.DisclosureServiceStub(channel).PublishRecords(batches())
         await asyncio.sleep(0.3)
         served.process.send_signal(signal.SIGTERM)
@@ -85,7 +85,7 @@ async def test_an_open_call_is_answered_while_its_process_drains(embedded: Insta
 
 
 async def test_an_idle_process_ends_at_once_when_told(embedded: Installation) -> None:
-    async with embedded.process() as served:
+    async with embedded.program() as served:
         started = time.monotonic()
         served.process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(served.process.wait(), 10) == 0
@@ -93,7 +93,7 @@ async def test_an_idle_process_ends_at_once_when_told(embedded: Installation) ->
 
 
 async def test_a_worker_does_not_outlive_its_supervisor(embedded: Installation) -> None:
-    async with embedded.process() as served:
+    async with embedded.program() as served:
         assert served.process.stdin is not None
         served.process.stdin.close()
         assert await asyncio.wait_for(served.process.wait(), 10) == 0

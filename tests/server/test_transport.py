@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+import pytest_asyncio
 from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
@@ -34,10 +35,13 @@ from tests.installation import (
     Installation,
     company,
     content,
+    furnished,
 )
 from tests.server.calls import draft, publish, query
+from tests.stores import SqliteStores
 
 GET = "/creditgate.v1.CreditRecordService/GetSubjectRecords"
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 class MovableClock:
@@ -79,6 +83,28 @@ async def refusal(awaitable: Any) -> Refusal:
     return explain(caught.value)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def standing(sqlite_stores: SqliteStores) -> AsyncIterator[Gateway]:
+    """One gateway for the tests that change nothing a later one rests on."""
+    with furnished(sqlite_stores) as installation:
+        async with installation.running() as gateway:
+            yield gateway
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def gateway(installation: Installation) -> AsyncIterator[Gateway]:
+    """A gateway of the test's own, on each kind of store."""
+    async with installation.running() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def embedded_gateway(embedded: Installation) -> AsyncIterator[Gateway]:
+    """A gateway of the test's own, on SQLite."""
+    async with embedded.running() as running:
+        yield running
+
+
 async def test_status_page_says_what_the_server_answers(embedded_gateway: Gateway) -> None:
     served: dict[str, bool] = {}
     async with embedded_gateway.channel(ADMINISTRATOR) as channel:
@@ -105,8 +131,8 @@ async def test_served_record_is_what_was_published_metered_and_dated(gateway: Ga
     assert answer.receipt.charged_micro_yuan == PRICE
 
 
-async def test_no_method_is_reached_without_token(embedded_gateway: Gateway) -> None:
-    credentials = embedded_gateway.credentials()
+async def test_no_method_is_reached_without_token(standing: Gateway) -> None:
+    credentials = standing.credentials()
     tls = grpc.ssl_channel_credentials(
         credentials.ca.read_bytes(),
         credentials.key.read_bytes(),
@@ -123,12 +149,12 @@ async def test_no_method_is_reached_without_token(embedded_gateway: Gateway) -> 
 
 
 async def test_no_method_is_reached_with_a_scope_it_does_not_ask_for(
-    embedded_gateway: Gateway,
+    standing: Gateway,
 ) -> None:
     states = documented_status()
     wrong: list[str] = []
     # usage:read and catalogue:read are held, so methods of those are reached.
-    async with embedded_gateway.channel(scopes=("catalogue:read", "usage:read")) as channel:
+    async with standing.channel(scopes=("catalogue:read", "usage:read")) as channel:
         for service in services():
             for method in service.methods:
                 path = f"/{service.full_name}/{method.name}"
@@ -145,8 +171,8 @@ async def test_no_method_is_reached_with_a_scope_it_does_not_ask_for(
     assert not wrong
 
 
-async def test_connection_without_certificate_is_not_made(embedded_gateway: Gateway) -> None:
-    credentials = embedded_gateway.credentials()
+async def test_connection_without_certificate_is_not_made(standing: Gateway) -> None:
+    credentials = standing.credentials()
     tls = grpc.ssl_channel_credentials(credentials.ca.read_bytes())
     async with grpc.aio.secure_channel(credentials.grpc, tls) as channel:
         told = await refusal(channel.unary_unary(GET)(b"", timeout=5))
@@ -154,12 +180,12 @@ async def test_connection_without_certificate_is_not_made(embedded_gateway: Gate
 
 
 async def test_token_of_another_client_does_not_work_on_this_connection(
-    embedded_gateway: Gateway,
+    standing: Gateway,
 ) -> None:
-    stolen = AsyncTokenSource(embedded_gateway.credentials(OPERATOR_CLIENT))
+    stolen = AsyncTokenSource(standing.credentials(OPERATOR_CLIENT))
     token = await stolen.token()
     await stolen.close()
-    thief = embedded_gateway.credentials(PUBLISHER)
+    thief = standing.credentials(PUBLISHER)
     tls = grpc.ssl_channel_credentials(
         thief.ca.read_bytes(), thief.key.read_bytes(), thief.certificate.read_bytes()
     )
@@ -172,19 +198,19 @@ async def test_token_of_another_client_does_not_work_on_this_connection(
 
 @pytest.mark.parametrize("message", [b"\xff", b"\x0a\x05ab", b"\x0a\x02\xff\xfe"])
 async def test_bytes_that_are_no_message_are_a_malformed_request(
-    embedded_gateway: Gateway, message: bytes
+    standing: Gateway, message: bytes
 ) -> None:
-    async with embedded_gateway.channel() as channel:
+    async with standing.channel() as channel:
         told = await refusal(channel.unary_unary(GET)(message, timeout=5))
     assert (told.status, told.reason) == ("INVALID_ARGUMENT", "INVALID_REQUEST")
     assert told.violations
 
 
-async def test_each_malformed_field_is_named_with_its_mend(embedded_gateway: Gateway) -> None:
+async def test_each_malformed_field_is_named_with_its_mend(standing: Gateway) -> None:
     request = records_pb.GetSubjectRecordsRequest(
         subject="91000000000000001X", purpose=PURPOSE, request_id=" "
     )
-    async with embedded_gateway.channel() as channel:
+    async with standing.channel() as channel:
         stub = records_grpc.CreditRecordServiceStub(channel)
         told = await refusal(stub.GetSubjectRecords(request))
     assert {violation.field for violation in told.violations} == {"subject", "request_id"}
@@ -229,15 +255,15 @@ async def test_stranger_is_refused_without_being_logged(embedded_gateway: Gatewa
     assert not refusals_logged(embedded_gateway.installation)
 
 
-async def test_health_is_told_to_anyone_with_a_certificate(embedded_gateway: Gateway) -> None:
-    async with embedded_gateway.channel() as channel:
+async def test_health_is_told_to_anyone_with_a_certificate(standing: Gateway) -> None:
+    async with standing.channel() as channel:
         answer = await channel.unary_unary("/grpc.health.v1.Health/Check")(b"")
     status = health_pb2.HealthCheckResponse.FromString(answer).status
     assert status == health_pb2.HealthCheckResponse.SERVING
 
 
-async def test_reflection_lists_every_service(embedded_gateway: Gateway) -> None:
-    async with embedded_gateway.channel() as channel:
+async def test_reflection_lists_every_service(standing: Gateway) -> None:
+    async with standing.channel() as channel:
         ask = reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
         call = channel.stream_stream(f"/{reflection.SERVICE_NAME}/ServerReflectionInfo")
         (told,) = [message async for message in call(iter([ask]))]
@@ -246,26 +272,26 @@ async def test_reflection_lists_every_service(embedded_gateway: Gateway) -> None
     assert listed >= {service.full_name for service in services()}
 
 
-async def test_method_outside_the_contract_is_unimplemented(embedded_gateway: Gateway) -> None:
-    async with embedded_gateway.channel() as channel:
+async def test_method_outside_the_contract_is_unimplemented(standing: Gateway) -> None:
+    async with standing.channel() as channel:
         told = await refusal(channel.unary_unary("/creditgate.v1.Nothing/Nothing")(b""))
     assert told.status == "UNIMPLEMENTED"
 
 
-async def test_request_larger_than_the_limit_is_refused(embedded_gateway: Gateway) -> None:
-    async with embedded_gateway.channel() as channel:
+async def test_request_larger_than_the_limit_is_refused(standing: Gateway) -> None:
+    async with standing.channel() as channel:
         told = await refusal(channel.unary_unary(GET)(bytes(5 << 20), timeout=10))
     assert told.status == "RESOURCE_EXHAUSTED"
 
 
-async def test_a_deadline_that_passed_ends_the_call(embedded_gateway: Gateway) -> None:
-    async with embedded_gateway.channel() as channel:
+async def test_a_deadline_that_passed_ends_the_call(standing: Gateway) -> None:
+    async with standing.channel() as channel:
         told = await refusal(query(channel, seconds=0.000_001))
     assert told.status == "DEADLINE_EXCEEDED"
 
 
-async def test_error_texts_hold_no_code_of_a_subject(embedded_gateway: Gateway) -> None:
-    async with embedded_gateway.channel() as channel:
+async def test_error_texts_hold_no_code_of_a_subject(standing: Gateway) -> None:
+    async with standing.channel() as channel:
         told = await asyncio.gather(
             refusal(query(channel, company(1)[:-1])),
             refusal(query(channel, company(1), items=["unheard-of"])),
@@ -294,11 +320,11 @@ def of(service: str, method: str) -> MethodDescriptor:
     ],
 )
 async def test_any_number_of_refusals_leaves_a_connection_in_use(
-    embedded_gateway: Gateway, method: MethodDescriptor, status: str
+    standing: Gateway, method: MethodDescriptor, status: str
 ) -> None:
     # More than the streams one connection may have open: none may stay open behind a refusal.
     told: set[str] = set()
-    async with embedded_gateway.channel() as channel:
+    async with standing.channel() as channel:
         for _ in range(250):
             told.add((await refusal(call_raw(channel, method))).status)
         assert told == {status}

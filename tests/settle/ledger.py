@@ -1,7 +1,5 @@
 """A usage ledger kept in a list: the reader's port for tests of settlement."""
 
-from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from creditgate.v1.vocabulary_pb2 import Purpose
@@ -10,8 +8,6 @@ from gateway.settle.usage import (
     MeteredAnswer,
     MeteredEntry,
     MeteredLine,
-    PeriodUse,
-    UsageTotal,
 )
 
 
@@ -80,29 +76,6 @@ class ListedUsage:
             entries += len(found[taken].entries)
             taken += 1
         return AnswerPage(tuple(found[:taken]), more=taken < len(found))
-
-    def period_use(self, operator_id: str, *, starts: Sequence[int], until: int) -> PeriodUse:
-        """See the port."""
-        counted = [
-            row
-            for row in self.rows
-            if row.operator_id == operator_id and starts[0] <= row.served_at < until
-        ]
-        return PeriodUse(
-            last_sequence=max((row.sequence for row in counted), default=0),
-            totals=tuple(
-                UsageTotal(
-                    starts[bisect_right(starts, row.served_at) - 1],
-                    line.item,
-                    line.source,
-                    line.region,
-                    line.unit_price,
-                    line.count,
-                )
-                for row in counted
-                for line in row.lines
-            ),
-        )
 
 
 def entry(

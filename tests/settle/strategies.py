@@ -4,7 +4,6 @@ from hypothesis import strategies as st
 
 from gateway.settle.prices import PRICE_PLAN, PricePlan
 from gateway.settle.shares import SHARING_RULE, WHOLE, SharingBook, SharingRule
-from gateway.settle.usage import UsageTotal
 from operators.log import Change
 
 FEES = st.integers(0, 10**15)
@@ -35,22 +34,6 @@ def sharing_books(draw: st.DrawFn) -> SharingBook:
     )
 
 
-def totals() -> st.SearchStrategy[list[UsageTotal]]:
-    """Draw totals, some of the same line and part."""
-    return st.lists(
-        st.builds(
-            UsageTotal,
-            part_from=_INSTANTS,
-            item=_CODES,
-            source=_CODES,
-            region=_CODES,
-            unit_price=st.integers(0, 10**6) | st.sampled_from([1, 3]),
-            count=st.integers(0, 10**9),
-        ),
-        max_size=6,
-    )
-
-
 @st.composite
 def plans(draw: st.DrawFn) -> PricePlan:
     """Draw a price plan."""
@@ -63,9 +46,13 @@ def plans(draw: st.DrawFn) -> PricePlan:
 
 def rule_change(sequence: int, rule: SharingRule) -> Change:
     """Return the log entry of a rule."""
-    return Change(sequence, SHARING_RULE, rule.id, 1, rule.model_dump(), "admin", 0, "test")
+    return Change(
+        sequence, SHARING_RULE, rule.id, 1, rule.model_dump(mode="json"), "admin", 0, "test"
+    )
 
 
 def plan_change(sequence: int, plan: PricePlan) -> Change:
     """Return the log entry of a plan."""
-    return Change(sequence, PRICE_PLAN, plan.id, 1, plan.model_dump(), "admin", 0, "test")
+    return Change(
+        sequence, PRICE_PLAN, plan.id, 1, plan.model_dump(mode="json"), "admin", 0, "test"
+    )

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from gateway.settle.components import Priced
 from gateway.settle.prices import PRICE_PLAN, PriceBook, PricePlan
 from operators.log import Change
 from tests.settle.strategies import plan_change, plans
@@ -27,7 +28,12 @@ def test_price_is_that_of_the_latest_plan_in_force(known: list[PricePlan], cut: 
     book = PriceBook.empty().advanced(changes[:cut]).advanced(changes[cut:])
     for at in range(42):
         for price_class in "abcd":
-            assert book.unit_price(price_class, at) == _naive_price(known, price_class, at)
+            assert _price(book, price_class, at) == _naive_price(known, price_class, at)
+
+
+def _price(book: PriceBook, price_class: str, at: int) -> int | None:
+    plan = book.plan_at(at)
+    return None if plan is None else plan.list_price(Priced("item", price_class, 1, ""))
 
 
 def _plan(plan_id: str, effective_from: int, **prices: int) -> PricePlan:
@@ -40,26 +46,26 @@ def _book(*known: PricePlan) -> PriceBook:
 
 def test_class_left_out_of_the_deciding_plan_has_no_price() -> None:
     book = _book(_plan("old", 0, basic=5, extra=9), _plan("new", 10, basic=6))
-    assert book.unit_price("extra", 9) == 9
-    assert book.unit_price("extra", 10) is None
+    assert _price(book, "extra", 9) == 9
+    assert _price(book, "extra", 10) is None
 
 
 def test_nothing_has_a_price_before_the_first_plan() -> None:
-    assert _book(_plan("first", 10, basic=5)).price_of(9) == {}
+    assert _book(_plan("first", 10, basic=5)).plan_at(9) is None
 
 
-def test_same_mapping_comes_back_as_long_as_the_same_plan_decides() -> None:
+def test_same_plan_comes_back_as_long_as_the_same_plan_decides() -> None:
     book = _book(_plan("one", 0, basic=5), _plan("two", 10, basic=5))
-    assert book.price_of(0) is book.price_of(9)
-    assert book.price_of(9) is not book.price_of(10)
+    assert book.plan_at(0) is book.plan_at(9)
+    assert book.plan_at(9) is not book.plan_at(10)
     later = book.advanced([plan_change(3, _plan("three", 20, basic=5))])
-    assert later.price_of(9) is book.price_of(0)
+    assert later.plan_at(9) is book.plan_at(0)
 
 
 def test_later_version_takes_the_place_of_the_earlier() -> None:
     book = _book(_plan("one", 0, basic=5))
     later = book.advanced([plan_change(2, _plan("one", 10, basic=6))])
-    assert (later.unit_price("basic", 9), later.unit_price("basic", 10)) == (None, 6)
+    assert (_price(later, "basic", 9), _price(later, "basic", 10)) == (None, 6)
 
 
 def test_changes_of_other_kinds_leave_the_book_as_it_is() -> None:

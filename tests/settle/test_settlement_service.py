@@ -6,6 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from creditgate.refusal import Refused
 from creditgate.v1 import settlement_service_pb2 as settlement_pb
 from creditgate.v1.refusal_pb2 import RefusalReason
+from creditgate.v1.vocabulary_pb2 import Purpose
 from tests.settle.world import ADMINISTRATOR, APRIL, MARCH, NOW, World, plan_request, rule_request
 
 
@@ -31,8 +32,10 @@ async def test_created_plan_acts_at_once_and_is_recorded_with_who_when_and_why(
     request = plan_request("p-2026", NOW, basic=100, extra=0)
     answer = await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
     assert answer.plan == request.plan
-    assert world.feed.current().prices.price_of(NOW) == {"basic": 100, "extra": 0}
-    assert not world.feed.current().prices.price_of(NOW - 1)
+    plan = world.feed.current().prices.plan_at(NOW)
+    assert plan is not None
+    assert plan.prices == {"basic": 100, "extra": 0}
+    assert world.feed.current().prices.plan_at(NOW - 1) is None
     (change,) = world.log.history(kind="price_plan", id="p-2026", after=0, limit=9)
     assert (change.changed_by, change.changed_at) == (ADMINISTRATOR.client_id, NOW)
     assert change.reason == "yearly review"
@@ -120,6 +123,116 @@ async def test_every_fault_of_a_plan_is_named_by_its_field(world: World) -> None
         "plan.prices[1].unit_price_micro_yuan",
         "plan.prices[2].price_class",
     ]
+
+
+async def test_plan_with_components_is_stored_and_listed_as_it_was_created(world: World) -> None:
+    request = plan_request("rich", NOW, basic=100)
+    request.plan.components.extend(
+        [
+            settlement_pb.PriceComponent(
+                component_id="tiers",
+                kind=settlement_pb.PRICE_COMPONENT_KIND_GRADUATED,
+                items=["penalty", "rating"],
+                purposes=[Purpose.PURPOSE_BIDDING],
+                operator_classes=["bank"],
+                tiers=[
+                    settlement_pb.PriceTier(unit_price_micro_yuan=9),
+                    settlement_pb.PriceTier(from_records=10, unit_price_micro_yuan=5),
+                ],
+            ),
+            settlement_pb.PriceComponent(
+                component_id="most",
+                kind=settlement_pb.PRICE_COMPONENT_KIND_CAP,
+                amount_micro_yuan=10**9,
+            ),
+        ]
+    )
+    answer = await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
+    assert answer.plan == request.plan
+    listed = await world.settlement_service.list_price_plans(
+        settlement_pb.ListPricePlansRequest(), ADMINISTRATOR
+    )
+    assert list(listed.plans) == [request.plan]
+
+
+async def test_every_fault_of_a_component_is_named_by_its_field(world: World) -> None:
+    request = plan_request("faulty", NOW, basic=100)
+    request.plan.components.extend(
+        [
+            settlement_pb.PriceComponent(component_id="no kind"),
+            settlement_pb.PriceComponent(
+                component_id="negative",
+                kind=settlement_pb.PRICE_COMPONENT_KIND_PER_RECORD,
+                unit_price_micro_yuan=-1,
+                purposes=[99],  # pyright: ignore[reportArgumentType]
+            ),
+            settlement_pb.PriceComponent(
+                component_id="tiers",
+                kind=settlement_pb.PRICE_COMPONENT_KIND_VOLUME,
+                tiers=[settlement_pb.PriceTier(unit_price_micro_yuan=10**12 + 1)],
+            ),
+        ]
+    )
+    with pytest.raises(Refused) as refusal:
+        await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
+    assert _fields(refusal) == [
+        "plan.components[0].component_id",
+        "plan.components[0].kind",
+        "plan.components[1].purposes[0]",
+        "plan.components[1].unit_price_micro_yuan",
+        "plan.components[2].tiers[0].unit_price_micro_yuan",
+    ]
+    del request.plan.components[:]
+    for _ in range(2):
+        request.plan.components.add(
+            component_id="twice",
+            kind=settlement_pb.PRICE_COMPONENT_KIND_FLAT,
+            amount_micro_yuan=1,
+        )
+    with pytest.raises(Refused) as refusal:
+        await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
+    assert _fields(refusal) == ["plan.components"]
+
+
+async def test_plan_has_no_more_components_than_it_may(world: World) -> None:
+    request = plan_request("many", NOW, basic=100)
+    for number in range(51):
+        request.plan.components.add(
+            component_id=f"c{number}",
+            kind=settlement_pb.PRICE_COMPONENT_KIND_FLAT,
+            amount_micro_yuan=1,
+        )
+    with pytest.raises(Refused) as refusal:
+        await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
+    assert _fields(refusal) == ["plan.components"]
+
+
+async def test_rule_with_everything_is_stored_and_listed_as_it_was_created(world: World) -> None:
+    request = rule_request("rich", NOW, 5_000, 2_000, 2_000)
+    request.rule.operator_basis_points = 1_000
+    request.rule.rebate_operator_classes.append("bank")
+    request.rule.source_division = settlement_pb.SOURCE_DIVISION_BY_CONTRIBUTION
+    request.rule.completeness_basis_points = 2_500
+    answer = await world.settlement_service.create_sharing_rule(request, ADMINISTRATOR)
+    assert answer.rule == request.rule
+    listed = await world.settlement_service.list_sharing_rules(
+        settlement_pb.ListSharingRulesRequest(), ADMINISTRATOR
+    )
+    assert list(listed.rules) == [request.rule]
+
+
+async def test_faults_of_how_a_rule_divides_are_named_by_field(world: World) -> None:
+    request = rule_request("faulty", NOW)
+    request.rule.completeness_basis_points = 1
+    with pytest.raises(Refused) as refusal:
+        await world.settlement_service.create_sharing_rule(request, ADMINISTRATOR)
+    assert _fields(refusal) == ["rule"]
+    request.rule.ClearField("completeness_basis_points")
+    request.rule.source_division = 9  # pyright: ignore[reportAttributeAccessIssue]
+    request.rule.rebate_operator_classes.append("No Class")
+    with pytest.raises(Refused) as refusal:
+        await world.settlement_service.create_sharing_rule(request, ADMINISTRATOR)
+    assert _fields(refusal) == ["rule.rebate_operator_classes[0]", "rule.source_division"]
 
 
 async def test_plan_without_prices_is_refused(world: World) -> None:

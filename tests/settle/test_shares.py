@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gateway.settle.shares import WHOLE, Share, SharingRule, divide, share
+from gateway.settle.shares import WHOLE, SharingRule, divide
 from tests.settle.strategies import FEES, rules
 
 _PARTS = st.lists(st.integers(0, 10**6), min_size=1, max_size=12).filter(any)
@@ -17,10 +17,9 @@ _PARTS = st.lists(st.integers(0, 10**6), min_size=1, max_size=12).filter(any)
 @settings(max_examples=2_000)
 @given(FEES, rules())
 def test_shares_sum_to_the_fee_exactly(fee: int, rule: SharingRule) -> None:
-    shares = share(fee, rule, "mem", "11")
-    assert sum(amount for _, amount in shares) == fee
-    assert [beneficiary for beneficiary, _ in shares] == ["sources/mem", "regions/11", "platform"]
-    for (_, amount), part in zip(shares, rule.parts, strict=True):
+    shares = divide(fee, rule.parts)
+    assert sum(shares) == fee
+    for amount, part in zip(shares, rule.parts, strict=True):
         assert abs(amount - Fraction(fee * part, WHOLE)) < 1
 
 
@@ -54,18 +53,7 @@ def test_division_by_any_parts_is_exact_and_by_largest_remainder(
 def test_odd_micro_yuan_goes_by_remainder_then_source_region_platform(
     parts: tuple[int, int, int], amounts: tuple[int, int, int]
 ) -> None:
-    rule = SharingRule(
-        rule_id="r",
-        effective_from=0,
-        source_basis_points=parts[0],
-        region_basis_points=parts[1],
-        platform_basis_points=parts[2],
-    )
-    assert share(1, rule, "mem", "11") == (
-        Share("sources/mem", amounts[0]),
-        Share("regions/11", amounts[1]),
-        Share("platform", amounts[2]),
-    )
+    assert divide(1, parts) == amounts
 
 
 def test_rule_whose_parts_are_not_the_whole_cannot_exist() -> None:

@@ -1,4 +1,4 @@
-"""UsageService: whose usage is shown, page by page, and what a month costs."""
+"""UsageService: whose usage is shown, page by page."""
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -9,7 +9,7 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Interval, Purpose
 from gateway.authenticate.caller import Caller
 from tests.settle.ledger import entry
-from tests.settle.world import ADMINISTRATOR, ALPHA, APRIL, MARCH, NOW, World, caller, rule_request
+from tests.settle.world import ADMINISTRATOR, ALPHA, MARCH, NOW, World, caller
 
 
 async def _list(
@@ -17,13 +17,6 @@ async def _list(
 ) -> usage_pb.ListUsageResponse:
     request = usage_pb.ListUsageRequest(**asked)  # pyright: ignore[reportArgumentType]
     return await world.usage_service.list_usage(request, asking)
-
-
-async def _statement(
-    world: World, month: str = "2026-03", asking: Caller = ALPHA, operator_id: str = ""
-) -> usage_pb.Statement:
-    request = usage_pb.GetStatementRequest(operator_id=operator_id, month=month)
-    return (await world.usage_service.get_statement(request, asking)).statement
 
 
 def _records(response: usage_pb.ListUsageResponse) -> list[str]:
@@ -102,14 +95,10 @@ async def test_operator_never_sees_usage_of_another(world: World) -> None:
     assert not (await _list(world, operator_id="alpha")).entries
     messages: set[str] = set()
     for other in ("beta", "unknown", "No such id"):
-        for call in (
-            _list(world, operator_id=other),
-            _statement(world, operator_id=other),
-        ):
-            with pytest.raises(Refused) as refusal:
-                await call
-            assert refusal.value.reason == RefusalReason.REFUSAL_REASON_SCOPE_NOT_GRANTED
-            messages.add(refusal.value.message)
+        with pytest.raises(Refused) as refusal:
+            await _list(world, operator_id=other)
+        assert refusal.value.reason == RefusalReason.REFUSAL_REASON_SCOPE_NOT_GRANTED
+        messages.add(refusal.value.message)
     assert len(messages) == 1
 
 
@@ -160,75 +149,3 @@ async def test_page_token_serves_only_the_listing_it_was_made_for(world: World) 
     with pytest.raises(Refused) as refusal:
         await _list(world, page_token=token, request_id="r")
     assert _fields(refusal) == ["page_token"]
-
-
-async def test_statement_counts_the_month_and_shares_it_by_the_rules_in_force(
-    world: World,
-) -> None:
-    await world.settlement_service.create_sharing_rule(
-        rule_request("old", MARCH - 9), ADMINISTRATOR
-    )
-    await world.settlement_service.create_sharing_rule(
-        rule_request("new", NOW + 9, 0, 0, 10_000), ADMINISTRATOR
-    )
-    world.usage.serve("alpha", MARCH - 1, entry(unit_price=1_000_000))
-    world.usage.serve("alpha", MARCH, entry(), entry())
-    world.usage.serve("alpha", NOW + 9, entry())
-    world.usage.serve("beta", NOW, entry())
-    world.usage.serve("alpha", APRIL, entry(unit_price=1_000_000))
-    statement = await _statement(world)
-    assert (statement.operator_id, statement.month) == ("alpha", "2026-03")
-    assert (statement.total_entries, statement.total_micro_yuan) == (3, 21)
-    assert statement.usage_sequence == 3
-    (line,) = statement.lines
-    assert (line.item, line.source, line.region) == ("penalty", "mem", "11")
-    assert (line.entries, line.unit_price_micro_yuan, line.fee_micro_yuan) == (3, 7, 21)
-    # 14 under the old rule: 8.4, 4.2 and 1.4, the odd one to the source (tie); then 7 whole.
-    shares = {share.beneficiary: share.amount_micro_yuan for share in line.shares}
-    assert shares == {"sources/mem": 9, "regions/11": 4, "platform": 8}
-    assert {s.beneficiary: s.amount_micro_yuan for s in statement.shares} == shares
-    assert await _statement(world, "2026-03", ADMINISTRATOR, "alpha") == statement
-
-
-async def test_statement_of_a_month_that_is_over_does_not_change_any_more(world: World) -> None:
-    await world.settlement_service.create_sharing_rule(rule_request("r", MARCH), ADMINISTRATOR)
-    world.usage.serve("alpha", MARCH, entry())
-    world.clock.at = APRIL
-    before = await _statement(world)
-    world.usage.serve("alpha", APRIL, entry())
-    await world.settlement_service.create_sharing_rule(
-        rule_request("next", APRIL, 0, 0, 10_000), ADMINISTRATOR
-    )
-    assert await _statement(world) == before
-
-
-async def test_month_without_use_costs_nothing_and_needs_no_rule(world: World) -> None:
-    statement = await _statement(world)
-    assert (statement.total_entries, statement.total_micro_yuan) == (0, 0)
-    assert not statement.lines
-
-
-async def test_mend_that_a_refused_statement_names_mends_it(world: World) -> None:
-    world.usage.serve("alpha", NOW, entry())
-    with pytest.raises(Refused, match="2026-03-01T00:00:00Z") as refusal:
-        await _statement(world)
-    assert refusal.value.reason == RefusalReason.REFUSAL_REASON_STATE_CONFLICT
-    await world.settlement_service.create_sharing_rule(rule_request("r", MARCH), ADMINISTRATOR)
-    assert (await _statement(world)).total_micro_yuan == 7
-
-
-@pytest.mark.parametrize(
-    "month", ["", "2026-3", "2026-13", "2026-00", "0000-01", "9999-01", "２０２６-03", "2026-03\n"]
-)
-async def test_month_that_is_none_is_refused(world: World, month: str) -> None:
-    with pytest.raises(Refused) as refusal:
-        await _statement(world, month)
-    assert _fields(refusal) == ["month"]
-
-
-async def test_month_that_has_not_begun_is_refused(world: World) -> None:
-    with pytest.raises(Refused) as refusal:
-        await _statement(world, "2026-04")
-    assert _fields(refusal) == ["month"]
-    world.clock.at = APRIL
-    assert (await _statement(world, "2026-04")).month == "2026-04"

@@ -9,6 +9,7 @@ from creditgate.uscc import check_character
 from creditgate.v1 import settlement_service_pb2 as settlement_pb
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from gateway.authenticate.caller import Caller
+from gateway.settle.classes import ClassBook
 from gateway.settle.prices import PriceBook
 from gateway.settle.service import SettlementService, UsageService
 from gateway.settle.shares import SharingBook
@@ -32,10 +33,11 @@ class View:
     authority: Authority = field(default_factory=Authority.empty)
     prices: PriceBook = field(default_factory=PriceBook.empty)
     sharing: SharingBook = field(default_factory=SharingBook.empty)
+    classes: ClassBook = field(default_factory=ClassBook.empty)
 
 
 class FoldingFeed:
-    """`gateway.settle.service.SettlementFeed` that reads the log when told to."""
+    """`gateway.settle.views.SettlementFeed` that reads the log when told to."""
 
     def __init__(self, log: AuthorityLog) -> None:
         self._log = log
@@ -54,6 +56,7 @@ class FoldingFeed:
                 self._view.authority.advanced(changes),
                 self._view.prices.advanced(changes),
                 self._view.sharing.advanced(changes),
+                self._view.classes.advanced(changes),
             )
         return self._view
 
@@ -74,7 +77,7 @@ class World:
     async def start(self) -> None:
         """Register the operators."""
         self.log.append(
-            [Draft(OPERATOR, name, 0, _operator(name).as_document()) for name in ("alpha", "beta")],
+            [Draft(OPERATOR, name, 0, operator(name).as_document()) for name in ("alpha", "beta")],
             changed_by="admin",
             changed_at=0,
             reason="test",
@@ -82,7 +85,8 @@ class World:
         await self.feed.refresh()
 
 
-def _operator(name: str) -> Operator:
+def operator(name: str) -> Operator:
+    """Return an invented operator of this name."""
     stem = "91000000" + name.upper().replace("O", "0").ljust(9, "X")
     return Operator(
         operator_id=name,

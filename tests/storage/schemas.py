@@ -5,24 +5,30 @@ from typing import Final
 from sqlalchemy import Engine, MetaData, text
 
 from consent.tables import METADATA as CONSENTING
-from gateway.audit.tables import METADATA as AUDIT
+from gateway.alerts.tables import METADATA as ALERTS
+from gateway.audit.fact_tables import METADATA as AUDIT
 from gateway.conformance.finding_tables import METADATA as FINDINGS
 from gateway.conformance.holdings_tables import METADATA as HOLDINGS
 from gateway.conformance.removal_tables import METADATA as REMOVALS
 from gateway.disclose.tables import METADATA as DISCLOSURE
+from gateway.exports.tables import METADATA as EXPORTS
+from gateway.meter.rates_tables import METADATA as RATES
 from gateway.meter.tables import METADATA as METERING
 from gateway.oauth.tables import METADATA as ASSERTIONS
 from gateway.reports.tables import METADATA as REPORTS
+from gateway.settlement.tables import METADATA as SETTLEMENT
 from gateway.signin.tables import METADATA as SIGNING_IN
 from gateway.storage.engines import Engines
 from gateway.storage.migrate import Schema
+from gateway.storage.writes import METADATA as WRITES
 from gateway.transparency.map_tables import METADATA as MAP
 from gateway.transparency.tables import METADATA as LOGS
+from gateway.usage.tables import METADATA as USAGE_LOGS
 from operators.tables import METADATA as AUTHORITY
 
 TABLES: Final[dict[Schema, tuple[MetaData, ...]]] = {
     "authority": (AUTHORITY, ASSERTIONS, SIGNING_IN),
-    "records": (DISCLOSURE, METERING, CONSENTING),
+    "records": (DISCLOSURE, METERING, RATES, CONSENTING),
     "evidence": (
         LOGS,
         AUDIT,
@@ -31,6 +37,11 @@ TABLES: Final[dict[Schema, tuple[MetaData, ...]]] = {
         FINDINGS,
         REMOVALS,
         REPORTS,
+        WRITES,
+        USAGE_LOGS,
+        SETTLEMENT,
+        EXPORTS,
+        ALERTS,
     ),
 }
 _TABLES: Final = (

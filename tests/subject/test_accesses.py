@@ -5,8 +5,11 @@ import re
 import pytest
 
 from consent.model import Actor
+from creditgate.v1.conformance_service_pb2 import FindingState, ListFindingsRequest
+from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from tests.installation import OPERATOR_ID, eventually
 from tests.people import browser
+from tests.subject.test_delegations import accepted, appointed, link_of, withdrawn
 from tests.subject.world import BANK_ID, FIRM, INSURANCE, PENALTY, TAX, ZHAO_QIAN, World, text_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -69,12 +72,40 @@ async def test_asking_under_a_consent_is_told_also_where_nothing_was_found(world
     consent = world.given(world.terms((INSURANCE,)))
     await world.use(consent, [INSURANCE])
     await world.signed_in()
-    for language, told in (("zh", "没有查到记录"), ("en", "no records were found")):
+    for language, told in (
+        ("zh", "依据授权查询社会保险费缴纳信息，没有查到记录"),
+        ("en", "under a consent; no records were found"),
+    ):
         path = f"/accesses?consent={consent.consent_id}&lang={language}"
         shown = text_of(await world.browser.go(world.my(path)))
         assert shown.count(told) == 1
         assert "地区：" not in shown
         assert "region:" not in shown
+
+
+async def test_of_the_items_asked_about_each_is_told_found_or_not(world: World) -> None:
+    consent = world.given(world.terms((TAX, INSURANCE)))
+    await world.use(consent, [TAX, INSURANCE])
+    await world.signed_in()
+    path = world.my(f"/accesses?consent={consent.consent_id}")
+    told = text_of(await world.browser.go(path))
+    assert told.count("查询纳税信息，2 条") == 1
+    assert told.count("依据授权查询社会保险费缴纳信息，没有查到记录") == 1
+
+
+async def test_a_deputy_limited_to_an_item_sees_that_it_was_asked_about_in_vain(
+    world: World,
+) -> None:
+    consent = world.given(world.terms((INSURANCE,)))
+    await world.use(consent, [INSURANCE])
+    await world.signed_in()
+    path = world.my(f"/accesses?consent={consent.consent_id}")
+    for item, sees in ((INSURANCE, True), (TAX, False)):
+        link = link_of(await appointed(world, {"power-see": "on", f"item-{item}": "on"}))
+        async with browser(world.installation) as deputy:
+            await accepted(world, link, deputy)
+            assert ("没有查到记录" in (await deputy.go(path)).text) == sees
+        withdrawn(world)
 
 
 async def test_nobody_else_sees_who_used_it(world: World) -> None:
@@ -109,6 +140,38 @@ async def test_notices_tell_what_others_did_and_are_new_to_each_person_once(
     assert not re.search(r'/notices"[^>]*>通知 <span class="count">', again.text)
     assert "标为已读" not in again.text
     world.move(later, "refuse", Actor.SUBJECT)
+
+
+async def test_a_removal_that_is_overdue_is_told_until_the_operator_reports_it(
+    world: World,
+) -> None:
+    terms = world.terms((TAX,), data_life_seconds=1)
+    consent = world.given(terms)
+    await world.use(consent, [TAX])
+    world.move(consent, "revoke", Actor.OPERATOR)
+    await world.signed_in()
+    shown = await world.browser.go(world.my("/notices"))
+    await world.send(shown, "/seen")
+
+    async def overdue() -> bool:
+        page = await world.browser.go(world.my("/notices"))
+        told = "至今没有报告" in page.text and f"/consents/{consent.consent_id}" in page.text
+        assert told == bool(re.search(r'/notices"[^>]*>通知 <span class="count">1<', page.text))
+        return told
+
+    async def found() -> bool:
+        async with world.gateway.channel() as channel:
+            answer = await ConformanceServiceStub(channel).ListFindings(
+                ListFindingsRequest(state=FindingState.FINDING_STATE_OPEN)
+            )
+        return consent.name in {each.consent for each in answer.findings}
+
+    await eventually(overdue)
+    await eventually(found, 20)
+    world.consents.acknowledge(
+        consent.consent_id, consent.operator_id, world.now, "alpha-client", world.now
+    )
+    assert not await overdue()
 
 
 async def test_notices_are_marked_by_the_form_alone(world: World) -> None:

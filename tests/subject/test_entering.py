@@ -10,7 +10,7 @@ from consent.states import REQUESTED
 from gateway.signin.attempts import MOST_FOR_ONE_PLACE
 from gateway.signin.sessions import COOKIE
 from gateway.signin.tables import ATTEMPT
-from gateway.subject.entering import HOME, PLACE_COOKIE, place_of
+from gateway.subject.entering import ENTRANCE
 from tests.installation import Installation
 from tests.people import COMPANY, browser
 from tests.subject.world import LIU_YANG, ZHAO_QIAN, World, text_of
@@ -70,12 +70,12 @@ async def test_whoever_acts_for_one_company_comes_straight_to_it(world: World) -
     ],
 )
 async def test_no_place_but_one_of_these_pages_is_gone_to(world: World, place: str) -> None:
-    assert place_of(place) == HOME
+    assert ENTRANCE.place_of(place) == ENTRANCE.home
     address = httpx.URL(world.url("/my/sign-in")).copy_set_param("to", place)
     await world.browser.go(str(address))
-    assert world.browser.http.cookies[PLACE_COOKIE].strip('"') == HOME
-    world.browser.http.cookies.delete(PLACE_COOKIE)
-    world.browser.http.cookies.set(PLACE_COOKIE, re.sub(r"[\r\n]", "", place))
+    assert world.browser.http.cookies[ENTRANCE.cookie].strip('"') == ENTRANCE.home
+    world.browser.http.cookies.delete(ENTRANCE.cookie)
+    world.browser.http.cookies.set(ENTRANCE.cookie, re.sub(r"[\r\n]", "", place))
     back = await world.browser.http.get(world.url("/my/back"))
     assert (back.status_code, back.headers["location"]) == (303, "/my")
 
@@ -86,14 +86,14 @@ async def test_the_way_back_is_out_of_reach_of_other_sites_and_scripts(world: Wo
         value
         for response in world.browser.seen
         for value in response.headers.get_list("set-cookie")
-        if value.startswith((f"{COOKIE}=", f"{PLACE_COOKIE}="))
+        if value.startswith((f"{COOKIE}=", f"{ENTRANCE.cookie}="))
     ]
     assert len(cookies) == 2
     for cookie in cookies:
         for attribute in ("HttpOnly", "Secure", "SameSite=lax", "Path=/"):
             assert attribute in cookie
     done = await world.signed_in()
-    assert PLACE_COOKIE not in done.http.cookies
+    assert ENTRANCE.cookie not in done.http.cookies
 
 
 async def test_strangers_cannot_fill_the_store_with_sign_ins(world: World) -> None:

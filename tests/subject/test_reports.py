@@ -2,6 +2,8 @@
 
 import json
 import re
+from dataclasses import replace
+from urllib.parse import urljoin
 
 import pytest
 
@@ -14,19 +16,22 @@ from tests.people import browser
 from tests.reports.own import issued, links, newest, send
 from tests.reports.printed import text_of_pdf
 from tests.server.calls import publish
-from tests.subject.test_delegations import accepted, appointed, link_of
+from tests.subject.test_delegations import accepted, appointed, link_of, withdrawn
 from tests.subject.world import (
     LIU_YANG,
     PENALTY,
     TAX,
     ZHAO_QIAN,
     World,
+    forms_of,
     tax,
     text_of,
 )
 
 OTHER = "91000000DEM000012D"
 """The company that zhao-qian represents."""
+
+ISSUING = re.compile(r"/reports/[^/]+$")
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -136,16 +141,54 @@ async def test_nobody_else_gets_a_companys_report(world: World) -> None:
         assert (await stranger.go(other)).status_code == 404
 
 
-async def test_a_deputy_who_does_not_see_all_has_no_reports(world: World) -> None:
+@pytest.mark.parametrize(
+    "powers",
+    [
+        {"power-see": "on", "power-answer": "on", "power-revoke": "on"},
+        {"power-report": "on", f"item-{TAX}": "on"},
+    ],
+)
+async def test_a_deputy_without_that_power_or_with_limits_has_no_reports(
+    world: World, powers: dict[str, str]
+) -> None:
+    """Not even with a form of whoever has it."""
+    withdrawn(world)
     await world.signed_in()
-    some = {"power-see": "on", f"item-{TAX}": "on"}
-    link = link_of(await appointed(world, some))
+    page = await issued(world, TAX)
+    mine = links(page, "/document")[0]
+    link = link_of(await appointed(world, powers))
     async with browser(world.installation) as deputy:
         await accepted(world, link, deputy, LIU_YANG)
         consents = await deputy.go(world.my("/consents"))
         assert consents.status_code == 200
         assert "我的信用报告" not in consents.text
         assert (await deputy.go(world.my("/reports"))).status_code == 404
+        for part in ("/document", "/pdf", "/revoke"):
+            address = mine.replace("/document", part)
+            sent = {"token": "x"} if part == "/revoke" else {}
+            assert (await deputy.go(address, **sent)).status_code == 404
+        ((action, _),) = [form for form in forms_of(page, "") if ISSUING.search(form[0])]
+        ordered = await deputy.go(urljoin(str(page.url), action), token="x")
+        assert ordered.status_code == 404
+    assert (await world.browser.go(mine)).status_code == 200
+
+
+async def test_a_deputy_appointed_to_issues_downloads_and_takes_back_reports_and_sees_no_more(
+    world: World,
+) -> None:
+    withdrawn(world)
+    await world.signed_in()
+    form = await world.browser.go(world.my("/delegations/new"))
+    assert "开具、下载和撤销单位的信用报告" in form.text
+    link = link_of(await appointed(world, {"power-report": "on"}))
+    async with browser(world.installation) as deputy:
+        await accepted(world, link, deputy, LIU_YANG)
+        acting = replace(world, browser=deputy)
+        page = await issued(acting, TAX)
+        report, _ = await newest(acting, page)
+        report_id = report.report.removeprefix("reports/")
+        assert "已撤销" in (await acting.send(page, f"{report_id}/revoke")).text
+        assert (await deputy.go(world.my("/accesses"))).status_code == 404
 
 
 async def test_a_company_has_so_many_reports_a_day_and_no_more(world: World) -> None:

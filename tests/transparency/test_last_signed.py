@@ -3,13 +3,15 @@
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from sqlalchemy import Engine, delete
 
-from creditgate.transparency.note import Checkpoint
+from creditgate.transparency.note import Checkpoint, VerifierKey
 from gateway.storage.engines import open_engines
 from gateway.storage.migrate import upgrade_all
 from gateway.transparency.beginning import begin_anew
@@ -17,7 +19,7 @@ from gateway.transparency.identity import AnotherLog, NotLost, key_of_log
 from gateway.transparency.keys import LogKey
 from gateway.transparency.last_signed import NOTHING, LastSigned, NeverSign, Signed
 from gateway.transparency.log import MerkleLog
-from gateway.transparency.tables import CHECKPOINTS, LogId
+from gateway.transparency.tables import CHECKPOINTS, LOGS, LogId
 
 ORIGIN = "gateway.invalid/log/disclosure"
 
@@ -80,6 +82,23 @@ def kept(tmp_path: Path) -> Iterator[Kept]:
     made = Kept(tmp_path)
     yield made
     made.engines.dispose()
+
+
+def test_processes_that_start_at_once_on_a_new_home_begin_one_log(kept: Kept) -> None:
+    at_once = 8
+    together = Barrier(at_once)
+
+    def start(_: int) -> VerifierKey:
+        together.wait()
+        return kept.started().key
+
+    with ThreadPoolExecutor(at_once) as threads:
+        for _ in range(25):
+            assert len(set(threads.map(start, range(at_once)))) == 1
+            kept.key.unlink()
+            LastSigned.beside(kept.key).unlink()
+            with kept.evidence.begin() as connection:
+                connection.execute(delete(LOGS))
 
 
 def test_log_whose_store_was_lost_does_not_start(kept: Kept) -> None:

@@ -1,6 +1,9 @@
 """What verifies, and what does not: answers against the log, the map and the request."""
 
+import json
+from base64 import b64decode
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +11,7 @@ from creditgate.transparency import facts
 from creditgate.transparency.answers import answer_leaf, request_digest, signed_text
 from creditgate.transparency.completeness import verified_head, verify_subject
 from creditgate.transparency.merkle import ProofInvalid
+from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.verify import verify_answer, verify_subject_proof
 from creditgate.v1.disclosure_proof_pb2 import (
     AnswerSignature,
@@ -29,6 +33,8 @@ from tests.transparency.scenario import (
     MAPPED,
     disclosure,
 )
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +187,12 @@ def test_bytes_are_read_in_their_one_form_alone(made: Disclosure) -> None:
         signed = form + field(4, signature.SerializeToString(deterministic=True))
         with pytest.raises(ProofInvalid, match=r"not those a gateway writes|are no"):
             verify_answer(None, signed, made.key.verifier)
+
+
+def test_an_answer_that_is_cut_off_is_told_so() -> None:
+    vectors = json.loads((ROOT / "docs" / "vectors" / "answers.json").read_text("utf-8"))
+    (part,) = map(b64decode, vectors["answers"][0]["parts"])
+    key = VerifierKey.parse(vectors["key"])
+    for length in range(1, len(part), 7):
+        with pytest.raises(ProofInvalid, match="cut off"):
+            verify_answer(None, [part[:length]], key)

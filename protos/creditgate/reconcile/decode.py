@@ -18,6 +18,9 @@ from creditgate.reconcile.symbols import Mapped, Symbols
 _FIRST_TELLING: Final = 8
 _OVERHEAD: Final = 1.35
 """Symbols that are needed for each difference, once there are many (section 5 there)."""
+MOST_ROUNDS: Final = 1_024
+"""Most rounds of peeling. Two sets that differ by 1 to 100,000 elements took 105 at most, for all
+singles of a round are taken out at once; symbols made up can free one element a round."""
 
 
 class SymbolsInconsistent(ValueError):
@@ -39,6 +42,7 @@ class Decoder:
         none = np.zeros(0, WORD)
         self._found = Mapped.at_start(np.zeros((0, 2), WORD), none, np.zeros(0, np.uint16))
         self._known: set[int] = set()
+        self._rounds = 0
 
     @property
     def taken(self) -> int:
@@ -50,6 +54,11 @@ class Decoder:
         """Whether all differences are found."""
         left = self._left
         return self.taken > 0 and not (left.sums.any() or left.checks.any() or left.counts.any())
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether peeling was given up: it took more rounds than any two sets need."""
+        return self._rounds >= MOST_ROUNDS
 
     @property
     def theirs(self) -> Words:
@@ -95,17 +104,21 @@ class Decoder:
         return max(enough - self.taken, 8 + self.taken // 16)
 
     def _peel(self, looked_at: NDArray[np.intp]) -> None:
-        left = self._left
-        while looked_at.size:
+        left, parts = self._left, [self._found]
+        while looked_at.size and not self.exhausted:
             single = self._singles(looked_at)
             if not single.size:
-                return
+                break
+            self._rounds += 1
             found = Mapped.at_start(left.sums[single], left.checks[single], left.counts[single])
             self._remember(found.checks)
             # Taken out of the symbols with its own sign turned round.
             taken_out = found._replace(signs=(-found.signs.astype(np.int32)).astype(np.uint16))
             looked_at = taken_out.add_to(left)
-            self._found = Mapped.joined((self._found, taken_out))
+            if _is_anything(left, single):
+                raise SymbolsInconsistent("an element was found where it cannot be")
+            parts.append(taken_out)
+        self._found = Mapped.joined(parts)
 
     def _singles(self, looked_at: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return which symbols hold one element only, one symbol for each element."""
@@ -124,3 +137,8 @@ class Decoder:
         self._known.update(checks.tolist())
         if len(self._known) != before + len(checks) or len(self._known) > self.taken:
             raise SymbolsInconsistent("an element was found twice")
+
+
+def _is_anything(symbols: Symbols, at: NDArray[np.intp]) -> bool:
+    """Tell whether any of the symbols ``at`` still holds something."""
+    return bool(symbols.sums[at].any() or symbols.checks[at].any() or symbols.counts[at].any())

@@ -36,7 +36,7 @@ def signed_text(size: int, root: bytes) -> bytes:
 def verify_signature(signature: AnswerSignature, answer: bytes, key: VerifierKey) -> None:
     """Check that the signature is of ``answer``, the bytes before it. Raises ProofInvalid."""
     if len(signature.request_digest) != sha256().digest_size:
-        raise ProofInvalid("the answer is not signed")
+        raise ProofInvalid("the answer is not signed, or its end is cut off")
     leaf = answer_leaf(signature.request_digest, answer)
     path: Sequence[bytes] = signature.audit_path
     root = inclusion_root(signature.index, signature.size, leaf, path)

@@ -3,7 +3,8 @@
 Give it an answer of AuditService, the key of the decision log that was pinned, and the
 checkpoint that was kept from before, if any. Whatever does not hold is a `ProofInvalid` that
 tells what. What usage entries, disclosure events, changes of authority, findings and removals
-in a trace say is the gateway's word: only decisions and changes of consents are in this log.
+in a trace say is the gateway's word: of them the log has commitments alone (docs/proofs.md),
+and that a list leaves nothing out no answer proves.
 """
 
 from collections.abc import Iterator

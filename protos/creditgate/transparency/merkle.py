@@ -29,14 +29,30 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def root_of(leaf_hashes: Sequence[bytes]) -> bytes:
     """Return the root of the tree of these leaves."""
-    if not leaf_hashes:
-        return EMPTY_ROOT
-    level = list(leaf_hashes)
-    # An odd last node goes up as it is: the same tree as that of the RFC's recursion.
-    while len(level) > 1:
-        paired = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
-        level = paired + level[len(level) - len(level) % 2 :]
-    return level[0]
+    return levels_of(leaf_hashes)[-1][0] if leaf_hashes else EMPTY_ROOT
+
+
+def levels_of(leaf_hashes: Sequence[bytes]) -> list[Sequence[bytes]]:
+    """Return the levels of the tree of these leaves, the last with its root alone.
+
+    There is one leaf at least. An odd last node goes up as it is: the same tree as that of
+    the RFC's recursion.
+    """
+    levels = [leaf_hashes]
+    while len(below := levels[-1]) > 1:
+        above = [node_hash(below[i], below[i + 1]) for i in range(0, len(below) - 1, 2)]
+        levels.append([*above, *below[len(below) - len(below) % 2 :]])
+    return levels
+
+
+def audit_path(levels: Sequence[Sequence[bytes]], index: int) -> list[bytes]:
+    """Return the audit path of a leaf, given the levels of its tree; leaf to root."""
+    path: list[bytes] = []
+    for level in levels[:-1]:
+        if (sibling := index ^ 1) < len(level):
+            path.append(level[sibling])
+        index >>= 1
+    return path
 
 
 def inclusion_root(index: int, size: int, leaf: bytes, path: Sequence[bytes]) -> bytes:

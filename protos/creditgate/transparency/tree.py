@@ -11,7 +11,8 @@ from typing import Final
 from creditgate.transparency.merkle import EMPTY_ROOT, node_hash
 from creditgate.transparency.tiles import TILE_LEVELS, TILE_WIDTH, hashes_of
 
-_MOST_TILES: Final = 1_024
+MOST_TILES: Final = 1_024
+"""Most tiles that are remembered, unless said otherwise."""
 
 ReadTile = Callable[[int, int], bytes]
 """Returns the hashes of a tile, given its level and number. Raises LookupError."""
@@ -23,7 +24,7 @@ class Subtrees:
     What is full never changes; of one that grows, what is hashed already does not either.
     """
 
-    def __init__(self, most: int = _MOST_TILES) -> None:
+    def __init__(self, most: int = MOST_TILES) -> None:
         self._most = most
         self._known: OrderedDict[tuple[int, int], list[list[bytes]]] = OrderedDict()
         self._changing = Lock()

@@ -155,7 +155,7 @@ def verify_subject_proof(
 
 def _read(parts: Sequence[bytes], key: VerifierKey) -> list[Answer]:
     """Return the parts of an answer, each strictly read and its signature checked."""
-    answers = [_parsed(part) for part in parts]
+    answers = [answer_of(part) for part in parts]
     if not answers:
         raise ProofInvalid("there is no answer")
     for answer, part in zip(answers, parts, strict=True):
@@ -173,13 +173,23 @@ def _read(parts: Sequence[bytes], key: VerifierKey) -> list[Answer]:
     return answers
 
 
-def _parsed(part: bytes) -> Answer:
+def answer_of(part: bytes) -> Answer:
+    """Return the answer in bytes received, or the part of a chunk; nothing of it is verified.
+
+    Raises ProofInvalid.
+    """
     try:
         return strictly(GetSubjectRecordsResponse, part)
     except ProofInvalid:
         # Nothing in the bytes tells which message they are; the two differ in every field
         # after the second.
-        return strictly(BatchGetSubjectRecordsResponse, part)
+        try:
+            return strictly(BatchGetSubjectRecordsResponse, part)
+        except ProofInvalid:
+            raise ProofInvalid(
+                "the bytes are not those a gateway writes an answer in: they are cut off, altered,"
+                " or a newer one wrote them"
+            ) from None
 
 
 def _goes_before(part: Answer, last: Answer) -> bool:

@@ -84,6 +84,9 @@ class DecisionEntry(_message.Message):
     CONSENT_STATE_FIELD_NUMBER: _builtins.int
     RECEIPT_DIGEST_FIELD_NUMBER: _builtins.int
     USAGE_DIGEST_FIELD_NUMBER: _builtins.int
+    FACT_KIND_FIELD_NUMBER: _builtins.int
+    FACT_KEY_FIELD_NUMBER: _builtins.int
+    FACT_DIGEST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "decisions/{decision_id}", as in Receipt.decision_id."""
     sequence: _builtins.int
@@ -144,6 +147,19 @@ class DecisionEntry(_message.Message):
     Numbers before the JSON are of 8 bytes, two's complement, big-endian. Empty for refusals
     and for changes of consents.
     """
+    fact_kind: _builtins.str
+    """Where the entry is of something the gateway wrote down, as a finding, an attestation
+    judged, a change of authority or of a consent: the kind of row. Such an entry names
+    nobody and is no decision about a call: ListDecisions does not list it. Empty for others.
+    """
+    fact_key: _builtins.str
+    """Key of the row, as a JSON array, without the subject where that is part of it."""
+    fact_digest: _builtins.bytes
+    """SHA-256 of what the row says since, 32 bytes: of the ASCII text "creditgate/fact/v1" and
+    a line feed, a salt of 16 bytes, and a JSON array without spaces of kind, key (whole) and
+    the values of the row by their names in order, bytes in hexadecimal, null where the row
+    is gone. The salt is the installation's own: whoever is shown a row with it can check.
+    """
     @_builtins.property
     def decide_time(self) -> _timestamp_pb2.Timestamp:
         """Instant decided (UTC)."""
@@ -154,7 +170,9 @@ class DecisionEntry(_message.Message):
 
     @_builtins.property
     def asked_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Catalogue item codes asked for; empty means all."""
+        """Catalogue item codes that an answer about a subject looked for under a consent, found or
+        not; empty for others.
+        """
 
     @_builtins.property
     def allowed_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -188,10 +206,13 @@ class DecisionEntry(_message.Message):
         consent_state: _consent_service_pb2.ConsentState.ValueType = ...,
         receipt_digest: _builtins.bytes = ...,
         usage_digest: _builtins.bytes = ...,
+        fact_kind: _builtins.str = ...,
+        fact_key: _builtins.str = ...,
+        fact_digest: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decide_time", b"decide_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_items", b"allowed_items", "asked_items", b"asked_items", "asking_region", b"asking_region", "authority_sequence", b"authority_sequence", "client_id", b"client_id", "consent", b"consent", "consent_state", b"consent_state", "decide_time", b"decide_time", "disclosure_sequence", b"disclosure_sequence", "grant_ids", b"grant_ids", "licence", b"licence", "method", b"method", "name", b"name", "operator_id", b"operator_id", "outcome", b"outcome", "purpose", b"purpose", "reason", b"reason", "receipt_digest", b"receipt_digest", "request_digest", b"request_digest", "request_id", b"request_id", "scope", b"scope", "sequence", b"sequence", "served_records", b"served_records", "trace_id", b"trace_id", "usage_digest", b"usage_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_items", b"allowed_items", "asked_items", b"asked_items", "asking_region", b"asking_region", "authority_sequence", b"authority_sequence", "client_id", b"client_id", "consent", b"consent", "consent_state", b"consent_state", "decide_time", b"decide_time", "disclosure_sequence", b"disclosure_sequence", "fact_digest", b"fact_digest", "fact_key", b"fact_key", "fact_kind", b"fact_kind", "grant_ids", b"grant_ids", "licence", b"licence", "method", b"method", "name", b"name", "operator_id", b"operator_id", "outcome", b"outcome", "purpose", b"purpose", "reason", b"reason", "receipt_digest", b"receipt_digest", "request_digest", b"request_digest", "request_id", b"request_id", "scope", b"scope", "sequence", b"sequence", "served_records", b"served_records", "trace_id", b"trace_id", "usage_digest", b"usage_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -414,6 +414,8 @@ class Attestation(_message.Message):
     STANDING_FINDINGS_FIELD_NUMBER: _builtins.int
     CERTIFICATE_FIELD_NUMBER: _builtins.int
     ATTEST_TIME_FIELD_NUMBER: _builtins.int
+    CERTIFIED_FIELD_NUMBER: _builtins.int
+    COMPARED_SEQUENCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "attestations/{attestation_id}"."""
     operator_id: _builtins.str
@@ -421,7 +423,9 @@ class Attestation(_message.Message):
     copies: _builtins.int
     """Number of copies attested."""
     disclosure_sequence: _builtins.int
-    """Position in the disclosure log compared with."""
+    """Disclosure event as of which the copies are as attested. Where copies that are void are not
+    held against the operator yet, this is the position of the opening.
+    """
     opened_findings: _builtins.int
     """Findings newly opened."""
     rectified_findings: _builtins.int
@@ -430,8 +434,12 @@ class Attestation(_message.Message):
     """Findings that stand, MISSING not counted."""
     certificate: _builtins.str
     """Certificate of conformance bound to a checkpoint: a JWS in compact form (RFC
-    7515); empty while findings stand.
+    7515); empty where none was given, and once it is not in force any more.
     """
+    certified: _builtins.bool
+    """Whether a certificate was given, whatever became of it since."""
+    compared_sequence: _builtins.int
+    """Disclosure event the copies were compared with, never before disclosure_sequence."""
     @_builtins.property
     def attest_time(self) -> _timestamp_pb2.Timestamp:
         """When (UTC)."""
@@ -448,10 +456,12 @@ class Attestation(_message.Message):
         standing_findings: _builtins.int = ...,
         certificate: _builtins.str = ...,
         attest_time: _timestamp_pb2.Timestamp | None = ...,
+        certified: _builtins.bool = ...,
+        compared_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["attest_time", b"attest_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attest_time", b"attest_time", "certificate", b"certificate", "copies", b"copies", "disclosure_sequence", b"disclosure_sequence", "name", b"name", "opened_findings", b"opened_findings", "operator_id", b"operator_id", "rectified_findings", b"rectified_findings", "standing_findings", b"standing_findings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attest_time", b"attest_time", "certificate", b"certificate", "certified", b"certified", "compared_sequence", b"compared_sequence", "copies", b"copies", "disclosure_sequence", b"disclosure_sequence", "name", b"name", "opened_findings", b"opened_findings", "operator_id", b"operator_id", "rectified_findings", b"rectified_findings", "standing_findings", b"standing_findings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -724,12 +734,15 @@ class Finding(_message.Message):
     DEADLINE_FIELD_NUMBER: _builtins.int
     CLOSE_TIME_FIELD_NUMBER: _builtins.int
     CONTEST_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "findings/{finding_id}"."""
     operator_id: _builtins.str
     """The operator."""
     record: _builtins.str
-    """The record, "records/{record_id}"; empty for an overdue attestation."""
+    """The record, "records/{record_id}"; empty for an overdue attestation, and where the removal
+    of what was served under a consent is overdue.
+    """
     kind: Global___FindingKind.ValueType
     """How the copy differs."""
     state: Global___FindingState.ValueType
@@ -744,6 +757,10 @@ class Finding(_message.Message):
     """Disclosure event that made the copy void; 0 where none did."""
     attestation: _builtins.str
     """Attestation it was found in; empty for an overdue removal."""
+    consent: _builtins.str
+    """The ended consent, "consents/{consent_id}", of which the removal is overdue; empty for
+    everything else.
+    """
     @_builtins.property
     def detect_time(self) -> _timestamp_pb2.Timestamp:
         """When it was found (UTC)."""
@@ -777,10 +794,11 @@ class Finding(_message.Message):
         deadline: _timestamp_pb2.Timestamp | None = ...,
         close_time: _timestamp_pb2.Timestamp | None = ...,
         contest: Global___Contest | None = ...,
+        consent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time", "contest", b"contest", "deadline", b"deadline", "detect_time", b"detect_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attestation", b"attestation", "close_time", b"close_time", "contest", b"contest", "deadline", b"deadline", "detect_time", b"detect_time", "event_sequence", b"event_sequence", "held_digest", b"held_digest", "kind", b"kind", "name", b"name", "operator_id", b"operator_id", "record", b"record", "severity", b"severity", "stage", b"stage", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attestation", b"attestation", "close_time", b"close_time", "consent", b"consent", "contest", b"contest", "deadline", b"deadline", "detect_time", b"detect_time", "event_sequence", b"event_sequence", "held_digest", b"held_digest", "kind", b"kind", "name", b"name", "operator_id", b"operator_id", "record", b"record", "severity", b"severity", "stage", b"stage", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1108,6 +1126,7 @@ class GetConformanceResponse(_message.Message):
     NEXT_ATTESTATION_DUE_FIELD_NUMBER: _builtins.int
     CHALLENGED_COPIES_FIELD_NUMBER: _builtins.int
     CONFIRMED_COPIES_FIELD_NUMBER: _builtins.int
+    REFRESHED_COPIES_FIELD_NUMBER: _builtins.int
     STAGE_CHANGES_FIELD_NUMBER: _builtins.int
     CERTIFICATE_FIELD_NUMBER: _builtins.int
     operator_id: _builtins.str
@@ -1124,6 +1143,10 @@ class GetConformanceResponse(_message.Message):
     """Copies asked for in challenges since the beginning."""
     confirmed_copies: _builtins.int
     """Of those, shown in time and right."""
+    refreshed_copies: _builtins.int
+    """Of those asked for, shown in time and right, but served to the operator again after they
+    were asked for: they prove nothing, and are not among those confirmed.
+    """
     certificate: _builtins.str
     """Certificate of conformance in force: a JWS in compact form; empty without one."""
     @_builtins.property
@@ -1155,12 +1178,13 @@ class GetConformanceResponse(_message.Message):
         next_attestation_due: _timestamp_pb2.Timestamp | None = ...,
         challenged_copies: _builtins.int = ...,
         confirmed_copies: _builtins.int = ...,
+        refreshed_copies: _builtins.int = ...,
         stage_changes: _abc.Iterable[Global___StageChange] | None = ...,
         certificate: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_attestation", b"last_attestation", "next_attestation_due", b"next_attestation_due"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "challenged_copies", b"challenged_copies", "confirmed_copies", b"confirmed_copies", "entitled_copies", b"entitled_copies", "last_attestation", b"last_attestation", "next_attestation_due", b"next_attestation_due", "operator_id", b"operator_id", "outstanding_removals", b"outstanding_removals", "overdue_removals", b"overdue_removals", "stage", b"stage", "stage_changes", b"stage_changes", "standing", b"standing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "challenged_copies", b"challenged_copies", "confirmed_copies", b"confirmed_copies", "entitled_copies", b"entitled_copies", "last_attestation", b"last_attestation", "next_attestation_due", b"next_attestation_due", "operator_id", b"operator_id", "outstanding_removals", b"outstanding_removals", "overdue_removals", b"overdue_removals", "refreshed_copies", b"refreshed_copies", "stage", b"stage", "stage_changes", b"stage_changes", "standing", b"standing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1325,9 +1349,14 @@ class AnswerChallengeResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONFIRMED_FIELD_NUMBER: _builtins.int
+    REFRESHED_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
     confirmed: _builtins.int
     """Copies that are as they should be."""
+    refreshed: _builtins.int
+    """Copies that are as they should be, but were served to the operator again after they were
+    asked for: not among those confirmed.
+    """
     @_builtins.property
     def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Findings opened, "findings/{finding_id}"."""
@@ -1336,11 +1365,12 @@ class AnswerChallengeResponse(_message.Message):
         self,
         *,
         confirmed: _builtins.int = ...,
+        refreshed: _builtins.int = ...,
         findings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed", b"confirmed", "findings", b"findings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed", b"confirmed", "findings", b"findings", "refreshed", b"refreshed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

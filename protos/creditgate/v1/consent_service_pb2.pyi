@@ -818,7 +818,9 @@ class ConsentAccess(_message.Message):
     consent and nothing was found.
     """
     item: _builtins.str
-    """Catalogue item code; empty where nothing was found."""
+    """Catalogue item code; where nothing was found that which was asked for, empty in
+    answers older than that is kept.
+    """
     purpose: _vocabulary_pb2.Purpose.ValueType
     """Purpose stated."""
     region: _builtins.str

@@ -25,11 +25,12 @@ _sym_db = _symbol_database.Default()
 from creditgate.v1 import authorization_pb2 as creditgate_dot_v1_dot_authorization__pb2
 from creditgate.v1 import disclosed_record_pb2 as creditgate_dot_v1_dot_disclosed__record__pb2
 from creditgate.v1 import disclosure_proof_pb2 as creditgate_dot_v1_dot_disclosure__proof__pb2
+from creditgate.v1 import usage_log_pb2 as creditgate_dot_v1_dot_usage__log__pb2
 from creditgate.v1 import vocabulary_pb2 as creditgate_dot_v1_dot_vocabulary__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)creditgate/v1/credit_record_service.proto\x12\rcreditgate.v1\x1a!creditgate/v1/authorization.proto\x1a$creditgate/v1/disclosed_record.proto\x1a$creditgate/v1/disclosure_proof.proto\x1a\x1e\x63reditgate/v1/vocabulary.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x01\n\x18GetSubjectRecordsRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x03(\t\x12\'\n\x07purpose\x18\x03 \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0f\n\x07\x63onsent\x18\x05 \x01(\t\x12\'\n\x05proof\x18\x06 \x01(\x0e\x32\x18.creditgate.v1.ProofKind\"\xe4\x01\n\x07Receipt\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12.\n\nserve_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cusable_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x64isclosure_sequence\x18\x04 \x01(\x03\x12\x17\n\x0f\x63harged_entries\x18\x05 \x01(\x05\x12\x1a\n\x12\x63harged_micro_yuan\x18\x06 \x01(\x03\x12\x10\n\x08replayed\x18\x07 \x01(\x08\"\xd7\x01\n\x19GetSubjectRecordsResponse\x12/\n\x07records\x18\x01 \x03(\x0b\x32\x1e.creditgate.v1.DisclosedRecord\x12\'\n\x07receipt\x18\x02 \x01(\x0b\x32\x16.creditgate.v1.Receipt\x12-\n\x05proof\x18\x03 \x01(\x0b\x32\x1e.creditgate.v1.DisclosureProof\x12\x31\n\tsignature\x18\x04 \x01(\x0b\x32\x1e.creditgate.v1.AnswerSignature\"\xcc\x01\n\x1d\x42\x61tchGetSubjectRecordsRequest\x12\x10\n\x08subjects\x18\x01 \x03(\t\x12\r\n\x05items\x18\x02 \x03(\t\x12\'\n\x07purpose\x18\x03 \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0f\n\x07\x63onsent\x18\x05 \x01(\t\x12\x13\n\x0bresume_from\x18\x06 \x01(\x05\x12\'\n\x05proof\x18\x07 \x01(\x0e\x32\x18.creditgate.v1.ProofKind\"\xa2\x02\n\x1e\x42\x61tchGetSubjectRecordsResponse\x12/\n\x07records\x18\x01 \x03(\x0b\x32\x1e.creditgate.v1.DisclosedRecord\x12\'\n\x07receipt\x18\x02 \x01(\x0b\x32\x16.creditgate.v1.Receipt\x12\x15\n\rfirst_subject\x18\x03 \x01(\x05\x12\x15\n\rsubject_count\x18\x04 \x01(\x05\x12\x16\n\x0e\x63hunk_complete\x18\x05 \x01(\x08\x12-\n\x05proof\x18\x06 \x01(\x0b\x32\x1e.creditgate.v1.DisclosureProof\x12\x31\n\tsignature\x18\x07 \x01(\x0b\x32\x1e.creditgate.v1.AnswerSignature\"\x97\x01\n\x10GetRecordRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x07purpose\x18\x02 \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0f\n\x07\x63onsent\x18\x04 \x01(\t\x12\'\n\x05proof\x18\x05 \x01(\x0e\x32\x18.creditgate.v1.ProofKind\"\xcf\x01\n\x11GetRecordResponse\x12/\n\x07records\x18\x01 \x03(\x0b\x32\x1e.creditgate.v1.DisclosedRecord\x12\'\n\x07receipt\x18\x02 \x01(\x0b\x32\x16.creditgate.v1.Receipt\x12-\n\x05proof\x18\x03 \x01(\x0b\x32\x1e.creditgate.v1.DisclosureProof\x12\x31\n\tsignature\x18\x04 \x01(\x0b\x32\x1e.creditgate.v1.AnswerSignature2\x92\x03\n\x13\x43reditRecordService\x12\x7f\n\x11GetSubjectRecords\x12\'.creditgate.v1.GetSubjectRecordsRequest\x1a(.creditgate.v1.GetSubjectRecordsResponse\"\x17\xaa\xd1\x19\x13\x63redit.records:read\x12\x90\x01\n\x16\x42\x61tchGetSubjectRecords\x12,.creditgate.v1.BatchGetSubjectRecordsRequest\x1a-.creditgate.v1.BatchGetSubjectRecordsResponse\"\x17\xaa\xd1\x19\x13\x63redit.records:read0\x01\x12g\n\tGetRecord\x12\x1f.creditgate.v1.GetRecordRequest\x1a .creditgate.v1.GetRecordResponse\"\x17\xaa\xd1\x19\x13\x63redit.records:readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)creditgate/v1/credit_record_service.proto\x12\rcreditgate.v1\x1a!creditgate/v1/authorization.proto\x1a$creditgate/v1/disclosed_record.proto\x1a$creditgate/v1/disclosure_proof.proto\x1a\x1d\x63reditgate/v1/usage_log.proto\x1a\x1e\x63reditgate/v1/vocabulary.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x01\n\x18GetSubjectRecordsRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x03(\t\x12\'\n\x07purpose\x18\x03 \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0f\n\x07\x63onsent\x18\x05 \x01(\t\x12\'\n\x05proof\x18\x06 \x01(\x0e\x32\x18.creditgate.v1.ProofKind\"\x90\x02\n\x07Receipt\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12.\n\nserve_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cusable_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x64isclosure_sequence\x18\x04 \x01(\x03\x12\x17\n\x0f\x63harged_entries\x18\x05 \x01(\x05\x12\x1a\n\x12\x63harged_micro_yuan\x18\x06 \x01(\x03\x12\x10\n\x08replayed\x18\x07 \x01(\x08\x12*\n\x05usage\x18\x08 \x01(\x0b\x32\x1b.creditgate.v1.UsageReceipt\"\xd7\x01\n\x19GetSubjectRecordsResponse\x12/\n\x07records\x18\x01 \x03(\x0b\x32\x1e.creditgate.v1.DisclosedRecord\x12\'\n\x07receipt\x18\x02 \x01(\x0b\x32\x16.creditgate.v1.Receipt\x12-\n\x05proof\x18\x03 \x01(\x0b\x32\x1e.creditgate.v1.DisclosureProof\x12\x31\n\tsignature\x18\x04 \x01(\x0b\x32\x1e.creditgate.v1.AnswerSignature\"\xcc\x01\n\x1d\x42\x61tchGetSubjectRecordsRequest\x12\x10\n\x08subjects\x18\x01 \x03(\t\x12\r\n\x05items\x18\x02 \x03(\t\x12\'\n\x07purpose\x18\x03 \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0f\n\x07\x63onsent\x18\x05 \x01(\t\x12\x13\n\x0bresume_from\x18\x06 \x01(\x05\x12\'\n\x05proof\x18\x07 \x01(\x0e\x32\x18.creditgate.v1.ProofKind\"\xa2\x02\n\x1e\x42\x61tchGetSubjectRecordsResponse\x12/\n\x07records\x18\x01 \x03(\x0b\x32\x1e.creditgate.v1.DisclosedRecord\x12\'\n\x07receipt\x18\x02 \x01(\x0b\x32\x16.creditgate.v1.Receipt\x12\x15\n\rfirst_subject\x18\x03 \x01(\x05\x12\x15\n\rsubject_count\x18\x04 \x01(\x05\x12\x16\n\x0e\x63hunk_complete\x18\x05 \x01(\x08\x12-\n\x05proof\x18\x06 \x01(\x0b\x32\x1e.creditgate.v1.DisclosureProof\x12\x31\n\tsignature\x18\x07 \x01(\x0b\x32\x1e.creditgate.v1.AnswerSignature\"\x97\x01\n\x10GetRecordRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x07purpose\x18\x02 \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0f\n\x07\x63onsent\x18\x04 \x01(\t\x12\'\n\x05proof\x18\x05 \x01(\x0e\x32\x18.creditgate.v1.ProofKind\"\xcf\x01\n\x11GetRecordResponse\x12/\n\x07records\x18\x01 \x03(\x0b\x32\x1e.creditgate.v1.DisclosedRecord\x12\'\n\x07receipt\x18\x02 \x01(\x0b\x32\x16.creditgate.v1.Receipt\x12-\n\x05proof\x18\x03 \x01(\x0b\x32\x1e.creditgate.v1.DisclosureProof\x12\x31\n\tsignature\x18\x04 \x01(\x0b\x32\x1e.creditgate.v1.AnswerSignature2\x92\x03\n\x13\x43reditRecordService\x12\x7f\n\x11GetSubjectRecords\x12\'.creditgate.v1.GetSubjectRecordsRequest\x1a(.creditgate.v1.GetSubjectRecordsResponse\"\x17\xaa\xd1\x19\x13\x63redit.records:read\x12\x90\x01\n\x16\x42\x61tchGetSubjectRecords\x12,.creditgate.v1.BatchGetSubjectRecordsRequest\x1a-.creditgate.v1.BatchGetSubjectRecordsResponse\"\x17\xaa\xd1\x19\x13\x63redit.records:read0\x01\x12g\n\tGetRecord\x12\x1f.creditgate.v1.GetRecordRequest\x1a .creditgate.v1.GetRecordResponse\"\x17\xaa\xd1\x19\x13\x63redit.records:readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,20 +43,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREDITRECORDSERVICE'].methods_by_name['BatchGetSubjectRecords']._serialized_options = b'\252\321\031\023credit.records:read'
   _globals['_CREDITRECORDSERVICE'].methods_by_name['GetRecord']._loaded_options = None
   _globals['_CREDITRECORDSERVICE'].methods_by_name['GetRecord']._serialized_options = b'\252\321\031\023credit.records:read'
-  _globals['_GETSUBJECTRECORDSREQUEST']._serialized_start=237
-  _globals['_GETSUBJECTRECORDSREQUEST']._serialized_end=414
-  _globals['_RECEIPT']._serialized_start=417
-  _globals['_RECEIPT']._serialized_end=645
-  _globals['_GETSUBJECTRECORDSRESPONSE']._serialized_start=648
-  _globals['_GETSUBJECTRECORDSRESPONSE']._serialized_end=863
-  _globals['_BATCHGETSUBJECTRECORDSREQUEST']._serialized_start=866
-  _globals['_BATCHGETSUBJECTRECORDSREQUEST']._serialized_end=1070
-  _globals['_BATCHGETSUBJECTRECORDSRESPONSE']._serialized_start=1073
-  _globals['_BATCHGETSUBJECTRECORDSRESPONSE']._serialized_end=1363
-  _globals['_GETRECORDREQUEST']._serialized_start=1366
-  _globals['_GETRECORDREQUEST']._serialized_end=1517
-  _globals['_GETRECORDRESPONSE']._serialized_start=1520
-  _globals['_GETRECORDRESPONSE']._serialized_end=1727
-  _globals['_CREDITRECORDSERVICE']._serialized_start=1730
-  _globals['_CREDITRECORDSERVICE']._serialized_end=2132
+  _globals['_GETSUBJECTRECORDSREQUEST']._serialized_start=268
+  _globals['_GETSUBJECTRECORDSREQUEST']._serialized_end=445
+  _globals['_RECEIPT']._serialized_start=448
+  _globals['_RECEIPT']._serialized_end=720
+  _globals['_GETSUBJECTRECORDSRESPONSE']._serialized_start=723
+  _globals['_GETSUBJECTRECORDSRESPONSE']._serialized_end=938
+  _globals['_BATCHGETSUBJECTRECORDSREQUEST']._serialized_start=941
+  _globals['_BATCHGETSUBJECTRECORDSREQUEST']._serialized_end=1145
+  _globals['_BATCHGETSUBJECTRECORDSRESPONSE']._serialized_start=1148
+  _globals['_BATCHGETSUBJECTRECORDSRESPONSE']._serialized_end=1438
+  _globals['_GETRECORDREQUEST']._serialized_start=1441
+  _globals['_GETRECORDREQUEST']._serialized_end=1592
+  _globals['_GETRECORDRESPONSE']._serialized_start=1595
+  _globals['_GETRECORDRESPONSE']._serialized_end=1802
+  _globals['_CREDITRECORDSERVICE']._serialized_start=1805
+  _globals['_CREDITRECORDSERVICE']._serialized_end=2207
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from creditgate.v1 import disclosed_record_pb2 as _disclosed_record_pb2
 from creditgate.v1 import disclosure_proof_pb2 as _disclosure_proof_pb2
+from creditgate.v1 import usage_log_pb2 as _usage_log_pb2
 from creditgate.v1 import vocabulary_pb2 as _vocabulary_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -87,6 +88,7 @@ class Receipt(_message.Message):
     CHARGED_ENTRIES_FIELD_NUMBER: _builtins.int
     CHARGED_MICRO_YUAN_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     """Id of the decision behind this answer, as in the audit log."""
     disclosure_sequence: _builtins.int
@@ -107,6 +109,12 @@ class Receipt(_message.Message):
         be used and shown. Unset when no record in it has an end.
         """
 
+    @_builtins.property
+    def usage(self) -> _usage_log_pb2.UsageReceipt:
+        """Signed receipt of the use; on a retry that of the first answer. Unset on parts of a
+        chunk before its last.
+        """
+
     def __init__(
         self,
         *,
@@ -117,10 +125,11 @@ class Receipt(_message.Message):
         charged_entries: _builtins.int = ...,
         charged_micro_yuan: _builtins.int = ...,
         replayed: _builtins.bool = ...,
+        usage: _usage_log_pb2.UsageReceipt | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["serve_time", b"serve_time", "usable_until", b"usable_until"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["serve_time", b"serve_time", "usable_until", b"usable_until", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charged_entries", b"charged_entries", "charged_micro_yuan", b"charged_micro_yuan", "decision_id", b"decision_id", "disclosure_sequence", b"disclosure_sequence", "replayed", b"replayed", "serve_time", b"serve_time", "usable_until", b"usable_until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charged_entries", b"charged_entries", "charged_micro_yuan", b"charged_micro_yuan", "decision_id", b"decision_id", "disclosure_sequence", b"disclosure_sequence", "replayed", b"replayed", "serve_time", b"serve_time", "usable_until", b"usable_until", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,9 @@ if _version_not_supported:
 
 class DisclosureServiceStub(object):
     """The publisher's feed (公示方), the only writer of disclosures, and the proofs
-    anyone may ask of the disclosure log.
+    every registered client may ask of the disclosure log: for these its token needs no scope.
+    Anyone at all, without certificate or token, reads checkpoint, hashes and entries as files
+    over HTTPS (C2SP tlog-tiles), and makes the proofs of the log from them.
     """
 
     def __init__(self, channel):
@@ -80,7 +82,9 @@ class DisclosureServiceStub(object):
 
 class DisclosureServiceServicer(object):
     """The publisher's feed (公示方), the only writer of disclosures, and the proofs
-    anyone may ask of the disclosure log.
+    every registered client may ask of the disclosure log: for these its token needs no scope.
+    Anyone at all, without certificate or token, reads checkpoint, hashes and entries as files
+    over HTTPS (C2SP tlog-tiles), and makes the proofs of the log from them.
     """
 
     def PublishRecords(self, request_iterator, context):
@@ -118,21 +122,21 @@ class DisclosureServiceServicer(object):
 
     def GetCheckpoint(self, request, context):
         """Returns the latest signed checkpoint of the disclosure log (C2SP
-        tlog-checkpoint). Public.
+        tlog-checkpoint). No scope.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetInclusionProof(self, request, context):
-        """Proves that an event is in the log (RFC 6962 section 2.1.1). Public.
+        """Proves that an event is in the log (RFC 6962 section 2.1.1). No scope.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetConsistencyProof(self, request, context):
-        """Proves that one checkpoint extends another (RFC 6962 section 2.1.2). Public.
+        """Proves that one checkpoint extends another (RFC 6962 section 2.1.2). No scope.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,7 +144,7 @@ class DisclosureServiceServicer(object):
 
     def GetSubjectProof(self, request, context):
         """Proves the complete set of a subject's disclosed records of public items, or that
-        there are none. Public: any authenticated caller, by the checkpoint in force.
+        there are none, by the checkpoint in force. No scope; by gRPC alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -199,7 +203,9 @@ def add_DisclosureServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class DisclosureService(object):
     """The publisher's feed (公示方), the only writer of disclosures, and the proofs
-    anyone may ask of the disclosure log.
+    every registered client may ask of the disclosure log: for these its token needs no scope.
+    Anyone at all, without certificate or token, reads checkpoint, hashes and entries as files
+    over HTTPS (C2SP tlog-tiles), and makes the proofs of the log from them.
     """
 
     @staticmethod

@@ -28,7 +28,9 @@ GRPC_VERSION: str
 
 class DisclosureServiceStub:
     """The publisher's feed (公示方), the only writer of disclosures, and the proofs
-    anyone may ask of the disclosure log.
+    every registered client may ask of the disclosure log: for these its token needs no scope.
+    Anyone at all, without certificate or token, reads checkpoint, hashes and entries as files
+    over HTTPS (C2SP tlog-tiles), and makes the proofs of the log from them.
     """
 
     @_typing.overload
@@ -54,21 +56,23 @@ class DisclosureServiceStub:
     """
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetCheckpointRequest, _disclosure_service_pb2.GetCheckpointResponse]
     """Returns the latest signed checkpoint of the disclosure log (C2SP
-    tlog-checkpoint). Public.
+    tlog-checkpoint). No scope.
     """
     GetInclusionProof: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetInclusionProofRequest, _disclosure_service_pb2.GetInclusionProofResponse]
-    """Proves that an event is in the log (RFC 6962 section 2.1.1). Public."""
+    """Proves that an event is in the log (RFC 6962 section 2.1.1). No scope."""
     GetConsistencyProof: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetConsistencyProofRequest, _disclosure_service_pb2.GetConsistencyProofResponse]
-    """Proves that one checkpoint extends another (RFC 6962 section 2.1.2). Public."""
+    """Proves that one checkpoint extends another (RFC 6962 section 2.1.2). No scope."""
     GetSubjectProof: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetSubjectProofRequest, _disclosure_service_pb2.GetSubjectProofResponse]
     """Proves the complete set of a subject's disclosed records of public items, or that
-    there are none. Public: any authenticated caller, by the checkpoint in force.
+    there are none, by the checkpoint in force. No scope; by gRPC alone.
     """
 
 @_typing.type_check_only
 class DisclosureServiceAsyncStub(DisclosureServiceStub):
     """The publisher's feed (公示方), the only writer of disclosures, and the proofs
-    anyone may ask of the disclosure log.
+    every registered client may ask of the disclosure log: for these its token needs no scope.
+    Anyone at all, without certificate or token, reads checkpoint, hashes and entries as files
+    over HTTPS (C2SP tlog-tiles), and makes the proofs of the log from them.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -91,20 +95,22 @@ class DisclosureServiceAsyncStub(DisclosureServiceStub):
     """
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetCheckpointRequest, _disclosure_service_pb2.GetCheckpointResponse]  # type: ignore[assignment]
     """Returns the latest signed checkpoint of the disclosure log (C2SP
-    tlog-checkpoint). Public.
+    tlog-checkpoint). No scope.
     """
     GetInclusionProof: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetInclusionProofRequest, _disclosure_service_pb2.GetInclusionProofResponse]  # type: ignore[assignment]
-    """Proves that an event is in the log (RFC 6962 section 2.1.1). Public."""
+    """Proves that an event is in the log (RFC 6962 section 2.1.1). No scope."""
     GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetConsistencyProofRequest, _disclosure_service_pb2.GetConsistencyProofResponse]  # type: ignore[assignment]
-    """Proves that one checkpoint extends another (RFC 6962 section 2.1.2). Public."""
+    """Proves that one checkpoint extends another (RFC 6962 section 2.1.2). No scope."""
     GetSubjectProof: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetSubjectProofRequest, _disclosure_service_pb2.GetSubjectProofResponse]  # type: ignore[assignment]
     """Proves the complete set of a subject's disclosed records of public items, or that
-    there are none. Public: any authenticated caller, by the checkpoint in force.
+    there are none, by the checkpoint in force. No scope; by gRPC alone.
     """
 
 class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
     """The publisher's feed (公示方), the only writer of disclosures, and the proofs
-    anyone may ask of the disclosure log.
+    every registered client may ask of the disclosure log: for these its token needs no scope.
+    Anyone at all, without certificate or token, reads checkpoint, hashes and entries as files
+    over HTTPS (C2SP tlog-tiles), and makes the proofs of the log from them.
     """
 
     @_abc_1.abstractmethod
@@ -155,7 +161,7 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_disclosure_service_pb2.GetCheckpointResponse, _abc.Awaitable[_disclosure_service_pb2.GetCheckpointResponse]]:
         """Returns the latest signed checkpoint of the disclosure log (C2SP
-        tlog-checkpoint). Public.
+        tlog-checkpoint). No scope.
         """
 
     @_abc_1.abstractmethod
@@ -164,7 +170,7 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _disclosure_service_pb2.GetInclusionProofRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_disclosure_service_pb2.GetInclusionProofResponse, _abc.Awaitable[_disclosure_service_pb2.GetInclusionProofResponse]]:
-        """Proves that an event is in the log (RFC 6962 section 2.1.1). Public."""
+        """Proves that an event is in the log (RFC 6962 section 2.1.1). No scope."""
 
     @_abc_1.abstractmethod
     def GetConsistencyProof(
@@ -172,7 +178,7 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _disclosure_service_pb2.GetConsistencyProofRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_disclosure_service_pb2.GetConsistencyProofResponse, _abc.Awaitable[_disclosure_service_pb2.GetConsistencyProofResponse]]:
-        """Proves that one checkpoint extends another (RFC 6962 section 2.1.2). Public."""
+        """Proves that one checkpoint extends another (RFC 6962 section 2.1.2). No scope."""
 
     @_abc_1.abstractmethod
     def GetSubjectProof(
@@ -181,7 +187,7 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_disclosure_service_pb2.GetSubjectProofResponse, _abc.Awaitable[_disclosure_service_pb2.GetSubjectProofResponse]]:
         """Proves the complete set of a subject's disclosed records of public items, or that
-        there are none. Public: any authenticated caller, by the checkpoint in force.
+        there are none, by the checkpoint in force. No scope; by gRPC alone.
         """
 
 def add_DisclosureServiceServicer_to_server(servicer: DisclosureServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

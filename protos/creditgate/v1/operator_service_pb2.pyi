@@ -89,6 +89,7 @@ class Operator(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    OPERATOR_CLASS_FIELD_NUMBER: _builtins.int
     operator_id: _builtins.str
     """Id, [a-z][a-z0-9-]{2,39}; resource name is "operators/{operator_id}"."""
     display_name: _builtins.str
@@ -99,6 +100,10 @@ class Operator(_message.Message):
     """State; output only."""
     etag: _builtins.str
     """Entity tag (AIP-154); output only."""
+    operator_class: _builtins.str
+    """What price plans and rebates know it by, [a-z][a-z0-9-]{0,39}; empty means no class.
+    A change counts for use from its second on.
+    """
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When this version came into force (UTC); output only."""
@@ -112,10 +117,11 @@ class Operator(_message.Message):
         state: Global___OperatorState.ValueType = ...,
         etag: _builtins.str = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        operator_class: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "etag", b"etag", "operator_id", b"operator_id", "state", b"state", "update_time", b"update_time", "uscc", b"uscc"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "etag", b"etag", "operator_class", b"operator_class", "operator_id", b"operator_id", "state", b"state", "update_time", b"update_time", "uscc", b"uscc"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

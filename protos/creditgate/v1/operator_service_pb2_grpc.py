@@ -157,7 +157,7 @@ class OperatorServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpdateOperator(self, request, context):
-        """Changes name or code. Needs scope operators:update.
+        """Changes name, code or class. Needs scope operators:update.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

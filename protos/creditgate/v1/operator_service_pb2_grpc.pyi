@@ -43,7 +43,7 @@ class OperatorServiceStub:
     ListOperators: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ListOperatorsRequest, _operator_service_pb2.ListOperatorsResponse]
     """Lists operators by id. Needs scope operators:read."""
     UpdateOperator: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.UpdateOperatorRequest, _operator_service_pb2.UpdateOperatorResponse]
-    """Changes name or code. Needs scope operators:update."""
+    """Changes name, code or class. Needs scope operators:update."""
     SuspendOperator: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.SuspendOperatorRequest, _operator_service_pb2.SuspendOperatorResponse]
     """Stops an operator for the time being. Needs scope operators:suspend."""
     ReinstateOperator: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.ReinstateOperatorRequest, _operator_service_pb2.ReinstateOperatorResponse]
@@ -94,7 +94,7 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     ListOperators: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ListOperatorsRequest, _operator_service_pb2.ListOperatorsResponse]  # type: ignore[assignment]
     """Lists operators by id. Needs scope operators:read."""
     UpdateOperator: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.UpdateOperatorRequest, _operator_service_pb2.UpdateOperatorResponse]  # type: ignore[assignment]
-    """Changes name or code. Needs scope operators:update."""
+    """Changes name, code or class. Needs scope operators:update."""
     SuspendOperator: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.SuspendOperatorRequest, _operator_service_pb2.SuspendOperatorResponse]  # type: ignore[assignment]
     """Stops an operator for the time being. Needs scope operators:suspend."""
     ReinstateOperator: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.ReinstateOperatorRequest, _operator_service_pb2.ReinstateOperatorResponse]  # type: ignore[assignment]
@@ -166,7 +166,7 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operator_service_pb2.UpdateOperatorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operator_service_pb2.UpdateOperatorResponse, _abc.Awaitable[_operator_service_pb2.UpdateOperatorResponse]]:
-        """Changes name or code. Needs scope operators:update."""
+        """Changes name, code or class. Needs scope operators:update."""
 
     @_abc_1.abstractmethod
     def SuspendOperator(

@@ -74,7 +74,9 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     REFUSAL_REASON_QUOTA_EXHAUSTED: _RefusalReason.ValueType  # 16
     """The quota of the licence is used up (RESOURCE_EXHAUSTED with RetryInfo)."""
     REFUSAL_REASON_RATE_EXCEEDED: _RefusalReason.ValueType  # 17
-    """Too many calls or streams at once (RESOURCE_EXHAUSTED with RetryInfo)."""
+    """Too many calls or streams at once, or more or sooner than a limit of the administrator
+    allows (RESOURCE_EXHAUSTED with RetryInfo, without where waiting does not help).
+    """
     REFUSAL_REASON_AUTHORITY_UNKNOWN: _RefusalReason.ValueType  # 18
     """The gateway cannot know the current state of authority and refuses rather
     than guess (UNAVAILABLE with RetryInfo; guarantee G4).
@@ -176,6 +178,11 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     purpose or region it does not name; ErrorInfo metadata "field" tells which
     (PERMISSION_DENIED).
     """
+    REFUSAL_REASON_EMERGENCY_BRAKE: _RefusalReason.ValueType  # 45
+    """An administrator has stopped such answers, for everybody, for you, or of an item you
+    asked for; ErrorInfo metadata "reach" tells which, "items" the items stopped. Leave
+    those out by name, or wait for the administrator (FAILED_PRECONDITION).
+    """
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """Why a call was refused. The name without its prefix stands in
@@ -233,7 +240,9 @@ REFUSAL_REASON_ITEM_RESTRICTED: RefusalReason.ValueType  # 15
 REFUSAL_REASON_QUOTA_EXHAUSTED: RefusalReason.ValueType  # 16
 """The quota of the licence is used up (RESOURCE_EXHAUSTED with RetryInfo)."""
 REFUSAL_REASON_RATE_EXCEEDED: RefusalReason.ValueType  # 17
-"""Too many calls or streams at once (RESOURCE_EXHAUSTED with RetryInfo)."""
+"""Too many calls or streams at once, or more or sooner than a limit of the administrator
+allows (RESOURCE_EXHAUSTED with RetryInfo, without where waiting does not help).
+"""
 REFUSAL_REASON_AUTHORITY_UNKNOWN: RefusalReason.ValueType  # 18
 """The gateway cannot know the current state of authority and refuses rather
 than guess (UNAVAILABLE with RetryInfo; guarantee G4).
@@ -334,5 +343,10 @@ REFUSAL_REASON_CONSENT_EXCEEDED: RefusalReason.ValueType  # 44
 """The consent is live but does not cover the call: another subject, an item,
 purpose or region it does not name; ErrorInfo metadata "field" tells which
 (PERMISSION_DENIED).
+"""
+REFUSAL_REASON_EMERGENCY_BRAKE: RefusalReason.ValueType  # 45
+"""An administrator has stopped such answers, for everybody, for you, or of an item you
+asked for; ErrorInfo metadata "reach" tells which, "items" the items stopped. Leave
+those out by name, or wait for the administrator (FAILED_PRECONDITION).
 """
 Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015

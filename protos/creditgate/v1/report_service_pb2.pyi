@@ -36,7 +36,9 @@ class _CreditReportStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Cre
     corrected, repaired, withdrawn or published, or expired.
     """
     CREDIT_REPORT_STATE_EXPIRED: _CreditReportState.ValueType  # 3
-    """Its own validity is over."""
+    """Its own validity is over, or the removal of copies under the consent it rests on was
+    acknowledged.
+    """
     CREDIT_REPORT_STATE_REVOKED: _CreditReportState.ValueType  # 4
     """The one who had it issued, or the administrator, took it back, or the subject the
     consent it rests on.
@@ -54,7 +56,9 @@ CREDIT_REPORT_STATE_SUPERSEDED: CreditReportState.ValueType  # 2
 corrected, repaired, withdrawn or published, or expired.
 """
 CREDIT_REPORT_STATE_EXPIRED: CreditReportState.ValueType  # 3
-"""Its own validity is over."""
+"""Its own validity is over, or the removal of copies under the consent it rests on was
+acknowledged.
+"""
 CREDIT_REPORT_STATE_REVOKED: CreditReportState.ValueType  # 4
 """The one who had it issued, or the administrator, took it back, or the subject the
 consent it rests on.
@@ -79,7 +83,8 @@ class CreditReport(_message.Message):
     document: _builtins.str
     """The document: a JWS in compact form (RFC 7515) over a JSON payload whose schema is
     published; the proof is in it. Left out once the report does not hold any more: what
-    was corrected or repaired is not given out again (guarantee G9).
+    was corrected or repaired is not given out again (guarantee G9). Of a report that rests
+    on a consent left out except by IssueCreditReport.
     """
     pdf: _builtins.bytes
     """The same for people: a PDF with a QR code that leads to its status. Left out with

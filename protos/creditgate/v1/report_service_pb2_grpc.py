@@ -71,15 +71,16 @@ class ReportServiceServicer(object):
 
     def IssueCreditReport(self, request, context):
         """Issues a report for a subject the caller may ask about: licence, scope, purpose,
-        consent and metering are those of GetSubjectRecords. Needs scope
-        credit.reports:issue.
+        consent and metering are those of GetSubjectRecords, also of a retry where it rests
+        on a consent. Needs scope credit.reports:issue.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCreditReport(self, request, context):
-        """Returns a report the caller had issued. Needs scope credit.reports:read.
+        """Returns a report the caller had issued; one that rests on a consent without document
+        and PDF, which are given by its issuance alone. Needs scope credit.reports:read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,11 +40,13 @@ class ReportServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ReportServiceAsyncStub: ...
     IssueCreditReport: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.IssueCreditReportRequest, _report_service_pb2.IssueCreditReportResponse]
     """Issues a report for a subject the caller may ask about: licence, scope, purpose,
-    consent and metering are those of GetSubjectRecords. Needs scope
-    credit.reports:issue.
+    consent and metering are those of GetSubjectRecords, also of a retry where it rests
+    on a consent. Needs scope credit.reports:issue.
     """
     GetCreditReport: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetCreditReportRequest, _report_service_pb2.GetCreditReportResponse]
-    """Returns a report the caller had issued. Needs scope credit.reports:read."""
+    """Returns a report the caller had issued; one that rests on a consent without document
+    and PDF, which are given by its issuance alone. Needs scope credit.reports:read.
+    """
     GetCreditReportStatus: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetCreditReportStatusRequest, _report_service_pb2.GetCreditReportStatusResponse]
     """Tells whether what a report states still holds. Public: who holds the report has
     its id and its check code.
@@ -66,11 +68,13 @@ class ReportServiceAsyncStub(ReportServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     IssueCreditReport: _aio.UnaryUnaryMultiCallable[_report_service_pb2.IssueCreditReportRequest, _report_service_pb2.IssueCreditReportResponse]  # type: ignore[assignment]
     """Issues a report for a subject the caller may ask about: licence, scope, purpose,
-    consent and metering are those of GetSubjectRecords. Needs scope
-    credit.reports:issue.
+    consent and metering are those of GetSubjectRecords, also of a retry where it rests
+    on a consent. Needs scope credit.reports:issue.
     """
     GetCreditReport: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetCreditReportRequest, _report_service_pb2.GetCreditReportResponse]  # type: ignore[assignment]
-    """Returns a report the caller had issued. Needs scope credit.reports:read."""
+    """Returns a report the caller had issued; one that rests on a consent without document
+    and PDF, which are given by its issuance alone. Needs scope credit.reports:read.
+    """
     GetCreditReportStatus: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetCreditReportStatusRequest, _report_service_pb2.GetCreditReportStatusResponse]  # type: ignore[assignment]
     """Tells whether what a report states still holds. Public: who holds the report has
     its id and its check code.
@@ -95,8 +99,8 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_report_service_pb2.IssueCreditReportResponse, _abc.Awaitable[_report_service_pb2.IssueCreditReportResponse]]:
         """Issues a report for a subject the caller may ask about: licence, scope, purpose,
-        consent and metering are those of GetSubjectRecords. Needs scope
-        credit.reports:issue.
+        consent and metering are those of GetSubjectRecords, also of a retry where it rests
+        on a consent. Needs scope credit.reports:issue.
         """
 
     @_abc_1.abstractmethod
@@ -105,7 +109,9 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _report_service_pb2.GetCreditReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_report_service_pb2.GetCreditReportResponse, _abc.Awaitable[_report_service_pb2.GetCreditReportResponse]]:
-        """Returns a report the caller had issued. Needs scope credit.reports:read."""
+        """Returns a report the caller had issued; one that rests on a consent without document
+        and PDF, which are given by its issuance alone. Needs scope credit.reports:read.
+        """
 
     @_abc_1.abstractmethod
     def GetCreditReportStatus(

@@ -5,10 +5,12 @@ isort:skip_file
 
 from collections import abc as _abc
 from creditgate.v1 import usage_service_pb2 as _usage_service_pb2
+from creditgate.v1 import vocabulary_pb2 as _vocabulary_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +21,146 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _PriceComponentKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PriceComponentKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PriceComponentKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PRICE_COMPONENT_KIND_UNSPECIFIED: _PriceComponentKind.ValueType  # 0
+    """Not stated; invalid."""
+    PRICE_COMPONENT_KIND_PER_RECORD: _PriceComponentKind.ValueType  # 1
+    """Prices each record selected (按条计价). Needs unit_price_micro_yuan."""
+    PRICE_COMPONENT_KIND_PER_SUBJECT: _PriceComponentKind.ValueType  # 2
+    """Prices each different subject of a month instead of its records (按主体计价). Needs
+    unit_price_micro_yuan.
+    """
+    PRICE_COMPONENT_KIND_GRADUATED: _PriceComponentKind.ValueType  # 3
+    """Prices the records of a month tier by tier, each at the price of the tier it falls
+    into (阶梯计价). Needs tiers.
+    """
+    PRICE_COMPONENT_KIND_VOLUME: _PriceComponentKind.ValueType  # 4
+    """Prices all records of a month at the price of the tier they reach together (总量计价);
+    never dearer than to reach a later tier. Needs tiers.
+    """
+    PRICE_COMPONENT_KIND_FREE_TIER: _PriceComponentKind.ValueType  # 5
+    """Gives a number of records a month for nothing (公益免费额度): of what the records
+    selected cost, the part that they are of all records selected. Needs records.
+    """
+    PRICE_COMPONENT_KIND_FLAT: _PriceComponentKind.ValueType  # 6
+    """An amount a month, whatever is used (固定费). Needs amount_micro_yuan."""
+    PRICE_COMPONENT_KIND_MINIMUM: _PriceComponentKind.ValueType  # 7
+    """The least a month's bill comes to (最低消费). Needs amount_micro_yuan; selects by
+    operator class alone.
+    """
+    PRICE_COMPONENT_KIND_CAP: _PriceComponentKind.ValueType  # 8
+    """The most a month's bill comes to (封顶). Needs amount_micro_yuan; selects by operator
+    class alone.
+    """
+
+class PriceComponentKind(_PriceComponentKind, metaclass=_PriceComponentKindEnumTypeWrapper):
+    """What a component of a price plan does. Components are applied in this order, those of one
+    kind in the order of the plan.
+    """
+
+PRICE_COMPONENT_KIND_UNSPECIFIED: PriceComponentKind.ValueType  # 0
+"""Not stated; invalid."""
+PRICE_COMPONENT_KIND_PER_RECORD: PriceComponentKind.ValueType  # 1
+"""Prices each record selected (按条计价). Needs unit_price_micro_yuan."""
+PRICE_COMPONENT_KIND_PER_SUBJECT: PriceComponentKind.ValueType  # 2
+"""Prices each different subject of a month instead of its records (按主体计价). Needs
+unit_price_micro_yuan.
+"""
+PRICE_COMPONENT_KIND_GRADUATED: PriceComponentKind.ValueType  # 3
+"""Prices the records of a month tier by tier, each at the price of the tier it falls
+into (阶梯计价). Needs tiers.
+"""
+PRICE_COMPONENT_KIND_VOLUME: PriceComponentKind.ValueType  # 4
+"""Prices all records of a month at the price of the tier they reach together (总量计价);
+never dearer than to reach a later tier. Needs tiers.
+"""
+PRICE_COMPONENT_KIND_FREE_TIER: PriceComponentKind.ValueType  # 5
+"""Gives a number of records a month for nothing (公益免费额度): of what the records
+selected cost, the part that they are of all records selected. Needs records.
+"""
+PRICE_COMPONENT_KIND_FLAT: PriceComponentKind.ValueType  # 6
+"""An amount a month, whatever is used (固定费). Needs amount_micro_yuan."""
+PRICE_COMPONENT_KIND_MINIMUM: PriceComponentKind.ValueType  # 7
+"""The least a month's bill comes to (最低消费). Needs amount_micro_yuan; selects by
+operator class alone.
+"""
+PRICE_COMPONENT_KIND_CAP: PriceComponentKind.ValueType  # 8
+"""The most a month's bill comes to (封顶). Needs amount_micro_yuan; selects by operator
+class alone.
+"""
+Global___PriceComponentKind: _TypeAlias = PriceComponentKind  # noqa: Y015
+
+class _SourceDivision:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SourceDivisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SourceDivision.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SOURCE_DIVISION_UNSPECIFIED: _SourceDivision.ValueType  # 0
+    """Not stated: as OWN."""
+    SOURCE_DIVISION_OWN: _SourceDivision.ValueType  # 1
+    """Each source gets its part of the fees of its own records (按固定比例)."""
+    SOURCE_DIVISION_BY_USE: _SourceDivision.ValueType  # 2
+    """The parts of a month are pooled and divided by the records used (按使用量)."""
+    SOURCE_DIVISION_BY_CONTRIBUTION: _SourceDivision.ValueType  # 3
+    """The parts of a month are pooled and divided by what each source contributed to answers
+    (按贡献): its Shapley value (Shapley 1953), where an answer is worth what its items cost,
+    an item is there if one of its sources is, and completeness_basis_points of the worth
+    are there only with all items. Exact for answers from up to 8 sources; from more,
+    estimated by 40,320 orders of the sources that anyone can draw again.
+    """
+
+class SourceDivision(_SourceDivision, metaclass=_SourceDivisionEnumTypeWrapper):
+    """How the sources' part is divided among them."""
+
+SOURCE_DIVISION_UNSPECIFIED: SourceDivision.ValueType  # 0
+"""Not stated: as OWN."""
+SOURCE_DIVISION_OWN: SourceDivision.ValueType  # 1
+"""Each source gets its part of the fees of its own records (按固定比例)."""
+SOURCE_DIVISION_BY_USE: SourceDivision.ValueType  # 2
+"""The parts of a month are pooled and divided by the records used (按使用量)."""
+SOURCE_DIVISION_BY_CONTRIBUTION: SourceDivision.ValueType  # 3
+"""The parts of a month are pooled and divided by what each source contributed to answers
+(按贡献): its Shapley value (Shapley 1953), where an answer is worth what its items cost,
+an item is there if one of its sources is, and completeness_basis_points of the worth
+are there only with all items. Exact for answers from up to 8 sources; from more,
+estimated by 40,320 orders of the sources that anyone can draw again.
+"""
+Global___SourceDivision: _TypeAlias = SourceDivision  # noqa: Y015
+
+class _JournalEntryKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _JournalEntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JournalEntryKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    JOURNAL_ENTRY_KIND_UNSPECIFIED: _JournalEntryKind.ValueType  # 0
+    """Not stated; never booked."""
+    JOURNAL_ENTRY_KIND_STATEMENT: _JournalEntryKind.ValueType  # 1
+    """The fees of a closed month."""
+    JOURNAL_ENTRY_KIND_ADJUSTMENT: _JournalEntryKind.ValueType  # 2
+    """What came to an earlier month after it was closed."""
+    JOURNAL_ENTRY_KIND_CREDIT_NOTE: _JournalEntryKind.ValueType  # 3
+    """A credit note."""
+
+class JournalEntryKind(_JournalEntryKind, metaclass=_JournalEntryKindEnumTypeWrapper):
+    """What a journal entry books."""
+
+JOURNAL_ENTRY_KIND_UNSPECIFIED: JournalEntryKind.ValueType  # 0
+"""Not stated; never booked."""
+JOURNAL_ENTRY_KIND_STATEMENT: JournalEntryKind.ValueType  # 1
+"""The fees of a closed month."""
+JOURNAL_ENTRY_KIND_ADJUSTMENT: JournalEntryKind.ValueType  # 2
+"""What came to an earlier month after it was closed."""
+JOURNAL_ENTRY_KIND_CREDIT_NOTE: JournalEntryKind.ValueType  # 3
+"""A credit note."""
+Global___JournalEntryKind: _TypeAlias = JournalEntryKind  # noqa: Y015
 
 @_typing.final
 class ClassPrice(_message.Message):
@@ -47,9 +189,110 @@ class ClassPrice(_message.Message):
 Global___ClassPrice: _TypeAlias = ClassPrice  # noqa: Y015
 
 @_typing.final
+class PriceTier(_message.Message):
+    """A tier of prices: from a number of records in the month on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_RECORDS_FIELD_NUMBER: _builtins.int
+    UNIT_PRICE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    from_records: _builtins.int
+    """Records of the month that come before the tier; 0 for the first, ascending."""
+    unit_price_micro_yuan: _builtins.int
+    """Price of one record, micro-yuan."""
+    def __init__(
+        self,
+        *,
+        from_records: _builtins.int = ...,
+        unit_price_micro_yuan: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_records", b"from_records", "unit_price_micro_yuan", b"unit_price_micro_yuan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PriceTier: _TypeAlias = PriceTier  # noqa: Y015
+
+@_typing.final
+class PriceComponent(_message.Message):
+    """A component of a price plan. Of the kinds that price use itself (PER_RECORD, PER_SUBJECT,
+    GRADUATED, VOLUME) the first in the plan that selects a use prices it; where none does, the
+    price of its class. Numbers and amounts by the month count in proportion to the seconds
+    the plan is in force in it, rounded down.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPONENT_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    PRICE_CLASSES_FIELD_NUMBER: _builtins.int
+    PURPOSES_FIELD_NUMBER: _builtins.int
+    OPERATOR_CLASSES_FIELD_NUMBER: _builtins.int
+    UNIT_PRICE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    AMOUNT_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    TIERS_FIELD_NUMBER: _builtins.int
+    component_id: _builtins.str
+    """Id within the plan, [a-z0-9][a-z0-9.-]{0,63}."""
+    kind: Global___PriceComponentKind.ValueType
+    """What it does."""
+    unit_price_micro_yuan: _builtins.int
+    """Price of one record or subject, micro-yuan."""
+    amount_micro_yuan: _builtins.int
+    """Amount by the month, micro-yuan."""
+    records: _builtins.int
+    """Records by the month."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Catalogue items it selects; empty means all."""
+
+    @_builtins.property
+    def price_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Price classes it selects; empty means all."""
+
+    @_builtins.property
+    def purposes(self) -> _containers.RepeatedScalarFieldContainer[_vocabulary_pb2.Purpose.ValueType]:
+        """Purposes it selects; empty means all."""
+
+    @_builtins.property
+    def operator_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Operator classes it selects; empty means all, also operators without a class."""
+
+    @_builtins.property
+    def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceTier]:
+        """Tiers, at most 20."""
+
+    def __init__(
+        self,
+        *,
+        component_id: _builtins.str = ...,
+        kind: Global___PriceComponentKind.ValueType = ...,
+        items: _abc.Iterable[_builtins.str] | None = ...,
+        price_classes: _abc.Iterable[_builtins.str] | None = ...,
+        purposes: _abc.Iterable[_vocabulary_pb2.Purpose.ValueType] | None = ...,
+        operator_classes: _abc.Iterable[_builtins.str] | None = ...,
+        unit_price_micro_yuan: _builtins.int = ...,
+        amount_micro_yuan: _builtins.int = ...,
+        records: _builtins.int = ...,
+        tiers: _abc.Iterable[Global___PriceTier] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_micro_yuan", b"amount_micro_yuan", "component_id", b"component_id", "items", b"items", "kind", b"kind", "operator_classes", b"operator_classes", "price_classes", b"price_classes", "purposes", b"purposes", "records", b"records", "tiers", b"tiers", "unit_price_micro_yuan", b"unit_price_micro_yuan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PriceComponent: _TypeAlias = PriceComponent  # noqa: Y015
+
+@_typing.final
 class PricePlan(_message.Message):
     """A price plan. Of the plans in force at the instant of serving, the one with
-    the latest start decides; the past is never rewritten.
+    the latest start decides; the past is never rewritten. What a record is charged at
+    serving, and receipts tell, is its list price: that of the component that prices it (of
+    tiers the first, of subjects nothing) or of its class. What a month costs follows from the
+    whole plan.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -57,6 +300,7 @@ class PricePlan(_message.Message):
     PLAN_ID_FIELD_NUMBER: _builtins.int
     EFFECTIVE_FROM_FIELD_NUMBER: _builtins.int
     PRICES_FIELD_NUMBER: _builtins.int
+    COMPONENTS_FIELD_NUMBER: _builtins.int
     plan_id: _builtins.str
     """Id, [a-z0-9][a-z0-9.-]{0,63}."""
     @_builtins.property
@@ -65,7 +309,13 @@ class PricePlan(_message.Message):
 
     @_builtins.property
     def prices(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassPrice]:
-        """One price for each class; a class without price cannot be served."""
+        """One price for each class; a class without price cannot be served, unless a component
+        prices it.
+        """
+
+    @_builtins.property
+    def components(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceComponent]:
+        """Components, at most 50."""
 
     def __init__(
         self,
@@ -73,10 +323,11 @@ class PricePlan(_message.Message):
         plan_id: _builtins.str = ...,
         effective_from: _timestamp_pb2.Timestamp | None = ...,
         prices: _abc.Iterable[Global___ClassPrice] | None = ...,
+        components: _abc.Iterable[Global___PriceComponent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["effective_from", b"effective_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_from", b"effective_from", "plan_id", b"plan_id", "prices", b"prices"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["components", b"components", "effective_from", b"effective_from", "plan_id", b"plan_id", "prices", b"prices"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -85,7 +336,9 @@ Global___PricePlan: _TypeAlias = PricePlan  # noqa: Y015
 @_typing.final
 class SharingRule(_message.Message):
     """A sharing rule. Parts are per ten thousand of the fee and sum to 10,000; odd
-    micro-yuan go by largest remainder, ties in the order source, region, platform.
+    micro-yuan go by largest remainder, ties in the order source, region, platform, operator.
+    What belongs to no use, such as a flat fee without any, has neither source nor region:
+    their parts go to the platform.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -95,6 +348,10 @@ class SharingRule(_message.Message):
     SOURCE_BASIS_POINTS_FIELD_NUMBER: _builtins.int
     REGION_BASIS_POINTS_FIELD_NUMBER: _builtins.int
     PLATFORM_BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    OPERATOR_BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    REBATE_OPERATOR_CLASSES_FIELD_NUMBER: _builtins.int
+    SOURCE_DIVISION_FIELD_NUMBER: _builtins.int
+    COMPLETENESS_BASIS_POINTS_FIELD_NUMBER: _builtins.int
     rule_id: _builtins.str
     """Id, [a-z0-9][a-z0-9.-]{0,63}."""
     source_basis_points: _builtins.int
@@ -103,9 +360,21 @@ class SharingRule(_message.Message):
     """Part of the region."""
     platform_basis_points: _builtins.int
     """Part of the platform."""
+    operator_basis_points: _builtins.int
+    """Part given back to the operator (返还)."""
+    source_division: Global___SourceDivision.ValueType
+    """How the sources' part is divided."""
+    completeness_basis_points: _builtins.int
+    """With BY_CONTRIBUTION: part of an answer's worth that it has only with all its items,
+    per ten thousand.
+    """
     @_builtins.property
     def effective_from(self) -> _timestamp_pb2.Timestamp:
         """First instant of force (UTC): fees of use from then on."""
+
+    @_builtins.property
+    def rebate_operator_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Operator classes given back to; empty means all. Of others the platform gets that part."""
 
     def __init__(
         self,
@@ -115,10 +384,14 @@ class SharingRule(_message.Message):
         source_basis_points: _builtins.int = ...,
         region_basis_points: _builtins.int = ...,
         platform_basis_points: _builtins.int = ...,
+        operator_basis_points: _builtins.int = ...,
+        rebate_operator_classes: _abc.Iterable[_builtins.str] | None = ...,
+        source_division: Global___SourceDivision.ValueType = ...,
+        completeness_basis_points: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["effective_from", b"effective_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_from", b"effective_from", "platform_basis_points", b"platform_basis_points", "region_basis_points", b"region_basis_points", "rule_id", b"rule_id", "source_basis_points", b"source_basis_points"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completeness_basis_points", b"completeness_basis_points", "effective_from", b"effective_from", "operator_basis_points", b"operator_basis_points", "platform_basis_points", b"platform_basis_points", "rebate_operator_classes", b"rebate_operator_classes", "region_basis_points", b"region_basis_points", "rule_id", b"rule_id", "source_basis_points", b"source_basis_points", "source_division", b"source_division"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -216,6 +489,174 @@ class ListPricePlansResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListPricePlansResponse: _TypeAlias = ListPricePlansResponse  # noqa: Y015
+
+@_typing.final
+class DryRunPricePlanRequest(_message.Message):
+    """Asks what past use would cost by another plan."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    month: _builtins.str
+    """Calendar month in UTC, "YYYY-MM", that has begun."""
+    operator_id: _builtins.str
+    """Only this operator; empty means all."""
+    page_size: _builtins.int
+    """Most operators to return, 1 to 100; 0 means 20."""
+    page_token: _builtins.str
+    """Token from an earlier page (AIP-158)."""
+    @_builtins.property
+    def plan(self) -> Global___PricePlan:
+        """The plan to try; its effective_from is not looked at: it counts for the whole month."""
+
+    def __init__(
+        self,
+        *,
+        plan: Global___PricePlan | None = ...,
+        month: _builtins.str = ...,
+        operator_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["month", b"month", "operator_id", b"operator_id", "page_size", b"page_size", "page_token", b"page_token", "plan", b"plan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DryRunPricePlanRequest: _TypeAlias = DryRunPricePlanRequest  # noqa: Y015
+
+@_typing.final
+class TriedBill(_message.Message):
+    """One operator's month by another plan."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    PLAN_IDS_FIELD_NUMBER: _builtins.int
+    TOTAL_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    TRIED_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    CHARGES_FIELD_NUMBER: _builtins.int
+    UNPRICED_RECORDS_FIELD_NUMBER: _builtins.int
+    operator_id: _builtins.str
+    """The operator."""
+    total_micro_yuan: _builtins.int
+    """What the month costs by them, micro-yuan."""
+    tried_micro_yuan: _builtins.int
+    """What it would cost by the plan tried, micro-yuan."""
+    unpriced_records: _builtins.int
+    """Records used that the plan tried has no price for, and so would not have served; they
+    count nothing in it.
+    """
+    @_builtins.property
+    def plan_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Price plans that were in force in the month, by start."""
+
+    @_builtins.property
+    def charges(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceCharge]:
+        """The charges of the plan tried; they sum to tried_micro_yuan."""
+
+    def __init__(
+        self,
+        *,
+        operator_id: _builtins.str = ...,
+        plan_ids: _abc.Iterable[_builtins.str] | None = ...,
+        total_micro_yuan: _builtins.int = ...,
+        tried_micro_yuan: _builtins.int = ...,
+        charges: _abc.Iterable[Global___PriceCharge] | None = ...,
+        unpriced_records: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "operator_id", b"operator_id", "plan_ids", b"plan_ids", "total_micro_yuan", b"total_micro_yuan", "tried_micro_yuan", b"tried_micro_yuan", "unpriced_records", b"unpriced_records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TriedBill: _TypeAlias = TriedBill  # noqa: Y015
+
+@_typing.final
+class PriceCharge(_message.Message):
+    """What one component of a price plan comes to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_ID_FIELD_NUMBER: _builtins.int
+    COMPONENT_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    FEE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    EXPLANATION_ZH_FIELD_NUMBER: _builtins.int
+    EXPLANATION_EN_FIELD_NUMBER: _builtins.int
+    plan_id: _builtins.str
+    """The plan."""
+    component_id: _builtins.str
+    """Id of the component, or "class:{price class}" for plain prices."""
+    kind: Global___PriceComponentKind.ValueType
+    """What it does."""
+    quantity: _builtins.int
+    """Records, or subjects, it counts."""
+    fee_micro_yuan: _builtins.int
+    """Fee, micro-yuan; negative for credits."""
+    explanation_zh: _builtins.str
+    """Why, in Chinese."""
+    explanation_en: _builtins.str
+    """Why, in English."""
+    @_builtins.property
+    def period(self) -> _vocabulary_pb2.Interval:
+        """Part of the month it counts for."""
+
+    def __init__(
+        self,
+        *,
+        plan_id: _builtins.str = ...,
+        component_id: _builtins.str = ...,
+        kind: Global___PriceComponentKind.ValueType = ...,
+        period: _vocabulary_pb2.Interval | None = ...,
+        quantity: _builtins.int = ...,
+        fee_micro_yuan: _builtins.int = ...,
+        explanation_zh: _builtins.str = ...,
+        explanation_en: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["component_id", b"component_id", "explanation_en", b"explanation_en", "explanation_zh", b"explanation_zh", "fee_micro_yuan", b"fee_micro_yuan", "kind", b"kind", "period", b"period", "plan_id", b"plan_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PriceCharge: _TypeAlias = PriceCharge  # noqa: Y015
+
+@_typing.final
+class DryRunPricePlanResponse(_message.Message):
+    """What the month would cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BILLS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def bills(self) -> _containers.RepeatedCompositeFieldContainer[Global___TriedBill]:
+        """By operator, in order of id."""
+
+    def __init__(
+        self,
+        *,
+        bills: _abc.Iterable[Global___TriedBill] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bills", b"bills", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DryRunPricePlanResponse: _TypeAlias = DryRunPricePlanResponse  # noqa: Y015
 
 @_typing.final
 class CreateSharingRuleRequest(_message.Message):
@@ -362,7 +803,7 @@ Global___ClosePeriodResponse: _TypeAlias = ClosePeriodResponse  # noqa: Y015
 
 @_typing.final
 class Settlement(_message.Message):
-    """A settlement (结算)."""
+    """A settlement (结算): the statements of all operators for a closed month."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -370,17 +811,40 @@ class Settlement(_message.Message):
     TOTAL_MICRO_YUAN_FIELD_NUMBER: _builtins.int
     SHARES_FIELD_NUMBER: _builtins.int
     CLOSE_TIME_FIELD_NUMBER: _builtins.int
+    DUE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    DUE_SHARES_FIELD_NUMBER: _builtins.int
+    CLOSINGS_FIELD_NUMBER: _builtins.int
+    PLAN_IDS_FIELD_NUMBER: _builtins.int
+    RULE_IDS_FIELD_NUMBER: _builtins.int
     month: _builtins.str
     """Calendar month, "YYYY-MM"."""
     total_micro_yuan: _builtins.int
     """Sum of fees, micro-yuan."""
+    due_micro_yuan: _builtins.int
+    """What is due, adjustments of earlier months and credit notes included; micro-yuan."""
     @_builtins.property
     def shares(self) -> _containers.RepeatedCompositeFieldContainer[_usage_service_pb2.RevenueShare]:
-        """Shares by beneficiary; sum to total_micro_yuan exactly."""
+        """Shares of the fees by beneficiary; sum to total_micro_yuan exactly."""
 
     @_builtins.property
     def close_time(self) -> _timestamp_pb2.Timestamp:
         """When it was closed (UTC)."""
+
+    @_builtins.property
+    def due_shares(self) -> _containers.RepeatedCompositeFieldContainer[_usage_service_pb2.RevenueShare]:
+        """Shares of what is due, to be paid out; sum to due_micro_yuan exactly."""
+
+    @_builtins.property
+    def closings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Closing]:
+        """The closings it is made of, in order of operator_id."""
+
+    @_builtins.property
+    def plan_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Price plans it rests on, in order of id."""
+
+    @_builtins.property
+    def rule_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sharing rules it rests on, in order of id."""
 
     def __init__(
         self,
@@ -389,14 +853,67 @@ class Settlement(_message.Message):
         total_micro_yuan: _builtins.int = ...,
         shares: _abc.Iterable[_usage_service_pb2.RevenueShare] | None = ...,
         close_time: _timestamp_pb2.Timestamp | None = ...,
+        due_micro_yuan: _builtins.int = ...,
+        due_shares: _abc.Iterable[_usage_service_pb2.RevenueShare] | None = ...,
+        closings: _abc.Iterable[Global___Closing] | None = ...,
+        plan_ids: _abc.Iterable[_builtins.str] | None = ...,
+        rule_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time", "month", b"month", "shares", b"shares", "total_micro_yuan", b"total_micro_yuan"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time", "closings", b"closings", "due_micro_yuan", b"due_micro_yuan", "due_shares", b"due_shares", "month", b"month", "plan_ids", b"plan_ids", "rule_ids", b"rule_ids", "shares", b"shares", "total_micro_yuan", b"total_micro_yuan"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Settlement: _TypeAlias = Settlement  # noqa: Y015
+
+@_typing.final
+class Closing(_message.Message):
+    """The closing of one operator's month."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
+    TOTAL_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    DUE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    USAGE_SIZE_FIELD_NUMBER: _builtins.int
+    CLOSE_TIME_FIELD_NUMBER: _builtins.int
+    STATEMENT_SHA256_FIELD_NUMBER: _builtins.int
+    operator_id: _builtins.str
+    """The operator."""
+    month: _builtins.str
+    """Calendar month, "YYYY-MM"."""
+    total_micro_yuan: _builtins.int
+    """Fees of the month, micro-yuan."""
+    due_micro_yuan: _builtins.int
+    """What is due, adjustments and credit notes included; micro-yuan."""
+    usage_size: _builtins.int
+    """Size of the operator's usage log up to which use was counted."""
+    statement_sha256: _builtins.bytes
+    """SHA-256 of the closed statement's bytes."""
+    @_builtins.property
+    def close_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was closed (UTC)."""
+
+    def __init__(
+        self,
+        *,
+        operator_id: _builtins.str = ...,
+        month: _builtins.str = ...,
+        total_micro_yuan: _builtins.int = ...,
+        due_micro_yuan: _builtins.int = ...,
+        usage_size: _builtins.int = ...,
+        close_time: _timestamp_pb2.Timestamp | None = ...,
+        statement_sha256: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time", "due_micro_yuan", b"due_micro_yuan", "month", b"month", "operator_id", b"operator_id", "statement_sha256", b"statement_sha256", "total_micro_yuan", b"total_micro_yuan", "usage_size", b"usage_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Closing: _TypeAlias = Closing  # noqa: Y015
 
 @_typing.final
 class GetSettlementRequest(_message.Message):
@@ -443,3 +960,273 @@ class GetSettlementResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetSettlementResponse: _TypeAlias = GetSettlementResponse  # noqa: Y015
+
+@_typing.final
+class ListClosingsRequest(_message.Message):
+    """Asks for closings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    operator_id: _builtins.str
+    """Only of this operator; empty means all."""
+    month: _builtins.str
+    """Only of this month, "YYYY-MM"; empty means all."""
+    page_size: _builtins.int
+    """Most to return, 1 to 1,000; 0 means 100."""
+    page_token: _builtins.str
+    """Token from an earlier page (AIP-158)."""
+    def __init__(
+        self,
+        *,
+        operator_id: _builtins.str = ...,
+        month: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["month", b"month", "operator_id", b"operator_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListClosingsRequest: _TypeAlias = ListClosingsRequest  # noqa: Y015
+
+@_typing.final
+class ListClosingsResponse(_message.Message):
+    """Closings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLOSINGS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def closings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Closing]:
+        """In order of month, then operator_id."""
+
+    def __init__(
+        self,
+        *,
+        closings: _abc.Iterable[Global___Closing] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closings", b"closings", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListClosingsResponse: _TypeAlias = ListClosingsResponse  # noqa: Y015
+
+@_typing.final
+class CreateCreditNoteRequest(_message.Message):
+    """Gives back what was proven to be overcharged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    operator_id: _builtins.str
+    """The operator overcharged."""
+    evidence: _builtins.bytes
+    """Evidence as `creditgate usage dispute` writes it: it is checked against the keys of the
+    gateway's usage log and receipts. What it proves is given back, each use once.
+    """
+    reason: _builtins.str
+    """Why: 1 to 500 characters."""
+    request_id: _builtins.str
+    """Idempotency key (AIP-155)."""
+    def __init__(
+        self,
+        *,
+        operator_id: _builtins.str = ...,
+        evidence: _builtins.bytes = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "operator_id", b"operator_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateCreditNoteRequest: _TypeAlias = CreateCreditNoteRequest  # noqa: Y015
+
+@_typing.final
+class CreateCreditNoteResponse(_message.Message):
+    """The credit note."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREDIT_NOTE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def credit_note(self) -> _usage_service_pb2.CreditNote:
+        """The credit note booked."""
+
+    def __init__(
+        self,
+        *,
+        credit_note: _usage_service_pb2.CreditNote | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["credit_note", b"credit_note"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_note", b"credit_note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateCreditNoteResponse: _TypeAlias = CreateCreditNoteResponse  # noqa: Y015
+
+@_typing.final
+class ListJournalRequest(_message.Message):
+    """Asks for the journal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MONTH_FIELD_NUMBER: _builtins.int
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    month: _builtins.str
+    """Only entries booked in this month, "YYYY-MM"; empty means all."""
+    operator_id: _builtins.str
+    """Only entries of this operator; empty means all."""
+    account: _builtins.str
+    """Only entries with a posting to this account; empty means all."""
+    page_size: _builtins.int
+    """Most entries to return, 1 to 1,000; 0 means 100."""
+    page_token: _builtins.str
+    """Token from an earlier page (AIP-158)."""
+    def __init__(
+        self,
+        *,
+        month: _builtins.str = ...,
+        operator_id: _builtins.str = ...,
+        account: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "month", b"month", "operator_id", b"operator_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListJournalRequest: _TypeAlias = ListJournalRequest  # noqa: Y015
+
+@_typing.final
+class ListJournalResponse(_message.Message):
+    """Part of the journal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___JournalEntry]:
+        """Entries in the order they were booked."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___JournalEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListJournalResponse: _TypeAlias = ListJournalResponse  # noqa: Y015
+
+@_typing.final
+class JournalEntry(_message.Message):
+    """One entry of the journal: its debits equal its credits. Entries are never changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
+    ABOUT_FIELD_NUMBER: _builtins.int
+    BOOK_TIME_FIELD_NUMBER: _builtins.int
+    POSTINGS_FIELD_NUMBER: _builtins.int
+    entry: _builtins.int
+    """Place in the journal, from 1, without gaps."""
+    kind: Global___JournalEntryKind.ValueType
+    """What it books."""
+    operator_id: _builtins.str
+    """The operator."""
+    month: _builtins.str
+    """Month it is booked in, "YYYY-MM"."""
+    about: _builtins.str
+    """The month adjusted, or the credit note's id; empty for a statement."""
+    @_builtins.property
+    def book_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was booked (UTC)."""
+
+    @_builtins.property
+    def postings(self) -> _containers.RepeatedCompositeFieldContainer[Global___JournalPosting]:
+        """Its two sides or more."""
+
+    def __init__(
+        self,
+        *,
+        entry: _builtins.int = ...,
+        kind: Global___JournalEntryKind.ValueType = ...,
+        operator_id: _builtins.str = ...,
+        month: _builtins.str = ...,
+        about: _builtins.str = ...,
+        book_time: _timestamp_pb2.Timestamp | None = ...,
+        postings: _abc.Iterable[Global___JournalPosting] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["book_time", b"book_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "book_time", b"book_time", "entry", b"entry", "kind", b"kind", "month", b"month", "operator_id", b"operator_id", "postings", b"postings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JournalEntry: _TypeAlias = JournalEntry  # noqa: Y015
+
+@_typing.final
+class JournalPosting(_message.Message):
+    """One side of a journal entry; one of debit and credit is 0."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    DEBIT_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    CREDIT_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """"operators/{operator_id}" (what it owes), "sources/{source}", "regions/{region}",
+    "platform", or "operators/{operator_id}/rebates" (what is given back to it).
+    """
+    debit_micro_yuan: _builtins.int
+    """Debit, micro-yuan, 0 or more."""
+    credit_micro_yuan: _builtins.int
+    """Credit, micro-yuan, 0 or more."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        debit_micro_yuan: _builtins.int = ...,
+        credit_micro_yuan: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "credit_micro_yuan", b"credit_micro_yuan", "debit_micro_yuan", b"debit_micro_yuan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JournalPosting: _TypeAlias = JournalPosting  # noqa: Y015

@@ -45,6 +45,11 @@ class SettlementServiceStub(object):
                 request_serializer=creditgate_dot_v1_dot_settlement__service__pb2.ListPricePlansRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_settlement__service__pb2.ListPricePlansResponse.FromString,
                 _registered_method=True)
+        self.DryRunPricePlan = channel.unary_unary(
+                '/creditgate.v1.SettlementService/DryRunPricePlan',
+                request_serializer=creditgate_dot_v1_dot_settlement__service__pb2.DryRunPricePlanRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_settlement__service__pb2.DryRunPricePlanResponse.FromString,
+                _registered_method=True)
         self.CreateSharingRule = channel.unary_unary(
                 '/creditgate.v1.SettlementService/CreateSharingRule',
                 request_serializer=creditgate_dot_v1_dot_settlement__service__pb2.CreateSharingRuleRequest.SerializeToString,
@@ -65,6 +70,21 @@ class SettlementServiceStub(object):
                 request_serializer=creditgate_dot_v1_dot_settlement__service__pb2.GetSettlementRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_settlement__service__pb2.GetSettlementResponse.FromString,
                 _registered_method=True)
+        self.ListClosings = channel.unary_unary(
+                '/creditgate.v1.SettlementService/ListClosings',
+                request_serializer=creditgate_dot_v1_dot_settlement__service__pb2.ListClosingsRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_settlement__service__pb2.ListClosingsResponse.FromString,
+                _registered_method=True)
+        self.CreateCreditNote = channel.unary_unary(
+                '/creditgate.v1.SettlementService/CreateCreditNote',
+                request_serializer=creditgate_dot_v1_dot_settlement__service__pb2.CreateCreditNoteRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_settlement__service__pb2.CreateCreditNoteResponse.FromString,
+                _registered_method=True)
+        self.ListJournal = channel.unary_unary(
+                '/creditgate.v1.SettlementService/ListJournal',
+                request_serializer=creditgate_dot_v1_dot_settlement__service__pb2.ListJournalRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_settlement__service__pb2.ListJournalResponse.FromString,
+                _registered_method=True)
 
 
 class SettlementServiceServicer(object):
@@ -80,6 +100,14 @@ class SettlementServiceServicer(object):
 
     def ListPricePlans(self, request, context):
         """Lists price plans. Needs scope prices:read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DryRunPricePlan(self, request, context):
+        """Rates the past use of a month by a plan that is not in force, beside what it costs by
+        those that were; nothing is kept. Needs scope prices:try.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,6 +141,28 @@ class SettlementServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListClosings(self, request, context):
+        """Lists the operators' months that were closed. Needs scope settlement:read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateCreditNote(self, request, context):
+        """Gives back what was proven to be overcharged, booked in the open month. Needs scope
+        settlement:credit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListJournal(self, request, context):
+        """Lists the journal: what was booked, by double entry. Needs scope settlement:read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SettlementServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -125,6 +175,11 @@ def add_SettlementServiceServicer_to_server(servicer, server):
                     servicer.ListPricePlans,
                     request_deserializer=creditgate_dot_v1_dot_settlement__service__pb2.ListPricePlansRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_settlement__service__pb2.ListPricePlansResponse.SerializeToString,
+            ),
+            'DryRunPricePlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.DryRunPricePlan,
+                    request_deserializer=creditgate_dot_v1_dot_settlement__service__pb2.DryRunPricePlanRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_settlement__service__pb2.DryRunPricePlanResponse.SerializeToString,
             ),
             'CreateSharingRule': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateSharingRule,
@@ -145,6 +200,21 @@ def add_SettlementServiceServicer_to_server(servicer, server):
                     servicer.GetSettlement,
                     request_deserializer=creditgate_dot_v1_dot_settlement__service__pb2.GetSettlementRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_settlement__service__pb2.GetSettlementResponse.SerializeToString,
+            ),
+            'ListClosings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListClosings,
+                    request_deserializer=creditgate_dot_v1_dot_settlement__service__pb2.ListClosingsRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_settlement__service__pb2.ListClosingsResponse.SerializeToString,
+            ),
+            'CreateCreditNote': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateCreditNote,
+                    request_deserializer=creditgate_dot_v1_dot_settlement__service__pb2.CreateCreditNoteRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_settlement__service__pb2.CreateCreditNoteResponse.SerializeToString,
+            ),
+            'ListJournal': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListJournal,
+                    request_deserializer=creditgate_dot_v1_dot_settlement__service__pb2.ListJournalRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_settlement__service__pb2.ListJournalResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -202,6 +272,33 @@ class SettlementService(object):
             '/creditgate.v1.SettlementService/ListPricePlans',
             creditgate_dot_v1_dot_settlement__service__pb2.ListPricePlansRequest.SerializeToString,
             creditgate_dot_v1_dot_settlement__service__pb2.ListPricePlansResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DryRunPricePlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.SettlementService/DryRunPricePlan',
+            creditgate_dot_v1_dot_settlement__service__pb2.DryRunPricePlanRequest.SerializeToString,
+            creditgate_dot_v1_dot_settlement__service__pb2.DryRunPricePlanResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -310,6 +407,87 @@ class SettlementService(object):
             '/creditgate.v1.SettlementService/GetSettlement',
             creditgate_dot_v1_dot_settlement__service__pb2.GetSettlementRequest.SerializeToString,
             creditgate_dot_v1_dot_settlement__service__pb2.GetSettlementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListClosings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.SettlementService/ListClosings',
+            creditgate_dot_v1_dot_settlement__service__pb2.ListClosingsRequest.SerializeToString,
+            creditgate_dot_v1_dot_settlement__service__pb2.ListClosingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateCreditNote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.SettlementService/CreateCreditNote',
+            creditgate_dot_v1_dot_settlement__service__pb2.CreateCreditNoteRequest.SerializeToString,
+            creditgate_dot_v1_dot_settlement__service__pb2.CreateCreditNoteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListJournal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.SettlementService/ListJournal',
+            creditgate_dot_v1_dot_settlement__service__pb2.ListJournalRequest.SerializeToString,
+            creditgate_dot_v1_dot_settlement__service__pb2.ListJournalResponse.FromString,
             options,
             channel_credentials,
             insecure,

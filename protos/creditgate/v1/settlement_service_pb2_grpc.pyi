@@ -37,6 +37,10 @@ class SettlementServiceStub:
     """Puts a price plan into force from a date. Needs scope prices:create."""
     ListPricePlans: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.ListPricePlansRequest, _settlement_service_pb2.ListPricePlansResponse]
     """Lists price plans. Needs scope prices:read."""
+    DryRunPricePlan: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.DryRunPricePlanRequest, _settlement_service_pb2.DryRunPricePlanResponse]
+    """Rates the past use of a month by a plan that is not in force, beside what it costs by
+    those that were; nothing is kept. Needs scope prices:try.
+    """
     CreateSharingRule: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.CreateSharingRuleRequest, _settlement_service_pb2.CreateSharingRuleResponse]
     """Puts a sharing rule into force from a date. Needs scope sharing:create."""
     ListSharingRules: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.ListSharingRulesRequest, _settlement_service_pb2.ListSharingRulesResponse]
@@ -45,6 +49,14 @@ class SettlementServiceStub:
     """Closes a month: statements become settlements. Needs scope settlement:close."""
     GetSettlement: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.GetSettlementRequest, _settlement_service_pb2.GetSettlementResponse]
     """Returns the settlement of a closed month. Needs scope settlement:read."""
+    ListClosings: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.ListClosingsRequest, _settlement_service_pb2.ListClosingsResponse]
+    """Lists the operators' months that were closed. Needs scope settlement:read."""
+    CreateCreditNote: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.CreateCreditNoteRequest, _settlement_service_pb2.CreateCreditNoteResponse]
+    """Gives back what was proven to be overcharged, booked in the open month. Needs scope
+    settlement:credit.
+    """
+    ListJournal: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.ListJournalRequest, _settlement_service_pb2.ListJournalResponse]
+    """Lists the journal: what was booked, by double entry. Needs scope settlement:read."""
 
 @_typing.type_check_only
 class SettlementServiceAsyncStub(SettlementServiceStub):
@@ -55,6 +67,10 @@ class SettlementServiceAsyncStub(SettlementServiceStub):
     """Puts a price plan into force from a date. Needs scope prices:create."""
     ListPricePlans: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.ListPricePlansRequest, _settlement_service_pb2.ListPricePlansResponse]  # type: ignore[assignment]
     """Lists price plans. Needs scope prices:read."""
+    DryRunPricePlan: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.DryRunPricePlanRequest, _settlement_service_pb2.DryRunPricePlanResponse]  # type: ignore[assignment]
+    """Rates the past use of a month by a plan that is not in force, beside what it costs by
+    those that were; nothing is kept. Needs scope prices:try.
+    """
     CreateSharingRule: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.CreateSharingRuleRequest, _settlement_service_pb2.CreateSharingRuleResponse]  # type: ignore[assignment]
     """Puts a sharing rule into force from a date. Needs scope sharing:create."""
     ListSharingRules: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.ListSharingRulesRequest, _settlement_service_pb2.ListSharingRulesResponse]  # type: ignore[assignment]
@@ -63,6 +79,14 @@ class SettlementServiceAsyncStub(SettlementServiceStub):
     """Closes a month: statements become settlements. Needs scope settlement:close."""
     GetSettlement: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.GetSettlementRequest, _settlement_service_pb2.GetSettlementResponse]  # type: ignore[assignment]
     """Returns the settlement of a closed month. Needs scope settlement:read."""
+    ListClosings: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.ListClosingsRequest, _settlement_service_pb2.ListClosingsResponse]  # type: ignore[assignment]
+    """Lists the operators' months that were closed. Needs scope settlement:read."""
+    CreateCreditNote: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.CreateCreditNoteRequest, _settlement_service_pb2.CreateCreditNoteResponse]  # type: ignore[assignment]
+    """Gives back what was proven to be overcharged, booked in the open month. Needs scope
+    settlement:credit.
+    """
+    ListJournal: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.ListJournalRequest, _settlement_service_pb2.ListJournalResponse]  # type: ignore[assignment]
+    """Lists the journal: what was booked, by double entry. Needs scope settlement:read."""
 
 class SettlementServiceServicer(metaclass=_abc_1.ABCMeta):
     """Prices, sharing rules and the closing of periods."""
@@ -82,6 +106,16 @@ class SettlementServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_settlement_service_pb2.ListPricePlansResponse, _abc.Awaitable[_settlement_service_pb2.ListPricePlansResponse]]:
         """Lists price plans. Needs scope prices:read."""
+
+    @_abc_1.abstractmethod
+    def DryRunPricePlan(
+        self,
+        request: _settlement_service_pb2.DryRunPricePlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_settlement_service_pb2.DryRunPricePlanResponse, _abc.Awaitable[_settlement_service_pb2.DryRunPricePlanResponse]]:
+        """Rates the past use of a month by a plan that is not in force, beside what it costs by
+        those that were; nothing is kept. Needs scope prices:try.
+        """
 
     @_abc_1.abstractmethod
     def CreateSharingRule(
@@ -114,5 +148,31 @@ class SettlementServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_settlement_service_pb2.GetSettlementResponse, _abc.Awaitable[_settlement_service_pb2.GetSettlementResponse]]:
         """Returns the settlement of a closed month. Needs scope settlement:read."""
+
+    @_abc_1.abstractmethod
+    def ListClosings(
+        self,
+        request: _settlement_service_pb2.ListClosingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_settlement_service_pb2.ListClosingsResponse, _abc.Awaitable[_settlement_service_pb2.ListClosingsResponse]]:
+        """Lists the operators' months that were closed. Needs scope settlement:read."""
+
+    @_abc_1.abstractmethod
+    def CreateCreditNote(
+        self,
+        request: _settlement_service_pb2.CreateCreditNoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_settlement_service_pb2.CreateCreditNoteResponse, _abc.Awaitable[_settlement_service_pb2.CreateCreditNoteResponse]]:
+        """Gives back what was proven to be overcharged, booked in the open month. Needs scope
+        settlement:credit.
+        """
+
+    @_abc_1.abstractmethod
+    def ListJournal(
+        self,
+        request: _settlement_service_pb2.ListJournalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_settlement_service_pb2.ListJournalResponse, _abc.Awaitable[_settlement_service_pb2.ListJournalResponse]]:
+        """Lists the journal: what was booked, by double entry. Needs scope settlement:read."""
 
 def add_SettlementServiceServicer_to_server(servicer: SettlementServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

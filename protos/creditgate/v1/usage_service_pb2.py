@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from creditgate.v1 import authorization_pb2 as creditgate_dot_v1_dot_authorization__pb2
+from creditgate.v1 import statement_document_pb2 as creditgate_dot_v1_dot_statement__document__pb2
 from creditgate.v1 import vocabulary_pb2 as creditgate_dot_v1_dot_vocabulary__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!creditgate/v1/usage_service.proto\x12\rcreditgate.v1\x1a!creditgate/v1/authorization.proto\x1a\x1e\x63reditgate/v1/vocabulary.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb9\x02\n\nUsageEntry\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0e\n\x06record\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\x05\x12\x0c\n\x04item\x18\x06 \x01(\t\x12\x0e\n\x06source\x18\x07 \x01(\t\x12\x0e\n\x06region\x18\x08 \x01(\t\x12\'\n\x07purpose\x18\t \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12\x0f\n\x07licence\x18\n \x01(\t\x12\x0f\n\x07\x63onsent\x18\x0b \x01(\t\x12.\n\nserve_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x66\x65\x65_micro_yuan\x18\r \x01(\x03\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x0e \x01(\t\"\x8b\x01\n\x10ListUsageRequest\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\x12\'\n\x06period\x18\x02 \x01(\x0b\x32\x17.creditgate.v1.Interval\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"X\n\x11ListUsageResponse\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.creditgate.v1.UsageEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x14GetUsageProofRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"?\n\x15GetUsageProofResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x12\n\naudit_path\x18\x02 \x03(\x0c\"9\n\x13GetStatementRequest\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\x12\r\n\x05month\x18\x02 \x01(\t\"\xb2\x01\n\rStatementLine\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0e\n\x06region\x18\x03 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x04 \x01(\x03\x12\x1d\n\x15unit_price_micro_yuan\x18\x05 \x01(\x03\x12\x16\n\x0e\x66\x65\x65_micro_yuan\x18\x06 \x01(\x03\x12+\n\x06shares\x18\x07 \x03(\x0b\x32\x1b.creditgate.v1.RevenueShare\">\n\x0cRevenueShare\x12\x13\n\x0b\x62\x65neficiary\x18\x01 \x01(\t\x12\x19\n\x11\x61mount_micro_yuan\x18\x02 \x01(\x03\"\xd2\x01\n\tStatement\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\x12\r\n\x05month\x18\x02 \x01(\t\x12+\n\x05lines\x18\x03 \x03(\x0b\x32\x1c.creditgate.v1.StatementLine\x12\x15\n\rtotal_entries\x18\x04 \x01(\x03\x12\x18\n\x10total_micro_yuan\x18\x05 \x01(\x03\x12+\n\x06shares\x18\x06 \x03(\x0b\x32\x1b.creditgate.v1.RevenueShare\x12\x16\n\x0eusage_sequence\x18\x07 \x01(\x03\"C\n\x14GetStatementResponse\x12+\n\tstatement\x18\x01 \x01(\x0b\x32\x18.creditgate.v1.Statement\"8\n\x12StreamUsageRequest\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\t\"?\n\x13StreamUsageResponse\x12(\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x19.creditgate.v1.UsageEntry2\xab\x03\n\x0cUsageService\x12^\n\tListUsage\x12\x1f.creditgate.v1.ListUsageRequest\x1a .creditgate.v1.ListUsageResponse\"\x0e\xaa\xd1\x19\nusage:read\x12j\n\rGetUsageProof\x12#.creditgate.v1.GetUsageProofRequest\x1a$.creditgate.v1.GetUsageProofResponse\"\x0e\xaa\xd1\x19\nusage:read\x12g\n\x0cGetStatement\x12\".creditgate.v1.GetStatementRequest\x1a#.creditgate.v1.GetStatementResponse\"\x0e\xaa\xd1\x19\nusage:read\x12\x66\n\x0bStreamUsage\x12!.creditgate.v1.StreamUsageRequest\x1a\".creditgate.v1.StreamUsageResponse\"\x0e\xaa\xd1\x19\nusage:read0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!creditgate/v1/usage_service.proto\x12\rcreditgate.v1\x1a!creditgate/v1/authorization.proto\x1a&creditgate/v1/statement_document.proto\x1a\x1e\x63reditgate/v1/vocabulary.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb9\x02\n\nUsageEntry\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0e\n\x06record\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\x05\x12\x0c\n\x04item\x18\x06 \x01(\t\x12\x0e\n\x06source\x18\x07 \x01(\t\x12\x0e\n\x06region\x18\x08 \x01(\t\x12\'\n\x07purpose\x18\t \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12\x0f\n\x07licence\x18\n \x01(\t\x12\x0f\n\x07\x63onsent\x18\x0b \x01(\t\x12.\n\nserve_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x66\x65\x65_micro_yuan\x18\r \x01(\x03\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x0e \x01(\t\"\x8b\x01\n\x10ListUsageRequest\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\x12\'\n\x06period\x18\x02 \x01(\x0b\x32\x17.creditgate.v1.Interval\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"X\n\x11ListUsageResponse\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.creditgate.v1.UsageEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x14GetUsageProofRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"r\n\x15GetUsageProofResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x12\n\naudit_path\x18\x02 \x03(\x0c\x12\x0c\n\x04leaf\x18\x03 \x01(\x0c\x12\x13\n\x0busage_index\x18\x04 \x01(\x03\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\x0c\"n\n\x16ListUsageLeavesRequest\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\x12\x13\n\x0bstart_index\x18\x02 \x01(\x03\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x17\n\x0f\x63onsistent_with\x18\x04 \x01(\x03\"X\n\x17ListUsageLeavesResponse\x12\x0e\n\x06leaves\x18\x01 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x02 \x01(\t\x12\x19\n\x11\x63onsistency_proof\x18\x03 \x03(\x0c\"=\n\x12\x43osignUsageRequest\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x13\n\x0b\x63osignature\x18\x02 \x01(\t\"#\n\x13\x43osignUsageResponse\x12\x0c\n\x04size\x18\x01 \x01(\x03\"1\n\x1aGetUsageCosignatureRequest\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\"a\n\x1bGetUsageCosignatureResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x13\n\x0b\x63osignature\x18\x02 \x01(\t\x12\x0b\n\x03jwk\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x03\"9\n\x13GetStatementRequest\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\x12\r\n\x05month\x18\x02 \x01(\t\"\xb2\x01\n\rStatementLine\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0e\n\x06region\x18\x03 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x04 \x01(\x03\x12\x1d\n\x15unit_price_micro_yuan\x18\x05 \x01(\x03\x12\x16\n\x0e\x66\x65\x65_micro_yuan\x18\x06 \x01(\x03\x12+\n\x06shares\x18\x07 \x03(\x0b\x32\x1b.creditgate.v1.RevenueShare\">\n\x0cRevenueShare\x12\x13\n\x0b\x62\x65neficiary\x18\x01 \x01(\t\x12\x19\n\x11\x61mount_micro_yuan\x18\x02 \x01(\x03\"\xf6\x01\n\x0fStatementCharge\x12\x0f\n\x07plan_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63omponent_id\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\'\n\x06period\x18\x04 \x01(\x0b\x32\x17.creditgate.v1.Interval\x12\x10\n\x08quantity\x18\x05 \x01(\x03\x12+\n\x05steps\x18\x06 \x03(\x0b\x32\x1c.creditgate.v1.StatementStep\x12\x16\n\x0e\x66\x65\x65_micro_yuan\x18\x07 \x01(\x03\x12\x16\n\x0e\x65xplanation_zh\x18\x08 \x01(\t\x12\x16\n\x0e\x65xplanation_en\x18\t \x01(\t\"X\n\rStatementStep\x12\x10\n\x08quantity\x18\x01 \x01(\x03\x12\x1d\n\x15unit_price_micro_yuan\x18\x02 \x01(\x03\x12\x16\n\x0e\x66\x65\x65_micro_yuan\x18\x03 \x01(\x03\"\x81\x02\n\x0fStatementDetail\x12\x0e\n\x06\x63harge\x18\x01 \x01(\x05\x12\x0c\n\x04item\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\'\n\x07purpose\x18\x05 \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12-\n\tpart_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08quantity\x18\x07 \x01(\x03\x12\x16\n\x0e\x66\x65\x65_micro_yuan\x18\x08 \x01(\x03\x12\x16\n\x0e\x65xplanation_zh\x18\t \x01(\t\x12\x16\n\x0e\x65xplanation_en\x18\n \x01(\t\"\xc6\x01\n\x10StatementSharing\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\x12\x0c\n\x04item\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x16\n\x0e\x66\x65\x65_micro_yuan\x18\x05 \x01(\x03\x12+\n\x06shares\x18\x06 \x03(\x0b\x32\x1b.creditgate.v1.RevenueShare\x12\x16\n\x0e\x65xplanation_zh\x18\x07 \x01(\t\x12\x16\n\x0e\x65xplanation_en\x18\x08 \x01(\t\"\xd6\x01\n\rStatementPool\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\x12\x19\n\x11\x61mount_micro_yuan\x18\x02 \x01(\x03\x12+\n\x06shares\x18\x03 \x03(\x0b\x32\x1b.creditgate.v1.RevenueShare\x12\x1d\n\x15share_explanations_zh\x18\x04 \x03(\t\x12\x1d\n\x15share_explanations_en\x18\x05 \x03(\t\x12\x16\n\x0e\x65xplanation_zh\x18\x06 \x01(\t\x12\x16\n\x0e\x65xplanation_en\x18\x07 \x01(\t\"\xa2\x02\n\x13StatementAdjustment\x12\r\n\x05month\x18\x01 \x01(\t\x12\x19\n\x11\x62\x65\x66ore_micro_yuan\x18\x02 \x01(\x03\x12\x18\n\x10\x61\x66ter_micro_yuan\x18\x03 \x01(\x03\x12\x19\n\x11\x61mount_micro_yuan\x18\x04 \x01(\x03\x12+\n\x05lines\x18\x05 \x03(\x0b\x32\x1c.creditgate.v1.StatementLine\x12+\n\x06shares\x18\x06 \x03(\x0b\x32\x1b.creditgate.v1.RevenueShare\x12\x10\n\x08plan_ids\x18\x07 \x03(\t\x12\x10\n\x08rule_ids\x18\x08 \x03(\t\x12\x16\n\x0e\x65xplanation_zh\x18\t \x01(\t\x12\x16\n\x0e\x65xplanation_en\x18\n \x01(\t\"\xcc\x02\n\nCreditNote\x12\x16\n\x0e\x63redit_note_id\x18\x01 \x01(\t\x12\x13\n\x0boperator_id\x18\x02 \x01(\t\x12\r\n\x05month\x18\x03 \x01(\t\x12\x19\n\x11\x61mount_micro_yuan\x18\x04 \x01(\x03\x12(\n\x04uses\x18\x05 \x03(\x0b\x32\x1a.creditgate.v1.CreditedUse\x12+\n\x06shares\x18\x06 \x03(\x0b\x32\x1b.creditgate.v1.RevenueShare\x12\x17\n\x0f\x65vidence_sha256\x18\x07 \x01(\x0c\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\n \x01(\t\x12\x10\n\x08rule_ids\x18\x0b \x03(\t\x12\x10\n\x08plan_ids\x18\x0c \x03(\t\"\x9b\x01\n\x0b\x43reditedUse\x12\x13\n\x0busage_index\x18\x01 \x01(\x03\x12\x0c\n\x04item\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x19\n\x11\x61mount_micro_yuan\x18\x05 \x01(\x03\x12\x16\n\x0e\x65xplanation_zh\x18\x06 \x01(\t\x12\x16\n\x0e\x65xplanation_en\x18\x07 \x01(\t\"\xe3\x05\n\tStatement\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\x12\r\n\x05month\x18\x02 \x01(\t\x12+\n\x05lines\x18\x03 \x03(\x0b\x32\x1c.creditgate.v1.StatementLine\x12\x15\n\rtotal_entries\x18\x04 \x01(\x03\x12\x18\n\x10total_micro_yuan\x18\x05 \x01(\x03\x12+\n\x06shares\x18\x06 \x03(\x0b\x32\x1b.creditgate.v1.RevenueShare\x12\x16\n\x0eusage_sequence\x18\x07 \x01(\x03\x12/\n\x07\x63harges\x18\x08 \x03(\x0b\x32\x1e.creditgate.v1.StatementCharge\x12/\n\x07\x64\x65tails\x18\t \x03(\x0b\x32\x1e.creditgate.v1.StatementDetail\x12\x30\n\x07sharing\x18\n \x03(\x0b\x32\x1f.creditgate.v1.StatementSharing\x12+\n\x05pools\x18\x0b \x03(\x0b\x32\x1c.creditgate.v1.StatementPool\x12\x37\n\x0b\x61\x64justments\x18\x0c \x03(\x0b\x32\".creditgate.v1.StatementAdjustment\x12/\n\x0c\x63redit_notes\x18\r \x03(\x0b\x32\x19.creditgate.v1.CreditNote\x12\x16\n\x0e\x64ue_micro_yuan\x18\x0e \x01(\x03\x12/\n\ndue_shares\x18\x0f \x03(\x0b\x32\x1b.creditgate.v1.RevenueShare\x12\x10\n\x08plan_ids\x18\x10 \x03(\t\x12\x10\n\x08rule_ids\x18\x11 \x03(\t\x12\x17\n\x0flist_micro_yuan\x18\x12 \x01(\x03\x12\x12\n\nusage_size\x18\x13 \x01(\x03\x12\x1a\n\x12\x61uthority_sequence\x18\x14 \x01(\x03\x12.\n\nclose_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"C\n\x14GetStatementResponse\x12+\n\tstatement\x18\x01 \x01(\x0b\x32\x18.creditgate.v1.Statement\"8\n\x12StreamUsageRequest\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\t\"?\n\x13StreamUsageResponse\x12(\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x19.creditgate.v1.UsageEntry\"\xbc\x01\n\x18ListStatementUsesRequest\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\x12\r\n\x05month\x18\x02 \x01(\t\x12\x0c\n\x04item\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x0e\n\x06region\x18\x05 \x01(\t\x12\'\n\x07purpose\x18\x06 \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\"_\n\x19ListStatementUsesResponse\x12)\n\x04uses\x18\x01 \x03(\x0b\x32\x1b.creditgate.v1.StatementUse\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x0cStatementUse\x12(\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x19.creditgate.v1.UsageEntry\x12\x10\n\x08reversed\x18\x02 \x01(\x08\x12\x0c\n\x04late\x18\x03 \x01(\x08\x32\xff\x07\n\x0cUsageService\x12^\n\tListUsage\x12\x1f.creditgate.v1.ListUsageRequest\x1a .creditgate.v1.ListUsageResponse\"\x0e\xaa\xd1\x19\nusage:read\x12j\n\rGetUsageProof\x12#.creditgate.v1.GetUsageProofRequest\x1a$.creditgate.v1.GetUsageProofResponse\"\x0e\xaa\xd1\x19\nusage:read\x12g\n\x0cGetStatement\x12\".creditgate.v1.GetStatementRequest\x1a#.creditgate.v1.GetStatementResponse\"\x0e\xaa\xd1\x19\nusage:read\x12\x81\x01\n\x14GetStatementDocument\x12*.creditgate.v1.GetStatementDocumentRequest\x1a+.creditgate.v1.GetStatementDocumentResponse\"\x0e\xaa\xd1\x19\nusage:read0\x01\x12v\n\x11ListStatementUses\x12\'.creditgate.v1.ListStatementUsesRequest\x1a(.creditgate.v1.ListStatementUsesResponse\"\x0e\xaa\xd1\x19\nusage:read\x12p\n\x0fListUsageLeaves\x12%.creditgate.v1.ListUsageLeavesRequest\x1a&.creditgate.v1.ListUsageLeavesResponse\"\x0e\xaa\xd1\x19\nusage:read\x12\x66\n\x0b\x43osignUsage\x12!.creditgate.v1.CosignUsageRequest\x1a\".creditgate.v1.CosignUsageResponse\"\x10\xaa\xd1\x19\x0cusage:cosign\x12|\n\x13GetUsageCosignature\x12).creditgate.v1.GetUsageCosignatureRequest\x1a*.creditgate.v1.GetUsageCosignatureResponse\"\x0e\xaa\xd1\x19\nusage:read\x12\x66\n\x0bStreamUsage\x12!.creditgate.v1.StreamUsageRequest\x1a\".creditgate.v1.StreamUsageResponse\"\x0e\xaa\xd1\x19\nusage:read0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,32 +41,76 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USAGESERVICE'].methods_by_name['GetUsageProof']._serialized_options = b'\252\321\031\nusage:read'
   _globals['_USAGESERVICE'].methods_by_name['GetStatement']._loaded_options = None
   _globals['_USAGESERVICE'].methods_by_name['GetStatement']._serialized_options = b'\252\321\031\nusage:read'
+  _globals['_USAGESERVICE'].methods_by_name['GetStatementDocument']._loaded_options = None
+  _globals['_USAGESERVICE'].methods_by_name['GetStatementDocument']._serialized_options = b'\252\321\031\nusage:read'
+  _globals['_USAGESERVICE'].methods_by_name['ListStatementUses']._loaded_options = None
+  _globals['_USAGESERVICE'].methods_by_name['ListStatementUses']._serialized_options = b'\252\321\031\nusage:read'
+  _globals['_USAGESERVICE'].methods_by_name['ListUsageLeaves']._loaded_options = None
+  _globals['_USAGESERVICE'].methods_by_name['ListUsageLeaves']._serialized_options = b'\252\321\031\nusage:read'
+  _globals['_USAGESERVICE'].methods_by_name['CosignUsage']._loaded_options = None
+  _globals['_USAGESERVICE'].methods_by_name['CosignUsage']._serialized_options = b'\252\321\031\014usage:cosign'
+  _globals['_USAGESERVICE'].methods_by_name['GetUsageCosignature']._loaded_options = None
+  _globals['_USAGESERVICE'].methods_by_name['GetUsageCosignature']._serialized_options = b'\252\321\031\nusage:read'
   _globals['_USAGESERVICE'].methods_by_name['StreamUsage']._loaded_options = None
   _globals['_USAGESERVICE'].methods_by_name['StreamUsage']._serialized_options = b'\252\321\031\nusage:read'
-  _globals['_USAGEENTRY']._serialized_start=153
-  _globals['_USAGEENTRY']._serialized_end=466
-  _globals['_LISTUSAGEREQUEST']._serialized_start=469
-  _globals['_LISTUSAGEREQUEST']._serialized_end=608
-  _globals['_LISTUSAGERESPONSE']._serialized_start=610
-  _globals['_LISTUSAGERESPONSE']._serialized_end=698
-  _globals['_GETUSAGEPROOFREQUEST']._serialized_start=700
-  _globals['_GETUSAGEPROOFREQUEST']._serialized_end=736
-  _globals['_GETUSAGEPROOFRESPONSE']._serialized_start=738
-  _globals['_GETUSAGEPROOFRESPONSE']._serialized_end=801
-  _globals['_GETSTATEMENTREQUEST']._serialized_start=803
-  _globals['_GETSTATEMENTREQUEST']._serialized_end=860
-  _globals['_STATEMENTLINE']._serialized_start=863
-  _globals['_STATEMENTLINE']._serialized_end=1041
-  _globals['_REVENUESHARE']._serialized_start=1043
-  _globals['_REVENUESHARE']._serialized_end=1105
-  _globals['_STATEMENT']._serialized_start=1108
-  _globals['_STATEMENT']._serialized_end=1318
-  _globals['_GETSTATEMENTRESPONSE']._serialized_start=1320
-  _globals['_GETSTATEMENTRESPONSE']._serialized_end=1387
-  _globals['_STREAMUSAGEREQUEST']._serialized_start=1389
-  _globals['_STREAMUSAGEREQUEST']._serialized_end=1445
-  _globals['_STREAMUSAGERESPONSE']._serialized_start=1447
-  _globals['_STREAMUSAGERESPONSE']._serialized_end=1510
-  _globals['_USAGESERVICE']._serialized_start=1513
-  _globals['_USAGESERVICE']._serialized_end=1940
+  _globals['_USAGEENTRY']._serialized_start=193
+  _globals['_USAGEENTRY']._serialized_end=506
+  _globals['_LISTUSAGEREQUEST']._serialized_start=509
+  _globals['_LISTUSAGEREQUEST']._serialized_end=648
+  _globals['_LISTUSAGERESPONSE']._serialized_start=650
+  _globals['_LISTUSAGERESPONSE']._serialized_end=738
+  _globals['_GETUSAGEPROOFREQUEST']._serialized_start=740
+  _globals['_GETUSAGEPROOFREQUEST']._serialized_end=776
+  _globals['_GETUSAGEPROOFRESPONSE']._serialized_start=778
+  _globals['_GETUSAGEPROOFRESPONSE']._serialized_end=892
+  _globals['_LISTUSAGELEAVESREQUEST']._serialized_start=894
+  _globals['_LISTUSAGELEAVESREQUEST']._serialized_end=1004
+  _globals['_LISTUSAGELEAVESRESPONSE']._serialized_start=1006
+  _globals['_LISTUSAGELEAVESRESPONSE']._serialized_end=1094
+  _globals['_COSIGNUSAGEREQUEST']._serialized_start=1096
+  _globals['_COSIGNUSAGEREQUEST']._serialized_end=1157
+  _globals['_COSIGNUSAGERESPONSE']._serialized_start=1159
+  _globals['_COSIGNUSAGERESPONSE']._serialized_end=1194
+  _globals['_GETUSAGECOSIGNATUREREQUEST']._serialized_start=1196
+  _globals['_GETUSAGECOSIGNATUREREQUEST']._serialized_end=1245
+  _globals['_GETUSAGECOSIGNATURERESPONSE']._serialized_start=1247
+  _globals['_GETUSAGECOSIGNATURERESPONSE']._serialized_end=1344
+  _globals['_GETSTATEMENTREQUEST']._serialized_start=1346
+  _globals['_GETSTATEMENTREQUEST']._serialized_end=1403
+  _globals['_STATEMENTLINE']._serialized_start=1406
+  _globals['_STATEMENTLINE']._serialized_end=1584
+  _globals['_REVENUESHARE']._serialized_start=1586
+  _globals['_REVENUESHARE']._serialized_end=1648
+  _globals['_STATEMENTCHARGE']._serialized_start=1651
+  _globals['_STATEMENTCHARGE']._serialized_end=1897
+  _globals['_STATEMENTSTEP']._serialized_start=1899
+  _globals['_STATEMENTSTEP']._serialized_end=1987
+  _globals['_STATEMENTDETAIL']._serialized_start=1990
+  _globals['_STATEMENTDETAIL']._serialized_end=2247
+  _globals['_STATEMENTSHARING']._serialized_start=2250
+  _globals['_STATEMENTSHARING']._serialized_end=2448
+  _globals['_STATEMENTPOOL']._serialized_start=2451
+  _globals['_STATEMENTPOOL']._serialized_end=2665
+  _globals['_STATEMENTADJUSTMENT']._serialized_start=2668
+  _globals['_STATEMENTADJUSTMENT']._serialized_end=2958
+  _globals['_CREDITNOTE']._serialized_start=2961
+  _globals['_CREDITNOTE']._serialized_end=3293
+  _globals['_CREDITEDUSE']._serialized_start=3296
+  _globals['_CREDITEDUSE']._serialized_end=3451
+  _globals['_STATEMENT']._serialized_start=3454
+  _globals['_STATEMENT']._serialized_end=4193
+  _globals['_GETSTATEMENTRESPONSE']._serialized_start=4195
+  _globals['_GETSTATEMENTRESPONSE']._serialized_end=4262
+  _globals['_STREAMUSAGEREQUEST']._serialized_start=4264
+  _globals['_STREAMUSAGEREQUEST']._serialized_end=4320
+  _globals['_STREAMUSAGERESPONSE']._serialized_start=4322
+  _globals['_STREAMUSAGERESPONSE']._serialized_end=4385
+  _globals['_LISTSTATEMENTUSESREQUEST']._serialized_start=4388
+  _globals['_LISTSTATEMENTUSESREQUEST']._serialized_end=4576
+  _globals['_LISTSTATEMENTUSESRESPONSE']._serialized_start=4578
+  _globals['_LISTSTATEMENTUSESRESPONSE']._serialized_end=4673
+  _globals['_STATEMENTUSE']._serialized_start=4675
+  _globals['_STATEMENTUSE']._serialized_end=4763
+  _globals['_USAGESERVICE']._serialized_start=4766
+  _globals['_USAGESERVICE']._serialized_end=5789
 # @@protoc_insertion_point(module_scope)

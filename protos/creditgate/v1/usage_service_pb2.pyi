@@ -196,8 +196,17 @@ class GetUsageProofResponse(_message.Message):
 
     CHECKPOINT_FIELD_NUMBER: _builtins.int
     AUDIT_PATH_FIELD_NUMBER: _builtins.int
+    LEAF_FIELD_NUMBER: _builtins.int
+    USAGE_INDEX_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
     checkpoint: _builtins.str
-    """Checkpoint of the operator's usage log."""
+    """Checkpoint of the operator's usage log (C2SP tlog-checkpoint, a signed note)."""
+    leaf: _builtins.bytes
+    """The leaf, a serialised UsageLeaf."""
+    usage_index: _builtins.int
+    """Place of the leaf in the log."""
+    detail: _builtins.bytes
+    """Serialised UsageDetail of a leaf that has a detail_digest; empty else."""
     @_builtins.property
     def audit_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Audit path, 32 bytes each."""
@@ -207,14 +216,196 @@ class GetUsageProofResponse(_message.Message):
         *,
         checkpoint: _builtins.str = ...,
         audit_path: _abc.Iterable[_builtins.bytes] | None = ...,
+        leaf: _builtins.bytes = ...,
+        usage_index: _builtins.int = ...,
+        detail: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_path", b"audit_path", "checkpoint", b"checkpoint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_path", b"audit_path", "checkpoint", b"checkpoint", "detail", b"detail", "leaf", b"leaf", "usage_index", b"usage_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetUsageProofResponse: _TypeAlias = GetUsageProofResponse  # noqa: Y015
+
+@_typing.final
+class ListUsageLeavesRequest(_message.Message):
+    """Asks for leaves of a usage log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    START_INDEX_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    CONSISTENT_WITH_FIELD_NUMBER: _builtins.int
+    operator_id: _builtins.str
+    """The operator; empty means the caller's own."""
+    start_index: _builtins.int
+    """Place of the first leaf wanted, from 0."""
+    page_size: _builtins.int
+    """Most to return, 1 to 1,000; 0 means 256."""
+    consistent_with: _builtins.int
+    """Size of an earlier checkpoint the caller holds, to get a consistency proof from it;
+    0 for none.
+    """
+    def __init__(
+        self,
+        *,
+        operator_id: _builtins.str = ...,
+        start_index: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        consistent_with: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistent_with", b"consistent_with", "operator_id", b"operator_id", "page_size", b"page_size", "start_index", b"start_index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUsageLeavesRequest: _TypeAlias = ListUsageLeavesRequest  # noqa: Y015
+
+@_typing.final
+class ListUsageLeavesResponse(_message.Message):
+    """Leaves of a usage log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAVES_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_PROOF_FIELD_NUMBER: _builtins.int
+    checkpoint: _builtins.str
+    """The newest checkpoint."""
+    @_builtins.property
+    def leaves(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Leaves from start_index on, serialised UsageLeaf messages; none past the checkpoint."""
+
+    @_builtins.property
+    def consistency_proof(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Consistency proof from the tree of consistent_with leaves to the checkpoint, 32 bytes
+        each.
+        """
+
+    def __init__(
+        self,
+        *,
+        leaves: _abc.Iterable[_builtins.bytes] | None = ...,
+        checkpoint: _builtins.str = ...,
+        consistency_proof: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "consistency_proof", b"consistency_proof", "leaves", b"leaves"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUsageLeavesResponse: _TypeAlias = ListUsageLeavesResponse  # noqa: Y015
+
+@_typing.final
+class CosignUsageRequest(_message.Message):
+    """An operator's word that it agrees with its usage log up to a checkpoint."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    COSIGNATURE_FIELD_NUMBER: _builtins.int
+    checkpoint: _builtins.str
+    """The checkpoint agreed with, as it was given."""
+    cosignature: _builtins.str
+    """Compact JWS (RFC 7515) over the SHA-256 of the checkpoint, typ
+    "creditgate-usage-cosignature+jwt", signed by a key of the calling client: claims
+    iss (client_id), sub (operator_id), iat, checkpoint_sha256 (base64url).
+    """
+    def __init__(
+        self,
+        *,
+        checkpoint: _builtins.str = ...,
+        cosignature: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "cosignature", b"cosignature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CosignUsageRequest: _TypeAlias = CosignUsageRequest  # noqa: Y015
+
+@_typing.final
+class CosignUsageResponse(_message.Message):
+    """The cosignature kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIZE_FIELD_NUMBER: _builtins.int
+    size: _builtins.int
+    """Size of the checkpoint agreed with."""
+    def __init__(
+        self,
+        *,
+        size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CosignUsageResponse: _TypeAlias = CosignUsageResponse  # noqa: Y015
+
+@_typing.final
+class GetUsageCosignatureRequest(_message.Message):
+    """Asks for the newest agreed checkpoint."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    operator_id: _builtins.str
+    """The operator; empty means the caller's own."""
+    def __init__(
+        self,
+        *,
+        operator_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator_id", b"operator_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetUsageCosignatureRequest: _TypeAlias = GetUsageCosignatureRequest  # noqa: Y015
+
+@_typing.final
+class GetUsageCosignatureResponse(_message.Message):
+    """The newest agreed checkpoint; all empty before the first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    COSIGNATURE_FIELD_NUMBER: _builtins.int
+    JWK_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    checkpoint: _builtins.str
+    """The checkpoint."""
+    cosignature: _builtins.str
+    """The operator's cosignature on it."""
+    jwk: _builtins.str
+    """Public key that verifies it, a JWK (RFC 7517) as it was registered then."""
+    size: _builtins.int
+    """Size of the checkpoint."""
+    def __init__(
+        self,
+        *,
+        checkpoint: _builtins.str = ...,
+        cosignature: _builtins.str = ...,
+        jwk: _builtins.str = ...,
+        size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "cosignature", b"cosignature", "jwk", b"jwk", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetUsageCosignatureResponse: _TypeAlias = GetUsageCosignatureResponse  # noqa: Y015
 
 @_typing.final
 class GetStatementRequest(_message.Message):
@@ -244,7 +435,7 @@ Global___GetStatementRequest: _TypeAlias = GetStatementRequest  # noqa: Y015
 
 @_typing.final
 class StatementLine(_message.Message):
-    """Use of one item from one source and region at one price."""
+    """Use of one item from one source and region."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -256,20 +447,26 @@ class StatementLine(_message.Message):
     FEE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
     SHARES_FIELD_NUMBER: _builtins.int
     item: _builtins.str
-    """Catalogue item code."""
+    """Catalogue item code; empty, as source and region, for what belongs to no use, such as a
+    flat fee of a month without any.
+    """
     source: _builtins.str
     """Source department."""
     region: _builtins.str
     """Region code."""
     entries: _builtins.int
-    """Number of usage entries."""
+    """Number of usage entries, net of reversals."""
     unit_price_micro_yuan: _builtins.int
-    """Price of one entry in micro-yuan."""
+    """List price of one entry, micro-yuan, where all entries of the line have the same; 0 else."""
     fee_micro_yuan: _builtins.int
-    """Fee: entries times unit price, micro-yuan."""
+    """What they cost by the price plans of the month, micro-yuan: the sum of the details of this
+    item, source and region.
+    """
     @_builtins.property
     def shares(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevenueShare]:
-        """How the fee is shared; sums to it exactly (guarantee G6)."""
+        """How the fee is shared; sums to it exactly (guarantee G6). What the sources' parts of a
+        rule are pooled as stands as "pools/{rule_id}", see Statement.pools.
+        """
 
     def __init__(
         self,
@@ -299,7 +496,9 @@ class RevenueShare(_message.Message):
     BENEFICIARY_FIELD_NUMBER: _builtins.int
     AMOUNT_MICRO_YUAN_FIELD_NUMBER: _builtins.int
     beneficiary: _builtins.str
-    """Who receives: "sources/{source}", "regions/{region}" or "platform"."""
+    """Who receives: "sources/{source}", "regions/{region}", "platform" or
+    "operators/{operator_id}" (what is given back).
+    """
     amount_micro_yuan: _builtins.int
     """Amount in micro-yuan."""
     def __init__(
@@ -317,8 +516,452 @@ class RevenueShare(_message.Message):
 Global___RevenueShare: _TypeAlias = RevenueShare  # noqa: Y015
 
 @_typing.final
+class StatementCharge(_message.Message):
+    """What one component of a price plan comes to in a part of the month."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_ID_FIELD_NUMBER: _builtins.int
+    COMPONENT_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    FEE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    EXPLANATION_ZH_FIELD_NUMBER: _builtins.int
+    EXPLANATION_EN_FIELD_NUMBER: _builtins.int
+    plan_id: _builtins.str
+    """The plan."""
+    component_id: _builtins.str
+    """Id of the component, or "class:{price class}" for plain prices."""
+    kind: _builtins.str
+    """What it does: a PriceComponentKind without its prefix, such as "GRADUATED"."""
+    quantity: _builtins.int
+    """Records, or subjects, it counts."""
+    fee_micro_yuan: _builtins.int
+    """Fee, micro-yuan; negative for credits such as a free tier."""
+    explanation_zh: _builtins.str
+    """Why, in Chinese."""
+    explanation_en: _builtins.str
+    """Why, in English."""
+    @_builtins.property
+    def period(self) -> _vocabulary_pb2.Interval:
+        """Part of the month it counts for."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatementStep]:
+        """How it is worked out, row by row; none where no price by the piece is in it."""
+
+    def __init__(
+        self,
+        *,
+        plan_id: _builtins.str = ...,
+        component_id: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        period: _vocabulary_pb2.Interval | None = ...,
+        quantity: _builtins.int = ...,
+        steps: _abc.Iterable[Global___StatementStep] | None = ...,
+        fee_micro_yuan: _builtins.int = ...,
+        explanation_zh: _builtins.str = ...,
+        explanation_en: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["component_id", b"component_id", "explanation_en", b"explanation_en", "explanation_zh", b"explanation_zh", "fee_micro_yuan", b"fee_micro_yuan", "kind", b"kind", "period", b"period", "plan_id", b"plan_id", "quantity", b"quantity", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatementCharge: _TypeAlias = StatementCharge  # noqa: Y015
+
+@_typing.final
+class StatementStep(_message.Message):
+    """One row of a calculation: quantity at a price gives a fee."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    UNIT_PRICE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    FEE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    quantity: _builtins.int
+    """Records or subjects."""
+    unit_price_micro_yuan: _builtins.int
+    """Price of each, micro-yuan."""
+    fee_micro_yuan: _builtins.int
+    """Their product, micro-yuan."""
+    def __init__(
+        self,
+        *,
+        quantity: _builtins.int = ...,
+        unit_price_micro_yuan: _builtins.int = ...,
+        fee_micro_yuan: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fee_micro_yuan", b"fee_micro_yuan", "quantity", b"quantity", "unit_price_micro_yuan", b"unit_price_micro_yuan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatementStep: _TypeAlias = StatementStep  # noqa: Y015
+
+@_typing.final
+class StatementDetail(_message.Message):
+    """The part of a charge that falls to one item, source, region and purpose."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARGE_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    PART_FROM_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    FEE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    EXPLANATION_ZH_FIELD_NUMBER: _builtins.int
+    EXPLANATION_EN_FIELD_NUMBER: _builtins.int
+    charge: _builtins.int
+    """Index of the charge in Statement.charges, from 0."""
+    item: _builtins.str
+    """Catalogue item code; empty, as source and region, for what belongs to no use."""
+    source: _builtins.str
+    """Source department."""
+    region: _builtins.str
+    """Region code."""
+    purpose: _vocabulary_pb2.Purpose.ValueType
+    """Purpose stated."""
+    quantity: _builtins.int
+    """Records."""
+    fee_micro_yuan: _builtins.int
+    """Fee, micro-yuan."""
+    explanation_zh: _builtins.str
+    """Why, in Chinese."""
+    explanation_en: _builtins.str
+    """Why, in English."""
+    @_builtins.property
+    def part_from(self) -> _timestamp_pb2.Timestamp:
+        """Start of the part of the month (UTC)."""
+
+    def __init__(
+        self,
+        *,
+        charge: _builtins.int = ...,
+        item: _builtins.str = ...,
+        source: _builtins.str = ...,
+        region: _builtins.str = ...,
+        purpose: _vocabulary_pb2.Purpose.ValueType = ...,
+        part_from: _timestamp_pb2.Timestamp | None = ...,
+        quantity: _builtins.int = ...,
+        fee_micro_yuan: _builtins.int = ...,
+        explanation_zh: _builtins.str = ...,
+        explanation_en: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["part_from", b"part_from"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "explanation_en", b"explanation_en", "explanation_zh", b"explanation_zh", "fee_micro_yuan", b"fee_micro_yuan", "item", b"item", "part_from", b"part_from", "purpose", b"purpose", "quantity", b"quantity", "region", b"region", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatementDetail: _TypeAlias = StatementDetail  # noqa: Y015
+
+@_typing.final
+class StatementSharing(_message.Message):
+    """What one sharing rule makes of the fees of one item, source and region."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    FEE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    SHARES_FIELD_NUMBER: _builtins.int
+    EXPLANATION_ZH_FIELD_NUMBER: _builtins.int
+    EXPLANATION_EN_FIELD_NUMBER: _builtins.int
+    rule_id: _builtins.str
+    """The rule."""
+    item: _builtins.str
+    """Catalogue item code."""
+    source: _builtins.str
+    """Source department."""
+    region: _builtins.str
+    """Region code."""
+    fee_micro_yuan: _builtins.int
+    """Fee shared, micro-yuan."""
+    explanation_zh: _builtins.str
+    """Why, in Chinese."""
+    explanation_en: _builtins.str
+    """Why, in English."""
+    @_builtins.property
+    def shares(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevenueShare]:
+        """Shares; sum to the fee exactly."""
+
+    def __init__(
+        self,
+        *,
+        rule_id: _builtins.str = ...,
+        item: _builtins.str = ...,
+        source: _builtins.str = ...,
+        region: _builtins.str = ...,
+        fee_micro_yuan: _builtins.int = ...,
+        shares: _abc.Iterable[Global___RevenueShare] | None = ...,
+        explanation_zh: _builtins.str = ...,
+        explanation_en: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation_en", b"explanation_en", "explanation_zh", b"explanation_zh", "fee_micro_yuan", b"fee_micro_yuan", "item", b"item", "region", b"region", "rule_id", b"rule_id", "shares", b"shares", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatementSharing: _TypeAlias = StatementSharing  # noqa: Y015
+
+@_typing.final
+class StatementPool(_message.Message):
+    """The sources' part of the fees under one sharing rule, divided among all sources."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    SHARES_FIELD_NUMBER: _builtins.int
+    SHARE_EXPLANATIONS_ZH_FIELD_NUMBER: _builtins.int
+    SHARE_EXPLANATIONS_EN_FIELD_NUMBER: _builtins.int
+    EXPLANATION_ZH_FIELD_NUMBER: _builtins.int
+    EXPLANATION_EN_FIELD_NUMBER: _builtins.int
+    rule_id: _builtins.str
+    """The rule."""
+    amount_micro_yuan: _builtins.int
+    """Amount divided, micro-yuan."""
+    explanation_zh: _builtins.str
+    """How it is divided, in Chinese."""
+    explanation_en: _builtins.str
+    """How it is divided, in English."""
+    @_builtins.property
+    def shares(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevenueShare]:
+        """What each source gets; sums to the amount exactly."""
+
+    @_builtins.property
+    def share_explanations_zh(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Why each source gets it, in Chinese, in the order of shares."""
+
+    @_builtins.property
+    def share_explanations_en(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Why each source gets it, in English, in the order of shares."""
+
+    def __init__(
+        self,
+        *,
+        rule_id: _builtins.str = ...,
+        amount_micro_yuan: _builtins.int = ...,
+        shares: _abc.Iterable[Global___RevenueShare] | None = ...,
+        share_explanations_zh: _abc.Iterable[_builtins.str] | None = ...,
+        share_explanations_en: _abc.Iterable[_builtins.str] | None = ...,
+        explanation_zh: _builtins.str = ...,
+        explanation_en: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_micro_yuan", b"amount_micro_yuan", "explanation_en", b"explanation_en", "explanation_zh", b"explanation_zh", "rule_id", b"rule_id", "share_explanations_en", b"share_explanations_en", "share_explanations_zh", b"share_explanations_zh", "shares", b"shares"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatementPool: _TypeAlias = StatementPool  # noqa: Y015
+
+@_typing.final
+class StatementAdjustment(_message.Message):
+    """What came to an earlier month after it was closed: uses and reversals that were not yet in
+    the ledger then. The month was rated again with them, by the plans and rules in force then.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MONTH_FIELD_NUMBER: _builtins.int
+    BEFORE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    AFTER_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    AMOUNT_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    SHARES_FIELD_NUMBER: _builtins.int
+    PLAN_IDS_FIELD_NUMBER: _builtins.int
+    RULE_IDS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_ZH_FIELD_NUMBER: _builtins.int
+    EXPLANATION_EN_FIELD_NUMBER: _builtins.int
+    month: _builtins.str
+    """The earlier month, "YYYY-MM"."""
+    before_micro_yuan: _builtins.int
+    """What the month came to by all closings before this one, micro-yuan."""
+    after_micro_yuan: _builtins.int
+    """What it comes to now, micro-yuan."""
+    amount_micro_yuan: _builtins.int
+    """The difference, micro-yuan; negative where less is owed than before."""
+    explanation_zh: _builtins.str
+    """Why, in Chinese."""
+    explanation_en: _builtins.str
+    """Why, in English."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatementLine]:
+        """The difference by item, source and region, where there is one; sums to the amount."""
+
+    @_builtins.property
+    def shares(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevenueShare]:
+        """The difference by beneficiary; sums to the amount exactly."""
+
+    @_builtins.property
+    def plan_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Price plans it was rated by, by start."""
+
+    @_builtins.property
+    def rule_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sharing rules it was shared by, by start."""
+
+    def __init__(
+        self,
+        *,
+        month: _builtins.str = ...,
+        before_micro_yuan: _builtins.int = ...,
+        after_micro_yuan: _builtins.int = ...,
+        amount_micro_yuan: _builtins.int = ...,
+        lines: _abc.Iterable[Global___StatementLine] | None = ...,
+        shares: _abc.Iterable[Global___RevenueShare] | None = ...,
+        plan_ids: _abc.Iterable[_builtins.str] | None = ...,
+        rule_ids: _abc.Iterable[_builtins.str] | None = ...,
+        explanation_zh: _builtins.str = ...,
+        explanation_en: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_micro_yuan", b"after_micro_yuan", "amount_micro_yuan", b"amount_micro_yuan", "before_micro_yuan", b"before_micro_yuan", "explanation_en", b"explanation_en", "explanation_zh", b"explanation_zh", "lines", b"lines", "month", b"month", "plan_ids", b"plan_ids", "rule_ids", b"rule_ids", "shares", b"shares"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatementAdjustment: _TypeAlias = StatementAdjustment  # noqa: Y015
+
+@_typing.final
+class CreditNote(_message.Message):
+    """A credit note (贷记单): a proven overcharge, given back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREDIT_NOTE_ID_FIELD_NUMBER: _builtins.int
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
+    AMOUNT_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    USES_FIELD_NUMBER: _builtins.int
+    SHARES_FIELD_NUMBER: _builtins.int
+    EVIDENCE_SHA256_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    RULE_IDS_FIELD_NUMBER: _builtins.int
+    PLAN_IDS_FIELD_NUMBER: _builtins.int
+    credit_note_id: _builtins.str
+    """Id."""
+    operator_id: _builtins.str
+    """The operator it is given to."""
+    month: _builtins.str
+    """Open month it was booked in, "YYYY-MM": it counts in that month's statement."""
+    amount_micro_yuan: _builtins.int
+    """Amount given back, micro-yuan, more than 0."""
+    evidence_sha256: _builtins.bytes
+    """SHA-256 of the evidence it rests on."""
+    reason: _builtins.str
+    """Why: as it was given."""
+    created_by: _builtins.str
+    """Who created it."""
+    @_builtins.property
+    def uses(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreditedUse]:
+        """What it gives back, by use; sums to the amount."""
+
+    @_builtins.property
+    def shares(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevenueShare]:
+        """Whom it is taken back from; sums to the amount exactly."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was created (UTC)."""
+
+    @_builtins.property
+    def rule_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sharing rules it was taken back by, by start."""
+
+    @_builtins.property
+    def plan_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Price plans that were in force at serving, by start."""
+
+    def __init__(
+        self,
+        *,
+        credit_note_id: _builtins.str = ...,
+        operator_id: _builtins.str = ...,
+        month: _builtins.str = ...,
+        amount_micro_yuan: _builtins.int = ...,
+        uses: _abc.Iterable[Global___CreditedUse] | None = ...,
+        shares: _abc.Iterable[Global___RevenueShare] | None = ...,
+        evidence_sha256: _builtins.bytes = ...,
+        reason: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        rule_ids: _abc.Iterable[_builtins.str] | None = ...,
+        plan_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_micro_yuan", b"amount_micro_yuan", "create_time", b"create_time", "created_by", b"created_by", "credit_note_id", b"credit_note_id", "evidence_sha256", b"evidence_sha256", "month", b"month", "operator_id", b"operator_id", "plan_ids", b"plan_ids", "reason", b"reason", "rule_ids", b"rule_ids", "shares", b"shares", "uses", b"uses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreditNote: _TypeAlias = CreditNote  # noqa: Y015
+
+@_typing.final
+class CreditedUse(_message.Message):
+    """What is given back of one use."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_INDEX_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    AMOUNT_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    EXPLANATION_ZH_FIELD_NUMBER: _builtins.int
+    EXPLANATION_EN_FIELD_NUMBER: _builtins.int
+    usage_index: _builtins.int
+    """Place of the use in the operator's usage log."""
+    item: _builtins.str
+    """Catalogue item code."""
+    source: _builtins.str
+    """Source department."""
+    region: _builtins.str
+    """Region code."""
+    amount_micro_yuan: _builtins.int
+    """Amount, micro-yuan."""
+    explanation_zh: _builtins.str
+    """Why, in Chinese."""
+    explanation_en: _builtins.str
+    """Why, in English."""
+    def __init__(
+        self,
+        *,
+        usage_index: _builtins.int = ...,
+        item: _builtins.str = ...,
+        source: _builtins.str = ...,
+        region: _builtins.str = ...,
+        amount_micro_yuan: _builtins.int = ...,
+        explanation_zh: _builtins.str = ...,
+        explanation_en: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_micro_yuan", b"amount_micro_yuan", "explanation_en", b"explanation_en", "explanation_zh", b"explanation_zh", "item", b"item", "region", b"region", "source", b"source", "usage_index", b"usage_index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreditedUse: _TypeAlias = CreditedUse  # noqa: Y015
+
+@_typing.final
 class Statement(_message.Message):
-    """A statement (账单)."""
+    """A statement (账单): use rated by the price plans of its month. While the month is open it
+    tells how things stand; closed, its bytes never change.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -329,25 +972,87 @@ class Statement(_message.Message):
     TOTAL_MICRO_YUAN_FIELD_NUMBER: _builtins.int
     SHARES_FIELD_NUMBER: _builtins.int
     USAGE_SEQUENCE_FIELD_NUMBER: _builtins.int
+    CHARGES_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
+    SHARING_FIELD_NUMBER: _builtins.int
+    POOLS_FIELD_NUMBER: _builtins.int
+    ADJUSTMENTS_FIELD_NUMBER: _builtins.int
+    CREDIT_NOTES_FIELD_NUMBER: _builtins.int
+    DUE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    DUE_SHARES_FIELD_NUMBER: _builtins.int
+    PLAN_IDS_FIELD_NUMBER: _builtins.int
+    RULE_IDS_FIELD_NUMBER: _builtins.int
+    LIST_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    USAGE_SIZE_FIELD_NUMBER: _builtins.int
+    AUTHORITY_SEQUENCE_FIELD_NUMBER: _builtins.int
+    CLOSE_TIME_FIELD_NUMBER: _builtins.int
     operator_id: _builtins.str
     """The operator."""
     month: _builtins.str
     """Calendar month in UTC, "YYYY-MM"."""
     total_entries: _builtins.int
-    """Number of usage entries."""
+    """Number of usage entries, net of reversals."""
     total_micro_yuan: _builtins.int
     """Sum of fees, micro-yuan."""
     usage_sequence: _builtins.int
-    """Ledger position up to which use is counted: the statement of a month that is
-    over does not change any more.
+    """Ledger position of the last answer or reversal counted; 0 for none."""
+    due_micro_yuan: _builtins.int
+    """What is due: the total and the adjustments, less the credit notes; micro-yuan."""
+    list_micro_yuan: _builtins.int
+    """Sum of the list prices that receipts told, micro-yuan."""
+    usage_size: _builtins.int
+    """Size of the operator's usage log up to which use is counted: every leaf of a smaller
+    usage_index. What is logged later is adjusted in a later month.
     """
+    authority_sequence: _builtins.int
+    """Sequence of the authority log it was rated at."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatementLine]:
-        """Lines by item, source, region, unit price."""
+        """Lines by item, source, region; they sum to total_micro_yuan."""
 
     @_builtins.property
     def shares(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevenueShare]:
-        """Sum of shares by beneficiary; sums to total_micro_yuan exactly."""
+        """Shares of the total by beneficiary; sum to total_micro_yuan exactly."""
+
+    @_builtins.property
+    def charges(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatementCharge]:
+        """What the fees are made of; they sum to total_micro_yuan."""
+
+    @_builtins.property
+    def details(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatementDetail]:
+        """Each charge by item, source, region and purpose; they sum to total_micro_yuan."""
+
+    @_builtins.property
+    def sharing(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatementSharing]:
+        """How the fees are shared, by rule, item, source and region."""
+
+    @_builtins.property
+    def pools(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatementPool]:
+        """How the sources' parts are divided among them, where a rule pools them."""
+
+    @_builtins.property
+    def adjustments(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatementAdjustment]:
+        """What came to earlier months after they were closed."""
+
+    @_builtins.property
+    def credit_notes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreditNote]:
+        """Credit notes booked in the month."""
+
+    @_builtins.property
+    def due_shares(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevenueShare]:
+        """Shares of what is due; sum to due_micro_yuan exactly."""
+
+    @_builtins.property
+    def plan_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Price plans the fees rest on, by start."""
+
+    @_builtins.property
+    def rule_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sharing rules the shares rest on, by start."""
+
+    @_builtins.property
+    def close_time(self) -> _timestamp_pb2.Timestamp:
+        """When the month was closed (UTC); unset while it is open."""
 
     def __init__(
         self,
@@ -359,10 +1064,24 @@ class Statement(_message.Message):
         total_micro_yuan: _builtins.int = ...,
         shares: _abc.Iterable[Global___RevenueShare] | None = ...,
         usage_sequence: _builtins.int = ...,
+        charges: _abc.Iterable[Global___StatementCharge] | None = ...,
+        details: _abc.Iterable[Global___StatementDetail] | None = ...,
+        sharing: _abc.Iterable[Global___StatementSharing] | None = ...,
+        pools: _abc.Iterable[Global___StatementPool] | None = ...,
+        adjustments: _abc.Iterable[Global___StatementAdjustment] | None = ...,
+        credit_notes: _abc.Iterable[Global___CreditNote] | None = ...,
+        due_micro_yuan: _builtins.int = ...,
+        due_shares: _abc.Iterable[Global___RevenueShare] | None = ...,
+        plan_ids: _abc.Iterable[_builtins.str] | None = ...,
+        rule_ids: _abc.Iterable[_builtins.str] | None = ...,
+        list_micro_yuan: _builtins.int = ...,
+        usage_size: _builtins.int = ...,
+        authority_sequence: _builtins.int = ...,
+        close_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "month", b"month", "operator_id", b"operator_id", "shares", b"shares", "total_entries", b"total_entries", "total_micro_yuan", b"total_micro_yuan", "usage_sequence", b"usage_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "authority_sequence", b"authority_sequence", "charges", b"charges", "close_time", b"close_time", "credit_notes", b"credit_notes", "details", b"details", "due_micro_yuan", b"due_micro_yuan", "due_shares", b"due_shares", "lines", b"lines", "list_micro_yuan", b"list_micro_yuan", "month", b"month", "operator_id", b"operator_id", "plan_ids", b"plan_ids", "pools", b"pools", "rule_ids", b"rule_ids", "shares", b"shares", "sharing", b"sharing", "total_entries", b"total_entries", "total_micro_yuan", b"total_micro_yuan", "usage_sequence", b"usage_sequence", "usage_size", b"usage_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -441,3 +1160,115 @@ class StreamUsageResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StreamUsageResponse: _TypeAlias = StreamUsageResponse  # noqa: Y015
+
+@_typing.final
+class ListStatementUsesRequest(_message.Message):
+    """Asks for the uses behind a statement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    operator_id: _builtins.str
+    """The operator; empty means the caller's own."""
+    month: _builtins.str
+    """Calendar month in UTC, "YYYY-MM"."""
+    item: _builtins.str
+    """Only of this item; empty means all."""
+    source: _builtins.str
+    """Only of this source department; empty means all."""
+    region: _builtins.str
+    """Only of this region; empty means all."""
+    purpose: _vocabulary_pb2.Purpose.ValueType
+    """Only for this purpose; unspecified means all."""
+    page_size: _builtins.int
+    """Most to return, 1 to 1,000; 0 means 100. A page may hold a few more so as not to split
+    one answer's uses, or fewer where few of those looked at are wanted.
+    """
+    page_token: _builtins.str
+    """Token from an earlier page (AIP-158)."""
+    def __init__(
+        self,
+        *,
+        operator_id: _builtins.str = ...,
+        month: _builtins.str = ...,
+        item: _builtins.str = ...,
+        source: _builtins.str = ...,
+        region: _builtins.str = ...,
+        purpose: _vocabulary_pb2.Purpose.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "month", b"month", "operator_id", b"operator_id", "page_size", b"page_size", "page_token", b"page_token", "purpose", b"purpose", "region", b"region", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStatementUsesRequest: _TypeAlias = ListStatementUsesRequest  # noqa: Y015
+
+@_typing.final
+class ListStatementUsesResponse(_message.Message):
+    """Uses behind a statement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def uses(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatementUse]:
+        """Uses, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        uses: _abc.Iterable[Global___StatementUse] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "uses", b"uses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStatementUsesResponse: _TypeAlias = ListStatementUsesResponse  # noqa: Y015
+
+@_typing.final
+class StatementUse(_message.Message):
+    """One use behind a statement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: _builtins.int
+    REVERSED_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
+    reversed: _builtins.bool
+    """It was reversed: it counts nothing."""
+    late: _builtins.bool
+    """It came after the month was closed: a later month's statement has it as an adjustment."""
+    @_builtins.property
+    def entry(self) -> Global___UsageEntry:
+        """The use; its fee is the list price of serving."""
+
+    def __init__(
+        self,
+        *,
+        entry: Global___UsageEntry | None = ...,
+        reversed: _builtins.bool = ...,
+        late: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "late", b"late", "reversed", b"reversed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatementUse: _TypeAlias = StatementUse  # noqa: Y015

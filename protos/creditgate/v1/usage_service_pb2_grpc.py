@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from creditgate.v1 import statement_document_pb2 as creditgate_dot_v1_dot_statement__document__pb2
 from creditgate.v1 import usage_service_pb2 as creditgate_dot_v1_dot_usage__service__pb2
 
 GRPC_GENERATED_VERSION = '1.74.0'
@@ -51,6 +52,31 @@ class UsageServiceStub(object):
                 request_serializer=creditgate_dot_v1_dot_usage__service__pb2.GetStatementRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_usage__service__pb2.GetStatementResponse.FromString,
                 _registered_method=True)
+        self.GetStatementDocument = channel.unary_stream(
+                '/creditgate.v1.UsageService/GetStatementDocument',
+                request_serializer=creditgate_dot_v1_dot_statement__document__pb2.GetStatementDocumentRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_statement__document__pb2.GetStatementDocumentResponse.FromString,
+                _registered_method=True)
+        self.ListStatementUses = channel.unary_unary(
+                '/creditgate.v1.UsageService/ListStatementUses',
+                request_serializer=creditgate_dot_v1_dot_usage__service__pb2.ListStatementUsesRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_usage__service__pb2.ListStatementUsesResponse.FromString,
+                _registered_method=True)
+        self.ListUsageLeaves = channel.unary_unary(
+                '/creditgate.v1.UsageService/ListUsageLeaves',
+                request_serializer=creditgate_dot_v1_dot_usage__service__pb2.ListUsageLeavesRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_usage__service__pb2.ListUsageLeavesResponse.FromString,
+                _registered_method=True)
+        self.CosignUsage = channel.unary_unary(
+                '/creditgate.v1.UsageService/CosignUsage',
+                request_serializer=creditgate_dot_v1_dot_usage__service__pb2.CosignUsageRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_usage__service__pb2.CosignUsageResponse.FromString,
+                _registered_method=True)
+        self.GetUsageCosignature = channel.unary_unary(
+                '/creditgate.v1.UsageService/GetUsageCosignature',
+                request_serializer=creditgate_dot_v1_dot_usage__service__pb2.GetUsageCosignatureRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_usage__service__pb2.GetUsageCosignatureResponse.FromString,
+                _registered_method=True)
         self.StreamUsage = channel.unary_stream(
                 '/creditgate.v1.UsageService/StreamUsage',
                 request_serializer=creditgate_dot_v1_dot_usage__service__pb2.StreamUsageRequest.SerializeToString,
@@ -84,6 +110,45 @@ class UsageServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetStatementDocument(self, request, context):
+        """Returns statements as a document, in parts: the signed JSON, CSV, Parquet or PDF. What
+        closed months give never changes, to the byte.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStatementUses(self, request, context):
+        """Lists the uses behind a statement or one line of it: what was served in the month, in the
+        order of the usage log. Of each, GetUsageProof proves the use, GetConsent shows the consent,
+        and the trace of the record (AuditService) what became of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUsageLeaves(self, request, context):
+        """Lists leaves of an operator's usage log, for who keeps a copy of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CosignUsage(self, request, context):
+        """Keeps an operator's cosignature on a checkpoint of its own usage log: from then on
+        neither side can deny what is in it. Operators only. Needs scope usage:cosign.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetUsageCosignature(self, request, context):
+        """Returns the newest checkpoint of its usage log an operator has agreed with.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StreamUsage(self, request, context):
         """Streams usage entries as they are written.
         """
@@ -108,6 +173,31 @@ def add_UsageServiceServicer_to_server(servicer, server):
                     servicer.GetStatement,
                     request_deserializer=creditgate_dot_v1_dot_usage__service__pb2.GetStatementRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_usage__service__pb2.GetStatementResponse.SerializeToString,
+            ),
+            'GetStatementDocument': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetStatementDocument,
+                    request_deserializer=creditgate_dot_v1_dot_statement__document__pb2.GetStatementDocumentRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_statement__document__pb2.GetStatementDocumentResponse.SerializeToString,
+            ),
+            'ListStatementUses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStatementUses,
+                    request_deserializer=creditgate_dot_v1_dot_usage__service__pb2.ListStatementUsesRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_usage__service__pb2.ListStatementUsesResponse.SerializeToString,
+            ),
+            'ListUsageLeaves': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUsageLeaves,
+                    request_deserializer=creditgate_dot_v1_dot_usage__service__pb2.ListUsageLeavesRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_usage__service__pb2.ListUsageLeavesResponse.SerializeToString,
+            ),
+            'CosignUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.CosignUsage,
+                    request_deserializer=creditgate_dot_v1_dot_usage__service__pb2.CosignUsageRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_usage__service__pb2.CosignUsageResponse.SerializeToString,
+            ),
+            'GetUsageCosignature': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUsageCosignature,
+                    request_deserializer=creditgate_dot_v1_dot_usage__service__pb2.GetUsageCosignatureRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_usage__service__pb2.GetUsageCosignatureResponse.SerializeToString,
             ),
             'StreamUsage': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamUsage,
@@ -198,6 +288,141 @@ class UsageService(object):
             '/creditgate.v1.UsageService/GetStatement',
             creditgate_dot_v1_dot_usage__service__pb2.GetStatementRequest.SerializeToString,
             creditgate_dot_v1_dot_usage__service__pb2.GetStatementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatementDocument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/creditgate.v1.UsageService/GetStatementDocument',
+            creditgate_dot_v1_dot_statement__document__pb2.GetStatementDocumentRequest.SerializeToString,
+            creditgate_dot_v1_dot_statement__document__pb2.GetStatementDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStatementUses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.UsageService/ListStatementUses',
+            creditgate_dot_v1_dot_usage__service__pb2.ListStatementUsesRequest.SerializeToString,
+            creditgate_dot_v1_dot_usage__service__pb2.ListStatementUsesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUsageLeaves(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.UsageService/ListUsageLeaves',
+            creditgate_dot_v1_dot_usage__service__pb2.ListUsageLeavesRequest.SerializeToString,
+            creditgate_dot_v1_dot_usage__service__pb2.ListUsageLeavesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CosignUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.UsageService/CosignUsage',
+            creditgate_dot_v1_dot_usage__service__pb2.CosignUsageRequest.SerializeToString,
+            creditgate_dot_v1_dot_usage__service__pb2.CosignUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUsageCosignature(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.UsageService/GetUsageCosignature',
+            creditgate_dot_v1_dot_usage__service__pb2.GetUsageCosignatureRequest.SerializeToString,
+            creditgate_dot_v1_dot_usage__service__pb2.GetUsageCosignatureResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from creditgate.v1 import statement_document_pb2 as _statement_document_pb2
 from creditgate.v1 import usage_service_pb2 as _usage_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -41,6 +42,23 @@ class UsageServiceStub:
     """Proves that a usage entry is in the operator's usage log."""
     GetStatement: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.GetStatementRequest, _usage_service_pb2.GetStatementResponse]
     """Returns what an operator owes for a period and how it is shared."""
+    GetStatementDocument: _grpc.UnaryStreamMultiCallable[_statement_document_pb2.GetStatementDocumentRequest, _statement_document_pb2.GetStatementDocumentResponse]
+    """Returns statements as a document, in parts: the signed JSON, CSV, Parquet or PDF. What
+    closed months give never changes, to the byte.
+    """
+    ListStatementUses: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ListStatementUsesRequest, _usage_service_pb2.ListStatementUsesResponse]
+    """Lists the uses behind a statement or one line of it: what was served in the month, in the
+    order of the usage log. Of each, GetUsageProof proves the use, GetConsent shows the consent,
+    and the trace of the record (AuditService) what became of it.
+    """
+    ListUsageLeaves: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsageLeavesRequest, _usage_service_pb2.ListUsageLeavesResponse]
+    """Lists leaves of an operator's usage log, for who keeps a copy of it."""
+    CosignUsage: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.CosignUsageRequest, _usage_service_pb2.CosignUsageResponse]
+    """Keeps an operator's cosignature on a checkpoint of its own usage log: from then on
+    neither side can deny what is in it. Operators only. Needs scope usage:cosign.
+    """
+    GetUsageCosignature: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.GetUsageCosignatureRequest, _usage_service_pb2.GetUsageCosignatureResponse]
+    """Returns the newest checkpoint of its usage log an operator has agreed with."""
     StreamUsage: _grpc.UnaryStreamMultiCallable[_usage_service_pb2.StreamUsageRequest, _usage_service_pb2.StreamUsageResponse]
     """Streams usage entries as they are written."""
 
@@ -57,6 +75,23 @@ class UsageServiceAsyncStub(UsageServiceStub):
     """Proves that a usage entry is in the operator's usage log."""
     GetStatement: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.GetStatementRequest, _usage_service_pb2.GetStatementResponse]  # type: ignore[assignment]
     """Returns what an operator owes for a period and how it is shared."""
+    GetStatementDocument: _aio.UnaryStreamMultiCallable[_statement_document_pb2.GetStatementDocumentRequest, _statement_document_pb2.GetStatementDocumentResponse]  # type: ignore[assignment]
+    """Returns statements as a document, in parts: the signed JSON, CSV, Parquet or PDF. What
+    closed months give never changes, to the byte.
+    """
+    ListStatementUses: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ListStatementUsesRequest, _usage_service_pb2.ListStatementUsesResponse]  # type: ignore[assignment]
+    """Lists the uses behind a statement or one line of it: what was served in the month, in the
+    order of the usage log. Of each, GetUsageProof proves the use, GetConsent shows the consent,
+    and the trace of the record (AuditService) what became of it.
+    """
+    ListUsageLeaves: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsageLeavesRequest, _usage_service_pb2.ListUsageLeavesResponse]  # type: ignore[assignment]
+    """Lists leaves of an operator's usage log, for who keeps a copy of it."""
+    CosignUsage: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.CosignUsageRequest, _usage_service_pb2.CosignUsageResponse]  # type: ignore[assignment]
+    """Keeps an operator's cosignature on a checkpoint of its own usage log: from then on
+    neither side can deny what is in it. Operators only. Needs scope usage:cosign.
+    """
+    GetUsageCosignature: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.GetUsageCosignatureRequest, _usage_service_pb2.GetUsageCosignatureResponse]  # type: ignore[assignment]
+    """Returns the newest checkpoint of its usage log an operator has agreed with."""
     StreamUsage: _aio.UnaryStreamMultiCallable[_usage_service_pb2.StreamUsageRequest, _usage_service_pb2.StreamUsageResponse]  # type: ignore[assignment]
     """Streams usage entries as they are written."""
 
@@ -88,6 +123,53 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_usage_service_pb2.GetStatementResponse, _abc.Awaitable[_usage_service_pb2.GetStatementResponse]]:
         """Returns what an operator owes for a period and how it is shared."""
+
+    @_abc_1.abstractmethod
+    def GetStatementDocument(
+        self,
+        request: _statement_document_pb2.GetStatementDocumentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_statement_document_pb2.GetStatementDocumentResponse], _abc.AsyncIterator[_statement_document_pb2.GetStatementDocumentResponse]]:
+        """Returns statements as a document, in parts: the signed JSON, CSV, Parquet or PDF. What
+        closed months give never changes, to the byte.
+        """
+
+    @_abc_1.abstractmethod
+    def ListStatementUses(
+        self,
+        request: _usage_service_pb2.ListStatementUsesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.ListStatementUsesResponse, _abc.Awaitable[_usage_service_pb2.ListStatementUsesResponse]]:
+        """Lists the uses behind a statement or one line of it: what was served in the month, in the
+        order of the usage log. Of each, GetUsageProof proves the use, GetConsent shows the consent,
+        and the trace of the record (AuditService) what became of it.
+        """
+
+    @_abc_1.abstractmethod
+    def ListUsageLeaves(
+        self,
+        request: _usage_service_pb2.ListUsageLeavesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.ListUsageLeavesResponse, _abc.Awaitable[_usage_service_pb2.ListUsageLeavesResponse]]:
+        """Lists leaves of an operator's usage log, for who keeps a copy of it."""
+
+    @_abc_1.abstractmethod
+    def CosignUsage(
+        self,
+        request: _usage_service_pb2.CosignUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.CosignUsageResponse, _abc.Awaitable[_usage_service_pb2.CosignUsageResponse]]:
+        """Keeps an operator's cosignature on a checkpoint of its own usage log: from then on
+        neither side can deny what is in it. Operators only. Needs scope usage:cosign.
+        """
+
+    @_abc_1.abstractmethod
+    def GetUsageCosignature(
+        self,
+        request: _usage_service_pb2.GetUsageCosignatureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.GetUsageCosignatureResponse, _abc.Awaitable[_usage_service_pb2.GetUsageCosignatureResponse]]:
+        """Returns the newest checkpoint of its usage log an operator has agreed with."""
 
     @_abc_1.abstractmethod
     def StreamUsage(

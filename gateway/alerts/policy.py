@@ -1,0 +1,62 @@
+"""The alert policy: from how much on use is unusual. Pure; `policy_file` reads it."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+_Count = Annotated[int, Field(ge=1, le=10**12)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Days = Annotated[int, Field(ge=1, le=28)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sweep(_Part):
+    """Records of so many different subjects on a day."""
+
+    subjects_a_day: Annotated[int, Field(ge=1, le=200_000)]
+
+
+class PurposeDrift(_Part):
+    """A purpose with ``share`` of a day's records, at least so many, that had no more than
+    ``share_before`` in the days before, of which ``days`` had use."""
+
+    records_a_day: _Count
+    share: _Share
+    share_before: _Share
+    days: _Days
+
+
+class OutOfHours(_Part):
+    """So many records in an hour that lies not from ``opens`` to ``closes`` on a weekday."""
+
+    records_an_hour: _Count
+    opens: Annotated[int, Field(ge=0, le=23)]
+    closes: Annotated[int, Field(ge=1, le=24)]
+
+    @model_validator(mode="after")
+    def _opens_first(self) -> "OutOfHours":
+        if self.opens >= self.closes:
+            raise ValueError("let opens lie before closes")
+        return self
+
+
+class Growth(_Part):
+    """So many records on a day, and ``factor`` times the mean of the days before, of which
+    ``days`` had use."""
+
+    records_a_day: _Count
+    factor: Annotated[int, Field(ge=2, le=1_000)]
+    days: _Days
+
+
+class AlertPolicy(_Part):
+    """All thresholds; ``utc_offset_hours`` places days and office hours."""
+
+    utc_offset_hours: Annotated[int, Field(ge=-12, le=14)]
+    sweep: Sweep
+    purpose_drift: PurposeDrift
+    out_of_hours: OutOfHours
+    growth: Growth

@@ -1,0 +1,115 @@
+"""What is unusual in a day of an operator's use. Pure.
+
+Days and hours are those of the policy's offset, numbered since the epoch. A rule looks at
+counts alone, so an alert can tell no more than counts.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+from creditgate.v1.alert_service_pb2 import AlertKind
+from gateway.alerts.policy import AlertPolicy
+
+HOURS: Final = 24
+DAYS_BEFORE: Final = 28
+"""How many days before one are looked at."""
+
+# The epoch was a Thursday; Monday is 0.
+_FIRST_WEEKDAY: Final = 3
+_SATURDAY: Final = 5
+
+
+class HourUse(NamedTuple):
+    """What use is counted by: an hour and a Purpose."""
+
+    hour: int
+    purpose: int
+
+
+class Unusual(NamedTuple):
+    """Something unusual: since which hour, of which Purpose (0 for none), how much was counted
+    and from how much on it is unusual."""
+
+    kind: AlertKind.ValueType
+    hour: int
+    purpose: int
+    counted: int
+    threshold: int
+
+
+def hour_of(at: int, policy: AlertPolicy) -> int:
+    """Return the hour of an instant (seconds, UTC)."""
+    return at // 3_600 + policy.utc_offset_hours
+
+
+def start_of(hour: int, policy: AlertPolicy) -> int:
+    """Return when an hour begins (seconds, UTC)."""
+    return (hour - policy.utc_offset_hours) * 3_600
+
+
+def unusual(
+    day: int, records: Mapping[HourUse, int], subjects: int, policy: AlertPolicy
+) -> Iterator[Unusual]:
+    """Give what is unusual on a day.
+
+    ``records`` are those of this day and up to `DAYS_BEFORE` before, ``subjects`` the
+    different ones on this day.
+    """
+    today, before = (
+        _by_purpose(records, day, 1),
+        _by_purpose(records, day - DAYS_BEFORE, DAYS_BEFORE),
+    )
+    used = {use.hour // HOURS for use, count in records.items() if count}
+    days = len([each for each in used if day - DAYS_BEFORE <= each < day])
+    if subjects >= policy.sweep.subjects_a_day:
+        yield Unusual(
+            AlertKind.ALERT_KIND_SWEEP, day * HOURS, 0, subjects, policy.sweep.subjects_a_day
+        )
+    yield from _drift(day, today, before, days, policy)
+    yield from _out_of_hours(day, records, policy)
+    growth, count = policy.growth, today.total()
+    if days >= growth.days:
+        threshold = max(growth.records_a_day, -(-growth.factor * before.total() // days))
+        if count >= threshold:
+            yield Unusual(AlertKind.ALERT_KIND_GROWTH, day * HOURS, 0, count, threshold)
+
+
+def _drift(
+    day: int, today: Counter[int], before: Counter[int], days: int, policy: AlertPolicy
+) -> Iterator[Unusual]:
+    drift = policy.purpose_drift
+    if days < drift.days:
+        return
+    share, share_before = Fraction(str(drift.share)), Fraction(str(drift.share_before))
+    threshold = max(drift.records_a_day, -(-share * today.total() // 1))
+    for purpose, count in sorted(today.items()):
+        if count >= threshold and before[purpose] <= share_before * before.total():
+            yield Unusual(
+                AlertKind.ALERT_KIND_PURPOSE_DRIFT, day * HOURS, purpose, count, int(threshold)
+            )
+
+
+def _out_of_hours(
+    day: int, records: Mapping[HourUse, int], policy: AlertPolicy
+) -> Iterator[Unusual]:
+    bulk = policy.out_of_hours
+    is_weekend = (day + _FIRST_WEEKDAY) % 7 >= _SATURDAY
+    by_hour: Counter[int] = Counter()
+    for use, count in records.items():
+        if use.hour // HOURS == day:
+            by_hour[use.hour] += count
+    for hour, count in sorted(by_hour.items()):
+        is_open = not is_weekend and bulk.opens <= hour % HOURS < bulk.closes
+        if not is_open and count >= bulk.records_an_hour:
+            kind = AlertKind.ALERT_KIND_OUT_OF_HOURS
+            yield Unusual(kind, hour, 0, count, bulk.records_an_hour)
+
+
+def _by_purpose(records: Mapping[HourUse, int], first: int, days: int) -> Counter[int]:
+    counts: Counter[int] = Counter()
+    for use, count in records.items():
+        if first <= use.hour // HOURS < first + days:
+            counts[use.purpose] += count
+    return counts

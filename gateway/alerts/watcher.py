@@ -1,0 +1,182 @@
+"""The watcher: follows the ledger, counts, and raises what the rules find unusual.
+
+An operator's rows are committed in the order of their sequences (`gateway.meter.postgresql`),
+so what is behind the last one counted is all that is new. Counts, alerts and how far it came
+are one transaction: each row is counted once, and a thing is raised once.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Row, Select, delete, insert, select, update
+
+from gateway.alerts.policy import AlertPolicy
+from gateway.alerts.rules import DAYS_BEFORE, HOURS, HourUse, Unusual, hour_of, start_of, unusual
+from gateway.alerts.sketch import EMPTY, estimate, with_subjects
+from gateway.alerts.tables import ALERTS, FOLLOWED, SUBJECTS
+from gateway.alerts.tables import HOURS as COUNTED
+from gateway.disclose.tables import REVISIONS
+from gateway.meter.model import ANSWER, unpack_entries
+from gateway.meter.tables import USAGE, USAGE_HEADS
+from gateway.storage.engines import reading
+from gateway.storage.writes import wrote
+
+ROWS_AT_ONCE: Final = 2_000
+"""Most answers of an operator that are counted in one step."""
+
+_SEQUENCES_A_QUERY: Final = 500
+# Of an offset that was changed since, hours may lie a day apart.
+_KEPT_DAYS: Final = DAYS_BEFORE + 2
+
+
+class AlertWatcher:
+    """One thread at a time, of whoever has the turn."""
+
+    def __init__(self, records: Engine, evidence: Engine, policy: AlertPolicy) -> None:
+        self._records = records
+        self._evidence = evidence
+        self._policy = policy
+
+    def step(self, now: int) -> bool:
+        """Count the next answers of each operator at ``now`` (seconds, UTC); tell whether there
+        are more. Raises what the stores raise."""
+        with reading(self._evidence) as connection:
+            followed = {
+                row.operator_id: row.sequence for row in connection.execute(select(FOLLOWED))
+            }
+        with reading(self._records) as connection:
+            operators = list(connection.execute(select(USAGE_HEADS.c.operator_id)).scalars())
+        more = False
+        for operator_id in operators:
+            more |= self._count(operator_id, followed.get(operator_id), now)
+        return more
+
+    def _count(self, operator_id: str, followed: int | None, now: int) -> bool:
+        with reading(self._records) as connection:
+            rows = connection.execute(_next(operator_id, followed or 0)).all()
+            if not rows:
+                return False
+            subjects = _subjects(connection, rows)
+        hours: Counter[HourUse] = Counter()
+        by_day: dict[int, set[str]] = {}
+        for row in rows:
+            if row.kind != ANSWER:
+                continue
+            hour = hour_of(row.served_at, self._policy)
+            hours[HourUse(hour, row.purpose)] += row.entry_count
+            found = by_day.setdefault(hour // HOURS, set())
+            found.update(subjects[each] for each in unpack_entries(row.entries) if each in subjects)
+        with self._evidence.begin() as connection:
+            _follow(connection, operator_id, followed, rows[-1].sequence)
+            _add(connection, operator_id, hours)
+            for day, seen in by_day.items():
+                count = _seen(connection, operator_id, day, seen)
+                records = _records(connection, operator_id, day)
+                for each in unusual(day, records, count, self._policy):
+                    self._raise(connection, operator_id, each, now)
+            if by_day:
+                _forget(connection, operator_id, max(by_day) - _KEPT_DAYS)
+        return len(rows) == ROWS_AT_ONCE
+
+    def _raise(self, connection: Connection, operator_id: str, found: Unusual, now: int) -> None:
+        about = {
+            "operator_id": operator_id,
+            "kind": int(found.kind),
+            "hour": found.hour,
+            "purpose": found.purpose,
+        }
+        if connection.execute(select(ALERTS.c.number).filter_by(**about)).first() is not None:
+            return
+        raised = connection.execute(
+            insert(ALERTS).values(
+                **about,
+                started_at=start_of(found.hour, self._policy),
+                counted=found.counted,
+                threshold=found.threshold,
+                raised_at=now,
+                acknowledged_by="",
+                note="",
+            )
+        )
+        wrote(connection, ALERTS, [raised.inserted_primary_key])
+
+
+def _next(operator_id: str, after: int) -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            USAGE.c.sequence,
+            USAGE.c.kind,
+            USAGE.c.purpose,
+            USAGE.c.served_at,
+            USAGE.c.entry_count,
+            USAGE.c.entries,
+        )
+        .where(USAGE.c.operator_id == operator_id, USAGE.c.sequence > after)
+        .order_by(USAGE.c.sequence)
+        .limit(ROWS_AT_ONCE)
+    )
+
+
+def _subjects(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -> dict[int, str]:
+    """Return whom the revisions served are about."""
+    served = sorted({each for row in rows for each in unpack_entries(row.entries)})
+    return {
+        sequence: subject
+        for part in _parts(served)
+        for sequence, subject in connection.execute(
+            select(REVISIONS.c.sequence, REVISIONS.c.subject).where(REVISIONS.c.sequence.in_(part))
+        )
+    }
+
+
+def _parts(sequences: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(sequences), _SEQUENCES_A_QUERY):
+        yield sequences[start : start + _SEQUENCES_A_QUERY]
+
+
+def _follow(connection: Connection, operator_id: str, before: int | None, to: int) -> None:
+    if before is None:
+        connection.execute(insert(FOLLOWED).values(operator_id=operator_id, sequence=to))
+    else:
+        connection.execute(
+            update(FOLLOWED).where(FOLLOWED.c.operator_id == operator_id).values(sequence=to)
+        )
+
+
+def _add(connection: Connection, operator_id: str, hours: Counter[HourUse]) -> None:
+    for (hour, purpose), records in hours.items():
+        about = {"operator_id": operator_id, "hour": hour, "purpose": purpose}
+        added = connection.execute(
+            update(COUNTED).filter_by(**about).values(records=COUNTED.c.records + records)
+        )
+        if not added.rowcount:
+            connection.execute(insert(COUNTED).values(**about, records=records))
+
+
+def _seen(connection: Connection, operator_id: str, day: int, seen: set[str]) -> int:
+    """Add subjects to a day's; return how many there are now."""
+    about = {"operator_id": operator_id, "day": day}
+    before = connection.execute(select(SUBJECTS.c.sketch).filter_by(**about)).scalar()
+    after = with_subjects(before or EMPTY, seen)
+    if before is None:
+        connection.execute(insert(SUBJECTS).values(**about, sketch=after))
+    elif after != before:
+        connection.execute(update(SUBJECTS).filter_by(**about).values(sketch=after))
+    return estimate(after)
+
+
+def _records(connection: Connection, operator_id: str, day: int) -> dict[HourUse, int]:
+    hours = COUNTED.c.hour.between((day - DAYS_BEFORE) * HOURS, day * HOURS + HOURS - 1)
+    query = select(COUNTED.c.hour, COUNTED.c.purpose, COUNTED.c.records)
+    rows = connection.execute(query.where(COUNTED.c.operator_id == operator_id, hours))
+    return {HourUse(hour, purpose): records for hour, purpose, records in rows}
+
+
+def _forget(connection: Connection, operator_id: str, day: int) -> None:
+    connection.execute(
+        delete(COUNTED).where(COUNTED.c.operator_id == operator_id, COUNTED.c.hour < day * HOURS)
+    )
+    connection.execute(
+        delete(SUBJECTS).where(SUBJECTS.c.operator_id == operator_id, SUBJECTS.c.day < day)
+    )

@@ -1,0 +1,98 @@
+"""``creditgate analytics``: years of use archived as Parquet, and asked in SQL."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from gateway.cli.failures import CommandFailed, ReportedCommand
+from gateway.cli.options import AsJson, Config, home
+from gateway.cli.output import Sheet, console, print_json, show_sheet
+
+app = typer.Typer(
+    help="Years of use, archived as Parquet and asked in SQL by DuckDB.", no_args_is_help=True
+)
+_FOLDER: Final = "archive"
+
+_Archive = Annotated[
+    Path | None,
+    typer.Option(
+        "--archive",
+        metavar="DIR",
+        file_okay=False,
+        help="Folder of the archive.",
+        show_default="archive, in the installation's home",
+    ),
+]
+
+
+@app.command("archive", cls=ReportedCommand)
+def archive(folder: _Archive = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Add the uses that the archive has not yet; on the gateway's own host, while it serves."""
+    from gateway.analytics.archive import ArchiveBusy, ArchiveUnreadable, extend
+    from gateway.config import GatewayConfig
+    from gateway.exports.uses import LedgerLost
+    from gateway.storage.engines import open_engines
+
+    settings = GatewayConfig.load(config)
+    at = folder or settings.home / _FOLDER
+    engines = open_engines(settings.database.get_secret_value(), settings.home)
+    try:
+        added = extend(at, engines.records)
+    except (ArchiveBusy, ArchiveUnreadable) as error:
+        raise CommandFailed(str(error)) from None
+    except LedgerLost:
+        raise CommandFailed(
+            "The ledger is not the one that was archived: it was put back. Archive into another"
+            " folder, and compare."
+        ) from None
+    finally:
+        engines.dispose()
+    if as_json:
+        print_json({"archive": str(at), "uses": added.uses, "files": added.files})
+    else:
+        typer.echo(f"{at}: {added.uses} uses added, in {added.files} files.")
+
+
+@app.command("sql", cls=ReportedCommand)
+def sql(
+    question: Annotated[
+        str, typer.Argument(metavar="SQL", help="One SELECT; the table is called usage.")
+    ],
+    folder: _Archive = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the archive in SQL; the gateway and its store are not touched.
+
+    Columns: month, operator_id, usage_index, line, kind, reversed_index, client_id, request_id,
+    chunk, decision_id, licence, consent, purpose, item, source, region, written_at, served_at,
+    records, unit_price_micro_yuan, fee_micro_yuan.
+    """
+    from gateway.analytics.archive import ArchiveUnreadable
+
+    try:
+        from gateway.analytics.question import QuestionRefused, ask
+    except ModuleNotFoundError:
+        raise CommandFailed(
+            "DuckDB is not installed: pip install 'creditgate[analytics]'."
+        ) from None
+    try:
+        told = ask(folder or home(config) / _FOLDER, question)
+    except ArchiveUnreadable as error:
+        raise CommandFailed(f"{error} `creditgate analytics archive` makes one.") from None
+    except QuestionRefused as error:
+        raise CommandFailed(str(error)) from None
+    if as_json:
+        rows = [[*map(_plain, row)] for row in told.rows]
+        print_json({"columns": list(told.columns), "rows": rows, "more": told.more})
+        return
+    rows = [["" if value is None else str(value) for value in row] for row in told.rows]
+    show_sheet(Sheet("Usage", tuple(told.columns), rows), console())
+    if told.more:
+        typer.echo(f"Only the first {len(rows)} rows: ask for less, or use --json.", err=True)
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON has it, as a text where it has none such."""
+    return value if isinstance(value, bool | int | float | str | None) else str(value)

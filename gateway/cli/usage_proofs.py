@@ -1,0 +1,132 @@
+"""``creditgate usage``: proofs of use shown, written as evidence, and verified offline."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli import calls
+from gateway.cli.failures import CommandFailed
+from gateway.cli.options import PROFILE, AsJson, Profile
+from gateway.cli.output import as_dict, console, print_json, show_sheet
+from gateway.cli.proving import read_key
+from gateway.cli.usage_book import verified
+from gateway.cli.usage_sheets import evidence_document, evidence_sheet, use_sheet
+
+if TYPE_CHECKING:
+    from creditgate.transparency.note import VerifierKey
+    from creditgate.v1.usage_evidence_pb2 import UsageEvidence
+
+_Name = Annotated[
+    str,
+    typer.Argument(metavar="ENTRY", help="Name of a usage entry: operators/ID/usage/ENTRY."),
+]
+_Key = Annotated[
+    str, typer.Option("--key", metavar="VKEY", help="The key of receipts, as you pinned it.")
+]
+
+
+def proof(name: _Name, key: _Key, profile: Profile = PROFILE, as_json: AsJson = False) -> None:
+    """Prove that a usage entry's answer is in the usage log, and show its leaf."""
+    from creditgate.transparency.usage_evidence import verify_evidence
+
+    pinned = read_key(key)
+    evidence = _proved(profile, name, pinned)
+    with verified():
+        found = verify_evidence(evidence.SerializeToString(deterministic=True), pinned)
+    size = _size(evidence)
+    if as_json:
+        print_json({"leaf": as_dict(found.leaf), "size": size})
+    else:
+        show_sheet(use_sheet(found.leaf, size), console())
+
+
+def prove(
+    name: _Name,
+    key: _Key,
+    output: Annotated[
+        Path, typer.Option("--output", dir_okay=False, help="Write the evidence here.")
+    ],
+    profile: Profile = PROFILE,
+    as_json: AsJson = False,
+) -> None:
+    """Write evidence of a use: its leaf, path and checkpoint, and the operator's agreement.
+
+    It is what answers a dispute; anyone verifies it offline.
+    """
+    from creditgate.transparency.usage_evidence import verify_evidence
+    from sdk.usage_agreements import agreed_by
+
+    pinned = read_key(key)
+    evidence = _proved(profile, name, pinned).SerializeToString(deterministic=True)
+    with verified():
+        found = verify_evidence(evidence, pinned)
+        agreed = agreed_by(found)
+    output.write_bytes(evidence)
+    if as_json:
+        print_json(evidence_document(found, agreed))
+    else:
+        show_sheet(evidence_sheet(found, agreed), console())
+
+
+def verify(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Evidence, or an answer as it was saved (--save).",
+        ),
+    ],
+    key: _Key,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what evidence about use shows, or what an answer was charged. Offline."""
+    from creditgate.transparency.merkle import ProofInvalid
+    from creditgate.transparency.strict import strictly
+    from creditgate.v1.usage_evidence_pb2 import UsageEvidence
+
+    pinned = read_key(key)
+    try:
+        strictly(UsageEvidence, file.read_bytes())
+    except ProofInvalid:
+        _verify_answer(file, pinned, as_json=as_json)
+        return
+    from creditgate.transparency.usage_evidence import verify_evidence
+    from sdk.usage_agreements import agreed_by
+
+    with verified():
+        found = verify_evidence(file.read_bytes(), pinned)
+        agreed = agreed_by(found)
+    if as_json:
+        print_json(evidence_document(found, agreed))
+    else:
+        show_sheet(evidence_sheet(found, agreed), console())
+
+
+def _verify_answer(file: Path, key: "VerifierKey", *, as_json: bool) -> None:
+    from creditgate.transparency.usage import verify_served
+    from creditgate.transparency.verify import answer_of
+    from sdk.answers import KeptAnswer
+
+    with verified():
+        leaf = verify_served([answer_of(part) for part in KeptAnswer.read(file).parts], key)
+    if as_json:
+        print_json({"leaf": as_dict(leaf), "size": None})
+    else:
+        show_sheet(use_sheet(leaf, None), console())
+
+
+def _proved(profile: Path, name: str, key: "VerifierKey") -> "UsageEvidence":
+    from sdk.usage import Usage
+
+    if not name.startswith("operators/"):
+        raise CommandFailed("Name the entry as `creditgate usage list --json` does.")
+    with verified():
+        return calls.with_gateway(profile, lambda gateway: Usage(gateway.channel).prove(name, key))
+
+
+def _size(evidence: "UsageEvidence") -> int:
+    """Return the size in a checkpoint that is verified."""
+    return int(evidence.leaves[0].logged.checkpoint.split("\n")[1])

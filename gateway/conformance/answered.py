@@ -1,0 +1,67 @@
+"""What the usage ledger answered an operator, by the position of its answers."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine, select
+
+from gateway.conformance.blocks import Sequences
+from gateway.meter.model import ANSWER
+from gateway.meter.tables import USAGE
+from gateway.storage.engines import reading
+
+_ANSWERS_AT_ONCE: Final = 5_000
+_ENTRY_BYTES: Final = 8
+
+Positions = NDArray[np.int64]
+"""Positions in the ledger, of shape (n); 0 is before the first answer."""
+
+
+def last_answer(records: Connection, operator_id: str) -> int:
+    """Return the position in the ledger of the last answer to an operator, 0 without any."""
+    query = (
+        select(USAGE.c.sequence)
+        .where(USAGE.c.operator_id == operator_id)
+        .order_by(USAGE.c.sequence.desc())
+        .limit(1)
+    )
+    return records.execute(query).scalar() or 0
+
+
+def last_held(
+    records: Engine, operator_id: str, sequences: Sequences, after: Positions
+) -> Positions:
+    """Return, for each of ``sequences`` (ascending), the position of the last answer to an
+    operator that held the revision; 0 where none after its position of ``after`` did.
+
+    The ledger is read once, backwards and page by page, so that no transaction lasts as long
+    as it; it may be long, so nothing may be locked meanwhile.
+    """
+    found = np.zeros(len(sequences), np.int64)
+    before = np.iinfo(np.int64).max
+    while (left := np.flatnonzero((found == 0) & (after < before - 1))).size:
+        query = (
+            select(USAGE.c.sequence, USAGE.c.entries)
+            .where(
+                USAGE.c.operator_id == operator_id,
+                USAGE.c.kind == ANSWER,
+                USAGE.c.sequence > int(after[left].min()),
+                USAGE.c.sequence < int(before),
+            )
+            .order_by(USAGE.c.sequence.desc())
+            .limit(_ANSWERS_AT_ONCE)
+        )
+        with reading(records) as connection:
+            rows = connection.execute(query).all()
+        if rows:
+            entries = np.frombuffer(b"".join([bytes(row.entries) for row in rows]), np.int64)
+            lengths = [len(row.entries) // _ENTRY_BYTES for row in rows]
+            positions = np.repeat([row.sequence for row in rows], lengths)
+            wanted = np.flatnonzero(np.isin(entries, sequences[left]))
+            places = np.searchsorted(sequences, entries[wanted])
+            np.maximum.at(found, places, positions[wanted])
+            before = rows[-1].sequence
+        if len(rows) < _ANSWERS_AT_ONCE:
+            break
+    return np.where(found > after, found, 0)

@@ -1,0 +1,149 @@
+"""One request of an administrator who is signed in, and how it is answered."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from google.protobuf.message import Message
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.console.parts import ConsoleParts
+from gateway.console.tabs import TABS
+from gateway.console.words import DONE, REFUSED, stopped
+from gateway.pages.addresses import addressed, kept_query, same_page
+from gateway.pages.forms import posted
+from gateway.pages.moments import moment
+from gateway.pages.rendering import Language, Pages, see_other
+from gateway.pages.staying import staying
+from gateway.pages.troubles import NotShown
+from gateway.pages.words import said
+from gateway.signin.identity import Identity
+from gateway.signin.sessions import IDLE_SECONDS, Browser
+from operators.administrators import Administrator
+
+Deed = Literal["open", "step-up", "closed"]
+"""Whether somebody may do something: now, after signing in anew and strongly, or not."""
+
+_Answer = TypeVar("_Answer", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request by ``administrator``, who signed in as ``identity`` in ``browser``."""
+
+    parts: ConsoleParts
+    pages: Pages
+    request: Request
+    language: Language
+    browser: Browser
+    identity: Identity
+    administrator: Administrator
+    now: int
+
+    def say(self, zh: str, en: str) -> str:
+        """Return the words of the page's language."""
+        return said(self.language, (zh, en))
+
+    def at(self, path: str = "", **query: str) -> str:
+        """Return a path of the console with ``query``, in the page's language."""
+        return addressed(f"/console{path}", self.language, **query)
+
+    def when(self, seconds: int) -> str:
+        """Return an instant (seconds, UTC) as the page tells it."""
+        return moment(seconds, self.language)
+
+    def named(self, name: str) -> str:
+        """Return the part of the path that is called ``name``."""
+        return str(self.request.path_params.get(name, ""))
+
+    def may(self, request: type[Message]) -> bool:
+        """Tell whether who is signed in may call the method of ``request`` at all."""
+        return self.parts.office.scope_of(request) in self.administrator.scopes
+
+    def deed(self, request: type[Message]) -> Deed:
+        """Tell whether who is signed in may call the method of ``request`` now."""
+        scope = self.parts.office.scope_of(request)
+        if scope not in self.administrator.scopes:
+            return "closed"
+        office = self.parts.office
+        again = office.needs_step_up(self.identity, self.administrator, scope)
+        return "step-up" if again else "open"
+
+    async def ask(self, request: Message, answer: type[_Answer]) -> _Answer:
+        """Return the answer to ``request``; see `Office.ask`."""
+        return await self.parts.office.ask(self.identity, self.administrator, request, answer)
+
+    async def every_page(self, request: Any, answer: type[_Answer]) -> _Answer:
+        """Return all pages of a listing; see `Office.every_page`."""
+        office = self.parts.office
+        return await office.every_page(self.identity, self.administrator, request, answer)
+
+    def token(self, *purpose: str) -> str:
+        """Return what a form for ``purpose`` must send along."""
+        return self.browser.form_token(" ".join(("console", *purpose)))
+
+    async def form(self, *purpose: str) -> dict[str, str]:
+        """Return the posted form, which was shown here for ``purpose``.
+
+        Raises NotShown "changed" for any other, and FormRefused.
+        """
+        form = await posted(self.request)
+        if not self.browser.sent_form(" ".join(("console", *purpose)), form.get("token", "")):
+            raise NotShown("changed", 403)
+        return form
+
+    def sent_on(self, path: str, **query: str) -> Response:
+        """Return the answer to a form that was taken: on to a page of the console."""
+        return see_other(self.at(path, **query))
+
+    def page(self, template: str, *, tab: str, status: int = 200, **content: object) -> Response:
+        """Return a page below ``tab`` within the frame of the console."""
+        browser, query = self.browser, self.request.query_params
+        return self.pages.page(
+            template,
+            self.language,
+            status=status,
+            at=self.at,
+            token=self.token,
+            when=self.when,
+            here=self.request.url.path,
+            query=kept_query(self.request),
+            administrator=self.administrator,
+            sign_out_token=browser.form_token("sign-out"),
+            stay=staying(
+                IDLE_SECONDS,
+                browser.idle_at,
+                browser.over_at,
+                self.language,
+                link=same_page(self.request, self.language),
+            ),
+            tabs=self._tabs(),
+            tab=tab,
+            brakes=[
+                stopped(brake.reach, brake.target, self.language)
+                for brake in self.parts.view().authority.brakes.engaged()
+            ],
+            step_up=addressed(
+                "/console/sign-in", self.language, to=self.request.url.path, strong="1"
+            ),
+            done=_told(DONE.get(query.get("done", "")), self.language),
+            proposed=query.get("done", "") == "proposed",
+            refused=_told(REFUSED.get(query.get("refused", "")), self.language),
+            forms_lead_to=(),
+            **content,
+        )
+
+    def _tabs(self) -> Sequence[tuple[str, str]]:
+        return [
+            (path, said(self.language, words))
+            for path, words, request in TABS
+            if request is None or self.may(request)
+        ]
+
+
+Serve = Callable[[Visit], Awaitable[Response]]
+
+
+def _told(words: tuple[str, str] | None, language: Language) -> str:
+    return "" if words is None else said(language, words)

@@ -1,0 +1,74 @@
+"""Words of the console: states, what was done, and why something was not."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from creditgate.v1.scope_service_pb2 import ProposalState
+from gateway.pages.rendering import Language
+from gateway.pages.words import Words, said
+from operators.brakes import Reach
+
+DONE: Final[Mapping[str, Words]] = {
+    "engaged": (
+        "已刹车：所有进程在一秒内停止提供。",
+        "Engaged: every process stops within a second.",
+    ),
+    "released": ("已解除。", "Released."),
+    "proposed": (
+        "已提出，待另一人复核后生效。",
+        "Proposed: it takes effect once a second person approves it.",
+    ),
+    "acknowledged": ("已核实。", "Acknowledged."),
+    "suspended": ("已暂停该机构。", "The operator is suspended."),
+    "reinstated": ("已恢复该机构。", "The operator is reinstated."),
+    "approved": ("已批准，变更已生效。", "Approved, and the change is made."),
+    "rejected": ("已驳回。", "Rejected."),
+    "closed": ("账期已结算。", "The period is closed."),
+}
+"""What a form did, by the word its answer carries."""
+
+REFUSED: Final[Mapping[str, Words]] = {
+    "INVALID_REQUEST": (
+        "没有办理：请填写理由，并检查所填内容。",
+        "Not done: give a reason, and check what you entered.",
+    ),
+    "STATE_CONFLICT": (
+        "没有办理：当前状态不允许，或者提出人不能自己复核。",
+        "Not done: the present state does not allow it, or it is your own proposal.",
+    ),
+    "RESOURCE_NOT_FOUND": (
+        "没有办理：没有这个机构、目录项或事项。",
+        "Not done: there is no such thing.",
+    ),
+    "RESOURCE_EXISTS": (
+        "没有办理：已经提出过同样的事项。",
+        "Not done: the same was proposed already.",
+    ),
+    "ETAG_MISMATCH": (
+        "没有办理：别人刚刚改过，请重看后再办。",
+        "Not done: it was changed meanwhile; look again.",
+    ),
+    "RATE_EXCEEDED": ("没有办理：请稍后再试。", "Not done: try again in a moment."),
+    "SCOPE_NOT_GRANTED": (
+        "没有办理：您的角色没有这项权限。",
+        "Not done: your roles do not reach it.",
+    ),
+}
+"""Why a form was refused, by reason."""
+
+PROPOSAL_STATES: Final[Mapping[int, Words]] = {
+    ProposalState.PROPOSAL_STATE_PENDING: ("待复核", "pending"),
+    ProposalState.PROPOSAL_STATE_APPROVED: ("已批准", "approved"),
+    ProposalState.PROPOSAL_STATE_REJECTED: ("已驳回", "rejected"),
+    ProposalState.PROPOSAL_STATE_EXPIRED: ("已过期", "expired"),
+    ProposalState.PROPOSAL_STATE_SUPERSEDED: ("已被取代", "superseded"),
+}
+
+
+def stopped(reach: Reach, target: str, language: Language) -> str:
+    """Return what a brake stops."""
+    if reach == "OPERATOR":
+        return said(language, (f"停止向机构 {target} 提供记录", f"record answers to {target}"))
+    if reach == "ITEM":
+        return said(language, (f"停止提供目录项 {target}", f"record answers with {target}"))
+    return said(language, ("停止提供全部记录", "all record answers"))

@@ -1,0 +1,104 @@
+"""Requests for documents and uses checked: faults by field."""
+
+from typing import NamedTuple
+
+from creditgate.refusal import Violation, invalid
+from creditgate.v1 import statement_document_pb2 as pb
+from creditgate.v1 import usage_service_pb2 as usage_pb
+from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.documents.uses import UsesWanted
+from gateway.documents.words import LANGUAGES, Language, language_named
+from gateway.settle.month import Month, month_named, shifted
+from gateway.settle.paging import Filters, position_of
+from gateway.settle.request import MOST_ENTRIES, USUAL_ENTRIES, month_asked
+
+MOST_MONTHS = 12
+_MOST_NAME = 200
+
+
+class DocumentAsk(NamedTuple):
+    """Which document is asked for: of ``months``, in order."""
+
+    months: tuple[Month, ...]
+    source: str
+    region: str
+    form: pb.StatementForm.ValueType
+    language: Language
+
+
+def document_ask(request: pb.GetStatementDocumentRequest, now: int) -> DocumentAsk:
+    """Return what a GetStatementDocument call asks for; raises Refused INVALID_REQUEST."""
+    first = month_asked(request.month, now)
+    last = month_named(request.last_month) if request.last_month else first
+    faults = [*_name_faults(request)]
+    if last is None or not first.from_ <= last.from_ <= now:
+        faults.append(
+            Violation("last_month", 'use a month such as "2026-04", not before month, begun (UTC)')
+        )
+    elif last.from_ >= shifted(first, MOST_MONTHS).from_:
+        faults.append(Violation("last_month", f"ask for {MOST_MONTHS} months at most"))
+    if request.form not in set(pb.StatementForm.values()) - {0}:
+        faults.append(Violation("form", "state the form of the document"))
+    if request.language not in {"", *LANGUAGES}:
+        faults.append(Violation("language", 'use "zh" or "en"'))
+    if faults or last is None:
+        raise invalid(*faults)
+    months = [first]
+    while months[-1].from_ < last.from_:
+        months.append(shifted(months[-1], 1))
+    return DocumentAsk(
+        tuple(months),
+        request.source,
+        request.region,
+        request.form,
+        language_named(request.language),
+    )
+
+
+def filters(request: usage_pb.ListStatementUsesRequest, operator_id: str) -> Filters:
+    """Return what every page of one listing of uses has in common."""
+    narrowed = request.item, request.source, request.region, request.purpose
+    return operator_id, request.month, *narrowed
+
+
+def uses_wanted(
+    request: usage_pb.ListStatementUsesRequest, operator_id: str, now: int
+) -> UsesWanted:
+    """Return what a ListStatementUses call asks about ``operator_id``; raises Refused
+    INVALID_REQUEST."""
+    month = month_asked(request.month, now)
+    faults = [*_name_faults(request)]
+    if request.purpose not in Purpose.values():
+        faults.append(Violation("purpose", "use a purpose of the vocabulary, or none"))
+    if not 0 <= request.page_size <= MOST_ENTRIES:
+        faults.append(Violation("page_size", f"use 1 to {MOST_ENTRIES}, or 0 for {USUAL_ENTRIES}"))
+    after = position_of(request.page_token, filters(request, operator_id))
+    if after is None:
+        faults.append(
+            Violation("page_token", "use the next_page_token of an earlier page of the same uses")
+        )
+    if faults or after is None:
+        raise invalid(*faults)
+    return UsesWanted(
+        operator_id,
+        month,
+        request.item,
+        request.source,
+        request.region,
+        request.purpose,
+        request.page_size or USUAL_ENTRIES,
+        after,
+    )
+
+
+def _name_faults(
+    request: pb.GetStatementDocumentRequest | usage_pb.ListStatementUsesRequest,
+) -> list[Violation]:
+    names = ["source", "region"]
+    if isinstance(request, usage_pb.ListStatementUsesRequest):
+        names.append("item")
+    return [
+        Violation(name, f"use {_MOST_NAME} characters at most")
+        for name in names
+        if len(getattr(request, name)) > _MOST_NAME
+    ]

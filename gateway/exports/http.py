@@ -1,0 +1,77 @@
+"""Uses sent to an HTTP endpoint as batches of CloudEvents.
+
+Source: CloudEvents HTTP Protocol Binding 1.0.2, section 3.3 (batched content mode); RFC 6750
+section 2.1 (bearer token).
+"""
+
+import logging
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from gateway.exports.events import BATCH_TYPE, batch_of
+from gateway.exports.follower import receiver_name
+from gateway.exports.model import Use
+
+MOST_EVENTS: Final = 100
+"""Events of one batch: receivers bound the size of a request."""
+_SECONDS: Final = 5.0
+_log = logging.getLogger(__name__)
+_MOST_TOKEN_BYTES: Final = 8_192
+
+
+class NotTaken(RuntimeError):
+    """A receiver did not take a batch; the message has its status, never what it said."""
+
+
+class EventEndpoint:
+    """`gateway.exports.follower.Receiver`: posts batches to ``url``.
+
+    ``token`` is a file with a bearer token, read anew for each step, so that it may be
+    replaced; ``tls`` tells whose certificates the endpoint may show.
+    A batch that is not taken (another status than 2xx) is sent again with the next step.
+    """
+
+    from_now = False
+
+    def __init__(self, url: str, issuer: str, token: Path | None, tls: ssl.SSLContext) -> None:
+        self._url = url
+        self._issuer = issuer
+        self._token = token
+        # Neither proxies nor credentials of the environment: what goes where is configured.
+        self._client = httpx.Client(verify=tls, timeout=_SECONDS, trust_env=False)
+        self._status = 0
+        self.name = receiver_name("http", url)
+
+    def take(self, uses: Sequence[Use], now: int) -> None:
+        """Post uses. Raises NotTaken, OSError where the token cannot be read, and what httpx
+        raises where the endpoint cannot be reached."""
+        del now
+        headers = {"Content-Type": BATCH_TYPE, **self._authorization()}
+        for start in range(0, len(uses), MOST_EVENTS):
+            batch = batch_of(uses[start : start + MOST_EVENTS], self._issuer)
+            with self._client.stream("POST", self._url, content=batch, headers=headers) as answer:
+                self._tell(answer.status_code)
+                if not answer.is_success:
+                    raise NotTaken(f"{urlsplit(self._url).hostname} answers {answer.status_code}")
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+    def _tell(self, status: int) -> None:
+        """Tell of another status than before, once: what an endpoint refuses, it refuses often."""
+        if status != self._status:
+            _log.info("usage_export_url answers %d", status)
+            self._status = status
+
+    def _authorization(self) -> dict[str, str]:
+        if self._token is None:
+            return {}
+        with self._token.open("rb") as file:
+            token = file.read(_MOST_TOKEN_BYTES).decode("ascii").strip()
+        return {"Authorization": f"Bearer {token}"}

@@ -1,0 +1,124 @@
+"""Rates: whether an answer comes too soon. Pure.
+
+Source: the generic cell rate algorithm in its virtual scheduling form, ITU-T Recommendation
+I.371 (03/2004), annex A. Of each count one number is kept: its theoretical arrival time, the
+instant at which all that was taken so far would be earned at the sustained rate. An answer
+of n cells conforms where that time, moved on by n intervals, lies no further ahead of now
+than a whole burst takes. Times are integer microseconds since the epoch, UTC.
+
+Guarantee: in any time w at most ``burst + w / interval`` cells are taken of a count, by all
+processes of one store together, since each charge has its operator's lock. It is exact on
+one clock; where clocks of hosts are apart by d, up to `STEP`, at most ``d / interval`` more.
+The interval is rounded up to a microsecond, which costs a limit at most 1 % of its rate.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+MICROS: Final = 1_000_000
+"""Microseconds in a second."""
+STEP: Final = 5 * MICROS
+"""How far an arrival time may lie beyond what its limit can have left. One further ahead was
+written before the clock was set back, and counts for nothing: waiting for it to pass could
+take years."""
+
+
+class RateKey(NamedTuple):
+    """What a count is known by: an operator, a limit, and what of it is counted, "" for all."""
+
+    operator_id: str
+    limit_id: str
+    key: str
+
+
+class Debit(NamedTuple):
+    """What an answer takes of one count: ``cells`` units, each earned in ``interval``
+    microseconds, of which ``burst`` may be taken at once."""
+
+    key: RateKey
+    interval: int
+    burst: int
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class TooFast:
+    """An answer would exceed a limit, and nothing of it was written.
+
+    ``arrival`` is the arrival time of the count ``key``; ``wait`` the microseconds until the
+    answer conforms, 0 where waiting does not help: it takes more than the limit ever gives.
+    """
+
+    key: RateKey
+    arrival: int
+    wait: int
+
+
+class RateLeft(NamedTuple):
+    """What is left of a count: ``cells`` at once now; full again ``micros`` later."""
+
+    limit_id: str
+    cells: int
+    micros: int
+
+
+def interval_of(count: int, period_seconds: int) -> int:
+    """Return the microseconds in which one of ``count`` units a period is earned, rounded up."""
+    return -(-period_seconds * MICROS // count)
+
+
+def arrival_after(debit: Debit, arrival: int, now: int) -> int:
+    """Return the arrival time after a debit at ``now``, 0 or more as ``arrival`` before it."""
+    if arrival > now + debit.burst * debit.interval + STEP:
+        arrival = now
+    return max(arrival, now) + debit.cells * debit.interval
+
+
+def wait_of(debit: Debit, after: int, now: int) -> int:
+    """Return how long to wait until a debit conforms, 0 where it does at ``now``.
+
+    ``after`` is from `arrival_after`. One of more cells than its burst never conforms.
+    """
+    return max(0, after - now - debit.burst * debit.interval)
+
+
+class Arrivals:
+    """The counts of one group of answers, judged in order, each knowing those before it.
+
+    ``known`` are the arrival times stored, those of counts without use may lack.
+    """
+
+    def __init__(self, known: Mapping[RateKey, int], now: int) -> None:
+        self._known = known
+        self._now = now
+        self.moved: dict[RateKey, int] = {}
+        """Counts that were taken of, and their arrival times now."""
+
+    def of(self, key: RateKey) -> int:
+        """Return the arrival time of a count as it is now, 0 where there is none."""
+        return self.moved.get(key) or self._known.get(key, 0)
+
+    def refusal(self, debits: Sequence[Debit]) -> TooFast | None:
+        """Return why debits do not all conform, None where they do."""
+        now, refused, longest = self._now, None, 0
+        for debit in debits:
+            wait = wait_of(debit, arrival_after(debit, self.of(debit.key), now), now)
+            if wait and debit.cells > debit.burst:
+                return TooFast(debit.key, 0, 0)
+            if wait > longest:
+                refused, longest = debit.key, wait
+        return TooFast(refused, self.of(refused), longest) if refused else None
+
+    def take(self, debits: Sequence[Debit]) -> tuple[RateLeft, ...]:
+        """Take debits that conform, and return what is left of each limit: the least of its
+        counts."""
+        left: dict[str, RateLeft] = {}
+        for debit in debits:
+            after = self.moved[debit.key] = arrival_after(debit, self.of(debit.key), self._now)
+            used = after - self._now
+            cells = debit.burst - -(-used // debit.interval)
+            limit_id = debit.key.limit_id
+            if limit_id not in left or cells < left[limit_id].cells:
+                left[limit_id] = RateLeft(limit_id, cells, used)
+        return tuple(left.values())

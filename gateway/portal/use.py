@@ -1,0 +1,53 @@
+"""Use and quota: a month by catalogue item and by day, and what is left for today."""
+
+from collections import Counter
+from typing import Final
+
+from starlette.responses import Response
+
+from gateway.pages.charts import Measure, Measures, measures
+from gateway.portal.days import days_chart, used_by_day
+from gateway.portal.quota import quotas
+from gateway.portal.statement import month_shown, statement_of
+from gateway.portal.visit import Visit
+from gateway.settle.month import Month, month_of, shifted
+
+_DAY: Final = 86_400
+
+
+async def show(visit: Visit) -> Response:
+    """Show the month asked for, the present one where none is."""
+    present = month_of(visit.now).name
+    month = month_shown(visit, visit.request.query_params.get("month", present))
+    today = visit.now - visit.now % _DAY
+    used = await used_by_day(visit, month.from_, min(month.until, today + _DAY))
+    now = await used_by_day(visit, today, today + _DAY)
+    return visit.page(
+        "use.html",
+        tab="/use",
+        month=month.name,
+        before=shifted(month, -1).name,
+        after=shifted(month, 1).name if month.until <= visit.now else "",
+        quotas=quotas(visit, now[today]),
+        anew=visit.when(today + _DAY),
+        days=days_chart(visit, used),
+        items=await _items(visit, month),
+    )
+
+
+async def _items(visit: Visit, month: Month) -> Measures | None:
+    statement = await statement_of(visit, month)
+    if statement is None:
+        return None
+    by_item: Counter[str] = Counter()
+    for line in statement.lines:
+        by_item[line.item] += line.entries
+    return measures(
+        visit.say("使用的记录数，按目录项", "Records used, by catalogue item"),
+        visit.say("目录项", "Item"),
+        visit.say("记录数", "Records"),
+        [
+            Measure(visit.item(item), records, f"{records:,}")
+            for item, records in by_item.most_common()
+        ],
+    )

@@ -1,0 +1,133 @@
+"""Which table is checked how, and what carries no fact, with the reason.
+
+`creditgate log check` prints what it does not tell from here, docs/proofs.md has the same list,
+and a table that is in neither list is a fault of whoever added it (tests/selfcheck).
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from gateway.selfcheck.kept import KEPT
+
+BY_FACTS: Final = frozenset(KEPT)
+"""Tables whose rows are compared to the log of decisions, which has each of their states."""
+MADE_ANEW: Final = frozenset(
+    {
+        # Against one another, and the commitments and seals of the disclosure log.
+        "disclosure_events",
+        "record_revisions",
+        "revenue_lines",
+        # Hashes, signatures and the map, from the events and entries.
+        "logs",
+        "log_tiles",
+        "log_bundles",
+        "log_checkpoints",
+        "disclosure_log_heads",
+        "map_head",
+        "map_members",
+        "map_sets",
+        "map_tiles",
+        "map_openness",
+        # The log of decisions, against what was written when it was decided.
+        "usage_answers",
+        "refusals",
+        "audit_decisions",
+        "audit_followed",
+        "audit_gaps",
+        "audit_lost",
+        "audit_facts",
+        # Counted anew from the ledger.
+        "quota_use",
+        "usage_heads",
+        "consent_use",
+        "subject_uses",
+        # From events, revisions, the ledger and consents.
+        "revision_blocks",
+        "ended_blocks",
+        "served_blocks",
+        "consented_copies",
+        "holdings_positions",
+        "removal_duties_followed",
+        # Logs of operators' use, from the ledger.
+        "usage_logs",
+    }
+)
+"""Tables that are made anew from others, or verify by themselves."""
+
+_TOKENS: Final = (
+    "it lets in whoever holds a secret whose digest it is, until it ends; what anybody then did"
+    " is in the log of decisions"
+)
+_SIGNED_IN: Final = "it is of a person's sign-in that ends within hours; what they did is logged"
+_QUEUE: Final = "it waits to be logged, and is gone then"
+_ALEMBIC: Final = "the number of the schema's last migration"
+_POSITION: Final = (
+    "how far work in the background has come; what the work leads to is checked itself"
+)
+_COUNTS: Final = "counts that alerts follow from; alerts that were raised are logged"
+NO_FACT: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            (
+                "oauth_code",
+                "oauth_grant",
+                "oauth_grant_consent",
+                "oauth_interaction",
+                "oauth_pushed_request",
+                "oauth_refresh_token",
+            ),
+            _TOKENS,
+        ),
+        "oauth_revocation": "tokens end by themselves within minutes; who revoked what is in the"
+        " authority log",
+        "assertion_jti": "assertions that were used, until they end within a minute",
+        **dict.fromkeys(("signin_session", "signin_attempt", "signin_secret"), _SIGNED_IN),
+        "publisher_batches": "what a publisher is told again who sends a batch again; what the"
+        " batch published are events, which are proved",
+        "consent_notices_seen": "how far a person has seen the notices, and who is to see them",
+        "followed": _POSITION,
+        "usage_exported": _POSITION,
+        "alert_followed": _POSITION,
+        **dict.fromkeys(("alert_hours", "alert_subjects"), _COUNTS),
+        "rate_use": "when the next use within a limit is due; it passes by itself, and what was"
+        " used is in the ledger",
+        "consent_writes": _QUEUE,
+        "evidence_writes": _QUEUE,
+        "alembic_version_authority": _ALEMBIC,
+        "alembic_version_records": _ALEMBIC,
+        "alembic_version_evidence": _ALEMBIC,
+    }
+)
+"""Tables that carry no fact, each with the reason."""
+
+_STAGE: Final = "when the stage is worked out anew; the stage itself is logged"
+NO_FACT_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "conformance_standings.touched": _STAGE,
+        "conformance_standings.settled": _STAGE,
+        "conformance_standings.settle_at": _STAGE,
+        "audit_gaps.since": "since when a number is missed; that it is missed is checked",
+        "log_checkpoints.at": "of the disclosure log it is what the map head says; of the others"
+        " when a head was signed, which is not signed itself",
+        "map_head.id": "there is one row, whatever its number",
+        "map_openness.from_event": "from which event on an item is protected is told apart by"
+        " its events alone",
+        "map_openness.item": "an item without records that nobody can tell apart",
+    }
+)
+"""Columns of checked tables that carry no fact, each with the reason."""
+NO_FACT_ROWS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "map_openness": "of an item without records, of which nothing in the map tells whether it"
+        " is protected",
+        "log_checkpoints": "of the logs of decisions and of use one that is not the newest can be"
+        " taken away: entries, hashes and the newest checkpoint are all there, and who holds"
+        " the older one has its proof made from them",
+    }
+)
+"""Tables some rows of which can be missing, each with the reason."""
+NOT_COVERED: Final[Mapping[str, str]] = MappingProxyType(
+    {**NO_FACT, **NO_FACT_COLUMNS, **{f"{name} (rows)": why for name, why in NO_FACT_ROWS.items()}}
+)
+"""All of it, as it is told."""

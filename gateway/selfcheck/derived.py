@@ -1,0 +1,147 @@
+"""The check of what is kept beside the ledger so that serving need not count: it is counted
+anew from the answers, and compared."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from sqlalchemy import Column, Connection, Table, case, func, select, tuple_
+
+from consent.model import NAME_PREFIX, ONCE, Consent
+from consent.states import OPEN
+from consent.tables import CONSENT, CONSENT_USE, FOLLOWED, SUBJECT_USE, SUBJECT_USES
+from gateway.consents.subject_uses import next_answers, uses_of
+from gateway.meter.model import ANSWER, SECONDS_A_DAY
+from gateway.meter.rules import is_limited
+from gateway.meter.tables import QUOTA, USAGE, USAGE_HEADS
+from gateway.storage.engines import Engines, snapshot
+from gateway.storage.paging import pages
+from gateway.transparency.faults import EnoughFaults, Fault, Faults
+
+_PAIRS_A_QUERY: Final = 400
+_DAY_BEGINS: Final = USAGE.c.served_at - USAGE.c.served_at % SECONDS_A_DAY
+_IS_ANSWER: Final = USAGE.c.kind == ANSWER
+_Rows = Mapping[tuple[Any, ...], tuple[Any, ...]]
+
+
+def check_derived(engines: Engines) -> list[Fault]:
+    """Check counters and indexes of the ledger; return what was wrong.
+
+    Raises what the stores raise when they cannot be read.
+    """
+    faults = Faults()
+    with snapshot(engines.records) as records, suppress(EnoughFaults):
+        _compare(QUOTA, _quota(records), _kept(records, QUOTA), faults)
+        _compare(USAGE_HEADS, _heads(records), _kept(records, USAGE_HEADS), faults)
+        _compare(CONSENT_USE, _consent_use(records), _kept(records, CONSENT_USE), faults)
+        _check_index(records, faults)
+    return faults.found
+
+
+def _compare(table: Table, expected: _Rows, kept: _Rows, faults: Faults) -> None:
+    for key in sorted(expected.keys() | kept.keys()):
+        shown = " ".join(map(str, key))
+        faults.require(
+            expected.get(key) == kept.get(key),
+            f"{table.name}, {shown}",
+            "it is not what the answers of the ledger come to",
+        )
+
+
+def _kept(records: Connection, table: Table) -> _Rows:
+    keys = len(table.primary_key)
+    others: list[Column[Any]] = [column for column in table.columns if not column.primary_key]
+    rows = records.execute(select(*table.primary_key, *others))
+    return {tuple(row[:keys]): tuple(row[keys:]) for row in rows}
+
+
+def _quota(records: Connection) -> _Rows:
+    query = (
+        select(USAGE.c.operator_id, _DAY_BEGINS, func.sum(USAGE.c.entry_count))
+        .where(_IS_ANSWER, USAGE.c.entry_count > 0)
+        .group_by(USAGE.c.operator_id, _DAY_BEGINS)
+    )
+    return {
+        (operator_id, begins // SECONDS_A_DAY): (int(used),)
+        for operator_id, begins, used in records.execute(query)
+    }
+
+
+def _heads(records: Connection) -> _Rows:
+    query = select(USAGE.c.operator_id, func.max(USAGE.c.usage_index)).group_by(USAGE.c.operator_id)
+    return {(operator_id,): (last + 1,) for operator_id, last in records.execute(query)}
+
+
+def _consent_use(records: Connection) -> _Rows:
+    with_records = case((USAGE.c.entry_count > 0, USAGE.c.served_at))
+    query = (
+        select(
+            USAGE.c.consent,
+            _DAY_BEGINS,
+            func.count(),
+            func.max(with_records),
+            func.max(USAGE.c.served_at),
+        )
+        .where(USAGE.c.consent != "", _IS_ANSWER)
+        .group_by(USAGE.c.consent, _DAY_BEGINS)
+    )
+    rows = records.execute(query).all()
+    limited = _limited(records, {row[0].removeprefix(NAME_PREFIX) for row in rows})
+    expected: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for name, begins, answered, last_at, answered_at in rows:
+        consent = limited.get(name.removeprefix(NAME_PREFIX))
+        if consent is not None:
+            ends = consent.terms.access_mode == ONCE and consent.state in OPEN
+            spent_at = answered_at if ends else None
+            key = (consent.consent_id, begins // SECONDS_A_DAY)
+            expected[key] = (answered, last_at, spent_at)
+    return expected
+
+
+def _limited(records: Connection, consent_ids: Iterable[str]) -> dict[str, Consent]:
+    found: dict[str, Consent] = {}
+    for some in pages(consent_ids):
+        query = select(CONSENT.c.document).where(CONSENT.c.consent_id.in_(some))
+        for document in records.execute(query).scalars():
+            consent = Consent.model_validate_json(document)
+            if is_limited(consent):
+                found[consent.consent_id] = consent
+    return found
+
+
+def _check_index(records: Connection, faults: Faults) -> None:
+    """Check whose records each answer holds, as far as the answers were indexed."""
+    columns = FOLLOWED.c
+    followed = records.execute(
+        select(columns.name, columns.sequence)
+        .where(columns.name.startswith(SUBJECT_USES, autoescape=True))
+        .order_by(columns.name)
+    ).all()
+    wanted = 0
+    for name, until in followed:
+        operator_id, after = name.removeprefix(SUBJECT_USES), 0
+        while answers := next_answers(records, operator_id, after, until):
+            uses = sorted(uses_of(records, answers))
+            wanted += len(uses)
+            missing = len(uses) - _present(records, uses)
+            faults.require(
+                not missing,
+                f"subject_uses, operator {operator_id}, answers {after + 1} to"
+                f" {answers[-1].sequence}",
+                f"{missing} uses are missing",
+            )
+            after = answers[-1].sequence
+    kept = records.execute(select(func.count()).select_from(SUBJECT_USE)).scalar_one()
+    faults.require(kept <= wanted, "subject_uses", "there are uses that no answer holds")
+
+
+def _present(records: Connection, uses: list[tuple[str, int]]) -> int:
+    key = tuple_(SUBJECT_USE.c.subject, SUBJECT_USE.c.usage_sequence)
+    return sum(
+        records.execute(
+            select(func.count())
+            .select_from(SUBJECT_USE)
+            .where(key.in_(uses[start : start + _PAIRS_A_QUERY]))
+        ).scalar_one()
+        for start in range(0, len(uses), _PAIRS_A_QUERY)
+    )

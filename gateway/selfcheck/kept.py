@@ -1,0 +1,56 @@
+"""The tables whose rows are logged state by state, and what of them is not.
+
+A migration that changes what rows of these tables say, if only by a new column, tells them
+written (`evidence_writes`, `consent_writes`), so that they are logged as they are then.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from consent.tables import CONSENT, CONSENT_CHANGE, CONSENT_REMOVAL, DELEGATION, SUBJECT_KEY
+from gateway.alerts.tables import ALERTS
+from gateway.audit.facts import Kept
+from gateway.conformance.finding_tables import (
+    ATTESTATIONS,
+    CHALLENGES,
+    DRAWS,
+    EVIDENCE,
+    FINDINGS,
+    STAGE_CHANGES,
+    STANDINGS,
+    TOLD_MISSING,
+)
+from gateway.conformance.holdings_tables import CHECKSUM_KEYS
+from gateway.conformance.removal_tables import DUTIES
+from gateway.reports.tables import REPORTS
+from gateway.settlement.tables import METADATA as SETTLEMENT
+from gateway.usage.tables import COSIGNATURES
+from operators.tables import AUTHORITY_LOG
+
+_KEPT: Final = (
+    Kept(AUTHORITY_LOG, "authority"),
+    Kept(CONSENT, "records"),
+    Kept(CONSENT_CHANGE, "records"),
+    Kept(CONSENT_REMOVAL, "records"),
+    Kept(DELEGATION, "records"),
+    Kept(SUBJECT_KEY, "records"),
+    Kept(ATTESTATIONS, "evidence"),
+    Kept(FINDINGS, "evidence"),
+    Kept(EVIDENCE, "evidence"),
+    # Counters of when the stage is worked out anew go up with every change.
+    Kept(STANDINGS, "evidence", frozenset({"touched", "settled", "settle_at"})),
+    Kept(STAGE_CHANGES, "evidence"),
+    Kept(CHALLENGES, "evidence"),
+    Kept(DRAWS, "evidence"),
+    Kept(TOLD_MISSING, "evidence"),
+    Kept(CHECKSUM_KEYS, "evidence"),
+    Kept(DUTIES, "evidence"),
+    Kept(ALERTS, "evidence"),
+    Kept(COSIGNATURES, "evidence"),
+    *(Kept(each, "evidence") for each in SETTLEMENT.sorted_tables),
+    # The document is forgotten when its time is over; its digest stays.
+    Kept(REPORTS, "evidence", frozenset({"document"})),
+)
+KEPT: Final[Mapping[str, Kept]] = MappingProxyType({each.table.name: each for each in _KEPT})
+"""By the names of the tables."""

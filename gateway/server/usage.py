@@ -1,0 +1,112 @@
+"""Usage logs, composed: the key of receipts, who writes the logs, and what shows them."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from gateway.authority.feed import AuthorityFeed
+from gateway.clock import Clock
+from gateway.config import GatewayConfig
+from gateway.installation.home import Home
+from gateway.meter.reader import SqlUsageReader
+from gateway.meter.receipts import ReceiptSigner
+from gateway.server.transparency import log_key
+from gateway.shares import Shares
+from gateway.storage.background import BackgroundWork, Pace
+from gateway.storage.engines import Engines
+from gateway.storage.signs import StoreSigns
+from gateway.storage.turn import USAGE
+from gateway.transparency.routes import PREFIX
+from gateway.transparency.tables import LogId
+from gateway.usage.cosigning import Cosignatures
+from gateway.usage.logs import OperatorLogs
+from gateway.usage.news import UsageNews
+from gateway.usage.proofs import UsageProofs
+from gateway.usage.service import UsageLogService
+from gateway.usage.stream import UsageStream
+from gateway.usage.writer import UsageLogWriter
+from operators.authority import Authority
+
+_PACE: Final = Pace(1.0, apart_seconds=0.5, share=0.1)
+"""Fewer and larger steps cost less; a use that is waited for is logged sooner."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageLogs:
+    """What the other parts of a process need of usage logs.
+
+    ``receipts`` signs for the ledger; ``services`` serve methods of UsageService; ``routes``
+    are of the HTTP application; ``end`` ends streams without end.
+    """
+
+    receipts: ReceiptSigner
+    services: Sequence[object]
+    routes: Sequence[Route]
+    end: Callable[[], None]
+
+
+@asynccontextmanager
+async def usage_logs(
+    config: GatewayConfig,
+    home: Home,
+    engines: Engines,
+    signs: StoreSigns,
+    feed: AuthorityFeed,
+    clock: Clock,
+    issuer: str,
+) -> AsyncGenerator[UsageLogs]:
+    """Give what usage logs take while the context lasts.
+
+    Raises as `log_key`, and what the stores raise when they cannot be read.
+    """
+    key = log_key(home, engines, LogId.USAGE, issuer)
+    logs = OperatorLogs(engines.evidence, key)
+    writer = UsageLogWriter(engines.records, engines.evidence, logs)
+    loop = asyncio.get_running_loop()
+
+    def authority() -> Authority:
+        return feed.current().authority
+
+    async def show_key(_: Request) -> Response:
+        return PlainTextResponse(f"{key.verifier}\n", headers={"Cache-Control": "no-cache"})
+
+    async with AsyncExitStack() as stack:
+        work = BackgroundWork(
+            engines.evidence,
+            USAGE,
+            lambda: writer.step(clock.now()),
+            pace=_PACE,
+            sign=signs.records,
+        )
+        await work.start()
+        stack.push_async_callback(work.stop)
+        news = UsageNews(engines.records, config.authority_poll_ms / 1_000, signs.records)
+        news.start()
+        stack.push_async_callback(news.stop)
+        reads = Shares("usage")
+        stack.callback(reads.close)
+        proofs = UsageProofs(engines.records, logs, lambda: loop.call_soon_threadsafe(work.nudge))
+        yield UsageLogs(
+            ReceiptSigner(key),
+            (
+                UsageLogService(
+                    proofs, Cosignatures(engines.evidence, logs), reads, authority, clock
+                ),
+                UsageStream(
+                    engines.records, SqlUsageReader(engines.records), news, reads, authority, clock
+                ),
+            ),
+            [
+                Route(
+                    f"{urlsplit(issuer).path.rstrip('/')}{PREFIX}/{LogId.USAGE.path}/key", show_key
+                )
+            ],
+            news.end,
+        )

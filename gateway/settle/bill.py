@@ -1,0 +1,147 @@
+"""Bills: what a month's use costs, and who gets what of it, each line explained.
+
+Money is integer micro-yuan. Explanations are keys and numbers; `gateway.settle.explain`
+words them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from gateway.settle.shares import Share
+
+NO_ITEM: Final = ""
+"""Item, source and region of a line that belongs to no use, such as a flat fee without any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an amount is what it is: the key of a text, and the numbers and ids it names."""
+
+    key: str
+    numbers: Mapping[str, int | str] = field(default_factory=dict[str, int | str])
+
+
+class Step(NamedTuple):
+    """One row of a calculation: ``quantity`` at ``unit_price`` gives ``fee``."""
+
+    quantity: int
+    unit_price: int
+    fee: int
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one component of a price plan comes to in one term of the month.
+
+    ``component`` is its id, or "class:{price class}" for the plan's plain prices;
+    ``kind`` a PriceComponentKind. [from_, until) is the term, in seconds UTC. Credits, such
+    as a free tier, have a negative ``fee``.
+    """
+
+    plan_id: str
+    component: str
+    kind: int
+    from_: int
+    until: int
+    quantity: int
+    steps: tuple[Step, ...]
+    fee: int
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class BillLine:
+    """The part of a charge that falls to one item, source, region and purpose.
+
+    ``charge`` is the index of the charge among the bill's; ``part_from`` the cut of the use
+    (seconds, UTC); ``quantity`` the records of it. ``operator_class`` is the operator's at
+    that time. A line that belongs to no use has item, source and region `NO_ITEM` and
+    purpose 0.
+    """
+
+    charge: int
+    component: str
+    part_from: int
+    operator_class: str
+    item: str
+    source: str
+    region: str
+    purpose: int
+    quantity: int
+    fee: int
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What an operator owes for a month [from_, until).
+
+    ``total`` is the sum of the charges and the sum of the lines; it is never negative, and
+    neither is the sum of the lines of one cut, item, source and region. ``plan_ids`` are
+    the price plans it rests on, by start.
+    """
+
+    operator_id: str
+    from_: int
+    until: int
+    charges: tuple[Charge, ...]
+    lines: tuple[BillLine, ...]
+    total: int
+    plan_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedLine:
+    """What one rule makes of the fees of one item, source and region; ``shares`` sum to ``fee``.
+
+    What is pooled stands as the share of "pools/{rule_id}".
+    """
+
+    rule_id: str
+    item: str
+    source: str
+    region: str
+    fee: int
+    shares: tuple[Share, ...]
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class PoolShare:
+    """What a source gets of a pool: ``weight`` of the pool's whole weight."""
+
+    beneficiary: str
+    weight: int
+    amount: int
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The sources' part of all fees under one rule, divided among them.
+
+    ``division`` is the SourceDivision it was divided by; ``shares`` sum to ``amount``.
+    """
+
+    rule_id: str
+    division: int
+    amount: int
+    shares: tuple[PoolShare, ...]
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class SharedBill:
+    """A bill and who gets what of it.
+
+    ``lines`` sum to the bill's total; ``shares``, in order of beneficiary and without
+    pools, sum to it too (guarantee G6). ``rule_ids`` are the sharing rules it rests on, by
+    start.
+    """
+
+    bill: Bill
+    lines: tuple[SharedLine, ...]
+    pools: tuple[Pool, ...]
+    shares: tuple[Share, ...]
+    rule_ids: tuple[str, ...]

@@ -1,0 +1,84 @@
+"""Dry run: what past use would have cost by another plan. Pure; nothing is kept."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from gateway.settle.bill import Bill
+from gateway.settle.classes import ClassBook
+from gateway.settle.components import Priced
+from gateway.settle.prices import PriceBook, PricePlan
+from gateway.settle.rating import rate
+from gateway.settle.timeline import Timeline
+from gateway.settle.use import Combination, MonthUse, UsePart
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A month as it was rated, and as the plan tried would rate it.
+
+    ``unpriced`` records have no price in the plan tried: they would not have been served,
+    and count nothing in ``tried``.
+    """
+
+    rated: Bill
+    tried: Bill
+    unpriced: int
+
+
+def dry_run(use: MonthUse, plan: PricePlan, prices: PriceBook, classes: ClassBook) -> Tried:
+    """Return what ``use`` costs by the plans in force, and would by ``plan`` all the month."""
+    from_start = plan.model_copy(update={"effective_from": use.from_})
+    operator_classes = {
+        start: classes.standing(use.operator_id, start).operator_class
+        for start in {part.part_from for part in use.parts}
+    }
+    list_prices = [
+        from_start.list_price(
+            Priced(part.item, part.price_class, part.purpose, operator_classes[part.part_from])
+        )
+        for part in use.parts
+    ]
+    tried = _Repriced(
+        use,
+        tuple(
+            part._replace(unit_price=0, records=0)
+            if price is None
+            else part._replace(unit_price=price)
+            for part, price in zip(use.parts, list_prices, strict=True)
+        ),
+    )
+    return Tried(
+        rate(use, prices, classes),
+        rate(tried, PriceBook(Timeline((from_start,))), classes),
+        sum(
+            part.records
+            for part, price in zip(use.parts, list_prices, strict=True)
+            if price is None
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Repriced:
+    """A month's use with other list prices; otherwise what it was."""
+
+    use: MonthUse
+    parts: Sequence[UsePart]
+
+    @property
+    def operator_id(self) -> str:
+        return self.use.operator_id
+
+    @property
+    def from_(self) -> int:
+        return self.use.from_
+
+    @property
+    def until(self) -> int:
+        return self.use.until
+
+    def subjects(self, parts: Collection[int]) -> int:
+        return self.use.subjects(parts)
+
+    def combinations(self) -> Sequence[Combination]:
+        return self.use.combinations()

@@ -1,0 +1,199 @@
+"""Sharing a bill among sources, regions, the platform and the operator, by the rules in force. Pure.
+
+Source: Opinions on improving the social credit system (2025-03-31), article 9 (the value of
+authorised operation is shared fairly).
+
+Fees of one item, source and region under one rule are shared as one sum, net of credits, so
+that rounding does not add up over lines. Where a rule does not leave each source the part of
+its own fees, the sources' parts are pooled, and the pool is divided among all of them.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.settle.bill import NO_ITEM, Bill, Explanation, Pool, PoolShare, SharedBill, SharedLine
+from gateway.settle.contribution import contribution
+from gateway.settle.month import utc_text
+from gateway.settle.shares import (
+    BY_CONTRIBUTION,
+    OWN,
+    PLATFORM,
+    Share,
+    SharingBook,
+    SharingRule,
+    divide,
+)
+from gateway.settle.use import Combination, MonthUse
+
+_Combinations = Callable[[], Sequence[Combination]]
+
+
+class _Key(NamedTuple):
+    """What is shared as one sum; ``rule_from`` orders by start of the rule."""
+
+    rule_from: int
+    rule_id: str
+    item: str
+    source: str
+    region: str
+    operator_class: str
+
+
+def share_bill(bill: Bill, use: MonthUse, sharing: SharingBook) -> SharedBill:
+    """Return who gets what of ``bill``, the rating of ``use``.
+
+    Raises Refused STATE_CONFLICT when no rule was in force for some of it.
+    """
+    rules: dict[_Key, SharingRule] = {}
+    fees: dict[_Key, int] = defaultdict(int)
+    for line in bill.lines:
+        rule = _rule(sharing, line.part_from)
+        key = _Key(
+            rule.effective_from,
+            rule.rule_id,
+            line.item,
+            line.source,
+            line.region,
+            line.operator_class,
+        )
+        rules[key] = rule
+        fees[key] += line.fee
+    lines = tuple(_line(bill.operator_id, key, rules[key], fees[key]) for key in sorted(fees))
+    # Asked for once, and only where a rule needs them.
+    combinations = cache(use.combinations)
+    by_id = {rules[key].rule_id: rules[key] for key in sorted(rules)}
+    pools = tuple(
+        _pool(rule, amount, use, combinations, sharing)
+        for rule in by_id.values()
+        if (amount := _amount(lines, _pool_name(rule))) > 0
+    )
+    return SharedBill(bill, lines, pools, _together(lines, pools), tuple(by_id))
+
+
+def _rule(sharing: SharingBook, at: int) -> SharingRule:
+    rule = sharing.rule_at(at)
+    if rule is None:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
+            "No sharing rule was in force for some use of the month: an administrator creates"
+            f" one with effective_from {utc_text(at)} or earlier"
+            " (SettlementService.CreateSharingRule).",
+        )
+    return rule
+
+
+def _line(operator_id: str, key: _Key, rule: SharingRule, fee: int) -> SharedLine:
+    source, region, platform, operator = rule.parts
+    if not rule.gives_back(key.operator_class):
+        platform, operator = platform + operator, 0
+    explanation = "shared" if rule.source_division == OWN else "shared_pooled"
+    if key.item == NO_ITEM:
+        source, region, platform = 0, 0, source + region + platform
+        explanation = "shared_of_no_use"
+    parts = source, region, platform, operator
+    own = f"sources/{key.source}" if rule.source_division == OWN else _pool_name(rule)
+    names = own, f"regions/{key.region}", PLATFORM, f"operators/{operator_id}"
+    return SharedLine(
+        rule.rule_id,
+        key.item,
+        key.source,
+        key.region,
+        fee,
+        tuple(
+            Share(name, amount)
+            for name, amount, part in zip(names, divide(fee, parts), parts, strict=True)
+            if part
+        ),
+        Explanation(
+            explanation,
+            {
+                "fee": fee,
+                "source": source,
+                "region": region,
+                "platform": platform,
+                "operator": operator,
+                "rule_id": rule.rule_id,
+            },
+        ),
+    )
+
+
+def _pool_name(rule: SharingRule) -> str:
+    return f"pools/{rule.rule_id}"
+
+
+def _amount(lines: Iterable[SharedLine], beneficiary: str) -> int:
+    return sum(
+        share.amount for line in lines for share in line.shares if share.beneficiary == beneficiary
+    )
+
+
+def _pool(
+    rule: SharingRule,
+    amount: int,
+    use: MonthUse,
+    combinations: _Combinations,
+    sharing: SharingBook,
+) -> Pool:
+    weights: Mapping[str, int] = {}
+    numbers: dict[str, int | str] = {"amount": amount, "rule_id": rule.rule_id}
+    key = "pool_by_use"
+    if rule.source_division == BY_CONTRIBUTION:
+        under = [each for each in combinations() if sharing.rule_at(each.part_from) is rule]
+        found = contribution(rule, under, use.from_)
+        weights = found.weights
+        key = "pool_by_contribution_sampled" if found.bound_per_million else "pool_by_contribution"
+        numbers |= {
+            "completeness": rule.completeness_basis_points,
+            "bound": found.bound_per_million,
+            "sampled": found.sampled_per_million,
+        }
+    if not any(weights.values()):
+        # Nothing contributed has any worth: what is left to go by is use.
+        weights, key = _records(rule, use, sharing), "pool_by_use"
+    whole = sum(weights.values())
+    amounts = divide(amount, tuple(weights.values()))
+    return Pool(
+        rule.rule_id,
+        rule.source_division,
+        amount,
+        tuple(
+            PoolShare(
+                f"sources/{source}",
+                weight,
+                part,
+                Explanation(
+                    f"{key.removesuffix('_sampled')}_share",
+                    {"weight": weight, "whole": whole, "amount": part, "of_amount": amount},
+                ),
+            )
+            for (source, weight), part in zip(weights.items(), amounts, strict=True)
+            if weight
+        ),
+        Explanation(key, numbers),
+    )
+
+
+def _records(rule: SharingRule, use: MonthUse, sharing: SharingBook) -> Mapping[str, int]:
+    records: dict[str, int] = defaultdict(int)
+    for part in use.parts:
+        if sharing.rule_at(part.part_from) is rule:
+            records[part.source] += part.records
+    return dict(sorted(records.items()))
+
+
+def _together(lines: Sequence[SharedLine], pools: Sequence[Pool]) -> tuple[Share, ...]:
+    amounts: dict[str, int] = defaultdict(int)
+    pooled = {f"pools/{pool.rule_id}" for pool in pools}
+    for line in lines:
+        for name, amount in line.shares:
+            if name not in pooled:
+                amounts[name] += amount
+    for pool in pools:
+        for share in pool.shares:
+            amounts[share.beneficiary] += share.amount
+    return tuple(Share(name, amounts[name]) for name in sorted(amounts) if amounts[name])

@@ -1,0 +1,118 @@
+"""Closing an operator's month: the ledger rated and shared up to one place, for good.
+
+A closing covers what is in the ledger before that place, was served before the end of the month,
+and was in no earlier closing. What of it was served in earlier months becomes adjustments. The
+place, and how much of authority was known, stand with the closing: so it can be worked out
+again, to the same bytes, from the ledger and the authority log.
+"""
+
+from creditgate.v1.usage_service_pb2 import Statement, StatementAdjustment
+from gateway.settle.month import Month, month_named, month_of, shifted
+from gateway.settle.rating import rate
+from gateway.settle.sharing import share_bill
+from gateway.settle.terms import cuts
+from gateway.settlement.adjustment import adjustment, settled_so_far
+from gateway.settlement.books import Books, books_at
+from gateway.settlement.documents import document_bytes
+from gateway.settlement.month_use import NOWHERE, LedgerMonths, LedgerPosition
+from gateway.settlement.statement import complete, rated_statement
+from gateway.settlement.store import ClosedMonth, NotesChanged, SqlClosings
+from operators.log import AuthorityLog
+
+
+def _name(month: Month) -> str:
+    return month.name
+
+
+class Closer:
+    """Works out and closes months of operators. Calls block.
+
+    All that rate raise Refused STATE_CONFLICT where no sharing rule was in force for some use.
+    """
+
+    def __init__(self, months: LedgerMonths, closings: SqlClosings, log: AuthorityLog) -> None:
+        self._months = months
+        self._closings = closings
+        self._log = log
+
+    def present(self, operator_id: str, month: Month, books: Books) -> Statement:
+        """Return the statement of a month: as it was closed, or as it stands now."""
+        closed = self._closings.closed(operator_id, month.name)
+        if closed is not None:
+            return closed.statement
+        position = self._months.position(operator_id)
+        statement = self._rated(operator_id, month, position, books)
+        # While an earlier month is open, its own closing will cover what came late.
+        next_to_close = self._closings.last_settled() == shifted(month, -1).name
+        late = self._adjustments(operator_id, month, position, books) if next_to_close else []
+        complete(statement, late, self._closings.notes(operator_id, month.name))
+        return statement
+
+    def close(self, operator_id: str, month: Month, books: Books, now: int) -> ClosedMonth:
+        """Close a month that is over, if it is not closed yet, and return it."""
+        closed = self._closings.closed(operator_id, month.name)
+        while closed is None:
+            position = self._months.position(operator_id)
+            statement = self._worked_out(operator_id, month, position, books)
+            statement.close_time.seconds = now
+            try:
+                closed = self._closings.close(statement, position, now)
+            except NotesChanged:
+                continue
+        return closed
+
+    def worked_out_again(self, closed: ClosedMonth) -> bytes:
+        """Return a closed month's document as ledger and authority log give it now: the same
+        bytes, unless one of them was changed."""
+        month = month_named(closed.month)
+        assert month is not None, "only months are closed"
+        books = books_at(self._log, closed.authority_sequence)
+        statement = self._worked_out(closed.operator_id, month, closed.position, books)
+        statement.close_time.seconds = closed.closed_at
+        return document_bytes(statement)
+
+    def _worked_out(
+        self, operator_id: str, month: Month, position: LedgerPosition, books: Books
+    ) -> Statement:
+        statement = self._rated(operator_id, month, position, books)
+        complete(
+            statement,
+            self._adjustments(operator_id, month, position, books),
+            self._closings.notes(operator_id, month.name),
+        )
+        return statement
+
+    def _rated(
+        self, operator_id: str, month: Month, position: LedgerPosition, books: Books
+    ) -> Statement:
+        starts = cuts(
+            operator_id, month.from_, month.until, books.prices, books.sharing, books.classes
+        )
+        use = self._months.month_use(
+            operator_id, starts, month.until, books.classes.price_class, position
+        )
+        bill = rate(use, books.prices, books.classes)
+        statement = rated_statement(month.name, share_bill(bill, use, books.sharing), use)
+        statement.usage_sequence = use.last_sequence
+        statement.usage_size = position.size
+        statement.authority_sequence = books.sequence
+        return statement
+
+    def _adjustments(
+        self, operator_id: str, month: Month, position: LedgerPosition, books: Books
+    ) -> list[StatementAdjustment]:
+        """Return what came to closed months since the last closing, in order of month."""
+        before = self._closings.before(operator_id, month.name)
+        since = before[-1].position if before else NOWHERE
+        late = self._months.late_days(operator_id, since, position, month.from_)
+        if not late:
+            return []
+        closed = [each.statement for each in before]
+        found = (
+            adjustment(
+                settled_so_far(each.name, closed),
+                self._rated(operator_id, each, position, books),
+            )
+            for each in sorted({month_of(day) for day in late}, key=_name)
+        )
+        return [each for each in found if each is not None]

@@ -1,0 +1,197 @@
+"""The entries of a month, counted: different subjects, and combinations of sources.
+
+Answers come in blocks and are worked on as arrays. What is kept of a block is which subjects
+each part of the use is about, and what the answers alike come to.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import groupby
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from gateway.meter.model import lines_of
+from gateway.settle.use import Combination, Supply
+from gateway.settlement.revisions import KnownRevisions, Numbers, changes, distinct
+
+_ENTRY_BYTES: Final = 8
+_NO_PART: Final = -1
+_AMBIGUOUS: Final = -2
+# A part and a subject as one number.
+_SUBJECT_BITS: Final = 40
+_SUBJECTS: Final = (1 << _SUBJECT_BITS) - 1
+_MOST_LOOSE: Final = 1 << 20
+"""Pairs of part and subject that may be kept more than once."""
+
+
+class PartKey(NamedTuple):
+    """What one part of a month's use is: ``cut`` counts the month's cuts from 0."""
+
+    cut: int
+    purpose: int
+    line_no: int
+    unit_price: int
+
+
+class AnswerRow(NamedTuple):
+    """An answer of the month, net of what was reversed of it."""
+
+    served_at: int
+    purpose: int
+    lines: str
+    entries: bytes
+
+
+class EntryCounts:
+    """Counts the entries of a month. One thread's own.
+
+    ``parts`` are the month's, by index; ``pairs`` the item and source of each revenue line
+    number, ``starts`` those of the cuts.
+    """
+
+    def __init__(
+        self,
+        starts: Sequence[int],
+        parts: Sequence[PartKey],
+        pairs: Mapping[int, tuple[str, str]],
+    ) -> None:
+        self._starts = np.array(starts, np.int64)
+        self._index_of = {part: index for index, part in enumerate(parts)}
+        self._prices = np.array([part.unit_price for part in parts], np.int64)
+        self._part_at = _table(parts, len(starts), pairs)
+        self._pairs = sorted(set(pairs.values()))
+        place = {pair: index for index, pair in enumerate(self._pairs)}
+        self._pair_of_line = np.full(max(pairs, default=0) + 1, 0, np.int64)
+        for line_no, pair in pairs.items():
+            self._pair_of_line[line_no] = place[pair]
+        self._revisions = KnownRevisions()
+        self._subjects: list[Numbers] = []
+        self._loose = 0
+        self._nodes: dict[int, int] = {}
+        self._answers: dict[int, int] = {}
+        self._supplies: dict[int, tuple[int, int]] = {}
+
+    def add(self, connection: Connection, rows: Sequence[AnswerRow]) -> None:
+        """Count a block of answers; revisions are looked up on ``connection``.
+
+        Raises LookupError where the ledger names what is not there.
+        """
+        served, purposes, _, blobs = zip(*rows, strict=True)
+        entries = np.frombuffer(b"".join(blobs), np.int64)
+        if not len(entries):
+            return
+        row = np.repeat(
+            np.arange(len(rows)), np.array([len(blob) for blob in blobs]) // _ENTRY_BYTES
+        )
+        self._revisions.learn(connection, entries)
+        subject, line = self._revisions.of(entries)
+        cut = np.searchsorted(self._starts, np.array(served, np.int64), side="right") - 1
+        part = self._part_at[cut[row], np.array(purposes, np.int64)[row], line]
+        for at in np.flatnonzero(part < 0).tolist():
+            part[at] = self._priced(rows[row[at]], int(cut[row[at]]), int(line[at]))
+        self._note_subjects(part.astype(np.int64) << _SUBJECT_BITS | subject)
+        self._combine(row, subject, self._pair_of_line[line], self._prices[part], cut)
+
+    def subjects(self, parts: Collection[int]) -> int:
+        """Return how many different subjects the parts of these indexes are about."""
+        pairs = self._noted()
+        among = np.isin(pairs >> _SUBJECT_BITS, np.array(list(parts), np.int64))
+        return len(distinct(pairs[among] & _SUBJECTS))
+
+    def combinations(self) -> tuple[Combination, ...]:
+        """Return the combinations of sources, in order."""
+        cuts, pairs = len(self._starts), self._pairs
+        found: list[Combination] = []
+        width = len(pairs)
+        in_order = sorted(self._supplies.items())
+        for combination, group in groupby(in_order, key=lambda each: each[0] // width):
+            supplies = tuple(
+                Supply(*pairs[code % width], records, fee) for code, (records, fee) in group
+            )
+            start = int(self._starts[combination % cuts])
+            found.append(Combination(start, supplies, self._answers[combination]))
+        return tuple(sorted(found))
+
+    def _priced(self, row: AnswerRow, cut: int, line_no: int) -> int:
+        """Return the part of an entry whose line was served at several prices in the cut."""
+        for line in lines_of(row.lines):
+            if line.line_no == line_no:
+                return self._index_of[PartKey(cut, row.purpose, line_no, line.unit_price)]
+        raise LookupError("an answer of the ledger has an entry of no line of its own")
+
+    def _note_subjects(self, pairs: Numbers) -> None:
+        self._subjects.append(distinct(pairs))
+        self._loose += len(self._subjects[-1])
+        if self._loose > _MOST_LOOSE + len(self._subjects[0]):
+            self._noted()
+
+    def _noted(self) -> Numbers:
+        together = distinct(np.concatenate([np.empty(0, np.int64), *self._subjects]))
+        self._subjects, self._loose = [together], 0
+        return together
+
+    def _combine(
+        self, row: Numbers, subject: Numbers, pair: Numbers, price: Numbers, cut: Numbers
+    ) -> None:
+        width = len(self._pairs)
+        # By answer, subject and pair, all three as one number.
+        span = int(subject.max()) + 1
+        assert len(cut) * span * width < 1 << 63, "a block is small enough for one number"
+        code = (row * span + subject) * width + pair
+        order = code.argsort(kind="stable")
+        code = code[order]
+        first = changes(code)
+        records = np.diff(first, append=len(code))
+        fees = np.add.reduceat(price[order], first)
+        code, pair = code[first], code[first] % width
+        whose = code // width
+        begins = changes(whose)
+        sizes = np.diff(begins, append=len(whose))
+        group = np.repeat(np.arange(len(begins)), sizes)
+        depth = np.arange(len(whose)) - begins[group]
+        node = np.zeros(len(begins), np.int64)
+        # Sets of pairs alike end in the same node, reached pair by pair.
+        for level in range(int(sizes.max())):
+            at = np.flatnonzero(depth == level)
+            node[group[at]] = self._children(node[group[at]] * width + pair[at])
+        combination = node * len(self._starts) + cut[row[order][first][begins]]
+        for each, answers in zip(*_counted(combination), strict=True):
+            self._answers[each] = self._answers.get(each, 0) + answers
+        self._supply(combination[group] * width + pair, records, fees)
+
+    def _children(self, codes: Numbers) -> Numbers:
+        met, inverse = np.unique(codes, return_inverse=True)
+        nodes = self._nodes
+        numbers = [nodes.setdefault(code, len(nodes) + 1) for code in met.tolist()]
+        return np.array(numbers, np.int64)[inverse]
+
+    def _supply(self, codes: Numbers, records: Numbers, fees: Numbers) -> None:
+        order = codes.argsort(kind="stable")
+        codes = codes[order]
+        first = changes(codes)
+        supplies = self._supplies
+        for code, more, fee in zip(
+            codes[first].tolist(),
+            np.add.reduceat(records[order], first).tolist(),
+            np.add.reduceat(fees[order], first).tolist(),
+            strict=True,
+        ):
+            known = supplies.get(code, (0, 0))
+            supplies[code] = known[0] + more, known[1] + fee
+
+
+def _table(parts: Sequence[PartKey], cuts: int, lines: Collection[int]) -> NDArray[np.int32]:
+    """Return the index of the part by cut, purpose and line, where these alone tell it."""
+    purposes = max((part.purpose for part in parts), default=0) + 1
+    table = np.full((cuts, purposes, max(lines, default=0) + 1), _NO_PART, np.int32)
+    for index, (cut, purpose, line_no, _) in enumerate(parts):
+        at = cut, purpose, line_no
+        table[at] = index if table[at] == _NO_PART else _AMBIGUOUS
+    return table
+
+
+def _counted(codes: Numbers) -> tuple[list[int], list[int]]:
+    met, counts = np.unique(codes, return_counts=True)
+    return met.tolist(), counts.tolist()

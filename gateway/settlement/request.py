@@ -1,0 +1,111 @@
+"""Requests of settlement checked: faults by field."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from creditgate.refusal import Violation, invalid
+from creditgate.v1 import settlement_service_pb2 as pb
+from gateway.settle.month import Month, month_named
+from gateway.settle.paging import Filters, id_of, position_of
+
+MOST: Final = 1_000
+USUAL: Final = 100
+MOST_EVIDENCE_BYTES: Final = 1 << 20
+_MOST_REASON: Final = 500
+_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,64}")
+_MONTH: Final = 'use a calendar month such as "2026-04"'
+_OTHER_PAGE: Final = "use the next_page_token of an earlier page of the same listing"
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingsAsk:
+    """Which closings are asked for: after (month, operator), `limit` of them."""
+
+    filters: Filters
+    after: tuple[str, str]
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class JournalAsk:
+    """Which entries of the journal are asked for: behind one, ``limit`` of them."""
+
+    filters: Filters
+    after: int
+    limit: int
+
+
+def month_to_close(request: pb.ClosePeriodRequest, now: int) -> Month:
+    """Return the month to close; raises Refused INVALID_REQUEST unless it is over."""
+    faults = request_id_faults(request.request_id)
+    month = month_named(request.month)
+    if month is None:
+        faults.append(Violation("month", _MONTH))
+    elif now < month.until:
+        faults.append(Violation("month", "name a month that is over (UTC)"))
+    if faults or month is None:
+        raise invalid(*faults)
+    return month
+
+
+def settled_month(name: str) -> Month:
+    """Return the month of a settlement; raises Refused INVALID_REQUEST."""
+    month = month_named(name)
+    if month is None:
+        raise invalid(Violation("month", _MONTH))
+    return month
+
+
+def closings_ask(request: pb.ListClosingsRequest) -> ClosingsAsk:
+    """Return what a ListClosings call asks; raises Refused INVALID_REQUEST."""
+    filters: Filters = (request.operator_id, request.month)
+    faults = _listing_faults(request.month, request.page_size)
+    after = id_of(request.page_token, filters)
+    month, _, operator_id = (after or "").partition(":")
+    if after is None:
+        faults.append(Violation("page_token", _OTHER_PAGE))
+    if faults:
+        raise invalid(*faults)
+    return ClosingsAsk(filters, (month, operator_id), request.page_size or USUAL)
+
+
+def journal_ask(request: pb.ListJournalRequest) -> JournalAsk:
+    """Return what a ListJournal call asks; raises Refused INVALID_REQUEST."""
+    filters: Filters = (request.month, request.operator_id, request.account)
+    faults = _listing_faults(request.month, request.page_size)
+    after = position_of(request.page_token, filters)
+    if after is None:
+        faults.append(Violation("page_token", _OTHER_PAGE))
+    if faults or after is None:
+        raise invalid(*faults)
+    return JournalAsk(filters, after, request.page_size or USUAL)
+
+
+def require_credit(request: pb.CreateCreditNoteRequest) -> None:
+    """Raise Refused INVALID_REQUEST unless a CreateCreditNote call is well formed."""
+    faults = request_id_faults(request.request_id)
+    if not request.operator_id:
+        faults.append(Violation("operator_id", "name the operator that was overcharged"))
+    if not 0 < len(request.evidence) <= MOST_EVIDENCE_BYTES:
+        faults.append(Violation("evidence", f"give 1 to {MOST_EVIDENCE_BYTES} bytes"))
+    if not 0 < len(request.reason.strip()) <= _MOST_REASON:
+        faults.append(Violation("reason", f"use 1 to {_MOST_REASON} characters"))
+    if faults:
+        raise invalid(*faults)
+
+
+def request_id_faults(request_id: str) -> list[Violation]:
+    """Return what is wrong with an idempotency key."""
+    if _REQUEST_ID.fullmatch(request_id):
+        return []
+    return [Violation("request_id", "use 1 to 64 visible ASCII characters")]
+
+
+def _listing_faults(month: str, page_size: int) -> list[Violation]:
+    faults: list[Violation] = []
+    if month and month_named(month) is None:
+        faults.append(Violation("month", _MONTH))
+    if not 0 <= page_size <= MOST:
+        faults.append(Violation("page_size", f"use 1 to {MOST}, or 0 for {USUAL}"))
+    return faults

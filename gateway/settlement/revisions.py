@@ -1,0 +1,103 @@
+"""What a month's revisions are about: the number of the subject and the revenue line of each.
+
+Kept as arrays, 20 bytes for each revision met and some 26 for each subject: memory grows with
+what was looked at, not with how often.
+"""
+
+from collections.abc import Iterable
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, bindparam, select
+
+from gateway.disclose.tables import REVISIONS
+from gateway.storage.paging import pages
+
+Numbers = NDArray[np.int64]
+_NONE: Final = np.empty(0, np.int64)
+_Kind = TypeVar("_Kind", np.int64, np.bytes_)
+_REVISIONS: Final = select(REVISIONS.c.sequence, REVISIONS.c.subject, REVISIONS.c.line_no).where(
+    REVISIONS.c.sequence.in_(bindparam("sequences", expanding=True))
+)
+
+
+class KnownRevisions:
+    """Revisions met so far. Subjects are numbered from 0 in the order they are met."""
+
+    def __init__(self) -> None:
+        self._sequences = _NONE
+        self._subjects_of = _NONE
+        self._lines_of: NDArray[np.int32] = np.empty(0, np.int32)
+        # In order, and the number of each.
+        self._subjects: NDArray[np.bytes_] = np.empty(0, "S18")
+        self._numbers = _NONE
+
+    def learn(self, connection: Connection, sequences: Numbers) -> None:
+        """Read those of ``sequences`` that were not met yet.
+
+        Raises LookupError for one that is not in the store.
+        """
+        wanted = distinct(sequences)
+        unknown = wanted[~_among(wanted, self._sequences)]
+        if not len(unknown):
+            return
+        found, subjects, lines = _read(connection, unknown.tolist())
+        if len(found) != len(unknown):
+            raise LookupError("the ledger names a revision that is not in the store")
+        together = np.concatenate((self._sequences, found))
+        order = together.argsort(kind="stable")
+        self._sequences = together[order]
+        self._subjects_of = np.concatenate((self._subjects_of, self._numbered(subjects)))[order]
+        self._lines_of = np.concatenate((self._lines_of, lines))[order]
+
+    def of(self, sequences: Numbers) -> tuple[Numbers, NDArray[np.int32]]:
+        """Return the subject and the line of each revision; all must have been learnt."""
+        at = np.searchsorted(self._sequences, sequences)
+        return self._subjects_of[at], self._lines_of[at]
+
+    def _numbered(self, subjects: NDArray[np.bytes_]) -> Numbers:
+        met, inverse = np.unique(subjects, return_inverse=True)
+        new = met[~_among(met, self._subjects)]
+        together = np.concatenate((self._subjects, new))
+        order = together.argsort(kind="stable")
+        numbers = np.concatenate(
+            (self._numbers, np.arange(len(self._numbers), len(together), dtype=np.int64))
+        )
+        self._subjects, self._numbers = together[order], numbers[order]
+        return self._numbers[np.searchsorted(self._subjects, met)][inverse]
+
+
+def distinct(numbers: Numbers) -> Numbers:
+    """Return the different numbers, in order. Sorting is faster than NumPy's hashing here."""
+    in_order = np.sort(numbers)
+    return in_order[changes(in_order)]
+
+
+def changes(in_order: Numbers) -> Numbers:
+    """Return where another number begins; ``in_order`` are ascending, 0 or more."""
+    return np.flatnonzero(np.diff(in_order, prepend=-1))
+
+
+def _among(wanted: NDArray[_Kind], known: NDArray[_Kind]) -> NDArray[np.bool_]:
+    """Tell which of ``wanted`` are among ``known``, which are in order."""
+    if not len(known):
+        return np.zeros(len(wanted), np.bool_)
+    at = np.searchsorted(known, wanted)
+    return known[np.minimum(at, len(known) - 1)] == wanted
+
+
+def _read(
+    connection: Connection, sequences: Iterable[int]
+) -> tuple[Numbers, NDArray[np.bytes_], NDArray[np.int32]]:
+    found: list[Numbers] = [_NONE]
+    subjects: list[NDArray[np.bytes_]] = [np.empty(0, "S18")]
+    lines: list[NDArray[np.int32]] = [np.empty(0, np.int32)]
+    for some in pages(sequences):
+        rows = connection.execute(_REVISIONS, {"sequences": some}).all()
+        if rows:
+            numbers, names, line_nos = zip(*rows, strict=True)
+            found.append(np.array(numbers, np.int64))
+            subjects.append(np.array([name.encode() for name in names]))
+            lines.append(np.array(line_nos, np.int32))
+    return np.concatenate(found), np.concatenate(subjects), np.concatenate(lines)

@@ -1,0 +1,91 @@
+"""The usage logs of a store: one Merkle log for each operator, begun with its first use.
+
+All are signed by one key, which signs receipts too; each has an origin of its own below the
+key's name (`creditgate.transparency.receipts`). They keep hashes alone: the leaves are the
+ledger's rows (`gateway.usage.leaves`).
+"""
+
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, func, insert, select, update
+
+from creditgate.transparency.receipts import usage_log_key
+from gateway.storage.engines import reading
+from gateway.transparency.keys import LogKey
+from gateway.transparency.log import MerkleLog
+from gateway.transparency.tables import LOGS, OperatorLogId
+from gateway.usage.tables import USAGE_LOGS
+
+_MOST_OPEN: Final = 64
+_MOST_TILES: Final = 32
+_STANDINGS: Final = select(USAGE_LOGS.c.operator_id, LOGS.c.size, USAGE_LOGS.c.sequence).join(
+    LOGS, LOGS.c.log == USAGE_LOGS.c.log
+)
+
+
+class Standing(NamedTuple):
+    """How far an operator's log has come: its number of entries, and the ledger's sequence
+    of the newest."""
+
+    size: int
+    sequence: int
+
+
+NOT_BEGUN: Final = Standing(0, 0)
+
+
+class OperatorLogs:
+    """Usage logs by operator; any thread. ``key`` signs, in whoever has the turn to write."""
+
+    def __init__(self, evidence: Engine, key: LogKey) -> None:
+        self._evidence = evidence
+        self._key = key
+        self._open = lru_cache(_MOST_OPEN)(self._opened)
+
+    def standings(self, connection: Connection) -> dict[str, Standing]:
+        """Return how far each operator's log has come."""
+        return {
+            operator_id: Standing(*rest) for operator_id, *rest in connection.execute(_STANDINGS)
+        }
+
+    def standing(self, operator_id: str) -> Standing:
+        """Return how far an operator's log has come. Blocks."""
+        query = _STANDINGS.where(USAGE_LOGS.c.operator_id == operator_id)
+        with reading(self._evidence) as connection:
+            row = connection.execute(query).first()
+        return NOT_BEGUN if row is None else Standing(row.size, row.sequence)
+
+    def of(self, operator_id: str) -> MerkleLog | None:
+        """Return an operator's log, None where it has not begun. Blocks."""
+        with reading(self._evidence) as connection:
+            return self._known(connection, operator_id)
+
+    def begun(self, connection: Connection, operator_id: str) -> MerkleLog:
+        """Return an operator's log, begun in the connection's transaction where there is none.
+
+        One process at a time.
+        """
+        known = self._known(connection, operator_id)
+        if known is not None:
+            return known
+        last = connection.execute(select(func.max(USAGE_LOGS.c.log))).scalar()
+        number = OperatorLogId.FIRST if last is None else last + 1
+        connection.execute(
+            insert(USAGE_LOGS).values(operator_id=operator_id, log=number, sequence=0)
+        )
+        return self._open(operator_id, number)
+
+    def came_to(self, connection: Connection, operator_id: str, sequence: int) -> None:
+        """Note which row of the ledger a log's newest entry is of."""
+        own = USAGE_LOGS.c.operator_id == operator_id
+        connection.execute(update(USAGE_LOGS).where(own).values(sequence=sequence))
+
+    def _known(self, connection: Connection, operator_id: str) -> MerkleLog | None:
+        own = USAGE_LOGS.c.operator_id == operator_id
+        number = connection.execute(select(USAGE_LOGS.c.log).where(own)).scalar()
+        return None if number is None else self._open(operator_id, number)
+
+    def _opened(self, operator_id: str, number: int) -> MerkleLog:
+        key = self._key.named(usage_log_key(self._key.verifier, operator_id).name)
+        return MerkleLog(self._evidence, OperatorLogId(number), key, _MOST_TILES)

@@ -1,0 +1,123 @@
+"""UsageService, as far as the usage log goes: proofs, leaves, cosignatures."""
+
+import json
+from collections.abc import Callable
+from typing import Final
+
+from joserfc.jwk import KeySet, KeySetSerialization
+
+from creditgate.refusal import Refused, Violation, invalid
+from creditgate.v1 import usage_service_pb2 as pb
+from creditgate.v1.operator_service_pb2 import ClientRole
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authenticate.caller import Caller
+from gateway.clock import Clock
+from gateway.settle.whose import operator_asked
+from gateway.shares import Shares
+from gateway.usage.cosigning import Cosignatures, Cosigner
+from gateway.usage.names import use_named
+from gateway.usage.proofs import UsageProofs
+from operators.authority import Authority
+
+MOST_LEAVES: Final = 1_000
+USUAL_LEAVES: Final = 256
+
+
+class UsageLogService:
+    """Shows operators their own usage logs, and administrators any operator's.
+
+    ``authority`` gives the present one and raises Refused without.
+    """
+
+    def __init__(
+        self,
+        proofs: UsageProofs,
+        cosignatures: Cosignatures,
+        reads: Shares,
+        authority: Callable[[], Authority],
+        clock: Clock,
+    ) -> None:
+        self._proofs = proofs
+        self._cosignatures = cosignatures
+        self._reads = reads
+        self._authority = authority
+        self._clock = clock
+
+    async def get_usage_proof(
+        self, request: pb.GetUsageProofRequest, caller: Caller
+    ) -> pb.GetUsageProofResponse:
+        """Answer GetUsageProof; raises Refused as `operator_asked`, INVALID_REQUEST,
+        RESOURCE_NOT_FOUND, TEMPORARILY_UNAVAILABLE."""
+        name = use_named(request.name)
+        if name is None:
+            raise invalid(Violation("name", "must read operators/{operator_id}/usage/{entry}"))
+        operator_id = operator_asked(name.operator_id, caller, self._authority())
+        proof = await self._reads.run(
+            caller.client_id, self._proofs.use, operator_id, name.sequence, name.number
+        )
+        if proof is None:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND,
+                "The operator has no usage entry of this name; ListUsage lists them.",
+            )
+        return pb.GetUsageProofResponse(
+            checkpoint=proof.checkpoint.note,
+            audit_path=proof.path,
+            leaf=proof.logged.leaf,
+            usage_index=proof.logged.place,
+            detail=proof.logged.detail,
+        )
+
+    async def list_usage_leaves(
+        self, request: pb.ListUsageLeavesRequest, caller: Caller
+    ) -> pb.ListUsageLeavesResponse:
+        """Answer ListUsageLeaves; raises Refused as `operator_asked`, INVALID_REQUEST."""
+        operator_id = operator_asked(request.operator_id, caller, self._authority())
+        if not 0 <= request.page_size <= MOST_LEAVES:
+            raise invalid(
+                Violation("page_size", f"use 1 to {MOST_LEAVES}, or 0 for {USUAL_LEAVES}")
+            )
+        page = await self._reads.run(
+            caller.client_id,
+            self._proofs.leaves,
+            operator_id,
+            request.start_index,
+            request.page_size or USUAL_LEAVES,
+            request.consistent_with,
+        )
+        return pb.ListUsageLeavesResponse(
+            leaves=page.leaves,
+            checkpoint="" if page.checkpoint is None else page.checkpoint.note,
+            consistency_proof=page.consistency,
+        )
+
+    async def cosign_usage(
+        self, request: pb.CosignUsageRequest, caller: Caller
+    ) -> pb.CosignUsageResponse:
+        """Answer CosignUsage; raises Refused SCOPE_NOT_GRANTED for other than operators,
+        INVALID_REQUEST."""
+        if caller.role != ClientRole.CLIENT_ROLE_OPERATOR:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_SCOPE_NOT_GRANTED,
+                "Only operators agree with their usage logs.",
+            )
+        jwks: KeySetSerialization = json.loads(self._authority().clients[caller.client_id].jwks)
+        size = await self._reads.run(
+            caller.client_id,
+            self._cosignatures.keep,
+            Cosigner(caller.operator_id, caller.client_id, KeySet.import_key_set(jwks)),
+            request.checkpoint,
+            request.cosignature,
+            self._clock.now(),
+        )
+        return pb.CosignUsageResponse(size=size)
+
+    async def get_usage_cosignature(
+        self, request: pb.GetUsageCosignatureRequest, caller: Caller
+    ) -> pb.GetUsageCosignatureResponse:
+        """Answer GetUsageCosignature; raises Refused as `operator_asked`."""
+        operator_id = operator_asked(request.operator_id, caller, self._authority())
+        newest = await self._reads.run(caller.client_id, self._cosignatures.newest, operator_id)
+        if newest is None:
+            return pb.GetUsageCosignatureResponse()
+        return pb.GetUsageCosignatureResponse(**newest._asdict())

@@ -1,0 +1,171 @@
+"""Use verified offline, by the one pinned key of receipts: receipts, answers, logged leaves. Pure.
+
+Whatever does not hold is a `ProofInvalid` that tells what. Sources: usage_log.proto for the
+formats, RFC 6962 section 2.1 for the trees, C2SP tlog-checkpoint for heads of logs.
+"""
+
+import struct
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from creditgate.transparency.merkle import ProofInvalid, inclusion_root, leaf_hash, verify_inclusion
+from creditgate.transparency.note import Checkpoint, VerifierKey, open_checkpoint
+from creditgate.transparency.receipts import receipt_text, usage_log_key
+from creditgate.transparency.strict import strictly
+from creditgate.v1.credit_record_service_pb2 import (
+    BatchGetSubjectRecordsResponse,
+    GetRecordResponse,
+    GetSubjectRecordsResponse,
+)
+from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
+from creditgate.v1.usage_log_pb2 import (
+    UsageDetail,
+    UsageKind,
+    UsageLeaf,
+    UsageLine,
+    UsageReceipt,
+)
+
+Answer = GetSubjectRecordsResponse | GetRecordResponse | BatchGetSubjectRecordsResponse
+
+_REVISION_BYTES: Final = 8
+
+
+class LoggedUse(NamedTuple):
+    """A use that is in its operator's usage log, whose head is ``checkpoint``."""
+
+    leaf: UsageLeaf
+    checkpoint: Checkpoint
+
+
+class CountedBy(NamedTuple):
+    """What records are counted by in a leaf, but for their price."""
+
+    item: str
+    source: str
+    region: str
+
+    @classmethod
+    def of(cls, counted: DisclosedRecord | UsageLine) -> "CountedBy":
+        """Return what a record counts as, or a line counts."""
+        return cls(counted.item, counted.source, counted.region)
+
+
+def verify_receipt(receipt: UsageReceipt, key: VerifierKey) -> UsageLeaf:
+    """Return the use that the gateway of ``key`` promised to count. Raises ProofInvalid."""
+    if receipt.key_id != int.from_bytes(key.key_id, "big"):
+        raise ProofInvalid("the receipt is signed by another key")
+    path = list(receipt.group_path)
+    hashed = leaf_hash(receipt.leaf)
+    root = inclusion_root(receipt.group_index, receipt.group_size, hashed, path)
+    key.verify(receipt_text(key.name, receipt.group_size, root), receipt.signature)
+    return strictly(UsageLeaf, receipt.leaf)
+
+
+def verify_served(answer: Sequence[Answer], key: VerifierKey) -> UsageLeaf:
+    """Return the use that an answer was charged as, once that is what was received.
+
+    ``answer`` is one message, or all parts of a chunk in order. A retry has the receipt of the
+    first answer, and may have fewer records. Lines and revisions of a very large answer are
+    neither in its leaf nor in its receipt, and not compared. Raises ProofInvalid.
+    """
+    receipt = answer[-1].receipt
+    if not receipt.HasField("usage"):
+        raise ProofInvalid("the answer has no receipt of its use")
+    leaf = verify_receipt(receipt.usage, key)
+    records = [record for part in answer for record in part.records]
+    if leaf.kind != UsageKind.USAGE_KIND_ANSWER or leaf.decision_id != receipt.decision_id:
+        raise ProofInvalid("the receipt is of another answer")
+    detail = detail_of(leaf, receipt.usage.detail)
+    if receipt.replayed:
+        if detail is not None:
+            _require_paid(detail, records)
+        return leaf
+    told = (
+        receipt.charged_micro_yuan,
+        receipt.charged_entries,
+        receipt.serve_time.seconds,
+        receipt.disclosure_sequence,
+    )
+    if told != (leaf.fee_micro_yuan, len(records), leaf.serve_seconds, leaf.disclosure_sequence):
+        raise ProofInvalid("the answer tells of another charge than its receipt")
+    if leaf.records_digest and leaf.records_digest != records_digest(records):
+        raise ProofInvalid("the records are not those that were charged")
+    if detail is not None:
+        _require_counted(leaf, detail, records)
+    return leaf
+
+
+def verify_logged(
+    leaf: bytes, path: Sequence[bytes], checkpoint: str, operator_id: str, key: VerifierKey
+) -> LoggedUse:
+    """Return the use that ``leaf`` states, once it is in the usage log of ``operator_id`` at the
+    place it names. ``key`` is that of receipts. Raises ProofInvalid."""
+    head = open_checkpoint(checkpoint, usage_log_key(key, operator_id))
+    use = strictly(UsageLeaf, leaf)
+    if use.operator_id != operator_id:
+        raise ProofInvalid("the leaf is of another operator")
+    verify_inclusion(use.usage_index, head.size, leaf_hash(leaf), path, head.root)
+    return LoggedUse(use, head)
+
+
+def detail_of(leaf: UsageLeaf, detail: bytes = b"") -> UsageDetail | None:
+    """Return lines and revisions of a use, None where the leaf has but their digest.
+
+    Then ``detail`` gives them, a serialised UsageDetail. Raises ProofInvalid where it is
+    another's.
+    """
+    if not leaf.detail_digest:
+        return UsageDetail(lines=leaf.lines, revisions=leaf.revisions)
+    if not detail:
+        return None
+    if sha256(detail).digest() != leaf.detail_digest:
+        raise ProofInvalid("the detail is not that of the leaf")
+    return strictly(UsageDetail, detail)
+
+
+def revisions_of(detail: UsageDetail) -> tuple[int, ...]:
+    """Return the numbers of the revisions served. Raises ProofInvalid."""
+    count, rest = divmod(len(detail.revisions), _REVISION_BYTES)
+    if rest:
+        raise ProofInvalid("the revisions are not of eight bytes each")
+    return struct.unpack(f"<{count}q", detail.revisions)
+
+
+def records_digest(records: Iterable[DisclosedRecord]) -> bytes:
+    """Return the digest of records as a leaf has it."""
+    return sha256(b"".join(each.SerializeToString(deterministic=True) for each in records)).digest()
+
+
+def counted_by(counted: Iterable[DisclosedRecord]) -> Counter[CountedBy]:
+    """Return how many records there are of each kind."""
+    return Counter(map(CountedBy.of, counted))
+
+
+def lines_by(lines: Iterable[UsageLine]) -> Counter[CountedBy]:
+    """Return how many records of each kind lines charge, at whatever price."""
+    counted: Counter[CountedBy] = Counter()
+    for line in lines:
+        counted[CountedBy.of(line)] += line.entries
+    return counted
+
+
+def fee_of(lines: Iterable[UsageLine]) -> int:
+    """Return what lines come to, micro-yuan."""
+    return sum(line.entries * line.unit_price_micro_yuan for line in lines)
+
+
+def _require_paid(detail: UsageDetail, records: Sequence[DisclosedRecord]) -> None:
+    if not set(revisions_of(detail)).issuperset(record.event_sequence for record in records):
+        raise ProofInvalid("a retry has records that were not paid for")
+
+
+def _require_counted(
+    leaf: UsageLeaf, detail: UsageDetail, records: Sequence[DisclosedRecord]
+) -> None:
+    if revisions_of(detail) != tuple(record.event_sequence for record in records):
+        raise ProofInvalid("the revisions charged are not those received")
+    if lines_by(detail.lines) != counted_by(records) or fee_of(detail.lines) != leaf.fee_micro_yuan:
+        raise ProofInvalid("the charge is not that of the records received")

@@ -1,0 +1,188 @@
+"""Charges compared with what was promised: which of a usage log's leaves charge too much. Pure.
+
+What is compared is verified before (`creditgate.transparency.usage`): leaves of receipts, and
+leaves of a log that lead to a signed checkpoint.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from creditgate.transparency.merkle import ProofInvalid
+from creditgate.transparency.strict import strictly
+from creditgate.transparency.usage import (
+    CountedBy,
+    counted_by,
+    detail_of,
+    fee_of,
+    lines_by,
+    records_digest,
+    revisions_of,
+)
+from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
+from creditgate.v1.usage_log_pb2 import UsageDetail, UsageKind, UsageLeaf
+
+LOGGED_WITHIN_SECONDS: Final = 60
+"""So long after serving a gateway may need to log a use."""
+
+
+class DifferenceKind(StrEnum):
+    """How a log differs from what was promised."""
+
+    CONFLICT = "conflict"
+    """It has another leaf than a receipt promised for the place."""
+    TWICE = "twice"
+    """One chunk of one request is charged at two places."""
+    MISCOUNTED = "miscounted"
+    """A leaf charges other than it counts."""
+    UNPROMISED = "unpromised"
+    """A charge has no receipt."""
+    UNLOGGED = "unlogged"
+    """A receipt's place is behind the log's end: not counted yet, or never."""
+
+
+class Difference(NamedTuple):
+    """A place where the log is not what receipts promised.
+
+    ``promised`` is the leaf of the receipt, or the earlier of two charges, ``logged`` that of
+    the log; b"" where there is none. ``overcharge`` is in micro-yuan, 0 where nothing is
+    charged too much.
+    """
+
+    kind: DifferenceKind
+    usage_index: int
+    overcharge: int
+    promised: bytes
+    logged: bytes
+
+
+def compare(promised: Iterable[bytes], logged: Iterable[bytes]) -> list[Difference]:
+    """Return where a usage log is not what receipts promised: overcharges, and what is uncounted.
+
+    ``promised`` are leaves of receipts, in any order; ``logged`` those of the log from its first
+    on. All are held in memory; `compare_places` and `charged_twice` are for those who have them
+    in order. Raises ProofInvalid where one is no leaf, or not at its place.
+    """
+    leaves = list(logged)
+    receipts = sorted(set(promised), key=lambda leaf: strictly(UsageLeaf, leaf).usage_index)
+    found = list(compare_places(receipts, leaves))
+    answers = [leaf for leaf in leaves if _read(leaf).kind == UsageKind.USAGE_KIND_ANSWER]
+    # A stable sort: of one request the earlier place stays first.
+    answers.sort(key=lambda leaf: _request(_read(leaf)))
+    return [*found, *charged_twice(answers)]
+
+
+def compare_places(promised: Iterable[bytes], logged: Iterable[bytes]) -> Iterator[Difference]:
+    """Yield what `compare` tells, but for what is charged twice, as it goes along.
+
+    ``promised`` are in order of usage_index, none twice.
+    """
+    receipts = iter(promised)
+    receipt = next(receipts, None)
+    for place, leaf in enumerate(logged):
+        use = strictly(UsageLeaf, leaf)
+        if use.usage_index != place:
+            raise ProofInvalid("a leaf is logged at another place than it names")
+        detail = detail_of(use)
+        if detail is not None and (beyond := miscounted(use, detail)) is not None:
+            yield Difference(DifferenceKind.MISCOUNTED, place, beyond, b"", leaf)
+        # What credits the operator needs no receipt.
+        promise_missing = use.kind == UsageKind.USAGE_KIND_ANSWER
+        while receipt is not None and (own := _read(receipt)).usage_index == place:
+            promise_missing = False
+            if receipt != leaf:
+                beyond = conflict_overcharge(own, use)
+                yield Difference(DifferenceKind.CONFLICT, place, beyond, receipt, leaf)
+            receipt = next(receipts, None)
+        if promise_missing:
+            yield Difference(DifferenceKind.UNPROMISED, place, use.fee_micro_yuan, b"", leaf)
+    while receipt is not None:
+        place = _read(receipt).usage_index
+        yield Difference(DifferenceKind.UNLOGGED, place, 0, receipt, b"")
+        receipt = next(receipts, None)
+
+
+def charged_twice(answers: Iterable[bytes]) -> Iterator[Difference]:
+    """Yield what is charged again: a request's chunk is charged once, however late it is retried.
+
+    ``answers`` are an operator's leaves of kind ANSWER, those of one request and chunk next to
+    each other, the earlier place first.
+    """
+    first: bytes | None = None
+    for leaf in answers:
+        use = _read(leaf)
+        if first is None or _request(_read(first)) != _request(use):
+            first = leaf
+        else:
+            kind, fee = DifferenceKind.TWICE, use.fee_micro_yuan
+            yield Difference(kind, use.usage_index, fee, first, leaf)
+
+
+def is_due(difference: Difference, now: int) -> bool:
+    """Tell whether a difference holds at ``now`` (seconds UTC), the log just having been read.
+
+    What was served a moment ago may be unlogged yet.
+    """
+    if difference.kind is not DifferenceKind.UNLOGGED:
+        return True
+    return _read(difference.promised).serve_seconds + LOGGED_WITHIN_SECONDS < now
+
+
+def conflict_overcharge(promised: UsageLeaf, logged: UsageLeaf) -> int:
+    """Return by how many micro-yuan the log charges more than was promised for the place."""
+    return max(charge_of(logged) - charge_of(promised), 0)
+
+
+def charge_of(leaf: UsageLeaf) -> int:
+    """Return what a leaf adds to what is owed, micro-yuan: a reversal less than nothing."""
+    fee = leaf.fee_micro_yuan
+    return fee if leaf.kind == UsageKind.USAGE_KIND_ANSWER else -fee
+
+
+def of_one_request(one: UsageLeaf, other: UsageLeaf) -> bool:
+    """Tell whether two leaves are of the same chunk of the same request."""
+    return (one.operator_id, *_request(one)) == (other.operator_id, *_request(other))
+
+
+def miscounted(
+    leaf: UsageLeaf, detail: UsageDetail, records: Sequence[DisclosedRecord] | None = None
+) -> int | None:
+    """Return by how many micro-yuan a leaf charges too much by its own numbers, None where they
+    are right.
+
+    ``records`` are those of the answer, where the leaf has their digest. It is not told which
+    records are too many: what is there is taken at the highest price of its kind. Raises
+    ProofInvalid where ``records`` are others.
+    """
+    if records is not None:
+        if leaf.records_digest != records_digest(records):
+            raise ProofInvalid("the records are not those of the leaf")
+        due = _due(detail, records)
+        right = lines_by(detail.lines) == counted_by(records)
+    else:
+        beyond = sum(line.entries for line in detail.lines) - len(revisions_of(detail))
+        cheapest = min((line.unit_price_micro_yuan for line in detail.lines), default=0)
+        due = fee_of(detail.lines) - max(beyond, 0) * cheapest
+        right = beyond == 0
+    if right and leaf.fee_micro_yuan == fee_of(detail.lines):
+        return None
+    return max(leaf.fee_micro_yuan - due, 0)
+
+
+def _due(detail: UsageDetail, records: Sequence[DisclosedRecord]) -> int:
+    left = counted_by(records)
+    due = 0
+    for line in sorted(detail.lines, key=lambda each: -each.unit_price_micro_yuan):
+        kind = CountedBy.of(line)
+        there = min(line.entries, left[kind])
+        left[kind] -= there
+        due += there * line.unit_price_micro_yuan
+    return due
+
+
+def _read(leaf: bytes) -> UsageLeaf:
+    return UsageLeaf.FromString(leaf)
+
+
+def _request(leaf: UsageLeaf) -> tuple[str, int]:
+    return leaf.request_id, leaf.chunk

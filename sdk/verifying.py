@@ -1,0 +1,193 @@
+"""``creditgate-verify``: what a gateway said, verified offline by keys that were pinned.
+
+It asks nothing of anybody and needs no more of the distribution than is installed without
+extras. What it found goes to standard output as one line of JSON; exit status 1 tells that
+something proves nothing, 2 that it was called otherwise than it can be.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from creditgate.transparency.merkle import ProofInvalid
+from creditgate.transparency.note import VerifierKey, open_checkpoint
+from creditgate.transparency.usage import verify_served
+from creditgate.transparency.usage_evidence import verify_evidence
+from creditgate.transparency.verify import answer_of
+from creditgate.v1.usage_evidence_pb2 import UsageEvidenceKind
+from creditgate.v1.usage_log_pb2 import UsageLeaf
+from sdk.answers import KeptAnswer
+from sdk.certificates import (
+    certificate_issuer,
+    certified_checkpoint,
+    verified_certificate,
+    verified_certificate_status,
+)
+from sdk.documents import (
+    STATUS_SECONDS,
+    DocumentRefused,
+    KeysUnavailable,
+    read_keys,
+)
+from sdk.reports import issuer_named, verified_report, verified_status
+from sdk.usage_agreements import agreed_by
+
+_REFUSED: Final = 1
+_Found = dict[str, Any]
+_Verify = Callable[[argparse.Namespace, int], _Found]
+
+
+class _Fallen(Exception):
+    """What was verified does not hold any more; the message says why."""
+
+
+def main(arguments: Sequence[str] | None = None, now: Callable[[], float] = time.time) -> int:
+    """Verify what the command line names and return the exit status; ``now`` gives the time,
+    seconds since 1970, UTC."""
+    asked = _parser().parse_args(arguments)
+    try:
+        verify: _Verify = asked.verify
+        found = verify(asked, int(now()))
+    except (ProofInvalid, DocumentRefused, KeysUnavailable, _Fallen, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return _REFUSED
+    sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+    return 0
+
+
+def _answer(asked: argparse.Namespace, _: int) -> _Found:
+    found = KeptAnswer.read(asked.file, asked.request).verified(asked.key)
+    about = [each.subject for each in found.subjects] or [each.subject for each in found.records]
+    if asked.subject and set(asked.subject) != set(about):
+        raise _Fallen("The answer verifies, but it is about another subject.")
+    return {
+        "complete": found.head is not None,
+        "request_checked": found.request is not None,
+        "records": [each.name for each in found.records],
+        "subjects": sorted(set(about)),
+        "decision": found.receipt.decision_id,
+        "checkpoint": {"origin": found.checkpoint.origin, "size": found.checkpoint.size},
+    }
+
+
+def _use(asked: argparse.Namespace, _: int) -> _Found:
+    parts = [answer_of(part) for part in KeptAnswer.read(asked.file).parts]
+    return _charged(verify_served(parts, asked.key))
+
+
+def _evidence(asked: argparse.Namespace, _: int) -> _Found:
+    found = verify_evidence(asked.file.read_bytes(), asked.key)
+    agreed = agreed_by(found)
+    return {
+        "kind": UsageEvidenceKind.Name(found.kind).removeprefix("USAGE_EVIDENCE_KIND_").lower(),
+        "convicts": found.convicts,
+        "overcharge_micro_yuan": found.overcharge,
+        **_charged(found.leaf),
+        "agreed": None if agreed is None else agreed._asdict(),
+    }
+
+
+def _charged(leaf: UsageLeaf) -> _Found:
+    return {
+        "operator": leaf.operator_id,
+        "usage_index": leaf.usage_index,
+        "request_id": leaf.request_id,
+        "fee_micro_yuan": leaf.fee_micro_yuan,
+    }
+
+
+def _checkpoint(asked: argparse.Namespace, _: int) -> _Found:
+    found = open_checkpoint(asked.file.read_text(encoding="utf-8", errors="replace"), asked.key)
+    return {"origin": found.origin, "size": found.size, "root": found.root.hex()}
+
+
+def _certificate(asked: argparse.Namespace, now: int) -> _Found:
+    text, keys = _text(asked.file), read_keys(asked.keys.read_bytes())
+    issuer = asked.issuer or certificate_issuer(text, asked.key)
+    signed = verified_certificate(text, keys, issuer, now)
+    checkpoint = certified_checkpoint(signed.document, asked.key)
+    found = {
+        "certificate": signed.document.as_json(),
+        "key_retired": signed.key_retired,
+        "checkpoint": {"origin": checkpoint.origin, "size": checkpoint.size},
+    }
+    if asked.status is None:
+        return found | {"status": None}
+    told = verified_certificate_status(
+        _text(asked.status), text, keys, issuer, now, asked.freshness
+    )
+    if told.state != "valid":
+        raise _Fallen(f"The certificate does not hold any more: {told.state}.")
+    return found | {"status": told.as_json()}
+
+
+def _report(asked: argparse.Namespace, now: int) -> _Found:
+    text, keys = _text(asked.file), read_keys(asked.keys.read_bytes())
+    issuer = asked.issuer or issuer_named(text, asked.key)
+    verified = verified_report(text, keys, issuer, asked.key)
+    told = None
+    if asked.status is not None:
+        told = verified_status(_text(asked.status), text, keys, issuer, now, asked.freshness)
+        if told.state != "CURRENT":
+            raise _Fallen(f"The report does not hold any more: {told.state.lower()}.")
+    if not verified.holds_at(now):
+        raise _Fallen("The report is the gateway's, but it is not valid any more.")
+    return {
+        "report": verified.report.as_json(),
+        "key_retired": verified.signed.key_retired,
+        "checkpoint": {
+            "origin": verified.proved.head.checkpoint.origin,
+            "size": verified.proved.head.checkpoint.size,
+        },
+        "status": None if told is None else told.as_json(),
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "creditgate-verify", description=(__doc__ or "").split("\n")[0]
+    )
+    kinds = parser.add_subparsers(required=True, metavar="KIND")
+    answer = _of(kinds, "answer", "A saved answer with its proof.", _answer)
+    answer.add_argument("--request", type=Path, help="The request; else FILE.request if there.")
+    answer.add_argument("--subject", action="append", help="Whom it must be about; repeatable.")
+    _of(kinds, "use", "What a saved answer was charged, by its receipt.", _use)
+    _of(kinds, "evidence", "Evidence of a use, or against a charge.", _evidence)
+    _of(kinds, "checkpoint", "A checkpoint of a log (C2SP signed note).", _checkpoint)
+    for name, words, verify in (
+        ("certificate", "A certificate of conformance.", _certificate),
+        ("report", "A special credit report.", _report),
+    ):
+        signed = _of(kinds, name, words, verify)
+        signed.add_argument("--keys", type=Path, required=True, help="The gateway's JWK Set, kept.")
+        signed.add_argument("--issuer", help="Who must have signed it; else whose log --key is of.")
+        signed.add_argument("--status", type=Path, help="A signed status, kept.")
+        signed.add_argument(
+            "--freshness", type=_seconds, default=STATUS_SECONDS, help="Oldest status, in seconds."
+        )
+    return parser
+
+
+def _of(kinds: Any, name: str, words: str, verify: _Verify) -> argparse.ArgumentParser:
+    """Return the parser of one kind of thing to verify."""
+    parser: argparse.ArgumentParser = kinds.add_parser(name, help=words, description=words)
+    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--key", type=VerifierKey.parse, required=True, metavar="VKEY", help="Key of the log."
+    )
+    parser.set_defaults(verify=verify)
+    return parser
+
+
+def _seconds(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text[:10]) == int(text):
+        raise ValueError(text)
+    return int(text)
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="ascii", errors="replace").strip()

@@ -1,0 +1,198 @@
+"""The watcher on both stores: each answer counts once, and a thing is raised once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from creditgate.refusal import Refused
+from creditgate.v1 import alert_service_pb2 as pb
+from creditgate.v1.alert_service_pb2 import AlertKind
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.alerts.policy import AlertPolicy
+from gateway.alerts.policy_file import read_alert_policy
+from gateway.alerts.service import AlertService
+from gateway.alerts.store import SqlAlerts
+from gateway.alerts.tables import HOURS
+from gateway.alerts.watcher import ROWS_AT_ONCE, AlertWatcher
+from gateway.config import ConfigRefused
+from gateway.meter.ledger import UsageLedger
+from gateway.storage.engines import Engines, reading
+from tests.administration.world import CALLER
+from tests.clock import NOW, StandingClock
+from tests.meter.world import DAY, Disclosure, admitted, claim, company, with_lines
+from tests.receipts import RECEIPTS
+
+
+def policy(**changed: Any) -> AlertPolicy:
+    """Return the shipped policy with parts changed."""
+    return AlertPolicy.model_validate(read_alert_policy().model_dump() | changed)
+
+
+SWEEPS = policy(sweep={"subjects_a_day": 3})
+
+
+class Watched:
+    """A ledger with records of invented companies, and what watches it."""
+
+    def __init__(self, engines: Engines) -> None:
+        self.engines = engines
+        self.clock = StandingClock()
+        self.ledger = UsageLedger(with_lines(engines.records), self.clock, RECEIPTS)
+        records = [admitted(f"r-{number}", number) for number in range(1, 6)]
+        self.sequences = Disclosure(engines.records).publish(*records)
+        self.alerts = AlertService(SqlAlerts(engines.evidence), self.clock)
+        self.made = 0
+
+    def use(self, *entries: Sequence[int], **changed: Any) -> None:
+        """Answer once for each of ``entries``, the places of the records served."""
+        claims = []
+        for each in entries:
+            self.made += 1
+            served = [self.sequences[place] for place in each]
+            claims.append(claim(f"u-{self.made}", served, served_at=NOW, **changed))
+        self.ledger.commit(claims)
+
+    def watch(self, by: AlertPolicy = SWEEPS) -> bool:
+        """Do one step, as another process would."""
+        watcher = AlertWatcher(self.engines.records, self.engines.evidence, by)
+        return watcher.step(self.clock.now())
+
+    async def listed(self, **fields: Any) -> list[pb.Alert]:
+        """List alerts."""
+        answer = await self.alerts.list_alerts(pb.ListAlertsRequest(**fields), CALLER)
+        return list(answer.alerts)
+
+    def counted(self) -> int:
+        """Return the records counted."""
+        with reading(self.engines.evidence) as connection:
+            return connection.execute(select(func.sum(HOURS.c.records))).scalar() or 0
+
+
+@pytest.fixture
+def watched(engines: Engines) -> Watched:
+    """The parts on an empty installation."""
+    return Watched(engines)
+
+
+async def test_a_sweep_is_raised_once_and_tells_nobody_who_was_asked_about(
+    watched: Watched,
+) -> None:
+    watched.use([0], [0, 0], [1])
+    watched.watch()
+    assert await watched.listed() == []
+    watched.use([2], [3])
+    watched.watch()
+    watched.use([4])
+    watched.watch()
+    watched.watch()
+    (alert,) = await watched.listed()
+    assert (alert.operator_id, alert.kind) == ("alpha", AlertKind.ALERT_KIND_SWEEP)
+    assert (alert.counted, alert.threshold, alert.raise_time.seconds) == (4, 3, NOW)
+    # The day in the offset of the policy, which began at 16:00 UTC.
+    assert alert.period_start.seconds == NOW - (NOW + 8 * 3_600) % DAY
+    assert company(1) not in str(alert)
+
+
+async def test_each_answer_counts_once_however_often_it_is_watched(watched: Watched) -> None:
+    watched.use([0], [1, 2], [])
+    watched.watch()
+    watched.watch()
+    assert watched.counted() == 3
+    watched.use([3])
+    watched.watch()
+    assert watched.counted() == 4
+
+
+async def test_more_than_one_step_takes_is_left_to_the_next(watched: Watched) -> None:
+    for _ in range(ROWS_AT_ONCE // 200):
+        watched.use(*([0] for _ in range(200)))
+    watched.use([1])
+    assert watched.watch()
+    assert not watched.watch()
+    assert watched.counted() == ROWS_AT_ONCE + 1
+
+
+async def test_operators_are_counted_each_by_itself(watched: Watched) -> None:
+    watched.use([0], [1], operator_id="alpha")
+    watched.use([2], [3], operator_id="beta")
+    watched.watch()
+    assert await watched.listed() == []
+    watched.use([4], operator_id="beta")
+    watched.watch()
+    assert [each.operator_id for each in await watched.listed()] == ["beta"]
+    assert await watched.listed(operator_id="alpha") == []
+
+
+async def test_out_of_hours_bulk_is_raised_for_its_hour(watched: Watched) -> None:
+    # 07:33 at the offset of the policy.
+    bulk = policy(out_of_hours={"records_an_hour": 2, "opens": 8, "closes": 20})
+    watched.use([0, 1])
+    watched.watch(bulk)
+    (alert,) = await watched.listed()
+    assert alert.kind == AlertKind.ALERT_KIND_OUT_OF_HOURS
+    assert alert.period_start.seconds == NOW - NOW % 3_600
+
+
+async def test_an_alert_is_acknowledged_once_and_listed_on_demand(watched: Watched) -> None:
+    watched.use([0], [1], [2])
+    watched.use([0], [1], [2], operator_id="beta")
+    watched.watch()
+    newest, oldest = await watched.listed()
+    request = pb.AcknowledgeAlertRequest(alert_id=oldest.alert_id, note="a new customer")
+    watched.clock.at += 5
+    done = (await watched.alerts.acknowledge_alert(request, CALLER)).alert
+    assert (done.note, done.acknowledge_time.seconds) == ("a new customer", NOW + 5)
+    assert done.acknowledged_by
+    watched.clock.at += 5
+    again = pb.AcknowledgeAlertRequest(alert_id=oldest.alert_id, note="something else")
+    assert (await watched.alerts.acknowledge_alert(again, CALLER)).alert == done
+    assert await watched.listed() == [newest]
+    assert await watched.listed(show_acknowledged=True) == [newest, done]
+
+
+async def test_alerts_are_listed_in_pages(watched: Watched) -> None:
+    for name in ("alpha", "beta", "gamma"):
+        watched.use([0], [1], [2], operator_id=name)
+    watched.watch()
+    told, token = list[str](), ""
+    for _ in range(3):
+        request = pb.ListAlertsRequest(page_size=1, page_token=token)
+        page = await watched.alerts.list_alerts(request, CALLER)
+        told += [each.alert_id for each in page.alerts]
+        token = page.next_page_token
+    assert told == [each.alert_id for each in await watched.listed()]
+    assert not token
+
+
+@pytest.mark.parametrize(
+    ("alert_id", "note", "reason"),
+    [
+        ("alert-7", "x", RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND),
+        ("7", "x", RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND),
+        ("alert-7", "", RefusalReason.REFUSAL_REASON_INVALID_REQUEST),
+    ],
+)
+async def test_what_is_no_alert_is_not_acknowledged(
+    watched: Watched, alert_id: str, note: str, reason: RefusalReason.ValueType
+) -> None:
+    request = pb.AcknowledgeAlertRequest(alert_id=alert_id, note=note)
+    with pytest.raises(Refused) as refusal:
+        await watched.alerts.acknowledge_alert(request, CALLER)
+    assert refusal.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("{", "no YAML"), ("sweep: {}", "sweep.subjects_a_day"), ("x" * 70_000, "at most")],
+)
+def test_a_policy_file_with_a_fault_is_refused_by_its_place(
+    tmp_path: Any, text: str, told: str
+) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigRefused, match=told):
+        read_alert_policy(file)
+    with pytest.raises(ConfigRefused, match="cannot be read"):
+        read_alert_policy(tmp_path / "none.yaml")

@@ -1,0 +1,159 @@
+"""The archive has every use once, and a question reads the archive and nothing else."""
+
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, update
+
+from gateway.analytics import archive as archiving
+from gateway.analytics.archive import (
+    MANIFEST,
+    ArchiveBusy,
+    ArchiveUnreadable,
+    extend,
+    read_manifest,
+)
+from gateway.analytics.question import QuestionRefused, ask
+from gateway.exports.uses import LedgerLost
+from gateway.meter.model import LineCount
+from gateway.meter.tables import USAGE, USAGE_HEADS
+from tests.exports.world import Ledger
+from tests.meter.world import NOW, claim
+from tests.stores import engines_of
+
+_MONTH = 31 * 86_400
+_BY_MONTH = (
+    "SELECT month, sum(records)::BIGINT, sum(fee_micro_yuan)::BIGINT FROM usage"
+    " GROUP BY month ORDER BY month"
+)
+
+
+def _used(ledger: Ledger) -> None:
+    two = (LineCount(1, 1, 7), LineCount(2, 2, 5))
+    ledger.charge(claim("r-1", [1]), claim("r-2"), claim("r-3", [1, 2, 3], lines=two))
+    ledger.charge(claim("r-1", [1], operator_id="beta", served_at=NOW + _MONTH))
+    ledger.give_back("r-3", NOW + _MONTH)
+
+
+def test_every_use_is_archived_once_in_the_month_that_pays(ledger: Ledger, tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    _used(ledger)
+    assert extend(folder, ledger.engines.records) == (6, 2)
+    assert extend(folder, ledger.engines.records) == (0, 0)
+    # What came late to March is given back in March.
+    assert ask(folder, _BY_MONTH).rows == [("2026-03", 1, 7), ("2026-05", 1, 7)]
+    ledger.charge(claim("r-4", [1, 2]))
+    assert extend(folder, ledger.engines.records) == (1, 1)
+    assert ask(folder, _BY_MONTH).rows == [("2026-03", 3, 21), ("2026-05", 1, 7)]
+    kinds = "SELECT kind, item, purpose, count(*) FROM usage GROUP BY ALL ORDER BY ALL"
+    assert ask(folder, kinds).rows == [
+        ("ANSWER", "item-2", "BIDDING", 1),
+        ("ANSWER", "penalty.general", "BIDDING", 4),
+        ("REVERSAL", "item-2", "BIDDING", 1),
+        ("REVERSAL", "penalty.general", "BIDDING", 1),
+    ]
+    for file in read_manifest(folder).files:
+        path = folder / file.name
+        assert sha256(path.read_bytes()).hexdigest() == file.sha256
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_run_that_ended_in_the_middle_adds_nothing_twice(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _used(ledger)
+
+    def full(*_: object) -> None:
+        raise OSError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(archiving, "_replace", full)
+        with pytest.raises(OSError):
+            extend(tmp_path, ledger.engines.records)
+    assert [*tmp_path.glob("month=*/*.parquet")]
+    with pytest.raises(ArchiveUnreadable):
+        ask(tmp_path, _BY_MONTH)
+    extend(tmp_path, ledger.engines.records)
+    assert ask(tmp_path, "SELECT count(*) FROM usage").rows == [(6,)]
+
+
+def test_large_ledgers_are_archived_in_groups(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archiving, "_ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(archiving, "_LEAST_GROUP", 4)
+    ledger.charge(*(claim(f"r-{number}", [1]) for number in range(20)))
+    assert extend(tmp_path, ledger.engines.records) == (20, 1)
+    places = "SELECT list(usage_index ORDER BY usage_index) FROM usage"
+    assert ask(tmp_path, places).rows == [([*range(20)],)]
+
+
+def test_ledger_put_back_and_second_writers_are_refused(ledger: Ledger, tmp_path: Path) -> None:
+    _used(ledger)
+    extend(tmp_path, ledger.engines.records)
+    with archiving._alone(tmp_path), pytest.raises(ArchiveBusy):  # pyright: ignore[reportPrivateUsage]
+        extend(tmp_path, ledger.engines.records)
+    with ledger.engines.records.begin() as connection:
+        connection.execute(delete(USAGE).where(USAGE.c.operator_id == "beta"))
+        connection.execute(
+            update(USAGE_HEADS).where(USAGE_HEADS.c.operator_id == "beta").values(next_index=0)
+        )
+    with pytest.raises(LedgerLost):
+        extend(tmp_path, ledger.engines.records)
+
+
+@pytest.fixture
+def archive(sqlite_store: tuple[str, Path], tmp_path: Path) -> Path:
+    """An archive with uses; a question does not meet the store it comes from."""
+    with engines_of(*sqlite_store) as engines:
+        _used(Ledger(engines))
+        extend(tmp_path, engines.records)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM read_csv('{folder}/manifest.json')",
+        "SELECT * FROM glob('/etc/*')",
+        "COPY usage TO '{folder}/stolen.csv'",
+        "COPY usage TO '{file}'",
+        "SET enable_external_access = true",
+        "SET memory_limit = '100GB'",
+        "ATTACH '{folder}/x.db'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "CREATE TABLE t AS SELECT 1",
+        "DROP VIEW usage",
+        "SELECT 1; SELECT 2",
+        "",
+        "SELECT",
+        "nonsense",
+        "SELECT nothing FROM usage",
+    ],
+)
+def test_question_reads_the_archive_alone_and_writes_nothing(archive: Path, sql: str) -> None:
+    file = archive / read_manifest(archive).files[0].name
+    before = file.read_bytes()
+    with pytest.raises(QuestionRefused):
+        ask(archive, sql.format(folder=archive, file=file))
+    assert file.read_bytes() == before
+    assert not (archive / "stolen.csv").exists()
+
+
+def test_long_answers_are_cut_and_say_so(archive: Path) -> None:
+    told = ask(archive, "SELECT usage_index FROM usage ORDER BY ALL", most=4)
+    assert (len(told.rows), told.more, told.columns) == (4, True, ["usage_index"])
+
+
+def test_archive_without_uses_has_a_table_and_a_missing_one_is_told(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    ledger.charge(claim("r-1"))
+    extend(tmp_path, ledger.engines.records)
+    assert ask(tmp_path, "SELECT count(*), sum(fee_micro_yuan) FROM usage").rows == [(0, None)]
+    (tmp_path / MANIFEST).write_text("{}x")
+    with pytest.raises(ArchiveUnreadable):
+        ask(tmp_path, "SELECT 1")

@@ -1,0 +1,66 @@
+"""Alerts at the console: shown in words and numbers, looked into, and never whose records."""
+
+import pytest
+from sqlalchemy import delete, insert
+
+from creditgate.v1.alert_service_pb2 import AlertKind
+from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.alerts.tables import ALERTS
+from tests.clock import NOW
+from tests.console.world import LICENSER, World
+from tests.installation import OPERATOR_ID
+from tests.stores import engines_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+WHY = "a new <customer>"
+
+
+def raise_alerts(world: World) -> None:
+    """Raise one alert of each kind."""
+    installation = world.installation
+    with (
+        engines_of(installation.database, installation.home.root) as engines,
+        engines.evidence.begin() as connection,
+    ):
+        connection.execute(delete(ALERTS))
+        connection.execute(
+            insert(ALERTS),
+            [
+                {
+                    "operator_id": OPERATOR_ID,
+                    "kind": kind,
+                    "hour": 1,
+                    "purpose": (
+                        Purpose.PURPOSE_BIDDING
+                        if kind == AlertKind.ALERT_KIND_PURPOSE_DRIFT
+                        else Purpose.PURPOSE_UNSPECIFIED
+                    ),
+                    "started_at": NOW,
+                    "counted": 12_345 + kind,
+                    "threshold": 10_000,
+                    "raised_at": NOW,
+                    "acknowledged_by": "",
+                    "note": "",
+                }
+                for kind in AlertKind.values()
+                if kind
+            ],
+        )
+
+
+async def test_every_kind_of_alert_is_told_and_one_is_acknowledged(world: World) -> None:
+    raise_alerts(world)
+    await world.sign_in(LICENSER)
+    page = await world.see("/alerts")
+    for words in ("批量遍历主体", "用途漂移：招标投标", "非工作时间批量查询", "用量突增"):
+        assert words in page.text
+    assert "约 12,346 个不同主体，达到 10,000 即提示" in page.text
+    assert page.text.count("/acknowledge") == 4
+    page = await world.send(page, "/acknowledge", reason=WHY)
+    assert "已核实。" in page.text
+    assert page.text.count("/acknowledge") == 3
+    page = await world.see("/alerts?all=1")
+    assert "a new &lt;customer&gt;" in page.text
+    page = await world.see("/alerts?lang=en")
+    assert "Sweep over subjects" in page.text

@@ -1,0 +1,27 @@
+"""One gateway for each module of these tests; what one changes is put right for the next."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest_asyncio
+
+from tests.installation import furnished
+from tests.people import browser
+from tests.portal.world import PortalWorld, running_portal
+from tests.stores import SqliteStores
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(sqlite_stores: SqliteStores) -> AsyncIterator[PortalWorld]:
+    """The gateway, on SQLite."""
+    with furnished(sqlite_stores) as installation:
+        async with running_portal(installation) as world:
+            yield world
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def world(site: PortalWorld) -> AsyncIterator[PortalWorld]:
+    """The gateway, with a new browser in which nobody is signed in."""
+    async with browser(site.installation) as visitor:
+        yield replace(site, browser=visitor)
+    await site.restore()

@@ -1,0 +1,104 @@
+"""A gateway whose portal is visited."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+from uuid import uuid4
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from creditgate.v1 import conformance_service_pb2 as pb
+from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
+from gateway.disclose.store import DisclosureStore
+from gateway.meter.ledger import UsageLedger
+from gateway.meter.model import Charged, LineCount
+from operators.model import OPERATOR
+from tests.console.world import World
+from tests.installation import OPERATOR_ID, PRICE, Installation
+from tests.meter.world import claim
+from tests.people import COMPANY, SETTINGS, browser
+from tests.receipts import RECEIPTS
+from tests.subject.world import caught_up
+
+REPRESENTATIVE: Final = "li-ming"
+"""Represents `COMPANY`, which is the operator alpha."""
+OTHER: Final = "zhao-qian"
+"""Represents another company, which is the operator beta."""
+OTHER_COMPANY: Final = "91000000DEM000012D"
+NOBODY: Final = "liu-yang"
+"""Represents no company."""
+
+
+@dataclass
+class PortalWorld(World):
+    """A running gateway with two operators, and one browser."""
+
+    def url(self, path: str = "") -> str:
+        """Return the address of a page of the portal."""
+        return f"{self.gateway.running.issuer}/portal{path}"
+
+    async def become(self, operator_id: str, **changes: object) -> None:
+        """Change what an operator is, and wait until the gateway knows."""
+        operator = self.authority.operators[operator_id]
+        changed = operator.model_copy(update={**changes, "version": 0, "changed_at": 0})
+        self.installation.keep(OPERATOR, operator_id, changed)
+        await caught_up()
+
+    def used_before(self, days: int) -> None:
+        """Enter into the ledger what was used on the days before, more on some than on others.
+
+        The records are those of `use`, which comes first.
+        """
+        records, now = self.installation.engines.records, self.installation.clock.now()
+        disclosed = DisclosureStore(records)
+        (line_no,) = disclosed.lines()
+        ledger = UsageLedger(records, self.installation.clock, RECEIPTS)
+        for day in range(1, days + 1):
+            entries = [1, 2, 3][: 1 + day * day % 3]
+            line = LineCount(line_no, len(entries), PRICE)
+            (outcome,) = ledger.commit(
+                [
+                    claim(
+                        f"before-{day}",
+                        entries,
+                        lines=(line,),
+                        served_at=now - day * 86_400,
+                        good_until=now + 60,
+                        disclosure_sequence=disclosed.head(),
+                    )
+                ]
+            )
+            assert isinstance(outcome, Charged), outcome
+
+    async def hold(self, record_id: str) -> None:
+        """Have the operator attest a copy of a record it was never served."""
+        opening = pb.AttestationOpening(request_id=str(uuid4()), copies=1, format_version=1)
+        copy = pb.CopyDigest(
+            record=f"records/{record_id}",
+            content_digest=sha256(record_id.encode()).digest(),
+            disclosed_from=Timestamp(seconds=1),
+        )
+
+        async def parts() -> AsyncIterator[pb.AttestCopiesRequest]:
+            yield pb.AttestCopiesRequest(opening=opening)
+            yield pb.AttestCopiesRequest(copies=pb.CopyDigests(copies=[copy]))
+
+        async with self.gateway.channel() as channel:
+            await ConformanceServiceStub(channel).AttestCopies(parts())
+
+    async def restore(self) -> None:
+        """Make the operators what they were."""
+        await self.become(OPERATOR_ID, uscc=COMPANY, state=1)
+        await self.become("beta", uscc=OTHER_COMPANY, state=1)
+
+
+@asynccontextmanager
+async def running_portal(installation: Installation) -> AsyncGenerator[PortalWorld]:
+    """Run a gateway with two operators that people represent, and one browser."""
+    installation.license("beta", "L-BETA", quota=10)
+    async with installation.running(**SETTINGS) as gateway, browser(installation) as visitor:
+        world = PortalWorld(gateway, visitor, "")
+        await world.restore()
+        yield world

@@ -1,0 +1,62 @@
+"""What is counted beside the ledger is counted anew, and another count is found."""
+
+from random import Random
+
+from sqlalchemy import delete, insert
+
+from consent.model import ONCE, ConsentItem
+from consent.tables import CONSENT_USE, FOLLOWED, SUBJECT_USE
+from gateway.consents.subject_uses import SubjectUses
+from gateway.meter.tables import QUOTA, USAGE_HEADS
+from gateway.selfcheck.derived import check_derived
+from gateway.storage.engines import Engines
+from tests.conformance.disclosing import Disclosing
+from tests.consent.store import ConsentStore
+from tests.consent.world import EVALUATION, terms
+from tests.transparency.tampering import mutate, removed, rows_of
+
+COUNTED = (QUOTA, USAGE_HEADS, CONSENT_USE, SUBJECT_USE)
+
+
+def history(engines: Engines) -> None:
+    """Serve records, some under a consent for one use, and index all uses."""
+    disclosing, consents = Disclosing(engines), ConsentStore(engines.records)
+    one, two = disclosing.publish("record-1"), disclosing.publish("record-2")
+    under = disclosing.publish("protected", item=EVALUATION, content=b'{"grade":"A","score":1}')
+    disclosing.serve("alpha", one, two)
+    disclosing.serve("beta", two)
+    item = ConsentItem(item=EVALUATION, fields=frozenset({"grade"}))
+    consent = consents.granted(terms=terms(items=(item,), access_mode=ONCE))
+    consents.use(consent, entries=[under])
+    for operator_id in ("alpha", "beta", consent.operator_id):
+        while SubjectUses(engines.records).index_more(operator_id):
+            pass
+
+
+def test_counts_are_those_of_the_ledger_and_others_are_found(engines: Engines) -> None:
+    assert not check_derived(engines)
+    history(engines)
+    assert not check_derived(engines)
+    stores = dict.fromkeys(COUNTED, engines.records)
+    assert mutate(stores, (), lambda: check_derived(engines), Random(20261128), 2) > 15
+    for table in COUNTED:
+        for row in rows_of(engines.records, table):
+            with removed(engines.records, table, row):
+                assert {fault.place.split(",")[0] for fault in check_derived(engines)} == {
+                    table.name
+                }
+    assert not check_derived(engines)
+
+
+def test_uses_that_nobody_had_and_positions_taken_away_are_found(engines: Engines) -> None:
+    history(engines)
+    (row, *_) = rows_of(engines.records, SUBJECT_USE)
+    with engines.records.begin() as connection:
+        connection.execute(insert(SUBJECT_USE).values(dict(row) | {"subject": "another"}))
+    assert check_derived(engines)
+    with engines.records.begin() as connection:
+        connection.execute(delete(SUBJECT_USE).where(SUBJECT_USE.c.subject == "another"))
+    assert not check_derived(engines)
+    with engines.records.begin() as connection:
+        connection.execute(delete(FOLLOWED))
+    assert check_derived(engines)

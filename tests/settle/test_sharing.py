@@ -1,0 +1,187 @@
+"""Who gets what of a bill: own parts, pools by use and by contribution, rebates, the rest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
+from creditgate.v1.settlement_service_pb2 import SourceDivision
+from gateway.settle.bill import SharedBill
+from gateway.settle.classes import ClassBook
+from gateway.settle.components import FLAT, PriceComponent
+from gateway.settle.contribution import contribution
+from gateway.settle.explain import explained
+from gateway.settle.prices import PriceBook, PricePlan
+from gateway.settle.rating import rate
+from gateway.settle.shares import BY_CONTRIBUTION, BY_USE, OWN, SharingBook, SharingRule
+from gateway.settle.sharing import share_bill
+from gateway.settle.use import Combination, Supply
+from tests.settle.drawn import MONTH, Books, item_change, operator_change
+from tests.settle.month import PlainMonth, Served
+from tests.settle.strategies import plan_change, rule_change
+
+
+def _rule(
+    division: SourceDivision.ValueType = OWN, start: int = 0, name: str = "r", **changed: object
+) -> SharingRule:
+    document = {
+        "rule_id": name,
+        "effective_from": start,
+        "source_basis_points": 6_000,
+        "region_basis_points": 2_000,
+        "platform_basis_points": 1_000,
+        "operator_basis_points": 1_000,
+        "source_division": division,
+    }
+    return SharingRule.model_validate(document | changed)
+
+
+def _books(*rules: SharingRule, operator_class: str = "", flat: int = 0) -> Books:
+    components = (PriceComponent(component_id="flat", kind=FLAT, amount=flat),) if flat else ()
+    plan = PricePlan(
+        plan_id="p", effective_from=0, prices={"basic": 100, "extra": 300}, components=components
+    )
+    return Books(
+        PriceBook.empty().advanced([plan_change(1, plan)]),
+        SharingBook.empty().advanced([rule_change(n, rule) for n, rule in enumerate(rules, 1)]),
+        ClassBook.empty().advanced(
+            [
+                item_change(1, "penalty", "basic", 0),
+                item_change(2, "rating", "extra", 0),
+                operator_change(3, operator_class, 0),
+            ]
+        ),
+    )
+
+
+def _served(source: str, *, item: str = "penalty", answer: int = 0, at: int = 5) -> Served:
+    price = 100 if item == "penalty" else 300
+    return Served(at, answer, "subject", item, source, "11", 1, price)
+
+
+def _shares(known: Books, *facts: Served) -> tuple[SharedBill, dict[str, int]]:
+    use = known.cut(facts)
+    shared = share_bill(rate(use, known.prices, known.classes), use, known.sharing)
+    return shared, dict(shared.shares)
+
+
+def test_own_division_leaves_each_source_the_part_of_its_own_fees() -> None:
+    _, shares = _shares(_books(_rule()), _served("mem"), _served("tax", item="rating"))
+    assert shares == {
+        "sources/mem": 60,
+        "sources/tax": 180,
+        "regions/11": 80,
+        "platform": 40,
+        "operators/alpha": 40,
+    }
+
+
+def test_division_by_use_goes_by_records_whatever_they_cost() -> None:
+    shared, shares = _shares(_books(_rule(BY_USE)), _served("mem"), _served("tax", item="rating"))
+    assert (shares["sources/mem"], shares["sources/tax"]) == (120, 120)
+    (pool,) = shared.pools
+    assert (pool.amount, pool.division) == (240, BY_USE)
+    assert explained(pool.shares[0].explanation, "zh") == "2 条中 1 条：0.00024 元中的 0.00012 元"
+
+
+def test_division_by_contribution_favours_who_is_needed_over_who_repeats_another() -> None:
+    # Both mem and tax give the penalty, samr alone the rating; all in one answer.
+    facts = (_served("mem"), _served("tax"), _served("samr", item="rating"))
+    _, shares = _shares(_books(_rule(BY_CONTRIBUTION)), *facts)
+    # Of a worth of 500: 100 each to mem and tax, 300 to samr.
+    assert [shares[f"sources/{name}"] for name in ("mem", "tax", "samr")] == [60, 60, 180]
+    complete = _rule(BY_CONTRIBUTION, completeness_basis_points=10_000)
+    _, shares = _shares(_books(complete), *facts)
+    # Only an answer with both items is worth anything: two thirds hang on samr.
+    assert [shares[f"sources/{name}"] for name in ("mem", "tax", "samr")] == [50, 50, 200]
+
+
+def test_answers_about_different_subjects_are_different_games() -> None:
+    facts = (_served("mem"), _served("tax", answer=1))
+    shared, shares = _shares(
+        _books(_rule(BY_CONTRIBUTION, completeness_basis_points=10_000)), *facts
+    )
+    assert (shares["sources/mem"], shares["sources/tax"]) == (60, 60)
+    assert "exact" in explained(shared.pools[0].explanation, "en")
+
+
+def test_many_sources_are_sampled_with_the_bound_told_and_the_same_in_every_run() -> None:
+    supplies = tuple(Supply("penalty", f"s{number:02}", 1, 100) for number in range(12))
+    rule = _rule(BY_CONTRIBUTION)
+    found = contribution(rule, [Combination(0, supplies, 1)], 0)
+    assert found == contribution(rule, [Combination(0, supplies, 1)], 0)
+    # (ln(2 x 12 x 1,000) / (2 x 40,320)) ** 0.5 = 0.011183...
+    assert found.bound_per_million == 11_184
+    assert found.sampled_per_million == 1_000_000
+    assert found.weights != contribution(rule, [Combination(0, supplies, 1)], MONTH).weights
+
+
+def test_answers_without_a_list_price_are_worth_their_records() -> None:
+    facts = (_served("mem"), _served("tax"), _served("samr", item="rating"))
+    free = [fact._replace(unit_price=0) for fact in facts]
+    shared, shares = _shares(_books(_rule(BY_CONTRIBUTION), flat=900), *free)
+    # Two records of one item from two sources, one of another from a third.
+    assert [shares[f"sources/{name}"] for name in ("mem", "tax", "samr")] == [180, 180, 180]
+    once = _served("tax", item="rating", answer=1)._replace(unit_price=0)
+    shared, shares = _shares(_books(_rule(BY_CONTRIBUTION), flat=900), *free, once)
+    assert [shares[f"sources/{name}"] for name in ("mem", "tax", "samr")] == [135, 270, 135]
+    complete = _rule(BY_CONTRIBUTION, completeness_basis_points=10_000)
+    shared, shares = _shares(_books(complete, flat=900), *free)
+    assert [shares[f"sources/{name}"] for name in ("mem", "tax", "samr")] == [90, 90, 360]
+    assert shared.bill.total == 900
+
+
+@pytest.mark.parametrize("division", [BY_USE, BY_CONTRIBUTION])
+def test_each_pool_is_divided_by_what_was_used_under_its_rule_alone(
+    division: SourceDivision.ValueType,
+) -> None:
+    rules = _rule(division), _rule(division, start=500, name="later")
+    shared, _ = _shares(_books(*rules), _served("mem"), _served("tax", answer=1, at=500))
+    assert [
+        (pool.rule_id, [(share.beneficiary, share.amount) for share in pool.shares])
+        for pool in shared.pools
+    ] == [("r", [("sources/mem", 60)]), ("later", [("sources/tax", 60)])]
+
+
+def test_pool_without_any_worth_known_is_divided_by_use() -> None:
+    @dataclass(frozen=True)
+    class Uncombined(PlainMonth):
+        def combinations(self) -> Sequence[Combination]:
+            return ()
+
+    known = _books(_rule(BY_CONTRIBUTION))
+    use = known.cut([_served("mem"), _served("mem"), _served("tax")])
+    use = Uncombined(use.facts, use.starts, use.until, use.price_class_of)
+    shared = share_bill(rate(use, known.prices, known.classes), use, known.sharing)
+    assert dict(shared.shares)["sources/mem"] == 120
+
+
+def test_rebate_goes_to_the_classes_named_and_to_the_platform_for_others() -> None:
+    rule = _rule(rebate_operator_classes=["bank"])
+    _, given_back = _shares(_books(rule, operator_class="bank"), _served("mem"))
+    _, kept = _shares(_books(rule, operator_class="public"), _served("mem"))
+    assert (given_back["operators/alpha"], given_back["platform"]) == (10, 10)
+    assert "operators/alpha" not in kept
+    assert kept["platform"] == 20
+
+
+def test_fee_that_belongs_to_no_use_has_no_source_and_no_region() -> None:
+    shared, shares = _shares(_books(_rule(BY_USE), flat=1_000))
+    assert shares == {"platform": 900, "operators/alpha": 100}
+    assert not shared.pools
+
+
+def test_each_rule_shares_the_use_from_its_start_on() -> None:
+    later = _rule(start=500, name="later", source_basis_points=0, platform_basis_points=7_000)
+    shared, shares = _shares(_books(_rule(), later), _served("mem"), _served("mem", at=500))
+    assert shares["sources/mem"] == 60
+    assert shares["platform"] == 10 + 70
+    assert shared.rule_ids == ("r", "later")
+
+
+def test_use_before_the_first_rule_is_refused_with_the_mend() -> None:
+    with pytest.raises(Refused, match="1970-01-01T00:00:00Z or earlier") as refusal:
+        _shares(_books(_rule(start=500)), _served("mem"))
+    assert refusal.value.reason == RefusalReason.REFUSAL_REASON_STATE_CONFLICT

@@ -1,0 +1,1 @@
+"""Settlement of months: what closings, adjustments, credit notes and the journal promise."""
