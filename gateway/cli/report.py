@@ -101,17 +101,10 @@ def issue(
 
 
 @app.command("get", cls=ReportedCommand)
-def get(
-    name: _Name,
-    output: _Output = None,
-    pdf: _Pdf = None,
-    profile: Profile = PROFILE,
-    as_json: AsJson = False,
-) -> None:
-    """Get a report again that was issued to you, while it holds."""
+def get(name: _Name, profile: Profile = PROFILE, as_json: AsJson = False) -> None:
+    """Tell how a report stands that was issued to you; keep the document you were given."""
     request = pb.GetCreditReportRequest(name=name)
     answer = calls.ask(profile, request, pb.GetCreditReportResponse)
-    _save(answer.report, output, pdf)
     show(answer, _sheet(answer.report), as_json=as_json)
 
 

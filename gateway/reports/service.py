@@ -78,8 +78,8 @@ class ReportService:
         self, request: pb.IssueCreditReportRequest, caller: Caller
     ) -> pb.IssueCreditReportResponse:
         """Answer IssueCreditReport; raises Refused as GetSubjectRecords with a COMPLETE proof,
-        and as `ReportIssuer.issue`. What rests on a consent is given again as the records are:
-        to a retry, while that is answered."""
+        and as `ReportIssuer.issue`. A report is given again as records are: to a retry, while
+        that is answered."""
         operator = self._feed.current().authority.operators.get(caller.operator_id)
         wanted = asked(request, caller, "" if operator is None else operator.display_name)
         earlier = await self._shares.run(
@@ -89,10 +89,8 @@ class ReportService:
             wanted.request_id,
             wanted.request_digest,
         )
-        if earlier is not None and not (
-            earlier.consent and (await self._standing(earlier, caller)).holds
-        ):
-            return pb.IssueCreditReportResponse(report=await self._message(earlier, caller))
+        if earlier is not None and not (found := await self._standing(earlier, caller)).holds:
+            return pb.IssueCreditReportResponse(report=_told(earlier, found))
         answer = GetSubjectRecordsResponse.FromString(
             await self._records(
                 GetSubjectRecordsRequest(
@@ -116,14 +114,12 @@ class ReportService:
     async def get_credit_report(
         self, request: pb.GetCreditReportRequest, caller: Caller
     ) -> pb.GetCreditReportResponse:
-        """Answer GetCreditReport, of what rests on a consent without the document; raises
-        Refused INVALID_REQUEST, RESOURCE_NOT_FOUND, RATE_EXCEEDED, and as
-        `ReportDelivery.require`."""
+        """Answer GetCreditReport, without the document: whoever could have that again without
+        a use need not keep what it attests. Raises Refused INVALID_REQUEST,
+        RESOURCE_NOT_FOUND."""
         report = await self._own(report_id_of(request.name), caller)
-        if report.consent:
-            found = await self._standing(report, caller)
-            return pb.GetCreditReportResponse(report=_told(report, found))
-        return pb.GetCreditReportResponse(report=await self._message(report, caller))
+        found = await self._standing(report, caller)
+        return pb.GetCreditReportResponse(report=_told(report, found))
 
     async def get_credit_report_status(
         self, request: pb.GetCreditReportStatusRequest, caller: Caller
@@ -160,7 +156,8 @@ class ReportService:
         )
         if report is None:
             raise unknown_report()
-        return pb.RevokeCreditReportResponse(report=await self._message(report, caller))
+        found = await self._standing(report, caller)
+        return pb.RevokeCreditReportResponse(report=_told(report, found))
 
     async def _own(self, report_id: str, caller: Caller) -> IssuedReport:
         report = await self._shares.run(caller.asker, self._reports.get, report_id)

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -45,6 +44,7 @@ from gateway.server.console import console, page_methods
 from gateway.server.evidence import Evidence, evidence_of
 from gateway.server.exporting import usage_exports
 from gateway.server.guard import Guard
+from gateway.server.listening import TlsFiles, address, grpc_tls, options, reachable, url
 from gateway.server.memory import collect_rarely
 from gateway.server.methods import Method, contract_methods
 from gateway.server.people import sign_in_desk
@@ -61,28 +61,6 @@ from gateway.storage.engines import Engines, open_engines
 from gateway.storage.signs import StoreSigns, open_signs
 from gateway.telemetry.telemetry import open_telemetry
 from operators.sql import SqlAuthorityLog
-
-_WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104  # recognised, not bound
-_MOST_METADATA_BYTES: Final = 16_384
-_LEAST_PING_SECONDS: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """PEM files of the server: its certificate chain and key, and the clients' CA."""
-
-    certificate: Path
-    key: Path
-    client_ca: Path
-
-    @classmethod
-    def of(cls, config: GatewayConfig, home: Home) -> "TlsFiles":
-        """Return what is configured, the development CA's where nothing is."""
-        return cls(
-            config.tls_certificate or home.server_certificate,
-            config.tls_key or home.server_key,
-            config.client_ca or home.ca,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +96,7 @@ async def running_gateway(
         shared = config.workers > 1
         https = bound_socket(config.https_host, config.https_port, shared=shared)
         stack.callback(https.close)
-        issuer = str(config.issuer or _url(config.https_host, https.getsockname()[1]))
+        issuer = str(config.issuer or url(config.https_host, https.getsockname()[1]))
         proofs = DpopProofs(DpopNonces.kept_in(home.dpop_nonces), SqlReplayCache(engines.authority))
         keys = SigningKeys(home.keys)
         people = await stack.enter_async_context(
@@ -191,15 +169,15 @@ async def running_gateway(
             issuer,
         )
         web = build_http_server(app, tls_context(tls.certificate, tls.key, tls.client_ca))
-        server = grpc.aio.server(options=_options(config))
-        port = server.add_secure_port(_address(config.grpc_host, config.grpc_port), _grpc_tls(tls))
-        address = _address(_reachable(config.grpc_host), port)
+        server = grpc.aio.server(options=options(config))
+        port = server.add_secure_port(address(config.grpc_host, config.grpc_port), grpc_tls(tls))
+        own = address(reachable(config.grpc_host), port)
         guard = Guard(
             Authenticator(TokenVerifier(issuer, config.audience)),
             feed,
             clock,
             proofs,
-            config.grpc_url or f"https://{address}",
+            config.grpc_url or f"https://{own}",
         )
         transport = Transport(methods, guard, refusals, telemetry, config.max_concurrent_calls)
         server.add_generic_rpc_handlers((transport,))
@@ -210,7 +188,7 @@ async def running_gateway(
         collect_rarely()
         try:
             yield Running(
-                address,
+                own,
                 issuer,
                 home.ca if config.tls_certificate is None else None,
             )
@@ -296,37 +274,3 @@ def _add_standard_services(server: grpc.aio.Server) -> HealthServicer:
         server,
     )
     return health
-
-
-def _grpc_tls(tls: TlsFiles) -> grpc.ServerCredentials:
-    return grpc.ssl_server_credentials(
-        [(tls.key.read_bytes(), tls.certificate.read_bytes())],
-        root_certificates=tls.client_ca.read_bytes(),
-        require_client_auth=True,
-    )
-
-
-def _options(config: GatewayConfig) -> list[tuple[str, Any]]:
-    return [
-        ("grpc.so_reuseport", int(config.workers > 1)),
-        # A little room beside the records for the receipt of an answer.
-        ("grpc.max_send_message_length", config.max_message_bytes + 65_536),
-        ("grpc.max_receive_message_length", config.max_request_bytes),
-        ("grpc.max_concurrent_streams", config.max_streams_per_client),
-        ("grpc.max_metadata_size", _MOST_METADATA_BYTES),
-        ("grpc.absolute_max_metadata_size", _MOST_METADATA_BYTES),
-        # A client that pings more often than this is cut off (GOAWAY too_many_pings).
-        ("grpc.http2.min_ping_interval_without_data_ms", _LEAST_PING_SECONDS * 1_000),
-    ]
-
-
-def _reachable(host: str) -> str:
-    return "127.0.0.1" if host in _WILDCARDS else host
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _url(host: str, port: int) -> str:
-    return f"https://{_address(_reachable(host), port)}"

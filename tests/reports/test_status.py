@@ -97,7 +97,9 @@ async def test_once_a_record_is_corrected_or_ends_no_report_of_it_is_given_out_a
     subject, draft = await penalised(site, publisher)
     request = reporter.request(subject=subject)
     report = (await reporter.stub.IssueCreditReport(request)).report
-    assert (await reporter.get(report)).document == report.document
+    assert (await reporter.get(report)).state == CURRENT
+    again = (await reporter.stub.IssueCreditReport(request)).report
+    assert again.document == report.document
 
     await end(publisher, draft, how)
 

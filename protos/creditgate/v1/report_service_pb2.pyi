@@ -83,8 +83,8 @@ class CreditReport(_message.Message):
     document: _builtins.str
     """The document: a JWS in compact form (RFC 7515) over a JSON payload whose schema is
     published; the proof is in it. Left out once the report does not hold any more: what
-    was corrected or repaired is not given out again (guarantee G9). Of a report that rests
-    on a consent left out except by IssueCreditReport.
+    was corrected or repaired is not given out again (guarantee G9). Given by
+    IssueCreditReport alone.
     """
     pdf: _builtins.bytes
     """The same for people: a PDF with a QR code that leads to its status. Left out with
@@ -208,7 +208,7 @@ Global___IssueCreditReportResponse: _TypeAlias = IssueCreditReportResponse  # no
 
 @_typing.final
 class GetCreditReportRequest(_message.Message):
-    """Asks for a report again."""
+    """Asks how a report stands."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -230,7 +230,7 @@ Global___GetCreditReportRequest: _TypeAlias = GetCreditReportRequest  # noqa: Y0
 
 @_typing.final
 class GetCreditReportResponse(_message.Message):
-    """A report again."""
+    """How a report stands."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -79,8 +79,8 @@ class ReportServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetCreditReport(self, request, context):
-        """Returns a report the caller had issued; one that rests on a consent without document
-        and PDF, which are given by its issuance alone. Needs scope credit.reports:read.
+        """Tells how a report stands that the caller had issued, without document and PDF, which
+        are given by its issuance alone. Needs scope credit.reports:read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

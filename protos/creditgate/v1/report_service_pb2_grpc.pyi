@@ -44,8 +44,8 @@ class ReportServiceStub:
     on a consent. Needs scope credit.reports:issue.
     """
     GetCreditReport: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetCreditReportRequest, _report_service_pb2.GetCreditReportResponse]
-    """Returns a report the caller had issued; one that rests on a consent without document
-    and PDF, which are given by its issuance alone. Needs scope credit.reports:read.
+    """Tells how a report stands that the caller had issued, without document and PDF, which
+    are given by its issuance alone. Needs scope credit.reports:read.
     """
     GetCreditReportStatus: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetCreditReportStatusRequest, _report_service_pb2.GetCreditReportStatusResponse]
     """Tells whether what a report states still holds. Public: who holds the report has
@@ -72,8 +72,8 @@ class ReportServiceAsyncStub(ReportServiceStub):
     on a consent. Needs scope credit.reports:issue.
     """
     GetCreditReport: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetCreditReportRequest, _report_service_pb2.GetCreditReportResponse]  # type: ignore[assignment]
-    """Returns a report the caller had issued; one that rests on a consent without document
-    and PDF, which are given by its issuance alone. Needs scope credit.reports:read.
+    """Tells how a report stands that the caller had issued, without document and PDF, which
+    are given by its issuance alone. Needs scope credit.reports:read.
     """
     GetCreditReportStatus: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetCreditReportStatusRequest, _report_service_pb2.GetCreditReportStatusResponse]  # type: ignore[assignment]
     """Tells whether what a report states still holds. Public: who holds the report has
@@ -109,8 +109,8 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _report_service_pb2.GetCreditReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_report_service_pb2.GetCreditReportResponse, _abc.Awaitable[_report_service_pb2.GetCreditReportResponse]]:
-        """Returns a report the caller had issued; one that rests on a consent without document
-        and PDF, which are given by its issuance alone. Needs scope credit.reports:read.
+        """Tells how a report stands that the caller had issued, without document and PDF, which
+        are given by its issuance alone. Needs scope credit.reports:read.
         """
 
     @_abc_1.abstractmethod
