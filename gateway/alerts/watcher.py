@@ -99,7 +99,9 @@ class AlertWatcher:
                 note="",
             )
         )
-        wrote(connection, ALERTS, [raised.inserted_primary_key])
+        key = raised.inserted_primary_key
+        assert key is not None, "one row was inserted"
+        wrote(connection, ALERTS, [key])
 
 
 def _next(operator_id: str, after: int) -> Select[*tuple[Any, ...]]:

@@ -5,6 +5,9 @@ The fields and parameters are those of the IETF draft "RateLimit header fields f
 quota and for each limit the answer took of, with ``q`` units in ``w`` seconds; and of each
 ``r`` units left now, all there again in ``t`` seconds. Of a limit ``q`` is what is earned in
 ``w``, and ``r`` counts down from its burst.
+
+Trailing metadata costs a call a tenth of what it costs at all. So it is sent where somebody may
+want to slow down: where limits hold, or less than a fifth of the day's quota is left.
 """
 
 from collections.abc import Iterable
@@ -22,11 +25,15 @@ DAILY: Final = "daily-records"
 
 Told = tuple[tuple[str, str], ...]
 
+_PLENTY: Final = 5
+
 _told: ContextVar[Told] = ContextVar("left", default=())
 
 
 def tell_left(left: Left, limits: Iterable[Limit]) -> None:
-    """Keep what is left for the end of the call that this task answers."""
+    """Keep what is left, where it matters, for the end of the call that this task answers."""
+    if not left.rates and left.quota * _PLENTY >= left.of:
+        return
     policy = f'"{DAILY}";q={left.of};w={SECONDS_A_DAY}'
     units = f'"{DAILY}";r={left.quota};t={left.seconds}'
     if left.rates:
@@ -39,5 +46,6 @@ def tell_left(left: Left, limits: Iterable[Limit]) -> None:
 
 
 def told_left() -> Told:
-    """Return the trailing metadata that tell it, none where the call was charged nothing."""
+    """Return the trailing metadata that tell it, none where the call was charged nothing or
+    much is left."""
     return _told.get()

@@ -173,6 +173,8 @@ class _Call:
         transport.require_room()
         caller = self._caller = self._authenticate(context)
         step("authenticated")
+        # What the client has begun to send is still under way.
+        self._reading = method.streams_requests
         try:
             transport.guard.require_scope(caller, method.scope)
         except Refused:

@@ -36,13 +36,18 @@ def key_of_log(
     AnotherLog, also where the store lacks what the key has signed; OSError, and ValueError
     where ``file`` holds no key.
     """
-    # In this order, which is the reverse of how a process that starts as well writes them: of
-    # what it makes meanwhile, nothing is seen without that which must go with it.
-    made = file.exists()
-    last = LastSigned.read(file)
-    with reading(engine) as connection:
-        known = known_key(connection, log)
-        if _is_lost(connection, log, last, made=made):
+    while True:
+        # In this order, which is the reverse of how a process that starts as well writes them:
+        # of what it makes meanwhile, nothing is seen without that which must go with it.
+        made = file.exists()
+        last = LastSigned.read(file)
+        with reading(engine) as connection:
+            known = known_key(connection, log)
+            lost = _is_lost(connection, log, last, made=made)
+        if not lost:
+            break
+        # Who signed meanwhile, after a signature that was not committed, is no loss.
+        if LastSigned.read(file) == last:
             raise AnotherLog(
                 f"The store of evidence lacks what {file} has signed for the log of {log.path}:"
                 " it was lost, or an older copy of it was put back. Restore its newest copy. If"

@@ -1,5 +1,6 @@
 """Limits of rates: what comes too soon is refused, charged nothing, and told when."""
 
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ from creditgate.refusal import Refused
 from creditgate.v1.limit_service_pb2 import LimitPer, LimitUnit
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Purpose
-from gateway.respond.left import told_left
+from gateway.meter.model import Left
+from gateway.respond.left import tell_left, told_left
 from tests.limiting import drafted, limit
 from tests.respond.world import OPEN, OTHER, PURPOSE, World, caller, names, record
 
@@ -162,10 +164,8 @@ async def test_what_is_left_is_told_behind_the_answer(world: World) -> None:
     world.publish(record("a"))
     await world.ask(1)
     day = 86_400 - world.clock.at % 86_400
-    assert dict(told_left()) == {
-        "ratelimit-policy": '"daily-records";q=1000000;w=86400',
-        "ratelimit": f'"daily-records";r=999999;t={day}',
-    }
+    # Much of the day's quota is left, and there is no limit.
+    assert told_left() == ()
     await world.put(drafted(limit()), drafted(limit("fine", count=50, burst=10)))
     await world.ask(1)
     assert dict(told_left()) == {
@@ -173,3 +173,16 @@ async def test_what_is_left_is_told_behind_the_answer(world: World) -> None:
         ' "slow";q=2;w=3600',
         "ratelimit": f'"daily-records";r=999998;t={day}, "fine";r=9;t=72, "slow";r=1;t=1800',
     }
+
+
+@pytest.mark.parametrize(("quota", "told"), [(200, False), (199, True)])
+def test_the_quota_alone_is_told_once_less_than_a_fifth_is_left(quota: int, told: bool) -> None:
+    def in_a_call() -> tuple[tuple[str, str], ...]:
+        tell_left(Left(quota, 1_000, 60, ()), ())
+        return told_left()
+
+    wanted = (
+        ("ratelimit-policy", '"daily-records";q=1000;w=86400'),
+        ("ratelimit", '"daily-records";r=199;t=60'),
+    )
+    assert copy_context().run(in_a_call) == (wanted if told else ())
