@@ -56,7 +56,7 @@ def test_symbols_needed_grow_with_the_differences(differences: int) -> None:
         coded(both + other, KEY), coded(both + own, KEY), differences - 2 * half, most=10**6
     )
     assert len(found.theirs) + len(found.ours) == differences
-    assert found.taken <= 64 + 1.75 * differences
+    assert found.taken <= 64 + 2.5 * differences
 
 
 def test_how_many_differ_is_estimated_from_a_few_symbols() -> None:
