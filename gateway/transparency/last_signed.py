@@ -47,8 +47,6 @@ class LastSigned:
         """Tell whether another says the same."""
         return isinstance(other, LastSigned) and self._text() == other._text()
 
-    __hash__ = None  # type: ignore[assignment]  # it changes
-
     @staticmethod
     def beside(key: Path) -> Path:
         """Return the file that goes with a key."""
