@@ -47,7 +47,8 @@ def key_of_log(
         if not lost:
             break
         # Who signed meanwhile, after a signature that was not committed, is no loss.
-        if LastSigned.read(file) == last:
+        again = LastSigned.read(file)
+        if (again and again.said) == (last and last.said):
             raise AnotherLog(
                 f"The store of evidence lacks what {file} has signed for the log of {log.path}:"
                 " it was lost, or an older copy of it was put back. Restore its newest copy. If"

@@ -43,10 +43,6 @@ class LastSigned:
         self._next = next_
         self._signing = False
 
-    def __eq__(self, other: object) -> bool:
-        """Tell whether another says the same."""
-        return isinstance(other, LastSigned) and self._text() == other._text()
-
     @staticmethod
     def beside(key: Path) -> Path:
         """Return the file that goes with a key."""
@@ -86,6 +82,11 @@ class LastSigned:
         """Note beside ``key`` a log under ``origin`` that has signed nothing. Raises OSError."""
         new = cls(cls.beside(key), origin, NOTHING, NOTHING)
         write_private(new._file, new._text())
+
+    @property
+    def said(self) -> tuple[str, Signed, Signed]:
+        """All that the file says: the origin, what was committed, what was about to be."""
+        return self.origin, self._shown, self._next
 
     @property
     def unused(self) -> bool:
