@@ -10,10 +10,10 @@ RUNTIME := @sh .ci/setup runtime
 DEVELOPMENT := @sh .ci/setup development
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo serve test test-one soak bench docs screenshots protos lint format lock clean
+.PHONY: help setup demo demo-federation serve test test-one soak bench docs screenshots protos lint format lock clean
 
 help: ## List the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install everything for development into .venv
 	$(DEVELOPMENT)
@@ -21,6 +21,10 @@ setup: ## Install everything for development into .venv
 demo: ## Run the main job from licence to bill; DATA=folder loads real data from there
 	$(RUNTIME)
 	@$(BIN)/creditgate demo $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+demo-federation: ## Run three regions under one anchor: a query, a split view, a region cut off
+	$(RUNTIME)
+	@$(BIN)/creditgate demo --federation $(ARGS)
 
 serve: ## Leave a gateway with demo data running and print how to call it; DATA as for demo
 	$(RUNTIME)

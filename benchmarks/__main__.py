@@ -15,6 +15,7 @@ from benchmarks.parts import (
     complete,
     consent,
     conventional,
+    fanout,
     lookup,
     memory,
     metering,
@@ -44,6 +45,7 @@ PARTS: Final[Mapping[str, Callable[[Stage], list[results.Measure]]]] = {
     "reconcile": reconcile.measure,
     "proofsize": proof_size.measure,
     "closing": closing.measure,
+    "fanout": fanout.measure,
 }
 _FULL: Final = Pace(turns=5, seconds=4, warm_up=2)
 _QUICK: Final = Pace(turns=2, seconds=0.5, warm_up=0.2)

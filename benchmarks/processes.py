@@ -1,5 +1,6 @@
 """Child processes: servers whose CPU and memory are watched, and load generators."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from benchmarks.clients.protocol import Job, Outcome, Round
 ROOT: Final = Path(__file__).resolve().parents[1]
 READY: Final = "ready "
 _STOP_SECONDS: Final = 30
+_OWN_MEMORY: Final = re.compile(r"^Pss_Anon: *(\d+) kB$", re.MULTILINE)
 
 
 class Failed(Exception):
@@ -25,7 +27,8 @@ class Usage(NamedTuple):
     """What a server has used so far: CPU in seconds, memory of its own in bytes.
 
     ``memory`` leaves out pages of files, such as a mapped database, which the system
-    takes back when it needs them.
+    takes back when it needs them; what processes share, since one was forked from another,
+    counts once.
     """
 
     cpu: float
@@ -33,7 +36,7 @@ class Usage(NamedTuple):
 
 
 class Server:
-    """A running server with its worker processes."""
+    """A running server with its processes: workers, and who works beside them."""
 
     def __init__(self, process: "subprocess.Popen[str]", address: str) -> None:
         self.address = address
@@ -46,11 +49,16 @@ class Server:
         cpu = 0.0
         memory = 0
         for process in (parent, *parent.children(recursive=True)):
-            times = process.cpu_times()
-            held = process.memory_info()
-            cpu += times.user + times.system
-            memory += held.rss - held.shared
+            # Of children that ended their parent has the times.
+            cpu += sum(process.cpu_times()[:4])
+            memory += _own_memory(process.pid)
         return Usage(cpu, memory)
+
+
+def _own_memory(pid: int) -> int:
+    """Return how many bytes of no file a process holds, its part of what it shares."""
+    (held,) = _OWN_MEMORY.findall(Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii"))
+    return int(held) << 10
 
 
 @contextmanager

@@ -81,6 +81,11 @@ class Gap:
     field: str = ""
 
 
+def gap_of(state: ConsentState.ValueType) -> Gap:
+    """Return why a consent in ``state``, which is not GRANTED, opens nothing."""
+    return Gap(_DEAD.get(state, _R.REFUSAL_REASON_CONSENT_UNKNOWN))
+
+
 def cover(consent: Consent, ask: ConsentAsk) -> Cover | Gap:
     """Return what ``consent`` opens to ``ask``, or why it opens nothing; see the module.
 

@@ -21,8 +21,10 @@ from consent.rows import earlier_request, locked, row_of
 from consent.rules import removal_deadline
 from consent.states import (
     BY_ITSELF,
+    EXPIRED,
     FINAL,
     OPEN,
+    REVOKED,
     Move,
     effective_state,
     ended_by_itself_at,
@@ -36,6 +38,7 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 
 CHANNEL: Final = "creditgate_consent"
 _LOG_LOCK: Final = 0x6372636C
+_ENDS: Final[Mapping[ConsentState.ValueType, Move]] = {REVOKED: "revoke", EXPIRED: "expire"}
 _ANSWER_FIELDS: Final = frozenset({"signer", "delegation", "notice", "granted_at", "receipt"})
 
 
@@ -122,6 +125,21 @@ class SqlConsents(ConsentQueries):
             f"The consent is {ConsentState.Name(settled.state).removeprefix('CONSENT_STATE_')}"
             " and does not allow this."
         )
+
+    def follow(self, consent_id: str, state: ConsentState.ValueType, act: Act) -> Consent:
+        """Write that a consent which is kept elsewhere was ended there, REVOKED or EXPIRED, and
+        return it as written.
+
+        One that does not allow the move, having ended already, stays as it is. Raises Refused
+        RESOURCE_NOT_FOUND.
+        """
+        with writing(self._engine) as connection:
+            consent = locked(connection, consent_id)
+            use = uses_of(connection, [consent_id]).get(consent_id, Use())
+            settled = _settled(connection, consent, use, act.at)
+            if moved(settled.state, _ENDS[state], served=use.last_at is not None) is None:
+                return settled
+            return _write(connection, settled, state, act, use, {})
 
     def settle(self, consent_id: str, now: int) -> Consent:
         """Write what time or use has made of a consent by ``now`` (seconds, UTC), and return

@@ -135,6 +135,21 @@ class GatewayConfig(BaseSettings):
     """Subjects served, metered and sent together in a batch. Changing it makes clients
     unable to resume batches broken before."""
 
+    delivery_chunk_subjects: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Subjects served and metered together in a delivery. Changing it makes clients unable to
+    resume deliveries broken before."""
+
+    delivery_window_records: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    """Most records of a delivery that are sent and not acknowledged."""
+
+    delivery_grace_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
+    """How long a delivery that broke is waited for, in seconds; then it is settled at the last
+    record acknowledged."""
+
+    delivery_unacknowledged_records_per_day: Annotated[int, Field(ge=0, le=10**9)] = 10_000
+    """Most records without acknowledgement that an operator is credited in a UTC day; more of
+    them stay charged."""
+
     lease_seconds: Annotated[float, Field(gt=0, le=1)] = 1.0
     """How long a process may go on with the authority it last read, in seconds; past it,
     it refuses (guarantee G4 allows at most 1)."""
@@ -184,6 +199,43 @@ class GatewayConfig(BaseSettings):
     """PEM file: authorities for the TLS certificate of ``usage_export_url``. None: the
     system's."""
 
+    federation_anchor: HttpsUrl | None = None
+    """Entity identifier of the national trust anchor (OpenID Federation 1.0), under which this
+    gateway is a region. None: it is in no federation, and answers no region."""
+
+    federation_anchor_keys: Path | None = None
+    """JSON file: the anchor's public keys (JWK Set), got from it by another way than the
+    network; goes with ``federation_anchor``."""
+
+    federation_anchor_ca: Path | None = None
+    """PEM file: authorities for the TLS certificate of ``federation_anchor``. None: the
+    system's."""
+
+    federation_lease_seconds: Annotated[float, Field(ge=3, le=300)] = 15.0
+    """How long a process may go on with what it last heard from the anchor, and of licences and
+    consents of other regions, in seconds; past it, all that crosses regions is refused."""
+
+    federation_certificate: Path | None = None
+    """PEM file: the certificate chain this gateway shows to other regions. None: one of the
+    development CA."""
+
+    federation_certificate_key: Path | None = None
+    """PEM file: the private key of ``federation_certificate``."""
+
+    federation_next_certificate: Path | None = None
+    """PEM file: a certificate that is to take the place of ``federation_certificate``; other
+    regions are told of it beforehand. None: there is none."""
+
+    federation_roots: Path | None = None
+    """PEM file: authorities of this gateway's server certificate and of
+    ``federation_certificate``, which other regions check them against. None: the development
+    CA."""
+
+    witness_quorum: Annotated[int, Field(ge=1, le=256)] | None = None
+    """Of how many witnesses, which other regions are, a region's checkpoint needs cosignatures
+    before what it proves is believed. None: of more than half. With fewer a region can be
+    asked while more of the others are down, and two histories need fewer that conspire."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe level that is logged."""
 
@@ -220,9 +272,26 @@ class GatewayConfig(BaseSettings):
             raise ValueError("usage_export_token and usage_export_ca go with usage_export_url")
         if self.usage_export_url and not _is_guarded(self.usage_export_url):
             raise ValueError("usage_export_url must be https, or http on this host")
+        if self.delivery_grace_seconds > self.replay_window_seconds:
+            raise ValueError("delivery_grace_seconds must not be longer than replay_window_seconds")
+        self._require_federation_whole()
         if self.authority_poll_ms >= self.lease_seconds * 1_000:
             raise ValueError("authority_poll_ms must be shorter than lease_seconds")
         return self
+
+    def _require_federation_whole(self) -> None:
+        if (self.federation_anchor is None) != (self.federation_anchor_keys is None):
+            raise ValueError("set federation_anchor and federation_anchor_keys together")
+        if (self.federation_certificate is None) != (self.federation_certificate_key is None):
+            raise ValueError("set federation_certificate and federation_certificate_key together")
+        if self.federation_anchor is not None and self.federation_roots is None:
+            if self.tls_certificate is not None or self.federation_certificate is not None:
+                raise ValueError(
+                    "federation_roots must name the authorities of tls_certificate and of"
+                    " federation_certificate"
+                )
+            if self.client_ca is not None:
+                raise ValueError("set federation_certificate and federation_roots with client_ca")
 
     @classmethod
     def load(cls, file: Path | None = None) -> "GatewayConfig":

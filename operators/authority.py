@@ -12,6 +12,7 @@ from operators.administration_policy import (
 from operators.administrators import ADMINISTRATOR, Administrator
 from operators.brakes import BRAKE, Brake, Brakes
 from operators.decision import Allow, Ask, Call, DecisionMemory, Refuse
+from operators.item_mappings import ITEM_MAPPING, ItemMapping, ItemMappings
 from operators.kept import Kept
 from operators.limits import LIMIT, Limit, Limits
 from operators.log import Change
@@ -26,6 +27,16 @@ from operators.model import (
     ScopeGrant,
 )
 from operators.proposal import PROPOSAL, Proposal
+from operators.recognition import (
+    CROSS_BORDER_PROFILE,
+    CROSS_BORDER_TRANSFER,
+    RECOGNITION_RULE,
+    CrossBorderProfile,
+    CrossBorderTransfer,
+    RecognitionRule,
+    Recognitions,
+)
+from operators.regions import REGION, REGION_ADMISSION, KnownRegion, RegionAdmission, Regions
 from operators.registration import (
     CLIENT_REGISTRATION,
     SOFTWARE_STATEMENT,
@@ -44,7 +55,9 @@ class Authority:
     ``operators``, ``licences``, ``clients`` and ``grants`` go by id; ``licences_of`` by
     operator id and ``grants_of`` by grantee, each in order of id; ``definitions`` of
     managed scopes by name, software ``statements`` and ``registrations`` of clients by id;
-    ``brakes`` tell what is stopped for the time being, ``limits`` how fast answers may follow.
+    ``brakes`` tell what is stopped for the time being, ``limits`` how fast answers may follow;
+    ``regions`` which other regions are known and admitted: their clients are in ``clients``;
+    ``item_mappings`` what items of theirs stand for, ``recognitions`` what documents do.
     ``sequence`` is that of the newest change seen. The state never
     changes; ``decisions`` and ``calls`` only remember what follows from it.
     """
@@ -68,6 +81,9 @@ class Authority:
     )
     brakes: Brakes = field(default_factory=Brakes)
     limits: Limits = field(default_factory=Limits)
+    regions: Regions = field(default_factory=Regions)
+    item_mappings: ItemMappings = field(default_factory=ItemMappings)
+    recognitions: Recognitions = field(default_factory=Recognitions)
     decisions: DecisionMemory[Ask, Allow | Refuse] = field(
         default_factory=DecisionMemory[Ask, Allow | Refuse]
     )
@@ -93,11 +109,21 @@ class Authority:
         licences = _read(newest, LICENCE, Licence)
         grants = _read(newest, SCOPE_GRANT, ScopeGrant)
         policies = _read(newest, ADMINISTRATION_POLICY, AdministrationPolicy)
+        regions = self.regions.advanced(
+            _read(newest, REGION, KnownRegion),
+            _read(newest, REGION_ADMISSION, RegionAdmission),
+        )
+        registered = _read(newest, CLIENT, Client)
+        # The client of a region that was admitted is that of its chain, whatever else has its id.
+        own = {id_: each for id_, each in registered.items() if id_ not in regions.admissions}
+        clients = {**self.clients, **own}
+        if regions is not self.regions:
+            clients |= regions.clients()
         return Authority(
             changes[-1].sequence,
             {**self.operators, **_read(newest, OPERATOR, Operator)},
             {**self.licences, **licences},
-            {**self.clients, **_read(newest, CLIENT, Client)},
+            clients,
             {**self.grants, **grants},
             _indexed(self.licences_of, self.licences, licences, _holder, _number),
             _indexed(self.grants_of, self.grants, grants, _grantee, _grant_id),
@@ -109,6 +135,13 @@ class Authority:
             {**self.registrations, **_read(newest, CLIENT_REGISTRATION, ClientRegistration)},
             self.brakes.advanced(_read(newest, BRAKE, Brake)),
             self.limits.advanced(_read(newest, LIMIT, Limit)),
+            regions,
+            self.item_mappings.advanced(_read(newest, ITEM_MAPPING, ItemMapping)),
+            self.recognitions.advanced(
+                _read(newest, RECOGNITION_RULE, RecognitionRule),
+                _read(newest, CROSS_BORDER_PROFILE, CrossBorderProfile),
+                _read(newest, CROSS_BORDER_TRANSFER, CrossBorderTransfer),
+            ),
         )
 
     def version_of(self, kind: str, id_: str) -> int:
@@ -127,6 +160,12 @@ class Authority:
             CLIENT_REGISTRATION: self.registrations,
             BRAKE: self.brakes.by_id,
             LIMIT: self.limits.by_id,
+            REGION: self.regions.known,
+            REGION_ADMISSION: self.regions.admissions,
+            ITEM_MAPPING: self.item_mappings.by_id,
+            RECOGNITION_RULE: self.recognitions.rules,
+            CROSS_BORDER_PROFILE: self.recognitions.profiles,
+            CROSS_BORDER_TRANSFER: self.recognitions.transfers,
         }
         thing = kept.get(kind, {}).get(id_)
         return 0 if thing is None else thing.version

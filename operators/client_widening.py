@@ -5,7 +5,6 @@ Judged alike whoever makes the change: an administrator, or the client itself (R
 
 import json
 
-from creditgate.v1.operator_service_pb2 import ClientRole
 from operators.model import Client
 
 
@@ -15,7 +14,7 @@ def widens_client(before: Client | None, after: Client) -> bool:
         return False
     if before is None:
         # It acts with its operator's grants at once; others hold nothing of their own yet.
-        return after.role == ClientRole.CLIENT_ROLE_OPERATOR
+        return after.acts_for_operator
     # Who holds a new key holds the client's authority.
     return (
         not _keys(after) <= _keys(before)

@@ -26,6 +26,7 @@ LICENCE: Final = "licence"
 CLIENT: Final = "client"
 SCOPE_GRANT: Final = "scope_grant"
 
+_FOR_OPERATORS: Final = (ClientRole.CLIENT_ROLE_OPERATOR, ClientRole.CLIENT_ROLE_REGION)
 _MOST_ITEMS: Final = 1000
 _MOST_REGIONS: Final = 1000
 _MOST_CERTIFICATES: Final = 8
@@ -126,8 +127,10 @@ class Client(Kept):
 
     @model_validator(mode="after")
     def _operator_fits_role(self) -> Self:
-        if (self.role == ClientRole.CLIENT_ROLE_OPERATOR) != bool(self.operator_id):
-            raise ValueError("name the operator for role OPERATOR, and none for other roles")
+        if self.acts_for_operator != bool(self.operator_id):
+            raise ValueError(
+                "name the operator for roles OPERATOR and REGION, and none for other roles"
+            )
         return self
 
     @field_validator("certificate_thumbprints")
@@ -159,6 +162,11 @@ class Client(Kept):
             raise ValueError("give them with the grant type authorization_code, and only with it")
         return uris
 
+    @property
+    def acts_for_operator(self) -> bool:
+        """Whether it acts for an operator, whose licence, grants and state bound it."""
+        return self.role in _FOR_OPERATORS
+
     def has_key(self, thumbprint: str) -> bool:
         """Tell whether it can authenticate by a key or certificate of ``thumbprint``."""
         return thumbprint in self.certificate_thumbprints or thumbprint in key_thumbprints(
@@ -167,7 +175,7 @@ class Client(Kept):
 
     @property
     def grantee(self) -> str:
-        """To whom its scopes are granted: its operator, or itself in other roles."""
+        """To whom its scopes are granted: the operator it acts for, or itself."""
         return self.operator_id or self.client_id
 
 

@@ -7,19 +7,27 @@ from typing import Final
 from creditgate.scopes import known_scopes
 from creditgate.v1.operator_service_pb2 import ClientRole
 
-# A part that ends in ":" or "." stands for every known scope that starts so. Scopes of
-# regions (federation.) belong to no registered client.
+# A part that ends in ":" or "." stands for every known scope that starts so.
 _PARTS: Final[Mapping[ClientRole.ValueType, tuple[str, ...]]] = {
     ClientRole.CLIENT_ROLE_OPERATOR: (
         "accesses:read",
         "catalogue:read",
         "consents:",
         "credit.conformance:",
+        "credit.licences:",
+        "credit.recognitions:",
         "credit.records:",
+        "credit.regions:",
         "credit.reports:",
         "usage:",
     ),
     ClientRole.CLIENT_ROLE_PUBLISHER: ("catalogue:read", "disclosure:"),
+    ClientRole.CLIENT_ROLE_REGION: (
+        "catalogue:read",
+        "credit.conformance:",
+        "federation.",
+        "usage:",
+    ),
     ClientRole.CLIENT_ROLE_ADMINISTRATOR: (
         "administrators:",
         "alerts:",
@@ -32,15 +40,19 @@ _PARTS: Final[Mapping[ClientRole.ValueType, tuple[str, ...]]] = {
         "credit.reports:revoke",
         "licences:",
         "limits:",
+        "mappings:",
         "operators:",
         "policy:",
         "prices:",
         "proposals:",
+        "recognition.",
+        "regions:",
         "scopes:",
         "settlement:",
         "sharing:",
         "statements:",
         "usage:read",
+        "witnesses:",
     ),
 }
 

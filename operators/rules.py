@@ -24,7 +24,7 @@ Methods of the scopes in `operators.duties` are not refused for reasons 2 and 3;
 from collections.abc import Iterable, Sequence
 
 from creditgate.refusal import Refused
-from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
+from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.refusal_pb2 import RefusalReason
 from operators.authority import Authority
 from operators.authorization_details import AuthorizationDetail
@@ -95,7 +95,7 @@ def require_licences(authority: Authority, client_id: str, now: int) -> Sequence
     of other roles.
     """
     client = authority.clients[client_id]
-    if client.role != ClientRole.CLIENT_ROLE_OPERATOR:
+    if not client.acts_for_operator:
         raise Refused(_ROLE_WITHOUT_RECORDS.reason, _ROLE_WITHOUT_RECORDS.message)
     if (stopped := _stopped(authority, client, now)) is not None:
         raise Refused(stopped.reason, stopped.message)
@@ -107,7 +107,7 @@ def _decision(authority: Authority, ask: Ask, now: int, until: int) -> Allow | R
     if refuse is not None:
         return refuse
     client = authority.clients[ask.client_id]
-    if client.role != ClientRole.CLIENT_ROLE_OPERATOR:
+    if not client.acts_for_operator:
         return _ROLE_WITHOUT_RECORDS
     if (stopped := _stopped(authority, client, now)) is not None:
         return stopped
@@ -194,14 +194,14 @@ def _without_covered(regions: frozenset[str]) -> frozenset[str]:
 def _inactive(authority: Authority, client: Client) -> Refuse | None:
     if client.removed_at is not None:
         return _NOT_ACTIVE
-    if client.role != ClientRole.CLIENT_ROLE_OPERATOR:
+    if not client.acts_for_operator:
         return None
     return None if client.operator_id in authority.operators else _NOT_ACTIVE
 
 
 def _stopped(authority: Authority, client: Client, now: int) -> Refuse | None:
     """Tell why the operator behind a client that is active may not act, None when it may."""
-    if client.role != ClientRole.CLIENT_ROLE_OPERATOR:
+    if not client.acts_for_operator:
         return None
     state = authority.operators[client.operator_id].state
     if state == OperatorState.OPERATOR_STATE_REVOKED:

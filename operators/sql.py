@@ -76,6 +76,12 @@ class SqlAuthorityLog:
         with self._reading() as connection:
             return _head(connection)
 
+    def newest_changed_at(self) -> int:
+        """Return the latest instant of any change (seconds, UTC), 0 before the first."""
+        with self._reading() as connection:
+            newest = connection.execute(select(func.max(_LOG.changed_at))).scalar_one()
+        return int(newest or 0)
+
     def history(
         self,
         *,

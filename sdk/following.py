@@ -49,7 +49,7 @@ class Following(Generic[_Answer]):
                             position = self.position(answer)
                             yield answer
             except (grpc.RpcError, TimeoutError) as error:
-                wait = _wait(error)
+                wait = seconds_to_wait(error)
                 if wait is None:
                     raise
                 pause = max(pause, wait)
@@ -72,7 +72,7 @@ class Following(Generic[_Answer]):
             call.cancel()
 
 
-def _wait(error: Exception) -> float | None:
+def seconds_to_wait(error: Exception) -> float | None:
     """Return the least seconds to wait before trying again; None where that mends nothing."""
     if not isinstance(error, grpc.RpcError):
         return 0.0

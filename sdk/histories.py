@@ -98,6 +98,10 @@ class PublishedLog:
         except (ProofInvalid, UnicodeDecodeError) as error:
             raise HistoryUnknown(f"{url} serves no checkpoint of this log: {error}.") from None
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
     def root(self, size: int) -> bytes:
         """Return the root the log had when it was of ``size`` entries."""
         return self._trees.root(0, size, self._tile)
@@ -115,14 +119,17 @@ class PublishedLog:
         return tile
 
     def _get(self, path: str, most: int) -> bytes:
+        content = b""
         try:
-            content = self._http.get(self._url + path).raise_for_status().content
+            with self._http.stream("GET", self._url + path) as answer:
+                for part in answer.raise_for_status().iter_bytes():
+                    content += part
+                    if len(content) > most:
+                        raise HistoryUnknown(f"{self._url + path} is longer than it can be.")
         except httpx.HTTPError as error:
             raise HistoryUnknown(
                 f"{self._url + path} cannot be read ({type(error).__name__})."
             ) from error
-        if len(content) > most:
-            raise HistoryUnknown(f"{self._url + path} is longer than it can be.")
         return content
 
 

@@ -13,8 +13,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from creditgate.transparency.cosignatures import (
+    CosignerKey,
+    WitnessPolicy,
+    majority,
+    verify_witnessed,
+)
 from creditgate.transparency.merkle import ProofInvalid
-from creditgate.transparency.note import VerifierKey, open_checkpoint
+from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.usage import verify_served
 from creditgate.transparency.usage_evidence import verify_evidence
 from creditgate.transparency.verify import answer_of
@@ -100,9 +106,23 @@ def _charged(leaf: UsageLeaf) -> _Found:
     }
 
 
-def _checkpoint(asked: argparse.Namespace, _: int) -> _Found:
-    found = open_checkpoint(asked.file.read_text(encoding="utf-8", errors="replace"), asked.key)
-    return {"origin": found.origin, "size": found.size, "root": found.root.hex()}
+def _checkpoint(asked: argparse.Namespace, now: int) -> _Found:
+    note = asked.file.read_text(encoding="utf-8", errors="replace")
+    witnesses = tuple(asked.witness or ())
+    usual = majority(len(witnesses)) if witnesses else 0
+    try:
+        policy = WitnessPolicy(witnesses, usual if asked.quorum is None else asked.quorum)
+    except ValueError as error:
+        raise _Fallen(f"The policy cannot be kept: {error}.") from None
+    found = verify_witnessed(note, asked.key, policy, now)
+    checkpoint = found.checkpoint
+    return {
+        "origin": checkpoint.origin,
+        "size": checkpoint.size,
+        "root": checkpoint.root.hex(),
+        "cosigned": {str(key): at for key, at in found.cosigned.items()},
+        "quorum": policy.quorum,
+    }
 
 
 def _certificate(asked: argparse.Namespace, now: int) -> _Found:
@@ -157,7 +177,19 @@ def _parser() -> argparse.ArgumentParser:
     answer.add_argument("--subject", action="append", help="Whom it must be about; repeatable.")
     _of(kinds, "use", "What a saved answer was charged, by its receipt.", _use)
     _of(kinds, "evidence", "Evidence of a use, or against a charge.", _evidence)
-    _of(kinds, "checkpoint", "A checkpoint of a log (C2SP signed note).", _checkpoint)
+    checkpoint = _of(
+        kinds, "checkpoint", "A checkpoint of a log, and its cosignatures (C2SP).", _checkpoint
+    )
+    checkpoint.add_argument(
+        "--witness",
+        type=CosignerKey.parse,
+        action="append",
+        metavar="VKEY",
+        help="Key of a witness; repeatable.",
+    )
+    checkpoint.add_argument(
+        "--quorum", type=_count, help="How many of them must have cosigned; else more than half."
+    )
     for name, words, verify in (
         ("certificate", "A certificate of conformance.", _certificate),
         ("report", "A special credit report.", _report),
@@ -185,6 +217,12 @@ def _of(kinds: Any, name: str, words: str, verify: _Verify) -> argparse.Argument
 
 def _seconds(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 0 < int(text[:10]) == int(text):
+        raise ValueError(text)
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text[:4]) == int(text):
         raise ValueError(text)
     return int(text)
 

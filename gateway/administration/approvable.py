@@ -10,8 +10,11 @@ from google.protobuf.message import Message
 from creditgate.scopes import scope_of, services
 from creditgate.v1 import administrator_service_pb2 as administrators_pb
 from creditgate.v1 import brake_service_pb2 as brakes_pb
+from creditgate.v1 import item_mapping_service_pb2 as mappings_pb
 from creditgate.v1 import limit_service_pb2 as limits_pb
 from creditgate.v1 import operator_service_pb2 as operators_pb
+from creditgate.v1 import recognition_service_pb2 as recognition_pb
+from creditgate.v1 import region_service_pb2 as regions_pb
 from creditgate.v1 import registration_service_pb2 as registration_pb
 from creditgate.v1 import scope_service_pb2 as scopes_pb
 from gateway.administration.administrators import assigning_roles, registering_administrator
@@ -19,12 +22,19 @@ from gateway.administration.brakes import releasing
 from gateway.administration.clients import registering, rotating
 from gateway.administration.four_eyes import method_of
 from gateway.administration.grants import granting
+from gateway.administration.item_mappings import setting_mapping
 from gateway.administration.journal import Judge
 from gateway.administration.licences import issuing
 from gateway.administration.limits import retiring
 from gateway.administration.operators import reinstating
 from gateway.administration.policy import setting_policy
 from gateway.administration.presence import conflict
+from gateway.administration.recognition import (
+    approving_transfer,
+    setting_profile,
+    setting_rule,
+)
+from gateway.administration.regions import admitting
 from gateway.administration.scope_definitions import updating_definition
 from gateway.administration.statements import attesting
 from operators.proposal import Proposal
@@ -54,12 +64,17 @@ _ALL: Final = (
     Approvable(administrators_pb.SetAdministratorRolesRequest, assigning_roles),
     Approvable(brakes_pb.ReleaseBrakeRequest, releasing),
     Approvable(limits_pb.RetireLimitRequest, retiring),
+    Approvable(mappings_pb.SetItemMappingRequest, setting_mapping),
     Approvable(operators_pb.GrantScopesRequest, granting),
     Approvable(operators_pb.IssueLicenceRequest, issuing),
     Approvable(operators_pb.RegisterClientRequest, registering),
     Approvable(operators_pb.ReinstateOperatorRequest, reinstating),
     Approvable(operators_pb.RotateClientKeysRequest, rotating),
+    Approvable(recognition_pb.ApproveCrossBorderTransferRequest, approving_transfer),
+    Approvable(recognition_pb.SetCrossBorderProfileRequest, setting_profile),
+    Approvable(recognition_pb.SetRecognitionRuleRequest, setting_rule),
     Approvable(registration_pb.IssueSoftwareStatementRequest, attesting),
+    Approvable(regions_pb.AdmitRegionRequest, admitting),
     Approvable(scopes_pb.SetAdministrationPolicyRequest, setting_policy),
     Approvable(scopes_pb.UpdateScopeDefinitionRequest, updating_definition),
 )

@@ -11,9 +11,10 @@ from gateway.administration.keyholders import require_keyholder
 from gateway.administration.listing import page_by_id
 from gateway.administration.message import client_message
 from gateway.administration.presence import (
+    conflict,
     exists,
-    live_client,
     present_operator,
+    registered_client,
     require_etag,
     standing_operator,
 )
@@ -96,7 +97,7 @@ class Clients(Desk):
         require(reason_faults(request.reason))
 
         def judge(view: AuthorityView, now: int) -> list[Draft]:
-            client = live_client(view.authority, request.client_id)
+            client = registered_client(view.authority, request.client_id)
             require_keyholder(view.authority, [client], now)
             removed = client.model_copy(update={"removed_at": now})
             return [draft(CLIENT, client.client_id, removed)]
@@ -129,7 +130,7 @@ def rotating(request: pb.RotateClientKeysRequest) -> Judge:
     require(reason_faults(request.reason) + etag_faults("etag", request.etag))
 
     def judge(view: AuthorityView, _now: int) -> list[Draft]:
-        client = live_client(view.authority, request.client_id)
+        client = registered_client(view.authority, request.client_id)
         if client.operator_id:
             standing_operator(view.authority, client.operator_id)
         require_etag(client, request.etag)
@@ -149,8 +150,10 @@ def _require_new(authority: Authority, client: Client) -> None:
     # An id is never used again: the history of a removed client stays its own.
     if client.client_id in authority.clients:
         raise exists("There is or was a client of this client_id; choose another.")
+    if client.role == ClientRole.CLIENT_ROLE_REGION:
+        raise conflict("A region's client comes of AdmitRegion, with the keys of its trust chain.")
     # Grants name their grantee by id alone: one party's scopes must not reach another.
-    if client.role != ClientRole.CLIENT_ROLE_OPERATOR and client.client_id in authority.operators:
+    if not client.acts_for_operator and client.client_id in authority.operators:
         raise exists("An operator has this id; choose another client_id for this role.")
 
 

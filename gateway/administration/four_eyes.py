@@ -20,17 +20,22 @@ from operators.authority import Authority
 from operators.log import Change, Draft
 from operators.model import SCOPE_GRANT, Client
 from operators.proposal import LIFE_SECONDS, Proposal
+from operators.recognition import CROSS_BORDER_TRANSFER
 from operators.scope_definition import SCOPE_DEFINITION
 
 _MOST_PENDING: Final = 500
 _MOST_BYTES: Final = 1 << 20
 _FEWEST_WARDENS: Final = 2
 _WARDEN: Final = frozenset({"policy:set", "proposals:approve"})
+# What leaves the country does so by two people's decision, whatever the policy.
+_ALWAYS_TWO: Final = frozenset({CROSS_BORDER_TRANSFER})
 _PENDING: Final = ProposalState.PROPOSAL_STATE_PENDING
 
 
 def takes_two(authority: Authority, drafts: Sequence[Draft]) -> bool:
     """Tell whether writing ``drafts`` takes a second person."""
+    if any(draft.kind in _ALWAYS_TWO for draft in drafts):
+        return True
     return authority.policy.guarded and any(widens(authority, draft) for draft in drafts)
 
 

@@ -21,6 +21,7 @@ from operators.brakes import BRAKE
 from operators.limits import LIMIT
 from operators.model import CLIENT, LICENCE, OPERATOR, SCOPE_GRANT
 from operators.proposal import PROPOSAL
+from operators.regions import REGION, REGION_ADMISSION
 from operators.registration import CLIENT_REGISTRATION, SOFTWARE_STATEMENT
 from operators.scope_definition import SCOPE_DEFINITION
 
@@ -41,6 +42,8 @@ KINDS: Final = (
     PRICE_PLAN,
     SHARING_RULE,
     SIGNING_KEY,
+    REGION,
+    REGION_ADMISSION,
 )
 _MOST_ID: Final = 128
 

@@ -1,7 +1,7 @@
 """Operators: registered, renamed, suspended, reinstated, revoked for good."""
 
 from creditgate.v1 import operator_service_pb2 as pb
-from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
+from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.administration.desk import Desk
 from gateway.administration.journal import Judge, draft, stored
 from gateway.administration.listing import page_by_id
@@ -160,5 +160,5 @@ def _require_new(authority: Authority, operator_id: str) -> None:
         raise exists("There is already an operator of this operator_id; choose another.")
     client = authority.clients.get(operator_id)
     # Grants name their grantee by id alone: one party's scopes must not reach another.
-    if client is not None and client.role != ClientRole.CLIENT_ROLE_OPERATOR:
+    if client is not None and not client.acts_for_operator:
         raise exists("A client of another role has this id; choose another operator_id.")

@@ -6,6 +6,7 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from operators.authority import Authority
 from operators.kept import Kept
 from operators.model import Client, Licence, Operator
+from operators.regions import REGION_CLASS
 
 
 def conflict(message: str) -> Refused:
@@ -66,16 +67,31 @@ def live_client(authority: Authority, client_id: str) -> Client:
     return client
 
 
+def registered_client(authority: Authority, client_id: str) -> Client:
+    """Return a client that stands and was registered here; raises Refused as `live_client`.
+
+    STATE_CONFLICT for a region's: its keys are those of its trust chain.
+    """
+    client = live_client(authority, client_id)
+    if client.role == ClientRole.CLIENT_ROLE_REGION:
+        raise conflict(
+            "A region's client has the keys of its trust chain; DismissRegion removes it."
+        )
+    return client
+
+
 def grantee_role(authority: Authority, grantee: str) -> ClientRole.ValueType | None:
     """Return the role in which ``grantee`` holds scopes, None when there is no such party.
 
-    An operator, or a client of another role; a client that acts for an operator holds
-    nothing of its own.
+    An operator, in the role of regions where its class is theirs, or a client of another
+    role; a client that acts for an operator holds nothing of its own.
     """
-    if grantee in authority.operators:
-        return ClientRole.CLIENT_ROLE_OPERATOR
+    operator = authority.operators.get(grantee)
+    if operator is not None:
+        of_region = operator.operator_class == REGION_CLASS
+        return ClientRole.CLIENT_ROLE_REGION if of_region else ClientRole.CLIENT_ROLE_OPERATOR
     client = authority.clients.get(grantee)
-    if client is None or client.role == ClientRole.CLIENT_ROLE_OPERATOR:
+    if client is None or client.acts_for_operator:
         return None
     return client.role
 

@@ -26,6 +26,13 @@ from operators.model import (
     ScopeGrant,
 )
 from operators.proposal import PROPOSAL
+from operators.recognition import (
+    CROSS_BORDER_PROFILE,
+    RECOGNITION_RULE,
+    CrossBorderProfile,
+    RecognitionRule,
+)
+from operators.regions import REGION_ADMISSION, RegionAdmission
 from operators.scope_definition import SCOPE_DEFINITION, ScopeDefinition, wider_bounds
 
 _ACTIVE: Final = OperatorState.OPERATOR_STATE_ACTIVE
@@ -111,6 +118,23 @@ def _limit(authority: Authority, draft: Draft) -> bool:
     return not Limit.from_document(draft.document, version=0, changed_at=0).in_force
 
 
+def _admission(authority: Authority, draft: Draft) -> bool:
+    del authority  # a region is admitted, or dismissed
+    return (
+        RegionAdmission.from_document(draft.document, version=0, changed_at=0).dismissed_at is None
+    )
+
+
+def _recognition(authority: Authority, draft: Draft) -> bool:
+    del authority  # a table may let in more wherever it is not retired
+    return not RecognitionRule.from_document(draft.document, version=0, changed_at=0).retired
+
+
+def _profile(authority: Authority, draft: Draft) -> bool:
+    del authority  # as with mapping tables
+    return not CrossBorderProfile.from_document(draft.document, version=0, changed_at=0).retired
+
+
 def _proposal(authority: Authority, draft: Draft) -> bool:
     del authority, draft
     return False
@@ -127,4 +151,7 @@ _JUDGES: Final[Mapping[str, Callable[[Authority, Draft], bool]]] = {
     PROPOSAL: _proposal,
     BRAKE: _brake,
     LIMIT: _limit,
+    REGION_ADMISSION: _admission,
+    RECOGNITION_RULE: _recognition,
+    CROSS_BORDER_PROFILE: _profile,
 }

@@ -5,6 +5,7 @@ beyond the authorised scope.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from creditgate.refusal import Violation
 from creditgate.v1.operator_service_pb2 import ClientRole
@@ -20,6 +21,8 @@ from operators.model import Licence, ScopeGrant
 from operators.roles import scopes_of_role
 from operators.scope_definition import BOUNDS, DAY_SECONDS, ScopeDefinition, wider_bounds
 from operators.shapes import common_regions, covers
+
+_OF_OPERATORS: Final = (ClientRole.CLIENT_ROLE_OPERATOR, ClientRole.CLIENT_ROLE_REGION)
 
 
 def grant_faults(authority: Authority, grant: ScopeGrant, at: str, now: int) -> list[Violation]:
@@ -49,7 +52,7 @@ def grant_faults(authority: Authority, grant: ScopeGrant, at: str, now: int) -> 
                 f"use a scope of the grantee's role, or one defined of such: {allowed}",
             )
         ]
-    if role == ClientRole.CLIENT_ROLE_OPERATOR:
+    if grant.grantee in authority.operators:
         standing_operator(authority, grant.grantee)
         # What lies outside its definition has nothing in common with a licence either.
         return faults + _licence_faults(authority, grant, None if faults else definition, at, now)
@@ -74,9 +77,7 @@ def _definition_faults(
     """Return in which ways ``grant`` is not one of its scope's definition."""
     if definition.retired_at is not None:
         return [Violation(f"{at}.scope", "this scope was retired; use another")]
-    if role not in definition.roles or (
-        definition.bounded and role != ClientRole.CLIENT_ROLE_OPERATOR
-    ):
+    if role not in definition.roles or (definition.bounded and role not in _OF_OPERATORS):
         return [Violation(f"{at}.scope", "this scope is not for parties of the grantee's role")]
     faults = [
         Violation(f"{at}.{name}", "name only what the scope's definition covers")

@@ -52,6 +52,12 @@ class Growth(_Part):
     days: _Days
 
 
+class Unacknowledged(_Part):
+    """So many records of deliveries settled on a day that were never acknowledged."""
+
+    records_a_day: _Count
+
+
 class AlertPolicy(_Part):
     """All thresholds; ``utc_offset_hours`` places days and office hours."""
 
@@ -60,3 +66,5 @@ class AlertPolicy(_Part):
     purpose_drift: PurposeDrift
     out_of_hours: OutOfHours
     growth: Growth
+    # Policies that were written before there were deliveries are good still.
+    unacknowledged: Unacknowledged = Unacknowledged(records_a_day=5_000)

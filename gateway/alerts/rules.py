@@ -76,6 +76,15 @@ def unusual(
             yield Unusual(AlertKind.ALERT_KIND_GROWTH, day * HOURS, 0, count, threshold)
 
 
+def unacknowledged(day: int, records: int, policy: AlertPolicy) -> Iterator[Unusual]:
+    """Give what is unusual in the records of deliveries that were settled on a day and never
+    acknowledged."""
+    threshold = policy.unacknowledged.records_a_day
+    if records >= threshold:
+        kind = AlertKind.ALERT_KIND_UNACKNOWLEDGED
+        yield Unusual(kind, day * HOURS, 0, records, threshold)
+
+
 def _drift(
     day: int, today: Counter[int], before: Counter[int], days: int, policy: AlertPolicy
 ) -> Iterator[Unusual]:

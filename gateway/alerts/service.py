@@ -6,8 +6,10 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from creditgate.refusal import Refused
 from creditgate.v1 import alert_service_pb2 as pb
 from creditgate.v1.alert_service_pb2 import AlertKind
+from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.administration.desk import actor
 from gateway.administration.listing import page_ask, page_of
@@ -37,19 +39,31 @@ class AlertService:
     async def list_alerts(
         self, request: pb.ListAlertsRequest, caller: Caller
     ) -> pb.ListAlertsResponse:
-        """Answer ListAlerts; raises Refused INVALID_REQUEST."""
-        del caller  # administrators see every alert
-        filters = ("alerts", request.operator_id, str(request.show_acknowledged))
+        """Answer ListAlerts; raises Refused INVALID_REQUEST, SCOPE_NOT_GRANTED where an operator
+        asks for another's.
+
+        Administrators see every alert; an operator its own, and not who looked into one and what
+        they noted.
+        """
+        own = caller.operator_id
+        if own and request.operator_id not in {"", own}:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_SCOPE_NOT_GRANTED,
+                "An operator sees only alerts on itself: leave operator_id empty.",
+            )
+        operator_id = own or request.operator_id
+        filters = ("alerts", operator_id, str(request.show_acknowledged))
         before, most = page_ask(request.page_size, request.page_token, filters)
         found = await asyncio.to_thread(
             self._alerts.listed,
             # PostgreSQL's texts cannot hold a zero byte, and no operator's id does.
-            request.operator_id.replace("\0", "?"),
+            operator_id.replace("\0", "?"),
             acknowledged=request.show_acknowledged,
             before=before or None,
             limit=most + 1,
         )
-        page = page_of(map(alert_message, found), most)
+        message = own_alert_message if own else alert_message
+        page = page_of(map(message, found), most)
         more = len(page) < len(found)
         return pb.ListAlertsResponse(
             alerts=page,
@@ -72,6 +86,14 @@ class AlertService:
         if not alert:
             raise missing("No alert has this alert_id; ListAlerts lists them.")
         return pb.AcknowledgeAlertResponse(alert=alert_message(alert))
+
+
+def own_alert_message(alert: Alert) -> pb.Alert:
+    """Return an alert as the operator that it is about sees it."""
+    message = alert_message(alert)
+    message.ClearField("acknowledged_by")
+    message.ClearField("note")
+    return message
 
 
 def alert_message(alert: Alert) -> pb.Alert:

@@ -12,15 +12,25 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, Row, Select, delete, insert, select, update
 
 from gateway.alerts.policy import AlertPolicy
-from gateway.alerts.rules import DAYS_BEFORE, HOURS, HourUse, Unusual, hour_of, start_of, unusual
+from gateway.alerts.raising import raise_alert
+from gateway.alerts.rules import (
+    DAYS_BEFORE,
+    HOURS,
+    HourUse,
+    Unusual,
+    hour_of,
+    start_of,
+    unacknowledged,
+    unusual,
+)
 from gateway.alerts.sketch import EMPTY, estimate, with_subjects
-from gateway.alerts.tables import ALERTS, FOLLOWED, SUBJECTS
+from gateway.alerts.tables import FOLLOWED, SUBJECTS
 from gateway.alerts.tables import HOURS as COUNTED
 from gateway.disclose.tables import REVISIONS
+from gateway.meter.deliveries import Deliveries
 from gateway.meter.model import ANSWER, unpack_entries
 from gateway.meter.tables import USAGE, USAGE_HEADS
 from gateway.storage.engines import reading
-from gateway.storage.writes import wrote
 
 ROWS_AT_ONCE: Final = 2_000
 """Most answers of an operator that are counted in one step."""
@@ -50,7 +60,28 @@ class AlertWatcher:
         more = False
         for operator_id in operators:
             more |= self._count(operator_id, followed.get(operator_id), now)
+        self._deliveries(now)
         return more
+
+    def _deliveries(self, now: int) -> None:
+        """Raise what is unusual in deliveries that were settled."""
+        policy = self._policy
+        first = hour_of(now, policy) // HOURS - DAYS_BEFORE
+        records: Counter[tuple[str, int]] = Counter()
+        for settled in Deliveries(self._records).unacknowledged_since(
+            start_of(first * HOURS, policy)
+        ):
+            day = hour_of(settled.settled_at, policy) // HOURS
+            records[settled.operator_id, day] += settled.unacknowledged
+        found = [
+            (operator_id, each)
+            for (operator_id, day), count in records.items()
+            for each in unacknowledged(day, count, policy)
+        ]
+        if found:
+            with self._evidence.begin() as connection:
+                for operator_id, each in found:
+                    self._raise(connection, operator_id, each, now)
 
     def _count(self, operator_id: str, followed: int | None, now: int) -> bool:
         with reading(self._records) as connection:
@@ -80,28 +111,17 @@ class AlertWatcher:
         return len(rows) == ROWS_AT_ONCE
 
     def _raise(self, connection: Connection, operator_id: str, found: Unusual, now: int) -> None:
-        about = {
-            "operator_id": operator_id,
-            "kind": int(found.kind),
-            "hour": found.hour,
-            "purpose": found.purpose,
-        }
-        if connection.execute(select(ALERTS.c.number).filter_by(**about)).first() is not None:
-            return
-        raised = connection.execute(
-            insert(ALERTS).values(
-                **about,
-                started_at=start_of(found.hour, self._policy),
-                counted=found.counted,
-                threshold=found.threshold,
-                raised_at=now,
-                acknowledged_by="",
-                note="",
-            )
+        raise_alert(
+            connection,
+            operator_id,
+            found.kind,
+            hour=found.hour,
+            purpose=found.purpose,
+            started_at=start_of(found.hour, self._policy),
+            counted=found.counted,
+            threshold=found.threshold,
+            now=now,
         )
-        key = raised.inserted_primary_key
-        assert key is not None, "one row was inserted"
-        wrote(connection, ALERTS, [key])
 
 
 def _next(operator_id: str, after: int) -> Select[*tuple[Any, ...]]:

@@ -3,6 +3,7 @@ decided, every hash from the entries, and nothing that was decided is left out."
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -16,6 +17,7 @@ from gateway.audit.facts import Kept
 from gateway.audit.following import Position, positions_in
 from gateway.audit.sources import COLUMNS, Made, made_in, name_of
 from gateway.audit.tables import DECISIONS
+from gateway.meter.region_asks import asked_for
 from gateway.storage.engines import Engines, reading, snapshot
 from gateway.transparency.check_log import CheckedLog
 from gateway.transparency.faults import EnoughFaults, Fault, Faults
@@ -57,7 +59,9 @@ class _Check:
         self._records = records
         self._evidence = evidence
         # Whose client it was is told by authority, which is not looked at here.
-        self._entries = Entries(lambda _: self._logged.operator_id, receipts)
+        self._entries = Entries(
+            lambda _: self._logged.operator_id, receipts, partial(asked_for, records)
+        )
         self._logged = pb.DecisionEntry()
         self._faults = faults
         self.entries = 0

@@ -17,8 +17,11 @@ from consent.states import GRANTED
 from creditgate.scopes import method_scopes
 from creditgate.transparency.decisions import CHANGES_PREFIX, DECISIONS_PREFIX
 from creditgate.v1 import audit_service_pb2 as pb
-from gateway.audit.sources import Made
+from gateway.audit.sources import COLUMNS, Made
 from gateway.audit.tables import FoundBy, Source
+from gateway.meter.model import REVERSAL
+from gateway.meter.region_asks import AskedFor
+from operators.regions import CLIENT_PREFIX
 
 _ENTRY_BYTES: Final = 8
 # Plain integers: the driver takes them as they are.
@@ -29,6 +32,12 @@ _USAGE_LABEL: Final = b"creditgate/usage/v1\n"
 _Row = Row[*tuple[Any, ...]]
 Receipts = Callable[[Collection[str]], Mapping[str, str]]
 """Gives the receipts of consents by their ids; none for a consent never granted."""
+Asks = Callable[[Collection[bytes]], Mapping[tuple[str, bytes], AskedFor]]
+"""Gives for whom regions asked, by operator and payload digest, given the digests."""
+_NAMES: Final = [column.name for column in COLUMNS[Source.USAGE]]
+_CLIENT: Final = _NAMES.index("client_id")
+_DIGEST: Final = _NAMES.index("payload_digest")
+_NOBODY: Final = AskedFor("", "", "", "")
 
 
 class Entry(NamedTuple):
@@ -41,12 +50,15 @@ class Entry(NamedTuple):
 class Entries:
     """Makes the entries of decisions; one thread at a time.
 
-    ``operator_of`` gives the operator a client is of, "" for none. What both raise is raised.
+    ``operator_of`` gives the operator a client is of, "" for none. What the three raise is
+    raised.
     """
 
-    def __init__(self, operator_of: Callable[[str], str], receipts: Receipts) -> None:
+    def __init__(self, operator_of: Callable[[str], str], receipts: Receipts, asks: Asks) -> None:
         self._operator_of = operator_of
         self._receipts = receipts
+        self._asks = asks
+        self._asked: Mapping[tuple[str, bytes], AskedFor] = {}
         # Answers are most of the log, and all have the same fields: one message is filled again
         # and again, since to make one costs as much as to fill it.
         self._answer = pb.DecisionEntry(outcome=pb.DECISION_OUTCOME_ALLOWED)
@@ -57,6 +69,12 @@ class Entries:
         """Return the entries of decisions, the place of the first of which is ``first``."""
         changes = [row for _, source, row in decisions if source is Source.CONSENTS]
         receipts = self._receipts({consent_id for *_, consent_id, _ in changes}) if changes else {}
+        digests = {
+            row[_DIGEST]
+            for _, source, row in decisions
+            if source is Source.USAGE and row[_CLIENT].startswith(CLIENT_PREFIX)
+        }
+        self._asked = self._asks(digests) if digests else {}
         makers: dict[Source, Callable[[int, _Row], Entry]] = {
             Source.USAGE: self._allowed,
             Source.REFUSALS: self._refused,
@@ -85,9 +103,13 @@ class Entries:
             lines,
             entries,
             asked_items,
+            kind,
         ) = row
+        if kind == REVERSAL:
+            return _credited(index, row)
         message = self._answer
-        ground = (client_id, operator_id, licence, consent, purpose, asked_items)
+        asked = self._asked.get((operator_id, payload_digest), _NOBODY)
+        ground = (client_id, operator_id, licence, consent, purpose, asked_items, asked)
         if ground != self._ground:
             (
                 message.client_id,
@@ -98,6 +120,12 @@ class Entries:
             ) = ground[:5]
             message.ClearField("asked_items")
             message.asked_items.extend(asked_items.split())
+            (
+                message.asking_region,
+                message.asking_operator,
+                message.asking_licence,
+                message.asking_decision,
+            ) = asked
             self._ground = ground
         message.name = DECISIONS_PREFIX + decision_id
         message.sequence = index
@@ -152,6 +180,57 @@ class Entries:
             sequence,
         )
         return Entry(message.SerializeToString(deterministic=True), found_by)
+
+
+def _credited(index: int, row: _Row) -> Entry:
+    """Of what is credited: nobody called, and nothing was served."""
+    (
+        sequence,
+        at,
+        decision_id,
+        client_id,
+        operator_id,
+        licence,
+        consent,
+        purpose,
+        request_id,
+        payload_digest,
+        _,
+        disclosure_sequence,
+        chunk,
+        fee,
+        lines,
+        entries,
+        *_,
+    ) = row
+    message = pb.DecisionEntry(
+        name=DECISIONS_PREFIX + decision_id,
+        sequence=index,
+        decide_time=Timestamp(seconds=at),
+        client_id=client_id,
+        operator_id=operator_id,
+        licence=licence,
+        consent=consent,
+        purpose=purpose,
+        request_id=request_id,
+        request_digest=payload_digest,
+        disclosure_sequence=disclosure_sequence,
+        usage_digest=usage_digest(chunk, fee, entries, lines),
+        credit=True,
+    )
+    found_by = (
+        index,
+        at,
+        decision_id,
+        client_id,
+        operator_id,
+        request_id,
+        pb.DECISION_OUTCOME_UNSPECIFIED,
+        0,
+        _USAGE,
+        sequence,
+    )
+    return Entry(message.SerializeToString(deterministic=True), found_by)
 
 
 def usage_digest(chunk: int, fee: int, entries: bytes, lines: str) -> bytes:

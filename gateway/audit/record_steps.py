@@ -17,7 +17,7 @@ from gateway.audit.proofs import DecisionProofs
 from gateway.audit.steps import Kind, Place, Source, Step
 from gateway.consents.followed import come_to
 from gateway.disclose.tables import EVENTS, LINES, NO_END, REVISIONS
-from gateway.meter.model import unpack_entries
+from gateway.meter.model import ANSWER, unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.storage.engines import reading
 
@@ -160,7 +160,12 @@ class RecordSteps:
             USAGE.c.decision_id,
             USAGE.c.served_at,
             USAGE.c.entries,
-        ).where(USAGE.c.served_at >= from_, USAGE.c.served_at < until, USAGE.c.entry_count > 0)
+        ).where(
+            USAGE.c.served_at >= from_,
+            USAGE.c.served_at < until,
+            USAGE.c.entry_count > 0,
+            USAGE.c.kind == ANSWER,
+        )
         # In this order: what the index takes up meanwhile is found twice, not never.
         holders = {
             operator_id

@@ -32,6 +32,7 @@ COLUMNS: Final[dict[Source, Sequence[Column[Any]]]] = {
         USAGE.c.lines,
         USAGE.c.entries,
         USAGE.c.asked_items,
+        USAGE.c.kind,
     ),
     Source.REFUSALS: (
         REFUSALS.c.sequence,

@@ -6,7 +6,7 @@ transaction.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import Final
 
@@ -17,6 +17,7 @@ from gateway.audit.following import follow_to, news_of, positions_in
 from gateway.audit.lost import LOOK_SECONDS, found_of, lose, lost_in, ranges_of, regain
 from gateway.audit.sources import COLUMNS, made_in, name_of
 from gateway.audit.tables import DECISIONS, Source
+from gateway.meter.region_asks import AskedFor, asked_for
 from gateway.storage.engines import reading
 from gateway.storage.statements import add_rows
 from gateway.transparency.log import MerkleLog
@@ -45,8 +46,12 @@ class DecisionWriter:
         self._records = records
         self._evidence = evidence
         self._log = log
-        self._entries = Entries(operator_of, receipts)
+        self._entries = Entries(operator_of, receipts, self._asks)
         self._looked_at = _NEVER
+
+    def _asks(self, digests: Collection[bytes]) -> Mapping[tuple[str, bytes], AskedFor]:
+        with reading(self._records) as connection:
+            return asked_for(connection, digests)
 
     def step(self, now: int) -> bool:
         """Log the next decisions and sign; tell whether there are more.

@@ -109,7 +109,7 @@ class Openings:
         `consent.rules.cover`.
         """
         if consent is None:
-            raise _refused(_UNKNOWN)
+            raise gap_refusal(_UNKNOWN)
         subject = consent.subject
         if subjects is not None and subject not in subjects:
             subject = subjects[0]
@@ -139,7 +139,7 @@ def require_alone(passage: Passage, subjects: Sequence[str]) -> None:
     """Raise Refused CONSENT_EXCEEDED where items that need consent are asked for by name,
     of others than the one subject who gave it."""
     if passage.items_named and passage.consent_items and len(subjects) > 1:
-        raise _refused(Gap(_EXCEEDED, "subject"))
+        raise gap_refusal(Gap(_EXCEEDED, "subject"))
 
 
 def require_none_stopped(passage: Passage, opening: Opening | None) -> None:
@@ -172,10 +172,10 @@ def _opening(consent: Consent, passage: Passage, subject: str, purpose: int, now
     named = passage.consent_items if passage.items_named else frozenset[str]()
     covered = cover(consent, ConsentAsk(passage.allow.operator_id, subject, named, purpose, now))
     if isinstance(covered, Gap):
-        raise _refused(covered)
+        raise gap_refusal(covered)
     masks = _masks(covered, passage)
     if not named <= masks.keys():
-        raise _refused(Gap(_EXCEEDED, "items"))
+        raise gap_refusal(Gap(_EXCEEDED, "items"))
     return Opening(consent, passage, masks, covered.regions, covered.until)
 
 
@@ -190,7 +190,8 @@ def _masks(covered: Cover, passage: Passage) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _refused(gap: Gap) -> Refused:
+def gap_refusal(gap: Gap) -> Refused:
+    """Return the refusal of a call under a consent that does not open what is asked."""
     return Refused(
         gap.reason,
         _MESSAGES[gap.reason],

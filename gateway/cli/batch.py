@@ -1,7 +1,8 @@
 """A batch taken whole: chunks in order, the stream taken up again where it broke."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,6 +55,30 @@ async def chunks(gateway: Gateway, request: BatchGetSubjectRecordsRequest) -> As
             if not attempts or not _is_broken(error):
                 raise
             await asyncio.sleep(_WAIT_SECONDS)
+
+
+async def delivered(
+    gateway: Gateway, request: BatchGetSubjectRecordsRequest
+) -> AsyncGenerator[tuple[Sequence[DisclosedRecord], Chunk | None]]:
+    """Yield records of a batch as they come, each once and acknowledged after, and with the last
+    of a chunk the chunk.
+
+    Raises as `sdk.deliveries.Delivery.records`.
+    """
+    from sdk.deliveries import Delivery
+
+    async with aclosing(Delivery(gateway.channel, request).records()) as answers:
+        async for came in answers:
+            whole = came.chunk
+            if whole is None:
+                yield came.records, None
+                continue
+            records = [record for part in whole.parts for record in part.records]
+            receipt = whole.parts[-1].receipt
+            yield (
+                came.records,
+                Chunk(whole.subjects, records, receipt, whole.first, whole.request, whole.parts),
+            )
 
 
 async def _stream(gateway: Gateway, request: BatchGetSubjectRecordsRequest) -> AsyncIterator[Chunk]:

@@ -1,8 +1,8 @@
 """``creditgate batch``: the records of many subjects."""
 
 import json
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import Annotated, Final, TextIO
 
@@ -11,7 +11,7 @@ import typer
 from creditgate.v1 import credit_record_service_pb2 as pb
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from gateway.cli import calls
-from gateway.cli.batch import Chunk, chunks
+from gateway.cli.batch import Chunk, chunks, delivered
 from gateway.cli.failures import CommandFailed
 from gateway.cli.options import PROFILE, AsJson, Items, Profile, PurposeAsked
 from gateway.cli.output import Sheet, as_dict, console, print_json, show_sheet, yuan
@@ -50,6 +50,13 @@ def batch(
     ] = None,
     key: Pinned = "",
     book: Kept = None,
+    acknowledged: Annotated[
+        bool,
+        typer.Option(
+            "--acknowledged",
+            help="Acknowledge records once they are written: what a break loses is credited.",
+        ),
+    ] = False,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
@@ -70,7 +77,7 @@ def batch(
         save.mkdir(parents=True, exist_ok=True)
     records: list[DisclosedRecord] = []
     with ExitStack() as stack:
-        keep_records: Callable[[list[DisclosedRecord]], None] = records.extend
+        keep_records: Callable[[Sequence[DisclosedRecord]], None] = records.extend
         if output is not None:
             keep_records = _writer(stack.enter_context(output.open("w", encoding="utf-8")))
 
@@ -78,9 +85,11 @@ def batch(
             file = None if save is None else save / f"chunk-{chunk.first:05}.bin"
             kept(chunk.request, *chunk.parts, file=file, key=key)
             keep_receipt(book, *chunk.parts)
-            keep_records(list(chunk.records))
 
-        summary = calls.with_gateway(profile, lambda gateway: _take(gateway, request, keep))
+        take = _deliver if acknowledged else _take
+        summary = calls.with_gateway(
+            profile, lambda gateway: take(gateway, request, keep_records, keep)
+        )
     if as_json:
         shown = {} if output is not None else {"records": [as_dict(each) for each in records]}
         print_json({"request_id": request.request_id, **summary, **shown})
@@ -94,15 +103,37 @@ def batch(
 async def _take(
     gateway: calls.Gateway,
     request: pb.BatchGetSubjectRecordsRequest,
+    keep_records: Callable[[Sequence[DisclosedRecord]], None],
     keep: Callable[[Chunk], None],
 ) -> dict[str, int]:
-    """Hand every chunk to ``keep`` and return the sums, fees in micro-yuan."""
+    """Hand every chunk to ``keep``, then its records on, and return the sums, fees in
+    micro-yuan."""
     sums: dict[str, int] = dict.fromkeys(_SUMMED, 0)
     with bar("subjects") as advance:
         async for chunk in chunks(gateway, request):
             keep(chunk)
+            keep_records(chunk.records)
             _add(sums, chunk)
             advance(sums["subjects"], len(request.subjects))
+    return sums
+
+
+async def _deliver(
+    gateway: calls.Gateway,
+    request: pb.BatchGetSubjectRecordsRequest,
+    keep_records: Callable[[Sequence[DisclosedRecord]], None],
+    keep: Callable[[Chunk], None],
+) -> dict[str, int]:
+    """Do as `_take` with records as they come, each acknowledged once it is kept."""
+    sums: dict[str, int] = dict.fromkeys(_SUMMED, 0)
+    with bar("subjects") as advance:
+        async with aclosing(delivered(gateway, request)) as answers:
+            async for came, chunk in answers:
+                keep_records(came)
+                if chunk is not None:
+                    keep(chunk)
+                    _add(sums, chunk)
+                    advance(sums["subjects"], len(request.subjects))
     return sums
 
 
@@ -113,10 +144,12 @@ def _add(sums: dict[str, int], chunk: Chunk) -> None:
     sums["charged_micro_yuan"] += chunk.receipt.charged_micro_yuan
 
 
-def _writer(file: TextIO) -> Callable[[list[DisclosedRecord]], None]:
-    def write(records: list[DisclosedRecord]) -> None:
+def _writer(file: TextIO) -> Callable[[Sequence[DisclosedRecord]], None]:
+    def write(records: Sequence[DisclosedRecord]) -> None:
         for record in records:
             file.write(json.dumps(as_dict(record), ensure_ascii=False) + "\n")
+        # Before they are acknowledged.
+        file.flush()
 
     return write
 

@@ -152,6 +152,7 @@ def _sheet(
     rows = (
         ("operator", f"{said.sub}, {said.operator_name}, {said.operator_uscc}"),
         ("copies", str(said.copies)),
+        ("of them, could be asked for", str(said.drawable)),
         ("compared with event", str(said.disclosure_sequence)),
         (
             "checkpoint",

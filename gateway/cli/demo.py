@@ -4,7 +4,7 @@ import fcntl
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,8 +18,17 @@ if TYPE_CHECKING:
     from gateway.demo.run import DemoRun
 
 
-def demo(data: DataFolder = None, as_json: AsJson = False) -> None:
+def demo(
+    data: DataFolder = None,
+    federation: Annotated[
+        bool, typer.Option("--federation", help="Run three regions under one anchor instead.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Run the main job from licence to bill, check each step, and tell what happened."""
+    if federation:
+        _federation(as_json=as_json)
+        return
     from gateway.config import GatewayConfig
     from gateway.demo.run import run_demo
 
@@ -39,6 +48,30 @@ def demo(data: DataFolder = None, as_json: AsJson = False) -> None:
         print_json(_document(run))
     else:
         typer.echo(_ending(run, folder))
+    if not run.account.ok:
+        raise typer.Exit(FAILED)
+
+
+def _federation(*, as_json: bool) -> None:
+    from gateway.config import GatewayConfig
+    from gateway.demo.federation import run_federation
+
+    folder = GatewayConfig.load().home.absolute() / "demo-federation"
+    terminal = console()
+
+    def told(section: "Section") -> None:
+        if not as_json:
+            for sheet in (section.sheet(), *section.sheets):
+                show_sheet(sheet, terminal)
+
+    with _alone(folder):
+        run = calls.run(run_federation(folder, told))
+    if as_json:
+        steps = run.account.as_document()
+        print_json({"ok": run.account.ok, "steps": steps, "seconds": round(run.seconds, 1)})
+    else:
+        how = "all as expected" if run.account.ok else "NOT all as expected"
+        typer.echo(f"Three regions, {run.seconds:.1f} s, {how}. Their files are in {folder}.")
     if not run.account.ok:
         raise typer.Exit(FAILED)
 

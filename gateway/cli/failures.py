@@ -22,12 +22,13 @@ _CATALOGUE_FILE: Final = "gateway.catalogue.file.CatalogueFileRefused"
 SPEAKING: Final = frozenset(
     {
         _CATALOGUE_FILE,
+        "gateway.anchor.home.NoAnchor",
         "gateway.config.ConfigRefused",
         "gateway.conformance.policy_file.PolicyRefused",
         "gateway.demo.browser.PageUnexpected",
         "gateway.demo.gateway_process.GatewayDidNotStart",
         "gateway.demo.seed.SeedRefused",
-        "gateway.server.supervisor.WorkerFailed",
+        "gateway.server.supervised.WorkerFailed",
         "gateway.transparency.identity.AnotherLog",
         "sdk.conformance.ReconciliationBroken",
         "sdk.copies.held.CopiesRefused",

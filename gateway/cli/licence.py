@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from creditgate.v1 import licence_credential_service_pb2 as credential_pb
 from creditgate.v1 import operator_service_pb2 as pb
 from creditgate.v1 import registration_service_pb2 as registration_pb
 from gateway.cli import calls, terms
@@ -164,6 +165,29 @@ def _show_statement(
     show(answer, sheet, as_json=as_json)
     if answer.software_statement and not as_json:
         typer.echo(answer.software_statement)
+
+
+@app.command("credential", cls=ReportedCommand)
+def credential(
+    number: Annotated[
+        str,
+        typer.Option(
+            "--number", metavar="NUMBER", help="Licence; empty where one alone is in force."
+        ),
+    ] = "",
+    profile: Profile = PROFILE,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch the signed credential of your licence, to show elsewhere; as a firm's client."""
+    answer = calls.ask(
+        profile,
+        credential_pb.GetLicenceCredentialRequest(licence=number),
+        credential_pb.GetLicenceCredentialResponse,
+    )
+    sheet = Sheet("Credential", ("expires",), [(utc(answer.expire_time),)])
+    show(answer, sheet, as_json=as_json)
+    if not as_json:
+        typer.echo(answer.credential)
 
 
 def _sheet(licences: Iterable[pb.Licence]) -> Sheet:

@@ -6,6 +6,7 @@ from gateway.cli import (
     administrator,
     alerts,
     analytics,
+    anchor,
     audit,
     brake,
     catalogue,
@@ -13,12 +14,15 @@ from gateway.cli import (
     conformance_admin,
     consent,
     copies,
+    federation,
     key,
     licence,
     limits,
     log,
+    mapping,
     operator,
     price,
+    recognition,
     record,
     report,
     scopes,
@@ -26,6 +30,7 @@ from gateway.cli import (
     sharing,
     statements,
     usage,
+    witness,
 )
 from gateway.cli.batch_command import batch
 from gateway.cli.demo import demo
@@ -72,15 +77,20 @@ for command in (init, serve, demo):
     app.command(cls=ReportedCommand, rich_help_panel=_INSTALLATION)(command)
 app.add_typer(key.app, name="key", rich_help_panel=_INSTALLATION)
 app.add_typer(log.app, name="log", rich_help_panel=_INSTALLATION)
+app.add_typer(anchor.app, name="anchor", rich_help_panel=_INSTALLATION)
 for name, group in (
     ("administrator", administrator.app),
     ("alerts", alerts.app),
     ("brake", brake.app),
     ("limits", limits.app),
     ("catalogue", catalogue.app),
+    ("mapping", mapping.app),
     ("operator", operator.app),
     ("licence", licence.app),
     ("client", client.app),
+    ("federation", federation.app),
+    ("witness", witness.app),
+    ("recognition", recognition.app),
     ("scopes", scopes.app),
     ("price", price.app),
     ("sharing", sharing.app),

@@ -29,6 +29,8 @@ HISTORY_KINDS: Final = (
     "price_plan",
     "sharing_rule",
     "signing_key",
+    "region",
+    "region_admission",
 )
 """Kinds of things the history knows."""
 

@@ -60,7 +60,7 @@ def create(
 @app.command("list", cls=ReportedCommand)
 def list_(profile: Profile = PROFILE, as_json: AsJson = False) -> None:
     """List all price plans."""
-    answer = calls.ask(profile, pb.ListPricePlansRequest(), pb.ListPricePlansResponse)
+    answer = calls.every_page(profile, pb.ListPricePlansRequest(), pb.ListPricePlansResponse)
     sheets = [sheet for plan in answer.plans for sheet in _sheets(plan)]
     show(answer, *sheets, as_json=as_json)
 

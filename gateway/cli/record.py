@@ -11,10 +11,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from creditgate.v1 import credit_record_service_pb2 as pb
 from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
+from creditgate.v1.federated_record_service_pb2 import QueryRegionsRequest
 from creditgate.v1.vocabulary_pb2 import Interval, Severity
 from gateway.cli import calls, terms
 from gateway.cli.content import read_content, shown_content
-from gateway.cli.failures import ReportedCommand
+from gateway.cli.failures import CommandFailed, ReportedCommand
 from gateway.cli.options import (
     PROFILE,
     AsJson,
@@ -55,10 +56,39 @@ def query(
     save: Save = None,
     key: Pinned = "",
     book: Kept = None,
+    regions: Annotated[
+        bool,
+        typer.Option(
+            "--regions", help="Ask the other regions that may hold the subject, by this gateway."
+        ),
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="REGION", help="With --regions: this one; repeat for more."),
+    ] = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
     """Ask for one subject's records, as an operator's client."""
+    if regions or only:
+        # Here, since it shows records as this module does.
+        from gateway.cli.regions_query import query_regions
+
+        if proof is not ProofAsked.NONE or save is not None or key or book is not None:
+            raise CommandFailed(
+                "Other regions always prove their answers, and the gateway verifies them: leave"
+                " out --proof, --save, --key and --book."
+            )
+        asked_of = QueryRegionsRequest(
+            subjects=[subject],
+            items=items,
+            purpose=purpose,
+            request_id=request_id or new_request_id(),
+            consent=consent,
+            regions=only,
+        )
+        query_regions(profile, asked_of, as_json=as_json)
+        return
     require_book(book)
     request = pb.GetSubjectRecordsRequest(
         subject=subject,

@@ -148,7 +148,8 @@ def credit(
 
 @app.command("check", cls=ReportedCommand)
 def check(month: _Month, config: Config = None, as_json: AsJson = False) -> None:
-    """Work a closed month out again on the installation: the same bytes, or it fails."""
+    """Work a closed month out again on the installation, with its settlement and what was
+    booked of it: the same bytes, or it fails."""
     from gateway.config import GatewayConfig
     from gateway.settlement.checking import check_month
     from gateway.storage.engines import open_engines
@@ -159,6 +160,8 @@ def check(month: _Month, config: Config = None, as_json: AsJson = False) -> None
         found = check_month(engines, month)
     finally:
         engines.dispose()
+    if found.faults:
+        raise CommandFailed(f"Of {month}, " + "; ".join(found.faults))
     if not found.operators:
         raise CommandFailed(
             f"No operator's {month} is closed; creditgate settlement close does it."

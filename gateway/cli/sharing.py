@@ -90,7 +90,7 @@ def create(
 @app.command("list", cls=ReportedCommand)
 def list_(profile: Profile = PROFILE, as_json: AsJson = False) -> None:
     """List all sharing rules."""
-    answer = calls.ask(profile, pb.ListSharingRulesRequest(), pb.ListSharingRulesResponse)
+    answer = calls.every_page(profile, pb.ListSharingRulesRequest(), pb.ListSharingRulesResponse)
     show(answer, _sheet(answer.rules), as_json=as_json)
 
 

@@ -11,6 +11,8 @@ from gateway.cli.options import PROFILE, AsJson, From, Profile, Until
 from gateway.cli.output import Sheet, show, utc, yuan
 from gateway.cli.pages import PageSize, PageToken, tell_more
 
+_DELIVERY_STATE = "DELIVERY_STATE_"
+
 app = typer.Typer(
     help="Use metered: listed, proved, checked by receipts, disputed.", no_args_is_help=True
 )
@@ -59,6 +61,32 @@ def list_(
     numbers = frozenset({"revision", "yuan"})
     show(answer, Sheet("Usage", columns, rows, numbers), as_json=as_json)
     tell_more(answer.next_page_token, as_json=as_json)
+
+
+@app.command(cls=ReportedCommand)
+def delivery(
+    request_id: Annotated[
+        str, typer.Argument(metavar="REQUEST_ID", help="What it was opened with.")
+    ],
+    operator_id: _Operator = "",
+    profile: Profile = PROFILE,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what of a delivery (batch --acknowledged) was charged, acknowledged and credited."""
+    request = pb.GetDeliveryRequest(operator_id=operator_id, request_id=request_id)
+    told = calls.ask(profile, request, pb.GetDeliveryResponse)
+    rows = [
+        ("request id", told.request_id),
+        ("state", terms.shown(pb.DeliveryState.Name(told.state), _DELIVERY_STATE)),
+        ("opened", utc(told.open_time)),
+        ("settled", utc(told.settle_time) if told.HasField("settle_time") else ""),
+        ("records charged", str(told.charged_records)),
+        ("acknowledged", str(told.acknowledged_records)),
+        ("credited", str(told.credited_records)),
+        ("charged all the same", str(told.standing_records)),
+        ("yuan credited", yuan(told.credited_micro_yuan)),
+    ]
+    show(told, Sheet("Delivery", ("", ""), rows), as_json=as_json)
 
 
 for command in (

@@ -90,10 +90,15 @@ class RemovalService:
                 if known < len(some):
                     raise _not_owed(taken, "event")
             else:
-                for each in alike:
-                    if isinstance(each, _Ended):
-                        new += self._ended(each, caller, taken, now)
-                        taken += 1
+                try:
+                    for each in alike:
+                        if isinstance(each, _Ended):
+                            new += self._ended(each, caller, taken, now)
+                            taken += 1
+                finally:
+                    # Those before one that is refused stand; so does a word that is not new, and
+                    # what follows from it may have failed before.
+                    self._duties.settle_consented(caller.operator_id, caller.client_id, now)
         owed = self._owed.owed(caller.operator_id, now)
         response = pb.AcknowledgeRemovalsResponse(
             acknowledged_removals=new, outstanding_removals=owed.outstanding

@@ -1,4 +1,5 @@
-"""What the usage ledger answered an operator, by the position of its answers."""
+"""What the usage ledger answered an operator, by the position of its answers, and what it gave
+again to a retry, by time."""
 
 from typing import Final
 
@@ -8,6 +9,7 @@ from sqlalchemy import Connection, Engine, select
 
 from gateway.conformance.blocks import Sequences
 from gateway.meter.model import ANSWER
+from gateway.meter.replays import REPLAYS
 from gateway.meter.tables import USAGE
 from gateway.storage.engines import reading
 
@@ -65,3 +67,25 @@ def last_held(
         if len(rows) < _ANSWERS_AT_ONCE:
             break
     return np.where(found > after, found, 0)
+
+
+def last_replayed(records: Engine, operator_id: str, sequences: Sequences, since: int) -> Positions:
+    """Return, for each of ``sequences`` (ascending), when an operator was given again an answer
+    that held the revision, if at ``since`` or later (seconds, UTC); 0 where it was not."""
+    found = np.zeros(len(sequences), np.int64)
+    query = (
+        select(REPLAYS.c.replayed_at, USAGE.c.entries)
+        .join(
+            USAGE,
+            (USAGE.c.operator_id == REPLAYS.c.operator_id)
+            & (USAGE.c.request_id == REPLAYS.c.request_id)
+            & (USAGE.c.chunk == REPLAYS.c.chunk)
+            & (USAGE.c.kind == ANSWER),
+        )
+        .where(REPLAYS.c.operator_id == operator_id, REPLAYS.c.replayed_at >= since)
+    )
+    with reading(records) as connection:
+        for at, stored in connection.execute(query):
+            held = np.isin(sequences, np.frombuffer(stored, np.int64))
+            np.maximum(found, at, out=found, where=held)
+    return found

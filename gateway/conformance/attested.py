@@ -40,7 +40,7 @@ from gateway.conformance.model import (
     Finding,
 )
 from gateway.conformance.policy import ConformancePolicy
-from gateway.conformance.removals import attested_gone
+from gateway.conformance.removal_rows import attested_gone
 from gateway.conformance.sampled import sample_of, sample_since
 from gateway.conformance.standings import attestation_due, touch
 from gateway.conformance.told_missing import HeldAgain, held_again, keep_told_missing, told_missing
@@ -52,13 +52,15 @@ class Basis(NamedTuple):
     """What an attestation was compared with: ``entitled``, how many copies the operator should
     hold, by all answers of the ledger up to ``answers``, as of the disclosure event ``compared``.
     ``excused``: something void is held and only not held against it yet. ``opening`` is the digest
-    of what the attestation was opened with (`gateway.conformance.shown.opening_digest`)."""
+    of what the attestation was opened with (`gateway.conformance.shown.opening_digest`);
+    ``drawable`` are the copies attested that samples are drawn of."""
 
     entitled: int
     answers: int
     excused: bool = False
     compared: int = 0
     opening: bytes = b""
+    drawable: int = 0
 
 
 class Attested:
@@ -156,7 +158,12 @@ class Attested:
                 compared,
                 # Whoever has lied of late is not believed yet, nor who shows nothing.
                 "" if basis.excused or before or not proven else checkpoint,
-                Numbers(copies, basis.entitled, sum(each.kind == MISSING for each in differences)),
+                Numbers(
+                    copies,
+                    basis.entitled,
+                    sum(each.kind == MISSING for each in differences),
+                    basis.drawable,
+                ),
                 Attestation(
                     attestation_id=dated_id(now),
                     operator_id=operator_id,

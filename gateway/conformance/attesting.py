@@ -175,6 +175,7 @@ class Attester:
                 judged.excused,
                 self._position,
                 opening_digest(self._opening),
+                self._matching.whole_right,
             ),
         )
 

@@ -22,11 +22,13 @@ _PAUSE_SECONDS: Final = 0.05
 
 
 class Numbers(NamedTuple):
-    """How many copies an operator attested, should hold, and told missing."""
+    """How many copies an operator attested, should hold, and told missing; and of those attested
+    how many it could be asked to show."""
 
     copies: int
     entitled: int
     missing: int
+    drawable: int
 
 
 class CheckpointLog(Protocol):
@@ -104,6 +106,7 @@ class Certificates:
             copies=numbers.copies,
             entitled=numbers.entitled,
             missing=numbers.missing,
+            drawable=numbers.drawable,
             disclosure_sequence=event_sequence,
             checkpoint=checkpoint,
             status=self._issuer.rstrip("/") + STATUS_PATH + attestation_id,

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from sqlalchemy import Connection, delete, literal_column, select, update
 
-from gateway.conformance.answered import last_held
+from gateway.conformance.answered import last_held, last_replayed
+from gateway.conformance.attestation_rows import last_attested_at
 from gateway.conformance.blocks import Sequences
 from gateway.conformance.drawing import is_over
 from gateway.conformance.finding_rows import (
@@ -126,10 +127,11 @@ class Challenges:
         with reading(self._evidence) as connection:
             asked = [Challenge(*row) for row in connection.execute(query)]
             told = told_missing(connection, operator_id)
+            told_at = last_attested_at(connection, operator_id) or 0
         # The ledger is looked at before anything is locked: it is long, and others write too.
         ended = self._ended({each.revision_sequence for each in asked}, now)
         right = [each for each in asked if _is_right(each, by_id[each.challenge_id], now)]
-        served = self._served(operator_id, right, told)
+        served = self._served(operator_id, right, told, told_at)
         done = _Done()
         with self._evidence.begin() as connection:
             touch(connection, operator_id, now)
@@ -190,21 +192,30 @@ class Challenges:
             )
 
     def _served(
-        self, operator_id: str, asked: Sequence[Challenge], told: tuple[Sequences, int]
+        self,
+        operator_id: str,
+        asked: Sequence[Challenge],
+        told: tuple[Sequences, int],
+        told_at: int,
     ) -> Mapping[int, "_Served"]:
         """Return what the ledger tells of the revisions asked for; ``told`` are those told
-        missing, with the position in the ledger of that word."""
+        missing, with the position in the ledger of that word, which came at ``told_at``
+        (seconds, UTC)."""
         positions = {each.revision_sequence: each.answers for each in asked}
         sequences = np.array(sorted(positions), np.int64)
         missing = np.isin(sequences, told[0])
         since = np.array([positions[each] for each in sequences.tolist()], np.int64)
         after = np.where(missing, np.minimum(since, told[1]), since)
         held = last_held(self._records, operator_id, sequences, after)
+        times = {each.revision_sequence: each.issued_at for each in asked}
+        issued = np.array([times[each] for each in sequences.tolist()], np.int64)
+        earliest = min([*times.values(), told_at])
+        again = last_replayed(self._records, operator_id, sequences, earliest)
+        refreshed = (held > since) | (again >= issued)
+        held_back = missing & (held <= told[1]) & (again < told_at)
         return {
-            sequence: _Served(bool(refreshed), bool(back))
-            for sequence, refreshed, back in zip(
-                sequences.tolist(), held > since, missing & (held <= told[1]), strict=True
-            )
+            sequence: _Served(bool(each), bool(back))
+            for sequence, each, back in zip(sequences.tolist(), refreshed, held_back, strict=True)
         }
 
     def _confirm(

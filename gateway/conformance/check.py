@@ -42,7 +42,7 @@ def check_conformance(engines: Engines) -> CheckedConformance:
         holdings = CheckedHoldings(records, evidence, ConsentQueries(engines.records), faults)
         with suppress(EnoughFaults):
             holdings.check()
-            duties = check_duties(records, evidence, holdings.served, faults)
+            duties = check_duties(records, evidence, holdings.whole, holdings.cut, faults)
             _check_evidence(evidence, faults)
             _check_challenges(records, evidence, faults)
         blocks = holdings.blocks

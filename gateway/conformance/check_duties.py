@@ -12,7 +12,8 @@ from gateway.transparency.faults import Faults
 
 _EVENTS_AT_ONCE: Final = 500
 _FOLLOWED: Final = "events"
-_Served = Mapping[str, Mapping[int, bytes]]
+_Whole = Mapping[str, Mapping[int, bytes]]
+_Cut = Mapping[str, Mapping[int, int]]
 
 
 class _Owed(NamedTuple):
@@ -22,13 +23,16 @@ class _Owed(NamedTuple):
     owed_since: int
 
 
-def check_duties(records: Connection, evidence: Connection, served: _Served, faults: Faults) -> int:
-    """Compare the removals owed with the events that were followed; return how many there
-    should be.
+def check_duties(
+    records: Connection, evidence: Connection, whole: _Whole, cut: _Cut, faults: Faults
+) -> int:
+    """Compare the removals owed with the events that were followed; return how many there may
+    be.
 
-    ``served`` is what each operator was ever served, as the bits of blocks: no answer is
-    served with a revision that is void, so who owed when the event was followed owes now.
-    Raises EnoughFaults.
+    ``whole`` is what each operator was ever served whole, as the bits of blocks: no answer is
+    served with a revision that is void, so who owed when the event was followed owes now. ``cut``
+    tells of what consents cut until when it may be kept: longer than the event, and it is owed;
+    if not, it may have been, before the consent ended. Raises EnoughFaults.
     """
     followed = evidence.execute(select(FOLLOWED)).all()
     positions = [row.event_sequence for row in followed]
@@ -51,14 +55,19 @@ def check_duties(records: Connection, evidence: Connection, served: _Served, fau
         }
         for event in events:
             owed = _Owed(event.voided, event.record_id, event.severity, event.at)
-            for operator_id, bits in served.items():
-                if is_marked(bits.get(event.voided // BLOCK, b""), event.voided):
-                    owing += 1
-                    faults.require(
-                        _is_of(kept.get((operator_id, event.sequence)), owed),
-                        f"removal_duties, event {event.sequence}, operator {operator_id}",
-                        "it is missing, or not that of the event",
-                    )
+            for operator_id, bits in whole.items():
+                is_whole = is_marked(bits.get(event.voided // BLOCK, b""), event.voided)
+                until = cut[operator_id].get(event.voided)
+                if not is_whole and until is None:
+                    continue
+                owing += 1
+                row = kept.get((operator_id, event.sequence))
+                must = is_whole or (until is not None and event.at < until)
+                faults.require(
+                    _is_of(row, owed) or not (must or row),
+                    f"removal_duties, event {event.sequence}, operator {operator_id}",
+                    "it is missing, or not that of the event",
+                )
     count = evidence.execute(select(func.count()).select_from(DUTIES)).scalar_one()
     faults.require(count <= owing, "removal_duties", "there are duties of nobody who was served")
     return owing

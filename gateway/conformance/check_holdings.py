@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from consent.queries import ConsentQueries
 from gateway.conformance.blocks import BLOCK, Block, marked
+from gateway.conformance.grounds import grounds
 from gateway.conformance.holdings_tables import (
     CONSENTED_COPIES,
     ENDED_BLOCKS,
@@ -50,8 +51,11 @@ class CheckedHoldings:
         self._consents = consents
         self._faults = faults
         self.blocks = 0
-        self.served: dict[str, _Bits] = {}
-        """What each operator was ever served, whole or cut, as the bits of blocks."""
+        self.whole: dict[str, _Bits] = {}
+        """What each operator was ever served whole, as the bits of blocks."""
+        self.cut: dict[str, dict[int, int]] = {}
+        """Of what each was ever served cut, until when consents let it be kept (seconds, UTC):
+        0 for what they do not, and where they cannot be read."""
 
     def check(self) -> None:
         """Compare everything. Raises EnoughFaults."""
@@ -143,14 +147,17 @@ class CheckedHoldings:
         cut: _Bits = {}
         copies: dict[tuple[bytes, str], _Grounds] = {}
         ever: _Bits = {}
+        untils: dict[int, int] = {}
         for served, followed in self._answers(operator_id, sequences):
-            for bits in (served.whole, served.cut):
-                ever |= marked(ever, bits)
+            ever |= marked(ever, served.whole)
+            untils |= dict.fromkeys(set(served.cut.tolist()) - untils.keys(), 0)
+            for copy in grounds(self._records, served.copies):
+                untils[copy.sequence] = max(untils[copy.sequence], copy.keep_until)
             if followed:
                 whole |= marked(whole, served.whole)
                 cut |= marked(cut, served.cut)
                 _gather(copies, served)
-        self.served[operator_id] = ever
+        self.whole[operator_id], self.cut[operator_id] = ever, untils
         stored = {
             row.block: (bytes(row.whole), bytes(row.cut))
             for row in self._evidence.execute(

@@ -5,7 +5,7 @@ it is exact (G9). The positions are read first: whatever the follower adds meanw
 read twice.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -23,10 +23,11 @@ from gateway.conformance.blocks import (
     is_marked,
     marked,
 )
-from gateway.conformance.consented import all_copies, latest
+from gateway.conformance.consented import all_copies
+from gateway.conformance.grounds import kept
 from gateway.conformance.positions import EVENTS, answers_to, come_to
 from gateway.conformance.revisions import facts_of, read_endings
-from gateway.conformance.served import CutCopy, Served, ended_consents, read_served
+from gateway.conformance.served import CutCopy, Served, read_served
 from gateway.conformance.stored import ended_bits, served_bits, untils_of
 from gateway.storage.engines import Engines, reading
 from gateway.transparency.events import newest_event
@@ -128,21 +129,6 @@ class Entitlements:
                 facts = facts_of(records, np.concatenate(unknown).tolist())
             parts.append(np.array([each.sequence for each in facts if each.until > now], np.int64))
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
-
-
-def kept(records: Connection, copies: Iterable[CutCopy]) -> dict[bytes, CutCopy]:
-    """Return copies by their element, of those alike the one that may be held longest, by
-    what the consents have become."""
-    grounds = latest(copies).values()
-    ended = ended_consents(records, {copy.consent_id for copy in grounds})
-    found: dict[bytes, CutCopy] = {}
-    for copy in grounds:
-        end = ended.get(copy.consent_id, copy.keep_until)
-        own = copy._replace(keep_until=min(end, copy.keep_until))
-        known = found.get(copy.element)
-        if known is None or known.keep_until < own.keep_until:
-            found[copy.element] = own
-    return found
 
 
 def _behind() -> Refused:

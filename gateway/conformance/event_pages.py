@@ -17,16 +17,15 @@ _SPAN: Final = 50_000
 """Most events that one page of changes looks through."""
 
 
-class Holders(Protocol):
-    """Who was served revisions: what is needed of `gateway.conformance.holdings.Holdings`."""
+class Keepers(Protocol):
+    """Who may keep copies: what is needed of `gateway.conformance.holdings.Holdings`."""
 
-    def holders(self, sequences: Collection[int]) -> Mapping[int, Collection[str]]:
-        """Return the operators that were ever served each revision, all answers counted.
-        Calls block."""
-        ...
-
-    def was_served(self, operator_id: str, sequences: Collection[int]) -> Collection[int]:
-        """Return which revisions one operator was ever served, all answers counted."""
+    def keepers(
+        self, sequences: Collection[int], operator_id: str = ""
+    ) -> Mapping[int, Mapping[str, int]]:
+        """Return the operators that were served each revision, or of these one alone, and until
+        when each may keep a copy (seconds, UTC): `gateway.disclose.tables.NO_END` where it was
+        served whole. Calls block."""
         ...
 
 

@@ -4,7 +4,8 @@ Answers are exact: what the follower has not come to yet is read too (`gateway.c
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from random import Random
 from typing import Final, NamedTuple
 
@@ -16,11 +17,18 @@ from creditgate.transparency.facts import Copy
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.conformance.blocks import BLOCK, draw, is_marked, newly_marked
 from gateway.conformance.consented import copies_of
-from gateway.conformance.entitlement import Entitlements, kept
-from gateway.conformance.positions import answers_to, come_to, come_to_answers
-from gateway.conformance.revisions import facts_of, revisions_of
-from gateway.conformance.served import CutCopy, Served, served_operators
+from gateway.conformance.entitlement import Entitlements
+from gateway.conformance.grounds import grounds, kept
+from gateway.conformance.positions import come_to_answers
+from gateway.conformance.revisions import (
+    facts_of,
+    record_ids_of,
+    revisions_of,
+    revisions_of_records,
+)
+from gateway.conformance.served import CutCopy, served_operators
 from gateway.conformance.stored import ServedBits, served_bits_of
+from gateway.disclose.tables import NO_END
 from gateway.storage.engines import Engines, reading
 
 _DRAWN_FOR_ONE: Final = 3
@@ -38,6 +46,15 @@ class ServedAs(NamedTuple):
     unread: set[int]
 
 
+class _Marked(NamedTuple):
+    """Which revisions an operator was served whole, and which a consent cut; ``later`` are the
+    copies under consents that are not written down yet."""
+
+    whole: set[int]
+    cut: set[int]
+    later: Sequence[CutCopy]
+
+
 class Holdings:
     """Reads what operators were served. Calls block; any thread may ask.
 
@@ -49,56 +66,39 @@ class Holdings:
         self._evidence = engines.evidence
         self._entitlements = Entitlements(engines)
 
-    def was_served(self, operator_id: str, sequences: Collection[int]) -> set[int]:
-        """Return which revisions an operator was ever served, whole or cut."""
-        wanted = set(sequences)
-        if not wanted:
-            return wanted
-        with reading(self._evidence) as evidence:
-            at = come_to(evidence, answers_to(operator_id))
-            stored = _stored(evidence, wanted, operator_id)[operator_id]
-        with reading(self._records) as records:
-            return stored | _among(wanted, self._entitlements.since(records, operator_id, at))
-
     def served_as(self, operator_id: str, sequences: Collection[int]) -> ServedAs:
         """Return how an operator was ever served revisions."""
-        wanted = set(sequences)
-        with reading(self._evidence) as evidence:
-            at = come_to(evidence, answers_to(operator_id))
-            numbers = {each // BLOCK for each in wanted}
-            stored = served_bits_of(evidence, numbers, operator_id)
-            bits = {number: each for _, number, each in stored}
-            copies = copies_of(evidence, operator_id, wanted)
-        whole = {each for each in wanted if is_marked(_of(bits, each).whole, each)}
-        under = {each for each in wanted if is_marked(_of(bits, each).cut, each)}
+        ((_, marked),) = self._marked(sequences, operator_id)
+        by_revision = self._copies(operator_id, marked)
         with reading(self._records) as records:
-            later = self._entitlements.since(records, operator_id, at)
-            copies += [each for each in later.copies if each.sequence in wanted]
-            cut = kept(records, copies).values()
-        whole |= wanted.intersection(later.whole.tolist())
-        under |= wanted.intersection(later.cut.tolist())
-        return ServedAs(whole, cut, under - {each.sequence for each in cut})
+            cut = kept(records, chain.from_iterable(by_revision.values())).values()
+        return ServedAs(marked.whole, cut, {each for each in marked.cut if not by_revision[each]})
 
     def holders(self, sequences: Collection[int]) -> dict[int, set[str]]:
         """Return the operators that were ever served each revision, whole or cut."""
-        wanted = set(sequences)
-        holders: dict[int, set[str]] = {sequence: set() for sequence in wanted}
-        if not wanted:
-            return holders
-        with reading(self._records) as records:
-            operators = served_operators(records)
-        with reading(self._evidence) as evidence:
-            at = come_to_answers(evidence)
-            stored = _stored(evidence, wanted)
-        with reading(self._records) as records:
-            for operator_id, last in operators.items():
-                found, followed = stored[operator_id], at.get(operator_id, 0)
-                if followed < last:
-                    later = self._entitlements.since(records, operator_id, followed)
-                    found |= _among(wanted, later)
-                for sequence in found:
-                    holders[sequence].add(operator_id)
-        return holders
+        found: dict[int, set[str]] = {sequence: set() for sequence in sequences}
+        for operator_id, marked in self._marked(sequences):
+            for sequence in marked.whole | marked.cut:
+                found[sequence].add(operator_id)
+        return found
+
+    def keepers(
+        self, sequences: Collection[int], operator_id: str = ""
+    ) -> dict[int, dict[str, int]]:
+        """Return the operators that were served each revision, or of these one alone, and until
+        when each may keep a copy of it (seconds, UTC).
+
+        That is `NO_END` for a revision served whole. For one that consents cut it is the longest
+        any of them lets it be kept, 0 where the removal of all such copies was acknowledged.
+        """
+        found: dict[int, dict[str, int]] = {sequence: {} for sequence in sequences}
+        for holder, marked in self._marked(sequences, operator_id):
+            untils = dict.fromkeys(marked.whole, NO_END)
+            if cut := marked.cut - marked.whole:
+                untils |= self._cut_untils(holder, marked._replace(cut=cut))
+            for sequence, until in untils.items():
+                found[sequence][holder] = until
+        return found
 
     def entitled(self, operator_id: str, now: int) -> int:
         """Return how many copies an operator should hold at ``now`` (seconds, UTC)."""
@@ -140,27 +140,78 @@ class Holdings:
                 return revision.copy
         raise Refused(RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND, "There is no such revision.")
 
+    def _marked(
+        self, sequences: Collection[int], operator_id: str = ""
+    ) -> Iterator[tuple[str, _Marked]]:
+        """Yield operators, or one alone, with how they were served revisions."""
+        wanted = set(sequences)
+        if not wanted and not operator_id:
+            return
+        # The positions first: what is written down meanwhile is read twice.
+        with reading(self._evidence) as evidence:
+            at = come_to_answers(evidence)
+            stored = _bits(evidence, wanted, operator_id)
+        with reading(self._records) as records:
+            last = served_operators(records)
+        for holder in [operator_id] if operator_id else last:
+            bits, followed = stored[holder], at.get(holder, 0)
+            whole = {each for each in wanted if is_marked(_of(bits, each).whole, each)}
+            cut = {each for each in wanted if is_marked(_of(bits, each).cut, each)}
+            later: Sequence[CutCopy] = ()
+            if wanted and followed < last.get(holder, 0):
+                with reading(self._records) as records:
+                    since = self._entitlements.since(records, holder, followed)
+                whole |= wanted.intersection(since.whole.tolist())
+                cut |= wanted.intersection(since.cut.tolist())
+                later = since.copies
+            yield holder, _Marked(whole, cut, later)
 
-def _stored(
-    evidence: Connection, wanted: Collection[int], operator_id: str = ""
-) -> defaultdict[str, set[int]]:
-    """Return which of the revisions are written down as served, by operator."""
-    found: defaultdict[str, set[int]] = defaultdict(set)
-    of_block: defaultdict[int, list[int]] = defaultdict(list)
-    for sequence in wanted:
-        of_block[sequence // BLOCK].append(sequence)
-    for holder, number, bits in served_bits_of(evidence, of_block, operator_id):
-        found[holder].update(
-            sequence
-            for sequence in of_block[number]
-            if is_marked(bits.whole, sequence) or is_marked(bits.cut, sequence)
-        )
+    def _copies(self, operator_id: str, marked: _Marked) -> dict[int, list[CutCopy]]:
+        """Return the copies of each revision that consents cut, none where no consent can be
+        read.
+
+        Those of later revisions of the record are among them: a copy that a correction left as
+        it was is kept as of the newest revision served (`gateway.conformance.consented`).
+        """
+        with reading(self._records) as records:
+            record_of = record_ids_of(records, marked.cut)
+            of_records = {
+                each.sequence: each.copy.record_id
+                for each in revisions_of_records(records, set(record_of.values()))
+            }
+        with reading(self._evidence) as evidence:
+            copies = copies_of(evidence, operator_id, of_records)
+        copies += [each for each in marked.later if each.sequence in of_records]
+        by_record: defaultdict[str, list[CutCopy]] = defaultdict(list)
+        for each in copies:
+            by_record[of_records[each.sequence]].append(each)
+        return {
+            sequence: [each for each in by_record[record_id] if each.sequence >= sequence]
+            for sequence, record_id in record_of.items()
+        }
+
+    def _cut_untils(self, operator_id: str, marked: _Marked) -> dict[int, int]:
+        """Return until when copies of revisions that consents cut may be kept: for ever where
+        no consent can be read."""
+        untils: dict[int, int] = {}
+        by_revision = self._copies(operator_id, marked)
+        with reading(self._records) as records:
+            for sequence, copies in by_revision.items():
+                keeps = [each.keep_until for each in grounds(records, copies)]
+                untils[sequence] = max(keeps, default=NO_END)
+        return untils
+
+
+def _bits(
+    evidence: Connection, wanted: Collection[int], operator_id: str
+) -> defaultdict[str, dict[int, ServedBits]]:
+    """Return what is written down as served of the blocks of revisions, by operator."""
+    found: defaultdict[str, dict[int, ServedBits]] = defaultdict(dict)
+    numbers = {sequence // BLOCK for sequence in wanted}
+    for holder, number, bits in served_bits_of(evidence, numbers, operator_id):
+        found[holder][number] = bits
     return found
 
 
 def _of(bits: Mapping[int, ServedBits], sequence: int) -> ServedBits:
     return bits.get(sequence // BLOCK, _NO_BITS)
-
-
-def _among(wanted: set[int], served: Served) -> set[int]:
-    return wanted.intersection(served.whole.tolist()) | wanted.intersection(served.cut.tolist())

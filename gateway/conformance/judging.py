@@ -19,7 +19,7 @@ from gateway.conformance.classify import (
 from gateway.conformance.comparing import MOST_LISTED
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.model import MISSING, Difference
-from gateway.conformance.removals import acknowledged_of
+from gateway.conformance.removal_rows import acknowledged_of
 from gateway.conformance.revisions import (
     Revision,
     record_ids_of,

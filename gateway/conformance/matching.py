@@ -59,6 +59,12 @@ class Matching:
         whole = sum(int(np.count_nonzero(seen)) for seen in self._seen)
         return whole + len(self._seen_cut) + len(self._shown)
 
+    @property
+    def whole_right(self) -> int:
+        """How many of them were served whole, and may be held."""
+        parts = zip(self._held.parts, self._seen, strict=True)
+        return sum(int(np.count_nonzero(seen & part.live)) for part, seen in parts)
+
     def take_differences(self, theirs: Words, ours: Words) -> Sequence[bytes]:
         """Take it that the operator holds all it should but ``ours``, and ``theirs`` besides;
         return those that are like none served to it, which it has to show.

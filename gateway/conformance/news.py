@@ -12,13 +12,14 @@ from sqlalchemy import Engine
 
 from creditgate.v1.conformance_service_pb2 import WatchCoverage
 from gateway.conformance.event_pages import (
-    Holders,
+    Keepers,
     WatchedEvent,
     head,
     read_changes,
     read_events,
 )
 from gateway.conformance.recent import Recent, Told, ToldPage
+from gateway.disclose.tables import NO_END
 from gateway.storage.background import Pace, Rounds
 from gateway.storage.engines import reading
 from gateway.storage.signs import Sign
@@ -36,10 +37,10 @@ class DisclosureNews:
     """
 
     def __init__(
-        self, records: Engine, holders: Holders, poll_seconds: float, sign: Sign | None = None
+        self, records: Engine, keepers: Keepers, poll_seconds: float, sign: Sign | None = None
     ) -> None:
         self._records = records
-        self._holders = holders
+        self._keepers = keepers
         # A publication concerns nobody who watches what was served: such watchers neither
         # wake for it nor step over it, however many are published.
         self._all = Recent()
@@ -90,9 +91,8 @@ class DisclosureNews:
         with reading(self._records) as connection:
             page = read(connection, position, limit)
         revisions = {sequence for event in page.events for sequence in event.earlier}
-        served = self._holders.was_served(operator_id, revisions) if revisions else ()
-        holders = dict.fromkeys(served, frozenset({operator_id}))
-        return ToldPage([_told(event, holders) for event in page.events], page.read_to)
+        keepers = self._keepers.keepers(revisions, operator_id)
+        return ToldPage([_told(event, keepers) for event in page.events], page.read_to)
 
     def head(self) -> int:
         """Return the position of the newest event. Blocks."""
@@ -142,11 +142,8 @@ class DisclosureNews:
         with reading(self._records) as connection:
             page = read_events(connection, at, _EVENTS_AT_ONCE)
         revisions = {sequence for event in page.events for sequence in event.earlier}
-        holders: dict[int, frozenset[str]] = {}
-        if revisions:
-            held = self._holders.holders(revisions)
-            holders = {sequence: frozenset(held.get(sequence, ())) for sequence in revisions}
-        return ToldPage([_told(event, holders) for event in page.events], page.read_to)
+        keepers = self._keepers.keepers(revisions)
+        return ToldPage([_told(event, keepers) for event in page.events], page.read_to)
 
     def _begin_anew(self, at: int) -> None:
         self._all.begin_anew(at)
@@ -161,13 +158,23 @@ class DisclosureNews:
         return await asyncio.get_running_loop().run_in_executor(self._thread, read)
 
 
-def _told(event: WatchedEvent, holders: Mapping[int, frozenset[str]]) -> Told:
-    """Return an event with whom it concerns, by who was served which revision."""
+def _told(event: WatchedEvent, keepers: Mapping[int, Mapping[str, int]]) -> Told:
+    """Return an event with whom it concerns, by who may keep a copy of which revision, until
+    when."""
     if not event.earlier:
         return Told(event)
-    none = frozenset[str]()
-    served = none.union(*(holders.get(sequence, none) for sequence in event.earlier))
-    return Told(event, served, holders.get(event.voided, none))
+    until: dict[str, int] = {}
+    for sequence in event.earlier:
+        for operator_id, end in keepers.get(sequence, {}).items():
+            until[operator_id] = max(end, until.get(operator_id, 0))
+    served = frozenset(each for each, end in until.items() if event.at < end)
+    of_void = keepers.get(event.voided, {})
+    return Told(
+        event,
+        served,
+        owing=frozenset(each for each, end in of_void.items() if event.at < end),
+        consents=frozenset(each for each in served if until[each] != NO_END),
+    )
 
 
 def _wake(waiting: Iterable[asyncio.Event]) -> None:

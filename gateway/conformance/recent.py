@@ -10,12 +10,15 @@ MOST_KEPT: Final = 4_096
 
 
 class Told(NamedTuple):
-    """An event and whom it concerns: the operators that were ever served the record before
-    it, and of those the ones that were served the very revision that is void since."""
+    """An event and whom it concerns: the operators that were served the record before it, and
+    of those the ones that were served the very revision that is void since. It concerns those
+    of them that had it by ``consents`` alone only as long as they do not say that they have
+    removed it."""
 
     event: WatchedEvent
     served: frozenset[str] = frozenset()
     owing: frozenset[str] = frozenset()
+    consents: frozenset[str] = frozenset()
 
 
 class ToldPage(NamedTuple):

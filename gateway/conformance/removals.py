@@ -1,8 +1,10 @@
 """Removals owed: who must remove or replace what, by when, and who said it is done (G9).
 
-Whoever was served a revision owes its removal from the event on that makes it void. No
-answer is served with a revision that is void (`gateway.meter.ledger`), so once the event is
-committed all who owe are known.
+Whoever was served a revision, and may still keep its copy, owes its removal from the event on
+that makes it void. No answer is served with a revision that is void (`gateway.meter.ledger`), so
+once the event is committed all who owe are known. Of a copy that only consents opened nothing is
+owed for an event that came when none of them let it be kept any more, or once its removal was
+acknowledged for them.
 
 Source: Opinions on improving the social credit system (2025-03-31), article 13 (removal at
 once on repair), and article 8 (same content, same period).
@@ -11,18 +13,23 @@ once on repair), and article 8 (same content, same period).
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway.conformance.event_pages import EventPage, Holders, read_changes
-from gateway.conformance.removal_tables import DUTIES, FOLLOWED, Finding
+from gateway.conformance.event_pages import EventPage, Keepers, read_changes
+from gateway.conformance.removal_rows import (
+    ACKNOWLEDGE,
+    acknowledged_of,
+    follow_to,
+    followed,
+    locked,
+    word_on,
+)
+from gateway.conformance.removal_tables import DUTIES, Finding
 from gateway.storage.engines import Engines, reading
-from gateway.storage.paging import pages
 from gateway.storage.writes import wrote
 
 _EVENTS_AT_ONCE: Final = 500
-_KEYS_A_QUERY: Final = 500
-_FOLLOWED: Final = "events"
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -69,10 +76,10 @@ class Removed(NamedTuple):
 class RemovalDuties:
     """Keeps the duties; calls block, from any thread and process."""
 
-    def __init__(self, engines: Engines, holders: Holders, deadlines: Deadlines) -> None:
+    def __init__(self, engines: Engines, keepers: Keepers, deadlines: Deadlines) -> None:
         self._records = engines.records
         self._evidence = engines.evidence
-        self._holders = holders
+        self._keepers = keepers
         self._deadlines = deadlines
         self._add = _INSERT[engines.evidence.dialect.name](DUTIES).on_conflict_do_nothing()
 
@@ -82,7 +89,7 @@ class RemovalDuties:
         Where several processes do, they write the same.
         """
         with reading(self._evidence) as connection:
-            at = _followed(connection)
+            at = followed(connection)
         while True:
             with reading(self._records) as connection:
                 page = read_changes(connection, at, _EVENTS_AT_ONCE)
@@ -93,11 +100,11 @@ class RemovalDuties:
                 if duties:
                     connection.execute(self._add, duties)
                     wrote(connection, DUTIES, map(_key, duties))
-                _follow_to(connection, page.read_to)
+                follow_to(connection, page.read_to)
             at = page.read_to
 
     def _duties(self, page: EventPage) -> list[dict[str, Any]]:
-        held = self._holders.holders([each.voided for each in page.events if each.voided])
+        held = self._keepers.keepers([each.voided for each in page.events if each.voided])
         return [
             {
                 "operator_id": operator_id,
@@ -111,7 +118,8 @@ class RemovalDuties:
                 "finding": Finding.NONE,
             }
             for event in page.events
-            for operator_id in sorted(held.get(event.voided, ()))
+            for operator_id, until in sorted(held.get(event.voided, {}).items())
+            if event.at < until
         ]
 
     def owed(self, operator_id: str, now: int) -> Owed:
@@ -135,7 +143,7 @@ class RemovalDuties:
         """
         self.follow()
         with self._evidence.begin() as connection:
-            known = _locked(connection, operator_id, {each.event_sequence for each in removals})
+            known = locked(connection, operator_id, {each.event_sequence for each in removals})
             taken = next(
                 (at for at, each in enumerate(removals) if each.event_sequence not in known),
                 len(removals),
@@ -146,14 +154,33 @@ class RemovalDuties:
                     new.setdefault(sequence, removed_at)
             if new:
                 connection.execute(
-                    _ACKNOWLEDGE,
+                    ACKNOWLEDGE,
                     [
-                        _word(operator_id, known[sequence], removed_at, by, now)
+                        word_on(operator_id, known[sequence], removed_at, by, now)
                         for sequence, removed_at in new.items()
                     ],
                 )
                 wrote(connection, DUTIES, [(operator_id, sequence) for sequence in new])
         return len(new), taken
+
+    def settle_consented(self, operator_id: str, by: str, now: int) -> None:
+        """Write that what an operator owes for events is done where all copies it was served are
+        gone by its word on consents, which the client ``by`` gave at ``now`` (seconds, UTC)."""
+        self.follow()
+        columns = DUTIES.c
+        query = select(columns.event_sequence, columns.revision_sequence).where(
+            columns.operator_id == operator_id, columns.acknowledged_at.is_(None)
+        )
+        with reading(self._evidence) as connection:
+            owed = connection.execute(query).all()
+        held = self._keepers.keepers({row.revision_sequence for row in owed}, operator_id)
+        gone = [
+            Removed(row.event_sequence, now)
+            for row in owed
+            if not held[row.revision_sequence].get(operator_id, 0)
+        ]
+        if gone:
+            self.acknowledge(operator_id, gone, by, now)
 
     def acknowledged(self, operator_id: str, sequences: Collection[int]) -> frozenset[int]:
         """Return for which of the events an operator has acknowledged the removal."""
@@ -190,130 +217,7 @@ _DUTIES: Final = select(
     DUTIES.c.removed_at,
     DUTIES.c.acknowledged_at,
 )
-_ACKNOWLEDGE: Final = (
-    update(DUTIES)
-    .where(
-        DUTIES.c.operator_id == bindparam("of_operator"),
-        DUTIES.c.event_sequence == bindparam("of_event"),
-    )
-    .values(
-        removed_at=bindparam("removed_at"),
-        acknowledged_at=bindparam("acknowledged_at"),
-        acknowledged_by=bindparam("acknowledged_by"),
-        finding=bindparam("finding"),
-    )
-)
-
-
-def acknowledged_of(
-    connection: Connection, operator_id: str, sequences: Collection[int]
-) -> frozenset[int]:
-    """Return for which of the events an operator has acknowledged the removal."""
-    found: set[int] = set()
-    for some in pages(sequences):
-        query = select(DUTIES.c.event_sequence).where(
-            DUTIES.c.operator_id == operator_id,
-            DUTIES.c.event_sequence.in_(some),
-            DUTIES.c.acknowledged_at.is_not(None),
-        )
-        found.update(connection.execute(query).scalars())
-    return frozenset(found)
-
-
-def attested_gone(
-    connection: Connection,
-    operator_id: str,
-    reflects: int,
-    held: Collection[str],
-    by: str,
-    now: int,
-) -> None:
-    """Write that an attestation as of position ``reflects`` has shown gone what events made
-    void, all but the copies of records ``held``: it stands for the operator's word.
-
-    ``by`` is the client that attested, ``now`` the time (seconds, UTC).
-    """
-    query = (
-        select(DUTIES.c.event_sequence, DUTIES.c.record_id, DUTIES.c.deadline, DUTIES.c.finding)
-        .where(
-            DUTIES.c.operator_id == operator_id,
-            DUTIES.c.acknowledged_at.is_(None),
-            DUTIES.c.event_sequence <= reflects,
-        )
-        .order_by(DUTIES.c.event_sequence)
-        .with_for_update()
-    )
-    gone = [row for row in connection.execute(query) if row.record_id not in held]
-    if gone:
-        connection.execute(
-            _ACKNOWLEDGE,
-            [_word(operator_id, row, now, by, now) for row in gone],
-        )
-        wrote(connection, DUTIES, [(operator_id, row.event_sequence) for row in gone])
 
 
 def _key(duty: Mapping[str, Any]) -> tuple[Any, ...]:
     return duty["operator_id"], duty["event_sequence"]
-
-
-def _word(
-    operator_id: str, duty: Row[*tuple[Any, ...]], removed_at: int, by: str, now: int
-) -> dict[str, Any]:
-    return {
-        "of_operator": operator_id,
-        "of_event": duty.event_sequence,
-        "removed_at": removed_at,
-        "acknowledged_at": now,
-        "acknowledged_by": by,
-        "finding": _after_word(duty, now),
-    }
-
-
-def _after_word(duty: Row[*tuple[Any, ...]], now: int) -> Finding:
-    """Return what becomes of the finding once the removal is acknowledged at ``now``.
-
-    A word that came late leaves its trace, also where nobody had yet noticed.
-    """
-    if duty.finding == Finding.NONE and now >= duty.deadline:
-        return Finding.DUE
-    return Finding.CLOSING if duty.finding == Finding.OPEN else Finding(duty.finding)
-
-
-def _locked(
-    connection: Connection, operator_id: str, sequences: Collection[int]
-) -> Mapping[int, Row[*tuple[Any, ...]]]:
-    ordered = sorted(sequences)
-    query = (
-        select(
-            DUTIES.c.event_sequence,
-            DUTIES.c.deadline,
-            DUTIES.c.acknowledged_at,
-            DUTIES.c.finding,
-        )
-        .where(DUTIES.c.operator_id == operator_id)
-        .order_by(DUTIES.c.event_sequence)
-        .with_for_update()
-    )
-    return {
-        row.event_sequence: row
-        for start in range(0, len(ordered), _KEYS_A_QUERY)
-        for row in connection.execute(
-            query.where(DUTIES.c.event_sequence.in_(ordered[start : start + _KEYS_A_QUERY]))
-        )
-    }
-
-
-def _followed(connection: Connection) -> int:
-    query = select(FOLLOWED.c.event_sequence).where(FOLLOWED.c.name == _FOLLOWED)
-    return connection.execute(query).scalar() or 0
-
-
-def _follow_to(connection: Connection, sequence: int) -> None:
-    """Keep how far events were followed; it never goes back."""
-    first = _INSERT[connection.dialect.name](FOLLOWED).on_conflict_do_nothing()
-    connection.execute(first, {"name": _FOLLOWED, "event_sequence": 0})
-    connection.execute(
-        update(FOLLOWED)
-        .where(FOLLOWED.c.name == _FOLLOWED, FOLLOWED.c.event_sequence < sequence)
-        .values(event_sequence=sequence)
-    )

@@ -10,13 +10,12 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from consent.model import NAME_PREFIX, Consent
 from consent.queries import ConsentQueries
-from consent.tables import CONSENT_REMOVAL
 from creditgate.reconcile.elements import element_of
 from creditgate.transparency.facts import Copy
 from gateway.conformance.blocks import Sequences
 from gateway.disclose.frame import unframe
 from gateway.disclose.tables import LINES, REVISIONS
-from gateway.meter.model import unpack_entries
+from gateway.meter.model import ANSWER, unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.respond.mask import masked
 from gateway.storage.paging import pages
@@ -73,17 +72,20 @@ class Served(NamedTuple):
 def read_served(
     connection: Connection, consents: ConsentQueries, operator_id: str, after: int, limit: int
 ) -> Served:
-    """Return what the next ``limit`` answers to an operator after a position held."""
+    """Return what the next ``limit`` answers to an operator after a position held.
+
+    What is credited it may hold all the same: rows that credit are passed over.
+    """
     query = (
-        select(USAGE.c.sequence, USAGE.c.consent, USAGE.c.served_at, USAGE.c.entries)
+        select(USAGE.c.sequence, USAGE.c.consent, USAGE.c.served_at, USAGE.c.entries, USAGE.c.kind)
         .where(USAGE.c.operator_id == operator_id, USAGE.c.sequence > after)
         .order_by(USAGE.c.sequence)
         .limit(limit)
     )
     rows = connection.execute(query).all()
     # By place: to look up a name costs more than everything else an answer needs.
-    plain = b"".join([row[3] for row in rows if not row[1]])
-    under = [row for row in rows if row[1] and row[3]]
+    plain = b"".join([row[3] for row in rows if not row[1] and row[4] == ANSWER])
+    under = [row for row in rows if row[1] and row[3] and row[4] == ANSWER]
     cut = _cut_of(connection, consents, under)
     return Served(
         rows[-1].sequence if rows else after,
@@ -97,18 +99,6 @@ def read_served(
 def served_operators(connection: Connection) -> dict[str, int]:
     """Return every operator that was ever answered, and the sequence of its last answer."""
     return {row[0]: row[1] for row in connection.execute(_LAST_ANSWERS)}
-
-
-def ended_consents(connection: Connection, consent_ids: Iterable[str]) -> dict[str, int]:
-    """Return by when copies under consents that ended must be gone (seconds, UTC)."""
-    query = select(CONSENT_REMOVAL.c.consent_id, CONSENT_REMOVAL.c.deadline)
-    return {
-        consent_id: deadline
-        for some in pages(consent_ids)
-        for consent_id, deadline in connection.execute(
-            query.where(CONSENT_REMOVAL.c.consent_id.in_(some))
-        )
-    }
 
 
 @dataclass(slots=True)

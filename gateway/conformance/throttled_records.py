@@ -1,15 +1,18 @@
 """Record calls behind the throttle: asked before anything else is done for them."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import aclosing
 from typing import Protocol
 
 from creditgate.v1.credit_record_service_pb2 import (
     BatchGetSubjectRecordsRequest,
+    DeliverSubjectRecordsRequest,
     GetRecordRequest,
     GetSubjectRecordsRequest,
 )
 from gateway.authenticate.caller import Caller
 from gateway.conformance.throttle import Throttle
+from gateway.respond.delivery import opening
 
 
 class Records(Protocol):
@@ -29,6 +32,15 @@ class Records(Protocol):
         self, request: BatchGetSubjectRecordsRequest, caller: Caller
     ) -> AsyncIterator[bytes]:
         """Answer BatchGetSubjectRecords."""
+        ...
+
+    def deliver_subject_records(
+        self,
+        request: BatchGetSubjectRecordsRequest,
+        heard: AsyncIterator[DeliverSubjectRecordsRequest],
+        caller: Caller,
+    ) -> AsyncGenerator[bytes]:
+        """Answer DeliverSubjectRecords, opened by ``request``."""
         ...
 
 
@@ -59,6 +71,21 @@ class ThrottledRecords:
         self, request: BatchGetSubjectRecordsRequest, caller: Caller
     ) -> AsyncIterator[bytes]:
         """Answer BatchGetSubjectRecords."""
-        asked = len(request.subjects) - max(0, request.resume_from)
-        self._throttle.require(caller.operator_id, max(1, asked))
+        self._throttle.require(caller.operator_id, _asked(request))
         return self._records.batch_get_subject_records(request, caller)
+
+    async def deliver_subject_records(
+        self, heard: AsyncIterator[DeliverSubjectRecordsRequest], caller: Caller
+    ) -> AsyncGenerator[bytes]:
+        """Answer DeliverSubjectRecords."""
+        request = await opening(heard)
+        self._throttle.require(caller.operator_id, _asked(request))
+        answers = self._records.deliver_subject_records(request, heard, caller)
+        # What a call that breaks off has to do is done before it is over.
+        async with aclosing(answers):
+            async for answer in answers:
+                yield answer
+
+
+def _asked(request: BatchGetSubjectRecordsRequest) -> int:
+    return max(1, len(request.subjects) - max(0, request.resume_from))

@@ -13,7 +13,8 @@ import numpy as np
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from creditgate.transparency.facts import copy_digest
-from gateway.conformance.answered import last_held
+from gateway.conformance.answered import last_held, last_replayed
+from gateway.conformance.attestation_rows import last_attested_at
 from gateway.conformance.blocks import Sequences, marked, sequences_of
 from gateway.conformance.comparing import MOST_LISTED
 from gateway.conformance.drawing import is_over
@@ -60,11 +61,14 @@ def keep_told_missing(
 
 
 def not_served_since(
-    records: Engine, operator_id: str, sequences: Sequences, answers: int
+    records: Engine, operator_id: str, sequences: Sequences, answers: int, told_at: int
 ) -> Sequences:
-    """Return which revisions no answer to an operator after a position held."""
+    """Return which revisions no answer to an operator after a position held, nor one given again
+    at ``told_at`` (seconds, UTC) or later."""
     after = np.full(len(sequences), answers, np.int64)
-    return sequences[last_held(records, operator_id, sequences, after) == 0]
+    held = last_held(records, operator_id, sequences, after)
+    again = last_replayed(records, operator_id, sequences, told_at)
+    return sequences[(held == 0) & (again == 0)]
 
 
 class HeldAgain(NamedTuple):
@@ -80,10 +84,11 @@ def held_again(engines: Engines, operator_id: str, absent: Sequences, now: int) 
     it does not hold by what it attests now, ``now`` in seconds, UTC."""
     with reading(engines.evidence) as evidence:
         told, answers = told_missing(evidence, operator_id)
+        told_at = last_attested_at(evidence, operator_id) or 0
     left = told[~np.isin(told, absent)]
     if not left.size:
         return HeldAgain(left, ())
-    left = not_served_since(engines.records, operator_id, left, answers)
+    left = not_served_since(engines.records, operator_id, left, answers, told_at)
     with reading(engines.records) as records:
         over: list[int] = []
 

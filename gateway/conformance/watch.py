@@ -129,8 +129,9 @@ class DisclosureWatch:
         self, coverage: WatchCoverage.ValueType, after: int, operator_id: str
     ) -> ToldPage:
         recent = self._news.after(coverage, after, self._page_events)
-        if recent is not None:
+        if recent is not None and not any(operator_id in each.consents for each in recent.told):
             return recent
+        # What consents opened may have been removed since the event was first told.
         return await self._reads.run(operator_id, self._older, coverage, after, operator_id)
 
     def _older(self, coverage: WatchCoverage.ValueType, after: int, operator_id: str) -> ToldPage:

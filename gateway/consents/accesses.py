@@ -19,7 +19,7 @@ from gateway.consents.access import ALWAYS, Access, AccessPage, Answered, Period
 from gateway.consents.access_rows import LedgerRow, answered_of, entries_of
 from gateway.consents.followed import come_to
 from gateway.disclose.tables import LINES, REVISIONS
-from gateway.meter.model import unpack_entries
+from gateway.meter.model import ANSWER, unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.storage.engines import reading
 
@@ -182,7 +182,7 @@ class Accesses:
 def _narrowed(operator_id: str, period: Period, before: Place | None) -> Select[int]:
     query = (
         select(USAGE.c.sequence)
-        .where((USAGE.c.entry_count > 0) | (USAGE.c.consent != ""))
+        .where((USAGE.c.entry_count > 0) | (USAGE.c.consent != ""), USAGE.c.kind == ANSWER)
         .limit(_ANSWERS_AT_ONCE)
     )
     if operator_id:

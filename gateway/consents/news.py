@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Final
 
@@ -14,6 +14,8 @@ from gateway.storage.background import Pace, Rounds
 from gateway.storage.signs import Sign
 
 _CHANGES_AT_ONCE: Final = 1_000
+# No operator's id.
+_ALL: Final = ""
 
 
 class ConsentNews:
@@ -39,6 +41,10 @@ class ConsentNews:
         self._rounds = Rounds("consent-news", self._look, Pace(poll_seconds), sign=sign, bell=bell)
         # A thread of its own: news never waits for what else the process is asked for.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="consent-news")
+
+    def of_all(self) -> AbstractContextManager[asyncio.Event]:
+        """As `of_operator`, for changes of any operator's consents."""
+        return self.of_operator(_ALL)
 
     def waiting_for(self, operator_id: str) -> int:
         """Return how many wait for news of this operator's consents."""
@@ -81,7 +87,8 @@ class ConsentNews:
         """Read the next changes; tell whether there may be more."""
         read = partial(self._consents.changes, after=self._seen, limit=_CHANGES_AT_ONCE)
         changes = await asyncio.get_running_loop().run_in_executor(self._thread, read)
-        for operator_id in {change.operator_id for change in changes}:
+        changed = {change.operator_id for change in changes}
+        for operator_id in (*changed, _ALL) if changed else ():
             for news in self._waiting.get(operator_id, ()):
                 news.set()
         if changes:

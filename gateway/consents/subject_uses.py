@@ -16,7 +16,7 @@ from consent.model import NAME_PREFIX
 from consent.tables import CONSENT, SUBJECT_USE, SUBJECT_USES
 from gateway.consents.followed import come_further, come_to
 from gateway.disclose.tables import REVISIONS
-from gateway.meter.model import unpack_entries
+from gateway.meter.model import ANSWER, unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.storage.engines import reading
 from gateway.storage.paging import pages
@@ -71,13 +71,14 @@ def next_answers(
     connection: Connection, operator_id: str, after: int, until: int | None = None
 ) -> list[IndexedAnswer]:
     """Return the next answers by sequence, up to ``until``, with about `_ENTRIES_AT_ONCE`
-    entries."""
+    entries; rows that credit one come as answers without any."""
     up_to_it = func.sum(USAGE.c.entry_count).over(order_by=USAGE.c.sequence)
     next_ = (
         select(
             USAGE.c.sequence,
             USAGE.c.consent,
             USAGE.c.entries,
+            USAGE.c.kind,
             (up_to_it - USAGE.c.entry_count).label("before"),
         )
         .where(
@@ -89,13 +90,15 @@ def next_answers(
         .limit(_ANSWERS_AT_ONCE)
         .subquery()
     )
-    query = select(next_.c.sequence, next_.c.consent, next_.c.entries)
+    query = select(next_.c.sequence, next_.c.consent, next_.c.entries, next_.c.kind)
     rows = connection.execute(
         query.where(next_.c.before < _ENTRIES_AT_ONCE).order_by(next_.c.sequence)
     ).all()
     return [
         IndexedAnswer(sequence, consent, unpack_entries(packed))
-        for sequence, consent, packed in rows
+        if kind == ANSWER
+        else IndexedAnswer(sequence, "", ())
+        for sequence, consent, packed, kind in rows
     ]
 
 

@@ -6,9 +6,11 @@ from starlette.responses import Response
 
 from creditgate.v1 import settlement_service_pb2 as pb
 from creditgate.v1.settlement_service_pb2 import PriceComponentKind, SourceDivision
+from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.console.visit import Visit
 from gateway.pages.money import yuan
-from gateway.pages.words import Words, said
+from gateway.pages.terms import PURPOSES
+from gateway.pages.words import Words, joined, said
 
 _K = PriceComponentKind
 _KINDS: Final[dict[int, Words]] = {
@@ -30,6 +32,18 @@ _DIVISIONS: Final[dict[int, Words]] = {
 _PER_CENT: Final = 100
 
 
+class Component(NamedTuple):
+    """A component in words: what it does and costs, and what use and whom it is for.
+
+    ``selects`` are a word for what is selected by and what is selected; empty for all use.
+    """
+
+    component_id: str
+    kind: str
+    amounts: str
+    selects: list[tuple[str, str]]
+
+
 class Plan(NamedTuple):
     """A price plan in words: what its classes cost, and its components."""
 
@@ -37,7 +51,7 @@ class Plan(NamedTuple):
     starts: int
     in_force: bool
     prices: list[tuple[str, str]]
-    components: list[tuple[str, str, str]]
+    components: list[Component]
 
 
 class Rule(NamedTuple):
@@ -52,10 +66,11 @@ class Rule(NamedTuple):
 
 async def show(visit: Visit) -> Response:
     """Show every price plan, and every sharing rule, newest first."""
-    plans = (await visit.ask(pb.ListPricePlansRequest(), pb.ListPricePlansResponse)).plans
+    listed_plans = await visit.every_page(pb.ListPricePlansRequest(), pb.ListPricePlansResponse)
+    plans = listed_plans.plans
     rules: list[pb.SharingRule] = []
     if visit.may(pb.ListSharingRulesRequest):
-        listed = await visit.ask(pb.ListSharingRulesRequest(), pb.ListSharingRulesResponse)
+        listed = await visit.every_page(pb.ListSharingRulesRequest(), pb.ListSharingRulesResponse)
         rules = list(listed.rules)
     plan_now = _deciding([plan.effective_from.seconds for plan in plans], visit.now)
     rule_now = _deciding([rule.effective_from.seconds for rule in rules], visit.now)
@@ -86,10 +101,11 @@ def _plan(visit: Visit, plan: pb.PricePlan, *, in_force: bool) -> Plan:
             for price in plan.prices
         ],
         [
-            (
+            Component(
                 component.component_id,
                 said(visit.language, _KINDS[component.kind]),
                 _amounts(visit, component),
+                _selects(visit, component),
             )
             for component in plan.components
         ],
@@ -110,6 +126,21 @@ def _amounts(visit: Visit, component: pb.PriceComponent) -> str:
         amount = yuan(component.amount_micro_yuan, language)
         return visit.say(f"每月 {amount}", f"{amount} a month")
     return yuan(component.unit_price_micro_yuan, language)
+
+
+def _selects(visit: Visit, component: pb.PriceComponent) -> list[tuple[str, str]]:
+    language = visit.language
+    purposes = [
+        said(language, PURPOSES[Purpose.Name(purpose).removeprefix("PURPOSE_")])
+        for purpose in component.purposes
+    ]
+    selected = (
+        (visit.say("目录项", "items"), component.items),
+        (visit.say("价格类别", "price classes"), component.price_classes),
+        (visit.say("用途", "purposes"), purposes),
+        (visit.say("运营机构类别", "operator classes"), component.operator_classes),
+    )
+    return [(what, joined(names, language)) for what, names in selected if names]
 
 
 def _rule(visit: Visit, rule: pb.SharingRule, *, in_force: bool) -> Rule:

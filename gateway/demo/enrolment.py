@@ -19,6 +19,8 @@ from sdk.credentials import Credentials
 
 REASON: Final = "demo"
 _YEAR: Final = 365 * 86_400
+# What GrantScopes takes.
+_MOST_AT_ONCE: Final = 64
 
 
 class Enrolment:
@@ -156,9 +158,10 @@ class Enrolment:
             for grant in grants
             if (grant.scope, frozenset(grant.items), frozenset(grant.purposes)) not in standing
         ]
-        if missing:
+        for first in range(0, len(missing), _MOST_AT_ONCE):
+            some = missing[first : first + _MOST_AT_ONCE]
             await self._gateway.ask(
-                pb.GrantScopesRequest(grants=missing, reason=REASON), pb.GrantScopesResponse
+                pb.GrantScopesRequest(grants=some, reason=REASON), pb.GrantScopesResponse
             )
 
     def _holds_keys_of(self, client: pb.Client) -> bool:

@@ -5,9 +5,10 @@ import json
 import os
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from gateway.config import PREFIX
@@ -18,6 +19,7 @@ from gateway.server.process import Running
 _READY_SECONDS: Final = 60
 _STOP_SECONDS: Final = 30
 _LOG_SHOWN: Final = 2_000
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class GatewayDidNotStart(Exception):
@@ -25,10 +27,13 @@ class GatewayDidNotStart(Exception):
 
 
 @asynccontextmanager
-async def gateway_process(home: Home) -> AsyncGenerator[Running]:
+async def gateway_process(
+    home: Home, settings: Mapping[str, str] = _NONE
+) -> AsyncGenerator[Running]:
     """Run ``creditgate serve`` in ``home`` while the context lasts.
 
-    Settings of the caller's environment do not reach it. Its log is gateway.log in the
+    ``settings`` are added to the demo's own; those of the caller's environment do not reach it.
+    Its log is gateway.log in the
     home. Raises GatewayDidNotStart.
     """
     home.root.mkdir(parents=True, exist_ok=True)
@@ -38,7 +43,7 @@ async def gateway_process(home: Home) -> AsyncGenerator[Running]:
             *(sys.executable, "-m", "gateway.cli", "serve", "--json"),
             stdout=PIPE,
             stderr=errors,
-            env=_environment(home),
+            env=_environment(home, settings),
             # Ctrl-C is for the demo, which then stops its gateway in order.
             start_new_session=True,
         )
@@ -52,7 +57,7 @@ async def gateway_process(home: Home) -> AsyncGenerator[Running]:
         await _stop(process)
 
 
-def _environment(home: Home) -> dict[str, str]:
+def _environment(home: Home, more: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     settings = {
         "HOME": str(home.root),
@@ -61,11 +66,14 @@ def _environment(home: Home) -> dict[str, str]:
         "DEVELOPMENT_PROVIDER": "true",
         "DEVELOPMENT_PROVIDER_PORT": "0",
         "LOG_LEVEL": "warning",
+        # The demo waits a second for what others wait minutes for.
+        "DELIVERY_GRACE_SECONDS": "1",
         # The demo mends within a second what others take a day for.
         "CONFORMANCE_POLICY": str(
             write_policy(home.root / "conformance-policy.yaml", attestation_spacing="PT0S")
         ),
     }
+    settings |= more
     return kept | {f"{PREFIX}{name}": value for name, value in settings.items()}
 
 

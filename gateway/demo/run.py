@@ -22,6 +22,7 @@ from gateway.demo import (
     closing,
     consenting,
     counting,
+    delivering,
     deputising,
     disputing,
     holding,
@@ -87,6 +88,7 @@ async def run_demo(folder: Path, data: Path | None, told: Callable[[Section], No
             account.tell(await proving.proved(stage, kept))
             account.tell(await counting.counted(stage))
             account.tell(await disputing.disputed(stage))
+            account.tell(await delivering.broken(stage))
             account.tell(await scoping.scoped(stage))
             li_ming = await stack.enter_async_context(representing(home))
             consented, consent = await consenting.consented(stage, li_ming)

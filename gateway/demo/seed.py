@@ -1,6 +1,7 @@
 """Demo data brought to a running gateway, through its API; a second time changes nothing."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -72,9 +73,7 @@ async def seed(
     """
     source = SAMPLE if data is None else data
     async with acting_as(home, cast.ADMINISTRATOR) as gateway:
-        applied = await apply_catalogue(gateway, read_catalogue(NATIONAL), REASON)
-        priced_from = await _prices(gateway, clock)
-        await _sharing(gateway, clock)
+        applied, priced_from = await furnish(gateway, clock)
         enrolment = Enrolment(gateway, home, clock)
         await enrolment.publisher()
         await enrolment.console()
@@ -82,15 +81,25 @@ async def seed(
     home.point_profiles_at(running.grpc, running.issuer, home.ca)
     invented = invented_records(licences[ALPHA.operator_id].validity.start_time.seconds)
     async with acting_as(home, cast.PUBLISHER) as gateway:
-        await _publish(gateway, invented.all)
+        await publish(gateway, invented.all)
         loaded = await load(
             gateway.channel, source, report=home.root / "rejects.csv", progress=progress
         )
     await asyncio.sleep(max(0, priced_from - clock.now()))
-    items = dict.fromkeys(Outcome, 0)
-    for each in applied:
-        items[each.outcome] += 1
+    items = {outcome: applied[outcome] for outcome in Outcome}
     return Seeded(items, licences, invented, source, loaded)
+
+
+async def furnish(gateway: Gateway, clock: Clock) -> tuple[Counter[Outcome], int]:
+    """Give a gateway the national catalogue, prices and a sharing rule.
+
+    Returns the catalogue's items by outcome, and from when on the prices are in force (seconds,
+    UTC). Raises grpc.RpcError.
+    """
+    applied = await apply_catalogue(gateway, read_catalogue(NATIONAL), REASON)
+    priced_from = await _prices(gateway, clock)
+    await _sharing(gateway, clock)
+    return Counter(each.outcome for each in applied), priced_from
 
 
 async def _prices(gateway: Gateway, clock: Clock) -> int:
@@ -135,7 +144,7 @@ async def _sharing(gateway: Gateway, clock: Clock) -> None:
     )
 
 
-async def _publish(gateway: Gateway, drafts: Iterable[RecordDraft]) -> None:
+async def publish(gateway: Gateway, drafts: Iterable[RecordDraft]) -> None:
     """Publish drafts as one batch, named by what is in it. Raises SeedRefused."""
     request = PublishRecordsRequest(records=drafts)
     drawn = sha256(request.SerializeToString(deterministic=True))

@@ -26,7 +26,9 @@ async def tried(stage: Stage) -> Section:
             pb.DryRunPricePlanResponse,
         )
     ).bills
-    plans = await stage.administrator.ask(pb.ListPricePlansRequest(), pb.ListPricePlansResponse)
+    plans = await stage.administrator.every_page(
+        pb.ListPricePlansRequest(), pb.ListPricePlansResponse
+    )
     explained = all(charge.explanation_zh and charge.explanation_en for charge in bill.charges)
     steps = (
         Step(

@@ -5,7 +5,7 @@ sequences are dense and in order of commit: whoever has read up to a sequence ha
 missed nothing before it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -86,6 +86,12 @@ class DisclosureStore:
         """Return every revenue line by number."""
         with reading(self._engine) as connection:
             return {row.line_no: Line(*row[1:]) for row in connection.execute(select(LINES))}
+
+    def number_lines(self, lines: Iterable[Line]) -> dict[Line, int]:
+        """Return every revenue line's number, once each of ``lines`` has one."""
+        with self._engine.begin() as connection:
+            _lock(connection)
+            return _number_lines(connection, set(lines))
 
     def earlier_outcome(self, publisher: str, batch_id: str, digest: bytes) -> BatchOutcome | None:
         """Return what became of a batch committed before, None for a new one.

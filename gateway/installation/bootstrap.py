@@ -62,6 +62,7 @@ def bootstrap(
     """
     home = Home.at(config.home)
     _certify(config, home, clock.now())
+    _certify_for_regions(config, home, clock.now())
     engines = open_engines(config.database.get_secret_value(), home.root)
     try:
         upgrade_all(engines)
@@ -83,6 +84,16 @@ def _certify(config: GatewayConfig, home: Home, now: int) -> None:
         hosts = dict.fromkeys((*LOOPBACK, config.grpc_host, config.https_host))
         certificate = make_server_certificate(home.development_ca(), now, hosts)
         certificate.write(home.server_certificate, home.server_key)
+
+
+def _certify_for_regions(config: GatewayConfig, home: Home, now: int) -> None:
+    if (
+        config.federation_anchor is not None
+        and config.federation_certificate is None
+        and not home.federation_certificate_key.exists()
+    ):
+        certificate = make_client_certificate(home.development_ca(), "federation", now)
+        certificate.write(home.federation_certificate, home.federation_certificate_key)
 
 
 def _issue_first_key(log: AuthorityLog, keys: SigningKeys, now: int) -> None:

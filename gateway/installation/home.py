@@ -59,6 +59,26 @@ class Home:
         return self.root / "pki" / "server.key"
 
     @property
+    def federation_key(self) -> Path:
+        """Private key that signs this region's statements of itself (PEM)."""
+        return self.keys / "federation.pem"
+
+    @property
+    def federation_assertion_key(self) -> Path:
+        """Private key of this region's client assertions in other regions (PEM)."""
+        return self.keys / "federation-client.pem"
+
+    @property
+    def federation_certificate(self) -> Path:
+        """The certificate shown to other regions, from the development CA (PEM)."""
+        return self.root / "pki" / "federation.pem"
+
+    @property
+    def federation_certificate_key(self) -> Path:
+        """Private key of `federation_certificate` (PEM)."""
+        return self.root / "pki" / "federation.key"
+
+    @property
     def served(self) -> Path:
         """What a serving gateway writes down for programs beside it (JSON)."""
         return self.root / "serve.json"

@@ -24,9 +24,10 @@ from gateway.meter.model import Outcome, RefusalEntry, Unwritable, UsageClaim
 MOST_IN_A_GROUP: Final = 256
 MOST_REFUSALS_IN_A_GROUP: Final = 64
 MOST_WAITING: Final = 8_192
-# Under load a commit waits this long for company, since each costs the same whatever it
-# holds: as PostgreSQL does with commit_delay and commit_siblings.
-_DELAY_SECONDS: Final = timedelta(milliseconds=2).total_seconds()
+# Under load a commit waits for company, since each costs the same whatever it holds: as
+# PostgreSQL does with commit_delay and commit_siblings. The longer, the more there is to come.
+_DELAY_SECONDS_EACH: Final = timedelta(microseconds=200).total_seconds()
+_MOST_DELAY_SECONDS: Final = timedelta(milliseconds=8).total_seconds()
 _SIBLINGS: Final = 4
 _log = logging.getLogger(__name__)
 
@@ -64,6 +65,9 @@ class GroupCommitter:
         self._refusals: deque[_WaitingRefusal] = deque()
         self._unanswered_claims = 0
         self._unanswered_refusals = 0
+        # The size of late groups, large ones remembered for a while: a small one often comes
+        # between two of them.
+        self._company = 0
         self._turns: list[Callable[[], None]] = []
         # A group is with the thread, or about to be.
         self._handing_over = False
@@ -182,12 +186,14 @@ class GroupCommitter:
         refusals: Sequence[_WaitingRefusal],
         written: bool,
     ) -> None:
+        company = self._company = max(taken, self._company * 4 // 5)
         if self._closing:
             self._take_turns()
-        elif taken < _SIBLINGS:
+        elif company < _SIBLINGS:
             self._next_beat()
         else:
-            self._loop.call_later(_DELAY_SECONDS, self._next_beat)
+            delay = min(_MOST_DELAY_SECONDS, company * _DELAY_SECONDS_EACH)
+            self._loop.call_later(delay, self._next_beat)
         self._unanswered_claims -= taken
         self._unanswered_refusals -= len(refusals)
         for (_, done), outcome in zip(claims, outcomes, strict=True):

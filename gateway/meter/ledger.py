@@ -12,6 +12,7 @@ it: where it cannot be signed nothing is charged.
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from sqlalchemy import Engine
@@ -21,6 +22,7 @@ from creditgate.transparency.merkle import leaf_hash
 from gateway.clock import Clock, micros_of
 from gateway.meter.leaf import LineFields, detail_of, leaf_bytes
 from gateway.meter.model import (
+    AnswerKey,
     Charged,
     ConsentVersion,
     Outcome,
@@ -53,6 +55,7 @@ class _Uses(NamedTuple):
 
 
 _NO_USES: Final = _Uses([], [], [])
+_NOTHING: Final[frozenset[AnswerKey]] = frozenset()
 
 
 class UsageLedger:
@@ -111,21 +114,28 @@ class UsageLedger:
         self, claims: Sequence[UsageClaim], refusals: Sequence[RefusalEntry]
     ) -> list[Outcome]:
         with self._store.transaction(claims) as transaction:
+            # Who settles a delivery waits for this, and this for them.
+            delivered = [claim for claim in claims if claim.delivery is not None]
+            over = transaction.advance(delivered) if delivered else _NOTHING
             # Before the clock is read: a consent may have to be waited for.
             consents = _consents(transaction, claims)
             # Read here, with every lock held: what waited too long is not served.
+            now = self._clock.now()
             reckoning = Reckoning(
-                self._clock.now(),
+                now,
                 _ended(transaction, claims),
                 transaction.earlier(claims) if claims else (),
                 transaction.used({claim.quota_day for claim in claims}) if claims else {},
                 consents,
                 self._arrivals(transaction, claims),
+                over,
             )
             outcomes = [reckoning.judge(claim) if claim.stands() else Stale() for claim in claims]
             rows = _placed(transaction, reckoning.charged)
             uses = self._uses(transaction, rows)
             transaction.write(rows, uses.hashes, reckoning.grown, reckoning.relied, refusals)
+            if again := _given_again(claims, outcomes):
+                transaction.note_replays(again, now)
             if reckoning.moved:
                 self._set_rates(transaction, reckoning)
             return self._receipted(transaction, claims, outcomes, uses)
@@ -176,7 +186,7 @@ class UsageLedger:
             if isinstance(outcome, Charged):
                 whole.append(Charged(outcome.fee, next(first), outcome.left))
             elif isinstance(outcome, Replayed):
-                whole.append(Replayed(outcome.decision_id, earlier[claim.answer_key]))
+                whole.append(replace(outcome, receipt=earlier[claim.answer_key]))
             else:
                 whole.append(outcome)
         return whole
@@ -191,6 +201,15 @@ class UsageLedger:
         details = list(map(detail_of, rows, fields))
         leaves = list(map(leaf_bytes, rows, fields, details))
         return _Uses(leaves, list(map(leaf_hash, leaves)), details)
+
+
+def _given_again(claims: Sequence[UsageClaim], outcomes: Sequence[Outcome]) -> set[AnswerKey]:
+    """Return the answers that retries are given with records."""
+    return {
+        claim.answer_key
+        for claim, outcome in zip(claims, outcomes, strict=True)
+        if claim.entries and isinstance(outcome, Replayed)
+    }
 
 
 def _placed(transaction: LedgerTransaction, charged: Sequence[UsageClaim]) -> list[UsageRow]:

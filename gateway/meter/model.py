@@ -11,6 +11,7 @@ from consent.model import Consent
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_log_pb2 import UsageKind
 from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.meter.delivery import Delivering
 from gateway.meter.rates import Debit, RateLeft, TooFast
 
 SECONDS_A_DAY: Final = 86_400
@@ -95,7 +96,7 @@ class UsageClaim(NamedTuple):
     the answer rests on, as it was decided by, None where it rests on none.
     ``records_digest`` is that of the records as they are sent (UsageLeaf), b"" where none is
     made. ``asked_items`` are the items looked for under that consent, found or not. ``debits`` are
-    what it takes of the counts of limits.
+    what it takes of the counts of limits. ``delivery`` is None but for a chunk of a delivery.
     """
 
     operator_id: str
@@ -119,6 +120,7 @@ class UsageClaim(NamedTuple):
     records_digest: bytes = b""
     asked_items: tuple[str, ...] = ()
     debits: tuple[Debit, ...] = ()
+    delivery: Delivering | None = None
 
     @property
     def consent(self) -> str:
@@ -244,11 +246,13 @@ class Charged:
 class Replayed:
     """The id was metered before with the same payload; nothing more is charged.
 
-    ``receipt`` is that of the first answer's use, a serialised UsageReceipt.
+    ``receipt`` is that of the first answer's use, a serialised UsageReceipt; ``served_at`` is
+    when that was given (seconds, UTC).
     """
 
     decision_id: str
     receipt: bytes = field(default=b"", compare=False, repr=False)
+    served_at: int = field(default=0, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

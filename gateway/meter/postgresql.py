@@ -14,6 +14,7 @@ from zlib import crc32
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Connection,
     Engine,
     Integer,
     String,
@@ -32,6 +33,7 @@ from gateway.disclose.model import Line
 from gateway.disclose.store import ENDING_LOCK
 from gateway.disclose.tables import REVISIONS
 from gateway.meter.model import (
+    AnswerKey,
     ConsentDay,
     ConsentGrowth,
     ConsentUse,
@@ -54,7 +56,9 @@ from gateway.meter.store import (
     LedgerTransaction,
     Statements,
     add_relied,
+    advance,
     consent_uses,
+    note_replays,
     read_consent_uses,
     read_head,
     read_lines,
@@ -161,8 +165,20 @@ class PostgresLedgerStore:
         """Do nothing: between transactions connections are the pool's."""
 
 
+def lock_operator(connection: Connection, operator_id: str) -> None:
+    """Take the ledger's lock on an operator until the transaction ends; on SQLite who writes
+    has it already."""
+    if connection.dialect.name == "postgresql":
+        lock = func.pg_advisory_xact_lock(_OPERATOR_LOCKS, _lock(operator_id))
+        connection.execute(select(lock))
+
+
 def _locks(claims: Sequence[UsageClaim]) -> list[int]:
-    return sorted({crc32(claim.operator_id.encode()) - (1 << 31) for claim in claims})
+    return sorted({_lock(claim.operator_id) for claim in claims})
+
+
+def _lock(operator_id: str) -> int:
+    return crc32(operator_id.encode()) - (1 << 31)
 
 
 class _PostgresStatements(Statements):
@@ -231,12 +247,20 @@ class _PostgresTransaction:
         )
         return [UsageRow(*row) for row in self._cursor.fetchall()]
 
+    def note_replays(self, keys: Collection[AnswerKey], now: int) -> None:
+        """Write that answers are given again."""
+        note_replays(self._cursor, self._statements, keys, now)
+
     def used(self, days: Iterable[QuotaDay]) -> dict[QuotaDay, int]:
         """Return the records counted."""
         self._cursor.execute(self._statements.used, _columns(days))
         return {
             QuotaDay(operator_id, day): used for operator_id, day, used in self._cursor.fetchall()
         }
+
+    def advance(self, claims: Iterable[UsageClaim]) -> set[AnswerKey]:
+        """Take note of how far deliveries were acknowledged."""
+        return advance(self._cursor, self._statements, claims)
 
     def rates(self, keys: Collection[RateKey]) -> dict[RateKey, int]:
         """Return arrival times."""

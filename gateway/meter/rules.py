@@ -4,6 +4,7 @@ Sources: Google AIP-155 for request ids; guarantee G3 (nothing without a live co
 needs one, and no more often than it allows), G5 (a retry charges nothing more), G9 (nothing that ended is served) and G11 (a refusal tells nothing of what exists).
 The first rule that applies decides:
 
+0. REQUEST_ID_REUSED: the delivery it belongs to was settled, or another call has it;
 1. Stale: the claim is past ``good_until``, a revision it would serve has ended, or the
    consent it relies on has changed since it was decided by;
 2. REQUEST_ID_REUSED: the id was used with another payload, or too long ago;
@@ -29,6 +30,7 @@ from consent.states import EXHAUSTED, GRANTED
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.meter.model import (
     SECONDS_A_DAY,
+    AnswerKey,
     Charged,
     ConsentDay,
     ConsentGrowth,
@@ -80,7 +82,7 @@ class Reckoning:
     ``earlier`` of each claim's request the answer of the same chunk and one other, as
     far as there are any; ``used`` the records counted on the claims' days; ``consents`` those
     that the claims rely on; ``arrivals`` the counts that claims take of, None
-    where none does.
+    where none does; ``over`` what the claims are of whose delivery is not their call's any more.
     """
 
     def __init__(
@@ -91,12 +93,14 @@ class Reckoning:
         used: Mapping[QuotaDay, int],
         consents: Consents,
         arrivals: Arrivals | None = None,
+        over: Set[AnswerKey] = frozenset(),
     ) -> None:
         self._now = now
         self._ended = ended
         self._used = used
         self._consents = consents
         self._arrivals = arrivals
+        self._over = over
         self._answered: Counter[str] = Counter()
         # By operator and request.
         self._earlier: dict[tuple[str, str], dict[int, EarlierAnswer | UsageClaim]] = {}
@@ -115,6 +119,8 @@ class Reckoning:
 
     def judge(self, claim: UsageClaim) -> Outcome:
         """Return what becomes of the next claim; see the module."""
+        if self._over and claim.answer_key in self._over:
+            return _REUSED
         if self._now >= claim.good_until or self._serves_ended(claim):
             return Stale()
         consent = claim.relies_on
@@ -161,7 +167,7 @@ class Reckoning:
             return _REUSED
         if not set(unpack_entries(earlier.entries)).issuperset(unpack_entries(claim.entries)):
             return _SUPERSEDED
-        return Replayed(earlier.decision_id)
+        return Replayed(earlier.decision_id, served_at=earlier.served_at)
 
     def _charge(self, claim: UsageClaim, consent: Consent | None) -> Outcome:
         if (

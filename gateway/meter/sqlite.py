@@ -27,6 +27,7 @@ from consent.tables import CONSENT, CONSENT_CHANGE, CONSENT_REMOVAL
 from gateway.disclose.model import Line
 from gateway.disclose.tables import REVISIONS
 from gateway.meter.model import (
+    AnswerKey,
     ConsentDay,
     ConsentGrowth,
     ConsentUse,
@@ -47,7 +48,9 @@ from gateway.meter.store import (
     LedgerTransaction,
     Statements,
     add_relied,
+    advance,
     consent_uses,
+    note_replays,
     read_consent_uses,
     read_head,
     read_lines,
@@ -259,6 +262,10 @@ class _SqliteTransaction:
         """Return the earlier answers of the same requests and chunks."""
         return answered(self._cursor, claims)
 
+    def note_replays(self, keys: Collection[AnswerKey], now: int) -> None:
+        """Write that answers are given again."""
+        note_replays(self._cursor, self._statements, keys, now)
+
     def used(self, days: Iterable[QuotaDay]) -> dict[QuotaDay, int]:
         """Return the records counted."""
         found: dict[QuotaDay, int] = {}
@@ -267,6 +274,10 @@ class _SqliteTransaction:
             if row := self._cursor.fetchone():
                 found[day] = row[0]
         return found
+
+    def advance(self, claims: Iterable[UsageClaim]) -> set[AnswerKey]:
+        """Take note of how far deliveries were acknowledged."""
+        return advance(self._cursor, self._statements, claims)
 
     def rates(self, keys: Collection[RateKey]) -> dict[RateKey, int]:
         """Return arrival times."""

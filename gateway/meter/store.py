@@ -10,7 +10,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
-from sqlalchemy import FromClause, Select, case, exists, func, literal_column, select
+from sqlalchemy import (
+    FromClause,
+    Select,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor, Dialect
 from sqlalchemy.sql import ClauseElement
@@ -18,8 +28,11 @@ from sqlalchemy.sql import ClauseElement
 from consent.tables import CONSENT_REMOVAL, CONSENT_USE
 from gateway.disclose.model import Line
 from gateway.disclose.tables import EVENTS, LINES, REVISIONS
+from gateway.meter.delivery import OPEN
+from gateway.meter.delivery_tables import DELIVERIES
 from gateway.meter.model import (
     ANSWER,
+    AnswerKey,
     ConsentDay,
     ConsentGrowth,
     ConsentUse,
@@ -32,6 +45,7 @@ from gateway.meter.model import (
 )
 from gateway.meter.rates import RateKey
 from gateway.meter.rates_sql import RateStatements
+from gateway.meter.replays import noted
 from gateway.meter.tables import QUOTA, REFUSALS, USAGE, USAGE_HEADS
 
 EARLIER_COLUMNS: Final = tuple(USAGE.c[name] for name in EarlierAnswer._fields)
@@ -47,6 +61,20 @@ _LINES: Final = select(LINES).order_by(LINES.c.line_no)
 _ADD_USED: Final = {"sqlite": sqlite.insert(QUOTA), "postgresql": postgresql.insert(QUOTA)}
 _PLACE: Final = {"sqlite": sqlite.insert(USAGE_HEADS), "postgresql": postgresql.insert(USAGE_HEADS)}
 _HEAD_COLUMNS: Final = tuple(column.name for column in USAGE_HEADS.c)
+_ADVANCE: Final = (
+    update(DELIVERIES)
+    .where(
+        DELIVERIES.c.operator_id == bindparam("its_operator"),
+        DELIVERIES.c.request_id == bindparam("its_request"),
+        DELIVERIES.c.turn == bindparam("its_turn"),
+        DELIVERIES.c.state == literal_column(str(int(OPEN))),
+    )
+    .ordered_values(
+        (DELIVERIES.c.chunk, bindparam("to_chunk")),
+        (DELIVERIES.c.entries, bindparam("to_entries")),
+        (DELIVERIES.c.touched_at, bindparam("at")),
+    )
+)
 _ADD_RELIED: Final = {
     "sqlite": sqlite.insert(CONSENT_USE),
     "postgresql": postgresql.insert(CONSENT_USE),
@@ -106,8 +134,17 @@ class LedgerTransaction(Protocol):
         """Return of each claim the answer its request and chunk was given before."""
         ...
 
+    def note_replays(self, keys: Collection[AnswerKey], now: int) -> None:
+        """Write that these answers are given again at ``now`` (seconds, UTC)."""
+        ...
+
     def used(self, days: Iterable[QuotaDay]) -> dict[QuotaDay, int]:
         """Return the records counted on these days; days without any may lack."""
+        ...
+
+    def advance(self, claims: Iterable[UsageClaim]) -> set[AnswerKey]:
+        """Take note of how far the deliveries of claims were acknowledged; return those of the
+        claims whose delivery is not their call's any more."""
         ...
 
     def rates(self, keys: Collection[RateKey]) -> dict[RateKey, int]:
@@ -172,6 +209,8 @@ class Statements:
         self.head = text_of(_HEAD, dialect)
         self.lines = text_of(_LINES, dialect)
         self.place = place(dialect)
+        self.advance = text_of(_ADVANCE, dialect)
+        self.replayed = text_of(noted(dialect.name), dialect)
         self.rates = RateStatements(dialect)
         add_used = _ADD_USED[dialect.name]
         self.set_used = text_of(
@@ -240,6 +279,29 @@ def take_places(
         ((behind,),) = cursor.fetchall()
         first[operator_id] = behind - count
     return first
+
+
+def advance(
+    cursor: DBAPICursor, statements: Statements, claims: Iterable[UsageClaim]
+) -> set[AnswerKey]:
+    """See `LedgerTransaction.advance`."""
+    over: set[AnswerKey] = set()
+    for claim in claims:
+        if (delivery := claim.delivery) is None:
+            continue
+        places = (*delivery.reached, claim.served_at)
+        had = (claim.operator_id, claim.request_id, delivery.turn)
+        cursor.execute(statements.advance, (*places, *had))
+        if not cursor.rowcount:
+            over.add(claim.answer_key)
+    return over
+
+
+def note_replays(
+    cursor: DBAPICursor, statements: Statements, keys: Iterable[AnswerKey], now: int
+) -> None:
+    """See `LedgerTransaction.note_replays`."""
+    cursor.executemany(statements.replayed, [(*key, now) for key in keys])
 
 
 def write_used(cursor: DBAPICursor, statements: Statements, grown: Mapping[QuotaDay, int]) -> None:

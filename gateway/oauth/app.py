@@ -1,7 +1,7 @@
 """The authorisation server's HTTP application: token, metadata, keys, health."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError
@@ -35,7 +35,12 @@ from gateway.oauth.rfc7591 import registration_route
 from gateway.oauth.rfc7592 import configuration_route
 from gateway.oauth.rfc7662 import introspection_route
 from gateway.oauth.rfc8414 import Endpoints, metadata
-from gateway.oauth.rfc8693 import ExchangeDesk, TokenExchangeGrant
+from gateway.oauth.rfc8693 import (
+    NO_EXCHANGES,
+    ExchangeDesk,
+    SubjectExchange,
+    TokenExchangeGrant,
+)
 from gateway.oauth.rfc9068 import BoundTokenGenerator
 from gateway.oauth.rfc9126 import pushed_request_route
 from gateway.oauth.rfc9396 import DetailsDesk
@@ -55,14 +60,16 @@ def no_pages(interactions: Interactions) -> Sequence[Route]:
 def build_app(
     context: AuthorizationContext,
     pages: Callable[[Interactions], Sequence[Route]] = no_pages,
+    exchanges: Mapping[str, SubjectExchange] = NO_EXCHANGES,
 ) -> Starlette:
-    """Return the application; ``pages`` gives the routes where people decide interactions."""
+    """Return the application; ``pages`` gives the routes where people decide interactions,
+    ``exchanges`` decide for subject tokens of other types than this server's own."""
     binding = DpopBinding(DpopProofs(context.nonces, context.replay), context.clock)
     server = _server(context, binding)
     token = form_endpoint(
         server, context.endpoints.token, server.token_response, needed="grant_type"
     )
-    server.register_grant(TokenExchangeGrant, [ExchangeDesk(context, server.details)])
+    server.register_grant(TokenExchangeGrant, [ExchangeDesk(context, server.details, exchanges)])
     grants = SqlOAuthGrants(context.engine)
     approved = ApprovedTokens(context, grants, server.details)
     server.register_grant(CodeGrant, [S256Challenge(), approved])

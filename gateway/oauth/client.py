@@ -170,7 +170,7 @@ def registered_client(
     if record is None or record.removed_at is not None:
         return None
     operator = authority.operators.get(record.operator_id)
-    if operator is None and record.role == ClientRole.CLIENT_ROLE_OPERATOR:
+    if operator is None and record.acts_for_operator:
         return None
     return RegisteredClient(
         record,

@@ -171,18 +171,20 @@ class EmbeddedServer(uvicorn.Server):
             connection.transport.abort()
 
 
-def tls_context(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
+def tls_context(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
     """Return the server's TLS settings: 1.2 or newer, client certificates of ``client_ca``.
 
     A certificate is asked for and checked, but may be left out: metadata and keys are
-    public. The token endpoint refuses connections without one.
+    public. The token endpoint refuses connections without one. Without ``client_ca`` none is
+    asked for.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_TLS12_CIPHERS)
     context.load_cert_chain(certificate, key)
-    context.load_verify_locations(client_ca)
-    context.verify_mode = ssl.CERT_OPTIONAL
+    if client_ca is not None:
+        context.load_verify_locations(client_ca)
+        context.verify_mode = ssl.CERT_OPTIONAL
     return context
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 from starlette.requests import Request
 
+from creditgate.v1.operator_service_pb2 import ClientRole
 from gateway.clock import Clock
 from gateway.oauth.client import AuthoritySnapshot, RegisteredClient, registered_client
 from gateway.oauth.connection import PEER_CERTIFICATE
@@ -17,6 +18,12 @@ from gateway.oauth.signing import SigningKeys
 from gateway.pki.thumbprint import thumbprint_of_der
 
 
+def no_region(client_id: str) -> bool:
+    """Tell of no region that it stands: for a gateway that is in no federation."""
+    del client_id
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class AuthorizationContext:
     """One authorisation server's parts.
@@ -26,7 +33,9 @@ class AuthorizationContext:
     ``grant_seconds`` that of a grant with its refresh token. Refresh tokens issued before
     ``rotate_before`` (seconds, UTC) are replaced when they are used. ``engine`` is that of
     the authority store; calls on it block. ``terms_faults`` judges the terms of consents
-    that clients ask for; where it is None they can ask for none.
+    that clients ask for; where it is None they can ask for none. ``region_stands`` tells of the
+    client of another region whether that region stands now; it raises Refused where that cannot
+    be known.
     """
 
     authority: Callable[[], AuthoritySnapshot]
@@ -41,10 +50,13 @@ class AuthorizationContext:
     engine: Engine
     nonces: DpopNonces
     terms_faults: TermsFaults | None = None
+    region_stands: Callable[[str], bool] = no_region
 
     def client(self, client_id: str) -> RegisteredClient | None:
         """Return the client of that id as of now; None when there is none or it was removed."""
-        return registered_client(self.authority(), client_id, self.clock.now())
+        client = registered_client(self.authority(), client_id, self.clock.now())
+        of_region = client is not None and client.record.role == ClientRole.CLIENT_ROLE_REGION
+        return client if not of_region or self.region_stands(client_id) else None
 
 
 def presented_thumbprint(request: Request) -> str | None:

@@ -1,12 +1,14 @@
 """RFC 8693: an access token exchanged for one that can do less, or the same, never more.
 
 What a client hands on to another of its operator's clients, or to another region, should
-open no more than is needed there. The subject token is always one of this server's own;
-the actor is the client that asks, and nobody can name another.
+open no more than is needed there. The subject token is one of this server's own, or of a type
+that an extension knows (`SubjectExchange`); the actor is the client that asks, and nobody can
+name another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 from authlib.oauth2.rfc6749 import (
@@ -43,12 +45,27 @@ class Exchange:
     seconds: int
 
 
-class ExchangeDesk:
-    """Decides exchanges; Authlib has it as an extension of the grant."""
+SubjectExchange = Callable[[RegisteredClient, Mapping[str, str]], Exchange]
+"""Decides what a client gets for a subject token of one type (section 3), given the request;
+raises as `ExchangeDesk.decided`. Any thread."""
+NO_EXCHANGES: Final[Mapping[str, SubjectExchange]] = MappingProxyType({})
 
-    def __init__(self, context: AuthorizationContext, details: DetailsDesk) -> None:
+
+class ExchangeDesk:
+    """Decides exchanges; Authlib has it as an extension of the grant.
+
+    ``others`` decide those of subject tokens that are not this server's own, by their type.
+    """
+
+    def __init__(
+        self,
+        context: AuthorizationContext,
+        details: DetailsDesk,
+        others: Mapping[str, SubjectExchange] = NO_EXCHANGES,
+    ) -> None:
         self._context = context
         self._details = details
+        self._others = others
         self._tokens = IssuedTokens(context)
 
     def __call__(self, grant: BaseGrant) -> None:
@@ -60,7 +77,9 @@ class ExchangeDesk:
 
         Raises OAuth2Error as section 2.2.2 has it, Refused AUTHORITY_UNKNOWN.
         """
-        _require_forms(form)
+        _require_forms(form, (*_TYPES, *self._others))
+        if (other := self._others.get(form["subject_token_type"])) is not None:
+            return other(client, form)
         token, held = self._subject(form["subject_token"], client)
         claims = token.claims
         scope = narrowed_scope(form.get("scope"), held & client.granted)
@@ -144,11 +163,11 @@ class TokenExchangeGrant(BaseGrant, TokenEndpointMixin):
         return 200, body, list(self.TOKEN_RESPONSE_HEADER)
 
 
-def _require_forms(form: Mapping[str, str]) -> None:
+def _require_forms(form: Mapping[str, str], types: Sequence[str]) -> None:
     if "subject_token" not in form:
         raise InvalidRequestError("The parameter subject_token is missing.")
-    if form.get("subject_token_type") not in _TYPES:
-        raise InvalidRequestError(f"subject_token_type must be {' or '.join(_TYPES)}.")
+    if form.get("subject_token_type") not in types:
+        raise InvalidRequestError(f"subject_token_type must be {' or '.join(types)}.")
     if form.get("requested_token_type", ACCESS_TOKEN) not in _TYPES:
         raise InvalidRequestError(f"requested_token_type must be {' or '.join(_TYPES)}.")
     if "actor_token" in form or "actor_token_type" in form:

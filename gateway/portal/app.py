@@ -10,7 +10,17 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.pages.addresses import addressed, kept_query
 from gateway.pages.rendering import Pages, language_of, see_other
 from gateway.pages.troubles import NotShown, Trouble
-from gateway.portal import conformance, document, entering, keys, overview, statements, use, uses
+from gateway.portal import (
+    alerts,
+    conformance,
+    document,
+    entering,
+    keys,
+    overview,
+    statements,
+    use,
+    uses,
+)
 from gateway.portal.parts import PortalParts
 from gateway.portal.representing import represented
 from gateway.portal.visit import Serve, Visit
@@ -32,6 +42,7 @@ SHOWN: Final[tuple[tuple[str, Serve], ...]] = (
     ("/statements/{month}", statements.show),
     ("/statements/{month}/uses", uses.show),
     ("/conformance", conformance.show),
+    ("/alerts", alerts.show),
     ("/keys", keys.show),
 )
 """Paths below an operator's, and what shows each."""

@@ -23,6 +23,7 @@ TABS: Final[tuple[tuple[str, Words], ...]] = (
     ("/use", ("用量与额度", "Use and quota")),
     ("/statements", ("账单", "Statements")),
     ("/conformance", ("一致性", "Conformance")),
+    ("/alerts", ("异常提示", "Alerts")),
     ("/keys", ("密钥与期限", "Keys and terms")),
 )
 """The sections of an operator's pages: path below them, and title."""

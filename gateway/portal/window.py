@@ -17,7 +17,7 @@ from gateway.signin.identity import Identity
 
 OWN_PORTAL: Final = "gateway:portal"
 """Through what representatives look. No client can have this id, and it has no grants."""
-SCOPES: Final = frozenset({"credit.conformance:read", "usage:read"})
+SCOPES: Final = frozenset({"alerts:read", "credit.conformance:read", "usage:read"})
 """All that is called there: reading what is the operator's own."""
 
 _Answer = TypeVar("_Answer", bound=Message)

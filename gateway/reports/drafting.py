@@ -53,13 +53,13 @@ def drafted(
     catalogue: CatalogueBook,
     numbers: Numbers,
     issuer: str,
-    data_life: int | None,
+    kept_until: int | None,
     now: int,
 ) -> CreditReport:
     """Return the report of ``answer``, issued at ``now`` (seconds UTC) by ``issuer``.
 
-    ``data_life`` is for how many seconds from its serving the consent named lets what needs
-    it be kept, None where none is named.
+    ``kept_until`` is until when the consent named lets what needs it be kept (seconds UTC), None
+    where none is named.
     """
     served_at = answer.receipt.serve_time.seconds
     stated = narrowed(answer.records, answer.proof, asked.period)
@@ -70,11 +70,7 @@ def drafted(
     return CreditReport(
         iss=issuer,
         iat=now,
-        exp=expiry(
-            now,
-            usable_until,
-            served_at + data_life if protected and data_life is not None else None,
-        ),
+        exp=expiry(now, usable_until, kept_until if protected else None),
         schema_version="1",
         report=NAME_PREFIX + numbers.report_id,
         check_code=numbers.check_code,

@@ -12,7 +12,7 @@ from creditgate.credit_report_proof import verify_report
 from creditgate.refusal import Refused
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
-from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsResponse
+from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsResponse, Receipt
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authorise.stopping import require_running
 from gateway.authority.feed import AuthorityFeed
@@ -65,7 +65,13 @@ class ReportIssuer:
             "".join(choice(_ALPHABET) for _ in range(_CODE_CHARACTERS)),
         )
         report = drafted(
-            asked, answer, view.catalogue, numbers, self._issuer, self._data_life(asked), now
+            asked,
+            answer,
+            view.catalogue,
+            numbers,
+            self._issuer,
+            self._kept_until(asked, answer.receipt),
+            now,
         )
         self._require_proof(report)
         document = self._keys.sign(view.signing_keys, report.as_json(), REPORT_TYPE, now)
@@ -97,11 +103,21 @@ class ReportIssuer:
             )
         )
 
-    def _data_life(self, asked: Asked) -> int | None:
+    def _kept_until(self, asked: Asked, receipt: Receipt) -> int | None:
+        """Return until when the consent named lets what needs it be kept, None without one.
+
+        A report made of an answer given again is no newer copy than that was.
+        """
         if not asked.consent:
             return None
-        consent = self._consents.get(asked.consent.removeprefix(CONSENT_PREFIX))
-        return None if consent is None else consent.terms.data_life_seconds
+        consent_id = asked.consent.removeprefix(CONSENT_PREFIX)
+        consent = self._consents.get(consent_id)
+        if consent is None:
+            return None
+        first = receipt.first_serve_time if receipt.replayed else receipt.serve_time
+        kept_until = first.seconds + consent.terms.data_life_seconds
+        removal = self._consents.removals([consent_id]).get(consent_id)
+        return kept_until if removal is None else min(kept_until, removal.deadline)
 
     def _require_proof(self, report: CreditReport) -> None:
         try:

@@ -79,7 +79,7 @@ class ReportService:
     ) -> pb.IssueCreditReportResponse:
         """Answer IssueCreditReport; raises Refused as GetSubjectRecords with a COMPLETE proof,
         and as `ReportIssuer.issue`. A report is given again as records are: to a retry, while
-        that is answered."""
+        that is answered with all it states; REQUEST_SUPERSEDED where it is answered with less."""
         operator = self._feed.current().authority.operators.get(caller.operator_id)
         wanted = asked(request, caller, "" if operator is None else operator.display_name)
         earlier = await self._shares.run(
@@ -105,6 +105,7 @@ class ReportService:
             )
         )
         issued = earlier or await self._shares.run(caller.asker, self._issuer.issue, wanted, answer)
+        _require_answered(issued, answer)
         return pb.IssueCreditReportResponse(
             report=await self._message(issued, caller),
             charged_entries=answer.receipt.charged_entries,
@@ -157,7 +158,11 @@ class ReportService:
         if report is None:
             raise unknown_report()
         found = await self._standing(report, caller)
-        return pb.RevokeCreditReportResponse(report=_told(report, found))
+        message = _told(report, found)
+        if caller.role == ClientRole.CLIENT_ROLE_ADMINISTRATOR:
+            # It opens what the report states: its requester gives it to whom it will.
+            message.ClearField("check_code")
+        return pb.RevokeCreditReportResponse(report=message)
 
     async def _own(self, report_id: str, caller: Caller) -> IssuedReport:
         report = await self._shares.run(caller.asker, self._reports.get, report_id)
@@ -193,6 +198,18 @@ class ReportService:
                 "Reports are looked up faster than the gateway takes; slow down.",
                 retry_after=wait,
             )
+
+
+def _require_answered(report: IssuedReport, answer: GetSubjectRecordsResponse) -> None:
+    """Raise Refused REQUEST_SUPERSEDED where a report states more than what may be served now:
+    the bounds of the licence, a grant or the token were narrowed since."""
+    if not {record.event_sequence for record in answer.records}.issuperset(report.stated):
+        superseded = RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED
+        raise Refused(
+            superseded,
+            "You may not be served any more all that this report states; ask anew with a fresh"
+            " request_id.",
+        )
 
 
 def _told(report: IssuedReport, found: Standing) -> pb.CreditReport:

@@ -9,6 +9,8 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from creditgate.refusal import Refused
 from creditgate.v1.credit_record_service_pb2 import Receipt
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -16,7 +18,7 @@ from gateway.authorise.gate import Passage
 from gateway.disclose.frame import field, framed
 from gateway.disclose.model import LiveRevision
 from gateway.disclose.tables import NO_END
-from gateway.meter.model import LineCount, UsageClaim
+from gateway.meter.model import LineCount, Replayed, UsageClaim
 from gateway.respond.mask import masked
 
 # Of every answer's message.
@@ -98,7 +100,7 @@ def records_digest(frames: Iterable[bytes]) -> bytes:
 
 class Served(NamedTuple):
     """What a receipt states; times in seconds UTC, fee in micro-yuan. ``usage`` is the signed
-    receipt of the use, a serialised UsageReceipt."""
+    receipt of the use, a serialised UsageReceipt. ``first_served_at`` is None but for a retry."""
 
     decision_id: str
     served_at: int
@@ -108,6 +110,7 @@ class Served(NamedTuple):
     fee: int
     replayed: bool
     usage: bytes
+    first_served_at: int | None = None
 
     def uncharged(self) -> "Served":
         """Return the same for a part that does not carry the charge."""
@@ -128,10 +131,13 @@ def served_by(claim: UsageClaim, selection: Selection, fee: int, usage: bytes) -
     )
 
 
-def replayed_by(claim: UsageClaim, selection: Selection, decision_id: str, usage: bytes) -> Served:
+def replayed_by(claim: UsageClaim, selection: Selection, first: Replayed) -> Served:
     """Return what the receipt of a retry states, first answered by another decision."""
-    return served_by(claim, selection, 0, usage)._replace(
-        decision_id=decision_id, charged_entries=0, replayed=True
+    return served_by(claim, selection, 0, first.receipt)._replace(
+        decision_id=first.decision_id,
+        charged_entries=0,
+        replayed=True,
+        first_served_at=first.served_at,
     )
 
 
@@ -149,6 +155,9 @@ def answer_bytes(frames: Sequence[bytes], served: Served, tail: bytes = b"") -> 
         receipt.usable_until.seconds = served.usable_until
     message = receipt.SerializeToString()
     if served.usage:
-        # The last field by number, so it goes behind the others as it is.
+        # Behind all fields with smaller numbers, it goes in as it is.
         message += field(Receipt.USAGE_FIELD_NUMBER, served.usage)
+    if served.first_served_at is not None:
+        first = Timestamp(seconds=served.first_served_at).SerializeToString()
+        message += field(Receipt.FIRST_SERVE_TIME_FIELD_NUMBER, first)
     return b"".join((*frames, field(_RECEIPT, message), tail))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from creditgate.refusal import Violation, invalid
 from creditgate.uscc_bulk import all_valid
@@ -70,19 +70,33 @@ async def check_covered(subjects: Sequence[str], details: Details, consent: str)
             await asyncio.sleep(0)
 
 
+class Piece(NamedTuple):
+    """A message of a chunk, and how many records are in it."""
+
+    message: bytes
+    records: int
+
+
 def pieces(
-    selection: Selection, served: Served, first: int, count: int, most: int
-) -> Iterator[bytes]:
+    selection: Selection,
+    served: Served,
+    first: int,
+    count: int,
+    most: int,
+    most_records: int | None = None,
+) -> Iterator[Piece]:
     """Yield a chunk of ``count`` subjects from ``first`` on, in messages with at most ``most``
-    bytes of records, proof and receipt of use; charge, proof and receipt go with the last."""
+    bytes of records, proof and receipt of use, and ``most_records``; charge, proof and receipt
+    go with the last."""
     behind = len(selection.proof) + len(served.usage)
-    *former, last = parts_of(selection.frames, most, behind)
-    for piece in former:
-        yield answer_bytes(piece, served.uncharged(), _tail(first, count, complete=False))
+    *former, last = parts_of(selection.frames, most, behind, most_records)
+    for part in former:
+        message = answer_bytes(part, served.uncharged(), _tail(first, count, complete=False))
+        yield Piece(message, len(part))
     tail = _tail(first, count, complete=True)
     if selection.proof:
         tail += field(BatchGetSubjectRecordsResponse.PROOF_FIELD_NUMBER, selection.proof)
-    yield answer_bytes(last, served, tail)
+    yield Piece(answer_bytes(last, served, tail), len(last))
 
 
 def _tail(first: int, count: int, *, complete: bool) -> bytes:
@@ -91,18 +105,22 @@ def _tail(first: int, count: int, *, complete: bool) -> bytes:
     ).SerializeToString()
 
 
-def parts_of(frames: Sequence[bytes], most: int, behind: int = 0) -> list[Sequence[bytes]]:
-    """Return ``frames`` in runs of at most ``most`` bytes, at least one run.
+def parts_of(
+    frames: Sequence[bytes], most: int, behind: int = 0, most_records: int | None = None
+) -> list[Sequence[bytes]]:
+    """Return ``frames`` in runs of at most ``most`` bytes and ``most_records``, at least one run.
 
     The last leaves room for ``behind`` bytes, and may be empty.
     """
-    if sum(map(len, frames)) + behind <= most:
+    if most_records is None:
+        most_records = len(frames)
+    if sum(map(len, frames)) + behind <= most and len(frames) <= most_records:
         return [frames]
     parts: list[Sequence[bytes]] = []
     run: list[bytes] = []
     size = 0
     for stored in frames:
-        if run and size + len(stored) > most:
+        if run and (size + len(stored) > most or len(run) == most_records):
             parts.append(run)
             run, size = [], 0
         run.append(stored)

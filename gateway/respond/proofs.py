@@ -31,11 +31,11 @@ from gateway.respond.use import Use
 from gateway.storage.engines import reading
 from gateway.telemetry.traces import step
 from gateway.transparency.event_proofs import EventProofs, ProvenEvents
-from gateway.transparency.logger import DisclosureLogger
 from gateway.transparency.map_openness import Openness, read_openness
 from gateway.transparency.map_reader import FEW, MapNotReady, MapReader
 from gateway.transparency.map_sets import MapDiffers, MapProofs, SubjectAsk
 from gateway.transparency.members import Members
+from gateway.transparency.progress import LogProgress
 from gateway.transparency.salts import Salts
 
 PATIENCE_SECONDS: Final = 1.0
@@ -62,7 +62,7 @@ class AnswerProofs:
         map_reader: MapReader,
         events: EventProofs,
         salts: Salts,
-        logger: DisclosureLogger,
+        progress: LogProgress,
         key: Signer,
     ) -> None:
         self._evidence = evidence
@@ -70,7 +70,7 @@ class AnswerProofs:
         self._events = events
         self._salts = salts
         self._members = Members(salts)
-        self._logger = logger
+        self._progress = progress
         self._signer = AnswerSigner(key)
         self._asks = ProofAsks()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="proofs")
@@ -222,14 +222,14 @@ class AnswerProofs:
 
     async def _covered(self, head: int, patience: float) -> None:
         """Wait until the log has come to an event. Raises Refused past ``patience``."""
-        if self._kept.head.event_sequence < head and not await self._logger.covers(
+        if self._kept.head.event_sequence < head and not await self._progress.covers(
             head, _left(patience)
         ):
             raise _behind()
 
     async def _pause(self, patience: float) -> None:
         """Wait a little for the log's next checkpoint. Raises Refused past ``patience``."""
-        self._logger.nudge()
+        self._progress.nudge()
         await asyncio.sleep(min(_LOOK_SECONDS, _left(patience)))
 
 

@@ -45,6 +45,16 @@ def not_charged(reason: RefusalReason.ValueType, retry_after: int) -> Refused:
     return Refused(reason, messages[reason], retry_after=retry_after or None)
 
 
+def delivery_over() -> Refused:
+    """Return what ends a call whose delivery is not its own any more."""
+    return Refused(
+        RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED,
+        "The delivery of this request_id was taken up by another call, or settled: what was"
+        " charged and not acknowledged in time is credited. GetDelivery tells which; if it is"
+        " settled, ask for what you lack with a fresh request_id.",
+    )
+
+
 def changing() -> Refused:
     """Return what ends a call whose ground moved again and again."""
     return Refused(

@@ -25,7 +25,7 @@ def common_faults(
 ) -> list[Violation]:
     """Return what is wrong with the fields every record call shares."""
     faults: list[Violation] = []
-    if _REQUEST_ID.fullmatch(request_id) is None:
+    if not is_request_id(request_id):
         faults.append(
             Violation("request_id", "required: 1 to 64 visible ASCII characters, a UUID for choice")
         )
@@ -43,6 +43,11 @@ def common_faults(
             )
         )
     return faults
+
+
+def is_request_id(text: str) -> bool:
+    """Tell whether ``text`` has the form of an idempotency key."""
+    return _REQUEST_ID.fullmatch(text) is not None
 
 
 def names_a_consent(text: str) -> bool:

@@ -4,18 +4,30 @@ Authentication is done before; each step here is one call into its own module.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Sequence,
+)
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from creditgate.v1.credit_record_service_pb2 import (
     BatchGetSubjectRecordsRequest,
     BatchGetSubjectRecordsResponse,
+    DeliverSubjectRecordsRequest,
+    DeliverSubjectRecordsResponse,
     GetRecordRequest,
     GetSubjectRecordsRequest,
     GetSubjectRecordsResponse,
 )
+from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
 from gateway.authenticate.token import require_standing
@@ -43,6 +55,7 @@ from gateway.disclose.lookup import DisclosureLookup, Found
 from gateway.disclose.model import Line
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
+from gateway.meter.delivery import Delivering, DeliveryKey
 from gateway.meter.model import (
     Charged,
     NotCharged,
@@ -64,7 +77,9 @@ from gateway.respond.answer import (
     select_served,
     served_by,
 )
-from gateway.respond.batch import check_covered, check_subjects, pieces
+from gateway.respond.batch import Piece, check_covered, check_subjects, pieces
+from gateway.respond.delivery import ChunkParts, Delivery
+from gateway.respond.delivery_turns import DeliveryTurns
 from gateway.respond.left import tell_left
 from gateway.respond.proofs import AnswerProofs, ProofLate
 from gateway.respond.rates import KnownOver, debits_of, too_fast
@@ -74,7 +89,7 @@ from gateway.respond.request import (
     record_id_of,
     require_subject,
 )
-from gateway.respond.use import Part, Use, looked_for, relied_on, use_of
+from gateway.respond.use import SCOPE, Part, Use, delivery_use, looked_for, relied_on, use_of
 from gateway.telemetry.traces import step
 from gateway.transparency.map_sets import SubjectAsk
 from operators.limits import Limit
@@ -89,6 +104,9 @@ _RECEIPT_BYTES: Final = 256
 _PROOF: Final = GetSubjectRecordsResponse.PROOF_FIELD_NUMBER
 _SIGNATURE: Final = GetSubjectRecordsResponse.SIGNATURE_FIELD_NUMBER
 _CHUNK_SIGNATURE: Final = BatchGetSubjectRecordsResponse.SIGNATURE_FIELD_NUMBER
+_DELIVERED: Final = DeliverSubjectRecordsResponse.CHUNK_FIELD_NUMBER
+_UNPROVED: Final = ProofKind.PROOF_KIND_UNSPECIFIED
+_Answering = Coroutine[Any, Any, tuple[Selection, Served]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +121,7 @@ class RecordLimits:
 
 
 class CreditRecordService:
-    """Serves operators the records they may have."""
+    """Serves the records that operators may have, to clients granted ``scope``."""
 
     def __init__(
         self,
@@ -117,6 +135,8 @@ class CreditRecordService:
         clock: Clock,
         limits: RecordLimits,
         proofs: AnswerProofs,
+        turns: DeliveryTurns,
+        scope: str = SCOPE,
     ) -> None:
         self._feed = feed
         self._gate = gate
@@ -128,6 +148,8 @@ class CreditRecordService:
         self._clock = clock
         self._limits = limits
         self._proofs = proofs
+        self._turns = turns
+        self._scope = scope
         self._over = KnownOver(micros_of(clock))
         self._record_bytes = limits.answer_bytes - _RECEIPT_BYTES
         self._lines: dict[int, Line] = {}
@@ -162,27 +184,74 @@ class CreditRecordService:
         size = self._limits.chunk_subjects
         start = request.resume_from
         subjects: Sequence[str] = request.subjects
-        await check_subjects(
-            subjects,
-            common_faults(request.request_id, request.items, request.consent, request.proof),
-            most=self._limits.batch_subjects,
-            resume_from=start,
-            chunk=size,
-        )
-        await check_covered(subjects, caller.details, request.consent)
-        use = use_of(caller, request, frozenset(request.items), chunk_size=size)
-        consenting = await self._require_consent(use, subjects)
+        use, consenting = await self._begun(request, caller, size)
         for first in range(start, len(subjects), size):
             chunk = tuple(subjects[first : first + size])
             read = partial(self._lookup.of_subjects, chunk)
             part = Part(chunk, first // size, relies=consenting in chunk)
             selection, served = await self._serve(use, part, read)
             for piece in pieces(selection, served, first, len(chunk), self._record_bytes):
-                yield (
-                    (await self._proofs.signed(use, piece, _CHUNK_SIGNATURE))
-                    if use.proof
-                    else piece
-                )
+                yield await self._signed(use, piece.message)
+
+    async def deliver_subject_records(
+        self,
+        request: BatchGetSubjectRecordsRequest,
+        heard: AsyncIterator[DeliverSubjectRecordsRequest],
+        caller: Caller,
+    ) -> AsyncGenerator[bytes]:
+        """Answer DeliverSubjectRecords, opened by ``request``; raises Refused."""
+        size = self._turns.limits.chunk_subjects
+        start = request.resume_from
+        subjects: Sequence[str] = request.subjects
+        use, consenting = await self._begun(request, caller, size)
+        use = delivery_use(use, caller.client_id, request, size)
+
+        def part_of(number: int) -> tuple[str, ...]:
+            return tuple(subjects[number * size : (number + 1) * size])
+
+        def serve(use: Use, number: int, delivering: Delivering) -> "_Answering":
+            chunk = part_of(number)
+            part = Part(chunk, number, consenting in chunk, delivering)
+            return self._serve(use, part, partial(self._lookup.of_subjects, chunk))
+
+        def cut(number: int, selection: Selection, served: Served, most: int) -> Iterator[Piece]:
+            count = len(part_of(number))
+            return pieces(selection, served, number * size, count, self._record_bytes, most)
+
+        operator_id = self._passage(use, self._ground(use), part_of(0))[0].allow.operator_id
+        turn = await self._turns.take_up(DeliveryKey(operator_id, use.request_id), use.digest)
+        parts = ChunkParts(
+            partial(serve, use),
+            partial(serve, use._replace(proof=_UNPROVED)),
+            lambda: self._standing(self._feed.current(), use),
+            cut,
+        )
+        chunks = range(start // size, -(-len(subjects) // size))
+        async with aclosing(
+            Delivery(turn, self._turns.limits, self._clock, parts).messages(chunks, heard)
+        ) as messages:
+            async for message in messages:
+                yield field(_DELIVERED, await self._signed(use, message))
+
+    async def _begun(
+        self, request: BatchGetSubjectRecordsRequest, caller: Caller, size: int
+    ) -> tuple[Use, str]:
+        """Return the use that a batch in chunks of ``size`` is, and the subject whose consent it
+        names, "" where it names none. Before anything is charged; raises Refused."""
+        await check_subjects(
+            request.subjects,
+            common_faults(request.request_id, request.items, request.consent, request.proof),
+            most=self._limits.batch_subjects,
+            resume_from=request.resume_from,
+            chunk=size,
+        )
+        await check_covered(request.subjects, caller.details, request.consent)
+        use = use_of(caller, request, frozenset(request.items), scope=self._scope, chunk_size=size)
+        return use, await self._require_consent(use, request.subjects)
+
+    async def _signed(self, use: Use, message: bytes) -> bytes:
+        """Return a message of a chunk, with the gateway's signature where a proof is asked for."""
+        return (await self._proofs.signed(use, message, _CHUNK_SIGNATURE)) if use.proof else message
 
     async def _answered(self, use: Use, selection: Selection, served: Served) -> bytes:
         if not use.proof:
@@ -287,8 +356,8 @@ class CreditRecordService:
                 if left is not None:
                     tell_left(left, limits)
                 return served_by(claim, selection, fee, receipt)
-            case Replayed(decision_id, receipt):
-                return replayed_by(claim, selection, decision_id, receipt)
+            case Replayed():
+                return replayed_by(claim, selection, outcome)
             case TooFast():
                 self._over.remember(outcome)
                 raise too_fast(outcome)
@@ -299,6 +368,8 @@ class CreditRecordService:
         now = self._clock.now()
         view = self._feed.current()
         require_standing(use.revocable, view.revocations)
+        if use.footing is not None:
+            use.footing.require()
         return Ground(view, self._lines, now)
 
     def _passage(
@@ -358,7 +429,7 @@ class CreditRecordService:
             replay_seconds=replay_seconds,
             good_until=good_until,
             may_be_empty=use.answer_may_be_empty,
-            stands=self._standing(passage.view, use.revocable),
+            stands=self._standing(passage.view, use),
             relies_on=consent,
             # Of whole records the disclosure log has what each revision is: to hash a large
             # chunk anew would cost a twentieth of all that serving it does.
@@ -366,13 +437,18 @@ class CreditRecordService:
                 b"" if use.in_parts and opening is None else records_digest(selection.frames)
             ),
             asked_items=asked_items,
+            delivery=part.delivery,
         )
 
-    def _standing(self, view: AuthorityView, revocable: frozenset[str]) -> Callable[[], bool]:
+    def _standing(self, view: AuthorityView, use: Use) -> Callable[[], bool]:
         """Return what tells whether an answer decided by ``view`` may still be given.
 
         It holds nothing of the claim: a cycle would keep the answer until the collector comes.
         """
         holds, task = self._feed.holds, asyncio.current_task()
         assert task is not None, "answers are made by calls"
+        revocable, footing = use.revocable, use.footing
+        if footing is not None:
+            stands = footing.stands
+            return lambda: holds(view, revocable) and stands() and not task.cancelling()
         return lambda: holds(view, revocable) and not task.cancelling()

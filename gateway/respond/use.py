@@ -7,15 +7,17 @@ from consent.model import Consent
 from creditgate.transparency.answers import request_digest
 from creditgate.v1.credit_record_service_pb2 import (
     BatchGetSubjectRecordsRequest,
+    DeliverSubjectRecordsRequest,
     GetRecordRequest,
     GetSubjectRecordsRequest,
 )
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from creditgate.v1.vocabulary_pb2 import Purpose
-from gateway.authenticate.caller import Caller
+from gateway.authenticate.caller import Caller, Footing
 from gateway.authorise.bounds import Details
 from gateway.authorise.gate import Passage
 from gateway.authorise.opening import Opening
+from gateway.meter.delivery import Delivering
 from gateway.meter.model import LineCount
 from gateway.respond.request import payload_digest
 from operators.rules import Ask
@@ -31,7 +33,7 @@ class Use(NamedTuple):
     ``answer_may_be_empty`` is False where an answer without records is a refusal,
     ``in_parts`` True where one may come in several messages. ``proof`` is the kind
     of proof asked for, 0 for none; with one, ``request_digest`` is that of the request as it
-    was sent.
+    was sent. ``footing`` is the caller's.
     """
 
     ask: Ask
@@ -45,18 +47,21 @@ class Use(NamedTuple):
     in_parts: bool
     proof: ProofKind.ValueType
     request_digest: bytes
+    footing: Footing | None = None
 
 
 class Part(NamedTuple):
     """What one answer of a call is about.
 
     ``subjects`` is None where the record asked for has yet to tell whose it is, ``chunk``
-    the number of the chunk, ``relies`` tells whether the consent named is for it.
+    the number of the chunk, ``relies`` tells whether the consent named is for it;
+    ``delivery`` is None but for a chunk of a delivery.
     """
 
     subjects: tuple[str, ...] | None
     chunk: int
     relies: bool
+    delivery: Delivering | None = None
 
 
 def relied_on(
@@ -84,15 +89,27 @@ def looked_for(use: Use, opening: Opening | None) -> tuple[str, ...]:
     return tuple(sorted(opening.masks)) if opening and use.answer_may_be_empty else ()
 
 
+def delivery_use(
+    use: Use, client_id: str, request: BatchGetSubjectRecordsRequest, size: int
+) -> Use:
+    """Return the use of a batch as that of a delivery: no batch is a retry of one.
+
+    ``request`` is as `use_of` leaves it.
+    """
+    opened = DeliverSubjectRecordsRequest(open=request)
+    return use._replace(digest=payload_digest(client_id, opened, size))
+
+
 def use_of(
     caller: Caller,
     request: GetSubjectRecordsRequest | BatchGetSubjectRecordsRequest | GetRecordRequest,
     items: frozenset[str],
     *,
+    scope: str = SCOPE,
     answer_may_be_empty: bool = True,
     chunk_size: int = 1,
 ) -> Use:
-    """Return the use that ``request`` of ``caller`` asks for, ``items`` by name.
+    """Return the use that ``request`` of ``caller`` asks for under ``scope``, ``items`` by name.
 
     What is no part of the payload compared for idempotency is taken off ``request``.
     """
@@ -108,7 +125,7 @@ def use_of(
     return Use(
         ask=Ask(
             client_id=caller.client_id,
-            scope=SCOPE,
+            scope=scope,
             token_scopes=caller.token_scopes,
             items=items,
             purpose=request.purpose,
@@ -118,9 +135,10 @@ def use_of(
         request_id=request.request_id,
         purpose=request.purpose,
         consent=request.consent,
-        digest=payload_digest(caller.client_id, request, chunk_size),
+        digest=payload_digest(caller.retrier, request, chunk_size),
         answer_may_be_empty=answer_may_be_empty,
         in_parts=in_parts,
         proof=proof,
         request_digest=asked,
+        footing=caller.footing,
     )

@@ -14,6 +14,7 @@ from gateway.reports.check import CheckedReports, check_reports
 from gateway.selfcheck.derived import check_derived
 from gateway.selfcheck.kept import KEPT
 from gateway.selfcheck.log_rows import check_log_rows
+from gateway.selfcheck.region_uses import check_region_uses
 from gateway.storage.engines import Engines
 from gateway.transparency.check import Checked, check_disclosure
 from gateway.transparency.faults import Fault
@@ -81,6 +82,7 @@ def check_stores(engines: Engines, salts: Salts, now: int) -> CheckedStores:
         "holdings", lambda: check_conformance(engines), CheckedConformance(0, 0, [])
     )
     derived = looked_at("counters of the ledger", lambda: check_derived(engines), [])
+    regions = looked_at("uses of other regions", lambda: check_region_uses(engines), [])
     reports = looked_at("reports", reports_in, CheckedReports(0, 0, []))
     usage = looked_at("usage logs", lambda: check_usage(engines), CheckedUsage(0, 0, []))
     return CheckedStores(
@@ -100,6 +102,7 @@ def check_stores(engines: Engines, salts: Salts, now: int) -> CheckedStores:
             *wrong,
             *conformance.faults,
             *derived,
+            *regions,
             *reports.faults,
             *usage.faults,
             *check_log_rows(engines),

@@ -32,11 +32,15 @@ MADE_ANEW: Final = frozenset(
         # The log of decisions, against what was written when it was decided.
         "usage_answers",
         "refusals",
+        "region_asks",
         "audit_decisions",
         "audit_followed",
         "audit_gaps",
         "audit_lost",
         "audit_facts",
+        # Against other regions' receipts, and the ledger.
+        "region_answers",
+        "region_uses",
         # Counted anew from the ledger.
         "quota_use",
         "usage_heads",
@@ -61,6 +65,10 @@ _TOKENS: Final = (
 )
 _SIGNED_IN: Final = "it is of a person's sign-in that ends within hours; what they did is logged"
 _QUEUE: Final = "it waits to be logged, and is gone then"
+_WITNESSED: Final = (
+    "what this region's witness cosigned of other regions' logs: they signed it and have the"
+    " cosignature, and a note beside the witness's key tells how much there must be"
+)
 _ALEMBIC: Final = "the number of the schema's last migration"
 _POSITION: Final = (
     "how far work in the background has come; what the work leads to is checked itself"
@@ -90,8 +98,15 @@ NO_FACT: Final[Mapping[str, str]] = MappingProxyType(
         "usage_exported": _POSITION,
         "alert_followed": _POSITION,
         **dict.fromkeys(("alert_hours", "alert_subjects"), _COUNTS),
+        "deliveries": "how far deliveries were acknowledged, by the word of who received them;"
+        " what is charged and credited is in the ledger",
         "rate_use": "when the next use within a limit is due; it passes by itself, and what was"
         " used is in the ledger",
+        **dict.fromkeys(("witnessed_logs", "witnessed_checkpoints"), _WITNESSED),
+        "region_credentials": "licence credentials that other regions' operators showed: their"
+        " region signed them, which verifies by itself",
+        "usage_replays": "when a request was answered again last, which charges nothing; what it"
+        " was answered is in the ledger",
         "consent_writes": _QUEUE,
         "evidence_writes": _QUEUE,
         "alembic_version_authority": _ALEMBIC,
@@ -101,6 +116,11 @@ NO_FACT: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Tables that carry no fact, each with the reason."""
 
+_TOLD_BY_REGION: Final = "what another region told besides for whom it asks, or the ledger has too"
+_PROVED_BY_REGION: Final = (
+    "what the region proved in its answer, which the operator has; what it charges, and what is"
+    " charged for it here, is checked"
+)
 _STAGE: Final = "when the stage is worked out anew; the stage itself is logged"
 NO_FACT_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -110,6 +130,29 @@ NO_FACT_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
         "audit_gaps.since": "since when a number is missed; that it is missed is checked",
         "log_checkpoints.at": "of the disclosure log it is what the map head says; of the others"
         " when a head was signed, which is not signed itself",
+        "log_checkpoints.cosignatures": "other regions' signatures, which verify by themselves;"
+        " that one is there is nobody's to promise",
+        **dict.fromkeys(
+            (
+                "region_asks.request_id",
+                "region_asks.mapping_version",
+                "region_asks.credential_digest",
+                "region_asks.asked_at",
+            ),
+            _TOLD_BY_REGION,
+        ),
+        **dict.fromkeys(
+            (
+                "region_answers.mapping_version",
+                "region_answers.subject_count",
+                "region_answers.recorded_at",
+                "region_answers.checkpoint",
+                "region_uses.record_id",
+                "region_uses.revision",
+                "region_uses.subject",
+            ),
+            _PROVED_BY_REGION,
+        ),
         "map_head.id": "there is one row, whatever its number",
         "map_openness.from_event": "from which event on an item is protected is told apart by"
         " its events alone",
@@ -121,6 +164,8 @@ NO_FACT_ROWS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "map_openness": "of an item without records, of which nothing in the map tells whether it"
         " is protected",
+        "region_answers": "of an answer without records, for which nothing is charged",
+        "region_asks": "of a call of another region that nothing was served to",
         "log_checkpoints": "of the logs of decisions and of use one that is not the newest can be"
         " taken away: entries, hashes and the newest checkpoint are all there, and who holds"
         " the older one has its proof made from them",

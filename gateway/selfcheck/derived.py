@@ -1,17 +1,18 @@
 """The check of what is kept beside the ledger so that serving need not count: it is counted
 anew from the answers, and compared."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Table, case, func, select, tuple_
+from sqlalchemy import Column, Connection, Table, case, func, literal_column, select, tuple_
 
 from consent.model import NAME_PREFIX, ONCE, Consent
 from consent.states import OPEN
 from consent.tables import CONSENT, CONSENT_USE, FOLLOWED, SUBJECT_USE, SUBJECT_USES
 from gateway.consents.subject_uses import next_answers, uses_of
-from gateway.meter.model import ANSWER, SECONDS_A_DAY
+from gateway.meter.model import ANSWER, REVERSAL, SECONDS_A_DAY
 from gateway.meter.rules import is_limited
 from gateway.meter.tables import QUOTA, USAGE, USAGE_HEADS
 from gateway.storage.engines import Engines, snapshot
@@ -61,10 +62,26 @@ def _quota(records: Connection) -> _Rows:
         .where(_IS_ANSWER, USAGE.c.entry_count > 0)
         .group_by(USAGE.c.operator_id, _DAY_BEGINS)
     )
-    return {
-        (operator_id, begins // SECONDS_A_DAY): (int(used),)
-        for operator_id, begins, used in records.execute(query)
-    }
+    credit = USAGE.alias("credit")
+    # What is credited was used on the day of its answer.
+    credited = (
+        select(USAGE.c.operator_id, _DAY_BEGINS, func.sum(credit.c.entry_count))
+        .join_from(
+            credit,
+            USAGE,
+            (USAGE.c.operator_id == credit.c.operator_id)
+            & (USAGE.c.request_id == credit.c.request_id)
+            & (USAGE.c.chunk == credit.c.chunk)
+            & _IS_ANSWER,
+        )
+        .where(credit.c.kind == literal_column(str(int(REVERSAL))))
+        .group_by(USAGE.c.operator_id, _DAY_BEGINS)
+    )
+    used: Counter[tuple[str, int]] = Counter()
+    for sign, counted in ((1, query), (-1, credited)):
+        for operator_id, begins, entries in records.execute(counted):
+            used[operator_id, begins // SECONDS_A_DAY] += sign * int(entries)
+    return {key: (count,) for key, count in used.items()}
 
 
 def _heads(records: Connection) -> _Rows:

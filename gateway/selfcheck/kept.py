@@ -23,6 +23,8 @@ from gateway.conformance.finding_tables import (
 )
 from gateway.conformance.holdings_tables import CHECKSUM_KEYS
 from gateway.conformance.removal_tables import DUTIES
+from gateway.federation.recognition.tables import RECOGNITIONS
+from gateway.federation.witness.tables import SPLIT_VIEWS
 from gateway.reports.tables import REPORTS
 from gateway.settlement.tables import METADATA as SETTLEMENT
 from gateway.usage.tables import COSIGNATURES
@@ -48,6 +50,8 @@ _KEPT: Final = (
     Kept(DUTIES, "evidence"),
     Kept(ALERTS, "evidence"),
     Kept(COSIGNATURES, "evidence"),
+    Kept(SPLIT_VIEWS, "evidence"),
+    Kept(RECOGNITIONS, "evidence"),
     *(Kept(each, "evidence") for each in SETTLEMENT.sorted_tables),
     # The document is forgotten when its time is over; its digest stays.
     Kept(REPORTS, "evidence", frozenset({"document"})),

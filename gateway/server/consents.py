@@ -1,4 +1,4 @@
-"""Consents, composed: the desk, the services, the pages, and what works in the background."""
+"""Consents, composed: the desk, the services, the pages."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
@@ -18,7 +18,6 @@ from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
 from gateway.consents.accesses import Accesses
-from gateway.consents.clerk import ConsentClerk
 from gateway.consents.desk import ConsentDesk
 from gateway.consents.message import ConsentMessages
 from gateway.consents.news import ConsentNews
@@ -33,11 +32,10 @@ from gateway.oauth.signing import SigningKeys
 from gateway.shares import Shares
 from gateway.signin.desk import SignInDesk
 from gateway.storage.engines import Engines
-from gateway.storage.signs import StoreSigns, any_of, open_sign
+from gateway.storage.signs import open_sign
 from gateway.subject.app import subject_routes
 from gateway.subject.own_reports import OwnReports
 from gateway.subject.parts import SubjectParts
-from operators.sql import SqlAuthorityLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,6 @@ class Consenting:
 async def consenting(
     config: GatewayConfig,
     engines: Engines,
-    signs: StoreSigns,
     feed: AuthorityFeed,
     keys: SigningKeys,
     clock: Clock,
@@ -119,17 +116,6 @@ async def consenting(
         news = ConsentNews(consents, bell, config.authority_poll_ms / 1_000, sign)
         await news.start()
         stack.push_async_callback(news.stop)
-        clerk = ConsentClerk(
-            consents,
-            engines.records,
-            SqlAuthorityLog(engines.authority),
-            operators,
-            end_grants,
-            clock,
-            sign=any_of(signs.records, signs.authority),
-        )
-        await clerk.start()
-        stack.push_async_callback(clerk.stop)
         watch = ConsentWatch(consents, news, feed.current, clock)
         reads = Shares("consents")
         stack.callback(reads.close)

@@ -8,7 +8,6 @@ from random import SystemRandom
 
 from starlette.routing import Route
 
-from consent.overdue import SqlOverdue
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
@@ -20,28 +19,20 @@ from gateway.conformance.certificate_status import CertificateStatements
 from gateway.conformance.certified import Certified
 from gateway.conformance.challenges import Challenges
 from gateway.conformance.contest import Contests
-from gateway.conformance.contest_limits import EvidenceLife
 from gateway.conformance.drawing import Drawing
-from gateway.conformance.due import DueAttestations
-from gateway.conformance.enforcer import enforcer
 from gateway.conformance.finding_service import FindingService
 from gateway.conformance.findings import Findings
 from gateway.conformance.holdings import Holdings
-from gateway.conformance.overdue import OverdueRemovals
-from gateway.conformance.overdue_consents import OverdueConsents
 from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.removals import RemovalDuties
-from gateway.conformance.settling import Settling
 from gateway.conformance.standing_service import StandingService
 from gateway.conformance.standings import Standings
-from gateway.conformance.suspension import Suspensions
 from gateway.conformance.throttle import Throttle
 from gateway.oauth.signing import SigningKeys
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
-from gateway.storage.signs import StoreSigns, any_of
+from gateway.storage.signs import StoreSigns
 from gateway.transparency.log import MerkleLog
-from operators.sql import SqlAuthorityLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +77,6 @@ async def enforcing(
     certificates = Certificates(policy, log, evidence, keys, feed.current, issuer)
     attested = Attested(engines, policy, certificates, drawing, duties)
     certified = Certified(attested, findings)
-    due = DueAttestations(
-        evidence, policy, holdings, lambda: tuple(feed.current().authority.operators)
-    )
-    settling = Settling(evidence, policy, Suspensions(SqlAuthorityLog(engines.authority)))
     async with AsyncExitStack() as stack:
         shares = Shares("enforcing")
         stack.callback(shares.close)
@@ -98,22 +85,6 @@ async def enforcing(
         )
         await throttle.start()
         stack.push_async_callback(throttle.stop)
-        enforcing_work = enforcer(
-            evidence,
-            [
-                OverdueRemovals(evidence, duties, findings).step,
-                OverdueConsents(SqlOverdue(engines.records), findings).step,
-                challenges.expire,
-                challenges.forget,
-                EvidenceLife(evidence).forget,
-                due.step,
-                settling.step,
-            ],
-            clock,
-            any_of(signs.disclosure, signs.evidence, signs.authority),
-        )
-        await enforcing_work.start()
-        stack.push_async_callback(enforcing_work.stop)
         yield Enforcing(
             attested,
             findings,

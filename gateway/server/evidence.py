@@ -7,27 +7,28 @@ from dataclasses import dataclass
 
 from starlette.routing import Route
 
+from gateway.alerts.service import AlertService
+from gateway.alerts.store import SqlAlerts
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
 from gateway.conformance.copies_service import CopiesService
-from gateway.conformance.follower import holdings_follower
 from gateway.conformance.holdings import Holdings
-from gateway.conformance.policy_file import read_policy
+from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.throttle import Throttle
 from gateway.conformance.trail import ConformanceTrail
 from gateway.installation.home import Home
 from gateway.meter.receipts import ReceiptSigner
 from gateway.oauth.signing import SigningKeys
-from gateway.server.alerting import alerting
 from gateway.server.auditing import auditing
 from gateway.server.consents import Consenting
 from gateway.server.enforcing import enforcing
+from gateway.server.line import Line
 from gateway.server.transparency import Transparency, transparency_of
 from gateway.server.usage import usage_logs
 from gateway.server.watching import watching
 from gateway.storage.engines import Engines
-from gateway.storage.signs import StoreSigns, any_of
+from gateway.storage.signs import StoreSigns
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,16 @@ async def evidence_of(
     home: Home,
     engines: Engines,
     signs: StoreSigns,
+    line: Line,
     feed: AuthorityFeed,
     keys: SigningKeys,
     clock: Clock,
+    policy: ConformancePolicy,
     consents: Consenting,
     issuer: str,
 ) -> AsyncGenerator[Evidence]:
-    """Give what the evidence takes while the context lasts.
+    """Give what the evidence takes while the context lasts; at the other end of ``line`` is who
+    works on it in the background.
 
     Raises as `transparency_of`, and what the stores raise when they cannot be read.
     """
@@ -86,21 +90,17 @@ async def evidence_of(
 
     async with AsyncExitStack() as stack:
         transparency = await stack.enter_async_context(
-            transparency_of(home, engines, signs, feed, clock, issuer)
+            transparency_of(home, engines, line, clock, issuer)
         )
         services["DisclosureService"] += transparency.services
         routes += transparency.routes
-        following.append(transparency.logger.nudge)
+        following.append(transparency.progress.nudge)
         usage = await stack.enter_async_context(
-            usage_logs(config, home, engines, signs, feed, clock, issuer)
+            usage_logs(config, home, engines, signs, line, feed, clock, issuer)
         )
         services["UsageService"] += usage.services
         routes += usage.routes
         ending.append(usage.end)
-        follower = holdings_follower(engines, any_of(signs.records, signs.disclosure))
-        await follower.start()
-        stack.push_async_callback(follower.stop)
-        policy = read_policy(config.conformance_policy)
         holdings = Holdings(engines)
         watch = await stack.enter_async_context(
             watching(config, engines, signs, feed, clock, consents.consents, holdings, policy)
@@ -133,19 +133,16 @@ async def evidence_of(
             auditing(
                 home,
                 engines,
-                signs,
+                line,
                 feed,
-                clock,
                 issuer,
                 consents.traces,
-                consents.consents.receipts,
                 holdings,
                 ConformanceTrail(engines.evidence, watch.duties, policy, clock.now),
             )
         )
         services["AuditService"] += audit.services
-        alerts = await stack.enter_async_context(alerting(config, engines, signs, clock))
-        services["AlertService"] = [*alerts]
+        services["AlertService"] = [AlertService(SqlAlerts(engines.evidence), clock)]
         routes += audit.routes
         yield Evidence(
             transparency,

@@ -1,15 +1,17 @@
 """The guard: who calls, and whether it may call this method at all (G3, G4)."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import grpc
 
+from creditgate.v1.operator_service_pb2 import ClientRole
 from gateway.authenticate.authenticator import Authenticator
 from gateway.authenticate.caller import Caller
 from gateway.authenticate.proof import nonce_wanted, proof_invalid, read_proof
 from gateway.authority.feed import AuthorityFeed
+from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
 from gateway.oauth.dpop import DpopProofs, StaleNonce
 from gateway.oauth.rfc9449 import InvalidProof
@@ -21,11 +23,25 @@ _AUTHORIZATION: Final = "authorization"
 PROOF: Final = "dpop"
 """Metadata of the proof that goes with a token bound to a key."""
 
+_MOST_REMEMBERED: Final = 4_096
+
 Metadata = Mapping[str, Any]
 
 
+class _Admission(NamedTuple):
+    """Who a certificate, or a proved key, with a token is: by one view and for one second, so
+    that deciding again would come to the same."""
+
+    view: AuthorityView
+    now: int
+    certificate: bytes | None
+    proven: str | None
+    caller: Caller
+
+
 class Guard:
-    """Admits calls; one event loop's own. ``url`` is the public one of the methods."""
+    """Admits calls; one event loop's own. ``url`` is the public one of the methods;
+    ``require_region`` raises Refused for the client of a region that does not stand."""
 
     def __init__(
         self,
@@ -34,12 +50,15 @@ class Guard:
         clock: Clock,
         proofs: DpopProofs,
         url: str,
+        require_region: Callable[[str], object],
     ) -> None:
         self._authenticator = authenticator
         self._feed = feed
         self._clock = clock
         self._proofs = proofs
         self._url = url.rstrip("/")
+        self._require_region = require_region
+        self._admissions: dict[str, _Admission] = {}
 
     def authenticate(
         self,
@@ -49,21 +68,41 @@ class Guard:
     ) -> Caller:
         """Return who is calling.
 
-        Raises Refused: ADMINISTRATOR_NOT_ACTIVE, and see `Authenticator.authenticate`.
+        Raises Refused: ADMINISTRATOR_NOT_ACTIVE, FEDERATION_UNKNOWN and REGION_NOT_TRUSTED for a
+        region, and see `Authenticator.authenticate`.
         """
         certificates: Sequence[bytes] = context.auth_context().get(_CERTIFICATE, ())  # type: ignore[assignment]
-        authorization = metadata.get(_AUTHORIZATION)
-        view = self._feed.current()
+        certificate = certificates[0] if certificates else None
+        value = metadata.get(_AUTHORIZATION)
+        authorization = value if isinstance(value, str) else ""
+        view, now = self._feed.current(), self._clock.now()
+        known = self._admissions.get(authorization)
+        if known is None or known[:-1] != (view, now, certificate, proven):
+            known = self._admit(view, now, certificate, authorization, proven)
+        caller = known.caller
+        if caller.role == ClientRole.CLIENT_ROLE_REGION:
+            self._require_region(caller.client_id)
+        return caller
+
+    def _admit(
+        self,
+        view: AuthorityView,
+        now: int,
+        certificate: bytes | None,
+        authorization: str,
+        proven: str | None,
+    ) -> _Admission:
         caller = self._authenticator.authenticate(
-            certificates[0] if certificates else None,
-            authorization if isinstance(authorization, str) else None,
-            view,
-            self._clock.now(),
-            proven,
+            certificate, authorization or None, view, now, proven
         )
         # Here, not with the scope: it ends a stream too, at its next message.
         acting_administrator(view.authority, caller.principal)
-        return caller
+        if len(self._admissions) >= _MOST_REMEMBERED:
+            self._admissions.clear()
+        admission = self._admissions[authorization] = _Admission(
+            view, now, certificate, proven, caller
+        )
+        return admission
 
     def nonce(self) -> str:
         """Return the nonce that proofs should have from now on."""

@@ -56,6 +56,11 @@ def options(config: GatewayConfig) -> list[tuple[str, Any]]:
     ]
 
 
+def issuer_of(config: GatewayConfig, https_port: int) -> str:
+    """Return the public URL of a gateway that serves HTTPS at a port."""
+    return str(config.issuer or url(config.https_host, https_port))
+
+
 def reachable(host: str) -> str:
     """Return the host that a client on this machine reaches ``host`` by."""
     return "127.0.0.1" if host in _WILDCARDS else host

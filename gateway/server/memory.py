@@ -1,4 +1,4 @@
-"""How a serving process looks after its memory."""
+"""How a process looks after its memory."""
 
 import gc
 from typing import Final

@@ -4,9 +4,9 @@ It serves gRPC and the authorisation server's HTTPS on one event loop.
 """
 
 import asyncio
-import time
+import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,32 +19,32 @@ from creditgate.scopes import services
 from gateway.administration.administrators import AdministratorService
 from gateway.administration.brakes import BrakeService
 from gateway.administration.limits import LimitService
+from gateway.administration.regions import RegionService
 from gateway.administration.scope_service import ScopeService
 from gateway.administration.service import OperatorService
 from gateway.administration.statements import RegistrationService
 from gateway.authenticate.authenticator import Authenticator
 from gateway.authenticate.token import TokenVerifier
-from gateway.authority.bell import open_bell
 from gateway.authority.feed import AuthorityFeed
 from gateway.catalogue.service import CatalogueService
 from gateway.clock import Clock, SystemClock
 from gateway.config import GatewayConfig
 from gateway.disclose.service import DisclosureService
 from gateway.disclose.store import DisclosureStore
-from gateway.installation.home import Home
 from gateway.meter.reader import SqlUsageReader
 from gateway.oauth.connection import bound_socket, build_http_server, tls_context
 from gateway.oauth.dpop import DpopProofs
 from gateway.oauth.dpop_nonces import DpopNonces
 from gateway.oauth.replay import SqlReplayCache
-from gateway.oauth.revocation_log import SqlRevocationLog
-from gateway.oauth.signing import SigningKeys
 from gateway.server.consents import Consenting, consenting
 from gateway.server.console import console, page_methods
 from gateway.server.evidence import Evidence, evidence_of
-from gateway.server.exporting import usage_exports
+from gateway.server.federation import Federation, federation_of
+from gateway.server.grounds import Grounds, grounds_of
 from gateway.server.guard import Guard
-from gateway.server.listening import TlsFiles, address, grpc_tls, options, reachable, url
+from gateway.server.keeping import keeping
+from gateway.server.line import Line, line_within
+from gateway.server.listening import TlsFiles, address, grpc_tls, issuer_of, options, reachable
 from gateway.server.memory import collect_rarely
 from gateway.server.methods import Method, contract_methods
 from gateway.server.people import sign_in_desk
@@ -55,11 +55,10 @@ from gateway.server.refusals import RefusalLog
 from gateway.server.reporting import Reporting, reporting
 from gateway.server.settling import settling
 from gateway.server.transport import Transport
+from gateway.server.trust import addresses_of, trust_of
 from gateway.server.web import web_app
 from gateway.settle.service import UsageService
-from gateway.storage.engines import Engines, open_engines
-from gateway.storage.signs import StoreSigns, open_signs
-from gateway.telemetry.telemetry import open_telemetry
+from gateway.storage.engines import Engines
 from operators.sql import SqlAuthorityLog
 
 
@@ -77,39 +76,75 @@ class Running:
 async def running_gateway(
     config: GatewayConfig, clock: Clock | None = None
 ) -> AsyncGenerator[Running]:
-    """Serve while the context lasts; then drain for up to ``config.drain_seconds``.
+    """Serve, and work in the background, in this process alone, while the context lasts; then
+    drain for up to ``config.drain_seconds``.
 
     The installation must be bootstrapped. Raises OSError when an address is taken or a
     file is missing, Refused AUTHORITY_UNKNOWN or the store's errors when authority
     cannot be read.
     """
-    clock = clock or SystemClock()
-    home = Home.at(config.home)
+    waiting, working = line_within()
+    async with AsyncExitStack() as stack:
+        https = stack.enter_context(https_socket(config))
+        grounds = await _grounds(config, https, clock or SystemClock(), stack)
+        await stack.enter_async_context(keeping(grounds, working))
+        yield await stack.enter_async_context(_serving(grounds, waiting, https))
+
+
+@asynccontextmanager
+async def serving_gateway(
+    config: GatewayConfig, line: Line, https: socket.socket
+) -> AsyncGenerator[Running]:
+    """Serve alone while the context lasts, then drain: a keeper at the other end of ``line``
+    works in the background.
+
+    Raises as `running_gateway`.
+    """
+    async with AsyncExitStack() as stack:
+        grounds = await _grounds(config, https, SystemClock(), stack)
+        yield await stack.enter_async_context(_serving(grounds, line, https))
+
+
+async def _grounds(
+    config: GatewayConfig, https: socket.socket, clock: Clock, stack: AsyncExitStack
+) -> Grounds:
+    issuer = issuer_of(config, https.getsockname()[1])
+    return await stack.enter_async_context(grounds_of(config, issuer, clock))
+
+
+def https_socket(config: GatewayConfig) -> socket.socket:
+    """Return the socket that the issuer is to be served at. Raises OSError when it is taken."""
+    return bound_socket(config.https_host, config.https_port, shared=config.workers > 1)
+
+
+@asynccontextmanager
+async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncGenerator[Running]:
+    config, home, clock, issuer = grounds.config, grounds.home, grounds.clock, grounds.issuer
+    engines, signs, feed, keys = grounds.engines, grounds.signs, grounds.feed, grounds.keys
     tls = TlsFiles.of(config, home)
     async with AsyncExitStack() as stack:
-        telemetry = open_telemetry(config.otlp_endpoint)
-        stack.callback(telemetry.close)
-        engines = open_engines(config.database.get_secret_value(), home.root)
-        stack.callback(engines.dispose)
-        signs = open_signs(engines, stack.enter_context(ExitStack()))
-        feed = await _started_feed(config, clock, engines, signs, stack)
-        shared = config.workers > 1
-        https = bound_socket(config.https_host, config.https_port, shared=shared)
-        stack.callback(https.close)
-        issuer = str(config.issuer or url(config.https_host, https.getsockname()[1]))
+        trust = await stack.enter_async_context(trust_of(grounds))
         proofs = DpopProofs(DpopNonces.kept_in(home.dpop_nonces), SqlReplayCache(engines.authority))
-        keys = SigningKeys(home.keys)
         people = await stack.enter_async_context(
             sign_in_desk(config, home, engines.authority, clock, issuer)
         )
         consents = await stack.enter_async_context(
-            consenting(config, engines, signs, feed, keys, clock, people, issuer)
+            consenting(config, engines, feed, keys, clock, people, issuer)
         )
         evidence = await stack.enter_async_context(
-            evidence_of(config, home, engines, signs, feed, keys, clock, consents, issuer)
-        )
-        await stack.enter_async_context(
-            usage_exports(config, engines, signs, telemetry, clock, issuer)
+            evidence_of(
+                config,
+                home,
+                engines,
+                signs,
+                line,
+                feed,
+                keys,
+                clock,
+                grounds.policy,
+                consents,
+                issuer,
+            )
         )
         records = record_path(
             config,
@@ -120,8 +155,11 @@ async def running_gateway(
             evidence.transparency,
             evidence.throttle,
             evidence.receipts,
-            telemetry,
+            grounds.telemetry,
             stack,
+        )
+        federation = await stack.enter_async_context(
+            federation_of(grounds, trust, consents, evidence, records)
         )
         reports = reporting(
             engines,
@@ -148,6 +186,7 @@ async def running_gateway(
             reports,
             pricing(engines, feed, clock, stack),
             settling(home, engines, feed, clock, issuer, stack),
+            federation,
         )
         refusals = RefusalLog(records.committer, records.decisions, clock)
         pages = page_methods(methods, refusals)
@@ -165,21 +204,36 @@ async def running_gateway(
             [
                 *console(pages, people, feed, clock),
                 *portal(pages, engines, people, feed, clock, stack),
+                *federation.routes,
             ],
             issuer,
+            federation.region_stands,
+            federation.exchanges,
         )
-        web = build_http_server(app, tls_context(tls.certificate, tls.key, tls.client_ca))
+        https_tls = tls_context(tls.certificate, tls.key, tls.client_ca)
+        web = build_http_server(app, https_tls)
         server = grpc.aio.server(options=options(config))
-        port = server.add_secure_port(address(config.grpc_host, config.grpc_port), grpc_tls(tls))
+        port = server.add_secure_port(
+            address(config.grpc_host, config.grpc_port),
+            grpc_tls(tls) if trust is None else trust.grpc_tls(tls),
+        )
         own = address(reachable(config.grpc_host), port)
+        if trust is not None:
+            trust.grpc.extend(addresses_of(config, own))
+            following = trust.following(https_tls)
+            following.start()
+            stack.push_async_callback(following.stop)
         guard = Guard(
             Authenticator(TokenVerifier(issuer, config.audience)),
             feed,
             clock,
             proofs,
             config.grpc_url or f"https://{own}",
+            federation.require_region,
         )
-        transport = Transport(methods, guard, refusals, telemetry, config.max_concurrent_calls)
+        transport = Transport(
+            methods, guard, refusals, grounds.telemetry, config.max_concurrent_calls
+        )
         server.add_generic_rpc_handlers((transport,))
         health = _add_standard_services(server)
         web_task = asyncio.create_task(web.serve(sockets=[https]), name="https")
@@ -198,32 +252,9 @@ async def running_gateway(
             # Streams without end would be waited for in vain.
             consents.news.end()
             evidence.end()
+            federation.end()
             await server.stop(config.drain_seconds)
             await web_task
-
-
-async def _started_feed(
-    config: GatewayConfig,
-    clock: Clock,
-    engines: Engines,
-    signs: StoreSigns,
-    stack: AsyncExitStack,
-) -> AuthorityFeed:
-    bell = open_bell(engines.authority)
-    stack.push_async_callback(bell.close)
-    feed = AuthorityFeed(
-        SqlAuthorityLog(engines.authority),
-        revocations=SqlRevocationLog(engines.authority),
-        clock=clock,
-        poll_seconds=config.authority_poll_ms / 1_000,
-        lease_seconds=config.lease_seconds,
-        monotonic=time.monotonic,
-        bell=bell,
-        sign=signs.authority,
-    )
-    await feed.start()
-    stack.push_async_callback(feed.stop)
-    return feed
 
 
 def _methods(
@@ -237,6 +268,7 @@ def _methods(
     reports: Reporting,
     prices: Sequence[object],
     months: Mapping[str, Sequence[object]],
+    federation: Federation,
 ) -> Mapping[str, Method]:
     log = SqlAuthorityLog(engines.authority)
     served: dict[str, list[object]] = {
@@ -251,11 +283,12 @@ def _methods(
         "AdministratorService": [AdministratorService(log, feed, clock)],
         "BrakeService": [BrakeService(log, feed, clock)],
         "LimitService": [LimitService(log, feed, clock)],
+        "RegionService": [RegionService(log, feed, clock, federation.stands)],
         "UsageService": [UsageService(SqlUsageReader(engines.records), feed, clock)],
         "RegistrationService": [statements],
         "SettlementService": [*prices],
     }
-    for services_ in (consents.services, evidence.services, months):
+    for services_ in (consents.services, evidence.services, months, federation.services):
         for name, serving in services_.items():
             served.setdefault(name, []).extend(serving)
     return contract_methods(served)

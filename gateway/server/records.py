@@ -13,10 +13,13 @@ from gateway.conformance.throttled_records import ThrottledRecords
 from gateway.disclose.lookup import DisclosureLookup, open_lookup
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
+from gateway.meter.deliveries import Deliveries
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.receipts import ReceiptSigner
+from gateway.respond.delivery_turns import DeliveryLimits, DeliveryTurns
 from gateway.respond.proofs import AnswerProofs
 from gateway.respond.service import CreditRecordService, RecordLimits
+from gateway.respond.use import SCOPE
 from gateway.server.consents import Consenting
 from gateway.server.transparency import Transparency
 from gateway.storage.engines import Engines
@@ -36,10 +39,11 @@ class RecordPath:
     proofs: AnswerProofs
     throttle: Throttle
     limits: RecordLimits
+    turns: DeliveryTurns
 
-    def service(self, most_bytes: int | None = None) -> ThrottledRecords:
-        """Return what serves record calls, of at most ``most_bytes`` of records where that is
-        less than `limits` allow."""
+    def service(self, most_bytes: int | None = None, scope: str = SCOPE) -> ThrottledRecords:
+        """Return what serves record calls to clients granted ``scope``, of at most
+        ``most_bytes`` of records where that is less than `limits` allow."""
         answer_bytes = self.limits.answer_bytes
         if most_bytes is not None:
             answer_bytes = min(most_bytes, answer_bytes)
@@ -54,6 +58,8 @@ class RecordPath:
                 clock=self.clock,
                 limits=replace(self.limits, answer_bytes=answer_bytes),
                 proofs=self.proofs,
+                turns=self.turns,
+                scope=scope,
             ),
             self.throttle,
         )
@@ -80,12 +86,22 @@ def record_path(
     stack.callback(committer.close)
     named = ConsentLookup(consents.consents)
     stack.callback(named.close)
+    turns = DeliveryTurns(
+        Deliveries(engines.records),
+        clock,
+        DeliveryLimits(
+            window_records=config.delivery_window_records,
+            chunk_subjects=config.delivery_chunk_subjects,
+            grace_seconds=config.delivery_grace_seconds,
+        ),
+    )
+    stack.callback(turns.close)
     proofs = AnswerProofs(
         engines.evidence,
         transparency.map,
         transparency.events,
         transparency.salts,
-        transparency.logger,
+        transparency.progress,
         transparency.key,
     )
     stack.callback(proofs.close)
@@ -104,4 +120,5 @@ def record_path(
             chunk_subjects=config.chunk_subjects,
             replay_seconds=config.replay_window_seconds,
         ),
+        turns,
     )

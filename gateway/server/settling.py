@@ -10,13 +10,14 @@ from gateway.documents.signed import StatementSigner
 from gateway.documents.uses import StatementUses
 from gateway.installation.home import Home
 from gateway.meter.reader import SqlUsageReader
-from gateway.server.transparency import log_key
+from gateway.server.log_keys import log_key
 from gateway.settlement.closing import Closer
 from gateway.settlement.credit import evidence_verifier
+from gateway.settlement.credit_service import CreditService
 from gateway.settlement.credit_store import SqlCreditNotes
 from gateway.settlement.journal_store import SqlJournal
 from gateway.settlement.month_use import LedgerMonths
-from gateway.settlement.service import ClosingService, CreditService, UsageStatements
+from gateway.settlement.service import ClosingService, UsageStatements
 from gateway.settlement.settling import Settler
 from gateway.settlement.store import SqlClosings
 from gateway.shares import Shares
@@ -71,9 +72,10 @@ def settling(
                 evidence_verifier(key.verifier),
                 SqlCreditNotes(engines.evidence),
                 months,
+                closer,
                 feed,
                 clock,
-                looking,
+                working,
             ),
         ],
     }

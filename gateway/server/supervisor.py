@@ -1,44 +1,115 @@
-"""The supervisor: as many worker processes as configured, on the same two ports.
+"""The supervisor: a keeper that works in the background, and who serves beside it.
 
-The ports are held by sockets that never listen, so that they stay the gateway's while
-workers come and go; the kernel spreads connections over the workers (SO_REUSEPORT).
+One worker serves in the supervisor's own process. More are processes on the same two ports: the
+ports are held by sockets that never listen, so that they stay the gateway's while workers come
+and go; the kernel spreads connections over them (SO_REUSEPORT).
 """
 
 import asyncio
-import contextlib
 import json
-import logging
 import signal
-import sys
-import time
-from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable
-from contextlib import ExitStack
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, ExitStack
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import uvloop
 
 from gateway.config import GatewayConfig
 from gateway.oauth.connection import bound_socket
-from gateway.server.process import Running, running_gateway
+from gateway.server import keeper, worker
+from gateway.server.line import Between
+from gateway.server.process import Running, https_socket, serving_gateway
+from gateway.server.supervised import Role, Supervised
+from gateway.server.told import Told
 
-_log = logging.getLogger(__name__)
-_READY_SECONDS: Final = 60.0
-_LEAST_LIFE_SECONDS: Final = 10.0
-
-
-class WorkerFailed(Exception):
-    """A worker ended before it served, or soon after; its own log says why."""
+_KEEPER: Final = Role("keeper", keeper.main, "gateway.server.keeper")
+_WORKER: Final = Role("worker", worker.main, "gateway.server.worker")
+_KEEPER_SECONDS: Final = 10.0
+"""How long what the keeper is at may take to end."""
 
 
 def serve(config: GatewayConfig, on_ready: Callable[[Running], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain; ``on_ready`` is called once it answers.
 
-    A worker that ends by itself is started again. Raises WorkerFailed when one cannot
-    stay up, and what `running_gateway` raises.
+    A process that ends by itself is started again. This one must have one thread, for it is
+    forked. Raises WorkerFailed when a process cannot stay up, and what `running_gateway` raises.
     """
-    uvloop.run(_serve_alone(config, on_ready) if config.workers == 1 else _serve(config, on_ready))
+    with ExitStack() as held:
+        if config.workers == 1:
+            https = held.enter_context(https_socket(config))
+            config = _at(config, https_port=https)
+            (line,), kept = _started(config, held)
+            serving = _serve_alone(config, https, line, kept, on_ready)
+        else:
+            grpc = held.enter_context(bound_socket(config.grpc_host, config.grpc_port, shared=True))
+            https = held.enter_context(https_socket(config))
+            config = _at(config, grpc_port=grpc, https_port=https)
+            lines, kept = _started(config, held)
+            workers = [Supervised(_WORKER, Told(config, [line.fileno()])) for line in lines]
+            for worker_ in workers:
+                worker_.fork()
+            serving = _serve(config, workers, kept, on_ready)
+        uvloop.run(serving)
+
+
+def _started(config: GatewayConfig, held: ExitStack) -> tuple[Sequence[socket.socket], Supervised]:
+    """Return the ends of each worker's line to the keeper, and the keeper, forked.
+
+    Both ends are held here: they stay the same whichever process comes and goes.
+    """
+    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(config.workers)]
+    for end in chain(*pairs):
+        held.enter_context(end)
+    kept = Supervised(_KEEPER, Told(config, [theirs.fileno() for _, theirs in pairs]))
+    kept.fork()
+    return [ours for ours, _ in pairs], kept
+
+
+async def _serve_alone(
+    config: GatewayConfig,
+    https: socket.socket,
+    end: socket.socket,
+    kept: Supervised,
+    on_ready: Callable[[Running], None],
+) -> None:
+    stop = _stop_event()
+    async with AsyncExitStack() as stack:
+        # Whoever serves drains first: the keeper follows what was served to the last.
+        stack.push_async_callback(kept.stop, _KEEPER_SECONDS)
+        line = Between([end])
+        stack.callback(line.close)
+        line.open()
+        running = await stack.enter_async_context(serving_gateway(config, line, https))
+        await kept.start()
+        on_ready(running)
+        await _until_stopped([kept], stop)
+
+
+async def _serve(
+    config: GatewayConfig,
+    workers: Sequence[Supervised],
+    kept: Supervised,
+    on_ready: Callable[[Running], None],
+) -> None:
+    stop = _stop_event()
+    try:
+        _, *places = await asyncio.gather(*(child.start() for child in (kept, *workers)))
+        place = json.loads(places[0])
+        on_ready(
+            Running(place["grpc"], place["issuer"], Path(place["ca"]) if place["ca"] else None)
+        )
+        await _until_stopped([kept, *workers], stop)
+    finally:
+        await asyncio.gather(*(worker_.stop(config.drain_seconds) for worker_ in workers))
+        await kept.stop(_KEEPER_SECONDS)
+
+
+def _at(config: GatewayConfig, **ports: socket.socket) -> GatewayConfig:
+    """Return the settings with the ports that sockets have."""
+    return config.model_copy(update={name: held.getsockname()[1] for name, held in ports.items()})
 
 
 def _stop_event() -> asyncio.Event:
@@ -49,34 +120,8 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
-async def _serve_alone(config: GatewayConfig, on_ready: Callable[[Running], None]) -> None:
-    stop = _stop_event()
-    async with running_gateway(config) as running:
-        on_ready(running)
-        await stop.wait()
-
-
-async def _serve(config: GatewayConfig, on_ready: Callable[[Running], None]) -> None:
-    stop = _stop_event()
-    with ExitStack() as held:
-        grpc_socket = held.enter_context(
-            bound_socket(config.grpc_host, config.grpc_port, shared=True)
-        )
-        https_socket = held.enter_context(
-            bound_socket(config.https_host, config.https_port, shared=True)
-        )
-        settings = _settings(config, grpc_socket.getsockname()[1], https_socket.getsockname()[1])
-        workers = [_Worker(settings) for _ in range(config.workers)]
-        try:
-            places = await asyncio.gather(*(worker.start() for worker in workers))
-            on_ready(places[0])
-            await _until_stopped(workers, stop)
-        finally:
-            await asyncio.gather(*(worker.stop(config.drain_seconds) for worker in workers))
-
-
-async def _until_stopped(workers: list["_Worker"], stop: asyncio.Event) -> None:
-    waits = [asyncio.create_task(worker.keep_up()) for worker in workers]
+async def _until_stopped(children: Sequence[Supervised], stop: asyncio.Event) -> None:
+    waits = [asyncio.create_task(child.keep_up()) for child in children]
     stopped = asyncio.create_task(stop.wait())
     try:
         done, _ = await asyncio.wait((*waits, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -85,63 +130,3 @@ async def _until_stopped(workers: list["_Worker"], stop: asyncio.Event) -> None:
     finally:
         for task in (*waits, stopped):
             task.cancel()
-
-
-def _settings(config: GatewayConfig, grpc_port: int, https_port: int) -> bytes:
-    document: dict[str, Any] = config.model_dump(mode="json")
-    document |= {
-        "database": config.database.get_secret_value(),
-        "grpc_port": grpc_port,
-        "https_port": https_port,
-    }
-    return json.dumps(document).encode() + b"\n"
-
-
-class _Worker:
-    """One worker process; settings go over a pipe, since they may hold a password."""
-
-    def __init__(self, settings: bytes) -> None:
-        self._settings = settings
-        self._process: Process | None = None
-
-    async def start(self) -> Running:
-        """Start the process and return where it answers. Raises WorkerFailed."""
-        process = self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway.server.worker", stdin=PIPE, stdout=PIPE,
-            start_new_session=True,
-        )  # fmt: skip
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(self._settings)
-        try:
-            line = await asyncio.wait_for(process.stdout.readline(), _READY_SECONDS)
-        except TimeoutError:
-            line = b""
-        if not line:
-            raise WorkerFailed("A worker did not come up; its log above says why.")
-        place = json.loads(line)
-        return Running(place["grpc"], place["issuer"], Path(place["ca"]) if place["ca"] else None)
-
-    async def keep_up(self) -> None:
-        """Start the process again whenever it ends. Raises WorkerFailed in a crash loop."""
-        while True:
-            started = time.monotonic()
-            assert self._process is not None
-            status = await self._process.wait()
-            _log.error("worker %d ended with status %d", self._process.pid, status)
-            if time.monotonic() - started < _LEAST_LIFE_SECONDS:
-                raise WorkerFailed("A worker keeps ending; its log above says why.")
-            await self.start()
-
-    async def stop(self, drain_seconds: float) -> None:
-        """Let the process drain and end; kill it when it takes much longer than that."""
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), drain_seconds + _LEAST_LIFE_SECONDS)
-        except TimeoutError:
-            process.kill()
-            await process.wait()

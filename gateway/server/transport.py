@@ -211,7 +211,10 @@ class _Call:
                 raise _too_silent() from None
             self._authenticate(context)
             self._reading = True
-            yield _parsed(self._method, message)
+            parsed = _parsed(self._method, message)
+            # What a delivery is opened with is what the log of refusals has of it.
+            self._request = self._request or getattr(parsed, "open", None)
+            yield parsed
             if not told:
                 # More is wanted, so the first message was not refused: a client that waits for
                 # this sends nothing in vain, which would keep it from hearing why.

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -15,27 +14,25 @@ from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
 from gateway.installation.home import Home
+from gateway.meter.deliveries import Deliveries
 from gateway.meter.reader import SqlUsageReader
 from gateway.meter.receipts import ReceiptSigner
-from gateway.server.transparency import log_key
+from gateway.server.line import Line
+from gateway.server.log_keys import log_key
 from gateway.shares import Shares
-from gateway.storage.background import BackgroundWork, Pace
 from gateway.storage.engines import Engines
 from gateway.storage.signs import StoreSigns
 from gateway.storage.turn import USAGE
 from gateway.transparency.routes import PREFIX
 from gateway.transparency.tables import LogId
 from gateway.usage.cosigning import Cosignatures
+from gateway.usage.deliveries import DeliveryStatements
 from gateway.usage.logs import OperatorLogs
 from gateway.usage.news import UsageNews
 from gateway.usage.proofs import UsageProofs
 from gateway.usage.service import UsageLogService
 from gateway.usage.stream import UsageStream
-from gateway.usage.writer import UsageLogWriter
 from operators.authority import Authority
-
-_PACE: Final = Pace(1.0, apart_seconds=0.5, share=0.1)
-"""Fewer and larger steps cost less; a use that is waited for is logged sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +55,18 @@ async def usage_logs(
     home: Home,
     engines: Engines,
     signs: StoreSigns,
+    line: Line,
     feed: AuthorityFeed,
     clock: Clock,
     issuer: str,
 ) -> AsyncGenerator[UsageLogs]:
-    """Give what usage logs take while the context lasts.
+    """Give what usage logs take while the context lasts; at the other end of ``line`` is who
+    writes them.
 
     Raises as `log_key`, and what the stores raise when they cannot be read.
     """
     key = log_key(home, engines, LogId.USAGE, issuer)
     logs = OperatorLogs(engines.evidence, key)
-    writer = UsageLogWriter(engines.records, engines.evidence, logs)
     loop = asyncio.get_running_loop()
 
     def authority() -> Authority:
@@ -78,27 +76,21 @@ async def usage_logs(
         return PlainTextResponse(f"{key.verifier}\n", headers={"Cache-Control": "no-cache"})
 
     async with AsyncExitStack() as stack:
-        work = BackgroundWork(
-            engines.evidence,
-            USAGE,
-            lambda: writer.step(clock.now()),
-            pace=_PACE,
-            sign=signs.records,
-        )
-        await work.start()
-        stack.push_async_callback(work.stop)
         news = UsageNews(engines.records, config.authority_poll_ms / 1_000, signs.records)
         news.start()
         stack.push_async_callback(news.stop)
         reads = Shares("usage")
         stack.callback(reads.close)
-        proofs = UsageProofs(engines.records, logs, lambda: loop.call_soon_threadsafe(work.nudge))
+        proofs = UsageProofs(
+            engines.records, logs, lambda: loop.call_soon_threadsafe(line.tell, USAGE)
+        )
         yield UsageLogs(
             ReceiptSigner(key),
             (
                 UsageLogService(
                     proofs, Cosignatures(engines.evidence, logs), reads, authority, clock
                 ),
+                DeliveryStatements(Deliveries(engines.records), reads, authority),
                 UsageStream(
                     engines.records, SqlUsageReader(engines.records), news, reads, authority, clock
                 ),

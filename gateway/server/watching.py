@@ -9,7 +9,7 @@ from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
 from gateway.conformance.acknowledgement import RemovalService, RemovalsOwed
-from gateway.conformance.event_pages import Holders
+from gateway.conformance.event_pages import Keepers
 from gateway.conformance.news import DisclosureNews
 from gateway.conformance.removals import Deadlines, RemovalDuties
 from gateway.conformance.watch import DisclosureWatch
@@ -41,16 +41,16 @@ async def watching(
     feed: AuthorityFeed,
     clock: Clock,
     consents: SqlConsents,
-    holders: Holders,
+    keepers: Keepers,
     deadlines: Deadlines,
 ) -> AsyncGenerator[Watching]:
     """Give what watches the disclosure while the context lasts.
 
     Raises what the stores raise when they cannot be read.
     """
-    duties = RemovalDuties(engines, holders, deadlines)
+    duties = RemovalDuties(engines, keepers, deadlines)
     news = DisclosureNews(
-        engines.records, holders, config.authority_poll_ms / 1_000, signs.disclosure
+        engines.records, keepers, config.authority_poll_ms / 1_000, signs.disclosure
     )
     async with AsyncExitStack() as stack:
         shares = Shares("watching")

@@ -1,6 +1,6 @@
 """The HTTP application, composed: the authorisation server, and the pages people use."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from starlette.applications import Starlette
@@ -15,6 +15,7 @@ from gateway.oauth.context import AuthorizationContext
 from gateway.oauth.dpop import DpopProofs
 from gateway.oauth.replay import SqlReplayCache
 from gateway.oauth.rfc8414 import Endpoints
+from gateway.oauth.rfc8693 import NO_EXCHANGES, SubjectExchange
 from gateway.oauth.signing import SigningKeys
 from gateway.server.consents import Consenting
 from gateway.server.evidence import Evidence
@@ -36,9 +37,12 @@ def web_app(
     reports: Reporting,
     offices: Sequence[Route],
     issuer: str,
+    region_stands: Callable[[str], bool],
+    exchanges: Mapping[str, SubjectExchange] = NO_EXCHANGES,
 ) -> Starlette:
     """Return the application; ``offices`` are the pages of administrators and operators,
-    ``issuer`` its own public URL."""
+    ``issuer`` its own public URL, ``region_stands`` as `AuthorizationContext` has it, ``exchanges`` as
+    `build_app`."""
     return build_app(
         AuthorizationContext(
             authority=feed.current,
@@ -53,6 +57,7 @@ def web_app(
             engine=engines.authority,
             nonces=proofs.nonces,
             terms_faults=consents.desk.faults,
+            region_stands=region_stands,
         ),
         lambda interactions: [
             *interaction_routes(
@@ -73,6 +78,7 @@ def web_app(
             *evidence.routes,
             *offices,
         ],
+        exchanges,
     )
 
 

@@ -1,41 +1,36 @@
-"""A worker process: started by the supervisor, configured over its standard input.
+"""A worker process: one of those that serve.
 
-``python -m gateway.server.worker``: reads one line of settings as JSON, writes one line
-with its addresses once it serves, and drains when its input ends, so that a worker
-never outlives its supervisor.
+``python -m gateway.server.worker``: reads one line that tells it what it needs, writes one line
+with its addresses once it serves, and drains when its input ends, so that it never outlives its
+parent. Told of no keeper, it works in the background as well.
 """
 
 import asyncio
-import contextlib
 import json
-import signal
-import sys
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict
 
-import uvloop
-
-from gateway.config import GatewayConfig
-from gateway.server.process import running_gateway
-from gateway.telemetry.logs import log_to_stderr
+from gateway.server.living import live
+from gateway.server.process import https_socket, running_gateway, serving_gateway
+from gateway.server.told import Told
 
 
-async def _work(config: GatewayConfig) -> None:
-    loop = asyncio.get_running_loop()
-    done = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, done.set)
-    loop.add_reader(sys.stdin, done.set)
-    async with running_gateway(config) as running:
+async def _work(told: Told, over: asyncio.Event) -> None:
+    async with AsyncExitStack() as stack:
+        if told.ends:
+            line = told.line(stack.enter_context(ExitStack()))
+            https = stack.enter_context(https_socket(told.config))
+            gateway = serving_gateway(told.config, line, https)
+        else:
+            gateway = running_gateway(told.config)
+        running = await stack.enter_async_context(gateway)
         print(json.dumps(asdict(running), default=str), flush=True)  # noqa: T201
-        await done.wait()
+        await over.wait()
 
 
 def main() -> None:
     """Serve until told to stop."""
-    config = GatewayConfig.model_validate_json(sys.stdin.readline())
-    log_to_stderr(config.log_level)
-    with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(_work(config))
+    live("gate-worker", _work)
 
 
 if __name__ == "__main__":

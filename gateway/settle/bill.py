@@ -35,8 +35,8 @@ class Charge:
     """What one component of a price plan comes to in one term of the month.
 
     ``component`` is its id, or "class:{price class}" for the plan's plain prices;
-    ``kind`` a PriceComponentKind. [from_, until) is the term, in seconds UTC. Credits, such
-    as a free tier, have a negative ``fee``.
+    ``kind`` a PriceComponentKind. [from_, until) is the term, in seconds UTC; of a minimum the
+    terms that have one. Credits, such as a free tier, have a negative ``fee``.
     """
 
     plan_id: str
@@ -73,13 +73,25 @@ class BillLine:
     explanation: Explanation
 
 
+class RatedCell(NamedTuple):
+    """What use alike costs in the end, all charges and credits together (micro-yuan).
+
+    ``indexes`` are of its parts in the month's use; ``records`` is more than 0.
+    """
+
+    indexes: tuple[int, ...]
+    records: int
+    fee: int
+
+
 @dataclass(frozen=True, slots=True)
 class Bill:
     """What an operator owes for a month [from_, until).
 
     ``total`` is the sum of the charges and the sum of the lines; it is never negative, and
     neither is the sum of the lines of one cut, item, source and region. ``plan_ids`` are
-    the price plans it rests on, by start.
+    the price plans it rests on, by start. ``cells`` are all use; what belongs to no use is in
+    none of them.
     """
 
     operator_id: str
@@ -89,6 +101,7 @@ class Bill:
     lines: tuple[BillLine, ...]
     total: int
     plan_ids: tuple[str, ...]
+    cells: tuple[RatedCell, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """What each source contributed to a month's answers, as weights to divide a pool by. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from math import gcd, lcm
 
+from gateway.settle.bill import RatedCell
 from gateway.settle.shapley import bound_per_million, shapley
 from gateway.settle.shares import SharingRule
 from gateway.settle.use import Combination
@@ -28,21 +30,25 @@ class Contribution:
 
 
 def contribution(
-    rule: SharingRule, combinations: Iterable[Combination], month_from: int
+    rule: SharingRule,
+    combinations: Iterable[Combination],
+    cells: Iterable[RatedCell],
+    month_from: int,
 ) -> Contribution:
     """Return what each source contributed to the answers of a month under ``rule``.
 
-    An answer's items are worth their list price, or their records where no answer has a
-    price, as with prices by subject. ``month_from``, the start of the month in seconds UTC,
-    and the rule's id seed the orders drawn, so that whoever draws again draws the same.
+    An answer's items are worth what they cost in the end: of each of ``cells``, the month's
+    rated use, a record is worth its part of the fee. Where nothing is charged, they are worth
+    their records. ``month_from``, the start of the month in seconds UTC, and the rule's id seed
+    the orders drawn, so that whoever draws again draws the same.
     """
     known = tuple(combinations)
-    priced = any(supply.fee for each in known for supply in each.supplies)
+    worth_of = _worths(cells, {supply.part for each in known for supply in each.supplies})
     worths: dict[_Structure, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for each in known:
         structure = frozenset((supply.item, supply.source) for supply in each.supplies)
         for supply in each.supplies:
-            worths[structure][supply.item] += supply.fee if priced else supply.records
+            worths[structure][supply.item] += supply.records * worth_of[supply.part]
     seed = f"creditgate/contribution/v1\n{rule.rule_id}\n{month_from}\n".encode()
     weights: dict[str, int] = defaultdict(int)
     bound = sampled = 0
@@ -67,3 +73,24 @@ def contribution(
         bound,
         -(-sampled * 1_000_000 // whole) if sampled else 0,
     )
+
+
+def _worths(cells: Iterable[RatedCell], parts: Iterable[int]) -> Mapping[int, int]:
+    """Return what a record of each of ``parts`` is worth, all in one unit.
+
+    The unit is the largest in which each is a whole number, so nothing is rounded; 1 each where
+    none of them costs anything.
+    """
+    wanted = frozenset(parts)
+    met = [(cell, wanted.intersection(cell.indexes)) for cell in cells]
+    charged: Sequence[tuple[RatedCell, frozenset[int]]] = [
+        (cell, some) for cell, some in met if some and cell.fee
+    ]
+    if not charged:
+        return dict.fromkeys(wanted, 1)
+    whole = lcm(*(cell.records // gcd(cell.records, cell.fee) for cell, _ in charged))
+    worth_of = dict.fromkeys(wanted, 0)
+    for cell, some in charged:
+        each = cell.fee * whole // cell.records
+        worth_of |= dict.fromkeys(some, each)
+    return worth_of

@@ -1,39 +1,75 @@
 """What may be put into force, and when: the past is never rewritten."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.settle.month import month_named, utc_text
 from gateway.settle.prices import PriceBook, PricePlan
 from gateway.settle.shares import SharingBook, SharingRule
 from gateway.settle.timeline import Dated
 
 _PAST: Final = "must not be in the past"
+_CLOSED: Final = "must not be in a month that was closed: use {earliest} or later"
+_CHANGED: Final = (
+    "must not be before the newest change of authority, which a clock that was set back would"
+    " allow: use {earliest} or later"
+)
 
 
-def require_new_plan(plan: PricePlan, book: PriceBook, now: int) -> None:
-    """Raise Refused unless ``plan`` may be created at ``now``.
+class Present(NamedTuple):
+    """What is past, by the clock and by what was written with clocks that may have been ahead.
+
+    Instants in seconds, UTC: ``now``; ``changed_at``, of the newest change of authority; and
+    ``open_from``, where the month that was closed last ends, 0 for none.
+    """
+
+    now: int
+    changed_at: int = 0
+    open_from: int = 0
+
+    @classmethod
+    def of(cls, now: int, changed_at: int, closed: str) -> "Present":
+        """Return the present, ``closed`` being the name of the newest month closed, or ""."""
+        month = month_named(closed)
+        return cls(now, changed_at, 0 if month is None else month.until)
+
+    def fault(self, start: int) -> str:
+        """Return why a start is in the past, "" where it is not."""
+        if start < self.open_from:
+            return _CLOSED.format(earliest=utc_text(self.open_from))
+        if start < self.now:
+            return _PAST
+        if start < self.changed_at:
+            return _CHANGED.format(earliest=utc_text(self.changed_at))
+        return ""
+
+
+def require_new_plan(plan: PricePlan, book: PriceBook, present: Present) -> None:
+    """Raise Refused unless ``plan`` may be created.
 
     RESOURCE_EXISTS for an id already used, INVALID_REQUEST for a start in the past,
     STATE_CONFLICT when another plan starts at the same instant.
     """
     _require_new_id("price plan", plan, book.plans.things)
-    if plan.effective_from < now:
-        raise invalid(Violation("plan.effective_from", _PAST))
+    fault = present.fault(plan.effective_from)
+    if fault:
+        raise invalid(Violation("plan.effective_from", fault))
     _require_own_start("price plan", plan, book.plans.things)
 
 
-def require_new_rule(rule: SharingRule, book: SharingBook, now: int) -> None:
-    """Raise Refused unless ``rule`` may be created at ``now``.
+def require_new_rule(rule: SharingRule, book: SharingBook, present: Present) -> None:
+    """Raise Refused unless ``rule`` may be created.
 
     As `require_new_plan`, but a rule may start in the past when it comes before all
     others: it then decides only where no rule did, so no statement could be given.
     """
     _require_new_id("sharing rule", rule, book.rules.things)
-    if rule.effective_from < now and book.rule_at(rule.effective_from) is not None:
+    fault = present.fault(rule.effective_from)
+    if fault and book.rule_at(rule.effective_from) is not None:
         raise invalid(
-            Violation("rule.effective_from", f"{_PAST}, unless no rule was in force then")
+            Violation("rule.effective_from", f"{fault}, unless no rule was in force then")
         )
     _require_own_start("sharing rule", rule, book.rules.things)
 

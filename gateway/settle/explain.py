@@ -17,8 +17,8 @@ _MICRO: Final = 1_000_000
 _MONEY: Final = frozenset(
     {
         "amount",
-        "before",
         "cap",
+        "earlier",
         "fee",
         "minimum",
         "of_amount",
@@ -27,7 +27,7 @@ _MONEY: Final = frozenset(
     }
 )
 _PARTS: Final = frozenset({"completeness", "operator", "platform", "region", "source"})
-_PER_MILLION: Final = frozenset({"bound", "sampled"})
+_PER_MILLION: Final = frozenset({"bound", "contribution", "sampled"})
 _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "per_record": (
         "{records} 条 × 每条 {unit_price} 元 = {fee} 元",
@@ -37,10 +37,21 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "{subjects} 个信用主体 × 每个 {unit_price} 元 = {fee} 元",
         "{subjects} subjects at {unit_price} yuan each: {fee} yuan",
     ),
+    "per_subject_after": (
+        "{subjects} 个信用主体（本月此前已计 {before} 个，不再计）× 每个 {unit_price} 元 = {fee} 元",
+        "{subjects} subjects at {unit_price} yuan each, beside {before} that were counted before"
+        " in the month: {fee} yuan",
+    ),
     "graduated": (
         "当期 {records} 条按阶梯计价，末档 {quantity} 条每条 {unit_price} 元，合计 {fee} 元",
         "{records} records priced tier by tier, the last {quantity} at {unit_price} yuan each:"
         " {fee} yuan",
+    ),
+    "graduated_after": (
+        "接本月此前 {before} 条之后，{records} 条按阶梯计价，末档 {quantity} 条每条 {unit_price} 元，"
+        "合计 {fee} 元",
+        "{records} records behind the {before} used before in the month, priced tier by tier, the"
+        " last {quantity} at {unit_price} yuan each: {fee} yuan",
     ),
     "volume": (
         "当期 {records} 条全部按所达档位每条 {unit_price} 元计价，合计 {fee} 元",
@@ -52,29 +63,48 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "{records} records; the start of a later tier, {quantity} at {unit_price} yuan, is"
         " cheaper: {fee} yuan",
     ),
+    "volume_after": (
+        "本月至此 {records} 条按每条 {unit_price} 元的档位计 {amount} 元，减去此前 {before} 条按同一"
+        "方案应计的 {earlier} 元，计 {fee} 元",
+        "{amount} yuan for the {records} records of the month so far, by the tier of"
+        " {unit_price} yuan each, less {earlier} yuan that the {before} before would cost by it:"
+        " {fee} yuan",
+    ),
     "free_tier": (
-        "公益免费额度：{records} 条中 {free} 条免费，此前费用 {before} 元，调整 {fee} 元",
-        "free tier: {free} of {records} records free, of fees of {before} yuan: {fee} yuan",
+        "公益免费额度：{records} 条中 {free} 条免费，此前费用 {amount} 元，调整 {fee} 元",
+        "free tier: {free} of {records} records free, of fees of {amount} yuan: {fee} yuan",
+    ),
+    "free_tier_after": (
+        "公益免费额度（本月此前已免 {before} 条）：{records} 条中 {free} 条免费，此前费用 {amount} 元，"
+        "调整 {fee} 元",
+        "what is left of the free tier after {before} records free before in the month: {free} of"
+        " {records} records free, of fees of {amount} yuan: {fee} yuan",
     ),
     "flat": (
         "固定费：每月 {amount} 元，按生效时长计 {fee} 元",
         "flat fee of {amount} yuan a month, for the time in force: {fee} yuan",
     ),
     "minimum": (
-        "最低消费 {minimum} 元，此前费用 {before} 元，补足 {fee} 元",
-        "minimum of {minimum} yuan, fees so far {before} yuan: {fee} yuan more",
+        "最低消费 {minimum} 元（按生效时长计），此前费用 {amount} 元，补足 {fee} 元",
+        "minimum of {minimum} yuan for the time in force, fees so far {amount} yuan: {fee} yuan"
+        " more",
     ),
     "cap": (
-        "封顶 {cap} 元，此前费用 {before} 元，调整 {fee} 元",
-        "cap of {cap} yuan, fees so far {before} yuan: {fee} yuan",
+        "封顶 {cap} 元，本月至此费用 {amount} 元，调整 {fee} 元",
+        "cap of {cap} yuan, fees of the month so far {amount} yuan: {fee} yuan",
+    ),
+    "cap_passed": (
+        "封顶 {cap} 元，方案生效前本月已计 {earlier} 元，不再增加：费用 {amount} 元，调整 {fee} 元",
+        "cap of {cap} yuan, passed by the {earlier} yuan of the month before it was in force:"
+        " nothing more, of {amount} yuan: {fee} yuan",
     ),
     "by_records": (
         "按条数分摊：{of_records} 条共 {of_fee} 元，其中 {records} 条计 {fee} 元",
         "by records: {records} of {of_records}, of {of_fee} yuan: {fee} yuan",
     ),
     "by_fees": (
-        "按费用分摊：共 {of_fee} 元，其中此前费用 {before} 元的部分计 {fee} 元",
-        "by fees: of {of_fee} yuan, for fees of {before} yuan: {fee} yuan",
+        "按费用分摊：共 {of_fee} 元，其中此前费用 {amount} 元的部分计 {fee} 元",
+        "by fees: of {of_fee} yuan, for fees of {amount} yuan: {fee} yuan",
     ),
     "of_no_use": (
         "不属于任何使用：{fee} 元",
@@ -121,8 +151,8 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "{weight} of {whole} records: {amount} of {of_amount} yuan",
     ),
     "pool_by_contribution_share": (
-        "贡献 {weight} / {whole}：{of_amount} 元中的 {amount} 元",
-        "contribution {weight} of {whole}: {amount} of {of_amount} yuan",
+        "贡献占 {contribution}（四舍五入）：{of_amount} 元中的 {amount} 元",
+        "contribution of {contribution} (rounded): {amount} of {of_amount} yuan",
     ),
 }
 KEYS: Final = frozenset(_TEXTS)

@@ -124,12 +124,14 @@ class _Extended:
         """Return how many subjects parts are about: those to come are taken for new ones."""
         known = len(self.use.parts)
         found = self.use.subjects([index for index in parts if index < known])
-        by_seconds: dict[int, list[Expected]] = {}
+        # By cut: those to come in one are not those to come in another.
+        by_cut: dict[int, list[Expected]] = {}
         for index in parts:
             if index >= known:
                 each = self.expected[index - known]
-                by_seconds.setdefault(each.seconds, []).append(each)
-        for seconds, group in by_seconds.items():
+                by_cut.setdefault(each.part.part_from, []).append(each)
+        for group in by_cut.values():
+            seconds = group[0].seconds
             recent = self.recent.subjects({each.number for each in group})
             # None is asked for without a record.
             most = sum(each.part.records for each in group)

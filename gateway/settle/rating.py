@@ -9,63 +9,99 @@ month goes so:
     bill = rate(use, prices, classes)
     shared = share_bill(bill, use, sharing)
 
-Each term of the month (gateway.settle.terms) is rated by itself:
+The terms of the month (gateway.settle.terms) are rated one behind the other:
 
 1. use is priced, each by the first component of the plan that prices it, or by the price of
    its class. Prices of records are those charged at serving: what was promised is kept;
-2. free tiers credit the part of the fees so far that their records are of those used;
-3. flat fees are added;
-4. the bill is raised to its minimum, then lowered to its cap.
+2. free tiers credit the part of the term's fees that their records are of those used;
+3. flat fees are added for the time of the term;
+4. the bill so far is lowered to the cap;
+
+and when all are, the bill is raised to the month's minimum, of which each term has its time's
+part.
+
+A change within the month acts on what comes after it alone. What the terms before were rated at
+stays; their use counts where a plan goes by what was used in the month. So tiers go on from the
+records used, a free tier has left what was not free before, a subject that was counted is not
+counted again, and a cap allows what is left of it.
 
 An amount that is not of one use alone is divided among the uses it is about by largest
 remainder: by their records, or, where it credits fees, by the fees.
 """
 
 from collections.abc import Sequence
-from itertools import groupby
 
-from gateway.settle.bill import Bill, BillLine, Charge
+from gateway.settle.bill import Bill, Charge, Explanation, RatedCell
+from gateway.settle.booking import Booking
 from gateway.settle.classes import ClassBook
+from gateway.settle.components import MINIMUM, PriceComponent
 from gateway.settle.prices import PriceBook
-from gateway.settle.term_rating import Cell, TermRating
-from gateway.settle.terms import terms
-from gateway.settle.use import MonthUse, UsePart
+from gateway.settle.term_rating import TermRating
+from gateway.settle.terms import Term, terms
+from gateway.settle.use import MonthUse
 
 
 def rate(use: MonthUse, prices: PriceBook, classes: ClassBook) -> Bill:
     """Return the bill of ``use``: the same for the same facts and books, in any order."""
-    cells = _cells(use.parts)
-    charges: list[Charge] = []
-    lines: list[BillLine] = []
-    plan_ids: dict[str, None] = {}
-    for term in terms(use.operator_id, use.from_, use.until, prices, classes):
-        within = [cell for cell in cells if term.from_ <= cell.use.part_from < term.until]
-        before = len(charges)
-        TermRating(term, within, use.subjects, charges, lines).rate()
-        if term.plan is not None and len(charges) > before:
-            plan_ids[term.plan.plan_id] = None
+
+    def operator_class(at: int) -> str:
+        return classes.standing(use.operator_id, at).operator_class
+
+    booking = Booking(use.parts, operator_class)
+    rated: set[str] = set()
+    asked: list[_Asked] = []
+    whole = tuple(terms(use.operator_id, use.from_, use.until, prices, classes))
+    for term in whole:
+        before = len(booking.charges)
+        rating = TermRating(term, use.subjects, booking)
+        rating.rate()
+        least = rating.least()
+        if least is not None:
+            asked.append((term, *least))
+        if len(booking.charges) > before:
+            rated |= _plans(term)
+    if _minimum(asked, booking):
+        rated |= {plan for term, _, _ in asked for plan in _plans(term)}
+    in_order = (span.plan.plan_id for term in whole for span in term.spans if span.plan)
     return Bill(
         use.operator_id,
         use.from_,
         use.until,
-        tuple(charges),
-        tuple(lines),
-        sum(charge.fee for charge in charges),
-        tuple(plan_ids),
+        tuple(booking.charges),
+        tuple(booking.lines),
+        booking.total,
+        tuple(dict.fromkeys(plan for plan in in_order if plan in rated)),
+        tuple(
+            RatedCell(cell.indexes, cell.use.records, fee)
+            for cell, fee in zip(
+                booking.cells[: booking.used], booking.fees[: booking.used], strict=True
+            )
+        ),
     )
 
 
-def _cells(parts: Sequence[UsePart]) -> list[Cell]:
-    """Return parts alike as one, in order, so that neither order nor grouping matters."""
-    cells: list[Cell] = []
-    numbered = sorted(enumerate(parts), key=lambda each: each[1])
-    for alike, group in groupby(numbered, key=lambda each: each[1]._replace(records=0, answers=0)):
-        same = list(group)
-        records = sum(part.records for _, part in same)
-        if any(part.records < 0 for _, part in same):
-            raise ValueError("use net of reversals is never negative")
-        if records:
-            answers = sum(part.answers for _, part in same)
-            use = alike._replace(records=records, answers=answers)
-            cells.append(Cell(use, tuple(index for index, _ in same)))
-    return cells
+# A term, its part of the month's minimum, and the component that asks for it.
+_Asked = tuple[Term, int, PriceComponent]
+
+
+def _minimum(asked: Sequence[_Asked], booking: Booking) -> bool:
+    """Raise the bill to the month's minimum, the sum of the parts of its terms.
+
+    Tells whether it had to be raised.
+    """
+    least, before = sum(part for _, part, _ in asked), booking.total
+    if before >= least:
+        return False
+    last, _, component = asked[-1]
+    spans = [span for term, _, _ in asked for span in term.spans]
+    fee = least - before
+    why = Explanation("minimum", {"minimum": least, "amount": before, "fee": fee})
+    plan_id = last.plan.plan_id if last.plan else ""
+    head = plan_id, component.component_id, MINIMUM, asked[0][0].from_, last.until
+    cells = list(range(booking.used)) or booking.of_no_use(spans)
+    booking.book(Charge(*head, 0, (), fee, why), cells)
+    return True
+
+
+def _plans(term: Term) -> set[str]:
+    return {span.plan.plan_id for span in term.spans if span.plan}

@@ -8,16 +8,17 @@ from creditgate.v1 import usage_service_pb2 as usage_pb
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
 from gateway.settle.answer import plan_message, rule_message, usage_entries
-from gateway.settle.entry_into_force import require_new_plan, require_new_rule
+from gateway.settle.entry_into_force import Present, require_new_plan, require_new_rule
+from gateway.settle.listing import dated_page
 from gateway.settle.paging import page_token
 from gateway.settle.plan_request import new_price_plan, new_sharing_rule
 from gateway.settle.prices import PRICE_PLAN
 from gateway.settle.request import usage_ask
 from gateway.settle.shares import SHARING_RULE
 from gateway.settle.usage import UsageReader
-from gateway.settle.views import SettlementFeed, SettlementView
+from gateway.settle.views import ClosedMonths, DatedLog, SettlementFeed, SettlementView
 from gateway.settle.whose import operator_asked
-from operators.log import AuthorityLog, Draft
+from operators.log import Draft
 
 
 class UsageService:
@@ -54,8 +55,11 @@ class UsageService:
 class SettlementService:
     """Puts price plans and sharing rules into force, and lists them."""
 
-    def __init__(self, log: AuthorityLog, feed: SettlementFeed, clock: Clock) -> None:
+    def __init__(
+        self, log: DatedLog, closed: ClosedMonths, feed: SettlementFeed, clock: Clock
+    ) -> None:
         self._log = log
+        self._closed = closed
         self._feed = feed
         self._clock = clock
         # One creation at a time, so that each is judged against the one before.
@@ -68,20 +72,29 @@ class SettlementService:
         plan = new_price_plan(request.plan, request.reason)
         async with self._creating:
             view = await self._feed.refresh()
-            now = self._clock.now()
-            require_new_plan(plan, view.prices, now)
+            present = await asyncio.to_thread(self._present)
+            require_new_plan(plan, view.prices, present)
             await self._create(
-                view, PRICE_PLAN, plan.id, plan.model_dump(mode="json"), caller, now, request.reason
+                view,
+                PRICE_PLAN,
+                plan.id,
+                plan.model_dump(mode="json"),
+                caller,
+                present.now,
+                request.reason,
             )
         return settlement_pb.CreatePricePlanResponse(plan=plan_message(plan))
 
     async def list_price_plans(
         self, request: settlement_pb.ListPricePlansRequest, caller: Caller
     ) -> settlement_pb.ListPricePlansResponse:
-        """Answer ListPricePlans."""
-        del request, caller  # nothing to choose, nothing that differs between callers
+        """Answer ListPricePlans; raises Refused INVALID_REQUEST."""
+        del caller  # nothing differs between callers
         plans = self._feed.current().prices.plans.things
-        return settlement_pb.ListPricePlansResponse(plans=map(plan_message, plans))
+        page = dated_page(plans, plan_message, request.page_size, request.page_token)
+        return settlement_pb.ListPricePlansResponse(
+            plans=page.messages, next_page_token=page.next_page_token
+        )
 
     async def create_sharing_rule(
         self, request: settlement_pb.CreateSharingRuleRequest, caller: Caller
@@ -90,15 +103,15 @@ class SettlementService:
         rule = new_sharing_rule(request.rule, request.reason)
         async with self._creating:
             view = await self._feed.refresh()
-            now = self._clock.now()
-            require_new_rule(rule, view.sharing, now)
+            present = await asyncio.to_thread(self._present)
+            require_new_rule(rule, view.sharing, present)
             await self._create(
                 view,
                 SHARING_RULE,
                 rule.id,
                 rule.model_dump(mode="json"),
                 caller,
-                now,
+                present.now,
                 request.reason,
             )
         return settlement_pb.CreateSharingRuleResponse(rule=rule_message(rule))
@@ -106,10 +119,18 @@ class SettlementService:
     async def list_sharing_rules(
         self, request: settlement_pb.ListSharingRulesRequest, caller: Caller
     ) -> settlement_pb.ListSharingRulesResponse:
-        """Answer ListSharingRules."""
-        del request, caller  # nothing to choose, nothing that differs between callers
+        """Answer ListSharingRules; raises Refused INVALID_REQUEST."""
+        del caller  # nothing differs between callers
         rules = self._feed.current().sharing.rules.things
-        return settlement_pb.ListSharingRulesResponse(rules=map(rule_message, rules))
+        page = dated_page(rules, rule_message, request.page_size, request.page_token)
+        return settlement_pb.ListSharingRulesResponse(
+            rules=page.messages, next_page_token=page.next_page_token
+        )
+
+    def _present(self) -> Present:
+        return Present.of(
+            self._clock.now(), self._log.newest_changed_at(), self._closed.newest_month()
+        )
 
     async def _create(
         self,

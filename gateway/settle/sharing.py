@@ -67,7 +67,7 @@ def share_bill(bill: Bill, use: MonthUse, sharing: SharingBook) -> SharedBill:
     combinations = cache(use.combinations)
     by_id = {rules[key].rule_id: rules[key] for key in sorted(rules)}
     pools = tuple(
-        _pool(rule, amount, use, combinations, sharing)
+        _pool(rule, amount, bill, use, combinations, sharing)
         for rule in by_id.values()
         if (amount := _amount(lines, _pool_name(rule))) > 0
     )
@@ -135,6 +135,7 @@ def _amount(lines: Iterable[SharedLine], beneficiary: str) -> int:
 def _pool(
     rule: SharingRule,
     amount: int,
+    bill: Bill,
     use: MonthUse,
     combinations: _Combinations,
     sharing: SharingBook,
@@ -144,7 +145,7 @@ def _pool(
     key = "pool_by_use"
     if rule.source_division == BY_CONTRIBUTION:
         under = [each for each in combinations() if sharing.rule_at(each.part_from) is rule]
-        found = contribution(rule, under, use.from_)
+        found = contribution(rule, under, bill.cells, use.from_)
         weights = found.weights
         key = "pool_by_contribution_sampled" if found.bound_per_million else "pool_by_contribution"
         numbers |= {
@@ -168,7 +169,7 @@ def _pool(
                 part,
                 Explanation(
                     f"{key.removesuffix('_sampled')}_share",
-                    {"weight": weight, "whole": whole, "amount": part, "of_amount": amount},
+                    {**_weighed(key, weight, whole), "amount": part, "of_amount": amount},
                 ),
             )
             for (source, weight), part in zip(weights.items(), amounts, strict=True)
@@ -176,6 +177,13 @@ def _pool(
         ),
         Explanation(key, numbers),
     )
+
+
+def _weighed(key: str, weight: int, whole: int) -> Mapping[str, int]:
+    """Return what a share is told by: records, or millionths of all contribution."""
+    if key == "pool_by_use":
+        return {"weight": weight, "whole": whole}
+    return {"contribution": (weight * 2_000_000 + whole) // (2 * whole)}
 
 
 def _records(rule: SharingRule, use: MonthUse, sharing: SharingBook) -> Mapping[str, int]:

@@ -29,22 +29,22 @@ class UsePart(NamedTuple):
 
 
 class Supply(NamedTuple):
-    """What one source gave of one item to the answers of a combination.
+    """What one source gave of one item to the answers of a combination, in one part of the use.
 
-    ``records`` net of reversals; ``fee`` is their list price (micro-yuan).
+    ``part`` is the index of the part in the month's use; ``records`` are net of reversals.
     """
 
     item: str
     source: str
+    part: int
     records: int
-    fee: int
 
 
 class Combination(NamedTuple):
     """Answers alike: about one subject each, and of the same items from the same sources.
 
     What one answer, or one chunk of a batch, holds about one subject counts as one.
-    ``supplies`` are in order of item and source, each pair once, summed over the answers;
+    ``supplies`` are in order of item, source and part, each once, summed over the answers;
     ``part_from`` as in `UsePart`.
     """
 

@@ -6,6 +6,7 @@ from gateway.settle.classes import ClassBook
 from gateway.settle.prices import PriceBook
 from gateway.settle.shares import SharingBook
 from operators.authority import Authority
+from operators.log import AuthorityLog
 
 
 class SettlementView(Protocol):
@@ -46,4 +47,20 @@ class SettlementFeed(Protocol):
 
     async def refresh(self) -> SettlementView:
         """Read the log's news now and return the view."""
+        ...
+
+
+class DatedLog(AuthorityLog, Protocol):
+    """An authority log that tells how late its changes were made. Calls block."""
+
+    def newest_changed_at(self) -> int:
+        """Return the latest instant of any change (seconds, UTC), 0 before the first."""
+        ...
+
+
+class ClosedMonths(Protocol):
+    """Tells which months were closed. Calls block."""
+
+    def newest_month(self) -> str:
+        """Return the newest month that any operator's statement was closed for, "" for none."""
         ...

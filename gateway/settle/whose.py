@@ -13,7 +13,7 @@ def operator_asked(operator_id: str, caller: Caller, authority: Authority) -> st
     Raises Refused: SCOPE_NOT_GRANTED for what the caller may not see, INVALID_REQUEST where an
     administrator names nobody, RESOURCE_NOT_FOUND.
     """
-    if caller.role == ClientRole.CLIENT_ROLE_OPERATOR:
+    if caller.operator_id:
         if operator_id not in {"", caller.operator_id}:
             raise Refused(
                 RefusalReason.REFUSAL_REASON_SCOPE_NOT_GRANTED,

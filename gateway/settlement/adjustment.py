@@ -46,7 +46,7 @@ def adjustment(before: Settled, now: pb.Statement) -> pb.StatementAdjustment | N
     None where nothing differs.
     """
     after = settled_so_far(now.month, [now])
-    fees, entries, shares = (_less(*pair) for pair in zip(after, before, strict=True))
+    fees, entries, shares = (less(*pair) for pair in zip(after, before, strict=True))
     if not (fees or entries or shares):
         return None
     amount = after.total - before.total
@@ -85,7 +85,7 @@ def _add(
     settled.shares.update(by_beneficiary(shares))
 
 
-def _less(after: Counter[Any], before: Counter[Any]) -> Counter[Any]:
+def less(after: Counter[Any], before: Counter[Any]) -> Counter[Any]:
     """Return the difference, where there is one; it may be negative."""
     names = after.keys() | before.keys()
     return Counter({name: d for name in names if (d := after[name] - before[name])})

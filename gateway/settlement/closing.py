@@ -14,7 +14,9 @@ from gateway.settle.terms import cuts
 from gateway.settlement.adjustment import adjustment, settled_so_far
 from gateway.settlement.books import Books, books_at
 from gateway.settlement.documents import document_bytes
-from gateway.settlement.month_use import NOWHERE, LedgerMonths, LedgerPosition
+from gateway.settlement.ledger_month import NOWHERE, LedgerPosition
+from gateway.settlement.month_use import LedgerMonths
+from gateway.settlement.right_lines import NONE, RightLines
 from gateway.settlement.statement import complete, rated_statement
 from gateway.settlement.store import ClosedMonth, NotesChanged, SqlClosings
 from operators.log import AuthorityLog
@@ -61,6 +63,20 @@ class Closer:
                 continue
         return closed
 
+    def as_it_ought(
+        self, operator_id: str, month: Month, books: Books, right: RightLines
+    ) -> tuple[Statement, Statement]:
+        """Return a month's own use rated as it is, and with uses as they ought to be.
+
+        Both as the ledger stands now; raises LookupError where ``right`` names what it does not
+        know.
+        """
+        position = self._months.position(operator_id)
+        return (
+            self._rated(operator_id, month, position, books),
+            self._rated(operator_id, month, position, books, right),
+        )
+
     def worked_out_again(self, closed: ClosedMonth) -> bytes:
         """Return a closed month's document as ledger and authority log give it now: the same
         bytes, unless one of them was changed."""
@@ -83,13 +99,18 @@ class Closer:
         return statement
 
     def _rated(
-        self, operator_id: str, month: Month, position: LedgerPosition, books: Books
+        self,
+        operator_id: str,
+        month: Month,
+        position: LedgerPosition,
+        books: Books,
+        right: RightLines = NONE,
     ) -> Statement:
         starts = cuts(
             operator_id, month.from_, month.until, books.prices, books.sharing, books.classes
         )
         use = self._months.month_use(
-            operator_id, starts, month.until, books.classes.price_class, position
+            operator_id, starts, month.until, books.classes.price_class, position, right
         )
         bill = rate(use, books.prices, books.classes)
         statement = rated_statement(month.name, share_bill(bill, use, books.sharing), use)

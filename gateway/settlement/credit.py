@@ -1,19 +1,21 @@
 """Credit notes: what evidence proves to be overcharged, and whom it is taken back from. Pure.
 
-Given back is the list price that receipts and log tell, use by use; taken back is each
-beneficiary's part of it by the sharing rule in force at serving. What a rule pools is taken
-back from the source of the record.
+Evidence proves what a use ought to count. Given back is what the month of the use costs more as
+the ledger has it than it would as it ought to be, by the plans and rules of that time; taken
+back is what each beneficiary has more by it. What was given back of the month before is taken
+off: so whatever the month comes to in the end, no more and no less is given back.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
 
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
-from creditgate.transparency.usage import detail_of
+from creditgate.transparency.usage import detail_of, records_digest
+from creditgate.transparency.usage_charges import right_lines
 from creditgate.transparency.usage_evidence import (
     CONFLICT,
     MISCOUNTED,
@@ -21,44 +23,48 @@ from creditgate.transparency.usage_evidence import (
     VerifiedEvidence,
     verify_evidence,
 )
+from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_evidence_pb2 import UsageEvidence
-from creditgate.v1.usage_log_pb2 import UsageLeaf, UsageLine
-from creditgate.v1.usage_service_pb2 import CreditedUse, CreditNote
-from gateway.settle.bill import NO_ITEM
+from creditgate.v1.usage_log_pb2 import UsageDetail, UsageKind, UsageLeaf, UsageLine
+from creditgate.v1.usage_service_pb2 import CreditedUse, CreditNote, Statement
 from gateway.settle.explain import yuan
-from gateway.settle.month import utc_text
-from gateway.settle.shares import PLATFORM, SharingRule, divide
-from gateway.settlement.amounts import share_messages
-from gateway.settlement.books import Books
+from gateway.settlement.adjustment import Settled, less, settled_so_far
+from gateway.settlement.amounts import by_beneficiary, share_messages
+from gateway.settlement.right_lines import RightLines
+from gateway.settlement.statement import LineKey
 
 _WHY: Final[Mapping[int, tuple[str, str]]] = {
     CONFLICT: (
-        "计量日志第 {index} 项与签名回执不一致，多计 {amount} 元",
-        "use {index} of the log charges {amount} yuan more than its signed receipt",
+        "计量日志第 {index} 项与签名回执不一致",
+        "use {index} of the log charges more than its signed receipt",
     ),
     TWICE: (
-        "同一请求计费两次，计量日志第 {index} 项的 {amount} 元退回",
-        "one request was charged twice: the {amount} yuan of use {index} are given back",
+        "同一请求计费两次，计量日志第 {index} 项应退回",
+        "one request was charged twice, again as use {index} of the log",
     ),
     MISCOUNTED: (
-        "计量日志第 {index} 项的费用与其条目不符，多计 {amount} 元",
-        "use {index} of the log charges {amount} yuan more than it counts",
+        "计量日志第 {index} 项的费用与其条目不符",
+        "use {index} of the log charges more than it counts",
     ),
 }
-_NO_LINE: Final = UsageLine(item=NO_ITEM, source=NO_ITEM, region=NO_ITEM)
+_RATED: Final = (
+    "；{month} 含此项按当时价格计 {before} 元，更正后为 {after} 元，此前已退 {credited} 元："
+    "本行退回 {amount} 元",
+    ": by the prices of the time {month} costs {before} yuan with it, {after} yuan as it ought to"
+    " be, {credited} yuan of it given back before: {amount} yuan given back here",
+)
 
 
 class Overcharge(NamedTuple):
-    """A proven overcharge: the use, what it was of, and how much too much, micro-yuan.
+    """A use that is proven to be overcharged, and what it ought to count.
 
     ``kind`` is a UsageEvidenceKind that convicts.
     """
 
     kind: int
-    leaf: UsageLeaf
-    lines: Sequence[UsageLine]
-    amount: int
+    usage_index: int
+    right: Sequence[UsageLine]
 
 
 Verifier = Callable[[bytes, str], Overcharge]
@@ -72,86 +78,116 @@ def evidence_verifier(key: VerifierKey) -> Verifier:
     def verify(evidence: bytes, operator_id: str) -> Overcharge:
         try:
             shown = verify_evidence(evidence, key)
-            lines = _lines(evidence, shown)
+            if not shown.convicts:
+                raise invalid(Violation("evidence", "give evidence that proves an overcharge"))
+            right = _right(UsageEvidence.FromString(evidence), shown)
         except ProofInvalid as error:
             raise invalid(Violation("evidence", f"it does not hold: {error}")) from None
-        if not shown.convicts or shown.overcharge <= 0:
-            raise invalid(Violation("evidence", "give evidence that proves an overcharge"))
         if shown.leaf.operator_id != operator_id:
             raise invalid(Violation("evidence", "give evidence of the operator named"))
-        return Overcharge(shown.kind, shown.leaf, lines, shown.overcharge)
+        return Overcharge(shown.kind, shown.leaf.usage_index, right)
 
     return verify
 
 
-def credit_note(overcharge: Overcharge, operator_id: str, month: str, books: Books) -> CreditNote:
-    """Return the credit note of an overcharge, booked in ``month``; who and why are left open.
+def together(overcharges: Iterable[Overcharge]) -> RightLines:
+    """Return what all uses ought to count, the least that was proven of each."""
+    least: dict[int, Sequence[UsageLine]] = {}
+    for each in overcharges:
+        known = least.get(each.usage_index)
+        if known is None or _worth(each.right) < _worth(known):
+            least[each.usage_index] = each.right
+    return least
 
-    Raises Refused STATE_CONFLICT where no sharing rule was in force at serving.
+
+def credit_note(
+    overcharge: Overcharge,
+    charged: Statement,
+    right: Statement,
+    earlier: Iterable[CreditNote],
+) -> CreditNote:
+    """Return the credit note of an overcharge; who, when and why are left open.
+
+    ``charged`` is the month of the use as it is rated, ``right`` as it ought to be, with all
+    that is proven put right. ``earlier`` are the notes about uses of that month. Raises Refused
+    STATE_CONFLICT where nothing is left to give back.
     """
-    leaf = overcharge.leaf
-    rule = books.sharing.rule_at(leaf.serve_seconds)
-    if rule is None:
+    given = list(earlier)
+    found = _left(charged, right, given)
+    if found.total <= 0:
         raise Refused(
             RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
-            "No sharing rule was in force at the time of the use: an administrator creates one"
-            f" with effective_from {utc_text(leaf.serve_seconds)} or earlier"
-            " (SettlementService.CreateSharingRule).",
+            "The month of the use costs no more for it, or that was given back already: nothing is"
+            " left to give back as the month stands.",
         )
-    standing = books.classes.standing(operator_id, leaf.serve_seconds)
-    plan = books.prices.plan_at(leaf.serve_seconds)
-    lines = overcharge.lines or [_NO_LINE]
-    weights = [line.entries * line.unit_price_micro_yuan for line in lines]
-    parts = divide(overcharge.amount, weights if any(weights) else [1] * len(lines))
-    shares: Counter[str] = Counter()
-    uses: list[CreditedUse] = []
-    zh, en = _WHY[overcharge.kind]
-    for line, amount in zip(lines, parts, strict=True):
-        if amount:
-            shares.update(_taken_back(rule, line, operator_id, standing.operator_class, amount))
-            told = {"index": leaf.usage_index, "amount": yuan(amount)}
-            uses.append(
-                CreditedUse(
-                    usage_index=leaf.usage_index,
-                    item=line.item,
-                    source=line.source,
-                    region=line.region,
-                    amount_micro_yuan=amount,
-                    explanation_zh=zh.format(**told),
-                    explanation_en=en.format(**told),
-                )
-            )
+    told = {
+        "index": str(overcharge.usage_index),
+        "month": charged.month,
+        "before": yuan(charged.total_micro_yuan),
+        "after": yuan(right.total_micro_yuan),
+        "credited": yuan(sum(each.amount_micro_yuan for each in given)),
+    }
+    zh, en = (why + rated for why, rated in zip(_WHY[overcharge.kind], _RATED, strict=True))
     return CreditNote(
-        operator_id=operator_id,
-        month=month,
-        amount_micro_yuan=overcharge.amount,
-        uses=uses,
-        shares=share_messages(shares),
-        rule_ids=[rule.rule_id],
-        plan_ids=[] if plan is None else [plan.plan_id],
+        operator_id=charged.operator_id,
+        amount_micro_yuan=found.total,
+        uses=(
+            CreditedUse(
+                usage_index=overcharge.usage_index,
+                **key._asdict(),
+                amount_micro_yuan=amount,
+                explanation_zh=zh.format(**told, amount=yuan(amount)),
+                explanation_en=en.format(**told, amount=yuan(amount)),
+            )
+            for key, amount in sorted(found.fees.items())
+        ),
+        shares=share_messages(found.shares),
+        rule_ids=charged.rule_ids,
+        plan_ids=charged.plan_ids,
     )
 
 
-def _taken_back(
-    rule: SharingRule, line: UsageLine, operator_id: str, operator_class: str, amount: int
-) -> Counter[str]:
-    source, region, platform, operator = rule.parts
-    if not rule.gives_back(operator_class):
-        platform, operator = platform + operator, 0
-    if line.item == NO_ITEM:
-        source, region, platform = 0, 0, source + region + platform
-    names = f"sources/{line.source}", f"regions/{line.region}", PLATFORM, f"operators/{operator_id}"
-    return Counter(
-        dict(zip(names, divide(amount, (source, region, platform, operator)), strict=True))
-    )
+def _left(charged: Statement, right: Statement, given: Sequence[CreditNote]) -> Settled:
+    """Return what is charged too much, less what was given back."""
+    month = charged.month
+    pairs = zip(settled_so_far(month, [charged]), settled_so_far(month, [right]), strict=True)
+    found = Settled(*(less(*pair) for pair in pairs))
+    fees: Counter[LineKey] = Counter()
+    shares: Counter[str] = Counter()
+    for note in given:
+        shares.update(by_beneficiary(note.shares))
+        for use in note.uses:
+            fees[LineKey(use.item, use.source, use.region)] += use.amount_micro_yuan
+    return Settled(less(found.fees, fees), found.entries, less(found.shares, shares))
 
 
-def _lines(evidence: bytes, shown: VerifiedEvidence) -> Sequence[UsageLine]:
-    """Return the lines of the use that is overcharged. Raises ProofInvalid."""
-    leaf = shown.leaf
-    details = (each.detail for each in UsageEvidence.FromString(evidence).leaves)
+def _right(evidence: UsageEvidence, shown: VerifiedEvidence) -> Sequence[UsageLine]:
+    """Return what the use that is overcharged ought to count. Raises ProofInvalid."""
+    if shown.kind == TWICE:
+        return ()
+    if shown.kind == CONFLICT:
+        # What was promised for the place: no answer, where it was to credit one.
+        promised = shown.other
+        if promised is None or promised.kind != UsageKind.USAGE_KIND_ANSWER:
+            return ()
+        return tuple(_detail(evidence, promised).lines)
+    records: Sequence[DisclosedRecord] = list(evidence.records)
+    # Of no records too there is a digest.
+    known = records or shown.leaf.records_digest == records_digest(())
+    return right_lines(_detail(evidence, shown.leaf), records if known else None)
+
+
+def _detail(evidence: UsageEvidence, leaf: UsageLeaf) -> UsageDetail:
+    details = (each.detail or each.receipt.detail for each in evidence.leaves)
     own = next((each for each in details if sha256(each).digest() == leaf.detail_digest), b"")
     detail = detail_of(leaf, own)
     if detail is None:
         raise ProofInvalid("the detail of the use is missing")
-    return detail.lines
+    return detail
+
+
+def _worth(lines: Sequence[UsageLine]) -> tuple[int, int]:
+    return (
+        sum(line.entries * line.unit_price_micro_yuan for line in lines),
+        sum(line.entries for line in lines),
+    )

@@ -1,7 +1,8 @@
 """Credit notes in SQL, for SQLite and PostgreSQL. Calls block."""
 
 import hmac
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, insert, select
 
@@ -11,9 +12,19 @@ from creditgate.v1.usage_service_pb2 import CreditNote
 from gateway.settle.month import month_named, month_of, shifted
 from gateway.settlement.documents import document_bytes, message_of
 from gateway.settlement.journal import credit_entry
-from gateway.settlement.store import book, last_closed, take_turn
+from gateway.settlement.store import NotesChanged, book, last_closed, take_turn
 from gateway.settlement.tables import CREDIT_NOTES, CREDITED
+from gateway.storage.engines import reading
 from gateway.storage.writes import wrote
+
+_NOTE = CREDIT_NOTES.c
+
+
+class KeptNote(NamedTuple):
+    """A credit note, and the evidence it rests on."""
+
+    note: CreditNote
+    evidence: bytes
 
 
 class SqlCreditNotes:
@@ -22,40 +33,49 @@ class SqlCreditNotes:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def add(
-        self,
-        note_id: str,
-        operator_id: str,
-        digest: bytes,
-        evidence: bytes,
-        now: int,
-        make: Callable[[str], CreditNote],
-    ) -> CreditNote:
-        """Book the note that ``make`` makes for the operator's open month, and return it; or
-        what an earlier request of this id booked.
+    def made(self, note_id: str, digest: bytes) -> CreditNote | None:
+        """Return the note an earlier request of this id booked, None where there was none.
 
-        Raises Refused REQUEST_ID_REUSED where that request had another ``digest``,
-        STATE_CONFLICT where a use was credited before, and what ``make`` raises.
+        Raises Refused REQUEST_ID_REUSED where that request had another ``digest``.
+        """
+        with reading(self._engine) as connection:
+            return _made(connection, note_id, digest)
+
+    def of_operator(self, operator_id: str) -> list[KeptNote]:
+        """Return all notes of an operator, in the order they were created."""
+        query = (
+            select(_NOTE.document, _NOTE.evidence)
+            .where(_NOTE.operator_id == operator_id)
+            .order_by(_NOTE.created_at, _NOTE.credit_note_id)
+        )
+        with reading(self._engine) as connection:
+            return [
+                KeptNote(message_of(bytes(document), CreditNote), bytes(evidence))
+                for document, evidence in connection.execute(query)
+            ]
+
+    def add(
+        self, note: CreditNote, digest: bytes, evidence: bytes, now: int, known: Collection[str]
+    ) -> CreditNote:
+        """Book a note in the operator's open month, and return it; or what an earlier request
+        of its id booked.
+
+        ``known`` are the ids of the operator's notes it rests on. Raises NotesChanged where
+        there are others by now, and as `made`.
         """
         with self._engine.begin() as connection:
             take_turn(connection)
-            row = connection.execute(
-                select(CREDIT_NOTES).where(CREDIT_NOTES.c.credit_note_id == note_id)
-            ).one_or_none()
-            if row is not None:
-                if not hmac.compare_digest(bytes(row.request_digest), digest):
-                    raise Refused(
-                        RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED,
-                        "request_id was used before for another credit note; use a fresh one.",
-                    )
-                return message_of(bytes(row.document), CreditNote)
-            note = make(_open_month(connection, operator_id, now))
-            places = {use.usage_index for use in note.uses}
-            _require_new(connection, operator_id, places)
+            earlier = _made(connection, note.credit_note_id, digest)
+            if earlier is not None:
+                return earlier
+            ids = select(_NOTE.credit_note_id).where(_NOTE.operator_id == note.operator_id)
+            if set(connection.execute(ids).scalars()) != set(known):
+                raise NotesChanged
+            note.month = _open_month(connection, note.operator_id, now)
             connection.execute(
                 insert(CREDIT_NOTES).values(
-                    credit_note_id=note_id,
-                    operator_id=operator_id,
+                    credit_note_id=note.credit_note_id,
+                    operator_id=note.operator_id,
                     month=note.month,
                     amount=note.amount_micro_yuan,
                     created_at=now,
@@ -65,17 +85,44 @@ class SqlCreditNotes:
                     document=document_bytes(note),
                 )
             )
-            connection.execute(
-                insert(CREDITED),
-                [
-                    {"operator_id": operator_id, "usage_index": place, "credit_note_id": note_id}
-                    for place in places
-                ],
-            )
-            wrote(connection, CREDIT_NOTES, [(note_id,)])
-            wrote(connection, CREDITED, [(operator_id, place) for place in places])
+            wrote(connection, CREDIT_NOTES, [(note.credit_note_id,)])
+            _keep_places(connection, note)
             book(connection, credit_entry(note), now)
         return note
+
+
+def _made(connection: Connection, note_id: str, digest: bytes) -> CreditNote | None:
+    row = connection.execute(
+        select(CREDIT_NOTES).where(_NOTE.credit_note_id == note_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    if not hmac.compare_digest(bytes(row.request_digest), digest):
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED,
+            "request_id was used before for another credit note; use a fresh one.",
+        )
+    return message_of(bytes(row.document), CreditNote)
+
+
+def _keep_places(connection: Connection, note: CreditNote) -> None:
+    """Keep which note was the first about each use."""
+    places = {use.usage_index for use in note.uses}
+    known = select(CREDITED.c.usage_index).where(
+        CREDITED.c.operator_id == note.operator_id, CREDITED.c.usage_index.in_(places)
+    )
+    places -= set(connection.execute(known).scalars())
+    rows = [
+        {
+            "operator_id": note.operator_id,
+            "usage_index": place,
+            "credit_note_id": note.credit_note_id,
+        }
+        for place in sorted(places)
+    ]
+    if rows:
+        connection.execute(insert(CREDITED), rows)
+        wrote(connection, CREDITED, [(note.operator_id, place) for place in sorted(places)])
 
 
 def _open_month(connection: Connection, operator_id: str, now: int) -> str:
@@ -83,17 +130,3 @@ def _open_month(connection: Connection, operator_id: str, now: int) -> str:
     last = month_named(last_closed(connection, operator_id))
     present = month_of(now).name
     return present if last is None else max(present, shifted(last, 1).name)
-
-
-def _require_new(connection: Connection, operator_id: str, places: Collection[int]) -> None:
-    found = connection.execute(
-        select(CREDITED.c.credit_note_id).where(
-            CREDITED.c.operator_id == operator_id, CREDITED.c.usage_index.in_(places)
-        )
-    ).first()
-    if found is not None:
-        raise Refused(
-            RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
-            "The use was credited before; each is credited once.",
-            metadata={"credit_note_id": found[0]},
-        )

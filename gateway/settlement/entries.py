@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 
 from gateway.meter.model import lines_of
 from gateway.settle.use import Combination, Supply
-from gateway.settlement.revisions import KnownRevisions, Numbers, changes, distinct
+from gateway.settlement.revisions import KnownRevisions, Numbers, changes, distinct, distinct_of
+from gateway.settlement.sums import Sums
 
 _ENTRY_BYTES: Final = 8
 _NO_PART: Final = -1
@@ -48,7 +49,7 @@ class EntryCounts:
     """Counts the entries of a month. One thread's own.
 
     ``parts`` are the month's, by index; ``pairs`` the item and source of each revenue line
-    number, ``starts`` those of the cuts.
+    number they name, ``starts`` those of the cuts.
     """
 
     def __init__(
@@ -59,19 +60,22 @@ class EntryCounts:
     ) -> None:
         self._starts = np.array(starts, np.int64)
         self._index_of = {part: index for index, part in enumerate(parts)}
-        self._prices = np.array([part.unit_price for part in parts], np.int64)
         self._part_at = _table(parts, len(starts), pairs)
         self._pairs = sorted(set(pairs.values()))
+        # Parts ranked by item and source: those of one pair are next to each other.
+        self._ranked = sorted(range(len(parts)), key=lambda at: (pairs[parts[at].line_no], at))
         place = {pair: index for index, pair in enumerate(self._pairs)}
-        self._pair_of_line = np.full(max(pairs, default=0) + 1, 0, np.int64)
-        for line_no, pair in pairs.items():
-            self._pair_of_line[line_no] = place[pair]
+        self._rank = np.empty(len(parts), np.int64)
+        self._rank[self._ranked] = np.arange(len(parts))
+        self._pair_of_rank = np.array(
+            [place[pairs[parts[at].line_no]] for at in self._ranked], np.int64
+        )
         self._revisions = KnownRevisions()
         self._subjects: list[Numbers] = []
         self._loose = 0
         self._nodes: dict[int, int] = {}
-        self._answers: dict[int, int] = {}
-        self._supplies: dict[int, tuple[int, int]] = {}
+        self._answers = Sums()
+        self._supplies = Sums()
 
     def add(self, connection: Connection, rows: Sequence[AnswerRow]) -> None:
         """Count a block of answers; revisions are looked up on ``connection``.
@@ -92,7 +96,7 @@ class EntryCounts:
         for at in np.flatnonzero(part < 0).tolist():
             part[at] = self._priced(rows[row[at]], int(cut[row[at]]), int(line[at]))
         self._note_subjects(part.astype(np.int64) << _SUBJECT_BITS | subject)
-        self._combine(row, subject, self._pair_of_line[line], self._prices[part], cut)
+        self._combine(row, subject, self._rank[part], cut)
 
     def subjects(self, parts: Collection[int]) -> int:
         """Return how many different subjects the parts of these indexes are about."""
@@ -102,16 +106,14 @@ class EntryCounts:
 
     def combinations(self) -> tuple[Combination, ...]:
         """Return the combinations of sources, in order."""
-        cuts, pairs = len(self._starts), self._pairs
+        cuts, width = len(self._starts), len(self._ranked)
         found: list[Combination] = []
-        width = len(pairs)
-        in_order = sorted(self._supplies.items())
+        answers = dict(zip(*self._answers.sums(), strict=True))
+        in_order = zip(*self._supplies.sums(), strict=True)
         for combination, group in groupby(in_order, key=lambda each: each[0] // width):
-            supplies = tuple(
-                Supply(*pairs[code % width], records, fee) for code, (records, fee) in group
-            )
+            supplies = tuple(self._supply(code % width, records) for code, records in group)
             start = int(self._starts[combination % cuts])
-            found.append(Combination(start, supplies, self._answers[combination]))
+            found.append(Combination(start, supplies, answers[combination]))
         return tuple(sorted(found))
 
     def _priced(self, row: AnswerRow, cut: int, line_no: int) -> int:
@@ -124,62 +126,58 @@ class EntryCounts:
     def _note_subjects(self, pairs: Numbers) -> None:
         self._subjects.append(distinct(pairs))
         self._loose += len(self._subjects[-1])
-        if self._loose > _MOST_LOOSE + len(self._subjects[0]):
+        if self._loose > _MOST_LOOSE + len(self._subjects[0]) // 2:
             self._noted()
 
     def _noted(self) -> Numbers:
-        together = distinct(np.concatenate([np.empty(0, np.int64), *self._subjects]))
-        self._subjects, self._loose = [together], 0
-        return together
+        together = np.concatenate([np.empty(0, np.int64), *self._subjects])
+        # Nothing is held twice while it is put in order.
+        self._subjects.clear()
+        together.sort()
+        self._subjects, self._loose = [distinct_of(together)], 0
+        return self._subjects[0]
 
-    def _combine(
-        self, row: Numbers, subject: Numbers, pair: Numbers, price: Numbers, cut: Numbers
-    ) -> None:
-        width = len(self._pairs)
-        # By answer, subject and pair, all three as one number.
+    def _supply(self, rank: int, records: int) -> Supply:
+        item, source = self._pairs[self._pair_of_rank[rank]]
+        return Supply(item, source, self._ranked[rank], records)
+
+    def _combine(self, row: Numbers, subject: Numbers, rank: Numbers, cut: Numbers) -> None:
+        width = len(self._ranked)
+        # By answer, subject and part, all three as one number.
         span = int(subject.max()) + 1
         assert len(cut) * span * width < 1 << 63, "a block is small enough for one number"
-        code = (row * span + subject) * width + pair
-        order = code.argsort(kind="stable")
-        code = code[order]
+        code = np.sort((row * span + subject) * width + rank)
         first = changes(code)
         records = np.diff(first, append=len(code))
-        fees = np.add.reduceat(price[order], first)
-        code, pair = code[first], code[first] % width
-        whose = code // width
+        code = code[first]
+        whose, rank = code // width, code % width
         begins = changes(whose)
-        sizes = np.diff(begins, append=len(whose))
-        group = np.repeat(np.arange(len(begins)), sizes)
-        depth = np.arange(len(whose)) - begins[group]
+        group = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(whose)))
+        combination = self._nodes_of(group, self._pair_of_rank[rank]) * len(self._starts)
+        combination += cut[whose[begins] // span]
+        self._answers.add(combination, np.ones(len(combination), np.int64))
+        self._supplies.add(combination[group] * width + rank, records)
+
+    def _nodes_of(self, group: Numbers, pair: Numbers) -> Numbers:
+        """Return a number for the set of pairs of each group; both in order, pairs by group."""
+        width = len(self._pairs)
+        code = distinct(group * width + pair)
+        group, pair = code // width, code % width
+        begins = changes(group)
+        sizes = np.diff(begins, append=len(group))
+        depth = np.arange(len(group)) - begins[group]
         node = np.zeros(len(begins), np.int64)
         # Sets of pairs alike end in the same node, reached pair by pair.
         for level in range(int(sizes.max())):
             at = np.flatnonzero(depth == level)
             node[group[at]] = self._children(node[group[at]] * width + pair[at])
-        combination = node * len(self._starts) + cut[row[order][first][begins]]
-        for each, answers in zip(*_counted(combination), strict=True):
-            self._answers[each] = self._answers.get(each, 0) + answers
-        self._supply(combination[group] * width + pair, records, fees)
+        return node
 
     def _children(self, codes: Numbers) -> Numbers:
         met, inverse = np.unique(codes, return_inverse=True)
         nodes = self._nodes
         numbers = [nodes.setdefault(code, len(nodes) + 1) for code in met.tolist()]
         return np.array(numbers, np.int64)[inverse]
-
-    def _supply(self, codes: Numbers, records: Numbers, fees: Numbers) -> None:
-        order = codes.argsort(kind="stable")
-        codes = codes[order]
-        first = changes(codes)
-        supplies = self._supplies
-        for code, more, fee in zip(
-            codes[first].tolist(),
-            np.add.reduceat(records[order], first).tolist(),
-            np.add.reduceat(fees[order], first).tolist(),
-            strict=True,
-        ):
-            known = supplies.get(code, (0, 0))
-            supplies[code] = known[0] + more, known[1] + fee
 
 
 def _table(parts: Sequence[PartKey], cuts: int, lines: Collection[int]) -> NDArray[np.int32]:
@@ -190,8 +188,3 @@ def _table(parts: Sequence[PartKey], cuts: int, lines: Collection[int]) -> NDArr
         at = cut, purpose, line_no
         table[at] = index if table[at] == _NO_PART else _AMBIGUOUS
     return table
-
-
-def _counted(codes: Numbers) -> tuple[list[int], list[int]]:
-    met, counts = np.unique(codes, return_counts=True)
-    return met.tolist(), counts.tolist()

@@ -1,66 +1,26 @@
-"""Months of the usage ledger as settlement reads them: `gateway.settle.use.MonthUse` over SQL.
+"""The usage ledger as settlement reads it: where it ends, what is late, and its months."""
 
-What was used is counted by the store. Only where a price goes by subjects, or a sharing rule by
-contribution, are the entries themselves read, in blocks. Rows never change, and an operator's
-sequences are in the order of commit: all that is read up to one sequence is read at one instant,
-however long it takes and whenever it is read again.
-"""
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
-from bisect import bisect_right
-from collections import Counter
-from collections.abc import Collection, Generator, Mapping, Sequence
-from functools import cached_property
-from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from sqlalchemy import Engine, func, select
 
-from sqlalchemy import Connection, Engine, Select, and_, func, literal_column, select
-
-from gateway.disclose.model import Line
-from gateway.disclose.tables import LINES
-from gateway.meter.model import (
-    ANSWER,
-    REVERSAL,
-    SECONDS_A_DAY,
-    lines_of,
-    pack_entries,
-    unpack_entries,
-)
+from gateway.meter.model import ANSWER, SECONDS_A_DAY
 from gateway.meter.tables import USAGE, USAGE_HEADS
-from gateway.settle.use import Combination, PriceClassOf, UsePart
-from gateway.settlement.entries import AnswerRow, EntryCounts, PartKey
-from gateway.storage.engines import reading, snapshot
+from gateway.settle.use import PriceClassOf
+from gateway.settlement.ledger_month import (
+    CREDIT,
+    NOWHERE,
+    LedgerMonth,
+    LedgerPosition,
+    of_answers,
+)
+from gateway.settlement.right_lines import NONE, RightLines
+from gateway.storage.engines import reading
 from gateway.storage.paging import pages
 
-_GROUPS_AT_ONCE: Final = 1_000
 ANSWERS_AT_ONCE: Final = 20_000
-# Written out, not bound: only then can a planner tell that the partial index serves.
-_REVERSED: Final = literal_column(str(int(REVERSAL)))
 _OWN: Final = USAGE.c
-_CREDIT: Final = USAGE.alias("credit")
-
-
-class LedgerPosition(NamedTuple):
-    """How far an operator's ledger is read: ``size`` answers and reversals, the last of them
-    ``sequence``; both 0 before the first."""
-
-    size: int
-    sequence: int
-
-
-NOWHERE: Final = LedgerPosition(0, 0)
-"""Before the first answer."""
-
-
-class Reversed(NamedTuple):
-    """What was credited of an answer: by the row of ``sequence``, of the answer's own lines
-    and entries those reversed."""
-
-    sequence: int
-    served_at: int
-    purpose: int
-    lines: str
-    reversed_lines: str
-    reversed_entries: bytes
 
 
 class LedgerMonths:
@@ -115,25 +75,29 @@ class LedgerMonths:
             _OWN.served_at < before,
             _OWN.kind == ANSWER,
         )
-        credited = _of_answers(select(day)).where(
-            _CREDIT.c.operator_id == operator_id,
-            _CREDIT.c.sequence > since.sequence,
-            _CREDIT.c.sequence <= through.sequence,
+        credited = of_answers(select(day)).where(
+            CREDIT.c.operator_id == operator_id,
+            CREDIT.c.sequence > since.sequence,
+            CREDIT.c.sequence <= through.sequence,
             _OWN.served_at < before,
         )
         with reading(self._engine) as connection:
             # A union has each day once.
             return frozenset(connection.execute(answers.union(credited)).scalars())
 
-    def reversed_fee(self, operator_id: str, usage_index: int) -> int:
-        """Return what was credited of the answer at a place of an operator's log, micro-yuan."""
-        query = select(func.coalesce(func.sum(_OWN.fee), 0)).where(
-            _OWN.operator_id == operator_id,
-            _OWN.kind == _REVERSED,
-            _OWN.reversed_index == usage_index,
-        )
+    def served_at(self, operator_id: str, places: Collection[int]) -> Mapping[int, int]:
+        """Return when the answers at places of an operator's log were served (seconds UTC);
+        without those there are none of."""
+        found: dict[int, int] = {}
         with reading(self._engine) as connection:
-            return int(connection.execute(query).scalar_one())
+            for some in pages(set(places)):
+                query = select(_OWN.usage_index, _OWN.served_at).where(
+                    _OWN.operator_id == operator_id,
+                    _OWN.usage_index.in_(some),
+                    _OWN.kind == ANSWER,
+                )
+                found |= {row[0]: row[1] for row in connection.execute(query)}
+        return found
 
     def month_use(
         self,
@@ -142,181 +106,13 @@ class LedgerMonths:
         until: int,
         price_class_of: PriceClassOf,
         through: LedgerPosition | None = None,
+        right: RightLines = NONE,
     ) -> "LedgerMonth":
-        """Return the use of a month; see the port. None later than ``through`` is counted."""
+        """Return the use of a month; see the port. None later than ``through`` is counted.
+
+        Uses at the places of ``right`` count as they ought to.
+        """
         at = through or self.position(operator_id)
         return LedgerMonth(
-            self._engine, operator_id, starts, until, price_class_of, at, self._at_once
+            self._engine, operator_id, starts, until, price_class_of, at, self._at_once, right
         )
-
-
-class LedgerMonth:
-    """`gateway.settle.use.MonthUse` of an operator, as its ledger stands at ``position``."""
-
-    def __init__(
-        self,
-        engine: Engine,
-        operator_id: str,
-        starts: Sequence[int],
-        until: int,
-        price_class_of: PriceClassOf,
-        position: LedgerPosition,
-        answers_at_once: int,
-    ) -> None:
-        self._engine = engine
-        self._at_once = answers_at_once
-        self._starts = tuple(starts)
-        self.operator_id = operator_id
-        self.from_ = self._starts[0]
-        self.until = until
-        self.position = position
-        with snapshot(engine) as connection:
-            self._reversed = self._reversals(connection)
-            records, answers, self.last_sequence = self._counts(connection)
-            self._lines = _lines(connection, {key.line_no for key in records})
-        self._keys = tuple(sorted(key for key, count in records.items() if count))
-        self.parts: Sequence[UsePart] = tuple(
-            self._part(key, records[key], answers[key], price_class_of) for key in self._keys
-        )
-
-    def subjects(self, parts: Collection[int]) -> int:
-        """Return how many different subjects parts are about; see the protocol."""
-        return self._entries.subjects(parts)
-
-    def combinations(self) -> Sequence[Combination]:
-        """Return the combinations of sources; see the protocol."""
-        return self._entries.combinations()
-
-    def _part(
-        self, key: PartKey, records: int, answers: int, price_class_of: PriceClassOf
-    ) -> UsePart:
-        line, start = self._lines[key.line_no], self._starts[key.cut]
-        return UsePart(
-            start,
-            *line,
-            price_class_of(line.item, start),
-            key.purpose,
-            key.unit_price,
-            records,
-            answers,
-        )
-
-    def _counts(self, connection: Connection) -> tuple[Counter[PartKey], Counter[PartKey], int]:
-        """Return records and answers by part, and the last sequence counted, 0 for none."""
-        records: Counter[PartKey] = Counter()
-        answers: Counter[PartKey] = Counter()
-        last = max((credited.sequence for credited in self._reversed.values()), default=0)
-        for cut, (start, end) in enumerate(pairwise((*self._starts, self.until))):
-            for text, purpose, rows, newest in self._groups(connection, start, end):
-                last = max(last, newest)
-                for line_no, count, unit_price in lines_of(text):
-                    key = PartKey(cut, purpose, line_no, unit_price)
-                    records[key] += count * rows
-                    answers[key] += rows
-        for credited in self._reversed.values():
-            given = {line.line_no: line.records for line in lines_of(credited.lines)}
-            cut = bisect_right(self._starts, credited.served_at) - 1
-            for line_no, count, unit_price in lines_of(credited.reversed_lines):
-                key = PartKey(cut, credited.purpose, line_no, unit_price)
-                records[key] -= count
-                answers[key] -= count == given.get(line_no)
-        return records, answers, last
-
-    def _groups(
-        self, connection: Connection, start: int, end: int
-    ) -> Generator[tuple[str, int, int, int]]:
-        """Yield the different lines of answers by purpose, how many had them, and the newest."""
-        query = self._answers(
-            select(_OWN.lines, _OWN.purpose, func.count(), func.max(_OWN.sequence)), start, end
-        ).group_by(_OWN.lines, _OWN.purpose)
-        with connection.execute(query, execution_options={"yield_per": _GROUPS_AT_ONCE}) as found:
-            for row in found:
-                yield row[0], row[1], row[2], row[3]
-
-    def _reversals(self, connection: Connection) -> Mapping[int, Reversed]:
-        """Return what was credited of answers of the month, by the answer's sequence."""
-        query = _of_answers(
-            select(
-                _OWN.sequence,
-                _CREDIT.c.sequence,
-                _OWN.served_at,
-                _OWN.purpose,
-                _OWN.lines,
-                _CREDIT.c.lines,
-                _CREDIT.c.entries,
-            )
-        ).where(
-            _CREDIT.c.operator_id == self.operator_id,
-            _CREDIT.c.sequence <= self.position.sequence,
-            _OWN.served_at >= self.from_,
-            _OWN.served_at < self.until,
-        )
-        return {row[0]: Reversed(*row[1:]) for row in connection.execute(query)}
-
-    @cached_property
-    def _entries(self) -> EntryCounts:
-        pairs = {key.line_no: self._lines[key.line_no] for key in self._keys}
-        counts = EntryCounts(
-            self._starts,
-            self._keys,
-            {line_no: (line.item, line.source) for line_no, line in pairs.items()},
-        )
-        query = self._answers(
-            select(_OWN.sequence, _OWN.served_at, _OWN.purpose, _OWN.lines, _OWN.entries),
-            self.from_,
-            self.until,
-        )
-        options = {"yield_per": self._at_once}
-        with (
-            snapshot(self._engine) as connection,
-            reading(self._engine) as other,
-            connection.execute(query, execution_options=options) as found,
-        ):
-            for rows in found.partitions():
-                counts.add(other, [self._net(*row) for row in rows])
-        return counts
-
-    def _net(
-        self, sequence: int, served_at: int, purpose: int, lines: str, entries: bytes
-    ) -> AnswerRow:
-        credited = self._reversed.get(sequence)
-        if credited is not None:
-            left = Counter(unpack_entries(entries)) - Counter(
-                unpack_entries(credited.reversed_entries)
-            )
-            entries = pack_entries(tuple(left.elements()))
-        return AnswerRow(served_at, purpose, lines, entries)
-
-    def _answers(
-        self, query: Select[*tuple[Any, ...]], start: int, end: int
-    ) -> Select[*tuple[Any, ...]]:
-        return query.where(
-            _OWN.operator_id == self.operator_id,
-            _OWN.served_at >= start,
-            _OWN.served_at < end,
-            _OWN.sequence <= self.position.sequence,
-            _OWN.kind == ANSWER,
-            _OWN.entry_count > 0,
-        )
-
-
-def _of_answers(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
-    """Return a query of reversals, each beside the answer it credits."""
-    return query.join_from(
-        _CREDIT,
-        USAGE,
-        and_(
-            _OWN.operator_id == _CREDIT.c.operator_id,
-            _OWN.request_id == _CREDIT.c.request_id,
-            _OWN.chunk == _CREDIT.c.chunk,
-            _OWN.kind == ANSWER,
-        ),
-    ).where(_CREDIT.c.kind == _REVERSED)
-
-
-def _lines(connection: Connection, numbers: Collection[int]) -> dict[int, Line]:
-    return {
-        row[0]: Line(*row[1:])
-        for some in pages(numbers)
-        for row in connection.execute(select(LINES).where(LINES.c.line_no.in_(some)))
-    }

@@ -70,13 +70,24 @@ class KnownRevisions:
 
 def distinct(numbers: Numbers) -> Numbers:
     """Return the different numbers, in order. Sorting is faster than NumPy's hashing here."""
-    in_order = np.sort(numbers)
-    return in_order[changes(in_order)]
+    return distinct_of(np.sort(numbers))
+
+
+def distinct_of(in_order: Numbers) -> Numbers:
+    """Return the different ones of numbers that are in order."""
+    return in_order[_begins(in_order)]
 
 
 def changes(in_order: Numbers) -> Numbers:
-    """Return where another number begins; ``in_order`` are ascending, 0 or more."""
-    return np.flatnonzero(np.diff(in_order, prepend=-1))
+    """Return where another number begins; ``in_order`` are ascending."""
+    return np.flatnonzero(_begins(in_order))
+
+
+def _begins(in_order: Numbers) -> NDArray[np.bool_]:
+    # A byte each: differences would take as much as the numbers again.
+    begins = np.ones(len(in_order), np.bool_)
+    np.not_equal(in_order[1:], in_order[:-1], out=begins[1:])
+    return begins
 
 
 def _among(wanted: NDArray[_Kind], known: NDArray[_Kind]) -> NDArray[np.bool_]:

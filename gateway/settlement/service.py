@@ -2,7 +2,6 @@
 journal, credit notes."""
 
 import asyncio
-from hashlib import sha256
 
 from creditgate.refusal import Refused
 from creditgate.v1 import settlement_service_pb2 as pb
@@ -12,18 +11,14 @@ from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
 from gateway.settle.paging import page_token
 from gateway.settle.request import month_asked
-from gateway.settle.views import SettlementFeed, SettlementView
+from gateway.settle.views import SettlementFeed
 from gateway.settle.whose import operator_asked
 from gateway.settlement.closing import Closer
-from gateway.settlement.credit import Verifier, credit_note
-from gateway.settlement.credit_store import SqlCreditNotes
 from gateway.settlement.journal_store import SqlJournal
-from gateway.settlement.month_use import LedgerMonths
 from gateway.settlement.request import (
     closings_ask,
     journal_ask,
     month_to_close,
-    require_credit,
     settled_month,
 )
 from gateway.settlement.settling import Settler
@@ -143,72 +138,6 @@ class ClosingService:
             entries=page,
             next_page_token=page_token(page[-1].entry, ask.filters) if more else "",
         )
-
-
-class CreditService:
-    """Gives back what was proven to be overcharged."""
-
-    def __init__(
-        self,
-        verify: Verifier,
-        notes: SqlCreditNotes,
-        months: LedgerMonths,
-        feed: SettlementFeed,
-        clock: Clock,
-        shares: Shares,
-    ) -> None:
-        self._verify = verify
-        self._notes = notes
-        self._months = months
-        self._feed = feed
-        self._clock = clock
-        self._shares = shares
-
-    async def create_credit_note(
-        self, request: pb.CreateCreditNoteRequest, caller: Caller
-    ) -> pb.CreateCreditNoteResponse:
-        """Answer CreateCreditNote.
-
-        Raises Refused INVALID_REQUEST where the evidence proves no overcharge,
-        RESOURCE_NOT_FOUND, and as `SqlCreditNotes.add`.
-        """
-        require_credit(request)
-        view = await self._feed.refresh()
-        if request.operator_id not in view.authority.operators:
-            raise Refused(
-                RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND,
-                "No operator has this operator_id; ListOperators lists them.",
-            )
-        note = await self._shares.run(_who(caller), self._created, request, _who(caller), view)
-        return pb.CreateCreditNoteResponse(credit_note=note)
-
-    def _created(
-        self, request: pb.CreateCreditNoteRequest, by: str, view: SettlementView
-    ) -> usage_pb.CreditNote:
-        operator_id, now = request.operator_id, self._clock.now()
-        overcharge = self._verify(request.evidence, operator_id)
-        # What of the use was reversed was given back already.
-        place = overcharge.leaf.usage_index
-        left = overcharge.leaf.fee_micro_yuan - self._months.reversed_fee(operator_id, place)
-        if left <= 0:
-            raise Refused(
-                RefusalReason.REFUSAL_REASON_STATE_CONFLICT, "The use was given back already."
-            )
-        overcharge = overcharge._replace(amount=min(overcharge.amount, left))
-        named = "\n".join((by, operator_id, request.request_id))
-        note_id = sha256(named.encode()).hexdigest()[:32]
-
-        def made(month: str) -> usage_pb.CreditNote:
-            note = credit_note(overcharge, operator_id, month, view)
-            note.credit_note_id = note_id
-            note.evidence_sha256 = sha256(request.evidence).digest()
-            note.reason = request.reason
-            note.create_time.seconds = now
-            note.created_by = by
-            return note
-
-        digest = sha256(request.SerializeToString(deterministic=True)).digest()
-        return self._notes.add(note_id, operator_id, digest, request.evidence, now, made)
 
 
 def _who(caller: Caller) -> str:

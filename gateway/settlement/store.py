@@ -10,7 +10,7 @@ from creditgate.v1.settlement_service_pb2 import Closing, Settlement
 from creditgate.v1.usage_service_pb2 import CreditNote, Statement
 from gateway.settlement.documents import document_bytes, message_of
 from gateway.settlement.journal import Entry, closing_entries
-from gateway.settlement.month_use import LedgerPosition
+from gateway.settlement.ledger_month import LedgerPosition
 from gateway.settlement.tables import CLOSINGS, CREDIT_NOTES, ENTRIES, MONTHS, POSTINGS
 from gateway.storage.engines import reading
 from gateway.storage.writes import wrote
@@ -167,6 +167,11 @@ class SqlClosings:
         """Return the newest month that is settled, "" before the first."""
         with reading(self._engine) as connection:
             return connection.execute(select(func.max(MONTHS.c.month))).scalar_one() or ""
+
+    def newest_month(self) -> str:
+        """Return the newest month that any operator's was closed for, "" before the first."""
+        with reading(self._engine) as connection:
+            return connection.execute(select(func.max(_CLOSING.month))).scalar_one() or ""
 
     def requested(self, closed_by: str, request_id: str) -> str:
         """Return the month an earlier request of this id closed, "" where there was none."""

@@ -86,7 +86,7 @@ CREDIT_NOTES: Final = Table(
     Index("ix_credit_notes_month", "operator_id", "month"),
 )
 
-# What was given back already: no use is credited twice.
+# Which note was the first about a use; what is given back of it, notes tell.
 CREDITED: Final = Table(
     "credited_uses",
     METADATA,

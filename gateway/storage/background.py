@@ -162,7 +162,7 @@ class _Nudges:
                 await self._nudged.wait()
 
 
-def _nobody() -> None:
+def nobody() -> None:
     """Tell nobody."""
 
 
@@ -181,7 +181,7 @@ class BackgroundWork:
         *steps: Step,
         pace: Pace,
         sign: Sign | None = None,
-        stepped: Callable[[], None] = _nobody,
+        stepped: Callable[[], object] = nobody,
     ) -> None:
         self._turn = open_turn(engine, work)
         self._steps = steps

@@ -43,12 +43,19 @@ DECISIONS: Final = Work("decisions", 0x63726465 + 1)
 """Writing the decision log."""
 USAGE: Final = Work("usage", 0x63727573)
 """Writing the usage logs."""
+DELIVERIES: Final = Work("deliveries", 0x6372646C)
+"""Settling deliveries."""
 HOLDINGS: Final = Work("holdings", 0x63726864)
 """Following what operators were served."""
 ENFORCEMENT: Final = Work("enforcement", 0x6372656E)
 """Enforcing conformance: deadlines, stages, challenges."""
 ALERTS: Final = Work("alerts", 0x6372616C)
 """Watching for unusual use."""
+
+WITNESSING: Final = Work("witnessing", 0x63727769)
+"""Showing checkpoints to other regions' witnesses."""
+FEDERATION: Final = Work("federation", 0x63726665)
+"""Following the trust chains of other regions."""
 
 EVENT_FILES: Final = Work("event-files", 0x63726578)
 """Exporting uses to files."""

@@ -10,7 +10,14 @@ from time import perf_counter
 from types import TracebackType
 from typing import Final, Protocol, Self
 
-from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, format_trace_id
+from opentelemetry.trace import (
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    format_trace_id,
+    set_span_in_context,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from creditgate.refusal import Refused, reason_name
@@ -27,6 +34,10 @@ class CallTrace(Protocol):
 
     def step(self, name: str) -> None:
         """Note that the path reached a step."""
+        ...
+
+    def carried(self) -> Mapping[str, str]:
+        """Return what another gateway continues the trace by (W3C Trace Context)."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -52,6 +63,10 @@ class SilentTrace:
     def step(self, name: str) -> None:
         """Do nothing."""
 
+    def carried(self) -> Mapping[str, str]:
+        """Return nothing."""
+        return {}
+
     def __enter__(self) -> Self:
         return self
 
@@ -72,6 +87,11 @@ _PROPAGATOR: Final = TraceContextTextMapPropagator()
 def step(name: str) -> None:
     """Note that the call being served reached a step."""
     _current.get().step(name)
+
+
+def carried() -> tuple[tuple[str, str], ...]:
+    """Return the metadata by which what the call being served asks of others is traced with it."""
+    return tuple(_current.get().carried().items())
 
 
 class _SpanTrace:
@@ -100,6 +120,11 @@ class _SpanTrace:
         self._steps.add(name, now - self._last_step)
         self._last_step = now
         self._span.add_event(name)
+
+    def carried(self) -> Mapping[str, str]:
+        carrier: dict[str, str] = {}
+        _PROPAGATOR.inject(carrier, set_span_in_context(self._span))
+        return carrier
 
     def __enter__(self) -> Self:
         self._token = _current.set(self)

@@ -39,7 +39,7 @@ class LogKey:
         try:
             pem = file.read_bytes()
         except FileNotFoundError:
-            pem = write_first(file, _new_key())
+            pem = write_first(file, new_key())
         key = load_pem_private_key(pem, None)
         if not isinstance(key, Ed25519PrivateKey):
             raise ValueError(f"{file} holds no Ed25519 key; restore it from a copy.")  # noqa: TRY004
@@ -54,7 +54,8 @@ class LogKey:
         return self._private.sign(text)
 
 
-def _new_key() -> bytes:
+def new_key() -> bytes:
+    """Return a new Ed25519 private key (PEM, PKCS #8)."""
     return Ed25519PrivateKey.generate().private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )

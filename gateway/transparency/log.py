@@ -30,12 +30,18 @@ from gateway.transparency.tables import BUNDLES, CHECKPOINTS, LOGS, AnyLogId
 
 class SignedCheckpoint(NamedTuple):
     """The head of a log, signed: ``note`` is what verifies, ``at`` when it was signed
-    (seconds, UTC)."""
+    (seconds, UTC); ``cosignatures`` are the lines of witnesses so far."""
 
     size: int
     root: bytes
     note: str
     at: int
+    cosignatures: str = ""
+
+    @property
+    def cosigned(self) -> str:
+        """The note with the witnesses' lines behind the log's own."""
+        return self.note + self.cosignatures
 
 
 class LogReader:
@@ -67,6 +73,18 @@ class LogReader:
                 _checkpoints(self.log).where(CHECKPOINTS.c.size == size)
             ).first()
         return None if row is None else _checkpoint(row)
+
+    def cosigned_up_to(self, size: int, most: int = 16) -> list[SignedCheckpoint]:
+        """Return the newest checkpoints that have cosignatures, up to one of ``size``, newest
+        first, at most so many."""
+        query = (
+            _checkpoints(self.log)
+            .where(CHECKPOINTS.c.size <= size, CHECKPOINTS.c.cosignatures != "")
+            .order_by(CHECKPOINTS.c.size.desc())
+            .limit(most)
+        )
+        with reading(self._engine) as connection:
+            return [_checkpoint(row) for row in connection.execute(query)]
 
     def entry(self, index: int) -> bytes:
         """Return the leaf data of one entry. Raises LookupError."""
@@ -238,12 +256,16 @@ class MerkleLog(LogReader):
 
 def _checkpoints(log: AnyLogId) -> Select[*tuple[Any, ...]]:
     return select(
-        CHECKPOINTS.c.size, CHECKPOINTS.c.root, CHECKPOINTS.c.note, CHECKPOINTS.c.at
+        CHECKPOINTS.c.size,
+        CHECKPOINTS.c.root,
+        CHECKPOINTS.c.note,
+        CHECKPOINTS.c.at,
+        CHECKPOINTS.c.cosignatures,
     ).where(CHECKPOINTS.c.log == log)
 
 
 def _checkpoint(row: Row[*tuple[Any, ...]]) -> SignedCheckpoint:
-    return SignedCheckpoint(row.size, bytes(row.root), row.note, row.at)
+    return SignedCheckpoint(row.size, bytes(row.root), row.note, row.at, row.cosignatures)
 
 
 def _missing() -> bytes:

@@ -37,7 +37,7 @@ def log_routes(log: LogReader, shares: Shares, below: str = "", *, entries: bool
             return _too_much(refused)
         if latest is None:
             return _not_found()
-        return PlainTextResponse(latest.note, headers=_FRESH)
+        return PlainTextResponse(latest.cosigned, headers=_FRESH)
 
     async def key(_: Request) -> Response:
         return PlainTextResponse(f"{log.key}\n", headers=_FRESH)

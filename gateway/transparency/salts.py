@@ -73,6 +73,10 @@ class Salts:
         number."""
         return self._salt(b"head", number.to_bytes(8, "big"))
 
+    def directory(self, epoch: int) -> bytes:
+        """Return the key of the directories of an epoch (`gateway.federation.asking`)."""
+        return self._salt(b"directory", epoch.to_bytes(8, "big"))
+
     def seal(self, what: bytes) -> bytes:
         """Return the seal of ``what``: whoever lacks the secret can make no other."""
         return self._salt(b"seal", what)

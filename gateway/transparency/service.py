@@ -25,7 +25,7 @@ class TransparencyService:
         the first."""
         del request
         latest = await self._shares.run(caller.asker, self._latest)
-        return pb.GetCheckpointResponse(checkpoint=latest.note)
+        return pb.GetCheckpointResponse(checkpoint=latest.cosigned)
 
     async def get_inclusion_proof(
         self, request: pb.GetInclusionProofRequest, caller: Caller
@@ -86,7 +86,7 @@ class TransparencyService:
 
     def _note_of(self, size: int) -> str:
         checkpoint = self._log.checkpoint_of(size)
-        return "" if checkpoint is None else checkpoint.note
+        return "" if checkpoint is None else checkpoint.cosigned
 
 
 def _size_of(field: str, asked: int, latest: SignedCheckpoint) -> int:

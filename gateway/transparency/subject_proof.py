@@ -19,10 +19,10 @@ from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
 from gateway.disclose.tables import REVISIONS
 from gateway.storage.engines import reading
-from gateway.transparency.logger import DisclosureLogger
 from gateway.transparency.map_reader import MapNotReady, MapReader
 from gateway.transparency.map_sets import MapMember, MapProofs, SubjectAsk
 from gateway.transparency.members import Members
+from gateway.transparency.progress import LogProgress
 from gateway.transparency.salts import Salts
 
 PATIENCE_SECONDS: Final = 1.0
@@ -39,13 +39,13 @@ class SubjectProofService:
         disclosure_map: MapReader,
         records: Engine,
         salts: Salts,
-        logger: DisclosureLogger,
+        progress: LogProgress,
         clock: Clock,
     ) -> None:
         self._map = disclosure_map
         self._records = records
         self._members = Members(salts)
-        self._logger = logger
+        self._progress = progress
         self._clock = clock
 
     async def get_subject_proof(
@@ -65,7 +65,7 @@ class SubjectProofService:
                     "The log that proves the disclosure is behind; try again.",
                     retry_after=1,
                 )
-            self._logger.nudge()
+            self._progress.nudge()
             await asyncio.sleep(_LOOK_SECONDS)
         return answer
 

@@ -78,6 +78,7 @@ BUNDLES: Final = Table(
     Column("entries", LargeBinary, nullable=False),
 )
 
+# cosignatures are lines of witnesses, to go behind those of the note.
 CHECKPOINTS: Final = Table(
     "log_checkpoints",
     METADATA,
@@ -86,6 +87,7 @@ CHECKPOINTS: Final = Table(
     Column("root", LargeBinary, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("note", Text, nullable=False),
+    Column("cosignatures", Text, nullable=False, server_default=""),
 )
 
 # Where map heads stand among the events of the disclosure log. seal is of all events up to

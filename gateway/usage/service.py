@@ -8,7 +8,6 @@ from joserfc.jwk import KeySet, KeySetSerialization
 
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1 import usage_service_pb2 as pb
-from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
@@ -96,7 +95,7 @@ class UsageLogService:
     ) -> pb.CosignUsageResponse:
         """Answer CosignUsage; raises Refused SCOPE_NOT_GRANTED for other than operators,
         INVALID_REQUEST."""
-        if caller.role != ClientRole.CLIENT_ROLE_OPERATOR:
+        if not caller.operator_id:
             raise Refused(
                 RefusalReason.REFUSAL_REASON_SCOPE_NOT_GRANTED,
                 "Only operators agree with their usage logs.",

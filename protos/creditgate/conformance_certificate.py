@@ -64,6 +64,10 @@ class ConformanceCertificate(DocumentPart):
     missing: _Count = Field(
         description="Of those, number it told it does not hold; they are not certified."
     )
+    drawable: _Count = Field(
+        description="Of the copies attested, number the operator could be asked to show. Those"
+        " served under consents are compared by their digests alone."
+    )
     disclosure_sequence: _Count = Field(
         description="Last disclosure event the copies were compared with."
     )

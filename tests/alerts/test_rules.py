@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from creditgate.v1.alert_service_pb2 import AlertKind
 from gateway.alerts.policy import AlertPolicy
 from gateway.alerts.policy_file import read_alert_policy
-from gateway.alerts.rules import HOURS, HourUse, Unusual, hour_of, start_of, unusual
+from gateway.alerts.rules import HOURS, HourUse, Unusual, hour_of, start_of, unacknowledged, unusual
 from gateway.alerts.sketch import EMPTY, estimate, with_subjects
 
 POLICY = read_alert_policy()
@@ -41,6 +41,20 @@ def test_the_shipped_policy_places_days_and_hours_by_its_offset() -> None:
     assert hour_of(midnight, POLICY) == MONDAY * HOURS
     assert hour_of(midnight - 1, POLICY) == MONDAY * HOURS - 1
     assert start_of(MONDAY * HOURS, POLICY) == midnight
+
+
+@pytest.mark.parametrize(("records", "told"), [(4_999, 0), (5_000, 1)])
+def test_deliveries_that_nobody_acknowledged_are_told_by_their_records(
+    records: int, told: int
+) -> None:
+    unusual_ = Unusual(AlertKind.ALERT_KIND_UNACKNOWLEDGED, MONDAY * HOURS, 0, records, 5_000)
+    assert list(unacknowledged(MONDAY, records, POLICY)) == [unusual_] * told
+
+
+def test_a_policy_from_before_there_were_deliveries_is_good_still() -> None:
+    older = POLICY.model_dump()
+    del older["unacknowledged"]
+    assert AlertPolicy.model_validate(older) == POLICY
 
 
 @pytest.mark.parametrize(("subjects", "told"), [(9_999, 0), (10_000, 1)])

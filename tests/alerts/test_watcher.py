@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from creditgate.refusal import Refused
 from creditgate.v1 import alert_service_pb2 as pb
 from creditgate.v1.alert_service_pb2 import AlertKind
+from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.alerts.policy import AlertPolicy
 from gateway.alerts.policy_file import read_alert_policy
@@ -17,7 +18,11 @@ from gateway.alerts.store import SqlAlerts
 from gateway.alerts.tables import HOURS
 from gateway.alerts.watcher import ROWS_AT_ONCE, AlertWatcher
 from gateway.config import ConfigRefused
+from gateway.meter.decisions import DecisionIds
+from gateway.meter.deliveries import Deliveries
+from gateway.meter.delivery import START, Delivering, DeliveryKey
 from gateway.meter.ledger import UsageLedger
+from gateway.meter.settler import DeliverySettler
 from gateway.storage.engines import Engines, reading
 from tests.administration.world import CALLER
 from tests.clock import NOW, StandingClock
@@ -33,6 +38,11 @@ def policy(**changed: Any) -> AlertPolicy:
 SWEEPS = policy(sweep={"subjects_a_day": 3})
 
 
+OPERATOR = CALLER._replace(
+    role=ClientRole.CLIENT_ROLE_OPERATOR, operator_id="alpha", client_id="alpha-client"
+)
+
+
 class Watched:
     """A ledger with records of invented companies, and what watches it."""
 
@@ -43,6 +53,7 @@ class Watched:
         records = [admitted(f"r-{number}", number) for number in range(1, 6)]
         self.sequences = Disclosure(engines.records).publish(*records)
         self.alerts = AlertService(SqlAlerts(engines.evidence), self.clock)
+        self.deliveries = Deliveries(engines.records)
         self.made = 0
 
     def use(self, *entries: Sequence[int], **changed: Any) -> None:
@@ -53,6 +64,14 @@ class Watched:
             served = [self.sequences[place] for place in each]
             claims.append(claim(f"u-{self.made}", served, served_at=NOW, **changed))
         self.ledger.commit(claims)
+
+    def settle(self, most: int) -> None:
+        """Settle so many of the deliveries, of which one record a day is credited."""
+        settler = DeliverySettler(
+            self.engines.records, self.clock, DecisionIds(), grace_seconds=-1, per_day=1
+        )
+        for number in range(min(most, 3)):
+            settler.settle(DeliveryKey("alpha", f"d-{number}"))
 
     def watch(self, by: AlertPolicy = SWEEPS) -> bool:
         """Do one step, as another process would."""
@@ -133,6 +152,45 @@ async def test_out_of_hours_bulk_is_raised_for_its_hour(watched: Watched) -> Non
     (alert,) = await watched.listed()
     assert alert.kind == AlertKind.ALERT_KIND_OUT_OF_HOURS
     assert alert.period_start.seconds == NOW - NOW % 3_600
+
+
+async def test_deliveries_never_acknowledged_are_raised_once_on_the_day_they_were_settled(
+    watched: Watched,
+) -> None:
+    """Whether they were credited or stay charged; what is credited is no use."""
+    careless = policy(unacknowledged={"records_a_day": 3})
+    for number in range(3):
+        key = DeliveryKey("alpha", f"d-{number}")
+        turn = watched.deliveries.take_up(key, b"payload", NOW).turn
+        made = claim(key.request_id, [watched.sequences[number]], served_at=NOW)
+        watched.ledger.commit([made._replace(delivery=Delivering(turn, START))])
+    watched.settle(2)
+    watched.watch(careless)
+    assert await watched.listed() == []
+    watched.settle(10)
+    for _ in range(2):
+        watched.watch(careless)
+    (alert,) = await watched.listed()
+    assert (alert.kind, alert.counted) == (AlertKind.ALERT_KIND_UNACKNOWLEDGED, 3)
+    assert alert.period_start.seconds == NOW - (NOW + 8 * 3_600) % DAY
+    assert watched.counted() == 3
+
+
+async def test_an_operator_sees_alerts_on_itself_and_not_what_was_noted(watched: Watched) -> None:
+    watched.use([0], [1], [2])
+    watched.use([0], [1], [2], operator_id="beta")
+    watched.watch()
+    everything = await watched.listed()
+    for each in everything:
+        request = pb.AcknowledgeAlertRequest(alert_id=each.alert_id, note="a new customer")
+        await watched.alerts.acknowledge_alert(request, CALLER)
+    asked = pb.ListAlertsRequest(show_acknowledged=True)
+    (own,) = (await watched.alerts.list_alerts(asked, OPERATOR)).alerts
+    assert (own.operator_id, own.acknowledge_time.seconds) == ("alpha", NOW)
+    assert (own.acknowledged_by, own.note) == ("", "")
+    with pytest.raises(Refused) as refusal:
+        await watched.alerts.list_alerts(pb.ListAlertsRequest(operator_id="beta"), OPERATOR)
+    assert refusal.value.reason == RefusalReason.REFUSAL_REASON_SCOPE_NOT_GRANTED
 
 
 async def test_an_alert_is_acknowledged_once_and_listed_on_demand(watched: Watched) -> None:

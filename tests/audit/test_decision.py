@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import pytest
+
 from creditgate.v1 import audit_service_pb2 as pb
+from creditgate.v1.usage_log_pb2 import UsageKind
 from gateway.audit.decision import Entries
 from gateway.audit.sources import COLUMNS, made_in
 from gateway.audit.tables import DECISIONS, Source
@@ -27,7 +30,9 @@ ANSWER: dict[str, Any] = {
     "lines": "[[1,2,10]]",
     "entries": pack_entries([1, 2]),
     "asked_items": "penalty tax",
+    "kind": UsageKind.USAGE_KIND_ANSWER,
 }
+CREDIT = ANSWER | {"decision_id": "d-9", "kind": UsageKind.USAGE_KIND_REVERSAL, "asked_items": ""}
 OTHER = ANSWER | {
     "decision_id": "d-8",
     "licence": "",
@@ -51,23 +56,32 @@ def answered(*answers: dict[str, Any]) -> list[Any]:
 
 def entries() -> Entries:
     """Return a maker of entries that has made none."""
-    return Entries(lambda _: "", lambda _: {})
+    return Entries(lambda _: "", lambda _: {}, lambda _: {})
 
 
 def test_an_entry_has_nothing_of_the_one_before() -> None:
-    made = entries().of(answered(ANSWER, OTHER, ANSWER), 5)
-    alone = [
-        entries().of(answered(each), index)[0]
-        for index, each in enumerate((ANSWER, OTHER, ANSWER), 5)
-    ]
+    rows = (ANSWER, OTHER, CREDIT, ANSWER)
+    made = entries().of(answered(*rows), 5)
+    alone = [entries().of(answered(each), index)[0] for index, each in enumerate(rows, 5)]
     assert made == alone
     assert pb.DecisionEntry.FromString(made[0].leaf).asked_items == ["penalty", "tax"]
     assert pb.DecisionEntry.FromString(made[1].leaf).consent == ""
     assert not pb.DecisionEntry.FromString(made[1].leaf).asked_items
 
 
-def test_an_entry_is_found_by_what_it_says() -> None:
-    (made,) = entries().of(answered(ANSWER), 5)
+def test_what_is_credited_is_no_answer() -> None:
+    answer, credit = (
+        pb.DecisionEntry.FromString(made.leaf) for made in entries().of(answered(ANSWER, CREDIT), 5)
+    )
+    assert (answer.credit, answer.outcome) == (False, pb.DECISION_OUTCOME_ALLOWED)
+    assert (credit.credit, credit.outcome) == (True, pb.DECISION_OUTCOME_UNSPECIFIED)
+    assert (answer.served_records, credit.served_records) == (2, 0)
+    assert answer.usage_digest == credit.usage_digest
+
+
+@pytest.mark.parametrize("row", [ANSWER, CREDIT])
+def test_an_entry_is_found_by_what_it_says(row: dict[str, Any]) -> None:
+    (made,) = entries().of(answered(row), 5)
     said = pb.DecisionEntry.FromString(made.leaf)
     found_by = dict(zip(DECISIONS.c.keys(), made.found_by, strict=True))
     assert found_by == {

@@ -12,6 +12,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, StorageState, ViewportSize, expect
 
+from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.settle.components import CAP, GRADUATED, PriceComponent, Tier
+from gateway.settle.prices import PRICE_PLAN, PricePlan
 from operators.brakes import BRAKE
 from operators.proposal import PROPOSAL, Proposal
 from tests.braking import brake
@@ -30,6 +33,24 @@ PHONE = ViewportSize(width=390, height=844)
 DESKTOP = ViewportSize(width=1280, height=900)
 FOLDER = os.environ.get("CREDITGATE_SCREENSHOTS", "")
 PROPOSED = "00aabbccdd-00112233"
+# From 2100 on.
+RICH = PricePlan(
+    plan_id="rich",
+    effective_from=4_102_444_800,
+    prices={"basic": 50_000},
+    components=(
+        PriceComponent(
+            component_id="research-of-public-bodies",
+            kind=GRADUATED,
+            items=frozenset({"penalty.administrative", "licence.administrative.granted"}),
+            price_classes=frozenset({"basic"}),
+            purposes=frozenset({Purpose.PURPOSE_RESEARCH, Purpose.PURPOSE_BIDDING}),
+            operator_classes=frozenset({"public-body"}),
+            tiers=(Tier(from_records=0, unit_price=50_000), Tier(from_records=10, unit_price=9)),
+        ),
+        PriceComponent(component_id="most", kind=CAP, amount=10**9),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +99,7 @@ async def furnished(world: World) -> tuple[str, ...]:
         expires_at=now + 86_400,
     )
     installation.keep(PROPOSAL, PROPOSED, proposal)
+    installation.put(PRICE_PLAN, RICH.plan_id, RICH.model_dump(mode="json"))
     world.administer(SECURER, [SECURITY, LICENSING, PRICING])
     await caught_up()
     await world.use(3)
@@ -180,6 +202,33 @@ async def test_nothing_has_to_be_scrolled_sideways(site: Site) -> None:
                 wide.append(f"{path}: {needed}")
         await page.context.close()
     assert not wide
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+async def test_prices_tell_what_use_and_whom_each_component_is_for(
+    site: Site, language: str
+) -> None:
+    page = await opened(site, PHONE)
+    await page.goto(site.url("/prices", language))
+    card = page.locator(".cards > li", has=page.get_by_role("heading", name="rich"))
+    for words in {
+        "zh": (
+            "适用：目录项“licence.administrative.granted、penalty.administrative”",
+            "价格类别“basic”",
+            "用途“招标投标、统计研究”",
+            "运营机构类别“public-body”",
+            "适用全部使用",
+        ),
+        "en": (
+            "for items licence.administrative.granted, penalty.administrative",
+            "price classes basic",
+            "purposes tendering and procurement, research on aggregated data",
+            "operator classes public-body",
+            "for all use",
+        ),
+    }[language]:
+        await expect(card).to_contain_text(words)
+    await page.context.close()
 
 
 async def test_the_brake_is_pulled_and_released_by_the_keyboard_alone(site: Site) -> None:

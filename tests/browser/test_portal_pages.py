@@ -57,6 +57,8 @@ async def site(sqlite_stores: SqliteStores) -> AsyncIterator[Site]:
             await world.use(3)
             world.used_before(40)
             await world.hold("never-served")
+            world.alert()
+            world.alert(looked_into=True)
             month = month_of(installation.clock.now()).name
             shown = (f"/{OPERATOR_ID}{path.format(month=month)}" for path, _ in SHOWN)
             paths = *shown, "/nobody/use"

@@ -1,9 +1,6 @@
 """A batch whose connection breaks is taken up again: nothing twice, nothing missing."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
@@ -19,6 +16,7 @@ from gateway.cli.batch import chunks
 from gateway.cli.calls import Gateway
 from sdk.connection import connect
 from sdk.refusals import explain
+from tests.breaking import BreakingLine
 from tests.installation import (
     PUBLIC_ITEM,
     PUBLISHER,
@@ -34,52 +32,6 @@ from tests.stores import SqliteStores
 
 SUBJECTS = [company(number) for number in range(100)]
 DAY = 86_400
-
-
-@dataclass
-class BreakingLine:
-    """Passes bytes on to an address, and breaks each of the first ``breaks`` connections
-    once it has carried ``after`` bytes of answers."""
-
-    address: str
-    breaks: int
-    after: int
-    broken: int = 0
-
-    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        host, _, port = self.address.rpartition(":")
-        far_reader, far_writer = await asyncio.open_connection(host, int(port))
-        limit = self.after if self.broken < self.breaks else None
-        ways = {
-            asyncio.create_task(self._carry(reader, far_writer, None)),
-            asyncio.create_task(self._carry(far_reader, writer, limit)),
-        }
-        ended, open_ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        self.broken += any(way.result() for way in ended)
-        for way in open_:
-            way.cancel()
-        for side in (writer, far_writer):
-            side.transport.abort()
-
-    async def _carry(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, limit: int | None
-    ) -> bool:
-        """Carry until the end, or past ``limit`` bytes; tell whether it was the limit."""
-        carried = 0
-        while data := await source.read(4_096):
-            carried += len(data)
-            if limit is not None and carried > limit:
-                return True
-            sink.write(data)
-            await sink.drain()
-        return False
-
-    @asynccontextmanager
-    async def open(self) -> AsyncGenerator[str]:
-        """Give the line's own address."""
-        server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
-        async with server:
-            yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 @pytest.fixture

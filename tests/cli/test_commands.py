@@ -281,6 +281,33 @@ def test_a_batch_is_charged_once_and_billed(served: Served, tmp_path: Path) -> N
     assert served.answer(ADMINISTRATOR, "statement", month, "--operator", "alpha-credit")
 
 
+def test_a_delivery_is_acknowledged_kept_proved_and_told(served: Served, tmp_path: Path) -> None:
+    subjects, records = tmp_path / "subjects", tmp_path / "records.jsonl"
+    subjects.write_text(f"{EXPIRED}\n{invented_code(99)}\n", encoding="utf-8")
+    book, saved = tmp_path / "book", tmp_path / "saved"
+    key = served.run(ADMINISTRATOR, "log", "key", "--log", "usage").out.strip()
+    served.answer(ALPHA, "usage", "begin", book, "--operator", "alpha-credit", "--key", key)
+    taken = served.answer(
+        ALPHA,
+        *("batch", subjects, *CHECK, "--acknowledged", "--request-id", "delivered-1"),
+        *("--output", records, "--book", book, "--proof", "inclusion", "--save", saved),
+    )
+    assert (taken["subjects"], taken["records"], taken["charged_entries"]) == (2, 1, 1)
+    (line,) = records.read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["subject"] == EXPIRED
+    assert len(list(saved.iterdir())) == 2
+    assert served.answer(ALPHA, "usage", "receipts", book)["receipts"] == 1
+    pinned = served.run(ADMINISTRATOR, "log", "key").out.strip()
+    chunk = saved / "chunk-00000.bin"
+    assert served.answer(ADMINISTRATOR, "verify", chunk, "--key", pinned)["proof"] == "inclusion"
+    told = served.answer(ALPHA, "usage", "delivery", "delivered-1")
+    assert (told["state"], told["acknowledged_records"]) == ("DELIVERY_STATE_ENDED", "1")
+    audited = ("usage", "delivery", "delivered-1", "--operator", "alpha-credit")
+    assert served.answer(ADMINISTRATOR, *audited) == told
+    assert served.refusal(ALPHA, "usage", "delivery", "never-opened") == "RESOURCE_NOT_FOUND"
+    assert "ended" in served.run(ALPHA, "usage", "delivery", "delivered-1").out
+
+
 def test_answers_are_saved_with_their_proof_and_verified_offline(
     served: Served, tmp_path: Path
 ) -> None:

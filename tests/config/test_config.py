@@ -75,6 +75,24 @@ def test_variables_a_platform_adds_do_no_harm(monkeypatch: pytest.MonkeyPatch) -
             "usage_export_url = 'http://gate.example'", "usage_export_url", id="uses in the clear"
         ),
         pytest.param("usage_export_token = 'token'", "usage_export_url", id="token for nobody"),
+        pytest.param(
+            "federation_anchor = 'https://anchor.example'",
+            "federation_anchor_keys",
+            id="anchor without keys",
+        ),
+        pytest.param(
+            "federation_anchor = 'http://gate.example'", "federation_anchor", id="anchor in clear"
+        ),
+        pytest.param(
+            "federation_anchor = 'https://anchor.example'\nfederation_anchor_keys = 'keys.json'\n"
+            "tls_certificate = 'a'\ntls_key = 'b'",
+            "federation_roots",
+            id="region of unknown authorities",
+        ),
+        pytest.param(
+            "federation_certificate = 'a'", "federation_certificate_key", id="half a certificate"
+        ),
+        pytest.param("federation_lease_seconds = 301", "federation_lease", id="long lease"),
     ],
 )
 def test_wrong_settings_are_refused_by_name_and_never_shown(

@@ -11,8 +11,9 @@ from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.catalogue.admission import Admitted
 from gateway.disclose.store import DisclosureStore
+from gateway.disclose.tables import NO_END
 from gateway.meter.ledger import UsageLedger
-from gateway.meter.model import Charged, unpack_entries
+from gateway.meter.model import Charged, Replayed, UsageClaim, unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.storage.engines import Engines, reading
 from tests.clock import StandingClock
@@ -51,12 +52,13 @@ class LedgerHolders:
                     found.setdefault(sequence, set()).add(row.operator_id)
         return found
 
-    def was_served(self, operator_id: str, sequences: Collection[int]) -> set[int]:
-        """Return which revisions one operator was served."""
+    def keepers(
+        self, sequences: Collection[int], operator_id: str = ""
+    ) -> dict[int, dict[str, int]]:
+        """Return who was served each revision: all whole, so for ever."""
         return {
-            sequence
+            sequence: {each: NO_END for each in operators if operator_id in ("", each)}
             for sequence, operators in self.holders(sequences).items()
-            if operator_id in operators
         }
 
 
@@ -82,15 +84,21 @@ class Disclosing:
         (sequence,) = self.disclosure.publish(admitted(record_id, **changes))
         return sequence
 
-    def serve(self, operator_id: str, *sequences: int) -> None:
-        """Serve revisions to an operator."""
+    def serve(self, operator_id: str, *sequences: int, **changes: Any) -> UsageClaim:
+        """Serve revisions to an operator; return the use."""
         asked = claim(
             f"request-{next(self.numbers)}",
             sequences,
             operator_id=operator_id,
             disclosure_sequence=self.store.head(),
+            **changes,
         )
         assert self.ledger.commit([asked]) == [Charged(asked.fee)]
+        return asked
+
+    def serve_again(self, asked: UsageClaim) -> None:
+        """Answer a use's request once more."""
+        assert self.ledger.commit([asked]) == [Replayed(asked.decision_id)]
 
     def correct(self, record_id: str, revision: int = 1, **changes: Any) -> int:
         """Correct a record and return the event's sequence."""

@@ -10,7 +10,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from creditgate.v1 import conformance_service_pb2 as pb
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from sdk.refusals import Refusal, explain
-from tests.conformance.test_watch import Site, furnish, open_site
+from tests.conformance.test_watch import (
+    CORRECTED,
+    WITHDRAWN,
+    Site,
+    furnish,
+    open_site,
+    watching,
+)
 from tests.consents.counter import Counter, open_counter
 from tests.installation import Installation
 
@@ -77,6 +84,35 @@ async def test_events_and_consents_are_acknowledged_together_and_counted_togethe
     answer = await acknowledge(site.alpha, again)
     assert (answer.acknowledged_removals, answer.outstanding_removals) == (1, 0)
     assert not answer.HasField("next_deadline")
+
+
+async def test_of_copies_that_are_gone_for_a_consent_nothing_more_is_told_or_owed(
+    parties: tuple[Site, Counter],
+) -> None:
+    """The company's affairs are the operator's no more once it has acknowledged their removal."""
+    site, counter = parties
+    gone, held = [await counter.given(await counter.published()) for _ in range(2)]
+    ended, other = f"records/r-{gone.subject}", f"records/r-{held.subject}"
+    for consent in (gone, held):
+        await counter.use(consent)
+    async with watching(site.alpha) as watcher:
+        before = (await site.correct(ended)).record.event_sequence - 1
+        await watcher.tells(ended, CORRECTED)
+        counter.revoke(gone)
+        now = counter.now
+        word = pb.RemovalAcknowledgement(consent=gone.name, remove_time=Timestamp(seconds=now))
+        # It is the word on the correction too.
+        assert (await acknowledge(site.alpha, [word])).outstanding_removals == 0
+        await site.withdraw(ended, 2)
+        await site.withdraw(other)
+        await watcher.tells(other, WITHDRAWN)
+        assert [each.event.kind for each in watcher.of(ended)] == [CORRECTED]
+        # Nor is a stream that is taken up again, beside one that was told before.
+        async with watching(site.alpha, after=before) as again:
+            await again.tells(other, WITHDRAWN)
+            assert not again.of(ended)
+    owed = await acknowledge(site.alpha, [word])
+    assert owed.outstanding_removals == 1
 
 
 @pytest.mark.parametrize("case", ["another's", "a publication's", "none's"])

@@ -202,6 +202,20 @@ def test_what_was_told_missing_may_be_held_once_it_was_served_again(world: Enfor
     assert world.standing().keys() == {(world.record("b"), ATTESTATION_FALSE)}
 
 
+def test_what_was_told_missing_may_be_held_once_a_retry_gave_it_again(world: Enforced) -> None:
+    first, second = world.serve("a", "b")
+    early, late = (world.disclosing.serve(world.firm, each) for each in (first, second))
+    world.clock.at += DAY // 4
+    world.disclosing.serve_again(early)
+    world.clock.at += DAY // 4
+    world.attest(absent(world, "a", first), absent(world, "b", second))
+    world.clock.at += DAY // 4
+    world.disclosing.serve_again(late)
+    # What a retry gave before it was told missing excuses nothing.
+    assert world.attest(copies=2).standing == 1
+    assert world.standing().keys() == {(world.record("a"), ATTESTATION_FALSE)}
+
+
 def test_what_was_told_altered_may_be_mended(world: Enforced) -> None:
     (sequence,) = world.serve("a")
     world.attest(difference(world.record("a")), absent(world, "a", sequence), copies=1)

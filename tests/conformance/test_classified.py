@@ -4,6 +4,7 @@ whatever they do hold, each copy is judged for what it is, by symbols as by all 
 The model knows nothing of sets or symbols.
 """
 
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final
 
@@ -14,7 +15,7 @@ from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 from creditgate.reconcile.decode import Decoder
 from creditgate.reconcile.elements import element_of
 from creditgate.reconcile.symbols import coded
-from creditgate.transparency.facts import Copy
+from creditgate.transparency.facts import NO_END, Copy
 from creditgate.v1.conformance_service_pb2 import FindingKind
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from gateway.conformance.classify import Grace
@@ -40,8 +41,9 @@ class ClassifyingMachine(HoldingMachine):
     @rule(operator_id=st.sampled_from(OPERATORS), data=st.data())
     def attest(self, operator_id: str, data: st.DataObject) -> None:
         """Hold some of everything, some of it altered, and attest it both ways."""
-        chosen = data.draw(st.sets(st.sampled_from(sorted(self.copies)), max_size=6))
-        copies = {self.copies[each] for each in chosen}
+        chosen = st.sets(st.sampled_from(sorted(self.copies)), max_size=6)
+        copies = {self.copies[each] for each in data.draw(chosen)}
+        copies |= {self.opened[each] for each in data.draw(chosen)}
         for copy in sorted(copies):
             match data.draw(st.sampled_from(("as it is", "content", "period"))):
                 case "content":
@@ -85,28 +87,34 @@ class ClassifyingMachine(HoldingMachine):
         return {(each.kind, each.record_id) for each in judged.differences}
 
     def _expected(self, operator_id: str, copies: list[Copy]) -> set[tuple[int, str]]:
-        served = self.served[operator_id]
-        should = {
-            self.copies[each]: each
-            for each in served - self.ended
-            if self.copies[each].disclosed_until > self.now
+        served = {copy: (each, NO_END) for copy, each in self._newest(operator_id).items()}
+        served |= self.cut_copies(operator_id)
+        should = self.cut_held(operator_id) | {
+            copy
+            for copy, (each, until) in served.items()
+            if until == NO_END and each not in self.ended and copy.disclosed_until > self.now
         }
         faults = {(self._kind(copy, served), copy.record_id) for copy in copies}
         missing = {(MISSING, copy.record_id) for copy in should if copy not in copies}
         return {each for each in faults if each[0]} | missing
 
-    def _kind(self, copy: Copy, served: set[int]) -> int:
-        of_record = [each for each in served if self.copies[each].record_id == copy.record_id]
-        alike = [each for each in of_record if self.copies[each] == copy]
-        if alike:
-            newest = max(alike)
+    def _newest(self, operator_id: str) -> dict[Copy, int]:
+        """Return the copies served whole, and the newest revision of each."""
+        return {self.copies[each]: each for each in sorted(self.served[operator_id])}
+
+    def _kind(self, copy: Copy, served: Mapping[Copy, tuple[int, int]]) -> int:
+        if copy in served:
+            newest, keep_until = served[copy]
             if newest in self.ended:
                 return _ENDED[DisclosureEventKind.ValueType(self.endings[newest])]
-            expired = copy.disclosed_until <= self.now
-            return FindingKind.FINDING_KIND_EXPIRED_HELD if expired else 0
+            if copy.disclosed_until <= self.now:
+                return FindingKind.FINDING_KIND_EXPIRED_HELD
+            over = keep_until <= self.now
+            return FindingKind.FINDING_KIND_CONSENT_LIFE_OVER if over else 0
+        of_record = [each for each in served if each.record_id == copy.record_id]
         if not of_record or copy in self.copies.values():
             return FindingKind.FINDING_KIND_NEVER_SERVED
-        if any(self.copies[each].content_digest == copy.content_digest for each in of_record):
+        if any(each.content_digest == copy.content_digest for each in of_record):
             return FindingKind.FINDING_KIND_PERIOD_ALTERED
         return FindingKind.FINDING_KIND_CONTENT_ALTERED
 

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
 
+from creditgate.conformance_certificate import ConformanceCertificate
 from creditgate.reconcile.symbols import coded
 from creditgate.transparency.facts import Copy
 from creditgate.v1 import conformance_service_pb2 as pb
@@ -37,6 +38,7 @@ from tests.consents.counter import (
     refusal_of,
 )
 from tests.installation import CONSENT_ITEM, Gateway, Installation, eventually
+from tests.parties import claims_in
 from tests.server.calls import draft, publish, query
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -128,6 +130,12 @@ async def world(
         installation.close()
 
 
+def _drawable(attestation: pb.Attestation) -> int:
+    certificate = ConformanceCertificate.model_validate(claims_in(attestation.certificate))
+    assert certificate.copies == attestation.copies
+    return certificate.drawable
+
+
 def _altered(copy: Copy) -> Copy:
     return copy._replace(content_digest=sha256(b"another").digest())
 
@@ -142,7 +150,7 @@ async def test_copies_as_they_are_disclosed_are_clean_whichever_way_they_are_tol
         attestation = await told(operator.channel, operator.copies)
         assert attestation.copies == 3
         assert (attestation.standing_findings, attestation.opened_findings) == (0, 0)
-        assert attestation.certificate
+        assert _drawable(attestation) == 3
 
 
 @pytest.mark.parametrize("told", [attest, reconcile])
@@ -275,6 +283,8 @@ async def test_a_copy_under_a_consent_is_right_until_its_data_life_is_over(world
     assert len(holder.copies) == 3
     clean = await reconcile(holder.channel, holder.copies)
     assert (clean.copies, clean.standing_findings) == (3, 0)
+    # They are never asked for, and the certificate says so.
+    assert _drawable(clean) == 0
     counter.revoke(taken_back)
     await asyncio.sleep(2.5)
     found = await holder.findings(await reconcile(holder.channel, holder.copies))
@@ -285,6 +295,16 @@ async def test_a_copy_under_a_consent_is_right_until_its_data_life_is_over(world
     del holder.copies[1]
     for told in (attest, reconcile):
         assert (await told(holder.channel, holder.copies)).standing_findings == 0
+    word = pb.RemovalAcknowledgement(consent=taken_back.name)
+    word.remove_time.seconds = counter.now
+    await holder.stub.AcknowledgeRemovals(pb.AcknowledgeRemovalsRequest(removals=[word]))
+    # Who has said that it is gone cannot hold it.
+    found = await holder.findings(await reconcile(holder.channel, holder.copies))
+    assert {record: each.kind for record, each in found.items()} == {
+        f"records/{holder.copies[1].record_id}": pb.FINDING_KIND_CONSENT_LIFE_OVER
+    }
+    del holder.copies[1]
+    assert (await attest(holder.channel, holder.copies)).standing_findings == 0
 
 
 async def test_the_follower_comes_to_what_was_served_without_being_asked(world: World) -> None:

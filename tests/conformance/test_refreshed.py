@@ -90,6 +90,34 @@ def test_a_copy_served_again_before_it_was_asked_for_is_confirmed(world: Enforce
     assert shown(world, world.asked()).confirmed == 1
 
 
+def test_a_copy_that_a_retry_gave_again_after_it_was_asked_for_is_counted_apart(
+    world: Enforced,
+) -> None:
+    first, second = world.serve("a", "b")
+    uses = [world.disclosing.serve(world.firm, each) for each in (first, second)]
+    world.clock.at += HOUR
+    world.disclosing.serve_again(uses[0])
+    world.clock.at += HOUR
+    world.attest(copies=2)
+    world.disclosing.serve_again(uses[1])
+    judged = shown(world, world.asked())
+    assert (judged.confirmed, judged.refreshed, judged.finding_ids) == (1, 1, [])
+
+
+def test_a_copy_that_was_told_missing_and_a_retry_gave_again_is_shown_without_a_finding(
+    world: Enforced,
+) -> None:
+    (sequence,) = world.serve("a")
+    use = world.disclosing.serve(world.firm, sequence)
+    world.attest(copies=1)
+    world.clock.at += HOUR
+    world.attest(absent(world, "a", sequence))
+    world.clock.at += HOUR
+    world.disclosing.serve_again(use)
+    judged = shown(world, world.asked())
+    assert (judged.confirmed, judged.refreshed, judged.finding_ids) == (0, 1, [])
+
+
 def test_who_asks_for_all_it_must_show_is_not_certified(world: Enforced) -> None:
     sequences = world.serve(*(f"n{number}" for number in range(8)))
     world.checkpoint()

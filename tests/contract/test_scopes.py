@@ -12,7 +12,7 @@ PUBLIC = {
     "/creditgate.v1.DisclosureService/GetSubjectProof",
     "/creditgate.v1.ReportService/GetCreditReportStatus",
 }
-READS = ("Get", "List", "BatchGet", "Stream")
+READS = ("Get", "List", "BatchGet", "Deliver", "Stream")
 
 
 def test_every_scope_reads_resource_colon_action() -> None:
@@ -55,12 +55,19 @@ def test_method_scopes_cover_every_service_of_the_design() -> None:
         "ConsentService",
         "CreditRecordService",
         "DisclosureService",
+        "FederatedRecordService",
         "FederationService",
+        "ItemMappingService",
+        "LicenceCredentialService",
         "LimitService",
         "OperatorService",
+        "RecognitionService",
+        "RegionDirectoryService",
+        "RegionService",
         "RegistrationService",
         "ReportService",
         "ScopeService",
         "SettlementService",
         "UsageService",
+        "WitnessService",
     }

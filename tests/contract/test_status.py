@@ -18,7 +18,7 @@ def test_status_page_names_every_method_and_no_other() -> None:
 def test_status_page_tells_served_from_later() -> None:
     states = documented_status()
     assert states["CreditRecordService/GetSubjectRecords"]
-    assert not states["FederationService/QueryRecords"]
+    assert not states["FederationService/AgreeClearing"]
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ CERTIFICATE = ConformanceCertificate(
     copies=999_990,
     entitled=1_000_000,
     missing=10,
+    drawable=990_000,
     disclosure_sequence=4_711,
     checkpoint=signed_note(checkpoint_body(CHECKPOINT), LOG),
     status=f"{ISSUER}/conformance/certificates/0069cc5fd0-" + "a1" * 12,

@@ -119,3 +119,26 @@ def test_what_cannot_be_asked_ends_with_2(folder: Folder) -> None:
         with pytest.raises(SystemExit) as ended:
             folder.verify("certificate", *more)
         assert ended.value.code == 2
+
+
+def test_a_checkpoint_is_verified_with_the_witnesses_that_were_pinned(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published = json.loads(
+        (Path(__file__).parents[1] / "transparency" / "vectors" / "cosigned.json").read_text()
+    )
+    file = folder.folder / "cosigned"
+    file.write_text(published["note"], encoding="utf-8")
+    words = ["checkpoint", str(file), "--key", published["log"]]
+    witnesses = [word for key in published["witnesses"] for word in ("--witness", key)]
+    at = published["cosigned_at"]
+    assert main(words, lambda: at) == 0
+    assert json.loads(capsys.readouterr().out)["quorum"] == 0
+    assert main([*words, *witnesses], lambda: at) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["cosigned"] == dict.fromkeys(published["witnesses"], at)
+    assert found["quorum"] == 2
+    assert main([*words, *witnesses, "--quorum", "4"], lambda: at) == 1
+    assert "cannot be kept" in capsys.readouterr().err
+    assert main([*words, *witnesses], lambda: at - 86_400) == 1
+    assert "cosign a checkpoint 0 have" in capsys.readouterr().err

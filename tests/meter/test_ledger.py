@@ -21,6 +21,7 @@ from gateway.meter.model import (
     UsageClaim,
 )
 from gateway.meter.postgresql import PostgresLedgerStore
+from gateway.meter.replays import REPLAYS
 from gateway.meter.tables import REFUSALS
 from gateway.storage.engines import reading
 from tests.clock import StandingClock
@@ -54,6 +55,23 @@ def refused(outcome: Outcome) -> str:
     """Return the reason of a refusal, for short."""
     assert isinstance(outcome, NotCharged)
     return RefusalReason.Name(outcome.reason).removeprefix("REFUSAL_REASON_")
+
+
+def test_a_retry_that_is_given_records_is_noted_and_no_other(records_engine: Engine) -> None:
+    clock = StandingClock()
+    ledger = UsageLedger(with_lines(records_engine), clock, RECEIPTS)
+    uses = [claim("r-1", [1]), claim("r-2"), claim("r-3", [1]), claim("r-4", [1], chunk=2)]
+    ledger.commit(uses)
+    for at in (NOW + 5, NOW + 9):
+        clock.at = at
+        outcomes = ledger.commit([uses[0], uses[1], uses[3]] if at == NOW + 5 else [uses[0]])
+        assert {type(each) for each in outcomes} == {Replayed}
+    with reading(records_engine) as connection:
+        rows = connection.execute(select(REPLAYS).order_by(REPLAYS.c.request_id)).all()
+    assert [tuple(row) for row in rows] == [
+        ("alpha", "r-1", 0, NOW + 9),
+        ("alpha", "r-4", 2, NOW + 5),
+    ]
 
 
 def test_charged_answer_is_stored_as_claimed(ledger: UsageLedger, records_engine: Engine) -> None:

@@ -87,6 +87,15 @@ def test_versions_follow_each_other_and_all_are_kept(log: SqlAuthorityLog) -> No
     ]
 
 
+def test_the_latest_instant_of_a_change_is_known_whatever_clock_wrote_last(
+    log: SqlAuthorityLog,
+) -> None:
+    assert log.newest_changed_at() == 0
+    log.append([Draft("operator", "alpha", 0, {})], changed_by="a", changed_at=9, reason="r")
+    write(log, Draft("operator", "beta", 0, {}))
+    assert log.newest_changed_at() == 9
+
+
 def test_several_drafts_are_one_change_of_the_log(log: SqlAuthorityLog) -> None:
     written = write(
         log,

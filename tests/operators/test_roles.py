@@ -6,12 +6,13 @@ from creditgate.scopes import known_scopes
 from creditgate.v1.operator_service_pb2 import ClientRole
 from operators.roles import scopes_of_role
 
-OPERATOR, PUBLISHER, ADMINISTRATOR = (
+OPERATOR, PUBLISHER, ADMINISTRATOR, REGION = (
     scopes_of_role(role)
     for role in (
         ClientRole.CLIENT_ROLE_OPERATOR,
         ClientRole.CLIENT_ROLE_PUBLISHER,
         ClientRole.CLIENT_ROLE_ADMINISTRATOR,
+        ClientRole.CLIENT_ROLE_REGION,
     )
 )
 
@@ -39,9 +40,15 @@ def test_only_administrators_may_decide_who_may() -> None:
     assert not deciding & (OPERATOR | PUBLISHER)
 
 
-def test_every_scope_belongs_to_a_role_or_to_regions() -> None:
-    others = known_scopes() - OPERATOR - PUBLISHER - ADMINISTRATOR
-    assert all(scope.startswith("federation.") for scope in others)
+def test_every_scope_belongs_to_a_role() -> None:
+    assert known_scopes() == OPERATOR | PUBLISHER | ADMINISTRATOR | REGION
+
+
+def test_only_regions_may_ask_as_regions_and_read_records_no_other_way() -> None:
+    asked = {scope for scope in known_scopes() if scope.startswith("federation.")}
+    assert asked <= REGION
+    assert not asked & (OPERATOR | PUBLISHER | ADMINISTRATOR)
+    assert "credit.records:read" not in REGION
 
 
 @pytest.mark.parametrize("role", [0, 99])

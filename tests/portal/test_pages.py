@@ -206,3 +206,29 @@ async def test_names_are_shown_as_they_are_and_never_as_markup(world: PortalWorl
     assert "&lt;b&gt;alpha&lt;/b&gt; &amp; co" in page.text
     assert "<b>alpha" not in page.text
     await world.become(OPERATOR_ID, display_name="Invented firm alpha")
+
+
+async def test_alerts_are_those_on_the_operator_without_what_was_noted(
+    world: PortalWorld,
+) -> None:
+    world.alert()
+    world.alert(looked_into=True)
+    world.alert("beta")
+    await world.sign_in(REPRESENTATIVE)
+    page = await world.see(f"/{OPERATOR_ID}/alerts")
+    assert page.text.count("<h2>") == 2
+    assert "大量交付未确认" in page.text
+    assert "6,100 条记录，达到 5,000 即提示" in page.text
+    assert "用途漂移：信贷审批" in page.text
+    assert (page.text.count("待核实"), page.text.count(">已核实<")) == (1, 1)
+    assert "the-office" not in page.text
+    assert "told us before" not in page.text
+    english = await world.see(f"/{OPERATOR_ID}/alerts?lang=en")
+    assert "Deliveries not acknowledged" in english.text
+
+
+async def test_alerts_on_another_operator_are_not_shown(world: PortalWorld) -> None:
+    world.alert("beta")
+    await world.sign_in(OTHER)
+    assert (await world.see("/beta/alerts")).text.count("<h2>") == 1
+    assert (await world.see(f"/{OPERATOR_ID}/alerts")).status_code == 404

@@ -10,7 +10,10 @@ from uuid import uuid4
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from creditgate.v1 import conformance_service_pb2 as pb
+from creditgate.v1.alert_service_pb2 import AlertKind
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
+from gateway.alerts.raising import raise_alert
+from gateway.alerts.store import SqlAlerts
 from gateway.disclose.store import DisclosureStore
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Charged, LineCount
@@ -71,6 +74,27 @@ class PortalWorld(World):
                 ]
             )
             assert isinstance(outcome, Charged), outcome
+
+    def alert(self, operator_id: str = OPERATOR_ID, *, looked_into: bool = False) -> None:
+        """Raise an alert on an operator, which somebody has looked into or nobody has."""
+        now, evidence = self.installation.clock.now(), self.installation.engines.evidence
+        kinds = (AlertKind.ALERT_KIND_UNACKNOWLEDGED, AlertKind.ALERT_KIND_PURPOSE_DRIFT)
+        with evidence.begin() as connection:
+            raise_alert(
+                connection,
+                operator_id,
+                kinds[looked_into],
+                hour=now // 3_600,
+                purpose=int(looked_into),
+                started_at=now - now % 3_600,
+                counted=6_100,
+                threshold=5_000,
+                now=now,
+            )
+        if looked_into:
+            alerts = SqlAlerts(evidence)
+            newest = alerts.listed(operator_id, acknowledged=False, before=None, limit=1)[0]
+            alerts.acknowledge(newest.number, "the-office", "told us before", now)
 
     async def hold(self, record_id: str) -> None:
         """Have the operator attest a copy of a record it was never served."""

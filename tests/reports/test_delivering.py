@@ -11,9 +11,11 @@ import grpc
 import pytest
 from sqlalchemy import update
 
-from consent.model import ONCE, Actor, Consent
+from consent.model import ONCE, WITHIN_PERIOD, Actor, Consent
 from consent.states import GRANTED
 from creditgate.credit_report import stated_in
+from creditgate.v1 import credit_record_service_pb2 as records_pb
+from creditgate.v1.credit_record_service_pb2_grpc import CreditRecordServiceStub
 from creditgate.v1.report_service_pb2 import IssueCreditReportRequest
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.meter.tables import USAGE
@@ -149,6 +151,52 @@ async def test_what_the_licence_no_longer_covers_is_not_given_again(
         assert await refused(reporter.stub.IssueCreditReport(request)) == "PURPOSE_NOT_ALLOWED"
     await caught_up()
     assert (await reporter.stub.IssueCreditReport(request)).report.document == document
+
+
+async def test_records_the_licence_no_longer_covers_are_not_given_again(
+    reporter: Reporter,
+) -> None:
+    """As a record call answers its retry without them, a report that states them is not given."""
+    request, document = await issued(reporter, None, PENALTY)
+    with licence_of_alpha(reporter, regions=["110000"]):
+        await caught_up()
+        assert await refused(reporter.stub.IssueCreditReport(request)) == "REQUEST_SUPERSEDED"
+        _, without = await issued(reporter, None, PENALTY)
+        assert not stated_in(without).records
+    await caught_up()
+    assert (await reporter.stub.IssueCreditReport(request)).report.document == document
+
+
+async def test_a_report_of_an_answer_given_again_is_kept_no_longer_than_that_answer(
+    reporter: Reporter,
+) -> None:
+    """A retry makes no newer copy; and the end of the consent says by when all must be gone."""
+    world = reporter.world
+    once, lasting = (
+        world.given(world.terms(access_mode=mode, data_life_seconds=900))
+        for mode in (ONCE, WITHIN_PERIOD)
+    )
+    for consent in (once, lasting):
+        request = reporter.request(TAX, consent=consent)
+        asked = records_pb.GetSubjectRecordsRequest(
+            subject=request.subject,
+            items=request.items,
+            purpose=request.purpose,
+            consent=request.consent,
+            request_id=request.request_id,
+        )
+        records = CreditRecordServiceStub(reporter.channel)
+        first = (await records.GetSubjectRecords(asked)).receipt
+        assert not first.HasField("first_serve_time")
+        await asyncio.sleep(1.1)
+        again = (await records.GetSubjectRecords(asked)).receipt
+        assert again.first_serve_time == first.serve_time
+        assert again.serve_time.seconds > first.serve_time.seconds
+        answer = await reporter.stub.IssueCreditReport(request)
+        assert answer.charged_entries == 0
+        report = stated_in(answer.report.document)
+        assert report.exp == first.serve_time.seconds + 900
+        assert report.exp == answer.report.expire_time.seconds
 
 
 async def test_a_consent_that_ends_while_a_report_is_printed_is_seen_before_it_is_given(

@@ -174,7 +174,8 @@ async def test_an_administrator_takes_any_report_back_and_reads_none(site: Site)
     async with site.world.gateway.channel("administrator") as channel:
         administrator = Reporter(site.world, channel)
         assert await refused(administrator.get(report)) == "SCOPE_NOT_GRANTED"
-        await administrator.revoke(report)
+        # The code opens what the report states: it is for who had it issued to give away.
+        assert (await administrator.revoke(report)).check_code == ""
     assert (await site.reporter.status(report)).state == REVOKED
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import count
 from time import monotonic
 from typing import Any
@@ -29,20 +30,25 @@ from gateway.disclose.lookup import DisclosureLookup, Found, open_lookup
 from gateway.disclose.model import Line
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
+from gateway.meter.deliveries import Deliveries
 from gateway.meter.ledger import UsageLedger
 from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.pki.client_keys import make_assertion_key
+from gateway.respond.delivery_turns import DeliveryLimits, DeliveryTurns
 from gateway.respond.proofs import AnswerProofs
 from gateway.respond.service import CreditRecordService, RecordLimits
 from gateway.respond.use import SCOPE
+from gateway.server.line import line_within
 from gateway.settle.prices import PRICE_PLAN, PricePlan
 from gateway.storage.engines import Engines
+from gateway.storage.turn import LOGGING
 from gateway.transparency.disclosure_map import DisclosureMap
 from gateway.transparency.event_proofs import EventProofs
 from gateway.transparency.keys import LogKey
 from gateway.transparency.log import MerkleLog
 from gateway.transparency.logger import DisclosureLogger
 from gateway.transparency.map_reader import open_map
+from gateway.transparency.progress import LogProgress
 from gateway.transparency.salts import Salts
 from gateway.transparency.tables import LogId
 from gateway.transparency.writer import DisclosureWriter
@@ -77,6 +83,7 @@ OPENNESS = {
     UNPRICED: Openness.OPENNESS_PUBLIC,
 }
 LICENSED = frozenset({OPEN, OTHER, CONSENT, GRADED, RESTRICTED})
+DELIVERY_LIMITS = DeliveryLimits(window_records=6, chunk_subjects=2, grace_seconds=60)
 LIMITS = RecordLimits(
     answer_bytes=10_000, batch_subjects=1_000, chunk_subjects=4, replay_seconds=3_600
 )
@@ -165,16 +172,24 @@ class World:
             DisclosureMap(engines.records, salts),
             lambda: self.feed.current().catalogue,
         )
-        self.logger = DisclosureLogger(self.writer, engines.evidence, self.clock)
+        waiting, working = line_within()
+        self.progress = LogProgress(engines.evidence, partial(waiting.tell, LOGGING))
+        waiting.listen(LOGGING, self.progress.stepped)
+        self.logger = DisclosureLogger(
+            self.writer, engines.evidence, self.clock, stepped=partial(working.tell, LOGGING)
+        )
+        working.listen(LOGGING, self.logger.nudge)
         self.map = open_map(engines.evidence, merkle, salts)
         self.proofs = AnswerProofs(
             engines.evidence,
             self.map,
             EventProofs(engines.evidence, merkle),
             salts,
-            self.logger,
+            self.progress,
             self.log_key,
         )
+        self.deliveries = Deliveries(self.engine)
+        self.turns = DeliveryTurns(self.deliveries, self.clock, DELIVERY_LIMITS)
         self.service = CreditRecordService(
             feed=self.feed,
             gate=Gate(),
@@ -185,6 +200,7 @@ class World:
             clock=self.clock,
             limits=limits,
             proofs=self.proofs,
+            turns=self.turns,
         )
 
     async def put(self, *drafts: Draft) -> None:
@@ -312,11 +328,13 @@ async def world_on(engines: Engines, limits: RecordLimits = LIMITS) -> AsyncGene
     await world.ask(900, asking=caller("beta"))
     world.lookup.readings = 0
     yield world
+    world.turns.close()
     world.committer.close()
     world.lookup.close()
     world.proofs.close()
     world.map.close()
     await world.logger.stop()
+    await world.progress.stop()
     await world.feed.stop()
 
 

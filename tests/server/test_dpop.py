@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from creditgate.v1.operator_service_pb2 import ClientRole
 from gateway.oauth.dpop_nonces import DpopNonces
 from operators.model import CLIENT
 from sdk.connection import connect
+from sdk.deliveries import Delivery
 from sdk.refusals import explain
 from sdk.tokens import AsyncTokenSource, TokenSource
 from tests.installation import PURPOSE, Gateway, Installation, company
 from tests.oauth.proofs import new_key, proof_of
 from tests.server.calls import draft, publish, query
+from tests.server.delivering import ALL, SETTINGS, Stored, asked, furnish
 from tests.server.keyed import GET, KeyHolder, Metadata, ask, first_nonce
 from tests.server.test_transport import MovableClock
 
@@ -61,6 +63,21 @@ async def test_stream_of_answers_may_be_a_clients_first_call(embedded: Installat
     ):
         batch = records_grpc.CreditRecordServiceStub(channel).BatchGetSubjectRecords(request)
         assert len([answer async for answer in batch]) == 1
+
+
+async def test_delivery_is_opened_and_acknowledged_by_a_clients_first_call(
+    embedded: Installation,
+) -> None:
+    holder = KeyHolder.enrol(embedded)
+    async with embedded.running(**SETTINGS) as gateway:
+        await furnish(gateway)
+        async with (
+            await connect(holder.credentials(gateway)) as channel,
+            aclosing(Delivery(channel, asked()).records()) as answers,
+        ):
+            came = [record async for each in answers for record in each.records]
+    assert len(came) == ALL
+    assert len(Stored(embedded).net) == ALL
 
 
 async def test_two_processes_use_a_proof_once(installation: Installation) -> None:

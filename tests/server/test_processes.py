@@ -1,32 +1,19 @@
 """Processes of the gateway: several on one store, draining, dying, coming back."""
 
 import asyncio
-import json
 import signal
-import sys
 import time
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import grpc
-import psutil
 
 from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
 from creditgate.v1 import disclosure_service_pb2_grpc as disclosure_grpc
-from gateway.server.process import Running
 from sdk.refusals import explain
 from tests.installation import PUBLISHER, Gateway, Installation, company, eventually
 from tests.server.calls import draft, query
-
-SUPERVISOR = """
-import json, sys
-from gateway.config import GatewayConfig
-from gateway.server import supervisor
-supervisor._LEAST_LIFE_SECONDS = 0.0
-config = GatewayConfig.model_validate_json(sys.stdin.readline())
-supervisor.serve(config, lambda at: print(json.dumps([at.grpc, at.issuer]), flush=True))
-"""
+from tests.server.supervising import lives, supervised
 
 
 async def refusal_reason(channel: grpc.aio.Channel) -> str:
@@ -99,52 +86,31 @@ async def test_a_worker_does_not_outlive_its_supervisor(embedded: Installation) 
         assert await asyncio.wait_for(served.process.wait(), 10) == 0
 
 
-async def supervised(installation: Installation, workers: int) -> tuple[Process, Gateway]:
-    """Start a supervisor with workers and return it with where they answer."""
-    config = installation.config.model_copy(update={"workers": workers})
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", SUPERVISOR, stdin=PIPE, stdout=PIPE
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    settings = config.model_dump(mode="json") | {"database": config.database.get_secret_value()}
-    process.stdin.write(json.dumps(settings).encode() + b"\n")
-    line = await asyncio.wait_for(process.stdout.readline(), 30)
-    grpc_address, issuer = json.loads(line)
-    running = Running(grpc_address, issuer, installation.home.ca)
-    return process, installation.addressed(running)
-
-
 async def test_workers_share_a_port_and_one_that_died_comes_back(
     installation: Installation,
 ) -> None:
-    process, gateway = await supervised(installation, workers=2)
-    try:
-        parent = psutil.Process(process.pid)
-        first = parent.children()
-        assert len(first) == 2
-        async with gateway.channel() as channel:
+    async with supervised(installation, workers=2) as served:
+        first = served.children()
+        assert len(first) == 3
+        worker = next(child for child in first if child != served.keeper())
+        async with served.gateway.channel() as channel:
             assert await refusal_reason(channel) == ""
-        first[0].kill()
+        worker.kill()
 
         async def two_again() -> bool:
-            alive = [one for one in parent.children() if one.status() != psutil.STATUS_ZOMBIE]
-            return len(alive) == 2 and first[0] not in alive
+            children = served.children()
+            return len(children) == 3 and worker not in children
 
         await eventually(two_again, 15)
 
         async def all_answer() -> bool:
             for _ in range(4):
-                async with gateway.channel() as channel:
+                async with served.gateway.channel() as channel:
                     if await refusal_reason(channel):
                         return False
             return True
 
         await eventually(all_answer, 15)
-        process.terminate()
-        assert await asyncio.wait_for(process.wait(), 15) == 0
-        assert not [one for one in first if one.is_running() and one.status() != "zombie"]
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        served.process.terminate()
+        assert await asyncio.wait_for(served.process.wait(), 15) == 0
+        assert not any(lives(child) for child in first)

@@ -65,31 +65,25 @@ class PlainMonth:
 
     def combinations(self) -> Sequence[Combination]:
         """See the protocol."""
-        answers: dict[tuple[int, str], list[Served]] = defaultdict(list)
-        for fact in self.facts:
-            answers[fact.answer, fact.subject].append(fact)
-        alike: dict[tuple[int, frozenset[tuple[str, str]]], list[list[Served]]] = defaultdict(list)
-        for facts in answers.values():
+        answers: dict[tuple[int, str], list[int]] = defaultdict(list)
+        for part, fact in enumerate(self.facts):
+            answers[fact.answer, fact.subject].append(part)
+        alike: dict[tuple[int, frozenset[tuple[str, str]]], list[list[int]]] = defaultdict(list)
+        for parts in answers.values():
+            facts = [self.facts[part] for part in parts]
             given = frozenset((fact.item, fact.source) for fact in facts)
-            alike[self.cut_of(facts[0].at), given].append(facts)
+            alike[self.cut_of(facts[0].at), given].append(parts)
         return [
             Combination(
                 cut,
                 tuple(
-                    Supply(
-                        item,
-                        source,
-                        sum((f.item, f.source) == (item, source) for fs in group for f in fs),
-                        sum(
-                            f.unit_price
-                            for fs in group
-                            for f in fs
-                            if (f.item, f.source) == (item, source)
-                        ),
+                    sorted(
+                        Supply(self.facts[part].item, self.facts[part].source, part, 1)
+                        for parts in group
+                        for part in parts
                     )
-                    for item, source in sorted(given)
                 ),
                 len(group),
             )
-            for (cut, given), group in alike.items()
+            for (cut, _), group in alike.items()
         ]

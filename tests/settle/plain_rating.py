@@ -1,10 +1,11 @@
 """Rating written down plainly: fractions instead of rounding, one record at a time.
 
-Independent of `gateway.settle.rating`; it knows components only as documents say them.
+Independent of `gateway.settle.rating`; it knows components only as documents say them, and it
+reckons by the month: what was used before counts, and is not priced anew.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -31,20 +32,47 @@ class _Span(NamedTuple):
     operator_class: str
     stands: bool
 
+    def says(self) -> object:
+        """Return what is said to the operator, in words that can be compared."""
+        return self.stands, dict(self.plan.prices), self.applying()
+
+    def applying(self) -> list[PriceComponent]:
+        return [
+            each
+            for each in self.plan.components
+            if not each.operator_classes or self.operator_class in each.operator_classes
+        ]
+
+
+@dataclass
+class _Month:
+    """What was used so far in the month, and what it came to."""
+
+    total: Fraction = Fraction(0)
+    minimum: int = 0
+    used: list[Served] = field(default_factory=list[Served])
+    counted: list[Served] = field(default_factory=list[Served])
+    """Use that was priced by its subjects."""
+    free: list[tuple[Served, Fraction]] = field(default_factory=list[tuple[Served, Fraction]])
+    """How much of each record was free."""
+
 
 def plain_total(known: Books, facts: Sequence[Served]) -> Fraction:
     """Return what a month costs, in micro-yuan, nothing rounded but numbers of records."""
-    return sum((_span_total(known, span, facts) for span in _spans(known)), Fraction(0))
+    month = _Month()
+    for span in _spans(known):
+        _add(known, span, [f for f in facts if span.from_ <= f.at < span.until], month)
+    return max(month.total, Fraction(month.minimum))
 
 
 def _spans(known: Books) -> Iterator[_Span]:
-    """Yield the month second by second, seconds alike together."""
+    """Yield the month second by second, seconds in which the same is said together."""
     span: _Span | None = None
     for second in range(MONTH):
         plan = known.prices.plan_at(second)
         assert plan is not None
         now = _Span(second, second + 1, plan, *known.classes.standing("alpha", second))
-        if span is not None and span[2:] == now[2:]:
+        if span is not None and span.says() == now.says():
             span = span._replace(until=now.until)
             continue
         if span is not None:
@@ -54,7 +82,9 @@ def _spans(known: Books) -> Iterator[_Span]:
     yield span
 
 
-def _span_total(known: Books, span: _Span, facts: Sequence[Served]) -> Fraction:
+def _add(known: Books, span: _Span, used: list[Served], month: _Month) -> None:
+    """Add the use and the time of a span to the month."""
+
     def takes(component: PriceComponent, fact: Served) -> bool:
         return (
             (not component.items or fact.item in component.items)
@@ -63,63 +93,62 @@ def _span_total(known: Books, span: _Span, facts: Sequence[Served]) -> Fraction:
                 or known.classes.price_class(fact.item, fact.at) in component.price_classes
             )
             and (not component.purposes or fact.purpose in component.purposes)
-            and applies(component)
         )
 
-    def applies(component: PriceComponent) -> bool:
-        return not component.operator_classes or span.operator_class in component.operator_classes
+    def priced_by(fact: Served) -> PriceComponent | None:
+        charging = (each for each in span.applying() if each.kind in CHARGING)
+        return next((each for each in charging if takes(each, fact)), None)
 
-    def month_part(number: int) -> int:
-        return number * (span.until - span.from_) // MONTH
+    def time_part(number: int) -> int:
+        return number * span.until // MONTH - number * span.from_ // MONTH
 
-    used = [fact for fact in facts if span.from_ <= fact.at < span.until]
-    fees = [Fraction(0)] * len(used)
-    loose = Fraction(0)
-    charged: dict[str, list[int]] = defaultdict(list)
-    for index, fact in enumerate(used):
-        for component in span.plan.components:
-            if component.kind in CHARGING and takes(component, fact):
-                charged[component.component_id].append(index)
-                break
-        else:
-            fees[index] += fact.unit_price
-    for component in span.plan.components:
-        indexes = charged[component.component_id]
-        if not indexes:
-            continue
-        if component.kind == PER_RECORD:
-            fee = Fraction(sum(used[index].unit_price for index in indexes))
-            for index in indexes:
-                fees[index] += used[index].unit_price
+    fees: list[Fraction] = [Fraction(fact.unit_price) for fact in used]
+    for component in span.applying():
+        indexes = [at for at, fact in enumerate(used) if priced_by(fact) is component]
+        if component.kind not in CHARGING or component.kind == PER_RECORD or not indexes:
             continue
         if component.kind == PER_SUBJECT:
-            fee = Fraction(len({used[index].subject for index in indexes}) * component.unit_price)
+            known_subjects = {f.subject for f in month.counted if priced_by(f) is component}
+            fresh = {used[at].subject for at in indexes} - known_subjects
+            fee = Fraction(len(fresh) * component.unit_price)
         else:
-            bounds = [month_part(tier.from_records) for tier in component.tiers]
-            fee = _tiered(component, bounds, len(indexes))
-        for index in indexes:
-            fees[index] += fee / len(indexes)
-    for component in span.plan.components:
-        indexes = [index for index, fact in enumerate(used) if takes(component, fact)]
+            before = sum(priced_by(fact) is component for fact in month.used)
+            fee = _tiered(component, before + len(indexes)) - (
+                _tiered(component, before) if before else 0
+            )
+        for at in indexes:
+            fees[at] = fee / len(indexes)
+    gratis = [Fraction(0)] * len(used)
+    for component in span.applying():
+        indexes = [at for at, fact in enumerate(used) if takes(component, fact)]
         if component.kind == FREE_TIER and indexes:
-            free = min(month_part(component.records), len(indexes))
-            for index in indexes:
-                fees[index] *= 1 - Fraction(free, len(indexes))
+            taken = sum((part for fact, part in month.free if takes(component, fact)), Fraction(0))
+            left = max(component.records - taken, Fraction(0))
+            free = min(left, Fraction(len(indexes))) / len(indexes)
+            for at in indexes:
+                fees[at] *= 1 - free
+                gratis[at] = max(gratis[at], free)
+    added = sum(fees, Fraction(0))
     if span.stands:
-        for component in span.plan.components:
-            if component.kind == FLAT and applies(component):
-                loose += month_part(component.amount)
-        for component in span.plan.components:
-            if component.kind == MINIMUM and applies(component):
-                loose += max(0, month_part(component.amount) - sum(fees) - loose)
-    total = sum(fees, Fraction(0)) + loose
-    for component in span.plan.components:
-        if component.kind == CAP and applies(component):
-            total = min(total, Fraction(month_part(component.amount)))
-    return total
+        added += sum(time_part(each.amount) for each in span.applying() if each.kind == FLAT)
+    total = month.total + added
+    for component in span.applying():
+        if component.kind == CAP:
+            total = min(total, max(month.total, Fraction(component.amount)))
+    if span.stands:
+        minima = [each.amount for each in span.applying() if each.kind == MINIMUM]
+        month.minimum += max(map(time_part, minima), default=0)
+    month.total = total
+    for fact, part in zip(used, gratis, strict=True):
+        by = priced_by(fact)
+        month.used.append(fact)
+        month.free.append((fact, part))
+        if by is not None and by.kind == PER_SUBJECT:
+            month.counted.append(fact)
 
 
-def _tiered(component: PriceComponent, bounds: Sequence[int], records: int) -> Fraction:
+def _tiered(component: PriceComponent, records: int) -> Fraction:
+    bounds = [tier.from_records for tier in component.tiers]
     prices = [tier.unit_price for tier in component.tiers]
 
     def tier_of(number: int) -> int:

@@ -66,7 +66,7 @@ def test_a_version_written_by_a_clock_set_back_still_comes_after_the_one_before(
     assert book.price_class("penalty", 20) == "extra"
 
 
-def test_a_month_is_cut_where_a_class_changes_and_terms_only_where_the_operator_does() -> None:
+def test_a_month_is_cut_where_a_class_changes_and_spans_only_where_the_operator_does() -> None:
     book = ClassBook.empty().advanced(
         [
             item_change(1, "penalty", "basic", 0),
@@ -78,5 +78,6 @@ def test_a_month_is_cut_where_a_class_changes_and_terms_only_where_the_operator_
     )
     prices, sharing = PriceBook.empty(), SharingBook.empty()
     assert cuts("alpha", 0, 1_000, prices, sharing, book) == (0, 300, 600)
-    found = [(t.from_, t.until, t.operator_class) for t in terms("alpha", 0, 1_000, prices, book)]
+    spans = [span for t in terms("alpha", 0, 1_000, prices, book) for span in t.spans]
+    found = [(span.from_, span.until, span.operator_class) for span in spans]
     assert found == [(0, 600, ""), (600, 1_000, "bank")]

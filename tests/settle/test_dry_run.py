@@ -124,7 +124,9 @@ async def test_every_operator_is_told_what_it_owes_and_would_owe(
     assert used.period.start_time == Timestamp(seconds=MARCH)
     assert used.period.end_time == Timestamp(seconds=APRIL)
     assert (least.component_id, least.fee_micro_yuan) == ("least", 30)
-    assert least.explanation_zh == "最低消费 0.00015 元，此前费用 0.00012 元，补足 0.00003 元"
+    assert least.explanation_zh == (
+        "最低消费 0.00015 元（按生效时长计），此前费用 0.00012 元，补足 0.00003 元"
+    )
     assert world.log.head() == before
 
 

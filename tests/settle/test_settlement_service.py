@@ -63,6 +63,61 @@ async def test_plan_may_not_start_in_the_past(world: World) -> None:
     assert not world.log.history(kind="price_plan", id="", after=0, limit=9)
 
 
+async def test_plan_or_rule_may_not_start_in_a_month_that_was_closed(world: World) -> None:
+    # A clock that was set back after April was closed.
+    await _create_rule(world, "first", MARCH)
+    world.closed.month = "2026-04"
+    may = APRIL + 30 * 86_400
+    for create, field in ((_create_plan, "plan"), (_create_rule, "rule")):
+        with pytest.raises(Refused) as refusal:
+            await create(world, "back", may - 1)
+        assert _fields(refusal) == [f"{field}.effective_from"]
+        (violation,) = refusal.value.violations
+        assert "use 2026-05-01T00:00:00Z or later" in violation.description
+        await create(world, "open", may)
+
+
+async def test_plan_may_not_start_before_the_newest_change_of_a_clock_since_set_back(
+    world: World,
+) -> None:
+    world.clock.at = NOW + 3_600
+    await _create_plan(world, "ahead", NOW + 3_600)
+    world.clock.at = NOW
+    with pytest.raises(Refused) as refusal:
+        await _create_plan(world, "back", NOW + 3_599)
+    assert _fields(refusal) == ["plan.effective_from"]
+    await _create_plan(world, "after", NOW + 3_601)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+async def test_plans_and_rules_are_listed_page_by_page(world: World, size: int) -> None:
+    names = [f"p{number}" for number in range(3)]
+    for number, name in enumerate(names):
+        await _create_plan(world, name, NOW + number)
+        await _create_rule(world, name, NOW + number)
+    plans = settlement_pb.ListPricePlansRequest(page_size=size)
+    rules = settlement_pb.ListSharingRulesRequest(page_size=size)
+    found: list[tuple[str, str]] = []
+    while True:
+        listed = await world.settlement_service.list_price_plans(plans, ADMINISTRATOR)
+        shared = await world.settlement_service.list_sharing_rules(rules, ADMINISTRATOR)
+        assert 0 < len(listed.plans) <= size
+        pairs = zip(listed.plans, shared.rules, strict=True)
+        found += [(plan.plan_id, rule.rule_id) for plan, rule in pairs]
+        plans.page_token, rules.page_token = listed.next_page_token, shared.next_page_token
+        assert bool(plans.page_token) == bool(rules.page_token)
+        if not plans.page_token:
+            break
+    assert found == [(name, name) for name in names]
+
+
+async def test_page_of_plans_that_was_not_told_is_refused(world: World) -> None:
+    request = settlement_pb.ListPricePlansRequest(page_size=1_001, page_token="none")
+    with pytest.raises(Refused) as refusal:
+        await world.settlement_service.list_price_plans(request, ADMINISTRATOR)
+    assert _fields(refusal) == ["page_size", "page_token"]
+
+
 async def test_repeated_creation_hears_that_it_exists_even_when_its_start_has_passed(
     world: World,
 ) -> None:

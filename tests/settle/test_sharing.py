@@ -8,9 +8,9 @@ import pytest
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.settlement_service_pb2 import SourceDivision
-from gateway.settle.bill import SharedBill
+from gateway.settle.bill import RatedCell, SharedBill
 from gateway.settle.classes import ClassBook
-from gateway.settle.components import FLAT, PriceComponent
+from gateway.settle.components import FLAT, FREE_TIER, GRADUATED, PER_SUBJECT, PriceComponent
 from gateway.settle.contribution import contribution
 from gateway.settle.explain import explained
 from gateway.settle.prices import PriceBook, PricePlan
@@ -38,8 +38,18 @@ def _rule(
     return SharingRule.model_validate(document | changed)
 
 
-def _books(*rules: SharingRule, operator_class: str = "", flat: int = 0) -> Books:
-    components = (PriceComponent(component_id="flat", kind=FLAT, amount=flat),) if flat else ()
+def _tier(from_records: int, unit_price: int) -> dict[str, int]:
+    return {"from_records": from_records, "unit_price": unit_price}
+
+
+def _books(
+    *rules: SharingRule,
+    operator_class: str = "",
+    flat: int = 0,
+    components: tuple[PriceComponent, ...] = (),
+) -> Books:
+    if flat:
+        components = (PriceComponent(component_id="flat", kind=FLAT, amount=flat),)
     plan = PricePlan(
         plan_id="p", effective_from=0, prices={"basic": 100, "extra": 300}, components=components
     )
@@ -108,17 +118,19 @@ def test_answers_about_different_subjects_are_different_games() -> None:
 
 
 def test_many_sources_are_sampled_with_the_bound_told_and_the_same_in_every_run() -> None:
-    supplies = tuple(Supply("penalty", f"s{number:02}", 1, 100) for number in range(12))
+    supplies = tuple(Supply("penalty", f"s{number:02}", number, 1) for number in range(12))
+    cells = [RatedCell((number,), 1, 100) for number in range(12)]
     rule = _rule(BY_CONTRIBUTION)
-    found = contribution(rule, [Combination(0, supplies, 1)], 0)
-    assert found == contribution(rule, [Combination(0, supplies, 1)], 0)
+    found = contribution(rule, [Combination(0, supplies, 1)], cells, 0)
+    assert found == contribution(rule, [Combination(0, supplies, 1)], cells, 0)
     # (ln(2 x 12 x 1,000) / (2 x 40,320)) ** 0.5 = 0.011183...
     assert found.bound_per_million == 11_184
     assert found.sampled_per_million == 1_000_000
-    assert found.weights != contribution(rule, [Combination(0, supplies, 1)], MONTH).weights
+    other = contribution(rule, [Combination(0, supplies, 1)], cells, MONTH)
+    assert found.weights != other.weights
 
 
-def test_answers_without_a_list_price_are_worth_their_records() -> None:
+def test_answers_that_nothing_but_a_flat_fee_is_charged_for_are_worth_their_records() -> None:
     facts = (_served("mem"), _served("tax"), _served("samr", item="rating"))
     free = [fact._replace(unit_price=0) for fact in facts]
     shared, shares = _shares(_books(_rule(BY_CONTRIBUTION), flat=900), *free)
@@ -131,6 +143,59 @@ def test_answers_without_a_list_price_are_worth_their_records() -> None:
     shared, shares = _shares(_books(complete, flat=900), *free)
     assert [shares[f"sources/{name}"] for name in ("mem", "tax", "samr")] == [90, 90, 360]
     assert shared.bill.total == 900
+
+
+@pytest.mark.parametrize(
+    "priced",
+    [
+        {"kind": PER_SUBJECT, "unit_price": 1_000},
+        {"kind": GRADUATED, "tiers": [_tier(0, 0), _tier(3, 1_000)]},
+    ],
+)
+def test_source_whose_records_cost_nothing_at_serving_gets_its_part_of_what_they_cost(
+    priced: dict[str, object],
+) -> None:
+    charged = PriceComponent.model_validate({"component_id": "c", "items": ["rating"], **priced})
+    known = _books(_rule(BY_CONTRIBUTION), components=(charged,))
+    cheap = _served("mem", answer=99)
+    monitored = [
+        _served("tax", item="rating", answer=n)._replace(unit_price=0, subject=f"s-{n}")
+        for n in range(10)
+    ]
+    shared, shares = _shares(known, cheap, *monitored)
+    fee = shared.bill.total - 100
+    assert fee == (10_000 if charged.kind == PER_SUBJECT else 7_000)
+    assert (shares["sources/mem"], shares["sources/tax"]) == (60, fee * 6 // 10)
+
+
+def test_answers_are_worth_what_is_charged_after_credits_to_the_last_fraction() -> None:
+    free = PriceComponent(component_id="f", kind=FREE_TIER, records=1, items=frozenset({"rating"}))
+    known = _books(_rule(BY_CONTRIBUTION), components=(free,))
+    # Of three ratings at 300 one is free: two answers have a third of 600 each and a penalty.
+    facts = [
+        fact
+        for n in range(3)
+        for fact in (_served("mem", answer=n), _served("tax", item="rating", answer=n))
+    ]
+    shared, shares = _shares(known, *facts)
+    assert shared.bill.total == 900
+    assert (shares["sources/mem"], shares["sources/tax"]) == (180, 360)
+    (pool,) = shared.pools
+    assert explained(pool.shares[0].explanation, "en") == (
+        "contribution of 33.3333% (rounded): 0.00018 of 0.00054 yuan"
+    )
+
+
+def test_worths_are_fractions_that_nothing_is_rounded_of() -> None:
+    cells = [RatedCell((0, 2), 3, 1), RatedCell((1,), 7, 2)]
+    combinations = [
+        Combination(0, (Supply("a", "mem", 0, 1), Supply("b", "tax", 1, 7)), 1),
+        Combination(0, (Supply("a", "mem", 0, 1), Supply("a", "samr", 2, 1)), 1),
+    ]
+    weights = contribution(_rule(BY_CONTRIBUTION), combinations, cells, 0).weights
+    # A third, and half of two thirds; two; half of two thirds.
+    assert weights["mem"] == 2 * weights["samr"] > 0
+    assert weights["tax"] == 6 * weights["samr"]
 
 
 @pytest.mark.parametrize("division", [BY_USE, BY_CONTRIBUTION])

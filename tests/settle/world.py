@@ -13,6 +13,7 @@ from gateway.settle.classes import ClassBook
 from gateway.settle.prices import PriceBook
 from gateway.settle.service import SettlementService, UsageService
 from gateway.settle.shares import SharingBook
+from gateway.settle.views import DatedLog
 from operators.authority import Authority
 from operators.log import AuthorityLog, Draft
 from operators.model import OPERATOR, Operator
@@ -62,17 +63,29 @@ class FoldingFeed:
 
 
 @dataclass
+class LastClosed:
+    """`gateway.settle.views.ClosedMonths`: the newest month that was closed, "" for none."""
+
+    month: str = ""
+
+    def newest_month(self) -> str:
+        """Return it."""
+        return self.month
+
+
+@dataclass
 class World:
     """Both services and what they stand on; operators "alpha" and "beta" are registered."""
 
-    log: AuthorityLog
+    log: DatedLog
     usage: ListedUsage = field(default_factory=ListedUsage)
     clock: StandingClock = field(default_factory=StandingClock)
+    closed: LastClosed = field(default_factory=LastClosed)
 
     def __post_init__(self) -> None:
         self.feed = FoldingFeed(self.log)
         self.usage_service = UsageService(self.usage, self.feed, self.clock)
-        self.settlement_service = SettlementService(self.log, self.feed, self.clock)
+        self.settlement_service = SettlementService(self.log, self.closed, self.feed, self.clock)
 
     async def start(self) -> None:
         """Register the operators."""

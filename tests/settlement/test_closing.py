@@ -188,6 +188,14 @@ def test_request_id_of_another_month_is_refused(months: Months) -> None:
     assert refusal.value.reason == RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED
 
 
+def test_newest_month_closed_is_known_also_where_not_every_operator_is_closed(
+    months: Months,
+) -> None:
+    assert months.closings.newest_month() == ""
+    months.closer.close("alpha", _month("2026-01"), months.feed.current(), APRIL)
+    assert (months.closings.newest_month(), months.closings.last_settled()) == ("2026-01", "")
+
+
 def test_what_a_call_closed_before_it_broke_off_stands(months: Months, ledger: Ledger) -> None:
     ledger.serve([served(JANUARY + 5, 1)])
     beta = Ledger(ledger.engines, "beta", ledger.revision_of, ledger.line_of)

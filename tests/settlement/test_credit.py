@@ -1,5 +1,6 @@
 """Credit notes: only proven overcharges, each once, in the open month, shares taken back exactly."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,17 +11,20 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_evidence_pb2 import ShownLeaf, UsageEvidence, UsageEvidenceKind
 from creditgate.v1.usage_log_pb2 import UsageKind, UsageLeaf, UsageLine, UsageReceipt
 from creditgate.v1.usage_service_pb2 import CreditNote
+from gateway.settle.components import CAP, FREE_TIER, GRADUATED, PriceComponent, Tier
+from gateway.settle.month import month_named
+from gateway.settle.prices import PricePlan
 from gateway.settlement.credit import evidence_verifier
+from gateway.settlement.credit_service import CreditService
 from gateway.settlement.credit_store import SqlCreditNotes
-from gateway.settlement.month_use import NOWHERE
-from gateway.settlement.service import CreditService
+from gateway.settlement.ledger_month import NOWHERE
 from gateway.settlement.store import NotesChanged
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
 from tests.clock import StandingClock
 from tests.receipts import KEY, RECEIPTS
 from tests.settle.world import ADMINISTRATOR, MARCH
-from tests.settlement.test_closing import FEE, closed, served
+from tests.settlement.test_closing import FEE, amounts, closed, served
 from tests.settlement.world import FEBRUARY, JANUARY, Ledger, Months
 
 
@@ -68,6 +72,7 @@ class Desk:
             evidence_verifier(KEY.verifier),
             SqlCreditNotes(engines.evidence),
             months.months,
+            months.closer,
             months.feed,
             self.clock,
             shares,
@@ -94,56 +99,187 @@ async def desk(months: Months, engines: Engines) -> AsyncIterator[Desk]:
     shares.close()
 
 
+def thrice(ledger: Ledger, *answers: int, at: int = JANUARY + 5) -> None:
+    """Charge answers of three records of two sources each, as the leaves tell."""
+    ledger.serve(
+        [
+            fact
+            for answer in answers
+            for fact in (
+                served(at, answer),
+                served(at, answer, "x", "tax"),
+                served(at, answer, "y", "tax"),
+            )
+        ]
+    )
+
+
 async def test_proven_overcharge_is_given_back_in_the_open_month(
     desk: Desk, months: Months, ledger: Ledger
 ) -> None:
+    thrice(ledger, 1, 2)
     ledger.serve([served(MARCH + 1, 9)])
-    note = await desk.ask(twice(leaf(3), leaf(7)))
+    months.close("2026-01", "r0")
+    note = await desk.ask(twice(leaf(0), leaf(1)))
     assert (note.month, note.amount_micro_yuan) == ("2026-03", 3 * FEE)
     assert [(use.usage_index, use.source, use.amount_micro_yuan) for use in note.uses] == [
-        (7, "mem", FEE),
-        (7, "tax", 2 * FEE),
+        (1, "mem", FEE),
+        (1, "tax", 2 * FEE),
     ]
     assert sum(share.amount_micro_yuan for share in note.shares) == 3 * FEE
     assert (list(note.plan_ids), list(note.rule_ids)) == (["plan"], ["rule"])
-    assert all(use.explanation_zh and use.explanation_en for use in note.uses)
-    assert months.balances()["operators/alpha"] == -3 * FEE
-    for number, month in enumerate(("2026-01", "2026-02", "2026-03")):
+    assert note.uses[0].explanation_en == (
+        "one request was charged twice, again as use 1 of the log: by the prices of the time"
+        " 2026-01 costs 0.060006 yuan with it, 0.030003 yuan as it ought to be, 0.00 yuan of it"
+        " given back before: 0.010001 yuan given back here"
+    )
+    assert all(use.explanation_zh for use in note.uses)
+    assert months.balances()["operators/alpha"] == 3 * FEE
+    for number, month in enumerate(("2026-02", "2026-03"), 1):
         months.close(month, f"r{number}")
     statement = closed(months, "2026-03").statement
     assert list(statement.credit_notes) == [note]
     assert statement.due_micro_yuan == FEE - 3 * FEE
     assert sum(share.amount_micro_yuan for share in statement.due_shares) == -2 * FEE
-    assert months.balances()["operators/alpha"] == -2 * FEE
+    assert months.balances()["operators/alpha"] == 4 * FEE
     kept = closed(months, "2026-03")
     assert months.closer.worked_out_again(kept) == kept.document
 
 
 async def test_request_repeated_gives_the_same_note_and_books_it_once(
-    desk: Desk, months: Months
+    desk: Desk, months: Months, ledger: Ledger
 ) -> None:
-    evidence = twice(leaf(3), leaf(7))
+    thrice(ledger, 1, 2, 3)
+    evidence = twice(leaf(0), leaf(1))
     first = await desk.ask(evidence)
     desk.clock.at += 100
     assert await desk.ask(evidence) == first
     assert len(months.journal.entries("", "", "", after=0, limit=9)) == 1
     with pytest.raises(Refused) as refusal:
-        await desk.ask(twice(leaf(3), leaf(8)))
+        await desk.ask(twice(leaf(0), leaf(2)))
     assert refusal.value.reason == RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED
 
 
-async def test_no_use_is_credited_twice(desk: Desk) -> None:
-    await desk.ask(twice(leaf(3), leaf(7)))
+async def test_no_use_is_credited_twice(desk: Desk, ledger: Ledger) -> None:
+    thrice(ledger, 1, 2)
+    await desk.ask(twice(leaf(0), leaf(1)))
+    await _refused(desk, twice(leaf(0), leaf(1)))
+
+
+async def _refused(desk: Desk, evidence: bytes, request_id: str = "other") -> None:
     with pytest.raises(Refused) as refusal:
-        await desk.ask(twice(leaf(5), leaf(7)), "other")
+        await desk.ask(evidence, request_id)
     assert refusal.value.reason == RefusalReason.REFUSAL_REASON_STATE_CONFLICT
 
 
 async def test_what_was_reversed_is_not_given_back_again(desk: Desk, ledger: Ledger) -> None:
-    ledger.serve([served(JANUARY + 5, 1), served(JANUARY + 5, 1, "y"), served(JANUARY + 5, 1, "z")])
+    thrice(ledger, 1)
     ledger.reverse(0, 2)
     note = await desk.ask(_of_place_zero())
     assert note.amount_micro_yuan == FEE
+
+
+async def test_rest_of_an_overcharge_is_given_back_later(
+    desk: Desk, months: Months, ledger: Ledger
+) -> None:
+    thrice(ledger, 1, 2)
+    (receipt,) = RECEIPTS.receipts([_with_revisions(1, 2).SerializeToString(deterministic=True)])
+    partly = UsageEvidence(
+        kind=UsageEvidenceKind.USAGE_EVIDENCE_KIND_MISCOUNTED,
+        leaves=[ShownLeaf(receipt=UsageReceipt.FromString(receipt))],
+    ).SerializeToString()
+    first = await desk.ask(partly, "a")
+    second = await desk.ask(twice(leaf(0), leaf(1)), "b")
+    assert (first.amount_micro_yuan, second.amount_micro_yuan) == (FEE, 2 * FEE)
+    given: Counter[str] = Counter()
+    for note in (first, second):
+        given.update(amounts(note.shares))
+    january = month_named("2026-01")
+    assert january is not None
+    charged, right = months.closer.as_it_ought("alpha", january, months.feed.current(), {1: ()})
+    given.update(amounts(right.shares))
+    assert given == amounts(charged.shares)
+    await _refused(desk, partly, "c")
+
+
+def _with_revisions(place: int, count: int) -> UsageLeaf:
+    """Return a leaf of three records that has the revisions of fewer."""
+    miscounted = leaf(place)
+    miscounted.revisions = bytes(8 * count)
+    return miscounted
+
+
+async def _put(months: Months, *components: PriceComponent) -> None:
+    plan = PricePlan(
+        plan_id="other", effective_from=FEBRUARY, prices={"": FEE}, components=components
+    )
+    months.put(JANUARY + 1, plan)
+    await months.feed.refresh()
+
+
+def _of_february(place: int) -> UsageLeaf:
+    found = leaf(place)
+    found.serve_seconds = FEBRUARY + 5
+    return found
+
+
+async def test_use_that_was_free_is_given_back_nothing_for(
+    desk: Desk, months: Months, ledger: Ledger
+) -> None:
+    free = PriceComponent(component_id="free", kind=FREE_TIER, records=1_000)
+    await _put(months, free)
+    thrice(ledger, 1, 2, at=FEBRUARY + 5)
+    assert months.statement("2026-02").total_micro_yuan == 0
+    await _refused(desk, twice(_of_february(0), _of_february(1)))
+    # More use passes the free tier by one record: so much was then charged for the second time.
+    free_of = [served(FEBRUARY + 9, 100 + n, subject=chr(97 + n % 20)) for n in range(995)]
+    ledger.serve(free_of)
+    assert months.statement("2026-02").total_micro_yuan == FEE
+    note = await desk.ask(twice(_of_february(0), _of_february(1)), "later")
+    assert note.amount_micro_yuan == FEE
+
+
+async def test_use_that_cost_nothing_itself_is_given_back_what_it_did_to_the_tiers(
+    desk: Desk, months: Months, ledger: Ledger
+) -> None:
+    tiers = (Tier(from_records=0, unit_price=0), Tier(from_records=3, unit_price=70_000))
+    await _put(months, PriceComponent(component_id="g", kind=GRADUATED, tiers=tiers))
+    twice_charged = [_of_february(0), _of_february(1)]
+    for each in twice_charged:
+        each.fee_micro_yuan = 0
+        for line in each.lines:
+            line.unit_price_micro_yuan = 0
+    ledger.serve(
+        [
+            fact._replace(unit_price=0)
+            for answer in (1, 2)
+            for fact in (
+                served(FEBRUARY + 5, answer),
+                served(FEBRUARY + 5, answer, "x", "tax"),
+                served(FEBRUARY + 5, answer, "y", "tax"),
+            )
+        ]
+    )
+    note = await desk.ask(twice(*twice_charged))
+    assert note.amount_micro_yuan == 3 * 70_000 == months.statement("2026-02").total_micro_yuan
+
+
+async def test_two_overcharges_of_a_month_give_back_what_both_together_cost(
+    desk: Desk, months: Months, ledger: Ledger
+) -> None:
+    await _put(months, PriceComponent(component_id="cap", kind=CAP, amount=5 * FEE))
+    thrice(ledger, 1, 2, 3, at=FEBRUARY + 5)
+    # Of nine records the cap lets five be charged; six are left without one answer.
+    await _refused(desk, twice(_of_february(0), _of_february(1)), "a")
+    ledger.reverse(2, 2)
+    # Seven are left; four without the one answer, three without both.
+    first = await desk.ask(twice(_of_february(0), _of_february(1)), "b")
+    second = await desk.ask(twice(_of_february(0), _of_february(2)), "c")
+    assert (first.amount_micro_yuan, second.amount_micro_yuan) == (FEE, FEE)
+
+
+async def test_overcharge_the_ledger_has_no_use_for_is_refused(desk: Desk) -> None:
+    await _refused(desk, twice(leaf(3), leaf(7)))
 
 
 def _of_place_zero() -> bytes:
@@ -192,21 +328,23 @@ async def test_evidence_that_proves_no_overcharge_is_refused(desk: Desk, months:
 
 
 async def test_note_of_a_clock_set_back_is_booked_in_a_month_that_is_open(
-    desk: Desk, months: Months
+    desk: Desk, months: Months, ledger: Ledger
 ) -> None:
+    thrice(ledger, 1, 2)
     for number, month in enumerate(("2026-01", "2026-02")):
         months.close(month, f"r{number}")
     desk.clock.at = FEBRUARY + 1
-    assert (await desk.ask(twice(leaf(3), leaf(7)))).month == "2026-03"
+    assert (await desk.ask(twice(leaf(0), leaf(1)))).month == "2026-03"
 
 
 async def test_month_is_not_closed_past_a_note_that_was_booked_meanwhile(
-    desk: Desk, months: Months
+    desk: Desk, months: Months, ledger: Ledger
 ) -> None:
+    thrice(ledger, 1, 2)
     for number, month in enumerate(("2026-01", "2026-02")):
         months.close(month, f"r{number}")
     stale = months.statement("2026-03")
-    note = await desk.ask(twice(leaf(3), leaf(7)))
+    note = await desk.ask(twice(leaf(0), leaf(1)))
     with pytest.raises(NotesChanged):
         months.closings.close(stale, NOWHERE, MARCH)
     months.close("2026-03", "r3")

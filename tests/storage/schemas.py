@@ -12,7 +12,13 @@ from gateway.conformance.holdings_tables import METADATA as HOLDINGS
 from gateway.conformance.removal_tables import METADATA as REMOVALS
 from gateway.disclose.tables import METADATA as DISCLOSURE
 from gateway.exports.tables import METADATA as EXPORTS
+from gateway.federation.asking.tables import METADATA as REGION_USES
+from gateway.federation.recognition.tables import METADATA as RECOGNISING
+from gateway.federation.witness.tables import METADATA as WITNESSING
+from gateway.meter.delivery_tables import METADATA as DELIVERIES
 from gateway.meter.rates_tables import METADATA as RATES
+from gateway.meter.region_asks import METADATA as REGION_ASKS
+from gateway.meter.replays import METADATA as REPLAYS
 from gateway.meter.tables import METADATA as METERING
 from gateway.oauth.tables import METADATA as ASSERTIONS
 from gateway.reports.tables import METADATA as REPORTS
@@ -28,7 +34,16 @@ from operators.tables import METADATA as AUTHORITY
 
 TABLES: Final[dict[Schema, tuple[MetaData, ...]]] = {
     "authority": (AUTHORITY, ASSERTIONS, SIGNING_IN),
-    "records": (DISCLOSURE, METERING, RATES, CONSENTING),
+    "records": (
+        DISCLOSURE,
+        METERING,
+        DELIVERIES,
+        RATES,
+        CONSENTING,
+        REGION_USES,
+        REGION_ASKS,
+        REPLAYS,
+    ),
     "evidence": (
         LOGS,
         AUDIT,
@@ -42,6 +57,8 @@ TABLES: Final[dict[Schema, tuple[MetaData, ...]]] = {
         SETTLEMENT,
         EXPORTS,
         ALERTS,
+        WITNESSING,
+        RECOGNISING,
     ),
 }
 _TABLES: Final = (

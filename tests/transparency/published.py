@@ -13,6 +13,7 @@ from creditgate.transparency import facts
 from creditgate.transparency.answers import request_digest, signed_text
 from creditgate.transparency.verify import VerifiedAnswer, verify_answer
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
+from tests.transparency.cosigned_vectors import cosigned
 from tests.transparency.lies import LIES
 from tests.transparency.proving import Disclosure
 from tests.transparency.scenario import HONEST, Exchange, disclosure
@@ -128,6 +129,7 @@ def files() -> Mapping[Path, str]:
     """Return what the files hold."""
     return {
         FOLDER / "answers.json": _text(answers()),
+        FOLDER / "cosignatures.json": _text(cosigned()),
         FOLDER / "hashes.json": _text({"hashes": hashes()}),
     }
 

@@ -103,8 +103,29 @@ def checkpoint_body(checkpoint: Checkpoint) -> str:
 def signed(body: str, signer: Signer) -> str:
     """Return ``body``, a text that ends a line, as a signed note."""
     key = signer.verifier
-    signature = b64encode(key.key_id + signer.sign(body.encode())).decode()
-    return f"{body}\n{_DASH}{key.name} {signature}\n"
+    return f"{body}\n{signature_line(key.name, key.key_id, signer.sign(body.encode()))}"
+
+
+class NoteSignature(NamedTuple):
+    """One signature of a note: whose, by name and key id, its bytes, and the whole line."""
+
+    name: str
+    key_id: bytes
+    signature: bytes
+    line: str
+
+
+def taken_apart(note: str) -> tuple[str, Iterator[NoteSignature]]:
+    """Return the text of a note and its signatures, none of them verified.
+
+    Raises ProofInvalid, for a line that is no signature while they are gone through.
+    """
+    if len(note.encode("utf-8", "surrogatepass")) > MOST_NOTE_BYTES or _CONTROL.search(note):
+        raise ProofInvalid("the checkpoint is no signed note")
+    body, separator, signatures = note.rpartition(_SEPARATOR)
+    if not separator or not signatures.endswith("\n"):
+        raise ProofInvalid("the checkpoint is no signed note")
+    return body + "\n", signatures_in(signatures)
 
 
 def open_note(note: str, key: VerifierKey) -> str:
@@ -112,22 +133,22 @@ def open_note(note: str, key: VerifierKey) -> str:
 
     Raises ProofInvalid.
     """
-    if len(note.encode("utf-8", "surrogatepass")) > MOST_NOTE_BYTES or _CONTROL.search(note):
-        raise ProofInvalid("the checkpoint is no signed note")
-    body, separator, signatures = note.rpartition(_SEPARATOR)
-    if not separator or not signatures.endswith("\n"):
-        raise ProofInvalid("the checkpoint is no signed note")
-    text = (body + "\n").encode("utf-8", "surrogatepass")
+    text, signatures = taken_apart(note)
     found = False
-    for name, signature in _signatures(signatures):
-        if name == key.name and signature[:_KEY_ID_BYTES] == key.key_id:
-            if len(signature) != _KEY_ID_BYTES + _SIGNATURE_BYTES:
+    for each in signatures:
+        if (each.name, each.key_id) == (key.name, key.key_id):
+            if len(each.signature) != _SIGNATURE_BYTES:
                 raise ProofInvalid("the checkpoint's signature is not of the log's key")
-            key.verify(text, signature[_KEY_ID_BYTES:])
+            key.verify(text.encode("utf-8", "surrogatepass"), each.signature)
             found = True
     if not found:
         raise ProofInvalid("the checkpoint is not signed by the log's key")
-    return body + "\n"
+    return text
+
+
+def origin_of(note: str) -> str:
+    """Return the first line of a note: the log that a checkpoint says it is of, unverified."""
+    return note.partition("\n")[0]
 
 
 def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
@@ -151,7 +172,14 @@ def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
     return checkpoint
 
 
-def _signatures(lines: str) -> Iterator[tuple[str, bytes]]:
+def signature_line(name: str, key_id: bytes, signature: bytes) -> str:
+    """Return a signature as a note has it, with the end of its line."""
+    return f"{_DASH}{name} {b64encode(key_id + signature).decode()}\n"
+
+
+def signatures_in(lines: str) -> Iterator[NoteSignature]:
+    """Yield the signatures in ``lines``, those of a note or of some behind it, none of them
+    verified. Raises ProofInvalid for what is no signature line."""
     for line in lines.removesuffix("\n").split("\n"):
         name, separator, encoded = line.removeprefix(_DASH).partition(" ")
         if not line.startswith(_DASH) or not separator or not _NAME.fullmatch(name):
@@ -162,4 +190,4 @@ def _signatures(lines: str) -> Iterator[tuple[str, bytes]]:
             signature = b""
         if len(signature) <= _KEY_ID_BYTES or b64encode(signature).decode() != encoded:
             raise ProofInvalid("a signature line of the checkpoint is malformed")
-        yield name, signature
+        yield NoteSignature(name, signature[:_KEY_ID_BYTES], signature[_KEY_ID_BYTES:], f"{line}\n")

@@ -4,6 +4,7 @@ What is compared is verified before (`creditgate.transparency.usage`): leaves of
 leaves of a log that lead to a signed checkpoint.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -20,7 +21,7 @@ from creditgate.transparency.usage import (
     revisions_of,
 )
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
-from creditgate.v1.usage_log_pb2 import UsageDetail, UsageKind, UsageLeaf
+from creditgate.v1.usage_log_pb2 import UsageDetail, UsageKind, UsageLeaf, UsageLine
 
 LOGGED_WITHIN_SECONDS: Final = 60
 """So long after serving a gateway may need to log a use."""
@@ -157,7 +158,7 @@ def miscounted(
     if records is not None:
         if leaf.records_digest != records_digest(records):
             raise ProofInvalid("the records are not those of the leaf")
-        due = _due(detail, records)
+        due = fee_of(right_lines(detail, records))
         right = lines_by(detail.lines) == counted_by(records)
     else:
         beyond = sum(line.entries for line in detail.lines) - len(revisions_of(detail))
@@ -169,15 +170,31 @@ def miscounted(
     return max(leaf.fee_micro_yuan - due, 0)
 
 
-def _due(detail: UsageDetail, records: Sequence[DisclosedRecord]) -> int:
-    left = counted_by(records)
-    due = 0
-    for line in sorted(detail.lines, key=lambda each: -each.unit_price_micro_yuan):
-        kind = CountedBy.of(line)
-        there = min(line.entries, left[kind])
-        left[kind] -= there
-        due += there * line.unit_price_micro_yuan
-    return due
+def right_lines(
+    detail: UsageDetail, records: Sequence[DisclosedRecord] | None = None
+) -> list[UsageLine]:
+    """Return the lines a leaf ought to have by its own numbers, dearest first.
+
+    What is there is taken at the highest price of its kind; where the records are not known, as
+    many as there are revisions, at the highest prices. Raises ProofInvalid.
+    """
+    dearest = sorted(detail.lines, key=lambda each: -each.unit_price_micro_yuan)
+    there: Counter[CountedBy | None] = Counter()
+    if records is None:
+        there[None] = len(revisions_of(detail))
+    else:
+        there.update(counted_by(records))
+    found: list[UsageLine] = []
+    for line in dearest:
+        kind = None if records is None else CountedBy.of(line)
+        entries = min(line.entries, there[kind])
+        there[kind] -= entries
+        if entries > 0:
+            right = UsageLine()
+            right.CopyFrom(line)
+            right.entries = entries
+            found.append(right)
+    return found
 
 
 def _read(leaf: bytes) -> UsageLeaf:

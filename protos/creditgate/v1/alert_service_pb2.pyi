@@ -39,6 +39,14 @@ class _AlertKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertKind.V
     """Many records in an hour outside of office hours (非工作时间批量查询)."""
     ALERT_KIND_GROWTH: _AlertKind.ValueType  # 4
     """Many times the records of the days before (用量突增)."""
+    ALERT_KIND_UNACKNOWLEDGED: _AlertKind.ValueType  # 5
+    """Many records of deliveries charged and never acknowledged, on the day they were settled
+    (大量交付未确认).
+    """
+    ALERT_KIND_SPLIT_VIEW: _AlertKind.ValueType  # 6
+    """The disclosure log of a region has signed two histories (分叉视图): operator_id is that of
+    the region, counted its split views that are not cleared (WitnessService.ListSplitViews).
+    """
 
 class AlertKind(_AlertKind, metaclass=_AlertKindEnumTypeWrapper):
     """What is unusual."""
@@ -55,6 +63,14 @@ ALERT_KIND_OUT_OF_HOURS: AlertKind.ValueType  # 3
 """Many records in an hour outside of office hours (非工作时间批量查询)."""
 ALERT_KIND_GROWTH: AlertKind.ValueType  # 4
 """Many times the records of the days before (用量突增)."""
+ALERT_KIND_UNACKNOWLEDGED: AlertKind.ValueType  # 5
+"""Many records of deliveries charged and never acknowledged, on the day they were settled
+(大量交付未确认).
+"""
+ALERT_KIND_SPLIT_VIEW: AlertKind.ValueType  # 6
+"""The disclosure log of a region has signed two histories (分叉视图): operator_id is that of
+the region, counted its split views that are not cleared (WitnessService.ListSplitViews).
+"""
 Global___AlertKind: _TypeAlias = AlertKind  # noqa: Y015
 
 @_typing.final
@@ -89,9 +105,9 @@ class Alert(_message.Message):
     threshold: _builtins.int
     """From how many on it is unusual."""
     acknowledged_by: _builtins.str
-    """By whom, a person or a client."""
+    """By whom, a person or a client; empty for the operator it is about."""
     note: _builtins.str
-    """What they said."""
+    """What they said; empty for the operator it is about."""
     @_builtins.property
     def period_start(self) -> _timestamp_pb2.Timestamp:
         """Beginning of the day, or of the hour (ALERT_KIND_OUT_OF_HOURS), it is about (UTC)."""
@@ -138,7 +154,7 @@ class ListAlertsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     operator_id: _builtins.str
-    """Only of this operator; empty for all."""
+    """Only of this operator; empty for all that the caller may see."""
     show_acknowledged: _builtins.bool
     """Acknowledged ones as well."""
     page_size: _builtins.int

@@ -56,7 +56,8 @@ class AlertServiceServicer(object):
     """
 
     def ListAlerts(self, request, context):
-        """Lists alerts, newest first. Needs scope alerts:read.
+        """Lists alerts, newest first. Needs scope alerts:read. The operators' portal lists those on
+        the operator itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,9 @@ class AlertServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AlertServiceAsyncStub: ...
     ListAlerts: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.ListAlertsRequest, _alert_service_pb2.ListAlertsResponse]
-    """Lists alerts, newest first. Needs scope alerts:read."""
+    """Lists alerts, newest first. Needs scope alerts:read. The operators' portal lists those on
+    the operator itself.
+    """
     AcknowledgeAlert: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.AcknowledgeAlertRequest, _alert_service_pb2.AcknowledgeAlertResponse]
     """Says that somebody has looked into an alert, and what came of it. Asked again for one
     that was acknowledged it returns that one. Needs scope alerts:acknowledge.
@@ -52,7 +54,9 @@ class AlertServiceAsyncStub(AlertServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListAlerts: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.ListAlertsRequest, _alert_service_pb2.ListAlertsResponse]  # type: ignore[assignment]
-    """Lists alerts, newest first. Needs scope alerts:read."""
+    """Lists alerts, newest first. Needs scope alerts:read. The operators' portal lists those on
+    the operator itself.
+    """
     AcknowledgeAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.AcknowledgeAlertRequest, _alert_service_pb2.AcknowledgeAlertResponse]  # type: ignore[assignment]
     """Says that somebody has looked into an alert, and what came of it. Asked again for one
     that was acknowledged it returns that one. Needs scope alerts:acknowledge.
@@ -70,7 +74,9 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _alert_service_pb2.ListAlertsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_alert_service_pb2.ListAlertsResponse, _abc.Awaitable[_alert_service_pb2.ListAlertsResponse]]:
-        """Lists alerts, newest first. Needs scope alerts:read."""
+        """Lists alerts, newest first. Needs scope alerts:read. The operators' portal lists those on
+        the operator itself.
+        """
 
     @_abc_1.abstractmethod
     def AcknowledgeAlert(

@@ -87,6 +87,10 @@ class DecisionEntry(_message.Message):
     FACT_KIND_FIELD_NUMBER: _builtins.int
     FACT_KEY_FIELD_NUMBER: _builtins.int
     FACT_DIGEST_FIELD_NUMBER: _builtins.int
+    CREDIT_FIELD_NUMBER: _builtins.int
+    ASKING_OPERATOR_FIELD_NUMBER: _builtins.int
+    ASKING_LICENCE_FIELD_NUMBER: _builtins.int
+    ASKING_DECISION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "decisions/{decision_id}", as in Receipt.decision_id."""
     sequence: _builtins.int
@@ -128,7 +132,9 @@ class DecisionEntry(_message.Message):
     regions.
     """
     asking_region: _builtins.str
-    """Entity identifier of the asking region; empty for calls from this region."""
+    """Entity identifier of the asking region; empty for calls from this region, and for
+    refusals.
+    """
     consent_state: _consent_service_pb2.ConsentState.ValueType
     """Where the entry is a change of a consent, decided by its subject or following from
     time or use: how the consent stands since. Unspecified for decisions about calls.
@@ -159,6 +165,20 @@ class DecisionEntry(_message.Message):
     a line feed, a salt of 16 bytes, and a JSON array without spaces of kind, key (whole) and
     the values of the row by their names in order, bytes in hexadecimal, null where the row
     is gone. The salt is the installation's own: whoever is shown a row with it can check.
+    """
+    credit: _builtins.bool
+    """True where the entry is of records of an earlier answer that are credited, since they were
+    not received: nobody called. usage_digest is of what is credited, served_records is 0.
+    """
+    asking_operator: _builtins.str
+    """Operator of the asking region that records were served for, by its id there; empty for
+    others, and for refusals.
+    """
+    asking_licence: _builtins.str
+    """Number of that operator's licence, as its region's credential has it; empty for others."""
+    asking_decision: _builtins.str
+    """Decision behind the question in the asking region's audit log, "decisions/{decision_id}";
+    empty for others.
     """
     @_builtins.property
     def decide_time(self) -> _timestamp_pb2.Timestamp:
@@ -209,10 +229,14 @@ class DecisionEntry(_message.Message):
         fact_kind: _builtins.str = ...,
         fact_key: _builtins.str = ...,
         fact_digest: _builtins.bytes = ...,
+        credit: _builtins.bool = ...,
+        asking_operator: _builtins.str = ...,
+        asking_licence: _builtins.str = ...,
+        asking_decision: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decide_time", b"decide_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_items", b"allowed_items", "asked_items", b"asked_items", "asking_region", b"asking_region", "authority_sequence", b"authority_sequence", "client_id", b"client_id", "consent", b"consent", "consent_state", b"consent_state", "decide_time", b"decide_time", "disclosure_sequence", b"disclosure_sequence", "fact_digest", b"fact_digest", "fact_key", b"fact_key", "fact_kind", b"fact_kind", "grant_ids", b"grant_ids", "licence", b"licence", "method", b"method", "name", b"name", "operator_id", b"operator_id", "outcome", b"outcome", "purpose", b"purpose", "reason", b"reason", "receipt_digest", b"receipt_digest", "request_digest", b"request_digest", "request_id", b"request_id", "scope", b"scope", "sequence", b"sequence", "served_records", b"served_records", "trace_id", b"trace_id", "usage_digest", b"usage_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_items", b"allowed_items", "asked_items", b"asked_items", "asking_decision", b"asking_decision", "asking_licence", b"asking_licence", "asking_operator", b"asking_operator", "asking_region", b"asking_region", "authority_sequence", b"authority_sequence", "client_id", b"client_id", "consent", b"consent", "consent_state", b"consent_state", "credit", b"credit", "decide_time", b"decide_time", "disclosure_sequence", b"disclosure_sequence", "fact_digest", b"fact_digest", "fact_key", b"fact_key", "fact_kind", b"fact_kind", "grant_ids", b"grant_ids", "licence", b"licence", "method", b"method", "name", b"name", "operator_id", b"operator_id", "outcome", b"outcome", "purpose", b"purpose", "reason", b"reason", "receipt_digest", b"receipt_digest", "request_digest", b"request_digest", "request_id", b"request_id", "scope", b"scope", "sequence", b"sequence", "served_records", b"served_records", "trace_id", b"trace_id", "usage_digest", b"usage_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

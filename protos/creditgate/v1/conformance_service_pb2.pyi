@@ -33,7 +33,8 @@ class _WatchCoverageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WatchCo
     """Not stated; invalid."""
     WATCH_COVERAGE_SERVED: _WatchCoverage.ValueType  # 1
     """Corrections, repairs and withdrawals of records of which the operator was served any
-    earlier revision. Suspended operators are told too.
+    earlier revision; of what only consents opened, while one of them let it be kept when the
+    event came, and as long as its removal is not acknowledged. Suspended operators are told too.
     """
     WATCH_COVERAGE_LICENSED: _WatchCoverage.ValueType  # 2
     """All events of items of openness PUBLIC that a licence in force covers, in its regions,
@@ -47,7 +48,8 @@ WATCH_COVERAGE_UNSPECIFIED: WatchCoverage.ValueType  # 0
 """Not stated; invalid."""
 WATCH_COVERAGE_SERVED: WatchCoverage.ValueType  # 1
 """Corrections, repairs and withdrawals of records of which the operator was served any
-earlier revision. Suspended operators are told too.
+earlier revision; of what only consents opened, while one of them let it be kept when the
+event came, and as long as its removal is not acknowledged. Suspended operators are told too.
 """
 WATCH_COVERAGE_LICENSED: WatchCoverage.ValueType  # 2
 """All events of items of openness PUBLIC that a licence in force covers, in its regions,
@@ -78,7 +80,9 @@ class _FindingKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FindingKi
     FINDING_KIND_NEVER_SERVED: _FindingKind.ValueType  # 7
     """Held although never served to the operator: obtained elsewhere."""
     FINDING_KIND_CONSENT_LIFE_OVER: _FindingKind.ValueType  # 8
-    """Held past the data life of the consent it was served under."""
+    """Held past the data life of the consents it was served under, or after its removal was
+    acknowledged for them.
+    """
     FINDING_KIND_MISSING: _FindingKind.ValueType  # 9
     """Served and still disclosed, but not held: for information, no fault."""
     FINDING_KIND_REMOVAL_OVERDUE: _FindingKind.ValueType  # 10
@@ -108,7 +112,9 @@ FINDING_KIND_WITHDRAWN_HELD: FindingKind.ValueType  # 6
 FINDING_KIND_NEVER_SERVED: FindingKind.ValueType  # 7
 """Held although never served to the operator: obtained elsewhere."""
 FINDING_KIND_CONSENT_LIFE_OVER: FindingKind.ValueType  # 8
-"""Held past the data life of the consent it was served under."""
+"""Held past the data life of the consents it was served under, or after its removal was
+acknowledged for them.
+"""
 FINDING_KIND_MISSING: FindingKind.ValueType  # 9
 """Served and still disclosed, but not held: for information, no fault."""
 FINDING_KIND_REMOVAL_OVERDUE: FindingKind.ValueType  # 10

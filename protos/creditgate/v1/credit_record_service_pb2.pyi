@@ -89,6 +89,7 @@ class Receipt(_message.Message):
     CHARGED_MICRO_YUAN_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    FIRST_SERVE_TIME_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     """Id of the decision behind this answer, as in the audit log."""
     disclosure_sequence: _builtins.int
@@ -115,6 +116,12 @@ class Receipt(_message.Message):
         chunk before its last.
         """
 
+    @_builtins.property
+    def first_serve_time(self) -> _timestamp_pb2.Timestamp:
+        """On a retry: when the request was answered first. How long copies made under a consent may be
+        kept counts from there. Unset otherwise.
+        """
+
     def __init__(
         self,
         *,
@@ -126,10 +133,11 @@ class Receipt(_message.Message):
         charged_micro_yuan: _builtins.int = ...,
         replayed: _builtins.bool = ...,
         usage: _usage_log_pb2.UsageReceipt | None = ...,
+        first_serve_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["serve_time", b"serve_time", "usable_until", b"usable_until", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_serve_time", b"first_serve_time", "serve_time", b"serve_time", "usable_until", b"usable_until", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charged_entries", b"charged_entries", "charged_micro_yuan", b"charged_micro_yuan", "decision_id", b"decision_id", "disclosure_sequence", b"disclosure_sequence", "replayed", b"replayed", "serve_time", b"serve_time", "usable_until", b"usable_until", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charged_entries", b"charged_entries", "charged_micro_yuan", b"charged_micro_yuan", "decision_id", b"decision_id", "disclosure_sequence", b"disclosure_sequence", "first_serve_time", b"first_serve_time", "replayed", b"replayed", "serve_time", b"serve_time", "usable_until", b"usable_until", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -300,6 +308,86 @@ class BatchGetSubjectRecordsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchGetSubjectRecordsResponse: _TypeAlias = BatchGetSubjectRecordsResponse  # noqa: Y015
+
+@_typing.final
+class DeliverSubjectRecordsRequest(_message.Message):
+    """Opens a delivery, or acknowledges what came of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPEN_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGEMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def open(self) -> Global___BatchGetSubjectRecordsRequest:
+        """What is asked for: the first message, and no other. resume_from must be a multiple of
+        the chunk size of deliveries, which may differ from that of batches.
+        """
+
+    @_builtins.property
+    def acknowledgement(self) -> Global___DeliveryAcknowledgement:
+        """What was received."""
+
+    def __init__(
+        self,
+        *,
+        open: Global___BatchGetSubjectRecordsRequest | None = ...,
+        acknowledgement: Global___DeliveryAcknowledgement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledgement", b"acknowledgement", "open", b"open", "step", b"step"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledgement", b"acknowledgement", "open", b"open", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["open", "acknowledgement"]  # noqa: Y015
+    _WhichOneofArgType_step: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_step) -> _WhichOneofReturnType_step | None: ...
+
+Global___DeliverSubjectRecordsRequest: _TypeAlias = DeliverSubjectRecordsRequest  # noqa: Y015
+
+@_typing.final
+class DeliveryAcknowledgement(_message.Message):
+    """Says that records arrived, and are kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: _builtins.int
+    records: _builtins.int
+    """How many records of this call have, counted from its first; never fewer than said before."""
+    def __init__(
+        self,
+        *,
+        records: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliveryAcknowledgement: _TypeAlias = DeliveryAcknowledgement  # noqa: Y015
+
+@_typing.final
+class DeliverSubjectRecordsResponse(_message.Message):
+    """What is delivered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def chunk(self) -> Global___BatchGetSubjectRecordsResponse:
+        """A chunk, or a part of one, as BatchGetSubjectRecords gives them."""
+
+    def __init__(
+        self,
+        *,
+        chunk: Global___BatchGetSubjectRecordsResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliverSubjectRecordsResponse: _TypeAlias = DeliverSubjectRecordsResponse  # noqa: Y015
 
 @_typing.final
 class GetRecordRequest(_message.Message):

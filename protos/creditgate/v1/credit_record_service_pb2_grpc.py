@@ -48,6 +48,11 @@ class CreditRecordServiceStub(object):
                 request_serializer=creditgate_dot_v1_dot_credit__record__service__pb2.BatchGetSubjectRecordsRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_credit__record__service__pb2.BatchGetSubjectRecordsResponse.FromString,
                 _registered_method=True)
+        self.DeliverSubjectRecords = channel.stream_stream(
+                '/creditgate.v1.CreditRecordService/DeliverSubjectRecords',
+                request_serializer=creditgate_dot_v1_dot_credit__record__service__pb2.DeliverSubjectRecordsRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_credit__record__service__pb2.DeliverSubjectRecordsResponse.FromString,
+                _registered_method=True)
         self.GetRecord = channel.unary_unary(
                 '/creditgate.v1.CreditRecordService/GetRecord',
                 request_serializer=creditgate_dot_v1_dot_credit__record__service__pb2.GetRecordRequest.SerializeToString,
@@ -81,6 +86,19 @@ class CreditRecordServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeliverSubjectRecords(self, request_iterator, context):
+        """Delivers the records of many subjects, as BatchGetSubjectRecords, against
+        acknowledgements: the first message opens, those after it acknowledge. Records are metered
+        before they are sent, and no more than a window of them is sent unacknowledged. After a
+        break, call again with the same request: chunks metered before come again without charge.
+        A delivery that is not taken up again in time is settled at the last record acknowledged:
+        what lies behind it is credited, up to a bound for an operator and day, and its request_id
+        is REQUEST_ID_REUSED from then on. Acknowledge at least once a minute.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRecord(self, request, context):
         """Returns one record by name. A record that is expired, repaired, withdrawn,
         outside the caller's scope or unknown is NOT_FOUND, all alike.
@@ -101,6 +119,11 @@ def add_CreditRecordServiceServicer_to_server(servicer, server):
                     servicer.BatchGetSubjectRecords,
                     request_deserializer=creditgate_dot_v1_dot_credit__record__service__pb2.BatchGetSubjectRecordsRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_credit__record__service__pb2.BatchGetSubjectRecordsResponse.SerializeToString,
+            ),
+            'DeliverSubjectRecords': grpc.stream_stream_rpc_method_handler(
+                    servicer.DeliverSubjectRecords,
+                    request_deserializer=creditgate_dot_v1_dot_credit__record__service__pb2.DeliverSubjectRecordsRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_credit__record__service__pb2.DeliverSubjectRecordsResponse.SerializeToString,
             ),
             'GetRecord': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRecord,
@@ -166,6 +189,33 @@ class CreditRecordService(object):
             '/creditgate.v1.CreditRecordService/BatchGetSubjectRecords',
             creditgate_dot_v1_dot_credit__record__service__pb2.BatchGetSubjectRecordsRequest.SerializeToString,
             creditgate_dot_v1_dot_credit__record__service__pb2.BatchGetSubjectRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeliverSubjectRecords(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/creditgate.v1.CreditRecordService/DeliverSubjectRecords',
+            creditgate_dot_v1_dot_credit__record__service__pb2.DeliverSubjectRecordsRequest.SerializeToString,
+            creditgate_dot_v1_dot_credit__record__service__pb2.DeliverSubjectRecordsResponse.FromString,
             options,
             channel_credentials,
             insecure,

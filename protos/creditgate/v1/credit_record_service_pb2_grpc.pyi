@@ -48,6 +48,15 @@ class CreditRecordServiceStub:
     call again with the same request and request_id: chunks metered before are
     sent again without charge.
     """
+    DeliverSubjectRecords: _grpc.StreamStreamMultiCallable[_credit_record_service_pb2.DeliverSubjectRecordsRequest, _credit_record_service_pb2.DeliverSubjectRecordsResponse]
+    """Delivers the records of many subjects, as BatchGetSubjectRecords, against
+    acknowledgements: the first message opens, those after it acknowledge. Records are metered
+    before they are sent, and no more than a window of them is sent unacknowledged. After a
+    break, call again with the same request: chunks metered before come again without charge.
+    A delivery that is not taken up again in time is settled at the last record acknowledged:
+    what lies behind it is credited, up to a bound for an operator and day, and its request_id
+    is REQUEST_ID_REUSED from then on. Acknowledge at least once a minute.
+    """
     GetRecord: _grpc.UnaryUnaryMultiCallable[_credit_record_service_pb2.GetRecordRequest, _credit_record_service_pb2.GetRecordResponse]
     """Returns one record by name. A record that is expired, repaired, withdrawn,
     outside the caller's scope or unknown is NOT_FOUND, all alike.
@@ -72,6 +81,15 @@ class CreditRecordServiceAsyncStub(CreditRecordServiceStub):
     before it is sent; authority is checked again for each chunk. After a break,
     call again with the same request and request_id: chunks metered before are
     sent again without charge.
+    """
+    DeliverSubjectRecords: _aio.StreamStreamMultiCallable[_credit_record_service_pb2.DeliverSubjectRecordsRequest, _credit_record_service_pb2.DeliverSubjectRecordsResponse]  # type: ignore[assignment]
+    """Delivers the records of many subjects, as BatchGetSubjectRecords, against
+    acknowledgements: the first message opens, those after it acknowledge. Records are metered
+    before they are sent, and no more than a window of them is sent unacknowledged. After a
+    break, call again with the same request: chunks metered before come again without charge.
+    A delivery that is not taken up again in time is settled at the last record acknowledged:
+    what lies behind it is credited, up to a bound for an operator and day, and its request_id
+    is REQUEST_ID_REUSED from then on. Acknowledge at least once a minute.
     """
     GetRecord: _aio.UnaryUnaryMultiCallable[_credit_record_service_pb2.GetRecordRequest, _credit_record_service_pb2.GetRecordResponse]  # type: ignore[assignment]
     """Returns one record by name. A record that is expired, repaired, withdrawn,
@@ -106,6 +124,21 @@ class CreditRecordServiceServicer(metaclass=_abc_1.ABCMeta):
         before it is sent; authority is checked again for each chunk. After a break,
         call again with the same request and request_id: chunks metered before are
         sent again without charge.
+        """
+
+    @_abc_1.abstractmethod
+    def DeliverSubjectRecords(
+        self,
+        request_iterator: _MaybeAsyncIterator[_credit_record_service_pb2.DeliverSubjectRecordsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_credit_record_service_pb2.DeliverSubjectRecordsResponse], _abc.AsyncIterator[_credit_record_service_pb2.DeliverSubjectRecordsResponse]]:
+        """Delivers the records of many subjects, as BatchGetSubjectRecords, against
+        acknowledgements: the first message opens, those after it acknowledge. Records are metered
+        before they are sent, and no more than a window of them is sent unacknowledged. After a
+        break, call again with the same request: chunks metered before come again without charge.
+        A delivery that is not taken up again in time is settled at the last record acknowledged:
+        what lies behind it is credited, up to a bound for an operator and day, and its request_id
+        is REQUEST_ID_REUSED from then on. Acknowledge at least once a minute.
         """
 
     @_abc_1.abstractmethod

@@ -24,21 +24,38 @@ _sym_db = _symbol_database.Default()
 
 from creditgate.v1 import authorization_pb2 as creditgate_dot_v1_dot_authorization__pb2
 from creditgate.v1 import conformance_service_pb2 as creditgate_dot_v1_dot_conformance__service__pb2
+from creditgate.v1 import consent_service_pb2 as creditgate_dot_v1_dot_consent__service__pb2
 from creditgate.v1 import credit_record_service_pb2 as creditgate_dot_v1_dot_credit__record__service__pb2
 from creditgate.v1 import disclosed_record_pb2 as creditgate_dot_v1_dot_disclosed__record__pb2
+from creditgate.v1 import disclosure_proof_pb2 as creditgate_dot_v1_dot_disclosure__proof__pb2
 from creditgate.v1 import vocabulary_pb2 as creditgate_dot_v1_dot_vocabulary__pb2
+from creditgate.v1 import witness_service_pb2 as creditgate_dot_v1_dot_witness__service__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&creditgate/v1/federation_service.proto\x12\rcreditgate.v1\x1a!creditgate/v1/authorization.proto\x1a\'creditgate/v1/conformance_service.proto\x1a)creditgate/v1/credit_record_service.proto\x1a$creditgate/v1/disclosed_record.proto\x1a\x1e\x63reditgate/v1/vocabulary.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x02\n\x13QueryRecordsRequest\x12\x15\n\rasking_region\x18\x01 \x01(\t\x12\x1a\n\x12licence_credential\x18\x02 \x01(\t\x12\x10\n\x08subjects\x18\x03 \x03(\t\x12\r\n\x05items\x18\x04 \x03(\t\x12\x17\n\x0fmapping_version\x18\x05 \x01(\t\x12\'\n\x07purpose\x18\x06 \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12\x17\n\x0f\x63onsent_receipt\x18\x07 \x01(\t\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x1a\n\x12\x61sking_decision_id\x18\t \x01(\t\x12\x13\n\x0bresume_from\x18\n \x01(\x05\"\xca\x01\n\x14QueryRecordsResponse\x12/\n\x07records\x18\x01 \x03(\x0b\x32\x1e.creditgate.v1.DisclosedRecord\x12\'\n\x07receipt\x18\x02 \x01(\x0b\x32\x16.creditgate.v1.Receipt\x12\x15\n\rfirst_subject\x18\x03 \x01(\x05\x12\x15\n\rsubject_count\x18\x04 \x01(\x05\x12\x12\n\ncheckpoint\x18\x05 \x01(\t\x12\x16\n\x0esubject_proofs\x18\x06 \x03(\x0c\".\n\x19GetRegionStatementRequest\x12\x11\n\tentity_id\x18\x01 \x01(\t\"|\n\x1aGetRegionStatementResponse\x12\x18\n\x10\x65ntity_statement\x18\x01 \x01(\t\x12\x13\n\x0btrust_chain\x18\x02 \x03(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"W\n\x0f\x43heckpointShown\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x15\n\rold_tree_size\x18\x02 \x01(\x03\x12\x19\n\x11\x63onsistency_proof\x18\x03 \x03(\x0c\"\xa8\x01\n\x13\x43heckpointWitnessed\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12.\n\x07outcome\x18\x02 \x01(\x0e\x32\x1d.creditgate.v1.WitnessOutcome\x12\x13\n\x0b\x63osignature\x18\x03 \x01(\t\x12\x1a\n\x12\x63osigned_tree_size\x18\x04 \x01(\x03\x12 \n\x18\x63ontradicting_checkpoint\x18\x05 \x01(\t\"Q\n\x1a\x45xchangeCheckpointsRequest\x12\x33\n\x0b\x63heckpoints\x18\x01 \x03(\x0b\x32\x1e.creditgate.v1.CheckpointShown\"\x89\x01\n\x1b\x45xchangeCheckpointsResponse\x12\x35\n\twitnessed\x18\x01 \x03(\x0b\x32\".creditgate.v1.CheckpointWitnessed\x12\x33\n\x0b\x63heckpoints\x18\x02 \x03(\x0b\x32\x1e.creditgate.v1.CheckpointShown\"\xc7\x01\n\rClearingEntry\x12\x15\n\rasking_region\x18\x01 \x01(\t\x12\x13\n\x0bhome_region\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0e\n\x06record\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\x05\x12\x0c\n\x04item\x18\x06 \x01(\t\x12.\n\nserve_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x66\x65\x65_micro_yuan\x18\x08 \x01(\x03\"[\n\x0f\x43learingOpening\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x03 \x01(\x03\x12\x16\n\x0e\x66ormat_version\x18\x04 \x01(\x05\"@\n\x0f\x43learingEntries\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.creditgate.v1.ClearingEntry\"\xb8\x01\n\x18ReconcileClearingRequest\x12\x31\n\x07opening\x18\x01 \x01(\x0b\x32\x1e.creditgate.v1.ClearingOpeningH\x00\x12.\n\x07symbols\x18\x02 \x01(\x0b\x32\x1b.creditgate.v1.CodedSymbolsH\x00\x12\x31\n\x07\x65ntries\x18\x03 \x01(\x0b\x32\x1e.creditgate.v1.ClearingEntriesH\x00\x42\x06\n\x04turn\"6\n\rClearingTerms\x12\x14\n\x0c\x63hecksum_key\x18\x01 \x01(\x0c\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x03\"\xfb\x01\n\x19ReconcileClearingResponse\x12-\n\x05terms\x18\x01 \x01(\x0b\x32\x1c.creditgate.v1.ClearingTermsH\x00\x12\x18\n\x0esymbols_wanted\x18\x02 \x01(\x05H\x00\x12\x34\n\x0e\x65ntries_wanted\x18\x03 \x01(\x0b\x32\x1a.creditgate.v1.SetElementsH\x00\x12\x1c\n\x12\x61ll_entries_wanted\x18\x04 \x01(\x08H\x00\x12\x39\n\x0b\x64ifferences\x18\x05 \x01(\x0b\x32\".creditgate.v1.ClearingDifferencesH\x00\x42\x06\n\x04turn\"\xbb\x01\n\x0f\x43learingDispute\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\".creditgate.v1.ClearingDisputeKind\x12\x32\n\x0c\x61sking_entry\x18\x02 \x01(\x0b\x32\x1c.creditgate.v1.ClearingEntry\x12\x30\n\nhome_entry\x18\x03 \x01(\x0b\x32\x1c.creditgate.v1.ClearingEntry\x12\x10\n\x08\x65vidence\x18\x04 \x03(\t\"_\n\x13\x43learingDifferences\x12\x16\n\x0e\x61greed_entries\x18\x01 \x01(\x03\x12\x30\n\x08\x64isputes\x18\x02 \x03(\x0b\x32\x1e.creditgate.v1.ClearingDispute\"\xc2\x01\n\x08\x43learing\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\t\x12\x18\n\x10proposing_region\x18\x02 \x01(\t\x12\x14\n\x0cother_region\x18\x03 \x01(\t\x12\x16\n\x0e\x61greed_entries\x18\x04 \x01(\x03\x12\x17\n\x0fowed_micro_yuan\x18\x05 \x01(\x03\x12\x16\n\x0e\x64ue_micro_yuan\x18\x06 \x01(\x03\x12\x30\n\x08\x64isputes\x18\x07 \x03(\x0b\x32\x1e.creditgate.v1.ClearingDispute\"h\n\x14\x41greeClearingRequest\x12)\n\x08\x63learing\x18\x01 \x01(\x0b\x32\x17.creditgate.v1.Clearing\x12\x11\n\tsignature\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"Z\n\x15\x41greeClearingResponse\x12\x11\n\tsignature\x18\x01 \x01(\t\x12.\n\nagree_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x8b\x01\n\x0eWitnessOutcome\x12\x1f\n\x1bWITNESS_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18WITNESS_OUTCOME_COSIGNED\x10\x01\x12\x19\n\x15WITNESS_OUTCOME_STALE\x10\x02\x12\x1f\n\x1bWITNESS_OUTCOME_CONTRADICTS\x10\x03*\xbb\x01\n\x13\x43learingDisputeKind\x12%\n!CLEARING_DISPUTE_KIND_UNSPECIFIED\x10\x00\x12,\n(CLEARING_DISPUTE_KIND_ASKING_REGION_ONLY\x10\x01\x12*\n&CLEARING_DISPUTE_KIND_HOME_REGION_ONLY\x10\x02\x12#\n\x1f\x43LEARING_DISPUTE_KIND_DIFFERENT\x10\x03\x32\xb7\x05\n\x11\x46\x65\x64\x65rationService\x12w\n\x0cQueryRecords\x12\".creditgate.v1.QueryRecordsRequest\x1a#.creditgate.v1.QueryRecordsResponse\"\x1c\xaa\xd1\x19\x18\x66\x65\x64\x65ration.records:query0\x01\x12\x89\x01\n\x12GetRegionStatement\x12(.creditgate.v1.GetRegionStatementRequest\x1a).creditgate.v1.GetRegionStatementResponse\"\x1e\xaa\xd1\x19\x1a\x66\x65\x64\x65ration.statements:read\x12\x91\x01\n\x13\x45xchangeCheckpoints\x12).creditgate.v1.ExchangeCheckpointsRequest\x1a*.creditgate.v1.ExchangeCheckpointsResponse\"#\xaa\xd1\x19\x1f\x66\x65\x64\x65ration.checkpoints:exchange\x12\x8d\x01\n\x11ReconcileClearing\x12\'.creditgate.v1.ReconcileClearingRequest\x1a(.creditgate.v1.ReconcileClearingResponse\"!\xaa\xd1\x19\x1d\x66\x65\x64\x65ration.clearing:reconcile(\x01\x30\x01\x12y\n\rAgreeClearing\x12#.creditgate.v1.AgreeClearingRequest\x1a$.creditgate.v1.AgreeClearingResponse\"\x1d\xaa\xd1\x19\x19\x66\x65\x64\x65ration.clearing:agreeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&creditgate/v1/federation_service.proto\x12\rcreditgate.v1\x1a!creditgate/v1/authorization.proto\x1a\'creditgate/v1/conformance_service.proto\x1a#creditgate/v1/consent_service.proto\x1a)creditgate/v1/credit_record_service.proto\x1a$creditgate/v1/disclosed_record.proto\x1a$creditgate/v1/disclosure_proof.proto\x1a\x1e\x63reditgate/v1/vocabulary.proto\x1a#creditgate/v1/witness_service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x02\n\x13QueryRecordsRequest\x12\x15\n\rasking_region\x18\x01 \x01(\t\x12\x1a\n\x12licence_credential\x18\x02 \x01(\t\x12\x10\n\x08subjects\x18\x03 \x03(\t\x12\r\n\x05items\x18\x04 \x03(\t\x12\x17\n\x0fmapping_version\x18\x05 \x01(\t\x12\'\n\x07purpose\x18\x06 \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12\x17\n\x0f\x63onsent_receipt\x18\x07 \x01(\t\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x1a\n\x12\x61sking_decision_id\x18\t \x01(\t\x12\x13\n\x0bresume_from\x18\n \x01(\x05\x12\'\n\x05proof\x18\x0b \x01(\x0e\x32\x18.creditgate.v1.ProofKind\"\xd8\x02\n\x14QueryRecordsResponse\x12\x33\n\x07records\x18\x01 \x03(\x0b\x32\x1e.creditgate.v1.DisclosedRecordB\x02\x18\x01\x12+\n\x07receipt\x18\x02 \x01(\x0b\x32\x16.creditgate.v1.ReceiptB\x02\x18\x01\x12\x19\n\rfirst_subject\x18\x03 \x01(\x05\x42\x02\x18\x01\x12\x19\n\rsubject_count\x18\x04 \x01(\x05\x42\x02\x18\x01\x12\x16\n\ncheckpoint\x18\x05 \x01(\tB\x02\x18\x01\x12\x1a\n\x0esubject_proofs\x18\x06 \x03(\x0c\x42\x02\x18\x01\x12<\n\x05\x63hunk\x18\x07 \x01(\x0b\x32-.creditgate.v1.BatchGetSubjectRecordsResponse\x12\x1b\n\x13\x63osigned_checkpoint\x18\x08 \x01(\t\x12\x19\n\x11\x63onsistency_proof\x18\t \x03(\x0c\"G\n\x15\x46ollowConsentsRequest\x12\x0b\n\x03\x61sk\x18\x01 \x01(\x03\x12\x10\n\x08\x63onsents\x18\x02 \x03(\t\x12\x0f\n\x07\x64ropped\x18\x03 \x03(\t\"\x90\x01\n\x0f\x43onsentStanding\x12\x0f\n\x07\x63onsent\x18\x01 \x01(\t\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x1b.creditgate.v1.ConsentState\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12/\n\x0b\x63hange_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\\\n\x16\x46ollowConsentsResponse\x12\x0f\n\x07\x61nswers\x18\x01 \x01(\x03\x12\x31\n\tstandings\x18\x02 \x03(\x0b\x32\x1e.creditgate.v1.ConsentStanding\".\n\x19GetRegionStatementRequest\x12\x11\n\tentity_id\x18\x01 \x01(\t\"|\n\x1aGetRegionStatementResponse\x12\x18\n\x10\x65ntity_statement\x18\x01 \x01(\t\x12\x13\n\x0btrust_chain\x18\x02 \x03(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"W\n\x0f\x43heckpointShown\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x15\n\rold_tree_size\x18\x02 \x01(\x03\x12\x19\n\x11\x63onsistency_proof\x18\x03 \x03(\x0c\"\xde\x01\n\x13\x43heckpointWitnessed\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12.\n\x07outcome\x18\x02 \x01(\x0e\x32\x1d.creditgate.v1.WitnessOutcome\x12\x13\n\x0b\x63osignature\x18\x03 \x01(\t\x12\x1a\n\x12\x63osigned_tree_size\x18\x04 \x01(\x03\x12 \n\x18\x63ontradicting_checkpoint\x18\x05 \x01(\t\x12\x34\n\nsplit_view\x18\x06 \x01(\x0b\x32 .creditgate.v1.SplitViewEvidence\"\xa2\x01\n\x1a\x45xchangeCheckpointsRequest\x12\x33\n\x0b\x63heckpoints\x18\x01 \x03(\x0b\x32\x1e.creditgate.v1.CheckpointShown\x12\x18\n\x10seen_checkpoints\x18\x02 \x03(\t\x12\x35\n\x0bsplit_views\x18\x03 \x03(\x0b\x32 .creditgate.v1.SplitViewEvidence\"\xda\x01\n\x1b\x45xchangeCheckpointsResponse\x12\x35\n\twitnessed\x18\x01 \x03(\x0b\x32\".creditgate.v1.CheckpointWitnessed\x12\x33\n\x0b\x63heckpoints\x18\x02 \x03(\x0b\x32\x1e.creditgate.v1.CheckpointShown\x12\x18\n\x10seen_checkpoints\x18\x03 \x03(\t\x12\x35\n\x0bsplit_views\x18\x04 \x03(\x0b\x32 .creditgate.v1.SplitViewEvidence\"\xc7\x01\n\rClearingEntry\x12\x15\n\rasking_region\x18\x01 \x01(\t\x12\x13\n\x0bhome_region\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0e\n\x06record\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\x05\x12\x0c\n\x04item\x18\x06 \x01(\t\x12.\n\nserve_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x66\x65\x65_micro_yuan\x18\x08 \x01(\x03\"[\n\x0f\x43learingOpening\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x03 \x01(\x03\x12\x16\n\x0e\x66ormat_version\x18\x04 \x01(\x05\"@\n\x0f\x43learingEntries\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.creditgate.v1.ClearingEntry\"\xb8\x01\n\x18ReconcileClearingRequest\x12\x31\n\x07opening\x18\x01 \x01(\x0b\x32\x1e.creditgate.v1.ClearingOpeningH\x00\x12.\n\x07symbols\x18\x02 \x01(\x0b\x32\x1b.creditgate.v1.CodedSymbolsH\x00\x12\x31\n\x07\x65ntries\x18\x03 \x01(\x0b\x32\x1e.creditgate.v1.ClearingEntriesH\x00\x42\x06\n\x04turn\"6\n\rClearingTerms\x12\x14\n\x0c\x63hecksum_key\x18\x01 \x01(\x0c\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x03\"\xfb\x01\n\x19ReconcileClearingResponse\x12-\n\x05terms\x18\x01 \x01(\x0b\x32\x1c.creditgate.v1.ClearingTermsH\x00\x12\x18\n\x0esymbols_wanted\x18\x02 \x01(\x05H\x00\x12\x34\n\x0e\x65ntries_wanted\x18\x03 \x01(\x0b\x32\x1a.creditgate.v1.SetElementsH\x00\x12\x1c\n\x12\x61ll_entries_wanted\x18\x04 \x01(\x08H\x00\x12\x39\n\x0b\x64ifferences\x18\x05 \x01(\x0b\x32\".creditgate.v1.ClearingDifferencesH\x00\x42\x06\n\x04turn\"\xbb\x01\n\x0f\x43learingDispute\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\".creditgate.v1.ClearingDisputeKind\x12\x32\n\x0c\x61sking_entry\x18\x02 \x01(\x0b\x32\x1c.creditgate.v1.ClearingEntry\x12\x30\n\nhome_entry\x18\x03 \x01(\x0b\x32\x1c.creditgate.v1.ClearingEntry\x12\x10\n\x08\x65vidence\x18\x04 \x03(\t\"_\n\x13\x43learingDifferences\x12\x16\n\x0e\x61greed_entries\x18\x01 \x01(\x03\x12\x30\n\x08\x64isputes\x18\x02 \x03(\x0b\x32\x1e.creditgate.v1.ClearingDispute\"\xc2\x01\n\x08\x43learing\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\t\x12\x18\n\x10proposing_region\x18\x02 \x01(\t\x12\x14\n\x0cother_region\x18\x03 \x01(\t\x12\x16\n\x0e\x61greed_entries\x18\x04 \x01(\x03\x12\x17\n\x0fowed_micro_yuan\x18\x05 \x01(\x03\x12\x16\n\x0e\x64ue_micro_yuan\x18\x06 \x01(\x03\x12\x30\n\x08\x64isputes\x18\x07 \x03(\x0b\x32\x1e.creditgate.v1.ClearingDispute\"h\n\x14\x41greeClearingRequest\x12)\n\x08\x63learing\x18\x01 \x01(\x0b\x32\x17.creditgate.v1.Clearing\x12\x11\n\tsignature\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"Z\n\x15\x41greeClearingResponse\x12\x11\n\tsignature\x18\x01 \x01(\t\x12.\n\nagree_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xa8\x01\n\x0eWitnessOutcome\x12\x1f\n\x1bWITNESS_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18WITNESS_OUTCOME_COSIGNED\x10\x01\x12\x19\n\x15WITNESS_OUTCOME_STALE\x10\x02\x12\x1f\n\x1bWITNESS_OUTCOME_CONTRADICTS\x10\x03\x12\x1b\n\x17WITNESS_OUTCOME_INVALID\x10\x04*\xbb\x01\n\x13\x43learingDisputeKind\x12%\n!CLEARING_DISPUTE_KIND_UNSPECIFIED\x10\x00\x12,\n(CLEARING_DISPUTE_KIND_ASKING_REGION_ONLY\x10\x01\x12*\n&CLEARING_DISPUTE_KIND_HOME_REGION_ONLY\x10\x02\x12#\n\x1f\x43LEARING_DISPUTE_KIND_DIFFERENT\x10\x03\x32\xbb\x06\n\x11\x46\x65\x64\x65rationService\x12w\n\x0cQueryRecords\x12\".creditgate.v1.QueryRecordsRequest\x1a#.creditgate.v1.QueryRecordsResponse\"\x1c\xaa\xd1\x19\x18\x66\x65\x64\x65ration.records:query0\x01\x12\x81\x01\n\x0e\x46ollowConsents\x12$.creditgate.v1.FollowConsentsRequest\x1a%.creditgate.v1.FollowConsentsResponse\"\x1e\xaa\xd1\x19\x1a\x66\x65\x64\x65ration.consents:follow(\x01\x30\x01\x12\x89\x01\n\x12GetRegionStatement\x12(.creditgate.v1.GetRegionStatementRequest\x1a).creditgate.v1.GetRegionStatementResponse\"\x1e\xaa\xd1\x19\x1a\x66\x65\x64\x65ration.statements:read\x12\x91\x01\n\x13\x45xchangeCheckpoints\x12).creditgate.v1.ExchangeCheckpointsRequest\x1a*.creditgate.v1.ExchangeCheckpointsResponse\"#\xaa\xd1\x19\x1f\x66\x65\x64\x65ration.checkpoints:exchange\x12\x8d\x01\n\x11ReconcileClearing\x12\'.creditgate.v1.ReconcileClearingRequest\x1a(.creditgate.v1.ReconcileClearingResponse\"!\xaa\xd1\x19\x1d\x66\x65\x64\x65ration.clearing:reconcile(\x01\x30\x01\x12y\n\rAgreeClearing\x12#.creditgate.v1.AgreeClearingRequest\x1a$.creditgate.v1.AgreeClearingResponse\"\x1d\xaa\xd1\x19\x19\x66\x65\x64\x65ration.clearing:agreeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'creditgate.v1.federation_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_QUERYRECORDSRESPONSE'].fields_by_name['records']._loaded_options = None
+  _globals['_QUERYRECORDSRESPONSE'].fields_by_name['records']._serialized_options = b'\030\001'
+  _globals['_QUERYRECORDSRESPONSE'].fields_by_name['receipt']._loaded_options = None
+  _globals['_QUERYRECORDSRESPONSE'].fields_by_name['receipt']._serialized_options = b'\030\001'
+  _globals['_QUERYRECORDSRESPONSE'].fields_by_name['first_subject']._loaded_options = None
+  _globals['_QUERYRECORDSRESPONSE'].fields_by_name['first_subject']._serialized_options = b'\030\001'
+  _globals['_QUERYRECORDSRESPONSE'].fields_by_name['subject_count']._loaded_options = None
+  _globals['_QUERYRECORDSRESPONSE'].fields_by_name['subject_count']._serialized_options = b'\030\001'
+  _globals['_QUERYRECORDSRESPONSE'].fields_by_name['checkpoint']._loaded_options = None
+  _globals['_QUERYRECORDSRESPONSE'].fields_by_name['checkpoint']._serialized_options = b'\030\001'
+  _globals['_QUERYRECORDSRESPONSE'].fields_by_name['subject_proofs']._loaded_options = None
+  _globals['_QUERYRECORDSRESPONSE'].fields_by_name['subject_proofs']._serialized_options = b'\030\001'
   _globals['_FEDERATIONSERVICE'].methods_by_name['QueryRecords']._loaded_options = None
   _globals['_FEDERATIONSERVICE'].methods_by_name['QueryRecords']._serialized_options = b'\252\321\031\030federation.records:query'
+  _globals['_FEDERATIONSERVICE'].methods_by_name['FollowConsents']._loaded_options = None
+  _globals['_FEDERATIONSERVICE'].methods_by_name['FollowConsents']._serialized_options = b'\252\321\031\032federation.consents:follow'
   _globals['_FEDERATIONSERVICE'].methods_by_name['GetRegionStatement']._loaded_options = None
   _globals['_FEDERATIONSERVICE'].methods_by_name['GetRegionStatement']._serialized_options = b'\252\321\031\032federation.statements:read'
   _globals['_FEDERATIONSERVICE'].methods_by_name['ExchangeCheckpoints']._loaded_options = None
@@ -47,48 +64,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FEDERATIONSERVICE'].methods_by_name['ReconcileClearing']._serialized_options = b'\252\321\031\035federation.clearing:reconcile'
   _globals['_FEDERATIONSERVICE'].methods_by_name['AgreeClearing']._loaded_options = None
   _globals['_FEDERATIONSERVICE'].methods_by_name['AgreeClearing']._serialized_options = b'\252\321\031\031federation.clearing:agree'
-  _globals['_WITNESSOUTCOME']._serialized_start=2950
-  _globals['_WITNESSOUTCOME']._serialized_end=3089
-  _globals['_CLEARINGDISPUTEKIND']._serialized_start=3092
-  _globals['_CLEARINGDISPUTEKIND']._serialized_end=3279
-  _globals['_QUERYRECORDSREQUEST']._serialized_start=280
-  _globals['_QUERYRECORDSREQUEST']._serialized_end=545
-  _globals['_QUERYRECORDSRESPONSE']._serialized_start=548
-  _globals['_QUERYRECORDSRESPONSE']._serialized_end=750
-  _globals['_GETREGIONSTATEMENTREQUEST']._serialized_start=752
-  _globals['_GETREGIONSTATEMENTREQUEST']._serialized_end=798
-  _globals['_GETREGIONSTATEMENTRESPONSE']._serialized_start=800
-  _globals['_GETREGIONSTATEMENTRESPONSE']._serialized_end=924
-  _globals['_CHECKPOINTSHOWN']._serialized_start=926
-  _globals['_CHECKPOINTSHOWN']._serialized_end=1013
-  _globals['_CHECKPOINTWITNESSED']._serialized_start=1016
-  _globals['_CHECKPOINTWITNESSED']._serialized_end=1184
-  _globals['_EXCHANGECHECKPOINTSREQUEST']._serialized_start=1186
-  _globals['_EXCHANGECHECKPOINTSREQUEST']._serialized_end=1267
-  _globals['_EXCHANGECHECKPOINTSRESPONSE']._serialized_start=1270
-  _globals['_EXCHANGECHECKPOINTSRESPONSE']._serialized_end=1407
-  _globals['_CLEARINGENTRY']._serialized_start=1410
-  _globals['_CLEARINGENTRY']._serialized_end=1609
-  _globals['_CLEARINGOPENING']._serialized_start=1611
-  _globals['_CLEARINGOPENING']._serialized_end=1702
-  _globals['_CLEARINGENTRIES']._serialized_start=1704
-  _globals['_CLEARINGENTRIES']._serialized_end=1768
-  _globals['_RECONCILECLEARINGREQUEST']._serialized_start=1771
-  _globals['_RECONCILECLEARINGREQUEST']._serialized_end=1955
-  _globals['_CLEARINGTERMS']._serialized_start=1957
-  _globals['_CLEARINGTERMS']._serialized_end=2011
-  _globals['_RECONCILECLEARINGRESPONSE']._serialized_start=2014
-  _globals['_RECONCILECLEARINGRESPONSE']._serialized_end=2265
-  _globals['_CLEARINGDISPUTE']._serialized_start=2268
-  _globals['_CLEARINGDISPUTE']._serialized_end=2455
-  _globals['_CLEARINGDIFFERENCES']._serialized_start=2457
-  _globals['_CLEARINGDIFFERENCES']._serialized_end=2552
-  _globals['_CLEARING']._serialized_start=2555
-  _globals['_CLEARING']._serialized_end=2749
-  _globals['_AGREECLEARINGREQUEST']._serialized_start=2751
-  _globals['_AGREECLEARINGREQUEST']._serialized_end=2855
-  _globals['_AGREECLEARINGRESPONSE']._serialized_start=2857
-  _globals['_AGREECLEARINGRESPONSE']._serialized_end=2947
-  _globals['_FEDERATIONSERVICE']._serialized_start=3282
-  _globals['_FEDERATIONSERVICE']._serialized_end=3977
+  _globals['_WITNESSOUTCOME']._serialized_start=3776
+  _globals['_WITNESSOUTCOME']._serialized_end=3944
+  _globals['_CLEARINGDISPUTEKIND']._serialized_start=3947
+  _globals['_CLEARINGDISPUTEKIND']._serialized_end=4134
+  _globals['_QUERYRECORDSREQUEST']._serialized_start=392
+  _globals['_QUERYRECORDSREQUEST']._serialized_end=698
+  _globals['_QUERYRECORDSRESPONSE']._serialized_start=701
+  _globals['_QUERYRECORDSRESPONSE']._serialized_end=1045
+  _globals['_FOLLOWCONSENTSREQUEST']._serialized_start=1047
+  _globals['_FOLLOWCONSENTSREQUEST']._serialized_end=1118
+  _globals['_CONSENTSTANDING']._serialized_start=1121
+  _globals['_CONSENTSTANDING']._serialized_end=1265
+  _globals['_FOLLOWCONSENTSRESPONSE']._serialized_start=1267
+  _globals['_FOLLOWCONSENTSRESPONSE']._serialized_end=1359
+  _globals['_GETREGIONSTATEMENTREQUEST']._serialized_start=1361
+  _globals['_GETREGIONSTATEMENTREQUEST']._serialized_end=1407
+  _globals['_GETREGIONSTATEMENTRESPONSE']._serialized_start=1409
+  _globals['_GETREGIONSTATEMENTRESPONSE']._serialized_end=1533
+  _globals['_CHECKPOINTSHOWN']._serialized_start=1535
+  _globals['_CHECKPOINTSHOWN']._serialized_end=1622
+  _globals['_CHECKPOINTWITNESSED']._serialized_start=1625
+  _globals['_CHECKPOINTWITNESSED']._serialized_end=1847
+  _globals['_EXCHANGECHECKPOINTSREQUEST']._serialized_start=1850
+  _globals['_EXCHANGECHECKPOINTSREQUEST']._serialized_end=2012
+  _globals['_EXCHANGECHECKPOINTSRESPONSE']._serialized_start=2015
+  _globals['_EXCHANGECHECKPOINTSRESPONSE']._serialized_end=2233
+  _globals['_CLEARINGENTRY']._serialized_start=2236
+  _globals['_CLEARINGENTRY']._serialized_end=2435
+  _globals['_CLEARINGOPENING']._serialized_start=2437
+  _globals['_CLEARINGOPENING']._serialized_end=2528
+  _globals['_CLEARINGENTRIES']._serialized_start=2530
+  _globals['_CLEARINGENTRIES']._serialized_end=2594
+  _globals['_RECONCILECLEARINGREQUEST']._serialized_start=2597
+  _globals['_RECONCILECLEARINGREQUEST']._serialized_end=2781
+  _globals['_CLEARINGTERMS']._serialized_start=2783
+  _globals['_CLEARINGTERMS']._serialized_end=2837
+  _globals['_RECONCILECLEARINGRESPONSE']._serialized_start=2840
+  _globals['_RECONCILECLEARINGRESPONSE']._serialized_end=3091
+  _globals['_CLEARINGDISPUTE']._serialized_start=3094
+  _globals['_CLEARINGDISPUTE']._serialized_end=3281
+  _globals['_CLEARINGDIFFERENCES']._serialized_start=3283
+  _globals['_CLEARINGDIFFERENCES']._serialized_end=3378
+  _globals['_CLEARING']._serialized_start=3381
+  _globals['_CLEARING']._serialized_end=3575
+  _globals['_AGREECLEARINGREQUEST']._serialized_start=3577
+  _globals['_AGREECLEARINGREQUEST']._serialized_end=3681
+  _globals['_AGREECLEARINGRESPONSE']._serialized_start=3683
+  _globals['_AGREECLEARINGRESPONSE']._serialized_end=3773
+  _globals['_FEDERATIONSERVICE']._serialized_start=4137
+  _globals['_FEDERATIONSERVICE']._serialized_end=4964
 # @@protoc_insertion_point(module_scope)

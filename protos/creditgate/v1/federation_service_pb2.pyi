@@ -5,9 +5,12 @@ isort:skip_file
 
 from collections import abc as _abc
 from creditgate.v1 import conformance_service_pb2 as _conformance_service_pb2
+from creditgate.v1 import consent_service_pb2 as _consent_service_pb2
 from creditgate.v1 import credit_record_service_pb2 as _credit_record_service_pb2
 from creditgate.v1 import disclosed_record_pb2 as _disclosed_record_pb2
+from creditgate.v1 import disclosure_proof_pb2 as _disclosure_proof_pb2
 from creditgate.v1 import vocabulary_pb2 as _vocabulary_pb2
+from creditgate.v1 import witness_service_pb2 as _witness_service_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -21,6 +24,11 @@ if sys.version_info >= (3, 11):
     from typing import TypeAlias as _TypeAlias, Never as _Never
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
+
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -40,6 +48,10 @@ class _WitnessOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Witnes
     """It contradicts what the witness saw: a split view. An alarm is raised on both
     sides.
     """
+    WITNESS_OUTCOME_INVALID: _WitnessOutcome.ValueType  # 4
+    """It is not signed by the key the witness knows of that log, the consistency proof does
+    not prove, or nobody who stands has such a log: not cosigned.
+    """
 
 class WitnessOutcome(_WitnessOutcome, metaclass=_WitnessOutcomeEnumTypeWrapper):
     """What a witness did with a checkpoint."""
@@ -53,6 +65,10 @@ WITNESS_OUTCOME_STALE: WitnessOutcome.ValueType  # 2
 WITNESS_OUTCOME_CONTRADICTS: WitnessOutcome.ValueType  # 3
 """It contradicts what the witness saw: a split view. An alarm is raised on both
 sides.
+"""
+WITNESS_OUTCOME_INVALID: WitnessOutcome.ValueType  # 4
+"""It is not signed by the key the witness knows of that log, the consistency proof does
+not prove, or nobody who stands has such a log: not cosigned.
 """
 Global___WitnessOutcome: _TypeAlias = WitnessOutcome  # noqa: Y015
 
@@ -100,29 +116,42 @@ class QueryRecordsRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ASKING_DECISION_ID_FIELD_NUMBER: _builtins.int
     RESUME_FROM_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
     asking_region: _builtins.str
-    """Entity identifier of the asking region."""
+    """Entity identifier of the asking region: the caller's own."""
     licence_credential: _builtins.str
-    """The operator's signed licence credential from its licensing region (SD-JWT VC
-    or JWT), with its status list: checked again on each call.
+    """The operator's signed licence credential from its licensing region, which is the
+    asking region (a JWT of type public-credit-licence+jwt), with its status list: checked
+    again on each call and for each chunk. At most 16,384 characters.
     """
     mapping_version: _builtins.str
-    """Version of the catalogue mapping they were mapped by."""
+    """Version of the catalogue mapping they were mapped by, 1 to 64 visible ASCII characters;
+    kept with the use.
+    """
     purpose: _vocabulary_pb2.Purpose.ValueType
     """Purpose of this use; required."""
     consent_receipt: _builtins.str
     """The subject's consent as a signed receipt (Consent.receipt), where an item
-    requires one; honoured only within its regions.
+    requires one; honoured only within its regions, for the operator of the credential, and
+    while the asking region says that it stands (FollowConsents). At most 262,144 characters.
     """
     request_id: _builtins.str
     """The asking region's idempotency key (AIP-155), under which both ends meter;
-    required.
+    required, 1 to 64 visible ASCII characters. A retry with the same id and payload, for
+    the same operator, is charged nothing more.
     """
     asking_decision_id: _builtins.str
-    """Decision behind the question in the asking region's audit log."""
+    """Decision behind the question in the asking region's audit log,
+    "decisions/{decision_id}"; required, and kept with the use.
+    """
     resume_from: _builtins.int
     """First subject (index into subjects) to serve, to resume a broken stream with
-    the same request_id.
+    the same request_id; a multiple of the chunk size given in responses.
+    """
+    proof: _disclosure_proof_pb2.ProofKind.ValueType
+    """Proof the answer is to carry; unspecified means COMPLETE. COMPLETE over items that need
+    consent takes a consent, a licence and details for all regions ("*"): with others ask for
+    INCLUSION, which proves each record and not that there are no more.
     """
     @_builtins.property
     def subjects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -147,10 +176,11 @@ class QueryRecordsRequest(_message.Message):
         request_id: _builtins.str = ...,
         asking_decision_id: _builtins.str = ...,
         resume_from: _builtins.int = ...,
+        proof: _disclosure_proof_pb2.ProofKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asking_decision_id", b"asking_decision_id", "asking_region", b"asking_region", "consent_receipt", b"consent_receipt", "items", b"items", "licence_credential", b"licence_credential", "mapping_version", b"mapping_version", "purpose", b"purpose", "request_id", b"request_id", "resume_from", b"resume_from", "subjects", b"subjects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asking_decision_id", b"asking_decision_id", "asking_region", b"asking_region", "consent_receipt", b"consent_receipt", "items", b"items", "licence_credential", b"licence_credential", "mapping_version", b"mapping_version", "proof", b"proof", "purpose", b"purpose", "request_id", b"request_id", "resume_from", b"resume_from", "subjects", b"subjects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -158,7 +188,7 @@ Global___QueryRecordsRequest: _TypeAlias = QueryRecordsRequest  # noqa: Y015
 
 @_typing.final
 class QueryRecordsResponse(_message.Message):
-    """One chunk of a region's answer."""
+    """One chunk of a region's answer, or a part of one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -168,27 +198,73 @@ class QueryRecordsResponse(_message.Message):
     SUBJECT_COUNT_FIELD_NUMBER: _builtins.int
     CHECKPOINT_FIELD_NUMBER: _builtins.int
     SUBJECT_PROOFS_FIELD_NUMBER: _builtins.int
-    first_subject: _builtins.int
-    """Index of the first subject of this chunk in the request."""
-    subject_count: _builtins.int
-    """Number of subjects this chunk covers, those without records included."""
-    checkpoint: _builtins.str
-    """Checkpoint of the home region's disclosure log the chunk is proved against:
-    a signed note with the witnesses' cosignatures (C2SP tlog-checkpoint,
-    tlog-cosignature).
+    CHUNK_FIELD_NUMBER: _builtins.int
+    COSIGNED_CHECKPOINT_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_PROOF_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def first_subject(self) -> _builtins.int:
+        """Never set."""
+
+    @first_subject.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def first_subject(self, value: _builtins.int) -> None:
+        """Never set."""
+
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def subject_count(self) -> _builtins.int:
+        """Never set."""
+
+    @subject_count.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def subject_count(self, value: _builtins.int) -> None:
+        """Never set."""
+
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def checkpoint(self) -> _builtins.str:
+        """Never set."""
+
+    @checkpoint.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def checkpoint(self, value: _builtins.str) -> None:
+        """Never set."""
+
+    cosigned_checkpoint: _builtins.str
+    """Checkpoint of the home region's disclosure log with the witnesses' cosignatures: a
+    signed note (C2SP tlog-checkpoint, tlog-cosignature). With the proof, on the last part of
+    a chunk; unset while there is none. It is that of the proof, or an earlier one.
     """
     @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_disclosed_record_pb2.DisclosedRecord]:
-        """Records of the subjects of this chunk, grouped by subject."""
+        """Never set: the chunk has them. So are the fields up to subject_proofs."""
 
     @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def receipt(self) -> _credit_record_service_pb2.Receipt:
-        """Receipt of this chunk in the home region."""
+        """Never set."""
 
     @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def subject_proofs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Completeness proof of each subject of this chunk, in order, as in
-        GetSubjectProofResponse.proof.
+        """Never set."""
+
+    @_builtins.property
+    def chunk(self) -> _credit_record_service_pb2.BatchGetSubjectRecordsResponse:
+        """The chunk as BatchGetSubjectRecords gives it to an operator, with the proof asked for
+        and the home region's signature. The request it answers, which the signature
+        names, is the BatchGetSubjectRecordsRequest that the query stands for: subjects, items,
+        purpose, request_id, resume_from and proof of the query, and as consent the
+        name that the home region knows the receipt's consent by
+        (creditgate.federated_query.batch_of).
+        """
+
+    @_builtins.property
+    def consistency_proof(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Consistency proof from there to the checkpoint of the proof, 32 bytes a node (RFC 6962
+        section 2.1.2); empty where it is the same.
         """
 
     def __init__(
@@ -200,14 +276,123 @@ class QueryRecordsResponse(_message.Message):
         subject_count: _builtins.int = ...,
         checkpoint: _builtins.str = ...,
         subject_proofs: _abc.Iterable[_builtins.bytes] | None = ...,
+        chunk: _credit_record_service_pb2.BatchGetSubjectRecordsResponse | None = ...,
+        cosigned_checkpoint: _builtins.str = ...,
+        consistency_proof: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "first_subject", b"first_subject", "receipt", b"receipt", "records", b"records", "subject_count", b"subject_count", "subject_proofs", b"subject_proofs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "chunk", b"chunk", "consistency_proof", b"consistency_proof", "cosigned_checkpoint", b"cosigned_checkpoint", "first_subject", b"first_subject", "receipt", b"receipt", "records", b"records", "subject_count", b"subject_count", "subject_proofs", b"subject_proofs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueryRecordsResponse: _TypeAlias = QueryRecordsResponse  # noqa: Y015
+
+@_typing.final
+class FollowConsentsRequest(_message.Message):
+    """Follows consents; also the question whether all there is was told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASK_FIELD_NUMBER: _builtins.int
+    CONSENTS_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    ask: _builtins.int
+    """Number of this question, from 1, growing by one."""
+    @_builtins.property
+    def consents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Consents to follow from now on, "consents/{id}" as the callee names them; at most 1,000
+        in one message and 100,000 in one stream.
+        """
+
+    @_builtins.property
+    def dropped(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Consents to follow no longer; at most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        ask: _builtins.int = ...,
+        consents: _abc.Iterable[_builtins.str] | None = ...,
+        dropped: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "consents", b"consents", "dropped", b"dropped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FollowConsentsRequest: _TypeAlias = FollowConsentsRequest  # noqa: Y015
+
+@_typing.final
+class ConsentStanding(_message.Message):
+    """How a consent stands in the region that granted it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSENT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CHANGE_TIME_FIELD_NUMBER: _builtins.int
+    consent: _builtins.str
+    """The consent, "consents/{id}"."""
+    state: _consent_service_pb2.ConsentState.ValueType
+    """How it stands; unspecified where the callee knows no such consent that holds in the
+    caller's region, both alike.
+    """
+    version: _builtins.int
+    """Version of the consent; each change makes another."""
+    @_builtins.property
+    def change_time(self) -> _timestamp_pb2.Timestamp:
+        """When it came to stand so (UTC)."""
+
+    def __init__(
+        self,
+        *,
+        consent: _builtins.str = ...,
+        state: _consent_service_pb2.ConsentState.ValueType = ...,
+        version: _builtins.int = ...,
+        change_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time", "consent", b"consent", "state", b"state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsentStanding: _TypeAlias = ConsentStanding  # noqa: Y015
+
+@_typing.final
+class FollowConsentsResponse(_message.Message):
+    """How consents stand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    STANDINGS_FIELD_NUMBER: _builtins.int
+    answers: _builtins.int
+    """Newest question that is answered: of the consents followed by then, all that had changed
+    before that question arrived is told in this stream, up to this message. 0: none yet.
+    """
+    @_builtins.property
+    def standings(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsentStanding]:
+        """Consents followed anew, and those that changed; the newest standing of each, at most
+        1,000.
+        """
+
+    def __init__(
+        self,
+        *,
+        answers: _builtins.int = ...,
+        standings: _abc.Iterable[Global___ConsentStanding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "standings", b"standings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FollowConsentsResponse: _TypeAlias = FollowConsentsResponse  # noqa: Y015
 
 @_typing.final
 class GetRegionStatementRequest(_message.Message):
@@ -241,8 +426,8 @@ class GetRegionStatementResponse(_message.Message):
     TRUST_CHAIN_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     entity_statement: _builtins.str
-    """Entity statement: a JWT of type entity-statement+jwt (OpenID Federation 1.0
-    section 3).
+    """The region's entity configuration: a JWT of type entity-statement+jwt (OpenID
+    Federation 1.0 section 3).
     """
     @_builtins.property
     def trust_chain(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -312,6 +497,7 @@ class CheckpointWitnessed(_message.Message):
     COSIGNATURE_FIELD_NUMBER: _builtins.int
     COSIGNED_TREE_SIZE_FIELD_NUMBER: _builtins.int
     CONTRADICTING_CHECKPOINT_FIELD_NUMBER: _builtins.int
+    SPLIT_VIEW_FIELD_NUMBER: _builtins.int
     origin: _builtins.str
     """Origin line of the log."""
     outcome: Global___WitnessOutcome.ValueType
@@ -324,6 +510,10 @@ class CheckpointWitnessed(_message.Message):
     """Tree size the witness cosigned last."""
     contradicting_checkpoint: _builtins.str
     """The note the witness holds that contradicts it; empty unless CONTRADICTS."""
+    @_builtins.property
+    def split_view(self) -> _witness_service_pb2.SplitViewEvidence:
+        """The evidence that it does; unset unless CONTRADICTS."""
+
     def __init__(
         self,
         *,
@@ -332,10 +522,11 @@ class CheckpointWitnessed(_message.Message):
         cosignature: _builtins.str = ...,
         cosigned_tree_size: _builtins.int = ...,
         contradicting_checkpoint: _builtins.str = ...,
+        split_view: _witness_service_pb2.SplitViewEvidence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["split_view", b"split_view"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contradicting_checkpoint", b"contradicting_checkpoint", "cosignature", b"cosignature", "cosigned_tree_size", b"cosigned_tree_size", "origin", b"origin", "outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contradicting_checkpoint", b"contradicting_checkpoint", "cosignature", b"cosignature", "cosigned_tree_size", b"cosigned_tree_size", "origin", b"origin", "outcome", b"outcome", "split_view", b"split_view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -348,18 +539,33 @@ class ExchangeCheckpointsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHECKPOINTS_FIELD_NUMBER: _builtins.int
+    SEEN_CHECKPOINTS_FIELD_NUMBER: _builtins.int
+    SPLIT_VIEWS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def checkpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckpointShown]:
         """New checkpoints of the caller's logs, at most 64."""
+
+    @_builtins.property
+    def seen_checkpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The checkpoints of others' logs that the caller cosigned last, at most 256: the callee
+        compares them with what it saw itself, so that a log which shows two witnesses two
+        histories is found out.
+        """
+
+    @_builtins.property
+    def split_views(self) -> _containers.RepeatedCompositeFieldContainer[_witness_service_pb2.SplitViewEvidence]:
+        """Split views the caller knows of, at most 16: they verify by themselves."""
 
     def __init__(
         self,
         *,
         checkpoints: _abc.Iterable[Global___CheckpointShown] | None = ...,
+        seen_checkpoints: _abc.Iterable[_builtins.str] | None = ...,
+        split_views: _abc.Iterable[_witness_service_pb2.SplitViewEvidence] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoints", b"checkpoints"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoints", b"checkpoints", "seen_checkpoints", b"seen_checkpoints", "split_views", b"split_views"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -367,29 +573,43 @@ Global___ExchangeCheckpointsRequest: _TypeAlias = ExchangeCheckpointsRequest  # 
 
 @_typing.final
 class ExchangeCheckpointsResponse(_message.Message):
-    """What the witness says, and its own checkpoints."""
+    """What the witness says, and what it has seen."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     WITNESSED_FIELD_NUMBER: _builtins.int
     CHECKPOINTS_FIELD_NUMBER: _builtins.int
+    SEEN_CHECKPOINTS_FIELD_NUMBER: _builtins.int
+    SPLIT_VIEWS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def witnessed(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckpointWitnessed]:
         """One answer for each checkpoint shown, in order."""
 
     @_builtins.property
     def checkpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckpointShown]:
-        """The callee's own latest checkpoints, for the caller to witness in turn."""
+        """The callee's own latest checkpoints, as it serves them; the callee itself asks for
+        cosignatures of them.
+        """
+
+    @_builtins.property
+    def seen_checkpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As in the request."""
+
+    @_builtins.property
+    def split_views(self) -> _containers.RepeatedCompositeFieldContainer[_witness_service_pb2.SplitViewEvidence]:
+        """As in the request."""
 
     def __init__(
         self,
         *,
         witnessed: _abc.Iterable[Global___CheckpointWitnessed] | None = ...,
         checkpoints: _abc.Iterable[Global___CheckpointShown] | None = ...,
+        seen_checkpoints: _abc.Iterable[_builtins.str] | None = ...,
+        split_views: _abc.Iterable[_witness_service_pb2.SplitViewEvidence] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoints", b"checkpoints", "witnessed", b"witnessed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoints", b"checkpoints", "seen_checkpoints", b"seen_checkpoints", "split_views", b"split_views", "witnessed", b"witnessed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -45,6 +45,11 @@ class FederationServiceStub(object):
                 request_serializer=creditgate_dot_v1_dot_federation__service__pb2.QueryRecordsRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_federation__service__pb2.QueryRecordsResponse.FromString,
                 _registered_method=True)
+        self.FollowConsents = channel.stream_stream(
+                '/creditgate.v1.FederationService/FollowConsents',
+                request_serializer=creditgate_dot_v1_dot_federation__service__pb2.FollowConsentsRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_federation__service__pb2.FollowConsentsResponse.FromString,
+                _registered_method=True)
         self.GetRegionStatement = channel.unary_unary(
                 '/creditgate.v1.FederationService/GetRegionStatement',
                 request_serializer=creditgate_dot_v1_dot_federation__service__pb2.GetRegionStatementRequest.SerializeToString,
@@ -85,9 +90,19 @@ class FederationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FollowConsents(self, request_iterator, context):
+        """Tells a home region how consents stand that were shown to it, at once when one changes.
+        The home region asks again at least once a second; what it has heard is good for its
+        lease, counted from the question, and without it refuses. Needs scope
+        federation.consents:follow.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRegionStatement(self, request, context):
-        """Returns a signed statement about a region: its own (entity configuration) or
-        what this region says of another (subordinate statement). Needs scope
+        """Returns a region's signed statement of itself (entity configuration), the callee's own
+        or, as the callee verified it last, another's, with its trust chain. Needs scope
         federation.statements:read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -127,6 +142,11 @@ def add_FederationServiceServicer_to_server(servicer, server):
                     servicer.QueryRecords,
                     request_deserializer=creditgate_dot_v1_dot_federation__service__pb2.QueryRecordsRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_federation__service__pb2.QueryRecordsResponse.SerializeToString,
+            ),
+            'FollowConsents': grpc.stream_stream_rpc_method_handler(
+                    servicer.FollowConsents,
+                    request_deserializer=creditgate_dot_v1_dot_federation__service__pb2.FollowConsentsRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_federation__service__pb2.FollowConsentsResponse.SerializeToString,
             ),
             'GetRegionStatement': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRegionStatement,
@@ -182,6 +202,33 @@ class FederationService(object):
             '/creditgate.v1.FederationService/QueryRecords',
             creditgate_dot_v1_dot_federation__service__pb2.QueryRecordsRequest.SerializeToString,
             creditgate_dot_v1_dot_federation__service__pb2.QueryRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FollowConsents(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/creditgate.v1.FederationService/FollowConsents',
+            creditgate_dot_v1_dot_federation__service__pb2.FollowConsentsRequest.SerializeToString,
+            creditgate_dot_v1_dot_federation__service__pb2.FollowConsentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,9 +44,15 @@ class FederationServiceStub:
     an operator the latter licensed. The token comes from a token exchange at the
     home region (RFC 8693). Needs scope federation.records:query.
     """
+    FollowConsents: _grpc.StreamStreamMultiCallable[_federation_service_pb2.FollowConsentsRequest, _federation_service_pb2.FollowConsentsResponse]
+    """Tells a home region how consents stand that were shown to it, at once when one changes.
+    The home region asks again at least once a second; what it has heard is good for its
+    lease, counted from the question, and without it refuses. Needs scope
+    federation.consents:follow.
+    """
     GetRegionStatement: _grpc.UnaryUnaryMultiCallable[_federation_service_pb2.GetRegionStatementRequest, _federation_service_pb2.GetRegionStatementResponse]
-    """Returns a signed statement about a region: its own (entity configuration) or
-    what this region says of another (subordinate statement). Needs scope
+    """Returns a region's signed statement of itself (entity configuration), the callee's own
+    or, as the callee verified it last, another's, with its trust chain. Needs scope
     federation.statements:read.
     """
     ExchangeCheckpoints: _grpc.UnaryUnaryMultiCallable[_federation_service_pb2.ExchangeCheckpointsRequest, _federation_service_pb2.ExchangeCheckpointsResponse]
@@ -80,9 +86,15 @@ class FederationServiceAsyncStub(FederationServiceStub):
     an operator the latter licensed. The token comes from a token exchange at the
     home region (RFC 8693). Needs scope federation.records:query.
     """
+    FollowConsents: _aio.StreamStreamMultiCallable[_federation_service_pb2.FollowConsentsRequest, _federation_service_pb2.FollowConsentsResponse]  # type: ignore[assignment]
+    """Tells a home region how consents stand that were shown to it, at once when one changes.
+    The home region asks again at least once a second; what it has heard is good for its
+    lease, counted from the question, and without it refuses. Needs scope
+    federation.consents:follow.
+    """
     GetRegionStatement: _aio.UnaryUnaryMultiCallable[_federation_service_pb2.GetRegionStatementRequest, _federation_service_pb2.GetRegionStatementResponse]  # type: ignore[assignment]
-    """Returns a signed statement about a region: its own (entity configuration) or
-    what this region says of another (subordinate statement). Needs scope
+    """Returns a region's signed statement of itself (entity configuration), the callee's own
+    or, as the callee verified it last, another's, with its trust chain. Needs scope
     federation.statements:read.
     """
     ExchangeCheckpoints: _aio.UnaryUnaryMultiCallable[_federation_service_pb2.ExchangeCheckpointsRequest, _federation_service_pb2.ExchangeCheckpointsResponse]  # type: ignore[assignment]
@@ -121,13 +133,25 @@ class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def FollowConsents(
+        self,
+        request_iterator: _MaybeAsyncIterator[_federation_service_pb2.FollowConsentsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_federation_service_pb2.FollowConsentsResponse], _abc.AsyncIterator[_federation_service_pb2.FollowConsentsResponse]]:
+        """Tells a home region how consents stand that were shown to it, at once when one changes.
+        The home region asks again at least once a second; what it has heard is good for its
+        lease, counted from the question, and without it refuses. Needs scope
+        federation.consents:follow.
+        """
+
+    @_abc_1.abstractmethod
     def GetRegionStatement(
         self,
         request: _federation_service_pb2.GetRegionStatementRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_federation_service_pb2.GetRegionStatementResponse, _abc.Awaitable[_federation_service_pb2.GetRegionStatementResponse]]:
-        """Returns a signed statement about a region: its own (entity configuration) or
-        what this region says of another (subordinate statement). Needs scope
+        """Returns a region's signed statement of itself (entity configuration), the callee's own
+        or, as the callee verified it last, another's, with its trust chain. Needs scope
         federation.statements:read.
         """
 

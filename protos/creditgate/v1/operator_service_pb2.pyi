@@ -63,6 +63,10 @@ class _ClientRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ClientRole
     """Feeds the official disclosure (公示方)."""
     CLIENT_ROLE_ADMINISTRATOR: _ClientRole.ValueType  # 3
     """Acts for the administrator (主管部门)."""
+    CLIENT_ROLE_REGION: _ClientRole.ValueType  # 4
+    """The gateway of another region (地区), acting for the operator it is admitted as. Made by
+    RegionService.AdmitRegion alone; its keys and certificates are those of its trust chain.
+    """
 
 class ClientRole(_ClientRole, metaclass=_ClientRoleEnumTypeWrapper):
     """What a client is."""
@@ -75,6 +79,10 @@ CLIENT_ROLE_PUBLISHER: ClientRole.ValueType  # 2
 """Feeds the official disclosure (公示方)."""
 CLIENT_ROLE_ADMINISTRATOR: ClientRole.ValueType  # 3
 """Acts for the administrator (主管部门)."""
+CLIENT_ROLE_REGION: ClientRole.ValueType  # 4
+"""The gateway of another region (地区), acting for the operator it is admitted as. Made by
+RegionService.AdmitRegion alone; its keys and certificates are those of its trust chain.
+"""
 Global___ClientRole: _TypeAlias = ClientRole  # noqa: Y015
 
 @_typing.final

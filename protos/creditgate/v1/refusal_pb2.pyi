@@ -87,7 +87,8 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     """
     REFUSAL_REASON_REQUEST_SUPERSEDED: _RefusalReason.ValueType  # 20
     """The request id was used before, and since then the disclosure has gained
-    records or revisions it did not pay for: ask anew with a fresh id (ABORTED).
+    records or revisions it did not pay for, or a report made by it states more than the
+    caller may be served now: ask anew with a fresh id (ABORTED).
     """
     REFUSAL_REASON_RECORD_NOT_DISCLOSED: _RefusalReason.ValueType  # 21
     """The record is not disclosed to you now: it expired, was repaired or
@@ -183,6 +184,24 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     asked for; ErrorInfo metadata "reach" tells which, "items" the items stopped. Leave
     those out by name, or wait for the administrator (FAILED_PRECONDITION).
     """
+    REFUSAL_REASON_FEDERATION_UNKNOWN: _RefusalReason.ValueType  # 46
+    """This gateway has not heard the anchor's news of who is cut off for longer than its
+    lease, and refuses all that crosses regions rather than guess (UNAVAILABLE with
+    RetryInfo; guarantees G4 and G10).
+    """
+    REFUSAL_REASON_REGION_NOT_TRUSTED: _RefusalReason.ValueType  # 47
+    """The region is none this gateway trusts now: unknown, not admitted, its trust chain
+    over or invalid, cut off by the anchor, or its log distrusted (PERMISSION_DENIED;
+    OpenID Federation 1.0 section 10).
+    """
+    REFUSAL_REASON_ITEM_NOT_MAPPED: _RefusalReason.ValueType  # 48
+    """The catalogue item has no counterpart at the home region under the mapping in force
+    (FAILED_PRECONDITION).
+    """
+    REFUSAL_REASON_LICENCE_CREDENTIAL_INVALID: _RefusalReason.ValueType  # 49
+    """The operator's licence credential is malformed, over, suspended, revoked, or not of
+    the region that asks (PERMISSION_DENIED).
+    """
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """Why a call was refused. The name without its prefix stands in
@@ -253,7 +272,8 @@ Google AIP-155).
 """
 REFUSAL_REASON_REQUEST_SUPERSEDED: RefusalReason.ValueType  # 20
 """The request id was used before, and since then the disclosure has gained
-records or revisions it did not pay for: ask anew with a fresh id (ABORTED).
+records or revisions it did not pay for, or a report made by it states more than the
+caller may be served now: ask anew with a fresh id (ABORTED).
 """
 REFUSAL_REASON_RECORD_NOT_DISCLOSED: RefusalReason.ValueType  # 21
 """The record is not disclosed to you now: it expired, was repaired or
@@ -348,5 +368,23 @@ REFUSAL_REASON_EMERGENCY_BRAKE: RefusalReason.ValueType  # 45
 """An administrator has stopped such answers, for everybody, for you, or of an item you
 asked for; ErrorInfo metadata "reach" tells which, "items" the items stopped. Leave
 those out by name, or wait for the administrator (FAILED_PRECONDITION).
+"""
+REFUSAL_REASON_FEDERATION_UNKNOWN: RefusalReason.ValueType  # 46
+"""This gateway has not heard the anchor's news of who is cut off for longer than its
+lease, and refuses all that crosses regions rather than guess (UNAVAILABLE with
+RetryInfo; guarantees G4 and G10).
+"""
+REFUSAL_REASON_REGION_NOT_TRUSTED: RefusalReason.ValueType  # 47
+"""The region is none this gateway trusts now: unknown, not admitted, its trust chain
+over or invalid, cut off by the anchor, or its log distrusted (PERMISSION_DENIED;
+OpenID Federation 1.0 section 10).
+"""
+REFUSAL_REASON_ITEM_NOT_MAPPED: RefusalReason.ValueType  # 48
+"""The catalogue item has no counterpart at the home region under the mapping in force
+(FAILED_PRECONDITION).
+"""
+REFUSAL_REASON_LICENCE_CREDENTIAL_INVALID: RefusalReason.ValueType  # 49
+"""The operator's licence credential is malformed, over, suspended, revoked, or not of
+the region that asks (PERMISSION_DENIED).
 """
 Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015

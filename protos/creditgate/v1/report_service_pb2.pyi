@@ -93,7 +93,7 @@ class CreditReport(_message.Message):
     state: Global___CreditReportState.ValueType
     """Whether it still holds."""
     check_code: _builtins.str
-    """Code that opens its status to who holds it."""
+    """Code that opens its status to who holds it. Not told to administrators."""
     @_builtins.property
     def issue_time(self) -> _timestamp_pb2.Timestamp:
         """When it was issued (UTC)."""

@@ -33,8 +33,8 @@ class _PriceComponentKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Pr
     PRICE_COMPONENT_KIND_PER_RECORD: _PriceComponentKind.ValueType  # 1
     """Prices each record selected (按条计价). Needs unit_price_micro_yuan."""
     PRICE_COMPONENT_KIND_PER_SUBJECT: _PriceComponentKind.ValueType  # 2
-    """Prices each different subject of a month instead of its records (按主体计价). Needs
-    unit_price_micro_yuan.
+    """Prices each different subject of a month instead of its records (按主体计价), once: when it
+    is first used by such a price. Needs unit_price_micro_yuan.
     """
     PRICE_COMPONENT_KIND_GRADUATED: _PriceComponentKind.ValueType  # 3
     """Prices the records of a month tier by tier, each at the price of the tier it falls
@@ -61,7 +61,7 @@ class _PriceComponentKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Pr
 
 class PriceComponentKind(_PriceComponentKind, metaclass=_PriceComponentKindEnumTypeWrapper):
     """What a component of a price plan does. Components are applied in this order, those of one
-    kind in the order of the plan.
+    kind in the order of the plan; but a minimum is looked at last, for the whole month.
     """
 
 PRICE_COMPONENT_KIND_UNSPECIFIED: PriceComponentKind.ValueType  # 0
@@ -69,8 +69,8 @@ PRICE_COMPONENT_KIND_UNSPECIFIED: PriceComponentKind.ValueType  # 0
 PRICE_COMPONENT_KIND_PER_RECORD: PriceComponentKind.ValueType  # 1
 """Prices each record selected (按条计价). Needs unit_price_micro_yuan."""
 PRICE_COMPONENT_KIND_PER_SUBJECT: PriceComponentKind.ValueType  # 2
-"""Prices each different subject of a month instead of its records (按主体计价). Needs
-unit_price_micro_yuan.
+"""Prices each different subject of a month instead of its records (按主体计价), once: when it
+is first used by such a price. Needs unit_price_micro_yuan.
 """
 PRICE_COMPONENT_KIND_GRADUATED: PriceComponentKind.ValueType  # 3
 """Prices the records of a month tier by tier, each at the price of the tier it falls
@@ -110,7 +110,7 @@ class _SourceDivisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Source
     """The parts of a month are pooled and divided by the records used (按使用量)."""
     SOURCE_DIVISION_BY_CONTRIBUTION: _SourceDivision.ValueType  # 3
     """The parts of a month are pooled and divided by what each source contributed to answers
-    (按贡献): its Shapley value (Shapley 1953), where an answer is worth what its items cost,
+    (按贡献): its Shapley value (Shapley 1953), where an answer is worth what its items cost in the end,
     an item is there if one of its sources is, and completeness_basis_points of the worth
     are there only with all items. Exact for answers from up to 8 sources; from more,
     estimated by 40,320 orders of the sources that anyone can draw again.
@@ -127,7 +127,7 @@ SOURCE_DIVISION_BY_USE: SourceDivision.ValueType  # 2
 """The parts of a month are pooled and divided by the records used (按使用量)."""
 SOURCE_DIVISION_BY_CONTRIBUTION: SourceDivision.ValueType  # 3
 """The parts of a month are pooled and divided by what each source contributed to answers
-(按贡献): its Shapley value (Shapley 1953), where an answer is worth what its items cost,
+(按贡献): its Shapley value (Shapley 1953), where an answer is worth what its items cost in the end,
 an item is there if one of its sources is, and completeness_basis_points of the worth
 are there only with all items. Exact for answers from up to 8 sources; from more,
 estimated by 40,320 orders of the sources that anyone can draw again.
@@ -218,8 +218,10 @@ Global___PriceTier: _TypeAlias = PriceTier  # noqa: Y015
 class PriceComponent(_message.Message):
     """A component of a price plan. Of the kinds that price use itself (PER_RECORD, PER_SUBJECT,
     GRADUATED, VOLUME) the first in the plan that selects a use prices it; where none does, the
-    price of its class. Numbers and amounts by the month count in proportion to the seconds
-    the plan is in force in it, rounded down.
+    price of its class. Where plans or the operator's class change within a month, what was used
+    before keeps what it costs: tiers go on from the records used, a free tier has left what was
+    not free before, a cap allows what is left of it, a subject counted is not counted again. Flat
+    fees and minimum count in proportion to the seconds they are in force.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -305,7 +307,9 @@ class PricePlan(_message.Message):
     """Id, [a-z0-9][a-z0-9.-]{0,63}."""
     @_builtins.property
     def effective_from(self) -> _timestamp_pb2.Timestamp:
-        """First instant of force (UTC), not in the past."""
+        """First instant of force (UTC): not in the past, in no month that was closed, and not before
+        the newest change of authority. Use before it keeps what it costs.
+        """
 
     @_builtins.property
     def prices(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassPrice]:
@@ -455,12 +459,21 @@ class ListPricePlansRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most plans to return, 1 to 1000; 0 means 100. A page may hold fewer."""
+    page_token: _builtins.str
+    """Token from an earlier page (AIP-158)."""
     def __init__(
         self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -468,11 +481,14 @@ Global___ListPricePlansRequest: _TypeAlias = ListPricePlansRequest  # noqa: Y015
 
 @_typing.final
 class ListPricePlansResponse(_message.Message):
-    """All price plans."""
+    """A page of price plans."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PLANS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
     @_builtins.property
     def plans(self) -> _containers.RepeatedCompositeFieldContainer[Global___PricePlan]:
         """Plans by start of force."""
@@ -481,10 +497,11 @@ class ListPricePlansResponse(_message.Message):
         self,
         *,
         plans: _abc.Iterable[Global___PricePlan] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["plans", b"plans"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "plans", b"plans"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -716,12 +733,21 @@ class ListSharingRulesRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most rules to return, 1 to 1000; 0 means 100. A page may hold fewer."""
+    page_token: _builtins.str
+    """Token from an earlier page (AIP-158)."""
     def __init__(
         self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -729,11 +755,14 @@ Global___ListSharingRulesRequest: _TypeAlias = ListSharingRulesRequest  # noqa: 
 
 @_typing.final
 class ListSharingRulesResponse(_message.Message):
-    """All sharing rules."""
+    """A page of sharing rules."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RULES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___SharingRule]:
         """Rules by start of force."""
@@ -742,10 +771,11 @@ class ListSharingRulesResponse(_message.Message):
         self,
         *,
         rules: _abc.Iterable[Global___SharingRule] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rules", b"rules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "rules", b"rules"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1037,7 +1067,8 @@ class CreateCreditNoteRequest(_message.Message):
     """The operator overcharged."""
     evidence: _builtins.bytes
     """Evidence as `creditgate usage dispute` writes it: it is checked against the keys of the
-    gateway's usage log and receipts. What it proves is given back, each use once.
+    gateway's usage log and receipts. Given back is what the month of the use costs more than it
+    would with all uses as they are proven, less what was given back of that month before.
     """
     reason: _builtins.str
     """Why: 1 to 500 characters."""

@@ -9,6 +9,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DeliveryState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DeliveryStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeliveryState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DELIVERY_STATE_UNSPECIFIED: _DeliveryState.ValueType  # 0
+    """Not stated."""
+    DELIVERY_STATE_OPEN: _DeliveryState.ValueType  # 1
+    """It goes on, or can be taken up again."""
+    DELIVERY_STATE_ENDED: _DeliveryState.ValueType  # 2
+    """It is over, and nothing was credited: all was acknowledged, or what was not is charged
+    since the day's bound was reached. It can be taken up again like any batch.
+    """
+    DELIVERY_STATE_SETTLED: _DeliveryState.ValueType  # 3
+    """It is over, and records were credited. It cannot be taken up again."""
+
+class DeliveryState(_DeliveryState, metaclass=_DeliveryStateEnumTypeWrapper):
+    """How a delivery stands."""
+
+DELIVERY_STATE_UNSPECIFIED: DeliveryState.ValueType  # 0
+"""Not stated."""
+DELIVERY_STATE_OPEN: DeliveryState.ValueType  # 1
+"""It goes on, or can be taken up again."""
+DELIVERY_STATE_ENDED: DeliveryState.ValueType  # 2
+"""It is over, and nothing was credited: all was acknowledged, or what was not is charged
+since the day's bound was reached. It can be taken up again like any batch.
+"""
+DELIVERY_STATE_SETTLED: DeliveryState.ValueType  # 3
+"""It is over, and records were credited. It cannot be taken up again."""
+Global___DeliveryState: _TypeAlias = DeliveryState  # noqa: Y015
 
 @_typing.final
 class UsageEntry(_message.Message):
@@ -583,7 +616,7 @@ class StatementStep(_message.Message):
     UNIT_PRICE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
     FEE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
     quantity: _builtins.int
-    """Records or subjects."""
+    """Records or subjects; below 0 for what was used before in the month and is taken off."""
     unit_price_micro_yuan: _builtins.int
     """Price of each, micro-yuan."""
     fee_micro_yuan: _builtins.int
@@ -869,7 +902,9 @@ class CreditNote(_message.Message):
     """Who created it."""
     @_builtins.property
     def uses(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreditedUse]:
-        """What it gives back, by use; sums to the amount."""
+        """What it gives back, by what the use changes of the month's lines; sums to the amount. A line
+        may be below 0, as where a flat fee is divided among less use.
+        """
 
     @_builtins.property
     def shares(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevenueShare]:
@@ -913,7 +948,7 @@ Global___CreditNote: _TypeAlias = CreditNote  # noqa: Y015
 
 @_typing.final
 class CreditedUse(_message.Message):
-    """What is given back of one use."""
+    """What is given back of one line of the month for one use."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1272,3 +1307,89 @@ class StatementUse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StatementUse: _TypeAlias = StatementUse  # noqa: Y015
+
+@_typing.final
+class GetDeliveryRequest(_message.Message):
+    """Asks how a delivery (CreditRecordService.DeliverSubjectRecords) stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    operator_id: _builtins.str
+    """The operator; empty means the caller's own."""
+    request_id: _builtins.str
+    """The request_id it was opened with."""
+    def __init__(
+        self,
+        *,
+        operator_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator_id", b"operator_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDeliveryRequest: _TypeAlias = GetDeliveryRequest  # noqa: Y015
+
+@_typing.final
+class GetDeliveryResponse(_message.Message):
+    """A delivery: charged are acknowledged, credited, standing and, while it is OPEN, pending."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    OPEN_TIME_FIELD_NUMBER: _builtins.int
+    SETTLE_TIME_FIELD_NUMBER: _builtins.int
+    CHARGED_RECORDS_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGED_RECORDS_FIELD_NUMBER: _builtins.int
+    CREDITED_RECORDS_FIELD_NUMBER: _builtins.int
+    STANDING_RECORDS_FIELD_NUMBER: _builtins.int
+    CREDITED_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The request_id it was opened with."""
+    state: Global___DeliveryState.ValueType
+    """How it stands."""
+    charged_records: _builtins.int
+    """Records charged, in all."""
+    acknowledged_records: _builtins.int
+    """Of these, records acknowledged."""
+    credited_records: _builtins.int
+    """Of these, records that were not acknowledged, and credited."""
+    standing_records: _builtins.int
+    """Of these, records that were not acknowledged and are charged all the same: the bound on
+    credits of an operator and day was reached.
+    """
+    credited_micro_yuan: _builtins.int
+    """Sum credited, micro-yuan at list price."""
+    @_builtins.property
+    def open_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was opened first (UTC)."""
+
+    @_builtins.property
+    def settle_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was settled, or ended (UTC); unset while it is OPEN."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        state: Global___DeliveryState.ValueType = ...,
+        open_time: _timestamp_pb2.Timestamp | None = ...,
+        settle_time: _timestamp_pb2.Timestamp | None = ...,
+        charged_records: _builtins.int = ...,
+        acknowledged_records: _builtins.int = ...,
+        credited_records: _builtins.int = ...,
+        standing_records: _builtins.int = ...,
+        credited_micro_yuan: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["open_time", b"open_time", "settle_time", b"settle_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_records", b"acknowledged_records", "charged_records", b"charged_records", "credited_micro_yuan", b"credited_micro_yuan", "credited_records", b"credited_records", "open_time", b"open_time", "request_id", b"request_id", "settle_time", b"settle_time", "standing_records", b"standing_records", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDeliveryResponse: _TypeAlias = GetDeliveryResponse  # noqa: Y015

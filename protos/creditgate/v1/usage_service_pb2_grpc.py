@@ -77,6 +77,11 @@ class UsageServiceStub(object):
                 request_serializer=creditgate_dot_v1_dot_usage__service__pb2.GetUsageCosignatureRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_usage__service__pb2.GetUsageCosignatureResponse.FromString,
                 _registered_method=True)
+        self.GetDelivery = channel.unary_unary(
+                '/creditgate.v1.UsageService/GetDelivery',
+                request_serializer=creditgate_dot_v1_dot_usage__service__pb2.GetDeliveryRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_usage__service__pb2.GetDeliveryResponse.FromString,
+                _registered_method=True)
         self.StreamUsage = channel.unary_stream(
                 '/creditgate.v1.UsageService/StreamUsage',
                 request_serializer=creditgate_dot_v1_dot_usage__service__pb2.StreamUsageRequest.SerializeToString,
@@ -149,6 +154,13 @@ class UsageServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDelivery(self, request, context):
+        """Tells what of a delivery was charged, acknowledged and credited.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StreamUsage(self, request, context):
         """Streams usage entries as they are written.
         """
@@ -198,6 +210,11 @@ def add_UsageServiceServicer_to_server(servicer, server):
                     servicer.GetUsageCosignature,
                     request_deserializer=creditgate_dot_v1_dot_usage__service__pb2.GetUsageCosignatureRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_usage__service__pb2.GetUsageCosignatureResponse.SerializeToString,
+            ),
+            'GetDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDelivery,
+                    request_deserializer=creditgate_dot_v1_dot_usage__service__pb2.GetDeliveryRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_usage__service__pb2.GetDeliveryResponse.SerializeToString,
             ),
             'StreamUsage': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamUsage,
@@ -423,6 +440,33 @@ class UsageService(object):
             '/creditgate.v1.UsageService/GetUsageCosignature',
             creditgate_dot_v1_dot_usage__service__pb2.GetUsageCosignatureRequest.SerializeToString,
             creditgate_dot_v1_dot_usage__service__pb2.GetUsageCosignatureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDelivery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.UsageService/GetDelivery',
+            creditgate_dot_v1_dot_usage__service__pb2.GetDeliveryRequest.SerializeToString,
+            creditgate_dot_v1_dot_usage__service__pb2.GetDeliveryResponse.FromString,
             options,
             channel_credentials,
             insecure,

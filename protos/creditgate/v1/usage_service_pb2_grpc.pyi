@@ -59,6 +59,8 @@ class UsageServiceStub:
     """
     GetUsageCosignature: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.GetUsageCosignatureRequest, _usage_service_pb2.GetUsageCosignatureResponse]
     """Returns the newest checkpoint of its usage log an operator has agreed with."""
+    GetDelivery: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.GetDeliveryRequest, _usage_service_pb2.GetDeliveryResponse]
+    """Tells what of a delivery was charged, acknowledged and credited."""
     StreamUsage: _grpc.UnaryStreamMultiCallable[_usage_service_pb2.StreamUsageRequest, _usage_service_pb2.StreamUsageResponse]
     """Streams usage entries as they are written."""
 
@@ -92,6 +94,8 @@ class UsageServiceAsyncStub(UsageServiceStub):
     """
     GetUsageCosignature: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.GetUsageCosignatureRequest, _usage_service_pb2.GetUsageCosignatureResponse]  # type: ignore[assignment]
     """Returns the newest checkpoint of its usage log an operator has agreed with."""
+    GetDelivery: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.GetDeliveryRequest, _usage_service_pb2.GetDeliveryResponse]  # type: ignore[assignment]
+    """Tells what of a delivery was charged, acknowledged and credited."""
     StreamUsage: _aio.UnaryStreamMultiCallable[_usage_service_pb2.StreamUsageRequest, _usage_service_pb2.StreamUsageResponse]  # type: ignore[assignment]
     """Streams usage entries as they are written."""
 
@@ -170,6 +174,14 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_usage_service_pb2.GetUsageCosignatureResponse, _abc.Awaitable[_usage_service_pb2.GetUsageCosignatureResponse]]:
         """Returns the newest checkpoint of its usage log an operator has agreed with."""
+
+    @_abc_1.abstractmethod
+    def GetDelivery(
+        self,
+        request: _usage_service_pb2.GetDeliveryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.GetDeliveryResponse, _abc.Awaitable[_usage_service_pb2.GetDeliveryResponse]]:
+        """Tells what of a delivery was charged, acknowledged and credited."""
 
     @_abc_1.abstractmethod
     def StreamUsage(

@@ -1,0 +1,296 @@
+"""``creditgate anchor``: the national trust anchor (国家信任锚), a program with a home of its own."""
+
+import getpass
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from gateway.cli.failures import CommandFailed, ReportedCommand
+from gateway.cli.options import AsJson, Why
+from gateway.cli.output import Sheet, console, print_json, show_sheet, utc_seconds
+
+if TYPE_CHECKING:
+    from gateway.anchor.register import Register
+
+app = typer.Typer(
+    help="The trust anchor of a federation of regions: enrols them, cuts them off.",
+    no_args_is_help=True,
+)
+
+_DAY: Final = 86_400
+_MOST_STATEMENT: Final = 262_144
+Home = Annotated[
+    Path,
+    typer.Option(
+        "--home",
+        envvar="CREDITGATE_ANCHOR_HOME",
+        file_okay=False,
+        help="Folder of the anchor's register and keys.",
+    ),
+]
+_HOME: Final = Path("anchor")
+EntityId = Annotated[
+    str, typer.Argument(metavar="ENTITY", help="Entity identifier of a region: its issuer's URL.")
+]
+
+
+@app.command("init", cls=ReportedCommand)
+def init(
+    entity_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENTITY",
+            help="The anchor's own entity identifier: the https URL it answers at.",
+        ),
+    ],
+    home: Home = _HOME,
+    life_days: Annotated[
+        int, typer.Option("--life", min=1, max=31, metavar="DAYS", help="Life of its statements.")
+    ] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Make an anchor: its key, an empty register, and a certificate for trying it out."""
+    from urllib.parse import urlsplit
+
+    from pydantic import ValidationError
+
+    from gateway.anchor.home import AnchorHome
+    from gateway.anchor.register import Register
+    from gateway.clock import SystemClock
+    from gateway.pki.development import (
+        LOOPBACK,
+        make_ca,
+        make_server_certificate,
+        read_issued,
+    )
+
+    made, now = AnchorHome.at(home), SystemClock().now()
+    try:
+        register = Register(entity_id=entity_id, life_seconds=life_days * _DAY, number=now)
+    except ValidationError:
+        raise CommandFailed(
+            "Give the anchor's entity identifier: an https URL without query."
+        ) from None
+    made.begin(register, by=getpass.getuser(), now=now)
+    hosts = dict.fromkeys((*LOOPBACK, urlsplit(entity_id).hostname or "localhost"))
+    make_ca("creditgate anchor development CA", now).write(made.ca, made.ca_key)
+    authority = read_issued(made.ca, made.ca_key)
+    make_server_certificate(authority, now, hosts).write(made.certificate, made.certificate_key)
+    if as_json:
+        print_json({"entity_id": entity_id, "kid": made.key().kid, "ca": str(made.ca)})
+    else:
+        typer.echo(
+            f"{entity_id} signs with key {made.key().kid}. Hand `creditgate anchor keys` to every"
+            " region, by another way than the network."
+        )
+
+
+@app.command("keys", cls=ReportedCommand)
+def keys(home: Home = _HOME) -> None:
+    """Print the anchor's public keys (JWK Set), for federation_anchor_keys of every region."""
+    from gateway.anchor.home import AnchorHome
+
+    print_json(dict(AnchorHome.at(home).key().jwks))
+
+
+@app.command("enrol", cls=ReportedCommand)
+def enrol(
+    statement: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            dir_okay=False,
+            help="The region's entity configuration, as `creditgate federation statement` or its"
+            " /.well-known/openid-federation gives it.",
+        ),
+    ],
+    codes: Annotated[
+        list[str],
+        typer.Option(
+            "--code", metavar="CODE", help="Division it is home of (GB/T 2260); repeat for more."
+        ),
+    ],
+    key: Annotated[
+        str,
+        typer.Option(
+            "--key",
+            metavar="KID",
+            help="The region's federation key, as its people told it by another way.",
+        ),
+    ],
+    reason: Why,
+    home: Home = _HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Enrol a region, or enrol it anew with new keys, authorities or divisions."""
+    from gateway.clock import SystemClock
+    from gateway.federation.trust.statement import REGION_METADATA, StatementInvalid, self_signed
+
+    now = SystemClock().now()
+    if statement.stat().st_size > _MOST_STATEMENT:
+        raise CommandFailed(f"{statement} is too long for an entity configuration.")
+    try:
+        said = self_signed(statement.read_text(encoding="ascii").strip(), now)
+    except (StatementInvalid, UnicodeDecodeError) as error:
+        raise CommandFailed(
+            f"{statement} is no entity configuration that holds: {error}."
+        ) from None
+    if [jwk["kid"] for jwk in said.jwks["keys"]] != [key]:
+        raise CommandFailed(
+            f"{statement} is signed with another key than {key}: ask the region's people again."
+        )
+    roots = said.metadata.get(REGION_METADATA, {}).get("tls_roots", "")
+    _change(
+        home,
+        lambda register: register.enrolled(said.sub, said.jwks, roots, tuple(codes), now),
+        "enrol",
+        said.sub,
+        reason,
+        as_json=as_json,
+    )
+
+
+@app.command("cut-off", cls=ReportedCommand)
+def cut_off(entity_id: EntityId, reason: Why, home: Home = _HOME, as_json: AsJson = False) -> None:
+    """Cut a region off: every other region refuses it within a second of hearing so."""
+    now = _now()
+    _change(
+        home,
+        lambda register: register.cut_off(entity_id, reason, now),
+        "cut-off",
+        entity_id,
+        reason,
+        as_json=as_json,
+    )
+
+
+@app.command("restore", cls=ReportedCommand)
+def restore(entity_id: EntityId, reason: Why, home: Home = _HOME, as_json: AsJson = False) -> None:
+    """Let a region that was cut off stand again."""
+    now = _now()
+    _change(
+        home,
+        lambda register: register.restored(entity_id, now),
+        "restore",
+        entity_id,
+        reason,
+        as_json=as_json,
+    )
+
+
+@app.command("withdraw", cls=ReportedCommand)
+def withdraw(entity_id: EntityId, reason: Why, home: Home = _HOME, as_json: AsJson = False) -> None:
+    """Take a region out of the register."""
+    now = _now()
+    _change(
+        home,
+        lambda register: register.withdrawn(entity_id, now),
+        "withdraw",
+        entity_id,
+        reason,
+        as_json=as_json,
+    )
+
+
+@app.command("list", cls=ReportedCommand)
+def list_(home: Home = _HOME, as_json: AsJson = False) -> None:
+    """List the regions enrolled."""
+    from gateway.anchor.home import AnchorHome
+
+    _show(AnchorHome.at(home).register(), as_json=as_json)
+
+
+@app.command("serve", cls=ReportedCommand)
+def serve(
+    home: Home = _HOME,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="Port.")] = 8_445,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-certificate",
+            dir_okay=False,
+            help="PEM file: the server's certificate chain.",
+            show_default="one of the anchor's own development CA",
+        ),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option("--tls-key", dir_okay=False, help="PEM file: private key of the certificate."),
+    ] = None,
+) -> None:
+    """Serve statements and news until Ctrl-C or SIGTERM; what other commands change acts at once."""
+    from gateway.anchor.home import AnchorHome
+    from gateway.anchor.serving import serve as serve_until_stopped
+
+    if (certificate is None) != (key is None):
+        raise CommandFailed("Give --tls-certificate and --tls-key together.")
+    serving = AnchorHome.at(home)
+    entity_id = serving.register().entity_id
+
+    def ready(taken: int) -> None:
+        # One line, so that a program that started this one can wait for it.
+        typer.echo(json.dumps({"entity_id": entity_id, "port": taken}))
+
+    serve_until_stopped(serving, host, port, certificate, key, ready)
+
+
+def _now() -> int:
+    from gateway.clock import SystemClock
+
+    return SystemClock().now()
+
+
+def _change(
+    home: Path,
+    changed: "Callable[[Register], Register]",
+    what: str,
+    about: str,
+    reason: str,
+    *,
+    as_json: bool,
+) -> None:
+    from pydantic import ValidationError
+
+    from gateway.anchor.home import AnchorHome
+    from gateway.anchor.register import MOST_REASON, NotPossible
+
+    if not reason.strip() or len(reason) > MOST_REASON:
+        raise CommandFailed(f"--reason: give 1 to {MOST_REASON} characters.")
+    try:
+        register = AnchorHome.at(home).change(
+            changed, what=what, about=about, by=getpass.getuser(), why=reason, now=_now()
+        )
+    except ValidationError as error:
+        faults = "; ".join(fault["msg"] for fault in error.errors(include_input=False))
+        raise CommandFailed(f"The region cannot be enrolled so: {faults}.") from None
+    except NotPossible as error:
+        raise CommandFailed(str(error)) from None
+    _show(register, as_json=as_json)
+
+
+def _show(register: "Register", *, as_json: bool) -> None:
+    if as_json:
+        regions = {
+            entity_id: region.model_dump(mode="json", exclude={"jwks", "tls_roots"})
+            | {"kids": [key["kid"] for key in region.jwks["keys"]]}
+            for entity_id, region in sorted(register.regions.items())
+        }
+        print_json({"entity_id": register.entity_id, "number": register.number, "regions": regions})
+        return
+    rows = [
+        (
+            entity_id,
+            ", ".join(region.codes),
+            region.jwks["keys"][0]["kid"],
+            utc_seconds(region.enrolled_at),
+            "" if region.cut_off_at is None else utc_seconds(region.cut_off_at),
+            region.cut_off_reason,
+        )
+        for entity_id, region in sorted(register.regions.items())
+    ]
+    columns = ("region", "home of", "key", "enrolled", "cut off", "why")
+    show_sheet(Sheet(f"Regions under {register.entity_id}", columns, rows), console())

@@ -1,0 +1,144 @@
+"""Rows of removals owed: acknowledged, locked, and how far events were followed. Within the
+transaction of whoever asks."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.conformance.removal_tables import DUTIES, FOLLOWED, Finding
+from gateway.storage.paging import pages
+from gateway.storage.writes import wrote
+
+_KEYS_A_QUERY: Final = 500
+_FOLLOWED: Final = "events"
+_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+ACKNOWLEDGE: Final = (
+    update(DUTIES)
+    .where(
+        DUTIES.c.operator_id == bindparam("of_operator"),
+        DUTIES.c.event_sequence == bindparam("of_event"),
+    )
+    .values(
+        removed_at=bindparam("removed_at"),
+        acknowledged_at=bindparam("acknowledged_at"),
+        acknowledged_by=bindparam("acknowledged_by"),
+        finding=bindparam("finding"),
+    )
+)
+
+
+def acknowledged_of(
+    connection: Connection, operator_id: str, sequences: Collection[int]
+) -> frozenset[int]:
+    """Return for which of the events an operator has acknowledged the removal."""
+    found: set[int] = set()
+    for some in pages(sequences):
+        query = select(DUTIES.c.event_sequence).where(
+            DUTIES.c.operator_id == operator_id,
+            DUTIES.c.event_sequence.in_(some),
+            DUTIES.c.acknowledged_at.is_not(None),
+        )
+        found.update(connection.execute(query).scalars())
+    return frozenset(found)
+
+
+def attested_gone(
+    connection: Connection,
+    operator_id: str,
+    reflects: int,
+    held: Collection[str],
+    by: str,
+    now: int,
+) -> None:
+    """Write that an attestation as of position ``reflects`` has shown gone what events made
+    void, all but the copies of records ``held``: it stands for the operator's word.
+
+    ``by`` is the client that attested, ``now`` the time (seconds, UTC).
+    """
+    query = (
+        select(DUTIES.c.event_sequence, DUTIES.c.record_id, DUTIES.c.deadline, DUTIES.c.finding)
+        .where(
+            DUTIES.c.operator_id == operator_id,
+            DUTIES.c.acknowledged_at.is_(None),
+            DUTIES.c.event_sequence <= reflects,
+        )
+        .order_by(DUTIES.c.event_sequence)
+        .with_for_update()
+    )
+    gone = [row for row in connection.execute(query) if row.record_id not in held]
+    if gone:
+        connection.execute(
+            ACKNOWLEDGE,
+            [word_on(operator_id, row, now, by, now) for row in gone],
+        )
+        wrote(connection, DUTIES, [(operator_id, row.event_sequence) for row in gone])
+
+
+def word_on(
+    operator_id: str, duty: Row[*tuple[Any, ...]], removed_at: int, by: str, now: int
+) -> dict[str, Any]:
+    """Return the parameters of `ACKNOWLEDGE` for the word of a client ``by``, given at ``now``,
+    that a copy is gone since ``removed_at`` (seconds, UTC)."""
+    return {
+        "of_operator": operator_id,
+        "of_event": duty.event_sequence,
+        "removed_at": removed_at,
+        "acknowledged_at": now,
+        "acknowledged_by": by,
+        "finding": _after_word(duty, now),
+    }
+
+
+def _after_word(duty: Row[*tuple[Any, ...]], now: int) -> Finding:
+    """Return what becomes of the finding once the removal is acknowledged at ``now``.
+
+    A word that came late leaves its trace, also where nobody had yet noticed.
+    """
+    if duty.finding == Finding.NONE and now >= duty.deadline:
+        return Finding.DUE
+    return Finding.CLOSING if duty.finding == Finding.OPEN else Finding(duty.finding)
+
+
+def locked(
+    connection: Connection, operator_id: str, sequences: Collection[int]
+) -> Mapping[int, Row[*tuple[Any, ...]]]:
+    """Return an operator's duties for events, which nobody else changes until the transaction
+    ends."""
+    ordered = sorted(sequences)
+    query = (
+        select(
+            DUTIES.c.event_sequence,
+            DUTIES.c.deadline,
+            DUTIES.c.acknowledged_at,
+            DUTIES.c.finding,
+        )
+        .where(DUTIES.c.operator_id == operator_id)
+        .order_by(DUTIES.c.event_sequence)
+        .with_for_update()
+    )
+    return {
+        row.event_sequence: row
+        for start in range(0, len(ordered), _KEYS_A_QUERY)
+        for row in connection.execute(
+            query.where(DUTIES.c.event_sequence.in_(ordered[start : start + _KEYS_A_QUERY]))
+        )
+    }
+
+
+def followed(connection: Connection) -> int:
+    """Return the event up to which removals are written down."""
+    query = select(FOLLOWED.c.event_sequence).where(FOLLOWED.c.name == _FOLLOWED)
+    return connection.execute(query).scalar() or 0
+
+
+def follow_to(connection: Connection, sequence: int) -> None:
+    """Keep how far events were followed; it never goes back."""
+    first = _INSERT[connection.dialect.name](FOLLOWED).on_conflict_do_nothing()
+    connection.execute(first, {"name": _FOLLOWED, "event_sequence": 0})
+    connection.execute(
+        update(FOLLOWED)
+        .where(FOLLOWED.c.name == _FOLLOWED, FOLLOWED.c.event_sequence < sequence)
+        .values(event_sequence=sequence)
+    )

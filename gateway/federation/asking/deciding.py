@@ -1,0 +1,314 @@
+"""What an operator may ask of other regions, decided here before anything is asked there.
+
+The same rules as for this gateway's own records (guarantee G3): licence, grants, purpose, items,
+the token's details, brakes, prices, and the consent relied on. The question itself is metered
+as a use without records, so that it is decided once for all its retries, is in the decision log
+(G7), counts against quotas and limits of rates, and uses up a consent that is for one use.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from consent.model import NAME_PREFIX, Consent
+from creditgate.refusal import Refused
+from creditgate.v1.credit_record_service_pb2 import Receipt
+from creditgate.v1.disclosure_proof_pb2 import ProofKind
+from creditgate.v1.federated_record_service_pb2 import QueryRegionsRequest
+from creditgate.v1.refusal_pb2 import RefusalReason
+from creditgate.v1.usage_log_pb2 import UsageReceipt
+from gateway.authenticate.caller import Caller
+from gateway.authenticate.token import require_standing
+from gateway.authorise.bounds import Ground, SubjectBounds, subject_bounds
+from gateway.authorise.consents import ConsentLookup
+from gateway.authorise.gate import Gate, Passage
+from gateway.authorise.opening import Openings, require_alone, require_no_consent
+from gateway.authority.feed import AuthorityFeed
+from gateway.authority.view import AuthorityView
+from gateway.clock import Clock, micros_of
+from gateway.disclose.model import Line
+from gateway.federation.asking.lines import NumberedLines
+from gateway.federation.asking.uses import RegionUses
+from gateway.meter.committer import GroupCommitter
+from gateway.meter.decisions import DecisionIds
+from gateway.meter.model import Charged, LineCount, NotCharged, Replayed, TooFast, UsageClaim
+from gateway.respond.answer import require_prices
+from gateway.respond.rates import KnownOver, debits_of, too_fast
+from gateway.respond.refusals import changing, not_charged
+from gateway.respond.request import payload_digest
+from gateway.respond.use import Use
+from gateway.settle.components import Priced
+from operators.decision import Ask
+
+SCOPE: Final = "credit.regions:query"
+_ATTEMPTS: Final = 8
+_GOOD_SECONDS: Final = 2
+_MOST_QUOTA: Final = 1 << 62
+# The records asked for are of no revenue line of this gateway's.
+_NO_LINES: Final[Mapping[int, Line]] = MappingProxyType({})
+
+
+class Decided(NamedTuple):
+    """What an operator may ask for at an instant.
+
+    ``prices`` are what one record of each item costs it here, micro-yuan; ``consent`` is the
+    one relied on, None where none is.
+    """
+
+    passage: Passage
+    bounds: SubjectBounds | None
+    prices: Mapping[str, int]
+    consent: Consent | None
+
+    def reach(self, subject: str) -> Mapping[str, frozenset[str]]:
+        """Return the region codes that each item may be asked for in, of ``subject``."""
+        passage = self.passage if self.bounds is None else self.bounds.of(subject)
+        return passage.allow.regions_by_item
+
+
+class Admitted(NamedTuple):
+    """A question that was metered: its decision, and how many records the day's quota has
+    left, None for a retry."""
+
+    decision_id: str
+    left: int | None
+
+
+class Charge(NamedTuple):
+    """Records of a chunk of another region, to be charged to the operator.
+
+    ``request_id`` and ``chunk`` are what a retry of it is known by, ``counts`` how many there
+    are of each item here, source and region; ``records_digest`` as UsageLeaf has it.
+    """
+
+    request_id: str
+    chunk: int
+    counts: Mapping[Line, int]
+    records_digest: bytes
+
+
+class Deciding:
+    """Decides and meters questions; one event loop's own."""
+
+    def __init__(
+        self,
+        feed: AuthorityFeed,
+        consents: ConsentLookup,
+        committer: GroupCommitter,
+        decisions: DecisionIds,
+        uses: RegionUses,
+        lines: NumberedLines,
+        clock: Clock,
+        replay_seconds: int,
+    ) -> None:
+        self._feed = feed
+        self._gate = Gate()
+        self._openings = Openings()
+        self._consents = consents
+        self._committer = committer
+        self._decisions = decisions
+        self._uses = uses
+        self._lines = lines
+        self._clock = clock
+        self._replay_seconds = replay_seconds
+        self._over = KnownOver(micros_of(clock))
+
+    async def decided(self, use: Use, subjects: Sequence[str]) -> Decided:
+        """Return what ``use`` may ask of ``subjects`` now.
+
+        Raises Refused as CreditRecordService does for its own records.
+        """
+        now = self._clock.now()
+        view = self._feed.current()
+        require_standing(use.revocable, view.revocations)
+        ground = Ground(view, _NO_LINES, now)
+        bounds = None
+        if use.details:
+            bounds = subject_bounds(self._gate, ground, use.ask, use.details, subjects, use.consent)
+            passage = bounds.passage
+        else:
+            passage = self._gate.passage(view, _NO_LINES, use.ask, now)
+        require_prices(passage)
+        consent = None
+        if use.consent:
+            consent = await self._consents.of(use.consent, now)
+            self._openings.opening(consent, passage, subjects, use.purpose, now)
+            require_alone(passage, subjects)
+        else:
+            require_no_consent(passage)
+        return Decided(passage, bounds, _prices(passage, use), consent)
+
+    async def require(self, use: Use, subjects: Sequence[str]) -> None:
+        """Decide anew, of what is as it is now: before each part is passed on (guarantee G4)."""
+        if use.consent:
+            self._consents.forget(use.consent.removeprefix(NAME_PREFIX))
+        await self.decided(use, subjects)
+
+    async def admitted(self, use: Use, subjects: Sequence[str]) -> tuple[Decided, Admitted]:
+        """Decide a question and make it durable. Raises Refused."""
+        for _ in range(_ATTEMPTS):
+            decided = await self.decided(use, subjects)
+            passage = decided.passage
+            limits = passage.view.authority.limits.reaching(passage.allow.operator_id)
+            debits = debits_of(limits, use, passage, subjects) if limits else ()
+            if debits:
+                self._over.require(debits)
+            now = self._clock.now()
+            used = await asyncio.to_thread(self._uses.used_on_day, passage.allow.operator_id, now)
+            claim = self._claim(use, decided, now, used)
+            outcome = await self._committer.charge(claim._replace(debits=debits))
+            match outcome:
+                case Charged(_, _, left):
+                    return decided, Admitted(claim.decision_id, left.quota if left else None)
+                case Replayed(decision_id):
+                    return decided, Admitted(decision_id, None)
+                case TooFast():
+                    self._over.remember(outcome)
+                    raise too_fast(outcome)
+                case NotCharged(reason, retry_after):
+                    raise not_charged(reason, retry_after)
+                case _:
+                    if use.consent:
+                        self._consents.forget(use.consent.removeprefix(NAME_PREFIX))
+        raise changing()
+
+    async def charged(
+        self, use: Use, subjects: Sequence[str], decided: Decided, charge: Charge
+    ) -> Receipt:
+        """Charge records of another region by this gateway's prices, and return the receipt.
+
+        ``decided`` is what was decided last. Raises Refused; nothing is charged then.
+        """
+        numbers = await self._lines.numbered(charge.counts)
+        for _ in range(_ATTEMPTS):
+            lines = tuple(
+                LineCount(numbers[line], count, decided.prices[line.item])
+                for line, count in sorted(charge.counts.items())
+            )
+            claim = self._claim(use, decided, self._clock.now(), 0)._replace(
+                request_id=charge.request_id,
+                chunk=charge.chunk,
+                payload_digest=sha256(use.digest + charge.request_id.encode()).digest(),
+                lines=lines,
+                # The question was counted, and its records are by `QuotaLeft`.
+                daily_quota=_MOST_QUOTA,
+                relies_on=None,
+                asked_items=(),
+                records_digest=charge.records_digest,
+            )
+            outcome = await self._committer.charge(claim)
+            match outcome:
+                case Charged(fee, receipt, _):
+                    return _receipt(claim, claim.decision_id, fee, receipt)
+                case Replayed(decision_id, receipt):
+                    return _receipt(claim, decision_id, 0, receipt, replayed=True)
+                case NotCharged(reason, retry_after):
+                    raise not_charged(reason, retry_after)
+                case _:
+                    decided = await self.decided(use, subjects)
+        raise changing()
+
+    def _claim(self, use: Use, decided: Decided, now: int, used: int) -> UsageClaim:
+        allow, consent = decided.passage.allow, decided.consent
+        replay_seconds = self._replay_seconds
+        good_until = min(now + _GOOD_SECONDS, allow.stands_until)
+        if consent is not None:
+            good_until = min(good_until, consent.terms.valid_until)
+            replay_seconds = min(replay_seconds, consent.terms.data_life_seconds)
+        return UsageClaim(
+            operator_id=allow.operator_id,
+            client_id=use.ask.client_id,
+            request_id=use.request_id,
+            chunk=0,
+            payload_digest=use.digest,
+            licence=allow.licence,
+            purpose=use.purpose,
+            decision_id=self._decisions.next(),
+            served_at=now,
+            disclosure_sequence=0,
+            entries=b"",
+            lines=(),
+            # What other regions gave counts as what this one did.
+            daily_quota=max(0, allow.daily_record_quota - used),
+            replay_seconds=replay_seconds,
+            good_until=good_until,
+            may_be_empty=True,
+            stands=self._standing(decided.passage.view, use.revocable),
+            relies_on=consent,
+            asked_items=tuple(sorted(use.ask.items)) if consent is not None else (),
+        )
+
+    def _standing(self, view: AuthorityView, revocable: frozenset[str]) -> Callable[[], bool]:
+        holds, task = self._feed.holds, asyncio.current_task()
+        assert task is not None, "questions are asked by calls"
+        return lambda: holds(view, revocable) and not task.cancelling()
+
+
+def use_of_question(caller: Caller, request: QueryRegionsRequest) -> Use:
+    """Return the use that ``request`` of ``caller`` asks for.
+
+    What does not change the answer is no part of the payload compared for idempotency.
+    """
+    compared = QueryRegionsRequest()
+    compared.CopyFrom(request)
+    compared.ClearField("region_deadline")
+    compared.ClearField("every_region")
+    return Use(
+        ask=Ask(
+            client_id=caller.client_id,
+            scope=SCOPE,
+            token_scopes=caller.token_scopes,
+            items=frozenset(request.items),
+            purpose=request.purpose,
+        ),
+        details=caller.details,
+        revocable=caller.revocable,
+        request_id=request.request_id,
+        purpose=request.purpose,
+        consent=request.consent,
+        digest=payload_digest(caller.client_id, compared, 1),
+        answer_may_be_empty=True,
+        in_parts=True,
+        proof=ProofKind.PROOF_KIND_UNSPECIFIED,
+        request_digest=b"",
+    )
+
+
+def _receipt(
+    claim: UsageClaim, decision_id: str, fee: int, usage: bytes, *, replayed: bool = False
+) -> Receipt:
+    receipt = Receipt(
+        decision_id=decision_id,
+        charged_entries=0 if replayed else sum(line.records for line in claim.lines),
+        charged_micro_yuan=fee,
+        replayed=replayed,
+        usage=UsageReceipt.FromString(usage),
+    )
+    receipt.serve_time.seconds = claim.served_at
+    return receipt
+
+
+def _prices(passage: Passage, use: Use) -> dict[str, int]:
+    """Return what one record of each item costs, for a passage whose items all have a price.
+
+    Raises Refused ITEM_NOT_ALLOWED for an item that this gateway does not know itself.
+    """
+    view, plan, operator_id = passage.view, passage.plan, passage.allow.operator_id
+    assert plan is not None, "a passage without prices lets nothing through"
+    operator_class = view.authority.operators[operator_id].operator_class
+    prices: dict[str, int] = {}
+    for code in passage.allow.items:
+        item = view.catalogue.get(code)
+        if item is None:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_ITEM_NOT_ALLOWED,
+                "An item asked for is not in this gateway's catalogue; ListCatalogueItems lists"
+                " them.",
+            )
+        priced = Priced(code, item.price_class, use.purpose, operator_class)
+        price = plan.list_price(priced)
+        assert price is not None, "a passage without prices lets nothing through"
+        prices[code] = price
+    return prices

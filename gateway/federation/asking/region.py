@@ -1,0 +1,309 @@
+"""One region asked for one operator: from the plan to the closing statement.
+
+What the region answered is kept durably before it is passed on (guarantee G5), and what becomes
+of the question is said whatever happens (G10).
+"""
+
+import asyncio
+import logging
+import time
+from base64 import b32encode
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+from google.protobuf.duration_pb2 import Duration
+from sqlalchemy.exc import SQLAlchemyError
+
+from creditgate.federated_query import consent_elsewhere
+from creditgate.refusal import Refused
+from creditgate.transparency.usage import records_digest
+from creditgate.v1.credit_record_service_pb2 import Receipt
+from creditgate.v1.disclosure_proof_pb2 import ProofKind
+from creditgate.v1.federated_record_service_pb2 import (
+    QueryRegionsRequest,
+    QueryRegionsResponse,
+    RegionClosing,
+    RegionOutcome,
+    RegionPart,
+)
+from creditgate.v1.federation_service_pb2 import QueryRecordsRequest
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.clock import Clock
+from gateway.disclose.frame import field
+from gateway.disclose.model import Line
+from gateway.federation.asking.calls import Budget, Question, RegionCalls, Verified
+from gateway.federation.asking.deciding import Admitted, Charge, Decided, Deciding
+from gateway.federation.asking.endings import REFUSED, Ended
+from gateway.federation.asking.ports import Credentials, OwnRegion, Witnesses
+from gateway.federation.asking.quota import QuotaLeft
+from gateway.federation.asking.routing import Plan
+from gateway.federation.asking.uses import RegionAnswer, RegionUse, RegionUses
+from gateway.federation.trust.book import Region, RegionBook
+from gateway.federation.trust.standing import not_trusted
+from gateway.respond.use import Use
+from operators.authorization_details import PURPOSE_NAMES, TYPE
+from operators.shapes import ALL_REGIONS
+
+ANSWERED: Final = RegionOutcome.REGION_OUTCOME_ANSWERED
+EMPTY: Final = RegionOutcome.REGION_OUTCOME_EMPTY
+NOT_ASKED: Final = RegionOutcome.REGION_OUTCOME_NOT_ASKED
+DECISION: Final = "decisions/"
+_ANSWER: Final = RegionPart.ANSWER_FIELD_NUMBER
+_PART: Final = QueryRegionsResponse.PART_FIELD_NUMBER
+_log = logging.getLogger(__name__)
+
+Emit = Callable[[bytes], Awaitable[None]]
+"""Takes a serialised QueryRegionsResponse; returns once there is room for the next."""
+
+
+class Asked(NamedTuple):
+    """A question as it was admitted: what all its regions have in common."""
+
+    request: QueryRegionsRequest
+    use: Use
+    decided: Decided
+    admitted: Admitted
+    quota: QuotaLeft
+    deadline: float
+
+
+class _Passed:
+    """What was passed on of one region so far."""
+
+    def __init__(self) -> None:
+        self.subjects = 0
+        self.records = 0
+        self.fee = 0
+
+
+class RegionAsker:
+    """Asks single regions; one event loop's own. ``issuer`` is this gateway's."""
+
+    def __init__(
+        self,
+        own: OwnRegion,
+        book: RegionBook,
+        deciding: Deciding,
+        credentials: Credentials,
+        witnesses: Witnesses,
+        calls: RegionCalls,
+        uses: RegionUses,
+        clock: Clock,
+        issuer: str,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._own = own
+        self._book = book
+        self._deciding = deciding
+        self._credentials = credentials
+        self._witnesses = witnesses
+        self._calls = calls
+        self._uses = uses
+        self._clock = clock
+        self._issuer = issuer
+        self._monotonic = monotonic
+
+    async def asked(self, plan: Plan, asked: Asked, emit: Emit) -> RegionClosing:
+        """Ask the region of ``plan``, pass its parts to ``emit``, and return how it ended."""
+        started = self._monotonic()
+        passed = _Passed()
+        try:
+            await self._ask(plan, asked, emit, passed)
+            outcome, ended = (ANSWERED if passed.records else EMPTY), None
+        except Refused as refused:
+            wait = None if refused.retry_after is None else float(refused.retry_after)
+            ended = Ended(REFUSED, refused.reason, retry_after=wait)
+            outcome = ended.outcome
+        except Ended as error:
+            outcome, ended = error.outcome, error
+        closing = closed(plan, outcome, asked.admitted)
+        closing.subjects_answered = passed.subjects
+        closing.records = passed.records
+        closing.charged_micro_yuan = passed.fee
+        closing.elapsed.CopyFrom(_duration(self._monotonic() - started))
+        if ended is not None:
+            closing.refusal = ended.refusal
+            if ended.retry_after is not None:
+                closing.retry_delay.CopyFrom(_duration(ended.retry_after))
+        return closing
+
+    async def _ask(self, plan: Plan, asked: Asked, emit: Emit, passed: _Passed) -> None:
+        region = self._book.region(plan.region)
+        self._witnesses.require_trusted(region)
+        if not plan.subjects:
+            # It did not stand when the question was planned; it is not asked half-way.
+            raise not_trusted()
+        question = self._question(region, plan, asked)
+        own_items = {there: here for here, there in plan.translation.pairs}
+        budget = Budget(asked.deadline)
+        async for verified in self._calls.chunks(question, budget):
+            # Cut off, or its log distrusted, since it was asked: nothing more of it is believed.
+            self._witnesses.require_trusted(self._book.region(plan.region))
+            receipt = await self._kept(plan, asked, question, verified, own_items)
+            for step in _steps(plan.region, verified, own_items, receipt):
+                await emit(step)
+            passed.subjects = verified.chunk.first + verified.chunk.subject_count
+            passed.records += len(verified.chunk.records)
+            passed.fee += receipt.charged_micro_yuan
+            asked.quota.take(receipt.charged_entries)
+            if passed.subjects < len(plan.subjects):
+                asked.quota.require()
+
+    def _question(self, region: Region, plan: Plan, asked: Asked) -> Question:
+        request, allow = asked.request, asked.decided.passage.allow
+        consent = asked.decided.consent
+        items = [there for _, there in plan.translation.pairs]
+        query = QueryRecordsRequest(
+            asking_region=self._own.entity_id,
+            licence_credential=self._credentials.of(allow.operator_id, allow.licence),
+            subjects=[request.subjects[index] for index in plan.subjects],
+            items=items,
+            mapping_version=str(plan.translation.version),
+            purpose=request.purpose,
+            consent_receipt=consent.receipt if consent is not None else "",
+            request_id=region_request_id(allow.operator_id, request.request_id, region.entity_id),
+            asking_decision_id=DECISION + asked.admitted.decision_id,
+        )
+        if consent is not None and not (
+            ALL_REGIONS in consent.terms.regions and ALL_REGIONS in plan.reach
+        ):
+            # What such a consent leaves out cannot be told of, so neither that there is no more.
+            query.proof = ProofKind.PROOF_KIND_INCLUSION
+        details: dict[str, Any] = {
+            "type": TYPE,
+            "items": sorted(items),
+            "purposes": [PURPOSE_NAMES[request.purpose]],
+            "regions": sorted(plan.reach),
+        }
+        name = "" if consent is None else consent_elsewhere(self._issuer, consent.name)
+        return Question(region, query, name, details)
+
+    async def _kept(
+        self,
+        plan: Plan,
+        asked: Asked,
+        question: Question,
+        verified: Verified,
+        own_items: Mapping[str, str],
+    ) -> Receipt:
+        """Make a chunk durable, charge it, and return this gateway's receipt of it.
+
+        Raises Refused: what may not be had any more, and TEMPORARILY_UNAVAILABLE where it cannot
+        be kept. Nothing is passed on then.
+        """
+        chunk = verified.chunk
+        subjects = asked.request.subjects
+        # However long the region took, authority and prices are those of now (G4).
+        decided = await self._deciding.decided(asked.use, subjects)
+        uses = [
+            RegionUse(
+                record_id=record.name.removeprefix("records/"),
+                revision=record.revision,
+                subject=record.subject,
+                item=record.item,
+                own_item=own_items[record.item],
+                source=record.source,
+                region_code=record.region,
+                fee=chunk.price(record),
+                own_fee=decided.prices[own_items[record.item]],
+            )
+            for record in chunk.records
+        ]
+        answer = self._answer(plan, asked, question, verified, uses)
+        try:
+            await asyncio.to_thread(self._uses.keep, answer, uses)
+        except SQLAlchemyError as error:
+            _log.error("a use of another region could not be kept: %s", type(error).__name__)
+            raise _not_kept() from None
+        counts = Counter(Line(use.own_item, use.source, use.region_code) for use in uses)
+        charge = Charge(
+            question.query.request_id, chunk.first, counts, records_digest(chunk.records)
+        )
+        return await self._deciding.charged(asked.use, subjects, decided, charge)
+
+    def _answer(
+        self,
+        plan: Plan,
+        asked: Asked,
+        question: Question,
+        verified: Verified,
+        uses: Sequence[RegionUse],
+    ) -> RegionAnswer:
+        chunk, allow = verified.chunk, asked.decided.passage.allow
+        return RegionAnswer(
+            operator_id=allow.operator_id,
+            request_id=asked.use.request_id,
+            region=plan.region,
+            first_subject=chunk.first,
+            region_request_id=question.query.request_id,
+            client_id=asked.use.ask.client_id,
+            licence=allow.licence,
+            purpose=asked.use.purpose,
+            consent=asked.use.consent,
+            decision_id=asked.admitted.decision_id,
+            region_decision=chunk.receipt.decision_id,
+            mapping_version=plan.translation.version,
+            subject_count=chunk.subject_count,
+            records=len(uses),
+            served_at=chunk.leaf.serve_seconds,
+            recorded_at=self._clock.now(),
+            region_fee=chunk.leaf.fee_micro_yuan,
+            own_fee=sum(use.own_fee for use in uses),
+            receipt=chunk.receipt.usage.SerializeToString(deterministic=True),
+            checkpoint=chunk.note,
+        )
+
+
+def region_request_id(operator_id: str, request_id: str, region: str) -> str:
+    """Return the idempotency key of a question to one region.
+
+    Each operator names its requests itself, and to another region all are this region's: so it
+    is made of both, the same for every retry. 52 characters, and they tell nothing.
+    """
+    digest = sha256(f"{region}\n{operator_id}\n{request_id}".encode()).digest()
+    return b32encode(digest).decode().rstrip("=").lower()
+
+
+def closed(plan: Plan, outcome: RegionOutcome.ValueType, admitted: Admitted) -> RegionClosing:
+    """Return the closing statement of a region, without what was passed on."""
+    return RegionClosing(
+        region=plan.region,
+        outcome=outcome,
+        not_asked=plan.not_asked,
+        decision=DECISION + admitted.decision_id,
+    )
+
+
+def _steps(
+    region: str, verified: Verified, own_items: Mapping[str, str], receipt: Receipt
+) -> Iterator[bytes]:
+    """Yield the steps that pass a chunk on, in the bytes that were verified."""
+    items = [own_items[record.item] for record in verified.chunk.records]
+    start, last = 0, len(verified.parts) - 1
+    for number, (part, count) in enumerate(zip(verified.parts, verified.chunk.counts, strict=True)):
+        whole = RegionPart(items=items[start : start + count])
+        if number == last:
+            whole.receipt.CopyFrom(receipt)
+        start += count
+        yield field(
+            _PART,
+            RegionPart(region=region).SerializeToString()
+            + field(_ANSWER, part)
+            + whole.SerializeToString(deterministic=True),
+        )
+
+
+def _not_kept() -> Refused:
+    return Refused(
+        RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
+        "The use could not be kept, so it is not passed on; try again with the same request_id.",
+        retry_after=1,
+    )
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromNanoseconds(max(0, int(seconds * 1e9)))
+    return duration

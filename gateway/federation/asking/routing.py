@@ -1,0 +1,134 @@
+"""Routing: which region is asked about which subjects, and why the others are not. Pure.
+
+A subject's home is told by the district its unified social credit code was registered in
+(GB 32100-2015, characters 3 to 8, a code of GB/T 2260); where else there may be records of it,
+by each region's directory. A region without a directory that can be relied on is asked about
+everybody: that costs a question, and a record missed would cost the truth (guarantee G10).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from creditgate.v1.federated_record_service_pb2 import NotAskedReason
+from operators.item_mappings import ItemMappings, Translation
+from operators.shapes import common_regions, covers
+
+_DISTRICT: Final = slice(2, 8)
+ASKED: Final = NotAskedReason.NOT_ASKED_REASON_UNSPECIFIED
+
+
+class Directory(Protocol):
+    """Tells what a region may have public records of."""
+
+    @property
+    def made_at(self) -> int:
+        """When it was made (seconds, UTC)."""
+        ...
+
+    def may_hold(self, subject: str) -> bool:
+        """Tell whether there may be public records of ``subject``; no means there were none."""
+        ...
+
+
+class Known(NamedTuple):
+    """A region as routing knows it: its entity identifier, the division codes it is home of,
+    and its directory, None where there is none to rely on."""
+
+    region: str
+    codes: tuple[str, ...]
+    directory: Directory | None
+
+
+class Question(NamedTuple):
+    """What is asked for.
+
+    ``reach`` gives for a subject, by item, the region codes the operator may have it in (a code
+    covers those below it, "*" all). ``consented`` are the codes that the consent relied on holds
+    in, None where none is: a directory tells of public records alone, so where a consent is
+    relied on it decides nothing. ``named`` are the regions to ask, empty for all; ``every``
+    passes over directories.
+    """
+
+    subjects: Sequence[str]
+    items: tuple[str, ...]
+    reach: Callable[[str], Mapping[str, frozenset[str]]]
+    consented: frozenset[str] | None
+    named: frozenset[str]
+    every: bool
+
+
+class Plan(NamedTuple):
+    """What is asked of one region.
+
+    ``subjects`` are indexes into the question's, in order. ``directory_time`` is that of the
+    directory that left subjects out, None where none did. ``reach`` are the codes that all of it
+    stays within.
+    """
+
+    region: str
+    not_asked: NotAskedReason.ValueType
+    translation: Translation
+    subjects: tuple[int, ...] = ()
+    directory_time: int | None = None
+    reach: frozenset[str] = frozenset()
+
+
+def planned(regions: Sequence[Known], mappings: ItemMappings, question: Question) -> list[Plan]:
+    """Return the plan of every region, in their order."""
+    return [_plan(known, mappings, question) for known in regions]
+
+
+def is_home(codes: Sequence[str], subject: str) -> bool:
+    """Tell whether a subject is registered in a district of ``codes``."""
+    return covers(codes, subject[_DISTRICT])
+
+
+def _plan(known: Known, mappings: ItemMappings, question: Question) -> Plan:
+    translation = mappings.translated(known.region, question.items)
+
+    def not_asked(reason: NotAskedReason.ValueType, directory_time: int | None = None) -> Plan:
+        return Plan(known.region, reason, translation, directory_time=directory_time)
+
+    if question.named and known.region not in question.named:
+        return not_asked(NotAskedReason.NOT_ASKED_REASON_NOT_NAMED)
+    codes = frozenset(known.codes)
+    if question.consented is not None and not common_regions(codes, question.consented):
+        return not_asked(NotAskedReason.NOT_ASKED_REASON_OUTSIDE_LICENCE)
+    reaches = {
+        index: reach
+        for index, subject in enumerate(question.subjects)
+        if (reach := _common(codes, question.reach(subject), question.items))
+    }
+    if not reaches:
+        return not_asked(NotAskedReason.NOT_ASKED_REASON_OUTSIDE_LICENCE)
+    if translation.unmapped:
+        return not_asked(NotAskedReason.NOT_ASKED_REASON_ITEMS_UNMAPPED)
+    directory = None if question.every or question.consented is not None else known.directory
+    subjects = tuple(
+        index
+        for index in reaches
+        if directory is None
+        or is_home(known.codes, question.subjects[index])
+        or directory.may_hold(question.subjects[index])
+    )
+    made_at = directory.made_at if directory is not None and len(subjects) < len(reaches) else None
+    if not subjects:
+        return not_asked(NotAskedReason.NOT_ASKED_REASON_NO_SUBJECT, made_at)
+    together = codes
+    for index in subjects:
+        # One token opens the same to all of them: what each may be asked for.
+        together = common_regions(together, reaches[index])
+    if not together:
+        return not_asked(NotAskedReason.NOT_ASKED_REASON_OUTSIDE_LICENCE)
+    return Plan(known.region, ASKED, translation, subjects, made_at, together)
+
+
+def _common(
+    codes: frozenset[str], reach: Mapping[str, frozenset[str]], items: Sequence[str]
+) -> frozenset[str]:
+    """Return the codes within ``codes`` that every item may be had in; empty where one item may
+    be had in none, since the answer would not be what was asked for."""
+    common = codes
+    for item in items:
+        common = common_regions(common, reach.get(item, frozenset()))
+    return common

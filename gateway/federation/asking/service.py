@@ -1,0 +1,185 @@
+"""FederatedRecordService: one question to many regions, answered as they answer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from creditgate.refusal import Refused
+from creditgate.v1.federated_record_service_pb2 import (
+    QueryRegionsRequest,
+    QueryRegionsResponse,
+    RegionPlan,
+)
+from creditgate.v1.item_mapping_service_pb2 import MappedItem
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authenticate.caller import Caller
+from gateway.clock import Clock
+from gateway.conformance.throttle import Throttle
+from gateway.federation.asking.deciding import Decided, Deciding, use_of_question
+from gateway.federation.asking.directories import Directories
+from gateway.federation.asking.question import check_question, deadline_of
+from gateway.federation.asking.quota import QuotaLeft
+from gateway.federation.asking.region import NOT_ASKED, Asked, RegionAsker, closed
+from gateway.federation.asking.routing import ASKED, Known, Plan, Question, planned
+from gateway.federation.trust.book import RegionBook
+
+_WAITING_STEPS: Final = 8
+"""Steps that wait for the operator to take them; regions wait for room then."""
+# A name that is nobody's (RFC 2606): asked for, a book says whether it knows anything.
+_NOBODY: Final = "https://nobody.invalid"
+
+
+class FederatedRecordService:
+    """Every method of creditgate.v1.FederatedRecordService.
+
+    ``own`` is this region's entity identifier.
+    """
+
+    def __init__(
+        self,
+        deciding: Deciding,
+        book: RegionBook,
+        directories: Directories,
+        asker: RegionAsker,
+        throttle: Throttle,
+        clock: Clock,
+        own: str,
+    ) -> None:
+        self._deciding = deciding
+        self._book = book
+        self._directories = directories
+        self._asker = asker
+        self._throttle = throttle
+        self._clock = clock
+        self._own = own
+
+    async def query_regions(
+        self, request: QueryRegionsRequest, caller: Caller
+    ) -> AsyncIterator[QueryRegionsResponse | bytes]:
+        """Answer QueryRegions; raises Refused.
+
+        Of what concerns one region alone nothing is raised: its closing statement says it.
+        """
+        await check_question(request)
+        self._throttle.require(caller.operator_id, len(request.subjects))
+        use = use_of_question(caller, request)
+        # Before it is metered: where nothing can be known of any region, nothing was asked.
+        _require_known(self._book)
+        decided, admitted = await self._deciding.admitted(use, request.subjects)
+        asked = Asked(
+            request,
+            use,
+            decided,
+            admitted,
+            QuotaLeft(admitted.left, self._clock.now()),
+            deadline_of(request),
+        )
+        plans = self._planned(request, decided)
+        for plan in plans:
+            yield QueryRegionsResponse(plan=_plan_message(plan))
+        for plan in plans:
+            if plan.not_asked != ASKED:
+                yield QueryRegionsResponse(closing=closed(plan, NOT_ASKED, admitted))
+        async for step in self._steps([each for each in plans if each.not_asked == ASKED], asked):
+            # However long the regions take, authority is that of now (G4).
+            await self._deciding.require(use, request.subjects)
+            yield step
+
+    def _planned(self, request: QueryRegionsRequest, decided: Decided) -> list[Plan]:
+        now = self._clock.now()
+        known = {
+            region.entity_id: Known(
+                region.entity_id,
+                region.codes,
+                self._directories.standing(region.entity_id, now),
+            )
+            for region in self._book.regions()
+        }
+        question = Question(
+            subjects=request.subjects,
+            items=tuple(request.items),
+            reach=decided.reach,
+            consented=None if decided.consent is None else decided.consent.terms.regions,
+            named=frozenset(request.regions),
+            every=request.every_region,
+        )
+        authority = decided.passage.view.authority
+        mappings = authority.item_mappings
+        plans = planned(list(known.values()), mappings, question)
+        # Named, or known and not standing now: asking says why not.
+        named = request.regions or sorted(
+            each.entity_id for each in authority.regions.known.values()
+        )
+        plans += (
+            Plan(region, ASKED, mappings.translated(region, request.items))
+            for region in named
+            if region not in known and region != self._own
+        )
+        return plans
+
+    async def _steps(
+        self, plans: Sequence[Plan], asked: Asked
+    ) -> AsyncIterator[QueryRegionsResponse | bytes]:
+        """Yield the parts of all regions as they come, and of each its closing statement."""
+        steps: asyncio.Queue[QueryRegionsResponse | bytes] = asyncio.Queue(_WAITING_STEPS)
+
+        async def ask(plan: Plan) -> None:
+            closing = await self._asker.asked(plan, asked, steps.put)
+            await steps.put(QueryRegionsResponse(closing=closing))
+
+        tasks = [asyncio.create_task(ask(plan), name="region-question") for plan in plans]
+        try:
+            open_ = len(plans)
+            while open_:
+                step = await _next_of(steps, tasks)
+                open_ -= isinstance(step, QueryRegionsResponse)
+                yield step
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _next_of(
+    steps: "asyncio.Queue[QueryRegionsResponse | bytes]", tasks: Sequence["asyncio.Task[None]"]
+) -> QueryRegionsResponse | bytes:
+    """Return the next step. Raises what a task failed with, since nothing would come of it."""
+    getting = asyncio.ensure_future(steps.get())
+    try:
+        while True:
+            running = [task for task in tasks if not task.done()]
+            await asyncio.wait([getting, *running], return_when=asyncio.FIRST_COMPLETED)
+            if getting.done():
+                return getting.result()
+            for task in tasks:
+                if task.done() and (error := task.exception()) is not None:
+                    raise error
+    finally:
+        getting.cancel()
+
+
+def _require_known(book: RegionBook) -> None:
+    """Raise Refused FEDERATION_UNKNOWN where nothing can be known of any region."""
+    if book.regions():
+        return
+    try:
+        book.region(_NOBODY)
+    except Refused as refused:
+        if refused.reason == RefusalReason.REFUSAL_REASON_FEDERATION_UNKNOWN:
+            raise
+
+
+def _plan_message(plan: Plan) -> RegionPlan:
+    translation = plan.translation
+    message = RegionPlan(
+        region=plan.region,
+        not_asked=plan.not_asked,
+        items=[MappedItem(item=here, region_item=there) for here, there in translation.pairs],
+        mapping_version=str(translation.version) if translation.version else "",
+        subjects=plan.subjects,
+    )
+    if plan.directory_time is not None:
+        message.directory_time.CopyFrom(Timestamp(seconds=plan.directory_time))
+    return message

@@ -1,0 +1,77 @@
+"""Tables of what operators of this region were given from others: answers, and their records."""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+
+METADATA: Final = MetaData()
+
+# One row is one chunk of a region's answer. region_request_id is the idempotency key that both
+# ends meter under; region_decision is the region's own decision; region_fee what it charges for
+# the chunk, own_fee what the operator is charged here, both micro-yuan. receipt is the region's
+# signed receipt of the use, a serialised UsageReceipt; checkpoint the signed note of its
+# disclosure log that the chunk was proved against. served_at is by the region's receipt.
+REGION_ANSWERS: Final = Table(
+    "region_answers",
+    METADATA,
+    Column("operator_id", String(40), primary_key=True),
+    Column("request_id", String(64), primary_key=True),
+    Column("region", String(255), primary_key=True),
+    Column("first_subject", Integer, primary_key=True),
+    Column("region_request_id", String(64), nullable=False),
+    Column("client_id", String(64), nullable=False),
+    Column("licence", String(64), nullable=False),
+    Column("purpose", SmallInteger, nullable=False),
+    Column("consent", String(128), nullable=False),
+    Column("decision_id", String(40), nullable=False),
+    Column("region_decision", String(64), nullable=False),
+    Column("mapping_version", Integer, nullable=False),
+    Column("subject_count", Integer, nullable=False),
+    Column("records", Integer, nullable=False),
+    Column("served_at", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+    Column("region_fee", BigInteger, nullable=False),
+    Column("own_fee", BigInteger, nullable=False),
+    Column("receipt", LargeBinary, nullable=False),
+    Column("checkpoint", Text, nullable=False),
+    # Clearing compares a day with one region.
+    Index("ix_region_answers_region_served_at", "region", "served_at"),
+    Index("ix_region_answers_operator_recorded_at", "operator_id", "recorded_at"),
+)
+
+# One row is one record of such a chunk. item is the region's, own_item the one that stands for
+# it here; fee and own_fee as above, of the record.
+REGION_USES: Final = Table(
+    "region_uses",
+    METADATA,
+    Column("operator_id", String(40), primary_key=True),
+    Column("request_id", String(64), primary_key=True),
+    Column("region", String(255), primary_key=True),
+    Column("record_id", String(128), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("first_subject", Integer, nullable=False),
+    Column("region_request_id", String(64), nullable=False),
+    Column("subject", String(18), nullable=False),
+    Column("item", String(64), nullable=False),
+    Column("own_item", String(64), nullable=False),
+    Column("source", String(200), nullable=False),
+    Column("region_code", String(6), nullable=False),
+    Column("served_at", BigInteger, nullable=False),
+    Column("fee", BigInteger, nullable=False),
+    Column("own_fee", BigInteger, nullable=False),
+    Index("ix_region_uses_region_served_at", "region", "served_at"),
+    # From a record, and from a subject, to who received it (guarantee G7).
+    Index("ix_region_uses_region_record", "region", "record_id"),
+    Index("ix_region_uses_subject", "subject"),
+)

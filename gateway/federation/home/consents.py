@@ -1,0 +1,153 @@
+"""Consents that another region granted and keeps: relied on here while it says they stand.
+
+The first call that shows a receipt writes the consent down, under the operator that the region
+is here, so that the ledger judges and counts its use like that of any other (G3): a consent for one use opens one
+answer here, whatever its region counts. How it stands is the other region's to say
+(`gateway.federation.home.following`): what it has ended is ended here for good, and what is
+not heard is refused.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from consent.model import NAME_PREFIX, Actor, Consent
+from consent.rules import gap_of
+from consent.sql import Act, SqlConsents
+from consent.states import EXHAUSTED, EXPIRED, GRANTED, REVOKED
+from creditgate.consent_artefact import ConsentArtefact
+from creditgate.federated_query import consent_elsewhere
+from creditgate.refusal import Refused
+from creditgate.v1.federation_service_pb2 import ConsentStanding
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authorise.opening import gap_refusal
+from gateway.clock import Clock
+from gateway.federation.home.following import ConsentFollower, unheard
+from gateway.federation.home.receipts import ForeignReceipts, made_out, require_covers
+from gateway.federation.home.standings import Standing
+from gateway.federation.trust.book import Region
+from gateway.storage.background import Failures
+
+_THREADS: Final = 2
+# Used up there is one question asked, perhaps this one: here its use is counted anew.
+_STANDING: Final = frozenset({GRANTED, EXHAUSTED})
+_ENDED_FOR_GOOD: Final = frozenset({REVOKED, EXPIRED})
+_KEPT: Final = "kept in another region, and shown by its receipt"
+_ENDED: Final = "ended in the region that keeps it"
+
+
+@dataclass(frozen=True, slots=True)
+class ReliedOn:
+    """A consent of another region that a call relies on.
+
+    ``name`` is its resource name here, ``there`` the one in its region.
+    """
+
+    region: str
+    name: str
+    there: str
+    follower: ConsentFollower
+
+    def require(self) -> None:
+        """Raise Refused unless it stands: FEDERATION_UNKNOWN, and the reasons of consents."""
+        standing = self.follower.known(self.region, self.there)
+        if standing is None:
+            raise unheard()
+        _require_standing(standing)
+
+    def stands(self) -> bool:
+        """Tell whether it stands; any thread."""
+        standing = self.follower.known(self.region, self.there)
+        return standing is not None and standing.state in _STANDING
+
+
+class ForeignConsents:
+    """Finds out what consents of other regions open here; one event loop's own.
+
+    ``counterparts`` gives, for a region's entity identifier, this region's item for each of
+    that one's that is mapped; ``declared`` the content fields of an item here; ``codes`` are
+    the division codes this region is home of.
+    """
+
+    def __init__(
+        self,
+        consents: SqlConsents,
+        counterparts: Callable[[str], Mapping[str, str]],
+        declared: Callable[[str], frozenset[str]],
+        codes: Callable[[], frozenset[str]],
+        clock: Clock,
+    ) -> None:
+        self._consents = consents
+        self._receipts = ForeignReceipts()
+        self._counterparts = counterparts
+        self._declared = declared
+        self._codes = codes
+        self._clock = clock
+        # By entity identifier: what names are made with.
+        self._issuers: dict[str, str] = {}
+        self._failures = Failures("consents of other regions")
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="consents-elsewhere")
+
+    def close(self) -> None:
+        """Write what is under way, and no more."""
+        self._threads.shutdown()
+
+    async def relied_on(
+        self, follower: ConsentFollower, receipt: str, region: Region, operator_id: str
+    ) -> ReliedOn:
+        """Return the consent of ``receipt``, shown by ``region`` for its ``operator_id``.
+
+        Raises Refused with the reasons of consents where it does not stand or open anything
+        here, FEDERATION_UNKNOWN where its region was not heard.
+        """
+        artefact = self._receipts.read(receipt, region)
+        require_covers(artefact, operator_id, self._codes())
+        self._issuers[region.entity_id] = region.issuer
+        standing = await follower.follow(region.entity_id, artefact.consent)
+        _require_standing(standing)
+        loop = asyncio.get_running_loop()
+        kept = await loop.run_in_executor(self._threads, self._kept, artefact, receipt, region)
+        return ReliedOn(region.entity_id, kept.name, artefact.consent, follower)
+
+    def told(self, region: str, standing: ConsentStanding) -> None:
+        """Take in how a consent stands in its region: write down what has ended it there."""
+        if standing.state in _ENDED_FOR_GOOD and region in self._issuers:
+            self._threads.submit(self._end, self._issuers[region], standing)
+
+    def _kept(self, artefact: ConsentArtefact, receipt: str, region: Region) -> Consent:
+        """Return the consent as written here, now if it was not before."""
+        consent_id = consent_elsewhere(region.issuer, artefact.consent).removeprefix(NAME_PREFIX)
+        kept = self._consents.get(consent_id)
+        if kept is not None:
+            return kept
+        counterparts = self._counterparts(region.entity_id)
+        made = made_out(artefact, receipt, region, counterparts, self._declared)
+        act = Act(Actor.GATEWAY, region.client_id, _KEPT, self._clock.now())
+        try:
+            return self._consents.add(made, act)
+        except Refused:
+            # Another process wrote it meanwhile, by another version of the mapping.
+            kept = self._consents.get(consent_id)
+            if kept is None:
+                raise
+            return kept
+
+    def _end(self, issuer: str, standing: ConsentStanding) -> None:
+        try:
+            name = consent_elsewhere(issuer, standing.consent)
+            act = Act(Actor.GATEWAY, "", _ENDED, self._clock.now())
+            self._consents.follow(name.removeprefix(NAME_PREFIX), standing.state, act)
+        except Refused as refused:
+            # One that nothing was asked under.
+            if refused.reason != RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND:
+                self._failures.tell("writing an end", refused)
+        except Exception as error:
+            # It is refused by what was heard, and told again with the next stream.
+            self._failures.tell("writing an end", error)
+
+
+def _require_standing(standing: Standing) -> None:
+    if standing.state not in _STANDING:
+        raise gap_refusal(gap_of(standing.state))

@@ -1,0 +1,197 @@
+"""QueryRecords: what another region asks for one of its operators, served as any batch is.
+
+The passage is that of CreditRecordService: gate, consent, brake, limits, proof and meter hold
+for the operator that the region is here. What the asking region says narrows that passage
+first, and is asked for again at each chunk (guarantee G10).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Protocol
+
+from creditgate.federated_query import batch_of
+from creditgate.refusal import Refused
+from creditgate.transparency.note import taken_apart
+from creditgate.v1.credit_record_service_pb2 import (
+    BatchGetSubjectRecordsRequest,
+    BatchGetSubjectRecordsResponse,
+)
+from creditgate.v1.federation_service_pb2 import QueryRecordsRequest, QueryRecordsResponse
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authenticate.caller import Caller
+from gateway.clock import Clock
+from gateway.disclose.frame import field
+from gateway.federation.home.bounds import Details, for_ask
+from gateway.federation.home.consents import ForeignConsents, ReliedOn
+from gateway.federation.home.following import ConsentFollower
+from gateway.federation.home.footing import RegionFooting
+from gateway.federation.home.licence import Licence, Licences
+from gateway.federation.home.query import require_well_formed
+from gateway.federation.trust.book import Region, RegionBook
+from gateway.federation.witness.quorum import CosignedCheckpoints
+from gateway.meter.region_asks import RegionAsk, SqlRegionAsks
+from gateway.respond.use import use_of
+
+SCOPE: Final = "federation.records:query"
+_CHUNK: Final = QueryRecordsResponse.CHUNK_FIELD_NUMBER
+_THREADS: Final = 2
+
+
+class Regions(RegionBook, Protocol):
+    """The book of regions, which also tells who calls."""
+
+    def require_client(self, client_id: str) -> Region:
+        """Return the region of that client id. Raises Refused as `RegionBook.region`."""
+        ...
+
+
+class Batches(Protocol):
+    """What serves batches of records under `SCOPE`."""
+
+    def batch_get_subject_records(
+        self, request: BatchGetSubjectRecordsRequest, caller: Caller
+    ) -> AsyncIterator[bytes]:
+        """Answer a batch."""
+        ...
+
+
+class FederatedRecords:
+    """Serves QueryRecords.
+
+    ``counterparts`` gives, for a region's entity identifier, this region's item for each of
+    that one's that is mapped; ``chunk_subjects`` is the size of chunks of ``batches``.
+    """
+
+    def __init__(
+        self,
+        *,
+        book: Regions,
+        licences: Licences,
+        consents: ForeignConsents,
+        follower: ConsentFollower,
+        asks: SqlRegionAsks,
+        batches: Batches,
+        counterparts: Callable[[str], Mapping[str, str]],
+        chunk_subjects: int,
+        clock: Clock,
+        witnessed: CosignedCheckpoints,
+    ) -> None:
+        self._book = book
+        self._licences = licences
+        self._consents = consents
+        self._follower = follower
+        self._asks = asks
+        self._batches = batches
+        self._counterparts = counterparts
+        self._chunk_subjects = chunk_subjects
+        self._clock = clock
+        self._witnessed = witnessed
+        # Threads of their own: an ask never waits for what else the process is asked for.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="region-asks")
+
+    def close(self) -> None:
+        """Write what is under way, and take no more."""
+        self._threads.shutdown()
+
+    async def query_records(
+        self, request: QueryRecordsRequest, caller: Caller
+    ) -> AsyncIterator[bytes]:
+        """Answer QueryRecords chunk by chunk; raises Refused."""
+        region = self._book.require_client(caller.client_id)
+        require_well_formed(request, region.entity_id)
+        licence = self._licences.shown(request.licence_credential, region)
+        _require_own_token(caller, licence)
+        items = frozenset(request.items)
+        bound = licence.bound(self._counterparts(region.entity_id))
+        consent = await self._relied_on(request, region, licence)
+        asking = caller._replace(
+            details=for_ask(_named_here(caller.details, consent), bound, items),
+            footing=RegionFooting(
+                self._book,
+                self._licences,
+                region.entity_id,
+                request.licence_credential,
+                consent,
+            ),
+        )
+        batch = batch_of(request, consent.name if consent else "")
+        await self._keep(request, batch, asking, region, licence)
+        async for message in self._batches.batch_get_subject_records(batch, asking):
+            yield await self._answer(message)
+
+    async def _relied_on(
+        self, request: QueryRecordsRequest, region: Region, licence: Licence
+    ) -> ReliedOn | None:
+        if not request.consent_receipt:
+            return None
+        return await self._consents.relied_on(
+            self._follower, request.consent_receipt, region, licence.operator_id
+        )
+
+    async def _keep(
+        self,
+        request: QueryRecordsRequest,
+        batch: BatchGetSubjectRecordsRequest,
+        caller: Caller,
+        region: Region,
+        licence: Licence,
+    ) -> None:
+        """Make durable for whom it is asked, before anything is metered for it."""
+        alike = BatchGetSubjectRecordsRequest()
+        alike.CopyFrom(batch)
+        use = use_of(caller, alike, frozenset(), chunk_size=self._chunk_subjects)
+        ask = RegionAsk(
+            operator_id=caller.operator_id,
+            payload_digest=use.digest,
+            request_id=request.request_id,
+            region=region.entity_id,
+            asking_operator=licence.operator_id,
+            asking_licence=licence.number,
+            asking_decision=request.asking_decision_id,
+            mapping_version=request.mapping_version,
+            credential=request.licence_credential,
+            asked_at=self._clock.now(),
+        )
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, self._asks.keep, ask)
+
+    async def _answer(self, message: bytes) -> bytes:
+        chunk = BatchGetSubjectRecordsResponse.FromString(message)
+        answer = field(_CHUNK, message)
+        if not chunk.proof.checkpoint:
+            # A part before the last: the proof comes with that.
+            return answer
+        state = await self._witnessed.cosigned(_size_of(chunk.proof.checkpoint))
+        behind = QueryRecordsResponse(
+            cosigned_checkpoint=state.note, consistency_proof=state.consistency_proof
+        )
+        return answer + behind.SerializeToString()
+
+
+def _size_of(checkpoint: str) -> int:
+    """Return the size of the log in a note that this gateway itself has made."""
+    text, _ = taken_apart(checkpoint)
+    return int(text.split("\n")[1])
+
+
+def _require_own_token(caller: Caller, licence: Licence) -> None:
+    """Raise Refused unless the token was exchanged for this very licence."""
+    if caller.principal != licence.principal:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_LICENCE_CREDENTIAL_INVALID,
+            "The access token was not exchanged for the licence of this credential; exchange it"
+            " and use the token it gives.",
+        )
+
+
+def _named_here(details: Details, consent: ReliedOn | None) -> Details:
+    """Return a token's details, the consent that is relied on named as it is here."""
+    if consent is None:
+        return details
+    return tuple(
+        detail.model_copy(update={"consent": consent.name})
+        if detail.consent == consent.there
+        else detail
+        for detail in details
+    )

@@ -1,0 +1,302 @@
+"""RecognitionService, the part of operators: documents of other regions, verified and accepted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from secrets import token_hex
+from typing import Final, NamedTuple
+
+from creditgate.recognition import RECOGNITION_TYPE, RecognitionStatement
+from creditgate.refusal import Refused, Violation
+from creditgate.signed_document import PURPOSES
+from creditgate.transparency.merkle import ProofInvalid
+from creditgate.transparency.note import Checkpoint
+from creditgate.v1 import recognition_service_pb2 as pb
+from creditgate.v1.operator_service_pb2 import ClientRole
+from creditgate.v1.refusal_pb2 import RefusalReason
+from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.authenticate.caller import Caller
+from gateway.authorise.stopping import require_running
+from gateway.authority.feed import AuthorityFeed
+from gateway.authority.view import AuthorityView
+from gateway.clock import Clock
+from gateway.federation.recognition.home import HomeRegion
+from gateway.federation.recognition.request import (
+    Request,
+    answer_faults,
+    recognition_message,
+    report_faults,
+    request_digest,
+    require_form,
+)
+from gateway.federation.recognition.rules import (
+    Document,
+    expiry,
+    parts_of,
+    require_recognised,
+    transfer_of,
+)
+from gateway.federation.recognition.store import MadeRecognition, SqlRecognitions
+from gateway.federation.recognition.verifying import (
+    grades_of,
+    over,
+    report_of,
+    require_current,
+    require_disclosed,
+)
+from gateway.federation.trust.book import Region, RegionBook
+from gateway.federation.witness.belief import Belief
+from gateway.federation.witness.logs import RegionLog, log_of
+from gateway.oauth.signing import SigningKeys
+from gateway.shares import Shares
+from operators.recognition import RecognitionRule
+from operators.rules import require_licences
+
+_ATTEMPTS: Final = 4
+_PAUSE_SECONDS: Final = 0.5
+
+
+class _Ask(NamedTuple):
+    """Who asks for recognition, and under what."""
+
+    caller: Caller
+    region: Region
+    log: RegionLog
+    rule: RecognitionRule
+    purpose: Purpose.ValueType
+    request_id: str
+    digest: bytes
+    transfer_id: str
+
+
+class RecognitionDesk:
+    """The methods of creditgate.v1.RecognitionService that recognise.
+
+    ``issuer`` is this gateway's own URL, whose ``keys`` sign what is recognised.
+    """
+
+    def __init__(
+        self,
+        recognitions: SqlRecognitions,
+        book: RegionBook,
+        belief: Belief,
+        home: HomeRegion,
+        feed: AuthorityFeed,
+        keys: SigningKeys,
+        issuer: str,
+        clock: Clock,
+        shares: Shares,
+    ) -> None:
+        self._recognitions = recognitions
+        self._book = book
+        self._belief = belief
+        self._home = home
+        self._feed = feed
+        self._keys = keys
+        self._issuer = issuer
+        self._clock = clock
+        self._shares = shares
+
+    async def recognise_report(
+        self, request: pb.RecogniseReportRequest, caller: Caller
+    ) -> pb.RecogniseReportResponse:
+        """Answer RecogniseReport.
+
+        Raises Refused INVALID_REQUEST for what is no report of the region, STATE_CONFLICT for
+        one that does not hold any more, REGION_NOT_ALLOWED where no mapping table is in force,
+        PURPOSE_NOT_ALLOWED, ITEM_NOT_MAPPED, ITEM_NOT_ALLOWED, EMERGENCY_BRAKE, as
+        `RegionBook.region` and `Belief.require_trusted`, and TEMPORARILY_UNAVAILABLE where the
+        region does not answer or too few witnesses have cosigned.
+        """
+
+        async def verified(ask: _Ask) -> Document:
+            now = self._clock.now()
+            found = await self._shares.run(
+                caller.asker, report_of, request.document, ask.region, ask.log.key, now
+            )
+            report = found.report
+            status = await self._home.report_status(ask.region, report.report, report.check_code)
+            require_current(status, request.document, ask.region, self._clock.now())
+            await self._require_witnessed(ask.region, found.verified.checkpoint)
+            return found.verified.document
+
+        made = await self._made(request, caller, report_faults(request), verified)
+        return pb.RecogniseReportResponse(recognition=recognition_message(made))
+
+    async def recognise_grades(
+        self, request: pb.RecogniseGradesRequest, caller: Caller
+    ) -> pb.RecogniseGradesResponse:
+        """Answer RecogniseGrades; raises as RecogniseReport."""
+        parts: Sequence[bytes] = tuple(request.answer)
+
+        async def verified(ask: _Ask) -> Document:
+            now = self._clock.now()
+            found = await self._shares.run(
+                caller.asker, grades_of, parts, request.request, ask.log.key, now
+            )
+            document = found.verified.document
+            if found.public:
+                proof = await self._home.subject_proof(ask.region, document.subject)
+                require_disclosed(
+                    found.public, proof, document.subject, ask.log.key, self._clock.now()
+                )
+            await self._require_witnessed(ask.region, found.verified.checkpoint)
+            return document
+
+        made = await self._made(request, caller, answer_faults(request), verified)
+        return pb.RecogniseGradesResponse(recognition=recognition_message(made))
+
+    async def _made(
+        self,
+        request: Request,
+        caller: Caller,
+        faults: list[Violation],
+        verified: Callable[[_Ask], Awaitable[Document]],
+    ) -> MadeRecognition:
+        if caller.role != ClientRole.CLIENT_ROLE_OPERATOR:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_SCOPE_NOT_GRANTED,
+                "Only operators have documents recognised.",
+            )
+        require_form(request, faults)
+        digest = request_digest(request)
+        before = await self._shares.run(
+            caller.asker,
+            self._recognitions.requested,
+            caller.operator_id,
+            request.request_id,
+            digest,
+        )
+        if before is not None:
+            return before
+        ask = self._ask(request, caller, digest)
+        document = await verified(ask)
+        return await self._shares.run(caller.asker, self._recognise, ask, document)
+
+    def _ask(
+        self,
+        request: Request,
+        caller: Caller,
+        digest: bytes,
+    ) -> _Ask:
+        region = self._book.region(request.region)
+        self._belief.require_trusted(region)
+        log = log_of(region)
+        assert log is not None, "a trusted region states its log's key"
+        rule = _rule(self._feed.current(), region, request.purpose)
+        return _Ask(
+            caller,
+            region,
+            log,
+            rule,
+            request.purpose,
+            request.request_id,
+            digest,
+            request.transfer_id,
+        )
+
+    async def _require_witnessed(self, region: Region, checkpoint: Checkpoint) -> None:
+        """Check that the log's history as witnesses know it has ``checkpoint`` in it."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            later = await self._home.later_state(region, checkpoint.size)
+            try:
+                await self._belief.require_extended(
+                    region, checkpoint, later.note, later.consistency_proof
+                )
+            except ProofInvalid:
+                raise Refused(
+                    RefusalReason.REFUSAL_REASON_REGION_NOT_TRUSTED,
+                    "The document is not of the history that the region shows to others.",
+                    metadata={"why": "not_in_history"},
+                ) from None
+            except Refused as refused:
+                if refused.retry_after is None or attempt == _ATTEMPTS:
+                    raise
+                # The newest state may want its cosignatures yet.
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                return
+
+    def _recognise(self, ask: _Ask, document: Document) -> MadeRecognition:
+        """Judge a document that verified, on the state of now, and keep what comes of it."""
+        now, view = self._clock.now(), self._feed.current()
+        authority, operator_id = view.authority, ask.caller.operator_id
+        licences = [
+            licence
+            for licence in require_licences(authority, ask.caller.client_id, now)
+            if ask.purpose in licence.purposes
+        ]
+        rule = _rule(view, ask.region, ask.purpose)
+
+        def licensed(item: str) -> bool:
+            return any(item in licence.items for licence in licences)
+
+        parts = parts_of(document, rule, licensed)
+        require_running(
+            authority.brakes, operator_id, sorted({part.item for part in parts if part.item})
+        )
+        require_recognised(parts)
+        expires_at = expiry(document, rule)
+        transfer = None
+        if ask.transfer_id:
+            transfer = transfer_of(
+                authority.recognitions,
+                ask.transfer_id,
+                operator_id,
+                document,
+                parts,
+                ask.purpose,
+                now,
+            )
+            expires_at = min(expires_at, transfer.expires_at)
+        if now >= expires_at:
+            raise over("The document was issued too long ago to be recognised.")
+        recognition_id = f"{now:010x}-{token_hex(12)}"
+        statement = RecognitionStatement(
+            iss=self._issuer,
+            iat=now,
+            exp=expires_at,
+            schema_version="1",
+            recognition=f"recognitions/{recognition_id}",
+            region=ask.region.entity_id,
+            document_digest=document.digest,
+            subject=document.subject,
+            operator_id=operator_id,
+            purpose=PURPOSES[ask.purpose],
+            rule_version=rule.version,
+            parts=tuple(parts),
+            destination="" if transfer is None else transfer.destination,
+            recipient="" if transfer is None else transfer.recipient,
+        )
+        return self._recognitions.add(
+            MadeRecognition(
+                recognition_id=recognition_id,
+                operator_id=operator_id,
+                request_id=ask.request_id,
+                request_digest=ask.digest,
+                client_id=ask.caller.client_id,
+                region=ask.region.entity_id,
+                document_digest=document.digest,
+                subject=document.subject,
+                transfer_id=ask.transfer_id,
+                recognised_at=now,
+                expires_at=expires_at,
+                statement=self._keys.sign(
+                    view.signing_keys, statement.as_json(), RECOGNITION_TYPE, now
+                ),
+            )
+        )
+
+
+def _rule(view: AuthorityView, region: Region, purpose: int) -> RecognitionRule:
+    rule = view.authority.recognitions.rule(region.entity_id)
+    if rule is None:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_REGION_NOT_ALLOWED,
+            "No mapping table for documents of that region is in force.",
+        )
+    if purpose not in rule.purposes:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_PURPOSE_NOT_ALLOWED,
+            "Documents of that region are not recognised for this purpose.",
+        )
+    return rule

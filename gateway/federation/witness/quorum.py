@@ -1,0 +1,121 @@
+"""The quorum at home: answers to peers carry a checkpoint that enough witnesses have cosigned."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
+
+from creditgate.refusal import Refused
+from creditgate.transparency.cosignatures import CosignerKey, cosignatures_in
+from creditgate.transparency.merkle import ProofInvalid
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.federation.trust.book import RegionBook
+from gateway.federation.witness.logs import witness_of
+from gateway.federation.witness.rules import quorum_of
+from gateway.transparency.log import LogReader, SignedCheckpoint
+
+PATIENCE_SECONDS: Final = 1.0
+"""How long an answer to a peer waits for a quorum, unless said otherwise."""
+
+_LOOK_SECONDS: Final = 0.03
+
+
+class CosignedState(NamedTuple):
+    """A signed note with a quorum of cosignatures, and the consistency proof that leads on from
+    it to the checkpoint asked for; none where it is of that itself."""
+
+    note: str
+    consistency_proof: list[bytes]
+
+
+class CosignedCheckpoints(Protocol):
+    """Gives this region's checkpoints as peers believe them."""
+
+    async def cosigned(self, size: int, seconds: float = PATIENCE_SECONDS) -> CosignedState:
+        """Return what makes the checkpoint of ``size`` believed: its own cosignatures, where a
+        quorum gives them within ``seconds``, else those of the newest state before.
+
+        Raises Refused TEMPORARILY_UNAVAILABLE where there are none.
+        """
+        ...
+
+
+class HomeQuorum:
+    """Waits for cosignatures of ``own`` checkpoints; one event loop's own.
+
+    ``wanted`` is the quorum set, None for more than half of the regions that stand; ``hurry``
+    is called on the event loop where one is waited for.
+    """
+
+    def __init__(
+        self, own: LogReader, book: RegionBook, wanted: int | None, hurry: Callable[[], None]
+    ) -> None:
+        self._own = own
+        self._book = book
+        self._wanted = wanted
+        self._hurry = hurry
+        self._last: tuple[str, frozenset[CosignerKey]] | None = None
+
+    @property
+    def quorum(self) -> int:
+        """How many cosignatures make a checkpoint believed, as it stands now."""
+        return quorum_of(len(self._witnesses()), self._wanted)
+
+    def cosigned_by(self, checkpoint: SignedCheckpoint) -> list[str]:
+        """Return the regions that stand and have cosigned a checkpoint, by entity id."""
+        keys = self._witnesses()
+        try:
+            found = cosignatures_in(checkpoint.cosigned, keys)
+        except ProofInvalid:
+            # What was verified when it came is not of the keys of now.
+            return []
+        return [keys[key] for key in found]
+
+    async def cosigned(self, size: int, seconds: float = PATIENCE_SECONDS) -> CosignedState:
+        """Return what makes a checkpoint believed; see `CosignedCheckpoints`."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while True:
+            checkpoint = await asyncio.to_thread(self._own.checkpoint_of, size)
+            if checkpoint is None:
+                raise too_few()
+            if self._has_quorum(checkpoint):
+                return CosignedState(checkpoint.cosigned, [])
+            if loop.time() >= until:
+                return await asyncio.to_thread(self._before, size)
+            self._hurry()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _before(self, size: int) -> CosignedState:
+        for checkpoint in self._own.cosigned_up_to(size):
+            if self._has_quorum(checkpoint):
+                return CosignedState(
+                    checkpoint.cosigned, self._own.consistency(checkpoint.size, size)
+                )
+        raise too_few()
+
+    def _has_quorum(self, checkpoint: SignedCheckpoint) -> bool:
+        keys = self._witnesses()
+        known = (checkpoint.cosigned, frozenset(keys))
+        if self._last != known:
+            if len(self.cosigned_by(checkpoint)) < quorum_of(len(keys), self._wanted):
+                return False
+            # Verified once for all that is answered by it.
+            self._last = known
+        return True
+
+    def _witnesses(self) -> dict[CosignerKey, str]:
+        return {
+            key: region.entity_id
+            for region in self._book.regions()
+            if (key := witness_of(region)) is not None
+        }
+
+
+def too_few() -> Refused:
+    """Return the refusal of what too few witnesses have cosigned."""
+    return Refused(
+        RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
+        "Too few witnesses have cosigned what the answer is proved by; try again.",
+        retry_after=1,
+        metadata={"why": "quorum"},
+    )

@@ -1,0 +1,115 @@
+"""Asking other regions, composed: FederatedRecordService, and the directory for peers."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from creditgate.v1.vocabulary_pb2 import Openness
+from gateway.administration.item_mappings import ItemMappingService
+from gateway.disclose.store import DisclosureStore
+from gateway.federation.asking.calls import RegionCalls
+from gateway.federation.asking.deciding import Deciding
+from gateway.federation.asking.directories import Directories
+from gateway.federation.asking.directory_service import RegionDirectoryService
+from gateway.federation.asking.lines import NumberedLines
+from gateway.federation.asking.links import RegionLinks
+from gateway.federation.asking.own_directory import OwnDirectory
+from gateway.federation.asking.ports import Credentials, Witnesses
+from gateway.federation.asking.region import RegionAsker
+from gateway.federation.asking.service import FederatedRecordService
+from gateway.federation.asking.tokens import RegionTokens
+from gateway.federation.asking.uses import RegionUses
+from gateway.server.grounds import Grounds
+from gateway.server.records import RecordPath
+from gateway.server.transparency import Transparency
+from gateway.server.trust import Trust
+from gateway.shares import Shares
+from operators.sql import SqlAuthorityLog
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """The ways to other regions: channels and tokens, shared by all who call them."""
+
+    links: RegionLinks
+    tokens: RegionTokens
+
+
+@asynccontextmanager
+async def ways_of(trust: Trust) -> AsyncGenerator[Ways]:
+    """Give the ways to other regions while the context lasts."""
+    ways = Ways(RegionLinks(trust.own), RegionTokens(trust.own))
+    try:
+        yield ways
+    finally:
+        await ways.tokens.close()
+        await ways.links.close()
+
+
+@asynccontextmanager
+async def asking_of(
+    grounds: Grounds,
+    trust: Trust,
+    ways: Ways,
+    credentials: Credentials,
+    witnesses: Witnesses,
+    records: RecordPath,
+    transparency: Transparency,
+) -> AsyncGenerator[Mapping[str, object]]:
+    """Give what serves each service of asking, by its name, while the context lasts."""
+    clock, engine, feed = grounds.clock, grounds.engines.records, grounds.feed
+
+    def public_items() -> frozenset[str]:
+        return frozenset(
+            item.code
+            for item in feed.current().catalogue.values()
+            if item.openness == Openness.OPENNESS_PUBLIC
+        )
+
+    uses = RegionUses(engine)
+    calls = RegionCalls(ways.links, ways.tokens, witnesses, clock.now)
+    directories = Directories(trust.regions, ways.links, ways.tokens, clock.now)
+    own = OwnDirectory(
+        trust.own.entity_id, engine, transparency.salts, transparency.key, public_items, clock.now
+    )
+    async with AsyncExitStack() as stack:
+        shares = Shares("directory")
+        stack.callback(shares.close)
+        directories.start()
+        stack.push_async_callback(directories.stop)
+        deciding = Deciding(
+            feed,
+            records.consents,
+            records.committer,
+            records.decisions,
+            uses,
+            NumberedLines(DisclosureStore(engine)),
+            clock,
+            records.limits.replay_seconds,
+        )
+        asker = RegionAsker(
+            trust.own,
+            trust.regions,
+            deciding,
+            credentials,
+            witnesses,
+            calls,
+            uses,
+            clock,
+            grounds.issuer,
+        )
+        yield {
+            "FederatedRecordService": FederatedRecordService(
+                deciding,
+                trust.regions,
+                directories,
+                asker,
+                records.throttle,
+                clock,
+                trust.own.entity_id,
+            ),
+            "RegionDirectoryService": RegionDirectoryService(own, shares),
+            "ItemMappingService": ItemMappingService(
+                SqlAuthorityLog(grounds.engines.authority), feed, clock
+            ),
+        }

@@ -1,0 +1,93 @@
+"""The grounds of a process, composed: what whoever serves, and whoever works in the background,
+builds on."""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from gateway.authority.bell import open_bell
+from gateway.authority.feed import AuthorityFeed
+from gateway.clock import Clock
+from gateway.config import GatewayConfig
+from gateway.conformance.policy import ConformancePolicy
+from gateway.conformance.policy_file import read_policy
+from gateway.installation.home import Home
+from gateway.oauth.revocation_log import SqlRevocationLog
+from gateway.oauth.signing import SigningKeys
+from gateway.storage.engines import Engines, open_engines
+from gateway.storage.signs import StoreSigns, open_signs
+from gateway.telemetry.telemetry import Telemetry, open_telemetry
+from operators.sql import SqlAuthorityLog
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What a process stands on, and has one of.
+
+    ``issuer`` is the gateway's own public URL; ``policy`` that of conformance.
+    """
+
+    config: GatewayConfig
+    home: Home
+    clock: Clock
+    telemetry: Telemetry
+    engines: Engines
+    signs: StoreSigns
+    feed: AuthorityFeed
+    keys: SigningKeys
+    policy: ConformancePolicy
+    issuer: str
+
+
+@asynccontextmanager
+async def grounds_of(config: GatewayConfig, issuer: str, clock: Clock) -> AsyncGenerator[Grounds]:
+    """Give the grounds while the context lasts.
+
+    Raises OSError when a file is missing, PolicyRefused, Refused AUTHORITY_UNKNOWN or the
+    store's errors when authority cannot be read.
+    """
+    home = Home.at(config.home)
+    async with AsyncExitStack() as stack:
+        telemetry = open_telemetry(config.otlp_endpoint)
+        stack.callback(telemetry.close)
+        engines = open_engines(config.database.get_secret_value(), home.root)
+        stack.callback(engines.dispose)
+        signs = open_signs(engines, stack.enter_context(ExitStack()))
+        feed = await _started_feed(config, clock, engines, signs, stack)
+        yield Grounds(
+            config,
+            home,
+            clock,
+            telemetry,
+            engines,
+            signs,
+            feed,
+            SigningKeys(home.keys),
+            read_policy(config.conformance_policy),
+            issuer,
+        )
+
+
+async def _started_feed(
+    config: GatewayConfig,
+    clock: Clock,
+    engines: Engines,
+    signs: StoreSigns,
+    stack: AsyncExitStack,
+) -> AuthorityFeed:
+    bell = open_bell(engines.authority)
+    stack.push_async_callback(bell.close)
+    feed = AuthorityFeed(
+        SqlAuthorityLog(engines.authority),
+        revocations=SqlRevocationLog(engines.authority),
+        clock=clock,
+        poll_seconds=config.authority_poll_ms / 1_000,
+        lease_seconds=config.lease_seconds,
+        monotonic=time.monotonic,
+        bell=bell,
+        sign=signs.authority,
+    )
+    await feed.start()
+    stack.push_async_callback(feed.stop)
+    return feed

@@ -1,0 +1,105 @@
+"""SettlementService, the method that gives back what was proven to be overcharged."""
+
+from hashlib import sha256
+
+from creditgate.refusal import Refused
+from creditgate.v1 import settlement_service_pb2 as pb
+from creditgate.v1 import usage_service_pb2 as usage_pb
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authenticate.caller import Caller
+from gateway.clock import Clock
+from gateway.settle.month import Month, month_of
+from gateway.settle.views import SettlementFeed, SettlementView
+from gateway.settlement.closing import Closer
+from gateway.settlement.credit import Overcharge, Verifier, credit_note, together
+from gateway.settlement.credit_store import KeptNote, SqlCreditNotes
+from gateway.settlement.month_use import LedgerMonths
+from gateway.settlement.request import require_credit
+from gateway.settlement.store import NotesChanged
+from gateway.shares import Shares
+
+
+class CreditService:
+    """Gives back what was proven to be overcharged."""
+
+    def __init__(
+        self,
+        verify: Verifier,
+        notes: SqlCreditNotes,
+        months: LedgerMonths,
+        closer: Closer,
+        feed: SettlementFeed,
+        clock: Clock,
+        shares: Shares,
+    ) -> None:
+        self._verify = verify
+        self._notes = notes
+        self._months = months
+        self._closer = closer
+        self._feed = feed
+        self._clock = clock
+        self._shares = shares
+
+    async def create_credit_note(
+        self, request: pb.CreateCreditNoteRequest, caller: Caller
+    ) -> pb.CreateCreditNoteResponse:
+        """Answer CreateCreditNote.
+
+        Raises Refused INVALID_REQUEST where the evidence proves no overcharge,
+        RESOURCE_NOT_FOUND, STATE_CONFLICT where nothing is left to give back, and as
+        `SqlCreditNotes.made`.
+        """
+        require_credit(request)
+        view = await self._feed.refresh()
+        if request.operator_id not in view.authority.operators:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND,
+                "No operator has this operator_id; ListOperators lists them.",
+            )
+        by = caller.principal or caller.client_id
+        note = await self._shares.run(by, self._created, request, by, view)
+        return pb.CreateCreditNoteResponse(credit_note=note)
+
+    def _created(
+        self, request: pb.CreateCreditNoteRequest, by: str, view: SettlementView
+    ) -> usage_pb.CreditNote:
+        operator_id, now = request.operator_id, self._clock.now()
+        named = "\n".join((by, operator_id, request.request_id))
+        note_id = sha256(named.encode()).hexdigest()[:32]
+        digest = sha256(request.SerializeToString(deterministic=True)).digest()
+        while (note := self._notes.made(note_id, digest)) is None:
+            kept = self._notes.of_operator(operator_id)
+            made = self._made(request, kept, view)
+            made.credit_note_id = note_id
+            made.evidence_sha256 = sha256(request.evidence).digest()
+            made.reason = request.reason
+            made.create_time.seconds = now
+            made.created_by = by
+            known = [each.note.credit_note_id for each in kept]
+            try:
+                return self._notes.add(made, digest, request.evidence, now, known)
+            except NotesChanged:
+                continue
+        return note
+
+    def _made(
+        self, request: pb.CreateCreditNoteRequest, kept: list[KeptNote], view: SettlementView
+    ) -> usage_pb.CreditNote:
+        operator_id = request.operator_id
+        overcharge = self._verify(request.evidence, operator_id)
+        before = [(each.note, self._verify(each.evidence, operator_id)) for each in kept]
+        month_of_use = self._months_of(operator_id, [overcharge, *(each for _, each in before)])
+        month = month_of_use.get(overcharge.usage_index)
+        if month is None:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
+                "The ledger has no answer at this place of the log, so no statement charges it.",
+            )
+        alike = [each for each in before if month_of_use.get(each[1].usage_index) == month]
+        right = together([overcharge, *(each for _, each in alike)])
+        charged, ought = self._closer.as_it_ought(operator_id, month, view, right)
+        return credit_note(overcharge, charged, ought, [note for note, _ in alike])
+
+    def _months_of(self, operator_id: str, uses: list[Overcharge]) -> dict[int, Month]:
+        served = self._months.served_at(operator_id, {each.usage_index for each in uses})
+        return {place: month_of(at) for place, at in served.items()}

@@ -1,0 +1,269 @@
+"""One month of an operator's usage ledger: `gateway.settle.use.MonthUse` over SQL.
+
+What was used is counted by the store. Only where a price goes by subjects, or a sharing rule by
+contribution, are the entries themselves read, in blocks. Rows never change, and an operator's
+sequences are in the order of commit: all that is read up to one sequence is read at one instant,
+however long it takes and whenever it is read again.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Collection, Generator, Mapping, Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, Select, and_, func, literal_column, select
+
+from gateway.disclose.model import Line
+from gateway.disclose.tables import LINES
+from gateway.meter.model import (
+    ANSWER,
+    REVERSAL,
+    lines_of,
+    lines_text,
+    pack_entries,
+    unpack_entries,
+)
+from gateway.meter.tables import USAGE
+from gateway.settle.use import Combination, PriceClassOf, UsePart
+from gateway.settlement.entries import AnswerRow, EntryCounts, PartKey
+from gateway.settlement.right_lines import RightLines
+from gateway.settlement.right_use import right_uses
+from gateway.storage.engines import reading, snapshot
+from gateway.storage.paging import pages
+
+_GROUPS_AT_ONCE: Final = 1_000
+# Written out, not bound: only then can a planner tell that the partial index serves.
+_REVERSED: Final = literal_column(str(int(REVERSAL)))
+_NO_LINES: Final = lines_text(())
+_OWN: Final = USAGE.c
+CREDIT: Final = USAGE.alias("credit")
+"""Reversals, beside the answers they credit."""
+
+
+class LedgerPosition(NamedTuple):
+    """How far an operator's ledger is read: ``size`` answers and reversals, the last of them
+    ``sequence``; both 0 before the first."""
+
+    size: int
+    sequence: int
+
+
+NOWHERE: Final = LedgerPosition(0, 0)
+"""Before the first answer."""
+
+
+class Reversed(NamedTuple):
+    """What was credited of an answer: by the row of ``sequence``, of the answer's own lines
+    and entries those reversed."""
+
+    sequence: int
+    served_at: int
+    purpose: int
+    lines: str
+    reversed_lines: str
+    reversed_entries: bytes
+
+
+class LedgerMonth:
+    """`gateway.settle.use.MonthUse` of an operator, as its ledger stands at ``position``."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        operator_id: str,
+        starts: Sequence[int],
+        until: int,
+        price_class_of: PriceClassOf,
+        position: LedgerPosition,
+        answers_at_once: int,
+        right: RightLines,
+    ) -> None:
+        self._engine = engine
+        self._at_once = answers_at_once
+        self._starts = tuple(starts)
+        self.operator_id = operator_id
+        self.from_ = self._starts[0]
+        self.until = until
+        self.position = position
+        with snapshot(engine) as connection:
+            self._reversed = self._reversals(connection)
+            self._right = {
+                sequence: use
+                for sequence, use in right_uses(connection, operator_id, right).items()
+                if self.from_ <= use.served_at < until and sequence <= position.sequence
+            }
+            records, answers, self.last_sequence = self._counts(connection)
+            self._lines = _lines(connection, {key.line_no for key in records})
+        self._keys = tuple(sorted(key for key, count in records.items() if count))
+        self.parts: Sequence[UsePart] = tuple(
+            self._part(key, records[key], answers[key], price_class_of) for key in self._keys
+        )
+
+    def subjects(self, parts: Collection[int]) -> int:
+        """Return how many different subjects parts are about; see the protocol."""
+        return self._entries.subjects(parts)
+
+    def combinations(self) -> Sequence[Combination]:
+        """Return the combinations of sources; see the protocol."""
+        return self._entries.combinations()
+
+    def _part(
+        self, key: PartKey, records: int, answers: int, price_class_of: PriceClassOf
+    ) -> UsePart:
+        line, start = self._lines[key.line_no], self._starts[key.cut]
+        return UsePart(
+            start,
+            *line,
+            price_class_of(line.item, start),
+            key.purpose,
+            key.unit_price,
+            records,
+            answers,
+        )
+
+    def _counts(self, connection: Connection) -> tuple[Counter[PartKey], Counter[PartKey], int]:
+        """Return records and answers by part, and the last sequence counted, 0 for none."""
+        records: Counter[PartKey] = Counter()
+        answers: Counter[PartKey] = Counter()
+        last = max((credited.sequence for credited in self._reversed.values()), default=0)
+        for cut, (start, end) in enumerate(pairwise((*self._starts, self.until))):
+            for text, purpose, rows, newest in self._groups(connection, start, end):
+                last = max(last, newest)
+                for line_no, count, unit_price in lines_of(text):
+                    key = PartKey(cut, purpose, line_no, unit_price)
+                    records[key] += count * rows
+                    answers[key] += rows
+        for credited in self._reversed.values():
+            given = {line.line_no: line.records for line in lines_of(credited.lines)}
+            cut = bisect_right(self._starts, credited.served_at) - 1
+            for line_no, count, unit_price in lines_of(credited.reversed_lines):
+                key = PartKey(cut, credited.purpose, line_no, unit_price)
+                records[key] -= count
+                answers[key] -= count == given.get(line_no)
+        for sequence, use in self._right.items():
+            cut = bisect_right(self._starts, use.served_at) - 1
+            for sign, lines in ((-1, use.lines), (1, use.right_lines)):
+                for (line_no, price), count in self._left(sequence, lines).items():
+                    key = PartKey(cut, use.purpose, line_no, price)
+                    records[key] += sign * count
+                    answers[key] += sign
+        return records, answers, last
+
+    def _left(self, sequence: int, lines: str) -> Counter[tuple[int, int]]:
+        """Return what is left of lines of an answer beyond what was reversed of it."""
+        credited = self._reversed.get(sequence)
+        gone = _by_price(credited.reversed_lines) if credited else Counter[tuple[int, int]]()
+        return _by_price(lines) - gone
+
+    def _groups(
+        self, connection: Connection, start: int, end: int
+    ) -> Generator[tuple[str, int, int, int]]:
+        """Yield the different lines of answers by purpose, how many had them, and the newest."""
+        query = self._answers(
+            select(_OWN.lines, _OWN.purpose, func.count(), func.max(_OWN.sequence)), start, end
+        ).group_by(_OWN.lines, _OWN.purpose)
+        with connection.execute(query, execution_options={"yield_per": _GROUPS_AT_ONCE}) as found:
+            for row in found:
+                yield row[0], row[1], row[2], row[3]
+
+    def _reversals(self, connection: Connection) -> Mapping[int, Reversed]:
+        """Return what was credited of answers of the month, by the answer's sequence."""
+        query = of_answers(
+            select(
+                _OWN.sequence,
+                CREDIT.c.sequence,
+                _OWN.served_at,
+                _OWN.purpose,
+                _OWN.lines,
+                CREDIT.c.lines,
+                CREDIT.c.entries,
+            )
+        ).where(
+            CREDIT.c.operator_id == self.operator_id,
+            CREDIT.c.sequence <= self.position.sequence,
+            _OWN.served_at >= self.from_,
+            _OWN.served_at < self.until,
+        )
+        return {row[0]: Reversed(*row[1:]) for row in connection.execute(query)}
+
+    @cached_property
+    def _entries(self) -> EntryCounts:
+        pairs = {key.line_no: self._lines[key.line_no] for key in self._keys}
+        counts = EntryCounts(
+            self._starts,
+            self._keys,
+            {line_no: (line.item, line.source) for line_no, line in pairs.items()},
+        )
+        query = self._answers(
+            select(_OWN.sequence, _OWN.served_at, _OWN.purpose, _OWN.lines, _OWN.entries),
+            self.from_,
+            self.until,
+        )
+        options = {"yield_per": self._at_once}
+        with (
+            snapshot(self._engine) as connection,
+            reading(self._engine) as other,
+            connection.execute(query, execution_options=options) as found,
+        ):
+            for rows in found.partitions():
+                counts.add(other, [self._net(*row) for row in rows])
+        return counts
+
+    def _net(
+        self, sequence: int, served_at: int, purpose: int, lines: str, entries: bytes
+    ) -> AnswerRow:
+        right = self._right.get(sequence)
+        if right is not None:
+            lines, entries = right.right_lines, right.right_entries
+        credited = self._reversed.get(sequence)
+        if credited is not None:
+            left = Counter(unpack_entries(entries)) - Counter(
+                unpack_entries(credited.reversed_entries)
+            )
+            entries = pack_entries(tuple(left.elements()))
+        return AnswerRow(served_at, purpose, lines, entries)
+
+    def _answers(
+        self, query: Select[*tuple[Any, ...]], start: int, end: int
+    ) -> Select[*tuple[Any, ...]]:
+        return query.where(
+            _OWN.operator_id == self.operator_id,
+            _OWN.served_at >= start,
+            _OWN.served_at < end,
+            _OWN.sequence <= self.position.sequence,
+            _OWN.kind == ANSWER,
+            # Records of other regions are no entries of this ledger's, and charged all the same.
+            _OWN.lines != _NO_LINES,
+        )
+
+
+def of_answers(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    """Return a query of reversals, each beside the answer it credits."""
+    return query.join_from(
+        CREDIT,
+        USAGE,
+        and_(
+            _OWN.operator_id == CREDIT.c.operator_id,
+            _OWN.request_id == CREDIT.c.request_id,
+            _OWN.chunk == CREDIT.c.chunk,
+            _OWN.kind == ANSWER,
+        ),
+    ).where(CREDIT.c.kind == _REVERSED)
+
+
+def _lines(connection: Connection, numbers: Collection[int]) -> dict[int, Line]:
+    return {
+        row[0]: Line(*row[1:])
+        for some in pages(numbers)
+        for row in connection.execute(select(LINES).where(LINES.c.line_no.in_(some)))
+    }
+
+
+def _by_price(lines: str) -> Counter[tuple[int, int]]:
+    """Return the records of lines by their number and price."""
+    found: Counter[tuple[int, int]] = Counter()
+    for line_no, records, price in lines_of(lines):
+        found[line_no, price] += records
+    return found

@@ -1,0 +1,101 @@
+"""Uses as they ought to have been counted, in place of what the ledger has of them.
+
+Evidence proves what a use ought to count (`gateway.settlement.credit`). A month is rated as it
+is and as it ought to be; the ledger itself is never changed.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from creditgate.v1.usage_log_pb2 import UsageLine
+from gateway.disclose.tables import LINES, REVISIONS
+from gateway.meter.model import ANSWER, LineCount, lines_text, pack_entries, unpack_entries
+from gateway.meter.tables import USAGE
+from gateway.settlement.right_lines import RightLines
+from gateway.storage.paging import pages
+
+_OWN: Final = USAGE.c
+
+
+class RightUse(NamedTuple):
+    """An answer of the ledger: its ``lines``, and what it ought to have of lines and entries."""
+
+    served_at: int
+    purpose: int
+    lines: str
+    right_lines: str
+    right_entries: bytes
+
+
+def right_uses(
+    connection: Connection, operator_id: str, right: RightLines
+) -> Mapping[int, RightUse]:
+    """Return the answers at the places of ``right``, by sequence; without those there are none of.
+
+    Raises LookupError for a line the store does not know.
+    """
+    found: dict[int, RightUse] = {}
+    for some in pages(right):
+        query = select(
+            _OWN.sequence,
+            _OWN.usage_index,
+            _OWN.served_at,
+            _OWN.purpose,
+            _OWN.lines,
+            _OWN.entries,
+        ).where(
+            _OWN.operator_id == operator_id,
+            _OWN.usage_index.in_(some),
+            _OWN.kind == ANSWER,
+        )
+        for row in connection.execute(query).all():
+            counts = _counts(connection, right[row.usage_index])
+            found[row.sequence] = RightUse(
+                row.served_at,
+                row.purpose,
+                row.lines,
+                lines_text(counts),
+                _entries(connection, row.entries, counts),
+            )
+    return found
+
+
+def _counts(connection: Connection, lines: Sequence[UsageLine]) -> tuple[LineCount, ...]:
+    found: list[LineCount] = []
+    for line in lines:
+        number = connection.execute(
+            select(LINES.c.line_no).where(
+                LINES.c.item == line.item,
+                LINES.c.source == line.source,
+                LINES.c.region == line.region,
+            )
+        ).scalar_one_or_none()
+        if number is None:
+            raise LookupError("evidence names a line that is not in the store")
+        if line.entries > 0:
+            found.append(LineCount(number, line.entries, line.unit_price_micro_yuan))
+    return tuple(found)
+
+
+def _entries(connection: Connection, entries: bytes, counts: Sequence[LineCount]) -> bytes:
+    """Return those of an answer's entries that it ought to have, as many of each line."""
+    left: Counter[int] = Counter()
+    for line_no, records, _ in counts:
+        left[line_no] += records
+    sequences = unpack_entries(entries)
+    line_of: dict[int, int] = {}
+    for some in pages(set(sequences)):
+        query = select(REVISIONS.c.sequence, REVISIONS.c.line_no).where(
+            REVISIONS.c.sequence.in_(some)
+        )
+        line_of |= {row[0]: row[1] for row in connection.execute(query)}
+    kept: list[int] = []
+    for sequence in sequences:
+        line_no = line_of.get(sequence, 0)
+        if left[line_no] > 0:
+            left[line_no] -= 1
+            kept.append(sequence)
+    return pack_entries(kept)

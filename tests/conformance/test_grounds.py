@@ -1,0 +1,208 @@
+"""Copies served under consents are kept by what the consents have become: longer where another
+opens the same, no longer than the operator says that it has any."""
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import pytest
+
+from consent.model import Actor, Consent, ConsentItem
+from consent.sql import Act, SqlConsents
+from creditgate.transparency.facts import NO_END, Copy
+from creditgate.v1.conformance_service_pb2 import FindingKind
+from gateway.conformance.check import check_conformance
+from gateway.conformance.classify import Grace
+from gateway.conformance.following import HoldingsSteps
+from gateway.conformance.holdings import Holdings
+from gateway.conformance.judging import Judge
+from gateway.conformance.matching import Matching
+from gateway.conformance.removals import RemovalDuties
+from gateway.conformance.warm import WarmSets
+from gateway.storage.engines import Engines
+from tests import consenting
+from tests.clock import NOW
+from tests.conformance.disclosing import ByDays, Disclosing
+from tests.meter.world import admitted, company
+
+FIRM = "alpha"
+DAY = 86_400
+LIFE_OVER = FindingKind.FINDING_KIND_CONSENT_LIFE_OVER
+CORRECTED = FindingKind.FINDING_KIND_CORRECTED_HELD
+ALTERED = FindingKind.FINDING_KIND_CONTENT_ALTERED
+
+
+@dataclass
+class World:
+    """An operator that is served a record of which consents open one field."""
+
+    engines: Engines
+    disclosing: Disclosing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.disclosing = Disclosing(self.engines)
+        self.consents = SqlConsents(self.engines.records)
+        self.duties = RemovalDuties(self.engines, Holdings(self.engines), ByDays())
+
+    @property
+    def now(self) -> int:
+        """The time."""
+        return self.disclosing.clock.now()
+
+    @property
+    def copy(self) -> Copy:
+        """The record as consents open it."""
+        return Copy("r", sha256(b'{"about":"x"}').digest(), 0, NO_END)
+
+    def wait(self, days: int) -> None:
+        """Let time pass."""
+        self.disclosing.clock.at += days * DAY
+
+    def consent(self, days: int) -> Consent:
+        """Have a consent given that lets a copy be kept for so many days."""
+        opened = [ConsentItem(item="penalty.general", fields=frozenset({"about"}))]
+        terms = consenting.terms(opened, data_life_seconds=days * DAY)
+        return consenting.given(self.consents, company(1), terms)
+
+    def publish(self) -> int:
+        """Publish the record; return the revision."""
+        return self.disclosing.publish("r", content=_content(1))
+
+    def correct(self, revision: int = 1) -> int:
+        """Correct what no consent opens; return the new revision."""
+        record = admitted("r", content=_content(revision + 1))
+        return self.disclosing.disclosure.correct(record, revision)
+
+    def serve(self, consent: Consent, sequence: int) -> None:
+        """Serve a revision under a consent."""
+        self.disclosing.serve(FIRM, sequence, relies_on=consent, served_at=self.now)
+
+    def end(self, consent: Consent) -> None:
+        """Take a consent back."""
+        act = Act(Actor.SUBJECT, "", "", self.now)
+        self.consents.move(consent.consent_id, "revoke", act)
+
+    def say_removed(self, consent: Consent) -> None:
+        """Have the operator say that nothing is left of what it was served under a consent."""
+        assert self.consents.acknowledge(consent.consent_id, FIRM, self.now, "client", self.now)
+        self.duties.settle_consented(FIRM, "client", self.now)
+
+    def found(self, *copies: Copy) -> set[int]:
+        """Return the kinds of what is found where the operator holds copies, and has read of all
+        events."""
+        ready, entitlement = WarmSets(self.engines).of(FIRM, self.now)
+        matching = Matching(ready, entitlement.cut)
+        matching.take_copies(copies)
+        grace = Grace(entitlement.position, ByDays().removal_seconds, self.now)
+        judged = Judge(self.engines).judge(FIRM, matching.differing(), grace)
+        return {each.kind for each in judged.differences}
+
+    def owed(self) -> int:
+        """Return how many removals the operator owes for events."""
+        return self.duties.owed(FIRM, self.now).outstanding
+
+    def follow(self) -> None:
+        """Let the follower come to the end of all."""
+        steps = HoldingsSteps(self.engines)
+        while steps.step():
+            pass
+
+
+@pytest.fixture
+def world(engines: Engines) -> World:
+    """A world on each kind of store."""
+    return World(engines)
+
+
+def _content(number: int) -> bytes:
+    return b'{"about":"x","aside":"%d"}' % number
+
+
+@pytest.mark.parametrize("followed", [False, True])
+def test_what_two_consents_opened_may_be_held_as_long_as_one_of_them_lets_it_be_kept(
+    world: World, followed: bool
+) -> None:
+    lasting, short = world.consent(days=60), world.consent(days=20)
+    world.serve(lasting, world.publish())
+    corrected = world.correct()
+    assert world.found(world.copy) == {CORRECTED}
+    world.serve(short, corrected)
+    if followed:
+        world.follow()
+    for days in (0, 19, 40):
+        world.wait(days)
+        assert world.found(world.copy) == set()
+        assert Holdings(world.engines).entitled(FIRM, world.now) == 1
+    world.wait(1)
+    assert world.found(world.copy) == {LIFE_OVER}
+
+
+def test_a_copy_attested_after_its_removal_was_acknowledged_is_found(world: World) -> None:
+    consent, other = world.consent(days=60), world.consent(days=20)
+    sequence = world.publish()
+    world.serve(consent, sequence)
+    world.end(consent)
+    # For a day it may still be there.
+    assert world.found(world.copy) == set()
+    world.say_removed(consent)
+    assert world.found(world.copy) == {LIFE_OVER}
+    assert world.found() == set()
+    # Unless it was served under another consent too.
+    world.serve(other, sequence)
+    assert world.found(world.copy) == set()
+
+
+def test_of_what_is_gone_by_the_operators_word_no_event_concerns_it(world: World) -> None:
+    consent = world.consent(days=60)
+    sequence = world.publish()
+    world.serve(consent, sequence)
+    world.end(consent)
+    world.say_removed(consent)
+    world.disclosing.end("r")
+    assert Holdings(world.engines).keepers([sequence]) == {sequence: {FIRM: 0}}
+    assert Holdings(world.engines).holders([sequence]) == {sequence: {FIRM}}
+    assert world.owed() == 0
+    world.follow()
+    assert not check_conformance(world.engines).faults
+
+
+def test_of_what_no_consent_lets_it_keep_any_more_no_event_concerns_it(world: World) -> None:
+    sequence = world.publish()
+    world.serve(world.consent(days=20), sequence)
+    assert Holdings(world.engines).keepers([sequence]) == {sequence: {FIRM: NOW + 20 * DAY}}
+    # Events of tests are of the time they begin at: it was served that long before.
+    world.disclosing.clock.at = NOW - 20 * DAY
+    old = world.disclosing.publish("old", content=_content(1))
+    world.serve(world.consent(days=20), old)
+    world.disclosing.clock.at = NOW
+    for record_id in ("r", "old"):
+        world.disclosing.end(record_id)
+    assert world.owed() == 1
+
+
+def test_a_word_on_a_consent_is_one_on_events_that_came_before_it(world: World) -> None:
+    consent, other = world.consent(days=60), world.consent(days=60)
+    both, one = world.publish(), world.disclosing.publish("one", content=_content(1))
+    world.serve(consent, both)
+    world.serve(consent, one)
+    world.serve(other, both)
+    for record_id in ("r", "one"):
+        world.disclosing.end(record_id)
+    world.end(consent)
+    assert world.owed() == 2
+    world.say_removed(consent)
+    # Of one record another consent lets it keep a copy.
+    assert world.owed() == 1
+    world.follow()
+    assert not check_conformance(world.engines).faults
+
+
+def test_a_correction_of_what_no_consent_opens_leaves_altered_copies_to_be_found(
+    world: World,
+) -> None:
+    consent = world.consent(days=60)
+    world.serve(consent, world.publish())
+    world.serve(consent, world.correct())
+    altered = world.copy._replace(content_digest=sha256(b"altered").digest())
+    for _ in range(2):
+        assert ALTERED in world.found(altered)
+        world.follow()

@@ -1,0 +1,187 @@
+"""A region that is slow, breaks or cannot be reached holds up nobody and is named (G10)."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import pytest
+import pytest_asyncio
+from google.protobuf.duration_pb2 import Duration
+
+from creditgate.refusal import reason_name
+from creditgate.v1.operator_service_pb2 import OperatorState
+from gateway.federation.asking.circuit import FAILURES_TO_OPEN
+from operators.model import OPERATOR
+from sdk.refusals import explain
+from tests.federation.asking.keys import TestLogKey
+from tests.federation.asking.relay import Relay, relaying
+from tests.federation.asking.world import (
+    World,
+    closing,
+    company,
+    ended,
+    names,
+    open_relayed,
+)
+from tests.installation import OPERATOR_ID, PRICE, eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+SOON = Duration(seconds=1, nanos=500_000_000)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def relay() -> AsyncIterator[Relay]:
+    async with relaying() as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory, relay: Relay) -> AsyncIterator[World]:
+    folder = Path(tmp_path_factory.mktemp("faulty"))
+    async with open_relayed(folder, relay, chunk_subjects=2, witness_quorum=1) as opened:
+        yield opened
+
+
+async def whole(world: World) -> None:
+    """Wait until the region behind the relay answers again, its circuit closed."""
+
+    async def answers() -> bool:
+        return ended(await world.ask(company("two")), world.two) == "EMPTY"
+
+    await eventually(answers, 10)
+
+
+async def test_a_region_that_does_not_answer_in_time_is_late_and_holds_up_nobody(
+    world: World, relay: Relay
+) -> None:
+    subject = company("three")
+    kept = await world.publish(world.three, subject)
+    relay.flowing.clear()
+    try:
+        started = time.monotonic()
+        answer = await world.ask(subject, region_deadline=SOON)
+        assert time.monotonic() - started < 4
+    finally:
+        relay.flowing.set()
+    assert ended(answer, world.two) == "LATE"
+    assert closing(answer, world.two).elapsed.ToMilliseconds() >= 1_500
+    assert names(answer, world.three) == kept
+    assert closing(answer, world.three).elapsed.ToMilliseconds() < 1_500
+    assert set(answer.unanswered) == {world.two.entity_id}
+    await whole(world)
+
+
+async def test_a_region_that_stays_silent_is_left_alone_for_a_while(
+    world: World, relay: Relay
+) -> None:
+    relay.flowing.clear()
+    try:
+        # One failure may be left from before.
+        ends = [
+            ended(
+                await world.ask(company(), region_deadline=Duration(nanos=100_000_000)), world.two
+            )
+            for _ in range(FAILURES_TO_OPEN)
+        ]
+        assert ends[0] == "LATE"
+        started = time.monotonic()
+        answer = await world.ask(company())
+        assert time.monotonic() - started < 1
+        assert ended(answer, world.two) == "UNREACHABLE"
+        assert closing(answer, world.two).HasField("retry_delay")
+    finally:
+        relay.flowing.set()
+    await whole(world)
+
+
+async def test_an_answer_that_breaks_goes_on_behind_its_last_chunk_and_is_charged_once(
+    world: World, relay: Relay
+) -> None:
+    subjects = [company("two") for _ in range(24)]
+    kept = [name for subject in subjects for name in await world.publish(world.two, subject)]
+    before = relay.connections
+    # Enough for a handshake and a chunk or two.
+    relay.cut_after = 14_000
+    relay.cut()
+    try:
+        answer = await world.ask(*subjects, region_deadline=Duration(seconds=20))
+    finally:
+        relay.cut_after = None
+    assert relay.connections >= before + 2
+    assert ended(answer, world.two) == "ANSWERED"
+    assert names(answer, world.two) == kept
+    assert closing(answer, world.two).charged_micro_yuan == 24 * PRICE
+    assert len(answer.regions[world.two.entity_id].verify(subjects, world.key(world.two))) == 24
+    at = world.one.installation.clock.now()
+    answers = world.uses.answers(world.two.entity_id, at - 60, at + 60)
+    of_this = [each for each in answers if each.records and each.subject_count]
+    assert sum(each.records for each in of_this) == 24
+    assert sum(each.region_fee for each in of_this) == 24 * PRICE
+
+
+async def test_a_region_that_cannot_be_reached_is_named(world: World, relay: Relay) -> None:
+    backend, relay.backend = relay.backend, ""
+    relay.cut()
+    try:
+        answer = await world.ask(company("three"), region_deadline=Duration(seconds=3))
+        assert ended(answer, world.two) in {"UNREACHABLE", "LATE"}
+        assert ended(answer, world.three) == "EMPTY"
+    finally:
+        relay.backend = backend
+    await whole(world)
+
+
+async def test_what_its_log_does_not_prove_is_not_passed_on_and_its_region_is_named(
+    world: World,
+) -> None:
+    subject = company("two")
+    await world.publish(world.two, subject)
+    installation, client_id = world.one.installation, world.two.client_id
+    known: Any = installation.log.history(kind="region", id=client_id, after=0, limit=100)[-1]
+    forged = TestLogKey(world.key(world.two).name).verifier
+    keys = {**known.document["log_keys"], "disclosure": str(forged)}
+    installation.put("region", client_id, {**known.document, "log_keys": keys})
+    request_id = uuid4().hex
+
+    async def unverified() -> bool:
+        answer = await world.ask(subject, request_id=request_id)
+        return ended(answer, world.two) == "UNVERIFIED"
+
+    try:
+        await eventually(unverified)
+        answer = await world.ask(subject)
+        assert names(answer, world.two) == []
+        assert reason_name(closing(answer, world.two).refusal) == "REGION_NOT_TRUSTED"
+        assert closing(answer, world.two).charged_micro_yuan == 0
+    finally:
+        installation.put("region", client_id, dict(known.document))
+    await whole(world)
+
+
+async def test_an_operator_suspended_while_regions_are_asked_gets_nothing_more(
+    world: World, relay: Relay
+) -> None:
+    subject = company("two")
+    await world.publish(world.two, subject)
+    relay.flowing.clear()
+    asking = asyncio.create_task(world.ask(subject, region_deadline=Duration(seconds=10)))
+    await asyncio.sleep(0.3)
+    installation = world.one.installation
+    installation.suspend()
+    await asyncio.sleep(0.5)
+    relay.flowing.set()
+    try:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await asking
+        assert explain(error.value).reason == "OPERATOR_SUSPENDED"
+        at = installation.clock.now()
+        kept = world.uses.answers(world.two.entity_id, at - 30, at + 30)
+        assert subject not in {use.subject for answer in kept for use in world.uses.uses(answer)}
+    finally:
+        document = installation.log.history(kind=OPERATOR, id=OPERATOR_ID, after=0, limit=100)[-1]
+        active = OperatorState.OPERATOR_STATE_ACTIVE
+        installation.put(OPERATOR, OPERATOR_ID, {**document.document, "state": active})

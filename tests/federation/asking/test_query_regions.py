@@ -1,0 +1,364 @@
+"""One question to all regions: what is passed on is proved, and every region is named (G10)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import grpc
+import pytest
+import pytest_asyncio
+from sqlalchemy import delete, update
+
+from creditgate.transparency.merkle import ProofInvalid
+from creditgate.transparency.strict import strictly
+from creditgate.transparency.usage import verify_receipt
+from creditgate.v1.federation_service_pb2 import QueryRecordsRequest, QueryRecordsResponse
+from creditgate.v1.usage_log_pb2 import UsageKind, UsageLeaf
+from gateway.federation.asking.answers import (
+    MOST_SKEW_SECONDS,
+    Chunk,
+    RegionKeys,
+    verified_chunk,
+)
+from gateway.federation.asking.region import region_request_id
+from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
+from gateway.selfcheck.region_uses import check_region_uses
+from gateway.settlement.month_use import LedgerMonths
+from sdk.federated import query_regions
+from sdk.refusals import explain
+from tests.cli.commands import creditgate
+from tests.federation.asking.world import (
+    World,
+    closing,
+    company,
+    ended,
+    map_items,
+    names,
+    not_asked,
+    open_world,
+    question,
+)
+from tests.installation import (
+    CONSENT_ITEM,
+    PRICE,
+    PUBLIC_ITEM,
+    PURPOSE,
+    RESTRICTED_ITEM,
+    eventually,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    async with open_world(Path(tmp_path_factory.mktemp("asking")), chunk_subjects=2) as opened:
+        yield opened
+
+
+async def refused(world: World, *subjects: str, **more: Any) -> str:
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await world.ask(*subjects, **more)
+    return explain(error.value).reason
+
+
+async def test_every_region_says_what_it_has_and_the_operator_can_verify_it_again(
+    world: World,
+) -> None:
+    subjects = [company("two"), company("three"), company("two")]
+    twos = await world.publish(world.two, subjects[0], 2)
+    threes = await world.publish(world.three, subjects[1])
+    answer = await world.ask(*subjects)
+    assert names(answer, world.two) == twos
+    assert names(answer, world.three) == threes
+    assert ended(answer, world.two) == ended(answer, world.three) == "ANSWERED"
+    assert not answer.unanswered
+    for region in (world.two, world.three):
+        came = answer.regions[region.entity_id]
+        assert {item for item, _ in came.records} == {PUBLIC_ITEM}
+        assert closing(answer, region).subjects_answered == 3
+        proved = came.verify(subjects, world.key(region))
+        assert [each.subject for each in proved] == subjects
+    with pytest.raises(ProofInvalid):
+        answer.regions[world.two.entity_id].verify(subjects, world.key(world.three))
+
+
+async def test_a_region_without_records_proves_that_it_has_none(world: World) -> None:
+    subject = company("two")
+    answer = await world.ask(subject)
+    assert ended(answer, world.two) == ended(answer, world.three) == "EMPTY"
+    (proved,) = answer.regions[world.two.entity_id].verify([subject], world.key(world.two))
+    assert proved.subject == subject
+    assert not proved.withheld
+
+
+async def test_both_ends_meter_what_crosses_and_a_retry_charges_nothing_more(
+    world: World,
+) -> None:
+    subject = company("two")
+    await world.publish(world.two, subject, 3)
+    asked = question([subject])
+    first = await world.ask(subject, request_id=asked.request_id)
+    again = await world.ask(subject, request_id=asked.request_id)
+    charged = closing(first, world.two)
+    assert charged.charged_micro_yuan == 3 * PRICE
+    assert closing(again, world.two).charged_micro_yuan == 0
+    assert names(again, world.two) == names(first, world.two)
+    assert charged.decision == closing(again, world.two).decision
+    (part,) = first.regions[world.two.entity_id].parts
+    there = verify_receipt(
+        part.answer.chunk.receipt.usage,
+        RegionKeys.of(_log_keys(world)).usage,
+    )
+    kept = world.uses.answers(world.two.entity_id, there.serve_seconds, there.serve_seconds + 1)
+    (answer,) = [each for each in kept if each.request_id == asked.request_id]
+    assert answer.region_fee == there.fee_micro_yuan == 3 * PRICE
+    assert answer.region_request_id == there.request_id
+    assert answer.region_request_id == region_request_id(
+        "alpha", asked.request_id, world.two.entity_id
+    )
+    assert [use.fee for use in world.uses.uses(answer)] == [PRICE] * 3
+    assert charged.decision == f"decisions/{answer.decision_id}"
+
+
+async def test_nothing_of_an_answer_can_be_changed_without_being_found_out(world: World) -> None:
+    subjects = [company("two"), company("two")]
+    for subject in subjects:
+        await world.publish(world.two, subject, 2)
+    asked = question(subjects)
+    answer = await world.ask(*subjects, request_id=asked.request_id)
+    (part,) = answer.regions[world.two.entity_id].parts
+    query = QueryRecordsRequest(
+        subjects=subjects,
+        items=[PUBLIC_ITEM],
+        purpose=PURPOSE,
+        request_id=region_request_id("alpha", asked.request_id, world.two.entity_id),
+    )
+    keys = RegionKeys.of(_log_keys(world))
+    now = part.answer.chunk.receipt.serve_time.seconds
+
+    def verified(
+        data: bytes, asked: QueryRecordsRequest = query, first: int = 0, at: int = now
+    ) -> Chunk:
+        parts = [strictly(QueryRecordsResponse, data)]
+        return verified_chunk(asked, "", parts, keys, first, at)
+
+    whole = part.answer.SerializeToString(deterministic=True)
+    chunk = verified(whole)
+    assert [record.subject for record in chunk.records] == [*subjects[:1] * 2, *subjects[1:] * 2]
+    assert chunk.price(chunk.records[0]) == PRICE
+    signed = QueryRecordsResponse(chunk=part.answer.chunk).SerializeToString(deterministic=True)
+    rng = Random(7)
+    for _ in range(300):
+        at = rng.randrange(len(signed))
+        changed = bytearray(signed)
+        changed[at] ^= 1 << rng.randrange(8)
+        with pytest.raises(ProofInvalid):
+            verified(bytes(changed))
+    other = QueryRecordsRequest()
+    other.CopyFrom(query)
+    other.subjects.reverse()
+    for wrong in (
+        lambda: verified(whole, other),
+        lambda: verified(whole, query, first=1),
+        lambda: verified(whole, query, at=now + MOST_SKEW_SECONDS + 1),
+    ):
+        with pytest.raises(ProofInvalid):
+            wrong()
+
+
+async def test_the_operator_gets_a_receipt_of_its_own_gateway(world: World) -> None:
+    subject = company("two")
+    await world.publish(world.two, subject, 2)
+    answer = await world.ask(subject)
+    (part,) = answer.regions[world.two.entity_id].parts
+    receipt = part.receipt
+    assert (receipt.charged_entries, receipt.charged_micro_yuan) == (2, 2 * PRICE)
+    assert receipt.usage.leaf
+    leaf = UsageLeaf.FromString(receipt.usage.leaf)
+    assert leaf.kind == UsageKind.USAGE_KIND_ANSWER
+    assert leaf.operator_id == "alpha"
+    assert [(line.item, line.region, line.entries) for line in leaf.lines] == [
+        (PUBLIC_ITEM, "000002", 2)
+    ]
+
+
+async def test_what_is_kept_of_other_regions_is_checked_against_receipts_and_ledger(
+    world: World,
+) -> None:
+    subject = company("two")
+    await world.publish(world.two, subject, 2)
+    await world.ask(subject)
+    engines = world.one.installation.engines
+    assert check_region_uses(engines) == []
+    kept = [REGION_ANSWERS.c.region_fee, REGION_ANSWERS.c.own_fee, REGION_ANSWERS.c.records]
+    for column in (*kept, REGION_USES.c.fee, REGION_USES.c.own_fee):
+        for change in (1, -1):
+            with engines.records.begin() as connection:
+                connection.execute(update(column.table).values({column.name: column + change}))
+            assert bool(check_region_uses(engines)) == (change == 1)
+    with engines.records.begin() as connection:
+        gone = connection.execute(delete(REGION_USES).where(REGION_USES.c.subject == subject))
+        assert gone.rowcount == 2
+    assert check_region_uses(engines)
+    with engines.records.begin() as connection:
+        connection.execute(delete(REGION_USES))
+        connection.execute(delete(REGION_ANSWERS))
+    assert check_region_uses(engines)
+
+
+async def test_a_month_has_what_is_charged_for_records_of_other_regions(world: World) -> None:
+    subject = company("three")
+    await world.publish(world.three, subject, 4)
+    before = _statement(world)
+    await world.ask(subject)
+    assert _statement(world) - before == 4 * PRICE
+
+
+async def test_a_batch_comes_in_verified_chunks_as_they_are_ready(world: World) -> None:
+    subjects = [company("two") for _ in range(5)]
+    for subject in subjects:
+        await world.publish(world.two, subject)
+    steps: list[str] = []
+    async with world.one.gateway.channel() as channel:
+        asked = question(subjects)
+        async with aclosing(query_regions(channel, asked)) as answers:
+            async for step in answers:
+                steps.append(step.WhichOneof("step") or "")
+                if step.HasField("part") and step.part.region == world.two.entity_id:
+                    assert len(step.part.items) == step.part.answer.chunk.subject_count
+    assert steps[:2] == ["plan", "plan"]
+    assert steps.count("part") == 6
+    assert steps.count("closing") == 2
+
+
+async def test_a_region_whose_items_are_not_mapped_is_not_asked(world: World) -> None:
+    try:
+        map_items(world.one, world.three, {CONSENT_ITEM: CONSENT_ITEM})
+
+        async def unmapped() -> bool:
+            answer = await world.ask(company("two"))
+            return ended(answer, world.three) == "NOT_ASKED"
+
+        await eventually(unmapped)
+        answer = await world.ask(company("two"))
+        assert not_asked(answer, world.three) == "ITEMS_UNMAPPED"
+        assert world.three.entity_id in answer.unanswered
+        assert ended(answer, world.two) == "EMPTY"
+    finally:
+        map_items(world.one, world.three)
+
+
+async def test_a_subject_is_asked_about_at_home_and_where_a_directory_may_have_it(
+    world: World,
+) -> None:
+    subject = company("two")
+
+    async def routed() -> bool:
+        answer = await world.ask(subject, every_region=False)
+        return ended(answer, world.three) == "NOT_ASKED"
+
+    await eventually(routed, 20)
+    answer = await world.ask(subject, every_region=False)
+    assert not_asked(answer, world.three) == "NO_SUBJECT"
+    assert answer.regions[world.three.entity_id].plan.HasField("directory_time")
+    assert ended(answer, world.two) == "EMPTY"
+    assert not answer.unanswered
+
+
+async def test_only_the_regions_named_are_asked(world: World) -> None:
+    subject = company("two")
+    answer = await world.ask(subject, regions=[world.three.entity_id])
+    assert not_asked(answer, world.two) == "NOT_NAMED"
+    assert ended(answer, world.three) == "EMPTY"
+    unknown = await world.ask(subject, regions=["https://nowhere.invalid"])
+    (strange,) = [
+        each.closing for name, each in unknown.regions.items() if name.endswith(".invalid")
+    ]
+    assert strange is not None
+    assert strange.refusal == 47
+
+
+async def test_what_the_operator_may_not_have_is_refused_before_any_region_is_asked(
+    world: World,
+) -> None:
+    subject = company("two")
+    assert await refused(world, subject, items=[RESTRICTED_ITEM]) == "ITEM_RESTRICTED"
+    assert await refused(world, subject, items=[CONSENT_ITEM]) == "CONSENT_REQUIRED"
+    assert await refused(world, subject, items=["unknown"]) == "ITEM_NOT_ALLOWED"
+    assert await refused(world, subject, purpose=6) == "PURPOSE_NOT_ALLOWED"
+    assert await refused(world, subject, subject) == "INVALID_REQUEST"
+    assert await refused(world, items=[PUBLIC_ITEM]) == "INVALID_REQUEST"
+
+
+async def test_a_request_id_is_for_one_question(world: World) -> None:
+    subject = company("two")
+    await world.ask(subject, request_id="the-same")
+    assert await refused(world, company("two"), request_id="the-same") == "REQUEST_ID_REUSED"
+
+
+async def test_a_region_that_the_anchor_cuts_off_is_named_and_answers_no_more(
+    world: World,
+) -> None:
+    subject = company("three")
+    await world.publish(world.three, subject)
+    world.anchor.cut_off(world.three.entity_id)
+    try:
+
+        async def gone() -> bool:
+            return ended(await world.ask(subject), world.three) == "REFUSED"
+
+        assert await eventually(gone, 5) < 2
+        answer = await world.ask(subject)
+        assert closing(answer, world.three).refusal == 47
+        assert world.three.entity_id in answer.unanswered
+        assert ended(answer, world.two) == "EMPTY"
+    finally:
+        world.anchor.restore(world.three.entity_id)
+
+    async def back() -> bool:
+        return ended(await world.ask(subject), world.three) == "ANSWERED"
+
+    await eventually(back, 20)
+
+
+async def test_the_command_line_asks_regions_and_shows_how_each_ended(world: World) -> None:
+    subject = company("two")
+    kept = await world.publish(world.two, subject)
+    home = world.one.installation.home
+    query = ("query", subject, "--purpose", "supplier-check", "--item", PUBLIC_ITEM)
+    profile = ("--profile", home.profile("alpha-one"))
+    done = await asyncio.to_thread(creditgate, home.root, *query, "--regions", *profile, "--json")
+    told = {each["plan"]["region"]: each for each in done.json["regions"]}
+    assert [each["record"]["name"] for each in told[world.two.entity_id]["records"]] == kept
+    assert told[world.two.entity_id]["closing"]["outcome"] == "REGION_OUTCOME_ANSWERED"
+    shown = await asyncio.to_thread(creditgate, home.root, *query, "--regions", *profile)
+    assert "ANSWERED" in shown.out
+    assert world.two.entity_id in shown.out.replace("\n", "")
+    wrong = await asyncio.to_thread(
+        creditgate, home.root, *query, "--regions", "--proof", "complete", *profile
+    )
+    assert wrong.status == 1
+
+
+def _statement(world: World) -> int:
+    """Return what alpha owes for its use of the asking region, before terms of prices."""
+    now = world.one.installation.clock.now()
+    months = LedgerMonths(world.one.installation.engines.records)
+
+    def price_class_of(item: str, at: int) -> str:
+        del item, at
+        return "adverse"
+
+    use = months.month_use("alpha", (now - 86_400,), now + 86_400, price_class_of)
+    return sum(part.records * part.unit_price for part in use.parts)
+
+
+def _log_keys(world: World) -> dict[str, str]:
+    history = world.one.installation.log.history(
+        kind="region", id=world.two.client_id, after=0, limit=100
+    )
+    return dict(history[-1].document["log_keys"])  # type: ignore[call-overload]

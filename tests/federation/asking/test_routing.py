@@ -1,0 +1,149 @@
+"""Routing: every region is named, and none is asked for more than may be had."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from creditgate.uscc import check_character
+from creditgate.v1.federated_record_service_pb2 import NotAskedReason
+from gateway.federation.asking.routing import ASKED, Known, Question, is_home, planned
+from operators.item_mappings import ItemMapping, ItemMappings
+from operators.shapes import ALL_REGIONS, covers
+
+NORTH, SOUTH = "https://north.invalid", "https://south.invalid"
+ITEMS = ("penalty", "tax", "licence")
+CODES = ("11", "1101", "110105", "44", "4403", "440305")
+DISTRICTS = ("110105", "440305", "310101")
+
+
+class Told(NamedTuple):
+    """A directory that is told whom it may hold."""
+
+    made_at: int
+    holds: frozenset[str]
+
+    def may_hold(self, subject: str) -> bool:
+        return subject in self.holds
+
+
+def company(district: str, number: int) -> str:
+    stem = f"91{district}{number:09d}"
+    return stem + check_character(stem)
+
+
+SUBJECTS = tuple(company(district, number) for district in DISTRICTS for number in range(3))
+
+
+def mappings(items: Mapping[str, Mapping[str, str]]) -> ItemMappings:
+    made = {
+        region: ItemMapping(region=region, items=dict(pairs), catalogue_version="1", version=3)
+        for region, pairs in items.items()
+        if pairs
+    }
+    return ItemMappings(made)
+
+
+def question(
+    subjects: Sequence[str] = SUBJECTS,
+    items: tuple[str, ...] = ("penalty",),
+    reach: frozenset[str] = frozenset({ALL_REGIONS}),
+    consented: frozenset[str] | None = None,
+    named: frozenset[str] = frozenset(),
+    every: bool = False,
+) -> Question:
+    def reached(subject: str) -> Mapping[str, frozenset[str]]:
+        del subject
+        return dict.fromkeys(ITEMS, reach)
+
+    return Question(subjects, items, reached, consented, named, every)
+
+
+MAPPED = mappings({NORTH: {"penalty": "xzcf"}, SOUTH: {"penalty": "fine"}})
+
+regions = st.sets(st.sampled_from(CODES), min_size=1, max_size=3).map(tuple)
+reaches = st.frozensets(st.sampled_from((*CODES, ALL_REGIONS)), max_size=3)
+pairs = st.dictionaries(
+    st.sampled_from(ITEMS), st.sampled_from(("xzcf", "fine", "other")), max_size=3
+)
+
+
+@given(
+    codes=regions,
+    reach=reaches,
+    consented=st.none() | reaches,
+    pairs=pairs.filter(lambda each: len(set(each.values())) == len(each)),
+    items=st.lists(st.sampled_from(ITEMS), min_size=1, unique=True).map(tuple),
+    holds=st.none() | st.frozensets(st.sampled_from(SUBJECTS)),
+    named=st.frozensets(st.sampled_from((NORTH, SOUTH))),
+    every=st.booleans(),
+)
+def test_every_region_is_planned_once_and_never_beyond_what_may_be_had(
+    codes: tuple[str, ...],
+    reach: frozenset[str],
+    consented: frozenset[str] | None,
+    pairs: dict[str, str],
+    items: tuple[str, ...],
+    holds: frozenset[str] | None,
+    named: frozenset[str],
+    every: bool,
+) -> None:
+    directory = None if holds is None else Told(7, holds)
+    known = [Known(NORTH, codes, directory), Known(SOUTH, ("31",), None)]
+    asked = question(items=items, reach=reach, consented=consented, named=named, every=every)
+    plans = planned(known, mappings({NORTH: pairs}), asked)
+    assert [plan.region for plan in plans] == [NORTH, SOUTH]
+    for plan in plans:
+        assert (plan.not_asked == ASKED) == bool(plan.subjects)
+    north = plans[0]
+    if north.not_asked == ASKED:
+        assert not named or NORTH in named
+        assert {here for here, _ in north.translation.pairs} == set(items)
+        assert north.translation.version == 3
+        # Only narrowing: each code lies in the region and in what may be had there.
+        assert north.reach
+        assert all(covers(codes, code) and covers(reach, code) for code in north.reach)
+        left_out = set(range(len(SUBJECTS))) - set(north.subjects)
+        for index in left_out:
+            assert directory is not None
+            assert not every
+            assert consented is None
+            assert not is_home(codes, SUBJECTS[index])
+            assert not directory.may_hold(SUBJECTS[index])
+        assert (north.directory_time == 7) == bool(left_out)
+
+
+def test_a_subject_is_asked_about_where_it_is_registered_whatever_a_directory_says() -> None:
+    known = [Known(NORTH, ("11",), Told(7, frozenset()))]
+    (plan,) = planned(known, MAPPED, question())
+    assert [SUBJECTS[index][2:8] for index in plan.subjects] == ["110105"] * 3
+    assert plan.directory_time == 7
+
+
+def test_a_region_without_a_directory_is_asked_about_everybody() -> None:
+    (plan,) = planned([Known(NORTH, ("11",), None)], MAPPED, question())
+    assert plan.subjects == tuple(range(len(SUBJECTS)))
+    assert plan.directory_time is None
+
+
+def test_a_directory_of_public_records_says_nothing_about_what_a_consent_opens() -> None:
+    known = [Known(NORTH, ("11",), Told(7, frozenset()))]
+    (plan,) = planned(known, MAPPED, question(consented=frozenset({ALL_REGIONS})))
+    assert len(plan.subjects) == len(SUBJECTS)
+
+
+def test_each_reason_not_to_ask_is_told() -> None:
+    known = [Known(NORTH, ("11",), Told(7, frozenset()))]
+    elsewhere = [subject for subject in SUBJECTS if not is_home(("11",), subject)]
+
+    def reason(asked: Question, mapped: ItemMappings = MAPPED) -> str:
+        (plan,) = planned(known, mapped, asked)
+        return NotAskedReason.Name(plan.not_asked).removeprefix("NOT_ASKED_REASON_")
+
+    assert reason(question(named=frozenset({SOUTH}))) == "NOT_NAMED"
+    assert reason(question(reach=frozenset({"44"}))) == "OUTSIDE_LICENCE"
+    assert reason(question(consented=frozenset({"44"}))) == "OUTSIDE_LICENCE"
+    assert reason(question(items=("penalty", "tax"))) == "ITEMS_UNMAPPED"
+    assert reason(question(), ItemMappings()) == "ITEMS_UNMAPPED"
+    assert reason(question(subjects=elsewhere)) == "NO_SUBJECT"

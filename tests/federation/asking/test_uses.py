@@ -1,0 +1,94 @@
+"""Uses of other regions are kept once, whole, and durably, on both stores."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from gateway.federation.asking.uses import RegionAnswer, RegionUse, RegionUses
+from tests.clock import NOW
+
+NORTH, SOUTH = "https://north.invalid", "https://south.invalid"
+DAY = NOW - NOW % 86_400
+
+
+@dataclass
+class _Made:
+    first: int = 0
+    region: str = NORTH
+    request_id: str = "r-1"
+    served_at: int = NOW
+    operator_id: str = "alpha"
+
+
+def answer(made: _Made, records: int) -> RegionAnswer:
+    return RegionAnswer(
+        operator_id=made.operator_id,
+        request_id=made.request_id,
+        region=made.region,
+        first_subject=made.first,
+        region_request_id=f"q-{made.request_id}",
+        client_id="alpha-one",
+        licence="L-ALPHA",
+        purpose=3,
+        consent="",
+        decision_id="d-1",
+        region_decision="e-1",
+        mapping_version=1,
+        subject_count=10,
+        records=records,
+        served_at=made.served_at,
+        recorded_at=made.served_at,
+        region_fee=10 * records,
+        own_fee=25 * records,
+        receipt=b"receipt",
+        checkpoint="note",
+    )
+
+
+def uses(count: int) -> list[RegionUse]:
+    return [
+        RegionUse(
+            record_id=f"record-{number:04}",
+            revision=1,
+            subject="91000000DEM000011A",
+            item="xzcf",
+            own_item="penalty",
+            source="Invented Bureau",
+            region_code="110000",
+            fee=10,
+            own_fee=25,
+        )
+        for number in range(count)
+    ]
+
+
+def test_a_chunk_is_kept_once_however_often_it_comes(records_engine: Engine) -> None:
+    kept = RegionUses(records_engine)
+    made = answer(_Made(), 1_200)
+    assert kept.keep(made, uses(1_200))
+    assert not kept.keep(made._replace(decision_id="another", own_fee=0), uses(1_200))
+    assert kept.answers(NORTH, NOW, NOW + 1) == [made]
+    assert kept.uses(made) == uses(1_200)
+    assert kept.keep(answer(_Made(first=500), 0), [])
+    assert kept.keep(answer(_Made(region=SOUTH), 2), uses(2))
+
+
+def test_clearing_finds_the_uses_of_a_region_by_when_it_served_them(
+    records_engine: Engine,
+) -> None:
+    kept = RegionUses(records_engine)
+    for number, at in enumerate((DAY - 1, DAY, DAY + 86_399, DAY + 86_400)):
+        kept.keep(answer(_Made(request_id=f"r-{number}", served_at=at), 1), uses(1))
+    found = kept.answers(NORTH, DAY, DAY + 86_400)
+    assert [each.served_at for each in found] == [DAY, DAY + 86_399]
+    assert kept.answers(SOUTH, DAY, DAY + 86_400) == []
+
+
+def test_the_records_of_a_day_count_for_its_operator_alone(records_engine: Engine) -> None:
+    kept = RegionUses(records_engine)
+    kept.keep(answer(_Made(served_at=DAY), 5), uses(5))
+    kept.keep(answer(_Made(first=500, served_at=DAY + 86_399), 2), uses(2))
+    kept.keep(answer(_Made(request_id="r-2", served_at=DAY - 1), 9), uses(9))
+    kept.keep(answer(_Made(request_id="r-3", operator_id="beta", served_at=DAY), 9), uses(9))
+    assert kept.used_on_day("alpha", DAY + 40_000) == 7
+    assert kept.used_on_day("gamma", DAY) == 0

@@ -1,0 +1,1 @@
+"""Licence credentials and their status."""

@@ -1,0 +1,1 @@
+"""Trust between regions: statements, chains, news, and who stands."""
