@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.servers.timed_gateway HOME FILE``. At each call FILE gets two
 native 64-bit numbers: calls authenticated so far, and nanoseconds of the event loop's
-thread in `Authenticator.authenticate`, where certificate and token become a caller.
-Reading the clock counts too, about half a microsecond a call.
+thread in `Guard.authenticate`, where certificate and token become a caller. Asking gRPC for
+the certificate counts too, and so does reading the clock, about half a microsecond a call.
 """
 
 import mmap
@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.servers.gateway import run
 from benchmarks.verification import VERIFIED
-from gateway.authenticate.authenticator import Authenticator
+from gateway.server.guard import Guard
 
 
 def _timed(
@@ -42,7 +42,7 @@ def _main(home: Path, file: Path) -> None:
         opened.truncate(VERIFIED.size)
         counts = mmap.mmap(opened.fileno(), VERIFIED.size)
     # The server composes its parts itself; no setting makes it measure them one by one.
-    Authenticator.authenticate = _timed(Authenticator.authenticate, counts, VERIFIED)
+    Guard.authenticate = _timed(Guard.authenticate, counts, VERIFIED)
     run(home)
 
 

@@ -3,7 +3,7 @@
 And its interactions, so that a test can decide what a person would.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from gateway.oauth.app import build_app
 from gateway.oauth.connection import PEER_CERTIFICATE
 from gateway.oauth.context import AuthorizationContext
 from gateway.oauth.interactions import Interactions
+from gateway.oauth.rfc8693 import SubjectExchange
 from gateway.server import web
 from tests.attacks.mutations import Sent
 
@@ -90,12 +91,16 @@ def seen_inside(patch: pytest.MonkeyPatch) -> Generator[Inside]:
     """Keep the parts of the next gateway that is started; it is built and served as always."""
     inside = Inside()
 
-    def build(context: AuthorizationContext, pages: Pages) -> Starlette:
+    def build(
+        context: AuthorizationContext,
+        pages: Pages,
+        exchanges: Mapping[str, SubjectExchange],
+    ) -> Starlette:
         def seen(interactions: Interactions) -> Sequence[Route]:
             inside.waiting = interactions
             return pages(interactions)
 
-        inside.app = app = build_app(context, seen)
+        inside.app = app = build_app(context, seen, exchanges)
         return app
 
     with patch.context() as patched:
