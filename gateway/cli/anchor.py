@@ -83,17 +83,22 @@ def init(
         print_json({"entity_id": entity_id, "kid": made.key().kid, "ca": str(made.ca)})
     else:
         typer.echo(
-            f"{entity_id} signs with key {made.key().kid}. Hand `creditgate anchor keys` to every"
-            " region, by another way than the network."
+            f"{entity_id} signs with key {made.key().kid}. Hand what `creditgate anchor keys --json`"
+            " prints to every region, by another way than the network."
         )
 
 
 @app.command("keys", cls=ReportedCommand)
-def keys(home: Home = _HOME) -> None:
-    """Print the anchor's public keys (JWK Set), for federation_anchor_keys of every region."""
+def keys(home: Home = _HOME, as_json: AsJson = False) -> None:
+    """List the anchor's public keys; --json prints the JWK Set for federation_anchor_keys."""
     from gateway.anchor.home import AnchorHome
 
-    print_json(dict(AnchorHome.at(home).key().jwks))
+    jwks = AnchorHome.at(home).key().jwks
+    if as_json:
+        print_json(dict(jwks))
+        return
+    rows = [(key["kid"], key["alg"]) for key in jwks["keys"]]
+    show_sheet(Sheet("Keys the anchor signs with", ("key", "algorithm"), rows), console())
 
 
 @app.command("enrol", cls=ReportedCommand)
@@ -221,6 +226,7 @@ def serve(
         Path | None,
         typer.Option("--tls-key", dir_okay=False, help="PEM file: private key of the certificate."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Serve statements and news until Ctrl-C or SIGTERM; what other commands change acts at once."""
     from gateway.anchor.home import AnchorHome
@@ -232,8 +238,11 @@ def serve(
     entity_id = serving.register().entity_id
 
     def ready(taken: int) -> None:
-        # One line, so that a program that started this one can wait for it.
-        typer.echo(json.dumps({"entity_id": entity_id, "port": taken}))
+        if as_json:
+            # One line, so that a program that started this one can wait for it.
+            typer.echo(json.dumps({"entity_id": entity_id, "port": taken}))
+        else:
+            typer.echo(f"Serving {entity_id} at {host}:{taken}; Ctrl-C stops.")
 
     serve_until_stopped(serving, host, port, certificate, key, ready)
 

@@ -98,7 +98,7 @@ def key(config: Config = None, as_json: AsJson = False) -> None:
 
 
 @app.command("statement", cls=ReportedCommand)
-def statement(profile: Profile = PROFILE) -> None:
+def statement(profile: Profile = PROFILE, as_json: AsJson = False) -> None:
     """Print this region's entity configuration, for the anchor to enrol it by."""
     import httpx
 
@@ -119,7 +119,10 @@ def statement(profile: Profile = PROFILE) -> None:
         raise CommandFailed(
             "The gateway cannot be reached; `creditgate serve` starts it."
         ) from None
-    typer.echo(answer.text)
+    if as_json:
+        print_json({"statement": answer.text})
+    else:
+        typer.echo(answer.text)
 
 
 def _sheet(regions: Iterable[pb.Region]) -> Sheet:

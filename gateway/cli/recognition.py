@@ -1,26 +1,30 @@
 """``creditgate recognition``: documents of other regions, accepted here (互认与跨境)."""
 
-from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from creditgate.v1 import recognition_service_pb2 as pb
-from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.cli import calls, terms
 from gateway.cli.failures import CommandFailed, ReportedCommand
 from gateway.cli.options import PROFILE, AsJson, Profile, PurposeAsked, Why
-from gateway.cli.output import Sheet, print_json, several, show, utc
+from gateway.cli.output import Sheet, console, print_json, show, show_sheet, utc
+from gateway.cli.recognition_sheets import (
+    countries_sheet,
+    parts_sheet,
+    rules_sheet,
+    stated_parts_sheet,
+    stated_sheet,
+)
 from gateway.cli.record import new_request_id
 
 app = typer.Typer(
     help="Reports and grades of other regions, accepted here (互认).", no_args_is_help=True
 )
 
-_OUTCOME: Final = "RECOGNITION_OUTCOME_"
 _Region = Annotated[
     str, typer.Option("--region", metavar="REGION", help="Entity identifier of the region.")
 ]
@@ -64,7 +68,7 @@ def report(
         pb.RecogniseReportResponse,
     )
     _keep(answer.recognition, output)
-    show(answer, _parts(answer.recognition), as_json=as_json)
+    show(answer, parts_sheet(answer.recognition), as_json=as_json)
 
 
 @app.command("grades", cls=ReportedCommand)
@@ -100,7 +104,7 @@ def grades(
         pb.RecogniseGradesResponse,
     )
     _keep(answer.recognition, output)
-    show(answer, _parts(answer.recognition), as_json=as_json)
+    show(answer, parts_sheet(answer.recognition), as_json=as_json)
 
 
 @app.command("verify", cls=ReportedCommand)
@@ -111,6 +115,7 @@ def verify(
     document: _Document,
     keys: Annotated[Path, typer.Option("--keys", exists=True, help="The gateway's JWK Set, kept.")],
     issuer: Annotated[str, typer.Option("--issuer", help="The gateway that recognised.")],
+    as_json: AsJson = False,
 ) -> None:
     """Verify a statement of recognition, and the report it is about, offline."""
     from gateway.clock import SystemClock
@@ -127,7 +132,12 @@ def verify(
         )
     except (DocumentRefused, KeysUnavailable) as refused:
         raise CommandFailed(str(refused)) from None
-    print_json(found.as_json())
+    if as_json:
+        print_json(found.as_json())
+        return
+    terminal = console()
+    show_sheet(stated_sheet(found), terminal)
+    show_sheet(stated_parts_sheet(found), terminal)
 
 
 @app.command("set", cls=ReportedCommand)
@@ -154,14 +164,14 @@ def set_(
         pb.SetRecognitionRuleRequest(rule=rule, reason=reason),
         pb.SetRecognitionRuleResponse,
     )
-    show(answer, _rules([answer.rule] if answer.HasField("rule") else []), as_json=as_json)
+    show(answer, rules_sheet([answer.rule] if answer.HasField("rule") else []), as_json=as_json)
 
 
 @app.command("list", cls=ReportedCommand)
 def list_(profile: Profile = PROFILE, as_json: AsJson = False) -> None:
     """List the mapping tables."""
     answer = calls.ask(profile, pb.ListRecognitionRulesRequest(), pb.ListRecognitionRulesResponse)
-    show(answer, _rules(answer.rules), as_json=as_json)
+    show(answer, rules_sheet(answer.rules), as_json=as_json)
 
 
 @app.command("country", cls=ReportedCommand)
@@ -199,7 +209,7 @@ def country(
         pb.SetCrossBorderProfileResponse,
     )
     found = [answer.profile] if answer.HasField("profile") else []
-    show(answer, _countries(found), as_json=as_json)
+    show(answer, countries_sheet(found), as_json=as_json)
 
 
 @app.command("countries", cls=ReportedCommand)
@@ -208,7 +218,7 @@ def countries(profile: Profile = PROFILE, as_json: AsJson = False) -> None:
     answer = calls.ask(
         profile, pb.ListCrossBorderProfilesRequest(), pb.ListCrossBorderProfilesResponse
     )
-    show(answer, _countries(answer.profiles), as_json=as_json)
+    show(answer, countries_sheet(answer.profiles), as_json=as_json)
 
 
 @app.command("transfer", cls=ReportedCommand)
@@ -281,66 +291,3 @@ def _text(file: Path) -> str:
 def _keep(recognition: pb.Recognition, output: Path | None) -> None:
     if output is not None:
         output.write_text(recognition.statement, encoding="ascii")
-
-
-def _parts(recognition: pb.Recognition) -> Sheet:
-    return Sheet(
-        f"{recognition.name}, until {utc(recognition.expire_time)}",
-        ("their item", "outcome", "item", "record", "their grade", "grade", "records"),
-        [
-            (
-                part.region_item,
-                terms.shown(pb.RecognitionOutcome.Name(part.outcome), _OUTCOME),
-                part.item,
-                part.record,
-                part.region_grade,
-                part.grade,
-                str(part.records),
-            )
-            for part in recognition.parts
-        ],
-        frozenset({"records"}),
-    )
-
-
-def _rules(rules: Iterable[pb.RecognitionRule]) -> Sheet:
-    return Sheet(
-        "Mapping tables",
-        ("region", "their item", "item", "grades", "purposes", "version", "retired"),
-        [
-            (
-                rule.region,
-                each.region_item,
-                each.item,
-                several(f"{pair.region_grade}={pair.grade}" for pair in each.grades),
-                _purposes(rule.purposes),
-                str(rule.version),
-                "yes" if rule.retired else "",
-            )
-            for rule in rules
-            for each in rule.items
-        ],
-        frozenset({"version"}),
-    )
-
-
-def _countries(profiles: Iterable[pb.CrossBorderProfile]) -> Sheet:
-    return Sheet(
-        "What may go to which country",
-        ("country", "items", "purposes", "version", "retired"),
-        [
-            (
-                each.destination,
-                several(each.items),
-                _purposes(each.purposes),
-                str(each.version),
-                "yes" if each.retired else "",
-            )
-            for each in profiles
-        ],
-        frozenset({"version"}),
-    )
-
-
-def _purposes(purposes: Iterable[Purpose.ValueType]) -> str:
-    return several(map(terms.show_purpose, purposes))

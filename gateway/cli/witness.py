@@ -10,7 +10,7 @@ from creditgate.v1 import witness_service_pb2 as pb
 from gateway.cli import calls
 from gateway.cli.failures import CommandFailed, ReportedCommand
 from gateway.cli.options import PROFILE, AsJson, Config, Profile
-from gateway.cli.output import Sheet, print_json, show, utc
+from gateway.cli.output import Sheet, console, print_json, show, show_sheet, utc
 
 app = typer.Typer(help="Witnesses of logs, and split views (见证与分叉视图).", no_args_is_help=True)
 
@@ -46,8 +46,9 @@ def splits(
 def evidence(
     split_view_id: Annotated[str, typer.Argument(metavar="SPLIT", help="Id of the split view.")],
     profile: Profile = PROFILE,
+    as_json: AsJson = False,
 ) -> None:
-    """Print the evidence of a split view, as `creditgate log compare --evidence` keeps it."""
+    """Print the evidence of a split view; --json as `creditgate log compare --evidence` keeps it."""
     from gateway.federation.witness.wire import evidence_in
 
     answer = calls.every_page(
@@ -59,7 +60,12 @@ def evidence(
     if not found:
         raise CommandFailed("No split view has this id; `creditgate witness splits` lists them.")
     (split,) = evidence_in([found[0].evidence])
-    print_json({"key": found[0].log_key, "split": [split.as_json()]})
+    if as_json:
+        print_json({"key": found[0].log_key, "split": [split.as_json()]})
+        return
+    rows = [(found[0].log_key, split.first, split.second)]
+    columns = ("log's key", "signed", "signed too")
+    show_sheet(Sheet("Contradict each other", columns, rows, blocks=True), console())
 
 
 @app.command("clear", cls=ReportedCommand)

@@ -127,7 +127,8 @@ EVIDENCE: Final = Table(
 )
 
 # One row for each operator that ever attested, held anything or was found at fault; who
-# changes what stands against it locks the row and counts ``touched`` on.
+# changes what stands against it locks the row and counts ``touched`` on. ``pardon`` is the change
+# of authority by which a suspension was lifted that was taken in last.
 STANDINGS: Final = Table(
     "conformance_standings",
     METADATA,
@@ -141,6 +142,7 @@ STANDINGS: Final = Table(
     Column("challenged", BigInteger, nullable=False),
     Column("confirmed", BigInteger, nullable=False),
     Column("refreshed", BigInteger, nullable=False, server_default="0"),
+    Column("pardon", BigInteger, nullable=False, server_default="0"),
 )
 
 STAGE_CHANGES: Final = Table(

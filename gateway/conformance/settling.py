@@ -13,6 +13,7 @@ from gateway.conformance.standings import (
     Unsettled,
     all_against,
     settle,
+    took_in,
     touch,
     unsettled,
 )
@@ -54,8 +55,8 @@ class Settling:
 
     def _settle(self, before: Unsettled, now: int) -> None:
         present = self._suspensions.of(before.operator_id)
-        if present is not None and present.pardoned_at:
-            self._pardon(before.operator_id, present.pardoned_at)
+        if present is not None and present.pardon not in (0, before.pardon):
+            self._pardon(before.operator_id, present)
         with reading(self._engine) as connection:
             against, standing = all_against(
                 connection, before.operator_id, now - self._policy.false_seconds
@@ -79,24 +80,25 @@ class Settling:
             return self._suspensions.reinstate(present, now)
         return True
 
-    def _pardon(self, operator_id: str, at: int) -> None:
-        """Write down that findings of before ``at`` suspend no more: an administrator, who
-        knew of them, has lifted the suspension they led to."""
+    def _pardon(self, operator_id: str, present: Suspension) -> None:
+        """Write down that findings of before the pardon suspend no more: an administrator, who
+        knew of them, has lifted the suspension they led to.
+
+        It is taken in once: what is found afterwards, in the same second too, it is not of.
+        """
         rows = (
             _F.operator_id == operator_id,
             # What was rectified may count on.
             STANDS | (OF_FALSE & (_F.state == RECTIFIED)),
             _F.kind != MISSING,
             _F.pardoned.is_(False),
-            _F.detected_at <= at,
+            _F.detected_at <= present.pardoned_at,
         )
-        with reading(self._engine) as connection:
-            if connection.execute(select(_F.finding_id).where(*rows).limit(1)).first() is None:
-                return
         with self._engine.begin() as connection:
             pardoned = update(FINDINGS).where(*rows).values(pardoned=True)
             found = connection.execute(pardoned.returning(_F.finding_id)).all()
             wrote(connection, FINDINGS, found)
+            took_in(connection, operator_id, present.pardon)
 
 
 def _present_stage(before: Unsettled, present: Suspension | None) -> Stage:

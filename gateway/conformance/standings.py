@@ -25,11 +25,13 @@ _F = FINDINGS.c
 
 class Unsettled(NamedTuple):
     """An operator whose stage is to be worked out anew; ``touched`` is how often what stands
-    against it has changed until now."""
+    against it has changed until now, ``pardon`` the change of authority by which a suspension was
+    lifted that was taken in last, 0 where none was."""
 
     operator_id: str
     stage: Stage
     touched: int
+    pardon: int
 
 
 def touch(connection: Connection, operator_id: str, now: int) -> None:
@@ -100,7 +102,7 @@ def count_challenges(
 
 def unsettled(connection: Connection, now: int, *, all_of_them: bool) -> list[Unsettled]:
     """Return the operators whose findings or whose time has come further than their stage."""
-    query = select(_S.operator_id, _S.stage, _S.touched)
+    query = select(_S.operator_id, _S.stage, _S.touched, _S.pardon)
     if not all_of_them:
         query = query.where(
             (_S.touched > _S.settled) | ((_S.settle_at > 0) & (_S.settle_at <= now))
@@ -172,6 +174,12 @@ def settle(
 
 def _wrote(connection: Connection, operator_id: str) -> None:
     wrote(connection, STANDINGS, [(operator_id,)])
+
+
+def took_in(connection: Connection, operator_id: str, pardon: int) -> None:
+    """Keep which lifting of an operator's suspension was taken in last, by the sequence of that
+    change of authority; its row must be there."""
+    connection.execute(update(STANDINGS).where(_S.operator_id == operator_id).values(pardon=pardon))
 
 
 class Standings:

@@ -26,13 +26,15 @@ class Suspension(NamedTuple):
     """Whether an operator may work, by the authority log.
 
     ``own`` tells that it is suspended for findings, since ``since``; ``pardoned_at`` is when
-    an administrator last lifted such a suspension, 0 where none did. Seconds, UTC.
+    an administrator last lifted such a suspension, 0 where none did, and ``pardon`` that change,
+    by its sequence. Seconds, UTC.
     """
 
     operator: Operator
     own: bool
     since: int
     pardoned_at: int
+    pardon: int
 
     @property
     def active(self) -> bool:
@@ -60,7 +62,7 @@ class Suspensions:
         after = 0
         last: Change | None = None
         state: object = None
-        own, since, pardoned_at = False, 0, 0
+        own, since, pardoned_at, pardon = False, 0, 0, 0
         while changes := self._log.history(
             kind=OPERATOR, id=operator_id, after=after, limit=_CHANGES_AT_ONCE
         ):
@@ -68,7 +70,7 @@ class Suspensions:
                 before, state = state, change.document["state"]
                 if state != before:
                     if own and state == _ACTIVE and change.changed_by != ACTOR:
-                        pardoned_at = change.changed_at
+                        pardoned_at, pardon = change.changed_at, change.sequence
                     own = state == _SUSPENDED and change.changed_by == ACTOR
                     since = change.changed_at
             last = changes[-1]
@@ -78,7 +80,7 @@ class Suspensions:
         operator = Operator.from_document(
             last.document, version=last.version, changed_at=last.changed_at
         )
-        return Suspension(operator, own, since, pardoned_at)
+        return Suspension(operator, own, since, pardoned_at, pardon)
 
     def suspend(self, present: Suspension, now: int) -> bool:
         """Suspend an operator that is active; False where it was changed meanwhile."""

@@ -127,6 +127,8 @@ NO_FACT_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
         "conformance_standings.touched": _STAGE,
         "conformance_standings.settled": _STAGE,
         "conformance_standings.settle_at": _STAGE,
+        "conformance_standings.pardon": "how far lifted suspensions were taken in; the findings"
+        " that were pardoned are logged",
         "audit_gaps.since": "since when a number is missed; that it is missed is checked",
         "log_checkpoints.at": "of the disclosure log it is what the map head says; of the others"
         " when a head was signed, which is not signed itself",

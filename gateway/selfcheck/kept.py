@@ -40,8 +40,9 @@ _KEPT: Final = (
     Kept(ATTESTATIONS, "evidence"),
     Kept(FINDINGS, "evidence"),
     Kept(EVIDENCE, "evidence"),
-    # Counters of when the stage is worked out anew go up with every change.
-    Kept(STANDINGS, "evidence", frozenset({"touched", "settled", "settle_at"})),
+    # Counters of when the stage is worked out anew go up with every change; what was pardoned each
+    # finding says.
+    Kept(STANDINGS, "evidence", frozenset({"touched", "settled", "settle_at", "pardon"})),
     Kept(STAGE_CHANGES, "evidence"),
     Kept(CHALLENGES, "evidence"),
     Kept(DRAWS, "evidence"),

@@ -177,7 +177,7 @@ def anchor_keys(file: Path) -> JwkSet:
     except (StatementInvalid, ValueError, AttributeError) as error:
         raise ConfigRefused(
             f"federation_anchor_keys: {file} must hold the anchor's public keys (JWK Set), as"
-            " `creditgate anchor keys` prints them."
+            " `creditgate anchor keys --json` prints them."
         ) from error
     return keys
 

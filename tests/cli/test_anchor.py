@@ -66,7 +66,7 @@ def anchored(folder: Path) -> Generator[AnchorHome]:
     anchor = AnchorHome(folder, f"https://127.0.0.1:{port}")
     anchor.answer("init", anchor.entity_id)
     process = subprocess.Popen(
-        [*PROGRAM, "anchor", "serve", "--home", str(folder), "--port", str(port)],
+        [*PROGRAM, "anchor", "serve", "--home", str(folder), "--port", str(port), "--json"],
         env=environment(folder),
         stdout=subprocess.PIPE,
         text=True,
@@ -95,7 +95,7 @@ def served(anchor: AnchorHome, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A gateway under the anchor."""
     folder = tmp_path_factory.mktemp("region")
     keys = folder / "anchor-keys.json"
-    keys.write_text(anchor.run("keys").out)
+    keys.write_text(anchor.run("keys", "--json").out)
     with served_demo(
         folder / "home",
         FEDERATION_ANCHOR=anchor.entity_id,
@@ -110,6 +110,8 @@ def configuration(served: Served, folder: Path) -> tuple[Path, str]:
     file = folder / "statement.jwt"
     told = served.run(ADMINISTRATOR, "federation", "statement")
     assert told.status == 0, told.told
+    as_json = served.answer(ADMINISTRATOR, "federation", "statement")["statement"]
+    assert as_json.count(".") == told.out.strip().count(".") == 2
     file.write_text(told.out)
     return file, served.answer(ADMINISTRATOR, "federation", "key")["kid"]
 
@@ -189,8 +191,9 @@ def test_an_anchor_that_is_not_there_is_told_with_the_mend(tmp_path: Path) -> No
     assert "no entity configuration" in absent.told(
         "enrol", file, "--code", "31", "--key", "x", *WHY
     )
-    keys = json.loads(absent.run("keys").out)["keys"]
+    keys = json.loads(absent.run("keys", "--json").out)["keys"]
     assert all("d" not in key for key in keys)
+    assert [key["kid"] in absent.run("keys").out for key in keys] == [True]
 
 
 def test_a_gateway_in_no_federation_tells_so(tmp_path: Path) -> None:

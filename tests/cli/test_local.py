@@ -83,20 +83,27 @@ print([name for name in {HEAVY!r} if name in sys.modules])
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        ("creditgate query X --purpose sup", "supplier-check"),
-        ("creditgate scope grant X --scope credit.rec", "credit.records:read"),
-        ("creditgate client register X --role pub", "publisher"),
-        ("creditgate lic", "licence"),
+        ("creditgate query X --purpose sup", ["supplier-check"]),
+        (
+            "creditgate scope grant X --scope credit.rec",
+            [
+                "credit.recognitions:grade",
+                "credit.recognitions:recognise",
+                "credit.records:read",
+            ],
+        ),
+        ("creditgate client register X --role pub", ["publisher"]),
+        ("creditgate lic", ["licence"]),
     ],
 )
-def test_the_shell_completes_terms(words: str, found: str) -> None:
+def test_the_shell_completes_terms(words: str, found: list[str]) -> None:
     environment = {
         "_CREDITGATE_COMPLETE": "complete_bash",
         "COMP_WORDS": words,
         "COMP_CWORD": str(len(words.split()) - 1),
     }
     done = RUNNER.invoke(app, [], prog_name="creditgate", env=environment)
-    assert done.output.split() == [found]
+    assert done.output.split() == found
 
 
 def test_init_sets_up_once_and_then_changes_nothing(home: Path) -> None:

@@ -143,6 +143,32 @@ def test_what_an_administrator_has_pardoned_does_not_suspend_again(world: Enforc
     assert (world.stage(), world.state()) == (SUSPENDED, HALTED)
 
 
+def test_what_is_found_in_the_second_of_a_pardon_is_pardoned_where_it_was_found_before(
+    world: Enforced,
+) -> None:
+    suspended(world)
+    find_overdue(world, "before")
+    world.decide(ACTIVE)
+    world.step()
+    find_overdue(world, "after")
+    # Another change of authority in that second has all of it looked at again.
+    world.decide(HALTED)
+    world.step()
+    world.decide(ACTIVE)
+    world.step()
+    pardoned = {record: finding.pardoned for (record, _), finding in world.standing().items()}
+    assert (pardoned["before"], pardoned["after"]) == (True, False)
+    world.pass_time(12 * DAY - 1)
+    assert (world.stage(), world.state()) == (THROTTLED, ACTIVE)
+    world.pass_time(1)
+    assert (world.stage(), world.state()) == (SUSPENDED, HALTED)
+
+
+def find_overdue(world: Enforced, record_id: str) -> None:
+    """Find that a removal of general severity is overdue."""
+    assert world.findings.open_removal_overdue(world.firm, record_id, 0, 2, world.clock.now())
+
+
 def test_a_revoked_operator_stays_so(world: Enforced) -> None:
     world.attest(difference("r-1"))
     world.decide(REVOKED)

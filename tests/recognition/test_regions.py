@@ -424,10 +424,12 @@ async def test_commands_set_tables_recognise_and_verify(two: Two, tmp_path: Path
     async with two.here.http() as http:
         keys.write_bytes((await http.get("/consent/receipt-keys.json")).content)
     verify = ("recognition", "verify", statement, report, "--keys", keys)
-    done = await asyncio.to_thread(
-        creditgate_here, home.root, *verify, "--issuer", two.here.entity_id
-    )
+    by = ("--issuer", two.here.entity_id)
+    done = await asyncio.to_thread(creditgate_here, home.root, *verify, *by, "--json")
     assert done.json["region"] == two.abroad.entity_id
+    shown = await asyncio.to_thread(creditgate_here, home.root, *verify, *by)
+    assert two.abroad.entity_id in shown.out
+    assert all(part["region_item"] in shown.out for part in done.json["parts"])
     to = ("--to", "HK", "--purpose", "supplier-check", "--recipient", "Invented Bank")
     for_it = ("--operator", "alpha", "--days", "3", "--reason", "asked for", "--json")
     proposed = await run(ADMINISTRATOR, "recognition", "transfer", report, *to, *for_it)

@@ -1,5 +1,6 @@
 """What a region's answer is proved by is believed with a quorum of witnesses behind it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import taken_apart
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.federation.trust.book import Region
+from gateway.federation.trust.standing import not_trusted
 from gateway.federation.witness.belief import MOST_BEHIND_SECONDS, Belief
 from gateway.federation.witness.quorum import HomeQuorum
 from gateway.federation.witness.splits import Accused
@@ -191,18 +193,48 @@ async def test_at_home_an_answer_waits_for_its_quorum_or_leads_on_from_an_older_
     home = HomeQuorum(log, world.book, None, hurry)
     assert home.quorum == 3
     with pytest.raises(Refused):
-        await home.cosigned(new.size, 0.05)
+        await home.cosigned(new.size, allowed, 0.05)
     assert hurried
     text, _ = taken_apart(old.note)
     lines = [cosignature_line(text, each, 0) for each in WITNESSES[:3]]
     assert add_cosignatures(world.engines.evidence, log.log, old.size, lines)
-    state = await home.cosigned(new.size, 0.05)
+    state = await home.cosigned(new.size, allowed, 0.05)
     assert state.note == old.note + "".join(lines)
     assert state.consistency_proof == log.consistency(old.size, new.size)
-    state = await home.cosigned(old.size)
+    state = await home.cosigned(old.size, allowed)
     assert not state.consistency_proof
     with pytest.raises(Refused):
-        await home.cosigned(99, 0.05)
+        await home.cosigned(99, allowed, 0.05)
+
+
+async def test_an_answer_that_waits_for_its_quorum_is_for_nobody_who_is_cut_off_meanwhile(
+    world: World,
+) -> None:
+    log = world.own
+    with world.engines.evidence.begin() as connection:
+        log.append(connection, [b"a"])
+        signed = log.sign(connection, 0)
+    cut_off = asyncio.Event()
+
+    def require() -> None:
+        if cut_off.is_set():
+            raise not_trusted()
+
+    home = HomeQuorum(log, world.book, None, cut_off.set)
+    async with asyncio.timeout(5):
+        with pytest.raises(Refused) as refused:
+            await home.cosigned(signed.size, require, 60)
+    assert refused.value.reason == RefusalReason.REFUSAL_REASON_REGION_NOT_TRUSTED
+    text, _ = taken_apart(signed.note)
+    lines = [cosignature_line(text, each, 0) for each in WITNESSES[:3]]
+    assert add_cosignatures(world.engines.evidence, log.log, signed.size, lines)
+    with pytest.raises(Refused) as refused:
+        await home.cosigned(signed.size, require)
+    assert refused.value.reason == RefusalReason.REFUSAL_REASON_REGION_NOT_TRUSTED
+
+
+def allowed() -> None:
+    """Require nothing."""
 
 
 def test_a_witness_that_cosigns_again_takes_the_place_of_its_former_line(world: World) -> None:

@@ -30,7 +30,7 @@ from gateway.transparency.keys import LogKey
 from gateway.transparency.log import LogReader
 from gateway.transparency.tables import LogId
 from sdk.histories import SplitView
-from tests.cli.commands import creditgate_here
+from tests.cli.commands import Done, creditgate_here
 from tests.federating import RegionGateway, federation
 from tests.installation import ADMINISTRATOR, PUBLISHER, company, eventually
 from tests.server.calls import draft, publish
@@ -264,18 +264,23 @@ async def test_commands_list_witnesses_and_split_views_and_clear_them(
     """After the split view above: the third region has it still."""
     home = three.regions["three"].installation.home
 
-    async def run(*words: str) -> Any:
+    async def ran(*words: str) -> Done:
         profile = ("--profile", str(home.profile(ADMINISTRATOR)))
         done = await asyncio.to_thread(creditgate_here, home.root, *words, *profile)
         assert done.status == 0, done.told
-        return done.json
+        return done
+
+    async def run(*words: str) -> Any:
+        return (await ran(*words)).json
 
     listed = await run("witness", "list", "--json")
     assert three.regions["one"].entity_id in {each["region"] for each in listed["logs"]}
     (split, *_) = (await run("witness", "splits", "--json"))["split_views"]
-    kept = await run("witness", "evidence", split["split_view_id"])
+    kept = await run("witness", "evidence", split["split_view_id"], "--json")
     for each in kept["split"]:
         SplitView.of_json(each).require(VerifierKey.parse(kept["key"]))
+        shown = (await ran("witness", "evidence", split["split_view_id"])).out.split()
+        assert {kept["key"], *each["first"].split(), *each["second"].split()} <= {*shown}
     for each in (await run("witness", "splits", "--json"))["split_views"]:
         cleared = await run(
             "witness", "clear", each["split_view_id"], "--note", "they began anew", "--json"

@@ -105,20 +105,21 @@ class FederatedRecords:
         items = frozenset(request.items)
         bound = licence.bound(self._counterparts(region.entity_id))
         consent = await self._relied_on(request, region, licence)
+        footing = RegionFooting(
+            self._book,
+            self._licences,
+            region.entity_id,
+            request.licence_credential,
+            consent,
+        )
         asking = caller._replace(
             details=for_ask(_named_here(caller.details, consent), bound, items),
-            footing=RegionFooting(
-                self._book,
-                self._licences,
-                region.entity_id,
-                request.licence_credential,
-                consent,
-            ),
+            footing=footing,
         )
         batch = batch_of(request, consent.name if consent else "")
         await self._keep(request, batch, asking, region, licence)
         async for message in self._batches.batch_get_subject_records(batch, asking):
-            yield await self._answer(message)
+            yield await self._answer(message, footing)
 
     async def _relied_on(
         self, request: QueryRecordsRequest, region: Region, licence: Licence
@@ -156,13 +157,14 @@ class FederatedRecords:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._threads, self._asks.keep, ask)
 
-    async def _answer(self, message: bytes) -> bytes:
+    async def _answer(self, message: bytes, footing: RegionFooting) -> bytes:
         chunk = BatchGetSubjectRecordsResponse.FromString(message)
         answer = field(_CHUNK, message)
         if not chunk.proof.checkpoint:
             # A part before the last: the proof comes with that.
             return answer
-        state = await self._witnessed.cosigned(_size_of(chunk.proof.checkpoint))
+        size = _size_of(chunk.proof.checkpoint)
+        state = await self._witnessed.cosigned(size, footing.require)
         behind = QueryRecordsResponse(
             cosigned_checkpoint=state.note, consistency_proof=state.consistency_proof
         )

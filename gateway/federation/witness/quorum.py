@@ -30,11 +30,15 @@ class CosignedState(NamedTuple):
 class CosignedCheckpoints(Protocol):
     """Gives this region's checkpoints as peers believe them."""
 
-    async def cosigned(self, size: int, seconds: float = PATIENCE_SECONDS) -> CosignedState:
+    async def cosigned(
+        self, size: int, require: Callable[[], None], seconds: float = PATIENCE_SECONDS
+    ) -> CosignedState:
         """Return what makes the checkpoint of ``size`` believed: its own cosignatures, where a
         quorum gives them within ``seconds``, else those of the newest state before.
 
-        Raises Refused TEMPORARILY_UNAVAILABLE where there are none.
+        ``require`` raises once whoever it is for may have it no more: it is asked over and over,
+        and last thing. Raises what it raises, and Refused TEMPORARILY_UNAVAILABLE where there
+        are none.
         """
         ...
 
@@ -70,18 +74,24 @@ class HomeQuorum:
             return []
         return [keys[key] for key in found]
 
-    async def cosigned(self, size: int, seconds: float = PATIENCE_SECONDS) -> CosignedState:
+    async def cosigned(
+        self, size: int, require: Callable[[], None], seconds: float = PATIENCE_SECONDS
+    ) -> CosignedState:
         """Return what makes a checkpoint believed; see `CosignedCheckpoints`."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while True:
             checkpoint = await asyncio.to_thread(self._own.checkpoint_of, size)
+            # A region that is cut off meanwhile is told so: its cosignature may be what lacks.
+            require()
             if checkpoint is None:
                 raise too_few()
             if self._has_quorum(checkpoint):
                 return CosignedState(checkpoint.cosigned, [])
             if loop.time() >= until:
-                return await asyncio.to_thread(self._before, size)
+                before = await asyncio.to_thread(self._before, size)
+                require()
+                return before
             self._hurry()
             await asyncio.sleep(_LOOK_SECONDS)
 

@@ -339,8 +339,8 @@ async def test_a_region_cut_off_is_refused_within_a_second_and_its_streams_end(
     async def refused() -> bool:
         try:
             await pair.call(pair.request(credential, [subject]), token)
-        except grpc.aio.AioRpcError:
-            return True
+        except grpc.aio.AioRpcError as error:
+            return explain(error).reason == "REGION_NOT_TRUSTED"
         return False
 
     try:
@@ -351,6 +351,6 @@ async def test_a_region_cut_off_is_refused_within_a_second_and_its_streams_end(
         pair.anchor.restore(pair.asking.entity_id)
 
     async def restored() -> bool:
-        return not await refused()
+        return await _served(pair, credential, token)
 
     await eventually(restored, 10)
