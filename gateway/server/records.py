@@ -17,8 +17,9 @@ from gateway.meter.deliveries import Deliveries
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.receipts import ReceiptSigner
 from gateway.respond.delivery_turns import DeliveryLimits, DeliveryTurns
+from gateway.respond.path import AnswerPath, RecordLimits
 from gateway.respond.proofs import AnswerProofs
-from gateway.respond.service import CreditRecordService, RecordLimits
+from gateway.respond.service import CreditRecordService
 from gateway.respond.use import SCOPE
 from gateway.server.consents import Consenting
 from gateway.server.transparency import Transparency
@@ -47,22 +48,22 @@ class RecordPath:
         answer_bytes = self.limits.answer_bytes
         if most_bytes is not None:
             answer_bytes = min(most_bytes, answer_bytes)
-        return ThrottledRecords(
-            CreditRecordService(
-                feed=self.feed,
-                gate=Gate(),
-                consents=self.consents,
-                lookup=self.lookup,
-                committer=self.committer,
-                decisions=self.decisions,
-                clock=self.clock,
-                limits=replace(self.limits, answer_bytes=answer_bytes),
-                proofs=self.proofs,
-                turns=self.turns,
-                scope=scope,
-            ),
-            self.throttle,
+        limits = replace(self.limits, answer_bytes=answer_bytes)
+        path = AnswerPath(
+            feed=self.feed,
+            gate=Gate(),
+            consents=self.consents,
+            lookup=self.lookup,
+            committer=self.committer,
+            decisions=self.decisions,
+            clock=self.clock,
+            limits=limits,
+            proofs=self.proofs,
         )
+        service = CreditRecordService(
+            path, self.lookup, self.clock, limits, self.proofs, self.turns, scope
+        )
+        return ThrottledRecords(service, self.throttle)
 
 
 def record_path(

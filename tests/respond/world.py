@@ -35,8 +35,9 @@ from gateway.meter.ledger import UsageLedger
 from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.pki.client_keys import make_assertion_key
 from gateway.respond.delivery_turns import DeliveryLimits, DeliveryTurns
+from gateway.respond.path import AnswerPath, RecordLimits
 from gateway.respond.proofs import AnswerProofs
-from gateway.respond.service import CreditRecordService, RecordLimits
+from gateway.respond.service import CreditRecordService
 from gateway.respond.use import SCOPE
 from gateway.server.line import line_within
 from gateway.settle.prices import PRICE_PLAN, PricePlan
@@ -190,7 +191,7 @@ class World:
         )
         self.deliveries = Deliveries(self.engine)
         self.turns = DeliveryTurns(self.deliveries, self.clock, DELIVERY_LIMITS)
-        self.service = CreditRecordService(
+        path = AnswerPath(
             feed=self.feed,
             gate=Gate(),
             consents=ConsentLookup(self.consents),
@@ -200,7 +201,9 @@ class World:
             clock=self.clock,
             limits=limits,
             proofs=self.proofs,
-            turns=self.turns,
+        )
+        self.service = CreditRecordService(
+            path, self.lookup, self.clock, limits, self.proofs, self.turns
         )
 
     async def put(self, *drafts: Draft) -> None:

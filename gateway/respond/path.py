@@ -1,0 +1,321 @@
+"""The way of one answer: authorise → disclose → meter. Authentication is done before; each step
+here is one call into its own module.
+"""
+
+import asyncio
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Sequence,
+)
+from dataclasses import dataclass
+from typing import Final
+
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authenticate.token import require_standing
+from gateway.authorise.bounds import (
+    Bounds,
+    Ground,
+    record_bounds,
+    subject_bounds,
+)
+from gateway.authorise.consents import ConsentLookup
+from gateway.authorise.gate import Gate, Passage
+from gateway.authorise.opening import (
+    Opening,
+    Openings,
+    opened,
+    require_alone,
+    require_no_consent,
+    require_none_stopped,
+)
+from gateway.authority.feed import AuthorityFeed
+from gateway.authority.view import AuthorityView
+from gateway.clock import Clock, micros_of
+from gateway.disclose.lookup import DisclosureLookup, Found
+from gateway.disclose.model import Line
+from gateway.meter.committer import GroupCommitter
+from gateway.meter.decisions import DecisionIds
+from gateway.meter.model import (
+    Charged,
+    NotCharged,
+    Outcome,
+    Replayed,
+    TooFast,
+    UsageClaim,
+    pack_entries,
+)
+from gateway.respond.answer import (
+    NO_MASKS,
+    Selection,
+    Served,
+    UnknownLine,
+    records_digest,
+    replayed_by,
+    require_prices,
+    select_served,
+    served_by,
+)
+from gateway.respond.left import tell_left
+from gateway.respond.proofs import AnswerProofs, ProofLate
+from gateway.respond.rates import KnownOver, debits_of, too_fast
+from gateway.respond.refusals import changing, not_charged, require_size
+from gateway.respond.use import Part, Use, looked_for, relied_on
+from gateway.telemetry.traces import step
+from gateway.transparency.map_sets import SubjectAsk
+from operators.limits import Limit
+
+_ATTEMPTS: Final = 8
+# How long an answer may wait to be metered before authority, disclosure and period are
+# looked at again: so that a store that is slow does not stretch what was true before.
+_GOOD_SECONDS: Final = 2
+# More than a receipt and the tail of a chunk can take, but for the receipt of use.
+_RECEIPT_BYTES: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class RecordLimits:
+    """Sizes the record calls keep to: bytes of one message, subjects of one batch,
+    subjects of one chunk, seconds a request id answers retries."""
+
+    answer_bytes: int
+    batch_subjects: int
+    chunk_subjects: int
+    replay_seconds: int
+
+    @property
+    def record_bytes(self) -> int:
+        """Bytes that the records of one message may take."""
+        return self.answer_bytes - _RECEIPT_BYTES
+
+
+class AnswerPath:
+    """Makes answers: what is asked for, as far as it may be served, metered."""
+
+    def __init__(
+        self,
+        *,
+        feed: AuthorityFeed,
+        gate: Gate,
+        consents: ConsentLookup,
+        lookup: DisclosureLookup,
+        committer: GroupCommitter,
+        decisions: DecisionIds,
+        clock: Clock,
+        limits: RecordLimits,
+        proofs: AnswerProofs,
+    ) -> None:
+        self._feed = feed
+        self._gate = gate
+        self._consents = consents
+        self._openings = Openings()
+        self._lookup = lookup
+        self._committer = committer
+        self._decisions = decisions
+        self._clock = clock
+        self._limits = limits
+        self._proofs = proofs
+        self._over = KnownOver(micros_of(clock))
+        self._lines: dict[int, Line] = {}
+
+    async def consenting(self, use: Use, subjects: Sequence[str]) -> str:
+        """Return the subject of a batch whose consent it names, "" where it names none.
+
+        Before anything is charged; raises as `Openings.opening` and `require_alone`.
+        """
+        if not use.consent:
+            return ""
+        ground = self._ground(use)
+        passage = self._passage(use, ground, tuple(subjects[:1]))[0]
+        consent = await self._consents.of(use.consent, ground.now)
+        opening = self._openings.opening(consent, passage, subjects, use.purpose, ground.now)
+        require_alone(passage, subjects)
+        return opening.consent.subject
+
+    async def serve(
+        self, use: Use, part: Part, read: Callable[[], Awaitable[Found]]
+    ) -> tuple[Selection, Served]:
+        """Return what may be served, metered.
+
+        All is decided for one instant. Where the ledger finds that something has changed
+        since, it is decided anew, for a later one.
+        """
+        patience = self._proofs.patience() if use.proof else 0.0
+        for _ in range(_ATTEMPTS):
+            ground = self._ground(use)
+            passage, bounds = self._passage(use, ground, part.subjects)
+            require_prices(passage)
+            limits = passage.view.authority.limits.reaching(passage.allow.operator_id)
+            if limits:
+                self._over.require(debits_of(limits, use, passage, part.subjects or ()))
+            whole, opening = passage, None
+            if part.relies:
+                consent = await self._consents.of(use.consent, ground.now)
+                opening = self._openings.opening(
+                    consent, passage, part.subjects, use.purpose, ground.now
+                )
+            else:
+                require_no_consent(passage)
+            if use.answer_may_be_empty:
+                require_none_stopped(whole, opening)
+            asks: Sequence[SubjectAsk] = ()
+            if use.proof:
+                asks = self._proofs.begin(use, part.subjects, passage, bounds, opening)
+            step("authorised")
+            found = everything = await read()
+            step("disclosed")
+            if bounds is not None:
+                passage, within = bounds.applied(found.revisions)
+                found = found._replace(revisions=within)
+            try:
+                selection = select_served(
+                    opened(passage, found.revisions, opening),
+                    passage,
+                    ground.now,
+                    opening.masks if opening else NO_MASKS,
+                )
+            except UnknownLine:
+                await self._read_lines()
+                continue
+            if use.proof:
+                try:
+                    selection = await self._proofs.proved(
+                        use, asks, everything, selection, ground.now, patience
+                    )
+                except ProofLate:
+                    continue
+            require_size(selection, self._limits.record_bytes, in_parts=use.in_parts)
+            claim = self._claim(use, passage, opening, found.head, part, selection, ground.now)
+            if limits:
+                # A record asked for by its name tells whose it is, if it is there.
+                about = part.subjects or {row[0] for row in found.revisions}
+                claim = claim._replace(
+                    debits=debits_of(limits, use, passage, about, selection.lines)
+                )
+            outcome = await self._committer.charge(claim)
+            step("metered")
+            if (served := self._served(outcome, claim, selection, limits)) is not None:
+                return selection, served
+            if isinstance(outcome, NotCharged):
+                if outcome.reason == RefusalReason.REFUSAL_REASON_RECORD_NOT_DISCLOSED:
+                    # Of what is stopped or is not there, alike (G11).
+                    require_none_stopped(whole, opening)
+                raise not_charged(outcome.reason, outcome.retry_after)
+            if opening is not None:
+                self._consents.forget(opening.consent.consent_id)
+        raise changing()
+
+    def operator_of(self, use: Use, subjects: tuple[str, ...]) -> str:
+        """Return the id of the operator that a use about ``subjects`` is of; raises Refused."""
+        return self._passage(use, self._ground(use), subjects)[0].allow.operator_id
+
+    def standing(self, use: Use) -> Callable[[], bool]:
+        """Return what tells whether what is decided now may still be given."""
+        return self._standing_by(self._feed.current(), use)
+
+    def _served(
+        self, outcome: Outcome, claim: UsageClaim, selection: Selection, limits: Sequence[Limit]
+    ) -> Served | None:
+        """Return what the receipt states, None where there is none; raises Refused
+        RATE_EXCEEDED."""
+        match outcome:
+            case Charged(fee, receipt, left):
+                if left is not None:
+                    tell_left(left, limits)
+                return served_by(claim, selection, fee, receipt)
+            case Replayed():
+                return replayed_by(claim, selection, outcome)
+            case TooFast():
+                self._over.remember(outcome)
+                raise too_fast(outcome)
+            case _:
+                return None
+
+    def _ground(self, use: Use) -> Ground:
+        now = self._clock.now()
+        view = self._feed.current()
+        require_standing(use.revocable, view.revocations)
+        if use.footing is not None:
+            use.footing.require()
+        return Ground(view, self._lines, now)
+
+    def _passage(
+        self, use: Use, ground: Ground, subjects: tuple[str, ...] | None
+    ) -> tuple[Passage, Bounds | None]:
+        if not use.details:
+            return self._gate.passage(ground.view, ground.lines, use.ask, ground.now), None
+        bounds: Bounds
+        if subjects is None:
+            bounds = record_bounds(self._gate, ground, use.ask, use.details, use.consent)
+        else:
+            bounds = subject_bounds(self._gate, ground, use.ask, use.details, subjects, use.consent)
+        return bounds.passage, bounds
+
+    async def _read_lines(self) -> None:
+        lines = await self._lookup.lines()
+        # Calls that met the same new line read it one after the other; passages are
+        # remembered for the object, so only the first of them changes it.
+        if lines != self._lines:
+            self._lines = lines
+
+    def _claim(
+        self,
+        use: Use,
+        passage: Passage,
+        opening: Opening | None,
+        head: int,
+        part: Part,
+        selection: Selection,
+        now: int,
+    ) -> UsageClaim:
+        allow = passage.allow
+        replay_seconds = self._limits.replay_seconds
+        good_until = min(now + _GOOD_SECONDS, selection.usable_until, allow.stands_until)
+        consent, asked_items = None, ()
+        if opening is not None:
+            good_until = min(good_until, opening.until)
+            consent = relied_on(use, passage, opening, selection.lines)
+        if consent is not None:
+            # What need not be kept any more is not sent again.
+            replay_seconds = min(replay_seconds, consent.terms.data_life_seconds)
+            asked_items = looked_for(use, opening)
+        return UsageClaim(
+            operator_id=allow.operator_id,
+            client_id=use.ask.client_id,
+            request_id=use.request_id,
+            chunk=part.chunk,
+            payload_digest=use.digest,
+            licence=allow.licence,
+            purpose=use.purpose,
+            decision_id=self._decisions.next(),
+            served_at=now,
+            disclosure_sequence=head,
+            entries=pack_entries(selection.sequences),
+            lines=selection.lines,
+            daily_quota=allow.daily_record_quota,
+            replay_seconds=replay_seconds,
+            good_until=good_until,
+            may_be_empty=use.answer_may_be_empty,
+            stands=self._standing_by(passage.view, use),
+            relies_on=consent,
+            # Of whole records the disclosure log has what each revision is: to hash a large
+            # chunk anew would cost a twentieth of all that serving it does.
+            records_digest=(
+                b"" if use.in_parts and opening is None else records_digest(selection.frames)
+            ),
+            asked_items=asked_items,
+            delivery=part.delivery,
+        )
+
+    def _standing_by(self, view: AuthorityView, use: Use) -> Callable[[], bool]:
+        """Return what tells whether an answer decided by ``view`` may still be given.
+
+        It holds nothing of the claim: a cycle would keep the answer until the collector comes.
+        """
+        holds, task = self._feed.holds, asyncio.current_task()
+        assert task is not None, "answers are made by calls"
+        revocable, footing = use.revocable, use.footing
+        if footing is not None:
+            stands = footing.stands
+            return lambda: holds(view, revocable) and stands() and not task.cancelling()
+        return lambda: holds(view, revocable) and not task.cancelling()
