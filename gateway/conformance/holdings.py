@@ -66,12 +66,13 @@ class Holdings:
         self._evidence = engines.evidence
         self._entitlements = Entitlements(engines)
 
-    def served_as(self, operator_id: str, sequences: Collection[int]) -> ServedAs:
-        """Return how an operator was ever served revisions."""
+    def served_as(self, operator_id: str, sequences: Collection[int], now: int) -> ServedAs:
+        """Return how an operator was ever served revisions; copies under consents as they are
+        judged at ``now`` (seconds, UTC)."""
         ((_, marked),) = self._marked(sequences, operator_id)
         by_revision = self._copies(operator_id, marked)
         with reading(self._records) as records:
-            cut = kept(records, chain.from_iterable(by_revision.values())).values()
+            cut = kept(records, chain.from_iterable(by_revision.values()), now).values()
         return ServedAs(marked.whole, cut, {each for each in marked.cut if not by_revision[each]})
 
     def holders(self, sequences: Collection[int]) -> dict[int, set[str]]:
@@ -102,7 +103,7 @@ class Holdings:
 
     def entitled(self, operator_id: str, now: int) -> int:
         """Return how many copies an operator should hold at ``now`` (seconds, UTC)."""
-        entitlement = self._entitlements.of(operator_id)
+        entitlement = self._entitlements.of(operator_id, now)
         whole = self._entitlements.whole_held(entitlement, now)
         return len(whole) + len(entitlement.cut_held(now))
 
@@ -117,7 +118,7 @@ class Holdings:
         """Return ``count`` revisions, drawn at random without replacement, of all that an
         operator was served whole and should hold at ``now`` (seconds, UTC), but those
         ``without``; all of these where they are fewer."""
-        entitlement = self._entitlements.of(operator_id)
+        entitlement = self._entitlements.of(operator_id, now)
         # Most are wanted: some more are drawn, and the others left out, instead of looking at
         # all. What is left is drawn at random just as well.
         undisputed = newly_marked(entitlement.ended, entitlement.whole)

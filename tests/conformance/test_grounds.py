@@ -16,7 +16,7 @@ from gateway.conformance.following import HoldingsSteps
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.judging import Judge
 from gateway.conformance.matching import Matching
-from gateway.conformance.removals import RemovalDuties
+from gateway.conformance.removals import RemovalDuties, Removed
 from gateway.conformance.warm import WarmSets
 from gateway.storage.engines import Engines
 from tests import consenting
@@ -122,10 +122,9 @@ def test_what_two_consents_opened_may_be_held_as_long_as_one_of_them_lets_it_be_
     world: World, followed: bool
 ) -> None:
     lasting, short = world.consent(days=60), world.consent(days=20)
-    world.serve(lasting, world.publish())
-    corrected = world.correct()
-    assert world.found(world.copy) == {CORRECTED}
-    world.serve(short, corrected)
+    sequence = world.publish()
+    world.serve(lasting, sequence)
+    world.serve(short, sequence)
     if followed:
         world.follow()
     for days in (0, 19, 40):
@@ -134,6 +133,41 @@ def test_what_two_consents_opened_may_be_held_as_long_as_one_of_them_lets_it_be_
         assert Holdings(world.engines).entitled(FIRM, world.now) == 1
     world.wait(1)
     assert world.found(world.copy) == {LIFE_OVER}
+
+
+@pytest.mark.parametrize("followed", [False, True])
+def test_a_former_revision_may_be_held_only_while_the_newest_that_is_alike_may(
+    world: World, followed: bool
+) -> None:
+    lasting, short = world.consent(days=60), world.consent(days=20)
+    world.serve(lasting, world.publish())
+    corrected = world.correct()
+    assert world.found(world.copy) == {CORRECTED}
+    world.serve(short, corrected)
+    if followed:
+        world.follow()
+    for days in (0, 19):
+        world.wait(days)
+        assert world.found(world.copy) == set()
+        assert Holdings(world.engines).entitled(FIRM, world.now) == 1
+    world.wait(1)
+    assert world.found(world.copy) == {CORRECTED}
+    assert Holdings(world.engines).entitled(FIRM, world.now) == 0
+
+
+def test_what_is_gone_by_the_operators_word_on_all_it_was_served_is_not_held_again(
+    world: World,
+) -> None:
+    lasting, other = world.consent(days=60), world.consent(days=20)
+    world.serve(lasting, world.publish())
+    corrected = world.correct()
+    world.duties.acknowledge(FIRM, [Removed(corrected, world.now)], "client", world.now)
+    world.serve(other, corrected)
+    assert world.found(world.copy) == set()
+    world.end(other)
+    world.say_removed(other)
+    assert world.found(world.copy) == {CORRECTED}
+    assert Holdings(world.engines).entitled(FIRM, world.now) == 0
 
 
 def test_a_copy_attested_after_its_removal_was_acknowledged_is_found(world: World) -> None:
