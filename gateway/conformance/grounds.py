@@ -30,8 +30,8 @@ def kept(records: Connection, copies: Iterable[CutCopy], now: int) -> dict[bytes
 
 
 def grounds(records: Connection, copies: Iterable[CutCopy]) -> Iterator[CutCopy]:
-    """Yield copies, those alike under one consent once, each with until when that lets it be
-    kept: 0 where its removal was acknowledged."""
+    """Yield copies, those of a revision under one consent once, each with until when that lets it
+    be kept: 0 where its removal was acknowledged."""
     alike = latest(copies).values()
     ended = _ended_consents(records, {copy.consent_id for copy in alike})
     for copy in alike:

@@ -20,12 +20,7 @@ from gateway.conformance.consented import copies_of
 from gateway.conformance.entitlement import Entitlements
 from gateway.conformance.grounds import grounds, kept
 from gateway.conformance.positions import come_to_answers
-from gateway.conformance.revisions import (
-    facts_of,
-    record_ids_of,
-    revisions_of,
-    revisions_of_records,
-)
+from gateway.conformance.revisions import facts_of, revisions_of
 from gateway.conformance.served import CutCopy, served_operators
 from gateway.conformance.stored import ServedBits, served_bits_of
 from gateway.disclose.tables import NO_END
@@ -171,25 +166,15 @@ class Holdings:
         """Return the copies of each revision that consents cut, none where no consent can be
         read.
 
-        Those of later revisions of the record are among them: a copy that a correction left as
-        it was is kept as of the newest revision served (`gateway.conformance.consented`).
+        A revision is served until what ends it and never after, so they are all from before that.
         """
-        with reading(self._records) as records:
-            record_of = record_ids_of(records, marked.cut)
-            of_records = {
-                each.sequence: each.copy.record_id
-                for each in revisions_of_records(records, set(record_of.values()))
-            }
         with reading(self._evidence) as evidence:
-            copies = copies_of(evidence, operator_id, of_records)
-        copies += [each for each in marked.later if each.sequence in of_records]
-        by_record: defaultdict[str, list[CutCopy]] = defaultdict(list)
-        for each in copies:
-            by_record[of_records[each.sequence]].append(each)
-        return {
-            sequence: [each for each in by_record[record_id] if each.sequence >= sequence]
-            for sequence, record_id in record_of.items()
-        }
+            copies = copies_of(evidence, operator_id, marked.cut)
+        found: dict[int, list[CutCopy]] = {sequence: [] for sequence in marked.cut}
+        for each in (*copies, *marked.later):
+            if each.sequence in found:
+                found[each.sequence].append(each)
+        return found
 
     def _cut_untils(self, operator_id: str, marked: _Marked) -> dict[int, int]:
         """Return until when copies of revisions that consents cut may be kept: for ever where
