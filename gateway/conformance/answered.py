@@ -11,6 +11,7 @@ from gateway.conformance.blocks import Sequences
 from gateway.meter.model import ANSWER
 from gateway.meter.replays import REPLAYS
 from gateway.meter.tables import USAGE
+from gateway.respond.under_way import UNDER_WAY_SECONDS
 from gateway.storage.engines import reading
 
 _ANSWERS_AT_ONCE: Final = 5_000
@@ -25,6 +26,18 @@ def last_answer(records: Connection, operator_id: str) -> int:
     query = (
         select(USAGE.c.sequence)
         .where(USAGE.c.operator_id == operator_id)
+        .order_by(USAGE.c.sequence.desc())
+        .limit(1)
+    )
+    return records.execute(query).scalar() or 0
+
+
+def last_arrived(records: Connection, operator_id: str, now: int) -> int:
+    """Return the position in the ledger of the last answer to an operator of which nothing can be
+    under way any more at ``now`` (seconds, UTC), 0 without any."""
+    query = (
+        select(USAGE.c.sequence)
+        .where(USAGE.c.operator_id == operator_id, USAGE.c.served_at <= now - UNDER_WAY_SECONDS)
         .order_by(USAGE.c.sequence.desc())
         .limit(1)
     )
