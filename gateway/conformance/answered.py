@@ -83,22 +83,14 @@ def last_held(
 
 
 def last_replayed(records: Engine, operator_id: str, sequences: Sequences, since: int) -> Positions:
-    """Return, for each of ``sequences`` (ascending), when an operator was given again an answer
-    that held the revision, if at ``since`` or later (seconds, UTC); 0 where it was not."""
+    """Return, for each of ``sequences`` (ascending), when an operator was given the revision again
+    by a retry, if at ``since`` or later (seconds, UTC); 0 where it was not."""
     found = np.zeros(len(sequences), np.int64)
-    query = (
-        select(REPLAYS.c.replayed_at, USAGE.c.entries)
-        .join(
-            USAGE,
-            (USAGE.c.operator_id == REPLAYS.c.operator_id)
-            & (USAGE.c.request_id == REPLAYS.c.request_id)
-            & (USAGE.c.chunk == REPLAYS.c.chunk)
-            & (USAGE.c.kind == ANSWER),
-        )
-        .where(REPLAYS.c.operator_id == operator_id, REPLAYS.c.replayed_at >= since)
+    query = select(REPLAYS.c.replayed_at, REPLAYS.c.entries).where(
+        REPLAYS.c.operator_id == operator_id, REPLAYS.c.replayed_at >= since
     )
     with reading(records) as connection:
-        for at, stored in connection.execute(query):
-            held = np.isin(sequences, np.frombuffer(stored, np.int64))
+        for at, given in connection.execute(query):
+            held = np.isin(sequences, np.frombuffer(given, np.int64))
             np.maximum(found, at, out=found, where=held)
     return found

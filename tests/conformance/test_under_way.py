@@ -14,6 +14,7 @@ from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from creditgate.v1.credit_record_service_pb2_grpc import CreditRecordServiceStub
 from gateway.conformance.answered import last_answer, last_arrived
 from gateway.conformance.model import ATTESTATION_FALSE
+from gateway.meter.model import pack_entries
 from gateway.respond.under_way import UNDER_WAY_SECONDS
 from gateway.storage.engines import reading
 from tests.conformance.attesting import attest, copy_of, opening
@@ -119,6 +120,17 @@ def test_what_was_given_again_before_it_was_told_missing_excuses_only_if_it_may_
     world.clock.at += 60
     world.attest(absent(world, "a", sequence), since=since)
     assert world.attest(copies=1).opened == false
+
+
+def test_what_a_retry_was_given_less_of_excuses_that_alone(world: Enforced) -> None:
+    first, second = world.serve("a", "b")
+    use = world.disclosing.serve(world.firm, first, second)
+    world.clock.at += 60
+    told = (absent(world, "a", first), absent(world, "b", second))
+    world.attest(*told)
+    world.clock.at += 60
+    world.disclosing.serve_again(use._replace(entries=pack_entries([first])))
+    assert world.attest(copies=2).opened == 1
 
 
 async def _batch(channel: grpc.aio.Channel) -> Sequence[Copy]:
