@@ -193,7 +193,7 @@ class SqlConsents(ConsentQueries):
     ) -> bool:
         """Write that an operator has removed what it held under an ended consent.
 
-        ``by`` is the client that says so, ``removed_at`` when the last copy was gone and
+        What time or use has ended by then is written first. ``by`` is the client that says so, ``removed_at`` when the last copy was gone and
         ``now`` the time (seconds, UTC). Returns whether that is new: the first word
         stands. Raises Refused RESOURCE_NOT_FOUND where this operator owes nothing for this
         consent; INVALID_REQUEST, field remove_time, for a removal that is still to come or
@@ -205,11 +205,10 @@ class SqlConsents(ConsentQueries):
         )
         with writing(self._engine) as connection:
             # A retry that is being judged goes before this, or is refused for it.
-            connection.execute(
-                select(CONSENT.c.version)
-                .where(CONSENT.c.consent_id == consent_id)
-                .with_for_update()
-            )
+            consent = locked(connection, consent_id)
+            use = uses_of(connection, [consent_id]).get(consent_id, Use())
+            if consent.operator_id == operator_id:
+                _settled(connection, consent, use, now)
             owed = connection.execute(query.with_for_update()).one_or_none()
             if owed is None:
                 raise Refused(
@@ -218,8 +217,7 @@ class SqlConsents(ConsentQueries):
                 )
             if owed.acknowledged_at is not None:
                 return False
-            last_at = uses_of(connection, [consent_id])[consent_id].last_at
-            if removed_at > now or (last_at is not None and removed_at < last_at):
+            if removed_at > now or (use.last_at is not None and removed_at < use.last_at):
                 raise invalid(
                     Violation("remove_time", "give a time after the last answer and not after now")
                 )

@@ -11,6 +11,7 @@ from gateway.conformance.blocks import Sequences
 from gateway.meter.model import ANSWER
 from gateway.meter.replays import REPLAYS
 from gateway.meter.tables import USAGE
+from gateway.respond.under_way import UNDER_WAY_SECONDS
 from gateway.storage.engines import reading
 
 _ANSWERS_AT_ONCE: Final = 5_000
@@ -25,6 +26,18 @@ def last_answer(records: Connection, operator_id: str) -> int:
     query = (
         select(USAGE.c.sequence)
         .where(USAGE.c.operator_id == operator_id)
+        .order_by(USAGE.c.sequence.desc())
+        .limit(1)
+    )
+    return records.execute(query).scalar() or 0
+
+
+def last_arrived(records: Connection, operator_id: str, now: int) -> int:
+    """Return the position in the ledger of the last answer to an operator of which nothing can be
+    under way any more at ``now`` (seconds, UTC), 0 without any."""
+    query = (
+        select(USAGE.c.sequence)
+        .where(USAGE.c.operator_id == operator_id, USAGE.c.served_at <= now - UNDER_WAY_SECONDS)
         .order_by(USAGE.c.sequence.desc())
         .limit(1)
     )
@@ -70,22 +83,14 @@ def last_held(
 
 
 def last_replayed(records: Engine, operator_id: str, sequences: Sequences, since: int) -> Positions:
-    """Return, for each of ``sequences`` (ascending), when an operator was given again an answer
-    that held the revision, if at ``since`` or later (seconds, UTC); 0 where it was not."""
+    """Return, for each of ``sequences`` (ascending), when an operator was given the revision again
+    by a retry, if at ``since`` or later (seconds, UTC); 0 where it was not."""
     found = np.zeros(len(sequences), np.int64)
-    query = (
-        select(REPLAYS.c.replayed_at, USAGE.c.entries)
-        .join(
-            USAGE,
-            (USAGE.c.operator_id == REPLAYS.c.operator_id)
-            & (USAGE.c.request_id == REPLAYS.c.request_id)
-            & (USAGE.c.chunk == REPLAYS.c.chunk)
-            & (USAGE.c.kind == ANSWER),
-        )
-        .where(REPLAYS.c.operator_id == operator_id, REPLAYS.c.replayed_at >= since)
+    query = select(REPLAYS.c.replayed_at, REPLAYS.c.entries).where(
+        REPLAYS.c.operator_id == operator_id, REPLAYS.c.replayed_at >= since
     )
     with reading(records) as connection:
-        for at, stored in connection.execute(query):
-            held = np.isin(sequences, np.frombuffer(stored, np.int64))
+        for at, given in connection.execute(query):
+            held = np.isin(sequences, np.frombuffer(given, np.int64))
             np.maximum(found, at, out=found, where=held)
     return found

@@ -43,14 +43,22 @@ from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.removal_rows import attested_gone
 from gateway.conformance.sampled import sample_of, sample_since
 from gateway.conformance.standings import attestation_due, touch
-from gateway.conformance.told_missing import HeldAgain, held_again, keep_told_missing, told_missing
+from gateway.conformance.told_missing import (
+    HeldAgain,
+    ToldMissing,
+    held_again,
+    keep_told_missing,
+    told_missing,
+)
 from gateway.storage.engines import Engines, reading
 from gateway.storage.writes import wrote
 
 
 class Basis(NamedTuple):
     """What an attestation was compared with: ``entitled``, how many copies the operator should
-    hold, by all answers of the ledger up to ``answers``, as of the disclosure event ``compared``.
+    hold, as of the disclosure event ``compared``. ``answers`` is the position in the ledger of the
+    last answer that it must have had whole when it began, and what was given again at ``since``
+    (seconds, UTC) or later may have been under way then.
     ``excused``: something void is held and only not held against it yet. ``opening`` is the digest
     of what the attestation was opened with (`gateway.conformance.shown.opening_digest`);
     ``drawable`` are the copies attested that samples are drawn of."""
@@ -61,6 +69,7 @@ class Basis(NamedTuple):
     compared: int = 0
     opening: bytes = b""
     drawable: int = 0
+    since: int = 0
 
 
 class Attested:
@@ -182,7 +191,7 @@ class Attested:
                     opening=basis.opening,
                 ),
             )
-            _keep_missing(connection, operator_id, differences, absent, again, basis.answers)
+            _keep_missing(connection, operator_id, differences, absent, again, basis)
             held = {each.record_id for each in differences if each.kind != MISSING}
             attested_gone(connection, operator_id, disclosure_sequence, held, client_id, now)
             sampled.write(connection, attestation.attestation_id, now)
@@ -286,17 +295,18 @@ def _keep_missing(
     differences: Sequence[Difference],
     absent: Sequences,
     again: HeldAgain,
-    answers: int,
+    basis: Basis,
 ) -> None:
     """Keep what is told missing now, and what was told so before and is not cleared up."""
-    before, _ = told_missing(connection, operator_id)
+    before = told_missing(connection, operator_id).sequences
     told = _revisions(truly_missing(differences))
     still = before[np.isin(before, absent)]
     keep_told_missing(
         connection,
         operator_id,
-        np.unique(np.concatenate((told, still, again.sequences))),
-        answers,
+        ToldMissing(
+            np.unique(np.concatenate((told, still, again.sequences))), basis.answers, basis.since
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from gateway.conformance.judging import Judge
 from gateway.conformance.matching import MOST_FAULTS, Matching, Repeated, TooManyFaults
 from gateway.conformance.model import Attestation, Difference
 from gateway.conformance.shown import copies_in, opening_digest, symbols_in
+from gateway.respond.under_way import UNDER_WAY_SECONDS
 
 FIRST_SYMBOLS: Final = 64
 MOST_DIFFERENCES: Final = 200_000
@@ -66,7 +67,8 @@ class Removing(Protocol):
 
 class Attester:
     """The attestation that ``opening`` began: ``held`` are the copies that the operator should
-    hold, ``entitlement`` is why; ``answers`` is a position in the ledger both have come to.
+    hold, ``entitlement`` is why; ``answers`` is the position in the ledger of the last answer that the
+    operator must have had whole when it began, at ``begun_at`` (seconds, UTC).
 
     Raises Refused INVALID_REQUEST for a position to come.
     """
@@ -79,6 +81,7 @@ class Attester:
         held: Held,
         entitlement: Entitlement,
         answers: int,
+        begun_at: int,
     ) -> None:
         if opening.disclosure_sequence > entitlement.position:
             raise invalid(
@@ -89,6 +92,7 @@ class Attester:
         self._opening = opening
         self._held = held
         self._answers = answers
+        self._begun_at = begun_at
         self._position = entitlement.position
         self._decoder = Decoder(held.key, opening.copies - held.copies)
         self._matching = Matching(held, entitlement.cut)
@@ -176,6 +180,7 @@ class Attester:
                 self._position,
                 opening_digest(self._opening),
                 self._matching.whole_right,
+                self._begun_at - UNDER_WAY_SECONDS,
             ),
         )
 

@@ -8,8 +8,6 @@ import numpy as np
 from sqlalchemy import Connection, delete, literal_column, select, update
 
 from gateway.conformance.answered import last_held, last_replayed
-from gateway.conformance.attestation_rows import last_attested_at
-from gateway.conformance.blocks import Sequences
 from gateway.conformance.drawing import is_over
 from gateway.conformance.finding_rows import (
     close_findings,
@@ -23,7 +21,7 @@ from gateway.conformance.model import ATTESTATION_FALSE, Challenge, Difference
 from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.revisions import revisions_of
 from gateway.conformance.standings import count_challenges, touch
-from gateway.conformance.told_missing import keep_told_missing, told_missing
+from gateway.conformance.told_missing import ToldMissing, keep_told_missing, told_missing
 from gateway.storage.engines import Engines, reading
 from gateway.storage.sweeping import Sweeping
 from gateway.storage.writes import wrote
@@ -127,16 +125,15 @@ class Challenges:
         with reading(self._evidence) as connection:
             asked = [Challenge(*row) for row in connection.execute(query)]
             told = told_missing(connection, operator_id)
-            told_at = last_attested_at(connection, operator_id) or 0
         # The ledger is looked at before anything is locked: it is long, and others write too.
         ended = self._ended({each.revision_sequence for each in asked}, now)
         right = [each for each in asked if _is_right(each, by_id[each.challenge_id], now)]
-        served = self._served(operator_id, right, told, told_at)
+        served = self._served(operator_id, right, told)
         done = _Done()
         with self._evidence.begin() as connection:
             touch(connection, operator_id, now)
             present = told_missing(connection, operator_id)
-            if present[1] != told[1] or not np.array_equal(present[0], told[0]):
+            if present[1:] != told[1:] or not np.array_equal(present.sequences, told.sequences):
                 return None
             for challenge in (Challenge(*row) for row in connection.execute(query).all()):
                 answer = by_id[challenge.challenge_id]
@@ -148,8 +145,9 @@ class Challenges:
                 else:
                     done.opened += self._find(connection, challenge, answer, now)
             if done.forgotten:
-                left = told[0][~np.isin(told[0], np.array(done.forgotten, np.int64))]
-                keep_told_missing(connection, operator_id, left, told[1])
+                forgotten = np.isin(told.sequences, np.array(done.forgotten, np.int64))
+                left = told._replace(sequences=told.sequences[~forgotten])
+                keep_told_missing(connection, operator_id, left)
             count_challenges(
                 connection, operator_id, confirmed=done.confirmed, refreshed=done.refreshed
             )
@@ -195,24 +193,22 @@ class Challenges:
         self,
         operator_id: str,
         asked: Sequence[Challenge],
-        told: tuple[Sequences, int],
-        told_at: int,
+        told: ToldMissing,
     ) -> Mapping[int, "_Served"]:
         """Return what the ledger tells of the revisions asked for; ``told`` are those told
-        missing, with the position in the ledger of that word, which came at ``told_at``
-        (seconds, UTC)."""
+        missing."""
         positions = {each.revision_sequence: each.answers for each in asked}
         sequences = np.array(sorted(positions), np.int64)
-        missing = np.isin(sequences, told[0])
+        missing = np.isin(sequences, told.sequences)
         since = np.array([positions[each] for each in sequences.tolist()], np.int64)
-        after = np.where(missing, np.minimum(since, told[1]), since)
+        after = np.where(missing, np.minimum(since, told.answers), since)
         held = last_held(self._records, operator_id, sequences, after)
         times = {each.revision_sequence: each.issued_at for each in asked}
         issued = np.array([times[each] for each in sequences.tolist()], np.int64)
-        earliest = min([*times.values(), told_at])
+        earliest = min([*times.values(), told.since])
         again = last_replayed(self._records, operator_id, sequences, earliest)
         refreshed = (held > since) | (again >= issued)
-        held_back = missing & (held <= told[1]) & (again < told_at)
+        held_back = missing & (held <= told.answers) & (again < told.since)
         return {
             sequence: _Served(bool(each), bool(back))
             for sequence, each, back in zip(sequences.tolist(), refreshed, held_back, strict=True)

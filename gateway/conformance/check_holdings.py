@@ -1,13 +1,14 @@
 """Checking what is kept of holdings: made anew from the disclosure and the usage ledger."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from sqlalchemy import Connection, Row, func, select
 
 from consent.queries import ConsentQueries
 from gateway.conformance.blocks import BLOCK, Block, marked
+from gateway.conformance.consented import latest
 from gateway.conformance.grounds import grounds
 from gateway.conformance.holdings_tables import (
     CONSENTED_COPIES,
@@ -18,22 +19,13 @@ from gateway.conformance.holdings_tables import (
 )
 from gateway.conformance.positions import EVENTS, come_to, come_to_answers
 from gateway.conformance.revisions import read_events
-from gateway.conformance.served import Served, read_served, served_operators
+from gateway.conformance.served import CutCopy, Served, read_served, served_operators
 from gateway.meter.tables import USAGE
 from gateway.transparency.events import newest_event
 from gateway.transparency.faults import Faults
 
 _ANSWERS_AT_ONCE: Final = 2_000
 _Bits = dict[int, bytes]
-
-
-class _Grounds(NamedTuple):
-    """The revisions that one copy under a consent may be of, and until when it may be kept."""
-
-    content_digest: bytes
-    disclosed_until: int
-    sequences: set[int]
-    keep_until: int
 
 
 class CheckedHoldings:
@@ -145,7 +137,7 @@ class CheckedHoldings:
         )
         whole: _Bits = {}
         cut: _Bits = {}
-        copies: dict[tuple[bytes, str], _Grounds] = {}
+        copies: dict[tuple[int, str], CutCopy] = {}
         ever: _Bits = {}
         untils: dict[int, int] = {}
         for served, followed in self._answers(operator_id, sequences):
@@ -156,7 +148,7 @@ class CheckedHoldings:
             if followed:
                 whole |= marked(whole, served.whole)
                 cut |= marked(cut, served.cut)
-                _gather(copies, served)
+                copies = dict(latest([*copies.values(), *served.copies]))
         self.whole[operator_id], self.cut[operator_id] = ever, untils
         stored = {
             row.block: (bytes(row.whole), bytes(row.cut))
@@ -185,15 +177,13 @@ class CheckedHoldings:
             left -= min(left, limit)
             at = served.position
 
-    def _check_copies(
-        self, operator_id: str, expected: Mapping[tuple[bytes, str], _Grounds]
-    ) -> None:
+    def _check_copies(self, operator_id: str, expected: Mapping[tuple[int, str], CutCopy]) -> None:
         own = select(CONSENTED_COPIES).where(CONSENTED_COPIES.c.operator_id == operator_id)
         found = 0
         for row in self._evidence.execute(own):
             found += 1
             self._faults.require(
-                _is_of(row, expected.get((bytes(row.element), row.consent_id))),
+                _is_of(row, expected.get((row.revision_sequence, row.consent_id))),
                 f"consented_copies, operator {operator_id}, {row.consent_id}",
                 "it is not that of the usage ledger and the consent",
             )
@@ -204,21 +194,10 @@ class CheckedHoldings:
         )
 
 
-def _gather(copies: dict[tuple[bytes, str], _Grounds], served: Served) -> None:
-    for copy in served.copies:
-        key = copy.element, copy.consent_id
-        known = copies.get(key)
-        copies[key] = _Grounds(
-            copy.content_digest,
-            copy.disclosed_until,
-            {copy.sequence} | (set() if known is None else known.sequences),
-            max(copy.keep_until, 0 if known is None else known.keep_until),
-        )
-
-
-def _is_of(row: Row[*tuple[Any, ...]], grounds: _Grounds | None) -> bool:
-    return grounds is not None and (
-        row.revision_sequence in grounds.sequences
-        and bytes(row.content_digest) == grounds.content_digest
-        and (row.disclosed_until, row.keep_until) == (grounds.disclosed_until, grounds.keep_until)
-    )
+def _is_of(row: Row[*tuple[Any, ...]], copy: CutCopy | None) -> bool:
+    return copy is not None and (
+        bytes(row.element),
+        bytes(row.content_digest),
+        row.disclosed_until,
+        row.keep_until,
+    ) == (copy.element, copy.content_digest, copy.disclosed_until, copy.keep_until)

@@ -11,7 +11,7 @@ from gateway.conformance.served import CutCopy
 from gateway.storage.paging import pages
 
 _C = CONSENTED_COPIES.c
-_KEY: Final = (_C.operator_id, _C.element, _C.consent_id)
+_KEY: Final = CONSENTED_COPIES.primary_key.columns.values()
 _COPIES: Final = select(
     _C.revision_sequence,
     _C.element,
@@ -27,12 +27,8 @@ _ADD: Final = {
 
 
 def keep_copies(connection: Connection, operator_id: str, copies: Iterable[CutCopy]) -> None:
-    """Keep copies that an operator was served.
-
-    One copy can be of several revisions: where a correction changed only what the consent
-    does not open. It counts as of the newest, and may be kept until the last that was served
-    must be gone.
-    """
+    """Keep copies that an operator was served, of each revision until the last of it must be
+    gone."""
     rows: list[dict[str, object]] = [
         {
             "operator_id": operator_id,
@@ -48,10 +44,8 @@ def keep_copies(connection: Connection, operator_id: str, copies: Iterable[CutCo
     if not rows:
         return
     add = _ADD[connection.dialect.name]
-    kept = {
-        name: case((_C[name] > add.excluded[name], _C[name]), else_=add.excluded[name])
-        for name in ("revision_sequence", "keep_until")
-    }
+    later = add.excluded.keep_until
+    kept = {"keep_until": case((_C.keep_until > later, _C.keep_until), else_=later)}
     connection.execute(add.on_conflict_do_update(index_elements=_KEY, set_=kept), rows)
 
 
@@ -72,17 +66,13 @@ def copies_of(
     ]
 
 
-def latest(copies: Iterable[CutCopy]) -> Mapping[tuple[bytes, str], CutCopy]:
-    """Return of copies alike, under one consent, one: of the newest revision, to be kept as
-    long as the last of them."""
-    found: dict[tuple[bytes, str], CutCopy] = {}
+def latest(copies: Iterable[CutCopy]) -> Mapping[tuple[int, str], CutCopy]:
+    """Return of the copies of a revision under one consent, which are all alike, the one to be
+    kept the longest."""
+    found: dict[tuple[int, str], CutCopy] = {}
     for copy in copies:
-        key = copy.element, copy.consent_id
-        known = found.get(key, copy)
-        found[key] = copy._replace(
-            sequence=max(copy.sequence, known.sequence),
-            keep_until=max(copy.keep_until, known.keep_until),
-        )
+        key = copy.sequence, copy.consent_id
+        found[key] = max(copy, found.get(key, copy), key=lambda each: each.keep_until)
     return found
 
 

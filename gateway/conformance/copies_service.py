@@ -9,7 +9,7 @@ from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1 import conformance_service_pb2 as pb
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
-from gateway.conformance.answered import last_answer
+from gateway.conformance.answered import last_arrived
 from gateway.conformance.attesting import Attester, Attesting, Removing
 from gateway.conformance.finding_messages import attestation_message
 from gateway.conformance.judging import Judge
@@ -107,9 +107,9 @@ class CopiesService:
             now = self._clock.now()
             self._attested.require_turn(operator_id, opening.copies, now)
             with reading(self._records) as records:
-                answers = last_answer(records, operator_id)
+                answers = last_arrived(records, operator_id, now)
             held, entitlement = self._warm.of(operator_id, now)
-            return Attester(operator_id, caller.client_id, opening, held, entitlement, answers)
+            return Attester(operator_id, caller.client_id, opening, held, entitlement, answers, now)
 
         attester = await turn.work(begin)
         # No more than is known of: what is said could be anything.

@@ -72,8 +72,9 @@ class Entitlements:
         self._evidence = engines.evidence
         self._consents = ConsentQueries(engines.records)
 
-    def of(self, operator_id: str) -> Entitlement:
-        """Return what an operator was served; raises Refused as `since`."""
+    def of(self, operator_id: str, now: int) -> Entitlement:
+        """Return what an operator was served, as it is judged at ``now`` (seconds, UTC); raises
+        Refused as `since`."""
         with reading(self._evidence) as evidence:
             events = come_to(evidence, EVENTS)
             answers = come_to(evidence, answers_to(operator_id))
@@ -84,7 +85,7 @@ class Entitlements:
             head = newest_event(records)
             later = self.since(records, operator_id, answers)
             ending = read_endings(records, events, head)
-            cut = kept(records, [*copies, *later.copies])
+            cut = kept(records, [*copies, *later.copies], now)
         whole |= marked(whole, later.whole)
         numbers = {*whole, *(copy.sequence // BLOCK for copy in cut.values())}
         with reading(self._evidence) as evidence:

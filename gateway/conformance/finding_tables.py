@@ -208,7 +208,8 @@ DRAWS: Final = Table(
 
 # Revisions an operator has told it does not hold, though it was served them whole: as bits of
 # blocks (`gateway.conformance.blocks`). An answer of the ledger after
-# ``answers`` excuses that it is held again.
+# ``answers`` excuses that it is held again, or one given again at ``since`` or later (seconds, UTC):
+# they may have been under way when it was told.
 TOLD_MISSING: Final = Table(
     "told_missing",
     METADATA,
@@ -216,6 +217,7 @@ TOLD_MISSING: Final = Table(
     Column("block", BigInteger, primary_key=True),
     Column("answers", BigInteger, nullable=False),
     Column("bits", LargeBinary, nullable=False),
+    Column("since", BigInteger, nullable=False, server_default="0"),
 )
 
 # Written out, not bound: only then can a planner tell that a partial index serves.

@@ -12,24 +12,26 @@ from gateway.storage.paging import pages
 _REMOVAL = CONSENT_REMOVAL.c
 
 
-def kept(records: Connection, copies: Iterable[CutCopy]) -> dict[bytes, CutCopy]:
-    """Return copies by their element; of those alike one: of the newest revision, to be kept as
-    long as any consent lets it.
+def kept(records: Connection, copies: Iterable[CutCopy], now: int) -> dict[bytes, CutCopy]:
+    """Return copies by their element; of those alike the one by which it is judged at ``now``
+    (seconds, UTC), as one consent has it.
 
-    Two consents may have opened the same. What was served anew under one of them is as good a
-    copy under the other, which may let it be kept for longer.
+    Two consents may have opened the same, and one of them is enough: that which lets its copy be
+    kept, of the newest revision, the longest. Nothing of another is lent to it: a copy of a former
+    revision does not become one of the newest by what was served under a consent that is over.
     """
     found: dict[bytes, CutCopy] = {}
     for copy in grounds(records, copies):
         known = found.get(copy.element, copy)
-        longest = max(copy, known, key=lambda each: each.keep_until)
-        found[copy.element] = longest._replace(sequence=max(copy.sequence, known.sequence))
+        found[copy.element] = max(
+            copy, known, key=lambda each: (each.keep_until > now, each.sequence, each.keep_until)
+        )
     return found
 
 
 def grounds(records: Connection, copies: Iterable[CutCopy]) -> Iterator[CutCopy]:
-    """Yield copies, those alike under one consent once, each with until when that lets it be
-    kept: 0 where its removal was acknowledged."""
+    """Yield copies, those of a revision under one consent once, each with until when that lets it
+    be kept: 0 where its removal was acknowledged."""
     alike = latest(copies).values()
     ended = _ended_consents(records, {copy.consent_id for copy in alike})
     for copy in alike:

@@ -20,12 +20,7 @@ from gateway.conformance.consented import copies_of
 from gateway.conformance.entitlement import Entitlements
 from gateway.conformance.grounds import grounds, kept
 from gateway.conformance.positions import come_to_answers
-from gateway.conformance.revisions import (
-    facts_of,
-    record_ids_of,
-    revisions_of,
-    revisions_of_records,
-)
+from gateway.conformance.revisions import facts_of, revisions_of
 from gateway.conformance.served import CutCopy, served_operators
 from gateway.conformance.stored import ServedBits, served_bits_of
 from gateway.disclose.tables import NO_END
@@ -66,12 +61,13 @@ class Holdings:
         self._evidence = engines.evidence
         self._entitlements = Entitlements(engines)
 
-    def served_as(self, operator_id: str, sequences: Collection[int]) -> ServedAs:
-        """Return how an operator was ever served revisions."""
+    def served_as(self, operator_id: str, sequences: Collection[int], now: int) -> ServedAs:
+        """Return how an operator was ever served revisions; copies under consents as they are
+        judged at ``now`` (seconds, UTC)."""
         ((_, marked),) = self._marked(sequences, operator_id)
         by_revision = self._copies(operator_id, marked)
         with reading(self._records) as records:
-            cut = kept(records, chain.from_iterable(by_revision.values())).values()
+            cut = kept(records, chain.from_iterable(by_revision.values()), now).values()
         return ServedAs(marked.whole, cut, {each for each in marked.cut if not by_revision[each]})
 
     def holders(self, sequences: Collection[int]) -> dict[int, set[str]]:
@@ -102,7 +98,7 @@ class Holdings:
 
     def entitled(self, operator_id: str, now: int) -> int:
         """Return how many copies an operator should hold at ``now`` (seconds, UTC)."""
-        entitlement = self._entitlements.of(operator_id)
+        entitlement = self._entitlements.of(operator_id, now)
         whole = self._entitlements.whole_held(entitlement, now)
         return len(whole) + len(entitlement.cut_held(now))
 
@@ -117,7 +113,7 @@ class Holdings:
         """Return ``count`` revisions, drawn at random without replacement, of all that an
         operator was served whole and should hold at ``now`` (seconds, UTC), but those
         ``without``; all of these where they are fewer."""
-        entitlement = self._entitlements.of(operator_id)
+        entitlement = self._entitlements.of(operator_id, now)
         # Most are wanted: some more are drawn, and the others left out, instead of looking at
         # all. What is left is drawn at random just as well.
         undisputed = newly_marked(entitlement.ended, entitlement.whole)
@@ -170,25 +166,15 @@ class Holdings:
         """Return the copies of each revision that consents cut, none where no consent can be
         read.
 
-        Those of later revisions of the record are among them: a copy that a correction left as
-        it was is kept as of the newest revision served (`gateway.conformance.consented`).
+        A revision is served until what ends it and never after, so they are all from before that.
         """
-        with reading(self._records) as records:
-            record_of = record_ids_of(records, marked.cut)
-            of_records = {
-                each.sequence: each.copy.record_id
-                for each in revisions_of_records(records, set(record_of.values()))
-            }
         with reading(self._evidence) as evidence:
-            copies = copies_of(evidence, operator_id, of_records)
-        copies += [each for each in marked.later if each.sequence in of_records]
-        by_record: defaultdict[str, list[CutCopy]] = defaultdict(list)
-        for each in copies:
-            by_record[of_records[each.sequence]].append(each)
-        return {
-            sequence: [each for each in by_record[record_id] if each.sequence >= sequence]
-            for sequence, record_id in record_of.items()
-        }
+            copies = copies_of(evidence, operator_id, marked.cut)
+        found: dict[int, list[CutCopy]] = {sequence: [] for sequence in marked.cut}
+        for each in (*copies, *marked.later):
+            if each.sequence in found:
+                found[each.sequence].append(each)
+        return found
 
     def _cut_untils(self, operator_id: str, marked: _Marked) -> dict[int, int]:
         """Return until when copies of revisions that consents cut may be kept: for ever where

@@ -39,19 +39,19 @@ SERVED_BLOCKS: Final = Table(
 )
 
 # What was served under consents, one by one: content cut to a consent's fields is another
-# copy than the revision's own. ``keep_until`` is when the last served must be gone, in seconds
-# UTC, if the consent does not end it sooner (`consent.tables.CONSENT_REMOVAL`).
+# copy than the revision's own. Each revision has its own, also where they are alike: what ends
+# one of them does not end the next. ``keep_until`` is when the last served must be gone, in
+# seconds UTC, if the consent does not end it sooner (`consent.tables.CONSENT_REMOVAL`).
 CONSENTED_COPIES: Final = Table(
     "consented_copies",
     METADATA,
     Column("operator_id", String(40), primary_key=True),
-    Column("element", LargeBinary, primary_key=True),
+    Column("revision_sequence", _Sequence, primary_key=True, autoincrement=False),
     Column("consent_id", String(40), primary_key=True),
-    Column("revision_sequence", BigInteger, nullable=False),
+    Column("element", LargeBinary, nullable=False),
     Column("content_digest", LargeBinary, nullable=False),
     Column("disclosed_until", BigInteger, nullable=False),
     Column("keep_until", BigInteger, nullable=False),
-    Index("ix_consented_copies_revision", "operator_id", "revision_sequence"),
 )
 
 # How far the follower has come in each log.

@@ -67,7 +67,7 @@ class Judge:
         former = self._revisions(
             {*differing.former, *(copy.sequence for copy in differing.former_cut)}
         )
-        known = self._known(operator_id, {copy.record_id for copy in differing.shown})
+        known = self._known(operator_id, {copy.record_id for copy in differing.shown}, grace.now)
         of_known = chain.from_iterable(each.revisions for each in known.values())
         grace = self._without_acknowledged(operator_id, [*former.values(), *of_known], grace)
         judgements = [
@@ -94,11 +94,14 @@ class Judge:
         with reading(self._evidence) as evidence:
             return grace._replace(acknowledged=acknowledged_of(evidence, operator_id, endings))
 
-    def _known(self, operator_id: str, record_ids: Collection[str]) -> Mapping[str, Known]:
-        """Return what is known of records, and what an operator was served of them."""
+    def _known(
+        self, operator_id: str, record_ids: Collection[str], now: int
+    ) -> Mapping[str, Known]:
+        """Return what is known of records, and what an operator was served of them, as of ``now``
+        (seconds, UTC)."""
         with reading(self._records) as records:
             revisions = list(revisions_of_records(records, record_ids))
-        served = self._holdings.served_as(operator_id, {each.sequence for each in revisions})
+        served = self._holdings.served_as(operator_id, {each.sequence for each in revisions}, now)
         cut: defaultdict[int, list[CutCopy]] = defaultdict(list)
         for copy in served.cut:
             cut[copy.sequence].append(copy)

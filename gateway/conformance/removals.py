@@ -164,11 +164,12 @@ class RemovalDuties:
         return len(new), taken
 
     def settle_consented(self, operator_id: str, by: str, now: int) -> None:
-        """Write that what an operator owes for events is done where all copies it was served are
-        gone by its word on consents, which the client ``by`` gave at ``now`` (seconds, UTC)."""
+        """Write that what an operator owes for events is done where no copy it was served may be
+        left of what was owed: all that were not over by the event are gone by its word on
+        consents, which the client ``by`` gave at ``now`` (seconds, UTC)."""
         self.follow()
         columns = DUTIES.c
-        query = select(columns.event_sequence, columns.revision_sequence).where(
+        query = select(columns.event_sequence, columns.revision_sequence, columns.owed_since).where(
             columns.operator_id == operator_id, columns.acknowledged_at.is_(None)
         )
         with reading(self._evidence) as connection:
@@ -177,7 +178,7 @@ class RemovalDuties:
         gone = [
             Removed(row.event_sequence, now)
             for row in owed
-            if not held[row.revision_sequence].get(operator_id, 0)
+            if held[row.revision_sequence].get(operator_id, 0) <= row.owed_since
         ]
         if gone:
             self.acknowledge(operator_id, gone, by, now)

@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 
 from creditgate.transparency.facts import copy_digest
 from gateway.conformance.answered import last_held, last_replayed
-from gateway.conformance.attestation_rows import last_attested_at
 from gateway.conformance.blocks import Sequences, marked, sequences_of
 from gateway.conformance.comparing import MOST_LISTED
 from gateway.conformance.drawing import is_over
@@ -27,32 +26,46 @@ from gateway.storage.writes import wrote
 _T: Final = TOLD_MISSING.c
 
 
-def told_missing(evidence: Connection, operator_id: str) -> tuple[Sequences, int]:
-    """Return the revisions an operator told it does not hold, and the position in the ledger
-    after which an answer excuses that it holds one again."""
-    query = select(_T.block, _T.bits, _T.answers).where(_T.operator_id == operator_id)
+class ToldMissing(NamedTuple):
+    """The revisions an operator told by an attestation that it does not hold. That it holds one
+    again is excused by an answer after the position ``answers`` in the ledger, or by one given
+    again at ``since`` (seconds, UTC) or later: these may have been under way when it began."""
+
+    sequences: Sequences
+    answers: int
+    since: int
+
+
+def told_missing(evidence: Connection, operator_id: str) -> ToldMissing:
+    """Return what an operator told it does not hold."""
+    query = select(_T.block, _T.bits, _T.answers, _T.since).where(_T.operator_id == operator_id)
     rows = evidence.execute(query).all()
-    return (
+    return ToldMissing(
         sequences_of({row.block: bytes(row.bits) for row in rows}),
         min((row.answers for row in rows), default=0),
+        min((row.since for row in rows), default=0),
     )
 
 
-def keep_told_missing(
-    evidence: Connection, operator_id: str, sequences: Sequences, answers: int
-) -> None:
-    """Keep what an operator told by an attestation as of ``answers``, instead of what it told
-    before; the operator must be locked."""
+def keep_told_missing(evidence: Connection, operator_id: str, told: ToldMissing) -> None:
+    """Keep what an operator told by an attestation, instead of what it told before; the operator
+    must be locked."""
     former = evidence.execute(
         delete(TOLD_MISSING).where(_T.operator_id == operator_id).returning(_T.block)
     ).scalars()
     blocks = set(former)
-    bits = marked({}, sequences)
+    bits = marked({}, told.sequences)
     if bits:
         evidence.execute(
             insert(TOLD_MISSING),
             [
-                {"operator_id": operator_id, "block": block, "answers": answers, "bits": each}
+                {
+                    "operator_id": operator_id,
+                    "block": block,
+                    "answers": told.answers,
+                    "since": told.since,
+                    "bits": each,
+                }
                 for block, each in bits.items()
             ],
         )
@@ -60,15 +73,12 @@ def keep_told_missing(
     wrote(evidence, TOLD_MISSING, [(operator_id, block) for block in changed])
 
 
-def not_served_since(
-    records: Engine, operator_id: str, sequences: Sequences, answers: int, told_at: int
-) -> Sequences:
-    """Return which revisions no answer to an operator after a position held, nor one given again
-    at ``told_at`` (seconds, UTC) or later."""
-    after = np.full(len(sequences), answers, np.int64)
-    held = last_held(records, operator_id, sequences, after)
-    again = last_replayed(records, operator_id, sequences, told_at)
-    return sequences[(held == 0) & (again == 0)]
+def not_served_since(records: Engine, operator_id: str, told: ToldMissing) -> Sequences:
+    """Return which revisions told missing no answer held that excuses."""
+    after = np.full(len(told.sequences), told.answers, np.int64)
+    held = last_held(records, operator_id, told.sequences, after)
+    again = last_replayed(records, operator_id, told.sequences, told.since)
+    return told.sequences[(held == 0) & (again == 0)]
 
 
 class HeldAgain(NamedTuple):
@@ -83,12 +93,11 @@ def held_again(engines: Engines, operator_id: str, absent: Sequences, now: int) 
     """Return what an operator holds again that it told missing; ``absent`` are the revisions
     it does not hold by what it attests now, ``now`` in seconds, UTC."""
     with reading(engines.evidence) as evidence:
-        told, answers = told_missing(evidence, operator_id)
-        told_at = last_attested_at(evidence, operator_id) or 0
-    left = told[~np.isin(told, absent)]
+        told = told_missing(evidence, operator_id)
+    left = told.sequences[~np.isin(told.sequences, absent)]
     if not left.size:
         return HeldAgain(left, ())
-    left = not_served_since(engines.records, operator_id, left, answers, told_at)
+    left = not_served_since(engines.records, operator_id, told._replace(sequences=left))
     with reading(engines.records) as records:
         over: list[int] = []
 

@@ -53,7 +53,7 @@ class WarmSets:
 
         Raises Refused as `Entitlements.of`.
         """
-        entitlement = self._entitlements.of(operator_id)
+        entitlement = self._entitlements.of(operator_id, now)
         with self._changing:
             # While it is changed nobody else finds it.
             ready = self._ready.pop(operator_id, None)

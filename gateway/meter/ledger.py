@@ -37,6 +37,7 @@ from gateway.meter.model import (
 from gateway.meter.postgresql import PostgresLedgerStore
 from gateway.meter.rates import Arrivals
 from gateway.meter.receipts import ReceiptSigner, detailed
+from gateway.meter.replays import Again
 from gateway.meter.rules import NO_CONSENTS, Consents, Reckoning, is_limited
 from gateway.meter.sqlite import SqliteLedgerStore
 from gateway.meter.store import LedgerStore, LedgerTransaction
@@ -203,10 +204,10 @@ class UsageLedger:
         return _Uses(leaves, list(map(leaf_hash, leaves)), details)
 
 
-def _given_again(claims: Sequence[UsageClaim], outcomes: Sequence[Outcome]) -> set[AnswerKey]:
-    """Return the answers that retries are given with records."""
+def _given_again(claims: Sequence[UsageClaim], outcomes: Sequence[Outcome]) -> set[Again]:
+    """Return the answers that retries are given with records, and what of them."""
     return {
-        claim.answer_key
+        Again(claim.answer_key, claim.entries)
         for claim, outcome in zip(claims, outcomes, strict=True)
         if claim.entries and isinstance(outcome, Replayed)
     }

@@ -45,6 +45,7 @@ from gateway.meter.model import (
     UsageRow,
 )
 from gateway.meter.rates import RateKey
+from gateway.meter.replays import Again
 from gateway.meter.store import (
     EARLIER_COLUMNS,
     HAS_ENDED,
@@ -247,9 +248,9 @@ class _PostgresTransaction:
         )
         return [UsageRow(*row) for row in self._cursor.fetchall()]
 
-    def note_replays(self, keys: Collection[AnswerKey], now: int) -> None:
+    def note_replays(self, again: Collection[Again], now: int) -> None:
         """Write that answers are given again."""
-        note_replays(self._cursor, self._statements, keys, now)
+        note_replays(self._cursor, self._statements, again, now)
 
     def used(self, days: Iterable[QuotaDay]) -> dict[QuotaDay, int]:
         """Return the records counted."""

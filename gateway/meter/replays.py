@@ -1,25 +1,40 @@
-"""When requests were answered again last: that charges nothing and is no answer of its own, but
-whoever had lost its copies has them back."""
+"""When requests were answered again last, and with what: that charges nothing and is no answer of
+its own, but whoever had lost its copies has them back."""
 
-from typing import Final
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table
 from sqlalchemy.dialects import postgresql, sqlite
+
+from consent.writes import row_key
+from gateway.meter.model import AnswerKey
 
 METADATA: Final = MetaData()
 
-# One row for each answer that was given again with records, which only retries are: few. The
-# answer itself, and what it held, is the ledger's. ``replayed_at`` in seconds, UTC.
+# One row for each answer that was given again with records, and each part of it that a retry was
+# given where that was less (a licence covers less by then): few. ``entries`` are the sequences of
+# the revisions given, as in the ledger, ``given`` their SHA-256; ``replayed_at`` in seconds, UTC.
 REPLAYS: Final = Table(
     "usage_replays",
     METADATA,
     Column("operator_id", String(40), primary_key=True),
     Column("request_id", String(64), primary_key=True),
     Column("chunk", Integer, primary_key=True, autoincrement=False),
+    Column("given", String(64), primary_key=True),
+    Column("entries", LargeBinary, nullable=False),
     Column("replayed_at", BigInteger, nullable=False),
     Index("ix_usage_replays_replayed_at", "operator_id", "replayed_at"),
 )
 _ADD: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+class Again(NamedTuple):
+    """An answer given again, with the sequences of the revisions given, as in the ledger."""
+
+    answer: AnswerKey
+    entries: bytes
 
 
 def noted(dialect: str) -> sqlite.Insert | postgresql.Insert:
@@ -28,3 +43,14 @@ def noted(dialect: str) -> sqlite.Insert | postgresql.Insert:
     return add.on_conflict_do_update(
         index_elements=[*REPLAYS.primary_key], set_={"replayed_at": add.excluded.replayed_at}
     )
+
+
+def rows_of(again: Iterable[Again], now: int) -> list[tuple[Any, ...]]:
+    """Return answers given again at ``now`` (seconds, UTC) as rows of `REPLAYS`."""
+    return [(*answer, sha256(entries).hexdigest(), entries, now) for answer, entries in again]
+
+
+def written(rows: Iterable[tuple[Any, ...]]) -> list[tuple[str, str]]:
+    """Return what is told of rows of `REPLAYS` that were written: their table, and keys."""
+    keys = len(REPLAYS.primary_key)
+    return [(REPLAYS.name, row_key(row[:keys])) for row in rows]

@@ -39,6 +39,7 @@ from gateway.meter.model import (
     UsageRow,
 )
 from gateway.meter.rates import RateKey
+from gateway.meter.replays import Again
 from gateway.meter.sqlite_earlier import answered, earlier
 from gateway.meter.store import (
     HAS_ENDED,
@@ -262,9 +263,9 @@ class _SqliteTransaction:
         """Return the earlier answers of the same requests and chunks."""
         return answered(self._cursor, claims)
 
-    def note_replays(self, keys: Collection[AnswerKey], now: int) -> None:
+    def note_replays(self, again: Collection[Again], now: int) -> None:
         """Write that answers are given again."""
-        note_replays(self._cursor, self._statements, keys, now)
+        note_replays(self._cursor, self._statements, again, now)
 
     def used(self, days: Iterable[QuotaDay]) -> dict[QuotaDay, int]:
         """Return the records counted."""

@@ -17,6 +17,7 @@ from sqlalchemy import (
     case,
     exists,
     func,
+    insert,
     literal_column,
     select,
     update,
@@ -25,7 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor, Dialect
 from sqlalchemy.sql import ClauseElement
 
-from consent.tables import CONSENT_REMOVAL, CONSENT_USE
+from consent.tables import CONSENT_REMOVAL, CONSENT_USE, WRITES
 from gateway.disclose.model import Line
 from gateway.disclose.tables import EVENTS, LINES, REVISIONS
 from gateway.meter.delivery import OPEN
@@ -45,7 +46,7 @@ from gateway.meter.model import (
 )
 from gateway.meter.rates import RateKey
 from gateway.meter.rates_sql import RateStatements
-from gateway.meter.replays import noted
+from gateway.meter.replays import Again, noted, rows_of, written
 from gateway.meter.tables import QUOTA, REFUSALS, USAGE, USAGE_HEADS
 
 EARLIER_COLUMNS: Final = tuple(USAGE.c[name] for name in EarlierAnswer._fields)
@@ -134,8 +135,8 @@ class LedgerTransaction(Protocol):
         """Return of each claim the answer its request and chunk was given before."""
         ...
 
-    def note_replays(self, keys: Collection[AnswerKey], now: int) -> None:
-        """Write that these answers are given again at ``now`` (seconds, UTC)."""
+    def note_replays(self, again: Collection[Again], now: int) -> None:
+        """Write that answers are given again at ``now`` (seconds, UTC), and tell it."""
         ...
 
     def used(self, days: Iterable[QuotaDay]) -> dict[QuotaDay, int]:
@@ -211,6 +212,9 @@ class Statements:
         self.place = place(dialect)
         self.advance = text_of(_ADVANCE, dialect)
         self.replayed = text_of(noted(dialect.name), dialect)
+        columns = {name: bindparam(name) for name in ("written", "row_key")}
+        told = insert(WRITES).values(columns).inline()
+        self.told = text_of(told, dialect)
         self.rates = RateStatements(dialect)
         add_used = _ADD_USED[dialect.name]
         self.set_used = text_of(
@@ -298,10 +302,12 @@ def advance(
 
 
 def note_replays(
-    cursor: DBAPICursor, statements: Statements, keys: Iterable[AnswerKey], now: int
+    cursor: DBAPICursor, statements: Statements, again: Iterable[Again], now: int
 ) -> None:
     """See `LedgerTransaction.note_replays`."""
-    cursor.executemany(statements.replayed, [(*key, now) for key in keys])
+    rows = rows_of(again, now)
+    cursor.executemany(statements.replayed, rows)
+    cursor.executemany(statements.told, written(rows))
 
 
 def write_used(cursor: DBAPICursor, statements: Statements, grown: Mapping[QuotaDay, int]) -> None:

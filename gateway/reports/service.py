@@ -12,6 +12,7 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from creditgate.credit_report import stated_in
 from creditgate.refusal import Refused
 from creditgate.v1 import report_service_pb2 as pb
 from creditgate.v1.credit_record_service_pb2 import (
@@ -79,7 +80,7 @@ class ReportService:
     ) -> pb.IssueCreditReportResponse:
         """Answer IssueCreditReport; raises Refused as GetSubjectRecords with a COMPLETE proof,
         and as `ReportIssuer.issue`. A report is given again as records are: to a retry, while
-        that is answered with all it states; REQUEST_SUPERSEDED where it is answered with less."""
+        that is answered with all it was made of; REQUEST_SUPERSEDED where it is answered with less."""
         operator = self._feed.current().authority.operators.get(caller.operator_id)
         wanted = asked(request, caller, "" if operator is None else operator.display_name)
         earlier = await self._shares.run(
@@ -201,13 +202,19 @@ class ReportService:
 
 
 def _require_answered(report: IssuedReport, answer: GetSubjectRecordsResponse) -> None:
-    """Raise Refused REQUEST_SUPERSEDED where a report states more than what may be served now:
-    the bounds of the licence, a grant or the token were narrowed since."""
-    if not {record.event_sequence for record in answer.records}.issuperset(report.stated):
+    """Raise Refused REQUEST_SUPERSEDED where a report states or names more than what may be served
+    now: the bounds of the licence, a grant or the token were narrowed since.
+
+    A retry is answered with nothing that the first answer had not, so what the period leaves out,
+    which the report's proof names all the same, is there if as many records are.
+    """
+    served = {record.event_sequence for record in answer.records}
+    outside = stated_in(report.document).outside_period if report.document else 0
+    if not served.issuperset(report.stated) or len(served) < len(report.stated) + outside:
         superseded = RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED
         raise Refused(
             superseded,
-            "You may not be served any more all that this report states; ask anew with a fresh"
+            "You may not be served any more all that this report tells of; ask anew with a fresh"
             " request_id.",
         )
 

@@ -22,6 +22,7 @@ from gateway.respond.answer import Selection, Served
 from gateway.respond.batch import Piece
 from gateway.respond.delivery_turns import DeliveryLimits, Turn
 from gateway.respond.refusals import changing
+from gateway.respond.under_way import require_under_way
 
 _HOLDS_SECONDS: Final = 2
 _LAST_SECONDS: Final = 1.0
@@ -97,7 +98,7 @@ class Delivery:
 
     async def _chunk(self, number: int, hearing: "asyncio.Task[None]") -> AsyncIterator[bytes]:
         acknowledged, turn = self._acknowledged, self._turn
-        stands = self._standing()
+        stands, begun_at = self._standing(), self._clock.now()
         selection, served = await self._metered(self._parts.serve, number)
         if served.replayed:
             places = await turn.comes_again(number, selection.sequences)
@@ -107,6 +108,7 @@ class Delivery:
         first = 0
         for piece in self._parts.pieces(number, selection, served, most):
             await self._wait(hearing, lambda: acknowledged.has_room(piece.records))  # noqa: B023
+            require_under_way(begun_at, self._clock.now())
             if not stands():
                 stands = self._standing()
                 await self._check(number, selection)

@@ -44,6 +44,7 @@ from gateway.respond.request import (
     record_id_of,
     require_subject,
 )
+from gateway.respond.under_way import require_under_way
 from gateway.respond.use import SCOPE, Part, Use, delivery_use, use_of
 
 # Of GetRecordResponse too, which has the same fields.
@@ -115,8 +116,10 @@ class CreditRecordService:
             chunk = tuple(subjects[first : first + size])
             read = partial(self._lookup.of_subjects, chunk)
             part = Part(chunk, first // size, relies=consenting in chunk)
+            begun_at = self._clock.now()
             selection, served = await self._path.serve(use, part, read)
             for piece in pieces(selection, served, first, len(chunk), self._limits.record_bytes):
+                require_under_way(begun_at, self._clock.now())
                 yield await self._signed(use, piece.message)
 
     async def deliver_subject_records(

@@ -105,8 +105,6 @@ NO_FACT: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("witnessed_logs", "witnessed_checkpoints"), _WITNESSED),
         "region_credentials": "licence credentials that other regions' operators showed: their"
         " region signed them, which verifies by itself",
-        "usage_replays": "when a request was answered again last, which charges nothing; what it"
-        " was answered is in the ledger",
         "consent_writes": _QUEUE,
         "evidence_writes": _QUEUE,
         "alembic_version_authority": _ALEMBIC,

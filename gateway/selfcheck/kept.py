@@ -25,6 +25,7 @@ from gateway.conformance.holdings_tables import CHECKSUM_KEYS
 from gateway.conformance.removal_tables import DUTIES
 from gateway.federation.recognition.tables import RECOGNITIONS
 from gateway.federation.witness.tables import SPLIT_VIEWS
+from gateway.meter.replays import REPLAYS
 from gateway.reports.tables import REPORTS
 from gateway.settlement.tables import METADATA as SETTLEMENT
 from gateway.usage.tables import COSIGNATURES
@@ -37,6 +38,7 @@ _KEPT: Final = (
     Kept(CONSENT_REMOVAL, "records"),
     Kept(DELEGATION, "records"),
     Kept(SUBJECT_KEY, "records"),
+    Kept(REPLAYS, "records"),
     Kept(ATTESTATIONS, "evidence"),
     Kept(FINDINGS, "evidence"),
     Kept(EVIDENCE, "evidence"),

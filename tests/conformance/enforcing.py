@@ -204,8 +204,10 @@ class Enforced:
         sequence: int | None = None,
         request_id: str = "",
         excused: bool = False,
+        since: int | None = None,
     ) -> Attestation:
-        """Keep an attestation with these differences."""
+        """Keep an attestation with these differences; what was given again before ``since`` had
+        come by then, as of now where it is None."""
         with reading(self.engines.records) as records:
             answers = last_answer(records, self.firm)
         missing = sum(each.kind == MISSING for each in differences)
@@ -218,7 +220,12 @@ class Enforced:
             differences,
             self.clock.now(),
             "firm-client",
-            Basis(copies + missing, answers, excused),
+            Basis(
+                copies + missing,
+                answers,
+                excused,
+                since=self.clock.now() if since is None else since,
+            ),
         )
 
     def serve(self, *names: str, **changes: Any) -> list[int]:

@@ -36,18 +36,18 @@ _ENDS = (
 
 @dataclass
 class Ground:
-    """A consent, and what was served under it: the newest revision of each copy, and the last
-    instant it was served. ``end`` is by when all must be gone, ``removed`` when that was said."""
+    """A consent, and the revisions served under it, each with the last instant it was. ``end`` is
+    by when all must be gone, ``removed`` when that was said."""
 
     consent: Consent
-    copies: dict[Copy, tuple[int, int]] = field(default_factory=dict[Copy, tuple[int, int]])
+    served: dict[int, int] = field(default_factory=dict[int, int])
     end: int | None = None
     removed: bool = False
 
     @property
     def last_at(self) -> int | None:
         """When records were served last."""
-        return max((at for _, at in self.copies.values()), default=None)
+        return max(self.served.values(), default=None)
 
     def keep_until(self, served_at: int) -> int:
         """Until when it lets a copy be kept."""
@@ -160,9 +160,7 @@ class HoldingMachine(RuleBasedStateMachine):
         if ground.end is not None or self.copies[sequence].disclosed_until <= self.now:
             return
         self.disclosing.serve(operator_id, sequence, relies_on=ground.consent, served_at=self.now)
-        copy = self.opened[sequence]
-        _, before = ground.copies.get(copy, (0, 0))
-        ground.copies[copy] = sequence, max(before, self.now)
+        ground.served[sequence] = max(ground.served.get(sequence, 0), self.now)
         self.cut[operator_id].add(sequence)
 
     @rule(operator_id=st.sampled_from(OPERATORS), which=st.integers(0, 1))
@@ -244,32 +242,32 @@ class HoldingMachine(RuleBasedStateMachine):
         self.opened[sequence] = copy._replace(content_digest=digest)
 
     def cut_copies(self, operator_id: str) -> dict[Copy, tuple[int, int]]:
-        """Return the copies served under consents: the newest revision of each, whichever consent
-        that was served under, and until when any of them lets it be kept."""
-        found: dict[Copy, tuple[int, int]] = {}
-        for ground in self.grounds[operator_id]:
-            for copy, (sequence, at) in ground.copies.items():
-                newest, until = found.get(copy, (0, 0))
-                found[copy] = max(newest, sequence), max(until, ground.keep_until(at))
-        return found
+        """Return the copies served under consents, each with the revision and until when a consent
+        lets it be kept: of those alike the newest that may be kept, else the newest."""
+        every = [
+            (ground.keep_until(at), sequence)
+            for ground in self.grounds[operator_id]
+            for sequence, at in ground.served.items()
+        ]
+        ordered = sorted(every, key=lambda each: (each[0] > self.now, each[1], each[0]))
+        return {self.opened[sequence]: (sequence, until) for until, sequence in ordered}
 
     def cut_held(self, operator_id: str) -> set[Copy]:
-        """Return those of them that may be held."""
+        """Return the copies under consents that may be held."""
         return {
-            copy
-            for copy, (sequence, until) in self.cut_copies(operator_id).items()
-            if sequence not in self.ended and self.now < min(until, copy.disclosed_until)
+            self.opened[sequence]
+            for ground in self.grounds[operator_id]
+            for sequence, at in ground.served.items()
+            if sequence not in self.ended
+            and self.now < min(ground.keep_until(at), self.opened[sequence].disclosed_until)
         }
 
     def _cut_until(self, operator_id: str, revision: int) -> int:
-        """Return until when a copy of a revision, or of a later one of its record, may be
-        kept."""
-        record_id = self.copies[revision].record_id
+        """Return until when a copy of a revision may be kept."""
         return max(
-            ground.keep_until(at)
+            ground.keep_until(ground.served[revision])
             for ground in self.grounds[operator_id]
-            for copy, (sequence, at) in ground.copies.items()
-            if copy.record_id == record_id and sequence >= revision
+            if revision in ground.served
         )
 
 

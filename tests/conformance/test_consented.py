@@ -10,13 +10,14 @@ def copy(sequence: int, keep_until: int, consent_id: str = "c-1") -> CutCopy:
     return CutCopy(sequence, b"e" * 16, b"d" * 32, 900, consent_id, keep_until)
 
 
-def test_a_copy_that_a_correction_left_as_it_was_is_of_the_newest_revision(
+def test_copies_alike_of_two_revisions_are_kept_apart_and_each_as_long_as_its_last(
     engines: Engines,
 ) -> None:
     with engines.evidence.begin() as connection:
         keep_copies(connection, "alpha", [copy(1, 100)])
     with engines.evidence.begin() as connection:
-        keep_copies(connection, "alpha", [copy(7, 80), copy(7, 60, "c-2"), copy(9, 50, "c-2")])
+        keep_copies(connection, "alpha", [copy(1, 80), copy(7, 60, "c-2"), copy(9, 50, "c-2")])
+        keep_copies(connection, "alpha", [copy(9, 70, "c-2")])
     with reading(engines.evidence) as connection:
-        kept = sorted(all_copies(connection, "alpha"), key=lambda each: each.consent_id)
-    assert kept == [copy(7, 100), copy(9, 60, "c-2")]
+        kept = sorted(all_copies(connection, "alpha"))
+    assert kept == [copy(1, 100), copy(7, 60, "c-2"), copy(9, 70, "c-2")]

@@ -16,7 +16,7 @@ from gateway.conformance.following import HoldingsSteps
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.judging import Judge
 from gateway.conformance.matching import Matching
-from gateway.conformance.removals import RemovalDuties
+from gateway.conformance.removals import RemovalDuties, Removed
 from gateway.conformance.warm import WarmSets
 from gateway.storage.engines import Engines
 from tests import consenting
@@ -67,9 +67,9 @@ class World:
         """Publish the record; return the revision."""
         return self.disclosing.publish("r", content=_content(1))
 
-    def correct(self, revision: int = 1) -> int:
-        """Correct what no consent opens; return the new revision."""
-        record = admitted("r", content=_content(revision + 1))
+    def correct(self, revision: int = 1, about: str = "x") -> int:
+        """Correct what no consent opens, and perhaps what one does; return the new revision."""
+        record = admitted("r", content=_content(revision + 1, about))
         return self.disclosing.disclosure.correct(record, revision)
 
     def serve(self, consent: Consent, sequence: int) -> None:
@@ -113,12 +113,30 @@ def world(engines: Engines) -> World:
     return World(engines)
 
 
-def _content(number: int) -> bytes:
-    return b'{"about":"x","aside":"%d"}' % number
+def _content(number: int, about: str = "x") -> bytes:
+    return b'{"about":"%s","aside":"%d"}' % (about.encode(), number)
 
 
 @pytest.mark.parametrize("followed", [False, True])
 def test_what_two_consents_opened_may_be_held_as_long_as_one_of_them_lets_it_be_kept(
+    world: World, followed: bool
+) -> None:
+    lasting, short = world.consent(days=60), world.consent(days=20)
+    sequence = world.publish()
+    world.serve(lasting, sequence)
+    world.serve(short, sequence)
+    if followed:
+        world.follow()
+    for days in (0, 19, 40):
+        world.wait(days)
+        assert world.found(world.copy) == set()
+        assert Holdings(world.engines).entitled(FIRM, world.now) == 1
+    world.wait(1)
+    assert world.found(world.copy) == {LIFE_OVER}
+
+
+@pytest.mark.parametrize("followed", [False, True])
+def test_a_former_revision_may_be_held_only_while_the_newest_that_is_alike_may(
     world: World, followed: bool
 ) -> None:
     lasting, short = world.consent(days=60), world.consent(days=20)
@@ -128,12 +146,28 @@ def test_what_two_consents_opened_may_be_held_as_long_as_one_of_them_lets_it_be_
     world.serve(short, corrected)
     if followed:
         world.follow()
-    for days in (0, 19, 40):
+    for days in (0, 19):
         world.wait(days)
         assert world.found(world.copy) == set()
         assert Holdings(world.engines).entitled(FIRM, world.now) == 1
     world.wait(1)
-    assert world.found(world.copy) == {LIFE_OVER}
+    assert world.found(world.copy) == {CORRECTED}
+    assert Holdings(world.engines).entitled(FIRM, world.now) == 0
+
+
+def test_what_is_gone_by_the_operators_word_on_all_it_was_served_is_not_held_again(
+    world: World,
+) -> None:
+    lasting, other = world.consent(days=60), world.consent(days=20)
+    world.serve(lasting, world.publish())
+    corrected = world.correct()
+    world.duties.acknowledge(FIRM, [Removed(corrected, world.now)], "client", world.now)
+    world.serve(other, corrected)
+    assert world.found(world.copy) == set()
+    world.end(other)
+    world.say_removed(other)
+    assert world.found(world.copy) == {CORRECTED}
+    assert Holdings(world.engines).entitled(FIRM, world.now) == 0
 
 
 def test_a_copy_attested_after_its_removal_was_acknowledged_is_found(world: World) -> None:
@@ -194,6 +228,57 @@ def test_a_word_on_a_consent_is_one_on_events_that_came_before_it(world: World) 
     assert world.owed() == 1
     world.follow()
     assert not check_conformance(world.engines).faults
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_who_owes_for_an_event_is_the_same_whatever_is_served_after_it(
+    world: World, opened: bool
+) -> None:
+    consent, other = world.consent(days=60), world.consent(days=60)
+    world.serve(consent, world.publish())
+    corrected = world.correct(about="y" if opened else "x")
+    assert Holdings(world.engines).keepers([1]) == {1: {FIRM: NOW + 60 * DAY}}
+    world.wait(1)
+    world.serve(consent, corrected)
+    world.serve(other, corrected)
+    assert Holdings(world.engines).keepers([1]) == {1: {FIRM: NOW + 60 * DAY}}
+    world.end(consent)
+    world.say_removed(consent)
+    assert Holdings(world.engines).keepers([1]) == {1: {FIRM: 0}}
+    assert world.owed() == 0
+    world.follow()
+    assert not check_conformance(world.engines).faults
+
+
+def test_of_what_was_gone_before_an_event_nothing_is_owed_for_what_is_served_after_it(
+    world: World,
+) -> None:
+    consent, other = world.consent(days=60), world.consent(days=60)
+    world.serve(consent, world.publish())
+    world.end(consent)
+    world.say_removed(consent)
+    world.serve(other, world.correct())
+    # Nobody had looked before.
+    assert world.owed() == 0
+    world.follow()
+    assert not check_conformance(world.engines).faults
+
+
+def test_a_word_on_a_consent_settles_what_another_let_be_kept_no_longer_by_the_event(
+    world: World,
+) -> None:
+    consent, short = world.consent(days=60), world.consent(days=20)
+    # Events of tests are of the time they begin at: it was served that long before.
+    world.disclosing.clock.at = NOW - 20 * DAY
+    sequence = world.publish()
+    world.serve(consent, sequence)
+    world.serve(short, sequence)
+    world.disclosing.clock.at = NOW
+    world.disclosing.end("r")
+    assert world.owed() == 1
+    world.end(consent)
+    world.say_removed(consent)
+    assert world.owed() == 0
 
 
 def test_a_correction_of_what_no_consent_opens_leaves_altered_copies_to_be_found(

@@ -81,6 +81,20 @@ def test_only_the_operator_that_owes_a_removal_can_acknowledge_it(consents: Cons
     assert consents.owed(OPERATOR, NOW).outstanding == 1
 
 
+def test_what_use_has_ended_can_be_acknowledged_before_anybody_wrote_that_it_has(
+    consents: ConsentStore,
+) -> None:
+    made = consents.granted(terms=once(data_life_seconds=60))
+    consents.use(made, NOW + 1)
+    with pytest.raises(Refused) as caught:
+        consents.acknowledge(made.consent_id, OTHER_OPERATOR, NOW + 2, "c", NOW + 3)
+    assert reason_of(caught.value) == "RESOURCE_NOT_FOUND"
+    assert consents.acknowledge(made.consent_id, OPERATOR, NOW + 2, "c", NOW + 3)
+    (removal,) = consents.removals([made.consent_id]).values()
+    assert (removal.deadline, removal.removed_at) == (NOW + 61, NOW + 2)
+    assert consents.changes(limit=9)[-1].state == EXHAUSTED
+
+
 @pytest.mark.parametrize("removed_at", [NOW - 1, NOW + 31])
 def test_a_removal_is_after_the_last_answer_and_not_to_come(
     consents: ConsentStore, removed_at: int

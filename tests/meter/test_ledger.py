@@ -1,6 +1,8 @@
 """The ledger on both stores: removals, quotas, several processes, claims that cannot be written."""
 
+import json
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -8,6 +10,7 @@ from threading import Event
 import pytest
 from sqlalchemy import Engine, select
 
+from consent.tables import WRITES
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import (
@@ -19,6 +22,7 @@ from gateway.meter.model import (
     Stale,
     Unwritable,
     UsageClaim,
+    unpack_entries,
 )
 from gateway.meter.postgresql import PostgresLedgerStore
 from gateway.meter.replays import REPLAYS
@@ -68,9 +72,30 @@ def test_a_retry_that_is_given_records_is_noted_and_no_other(records_engine: Eng
         assert {type(each) for each in outcomes} == {Replayed}
     with reading(records_engine) as connection:
         rows = connection.execute(select(REPLAYS).order_by(REPLAYS.c.request_id)).all()
-    assert [tuple(row) for row in rows] == [
-        ("alpha", "r-1", 0, NOW + 9),
-        ("alpha", "r-4", 2, NOW + 5),
+        told = connection.execute(select(WRITES.c.written, WRITES.c.row_key)).all()
+    assert [(*row[:3], [*unpack_entries(row.entries)], row.replayed_at) for row in rows] == [
+        ("alpha", "r-1", 0, [1], NOW + 9),
+        ("alpha", "r-4", 2, [1], NOW + 5),
+    ]
+    # Each time it was: the state that a fact is logged of.
+    assert {each.written for each in told} == {REPLAYS.name}
+    assert Counter(json.loads(each.row_key)[1] for each in told) == {"r-1": 2, "r-4": 1}
+
+
+def test_a_retry_that_is_given_less_is_noted_with_what_it_was_given(
+    records_engine: Engine,
+) -> None:
+    clock = StandingClock()
+    ledger = UsageLedger(with_lines(records_engine), clock, RECEIPTS)
+    ledger.commit([claim("r-1", [1, 2])])
+    for at, given in ((NOW + 1, [1, 2]), (NOW + 5, [2]), (NOW + 9, [2])):
+        clock.at = at
+        ledger.commit([claim("r-1", given)])
+    with reading(records_engine) as connection:
+        rows = connection.execute(select(REPLAYS).order_by(REPLAYS.c.replayed_at)).all()
+    assert [([*unpack_entries(row.entries)], row.replayed_at) for row in rows] == [
+        ([1, 2], NOW + 1),
+        ([2], NOW + 9),
     ]
 
 

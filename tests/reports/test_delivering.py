@@ -167,6 +167,21 @@ async def test_records_the_licence_no_longer_covers_are_not_given_again(
     assert (await reporter.stub.IssueCreditReport(request)).report.document == document
 
 
+async def test_records_outside_the_period_that_the_licence_no_longer_covers_are_not_named_again(
+    reporter: Reporter,
+) -> None:
+    """The proof names what the period leaves out: that is not told either."""
+    request = reporter.request(PENALTY)
+    request.period.end_time.seconds = reporter.world.now - 100 * 86_400
+    document = (await reporter.stub.IssueCreditReport(request)).report.document
+    assert (len(stated_in(document).records), stated_in(document).outside_period) == (0, 1)
+    with licence_of_alpha(reporter, regions=["110000"]):
+        await caught_up()
+        assert await refused(reporter.stub.IssueCreditReport(request)) == "REQUEST_SUPERSEDED"
+    await caught_up()
+    assert (await reporter.stub.IssueCreditReport(request)).report.document == document
+
+
 async def test_a_report_of_an_answer_given_again_is_kept_no_longer_than_that_answer(
     reporter: Reporter,
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from creditgate.refusal import Refused
 from creditgate.v1 import credit_record_service_pb2 as pb
 from creditgate.v1.operator_service_pb2 import OperatorState
+from gateway.respond.under_way import UNDER_WAY_SECONDS
 from gateway.storage.engines import Engines
 from operators.log import Draft
 from operators.model import OPERATOR
@@ -56,6 +57,21 @@ async def test_broken_batch_is_resumed_and_charged_once(world: World) -> None:
     whole = await world.batch(everyone, request_id="same")
     assert [names(message) for message in whole] == list(map(names, (first, *again)))
     assert world.charged() == 12
+
+
+async def test_a_chunk_not_taken_in_time_is_given_again_to_a_retry_without_charge(
+    world: World,
+) -> None:
+    world.publish(*(record(f"{number}-{i}", number) for number in (1, 2) for i in range(40)))
+    stream = world.batched([1, 2], request_id="same")
+    first = await anext(stream)
+    assert not first.chunk_complete
+    world.clock.at += UNDER_WAY_SECONDS
+    with pytest.raises(Refused) as refusal:
+        await anext(stream)
+    assert reason(refusal) == "TEMPORARILY_UNAVAILABLE"
+    again = await world.batch([1, 2], request_id="same")
+    assert sum(len(names(message)) for message in again) == world.charged() == 80
 
 
 async def test_resumed_batch_has_the_payload_it_began_with(world: World) -> None:

@@ -15,6 +15,7 @@ from creditgate.v1.usage_service_pb2 import DeliveryState
 from gateway.meter.deliveries import Told
 from gateway.meter.delivery import DeliveryKey
 from gateway.meter.model import ANSWER, REVERSAL, unpack_entries
+from gateway.respond.under_way import UNDER_WAY_SECONDS
 from gateway.selfcheck.derived import check_derived
 from gateway.storage.engines import Engines
 from operators.log import Draft
@@ -110,6 +111,21 @@ async def refused(call: Call) -> str:
     with pytest.raises(Refused) as refusal:
         await call.over()
     return reason(refusal)
+
+
+async def test_a_chunk_not_taken_in_time_is_delivered_to_a_retry_without_charge(
+    world: World,
+) -> None:
+    call = Call(world, EVERYONE)
+    await call.has(WINDOW)
+    world.clock.at += UNDER_WAY_SECONDS
+    call.say(WINDOW)
+    with pytest.raises(Refused) as refusal:
+        await call.over()
+    assert reason(refusal) == "TEMPORARILY_UNAVAILABLE"
+    again = Call(world, EVERYONE, eager=True)
+    await again.over()
+    assert again.records == len(net(world)) == ALL
 
 
 async def test_everything_is_delivered_once_and_charged_once(world: World, ids: list[str]) -> None:
