@@ -106,7 +106,8 @@ async def the_operators_own_log_agrees(world: Credited) -> None:
     async with asyncio.timeout(20):
         while await usage.follow(world.book) < rows:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-    assert [each.kind.value for each in world.book.differences()] in ([], ["unpromised"])
+    # Chunks under way when the line was cut were charged, and their receipts never came.
+    assert {each.kind.value for each in world.book.differences()} <= {"unpromised"}
     leaves = [strictly(UsageLeaf, world.book.logged(place).leaf) for place in range(rows)]
     reversals = [each for each in leaves if each.kind == UsageKind.USAGE_KIND_REVERSAL]
     for each in reversals:
