@@ -123,18 +123,22 @@ class CheckedFacts:
         kept = self._kept.get(kind)
         if kept is None:
             return False
+        # First whether it waits: what is logged between two looks is found by the second.
+        if kept.schema == "records":
+            with reading(self._engines.records) as records:
+                if _waits(records, CONSENT_WRITES, kind, key):
+                    return True
         with reading(self._engines.evidence) as evidence:
+            if kept.schema == "evidence" and _waits(evidence, EVIDENCE_WRITES, kind, key):
+                return True
             logged = select(FACTS.c.log_index).where(FACTS.c.kind == kind, FACTS.c.row_key == key)
             if (evidence.execute(logged).scalar() or -1) > max(index, self._seen(kind, key)):
                 return True
-            if kept.schema == "evidence":
-                return _waits(evidence, EVIDENCE_WRITES, kind, key)
             if kept.schema == "authority":
                 # Changes of authority are numbered without gaps and logged in their order.
                 done = select(func.count()).where(FACTS.c.kind == kind)
                 return index < 0 and int(key.strip("[]")) > evidence.execute(done).scalar_one()
-        with reading(self._engines.records) as records:
-            return _waits(records, CONSENT_WRITES, kind, key)
+        return False
 
     def _seen(self, kind: str, key: str) -> int:
         known = select(FACTS.c.log_index).where(FACTS.c.kind == kind, FACTS.c.row_key == key)
