@@ -205,12 +205,13 @@ class Held:
         self.now = now
         for part in self.parts:
             self._coded.remove(part.end(part.places(ended)))
-        if more.sequences.size:
-            self._add(more)
+        # Before any is added: what is made anew then knows nothing of what was live before.
         if now >= self._next_expiry:
             for part in self.parts:
                 self._coded.remove(part.expire(now))
             self._next_expiry = min(part.next_expiry() for part in self.parts)
+        if more.sequences.size:
+            self._add(more)
         self._change_cut(cut)
         return True
 
