@@ -4,16 +4,13 @@ from pathlib import Path
 from typing import Final
 
 import yaml
-from pydantic import ValidationError
 
-from gateway.catalogue.faults import faults_of, path_of
 from gateway.config import ConfigRefused
 from gateway.conformance.policy import ConformancePolicy
+from gateway.policy_file import read_policy_file
 
 SHIPPED: Final = Path(__file__).with_name("policy.yaml")
 """The policy the gateway ships with."""
-
-_MOST_BYTES: Final = 64 << 10
 
 
 class PolicyRefused(ConfigRefused):
@@ -22,22 +19,7 @@ class PolicyRefused(ConfigRefused):
 
 def read_policy(path: Path | None = None) -> ConformancePolicy:
     """Return the policy of a file, the shipped one for None. Raises PolicyRefused."""
-    file = path or SHIPPED
-    try:
-        with file.open("rb") as opened:
-            written = opened.read(_MOST_BYTES + 1)
-        if len(written) > _MOST_BYTES:
-            raise PolicyRefused(f"{file}: use a file of at most {_MOST_BYTES} bytes")
-        return ConformancePolicy.model_validate(yaml.safe_load(written))
-    except OSError as error:
-        raise PolicyRefused(
-            f"{file} cannot be read ({error.strerror}); mend conformance_policy"
-        ) from None
-    except yaml.YAMLError:
-        raise PolicyRefused(f"{file} is no YAML") from None
-    except ValidationError as error:
-        told = "\n".join(f"  {path_of(at) or 'policy'}: {mend}" for at, mend in faults_of(error))
-        raise PolicyRefused(f"{file} is no policy:\n{told}") from None
+    return read_policy_file(ConformancePolicy, path or SHIPPED, "conformance_policy", PolicyRefused)
 
 
 def write_policy(path: Path, **changes: object) -> Path:
