@@ -5,7 +5,6 @@ then stands against the operator, and its certificate, ConformanceService tells.
 """
 
 import asyncio
-import uuid
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from sdk.copies.elements import Elements, copies_of
 from sdk.copies.file import CopiesFile
 from sdk.copies.held import HeldCopy
 from sdk.outgoing import Outgoing
+from sdk.request_ids import new_request_id
 
 if TYPE_CHECKING:
     from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceAsyncStub
@@ -173,7 +173,7 @@ class _Reconciliation:
 
 def _opening(copies: int, reflects: int, request_id: str | None) -> AttestationOpening:
     return AttestationOpening(
-        request_id=request_id or str(uuid.uuid4()),
+        request_id=request_id or new_request_id(),
         disclosure_sequence=reflects,
         copies=copies,
         format_version=FORMAT_VERSION,

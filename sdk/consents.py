@@ -4,7 +4,6 @@ Over a channel of `sdk.connection.connect`. What is served under a consent is as
 CreditRecordService, naming it.
 """
 
-import uuid
 from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
@@ -28,6 +27,7 @@ from creditgate.v1.consent_service_pb2 import (
 )
 from creditgate.v1.consent_service_pb2_grpc import ConsentServiceStub
 from sdk.following import Following
+from sdk.request_ids import new_request_id
 
 _DEADLINE_SECONDS: Final = 30
 
@@ -69,7 +69,7 @@ class Consents:
             message=message,
             language=language,
             answer_until=None if answer_until is None else Timestamp(seconds=answer_until),
-            request_id=request_id or str(uuid.uuid4()),
+            request_id=request_id or new_request_id(),
         )
         return await self._consents.RequestConsent(request, timeout=_DEADLINE_SECONDS)
 

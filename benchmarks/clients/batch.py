@@ -4,7 +4,6 @@ Answers are parsed, for their records are counted by the receipts.
 """
 
 import random
-import uuid
 
 import uvloop
 
@@ -16,6 +15,7 @@ from creditgate.v1.credit_record_service_pb2 import (
     BatchGetSubjectRecordsResponse,
 )
 from creditgate.v1.vocabulary_pb2 import Purpose
+from sdk.request_ids import new_request_id
 
 _METHOD = "/creditgate.v1.CreditRecordService/BatchGetSubjectRecords"
 _MOST_SUBJECTS = 10_000
@@ -33,7 +33,7 @@ async def _main() -> None:
             request = BatchGetSubjectRecordsRequest(
                 subjects=random.sample(subjects, min(len(subjects), _MOST_SUBJECTS)),
                 purpose=Purpose.PURPOSE_CREDIT_APPROVAL,
-                request_id=uuid.uuid4().hex,
+                request_id=new_request_id(),
             )
             size = 0
             async for answer in random.choice(streams)(

@@ -6,13 +6,13 @@ Written on asyncio streams: the usual HTTP clients cost more than the server the
 import asyncio
 import random
 import ssl
-import uuid
 
 import uvloop
 
 from benchmarks.clients.calling import Call, Measured, serve_rounds
 from benchmarks.clients.protocol import Round, read_job
 from benchmarks.shape import subject_code
+from sdk.request_ids import new_request_id
 
 _LENGTH = b"content-length: "
 
@@ -25,7 +25,7 @@ def _call(
         writer.write(
             f"GET /v1/subjects/{subject}/records?purpose=CREDIT_APPROVAL HTTP/1.1\r\n"
             f"Host: localhost\r\nAuthorization: Bearer {token}\r\n"
-            f"X-Request-Id: {uuid.uuid4().hex}\r\n\r\n".encode()
+            f"X-Request-Id: {new_request_id()}\r\n\r\n".encode()
         )
         head = await reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 200 "):

@@ -5,7 +5,6 @@ client takes as little of the machine as it can.
 """
 
 import random
-import uuid
 from itertools import cycle, islice
 
 import grpc
@@ -17,6 +16,7 @@ from benchmarks.shape import consent_id, subject_code
 from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsRequest
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from creditgate.v1.vocabulary_pb2 import Purpose
+from sdk.request_ids import new_request_id
 
 _METHOD = "/creditgate.v1.CreditRecordService/GetSubjectRecords"
 
@@ -32,7 +32,7 @@ def _calls(stub: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]", token: str, j
             subject=subject_code(number),
             items=job.items,
             purpose=purpose,
-            request_id=uuid.uuid4().hex,
+            request_id=new_request_id(),
             consent=f"consents/{consent_id(number)}" if job.consented else "",
             proof=proof,
         )

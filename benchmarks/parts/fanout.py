@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from statistics import median
 from time import perf_counter
 from typing import Final
-from uuid import uuid4
 
 import grpc
 
@@ -27,6 +26,7 @@ from gateway.demo.federation_cast import ASKER, NORTH, SOUTH, WANDERER, WEST, In
 from gateway.demo.federation_land import Way, land, until
 from gateway.demo.seed import acting_as
 from sdk.federated import FederatedAnswer, ask_regions
+from sdk.request_ids import new_request_id
 
 EAST: Final = InventedRegion("east", "000004")
 _HOMES: Final = (SOUTH, WEST, EAST)
@@ -105,7 +105,7 @@ async def _ask(channel: grpc.aio.Channel, regions: Sequence[str]) -> FederatedAn
         subjects=[WANDERER],
         items=[PENALTY],
         purpose=Purpose.PURPOSE_SUPPLIER_CHECK,
-        request_id=uuid4().hex,
+        request_id=new_request_id(),
         regions=regions,
         every_region=True,
     )

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from operators.sql import SqlAuthorityLog
 from sdk.connection import connect
 from sdk.credentials import Credentials
 from sdk.disclosures import Disclosures
+from sdk.request_ids import new_request_id
 
 _WATCHERS: Final = 200
 _HELD: Final = Shape(subjects=1, records_each=100)
@@ -111,7 +111,7 @@ class _Watcher:
         request = GetSubjectRecordsRequest(
             subject=subject_code(0),
             purpose=Purpose.PURPOSE_CREDIT_APPROVAL,
-            request_id=uuid.uuid4().hex,
+            request_id=new_request_id(),
         )
         await CreditRecordServiceStub(self.channel).GetSubjectRecords(request)
 

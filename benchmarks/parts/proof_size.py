@@ -8,7 +8,6 @@ how true they are.
 """
 
 import asyncio
-import uuid
 from collections.abc import Sequence
 from math import log2
 from statistics import mean
@@ -37,6 +36,7 @@ from creditgate.v1.disclosure_proof_pb2 import (
 )
 from creditgate.v1.vocabulary_pb2 import Purpose
 from sdk.connection import connect
+from sdk.request_ids import new_request_id
 
 Keys = NDArray[np.uint64]
 """First 64 bits of keys, in order."""
@@ -121,7 +121,7 @@ async def _asked(gateway: Gateway) -> list[float]:
                     subject=subject_code(number),
                     items=gateway.shape.items,
                     purpose=Purpose.PURPOSE_CREDIT_APPROVAL,
-                    request_id=uuid.uuid4().hex,
+                    request_id=new_request_id(),
                     proof=ProofKind.PROOF_KIND_COMPLETE,
                 )
             )

@@ -6,7 +6,6 @@ is checked: so many findings stand as there are differences that count."""
 
 import asyncio
 import time
-import uuid
 from collections.abc import Collection, Iterable, Mapping
 from random import Random
 from typing import Any, Final, NamedTuple
@@ -31,6 +30,7 @@ from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from gateway.installation.home import Home
 from sdk.connection import connect
 from sdk.credentials import Credentials
+from sdk.request_ids import new_request_id
 
 _HELD: Final = Shape(subjects=250_000, records_each=4)
 _PICTURE: Final = "reconciliation.svg"
@@ -228,7 +228,7 @@ class _Holder:
 
     def _opening(self, copies: int) -> pb.AttestationOpening:
         return pb.AttestationOpening(
-            request_id=uuid.uuid4().hex,
+            request_id=new_request_id(),
             disclosure_sequence=self._holding.shape.records + WITHDRAWN,
             copies=copies,
             format_version=FORMAT_VERSION,

@@ -15,7 +15,7 @@ from gateway.server.process import Running
 from gateway.server.supervisor import serve
 
 
-def _settings(home: Path) -> GatewayConfig:
+def _settings(home: Path, workers: int) -> GatewayConfig:
     """Return the settings of a home: attestations may follow one another at once, and leave
     little to show, for nobody shows it."""
     policy = write_policy(
@@ -23,20 +23,22 @@ def _settings(home: Path) -> GatewayConfig:
         attestation_spacing="PT0S",
         sampling={"lied_share": 0.05, "caught": 0.99, "most": 1, "answer": "PT48H"},
     )
-    return config_of(home).model_copy(update={"conformance_policy": policy})
+    changed = {"conformance_policy": policy, "workers": workers}
+    return config_of(home).model_copy(update=changed)
 
 
 def _tell(running: Running) -> None:
     print(f"ready {running.grpc} {running.issuer}", flush=True)
 
 
-def run(home: Path, profile: Path | None = None) -> None:
+def run(home: Path, profile: Path | None = None, workers: int = 1) -> None:
     """Serve the installation in ``home`` until told to stop."""
+    settings = _settings(home, workers)
     if profile is None:
-        serve(_settings(home), _tell)
+        serve(settings, _tell)
         return
     profiler = cProfile.Profile()
-    profiler.runcall(serve, _settings(home), _tell)
+    profiler.runcall(serve, settings, _tell)
     profiler.dump_stats(profile)
 
 

@@ -6,10 +6,9 @@ are one transaction: each row is counted once, and a thing is raised once.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Select, delete, insert, select, update
 
 from gateway.alerts.policy import AlertPolicy
 from gateway.alerts.raising import raise_alert
@@ -26,7 +25,7 @@ from gateway.alerts.rules import (
 from gateway.alerts.sketch import EMPTY, estimate, with_subjects
 from gateway.alerts.tables import FOLLOWED, SUBJECTS
 from gateway.alerts.tables import HOURS as COUNTED
-from gateway.disclose.tables import REVISIONS
+from gateway.disclose.subjects import Subjects
 from gateway.meter.deliveries import Deliveries
 from gateway.meter.model import ANSWER, unpack_entries
 from gateway.meter.tables import USAGE, USAGE_HEADS
@@ -35,7 +34,6 @@ from gateway.storage.engines import reading
 ROWS_AT_ONCE: Final = 2_000
 """Most answers of an operator that are counted in one step."""
 
-_SEQUENCES_A_QUERY: Final = 500
 # Of an offset that was changed since, hours may lie a day apart.
 _KEPT_DAYS: Final = DAYS_BEFORE + 2
 
@@ -47,6 +45,7 @@ class AlertWatcher:
         self._records = records
         self._evidence = evidence
         self._policy = policy
+        self._subjects = Subjects()
 
     def step(self, now: int) -> bool:
         """Count the next answers of each operator at ``now`` (seconds, UTC); tell whether there
@@ -88,7 +87,8 @@ class AlertWatcher:
             rows = connection.execute(_next(operator_id, followed or 0)).all()
             if not rows:
                 return False
-            subjects = _subjects(connection, rows)
+            served = {each for row in rows for each in unpack_entries(row.entries)}
+            subjects = self._subjects.of(connection, served)
         hours: Counter[HourUse] = Counter()
         by_day: dict[int, set[str]] = {}
         for row in rows:
@@ -138,23 +138,6 @@ def _next(operator_id: str, after: int) -> Select[*tuple[Any, ...]]:
         .order_by(USAGE.c.sequence)
         .limit(ROWS_AT_ONCE)
     )
-
-
-def _subjects(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -> dict[int, str]:
-    """Return whom the revisions served are about."""
-    served = sorted({each for row in rows for each in unpack_entries(row.entries)})
-    return {
-        sequence: subject
-        for part in _parts(served)
-        for sequence, subject in connection.execute(
-            select(REVISIONS.c.sequence, REVISIONS.c.subject).where(REVISIONS.c.sequence.in_(part))
-        )
-    }
-
-
-def _parts(sequences: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(sequences), _SEQUENCES_A_QUERY):
-        yield sequences[start : start + _SEQUENCES_A_QUERY]
 
 
 def _follow(connection: Connection, operator_id: str, before: int | None, to: int) -> None:

@@ -17,8 +17,9 @@ from gateway.cli.options import PROFILE, AsJson, Items, Profile, PurposeAsked
 from gateway.cli.output import Sheet, as_dict, console, print_json, show_sheet, yuan
 from gateway.cli.progress import bar
 from gateway.cli.proving import Pinned, Proof, ProofAsked, asked, kept
-from gateway.cli.record import new_request_id, records_sheet
+from gateway.cli.record import records_sheet
 from gateway.cli.usage_book import Kept, keep_receipt, require_book
+from sdk.request_ids import new_request_id
 
 _SUMMED: Final = ("subjects", "records", "charged_entries", "charged_micro_yuan")
 

@@ -18,8 +18,8 @@ from gateway.cli.failures import ReportedCommand
 from gateway.cli.options import PROFILE, AsJson, From, Profile, Purposes, Regions, Until
 from gateway.cli.output import Sheet, show
 from gateway.cli.pages import PageToken, resource, tell_more
-from gateway.cli.record import new_request_id
 from gateway.clock import SystemClock
+from sdk.request_ids import new_request_id
 
 app = typer.Typer(help="Consents (授权): ask for one, follow it, give it up.", no_args_is_help=True)
 

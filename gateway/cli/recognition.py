@@ -19,7 +19,7 @@ from gateway.cli.recognition_sheets import (
     stated_parts_sheet,
     stated_sheet,
 )
-from gateway.cli.record import new_request_id
+from sdk.request_ids import new_request_id
 
 app = typer.Typer(
     help="Reports and grades of other regions, accepted here (互认).", no_args_is_help=True

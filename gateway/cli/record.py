@@ -1,6 +1,5 @@
 """``creditgate record``, ``query`` and ``batch``: records asked for, and changed."""
 
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +29,7 @@ from gateway.cli.output import Sheet, period, several, show, utc, yuan
 from gateway.cli.pages import resource
 from gateway.cli.proving import Pinned, Proof, ProofAsked, Save, asked, kept
 from gateway.cli.usage_book import Kept, keep_receipt, require_book
+from sdk.request_ids import new_request_id
 
 app = typer.Typer(help="Single records: read, correct, repair, withdraw.", no_args_is_help=True)
 
@@ -204,11 +204,6 @@ def withdraw(
     )
     answer = calls.ask(profile, request, disclosure_pb.WithdrawRecordResponse)
     show(answer, _ended("Withdrawn", answer.withdraw_time, answer.event_sequence), as_json=as_json)
-
-
-def new_request_id() -> str:
-    """Return a fresh idempotency key (AIP-155)."""
-    return str(uuid.uuid4())
 
 
 def records_sheet(records: Iterable[DisclosedRecord]) -> Sheet:

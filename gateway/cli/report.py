@@ -31,8 +31,8 @@ from gateway.cli.output import (
     utc_seconds,
     yuan,
 )
-from gateway.cli.record import new_request_id
 from gateway.clock import SystemClock
+from sdk.request_ids import new_request_id
 
 if TYPE_CHECKING:
     from creditgate.credit_report import CreditReportStatus

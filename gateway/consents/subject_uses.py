@@ -5,17 +5,17 @@ Kept after the fact, operator by operator: the sequences of one operator's answe
 the order of commit, so nothing behind a position can still appear.
 """
 
-import json
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from itertools import chain
-from typing import Any, Final, NamedTuple
+from itertools import accumulate, chain
+from typing import Final, NamedTuple
 
-from sqlalchemy import ARRAY, BigInteger, Connection, Engine, bindparam, func, select, true
+from sqlalchemy import Connection, Engine, select, true
 
 from consent.model import NAME_PREFIX
 from consent.tables import CONSENT, SUBJECT_USE, SUBJECT_USES
 from gateway.consents.followed import come_further, come_to
-from gateway.disclose.tables import REVISIONS
+from gateway.disclose.subjects import Subjects
 from gateway.meter.model import ANSWER, unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.storage.engines import reading
@@ -26,16 +26,6 @@ from gateway.storage.statements import add_rows
 # can write to SQLite's file.
 _ENTRIES_AT_ONCE: Final = 10_000
 _ANSWERS_AT_ONCE: Final = 4_000
-_SUBJECTS: Final = select(REVISIONS.c.sequence, REVISIONS.c.subject)
-_SEQUENCES: Final = bindparam("sequences")
-_SUBJECTS_OF: Final = {
-    "sqlite": _SUBJECTS.where(
-        REVISIONS.c.sequence.in_(select(func.json_each(_SEQUENCES).table_valued("value")))
-    ),
-    "postgresql": _SUBJECTS.where(
-        REVISIONS.c.sequence == func.any(bindparam("sequences", type_=ARRAY(BigInteger)))
-    ),
-}
 
 
 class IndexedAnswer(NamedTuple):
@@ -51,6 +41,7 @@ class SubjectUses:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._subjects = Subjects()
 
     def index_more(self, operator_id: str) -> bool:
         """Index some of an operator's answers that are not yet; tell whether there were any."""
@@ -59,7 +50,7 @@ class SubjectUses:
             answers = next_answers(connection, operator_id, come_to(connection, name))
             if not answers:
                 return False
-            uses = uses_of(connection, answers)
+            uses = uses_of(connection, answers, self._subjects)
         with self._engine.begin() as connection:
             # In the index's order, so that each of its pages is written once.
             add_rows(connection, SUBJECT_USE, sorted(uses))
@@ -72,27 +63,26 @@ def next_answers(
 ) -> list[IndexedAnswer]:
     """Return the next answers by sequence, up to ``until``, with about `_ENTRIES_AT_ONCE`
     entries; rows that credit one come as answers without any."""
-    up_to_it = func.sum(USAGE.c.entry_count).over(order_by=USAGE.c.sequence)
-    next_ = (
-        select(
-            USAGE.c.sequence,
-            USAGE.c.consent,
-            USAGE.c.entries,
-            USAGE.c.kind,
-            (up_to_it - USAGE.c.entry_count).label("before"),
-        )
+    of_operator = USAGE.c.operator_id == operator_id
+    counts = connection.execute(
+        select(USAGE.c.sequence, USAGE.c.entry_count)
         .where(
-            USAGE.c.operator_id == operator_id,
+            of_operator,
             USAGE.c.sequence > after,
             true() if until is None else USAGE.c.sequence <= until,
         )
         .order_by(USAGE.c.sequence)
         .limit(_ANSWERS_AT_ONCE)
-        .subquery()
-    )
-    query = select(next_.c.sequence, next_.c.consent, next_.c.entries, next_.c.kind)
+    ).all()
+    if not counts:
+        return []
+    # Their entries are many bytes, so they are read only once it is known of how many answers.
+    up_to_it = list(accumulate(count for _, count in counts))
+    last, _ = counts[min(bisect_left(up_to_it, _ENTRIES_AT_ONCE), len(counts) - 1)]
     rows = connection.execute(
-        query.where(next_.c.before < _ENTRIES_AT_ONCE).order_by(next_.c.sequence)
+        select(USAGE.c.sequence, USAGE.c.consent, USAGE.c.entries, USAGE.c.kind)
+        .where(of_operator, USAGE.c.sequence > after, USAGE.c.sequence <= last)
+        .order_by(USAGE.c.sequence)
     ).all()
     return [
         IndexedAnswer(sequence, consent, unpack_entries(packed))
@@ -102,10 +92,12 @@ def next_answers(
     ]
 
 
-def uses_of(connection: Connection, answers: Sequence[IndexedAnswer]) -> set[tuple[str, int]]:
+def uses_of(
+    connection: Connection, answers: Sequence[IndexedAnswer], subjects: Subjects
+) -> set[tuple[str, int]]:
     """Return whose records these answers hold, and on whose consent they rest, with the
     answer."""
-    subject_of = _subjects(connection, {*chain.from_iterable(each.entries for each in answers)})
+    subject_of = subjects.of(connection, {*chain.from_iterable(each.entries for each in answers)})
     uses = {(subject_of[entry], sequence) for sequence, _, entries in answers for entry in entries}
     under = [each for each in answers if each.consent]
     given_by = _consenting(connection, {each.consent for each in under})
@@ -113,15 +105,6 @@ def uses_of(connection: Connection, answers: Sequence[IndexedAnswer]) -> set[tup
         (given_by[each.consent], each.sequence) for each in under if each.consent in given_by
     )
     return uses
-
-
-def _subjects(connection: Connection, sequences: Iterable[int]) -> dict[int, str]:
-    name = connection.dialect.name
-    given: Any = sorted(sequences)
-    rows = connection.execute(
-        _SUBJECTS_OF[name], {"sequences": json.dumps(given) if name == "sqlite" else given}
-    )
-    return {row[0]: row[1] for row in rows.all()}
 
 
 def _consenting(connection: Connection, names: Iterable[str]) -> dict[str, str]:

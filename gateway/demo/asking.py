@@ -15,7 +15,6 @@ from creditgate.v1.operator_service_pb2 import (
 from creditgate.v1.usage_service_pb2 import ListUsageRequest, ListUsageResponse
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.cli.calls import Gateway
-from gateway.cli.record import new_request_id
 from gateway.demo.account import Section, Step
 from gateway.demo.cast import DEBARMENT, EVALUATION, PENALTY, PRICES
 from gateway.demo.enrolment import REASON
@@ -32,6 +31,7 @@ from gateway.demo.stage import (
     shown_records,
 )
 from sdk.credentials import Credentials
+from sdk.request_ids import new_request_id
 from sdk.tokens import AsyncTokenSource
 
 _UNKNOWN_TOKEN = "this.is.no-token"  # noqa: S105  # it opens nothing, which is what it is for

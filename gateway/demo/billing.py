@@ -14,11 +14,11 @@ from creditgate.v1.usage_service_pb2 import (
 from gateway.cli.batch import Chunk, chunks
 from gateway.cli.output import Sheet, yuan
 from gateway.cli.progress import bar
-from gateway.cli.record import new_request_id
 from gateway.cli.usage import statement_sheets
 from gateway.demo.account import Section, Step
 from gateway.demo.invented import COMPANIES
 from gateway.demo.stage import CHECK, Player, Stage, outcome
+from sdk.request_ids import new_request_id
 
 _MOST_SUBJECTS: Final = 50_000
 # A statement has a line for each source and region; the checks look at all of them.

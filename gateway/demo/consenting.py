@@ -10,7 +10,6 @@ from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsResponse
 from creditgate.v1.vocabulary_pb2 import Interval, Purpose
 from gateway.cli.output import several, yuan
-from gateway.cli.record import new_request_id
 from gateway.cli.terms import show_consent_state
 from gateway.clock import SystemClock
 from gateway.demo.account import Section, Step
@@ -21,6 +20,7 @@ from gateway.demo.stage import Stage, outcome
 from sdk.credentials import Credentials
 from sdk.documents import DocumentRefused, document_keys
 from sdk.receipts import verified_receipt
+from sdk.request_ids import new_request_id
 
 LOAN: Final = Purpose.PURPOSE_CREDIT_APPROVAL
 GIVEN: Final = "granted"

@@ -14,12 +14,12 @@ from creditgate.v1.usage_service_pb2 import (
 )
 from gateway.cli.batch import delivered
 from gateway.cli.output import yuan
-from gateway.cli.record import new_request_id
 from gateway.clock import SystemClock
 from gateway.demo.account import Section, Step
 from gateway.demo.invented import COMPANIES
 from gateway.demo.stage import CHECK, Stage, outcome
 from gateway.settle.month import month_of
+from sdk.request_ids import new_request_id
 
 _SETTLED_SECONDS: Final = 20
 _LOOK_SECONDS: Final = 0.2

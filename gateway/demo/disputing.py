@@ -17,13 +17,13 @@ from creditgate.v1.usage_evidence_pb2 import UsageEvidence
 from creditgate.v1.usage_log_pb2 import UsageLeaf, UsageReceipt
 from creditgate.v1.usage_service_pb2 import GetStatementRequest, GetStatementResponse, Statement
 from gateway.cli.output import Sheet, yuan
-from gateway.cli.record import new_request_id
 from gateway.demo.account import Section, Step
 from gateway.demo.counting import book_of, opened
 from gateway.demo.stage import Served, Stage, outcome
 from gateway.meter.receipts import ReceiptSigner
 from gateway.transparency.keys import LogKey
 from gateway.transparency.tables import LogId
+from sdk.request_ids import new_request_id
 from sdk.usage import Usage
 from sdk.usage_book import UsageBook
 from sdk.usage_disputes import dispute

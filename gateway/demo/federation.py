@@ -19,7 +19,6 @@ from creditgate.v1.federated_record_service_pb2 import (
 )
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.cli.output import Sheet, yuan
-from gateway.cli.record import new_request_id
 from gateway.demo.account import Account, Section, Step
 from gateway.demo.cast import ADMINISTRATOR, PENALTY
 from gateway.demo.enrolment import REASON
@@ -29,6 +28,7 @@ from gateway.demo.federation_split import show_another_history
 from gateway.demo.run import unless_cancelled
 from gateway.demo.seed import acting_as
 from sdk.federated import FederatedAnswer, ask_regions
+from sdk.request_ids import new_request_id
 
 _SOON_SECONDS: Final = 2.0
 

@@ -20,7 +20,6 @@ from creditgate.v1.disclosure_service_pb2 import (
 )
 from gateway.audit.check import check_decisions
 from gateway.cli.output import Sheet, several
-from gateway.cli.record import new_request_id
 from gateway.demo.account import Section, Step
 from gateway.demo.cast import DISHONESTY, PENALTY, REGISTRATION
 from gateway.demo.invented import CORRECTED, REPAIRED
@@ -31,6 +30,7 @@ from gateway.storage.engines import open_engines
 from gateway.transparency.check import Checked, check_disclosure
 from gateway.transparency.faults import Fault
 from gateway.transparency.salts import Salts
+from sdk.request_ids import new_request_id
 
 _ASKED: Final = "/creditgate.v1.CreditRecordService/GetSubjectRecords"
 _SAME: Final = "nothing differs"

@@ -5,7 +5,6 @@ from typing import Final
 from creditgate.v1 import report_service_pb2 as pb
 from creditgate.v1.disclosure_service_pb2 import CorrectRecordRequest, CorrectRecordResponse
 from gateway.cli.output import several
-from gateway.cli.record import new_request_id
 from gateway.clock import SystemClock
 from gateway.demo.account import Section, Step
 from gateway.demo.cast import DISHONESTY, PENALTY, REGISTRATION
@@ -15,6 +14,7 @@ from gateway.demo.pinned import Pinned
 from gateway.demo.stage import CHECK, Stage
 from sdk.documents import DocumentRefused
 from sdk.reports import verified_report, verified_status
+from sdk.request_ids import new_request_id
 
 _LOWEST_FINE: Final = 200_000
 _FORGED: Final = "It was altered, or signed by another key."

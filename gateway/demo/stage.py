@@ -13,12 +13,12 @@ from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.cli.calls import Gateway
 from gateway.cli.output import Sheet, utc, yuan
-from gateway.cli.record import new_request_id
 from gateway.demo.cast import Party
 from gateway.demo.invented import InventedRecords
 from gateway.demo.sources import Loaded
 from gateway.installation.home import Home
 from sdk.refusals import explain
+from sdk.request_ids import new_request_id
 
 SERVED = "served"
 CHECK = Purpose.PURPOSE_SUPPLIER_CHECK

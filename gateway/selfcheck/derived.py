@@ -12,6 +12,7 @@ from consent.model import NAME_PREFIX, ONCE, Consent
 from consent.states import OPEN
 from consent.tables import CONSENT, CONSENT_USE, FOLLOWED, SUBJECT_USE, SUBJECT_USES
 from gateway.consents.subject_uses import next_answers, uses_of
+from gateway.disclose.subjects import Subjects
 from gateway.meter.model import ANSWER, REVERSAL, SECONDS_A_DAY
 from gateway.meter.rules import is_limited
 from gateway.meter.tables import QUOTA, USAGE, USAGE_HEADS
@@ -135,10 +136,11 @@ def _check_index(records: Connection, faults: Faults) -> None:
         .order_by(columns.name)
     ).all()
     wanted = 0
+    subjects = Subjects()
     for name, until in followed:
         operator_id, after = name.removeprefix(SUBJECT_USES), 0
         while answers := next_answers(records, operator_id, after, until):
-            uses = sorted(uses_of(records, answers))
+            uses = sorted(uses_of(records, answers, subjects))
             wanted += len(uses)
             missing = len(uses) - _present(records, uses)
             faults.require(
