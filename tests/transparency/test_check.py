@@ -160,7 +160,7 @@ def test_hundreds_of_changed_bytes_of_the_stores_are_all_found(engines: Engines)
 @pytest.mark.soak
 def test_thousands_of_changed_bytes_are_all_found(engines: Engines) -> None:
     history(engines)
-    assert sum(mutated(engines, random.Random(seed), 12) for seed in range(10)) > 5_000
+    assert sum(mutated(engines, random.Random(seed), 12) for seed in range(12)) > 5_000
 
 
 def test_rows_taken_away_or_put_in_are_found(engines: Engines) -> None:
