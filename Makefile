@@ -38,9 +38,9 @@ test-one: ## Run chosen tests: T=tests/quality or T="tests -k settle"
 	$(DEVELOPMENT)
 	@$(PYTEST) $(if $(T),$(T),$(error name the tests, for example: make test-one T=tests/quality))
 
-soak: ## Run the long tests: kill -9, streams opened and dropped, memory
+soak: ## Run the long tests: faults of all parts, kill -9, memory; prints what held
 	$(DEVELOPMENT)
-	@$(PYTEST) -m soak $(ARGS)
+	@$(PYTEST) -m soak -rP $(ARGS)
 
 bench: ## Measure against a bare server and a conventional stack; writes benchmarks/latest.json
 	$(DEVELOPMENT)
@@ -50,6 +50,7 @@ docs: ## Write docs/reference and the tables of the guides anew from protos and 
 	$(DEVELOPMENT)
 	@$(BIN)/python docs/generate_reference.py
 	@$(BIN)/python docs/generate_tables.py
+	@$(BIN)/python -m benchmarks.capacity.page
 
 screenshots: ## Take the pictures of the guides anew; needs a Chinese font
 	$(DEVELOPMENT)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import results
+from benchmarks.capacity.page import show as show_capacity
 from benchmarks.parts import (
     append,
     batch,
@@ -22,6 +23,7 @@ from benchmarks.parts import (
     notify,
     proof_size,
     reconcile,
+    scaling,
     token,
     unary,
 )
@@ -46,7 +48,9 @@ PARTS: Final[Mapping[str, Callable[[Stage], list[results.Measure]]]] = {
     "proofsize": proof_size.measure,
     "closing": closing.measure,
     "fanout": fanout.measure,
+    "scaling": scaling.measure,
 }
+_CAPACITY: Final = "capacity"
 _FULL: Final = Pace(turns=5, seconds=4, warm_up=2)
 _QUICK: Final = Pace(turns=2, seconds=0.5, warm_up=0.2)
 _LATEST: Final = ROOT / "benchmarks" / "latest.json"
@@ -58,7 +62,12 @@ def _arguments() -> argparse.Namespace:
         description="Measure the gateway; every ratio is taken in one run."
         " A full run of all parts writes benchmarks/latest.json.",
     )
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all")
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        metavar="PART",
+        help=f"of {', '.join(PARTS)}; all. Or {_CAPACITY}: print the tables of docs/scale.md",
+    )
     parser.add_argument("--quick", action="store_true", help="short rounds: a rough look")
     parser.add_argument(
         "--profile", action="store_true", help="print where a unary call's time goes"
@@ -71,6 +80,8 @@ def _arguments() -> argparse.Namespace:
         help="where installations are kept from run to run (var/bench)",
     )
     arguments = parser.parse_args()
+    if arguments.parts == [_CAPACITY]:
+        return arguments
     if unknown := set(arguments.parts) - PARTS.keys():
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     return arguments
@@ -78,6 +89,9 @@ def _arguments() -> argparse.Namespace:
 
 def _main() -> int:
     arguments = _arguments()
+    if arguments.parts == [_CAPACITY]:
+        show_capacity()
+        return 0
     stage = Stage(arguments.folder.absolute(), _QUICK if arguments.quick else _FULL)
     if arguments.profile:
         profile_unary(stage)

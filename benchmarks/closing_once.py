@@ -17,13 +17,13 @@ from typing import Final
 from sqlalchemy import Engine
 
 from benchmarks.used import MONTH, OPERATOR
+from creditgate.rating.components import PER_SUBJECT, PriceComponent
+from creditgate.rating.prices import PriceBook, PricePlan
+from creditgate.rating.timeline import Timeline
 from creditgate.v1.settlement_service_pb2 import SourceDivision
 from gateway.settle.classes import ClassBook
-from gateway.settle.components import PER_SUBJECT, PriceComponent
 from gateway.settle.month import month_named
-from gateway.settle.prices import PriceBook, PricePlan
 from gateway.settle.shares import SharingBook, SharingRule
-from gateway.settle.timeline import Timeline
 from gateway.settlement.books import PastBooks
 from gateway.settlement.closing import Closer
 from gateway.settlement.month_use import LedgerMonths

@@ -21,6 +21,7 @@ from benchmarks.shape import (
 from consent.model import WITHIN_PERIOD, Actor, Consent, ConsentItem, ConsentTerms
 from consent.sql import Act, SqlConsents
 from consent.states import REQUESTED
+from creditgate.rating.prices import PRICE_PLAN, PricePlan
 from creditgate.uscc import check_character
 from creditgate.v1.catalogue_service_pb2 import ContentFieldType
 from creditgate.v1.consent_service_pb2 import DataLifeEnd
@@ -35,7 +36,6 @@ from gateway.installation.bootstrap import ADMINISTRATOR, bootstrap
 from gateway.installation.home import Home
 from gateway.pki.client_keys import make_assertion_key
 from gateway.pki.development import make_client_certificate
-from gateway.settle.prices import PRICE_PLAN, PricePlan
 from gateway.settle.shares import SHARING_RULE, SharingRule
 from gateway.storage.engines import open_engines
 from operators.log import Draft

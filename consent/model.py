@@ -209,6 +209,9 @@ class Actor(StrEnum):
     GATEWAY = "gateway"
 
 
+COUNTERSIGNED: Final = "countersigned"
+"""The reason told of a change by which the subject has signed its receipt itself."""
+
 Way = Literal["inbox", "code"]
 """How a consent was asked for: ConsentService.RequestConsent, or an authorisation code."""
 

@@ -1,10 +1,10 @@
-"""Removals that were not acknowledged by their deadline: which are to be told of, and which of
+"""Removals that were not acknowledged in time: which are to be told of, and which of
 those were acknowledged after all."""
 
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
-from sqlalchemy import Engine, Select, TextClause, bindparam, select, update
+from sqlalchemy import ColumnElement, Engine, Select, TextClause, bindparam, select, update
 
 from consent.connections import reader, writing
 from consent.tables import (
@@ -21,7 +21,7 @@ _REMOVAL: Final = CONSENT_REMOVAL.c
 
 
 class LateRemoval(NamedTuple):
-    """A removal that was due at ``deadline`` (seconds, UTC) and not acknowledged by then."""
+    """A removal that was due at ``deadline`` (seconds, UTC) and not acknowledged in time."""
 
     consent_id: str
     operator_id: str
@@ -42,7 +42,7 @@ class SqlOverdue:
     def late(self, now: int, limit: int) -> list[LateRemoval]:
         """Return up to ``limit`` removals that are overdue at ``now`` (seconds, UTC), or were
         when the word came, and that nobody was told of."""
-        return self._read(_some(IS_LATE, limit).where(_REMOVAL.deadline <= now))
+        return self._read(_some(IS_LATE, limit).where(*_overdue(now)))
 
     def made_good(self, limit: int) -> list[LateRemoval]:
         """Return up to ``limit`` removals that were told of and are acknowledged by now."""
@@ -57,7 +57,7 @@ class SqlOverdue:
             .where(
                 CONSENT.c.subject == subject,
                 _REMOVAL.acknowledged_at.is_(None),
-                _REMOVAL.deadline <= now,
+                *_overdue(now),
             )
             .order_by(_REMOVAL.deadline)
             .limit(limit)
@@ -87,6 +87,10 @@ class SqlOverdue:
             )
             for each in consent_ids:
                 wrote(connection, CONSENT_REMOVAL, each)
+
+
+def _overdue(now: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return _REMOVAL.deadline <= now, _REMOVAL.report_by <= now
 
 
 def _some(which: TextClause, limit: int) -> Select[str, str, int]:

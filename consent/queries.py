@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
     Select,
@@ -20,11 +21,12 @@ from sqlalchemy import (
 
 from consent.connections import reader
 from consent.model import CODE_PREFIX, Consent, ConsentChange
-from consent.states import REQUESTED
+from consent.states import BY_ITSELF, REFUSED, REQUESTED
 from consent.tables import (
     ANSWER,
     CONSENT,
     CONSENT_CHANGE,
+    CONSENT_LIFE,
     CONSENT_NAME,
     CONSENT_REMOVAL,
     CONSENT_USE,
@@ -52,7 +54,11 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """The duty to remove what was served under an ended consent; times in seconds, UTC."""
+    """The duty to remove what was served under a consent; times in seconds, UTC.
+
+    Copies must be gone by ``deadline``, and word of it come by ``report_by``, which is never
+    sooner.
+    """
 
     consent_id: str
     operator_id: str
@@ -60,17 +66,23 @@ class Removal:
     data_life_end: DataLifeEnd.ValueType
     removed_at: int | None
     acknowledged_at: int | None
+    report_by: int
 
     def overdue(self, now: int) -> bool:
-        """Tell whether the deadline has passed at ``now`` without word of the removal, or had
-        when the word came."""
+        """Tell whether the time to report has passed at ``now`` without word of the removal, or
+        had when the word came."""
         told_at = now if self.acknowledged_at is None else self.acknowledged_at
-        return told_at >= self.deadline
+        return told_at >= self.report_by
+
+    @property
+    def kept_too_long(self) -> bool:
+        """Whether copies were gone only after the deadline, by the operator's own word."""
+        return self.removed_at is not None and self.removed_at > self.deadline
 
 
 class Owed(NamedTuple):
-    """Removals an operator has not acknowledged, how many of them are past their deadline,
-    and the earliest deadline (seconds, UTC), None where nothing is owed."""
+    """Removals an operator has not acknowledged, the earliest instant by which copies must be
+    gone (seconds, UTC), None where nothing is owed, and how many reports are overdue."""
 
     outstanding: int
     next_deadline: int | None
@@ -174,13 +186,10 @@ class ConsentQueries:
 
     def owed(self, operator_id: str, now: int) -> Owed:
         """Return what an operator has still to acknowledge at ``now`` (seconds, UTC)."""
-        deadline = CONSENT_REMOVAL.c.deadline
+        row = CONSENT_REMOVAL.c
         query = select(
-            func.count(), func.min(deadline), func.count().filter(deadline <= now)
-        ).where(
-            CONSENT_REMOVAL.c.operator_id == operator_id,
-            CONSENT_REMOVAL.c.acknowledged_at.is_(None),
-        )
+            func.count(), func.min(row.deadline), func.count().filter(_is_due(now))
+        ).where(row.operator_id == operator_id, row.acknowledged_at.is_(None))
         with self._reader.connect() as connection:
             return Owed(*connection.execute(query).one())
 
@@ -197,8 +206,8 @@ class ConsentQueries:
         """Return how much an operator asked of a subject's inbox, in all and since
         ``since`` (seconds, UTC).
 
-        What was asked for by an authorisation code is not counted: somebody was there to
-        answer it. Ids begin with the time they were made (`consent.model.Consent.consent_id`).
+        What was asked for by an authorisation code is counted where it was refused: of the rest
+        somebody was there to answer it. Ids begin with the time they were made (`consent.model.Consent.consent_id`).
         """
         query = select(
             func.count().filter(CONSENT.c.state == REQUESTED),
@@ -206,7 +215,7 @@ class ConsentQueries:
         ).where(
             CONSENT.c.operator_id == operator_id,
             CONSENT.c.subject == subject,
-            ~CONSENT.c.request_id.startswith(CODE_PREFIX),
+            ~CONSENT.c.request_id.startswith(CODE_PREFIX) | (CONSENT.c.state == REFUSED),
         )
         with self._reader.connect() as connection:
             return Asked(*connection.execute(query).one())
@@ -328,6 +337,34 @@ class ConsentQueries:
         with self._reader.connect() as connection:
             return tuple(connection.execute(query).scalars())
 
+    def in_state_owing(self, operator_id: str, *, after: str, limit: int) -> tuple[str, ...]:
+        """Return ids of an operator's consents above ``after`` that time or use has ended, as
+        written, and whose removal it has not acknowledged."""
+        query = (
+            select(CONSENT.c.consent_id)
+            .join(CONSENT_REMOVAL, CONSENT_REMOVAL.c.consent_id == CONSENT.c.consent_id)
+            .where(
+                CONSENT_REMOVAL.c.operator_id == operator_id,
+                CONSENT_REMOVAL.c.acknowledged_at.is_(None),
+                CONSENT.c.state.in_(BY_ITSELF),
+                CONSENT.c.consent_id > after,
+            )
+            .order_by(CONSENT.c.consent_id)
+            .limit(limit)
+        )
+        with self._reader.connect() as connection:
+            return tuple(connection.execute(query).scalars())
+
+    def lives_due(self, now: int, limit: int) -> tuple[str, ...]:
+        """Return ids of up to ``limit`` consents to look at by ``now`` (seconds, UTC), the longest
+        due first: see `consent.sql.SqlConsents.look`."""
+        look_at = CONSENT_LIFE.c.look_at
+        query = (
+            select(CONSENT_LIFE.c.consent_id).where(look_at <= now).order_by(look_at).limit(limit)
+        )
+        with self._reader.connect() as connection:
+            return tuple(connection.execute(query).scalars())
+
 
 def uses_of(connection: Connection, consent_ids: Collection[str]) -> dict[str, Use]:
     """Return how much each of these consents was used, within a transaction.
@@ -404,4 +441,9 @@ def removal_of(row: Any) -> Removal:
         row.data_life_end,
         row.removed_at,
         row.acknowledged_at,
+        max(row.deadline, row.report_by),
     )
+
+
+def _is_due(now: int) -> ColumnElement[bool]:
+    return (CONSENT_REMOVAL.c.deadline <= now) & (CONSENT_REMOVAL.c.report_by <= now)

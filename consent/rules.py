@@ -32,6 +32,8 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 
 REVOKED_REMOVAL_SECONDS: Final = DAY_SECONDS
 """How soon after a revocation copies must be gone, however long their data life was."""
+REPORT_SECONDS: Final = DAY_SECONDS
+"""How long an operator has at least to report a removal, from when it was told of it."""
 
 _R = RefusalReason
 _DEAD: Final[Mapping[int, RefusalReason.ValueType]] = {
@@ -129,7 +131,7 @@ def used_up(terms: ConsentTerms, answered: int, answered_today: int) -> bool:
 def removal_deadline(
     terms: ConsentTerms, state: ConsentState.ValueType, last_served_at: int, ended_at: int
 ) -> int:
-    """Return when the last copy served under a consent that ended must be gone.
+    """Return when the last copy served under a consent must be gone.
 
     Each copy may be kept for its data life from its serving; a revocation cuts that to
     `REVOKED_REMOVAL_SECONDS`. All in seconds, UTC.
@@ -138,3 +140,28 @@ def removal_deadline(
     if state != REVOKED:
         return life_over
     return min(life_over, ended_at + REVOKED_REMOVAL_SECONDS)
+
+
+def report_by(deadline: int, told_at: int) -> int:
+    """Return by when an operator must report that copies are gone, which must be by ``deadline``.
+
+    Nobody is late with what it could not know: it has `REPORT_SECONDS` from ``told_at``. All in
+    seconds, UTC.
+    """
+    return max(deadline, told_at + REPORT_SECONDS)
+
+
+def next_look(terms: ConsentTerms, last_served_at: int | None, now: int) -> int | None:
+    """Return when the data life of the last copy under a live consent ends at the earliest, for
+    all that is known at ``now``; None where the consent ends before, or by its only use.
+
+    ``last_served_at`` is None where nothing was served. All in seconds, UTC.
+    """
+    if terms.access_mode == ONCE:
+        return None
+    life = terms.data_life_seconds
+    if last_served_at is not None and last_served_at + life > now:
+        at = last_served_at + life
+    else:
+        at = max(now, terms.valid_from) + life
+    return at if at < terms.valid_until else None

@@ -5,8 +5,9 @@ changes, on both stores; the ledger of use locks the consents it relies on. So w
 was judged by stands until it is durable, and no change comes between (G3).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import Connection, Engine, func, insert, select, text, update
@@ -14,15 +15,17 @@ from sqlalchemy import Connection, Engine, func, insert, select, text, update
 from consent.connections import take_turn, writing
 from consent.delegation import Power, allows
 from consent.delegations_sql import standing_delegation
-from consent.model import Actor, Consent
-from consent.owed import owe
+from consent.lives import plan
+from consent.model import COUNTERSIGNED, Actor, Consent
+from consent.owed import acknowledge, is_gone, is_told, owe
 from consent.queries import ConsentQueries, Use, uses_of
 from consent.rows import earlier_request, locked, row_of
-from consent.rules import removal_deadline
+from consent.rules import next_look, removal_deadline
 from consent.states import (
     BY_ITSELF,
     EXPIRED,
     FINAL,
+    LIVE,
     OPEN,
     REVOKED,
     Move,
@@ -30,15 +33,17 @@ from consent.states import (
     ended_by_itself_at,
     moved,
 )
-from consent.tables import CONSENT, CONSENT_CHANGE, CONSENT_REMOVAL, CONSENT_USE
+from consent.subject_keys import SubjectKey, standing_keys
+from consent.tables import CONSENT, CONSENT_CHANGE, CONSENT_USE
 from consent.writes import wrote
-from creditgate.refusal import Refused, Violation, invalid
+from creditgate.refusal import Refused
 from creditgate.v1.consent_service_pb2 import ConsentState
 from creditgate.v1.refusal_pb2 import RefusalReason
 
 CHANNEL: Final = "creditgate_consent"
 _LOG_LOCK: Final = 0x6372636C
 _ENDS: Final[Mapping[ConsentState.ValueType, Move]] = {REVOKED: "revoke", EXPIRED: "expire"}
+_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _ANSWER_FIELDS: Final = frozenset({"signer", "delegation", "notice", "granted_at", "receipt"})
 
 
@@ -115,11 +120,11 @@ class SqlConsents(ConsentQueries):
             state = (
                 None
                 if move in BY_ITSELF.values()
-                else moved(settled.state, move, served=use.last_at is not None)
+                else moved(settled.state, move, held=_is_held(connection, settled, use))
             )
             if state is not None:
                 _require_delegation(connection, settled, move, act, fields)
-                return _write(connection, settled, state, act, use, fields)
+                return _write(connection, settled, state, act, use, act.at, fields)
         # What had ended by itself stays written, though the move is refused.
         raise _conflict(
             f"The consent is {ConsentState.Name(settled.state).removeprefix('CONSENT_STATE_')}"
@@ -137,9 +142,10 @@ class SqlConsents(ConsentQueries):
             consent = locked(connection, consent_id)
             use = uses_of(connection, [consent_id]).get(consent_id, Use())
             settled = _settled(connection, consent, use, act.at)
-            if moved(settled.state, _ENDS[state], served=use.last_at is not None) is None:
+            held = _is_held(connection, settled, use)
+            if moved(settled.state, _ENDS[state], held=held) is None:
                 return settled
-            return _write(connection, settled, state, act, use, {})
+            return _write(connection, settled, state, act, use, act.at)
 
     def settle(self, consent_id: str, now: int) -> Consent:
         """Write what time or use has made of a consent by ``now`` (seconds, UTC), and return
@@ -167,67 +173,85 @@ class SqlConsents(ConsentQueries):
             for each in consents
         )
 
-    def sign(self, consent_id: str, signature: str, receipt: str, key: str = "") -> Consent:
-        """Keep the subject's own signature of ``receipt`` and return the consent.
+    def look(self, consent_id: str, now: int) -> Consent:
+        """Write what has become of a consent by ``now`` (seconds, UTC), and the duty to remove
+        what was served under it where the data life of the last copy is over, though it is in
+        force; say when to look again, and return it as written.
 
-        ``key`` is the public key it was made by, a JWK as JSON: it is kept too, since its
-        subject may remove it later. Raises Refused RESOURCE_NOT_FOUND; STATE_CONFLICT where another receipt stands.
+        Raises Refused RESOURCE_NOT_FOUND.
         """
         with writing(self._engine) as connection:
             consent = locked(connection, consent_id)
-            if not receipt or consent.receipt != receipt:
-                raise _conflict("The signature is for another receipt than the consent has.")
+            use = uses_of(connection, [consent_id]).get(consent_id, Use())
+            looked_at = _told_of_life(connection, consent, use, now)
+            alive = looked_at.state in LIVE
+            plan(
+                connection,
+                consent_id,
+                next_look(consent.terms, use.last_at, now) if alive else None,
+            )
+        return looked_at
+
+    def sign(
+        self,
+        consent_id: str,
+        signature: str,
+        made_by: Callable[[str, Sequence[SubjectKey]], SubjectKey],
+        act: Act,
+    ) -> Consent:
+        """Keep the subject's own signature of a consent's receipt, and return the consent.
+
+        ``made_by`` returns which of the subject's keys, as they stand now, has signed the receipt,
+        and raises Refused where none has. The key is kept too, since its subject may remove it
+        later. The first signature stands: the same again changes nothing. Raises Refused
+        RESOURCE_NOT_FOUND; STATE_CONFLICT where there is no receipt, or another signature.
+        """
+        with writing(self._engine) as connection:
+            consent = locked(connection, consent_id)
+            if not consent.receipt:
+                raise _conflict("There is no receipt to sign: the consent was not granted.")
+            if consent.subject_signature:
+                if consent.subject_signature == signature:
+                    return consent
+                raise _conflict("The receipt has the subject's signature already; it stands.")
+            key = made_by(consent.receipt, standing_keys(connection, consent.subject))
             signed = Consent.model_validate(
-                {**consent.model_dump(), "subject_signature": signature, "subject_key": key}
+                {
+                    **consent.model_dump(),
+                    "subject_signature": signature,
+                    "subject_key": key.jwk,
+                    "version": consent.version + 1,
+                    "changed_at": act.at,
+                }
             )
-            connection.execute(
-                update(CONSENT)
-                .where(CONSENT.c.consent_id == consent_id)
-                .values(document=signed.model_dump_json())
-            )
-            wrote(connection, CONSENT, consent_id)
+            _put(connection, signed)
+            _log(connection, signed, replace(act, reason=COUNTERSIGNED), None)
         return signed
 
     def acknowledge(
         self, consent_id: str, operator_id: str, removed_at: int, by: str, now: int
     ) -> bool:
-        """Write that an operator has removed what it held under an ended consent.
+        """Write that an operator has removed what it held under a consent that has ended, or
+        under which the data life of the last copy has.
 
-        What time or use has ended by then is written first. ``by`` is the client that says so, ``removed_at`` when the last copy was gone and
-        ``now`` the time (seconds, UTC). Returns whether that is new: the first word
-        stands. Raises Refused RESOURCE_NOT_FOUND where this operator owes nothing for this
-        consent; INVALID_REQUEST, field remove_time, for a removal that is still to come or
-        was before the last answer.
+        What time or use has ended by then is written first. ``by`` is the client that says so,
+        ``removed_at`` when the last copy was gone and ``now`` the time (seconds, UTC). Returns
+        whether that is new: the first word stands. Raises Refused RESOURCE_NOT_FOUND where this
+        operator owes nothing for this consent; INVALID_REQUEST, field remove_time, for a removal
+        that is still to come or was before the last answer.
         """
-        row = CONSENT_REMOVAL.c
-        query = select(row.acknowledged_at).where(
-            row.consent_id == consent_id, row.operator_id == operator_id
-        )
         with writing(self._engine) as connection:
             # A retry that is being judged goes before this, or is refused for it.
             consent = locked(connection, consent_id)
             use = uses_of(connection, [consent_id]).get(consent_id, Use())
             if consent.operator_id == operator_id:
-                _settled(connection, consent, use, now)
-            owed = connection.execute(query.with_for_update()).one_or_none()
-            if owed is None:
-                raise Refused(
-                    RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND,
-                    "Nothing has to be removed for such a consent.",
-                )
-            if owed.acknowledged_at is not None:
-                return False
-            if removed_at > now or (use.last_at is not None and removed_at < use.last_at):
-                raise invalid(
-                    Violation("remove_time", "give a time after the last answer and not after now")
-                )
-            connection.execute(
-                update(CONSENT_REMOVAL)
-                .where(row.consent_id == consent_id)
-                .values(removed_at=removed_at, acknowledged_at=now, acknowledged_by=by)
-            )
-            wrote(connection, CONSENT_REMOVAL, consent_id)
-        return True
+                _told_of_life(connection, consent, use, now)
+            return acknowledge(connection, consent, operator_id, use.last_at, removed_at, by, now)
+
+
+def _is_held(connection: Connection, consent: Consent, use: Use) -> bool:
+    """Tell whether copies may be held under a consent that is over."""
+    return use.last_at is not None and not is_gone(connection, consent.consent_id)
 
 
 def _settled(connection: Connection, consent: Consent, use: Use, now: int) -> Consent:
@@ -235,7 +259,18 @@ def _settled(connection: Connection, consent: Consent, use: Use, now: int) -> Co
     if standing == consent.state:
         return consent
     ended_at = ended_by_itself_at(consent, use.spent_at, now)
-    return _write(connection, consent, standing, Act(Actor.GATEWAY, "", "", ended_at), use, {})
+    return _write(connection, consent, standing, Act(Actor.GATEWAY, "", "", ended_at), use, now)
+
+
+def _told_of_life(connection: Connection, consent: Consent, use: Use, now: int) -> Consent:
+    settled = _settled(connection, consent, use, now)
+    if settled.state not in LIVE or use.last_at is None:
+        return settled
+    over_at = use.last_at + settled.terms.data_life_seconds
+    if now < over_at or is_told(connection, settled.consent_id, over_at):
+        return settled
+    by_itself = Act(Actor.GATEWAY, "", "", now)
+    return _write(connection, settled, settled.state, by_itself, use, now)
 
 
 def _require_delegation(
@@ -266,8 +301,11 @@ def _write(
     state: ConsentState.ValueType,
     act: Act,
     use: Use,
-    also: Mapping[str, object],
+    told_at: int,
+    also: Mapping[str, object] = _NOTHING,
 ) -> Consent:
+    """Write a consent in ``state``; in the one it is in already where the data life of its last
+    copy is over. Its operator is told at ``told_at`` (seconds, UTC)."""
     ends = state in FINAL
     written = Consent.model_validate(
         {
@@ -279,14 +317,15 @@ def _write(
             "ended_at": act.at if ends else None,
         }
     )
-    connection.execute(
-        update(CONSENT).where(CONSENT.c.consent_id == consent.consent_id).values(**row_of(written))
-    )
-    wrote(connection, CONSENT, consent.consent_id)
+    _put(connection, written)
     deadline = None
-    if ends and use.last_at is not None:
+    if use.last_at is not None and (ends or state == consent.state):
         deadline = owe(
-            connection, written, removal_deadline(consent.terms, state, use.last_at, act.at)
+            connection,
+            written,
+            use.last_at + consent.terms.data_life_seconds,
+            removal_deadline(consent.terms, state, use.last_at, act.at),
+            told_at,
         )
     if use.spent_at is not None:
         connection.execute(
@@ -299,6 +338,13 @@ def _write(
         )
     _log(connection, written, act, deadline, str(also.get("delegation") or act.delegation))
     return written
+
+
+def _put(connection: Connection, consent: Consent) -> None:
+    connection.execute(
+        update(CONSENT).where(CONSENT.c.consent_id == consent.consent_id).values(**row_of(consent))
+    )
+    wrote(connection, CONSENT, consent.consent_id)
 
 
 def _log(

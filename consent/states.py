@@ -5,7 +5,7 @@
     REQUESTED, GRANTED, PAUSED --revoke--> REVOKED
     REQUESTED, GRANTED, PAUSED --expire--> EXPIRED
     GRANTED, PAUSED --exhaust--> EXHAUSTED
-    EXPIRED, EXHAUSTED --revoke--> REVOKED, where records were served
+    EXPIRED, EXHAUSTED --revoke--> REVOKED, where copies may still be held
 
 REFUSED, REVOKED, EXPIRED and EXHAUSTED are final: nothing revives a dead consent (G3).
 One that time or use has ended can still be taken back, since copies made under it are kept
@@ -32,6 +32,8 @@ EXHAUSTED: Final = ConsentState.CONSENT_STATE_EXHAUSTED
 
 FINAL: Final = frozenset({REFUSED, REVOKED, EXPIRED, EXHAUSTED})
 OPEN: Final = frozenset({REQUESTED, GRANTED, PAUSED})
+LIVE: Final = frozenset({GRANTED, PAUSED})
+"""In force, though nothing is served under one that is paused."""
 
 _MOVES: Final[Mapping[tuple[ConsentState.ValueType, Move], ConsentState.ValueType]] = {
     (REQUESTED, "grant"): GRANTED,
@@ -54,14 +56,14 @@ BY_ITSELF: Final[Mapping[ConsentState.ValueType, Move]] = {EXPIRED: "expire", EX
 
 
 def moved(
-    state: ConsentState.ValueType, move: Move, *, served: bool
+    state: ConsentState.ValueType, move: Move, *, held: bool
 ) -> ConsentState.ValueType | None:
     """Return the state after ``move``; None where the state does not allow it.
 
-    ``served`` tells whether records were served under the consent: of one that is dead and
-    was not, nothing is left to be taken back.
+    ``held`` tells whether copies may be held that were served under the consent: of one that is
+    dead, and under which none are, nothing is left to be taken back.
     """
-    return None if state in FINAL and not served else _MOVES.get((state, move))
+    return None if state in FINAL and not held else _MOVES.get((state, move))
 
 
 def due_at(consent: Consent) -> int | None:

@@ -1,9 +1,9 @@
 """Keys by which subjects sign receipts themselves: at most a few for each subject."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Field
-from sqlalchemy import Engine, Row, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Select, func, insert, select, update
 
 from consent.connections import reader, take_turn, writing
 from consent.model import DAY_SECONDS, CreditCode, Instant, Part
@@ -85,13 +85,8 @@ class SqlSubjectKeys:
 
     def standing(self, subject: str) -> tuple[SubjectKey, ...]:
         """Return the keys of a subject that were not removed, oldest first."""
-        query = (
-            select(SUBJECT_KEY)
-            .where(_KEY.subject == subject, _KEY.removed_at.is_(None))
-            .order_by(_KEY.registered_at, _KEY.thumbprint)
-        )
         with self._reader.connect() as connection:
-            return tuple(map(_key, connection.execute(query)))
+            return tuple(map(_key, connection.execute(_standing(subject))))
 
     def remove(self, subject: str, thumbprint: str, now: int) -> None:
         """Remove a key for good; one that is not there, or no more, is left so."""
@@ -105,6 +100,20 @@ class SqlSubjectKeys:
         with writing(self._engine) as connection:
             if connection.execute(query).rowcount:
                 wrote(connection, SUBJECT_KEY, subject, thumbprint)
+
+
+def standing_keys(connection: Connection, subject: str) -> tuple[SubjectKey, ...]:
+    """Return the keys of a subject, as `SqlSubjectKeys.standing` does; none of them is removed
+    before the transaction ends."""
+    return tuple(map(_key, connection.execute(_standing(subject).with_for_update(read=True))))
+
+
+def _standing(subject: str) -> Select[Any]:
+    return (
+        select(SUBJECT_KEY)
+        .where(_KEY.subject == subject, _KEY.removed_at.is_(None))
+        .order_by(_KEY.registered_at, _KEY.thumbprint)
+    )
 
 
 def _key(row: Row[tuple[object, ...]]) -> SubjectKey:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Column,
     Index,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     column,
+    event,
     literal,
     table,
     text,
@@ -101,11 +103,17 @@ CONSENT_USE: Final = Table(
 NOT_FOUND: Final = 0
 FOUND: Final = 1
 RECTIFIED: Final = 2
-_LATE: Final = "finding = 0 AND (acknowledged_at IS NULL OR acknowledged_at >= deadline)"
+_LATE: Final = (
+    "finding = 0 AND"
+    " (acknowledged_at IS NULL OR (acknowledged_at >= deadline AND acknowledged_at >= report_by))"
+)
 _MADE_GOOD: Final = "finding = 1 AND acknowledged_at IS NOT NULL"
 
-# One row for each ended consent that something was served under. ``finding`` tells what became of
-# one that is overdue.
+# One row for each consent that has ended, or under which the data life of the last copy has, if
+# anything was served under it. Copies must be gone by ``deadline``, and word of it come by
+# ``report_by``, where that is later. ``life_until`` is when the data life of the last copy ends that this is about:
+# one served later is not owed yet. Copies whose life was over by ``gone_until`` are gone, by an
+# earlier word. ``finding`` tells what became of one that is overdue.
 CONSENT_REMOVAL: Final = Table(
     "consent_removals",
     METADATA,
@@ -117,6 +125,9 @@ CONSENT_REMOVAL: Final = Table(
     Column("acknowledged_at", BigInteger),
     Column("acknowledged_by", String(80), nullable=False),
     Column("finding", SmallInteger, nullable=False, server_default="0"),
+    Column("report_by", BigInteger, nullable=False, server_default="0"),
+    Column("life_until", BigInteger, nullable=False, server_default="253402300799"),
+    Column("gone_until", BigInteger, nullable=False, server_default="0"),
     Index(
         "ix_consent_removals_owed",
         "operator_id",
@@ -140,9 +151,19 @@ CONSENT_REMOVAL: Final = Table(
 
 # Written out, not bound: only then can a planner tell that a partial index serves.
 IS_LATE: Final = text(_LATE)
-"""Removals that nobody was told of, where no word came, or it came after the deadline."""
+"""Removals that nobody was told of, where no word came, or it came too late."""
 IS_MADE_GOOD: Final = text(_MADE_GOOD)
 """Removals that were told of as overdue, and acknowledged since."""
+
+# When to look whether the data life of the last copy under a live consent is over: of those
+# whose validity is longer.
+CONSENT_LIFE: Final = Table(
+    "consent_lives",
+    METADATA,
+    Column("consent_id", String(40), primary_key=True),
+    Column("look_at", BigInteger, nullable=False),
+    Index("ix_consent_lives_look_at", "look_at"),
+)
 
 # Of the secret that invites a deputy only the SHA-256 is kept.
 DELEGATION: Final = Table(
@@ -182,14 +203,26 @@ NOTICE_SEEN: Final = Table(
 )
 
 # Which answers of the ledger hold records of a subject: an index that is kept after the
-# fact, so that serving does not wait for it.
+# fact, so that serving does not wait for it. On PostgreSQL it comes in parts by the subject, by
+# which alone it is asked for.
 SUBJECT_USE: Final = Table(
     "subject_uses",
     METADATA,
     Column("subject", String(18), primary_key=True),
     Column("usage_sequence", BigInteger, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
+    postgresql_partition_by="HASH (subject)",
 )
+_SUBJECT_USE_PARTS: Final = 16
+for _part in range(_SUBJECT_USE_PARTS):
+    event.listen(
+        SUBJECT_USE,
+        "after_create",
+        DDL(
+            f"CREATE TABLE {SUBJECT_USE.name}_{_part} PARTITION OF {SUBJECT_USE.name}"
+            f" FOR VALUES WITH (MODULUS {_SUBJECT_USE_PARTS}, REMAINDER {_part})"
+        ).execute_if(dialect="postgresql"),
+    )
 
 # What was written, in order: a row of which table, its key as JSON (`consent.writes`). Who
 # keeps evidence of what stood follows it.

@@ -23,6 +23,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "CREDITGATE_"
 CONFIG_VARIABLE = "CREDITGATE_CONFIG"
+USUAL_CONNECTIONS = 16
+"""Connections to PostgreSQL that a process keeps open for records, where nothing else is said."""
 
 Host = Annotated[str, Field(min_length=1, pattern=r"^[^\s/]+$")]
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -51,6 +53,15 @@ class GatewayConfig(BaseSettings):
 
     database: SecretStr = SecretStr("sqlite")
     """"sqlite" (files in ``home``) or a PostgreSQL URL, which may hold a password."""
+
+    database_connections: Annotated[int, Field(ge=4, le=1_000)] = USUAL_CONNECTIONS
+    """Connections to PostgreSQL that each process keeps open for records and use; of evidence half
+    as many, of authority a quarter, and up to four more of each while all are busy. At start it
+    is told where PostgreSQL allows fewer than a host may open."""
+
+    database_partitions: Annotated[int, Field(ge=1, le=1_024)] = 16
+    """In how many parts a new installation on PostgreSQL keeps who used what of a company; later
+    it changes nothing."""
 
     grpc_host: Host = "127.0.0.1"
     """Address gRPC listens on."""
@@ -179,6 +190,10 @@ class GatewayConfig(BaseSettings):
 
     alert_policy: Path | None = None
     """YAML file: from how much on use is unusual, as gateway/alerts/policy.yaml. None: that one."""
+
+    agreement_policy: Path | None = None
+    """YAML file: by when operators agree with their usage logs, as gateway/usage/policy.yaml.
+    None: that one."""
 
     otlp_endpoint: HttpUrl | None = None
     """OTLP/gRPC collector for traces and metrics, for example http://127.0.0.1:4317.

@@ -33,6 +33,7 @@ DANGEROUS_SCOPES: Final = frozenset(
         "administrators:register",
         "administrators:remove",
         "brakes:release",
+        "clearings:resolve",
         "clients:register",
         "clients:remove",
         "clients:rotate",
@@ -84,6 +85,7 @@ _PARTS: Final[Mapping[AdministratorRole.ValueType, tuple[str, ...]]] = {
     ),
     _PRICING: (
         "catalogue:read",
+        "clearings:",
         "operators:read",
         "policy:read",
         "prices:",
@@ -125,6 +127,7 @@ _PARTS: Final[Mapping[AdministratorRole.ValueType, tuple[str, ...]]] = {
         "audit.",
         "brakes:read",
         "catalogue:read",
+        "clearings:read",
         "clients:read",
         "credit.conformance:read",
         "licences:read",

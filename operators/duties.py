@@ -23,6 +23,7 @@ DUTY_SCOPES: Final = frozenset(
         "credit.conformance:read",
         "credit.conformance:reconcile",
         "credit.conformance:watch",
+        "credit.regions:watch",
     }
 )
 """Scopes to be told of consents and disclosures, to give consents up, to acknowledge

@@ -9,14 +9,13 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import (
     AfterValidator,
     Field,
-    PlainSerializer,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from creditgate.shapes import IN_ORDER, Items, Purposes
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
-from creditgate.v1.vocabulary_pb2 import Purpose
 from operators import shapes
 from operators.jwks import key_thumbprints, public_jwks
 from operators.kept import Kept
@@ -27,7 +26,6 @@ CLIENT: Final = "client"
 SCOPE_GRANT: Final = "scope_grant"
 
 _FOR_OPERATORS: Final = (ClientRole.CLIENT_ROLE_OPERATOR, ClientRole.CLIENT_ROLE_REGION)
-_MOST_ITEMS: Final = 1000
 _MOST_REGIONS: Final = 1000
 _MOST_CERTIFICATES: Final = 8
 _MOST_REDIRECTS: Final = 16
@@ -42,13 +40,8 @@ GrantType = Literal[
     "urn:ietf:params:oauth:grant-type:token-exchange",
 ]
 
-# Sets are written in order, so that equal things make equal documents.
-IN_ORDER = PlainSerializer(sorted)
-_ItemCode = Annotated[str, AfterValidator(shapes.item_code)]
 _RegionCode = Annotated[str, AfterValidator(shapes.region_code)]
-Items = Annotated[frozenset[_ItemCode], Field(max_length=_MOST_ITEMS), IN_ORDER]
 Regions = Annotated[frozenset[_RegionCode], Field(max_length=_MOST_REGIONS), IN_ORDER]
-Purposes = Annotated[frozenset[Annotated[int, AfterValidator(shapes.stated(Purpose))]], IN_ORDER]
 _Thumbprints = Annotated[
     frozenset[Annotated[str, AfterValidator(shapes.certificate_thumbprint)]],
     Field(max_length=_MOST_CERTIFICATES),

@@ -6,13 +6,13 @@ administrator admitted it (`RegionAdmission`). Together they make the region's c
 keys and certificates nobody registers by hand.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from creditgate.federated_query import region_client_id
 from creditgate.v1.operator_service_pb2 import ClientRole
 from operators import shapes
 from operators.jwks import public_jwks
@@ -24,9 +24,6 @@ REGION_ADMISSION: Final = "region_admission"
 
 REGION_CLASS: Final = "region"
 """Class of the operators that regions are admitted as."""
-
-CLIENT_PREFIX: Final = "region-"
-"""How client ids of regions begin."""
 
 MOST_REGIONS: Final = 256
 """Most regions one gateway knows; the country has 31 of the first level."""
@@ -70,12 +67,6 @@ DivisionCode = Annotated[
 LogPurposeName = Literal["disclosure", "usage", "witness"]
 _ClientId = Annotated[str, AfterValidator(shapes.client_id)]
 _VerifierKey = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-
-
-def region_client_id(entity_id: str) -> str:
-    """Return the client id a region goes by everywhere: it follows from its entity id alone,
-    so that each side knows it without being told."""
-    return f"{CLIENT_PREFIX}{hashlib.sha256(entity_id.encode()).hexdigest()[:24]}"
 
 
 class RegionDescription(Kept):

@@ -5,37 +5,49 @@ repeats the value.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from pydantic_core import Url
 
 from creditgate import uscc
+from creditgate.shapes import (
+    END_OF_TIME,
+    ProtoEnum,
+    item_code,
+    matching,
+    operator_class,
+    stated,
+)
 
-END_OF_TIME: Final = 253_402_300_799
-"""9999-12-31T23:59:59Z, the last second a google.protobuf.Timestamp can hold."""
+__all__ = [
+    "ALL_REGIONS",
+    "END_OF_TIME",
+    "ProtoEnum",
+    "certificate_thumbprint",
+    "client_id",
+    "common_regions",
+    "covers",
+    "credit_code",
+    "description",
+    "display_name",
+    "instant",
+    "issuer",
+    "item_code",
+    "known",
+    "licence_number",
+    "matching",
+    "operator_class",
+    "operator_class_or_none",
+    "operator_id",
+    "redirect_uri",
+    "region_code",
+    "scope_name",
+    "stated",
+    "subject_identifier",
+]
 
 ALL_REGIONS: Final = "*"
-
-
-class ProtoEnum(Protocol):
-    """What is needed of a protobuf enum."""
-
-    def items(self) -> Sequence[tuple[str, int]]:
-        """Return names and numbers."""
-        ...
-
-
-def matching(pattern: str, mend: str) -> Callable[[str], str]:
-    """Return a check that the whole text matches ``pattern``; ``mend`` says what to enter."""
-    compiled = re.compile(pattern)
-
-    def check(text: str) -> str:
-        if compiled.fullmatch(text) is None:
-            raise ValueError(mend)
-        return text
-
-    return check
 
 
 operator_id: Final = matching(
@@ -46,21 +58,12 @@ client_id: Final = matching(
     "[a-z][a-z0-9-]{2,63}",
     "use 3 to 64 characters: lower-case letters, digits and hyphens, a letter first",
 )
-operator_class: Final = matching(
-    "[a-z][a-z0-9-]{0,39}",
-    "use 1 to 40 characters: lower-case letters, digits and hyphens, a letter first",
-)
 operator_class_or_none: Final = matching(
     "([a-z][a-z0-9-]{0,39})?",
     "use 1 to 40 characters: lower-case letters, digits and hyphens, a letter first; or none",
 )
 licence_number: Final = matching(
     "[A-Za-z0-9-]{1,64}", "use 1 to 64 characters: letters, digits and hyphens"
-)
-item_code: Final = matching(
-    "[a-z][a-z0-9.-]{0,63}",
-    "use a catalogue item code: 1 to 64 lower-case letters, digits, dots and hyphens, a letter"
-    " first",
 )
 scope_name: Final = matching(
     "[a-z.]{1,63}:[a-z]{1,63}", 'use a scope such as "credit.records:read"'
@@ -141,19 +144,6 @@ def description(text: str) -> str:
     if not (len(text) <= 1000 and text.isprintable()):
         raise ValueError("use at most 1000 printable characters, in one line")
     return text
-
-
-def stated(enum: ProtoEnum) -> Callable[[int], int]:
-    """Return a check that a number is a value of ``enum`` other than its zero, "not stated"."""
-    names = {number: name for name, number in enum.items() if number}
-    mend = "use one of " + ", ".join(names.values())
-
-    def check(number: int) -> int:
-        if number not in names:
-            raise ValueError(mend)
-        return number
-
-    return check
 
 
 def known(enum: ProtoEnum) -> Callable[[int], int]:

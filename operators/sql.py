@@ -5,7 +5,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import Connection, Engine, Select, func, insert, select, text
+from sqlalchemy import Connection, Engine, Select, bindparam, func, insert, select, text
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -15,6 +15,9 @@ from operators.tables import AUTHORITY_LOG
 CHANNEL: Final = "creditgate_authority"
 _APPEND_LOCK: Final = 0x63726D61
 _LOG = AUTHORITY_LOG.c
+_VERSION: Final = select(func.coalesce(func.max(_LOG.version), 0)).where(
+    _LOG.kind == bindparam("kind"), _LOG.id == bindparam("id")
+)
 
 
 class SqlAuthorityLog:
@@ -47,8 +50,11 @@ class SqlAuthorityLog:
                     "Authority was changed meanwhile; read it again and repeat.",
                 )
             written: list[Change] = []
+            rows: list[dict[str, object]] = []
+            versions: dict[tuple[str, str], int] = {}
             for draft in drafts:
-                _require_version(connection, draft)
+                thing = (draft.kind, draft.id)
+                _require_version(versions.get(thing) or _version(connection, *thing), draft)
                 document = json.dumps(dict(draft.document), ensure_ascii=False, sort_keys=True)
                 sequence += 1
                 change = Change(
@@ -61,8 +67,11 @@ class SqlAuthorityLog:
                     changed_at,
                     reason,
                 )
-                _insert(connection, change, document)
+                versions[thing] = change.version
+                rows.append(_row(change, document))
                 written.append(change)
+            if rows:
+                connection.execute(insert(AUTHORITY_LOG), rows)
             if self._on_postgresql:
                 connection.execute(text(f"NOTIFY {CHANNEL}"))
         return tuple(written)
@@ -136,12 +145,11 @@ def _head(connection: Connection) -> int:
     return connection.execute(select(func.coalesce(func.max(_LOG.sequence), 0))).scalar_one()
 
 
-def _require_version(connection: Connection, draft: Draft) -> None:
-    newest = connection.execute(
-        select(func.coalesce(func.max(_LOG.version), 0)).where(
-            _LOG.kind == draft.kind, _LOG.id == draft.id
-        )
-    ).scalar_one()
+def _version(connection: Connection, kind: str, id_: str) -> int:
+    return connection.execute(_VERSION, {"kind": kind, "id": id_}).scalar_one()
+
+
+def _require_version(newest: int, draft: Draft) -> None:
     if newest == draft.expected_version:
         return
     if draft.expected_version == 0:
@@ -155,16 +163,14 @@ def _require_version(connection: Connection, draft: Draft) -> None:
     )
 
 
-def _insert(connection: Connection, change: Change, document: str) -> None:
-    connection.execute(
-        insert(AUTHORITY_LOG).values(
-            sequence=change.sequence,
-            kind=change.kind,
-            id=change.id,
-            version=change.version,
-            document=document,
-            changed_by=change.changed_by,
-            changed_at=change.changed_at,
-            reason=change.reason,
-        )
-    )
+def _row(change: Change, document: str) -> dict[str, object]:
+    return {
+        "sequence": change.sequence,
+        "kind": change.kind,
+        "id": change.id,
+        "version": change.version,
+        "document": document,
+        "changed_by": change.changed_by,
+        "changed_at": change.changed_at,
+        "reason": change.reason,
+    }

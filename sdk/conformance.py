@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from creditgate.reconcile.elements import ELEMENT_BYTES
 from creditgate.reconcile.symbols import FORMAT_VERSION, MOST_SYMBOLS, CodedSet, coded
@@ -70,12 +71,13 @@ class Conformance:
     ) -> Reconciled:
         """Compare all copies with the disclosure, at a cost that grows with the differences.
 
-        ``reflects`` is the position of the last disclosure event that the copies reflect.
+        ``reflects`` is the position of the last disclosure event that the copies reflect; when
+        they were read is when the file was last written.
         The same ``request_id`` again returns the attestation made before; None makes a new
         one. Raises grpc.RpcError, CopiesRefused, ReconciliationBroken, OSError.
         """
         elements = await asyncio.to_thread(Elements, file)
-        opening = _opening(len(elements), reflects, request_id)
+        opening = _opening(file, len(elements), reflects, request_id)
         return await _Reconciliation(file, elements).run(self._stub, opening)
 
     async def attest(
@@ -86,7 +88,7 @@ class Conformance:
         """
         elements = await asyncio.to_thread(Elements, file)
 
-        opening = _opening(len(elements), reflects, request_id)
+        opening = _opening(file, len(elements), reflects, request_id)
         async with _sending(Outgoing[AttestCopiesRequest]()) as outgoing:
             outgoing.send([AttestCopiesRequest(opening=opening)])
             call = self._stub.AttestCopies(outgoing.parts(), timeout=_DEADLINE_SECONDS)
@@ -171,12 +173,15 @@ class _Reconciliation:
         return ReconcileCopiesRequest(copies=CopyDigests(copies=_shown(copies)))
 
 
-def _opening(copies: int, reflects: int, request_id: str | None) -> AttestationOpening:
+def _opening(
+    file: CopiesFile, copies: int, reflects: int, request_id: str | None
+) -> AttestationOpening:
     return AttestationOpening(
         request_id=request_id or new_request_id(),
         disclosure_sequence=reflects,
         copies=copies,
         format_version=FORMAT_VERSION,
+        made_time=Timestamp(seconds=int(file.path.stat().st_mtime)),
     )
 
 

@@ -3,7 +3,7 @@
 Over a channel of `sdk.connection.connect`.
 """
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Final
 
 import grpc
@@ -43,12 +43,18 @@ class Disclosures:
         self._pause_seconds = pause_seconds
 
     def follow(
-        self, after: int = 0, coverage: WatchCoverage.ValueType = SERVED
+        self,
+        after: int = 0,
+        coverage: WatchCoverage.ValueType = SERVED,
+        *,
+        rested: Callable[[int], None] = lambda _: None,
     ) -> AsyncGenerator[WatchDisclosuresResponse]:
         """Yield each event behind position ``after``, in order, for ever.
 
         Keep ``event.event_sequence`` once an event is dealt with, and begin there the next
-        time: none is then missed. Where ``removal_deadline`` is set, the copy must be gone,
+        time: none is then missed. ``rested`` is told, in between, a position up to which nothing
+        else concerns the operator, once the events before it were taken: keep it too, or after a
+        quiet year all that the year held is gone through again. Where ``removal_deadline`` is set, the copy must be gone,
         or replaced, and the removal acknowledged by then. A connection that breaks or falls
         silent is made anew. Leave it by ``contextlib.aclosing``. Raises grpc.RpcError for a
         refusal that waiting does not mend.
@@ -65,6 +71,8 @@ class Disclosures:
             position=_position,
             silence_seconds=3 * self._heartbeat_seconds,
             pause_seconds=self._pause_seconds,
+            rests_at=_rests_at,
+            rested=rested,
         ).after(after)
 
     async def acknowledge(
@@ -84,6 +92,10 @@ class Disclosures:
         return await self._conformance.AcknowledgeRemovals(
             AcknowledgeRemovalsRequest(removals=removals), timeout=_DEADLINE_SECONDS
         )
+
+
+def _rests_at(answer: WatchDisclosuresResponse) -> int:
+    return 0 if answer.HasField("event") else answer.disclosure_sequence
 
 
 def _position(answer: WatchDisclosuresResponse) -> int:

@@ -4,7 +4,8 @@ The gateway has verified every part before it passed it on. Who pins the keys of
 disclosure logs can verify them again, from the very bytes: `RegionAnswer.verify`.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,21 +16,28 @@ from creditgate.transparency.completeness import ProvedSubject
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.verify import verify_complete
+from creditgate.v1.credit_record_service_pb2 import Receipt
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.federated_record_service_pb2 import (
     NotAskedReason,
     QueryRegionsRequest,
     QueryRegionsResponse,
     RegionClosing,
+    RegionHeard,
     RegionOutcome,
     RegionPart,
     RegionPlan,
+    WatchRegionRecordsRequest,
+    WatchRegionRecordsResponse,
 )
 from creditgate.v1.federated_record_service_pb2_grpc import FederatedRecordServiceStub
+from sdk.following import Following
+from sdk.region_receipts import RegionReceipts
 
 _WHOLE: Final = frozenset(
     {RegionOutcome.REGION_OUTCOME_ANSWERED, RegionOutcome.REGION_OUTCOME_EMPTY}
 )
+_SILENCE_SECONDS: Final = 15.0
 _SETTLED: Final = frozenset({NotAskedReason.NOT_ASKED_REASON_NO_SUBJECT})
 
 
@@ -84,6 +92,8 @@ class FederatedAnswer:
     """What came of all regions, by entity identifier, in the order of their plans."""
 
     regions: dict[str, RegionAnswer] = field(default_factory=dict[str, RegionAnswer])
+    question: Receipt = field(default_factory=Receipt)
+    """One's own gateway's receipt of the question, which is a use without a fee."""
 
     @property
     def decision(self) -> str:
@@ -107,6 +117,8 @@ class FederatedAnswer:
     def take(self, step: QueryRegionsResponse) -> None:
         """Take the next step of the answer."""
         match step.WhichOneof("step"):
+            case "question":
+                self.question.CopyFrom(step.question)
             case "plan":
                 self.regions[step.plan.region] = RegionAnswer(step.plan)
             case "part":
@@ -142,13 +154,52 @@ async def query_regions(
         raise AnswerBroken(f"{len(open_)} regions were not accounted for; ask again")
 
 
-async def ask_regions(channel: grpc.aio.Channel, request: QueryRegionsRequest) -> FederatedAnswer:
-    """Return what came of all regions, once the last has ended. Raises as `query_regions`."""
+async def ask_regions(
+    channel: grpc.aio.Channel,
+    request: QueryRegionsRequest,
+    receipts: RegionReceipts | None = None,
+) -> FederatedAnswer:
+    """Return what came of all regions, once the last has ended.
+
+    ``receipts`` keeps the receipts of the use in a book, as they come: whoever keeps a book gives
+    one. Raises as `query_regions`, and as `RegionReceipts.take`.
+    """
     answer = FederatedAnswer()
     async with aclosing(query_regions(channel, request)) as steps:
         async for step in steps:
+            if receipts is not None:
+                await asyncio.to_thread(receipts.take, step)
             answer.take(step)
     return answer
+
+
+def follow_region_records(
+    channel: grpc.aio.Channel,
+    after: int = 0,
+    *,
+    heard: Callable[[Sequence[RegionHeard]], None] = lambda _: None,
+    pause_seconds: float = 1.0,
+) -> AsyncGenerator[WatchRegionRecordsResponse]:
+    """Yield what became of records that other regions gave, behind number ``after``, for ever.
+
+    Keep ``event.number`` once an event is dealt with, and begin there the next time: none is then
+    missed. ``heard`` is told, every few seconds, how far the events of each region are known,
+    once the events before were taken: where a region is not known, the copies of its records may
+    be void already. A connection that breaks or falls silent is made anew, ``pause_seconds``
+    before the first attempt, twice as many before each further one. Leave it by
+    ``contextlib.aclosing``. Raises grpc.RpcError for a refusal that waiting does not mend.
+    """
+    stub: Any = FederatedRecordServiceStub(channel)
+    return Following[WatchRegionRecordsResponse](
+        name="records of other regions",
+        watch=lambda number: stub.WatchRegionRecords(
+            WatchRegionRecordsRequest(after_number=number)
+        ),
+        position=lambda answer: answer.event.number,
+        silence_seconds=_SILENCE_SECONDS,
+        pause_seconds=pause_seconds,
+        alive=lambda answer: heard(tuple(answer.regions)),
+    ).after(after)
 
 
 def _proved(parts: Sequence[RegionPart], key: VerifierKey) -> tuple[ProvedSubject, ...]:

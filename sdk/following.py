@@ -16,12 +16,22 @@ _LONGEST_PAUSE: Final = 30.0
 _Answer = TypeVar("_Answer")
 
 
+def _nowhere(_: object) -> int:
+    return 0
+
+
+def _unheard(_: object) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Following(Generic[_Answer]):
     """How a stream is followed.
 
     ``watch`` calls it from behind a position on; ``position`` tells that of an answer with
-    news, and 0 of a sign of life. A stream that is silent for ``silence_seconds`` counts as
+    news, and 0 of a sign of life. ``rests_at`` tells up to where all was read when a sign of life
+    came, and ``rested`` is told so, once the answers before were taken; ``alive`` is told each
+    sign of life. A stream that is silent for ``silence_seconds`` counts as
     broken. ``pause_seconds`` lie before the first attempt to take it up again, twice as many
     before each further one, up to half a minute. ``name`` is what logs call it.
     """
@@ -31,6 +41,9 @@ class Following(Generic[_Answer]):
     position: Callable[[_Answer], int]
     silence_seconds: float
     pause_seconds: float
+    rests_at: Callable[[_Answer], int] = _nowhere
+    rested: Callable[[int], None] = _unheard
+    alive: Callable[[_Answer], None] = _unheard
 
     async def after(self, position: int) -> AsyncGenerator[_Answer]:
         """Yield each answer with news behind ``position``, in order, for ever.
@@ -48,6 +61,12 @@ class Following(Generic[_Answer]):
                         if self.position(answer) > position:
                             position = self.position(answer)
                             yield answer
+                            continue
+                        if not self.position(answer):
+                            self.alive(answer)
+                        if self.rests_at(answer) > position:
+                            position = self.rests_at(answer)
+                            self.rested(position)
             except (grpc.RpcError, TimeoutError) as error:
                 wait = seconds_to_wait(error)
                 if wait is None:

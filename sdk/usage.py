@@ -5,8 +5,6 @@ Over a channel of `sdk.connection.connect`. What each answer was charged is kept
 """
 
 import asyncio
-from collections import Counter
-from datetime import UTC, datetime
 from typing import Final
 
 import grpc
@@ -14,7 +12,7 @@ import grpc
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.receipts import COSIGNATURE_TYPE
-from creditgate.transparency.usage import CountedBy, detail_of, lines_by, verify_logged
+from creditgate.transparency.usage import detail_of, verify_logged
 from creditgate.transparency.usage_evidence import USE
 from creditgate.v1 import usage_service_pb2 as pb
 from creditgate.v1.usage_evidence_pb2 import (
@@ -23,7 +21,7 @@ from creditgate.v1.usage_evidence_pb2 import (
     UsageAgreement,
     UsageEvidence,
 )
-from creditgate.v1.usage_log_pb2 import UsageDetail, UsageKind, UsageLeaf
+from creditgate.v1.usage_log_pb2 import UsageDetail, UsageLeaf
 from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
 from sdk.signing import SigningKey
 from sdk.usage_agreements import checkpoint_digest
@@ -32,6 +30,7 @@ from sdk.usage_book import UsageBook
 _DEADLINE_SECONDS: Final = 30
 _PAGE: Final = 1_000
 _ATTEMPTS: Final = 5
+_LOGGED_ATTEMPTS: Final = 20
 _LOGGED_SECONDS: Final = 1.0
 
 
@@ -79,7 +78,9 @@ class Usage:
         request = pb.CosignUsageRequest(
             checkpoint=note, cosignature=key.sign(claims, typ=COSIGNATURE_TYPE)
         )
-        return (await self._stub.CosignUsage(request, timeout=_DEADLINE_SECONDS)).size
+        size = (await self._stub.CosignUsage(request, timeout=_DEADLINE_SECONDS)).size
+        await asyncio.to_thread(book.keep_agreed, size, now)
+        return size
 
     async def prove(self, name: str, key: VerifierKey) -> UsageEvidence:
         """Return the evidence that an answer was used, with the operator's agreement if there is
@@ -108,33 +109,16 @@ class Usage:
         evidence.leaves.append(ShownLeaf(logged=logged, detail=proof.detail))
         return evidence
 
-    async def billed_beyond(self, statement: pb.Statement, book: UsageBook) -> Counter[CountedBy]:
-        """Return of which records a statement counts more than the log has for its month.
-
-        What a month costs follows from price plans; what it counts, from the log alone, as far
-        as the statement goes. ``book`` is followed to there.
-        """
-        for _ in range(_ATTEMPTS):
-            if await self.follow(book) >= statement.usage_size:
-                break
+    async def follow_to(self, book: UsageBook, size: int) -> None:
+        """Take the log into the book up to ``size`` leaves at least. Raises ProofInvalid where there
+        are fewer."""
+        for _ in range(_LOGGED_ATTEMPTS):
+            if await self.follow(book) >= size:
+                return
             await asyncio.sleep(_LOGGED_SECONDS)
-        else:
-            raise ProofInvalid("the statement counts uses that are not logged")
-        billed: Counter[CountedBy] = Counter()
-        for line in statement.lines:
-            billed[CountedBy(line.item, line.source, line.region)] += line.entries
-        counted: Counter[CountedBy] = Counter()
-        for use in book.served(*month_bounds(statement.month)):
-            if use.usage_index >= statement.usage_size:
-                break
-            lines = lines_by((book.detail(use) or await self._detail(use)).lines)
-            if use.kind == UsageKind.USAGE_KIND_ANSWER:
-                counted.update(lines)
-            else:
-                counted.subtract(lines)
-        return +(billed - counted)
+        raise ProofInvalid("the statement counts uses that are not logged")
 
-    async def _detail(self, use: UsageLeaf) -> UsageDetail:
+    async def detail(self, use: UsageLeaf) -> UsageDetail:
         """Return lines and revisions of a use that the log has but the digest of."""
         # A page has one answer, and never a part of one.
         request = pb.ListUsageRequest(
@@ -175,11 +159,3 @@ class Usage:
             operator_id=operator_id, start_index=start, page_size=most, consistent_with=known
         )
         return await self._stub.ListUsageLeaves(request, timeout=_DEADLINE_SECONDS)
-
-
-def month_bounds(month: str) -> tuple[int, int]:
-    """Return the first second of a month "YYYY-MM" (UTC), and of the one after. Raises
-    ValueError."""
-    first = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
-    after = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
-    return int(first.timestamp()), int(after.timestamp())

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from creditgate.transparency.merkle import EMPTY_ROOT, ProofInvalid, leaf_hash
 from creditgate.transparency.note import Checkpoint, VerifierKey, open_checkpoint
 from creditgate.transparency.receipts import usage_log_key
+from creditgate.transparency.region_use import verify_question, verify_region_use
 from creditgate.transparency.strict import strictly
 from creditgate.transparency.usage import Answer, detail_of, verify_receipt, verify_served
 from creditgate.transparency.usage_charges import (
@@ -23,9 +24,12 @@ from creditgate.transparency.usage_charges import (
     charged_twice,
     compare_places,
 )
+from creditgate.v1.credit_record_service_pb2 import Receipt
+from creditgate.v1.federated_record_service_pb2 import RegionPart
 from creditgate.v1.usage_evidence_pb2 import LoggedLeaf
 from creditgate.v1.usage_log_pb2 import UsageDetail, UsageKind, UsageLeaf, UsageReceipt
 from sdk.usage_tables import (
+    AGREED,
     CHECKPOINTS,
     LEAVES,
     METADATA,
@@ -49,6 +53,14 @@ class Held(NamedTuple):
     receipts: int
     leaves: int
     note: str
+
+
+class HasAgreed(NamedTuple):
+    """How many uses the operator has agreed with, by this book, and when it last did, or tried to
+    (seconds, UTC)."""
+
+    size: int
+    at: int
 
 
 class UsageBook:
@@ -89,6 +101,8 @@ class UsageBook:
             raise BookRefused(f"There is no book {file}.")
         engine = open_file(file)
         try:
+            # Books that are older have none yet.
+            AGREED.create(engine, checkfirst=True)
             with engine.connect() as connection:
                 owner = connection.execute(select(OWNER.c.operator_id, OWNER.c.key)).one()
             return cls(engine, owner.operator_id, VerifierKey.parse(owner.key))
@@ -106,10 +120,24 @@ class UsageBook:
         A receipt that the gateway signed is kept even where it is not of what was received:
         it is evidence then. Raises ProofInvalid.
         """
-        use = verify_receipt(answer[-1].receipt.usage, self.key)
+        self._keep(answer[-1].receipt.usage)
+        return verify_served(answer, self.key)
+
+    def keep_question(self, receipt: Receipt) -> UsageLeaf:
+        """Keep the receipt of a question to other regions; return its use. Otherwise as `keep`."""
+        self._keep(receipt.usage)
+        return verify_question(receipt, self.key)
+
+    def keep_region(self, *chunk: RegionPart) -> UsageLeaf:
+        """Keep the receipt of a chunk of another region, given all its parts in order; return its
+        use. Otherwise as `keep`."""
+        self._keep(chunk[-1].receipt.usage)
+        return verify_region_use(chunk, self.key)
+
+    def _keep(self, receipt: UsageReceipt) -> None:
+        use = verify_receipt(receipt, self.key)
         if use.operator_id != self.operator_id:
             raise ProofInvalid("the receipt is of another operator")
-        receipt = answer[-1].receipt.usage
         row = {
             "usage_index": use.usage_index,
             "leaf_hash": leaf_hash(receipt.leaf),
@@ -118,7 +146,6 @@ class UsageBook:
         with self._engine.begin() as connection:
             # A retry brings the same leaf, signed anew.
             connection.execute(insert_new(RECEIPTS).values(row).on_conflict_do_nothing())
-        return verify_served(answer, self.key)
 
     def receipts_of(self, usage_index: int) -> list[UsageReceipt]:
         """Return the receipts of a place: several only where the gateway contradicts itself."""
@@ -169,6 +196,20 @@ class UsageBook:
             if note
             else Checkpoint(self.log_key.name, 0, EMPTY_ROOT)
         )
+
+    def agreed(self) -> HasAgreed:
+        """Return how far the operator has agreed, as this book knows."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(AGREED.c.size, AGREED.c.at)).first()
+        return HasAgreed(0, 0) if row is None else HasAgreed(*row)
+
+    def keep_agreed(self, size: int, at: int) -> None:
+        """Note that the operator has agreed with ``size`` uses by ``at`` (seconds, UTC), or with 0
+        that it tried to."""
+        new = insert_new(AGREED).values(id=1, size=size, at=at)
+        newer = {"size": func.max(AGREED.c.size, new.excluded.size), "at": new.excluded.at}
+        with self._engine.begin() as connection:
+            connection.execute(new.on_conflict_do_update(index_elements=["id"], set_=newer))
 
     def take(self, first: int, leaves: Sequence[bytes]) -> None:
         """Take on leaves from a place on, yet to be verified, instead of any from there on.
@@ -228,12 +269,10 @@ class UsageBook:
             path = LeafTree(connection).inclusion(usage_index, size)
         return LoggedLeaf(leaf=leaf, audit_path=path, checkpoint=note)
 
-    def served(self, from_: int, until: int) -> Iterator[UsageLeaf]:
-        """Yield what the log counts from ``from_`` to before ``until`` (seconds UTC)."""
-        within = (LEAVES.c.serve_seconds >= from_) & (LEAVES.c.serve_seconds < until)
-        query = select(LEAVES.c.leaf).where(within).order_by(LEAVES.c.usage_index)
-        for leaf in self._streamed(self._verified(query)):
-            yield UsageLeaf.FromString(leaf)
+    def leaves(self) -> Iterator[bytes]:
+        """Yield the verified leaves, from the first on."""
+        query = select(LEAVES.c.leaf).order_by(LEAVES.c.usage_index)
+        yield from self._streamed(self._verified(query))
 
     def differences(self) -> Iterator[Difference]:
         """Yield where the log is not what the receipts promise, in bounded memory.
@@ -242,8 +281,7 @@ class UsageBook:
         """
         receipts = select(RECEIPTS.c.receipt).order_by(RECEIPTS.c.usage_index, RECEIPTS.c.leaf_hash)
         promised = (UsageReceipt.FromString(each).leaf for each in self._streamed(receipts))
-        logged = select(LEAVES.c.leaf).order_by(LEAVES.c.usage_index)
-        yield from compare_places(promised, self._streamed(self._verified(logged)))
+        yield from compare_places(promised, self.leaves())
         answers = (
             select(LEAVES.c.leaf)
             .where(LEAVES.c.kind == UsageKind.USAGE_KIND_ANSWER)

@@ -70,6 +70,15 @@ CHECKPOINTS: Final = Table(
     Column("size", BigInteger, primary_key=True, autoincrement=False),
     Column("note", Text, nullable=False),
 )
+# How far the operator has agreed with its log, and when it last did, or tried to; one row, none
+# before the first.
+AGREED: Final = Table(
+    "agreed",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
 _WAIT_SECONDS: Final = 30
 _FULL_BYTES: Final = HASH_BYTES * TILE_WIDTH
 

@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -21,9 +22,14 @@ from creditgate.transparency.cosignatures import (
 )
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
+from creditgate.transparency.statement_evidence import (
+    is_about_statement,
+    verify_statement_evidence,
+)
 from creditgate.transparency.usage import verify_served
 from creditgate.transparency.usage_evidence import verify_evidence
 from creditgate.transparency.verify import answer_of
+from creditgate.v1.clearing_service_pb2 import ClearingStand
 from creditgate.v1.usage_evidence_pb2 import UsageEvidenceKind
 from creditgate.v1.usage_log_pb2 import UsageLeaf
 from sdk.answers import KeptAnswer
@@ -33,6 +39,7 @@ from sdk.certificates import (
     verified_certificate,
     verified_certificate_status,
 )
+from sdk.clearings import read_clearing, read_region_keys, supported, uses_in
 from sdk.documents import (
     STATUS_SECONDS,
     DocumentRefused,
@@ -43,6 +50,7 @@ from sdk.reports import issuer_named, verified_report, verified_status
 from sdk.usage_agreements import agreed_by
 
 _REFUSED: Final = 1
+_MOST_FAULTS: Final = 20
 _Found = dict[str, Any]
 _Verify = Callable[[argparse.Namespace, int], _Found]
 
@@ -65,16 +73,34 @@ def main(arguments: Sequence[str] | None = None, now: Callable[[], float] = time
     return 0
 
 
-def _answer(asked: argparse.Namespace, _: int) -> _Found:
+def _answer(asked: argparse.Namespace, now: int) -> _Found:
     found = KeptAnswer.read(asked.file, asked.request).verified(asked.key)
     about = [each.subject for each in found.subjects] or [each.subject for each in found.records]
     if asked.subject and set(asked.subject) != set(about):
         raise _Fallen("The answer verifies, but it is about another subject.")
+    head, served_at = found.head, found.receipt.serve_time.seconds
     return {
-        "complete": found.head is not None,
+        "complete": found.complete,
         "request_checked": found.request is not None,
         "records": [each.name for each in found.records],
         "subjects": sorted(set(about)),
+        "proved": [
+            {
+                "subject": each.subject,
+                "items": list(each.items),
+                "all_public": each.all_public,
+                "withheld": dict(each.withheld),
+            }
+            for each in found.subjects
+        ],
+        "absent_on_the_gateways_word": [
+            {"subject": subject, "item": item} for subject, item in found.absent_on_word()
+        ],
+        "served_at": served_at,
+        "age_seconds": now - served_at,
+        "map": None
+        if head is None
+        else {"event_sequence": head.event_sequence, "since": head.since, "until": head.until},
         "decision": found.receipt.decision_id,
         "checkpoint": {"origin": found.checkpoint.origin, "size": found.checkpoint.size},
     }
@@ -86,7 +112,10 @@ def _use(asked: argparse.Namespace, _: int) -> _Found:
 
 
 def _evidence(asked: argparse.Namespace, _: int) -> _Found:
-    found = verify_evidence(asked.file.read_bytes(), asked.key)
+    evidence = asked.file.read_bytes()
+    if is_about_statement(evidence):
+        return _statement(evidence, asked.key)
+    found = verify_evidence(evidence, asked.key)
     agreed = agreed_by(found)
     return {
         "kind": UsageEvidenceKind.Name(found.kind).removeprefix("USAGE_EVIDENCE_KIND_").lower(),
@@ -94,6 +123,24 @@ def _evidence(asked: argparse.Namespace, _: int) -> _Found:
         "overcharge_micro_yuan": found.overcharge,
         **_charged(found.leaf),
         "agreed": None if agreed is None else agreed._asdict(),
+    }
+
+
+def _statement(evidence: bytes, key: VerifierKey) -> _Found:
+    found = verify_statement_evidence(evidence, key)
+    lines = ", ".join(dict.fromkeys(fault.where for fault in found.faults[:_MOST_FAULTS]))
+    verdict = f"OVERCHARGED BY {found.overcharge} micro-yuan" if found.overcharge else "WRONG"
+    return {
+        "kind": "statement",
+        "convicts": True,
+        "verdict": f"{verdict} on {lines}",
+        "operator": found.operator_id,
+        "month": found.month,
+        "closed": found.closed,
+        "due_micro_yuan": found.due,
+        "overcharge_micro_yuan": found.overcharge,
+        "faults": [fault._asdict() for fault in found.faults],
+        "unchecked": list(found.unchecked),
     }
 
 
@@ -167,6 +214,32 @@ def _report(asked: argparse.Namespace, now: int) -> _Found:
     }
 
 
+def _clearing(asked: argparse.Namespace, _: int) -> _Found:
+    kept = read_clearing(asked.file.read_bytes())
+    clearing = kept.verified(read_region_keys(asked.keys.read_bytes()))
+    usage_keys: dict[str, list[VerifierKey]] = defaultdict(list)
+    for region, key in asked.usage_key or ():
+        usage_keys[region].append(key)
+    uses = uses_in(kept.evidence, usage_keys)
+    disputes = [each.dispute for each in clearing.disputes]
+    return {
+        "regions": [clearing.iss, clearing.other],
+        "until": clearing.until,
+        "entries": clearing.entries,
+        "due_micro_yuan": {each: clearing.due_to(each) for each in (clearing.iss, clearing.other)},
+        "disputes": [
+            {
+                "dispute": each.dispute_id,
+                **part.as_json(),
+                "supported": ClearingStand.Name(supported(each, uses))
+                .removeprefix("CLEARING_STAND_")
+                .lower(),
+            }
+            for each, part in zip(disputes, clearing.disputes, strict=True)
+        ],
+    }
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "creditgate-verify", description=(__doc__ or "").split("\n")[0]
@@ -176,7 +249,7 @@ def _parser() -> argparse.ArgumentParser:
     answer.add_argument("--request", type=Path, help="The request; else FILE.request if there.")
     answer.add_argument("--subject", action="append", help="Whom it must be about; repeatable.")
     _of(kinds, "use", "What a saved answer was charged, by its receipt.", _use)
-    _of(kinds, "evidence", "Evidence of a use, or against a charge.", _evidence)
+    _of(kinds, "evidence", "Evidence of a use, or against a charge or a statement.", _evidence)
     checkpoint = _of(
         kinds, "checkpoint", "A checkpoint of a log, and its cosignatures (C2SP).", _checkpoint
     )
@@ -190,6 +263,24 @@ def _parser() -> argparse.ArgumentParser:
     checkpoint.add_argument(
         "--quorum", type=_count, help="How many of them must have cosigned; else more than half."
     )
+    clearing = kinds.add_parser(
+        "clearing", help="A clearing between two regions.", description="A clearing, kept."
+    )
+    clearing.add_argument("file", type=Path, metavar="FILE")
+    clearing.add_argument(
+        "--keys",
+        type=Path,
+        required=True,
+        help="The regions' document keys: JSON of JWK Sets by entity identifier.",
+    )
+    clearing.add_argument(
+        "--usage-key",
+        type=_region_key,
+        action="append",
+        metavar="REGION=VKEY",
+        help="Key of a region's receipts, to judge by what was asked of it; repeatable.",
+    )
+    clearing.set_defaults(verify=_clearing)
     for name, words, verify in (
         ("certificate", "A certificate of conformance.", _certificate),
         ("report", "A special credit report.", _report),
@@ -225,6 +316,14 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 0 < int(text[:4]) == int(text):
         raise ValueError(text)
     return int(text)
+
+
+def _region_key(text: str) -> tuple[str, VerifierKey]:
+    """Return a region's entity identifier and the key of its receipts. Raises ValueError."""
+    region, separator, key = text.partition("=")
+    if not separator or not region:
+        raise ValueError(text)
+    return region, VerifierKey.parse(key)
 
 
 def _text(file: Path) -> str:

@@ -31,6 +31,7 @@ LONGEST = (
     "benchmarks",
     "demo",
     "durability",
+    "faults",
     "cli",
     "browser",
     "node",

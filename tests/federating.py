@@ -281,19 +281,23 @@ async def federation(
     *names: str,
     database: str = "sqlite",
     stores: Mapping[str, tuple[str, Path]] | None = None,
+    clock: Clock | None = None,
     **settings: Any,
 ) -> AsyncGenerator[tuple[Anchor, Mapping[str, RegionGateway]]]:
     """Run an anchor and the regions named, of `DISTRICTS`, each admitted by each other as the
     operator "region-" and its name, until all know one another.
 
-    ``stores`` gives regions stores of their own (database setting, home folder).
+    ``stores`` gives regions stores of their own (database setting, home folder); ``clock`` is
+    everybody's.
     """
     async with AsyncExitStack() as stack:
-        anchor = await stack.enter_async_context(running_anchor_at(folder / "anchor"))
+        anchor = await stack.enter_async_context(running_anchor_at(folder / "anchor", clock))
         regions: dict[str, RegionGateway] = {}
         for name in names:
             store = (stores or {}).get(name, (database, folder / name))
-            installation = Installation(*store, settings=anchor.settings())
+            installation = Installation(
+                *store, clock=clock or SystemClock(), settings=anchor.settings()
+            )
             stack.callback(installation.close)
             installation.furnish()
             regions[name] = await stack.enter_async_context(

@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 from pydantic import SecretStr
 
+from creditgate.rating.prices import PRICE_PLAN, PricePlan
 from creditgate.uscc import check_character
 from creditgate.v1.catalogue_service_pb2 import ContentFieldType
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
@@ -25,7 +26,6 @@ from gateway.installation.bootstrap import bootstrap
 from gateway.pki.client_keys import make_assertion_key
 from gateway.pki.development import make_client_certificate
 from gateway.server.process import Running, running_gateway
-from gateway.settle.prices import PRICE_PLAN, PricePlan
 from gateway.settle.shares import SHARING_RULE, SharingRule
 from gateway.storage.engines import Engines, open_engines
 from operators.kept import Kept

@@ -42,7 +42,7 @@ class Answered(NamedTuple):
 class Connection:
     """One connection to the server over mutual TLS, which calls one method.
 
-    ``request`` gives the message of each call. Raises ConnectionError when the server ends it, and
+    ``request`` gives the message of each call, of at most 16,000 bytes. Raises ConnectionError when the server ends it, and
     ValueError when a call failed.
     """
 
@@ -58,12 +58,10 @@ class Connection:
         self._method = method
         self._authority = job.address
         self._request = request
-        self._headers = b""
+        self._headers = self._known = b""
         self._unread = b""
         self._unsent = bytearray(_PREFACE)
-        self._unsent += _frame(
-            _SETTINGS, 0, 0, struct.pack(">HI", _INITIAL_WINDOW_SIZE, _WIDEST)
-        )
+        self._unsent += _frame(_SETTINGS, 0, 0, struct.pack(">HI", _INITIAL_WINDOW_SIZE, _WIDEST))
         self._unsent += _frame(_WINDOW, 0, 0, struct.pack(">I", _WIDEST - _FIRST_WINDOW))
         self._read = 0
         self._may_send = _FIRST_WINDOW
@@ -172,8 +170,8 @@ class Connection:
 def keep_calling(
     connections: Sequence[Connection], in_flight: int, seconds: float
 ) -> list[tuple[int, float]]:
-    """Keep so many calls in flight on each connection for so long, then wait for what is
-    answered yet; return the bytes of each answer and its seconds."""
+    """Keep so many calls in flight on each connection for so long, then wait for what is not
+    answered yet; return the bytes of each answer and the seconds it took."""
     began = perf_counter()
     deadline = began + seconds
     seen: list[tuple[int, float]] = []

@@ -33,10 +33,12 @@ class Stage:
     pace: Pace
 
     @contextmanager
-    def gateway(self, shape: Shape, module: str = GATEWAY, *files: Path) -> Generator["Gateway"]:
-        """Run a gateway that discloses ``shape``, by server ``module``, which gets ``files``."""
+    def gateway(
+        self, shape: Shape, module: str = GATEWAY, *arguments: str | Path
+    ) -> Generator["Gateway"]:
+        """Run a gateway that discloses ``shape``, by server ``module``, which gets ``arguments``."""
         home = installed(self.folder / shape.name, shape)
-        with serving(module, home.root, *files) as server:
+        with serving(module, home.root, *arguments) as server:
             grpc, _, issuer = server.address.partition(" ")
             credentials = Credentials.load(home.profile(CLIENT_ID)).model_copy(
                 update={"grpc": grpc, "issuer": issuer}

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final
 
+from creditgate.rating.prices import PRICE_PLAN
 from creditgate.refusal import Violation
 from creditgate.v1 import operator_service_pb2 as pb
 from gateway.administration.desk import Desk
@@ -13,7 +14,6 @@ from gateway.authenticate.caller import Caller
 from gateway.catalogue.model import CATALOGUE_ITEM
 from gateway.oauth.keys import KIND as SIGNING_KEY
 from gateway.settle.paging import page_token
-from gateway.settle.prices import PRICE_PLAN
 from gateway.settle.shares import SHARING_RULE
 from operators.administration_policy import ADMINISTRATION_POLICY
 from operators.administrators import ADMINISTRATOR

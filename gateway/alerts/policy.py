@@ -19,6 +19,17 @@ class Sweep(_Part):
     subjects_a_day: Annotated[int, Field(ge=1, le=200_000)]
 
 
+class AskedSweep(_Part):
+    """So many subjects asked about on a day, each time counted, and either ``factor`` times the
+    mean of the days before, of which ``days`` had use; or records of ``found_share`` of them at
+    most, where that was not so in those days."""
+
+    subjects_a_day: _Count
+    found_share: _Share
+    factor: Annotated[int, Field(ge=2, le=1_000)]
+    days: _Days
+
+
 class PurposeDrift(_Part):
     """A purpose with ``share`` of a day's records, at least so many, that had no more than
     ``share_before`` in the days before, of which ``days`` had use."""
@@ -66,5 +77,6 @@ class AlertPolicy(_Part):
     purpose_drift: PurposeDrift
     out_of_hours: OutOfHours
     growth: Growth
-    # Policies that were written before there were deliveries are good still.
+    # Policies that were written before these are good still.
     unacknowledged: Unacknowledged = Unacknowledged(records_a_day=5_000)
+    asked_sweep: AskedSweep = AskedSweep(subjects_a_day=5_000, found_share=0.05, factor=5, days=7)

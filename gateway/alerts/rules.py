@@ -28,6 +28,15 @@ class HourUse(NamedTuple):
     purpose: int
 
 
+class Counts(NamedTuple):
+    """What is counted of it: records, subjects asked about, and those that had records; a
+    subject each time."""
+
+    records: int
+    asked: int = 0
+    found: int = 0
+
+
 class Unusual(NamedTuple):
     """Something unusual: since which hour, of which Purpose (0 for none), how much was counted
     and from how much on it is unusual."""
@@ -50,13 +59,14 @@ def start_of(hour: int, policy: AlertPolicy) -> int:
 
 
 def unusual(
-    day: int, records: Mapping[HourUse, int], subjects: int, policy: AlertPolicy
+    day: int, counts: Mapping[HourUse, Counts], subjects: int, policy: AlertPolicy
 ) -> Iterator[Unusual]:
     """Give what is unusual on a day.
 
-    ``records`` are those of this day and up to `DAYS_BEFORE` before, ``subjects`` the
-    different ones on this day.
+    ``counts`` are those of this day and up to `DAYS_BEFORE` before, ``subjects`` the
+    different ones with records on this day.
     """
+    records = {use: each.records for use, each in counts.items()}
     today, before = (
         _by_purpose(records, day, 1),
         _by_purpose(records, day - DAYS_BEFORE, DAYS_BEFORE),
@@ -67,6 +77,7 @@ def unusual(
         yield Unusual(
             AlertKind.ALERT_KIND_SWEEP, day * HOURS, 0, subjects, policy.sweep.subjects_a_day
         )
+    yield from _asked_sweep(day, counts, policy)
     yield from _drift(day, today, before, days, policy)
     yield from _out_of_hours(day, records, policy)
     growth, count = policy.growth, today.total()
@@ -83,6 +94,33 @@ def unacknowledged(day: int, records: int, policy: AlertPolicy) -> Iterator[Unus
     if records >= threshold:
         kind = AlertKind.ALERT_KIND_UNACKNOWLEDGED
         yield Unusual(kind, day * HOURS, 0, records, threshold)
+
+
+def _asked_sweep(
+    day: int, counts: Mapping[HourUse, Counts], policy: AlertPolicy
+) -> Iterator[Unusual]:
+    sweep, share = policy.asked_sweep, Fraction(str(policy.asked_sweep.found_share))
+    asked, found, asked_before, found_before = 0, 0, 0, 0
+    days: set[int] = set()
+    for use, count in counts.items():
+        its_day = use.hour // HOURS
+        if its_day == day:
+            asked += count.asked
+            found += count.found
+        elif day - DAYS_BEFORE <= its_day < day and count.asked:
+            asked_before += count.asked
+            found_before += count.found
+            days.add(its_day)
+    if asked < sweep.subjects_a_day:
+        return
+    threshold, known = sweep.subjects_a_day, len(days) >= sweep.days
+    is_usual_to_find_few = known and found_before <= share * asked_before
+    if found > share * asked or is_usual_to_find_few:
+        if not known:
+            return
+        threshold = max(threshold, -(-sweep.factor * asked_before // len(days)))
+    if asked >= threshold:
+        yield Unusual(AlertKind.ALERT_KIND_ASKED_SWEEP, day * HOURS, 0, asked, threshold)
 
 
 def _drift(

@@ -48,6 +48,7 @@ FOLLOWED: Final = Table(
     Column("sequence", BigInteger, nullable=False),
 )
 
+# asked counts the subjects asked about, found those of them that had records; each time.
 HOURS: Final = Table(
     "alert_hours",
     METADATA,
@@ -55,6 +56,8 @@ HOURS: Final = Table(
     Column("hour", BigInteger, primary_key=True, autoincrement=False),
     Column("purpose", SmallInteger, primary_key=True, autoincrement=False),
     Column("records", BigInteger, nullable=False),
+    Column("asked", BigInteger, nullable=False, server_default="0"),
+    Column("found", BigInteger, nullable=False, server_default="0"),
 )
 
 # sketch counts the subjects of a day, and is no list of them (`gateway.alerts.sketch`).

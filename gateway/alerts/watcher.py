@@ -6,15 +6,18 @@ are one transaction: each row is counted once, and a thing is raised once.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Select, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Select, delete, insert, select, update
 
 from gateway.alerts.policy import AlertPolicy
 from gateway.alerts.raising import raise_alert
+from gateway.alerts.region_subjects import RegionChunk, region_subjects
 from gateway.alerts.rules import (
     DAYS_BEFORE,
     HOURS,
+    Counts,
     HourUse,
     Unusual,
     hour_of,
@@ -27,13 +30,14 @@ from gateway.alerts.tables import FOLLOWED, SUBJECTS
 from gateway.alerts.tables import HOURS as COUNTED
 from gateway.disclose.subjects import Subjects
 from gateway.meter.deliveries import Deliveries
-from gateway.meter.model import ANSWER, unpack_entries
+from gateway.meter.model import ANSWER, lines_of, unpack_entries
 from gateway.meter.tables import USAGE, USAGE_HEADS
 from gateway.storage.engines import reading
 
 ROWS_AT_ONCE: Final = 2_000
 """Most answers of an operator that are counted in one step."""
 
+_NOTHING: Final = Counts(0)
 # Of an offset that was changed since, hours may lie a day apart.
 _KEPT_DAYS: Final = DAYS_BEFORE + 2
 
@@ -89,22 +93,39 @@ class AlertWatcher:
                 return False
             served = {each for row in rows for each in unpack_entries(row.entries)}
             subjects = self._subjects.of(connection, served)
-        hours: Counter[HourUse] = Counter()
+            elsewhere = region_subjects(
+                connection, operator_id, (_chunk(row) for row in rows if _is_elsewhere(row))
+            )
+        hours: dict[HourUse, Counts] = {}
         by_day: dict[int, set[str]] = {}
+        met: set[tuple[str, str]] = set()
         for row in rows:
             if row.kind != ANSWER:
                 continue
             hour = hour_of(row.served_at, self._policy)
-            hours[HourUse(hour, row.purpose)] += row.entry_count
-            found = by_day.setdefault(hour // HOURS, set())
-            found.update(subjects[each] for each in unpack_entries(row.entries) if each in subjects)
+            found = {subjects[each] for each in unpack_entries(row.entries) if each in subjects}
+            count = len(found)
+            if _is_elsewhere(row) and (given := elsewhere.get(_chunk(row))) is not None:
+                found = given.subjects
+                # Whoever is known in several regions was asked about once.
+                new = {(given.request_id, subject) for subject in found} - met
+                met |= new
+                count = len(new)
+            by_day.setdefault(hour // HOURS, set()).update(found)
+            use = HourUse(hour, row.purpose)
+            known = hours.get(use, _NOTHING)
+            hours[use] = Counts(
+                known.records + row.entry_count,
+                known.asked + row.asked_subjects,
+                known.found + count,
+            )
         with self._evidence.begin() as connection:
             _follow(connection, operator_id, followed, rows[-1].sequence)
             _add(connection, operator_id, hours)
             for day, seen in by_day.items():
                 count = _seen(connection, operator_id, day, seen)
-                records = _records(connection, operator_id, day)
-                for each in unusual(day, records, count, self._policy):
+                counts = _counts(connection, operator_id, day)
+                for each in unusual(day, counts, count, self._policy):
                     self._raise(connection, operator_id, each, now)
             if by_day:
                 _forget(connection, operator_id, max(by_day) - _KEPT_DAYS)
@@ -129,10 +150,14 @@ def _next(operator_id: str, after: int) -> Select[*tuple[Any, ...]]:
         select(
             USAGE.c.sequence,
             USAGE.c.kind,
+            USAGE.c.request_id,
+            USAGE.c.chunk,
             USAGE.c.purpose,
             USAGE.c.served_at,
             USAGE.c.entry_count,
             USAGE.c.entries,
+            USAGE.c.asked_subjects,
+            USAGE.c.lines,
         )
         .where(USAGE.c.operator_id == operator_id, USAGE.c.sequence > after)
         .order_by(USAGE.c.sequence)
@@ -149,14 +174,22 @@ def _follow(connection: Connection, operator_id: str, before: int | None, to: in
         )
 
 
-def _add(connection: Connection, operator_id: str, hours: Counter[HourUse]) -> None:
-    for (hour, purpose), records in hours.items():
+def _is_elsewhere(row: Row[Any]) -> bool:
+    """Tell whether an answer has records and names none: other regions gave them."""
+    return row.kind == ANSWER and not row.entries and bool(lines_of(row.lines))
+
+
+def _chunk(row: Row[Any]) -> RegionChunk:
+    return RegionChunk(row.request_id, row.chunk)
+
+
+def _add(connection: Connection, operator_id: str, hours: Mapping[HourUse, Counts]) -> None:
+    for (hour, purpose), counts in hours.items():
         about = {"operator_id": operator_id, "hour": hour, "purpose": purpose}
-        added = connection.execute(
-            update(COUNTED).filter_by(**about).values(records=COUNTED.c.records + records)
-        )
+        more = {name: COUNTED.c[name] + count for name, count in counts._asdict().items()}
+        added = connection.execute(update(COUNTED).filter_by(**about).values(more))
         if not added.rowcount:
-            connection.execute(insert(COUNTED).values(**about, records=records))
+            connection.execute(insert(COUNTED).values(**about, **counts._asdict()))
 
 
 def _seen(connection: Connection, operator_id: str, day: int, seen: set[str]) -> int:
@@ -171,11 +204,13 @@ def _seen(connection: Connection, operator_id: str, day: int, seen: set[str]) ->
     return estimate(after)
 
 
-def _records(connection: Connection, operator_id: str, day: int) -> dict[HourUse, int]:
+def _counts(connection: Connection, operator_id: str, day: int) -> dict[HourUse, Counts]:
     hours = COUNTED.c.hour.between((day - DAYS_BEFORE) * HOURS, day * HOURS + HOURS - 1)
-    query = select(COUNTED.c.hour, COUNTED.c.purpose, COUNTED.c.records)
+    query = select(COUNTED)
     rows = connection.execute(query.where(COUNTED.c.operator_id == operator_id, hours))
-    return {HourUse(hour, purpose): records for hour, purpose, records in rows}
+    return {
+        HourUse(row.hour, row.purpose): Counts(row.records, row.asked, row.found) for row in rows
+    }
 
 
 def _forget(connection: Connection, operator_id: str, day: int) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Row
 
 from consent.model import NAME_PREFIX
 from consent.states import GRANTED
+from creditgate.federated_query import CLIENT_PREFIX
 from creditgate.scopes import method_scopes
 from creditgate.transparency.decisions import CHANGES_PREFIX, DECISIONS_PREFIX
 from creditgate.v1 import audit_service_pb2 as pb
@@ -21,7 +22,6 @@ from gateway.audit.sources import COLUMNS, Made
 from gateway.audit.tables import FoundBy, Source
 from gateway.meter.model import REVERSAL
 from gateway.meter.region_asks import AskedFor
-from operators.regions import CLIENT_PREFIX
 
 _ENTRY_BYTES: Final = 8
 # Plain integers: the driver takes them as they are.

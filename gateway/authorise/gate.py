@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from creditgate.rating.components import Priced
+from creditgate.rating.prices import PricePlan
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.authorise.stopping import require_running
 from gateway.authority.view import AuthorityView
 from gateway.disclose.model import Line
-from gateway.settle.components import Priced
-from gateway.settle.prices import PricePlan
 from operators.rules import Allow, Ask, Refuse, decide
 from operators.shapes import covers
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from creditgate.rating.prices import PriceBook
 from gateway.catalogue.model import CatalogueBook
 from gateway.oauth.keys import SigningKeyBook
 from gateway.oauth.revocations import LoggedRevocation, RevocationBook
 from gateway.settle.classes import ClassBook
-from gateway.settle.prices import PriceBook
 from gateway.settle.shares import SharingBook
 from operators.authority import Authority
 from operators.log import Change

@@ -18,7 +18,7 @@ from gateway.cli.output import Sheet, as_dict, console, print_json, show_sheet, 
 from gateway.cli.progress import bar
 from gateway.cli.proving import Pinned, Proof, ProofAsked, asked, kept
 from gateway.cli.record import records_sheet
-from gateway.cli.usage_book import Kept, keep_receipt, require_book
+from gateway.cli.usage_book import Kept, keep_receipt, ready_book
 from sdk.request_ids import new_request_id
 
 _SUMMED: Final = ("subjects", "records", "charged_entries", "charged_micro_yuan")
@@ -65,7 +65,7 @@ def batch(
     subjects = [line.strip() for line in file if line.strip()]
     if not subjects:
         raise CommandFailed("The file names no subject: write one credit code a line.")
-    require_book(book)
+    ready_book(book, profile)
     request = pb.BatchGetSubjectRecordsRequest(
         subjects=subjects,
         items=items,

@@ -114,7 +114,8 @@ def _duty(consent: pb.Consent) -> str:
     duty = f"{terms.show_data_life_end(removal.data_life_end)} until {utc(removal.deadline)}"
     if removal.HasField("acknowledge_time"):
         return f"{duty}; gone {utc(removal.remove_time)}, as told {utc(removal.acknowledge_time)}"
-    return f"{duty}; OVERDUE" if removal.overdue else duty
+    due = f"{duty}; reported by {utc(removal.report_by)}"
+    return f"{due}; OVERDUE" if removal.overdue else due
 
 
 def _event(event: pb.ConsentEvent) -> str:

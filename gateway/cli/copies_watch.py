@@ -10,6 +10,8 @@ from gateway.cli import acknowledging, calls
 from gateway.cli.acknowledging import RemovedAt
 from gateway.cli.conformance_terms import coverage as read_coverage
 from gateway.cli.conformance_terms import coverages, show_event_kind
+from gateway.cli.copies_regions import watch_regions
+from gateway.cli.failures import CommandFailed
 from gateway.cli.following import Most, Seconds, follow, require_end
 from gateway.cli.options import PROFILE, AsJson, Profile
 from gateway.cli.output import as_dict, console, period, print_json, utc
@@ -33,6 +35,13 @@ def watch(
             show_default="served",
         ),
     ] = None,
+    regions: Annotated[
+        bool,
+        typer.Option(
+            "--regions",
+            help="What becomes of records that other regions gave you; SEQUENCE is its number then.",
+        ),
+    ] = False,
     most: Most = None,
     seconds: Seconds = None,
     profile: Profile = PROFILE,
@@ -43,19 +52,25 @@ def watch(
     With --json, --most or --for must say when it ends.
     """
     require_end(most, seconds, as_json=as_json)
+    if regions:
+        if coverage is not None:
+            raise CommandFailed("Other regions tell of what they gave you: leave --coverage out.")
+        watch_regions(profile, after, most, seconds, as_json=as_json)
+        return
     changes: list[pb.WatchDisclosuresResponse] = []
     take = changes.append if as_json else _line
     covered = coverage or pb.WatchCoverage.WATCH_COVERAGE_SERVED
+    reached = [after]
 
     async def followed(gateway: calls.Gateway) -> None:
         from sdk.disclosures import Disclosures
 
-        stream = Disclosures(gateway.channel).follow(after, coverage=covered)
+        stream = Disclosures(gateway.channel).follow(after, covered, rested=reached.append)
         await follow(stream, most, seconds, take)
 
     calls.with_gateway(profile, followed)
     if as_json:
-        newest = changes[-1].event.event_sequence if changes else after
+        newest = max([reached[-1], *(change.event.event_sequence for change in changes)])
         print_json({"changes": [as_dict(change) for change in changes], "sequence": newest})
 
 

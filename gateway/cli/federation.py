@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from creditgate.v1 import region_service_pb2 as pb
-from gateway.cli import calls
+from gateway.cli import calls, clearing
 from gateway.cli.failures import CommandFailed, ReportedCommand
 from gateway.cli.options import PROFILE, AsJson, Config, Profile, Why
 from gateway.cli.output import Sheet, print_json, show, utc
@@ -14,6 +14,7 @@ from gateway.cli.output import Sheet, print_json, show, utc
 app = typer.Typer(
     help="The federation of regions: which stand, which may ask here.", no_args_is_help=True
 )
+app.add_typer(clearing.app, name="clearing")
 
 _EntityId = Annotated[
     str, typer.Argument(metavar="ENTITY", help="Entity identifier of a region: its issuer's URL.")

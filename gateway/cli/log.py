@@ -2,11 +2,9 @@
 
 import json
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from enum import StrEnum
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +12,7 @@ import typer
 from gateway.cli.failures import CommandFailed, ReportedCommand
 from gateway.cli.following import Most, require_end
 from gateway.cli.log_compare import compare
+from gateway.cli.log_life import KeyOf, begin, opened, resume, rotate, successor
 from gateway.cli.options import AsJson, Config
 from gateway.cli.output import Sheet, as_dict, console, print_json, show_sheet
 
@@ -36,18 +35,12 @@ class _Log(StrEnum):
     DECISIONS = "decisions"
 
 
-class _Key(StrEnum):
-    DISCLOSURE = "disclosure"
-    DECISIONS = "decisions"
-    USAGE = "usage"
-
-
 _Which = Annotated[_Log, typer.Option("--log", help="Which of the logs.")]
 
 
 @app.command("key", cls=ReportedCommand)
 def key(
-    log: Annotated[_Key, typer.Option("--log", help="Which of the keys.")] = _Key.DISCLOSURE,
+    log: Annotated[KeyOf, typer.Option("--log", help="Which of the keys.")] = KeyOf.DISCLOSURE,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +48,7 @@ def key(
 
     That of usage verifies receipts of use too, and below its name all operators' usage logs.
     """
-    with _opened(config) as (engines, _):
+    with opened(config) as (engines, _):
         verifier = str(_verifier(engines, log.name))
     if as_json:
         print_json({"log": log.value, "key": verifier})
@@ -63,38 +56,12 @@ def key(
         typer.echo(verifier)
 
 
-@app.command("begin", cls=ReportedCommand)
-def begin(log: _Which = _Log.DISCLOSURE, config: Config = None, as_json: AsJson = False) -> None:
-    """Begin a log anew whose store was lost: under another key and origin.
-
-    The gateway must not run. It makes the key as it starts; everybody must then pin it.
-    """
-    from gateway.audit.tables import METADATA as AUDIT
-    from gateway.transparency.beginning import DISCLOSURE_TABLES, begin_anew
-    from gateway.transparency.identity import NotLost
-    from gateway.transparency.tables import LogId
-
-    tables = DISCLOSURE_TABLES if log is _Log.DISCLOSURE else AUDIT.sorted_tables
-    with _opened(config) as (engines, home):
-        file = home.log_key(log.value)
-        try:
-            away = begin_anew(engines.evidence, LogId[log.name], file, tables)
-        except NotLost:
-            raise CommandFailed(
-                "The store has all that was signed for this log: there is nothing to begin."
-            ) from None
-    if as_json:
-        print_json({"log": log.value, "former_key": away})
-    else:
-        typer.echo(f"The former key is kept as {away}. Start the gateway, and tell its new key.")
-
-
 @app.command("checkpoint", cls=ReportedCommand)
 def checkpoint(
     log: _Which = _Log.DISCLOSURE, config: Config = None, as_json: AsJson = False
 ) -> None:
     """Print a log's newest signed checkpoint (C2SP tlog-checkpoint)."""
-    with _opened(config) as (engines, _):
+    with opened(config) as (engines, _):
         latest = _reader(engines, log).latest()
     if latest is None:
         raise CommandFailed("The log has no checkpoint yet; start the gateway once.")
@@ -105,6 +72,8 @@ def checkpoint(
 
 
 app.command("compare", cls=ReportedCommand)(compare)
+for command in (begin, resume, rotate, successor):
+    app.command(cls=ReportedCommand)(command)
 
 
 @app.command("check", cls=ReportedCommand)
@@ -120,7 +89,7 @@ def check(config: Config = None, as_json: AsJson = False) -> None:
     from gateway.selfcheck.coverage import NOT_COVERED
     from gateway.transparency.salts import Salts
 
-    with _opened(config) as (engines, home):
+    with opened(config) as (engines, home):
         if not home.salts.exists():
             raise CommandFailed(f"{home.salts} is missing; restore it from a copy.")
         checked = check_stores(engines, Salts.kept_in(home.salts), SystemClock().now())
@@ -163,7 +132,7 @@ def tail(
     """Print a log's entries, one a line, as far as they are signed."""
     if follow:
         require_end(most, None, as_json=as_json)
-    with _opened(config) as (engines, _):
+    with opened(config) as (engines, _):
         entries = (
             {"index": index, **as_dict(_message(log, entry))}
             for index, entry in islice(_entries(_reader(engines, log), after, follow=follow), most)
@@ -238,19 +207,3 @@ def _verifier(engines: "Engines", name: str) -> "VerifierKey":
     if verifier is None:
         raise CommandFailed("The log has not begun yet; start the gateway once.")
     return verifier
-
-
-@contextmanager
-def _opened(config: Path | None) -> "Generator[tuple[Engines, Home]]":
-    """Give the installation's stores and home."""
-    from gateway.config import GatewayConfig
-    from gateway.installation.home import Home
-    from gateway.storage.engines import open_engines
-
-    settings = GatewayConfig.load(config)
-    home = Home.at(settings.home)
-    engines = open_engines(settings.database.get_secret_value(), home.root)
-    try:
-        yield engines, home
-    finally:
-        engines.dispose()

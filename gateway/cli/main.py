@@ -32,9 +32,11 @@ from gateway.cli import (
     usage,
     witness,
 )
+from gateway.cli.backup import backup, restore
 from gateway.cli.batch_command import batch
 from gateway.cli.demo import demo
 from gateway.cli.failures import ReportedCommand, ReportedGroup
+from gateway.cli.health import health
 from gateway.cli.init import init
 from gateway.cli.load import load
 from gateway.cli.login import login, logout
@@ -73,7 +75,7 @@ _INSTALLATION = "Installation"
 _ADMINISTRATION = "Administration"
 _RECORDS = "Records"
 
-for command in (init, serve, demo):
+for command in (init, serve, demo, health, backup, restore):
     app.command(cls=ReportedCommand, rich_help_panel=_INSTALLATION)(command)
 app.add_typer(key.app, name="key", rich_help_panel=_INSTALLATION)
 app.add_typer(log.app, name="log", rich_help_panel=_INSTALLATION)

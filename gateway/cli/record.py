@@ -28,7 +28,7 @@ from gateway.cli.options import (
 from gateway.cli.output import Sheet, period, several, show, utc, yuan
 from gateway.cli.pages import resource
 from gateway.cli.proving import Pinned, Proof, ProofAsked, Save, asked, kept
-from gateway.cli.usage_book import Kept, keep_receipt, require_book
+from gateway.cli.usage_book import Kept, keep_receipt, ready_book
 from sdk.request_ids import new_request_id
 
 app = typer.Typer(help="Single records: read, correct, repair, withdraw.", no_args_is_help=True)
@@ -74,11 +74,12 @@ def query(
         # Here, since it shows records as this module does.
         from gateway.cli.regions_query import query_regions
 
-        if proof is not ProofAsked.NONE or save is not None or key or book is not None:
+        if proof is not ProofAsked.NONE or save is not None or key:
             raise CommandFailed(
                 "Other regions always prove their answers, and the gateway verifies them: leave"
-                " out --proof, --save, --key and --book."
+                " out --proof, --save and --key."
             )
+        ready_book(book, profile)
         asked_of = QueryRegionsRequest(
             subjects=[subject],
             items=items,
@@ -87,9 +88,9 @@ def query(
             consent=consent,
             regions=only,
         )
-        query_regions(profile, asked_of, as_json=as_json)
+        query_regions(profile, asked_of, book, as_json=as_json)
         return
-    require_book(book)
+    ready_book(book, profile)
     request = pb.GetSubjectRecordsRequest(
         subject=subject,
         items=items,
@@ -118,7 +119,7 @@ def show_(
     as_json: AsJson = False,
 ) -> None:
     """Ask for one record by its id, as an operator's client."""
-    require_book(book)
+    ready_book(book, profile)
     request = pb.GetRecordRequest(
         name=resource("records", record_id),
         purpose=purpose,

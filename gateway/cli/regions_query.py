@@ -15,14 +15,25 @@ from gateway.cli import calls
 from gateway.cli.failures import CommandFailed
 from gateway.cli.output import Sheet, as_dict, console, print_json, show_sheet, yuan
 from gateway.cli.record import records_sheet
+from gateway.cli.usage_book import opened_book, verified
 
 if TYPE_CHECKING:
     from sdk.federated import FederatedAnswer
+    from sdk.usage_book import UsageBook
 
 
-def query_regions(profile: Path, request: QueryRegionsRequest, *, as_json: bool) -> None:
-    """Ask, and print what came of every region. Raises CommandFailed, grpc.RpcError."""
-    answer = calls.with_gateway(profile, lambda gateway: _asked(gateway, request))
+def query_regions(
+    profile: Path, request: QueryRegionsRequest, book: Path | None, *, as_json: bool
+) -> None:
+    """Ask, keep the receipts in ``book`` if one is given, and print what came of every region.
+
+    Raises CommandFailed, grpc.RpcError.
+    """
+    if book is None:
+        answer = calls.with_gateway(profile, lambda gateway: _asked(gateway, request, None))
+    else:
+        with opened_book(book) as opened, verified():
+            answer = calls.with_gateway(profile, lambda gateway: _asked(gateway, request, opened))
     if as_json:
         print_json(
             {
@@ -50,11 +61,15 @@ def query_regions(profile: Path, request: QueryRegionsRequest, *, as_json: bool)
     show_sheet(_closings([each.closing for each in answer.regions.values()]), terminal)
 
 
-async def _asked(gateway: calls.Gateway, request: QueryRegionsRequest) -> "FederatedAnswer":
+async def _asked(
+    gateway: calls.Gateway, request: QueryRegionsRequest, book: "UsageBook | None"
+) -> "FederatedAnswer":
     from sdk.federated import AnswerBroken, ask_regions
+    from sdk.region_receipts import RegionReceipts
 
+    receipts = None if book is None else RegionReceipts(book)
     try:
-        return await ask_regions(gateway.channel, request)
+        return await ask_regions(gateway.channel, request, receipts)
     except AnswerBroken as error:
         raise CommandFailed(f"{error} with --request-id {request.request_id}.") from None
 

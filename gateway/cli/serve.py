@@ -30,18 +30,16 @@ def serve(
     """Set up what is missing, then serve until Ctrl-C or SIGTERM."""
     if data is not None and not demo:
         raise CommandFailed("--data goes with --demo; `creditgate load` loads into any gateway.")
-    from gateway.alerts.policy_file import read_alert_policy
     from gateway.clock import SystemClock
     from gateway.config import GatewayConfig
-    from gateway.conformance.policy_file import read_policy
     from gateway.installation.bootstrap import NoAdministrator, bootstrap
+    from gateway.server.policies import Policies
     from gateway.server.supervisor import serve as serve_until_stopped
     from gateway.telemetry.logs import log_to_stderr
 
     settings = GatewayConfig.load(config)
     # A policy that cannot be used is told before anything is set up.
-    read_policy(settings.conformance_policy)
-    read_alert_policy(settings.alert_policy)
+    Policies.read(settings)
     log_to_stderr(settings.log_level)
     if demo and (settings.tls_certificate or settings.client_ca):
         raise CommandFailed(

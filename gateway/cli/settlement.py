@@ -132,7 +132,7 @@ def credit(
     note = answer.credit_note
     rows = [
         (
-            str(use.usage_index),
+            use.name,
             use.item,
             use.source,
             use.region,
@@ -143,7 +143,7 @@ def credit(
     ]
     columns = ("use", "item", "source", "region", "yuan", "why")
     title = f"Credit note {note.credit_note_id}, {note.operator_id}, {note.month}"
-    show(answer, Sheet(title, columns, rows, frozenset({"use", "yuan"})), as_json=as_json)
+    show(answer, Sheet(title, columns, rows, frozenset({"yuan"})), as_json=as_json)
 
 
 @app.command("check", cls=ReportedCommand)

@@ -120,6 +120,20 @@ def uses(
             help="Only for this purpose.",
         ),
     ] = None,
+    component: Annotated[
+        str,
+        typer.Option(
+            "--component", metavar="ID", help="Only what this component of a price plan charged."
+        ),
+    ] = "",
+    since: Annotated[
+        int | None,
+        typer.Option("--from", parser=terms.instant, metavar="TIME", help="Only from then."),
+    ] = None,
+    until: Annotated[
+        int | None,
+        typer.Option("--until", parser=terms.instant, metavar="TIME", help="Only before then."),
+    ] = None,
     operator_id: _Operator = "",
     page_size: PageSize = 100,
     page_token: PageToken = "",
@@ -134,9 +148,14 @@ def uses(
         source=source,
         region=region,
         purpose=purpose or Purpose.PURPOSE_UNSPECIFIED,
+        component_id=component,
         page_size=page_size,
         page_token=page_token,
     )
+    if since is not None:
+        request.period.start_time.seconds = since
+    if until is not None:
+        request.period.end_time.seconds = until
     answer = calls.ask(profile, request, usage_pb.ListStatementUsesResponse)
     rows = [
         (
@@ -147,9 +166,7 @@ def uses(
             use.entry.consent,
             f"{use.entry.record} ({use.entry.revision})",
             yuan(use.entry.fee_micro_yuan),
-            " ".join(
-                name for name, is_so in (("reversed", use.reversed), ("late", use.late)) if is_so
-            ),
+            _state(use),
         )
         for use in answer.uses
     ]
@@ -197,6 +214,18 @@ def verify(
         ),
         terminal,
     )
+
+
+def _state(use: usage_pb.StatementUse) -> str:
+    """Return in words what became of a use."""
+    told: list[str] = []
+    if use.reversed:
+        told.append(
+            f"reversed, adjusted in {use.reversal_month}" if use.reversal_month else "reversed"
+        )
+    if use.late:
+        told.append(f"late, adjusted in {use.adjustment_month or 'a month to be closed'}")
+    return "; ".join(told)
 
 
 async def _fetched(

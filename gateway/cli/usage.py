@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from creditgate.v1 import usage_service_pb2 as pb
-from gateway.cli import calls, terms, usage_book, usage_proofs
+from gateway.cli import calls, terms, usage_book, usage_proofs, usage_statements
 from gateway.cli.failures import ReportedCommand
 from gateway.cli.options import PROFILE, AsJson, From, Profile, Until
 from gateway.cli.output import Sheet, show, utc, yuan
@@ -95,6 +95,7 @@ for command in (
     usage_book.check,
     usage_book.cosign,
     usage_book.dispute,
+    usage_statements.dispute_statement,
     usage_proofs.proof,
     usage_proofs.prove,
     usage_proofs.verify,

@@ -9,23 +9,30 @@ import typer
 
 from creditgate.v1 import usage_service_pb2 as pb
 from gateway.cli import calls
+from gateway.cli.agreeing import kept_from_agreeing
 from gateway.cli.failures import CommandFailed
 from gateway.cli.options import PROFILE, AsJson, Profile
 from gateway.cli.output import Sheet, console, print_json, show_sheet
 from gateway.cli.proving import read_key
-from gateway.cli.usage_sheets import differences_sheet, evidence_document, evidence_sheet
+from gateway.cli.usage_sheets import (
+    checked_document,
+    differences_sheet,
+    evidence_document,
+    evidence_sheet,
+    show_checked,
+)
 from gateway.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections import Counter
-
-    from creditgate.transparency.usage import Answer, CountedBy
+    from creditgate.rating.checking import StatementChecked
+    from creditgate.transparency.usage import Answer
     from creditgate.transparency.usage_charges import Difference
     from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
     from sdk.usage_book import UsageBook
 
 _MOST_GAPS = 20
 _MOST_SHOWN = 100
+_AGREED_SECONDS = 86_400
 
 _Book = Annotated[Path, typer.Argument(metavar="BOOK", help="The receipt book's file.")]
 Kept = Annotated[
@@ -61,7 +68,7 @@ def begin(
 
 def receipts(book: _Book, as_json: AsJson = False) -> None:
     """Tell what a receipt book holds, and the places it has no receipt of. Offline."""
-    with _opened(book) as opened:
+    with opened_book(book) as opened:
         held, gaps = opened.held(), list(opened.gaps())
         whose = opened.operator_id
     missing = sum(map(len, gaps))
@@ -79,34 +86,42 @@ def receipts(book: _Book, as_json: AsJson = False) -> None:
 def check(
     book: _Book,
     month: Annotated[
-        str, typer.Option("--month", help="Compare this month's statement too (UTC): 2026-04.")
+        str, typer.Option("--month", help="Work out this month's statement too (UTC): 2026-04.")
     ] = "",
+    statement: Annotated[
+        Path | None,
+        typer.Option(
+            "--statement",
+            exists=True,
+            dir_okay=False,
+            help="A signed statement (statements fetch --form json) to work out instead.",
+        ),
+    ] = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
     """Fetch the usage log, verify it, and tell where it charges other than receipts promised.
 
-    Exit status 1 where it does.
+    A statement is worked out again from the log and the price plans: every record, charge, line,
+    adjustment and total. Exit status 1 where something differs.
     """
-    with _opened(book) as opened:
-        beyond = _followed(profile, opened, month)
+    with opened_book(book) as opened:
+        found = _followed(profile, opened, month, statement)
         differences = _due(opened)
         size = opened.held().leaves
-    billed = [{**kind._asdict(), "records": count} for kind, count in sorted(beyond.items())]
     if as_json:
-        found = [_document(each) for each in differences]
-        print_json({"leaves": size, "differences": found, "billed_beyond_log": billed})
+        places = [_document(each) for each in differences]
+        told = None if found is None else checked_document(found)
+        print_json({"leaves": size, "differences": places, "statement": told})
     else:
         terminal = console()
         typer.echo(f"{size} uses are logged, and verified.")
         show_sheet(differences_sheet(differences[:_MOST_SHOWN]), terminal)
         if len(differences) > _MOST_SHOWN:
             typer.echo(f"… and {len(differences) - _MOST_SHOWN} more; --json shows all.")
-        if month:
-            rows = [(*map(str, each.values()),) for each in billed]
-            columns = ("item", "source", "region", "records")
-            show_sheet(Sheet(f"Billed for {month} beyond the log", columns, rows), terminal)
-    if differences or billed:
+        if found is not None:
+            show_checked(found)
+    if differences or (found is not None and found.faults):
         raise typer.Exit(1)
 
 
@@ -128,8 +143,8 @@ def cosign(
 
     credentials = calls.read_profile(profile)
     key = SigningKey.read(credentials.signing_key.read_bytes())
-    with _opened(book) as opened, verified():
-        _followed(profile, opened, "")
+    with opened_book(book) as opened, verified():
+        _followed(profile, opened)
         differences = _due(opened)
         if differences and not despite:
             raise CommandFailed(
@@ -167,7 +182,7 @@ def dispute(
     """Write evidence against a charge, which anyone verifies offline. Offline itself."""
     from sdk.usage_disputes import dispute as disputed
 
-    with _opened(book) as opened, verified():
+    with opened_book(book) as opened, verified():
         evidence, found = disputed(opened, usage_index, _records(answer))
     output.write_bytes(evidence)
     if as_json:
@@ -179,19 +194,30 @@ def dispute(
 def keep_receipt(book: Path | None, *answer: "Answer") -> None:
     """Keep the receipt of an answer in ``book``, if one is given. Raises CommandFailed."""
     if book is not None:
-        with _opened(book) as opened, verified():
+        with opened_book(book) as opened, verified():
             opened.keep(*answer)
 
 
-def require_book(book: Path | None) -> None:
-    """Raise BookRefused, before anything is charged, where ``book`` is none."""
-    if book is not None:
-        with _opened(book):
-            pass
+def ready_book(book: Path | None, profile: Path) -> None:
+    """Have a book ready before anything is charged; once a day agree with the use in it.
+
+    Raises BookRefused where ``book`` is none. What keeps it from agreeing is told, and keeps the
+    call from nothing.
+    """
+    if book is None:
+        return
+    with opened_book(book) as opened:
+        now = SystemClock().now()
+        if now < opened.agreed().at + _AGREED_SECONDS:
+            return
+        opened.keep_agreed(0, now)
+        if told := kept_from_agreeing(opened, profile):
+            typer.echo(f"Use is not agreed with: {told.rstrip('.')}.", err=True)
 
 
 @contextmanager
-def _opened(book: Path) -> "Generator[UsageBook]":
+def opened_book(book: Path) -> "Generator[UsageBook]":
+    """Open a receipt book for as long as it is used. Raises BookRefused."""
     from sdk.usage_book import UsageBook
 
     opened = UsageBook.open(book)
@@ -213,22 +239,27 @@ def verified() -> Generator[None]:
         raise CommandFailed(f"It does not hold: {reason}.") from None
 
 
-def _followed(profile: Path, book: "UsageBook", month: str) -> "Counter[CountedBy]":
-    """Take the log into the book; return what a month's statement has beyond it."""
-    from collections import Counter
-
+def _followed(
+    profile: Path, book: "UsageBook", month: str = "", statement: Path | None = None
+) -> "StatementChecked | None":
+    """Take the log into the book; return what a month's statement, or a signed one, was found to
+    be, None where none is asked for."""
+    from creditgate.transparency.statement_evidence import statement_of
     from sdk.usage import Usage
+    from sdk.usage_statements import Statements
 
-    async def work(gateway: calls.Gateway) -> "Counter[CountedBy]":
-        usage = Usage(gateway.channel)
-        if not month:
-            await usage.follow(book)
-            return Counter()
-        asked = pb.GetStatementRequest(operator_id=book.operator_id, month=month)
-        # First: what is in a statement is logged soon after at the latest.
-        answer = await gateway.ask(asked, pb.GetStatementResponse)
-        await usage.follow(book)
-        return await usage.billed_beyond(answer.statement, book)
+    document = "" if statement is None else statement.read_text("ascii", "replace")
+
+    async def work(gateway: calls.Gateway) -> "StatementChecked | None":
+        await Usage(gateway.channel).follow(book)
+        if document:
+            own = statement_of(document, book.key)
+        elif month:
+            asked = pb.GetStatementRequest(operator_id=book.operator_id, month=month)
+            own = (await gateway.ask(asked, pb.GetStatementResponse)).statement
+        else:
+            return None
+        return await Statements(gateway.channel).check(own, book)
 
     with verified():
         return calls.with_gateway(profile, work)

@@ -11,7 +11,13 @@ from gateway.cli.options import PROFILE, AsJson, Profile
 from gateway.cli.output import as_dict, console, print_json, show_sheet
 from gateway.cli.proving import read_key
 from gateway.cli.usage_book import verified
-from gateway.cli.usage_sheets import evidence_document, evidence_sheet, use_sheet
+from gateway.cli.usage_sheets import (
+    checked_document,
+    evidence_document,
+    evidence_sheet,
+    show_checked,
+    use_sheet,
+)
 
 if TYPE_CHECKING:
     from creditgate.transparency.note import VerifierKey
@@ -19,7 +25,9 @@ if TYPE_CHECKING:
 
 _Name = Annotated[
     str,
-    typer.Argument(metavar="ENTRY", help="Name of a usage entry: operators/ID/usage/ENTRY."),
+    typer.Argument(
+        metavar="ENTRY", help="Name of a use, an entry or a line of one: operators/ID/usage/PLACE…"
+    ),
 ]
 _Key = Annotated[
     str, typer.Option("--key", metavar="VKEY", help="The key of receipts, as you pinned it.")
@@ -93,10 +101,21 @@ def verify(
     except ProofInvalid:
         _verify_answer(file, pinned, as_json=as_json)
         return
+    from creditgate.transparency.statement_evidence import (
+        is_about_statement,
+        verify_statement_evidence,
+    )
     from creditgate.transparency.usage_evidence import verify_evidence
     from sdk.usage_agreements import agreed_by
 
     with verified():
+        if is_about_statement(file.read_bytes()):
+            checked = verify_statement_evidence(file.read_bytes(), pinned)
+            if as_json:
+                print_json(checked_document(checked))
+            else:
+                show_checked(checked)
+            return
         found = verify_evidence(file.read_bytes(), pinned)
         agreed = agreed_by(found)
     if as_json:

@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, Final
 
 from creditgate.v1.usage_evidence_pb2 import UsageEvidenceKind
 from creditgate.v1.usage_log_pb2 import UsageKind, UsageLeaf
-from gateway.cli.output import Sheet, as_dict, several, utc_seconds, yuan
+from gateway.cli.output import Sheet, as_dict, console, several, show_sheet, utc_seconds, yuan
 from gateway.cli.terms import show_purpose
 
 if TYPE_CHECKING:
+    from creditgate.rating.checking import StatementChecked
     from creditgate.transparency.usage_charges import Difference
     from creditgate.transparency.usage_evidence import VerifiedEvidence
     from sdk.usage_agreements import Agreed
 
+_MOST_FAULTS: Final = 100
 _PREFIX: Final = "USAGE_EVIDENCE_KIND_"
 _MEANING: Final = {
     "use": "the gateway states this use",
@@ -98,6 +100,39 @@ def evidence_document(
         "compared_with": None if found.other is None else as_dict(found.other),
         "agreed": None if agreed is None else agreed._asdict(),
     }
+
+
+def checked_document(found: "StatementChecked") -> dict[str, object]:
+    """Return what a statement was found to be, for scripts."""
+    return {
+        "operator_id": found.operator_id,
+        "month": found.month,
+        "closed": found.closed,
+        "due_micro_yuan": found.due,
+        "convicts": bool(found.faults),
+        "overcharge_micro_yuan": found.overcharge,
+        "faults": [fault._asdict() for fault in found.faults],
+        "unchecked": list(found.unchecked),
+    }
+
+
+def show_checked(found: "StatementChecked") -> None:
+    """Tell what a statement was found to be."""
+    terminal = console()
+    head = f"{found.operator_id}, {found.month}"
+    if not found.faults:
+        terminal.print(f"Statement of {head}: it is what the log and the plans give.")
+    elif found.overcharge:
+        told = f"OVERCHARGED BY {found.overcharge} micro-yuan ({yuan(found.overcharge)} yuan)"
+        terminal.print(f"Statement of {head}: {told}.")
+    else:
+        terminal.print(f"Statement of {head}: it is not what the log and the plans give.")
+    rows = [(*fault,) for fault in found.faults[:_MOST_FAULTS]]
+    if left := len(found.faults) - len(rows):
+        rows.append((f"… and {left} more; --json shows all", "", ""))
+    show_sheet(Sheet("Not as it ought to be", ("what", "stated", "right"), rows), terminal)
+    for each in found.unchecked:
+        terminal.print(f"Not checked: {each}.")
 
 
 def _kind(found: "VerifiedEvidence") -> str:

@@ -147,14 +147,7 @@ def _items(proved: "ProvedSubject") -> str:
 
 def _on_its_word(found: "VerifiedAnswer") -> str:
     """Return of what the absence is not proved against a gateway that lies."""
-    absent = [
-        f"{item} of {each.subject}"
-        for each in found.subjects
-        for item in sorted(each.protected)
-        if not any(
-            (record.subject, record.item) == (each.subject, item) for record in found.records
-        )
-    ]
+    absent = [f"{item} of {subject}" for subject, item in found.absent_on_word()]
     return (
         f"that there is no record of {several(absent)}: its leaf's key is the gateway's own"
         if absent

@@ -17,7 +17,7 @@ from gateway.conformance.attestation_rows import (
     was_false,
 )
 from gateway.conformance.attested_needs import Certifying, Removals, Sampling
-from gateway.conformance.blocks import Sequences
+from gateway.conformance.blocks import NO_SEQUENCES, Sequences
 from gateway.conformance.certificate import Numbers
 from gateway.conformance.comparing import Compared, compare, truly_missing
 from gateway.conformance.finding_rows import (
@@ -61,15 +61,17 @@ class Basis(NamedTuple):
     (seconds, UTC) or later may have been under way then.
     ``excused``: something void is held and only not held against it yet. ``opening`` is the digest
     of what the attestation was opened with (`gateway.conformance.shown.opening_digest`);
-    ``drawable`` are the copies attested that samples are drawn of."""
+    ``right`` are the revisions served whole of which it attested right copies: samples are drawn of
+    these. ``beyond`` are faults there are besides all differences."""
 
     entitled: int
     answers: int
     excused: bool = False
     compared: int = 0
     opening: bytes = b""
-    drawable: int = 0
+    right: Sequences = NO_SEQUENCES
     since: int = 0
+    beyond: int = 0
 
 
 class Attested:
@@ -140,9 +142,7 @@ class Attested:
             if record_id not in told and sequence not in ended
         }
         asked_again.update(each.revision_sequence for each in again.differences)
-        sampled = self._sampling.draw(
-            operator_id, copies, frozenset(absent.tolist()), asked_again, now
-        )
+        sampled = self._sampling.draw(operator_id, basis.right, asked_again, now)
         self._removals.follow()
         # Before anything is locked: the log is written to the same store.
         checkpoint = self._certificates.covering(disclosure_sequence)
@@ -161,6 +161,7 @@ class Attested:
                 dismissed_copies(connection, operator_id),
                 before,
                 earliest_false(connection, operator_id, now - self._policy.repeated_seconds),
+                basis.beyond,
             )
             attestation = self._kept(
                 connection,
@@ -171,7 +172,7 @@ class Attested:
                     copies,
                     basis.entitled,
                     sum(each.kind == MISSING for each in differences),
-                    basis.drawable,
+                    len(basis.right),
                 ),
                 Attestation(
                     attestation_id=dated_id(now),
@@ -192,8 +193,9 @@ class Attested:
                 ),
             )
             _keep_missing(connection, operator_id, differences, absent, again, basis)
-            held = {each.record_id for each in differences if each.kind != MISSING}
-            attested_gone(connection, operator_id, disclosure_sequence, held, client_id, now)
+            if not basis.beyond:
+                held = {each.record_id for each in differences if each.kind != MISSING}
+                attested_gone(connection, operator_id, disclosure_sequence, held, client_id, now)
             sampled.write(connection, attestation.attestation_id, now)
             attestation_due(connection, operator_id, now + self._policy.attestation_seconds)
         return attestation
@@ -299,7 +301,8 @@ def _keep_missing(
 ) -> None:
     """Keep what is told missing now, and what was told so before and is not cleared up."""
     before = told_missing(connection, operator_id).sequences
-    told = _revisions(truly_missing(differences))
+    # What is beyond may be held otherwise, and is not told missing then.
+    told = _revisions(() if basis.beyond else truly_missing(differences))
     still = before[np.isin(before, absent)]
     keep_told_missing(
         connection,

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
+from gateway.conformance.blocks import Sequences
 from gateway.conformance.certificate import Numbers
 
 
@@ -47,13 +48,12 @@ class Sampling(Protocol):
     def draw(
         self,
         operator_id: str,
-        copies: int,
-        missing: Collection[int],
+        right: Sequences,
         again: Collection[int],
         now: int,
     ) -> Sampled:
-        """Return some of the copies an operator attested: of what it should hold and does not
-        call ``missing``, and all of ``again``, revisions by sequence."""
+        """Return some of the copies an operator attested, of the revisions ``right``, and all of
+        ``again``, revisions by sequence."""
         ...
 
     def ended(self, sequences: Collection[int], now: int) -> frozenset[int]:

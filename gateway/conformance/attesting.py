@@ -7,16 +7,15 @@ from typing import Final, Protocol
 
 from creditgate.reconcile.decode import Decoder, SymbolsInconsistent
 from creditgate.reconcile.symbols import SYMBOL_BYTES
-from creditgate.refusal import Refused, Violation, invalid
+from creditgate.refusal import Violation, invalid
 from creditgate.v1 import conformance_service_pb2 as pb
-from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.clock import Clock
 from gateway.conformance.attested import Basis
 from gateway.conformance.classify import Grace
 from gateway.conformance.entitlement import Entitlement
 from gateway.conformance.held import Held
 from gateway.conformance.judging import Judge
-from gateway.conformance.matching import MOST_FAULTS, Matching, Repeated, TooManyFaults
+from gateway.conformance.matching import Matching, Repeated
 from gateway.conformance.model import Attestation, Difference
 from gateway.conformance.shown import copies_in, opening_digest, symbols_in
 from gateway.respond.under_way import UNDER_WAY_SECONDS
@@ -62,6 +61,11 @@ class Removing(Protocol):
 
     def removal_seconds(self, severity: int) -> int:
         """Return how long after its event a void copy must be gone."""
+        ...
+
+    @property
+    def file_age_seconds(self) -> int:
+        """How long ago copies may have been read."""
         ...
 
 
@@ -135,7 +139,7 @@ class Attester:
 
     def copies_wanted(self) -> Sequence[bytes]:
         """Return the elements of the copies that the operator has to show, now that the
-        symbols have told all. Raises Refused INVALID_REQUEST, ANSWER_TOO_LARGE."""
+        symbols have told all. Raises Refused INVALID_REQUEST."""
         with _faults():
             wanted = self._matching.take_differences(self._decoder.theirs, self._decoder.ours)
         self._require_copies(self._matching.copies + len(wanted))
@@ -147,7 +151,7 @@ class Attester:
             self._matching.show(copies_in(message.copies))
 
     def take_copies(self, message: pb.CopyDigests) -> None:
-        """Take some of all copies. Raises Refused INVALID_REQUEST, ANSWER_TOO_LARGE."""
+        """Take some of all copies. Raises Refused INVALID_REQUEST."""
         with _faults():
             self._matching.take_copies(copies_in(message.copies))
         if self._matching.copies > self._opening.copies:
@@ -162,7 +166,12 @@ class Attester:
     ) -> Attestation:
         """Judge what differs, and keep the attestation. Raises Refused as these do."""
         after = self._opening.disclosure_sequence
-        grace = Grace(after, policy.removal_seconds, self._held.now)
+        grace = Grace(
+            after,
+            policy.removal_seconds,
+            self._held.now,
+            read_at=self._read_at(policy.file_age_seconds),
+        )
         judged = judge.judge(self._operator_id, self._matching.differing(), grace)
         return attested.record(
             self._operator_id,
@@ -179,10 +188,17 @@ class Attester:
                 judged.excused,
                 self._position,
                 opening_digest(self._opening),
-                self._matching.whole_right,
+                self._matching.whole_right(),
                 self._begun_at - UNDER_WAY_SECONDS,
+                judged.beyond,
             ),
         )
+
+    def _read_at(self, file_age_seconds: int) -> int | None:
+        """Return when the copies were read, as far back as is believed."""
+        if not self._opening.HasField("made_time"):
+            return None
+        return max(self._opening.made_time.seconds, self._begun_at - file_age_seconds)
 
     def _require_copies(self, copies: int) -> None:
         if copies != self._opening.copies:
@@ -203,10 +219,4 @@ def _faults() -> Generator[None]:
     except Repeated:
         raise invalid(
             Violation("copies.copies", "show each copy once, and only what was asked for")
-        ) from None
-    except TooManyFaults:
-        raise Refused(
-            RefusalReason.REFUSAL_REASON_ANSWER_TOO_LARGE,
-            f"More than {MOST_FAULTS} copies are not as they should be; remove or renew what was"
-            " corrected, repaired, withdrawn or has expired, and attest again.",
         ) from None

@@ -1,9 +1,7 @@
 """Revisions by the block: 4,096 in a row of sequences, so that a million load in no time. Pure."""
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from itertools import accumulate, groupby
-from random import Random
+from itertools import groupby
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,6 +15,7 @@ NO_BITS: Final = bytes(_BITS_BYTES)
 
 Sequences = NDArray[np.int64]
 Bits = NDArray[np.bool_]
+NO_SEQUENCES: Final[Sequences] = np.zeros(0, np.int64)
 
 
 class Facts(NamedTuple):
@@ -116,18 +115,3 @@ def is_marked(stored: bytes, sequence: int) -> bool:
 
 def _beyond(was: bytes, bits: bytes) -> bytes:
     return (np.frombuffer(bits, np.uint8) & ~np.frombuffer(was, np.uint8)).tobytes()
-
-
-def draw(stored: Mapping[int, bytes], count: int, rng: Random) -> list[int]:
-    """Return up to ``count`` sequences whose bits are set, drawn at random, each once."""
-    numbers = list(stored)
-    sizes = [int(np.bitwise_count(np.frombuffer(stored[each], np.uint8)).sum()) for each in numbers]
-    ends = list(accumulate(sizes))
-    total = ends[-1] if ends else 0
-    found: list[int] = []
-    for place in rng.sample(range(total), min(count, total)):
-        index = bisect_right(ends, place)
-        within = place - (ends[index] - sizes[index])
-        number = numbers[index]
-        found.append(number * BLOCK + int(np.flatnonzero(bits_of(stored[number]))[within]))
-    return found

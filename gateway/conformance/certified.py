@@ -1,5 +1,6 @@
 """What has become of certificates: in force, withdrawn, unproven, replaced, over."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from creditgate.conformance_certificate import CertificateState
@@ -35,19 +36,24 @@ class Standing(Protocol):
 
 
 class Certified:
-    """Tells what certificates are worth now. Calls block."""
+    """Tells what certificates are worth now. Calls block.
 
-    def __init__(self, attestations: Attestations, findings: Standing) -> None:
+    ``may_work`` tells whether an operator is active; it raises Refused where that is not known.
+    """
+
+    def __init__(
+        self, attestations: Attestations, findings: Standing, may_work: Callable[[str], bool]
+    ) -> None:
         self._attestations = attestations
         self._findings = findings
+        self._may_work = may_work
 
     def status(self, attestation_id: str, now: int) -> CertificateState | None:
         """Return what has become at ``now`` (seconds, UTC) of the certificate of an
         attestation; None where there is no such certificate.
 
-        Withdrawn: something stands against the operator since, or a copy drawn for this
-        attestation was not shown. Superseded: it has attested
-        anew. Unproven: copies drawn for it are still to be shown for too long, or too many
+        Withdrawn: the operator is suspended or revoked, something stands against it since, or a
+        copy drawn for this attestation was not shown. Superseded: it has attested anew. Unproven: copies drawn for it are still to be shown for too long, or too many
         were served to the operator again before it showed them.
         """
         attestation = self._attestations.get(attestation_id)
@@ -55,11 +61,14 @@ class Certified:
             return None
         if now >= attestation.certificate_until:
             return "expired"
-        if self._findings.any_stand(attestation.operator_id) or self._attestations.was_false(
-            attestation_id
+        operator_id = attestation.operator_id
+        if (
+            not self._may_work(operator_id)
+            or self._findings.any_stand(operator_id)
+            or self._attestations.was_false(attestation_id)
         ):
             return "withdrawn"
-        last = self._attestations.last(attestation.operator_id)
+        last = self._attestations.last(operator_id)
         replaced = last is not None and last.attestation_id != attestation_id
         if replaced:
             return "superseded"

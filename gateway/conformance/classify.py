@@ -37,12 +37,14 @@ _CONTENT: Final = FindingKind.FINDING_KIND_CONTENT_ALTERED
 class Grace(NamedTuple):
     """What is not held against an operator yet: an end of disclosure it may not have read of,
     after position ``after``, within ``removal_seconds`` of the severity, at ``now`` (seconds,
-    UTC); but never one whose removal it has ``acknowledged``."""
+    UTC); but never one whose removal it has ``acknowledged``. Nor a period that ended after
+    ``read_at``, when the copies were read; None where that is now."""
 
     after: int
     removal_seconds: Callable[[int], int]
     now: int
     acknowledged: Collection[int] = frozenset()
+    read_at: int | None = None
 
     def covers(self, ending: Ending, severity: int) -> bool:
         """Tell whether a copy may still be held after what ended it."""
@@ -51,6 +53,10 @@ class Grace(NamedTuple):
             and ending.event_sequence not in self.acknowledged
             and self.now < ending.at + self.removal_seconds(severity)
         )
+
+    def covers_period(self, disclosed_until: int) -> bool:
+        """Tell whether a copy may still be held whose period ended at ``disclosed_until``."""
+        return self.read_at is not None and self.read_at < disclosed_until
 
 
 class AsServed(NamedTuple):
@@ -96,6 +102,8 @@ def judge_served(served: AsServed, grace: Grace) -> Judgement:
         kind = _ENDED[ending.kind]
         return _found(kind, revision, served.copy, ending.event_sequence)
     if revision.copy.disclosed_until <= grace.now:
+        if grace.covers_period(revision.copy.disclosed_until):
+            return Judgement(None, excused=True)
         return _found(_EXPIRED, revision, served.copy)
     if served.keep_until is not None and served.keep_until <= grace.now:
         return _found(_LIFE_OVER, revision, served.copy)

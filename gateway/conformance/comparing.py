@@ -50,6 +50,7 @@ def compare(
     dismissed: Collection[Dismissed] = (),
     before: Iterable[Finding] = (),
     false_before: Finding | None = None,
+    beyond: int = 0,
 ) -> Compared:
     """Return what an attestation with ``differences`` makes of the findings that stood.
 
@@ -57,10 +58,11 @@ def compare(
     those of `ATTESTATION_FALSE` that are disclosed no longer. Copies ``dismissed`` are not
     found again, others of the same record are. ``before`` are findings rectified not long ago,
     whose time goes on where the same is found again; ``false_before`` is that whose time goes on
-    in any false attestation.
+    in any false attestation. ``beyond`` are faults there are besides ``differences``, of any
+    record: where there are some, nothing is known to be mended, or missing.
     """
     standing = list(standing)
-    lacking = truly_missing(differences)
+    lacking = [] if beyond else truly_missing(differences)
     told = [
         each
         for each in (*(each for each in differences if each.kind != MISSING), *lacking)
@@ -78,6 +80,8 @@ def compare(
         match finding.kind:
             case kind if kind == ATTESTATION_OVERDUE:
                 return True
+            case _ if beyond:
+                return False
             case kind if kind == REMOVAL_OVERDUE:
                 # Of what was served under a consent its own word is asked for.
                 return (
@@ -133,7 +137,7 @@ def compare(
             for each in listed
         ]
         + [(each, None) for each in shown],
-        len(faults) - len(listed),
+        len(faults) - len(listed) + beyond,
     )
 
 

@@ -12,7 +12,7 @@ from gateway.clock import Clock
 from gateway.conformance.answered import last_arrived
 from gateway.conformance.attesting import Attester, Attesting, Removing
 from gateway.conformance.finding_messages import attestation_message
-from gateway.conformance.judging import Judge
+from gateway.conformance.judging import Elsewhere, Judge
 from gateway.conformance.model import Attestation
 from gateway.conformance.shown import MOST_AT_ONCE, opening_digest, require_opening
 from gateway.conformance.turns import Turn, Turns
@@ -26,11 +26,16 @@ class CopiesService:
     """The methods of ConformanceService by which operators attest; one event loop's own."""
 
     def __init__(
-        self, engines: Engines, attested: Attesting, policy: Removing, clock: Clock
+        self,
+        engines: Engines,
+        elsewhere: Elsewhere,
+        attested: Attesting,
+        policy: Removing,
+        clock: Clock,
     ) -> None:
         self._records = engines.records
         self._warm = WarmSets(engines)
-        self._judge = Judge(engines)
+        self._judge = Judge(engines, elsewhere)
         self._attested = attested
         self._policy = policy
         self._clock = clock
@@ -48,8 +53,7 @@ class CopiesService:
         A request id attested by before answers as then. Raises Refused INVALID_REQUEST;
         REQUEST_ID_REUSED where it was opened otherwise then;
         RATE_EXCEEDED, see `Turns`, too soon after the last attestation, and while too many
-        copies are to be shown; ANSWER_TOO_LARGE where more differs than is judged at
-        once; TEMPORARILY_UNAVAILABLE while it is not known what the operator was served.
+        copies are to be shown; TEMPORARILY_UNAVAILABLE while it is not known what the operator was served.
         """
         opening = await _opening(requests)
         async with self._turns.of(caller.operator_id) as turn:

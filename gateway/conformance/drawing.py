@@ -8,14 +8,16 @@ copies anew, whatever is asked for already.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Final, Protocol
+from typing import Final
 
+import numpy as np
 from sqlalchemy import Connection, func, insert, select
 
 from creditgate.refusal import Refused
 from creditgate.transparency.facts import copy_digest
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.conformance.answered import last_answer
+from gateway.conformance.blocks import Sequences
 from gateway.conformance.finding_rows import dated_id
 from gateway.conformance.finding_tables import CHALLENGES, DRAWS, UNANSWERED
 from gateway.conformance.model import Challenge
@@ -27,26 +29,11 @@ from gateway.storage.writes import wrote
 
 MOST_OPEN: Final = 1_000
 """Most copies one operator is asked for at a time."""
+_DRAWN_FOR_ONE: Final = 3
 _MOST_AGAIN: Final = MOST_OPEN // 2
 """So far is what was not shown before asked for again: the next attestations need room."""
 _RETRY_SECONDS: Final = 60
 _C: Final = CHALLENGES.c
-
-
-class Holdings(Protocol):
-    """What is needed of `gateway.conformance.holdings.Holdings`."""
-
-    def sample(
-        self,
-        operator_id: str,
-        count: int,
-        rng: Random,
-        now: int,
-        without: Collection[int] = frozenset(),
-    ) -> Sequence[int]:
-        """Return ``count`` revisions an operator should hold at ``now``, drawn at random
-        without replacement of all but those ``without``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +97,10 @@ class Drawing:
     ``rng`` must be one nobody can foresee (`random.SystemRandom`).
     """
 
-    def __init__(
-        self, engines: Engines, policy: ConformancePolicy, holdings: Holdings, rng: Random
-    ) -> None:
+    def __init__(self, engines: Engines, policy: ConformancePolicy, rng: Random) -> None:
         self._records = engines.records
         self._evidence = engines.evidence
         self._policy = policy
-        self._holdings = holdings
         self._rng = rng
 
     def require_room(self, operator_id: str, copies: int) -> None:
@@ -127,24 +111,32 @@ class Drawing:
             unanswered = connection.execute(query).scalar_one()
         _require_room(unanswered + self._policy.sampling.copies(copies))
 
-    def draw(
-        self,
-        operator_id: str,
-        copies: int,
-        missing: Collection[int],
-        again: Collection[int],
-        now: int,
-    ) -> Drawn:
-        """Return copies to ask for of the ``copies`` an operator attested at ``now`` (seconds,
-        UTC), of what it should hold and does not call ``missing``; and all of ``again``,
-        revisions by sequence."""
-        wanted = self._policy.sampling.copies(copies)
-        drawn = self._holdings.sample(operator_id, wanted, self._rng, now, missing)
+    def draw(self, operator_id: str, right: Sequences, again: Collection[int], now: int) -> Drawn:
+        """Return copies to ask for of those an operator attested at ``now`` (seconds, UTC): some of
+        the revisions ``right``, each with the same chance, and all of ``again``, revisions by
+        sequence. What is disclosed no longer is in neither."""
         with reading(self._records) as connection:
-            revisions = [each for each in revisions_of(connection, drawn) if not is_over(each, now)]
+            revisions = self._some(connection, right, now)
             besides = [each for each in revisions_of(connection, again) if not is_over(each, now)]
             answers = last_answer(connection, operator_id)
         return Drawn(operator_id, revisions, besides, self._policy.answer_seconds, answers)
+
+    def _some(self, connection: Connection, right: Sequences, now: int) -> list[Revision]:
+        """Return as many of ``right`` as the policy asks for of those that are disclosed still, or
+        all of these.
+
+        All come in a random order, of which the first are looked at. Ended ones are passed over.
+        """
+        wanted = self._policy.sampling.copies(len(right))
+        found: list[Revision] = []
+        left, size = right, _DRAWN_FOR_ONE * wanted
+        while len(found) < wanted and len(left):
+            places = self._rng.sample(range(len(left)), min(len(left), size))
+            drawn: list[int] = left[places].tolist()
+            known = {each.sequence: each for each in revisions_of(connection, drawn)}
+            found += [known[each] for each in drawn if not is_over(known[each], now)]
+            left, size = np.delete(left, places), 4 * size
+        return found[:wanted]
 
     def ended(self, sequences: Collection[int], now: int) -> frozenset[int]:
         """Return which revisions are disclosed no longer at ``now`` (seconds, UTC)."""

@@ -1,6 +1,7 @@
 """Until when copies served under consents may be kept, by what the consents have become."""
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from sqlalchemy import Connection, case, select
 
@@ -33,22 +34,35 @@ def grounds(records: Connection, copies: Iterable[CutCopy]) -> Iterator[CutCopy]
     """Yield copies, those of a revision under one consent once, each with until when that lets it
     be kept: 0 where its removal was acknowledged."""
     alike = latest(copies).values()
-    ended = _ended_consents(records, {copy.consent_id for copy in alike})
+    duties = _duties(records, {copy.consent_id for copy in alike})
     for copy in alike:
-        end = ended.get(copy.consent_id, copy.keep_until)
-        yield copy._replace(keep_until=min(end, copy.keep_until))
+        duty = duties.get(copy.consent_id)
+        yield copy if duty is None else copy._replace(keep_until=duty.until(copy.keep_until))
 
 
-def _ended_consents(records: Connection, consent_ids: Iterable[str]) -> dict[str, int]:
-    """Return until when copies under consents that ended may be kept (seconds, UTC).
+class _Duty(NamedTuple):
+    """The duty to remove what was served under a consent; see `consent.tables.CONSENT_REMOVAL`."""
 
-    Nothing is served under one once the removal was acknowledged, so that word is of all
-    copies there are.
-    """
-    until = case((_REMOVAL.acknowledged_at.is_not(None), 0), else_=_REMOVAL.deadline)
-    query = select(_REMOVAL.consent_id, until)
+    end: int
+    life_until: int
+    gone_until: int
+
+    def until(self, keep_until: int) -> int:
+        """Return until when a copy may be kept whose data life ends at ``keep_until`` (seconds,
+        UTC)."""
+        if keep_until <= self.gone_until:
+            return 0
+        # One that was served since the duty began: the consent was in force still.
+        return keep_until if keep_until > self.life_until else min(self.end, keep_until)
+
+
+def _duties(records: Connection, consent_ids: Iterable[str]) -> dict[str, _Duty]:
+    """Return the duties there are for consents; an operator's word is of all copies that a duty
+    is about."""
+    end = case((_REMOVAL.acknowledged_at.is_not(None), 0), else_=_REMOVAL.deadline)
+    query = select(_REMOVAL.consent_id, end, _REMOVAL.life_until, _REMOVAL.gone_until)
     return {
-        consent_id: at
+        row[0]: _Duty(*row[1:])
         for some in pages(consent_ids)
-        for consent_id, at in records.execute(query.where(_REMOVAL.consent_id.in_(some)))
+        for row in records.execute(query.where(_REMOVAL.consent_id.in_(some)))
     }

@@ -6,27 +6,24 @@ Answers are exact: what the follower has not come to yet is read too (`gateway.c
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
-from random import Random
 from typing import Final, NamedTuple
 
-import numpy as np
 from sqlalchemy import Connection
 
 from creditgate.refusal import Refused
 from creditgate.transparency.facts import Copy
 from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.conformance.blocks import BLOCK, draw, is_marked, newly_marked
+from gateway.conformance.blocks import BLOCK, is_marked
 from gateway.conformance.consented import copies_of
 from gateway.conformance.entitlement import Entitlements
 from gateway.conformance.grounds import grounds, kept
 from gateway.conformance.positions import come_to_answers
-from gateway.conformance.revisions import facts_of, revisions_of
+from gateway.conformance.revisions import revisions_of
 from gateway.conformance.served import CutCopy, served_operators
 from gateway.conformance.stored import ServedBits, served_bits_of
 from gateway.disclose.tables import NO_END
 from gateway.storage.engines import Engines, reading
 
-_DRAWN_FOR_ONE: Final = 3
 _NO_BITS: Final = ServedBits(b"", b"")
 
 
@@ -101,33 +98,6 @@ class Holdings:
         entitlement = self._entitlements.of(operator_id, now)
         whole = self._entitlements.whole_held(entitlement, now)
         return len(whole) + len(entitlement.cut_held(now))
-
-    def sample(
-        self,
-        operator_id: str,
-        count: int,
-        rng: Random,
-        now: int,
-        without: Collection[int] = frozenset(),
-    ) -> list[int]:
-        """Return ``count`` revisions, drawn at random without replacement, of all that an
-        operator was served whole and should hold at ``now`` (seconds, UTC), but those
-        ``without``; all of these where they are fewer."""
-        entitlement = self._entitlements.of(operator_id, now)
-        # Most are wanted: some more are drawn, and the others left out, instead of looking at
-        # all. What is left is drawn at random just as well.
-        undisputed = newly_marked(entitlement.ended, entitlement.whole)
-        drawn = draw(undisputed, _DRAWN_FOR_ONE * count, rng)
-        with reading(self._records) as records:
-            untils = {each.sequence: each.until for each in facts_of(records, drawn)}
-        barred = frozenset(without)
-        alive = [each for each in drawn if untils[each] > now and each not in barred]
-        if len(alive) >= count or len(drawn) < _DRAWN_FOR_ONE * count:
-            return alive[:count]
-        whole = self._entitlements.whole_held(entitlement, now)
-        whole = whole[~np.isin(whole, np.array(sorted(barred), np.int64))]
-        places = rng.sample(range(len(whole)), min(count, len(whole)))
-        return whole[places].tolist()
 
     def copy_of(self, sequence: int) -> Copy:
         """Return a revision as it is disclosed; raises Refused RESOURCE_NOT_FOUND."""

@@ -4,7 +4,7 @@ know of them."""
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from creditgate.transparency.facts import Copy
 from creditgate.v1.vocabulary_pb2 import Severity
@@ -28,6 +28,11 @@ from gateway.conformance.revisions import (
 )
 from gateway.conformance.served import CutCopy
 from gateway.storage.engines import Engines, reading
+from gateway.storage.paging import pages
+
+MOST_FAULTS: Final = 50_000
+"""Most faults of one attestation that are told one by one."""
+_AT_ONCE: Final = 500
 
 
 class Differing(NamedTuple):
@@ -36,7 +41,8 @@ class Differing(NamedTuple):
     ``missing`` are revisions, by their sequences, of which it should hold a copy and does not;
     ``missing_cut`` the copies under consents it should hold and does not.
     ``former`` are revisions, and ``former_cut`` copies, that it holds as they were served but
-    should not hold any more; ``shown`` are copies it holds that are like none served.
+    should not hold any more; ``shown`` are copies it holds that are like none served, and
+    ``beyond`` is how many more of these there are.
     """
 
     missing: Collection[int]
@@ -44,43 +50,81 @@ class Differing(NamedTuple):
     former: Collection[int]
     former_cut: Collection[CutCopy]
     shown: Sequence[Copy]
+    beyond: int = 0
 
 
 class Judged(NamedTuple):
-    """All differences, several of a kind and record where there are; and whether some copy is
-    only not held against the operator yet."""
+    """All differences, several of a kind and record where there are; whether some copy is only
+    not held against the operator yet; and how many faults there are ``beyond``, told of which no
+    more is than their number."""
 
     differences: Sequence[Difference]
     excused: bool
+    beyond: int
+
+
+class Elsewhere(Protocol):
+    """What is known of records that another region discloses, and not this one."""
+
+    def given(self, operator_id: str, record_ids: Iterable[str]) -> Collection[str]:
+        """Return of which records an operator was given any revision by another region."""
+        ...
 
 
 class Judge:
     """Judges differences. Calls block; any thread may ask."""
 
-    def __init__(self, engines: Engines) -> None:
+    def __init__(self, engines: Engines, elsewhere: Elsewhere) -> None:
+        self._elsewhere = elsewhere
         self._records = engines.records
         self._evidence = engines.evidence
         self._holdings = Holdings(engines)
 
     def judge(self, operator_id: str, differing: Differing, grace: Grace) -> Judged:
         """Return what is to be said of all that differs; raises Refused as `Holdings`."""
-        former = self._revisions(
-            {*differing.former, *(copy.sequence for copy in differing.former_cut)}
+        differences: list[Difference] = []
+        excused, beyond = False, differing.beyond
+        for each in chain(
+            self._former(operator_id, differing, grace),
+            self._shown(operator_id, differing.shown, grace),
+        ):
+            excused |= each.excused
+            if each.difference is None:
+                continue
+            if len(differences) < MOST_FAULTS:
+                differences.append(each.difference)
+            else:
+                beyond += 1
+        return Judged([*differences, *self._missing(differing)], excused, beyond)
+
+    def _former(self, operator_id: str, differing: Differing, grace: Grace) -> Iterator[Judgement]:
+        """Yield what is to be said of copies held as they were served, some at a time: they may be
+        all that were ever served."""
+        for some in pages(differing.former):
+            revisions = self._revisions(some)
+            own = self._without_acknowledged(operator_id, revisions.values(), grace)
+            for each in revisions.values():
+                yield judge_served(AsServed(each, each.copy.content_digest), own)
+        copies = list(differing.former_cut)
+        for start in range(0, len(copies), _AT_ONCE):
+            some_cut = copies[start : start + _AT_ONCE]
+            revisions = self._revisions({copy.sequence for copy in some_cut})
+            own = self._without_acknowledged(operator_id, revisions.values(), grace)
+            for copy in some_cut:
+                yield judge_served(_as_cut(revisions[copy.sequence], copy), own)
+
+    def _shown(self, operator_id: str, shown: Sequence[Copy], grace: Grace) -> Iterator[Judgement]:
+        """Yield what is to be said of copies that are like none served."""
+        known = self._known(operator_id, {copy.record_id for copy in shown}, grace.now)
+        # Whether these are still what their region discloses is for that region to say.
+        others = self._elsewhere.given(
+            operator_id, [each for each, of_it in known.items() if not of_it.revisions]
         )
-        known = self._known(operator_id, {copy.record_id for copy in differing.shown}, grace.now)
         of_known = chain.from_iterable(each.revisions for each in known.values())
-        grace = self._without_acknowledged(operator_id, [*former.values(), *of_known], grace)
-        judgements = [
-            *_former(differing, former, grace),
-            *(judge_shown(copy, known[copy.record_id], grace) for copy in differing.shown),
-        ]
-        return Judged(
-            [
-                *(each.difference for each in judgements if each.difference is not None),
-                *self._missing(differing),
-            ],
-            any(each.excused for each in judgements),
-        )
+        grace = self._without_acknowledged(operator_id, of_known, grace)
+        for copy in shown:
+            if copy.record_id not in others:
+                yield judge_shown(copy, known[copy.record_id], grace)
 
     def _without_acknowledged(
         self, operator_id: str, revisions: Iterable[Revision], grace: Grace
@@ -132,16 +176,6 @@ class Judge:
     def _revisions(self, sequences: Iterable[int]) -> Mapping[int, Revision]:
         with reading(self._records) as records:
             return {each.sequence: each for each in revisions_of(records, sequences)}
-
-
-def _former(
-    differing: Differing, revisions: Mapping[int, Revision], grace: Grace
-) -> Iterator[Judgement]:
-    for sequence in differing.former:
-        revision = revisions[sequence]
-        yield judge_served(AsServed(revision, revision.copy.content_digest), grace)
-    for copy in differing.former_cut:
-        yield judge_served(_as_cut(revisions[copy.sequence], copy), grace)
 
 
 def _as_cut(revision: Revision, copy: CutCopy) -> AsServed:

@@ -9,18 +9,14 @@ import numpy as np
 from creditgate.reconcile.decode import SymbolsInconsistent
 from creditgate.reconcile.elements import Words, element_of, joined
 from creditgate.transparency.facts import Copy
-from gateway.conformance.blocks import Bits
+from gateway.conformance.blocks import Bits, Sequences
 from gateway.conformance.held import NOWHERE, Held, Indexed, Places
 from gateway.conformance.judging import Differing
 from gateway.conformance.served import CutCopy
 
-MOST_FAULTS: Final = 50_000
-"""Most copies of one attestation that are not as they should be: more than an operator has time
-to mend before it attests again, and judged within a second."""
-
-
-class TooManyFaults(Exception):
-    """More copies are not as they should be than are judged at once."""
+MOST_UNKNOWN: Final = 50_000
+"""Most copies like none served that are kept to be judged: more than an operator has time to mend
+before it attests again. Further ones are counted."""
 
 
 class Repeated(ValueError):
@@ -52,24 +48,24 @@ class Matching:
         self._seen_cut: set[bytes] = set()
         self._shown: dict[bytes, Copy] = {}
         self._asked: set[bytes] = set()
+        self._beyond = 0
 
     @property
     def copies(self) -> int:
         """How many copies the operator holds, as far as it told."""
         whole = sum(int(np.count_nonzero(seen)) for seen in self._seen)
-        return whole + len(self._seen_cut) + len(self._shown)
+        return whole + len(self._seen_cut) + len(self._shown) + self._beyond
 
-    @property
-    def whole_right(self) -> int:
-        """How many of them were served whole, and may be held."""
+    def whole_right(self) -> Sequences:
+        """Return the revisions of those that were served whole and may be held."""
         parts = zip(self._held.parts, self._seen, strict=True)
-        return sum(int(np.count_nonzero(seen & part.live)) for part, seen in parts)
+        return np.concatenate([part.columns.sequences[seen & part.live] for part, seen in parts])
 
     def take_differences(self, theirs: Words, ours: Words) -> Sequence[bytes]:
         """Take it that the operator holds all it should but ``ours``, and ``theirs`` besides;
         return those that are like none served to it, which it has to show.
 
-        Raises SymbolsInconsistent where that cannot be, and TooManyFaults.
+        Raises SymbolsInconsistent where that cannot be.
         """
         held = self._held
         self._seen = [part.live.copy() for part in held.parts]
@@ -88,7 +84,6 @@ class Matching:
         former_cut = unknown & self._cut.keys()
         self._seen_cut.update(held.cut.keys() - missing_cut, former_cut)
         self._asked = unknown - former_cut
-        self._require_few(len(self._asked))
         return sorted(self._asked)
 
     def show(self, copies: Iterable[Copy]) -> None:
@@ -98,10 +93,10 @@ class Matching:
             if element not in self._asked:
                 raise Repeated
             self._asked.remove(element)
-            self._shown[element] = copy
+            self._keep(element, copy)
 
     def take_copies(self, copies: Sequence[Copy]) -> None:
-        """Take some of all the copies there are; raises Repeated, and TooManyFaults."""
+        """Take some of all the copies there are; raises Repeated, but not of those only counted."""
         before = self.copies
         elements = [element_of(copy) for copy in copies]
         placed = self._place(joined(elements))
@@ -111,10 +106,9 @@ class Matching:
             if element in self._cut:
                 self._seen_cut.add(element)
             else:
-                self._shown[element] = copies[index]
+                self._keep(element, copies[index])
         if self.copies != before + len(copies):
             raise Repeated
-        self._require_few(len(self._shown))
 
     def differing(self) -> Differing:
         """Return what the copies and those that should be held differ by."""
@@ -125,7 +119,8 @@ class Matching:
             former += sequences[seen & ~part.live].tolist()
         missing_cut = [copy for key, copy in held.cut.items() if key not in self._seen_cut]
         former_cut = [self._cut[each] for each in self._seen_cut if each not in held.cut]
-        return Differing(missing, missing_cut, former, former_cut, list(self._shown.values()))
+        shown = list(self._shown.values())
+        return Differing(missing, missing_cut, former, former_cut, shown, self._beyond)
 
     def _place(self, elements: Words) -> _Placed:
         """Return where elements are among what was served whole: live where one is, and else
@@ -141,13 +136,11 @@ class Matching:
         for places, marks in zip(placed.places, self._seen, strict=True):
             marks[places[places != NOWHERE]] = seen
 
-    def _require_few(self, unknown: int) -> None:
-        former = sum(
-            int(np.count_nonzero(seen & ~part.live))
-            for part, seen in zip(self._held.parts, self._seen, strict=True)
-        )
-        if former + unknown > MOST_FAULTS:
-            raise TooManyFaults
+    def _keep(self, element: bytes, copy: Copy) -> None:
+        if len(self._shown) < MOST_UNKNOWN or element in self._shown:
+            self._shown[element] = copy
+        else:
+            self._beyond += 1
 
 
 def _live(part: Indexed, places: Places) -> Bits:

@@ -31,6 +31,7 @@ KindName = Literal[
 _StageName = Literal["WARNED", "RECTIFY", "THROTTLED", "SUSPENDED"]
 _Life = Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=366))]
 _Wait = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=1))]
+_FileAge = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(hours=1))]
 _Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -123,6 +124,7 @@ class ConformancePolicy(_Part):
     throttled_subjects_per_minute: Annotated[int, Field(ge=1, le=1_000_000)]
     attestation: _Life
     attestation_spacing: _Wait
+    file_age: _FileAge = timedelta(minutes=15)
     false_attestation: _Life
     repeated_false: _Life = timedelta(days=30)
     certificate: _Life
@@ -162,6 +164,11 @@ class ConformancePolicy(_Part):
     def spacing_seconds(self) -> int:
         """How long after an attestation the next is refused; 0 where it never is."""
         return int(self.attestation_spacing.total_seconds())
+
+    @property
+    def file_age_seconds(self) -> int:
+        """How long before an attestation its copies may have been read; 0 where they may not."""
+        return int(self.file_age.total_seconds())
 
     @property
     def false_seconds(self) -> int:

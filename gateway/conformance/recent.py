@@ -13,12 +13,14 @@ class Told(NamedTuple):
     """An event and whom it concerns: the operators that were served the record before it, and
     of those the ones that were served the very revision that is void since. It concerns those
     of them that had it by ``consents`` alone only as long as they do not say that they have
-    removed it."""
+    removed it. ``deadline`` is by when the removal is owed as it was written down (seconds, UTC);
+    None where the event was read before that."""
 
     event: WatchedEvent
     served: frozenset[str] = frozenset()
     owing: frozenset[str] = frozenset()
     consents: frozenset[str] = frozenset()
+    deadline: int | None = None
 
 
 class ToldPage(NamedTuple):

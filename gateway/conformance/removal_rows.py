@@ -44,6 +44,21 @@ def acknowledged_of(
     return frozenset(found)
 
 
+def owing_of(
+    connection: Connection, operator_id: str, sequences: Collection[int]
+) -> dict[int, int]:
+    """Return for which of the events an operator has not acknowledged the removal it owes, and
+    by when it owes it (seconds, UTC)."""
+    query = select(DUTIES.c.event_sequence, DUTIES.c.deadline).where(
+        DUTIES.c.operator_id == operator_id, DUTIES.c.acknowledged_at.is_(None)
+    )
+    return {
+        sequence: deadline
+        for some in pages(sequences)
+        for sequence, deadline in connection.execute(query.where(DUTIES.c.event_sequence.in_(some)))
+    }
+
+
 def attested_gone(
     connection: Connection,
     operator_id: str,

@@ -19,10 +19,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gateway.conformance.event_pages import EventPage, Keepers, read_changes
 from gateway.conformance.removal_rows import (
     ACKNOWLEDGE,
-    acknowledged_of,
     follow_to,
     followed,
     locked,
+    owing_of,
     word_on,
 )
 from gateway.conformance.removal_tables import DUTIES, Finding
@@ -183,10 +183,12 @@ class RemovalDuties:
         if gone:
             self.acknowledge(operator_id, gone, by, now)
 
-    def acknowledged(self, operator_id: str, sequences: Collection[int]) -> frozenset[int]:
-        """Return for which of the events an operator has acknowledged the removal."""
+    def owing(self, operator_id: str, sequences: Collection[int]) -> Mapping[int, int]:
+        """Return for which of the events an operator owes the removal still, and by when
+        (seconds, UTC)."""
+        self.follow()
         with reading(self._evidence) as connection:
-            return acknowledged_of(connection, operator_id, sequences)
+            return owing_of(connection, operator_id, sequences)
 
     def of_record(self, record_id: str) -> list[Duty]:
         """Return all duties for a record, in order of the events."""

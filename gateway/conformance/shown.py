@@ -35,6 +35,8 @@ def require_opening(opening: pb.AttestationOpening) -> None:
         faults.append(Violation("opening.copies", f"attest 0 to {MOST_COPIES} copies"))
     if opening.format_version != FORMAT_VERSION:
         faults.append(Violation("opening.format_version", f"use version {FORMAT_VERSION}"))
+    if opening.HasField("made_time"):
+        faults += instant_faults("opening.made_time", opening.made_time)
     if faults:
         raise invalid(*faults)
 
@@ -42,6 +44,8 @@ def require_opening(opening: pb.AttestationOpening) -> None:
 def opening_digest(opening: pb.AttestationOpening) -> bytes:
     """Return what tells one opening from another of the same request id (AIP-155)."""
     said = f"{opening.copies} {opening.disclosure_sequence} {opening.format_version}"
+    if opening.HasField("made_time"):
+        said += f" {opening.made_time.seconds}"
     return sha256(said.encode()).digest()
 
 

@@ -136,13 +136,12 @@ class DisclosureWatch:
 
     def _older(self, coverage: WatchCoverage.ValueType, after: int, operator_id: str) -> ToldPage:
         page = self._news.older(coverage, after, self._page_events, operator_id)
-        owing = {each.event.sequence for each in page.told if each.owing}
-        done = self._duties.acknowledged(operator_id, owing)
+        # By the duties, which were fixed with the event, whatever copies there are by now.
+        owed = self._duties.owing(
+            operator_id, {each.event.sequence for each in page.told if each.event.voided}
+        )
         return page._replace(
-            told=[
-                each._replace(owing=frozenset()) if each.event.sequence in done else each
-                for each in page.told
-            ]
+            told=[_owed(each, operator_id, owed.get(each.event.sequence)) for each in page.told]
         )
 
     async def _require_known(self, after: int, operator_id: str) -> None:
@@ -192,14 +191,27 @@ class DisclosureWatch:
             if event.disclosed_until != NO_END:
                 message.disclosed_until.seconds = event.disclosed_until
         if operator_id in told.owing:
-            life = self._deadlines.removal_seconds(event.severity)
-            response.removal_deadline.seconds = event.at + life
+            written = told.deadline
+            response.removal_deadline.seconds = (
+                event.at + self._deadlines.removal_seconds(event.severity)
+                if written is None
+                else written
+            )
         return response
 
     def _sign_of_life(self, position: int) -> pb.WatchDisclosuresResponse:
         return pb.WatchDisclosuresResponse(
             disclosure_sequence=position, send_time=Timestamp(seconds=self._clock.now())
         )
+
+
+def _owed(told: Told, operator_id: str, deadline: int | None) -> Told:
+    """Return what an operator is told of an event whose removal it owes by a deadline, None
+    where it owes none."""
+    if deadline is None:
+        return told._replace(owing=frozenset())
+    own = frozenset({operator_id})
+    return told._replace(served=told.served | own, owing=own, deadline=deadline)
 
 
 def _asked(request: pb.WatchDisclosuresRequest) -> _Asked:

@@ -32,13 +32,14 @@ class Access:
     """One record of a subject, served once to one operator; or that one asked for an item under
     a consent and nothing was found.
 
-    ``consent`` is the resource name of the consent it was served under, "" for public
-    items; ``fee`` in micro-yuan, ``served_at`` in seconds UTC. Where nothing was found, ``item``
+    ``usage_index`` is the answer's place in the operator's usage log. ``consent`` is the resource
+    name of the consent it was served under, "" for public items; ``fee`` in micro-yuan, ``served_at`` in seconds UTC. Where nothing was found, ``item``
     is what was asked for, "" in answers that do not tell; ``record_id``, ``source`` and
     ``region`` are "", ``revision`` and ``fee`` 0.
     """
 
     place: Place
+    usage_index: int
     operator_id: str
     client_id: str
     request_id: str
@@ -59,7 +60,7 @@ class Access:
         """Resource name of the usage entry behind it, "" where nothing was found."""
         if not self.record_id:
             return ""
-        return usage_name(self.operator_id, *self.place)
+        return usage_name(self.operator_id, self.usage_index, self.place.number)
 
 
 @dataclass(frozen=True, slots=True)

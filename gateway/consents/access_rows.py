@@ -57,6 +57,7 @@ def _access(
 ) -> Access:
     return Access(
         place=Place(answer.sequence, number),
+        usage_index=answer.usage_index,
         operator_id=answer.operator_id,
         client_id=answer.client_id,
         request_id=answer.request_id,

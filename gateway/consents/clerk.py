@@ -12,14 +12,16 @@ from typing import Final
 
 from sqlalchemy import Engine
 
+from consent.lives import begin
 from consent.sql import SqlConsents
-from consent.states import REVOKED
+from consent.states import GRANTED, REVOKED
 from consent.unreadable import unreadable_left
 from gateway.clock import Clock
 from gateway.consents import comings
 from gateway.consents.followed import (
     AUTHORITY,
     AUTHORITY_SETTLED,
+    LIVES,
     REVOCATIONS,
     come_further,
     come_to,
@@ -80,10 +82,20 @@ class ConsentClerk:
             self._settle,
             self._follow,
             self._withdraw,
+            self._watch_lives,
             self._index,
             pace=Pace(tick_seconds, apart_seconds=tick_seconds),
             sign=any_of(sign, self._due),
         )
+
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+        return self._work.name
+
+    def busy_seconds(self) -> float:
+        """Return for how long it has been at the step it is at; 0 between steps."""
+        return self._work.busy_seconds()
 
     async def start(self) -> None:
         """Begin to work."""
@@ -149,6 +161,24 @@ class ConsentClerk:
             if change.state == REVOKED:
                 self._end_grants(f"consents/{change.consent_id}")
         self._come_further(REVOCATIONS, at, changes[-1].sequence if changes else at)
+
+    def _watch_lives(self) -> None:
+        """Open the duty to remove copies whose data life is over, though the consent lives on."""
+        now = self._clock.now()
+        with reading(self._engine) as connection:
+            at = come_to(connection, LIVES)
+        changes = self._consents.changes(after=at, limit=_CHANGES_AT_ONCE)
+        if changes:
+            granted = {change.consent_id for change in changes if change.state == GRANTED}
+            with self._engine.begin() as connection:
+                begin(connection, granted, now)
+                come_further(connection, LIVES, changes[-1].sequence)
+        # So many at a time: short lives must not keep the clerk from all else.
+        for consent_id in self._consents.lives_due(now, _AT_ONCE):
+            if self._work.stopping:
+                return
+            with unreadable_left(consent_id):
+                self._consents.look(consent_id, now)
 
     def _index(self) -> None:
         """Index uses by subject, as far as its share of the time goes."""

@@ -5,7 +5,8 @@ Serving does not wait for this: a suspended operator is refused by authority its
 its consents are written as what they have become, so that subjects are told.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from consent.model import Actor
@@ -42,14 +43,27 @@ def follow(
     )
     move, states = _MOVES[operator.state]
     act = Act(Actor.ADMINISTRATOR, change.changed_by, change.reason, now)
+    in_force = partial(consents.in_state, operator.operator_id, states)
+    for consent_id in _each(in_force):
+        with unreadable_left(consent_id):
+            if is_newest or move != "pause" or _was_granted(consents, consent_id, change):
+                _move(consents, consent_id, move, act)
+        yield consent_id
+    if move != "revoke":
+        return
+    # Who may act no more may keep nothing either, also of what time or use has ended.
+    for consent_id in _each(partial(consents.in_state_owing, operator.operator_id)):
+        with unreadable_left(consent_id):
+            _move(consents, consent_id, move, act)
+        yield consent_id
+
+
+def _each(some: Callable[..., tuple[str, ...]]) -> Iterator[str]:
+    """Yield all ids of which ``some`` gives those after one, page by page."""
     after = ""
-    while some := consents.in_state(operator.operator_id, states, after=after, limit=_AT_ONCE):
-        for consent_id in some:
-            with unreadable_left(consent_id):
-                if is_newest or move != "pause" or _was_granted(consents, consent_id, change):
-                    _move(consents, consent_id, move, act)
-            yield consent_id
-        after = some[-1]
+    while found := some(after=after, limit=_AT_ONCE):
+        yield from found
+        after = found[-1]
 
 
 def _was_granted(consents: SqlConsents, consent_id: str, change: Change) -> bool:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pydantic import ValidationError
 
 from consent.model import DAY_SECONDS, Actor, Consent, ConsentNotice, ConsentTerms, Way
 from consent.sql import Act, SqlConsents
 from consent.states import GRANTED, REQUESTED, REVOKED
+from consent.subject_keys import SubjectKey
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authority.view import AuthorityView
@@ -29,9 +30,6 @@ from gateway.consents.rules import (
     terms_faults,
     timing_faults,
 )
-
-if TYPE_CHECKING:
-    from consent.subject_keys import SubjectKey
 
 MOST_UNANSWERED: Final = 5
 """Most requests of one operator that one subject's inbox is left with to answer."""
@@ -233,18 +231,20 @@ class ConsentDesk:
         self._end_grants(revoked.name)
         return revoked
 
-    def countersign(self, consent_id: str, signature: str, keys: "Sequence[SubjectKey]") -> Consent:
+    def countersign(self, consent_id: str, signature: str, signer: str) -> Consent:
         """Keep the subject's own signature of the receipt and return the consent.
 
-        ``signature`` is a detached JWS by one of the subject's ``keys``. Raises Refused
-        RESOURCE_NOT_FOUND, INVALID_REQUEST for a signature that is not, STATE_CONFLICT
-        where there is no receipt or another one by now.
+        ``signature`` is a detached JWS by one of the subject's keys as they stand now, ``signer``
+        the principal who brings it. The first one stands, and the same again changes nothing.
+        Raises Refused RESOURCE_NOT_FOUND, INVALID_REQUEST for a signature that is not,
+        STATE_CONFLICT where there is no receipt, or another signature of it.
         """
-        consent = self._present(consent_id)
-        by = ""
-        if consent.receipt:
-            by = self._receipts.require_signature(consent.receipt, signature, keys).jwk
-        return self._consents.sign(consent_id, signature, consent.receipt, by)
+
+        def made_by(receipt: str, keys: Sequence[SubjectKey]) -> SubjectKey:
+            return self._receipts.require_signature(receipt, signature, keys)
+
+        act = Act(Actor.SUBJECT, signer, "", self._clock.now())
+        return self._consents.sign(consent_id, signature, made_by, act)
 
     def _present(self, consent_id: str) -> Consent:
         consent = self._consents.get(consent_id)

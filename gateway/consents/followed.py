@@ -12,6 +12,8 @@ AUTHORITY_SETTLED: Final = "authority-settled"
 """The authority log, as far as no process acts any more on what was before."""
 REVOCATIONS: Final = "revoked-consents"
 """The log of consents' changes, as far as grants that rested on revoked ones were ended."""
+LIVES: Final = "consent-lives"
+"""The log of consents' changes, as far as it is known of granted ones when to look at them."""
 
 
 def come_to(connection: Connection, name: str) -> int:

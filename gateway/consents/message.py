@@ -138,6 +138,7 @@ def _removal_message(removal: Removal, now: int) -> pb.ConsentRemoval:
         deadline=Timestamp(seconds=removal.deadline),
         data_life_end=removal.data_life_end,
         overdue=removal.overdue(now),
+        report_by=Timestamp(seconds=removal.report_by),
     )
     if removal.removed_at is not None:
         message.remove_time.seconds = removal.removed_at

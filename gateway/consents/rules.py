@@ -23,7 +23,7 @@ from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.authority.view import AuthorityView
 from gateway.catalogue.model import CatalogueBook, CatalogueItem
 from operators.model import Licence
-from operators.shapes import covers
+from operators.shapes import ALL_REGIONS, covers
 
 Obstacle = Literal["over", "operator", "items", "licence"]
 """Why a consent cannot be granted now: it was answered or ran out; its operator may not act;
@@ -33,6 +33,15 @@ USUAL_ANSWER_SECONDS: Final = 7 * DAY_SECONDS
 """How long a subject may take to answer where the operator says nothing of it."""
 MOST_AHEAD_SECONDS: Final = 366 * DAY_SECONDS
 """How long after the request a validity may begin, at most."""
+
+FIRST_LEVEL: Final = frozenset(
+    {"11", "12", "13", "14", "15", "21", "22", "23", "31", "32", "33", "34", "35", "36", "37", "41",
+     "42", "43", "44", "45", "46", "50", "51", "52", "53", "54", "61", "62", "63", "64", "65", "71",
+     "81", "82"}
+)  # fmt: skip
+"""The first two digits of division codes (GB/T 2260-2007)."""
+_INVENTED: Final = "00"
+"""GB/T 2260 gives it to no division: those of demonstrations begin with it."""
 
 _ACTIVE: Final = OperatorState.OPERATOR_STATE_ACTIVE
 
@@ -54,6 +63,8 @@ def terms_faults(
 ) -> list[Violation]:
     """Return what the operator may not ask for at ``now`` (seconds, UTC), by proto field."""
     found = _item_faults(view.catalogue, terms)
+    if not all(map(_is_division, terms.regions)):
+        found.append(Violation("terms.regions", "name divisions that there are (GB/T 2260)"))
     licences = [
         _licence_faults(licence, terms) for licence in _licences_in_force(view, operator_id, now)
     ]
@@ -94,6 +105,10 @@ def obstacle(view: AuthorityView, consent: Consent, now: int) -> Obstacle | None
     if all(_licence_faults(licence, consent.terms) for licence in licences):
         return "licence"
     return None
+
+
+def _is_division(region: str) -> bool:
+    return region == ALL_REGIONS or region[:2] in FIRST_LEVEL or region.startswith(_INVENTED)
 
 
 def _item_faults(catalogue: CatalogueBook, terms: ConsentTerms) -> list[Violation]:

@@ -10,6 +10,7 @@ from creditgate.v1 import operator_service_pb2 as operators_pb
 from creditgate.v1 import usage_service_pb2 as usage_pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.console.visit import Visit
+from gateway.pages.agreement_words import agreement_said
 from gateway.pages.fees import fees_by_item, fees_chart
 from gateway.settle.month import month_of, shifted
 
@@ -29,8 +30,13 @@ async def show(visit: Visit) -> Response:
     present = month_of(visit.now)
     months = [shifted(present, -back) for back in reversed(range(_MONTHS))]
     fees = [await _fees(visit, operator_id, month.name) for month in months]
+    agreed = await visit.ask(
+        usage_pb.GetUsageCosignatureRequest(operator_id=operator_id),
+        usage_pb.GetUsageCosignatureResponse,
+    )
     return visit.page(
         "operator_use.html",
+        agreement=agreement_said(agreed, visit.language),
         tab="/operators",
         operator=operator,
         chart=fees_chart([month.name for month in months], fees, visit.language),

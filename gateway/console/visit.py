@@ -12,11 +12,10 @@ from gateway.console.parts import ConsoleParts
 from gateway.console.tabs import TABS
 from gateway.console.words import DONE, REFUSED, stopped
 from gateway.pages.addresses import addressed, kept_query, same_page
-from gateway.pages.forms import posted
+from gateway.pages.forms import posted_here
 from gateway.pages.moments import moment
 from gateway.pages.rendering import Language, Pages, see_other
 from gateway.pages.staying import staying
-from gateway.pages.troubles import NotShown
 from gateway.pages.words import said
 from gateway.signin.identity import Identity
 from gateway.signin.sessions import IDLE_SECONDS, Browser
@@ -88,10 +87,7 @@ class Visit:
 
         Raises NotShown "changed" for any other, and FormRefused.
         """
-        form = await posted(self.request)
-        if not self.browser.sent_form(" ".join(("console", *purpose)), form.get("token", "")):
-            raise NotShown("changed", 403)
-        return form
+        return await posted_here(self.request, self.browser, " ".join(("console", *purpose)))
 
     def sent_on(self, path: str, **query: str) -> Response:
         """Return the answer to a form that was taken: on to a page of the console."""

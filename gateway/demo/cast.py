@@ -88,6 +88,7 @@ ALPHA: Final = Party(
         Grant("credit.records:read"),
         Grant("usage:read"),
         Grant("usage:cosign"),
+        Grant("prices:read"),
         Grant("catalogue:read"),
         Grant("consents:request"),
         Grant("consents:read"),

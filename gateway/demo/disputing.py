@@ -1,11 +1,9 @@
 """Scene of an overcharge: a statement and a log that are not what was promised are caught."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
-from creditgate.transparency.usage import CountedBy
 from creditgate.transparency.usage_evidence import verify_evidence
 from creditgate.v1.settlement_service_pb2 import (
     CreateCreditNoteRequest,
@@ -27,8 +25,10 @@ from sdk.request_ids import new_request_id
 from sdk.usage import Usage
 from sdk.usage_book import UsageBook
 from sdk.usage_disputes import dispute
+from sdk.usage_statements import Statements
 
 _PROMISED_PRICE: Final = 1
+_PADDED: Final = 1_000_000_000
 _REASON: Final = "charged more than promised"
 
 
@@ -36,10 +36,11 @@ async def disputed(stage: Stage) -> Section:
     """Pad a statement, then play a gateway whose log charges more than its receipt promised."""
     alpha = stage.alpha
     usage = Usage(alpha.gateway.channel)
+    statements = Statements(alpha.gateway.channel)
     statement = await _statement(stage)
     with opened(book_of(stage)) as book:
-        honest = await usage.billed_beyond(statement, book)
-        padded = await usage.billed_beyond(_padded(statement), book)
+        honest = await statements.check(statement, book)
+        padded = await statements.check(_padded(statement), book)
         key = book.key
     answer = next(each for each in alpha.answers if each.receipt.charged_micro_yuan)
     too_much = answer.receipt.charged_micro_yuan - _PROMISED_PRICE * len(answer.records)
@@ -57,15 +58,15 @@ async def disputed(stage: Stage) -> Section:
     steps = (
         Step(
             "alpha",
-            f"compares the statement of {statement.month} with its usage log",
-            "nothing beyond the log",
-            _beyond(honest),
+            f"works the statement of {statement.month} out from its usage log and the price plans",
+            _beyond(0),
+            _beyond(honest.overcharge),
         ),
         Step(
             "alpha",
-            "compares a statement that was padded by a record",
-            "1 record beyond the log",
-            _beyond(padded),
+            "works out a statement that was padded by a flat charge of 1,000 yuan",
+            _beyond(_PADDED),
+            _beyond(padded.overcharge),
         ),
         Step(
             "alpha",
@@ -120,14 +121,14 @@ async def _statement(stage: Stage) -> Statement:
 def _padded(statement: Statement) -> Statement:
     padded = Statement()
     padded.CopyFrom(statement)
-    padded.lines[0].entries += 1
+    padded.charges.add(plan_id="invented", kind="FLAT", fee_micro_yuan=_PADDED)
+    padded.total_micro_yuan += _PADDED
+    padded.due_micro_yuan += _PADDED
     return padded
 
 
-def _beyond(found: Mapping[CountedBy, int]) -> str:
-    count = sum(found.values())
-    much = f"{count} record{'' if count == 1 else 's'}" if count else "nothing"
-    return f"{much} beyond the log"
+def _beyond(overcharge: int) -> str:
+    return f"{yuan(overcharge)} yuan too much"
 
 
 async def _evidence(stage: Stage, usage: Usage, answer: Served, key: VerifierKey) -> bytes:

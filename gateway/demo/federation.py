@@ -1,5 +1,5 @@
 """The demo of the federation: three regions, one question, a region that fails, one that shows
-two histories, and one that the anchor cuts off."""
+two histories, one that the anchor cuts off, and what regions owe one another in the end."""
 
 import shutil
 import time
@@ -23,6 +23,7 @@ from gateway.demo.account import Account, Section, Step
 from gateway.demo.cast import ADMINISTRATOR, PENALTY
 from gateway.demo.enrolment import REASON
 from gateway.demo.federation_cast import ASKER, CLEAN, NORTH, SOUTH, WANDERER, WEST, InventedRegion
+from gateway.demo.federation_clearing import cleared
 from gateway.demo.federation_land import Land, land, until
 from gateway.demo.federation_split import show_another_history
 from gateway.demo.run import unless_cancelled
@@ -57,6 +58,7 @@ async def run_federation(folder: Path, told: Callable[[Section], None]) -> Feder
         account.tell(await scenes.retried())
         account.tell(await scenes.split())
         account.tell(await scenes.cut_off())
+        account.tell(await cleared(made))
     return FederationRun(account, time.monotonic() - started)
 
 

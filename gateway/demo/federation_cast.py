@@ -38,7 +38,10 @@ NORTH: Final = InventedRegion("north", "000001")
 SOUTH: Final = InventedRegion("south", "000002")
 WEST: Final = InventedRegion("west", "000003")
 REGIONS: Final = (NORTH, SOUTH, WEST)
-ASKER: Final[Party] = replace(ALPHA, grants=(*ALPHA.grants, Grant("credit.regions:query")))
+ASKER: Final[Party] = replace(
+    ALPHA,
+    grants=(*ALPHA.grants, Grant("credit.regions:query"), Grant("credit.regions:watch")),
+)
 """An operator that the northern region licensed."""
 
 

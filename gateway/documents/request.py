@@ -1,19 +1,22 @@
 """Requests for documents and uses checked: faults by field."""
 
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
 
 from creditgate.refusal import Violation, invalid
 from creditgate.v1 import statement_document_pb2 as pb
 from creditgate.v1 import usage_service_pb2 as usage_pb
 from creditgate.v1.vocabulary_pb2 import Purpose
-from gateway.documents.uses import UsesWanted
+from gateway.documents.uses import UsePlace, UsesWanted
 from gateway.documents.words import LANGUAGES, Language, language_named
+from gateway.instants import period_of
 from gateway.settle.month import Month, month_named, shifted
-from gateway.settle.paging import Filters, position_of
+from gateway.settle.paging import Filters, id_of
 from gateway.settle.request import MOST_ENTRIES, USUAL_ENTRIES, month_asked
 
 MOST_MONTHS = 12
 _MOST_NAME = 200
+_PLACE: Final = re.compile(r"(0|[1-9]\d{0,17})\.(\d{1,9})", re.ASCII)
 
 
 class DocumentAsk(NamedTuple):
@@ -58,7 +61,8 @@ def document_ask(request: pb.GetStatementDocumentRequest, now: int) -> DocumentA
 def filters(request: usage_pb.ListStatementUsesRequest, operator_id: str) -> Filters:
     """Return what every page of one listing of uses has in common."""
     narrowed = request.item, request.source, request.region, request.purpose
-    return operator_id, request.month, *narrowed
+    period = request.period.start_time.seconds, request.period.end_time.seconds
+    return operator_id, request.month, *narrowed, request.component_id, *period
 
 
 def uses_wanted(
@@ -72,12 +76,13 @@ def uses_wanted(
         faults.append(Violation("purpose", "use a purpose of the vocabulary, or none"))
     if not 0 <= request.page_size <= MOST_ENTRIES:
         faults.append(Violation("page_size", f"use 1 to {MOST_ENTRIES}, or 0 for {USUAL_ENTRIES}"))
-    after = position_of(request.page_token, filters(request, operator_id))
-    if after is None:
+    begin = _place(id_of(request.page_token, filters(request, operator_id)))
+    if begin is None:
         faults.append(
             Violation("page_token", "use the next_page_token of an earlier page of the same uses")
         )
-    if faults or after is None:
+    from_, until = period_of("period", request.period, faults)
+    if faults or begin is None:
         raise invalid(*faults)
     return UsesWanted(
         operator_id,
@@ -86,9 +91,20 @@ def uses_wanted(
         request.source,
         request.region,
         request.purpose,
+        request.component_id,
+        month.from_ if from_ is None else from_,
+        month.until if until is None else until,
         request.page_size or USUAL_ENTRIES,
-        after,
+        begin,
     )
+
+
+def _place(token: str | None) -> UsePlace | None:
+    """Return where a page begins, None for no such token."""
+    if token == "":
+        return UsePlace(0, 0)
+    match = None if token is None else _PLACE.fullmatch(token)
+    return None if match is None else UsePlace(int(match[1]), int(match[2]))
 
 
 def _name_faults(
@@ -96,7 +112,7 @@ def _name_faults(
 ) -> list[Violation]:
     names = ["source", "region"]
     if isinstance(request, usage_pb.ListStatementUsesRequest):
-        names.append("item")
+        names += ["item", "component_id"]
     return [
         Violation(name, f"use {_MOST_NAME} characters at most")
         for name in names

@@ -12,11 +12,12 @@ from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
+from gateway.documents.charged import ChargedUses
 from gateway.documents.extract import Extract, Wanted
 from gateway.documents.request import DocumentAsk, document_ask, filters, uses_wanted
 from gateway.documents.signed import StatementSigner
 from gateway.documents.tabular import csv_of, parquet_of
-from gateway.documents.uses import StatementUses, UsesPage, UsesWanted
+from gateway.documents.uses import ClosedUpTo, StatementUses, UsesPage, UsesWanted
 from gateway.settle.paging import page_token
 from gateway.settle.views import SettlementFeed
 from gateway.settle.whose import operator_asked
@@ -95,10 +96,15 @@ class StatementDocuments:
         Raises Refused: as `operator_asked`; INVALID_REQUEST; RATE_EXCEEDED where too many of
         the caller's are under way.
         """
-        operator_id = operator_asked(request.operator_id, caller, self._feed.current().authority)
+        view = self._feed.current()
+        operator_id = operator_asked(request.operator_id, caller, view.authority)
         wanted = uses_wanted(request, operator_id, self._clock.now())
-        page = await self._shares.run(caller.asker, self._page, wanted)
-        token = page_token(page.last, filters(request, operator_id)) if page.more else ""
+        page = await self._shares.run(caller.asker, self._page, wanted, view)
+        token = (
+            ""
+            if page.end is None
+            else page_token(f"{page.end.sequence}.{page.end.number}", filters(request, operator_id))
+        )
         return usage_pb.ListStatementUsesResponse(uses=page.uses, next_page_token=token)
 
     def _extract(self, operator_id: str, ask: DocumentAsk, books: Books) -> Extract:
@@ -136,6 +142,10 @@ class StatementDocuments:
 
         return pdf_of(extract, ask.language, now)
 
-    def _page(self, wanted: UsesWanted) -> UsesPage:
-        closed = self._closings.closed(wanted.operator_id, wanted.month.name)
-        return self._uses.page(wanted, None if closed is None else closed.position.sequence)
+    def _page(self, wanted: UsesWanted, books: Books) -> UsesPage:
+        charged = None
+        if wanted.component_id:
+            statement = self._closer.present(wanted.operator_id, wanted.month, books)
+            charged = ChargedUses(statement, wanted.component_id)
+        closed = self._closings.from_month(wanted.operator_id, wanted.month.name)
+        return self._uses.page(wanted, [ClosedUpTo(*each) for each in closed], charged)

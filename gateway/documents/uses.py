@@ -1,7 +1,7 @@
 """The uses behind a line of a statement: from the total down to the record. Calls block."""
 
-from collections import Counter
-from collections.abc import Collection, Iterator
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, select
@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, select
 from creditgate.v1.usage_service_pb2 import StatementUse
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.disclose.tables import REVISIONS
+from gateway.documents.charged import ChargedUses
 from gateway.meter.model import REVERSAL, unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.settle.answer import usage_entries
@@ -22,11 +23,21 @@ _MOST_LOOKED_AT: Final = 20_000
 
 _AnswerOf = tuple[str, int]
 _Revision = tuple[str, int]
+_Reversed = Mapping[_AnswerOf, Mapping[_Revision, deque[int]]]
+"""The sequences of reversals by revision, in order, of each answer by request and chunk."""
+
+
+class UsePlace(NamedTuple):
+    """An entry of the ledger, by the sequence of its answer and its number in that, from 0."""
+
+    sequence: int
+    number: int
 
 
 class UsesWanted(NamedTuple):
-    """Which uses are asked for, "" and unspecified meaning any; ``after`` is the sequence of the
-    ledger that an earlier page ended at."""
+    """Which uses are asked for, "" and unspecified meaning any; ``component_id`` of what charged
+    them, [``from_``, ``until``) when they were served (seconds, UTC). ``begin`` is where an
+    earlier page ended."""
 
     operator_id: str
     month: Month
@@ -34,16 +45,25 @@ class UsesWanted(NamedTuple):
     source: str
     region: str
     purpose: Purpose.ValueType
+    component_id: str
+    from_: int
+    until: int
     page_size: int
-    after: int
+    begin: UsePlace
 
 
 class UsesPage(NamedTuple):
-    """Uses, the sequence of the last answer looked at, and whether there are more behind it."""
+    """Uses, and where the next page begins, None where there are no more."""
 
     uses: list[StatementUse]
-    last: int
-    more: bool
+    end: UsePlace | None
+
+
+class ClosedUpTo(NamedTuple):
+    """A month of an operator that was closed, up to a sequence of the ledger."""
+
+    month: str
+    sequence: int
 
 
 class StatementUses:
@@ -53,52 +73,59 @@ class StatementUses:
         self._records = records
         self._reader = reader
 
-    def page(self, wanted: UsesWanted, closed_at: int | None) -> UsesPage:
-        """Return the next uses; ``closed_at`` is the sequence up to which the month was closed,
-        None while it is open."""
+    def page(
+        self, wanted: UsesWanted, closed: Sequence[ClosedUpTo], charged: ChargedUses | None
+    ) -> UsesPage:
+        """Return the next uses: just so many, unless few of those looked at are wanted.
+
+        ``closed`` are the closings of the month and of those after it, in order, none while it
+        is open; ``charged`` the uses of the component that is asked for, None for any.
+        """
         uses: list[StatementUse] = []
-        after, looked_at, more = wanted.after, 0, True
-        while more and len(uses) < wanted.page_size and looked_at < _MOST_LOOKED_AT:
+        place, looked_at, more = wanted.begin, 0, True
+        while more and looked_at < _MOST_LOOKED_AT:
             found = self._reader.answers(
                 wanted.operator_id,
-                from_=wanted.month.from_,
-                until=wanted.month.until,
+                from_=max(wanted.from_, wanted.month.from_),
+                until=min(wanted.until, wanted.month.until),
                 request_id="",
-                after=after,
+                after=place.sequence - 1,
                 least_entries=wanted.page_size,
             )
             more = found.more
             reversed_ = self._reversed(found.answers)
             for answer in found.answers:
-                after = answer.sequence
                 looked_at += len(answer.entries)
-                uses.extend(_uses(answer, wanted, reversed_, closed_at))
-                if len(uses) >= wanted.page_size:
-                    more = more or answer is not found.answers[-1]
-                    break
-        return UsesPage(uses, after, more)
+                for number, use in enumerate(_uses(answer, wanted, reversed_, closed, charged)):
+                    if use is None or (answer.sequence, number) < place:
+                        continue
+                    if len(uses) == wanted.page_size:
+                        return UsesPage(uses, UsePlace(answer.sequence, number))
+                    uses.append(use)
+                place = UsePlace(answer.sequence + 1, 0)
+        return UsesPage(uses, place if more else None)
 
-    def _reversed(self, answers: Collection[MeteredAnswer]) -> dict[_AnswerOf, Counter[_Revision]]:
-        """Return what was reversed of answers, by request and chunk."""
+    def _reversed(self, answers: Collection[MeteredAnswer]) -> _Reversed:
+        """Return what was reversed of answers."""
         if not answers:
             return {}
         (operator_id,) = {answer.operator_id for answer in answers}
+        found: dict[_AnswerOf, dict[_Revision, deque[int]]] = {}
         with reading(self._records) as connection:
-            rows = [
-                row
-                for some in pages({answer.request_id for answer in answers})
-                for row in connection.execute(
-                    select(USAGE.c.request_id, USAGE.c.chunk, USAGE.c.entries).where(
+            for some in pages({answer.request_id for answer in answers}):
+                query = select(USAGE.c.sequence, USAGE.c.request_id, USAGE.c.chunk, USAGE.c.entries)
+                rows = connection.execute(
+                    query.where(
                         USAGE.c.operator_id == operator_id,
                         USAGE.c.kind == REVERSAL,
                         USAGE.c.request_id.in_(some),
-                    )
-                )
-            ]
-            return {
-                (row.request_id, row.chunk): Counter(_revisions(connection, row.entries))
-                for row in rows
-            }
+                    ).order_by(USAGE.c.sequence)
+                ).all()
+                for row in rows:
+                    of_answer = found.setdefault((row.request_id, row.chunk), {})
+                    for revision in _revisions(connection, row.entries):
+                        of_answer.setdefault(revision, deque()).append(row.sequence)
+        return found
 
 
 def _revisions(connection: Connection, entries: bytes) -> Iterator[_Revision]:
@@ -118,19 +145,38 @@ def _revisions(connection: Connection, entries: bytes) -> Iterator[_Revision]:
 def _uses(
     answer: MeteredAnswer,
     wanted: UsesWanted,
-    reversed_: dict[_AnswerOf, Counter[_Revision]],
-    closed_at: int | None,
-) -> Iterator[StatementUse]:
-    left = Counter(reversed_.get((answer.request_id, answer.chunk), Counter()))
-    late = closed_at is not None and answer.sequence > closed_at
+    reversed_: _Reversed,
+    closed: Sequence[ClosedUpTo],
+    charged: ChargedUses | None,
+) -> Iterator[StatementUse | None]:
+    """Yield the uses of an answer, None for each that is not wanted."""
+    left = reversed_.get((answer.request_id, answer.chunk), {})
+    late = bool(closed) and answer.sequence > closed[0].sequence
     for entry, message in zip(answer.entries, usage_entries(answer), strict=True):
-        revision = entry.record_id, entry.revision
-        is_reversed = left[revision] > 0
-        left[revision] -= is_reversed
+        reversals = left.get((entry.record_id, entry.revision))
+        reversal = reversals.popleft() if reversals else None
+        kind = entry.item, entry.source, entry.region
         if (
             wanted.item in {"", entry.item}
             and wanted.source in {"", entry.source}
             and wanted.region in {"", entry.region}
             and wanted.purpose in {0, answer.purpose}
+            and (charged is None or charged.has(*kind, answer.purpose, answer.served_at))
         ):
-            yield StatementUse(entry=message, reversed=is_reversed, late=late)
+            yield StatementUse(
+                entry=message,
+                reversed=reversal is not None,
+                late=late,
+                adjustment_month=_adjusted(answer.sequence, closed) if late else "",
+                reversal_month="" if reversal is None else _adjusted(reversal, closed),
+            )
+        else:
+            yield None
+
+
+def _adjusted(sequence: int, closed: Sequence[ClosedUpTo]) -> str:
+    """Return the month whose closing has an adjustment for what is at a sequence: "" where the
+    month's own closing had it, or none has yet."""
+    if not closed or sequence <= closed[0].sequence:
+        return ""
+    return next((each.month for each in closed[1:] if sequence <= each.sequence), "")

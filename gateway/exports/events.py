@@ -12,6 +12,7 @@ from creditgate.signed_document import PURPOSES
 from creditgate.v1.usage_log_pb2 import UsageKind
 from gateway.exports.model import Use
 from gateway.settle.month import utc_text
+from gateway.settle.usage import use_line_name
 
 TYPE: Final = "creditgate.usage.v1"
 """The one type of all uses, so that a meter sums what was given and what was credited."""
@@ -29,7 +30,7 @@ def event_of(use: Use, issuer: str) -> dict[str, Any]:
         "specversion": "1.0",
         "type": TYPE,
         "source": f"{issuer}/usage",
-        "id": f"operators/{use.operator_id}/usage/{use.usage_index}/lines/{use.line}",
+        "id": use_line_name(use.operator_id, use.usage_index, use.line),
         "subject": use.operator_id,
         "time": utc_text(use.at),
         "datacontenttype": "application/json",

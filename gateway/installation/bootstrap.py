@@ -4,6 +4,7 @@ Everything after it goes through the services; only the first signing key and th
 administrator cannot, since nobody could be asked for them.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +23,8 @@ from gateway.pki.development import (
     make_server_certificate,
 )
 from gateway.pki.thumbprint import thumbprint_of_pem
-from gateway.storage.engines import open_engines
+from gateway.storage.connections import shortage
+from gateway.storage.engines import open_engines, reading
 from gateway.storage.migrate import upgrade_all
 from operators.authority import Authority
 from operators.log import AuthorityLog, Draft
@@ -34,6 +36,7 @@ ADMINISTRATOR: Final = "administrator"
 _ROLE: Final = ClientRole.CLIENT_ROLE_ADMINISTRATOR
 _INSTALLER: Final = "installation"
 _REASON: Final = "first set-up of the installation"
+_log = logging.getLogger(__name__)
 
 
 class NoAdministrator(ValueError):
@@ -53,7 +56,8 @@ def bootstrap(
 ) -> Home:
     """Make what is missing and return the installation's home.
 
-    Brings the store's schema up to date; makes the development CA and a server
+    Brings the store's schema up to date, and warns where PostgreSQL allows fewer connections than
+    this host may open; makes the development CA and a server
     certificate unless certificates are configured; makes the first key that signs
     access tokens; registers the first administrator, unless there is one: with the keys
     of ``administrator``, or with keys and profile made in the home where the development
@@ -65,7 +69,10 @@ def bootstrap(
     _certify_for_regions(config, home, clock.now())
     engines = open_engines(config.database.get_secret_value(), home.root)
     try:
-        upgrade_all(engines)
+        upgrade_all(engines, config.database_partitions)
+        with reading(engines.authority) as connection:
+            if short := shortage(connection, config.workers, config.database_connections):
+                _log.warning("%s", short)
         log = SqlAuthorityLog(engines.authority)
         _issue_first_key(log, SigningKeys(home.keys), clock.now())
         if not _has_administrator(log):

@@ -97,6 +97,7 @@ class UsageClaim(NamedTuple):
     ``records_digest`` is that of the records as they are sent (UsageLeaf), b"" where none is
     made. ``asked_items`` are the items looked for under that consent, found or not. ``debits`` are
     what it takes of the counts of limits. ``delivery`` is None but for a chunk of a delivery.
+    ``asked_subjects`` is how many subjects were asked about, found or not.
     """
 
     operator_id: str
@@ -121,6 +122,7 @@ class UsageClaim(NamedTuple):
     asked_items: tuple[str, ...] = ()
     debits: tuple[Debit, ...] = ()
     delivery: Delivering | None = None
+    asked_subjects: int = 0
 
     @property
     def consent(self) -> str:
@@ -182,6 +184,7 @@ class UsageRow(NamedTuple):
     records_digest: bytes
     reversed_index: int | None
     asked_items: str = ""
+    asked_subjects: int = 0
 
     @property
     def answer_key(self) -> AnswerKey:
@@ -204,6 +207,7 @@ class UsageRow(NamedTuple):
             claim.records_digest,
             None,
             " ".join(claim.asked_items),
+            claim.asked_subjects,
         )
 
 
@@ -264,11 +268,15 @@ class Stale:
 class NotCharged:
     """The claim is refused and nothing was written.
 
-    ``retry_after`` is in seconds, 0 where waiting does not help.
+    ``retry_after`` is in seconds, 0 where waiting does not help; ``left`` is what the operator
+    may still be served where that is not enough. ``life_over`` tells of a retry that the data
+    life of what it repeats is over.
     """
 
     reason: RefusalReason.ValueType
     retry_after: int = 0
+    left: Left | None = field(default=None, compare=False, repr=False)
+    life_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,25 +42,27 @@ class Debit(NamedTuple):
     cells: int
 
 
-@dataclass(frozen=True, slots=True)
-class TooFast:
-    """An answer would exceed a limit, and nothing of it was written.
-
-    ``arrival`` is the arrival time of the count ``key``; ``wait`` the microseconds until the
-    answer conforms, 0 where waiting does not help: it takes more than the limit ever gives.
-    """
-
-    key: RateKey
-    arrival: int
-    wait: int
-
-
 class RateLeft(NamedTuple):
     """What is left of a count: ``cells`` at once now; full again ``micros`` later."""
 
     limit_id: str
     cells: int
     micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class TooFast:
+    """An answer would exceed a limit, and nothing of it was written.
+
+    ``arrival`` is the arrival time of the count ``key``; ``wait`` the microseconds until the
+    answer conforms, 0 where waiting does not help: it takes more than the limit ever gives;
+    ``left`` is what the count has left.
+    """
+
+    key: RateKey
+    arrival: int
+    wait: int
+    left: RateLeft
 
 
 def interval_of(count: int, period_seconds: int) -> int:
@@ -83,6 +85,13 @@ def wait_of(debit: Debit, after: int, now: int) -> int:
     return max(0, after - now - debit.burst * debit.interval)
 
 
+def left_of(debit: Debit, arrival: int, now: int) -> RateLeft:
+    """Return what a count has left whose arrival time is ``arrival``, with nothing debited."""
+    used = arrival_after(debit._replace(cells=0), arrival, now) - now
+    cells = max(0, debit.burst - -(-used // debit.interval))
+    return RateLeft(debit.key.limit_id, cells, used)
+
+
 class Arrivals:
     """The counts of one group of answers, judged in order, each knowing those before it.
 
@@ -103,12 +112,16 @@ class Arrivals:
         """Return why debits do not all conform, None where they do."""
         now, refused, longest = self._now, None, 0
         for debit in debits:
-            wait = wait_of(debit, arrival_after(debit, self.of(debit.key), now), now)
+            arrival = self.of(debit.key)
+            wait = wait_of(debit, arrival_after(debit, arrival, now), now)
             if wait and debit.cells > debit.burst:
-                return TooFast(debit.key, 0, 0)
+                return TooFast(debit.key, 0, 0, left_of(debit, arrival, now))
             if wait > longest:
-                refused, longest = debit.key, wait
-        return TooFast(refused, self.of(refused), longest) if refused else None
+                refused, longest = debit, wait
+        if refused is None:
+            return None
+        arrival = self.of(refused.key)
+        return TooFast(refused.key, arrival, longest, left_of(refused, arrival, now))
 
     def take(self, debits: Sequence[Debit]) -> tuple[RateLeft, ...]:
         """Take debits that conform, and return what is left of each limit: the least of its

@@ -128,6 +128,7 @@ def _answer(
     prices = {count.line_no: count.unit_price for count in counts}
     return MeteredAnswer(
         sequence=row.sequence,
+        usage_index=row.usage_index,
         operator_id=row.operator_id,
         client_id=row.client_id,
         request_id=row.request_id,

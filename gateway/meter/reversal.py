@@ -48,4 +48,5 @@ def reversal(
         records_digest=b"",
         reversed_index=answer.usage_index,
         asked_items="",
+        asked_subjects=0,
     )

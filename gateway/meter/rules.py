@@ -49,6 +49,7 @@ from gateway.meter.model import (
 from gateway.meter.rates import Arrivals, RateKey
 
 _REUSED = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED)
+_LIFE_OVER = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED, life_over=True)
 _SUPERSEDED = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED)
 _NOT_DISCLOSED = NotCharged(RefusalReason.REFUSAL_REASON_RECORD_NOT_DISCLOSED)
 _REMOVED = NotCharged(RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED)
@@ -163,8 +164,11 @@ class Reckoning:
         if earlier is None:
             return None
         # A clock set back makes a retry earlier than what it repeats: a retry all the same.
-        if claim.served_at >= earlier.served_at + claim.replay_seconds:
-            return _REUSED
+        age = claim.served_at - earlier.served_at
+        if age >= claim.replay_seconds:
+            consent = claim.relies_on
+            is_over = consent is not None and age >= consent.terms.data_life_seconds
+            return _LIFE_OVER if is_over else _REUSED
         if not set(unpack_entries(earlier.entries)).issuperset(unpack_entries(claim.entries)):
             return _SUPERSEDED
         return Replayed(earlier.decision_id, served_at=earlier.served_at)
@@ -184,7 +188,12 @@ class Reckoning:
         if used is None:
             used = self._used.get(day, 0)
         if used >= claim.daily_quota or used + count > claim.daily_quota:
-            return NotCharged(RefusalReason.REFUSAL_REASON_QUOTA_EXHAUSTED, _next_day(claim))
+            anew, quota = _next_day(claim), claim.daily_quota
+            return NotCharged(
+                RefusalReason.REFUSAL_REASON_QUOTA_EXHAUSTED,
+                anew,
+                Left(max(0, quota - used), quota, anew, ()),
+            )
         arrivals = self._arrivals if claim.debits else None
         if arrivals is not None and (too_fast := arrivals.refusal(claim.debits)) is not None:
             return too_fast

@@ -16,6 +16,11 @@ _KINDS: Final[Mapping[int, Words]] = {
     AlertKind.ALERT_KIND_GROWTH: ("用量突增", "Sudden growth"),
     AlertKind.ALERT_KIND_UNACKNOWLEDGED: ("大量交付未确认", "Deliveries not acknowledged"),
     AlertKind.ALERT_KIND_SPLIT_VIEW: ("日志分叉视图", "Split view of a log"),
+    AlertKind.ALERT_KIND_UNSIGNED_USAGE: ("用量逾期未确认", "Use not agreed with in time"),
+    AlertKind.ALERT_KIND_ASKED_SWEEP: ("大量查询主体", "Sweep of questions"),
+    AlertKind.ALERT_KIND_CLEARING_DISPUTE: ("地区清算争议", "Disputes in clearing"),
+    AlertKind.ALERT_KIND_CLEARING_OVERDUE: ("地区清算逾期", "Clearing overdue"),
+    AlertKind.ALERT_KIND_CLEARING_CONCESSION: ("让步版本被更改", "Conceded version changed"),
 }
 _RECORDS: Final[Words] = (
     "{counted} 条记录，达到 {threshold} 即提示",
@@ -29,6 +34,29 @@ _COUNTED: Final[Mapping[int, Words]] = {
     AlertKind.ALERT_KIND_SPLIT_VIEW: (
         "{counted} 个未处理的分叉视图：该地区日志所证明的内容暂不采信",
         "{counted} split views not cleared: nothing that region's log proves is believed",
+    ),
+    AlertKind.ALERT_KIND_UNSIGNED_USAGE: (
+        "最早一笔未确认的用量已过 {counted} 小时，达到 {threshold} 小时即提示；再不确认将停止查询",
+        "the oldest use not agreed with is {counted} hours old, told from {threshold} on; answers"
+        " are refused later unless it is agreed with",
+    ),
+    AlertKind.ALERT_KIND_ASKED_SWEEP: (
+        "查询 {counted} 个主体，远超以往或几乎均无记录，达到 {threshold} 即提示",
+        "{counted} subjects asked about, many more than before or hardly any with records; told"
+        " from {threshold} on",
+    ),
+    AlertKind.ALERT_KIND_CLEARING_DISPUTE: (
+        "{counted} 笔地区间用量两地账目不一致，未计入清算",
+        "{counted} uses between regions that the two ledgers do not agree on, left out",
+    ),
+    AlertKind.ALERT_KIND_CLEARING_OVERDUE: (
+        "账期结束 {counted} 秒后仍未与该地区完成清算，超过 {threshold} 秒即提示",
+        "not cleared {counted} seconds after the period ended; told from {threshold} on",
+    ),
+    AlertKind.ALERT_KIND_CLEARING_CONCESSION: (
+        "{counted} 笔争议用量：对方地区更改了我方已让步的版本，让步不再有效，请重新处理",
+        "{counted} disputed uses whose version the other region changed after it was conceded;"
+        " the concessions hold no more: say anew what stands",
     ),
 }
 

@@ -1,9 +1,12 @@
 """Forms that pages post: bounded, each field once."""
 
+from typing import Protocol
+
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import ClientDisconnect, Request
 
 from gateway.oauth.request import FORM, bounded_body, form_fields, media_type_of
+from gateway.pages.troubles import NotShown
 
 
 class FormRefused(Exception):
@@ -27,3 +30,20 @@ async def posted(request: Request) -> dict[str, str]:
         raise FormRefused(error.status_code) from None
     except ClientDisconnect:
         raise FormRefused(400) from None
+
+
+class _Showing(Protocol):
+    """Who was shown forms: what is needed of `gateway.signin.sessions.Browser`."""
+
+    def sent_form(self, purpose: str, token: str) -> bool: ...
+
+
+async def posted_here(request: Request, browser: _Showing, purpose: str) -> dict[str, str]:
+    """Return the posted form, which was shown to ``browser`` for ``purpose``.
+
+    Raises NotShown "changed" for any other, and FormRefused.
+    """
+    form = await posted(request)
+    if not browser.sent_form(purpose, form.get("token", "")):
+        raise NotShown("changed", 403)
+    return form

@@ -7,6 +7,9 @@ from gateway.pages.rendering import Language
 from gateway.pages.words import Words, said
 
 _CHINA: Final = timezone(timedelta(hours=8))
+# After so many years the Gregorian calendar is the same again.
+_CYCLE_YEARS: Final = 400
+_CYCLE_SECONDS: Final = 146_097 * 86_400
 _UNITS: Final[tuple[tuple[int, Words, Words], ...]] = (
     (86_400, (" 天", " day"), (" 天", " days")),
     (3_600, (" 小时", " hour"), (" 小时", " hours")),
@@ -30,12 +33,12 @@ def period(start: int, until: int, language: Language) -> str:
 
 def day(seconds: int, language: Language) -> str:
     """Return the day of an instant, where `moment` counts it."""
-    return _at(seconds, language).strftime("%Y-%m-%d")
+    return _written(seconds, language, "%m-%d")
 
 
 def time_of_day(seconds: int, language: Language) -> str:
     """Return the time of an instant on its `day`."""
-    return _at(seconds, language).strftime("%H:%M")
+    return f"{_at(seconds, language):%H:%M}"
 
 
 def span(seconds: int, language: Language) -> str:
@@ -49,14 +52,21 @@ def span(seconds: int, language: Language) -> str:
 
 
 def _minute(seconds: int, language: Language) -> str:
-    return _at(seconds, language).strftime("%Y-%m-%d %H:%M")
+    return _written(seconds, language, "%m-%d %H:%M")
 
 
 def _second(seconds: int, language: Language) -> str:
     if seconds % 60 == 0:
         return _minute(seconds, language)
-    return _at(seconds, language).strftime("%Y-%m-%d %H:%M:%S")
+    return _written(seconds, language, "%m-%d %H:%M:%S")
+
+
+def _written(seconds: int, language: Language, within_year: str) -> str:
+    at = _at(seconds, language)
+    return f"{at.year + _CYCLE_YEARS}-{at:{within_year}}"
 
 
 def _at(seconds: int, language: Language) -> datetime:
-    return datetime.fromtimestamp(seconds, _CHINA if language == "zh" else UTC)
+    """Return an instant as a date of the cycle before: in China the last hours of 9999 (UTC) are
+    in a year that `datetime` has not."""
+    return datetime.fromtimestamp(seconds - _CYCLE_SECONDS, _CHINA if language == "zh" else UTC)

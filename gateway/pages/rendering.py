@@ -4,12 +4,15 @@ OWASP ASVS 5.0, chapter V3: what a browser may do with a page is said by the pag
 least that works. FAPI 2.0 Security Profile section 5.2.3: browsers must not be led off TLS.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.resources import files
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -17,6 +20,12 @@ from starlette.routing import Route
 Language = Literal["zh", "en"]
 STYLE_PATH: Final = "/static/creditgate.css"
 _TEMPLATES: Final = "templates"
+# Ideographs, with the punctuation and digits between them (Unicode 15.0).
+_HAN: Final = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
+_FULL_WIDTH: Final = "\u3000-\u303f\uff01-\uff5e"
+_CHINESE: Final = re.compile(
+    f"([{_HAN}{_FULL_WIDTH}](?:[{_HAN}{_FULL_WIDTH}0-9]*[{_HAN}{_FULL_WIDTH}])?)"
+)
 
 GUARDS: Final[Mapping[str, str]] = {
     "Cache-Control": "no-store",
@@ -53,7 +62,8 @@ class Pages:
     ) -> Response:
         """Return ``template`` filled with ``content``.
 
-        In templates ``say(zh, en)`` gives the words of ``language``. ``forms_lead_to`` are
+        In templates ``say(zh, en)`` gives the words of ``language``, and ``spoken(text)`` tells
+        a screen reader which words of it are Chinese. ``forms_lead_to`` are
         URLs of other origins that answers to the page's forms may send the browser to:
         browsers hold redirects to ``form-action`` too.
         """
@@ -63,6 +73,7 @@ class Pages:
 
         text = self._templates.get_template(template).render(
             say=say,
+            spoken=partial(_spoken, language),
             language=language,
             html_language="zh-Hans" if language == "zh" else "en",
             style=STYLE_PATH,
@@ -78,6 +89,18 @@ class Pages:
             )
         )
         return HTMLResponse(text, status, headers={**GUARDS, "Content-Security-Policy": policy})
+
+
+def _spoken(language: Language, text: str) -> Markup:
+    """Return ``text``, on a page that is not Chinese with its Chinese words marked as such (WCAG
+    2.2, 3.1.2)."""
+    if language == "zh":
+        return escape(text)
+    pieces = (
+        Markup('<span lang="zh-Hans">{}</span>').format(piece) if number % 2 else escape(piece)
+        for number, piece in enumerate(_CHINESE.split(text))
+    )
+    return Markup("").join(pieces)
 
 
 def language_of(request: Request) -> Language:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from creditgate.rating.terms import cuts
 from gateway.authority.view import AuthorityView
 from gateway.settle.forecast import RECENT_SECONDS, Forecast, forecast
 from gateway.settle.month import month_of
-from gateway.settle.terms import cuts
 from gateway.settle.use import MonthUseReader
 
 FRESH_SECONDS: Final = 300
@@ -43,7 +43,7 @@ class Forecasts:
     def _made(self, operator_id: str, view: AuthorityView, now: int) -> Forecast:
         month = month_of(now)
         prices, classes = view.prices, view.classes
-        starts = cuts(operator_id, month.from_, month.until, prices, view.sharing, classes)
+        starts = cuts(operator_id, month.from_, month.until, prices, view.sharing.rules, classes)
         use = self._months.month_use(operator_id, starts, month.until, classes.price_class)
         recent = self._months.month_use(
             operator_id, (now - RECENT_SECONDS,), now, classes.price_class

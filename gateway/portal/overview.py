@@ -5,7 +5,9 @@ from typing import Final, NamedTuple
 from starlette.responses import Response
 
 from creditgate.v1 import conformance_service_pb2 as conformance_pb
+from creditgate.v1 import usage_service_pb2 as usage_pb
 from creditgate.v1.operator_service_pb2 import OperatorState
+from gateway.pages.agreement_words import agreement_said
 from gateway.pages.money import yuan
 from gateway.pages.terms import OPERATOR_STATES, STAGES
 from gateway.pages.words import said
@@ -35,8 +37,12 @@ async def show(visit: Visit) -> Response:
     used = await used_by_day(visit, today - (_DAYS - 1) * _DAY, today + _DAY)
     month = month_of(visit.now)
     told = await visit.read(visit.parts.forecasts.of, visit.operator.operator_id, visit.now)
+    agreed = await visit.ask(
+        usage_pb.GetUsageCosignatureRequest(), usage_pb.GetUsageCosignatureResponse
+    )
     return visit.page(
         "overview.html",
+        agreement=agreement_said(agreed, visit.language),
         tab="",
         state=said(visit.language, OPERATOR_STATES[visit.operator.state]),
         active=visit.operator.state == OperatorState.OPERATOR_STATE_ACTIVE,

@@ -5,6 +5,8 @@ from typing import Final
 
 from starlette.responses import Response
 
+from creditgate.v1 import usage_service_pb2 as pb
+from gateway.pages.agreement_words import agreement_said
 from gateway.pages.charts import Measure, Measures, measures
 from gateway.portal.days import days_chart, used_by_day
 from gateway.portal.quota import quotas
@@ -22,8 +24,10 @@ async def show(visit: Visit) -> Response:
     today = visit.now - visit.now % _DAY
     used = await used_by_day(visit, month.from_, min(month.until, today + _DAY))
     now = await used_by_day(visit, today, today + _DAY)
+    agreed = await visit.ask(pb.GetUsageCosignatureRequest(), pb.GetUsageCosignatureResponse)
     return visit.page(
         "use.html",
+        agreement=agreement_said(agreed, visit.language),
         tab="/use",
         month=month.name,
         before=shifted(month, -1).name,

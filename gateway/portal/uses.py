@@ -17,7 +17,7 @@ _USES: Final = 50
 
 
 class Used(NamedTuple):
-    """A use in words."""
+    """A use in words; ``adjusted`` is the month whose statement adjusts it, "" for none."""
 
     record: str
     item: str
@@ -31,6 +31,7 @@ class Used(NamedTuple):
     price: str
     reversed: bool
     late: bool
+    adjusted: str
     name: str
 
 
@@ -78,5 +79,6 @@ def _used(visit: Visit, use: pb.StatementUse) -> Used:
         yuan(entry.fee_micro_yuan, visit.language),
         use.reversed,
         use.late,
+        use.adjustment_month or use.reversal_month,
         entry.name,
     )

@@ -42,6 +42,8 @@ def _live(connection: Connection, report: IssuedReport) -> list[LiveRevision]:
             EVENTS.c.at,
             REVISIONS.c.disclosed_from,
             REVISIONS.c.disclosed_until,
+            LINES.c.item,
+            LINES.c.region,
         )
         .join(LINES, LINES.c.line_no == REVISIONS.c.line_no)
         .join(EVENTS, EVENTS.c.sequence == REVISIONS.c.sequence)
@@ -53,4 +55,8 @@ def _live(connection: Connection, report: IssuedReport) -> list[LiveRevision]:
         )
     )
     known = frozenset(report.stated)
-    return [LiveRevision(*row) for row in connection.execute(query) if row.sequence not in known]
+    return [
+        LiveRevision(row.sequence, row.at, row.disclosed_from, row.disclosed_until)
+        for row in connection.execute(query)
+        if row.sequence not in known and report.reaches(row.item, row.region)
+    ]

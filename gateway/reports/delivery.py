@@ -4,6 +4,8 @@ Source: Personal Information Protection Law, articles 6, 15 and 47: what rests o
 given out while that is live, no further than it goes, and where the subject sees it.
 """
 
+from collections.abc import Mapping
+
 from consent.model import NAME_PREFIX, Consent
 from consent.sql import SqlConsents
 from gateway.authenticate.caller import Caller
@@ -13,10 +15,12 @@ from gateway.authorise.opening import Openings, require_no_consent
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.disclose.model import Line
+from gateway.reports.drafting import Asked
 from gateway.reports.model import IssuedReport
 from gateway.respond.use import SCOPE
 from gateway.shares import Shares
 from operators.decision import Ask
+from operators.shapes import ALL_REGIONS
 
 
 class ReportDelivery:
@@ -52,7 +56,18 @@ class ReportDelivery:
         else:
             require_no_consent(passage)
 
-    def _passage(self, report: IssuedReport, caller: Caller, now: int) -> Passage:
+    def regions(self, asked: Asked, caller: Caller) -> Mapping[str, frozenset[str]]:
+        """Return the region codes that ``caller`` is served records of now, by item of what is
+        asked; an item left out where those of all.
+
+        Raises Refused as `Gate.passage` and `subject_bounds`.
+        """
+        allow = self._passage(asked, caller, self._clock.now()).allow
+        return {
+            item: codes for item, codes in allow.regions_by_item.items() if ALL_REGIONS not in codes
+        }
+
+    def _passage(self, report: IssuedReport | Asked, caller: Caller, now: int) -> Passage:
         view = self._feed.current()
         ask = Ask(
             client_id=caller.client_id,

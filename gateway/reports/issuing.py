@@ -1,6 +1,7 @@
 """Issuing reports: drafted, checked, signed, kept. Calls block."""
 
 import logging
+from collections.abc import Mapping
 from hashlib import sha256
 from secrets import choice, token_hex
 from typing import Final
@@ -49,8 +50,14 @@ class ReportIssuer:
         self._issuer = issuer
         self._clock = clock
 
-    def issue(self, asked: Asked, answer: GetSubjectRecordsResponse) -> IssuedReport:
-        """Issue the report of ``answer``, which carries a COMPLETE proof, and return it.
+    def issue(
+        self,
+        asked: Asked,
+        answer: GetSubjectRecordsResponse,
+        regions: Mapping[str, frozenset[str]],
+    ) -> IssuedReport:
+        """Issue the report of ``answer``, which carries a COMPLETE proof, and return it;
+        ``regions`` as in `IssuedReport`.
 
         A retry that another has overtaken returns what that one made. Raises Refused
         ANSWER_TOO_LARGE, TEMPORARILY_UNAVAILABLE where it cannot be proved or signed,
@@ -100,6 +107,7 @@ class ReportIssuer:
                 expires_at=report.exp,
                 document_digest=sha256(document.encode()).digest(),
                 document=document,
+                regions=regions,
             )
         )
 

@@ -87,7 +87,7 @@ class SubjectReports:
             return earlier.report_id
         await self._shares.run(asked.subject, self._require_few, wanted)
         answer = await self._answer(wanted)
-        report = await self._shares.run(asked.subject, self._issuer.issue, wanted, answer)
+        report = await self._shares.run(asked.subject, self._issuer.issue, wanted, answer, {})
         return report.report_id
 
     async def listed(self, subject: str, before: str) -> tuple[Sequence[OwnReport], str]:

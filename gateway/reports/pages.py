@@ -27,9 +27,9 @@ from gateway.consents.schema import schema_route
 from gateway.pages.moments import moment
 from gateway.pages.rendering import GUARDS, Language, Pages, language_of
 from gateway.pages.words import said
+from gateway.rate import Rate
 from gateway.reports.model import IssuedReport, Standing
 from gateway.reports.opening import opened
-from gateway.reports.rate import Rate
 from gateway.reports.request import well_formed
 from gateway.reports.status import ReportStatus
 from gateway.reports.store import SqlReports

@@ -13,7 +13,7 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from creditgate.credit_report import stated_in
-from creditgate.refusal import Refused
+from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1 import report_service_pb2 as pb
 from creditgate.v1.credit_record_service_pb2 import (
     GetSubjectRecordsRequest,
@@ -25,12 +25,12 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
+from gateway.rate import Rate
 from gateway.reports.delivery import ReportDelivery
 from gateway.reports.issuing import ReportIssuer
 from gateway.reports.model import OPERATORS, IssuedReport, Standing
 from gateway.reports.opening import opened
 from gateway.reports.printing import ReportPrinter
-from gateway.reports.rate import Rate
 from gateway.reports.request import (
     asked,
     report_id_of,
@@ -40,6 +40,7 @@ from gateway.reports.request import (
 )
 from gateway.reports.status import ReportStatus
 from gateway.reports.store import SqlReports
+from gateway.respond.proof_asks import NotEverywhere
 from gateway.shares import Shares
 
 _LOOK_SECONDS: Final = 0.2
@@ -92,26 +93,36 @@ class ReportService:
         )
         if earlier is not None and not (found := await self._standing(earlier, caller)).holds:
             return pb.IssueCreditReportResponse(report=_told(earlier, found))
-        answer = GetSubjectRecordsResponse.FromString(
-            await self._records(
-                GetSubjectRecordsRequest(
-                    subject=request.subject,
-                    items=request.items,
-                    purpose=request.purpose,
-                    request_id=request.request_id,
-                    consent=request.consent,
-                    proof=ProofKind.PROOF_KIND_COMPLETE,
-                ),
-                caller,
-            )
+        try:
+            answer = await self._answer(request, caller)
+        except NotEverywhere:
+            raise (_not_everywhere() if earlier is None else _no_longer_everywhere()) from None
+        issued = earlier or await self._shares.run(
+            caller.asker,
+            self._issuer.issue,
+            wanted,
+            answer,
+            self._delivery.regions(wanted, caller),
         )
-        issued = earlier or await self._shares.run(caller.asker, self._issuer.issue, wanted, answer)
         _require_answered(issued, answer)
         return pb.IssueCreditReportResponse(
             report=await self._message(issued, caller),
             charged_entries=answer.receipt.charged_entries,
             charged_micro_yuan=answer.receipt.charged_micro_yuan,
         )
+
+    async def _answer(
+        self, request: pb.IssueCreditReportRequest, caller: Caller
+    ) -> GetSubjectRecordsResponse:
+        wanted = GetSubjectRecordsRequest(
+            subject=request.subject,
+            items=request.items,
+            purpose=request.purpose,
+            request_id=request.request_id,
+            consent=request.consent,
+            proof=ProofKind.PROOF_KIND_COMPLETE,
+        )
+        return GetSubjectRecordsResponse.FromString(await self._records(wanted, caller))
 
     async def get_credit_report(
         self, request: pb.GetCreditReportRequest, caller: Caller
@@ -217,6 +228,28 @@ def _require_answered(report: IssuedReport, answer: GetSubjectRecordsResponse) -
             "You may not be served any more all that this report tells of; ask anew with a fresh"
             " request_id.",
         )
+
+
+def _not_everywhere() -> Refused:
+    """Return what a report is refused with that could not be complete: a report has no other
+    proof to ask for."""
+    return invalid(
+        Violation(
+            "items",
+            "a report over an item that needs consent takes a licence, a grant and a consent for"
+            " all regions; leave the item or the consent out",
+        )
+    )
+
+
+def _no_longer_everywhere() -> Refused:
+    """Return what a report that was given is refused with, where it could not be made now."""
+    return Refused(
+        RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED,
+        "This report was made when the licence, the grant and the consent held in all regions;"
+        " one of them no longer does. Ask with a fresh request_id for what needs no consent, or"
+        " have that mended first.",
+    )
 
 
 def _told(report: IssuedReport, found: Standing) -> pb.CreditReport:

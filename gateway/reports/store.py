@@ -1,6 +1,7 @@
 """The reports of one store. Calls block."""
 
 import hmac
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -126,6 +127,9 @@ def _row(report: IssuedReport) -> Mapping[str, Any]:
         "period_from": period.start or 0,
         "period_until": NO_END if period.until is None else period.until,
         "stated": pack_entries(report.stated),
+        "regions": json.dumps({item: sorted(codes) for item, codes in report.regions.items()})
+        if report.regions
+        else "",
         "revoked_by": "",
         "revoked_for": "",
     }
@@ -157,4 +161,8 @@ def _report(row: Row[tuple[Any, ...]]) -> IssuedReport:
         document_digest=bytes(row.document_digest),
         document=row.document,
         revoked_at=row.revoked_at,
+        regions={
+            item: frozenset(codes)
+            for item, codes in (json.loads(row.regions) if row.regions else {}).items()
+        },
     )

@@ -22,7 +22,8 @@ METADATA: Final = MetaData()
 # they are in its order. document is emptied once the report does not hold any more;
 # revoked_at is 0 while nobody took it back; items are catalogue codes, separated by blanks;
 # the bounds of the period are 0 and NO_END where it has none; stated are the sequences of the
-# revisions stated, as in the ledger.
+# revisions stated, as in the ledger; regions is a JSON object of the region codes it states
+# records of, by item, "" where of all.
 REPORTS: Final = Table(
     "credit_reports",
     METADATA,
@@ -48,6 +49,7 @@ REPORTS: Final = Table(
     Column("revoked_at", BigInteger, nullable=False),
     Column("revoked_by", String(255), nullable=False),
     Column("revoked_for", Text, nullable=False),
+    Column("regions", Text, nullable=False, server_default=""),
     UniqueConstraint("issued_by", "request_id", name="uq_credit_reports_issued_by_request_id"),
     Index("ix_credit_reports_subject", "subject", "report_id"),
     Index(

@@ -12,6 +12,7 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.clock import Clock
 from gateway.meter.deliveries import AlreadySettled, Deliveries, OtherPayload
 from gateway.meter.delivery import Delivering, DeliveryKey, Reached
+from gateway.meter.model import NotCharged
 from gateway.respond.refusals import delivery_over, not_charged
 
 _THREADS: Final = 4
@@ -52,7 +53,7 @@ class DeliveryTurns:
         except AlreadySettled:
             raise delivery_over() from None
         except OtherPayload:
-            raise not_charged(RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED, 0) from None
+            raise not_charged(NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED)) from None
         return Turn(self, self._deliveries, self._clock, key, taken.turn, taken.reached)
 
     async def run(

@@ -63,6 +63,7 @@ from gateway.respond.refusals import changing, not_charged, require_size
 from gateway.respond.use import Part, Use, looked_for, relied_on
 from gateway.telemetry.traces import step
 from gateway.transparency.map_sets import SubjectAsk
+from gateway.usage.unsigned import UnsignedUse
 from operators.limits import Limit
 
 _ATTEMPTS: Final = 8
@@ -104,6 +105,7 @@ class AnswerPath:
         clock: Clock,
         limits: RecordLimits,
         proofs: AnswerProofs,
+        unsigned: UnsignedUse,
     ) -> None:
         self._feed = feed
         self._gate = gate
@@ -115,6 +117,7 @@ class AnswerPath:
         self._clock = clock
         self._limits = limits
         self._proofs = proofs
+        self._unsigned = unsigned
         self._over = KnownOver(micros_of(clock))
         self._lines: dict[int, Line] = {}
 
@@ -126,7 +129,7 @@ class AnswerPath:
         if not use.consent:
             return ""
         ground = self._ground(use)
-        passage = self._passage(use, ground, tuple(subjects[:1]))[0]
+        passage, _ = await self._agreed(use, ground, tuple(subjects[:1]))
         consent = await self._consents.of(use.consent, ground.now)
         opening = self._openings.opening(consent, passage, subjects, use.purpose, ground.now)
         require_alone(passage, subjects)
@@ -143,11 +146,11 @@ class AnswerPath:
         patience = self._proofs.patience() if use.proof else 0.0
         for _ in range(_ATTEMPTS):
             ground = self._ground(use)
-            passage, bounds = self._passage(use, ground, part.subjects)
+            passage, bounds = await self._agreed(use, ground, part.subjects, part.chunk)
             require_prices(passage)
             limits = passage.view.authority.limits.reaching(passage.allow.operator_id)
             if limits:
-                self._over.require(debits_of(limits, use, passage, part.subjects or ()))
+                self._over.require(debits_of(limits, use, passage, part.subjects or ()), limits)
             whole, opening = passage, None
             if part.relies:
                 consent = await self._consents.of(use.consent, ground.now)
@@ -200,14 +203,15 @@ class AnswerPath:
                 if outcome.reason == RefusalReason.REFUSAL_REASON_RECORD_NOT_DISCLOSED:
                     # Of what is stopped or is not there, alike (G11).
                     require_none_stopped(whole, opening)
-                raise not_charged(outcome.reason, outcome.retry_after)
+                raise not_charged(outcome)
             if opening is not None:
                 self._consents.forget(opening.consent.consent_id)
         raise changing()
 
-    def operator_of(self, use: Use, subjects: tuple[str, ...]) -> str:
+    async def operator_of(self, use: Use, subjects: tuple[str, ...]) -> str:
         """Return the id of the operator that a use about ``subjects`` is of; raises Refused."""
-        return self._passage(use, self._ground(use), subjects)[0].allow.operator_id
+        passage, _ = await self._agreed(use, self._ground(use), subjects)
+        return passage.allow.operator_id
 
     def standing(self, use: Use) -> Callable[[], bool]:
         """Return what tells whether what is decided now may still be given."""
@@ -227,7 +231,7 @@ class AnswerPath:
                 return replayed_by(claim, selection, outcome)
             case TooFast():
                 self._over.remember(outcome)
-                raise too_fast(outcome)
+                raise too_fast(outcome, limits)
             case _:
                 return None
 
@@ -238,6 +242,19 @@ class AnswerPath:
         if use.footing is not None:
             use.footing.require()
         return Ground(view, self._lines, now)
+
+    async def _agreed(
+        self,
+        use: Use,
+        ground: Ground,
+        subjects: tuple[str, ...] | None,
+        chunk: int | None = None,
+    ) -> tuple[Passage, Bounds | None]:
+        """Return the passage of an operator that agrees with its use, or retries a request: this
+        chunk of it, None for any."""
+        passage, bounds = self._passage(use, ground, subjects)
+        await self._unsigned.require_new(passage.allow.operator_id, use.request_id, chunk)
+        return passage, bounds
 
     def _passage(
         self, use: Use, ground: Ground, subjects: tuple[str, ...] | None
@@ -305,6 +322,7 @@ class AnswerPath:
             ),
             asked_items=asked_items,
             delivery=part.delivery,
+            asked_subjects=1 if part.subjects is None else len(part.subjects),
         )
 
     def _standing_by(self, view: AuthorityView, use: Use) -> Callable[[], bool]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from creditgate.refusal import Violation, invalid
+from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.authorise.bounds import Bounds
 from gateway.authorise.gate import Passage
@@ -17,6 +17,15 @@ _NOT_EVERYWHERE: Final = Violation(
     "COMPLETE over an item that needs consent takes a licence, a grant and a consent for all"
     " regions; ask for INCLUSION, or leave the item or the consent out",
 )
+
+
+class NotEverywhere(Refused):
+    """COMPLETE is asked for over an item that needs consent, and what opens it does not hold in
+    all regions: INVALID_REQUEST."""
+
+    def __init__(self) -> None:
+        told = invalid(_NOT_EVERYWHERE)
+        super().__init__(told.reason, told.message, violations=told.violations)
 
 
 class ProofAsks:
@@ -71,4 +80,4 @@ def _require_everywhere(passage: Passage, opening: Opening, items: Sequence[str]
         ALL_REGIONS in opening.regions
         and all(ALL_REGIONS in passage.allow.regions_by_item[item] for item in items)
     ):
-        raise invalid(_NOT_EVERYWHERE)
+        raise NotEverywhere

@@ -17,8 +17,10 @@ from gateway.meter.rates import (
     TooFast,
     arrival_after,
     interval_of,
+    left_of,
     wait_of,
 )
+from gateway.respond.left import tell_rate_refused
 from gateway.respond.use import Use
 from operators.limits import Limit
 
@@ -90,8 +92,9 @@ class KnownOver:
         if len(self._arrivals) > _MOST_REMEMBERED:
             self._arrivals.popitem(last=False)
 
-    def require(self, debits: Sequence[Debit]) -> None:
-        """Raise Refused RATE_EXCEEDED where one of ``debits`` is known not to conform."""
+    def require(self, debits: Sequence[Debit], limits: Iterable[Limit]) -> None:
+        """Raise Refused RATE_EXCEEDED where one of ``debits`` of ``limits`` is known not to
+        conform."""
         arrivals = self._arrivals
         if not arrivals:
             return
@@ -104,11 +107,14 @@ class KnownOver:
                 del arrivals[debit.key]
             elif wait := wait_of(debit, arrival_after(debit, arrival, now), now):
                 never = debit.cells > debit.burst
-                raise too_fast(TooFast(debit.key, arrival, 0 if never else wait))
+                left = left_of(debit, arrival, now)
+                raise too_fast(TooFast(debit.key, arrival, 0 if never else wait, left), limits)
 
 
-def too_fast(over: TooFast) -> Refused:
-    """Return what an answer that would exceed a limit is refused with."""
+def too_fast(over: TooFast, limits: Iterable[Limit]) -> Refused:
+    """Return what an answer that would exceed one of ``limits`` is refused with, and keep what
+    is left of that to be told behind it."""
+    tell_rate_refused(over.left, limits)
     metadata = {"limit": over.key.limit_id}
     if not over.wait:
         return Refused(

@@ -2,7 +2,9 @@
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.meter.model import NotCharged
 from gateway.respond.answer import Selection
+from gateway.respond.left import tell_quota_refused
 
 
 def require_size(selection: Selection, most: int, *, in_parts: bool) -> None:
@@ -19,8 +21,19 @@ def require_size(selection: Selection, most: int, *, in_parts: bool) -> None:
         )
 
 
-def not_charged(reason: RefusalReason.ValueType, retry_after: int) -> Refused:
-    """Return what a claim that the ledger refused is answered with."""
+def not_charged(outcome: NotCharged) -> Refused:
+    """Return what a claim that the ledger refused is answered with, and keep what is left of a
+    quota to be told behind it."""
+    if outcome.left is not None:
+        tell_quota_refused(outcome.left)
+    if outcome.life_over:
+        return Refused(
+            outcome.reason,
+            "What this request_id was answered with need not be kept any more: its data life under"
+            " the consent is over, so it is not sent again. Do not retry; a fresh request_id is a"
+            " new use of the consent, counted and charged anew.",
+            metadata={"cause": "data_life"},
+        )
     messages = {
         RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED: (
             "The consent was used as often as it allows, for good or for this day (UTC); see"
@@ -42,7 +55,9 @@ def not_charged(reason: RefusalReason.ValueType, retry_after: int) -> Refused:
             "No such record is disclosed to you now."
         ),
     }
-    return Refused(reason, messages[reason], retry_after=retry_after or None)
+    return Refused(
+        outcome.reason, messages[outcome.reason], retry_after=outcome.retry_after or None
+    )
 
 
 def delivery_over() -> Refused:

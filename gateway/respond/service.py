@@ -147,7 +147,7 @@ class CreditRecordService:
             count = len(part_of(number))
             return pieces(selection, served, number * size, count, self._limits.record_bytes, most)
 
-        operator_id = self._path.operator_of(use, part_of(0))
+        operator_id = await self._path.operator_of(use, part_of(0))
         turn = await self._turns.take_up(DeliveryKey(operator_id, use.request_id), use.digest)
         parts = ChunkParts(
             partial(serve, use),

@@ -69,6 +69,9 @@ _WITNESSED: Final = (
     "what this region's witness cosigned of other regions' logs: they signed it and have the"
     " cosignature, and a note beside the witness's key tells how much there must be"
 )
+_TOLD_OF_RECORDS: Final = (
+    "what other regions told became of their records, and how far; their disclosure logs prove it"
+)
 _ALEMBIC: Final = "the number of the schema's last migration"
 _POSITION: Final = (
     "how far work in the background has come; what the work leads to is checked itself"
@@ -95,6 +98,7 @@ NO_FACT: Final[Mapping[str, str]] = MappingProxyType(
         " batch published are events, which are proved",
         "consent_notices_seen": "how far a person has seen the notices, and who is to see them",
         "followed": _POSITION,
+        "consent_lives": _POSITION,
         "usage_exported": _POSITION,
         "alert_followed": _POSITION,
         **dict.fromkeys(("alert_hours", "alert_subjects"), _COUNTS),
@@ -105,6 +109,10 @@ NO_FACT: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("witnessed_logs", "witnessed_checkpoints"), _WITNESSED),
         "region_credentials": "licence credentials that other regions' operators showed: their"
         " region signed them, which verifies by itself",
+        **dict.fromkeys(("region_events", "region_changes", "regions_heard"), _TOLD_OF_RECORDS),
+        "clearing_evidence": "receipts and proofs that regions signed, which verify by themselves",
+        "clearing_failures": "why clearing failed last; alerts that were raised are logged",
+        "clearing_wanted": "what is to be cleared at once, until it was tried",
         "consent_writes": _QUEUE,
         "evidence_writes": _QUEUE,
         "alembic_version_authority": _ALEMBIC,
@@ -122,11 +130,14 @@ _PROVED_BY_REGION: Final = (
 _STAGE: Final = "when the stage is worked out anew; the stage itself is logged"
 NO_FACT_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "clearings.elements": "which entries were agreed on; both regions signed their digest",
         "conformance_standings.touched": _STAGE,
         "conformance_standings.settled": _STAGE,
         "conformance_standings.settle_at": _STAGE,
         "conformance_standings.pardon": "how far lifted suspensions were taken in; the findings"
         " that were pardoned are logged",
+        "usage_answers.asked_subjects": "how many subjects were asked about, which alerts follow"
+        " from; alerts that were raised are logged",
         "audit_gaps.since": "since when a number is missed; that it is missed is checked",
         "log_checkpoints.at": "of the disclosure log it is what the map head says; of the others"
         " when a head was signed, which is not signed itself",

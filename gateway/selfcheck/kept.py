@@ -23,12 +23,14 @@ from gateway.conformance.finding_tables import (
 )
 from gateway.conformance.holdings_tables import CHECKSUM_KEYS
 from gateway.conformance.removal_tables import DUTIES
+from gateway.federation.clearing.tables import CLEARINGS
+from gateway.federation.clearing.tables import DISPUTES as CLEARING_DISPUTES
 from gateway.federation.recognition.tables import RECOGNITIONS
 from gateway.federation.witness.tables import SPLIT_VIEWS
 from gateway.meter.replays import REPLAYS
 from gateway.reports.tables import REPORTS
 from gateway.settlement.tables import METADATA as SETTLEMENT
-from gateway.usage.tables import COSIGNATURES
+from gateway.usage.tables import AGREEMENT_DUTIES, COSIGNATURES
 from operators.tables import AUTHORITY_LOG
 
 _KEPT: Final = (
@@ -53,8 +55,12 @@ _KEPT: Final = (
     Kept(DUTIES, "evidence"),
     Kept(ALERTS, "evidence"),
     Kept(COSIGNATURES, "evidence"),
+    Kept(AGREEMENT_DUTIES, "evidence"),
     Kept(SPLIT_VIEWS, "evidence"),
     Kept(RECOGNITIONS, "evidence"),
+    # What was agreed on entry by entry the document has the digest of.
+    Kept(CLEARINGS, "evidence", frozenset({"elements"})),
+    Kept(CLEARING_DISPUTES, "evidence"),
     *(Kept(each, "evidence") for each in SETTLEMENT.sorted_tables),
     # The document is forgotten when its time is over; its digest stays.
     Kept(REPORTS, "evidence", frozenset({"document"})),

@@ -86,6 +86,7 @@ async def asking_of(
             NumberedLines(DisclosureStore(engine)),
             clock,
             records.limits.replay_seconds,
+            records.unsigned,
         )
         asker = RegionAsker(
             trust.own,

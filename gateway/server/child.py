@@ -6,6 +6,7 @@ of one thread may be forked, before anything of gRPC was made.
 
 import asyncio
 import contextlib
+import fcntl
 import gc
 import os
 import signal
@@ -43,6 +44,9 @@ class ChildProcess:
         self._ended: asyncio.Future[int] | None = None
         os.close(pipes.theirs_in)
         os.close(pipes.theirs_out)
+        if len(told) > fcntl.fcntl(self._told, fcntl.F_GETPIPE_SZ):
+            # Else writing would wait for the child to read.
+            fcntl.fcntl(self._told, fcntl.F_SETPIPE_SZ, len(told))
         with contextlib.suppress(BrokenPipeError):
             os.write(self._told, told)
 

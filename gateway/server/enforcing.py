@@ -8,7 +8,9 @@ from random import SystemRandom
 
 from starlette.routing import Route
 
+from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.authority.feed import AuthorityFeed
+from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
 from gateway.conformance.acknowledgement import RemovalsOwed
@@ -73,10 +75,10 @@ async def enforcing(
     findings = Findings(evidence, policy)
     standings = Standings(evidence)
     challenges = Challenges(engines, policy)
-    drawing = Drawing(engines, policy, holdings, SystemRandom())
+    drawing = Drawing(engines, policy, SystemRandom())
     certificates = Certificates(policy, log, evidence, keys, feed.current, issuer)
     attested = Attested(engines, policy, certificates, drawing, duties)
-    certified = Certified(attested, findings)
+    certified = Certified(attested, findings, lambda each: _may_work(feed.current(), each))
     async with AsyncExitStack() as stack:
         shares = Shares("enforcing")
         stack.callback(shares.close)
@@ -115,6 +117,11 @@ async def enforcing(
         )
 
 
+def _may_work(view: AuthorityView, operator_id: str) -> bool:
+    operator = view.authority.operators.get(operator_id)
+    return operator is not None and operator.state == OperatorState.OPERATOR_STATE_ACTIVE
+
+
 def _own_rate(policy: ConformancePolicy, config: GatewayConfig) -> float:
-    """Return this process's share of the rate that throttled operators are cut to."""
+    """Return this process's share of the rate that a throttled operator is cut to as a whole."""
     return policy.throttled_subjects_per_minute / config.workers

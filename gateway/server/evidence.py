@@ -1,6 +1,7 @@
 """Evidence, composed: the logs and the map that prove the disclosure, the logs of use, what
 operators hold, and what is done about it."""
 
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
 from gateway.conformance.copies_service import CopiesService
+from gateway.conformance.guarded_proofs import GuardedProofs
 from gateway.conformance.holdings import Holdings
-from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.throttle import Throttle
 from gateway.conformance.trail import ConformanceTrail
+from gateway.federation.asking.uses import RegionUses
 from gateway.installation.home import Home
 from gateway.meter.receipts import ReceiptSigner
 from gateway.oauth.signing import SigningKeys
@@ -24,11 +26,13 @@ from gateway.server.auditing import auditing
 from gateway.server.consents import Consenting
 from gateway.server.enforcing import enforcing
 from gateway.server.line import Line
+from gateway.server.policies import Policies
 from gateway.server.transparency import Transparency, transparency_of
 from gateway.server.usage import usage_logs
 from gateway.server.watching import watching
 from gateway.storage.engines import Engines
 from gateway.storage.signs import StoreSigns
+from gateway.usage.unsigned import UnsignedUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Evidence:
     ``receipts`` signs what the ledger charges; ``services`` serve methods, by the service's
     name; ``routes`` are of the HTTP application; ``end`` ends streams without end;
     ``disclosed`` is called whenever something was disclosed, on the event loop; ``throttle``
-    stands before record calls.
+    and ``unsigned`` stand before record calls.
     """
 
     transparency: Transparency
@@ -48,6 +52,7 @@ class Evidence:
     end: Callable[[], None]
     disclosed: Callable[[], None]
     throttle: Throttle
+    unsigned: UnsignedUse
 
 
 @asynccontextmanager
@@ -60,7 +65,7 @@ async def evidence_of(
     feed: AuthorityFeed,
     keys: SigningKeys,
     clock: Clock,
-    policy: ConformancePolicy,
+    policies: Policies,
     consents: Consenting,
     issuer: str,
 ) -> AsyncGenerator[Evidence]:
@@ -69,6 +74,7 @@ async def evidence_of(
 
     Raises as `transparency_of`, and what the stores raise when they cannot be read.
     """
+    policy = policies.conformance
     services: dict[str, list[object]] = {
         "DisclosureService": [],
         "ConformanceService": [],
@@ -96,7 +102,7 @@ async def evidence_of(
         routes += transparency.routes
         following.append(transparency.progress.nudge)
         usage = await stack.enter_async_context(
-            usage_logs(config, home, engines, signs, line, feed, clock, issuer)
+            usage_logs(config, home, engines, signs, line, feed, clock, policies.agreement, issuer)
         )
         services["UsageService"] += usage.services
         routes += usage.routes
@@ -125,7 +131,14 @@ async def evidence_of(
             )
         )
         services["ConformanceService"] += enforced.services
-        copies = CopiesService(engines, enforced.attested, policy, clock)
+        services["DisclosureService"].append(
+            GuardedProofs(
+                transparency.subject_proofs, enforced.throttle, feed.current, clock, time.monotonic
+            )
+        )
+        copies = CopiesService(
+            engines, RegionUses(engines.records), enforced.attested, policy, clock
+        )
         stack.callback(copies.close)
         services["ConformanceService"].append(copies)
         routes += enforced.routes
@@ -152,4 +165,5 @@ async def evidence_of(
             end,
             disclosed,
             enforced.throttle,
+            usage.unsigned,
         )

@@ -16,14 +16,17 @@ from gateway.federation.witness.calling import ExchangeCalls
 from gateway.federation.witness.keys import witness_key
 from gateway.oauth.rfc8693 import SubjectExchange
 from gateway.server.asking import asking_of, ways_of
+from gateway.server.clearing import clearing_served
 from gateway.server.consents import Consenting
 from gateway.server.evidence import Evidence
 from gateway.server.grounds import Grounds
 from gateway.server.homing import home_of
 from gateway.server.licences import licence_showing
+from gateway.server.line import Line
 from gateway.server.log_keys import log_key
 from gateway.server.recognising import recognising
 from gateway.server.records import RecordPath
+from gateway.server.region_events import region_events_served
 from gateway.server.trust import Trust
 from gateway.server.witnessing import witnessing
 from gateway.transparency.tables import LogId
@@ -83,8 +86,10 @@ async def federation_of(
     consents: Consenting,
     evidence: Evidence,
     records: RecordPath,
+    line: Line,
 ) -> AsyncGenerator[Federation]:
-    """Give what the federation takes while the context lasts.
+    """Give what the federation takes while the context lasts; at the other end of ``line`` is who
+    clears.
 
     Raises what its parts raise when files or stores cannot be read.
     """
@@ -135,6 +140,9 @@ async def federation_of(
         )
         for service, served in asking.items():
             federation.serve(service, served)
+        events = await stack.enter_async_context(region_events_served(grounds, trust))
+        federation.serve("FederatedRecordService", events.watch)
+        federation.ending.append(events.news.end)
         home = await stack.enter_async_context(
             home_of(grounds, trust, ways, licences.others, consents, records, witnesses.quorum)
         )
@@ -142,4 +150,6 @@ async def federation_of(
         federation.exchanges.update(home.exchanges)
         recognition = recognising(grounds, trust.regions, witnesses.belief, ways, stack)
         federation.serve("RecognitionService", *recognition)
+        for service, serving in clearing_served(grounds, trust, line, stack).items():
+            federation.serve(service, *serving)
         yield federation

@@ -10,11 +10,10 @@ from gateway.authority.bell import open_bell
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
-from gateway.conformance.policy import ConformancePolicy
-from gateway.conformance.policy_file import read_policy
 from gateway.installation.home import Home
 from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.oauth.signing import SigningKeys
+from gateway.server.policies import Policies
 from gateway.storage.engines import Engines, open_engines
 from gateway.storage.signs import StoreSigns, open_signs
 from gateway.telemetry.telemetry import Telemetry, open_telemetry
@@ -25,7 +24,7 @@ from operators.sql import SqlAuthorityLog
 class Grounds:
     """What a process stands on, and has one of.
 
-    ``issuer`` is the gateway's own public URL; ``policy`` that of conformance.
+    ``issuer`` is the gateway's own public URL.
     """
 
     config: GatewayConfig
@@ -36,22 +35,26 @@ class Grounds:
     signs: StoreSigns
     feed: AuthorityFeed
     keys: SigningKeys
-    policy: ConformancePolicy
+    policies: Policies
     issuer: str
 
 
 @asynccontextmanager
-async def grounds_of(config: GatewayConfig, issuer: str, clock: Clock) -> AsyncGenerator[Grounds]:
+async def grounds_of(
+    config: GatewayConfig, policies: Policies, issuer: str, clock: Clock
+) -> AsyncGenerator[Grounds]:
     """Give the grounds while the context lasts.
 
-    Raises OSError when a file is missing, PolicyRefused, Refused AUTHORITY_UNKNOWN or the
-    store's errors when authority cannot be read.
+    Raises OSError when a file is missing, Refused AUTHORITY_UNKNOWN or the store's errors when
+    authority cannot be read.
     """
     home = Home.at(config.home)
     async with AsyncExitStack() as stack:
         telemetry = open_telemetry(config.otlp_endpoint)
         stack.callback(telemetry.close)
-        engines = open_engines(config.database.get_secret_value(), home.root)
+        engines = open_engines(
+            config.database.get_secret_value(), home.root, config.database_connections
+        )
         stack.callback(engines.dispose)
         signs = open_signs(engines, stack.enter_context(ExitStack()))
         feed = await _started_feed(config, clock, engines, signs, stack)
@@ -64,7 +67,7 @@ async def grounds_of(config: GatewayConfig, issuer: str, clock: Clock) -> AsyncG
             signs,
             feed,
             SigningKeys(home.keys),
-            read_policy(config.conformance_policy),
+            policies,
             issuer,
         )
 

@@ -21,7 +21,9 @@ async def _keep(told: Told, over: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         line = told.line(stack.enter_context(ExitStack()))
         issuer = issuer_of(config, config.https_port)
-        grounds = await stack.enter_async_context(grounds_of(config, issuer, SystemClock()))
+        grounds = await stack.enter_async_context(
+            grounds_of(config, told.policies, issuer, SystemClock())
+        )
         await stack.enter_async_context(keeping(grounds, line))
         collect_rarely()
         print("keeping", flush=True)  # noqa: T201

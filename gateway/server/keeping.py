@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from consent.overdue import SqlOverdue
 from consent.sql import SqlConsents
-from gateway.alerts.policy_file import read_alert_policy
+from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.alerts.watcher import AlertWatcher
 from gateway.audit.fact_writer import FactWriter
 from gateway.audit.writer import DecisionWriter
@@ -20,8 +20,9 @@ from gateway.catalogue.model import CatalogueBook
 from gateway.conformance.challenges import Challenges
 from gateway.conformance.contest_limits import EvidenceLife
 from gateway.conformance.due import DueAttestations
-from gateway.conformance.enforcer import enforcer
+from gateway.conformance.enforcer import Step, enforcer
 from gateway.conformance.findings import Findings
+from gateway.conformance.firms import FirmFindings
 from gateway.conformance.follower import holdings_follower
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.overdue import OverdueRemovals
@@ -34,10 +35,15 @@ from gateway.meter.decisions import DecisionIds
 from gateway.meter.settler import DeliverySettler
 from gateway.oauth.grants import SqlOAuthGrants
 from gateway.selfcheck.kept import KEPT
+from gateway.server.asking import ways_of
+from gateway.server.clearing import clearing_kept
 from gateway.server.exporting import usage_exports
 from gateway.server.grounds import Grounds
 from gateway.server.line import Line
 from gateway.server.log_keys import log_key
+from gateway.server.pulse import Busy, at_work, beat
+from gateway.server.region_events import region_events_kept
+from gateway.server.trust import trust_of
 from gateway.storage.background import BackgroundWork, Pace
 from gateway.storage.signs import any_of
 from gateway.storage.turn import ALERTS, DECISIONS, DELIVERIES, LOGGING, USAGE
@@ -47,10 +53,13 @@ from gateway.transparency.logger import DisclosureLogger
 from gateway.transparency.salts import Salts
 from gateway.transparency.tables import LogId
 from gateway.transparency.writer import DisclosureWriter
+from gateway.usage.duties import AgreementDuties, agreement_step
 from gateway.usage.logs import OperatorLogs
 from gateway.usage.writer import UsageLogWriter
+from operators.regions import REGION_CLASS
 from operators.sql import SqlAuthorityLog
 
+_ACTIVE: Final = OperatorState.OPERATOR_STATE_ACTIVE
 # Fewer and larger steps cost less; what is waited for is logged sooner.
 _DECISIONS_PACE: Final = Pace(1.0, apart_seconds=0.25, share=0.2)
 _USAGE_PACE: Final = Pace(1.0, apart_seconds=0.5, share=0.1)
@@ -58,7 +67,7 @@ _DELIVERIES_PACE: Final = Pace(1.0, share=0.2)
 _ALERTS_PACE: Final = Pace(5.0, apart_seconds=5.0, share=0.05)
 
 
-class _Kept(Protocol):
+class _Kept(Busy, Protocol):
     """Something that works from `start` to `stop`."""
 
     async def start(self) -> None: ...
@@ -71,8 +80,7 @@ async def keeping(grounds: Grounds, line: Line) -> AsyncGenerator[None]:
     """Work while the context lasts; at the other end of ``line`` is who waits for it.
 
     Raises AnotherLog and ValueError where the installation's keys or secret are not those of
-    the store's logs, ConfigRefused for a policy that cannot be used, OSError, and what the
-    stores raise when they cannot be read.
+    the store's logs, as `trust_of`, OSError, and what the stores raise when they cannot be read.
     """
     async with AsyncExitStack() as stack:
         works: Sequence[_Kept] = (
@@ -89,11 +97,32 @@ async def keeping(grounds: Grounds, line: Line) -> AsyncGenerator[None]:
         for work in works:
             await work.start()
             stack.push_async_callback(work.stop)
+        await _federation(grounds, line, stack)
+        await stack.enter_async_context(at_work(beat(line, works)))
         yield
+
+
+async def _federation(grounds: Grounds, line: Line, stack: AsyncExitStack) -> None:
+    """Do what is done between regions until ``stack`` closes, where there are any."""
+    trust = await stack.enter_async_context(trust_of(grounds))
+    if trust is None:
+        return
+    ways = await stack.enter_async_context(ways_of(trust))
+    await stack.enter_async_context(clearing_kept(grounds, trust, ways, line))
+    await stack.enter_async_context(region_events_kept(grounds, trust, ways))
 
 
 def _operators(grounds: Grounds) -> Sequence[str]:
     return tuple(grounds.feed.current().authority.operators)
+
+
+def _is_region(grounds: Grounds, operator_id: str) -> bool:
+    operator = grounds.feed.current().authority.operators.get(operator_id)
+    return operator is not None and operator.operator_class == REGION_CLASS
+
+
+def _firms(grounds: Grounds) -> Sequence[str]:
+    return [each for each in _operators(grounds) if not _is_region(grounds, each)]
 
 
 def _clerk(grounds: Grounds) -> ConsentClerk:
@@ -171,9 +200,9 @@ def _holdings(grounds: Grounds) -> BackgroundWork:
 
 
 def _enforcer(grounds: Grounds) -> BackgroundWork:
-    engines, signs, policy = grounds.engines, grounds.signs, grounds.policy
+    engines, signs, policy = grounds.engines, grounds.signs, grounds.policies.conformance
     evidence = engines.evidence
-    findings = Findings(evidence, policy)
+    findings = FirmFindings(Findings(evidence, policy), partial(_is_region, grounds))
     holdings = Holdings(engines)
     challenges = Challenges(engines, policy)
     return enforcer(
@@ -184,12 +213,32 @@ def _enforcer(grounds: Grounds) -> BackgroundWork:
             challenges.expire,
             challenges.forget,
             EvidenceLife(evidence).forget,
-            DueAttestations(evidence, policy, holdings, partial(_operators, grounds)).step,
+            DueAttestations(evidence, policy, holdings, partial(_firms, grounds)).step,
             Settling(evidence, policy, Suspensions(SqlAuthorityLog(engines.authority))).step,
+            _agreements(grounds),
         ],
         grounds.clock,
         any_of(signs.disclosure, signs.evidence, signs.authority),
     )
+
+
+def _agreements(grounds: Grounds) -> Step:
+    engines = grounds.engines
+    key = log_key(grounds.home, engines, LogId.USAGE, grounds.issuer)
+    logs = OperatorLogs(engines.evidence, key)
+    duties = AgreementDuties(engines.records, engines.evidence, logs, grounds.policies.agreement)
+
+    def agreeing() -> Sequence[str]:
+        authority = grounds.feed.current().authority
+        # Other regions keep logs of their own of what they are charged for.
+        regions = {each.operator_id for each in authority.regions.admissions.values()}
+        return [
+            each.operator_id
+            for each in authority.operators.values()
+            if each.state == _ACTIVE and each.operator_id not in regions
+        ]
+
+    return agreement_step(duties, agreeing)
 
 
 def _decisions(grounds: Grounds, line: Line) -> BackgroundWork:
@@ -226,8 +275,7 @@ def _decisions(grounds: Grounds, line: Line) -> BackgroundWork:
 
 def _alerts(grounds: Grounds) -> BackgroundWork:
     engines, clock = grounds.engines, grounds.clock
-    policy = read_alert_policy(grounds.config.alert_policy)
-    watcher = AlertWatcher(engines.records, engines.evidence, policy)
+    watcher = AlertWatcher(engines.records, engines.evidence, grounds.policies.alerts)
 
     def watch() -> bool:
         return watcher.step(clock.now())

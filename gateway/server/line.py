@@ -11,32 +11,39 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from gateway.storage.turn import Work
-
 _MOST_BYTES: Final = 64
 _AT_ONCE: Final = 100
+
+
+class Topic(Protocol):
+    """What something is said about: some work, by its name."""
+
+    @property
+    def name(self) -> str:
+        """A short name, told from all others."""
+        ...
 
 
 class Line(Protocol):
     """One end of a line; one event loop's own."""
 
-    def tell(self, work: Work) -> None:
-        """Say something about some work to the other end."""
+    def tell(self, topic: Topic) -> None:
+        """Say something about a topic to the other end."""
         ...
 
-    def listen(self, work: Work, heard: Callable[[], object]) -> None:
-        """Let ``heard`` be called whenever the other end says something about some work."""
+    def listen(self, topic: Topic, heard: Callable[[], object]) -> None:
+        """Let ``heard`` be called whenever the other end says something about a topic."""
         ...
 
 
 class _Listening:
-    """Who listens at an end, by the name of the work."""
+    """Who listens at an end, by the name of the topic."""
 
     def __init__(self) -> None:
         self._heard: dict[str, list[Callable[[], object]]] = defaultdict(list)
 
-    def listen(self, work: Work, heard: Callable[[], object]) -> None:
-        self._heard[work.name].append(heard)
+    def listen(self, topic: Topic, heard: Callable[[], object]) -> None:
+        self._heard[topic.name].append(heard)
 
     def hear(self, name: str) -> None:
         for heard in self._heard.get(name, ()):
@@ -50,9 +57,9 @@ class Within(_Listening):
         super().__init__()
         self.other = self
 
-    def tell(self, work: Work) -> None:
+    def tell(self, topic: Topic) -> None:
         """See the port."""
-        self.other.hear(work.name)
+        self.other.hear(topic.name)
 
 
 def line_within() -> tuple[Line, Line]:
@@ -63,8 +70,8 @@ def line_within() -> tuple[Line, Line]:
 
 
 class Between(_Listening):
-    """An end of lines to other processes: those of a keeper, one to each that serves, or one of
-    these.
+    """An end of lines to other processes: those of a keeper, one to each that serves and to the
+    supervisor, or one of these.
 
     ``ends`` are sockets of datagrams. From `open` to `close` they are read; they stay the
     caller's.
@@ -85,12 +92,12 @@ class Between(_Listening):
         for end in self._ends:
             asyncio.get_running_loop().remove_reader(end)
 
-    def tell(self, work: Work) -> None:
+    def tell(self, topic: Topic) -> None:
         """See the port."""
         for end in self._ends:
             # A full line was not heard for long: more would tell nothing more.
             with contextlib.suppress(OSError):
-                end.send(work.name.encode())
+                end.send(topic.name.encode())
 
     def _read(self, end: socket.socket) -> None:
         said: set[bytes] = set()

@@ -42,14 +42,17 @@ from gateway.server.evidence import Evidence, evidence_of
 from gateway.server.federation import Federation, federation_of
 from gateway.server.grounds import Grounds, grounds_of
 from gateway.server.guard import Guard
+from gateway.server.health import tell_keepers_health
 from gateway.server.keeping import keeping
 from gateway.server.line import Line, line_within
 from gateway.server.listening import TlsFiles, address, grpc_tls, issuer_of, options, reachable
 from gateway.server.memory import collect_rarely
 from gateway.server.methods import Method, contract_methods
 from gateway.server.people import sign_in_desk
+from gateway.server.policies import Policies
 from gateway.server.portal import portal
 from gateway.server.pricing import pricing
+from gateway.server.pulse import at_work, felt_pulse
 from gateway.server.records import RecordPath, record_path
 from gateway.server.refusals import RefusalLog
 from gateway.server.reporting import Reporting, reporting
@@ -80,20 +83,21 @@ async def running_gateway(
     drain for up to ``config.drain_seconds``.
 
     The installation must be bootstrapped. Raises OSError when an address is taken or a
-    file is missing, Refused AUTHORITY_UNKNOWN or the store's errors when authority
-    cannot be read.
+    file is missing, ConfigRefused for a policy that cannot be used, Refused AUTHORITY_UNKNOWN or
+    the store's errors when authority cannot be read.
     """
     waiting, working = line_within()
     async with AsyncExitStack() as stack:
         https = stack.enter_context(https_socket(config))
-        grounds = await _grounds(config, https, clock or SystemClock(), stack)
+        policies = Policies.read(config)
+        grounds = await _grounds(config, policies, https, clock or SystemClock(), stack)
         await stack.enter_async_context(keeping(grounds, working))
         yield await stack.enter_async_context(_serving(grounds, waiting, https))
 
 
 @asynccontextmanager
 async def serving_gateway(
-    config: GatewayConfig, line: Line, https: socket.socket
+    config: GatewayConfig, policies: Policies, line: Line, https: socket.socket
 ) -> AsyncGenerator[Running]:
     """Serve alone while the context lasts, then drain: a keeper at the other end of ``line``
     works in the background.
@@ -101,15 +105,19 @@ async def serving_gateway(
     Raises as `running_gateway`.
     """
     async with AsyncExitStack() as stack:
-        grounds = await _grounds(config, https, SystemClock(), stack)
+        grounds = await _grounds(config, policies, https, SystemClock(), stack)
         yield await stack.enter_async_context(_serving(grounds, line, https))
 
 
 async def _grounds(
-    config: GatewayConfig, https: socket.socket, clock: Clock, stack: AsyncExitStack
+    config: GatewayConfig,
+    policies: Policies,
+    https: socket.socket,
+    clock: Clock,
+    stack: AsyncExitStack,
 ) -> Grounds:
     issuer = issuer_of(config, https.getsockname()[1])
-    return await stack.enter_async_context(grounds_of(config, issuer, clock))
+    return await stack.enter_async_context(grounds_of(config, policies, issuer, clock))
 
 
 def https_socket(config: GatewayConfig) -> socket.socket:
@@ -141,7 +149,7 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
                 feed,
                 keys,
                 clock,
-                grounds.policy,
+                grounds.policies,
                 consents,
                 issuer,
             )
@@ -154,12 +162,13 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
             consents,
             evidence.transparency,
             evidence.throttle,
+            evidence.unsigned,
             evidence.receipts,
             grounds.telemetry,
             stack,
         )
         federation = await stack.enter_async_context(
-            federation_of(grounds, trust, consents, evidence, records)
+            federation_of(grounds, trust, consents, evidence, records, line)
         )
         reports = reporting(
             engines,
@@ -239,6 +248,8 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
         web_task = asyncio.create_task(web.serve(sockets=[https]), name="https")
         await server.start()
         await health.set("", health_pb2.HealthCheckResponse.SERVING)
+        pulse = await stack.enter_async_context(felt_pulse(line, grounds.telemetry.keeper))
+        await stack.enter_async_context(at_work(tell_keepers_health(health, pulse)))
         collect_rarely()
         try:
             yield Running(

@@ -25,6 +25,7 @@ from gateway.server.consents import Consenting
 from gateway.server.transparency import Transparency
 from gateway.storage.engines import Engines
 from gateway.telemetry.telemetry import Telemetry
+from gateway.usage.unsigned import UnsignedUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class RecordPath:
     decisions: DecisionIds
     proofs: AnswerProofs
     throttle: Throttle
+    unsigned: UnsignedUse
     limits: RecordLimits
     turns: DeliveryTurns
 
@@ -59,6 +61,7 @@ class RecordPath:
             clock=self.clock,
             limits=limits,
             proofs=self.proofs,
+            unsigned=self.unsigned,
         )
         service = CreditRecordService(
             path, self.lookup, self.clock, limits, self.proofs, self.turns, scope
@@ -74,6 +77,7 @@ def record_path(
     consents: Consenting,
     transparency: Transparency,
     throttle: Throttle,
+    unsigned: UnsignedUse,
     receipts: ReceiptSigner,
     telemetry: Telemetry,
     stack: AsyncExitStack,
@@ -115,6 +119,7 @@ def record_path(
         DecisionIds(),
         proofs,
         throttle,
+        unsigned,
         RecordLimits(
             answer_bytes=config.max_message_bytes,
             batch_subjects=config.max_subjects_per_batch,

@@ -9,11 +9,12 @@ import asyncio
 import json
 import signal
 import socket
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import uvloop
 
@@ -21,10 +22,14 @@ from gateway.config import GatewayConfig
 from gateway.oauth.connection import bound_socket
 from gateway.server import keeper, worker
 from gateway.server.line import Between
+from gateway.server.patience import Patience
+from gateway.server.policies import Policies
 from gateway.server.process import Running, https_socket, serving_gateway
+from gateway.server.pulse import felt_pulse
 from gateway.server.supervised import Role, Supervised
 from gateway.server.told import Told
 
+_Given = TypeVar("_Given")
 _KEEPER: Final = Role("keeper", keeper.main, "gateway.server.keeper")
 _WORKER: Final = Role("worker", worker.main, "gateway.server.worker")
 _KEEPER_SECONDS: Final = 10.0
@@ -34,42 +39,55 @@ _KEEPER_SECONDS: Final = 10.0
 def serve(config: GatewayConfig, on_ready: Callable[[Running], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain; ``on_ready`` is called once it answers.
 
-    A process that ends by itself is started again. This one must have one thread, for it is
-    forked. Raises WorkerFailed when a process cannot stay up, and what `running_gateway` raises.
+    A process that ends by itself is started again, and so is a keeper that hangs. This one must
+    have one thread, for it is forked. Raises WorkerFailed when no process of a role stays up,
+    and what `running_gateway` raises.
     """
+    policies = Policies.read(config)
     with ExitStack() as held:
         if config.workers == 1:
             https = held.enter_context(https_socket(config))
             config = _at(config, https_port=https)
-            (line,), kept = _started(config, held)
-            serving = _serve_alone(config, https, line, kept, on_ready)
+            (line,), kept = _started(config, policies, held, lines=1)
+            serving = _serve_alone(config, policies, https, line, kept, on_ready)
         else:
             grpc = held.enter_context(bound_socket(config.grpc_host, config.grpc_port, shared=True))
             https = held.enter_context(https_socket(config))
             config = _at(config, grpc_port=grpc, https_port=https)
-            lines, kept = _started(config, held)
-            workers = [Supervised(_WORKER, Told(config, [line.fileno()])) for line in lines]
+            # The first is the supervisor's own: it feels the keeper's pulse.
+            (line, *lines), kept = _started(config, policies, held, lines=config.workers + 1)
+            patience = Patience(_WORKER.name, time.monotonic())
+            workers = [
+                Supervised(_WORKER, Told(config, policies, [line.fileno()]), patience)
+                for line in lines
+            ]
             for worker_ in workers:
                 worker_.fork()
-            serving = _serve(config, workers, kept, on_ready)
+            serving = _serve(config, workers, line, kept, on_ready)
         uvloop.run(serving)
 
 
-def _started(config: GatewayConfig, held: ExitStack) -> tuple[Sequence[socket.socket], Supervised]:
-    """Return the ends of each worker's line to the keeper, and the keeper, forked.
+def _started(
+    config: GatewayConfig, policies: Policies, held: ExitStack, lines: int
+) -> tuple[Sequence[socket.socket], Supervised]:
+    """Return the ends of so many ``lines`` to the keeper, and the keeper, forked.
 
     Both ends are held here: they stay the same whichever process comes and goes.
     """
-    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(config.workers)]
+    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(lines)]
     for end in chain(*pairs):
         held.enter_context(end)
-    kept = Supervised(_KEEPER, Told(config, [theirs.fileno() for _, theirs in pairs]))
+    ends = [theirs.fileno() for _, theirs in pairs]
+    kept = Supervised(
+        _KEEPER, Told(config, policies, ends), Patience(_KEEPER.name, time.monotonic())
+    )
     kept.fork()
     return [ours for ours, _ in pairs], kept
 
 
 async def _serve_alone(
     config: GatewayConfig,
+    policies: Policies,
     https: socket.socket,
     end: socket.socket,
     kept: Supervised,
@@ -79,32 +97,50 @@ async def _serve_alone(
     async with AsyncExitStack() as stack:
         # Whoever serves drains first: the keeper follows what was served to the last.
         stack.push_async_callback(kept.stop, _KEEPER_SECONDS)
-        line = Between([end])
-        stack.callback(line.close)
-        line.open()
-        running = await stack.enter_async_context(serving_gateway(config, line, https))
-        await kept.start()
-        on_ready(running)
-        await _until_stopped([kept], stop)
+        line = _opened(end, stack)
+        pulse = await stack.enter_async_context(felt_pulse(line))
+        running = await stack.enter_async_context(serving_gateway(config, policies, line, https))
+
+        async def kept_up() -> None:
+            await kept.start()
+            on_ready(running)
+            await kept.keep_up(pulse.lost_anew)
+
+        await _until_stopped(kept_up(), stop)
 
 
 async def _serve(
     config: GatewayConfig,
     workers: Sequence[Supervised],
+    end: socket.socket,
     kept: Supervised,
     on_ready: Callable[[Running], None],
 ) -> None:
     stop = _stop_event()
-    try:
-        _, *places = await asyncio.gather(*(child.start() for child in (kept, *workers)))
-        place = json.loads(places[0])
-        on_ready(
-            Running(place["grpc"], place["issuer"], Path(place["ca"]) if place["ca"] else None)
-        )
-        await _until_stopped([kept, *workers], stop)
-    finally:
-        await asyncio.gather(*(worker_.stop(config.drain_seconds) for worker_ in workers))
-        await kept.stop(_KEEPER_SECONDS)
+    async with AsyncExitStack() as stack:
+        pulse = await stack.enter_async_context(felt_pulse(_opened(end, stack)))
+
+        async def kept_up() -> None:
+            _, *places = await _all(child.start() for child in (kept, *workers))
+            place = json.loads(places[0])
+            on_ready(
+                Running(place["grpc"], place["issuer"], Path(place["ca"]) if place["ca"] else None)
+            )
+            await _all([kept.keep_up(pulse.lost_anew), *(each.keep_up() for each in workers)])
+
+        try:
+            await _until_stopped(kept_up(), stop)
+        finally:
+            await asyncio.gather(*(worker_.stop(config.drain_seconds) for worker_ in workers))
+            await kept.stop(_KEEPER_SECONDS)
+
+
+def _opened(end: socket.socket, stack: AsyncExitStack) -> Between:
+    """Return the end of a line, open until ``stack`` closes."""
+    line = Between([end])
+    stack.callback(line.close)
+    line.open()
+    return line
 
 
 def _at(config: GatewayConfig, **ports: socket.socket) -> GatewayConfig:
@@ -120,13 +156,25 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
-async def _until_stopped(children: Sequence[Supervised], stop: asyncio.Event) -> None:
-    waits = [asyncio.create_task(child.keep_up()) for child in children]
-    stopped = asyncio.create_task(stop.wait())
+async def _all(coroutines: Iterable[Coroutine[Any, Any, _Given]]) -> list[_Given]:
+    """Return what each gives. What one raises ends the others, so that none starts a process
+    that nobody would stop."""
+    tasks = [asyncio.ensure_future(each) for each in coroutines]
     try:
-        done, _ = await asyncio.wait((*waits, stopped), return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        return await asyncio.gather(*tasks)
     finally:
-        for task in (*waits, stopped):
+        for task in tasks:
             task.cancel()
+
+
+async def _until_stopped(kept_up: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
+    """Return once told to stop. Raises what ``kept_up`` raises."""
+    up = asyncio.ensure_future(kept_up)
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((up, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if up.done():
+            up.result()
+    finally:
+        up.cancel()
+        stopped.cancel()

@@ -8,30 +8,45 @@ from typing import Any, Final, NamedTuple, Self
 
 from gateway.config import GatewayConfig
 from gateway.server.line import Between
+from gateway.server.policies import Policies
 
 _LINE: Final = "line"
+_POLICIES: Final = "policies"
 
 
 class Told(NamedTuple):
-    """One line: settings, which may hold a password, and the sockets (descriptors it inherits)
-    that are its ends of the line between those who serve and the keeper; none where it is alone.
+    """One line: settings, which may hold a password, the policies, and the sockets (descriptors
+    it inherits) that are its ends of the line between those who serve and the keeper; none where
+    it is alone.
     """
 
     config: GatewayConfig
+    policies: Policies
     ends: Sequence[int] = ()
 
     def written(self) -> bytes:
         """Return the line as it is sent."""
         document: dict[str, Any] = self.config.model_dump(mode="json")
-        document |= {"database": self.config.database.get_secret_value(), _LINE: [*self.ends]}
+        document |= {
+            "database": self.config.database.get_secret_value(),
+            _POLICIES: self.policies.model_dump(mode="json"),
+            _LINE: [*self.ends],
+        }
         return json.dumps(document).encode() + b"\n"
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Return what a line tells. Raises ValueError."""
+        """Return what a line tells; policies that it does not tell are read from their files.
+
+        Raises ValueError, and ConfigRefused for a policy that cannot be used.
+        """
         document = json.loads(text)
         ends = document.pop(_LINE, ())
-        return cls(GatewayConfig.model_validate_json(json.dumps(document)), ends)
+        policies = document.pop(_POLICIES, None)
+        config = GatewayConfig.model_validate_json(json.dumps(document))
+        if policies is None:
+            return cls(config, Policies.read(config), ends)
+        return cls(config, Policies.model_validate_json(json.dumps(policies)), ends)
 
     def line(self, stack: ExitStack) -> Between:
         """Return its end of the line, open until ``stack`` closes; on the event loop."""

@@ -35,8 +35,9 @@ LOG_FILES_WAITING: Final = 100
 class Transparency:
     """What the other parts of a process need of it.
 
-    ``key`` signs for the disclosure log; ``services`` serve methods of DisclosureService;
-    ``routes`` are of the HTTP application.
+    ``key`` signs for the disclosure log; ``services`` serve methods of DisclosureService that
+    anybody may call, ``subject_proofs`` one that not everybody may; ``routes`` are of the HTTP
+    application.
     """
 
     key: LogKey
@@ -46,6 +47,7 @@ class Transparency:
     map: MapReader
     progress: LogProgress
     services: Sequence[object]
+    subject_proofs: SubjectProofService
     routes: Sequence[Route]
 
 
@@ -82,9 +84,7 @@ async def transparency_of(
             events,
             map_reader,
             progress,
-            (
-                TransparencyService(log, events, shares),
-                SubjectProofService(map_reader, engines.records, salts, progress, clock),
-            ),
+            (TransparencyService(log, events, shares),),
+            SubjectProofService(map_reader, engines.records, salts, progress, clock),
             log_routes(log, shares, urlsplit(issuer).path.rstrip("/"), entries=True),
         )

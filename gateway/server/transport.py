@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError, Message
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
-from gateway.respond.left import told_left
+from gateway.respond.left import WANTED, told_left, want_left
 from gateway.server.errors import (
     Answer,
     Trailers,
@@ -38,6 +38,7 @@ _SILENT_SECONDS: Final = 60
 _ENDING_SECONDS: Final = 10
 _ENDING_PAUSE_SECONDS: Final = 1
 _ENDING_BYTES: Final = 256 << 20
+_WANTED, _IS_WANTED = WANTED
 _NO_REASON: Final = RefusalReason.REFUSAL_REASON_UNSPECIFIED
 
 
@@ -113,6 +114,8 @@ class _Call:
                     return _refuse(context, ending, unserved_answer(method.name))
                 if PROOF in self._metadata:
                     await self._prove(context)
+                if self._metadata.get(_WANTED) == _IS_WANTED:
+                    want_left()
                 answer = await method.serve(*self._admitted(incoming, context))
                 step("answered")
             if left := told_left():
@@ -138,6 +141,7 @@ class _Call:
                     return
                 if PROOF in self._metadata:
                     await self._prove(context)
+                want_left()
                 request, caller = self._admitted(incoming, context)
                 async for answer in method.serve(request, caller):
                     self._authenticate(context)
@@ -233,7 +237,7 @@ class _Call:
             )
             if decision_id:
                 refused.metadata["decision_id"] = decision_id
-        return refusal_answer(refused, self._trailers)
+        return refusal_answer(refused, (*self._trailers, *told_left()))
 
 
 class _UnaryUnary(_Call):

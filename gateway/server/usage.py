@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -25,13 +26,17 @@ from gateway.storage.signs import StoreSigns
 from gateway.storage.turn import USAGE
 from gateway.transparency.routes import PREFIX
 from gateway.transparency.tables import LogId
+from gateway.usage.charged import is_charged
 from gateway.usage.cosigning import Cosignatures
 from gateway.usage.deliveries import DeliveryStatements
+from gateway.usage.duties import AgreementDuties
 from gateway.usage.logs import OperatorLogs
 from gateway.usage.news import UsageNews
+from gateway.usage.policy import AgreementPolicy
 from gateway.usage.proofs import UsageProofs
 from gateway.usage.service import UsageLogService
 from gateway.usage.stream import UsageStream
+from gateway.usage.unsigned import UnsignedUse
 from operators.authority import Authority
 
 
@@ -40,13 +45,15 @@ class UsageLogs:
     """What the other parts of a process need of usage logs.
 
     ``receipts`` signs for the ledger; ``services`` serve methods of UsageService; ``routes``
-    are of the HTTP application; ``end`` ends streams without end.
+    are of the HTTP application; ``end`` ends streams without end; ``unsigned`` stands before
+    answers with records.
     """
 
     receipts: ReceiptSigner
     services: Sequence[object]
     routes: Sequence[Route]
     end: Callable[[], None]
+    unsigned: UnsignedUse
 
 
 @asynccontextmanager
@@ -58,6 +65,7 @@ async def usage_logs(
     line: Line,
     feed: AuthorityFeed,
     clock: Clock,
+    policy: AgreementPolicy,
     issuer: str,
 ) -> AsyncGenerator[UsageLogs]:
     """Give what usage logs take while the context lasts; at the other end of ``line`` is who
@@ -84,11 +92,17 @@ async def usage_logs(
         proofs = UsageProofs(
             engines.records, logs, lambda: loop.call_soon_threadsafe(line.tell, USAGE)
         )
+        duties = AgreementDuties(engines.records, engines.evidence, logs, policy)
+        unsigned = UnsignedUse(
+            duties.refused, partial(is_charged, engines.records), sign=signs.evidence
+        )
+        await unsigned.start()
+        stack.push_async_callback(unsigned.stop)
         yield UsageLogs(
             ReceiptSigner(key),
             (
                 UsageLogService(
-                    proofs, Cosignatures(engines.evidence, logs), reads, authority, clock
+                    proofs, Cosignatures(engines.evidence, logs), duties, reads, authority, clock
                 ),
                 DeliveryStatements(Deliveries(engines.records), reads, authority),
                 UsageStream(
@@ -101,4 +115,5 @@ async def usage_logs(
                 )
             ],
             news.end,
+            unsigned,
         )

@@ -20,7 +20,7 @@ async def _work(told: Told, over: asyncio.Event) -> None:
         if told.ends:
             line = told.line(stack.enter_context(ExitStack()))
             https = stack.enter_context(https_socket(told.config))
-            gateway = serving_gateway(told.config, line, https)
+            gateway = serving_gateway(told.config, told.policies, line, https)
         else:
             gateway = running_gateway(told.config)
         running = await stack.enter_async_context(gateway)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 from math import gcd, lcm
 
-from gateway.settle.bill import RatedCell
+from creditgate.rating.bill import RatedCell
 from gateway.settle.shapley import bound_per_million, shapley
 from gateway.settle.shares import SharingRule
 from gateway.settle.use import Combination

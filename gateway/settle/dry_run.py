@@ -3,13 +3,14 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from gateway.settle.bill import Bill
+from creditgate.rating.bill import Bill
+from creditgate.rating.components import Priced
+from creditgate.rating.prices import PriceBook, PricePlan
+from creditgate.rating.rating import rate
+from creditgate.rating.timeline import Timeline
+from creditgate.rating.use import UsePart
 from gateway.settle.classes import ClassBook
-from gateway.settle.components import Priced
-from gateway.settle.prices import PriceBook, PricePlan
-from gateway.settle.rating import rate
-from gateway.settle.timeline import Timeline
-from gateway.settle.use import Combination, MonthUse, UsePart
+from gateway.settle.use import Combination, MonthUse
 
 
 @dataclass(frozen=True, slots=True)

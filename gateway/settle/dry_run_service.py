@@ -3,6 +3,8 @@
 from bisect import bisect_right
 from typing import Final
 
+from creditgate.rating.prices import PricePlan
+from creditgate.rating.terms import cuts
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1 import settlement_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -13,9 +15,7 @@ from gateway.settle.dry_run import Tried, dry_run
 from gateway.settle.month import Month
 from gateway.settle.paging import Filters, id_of, page_token
 from gateway.settle.plan_request import tried_price_plan
-from gateway.settle.prices import PricePlan
 from gateway.settle.request import month_asked
-from gateway.settle.terms import cuts
 from gateway.settle.use import MonthUseReader
 from gateway.settle.views import SettlementFeed, SettlementView
 from gateway.shares import Shares
@@ -74,7 +74,7 @@ class DryRunService:
         self, operator_id: str, plan: PricePlan, month: Month, view: SettlementView
     ) -> Tried:
         prices, classes = view.prices, view.classes
-        starts = cuts(operator_id, month.from_, month.until, prices, view.sharing, classes)
+        starts = cuts(operator_id, month.from_, month.until, prices, view.sharing.rules, classes)
         use = self._reader.month_use(operator_id, starts, month.until, classes.price_class)
         return dry_run(use, plan, prices, classes)
 

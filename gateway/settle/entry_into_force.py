@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from creditgate.rating.prices import PriceBook, PricePlan
+from creditgate.rating.timeline import Dated
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.settle.month import month_named, utc_text
-from gateway.settle.prices import PriceBook, PricePlan
 from gateway.settle.shares import SharingBook, SharingRule
-from gateway.settle.timeline import Dated
 
 _PAST: Final = "must not be in the past"
 _CLOSED: Final = "must not be in a month that was closed: use {earliest} or later"

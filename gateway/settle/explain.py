@@ -7,7 +7,7 @@ rounded.
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from gateway.settle.bill import Explanation
+from creditgate.rating.bill import Explanation
 from gateway.settle.shapley import ORDERS
 from gateway.settle.shares import WHOLE
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from creditgate.rating.components import Priced
+from creditgate.rating.prices import PriceBook
+from creditgate.rating.rating import rate
+from creditgate.rating.use import UsePart
 from gateway.settle.classes import ClassBook
-from gateway.settle.components import Priced
-from gateway.settle.prices import PriceBook
-from gateway.settle.rating import rate
-from gateway.settle.use import Combination, MonthUse, UsePart
+from gateway.settle.use import Combination, MonthUse
 
 RECENT_SECONDS: Final = 7 * 86_400
 """How far back one looks to tell how a month goes on, in seconds."""
@@ -52,7 +53,7 @@ def forecast(
     """Return what the month of ``use`` comes to.
 
     ``recent`` is the operator's use in the `RECENT_SECONDS` before ``now`` (seconds, UTC),
-    ``starts`` are the month's cuts (`gateway.settle.terms.cuts`), those to come too. What has
+    ``starts`` are the month's cuts (`creditgate.rating.terms.cuts`), those to come too. What has
     no price then is not expected: it would not be served.
     """
     extended = _Extended(use, recent, tuple(_expected(use, recent, starts, now, prices, classes)))

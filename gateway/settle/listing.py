@@ -6,9 +6,9 @@ from typing import Final, Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from creditgate.rating.timeline import Dated
 from creditgate.refusal import Violation, invalid
 from gateway.settle.paging import Filters, id_of, page_token
-from gateway.settle.timeline import Dated
 
 MOST: Final = 1_000
 USUAL: Final = 100

@@ -6,6 +6,8 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from creditgate.rating.components import MOST_UNIT_PRICE, PriceComponent
+from creditgate.rating.prices import MOST_COMPONENTS, PricePlan
 from creditgate.refusal import Violation, invalid
 from creditgate.v1.settlement_service_pb2 import PriceComponent as PriceComponentMessage
 from creditgate.v1.settlement_service_pb2 import PricePlan as PricePlanMessage
@@ -13,8 +15,6 @@ from creditgate.v1.settlement_service_pb2 import SharingRule as SharingRuleMessa
 from gateway.catalogue.faults import Where, faults_of, path_of
 from gateway.instants import instant_faults
 from gateway.note import note_faults
-from gateway.settle.components import MOST_UNIT_PRICE, PriceComponent
-from gateway.settle.prices import MOST_COMPONENTS, PricePlan
 from gateway.settle.shares import OWN, SharingRule
 
 _MOST_PRICES: Final = 1_000

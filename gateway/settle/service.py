@@ -3,16 +3,17 @@
 import asyncio
 from collections.abc import Mapping
 
+from creditgate.rating.plans import plan_message
+from creditgate.rating.prices import PRICE_PLAN
 from creditgate.v1 import settlement_service_pb2 as settlement_pb
 from creditgate.v1 import usage_service_pb2 as usage_pb
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
-from gateway.settle.answer import plan_message, rule_message, usage_entries
+from gateway.settle.answer import rule_message, usage_entries
 from gateway.settle.entry_into_force import Present, require_new_plan, require_new_rule
 from gateway.settle.listing import dated_page
 from gateway.settle.paging import page_token
 from gateway.settle.plan_request import new_price_plan, new_sharing_rule
-from gateway.settle.prices import PRICE_PLAN
 from gateway.settle.request import usage_ask
 from gateway.settle.shares import SHARING_RULE
 from gateway.settle.usage import UsageReader

@@ -10,9 +10,9 @@ from typing import Annotated, Final, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from creditgate.rating.components import OperatorClasses
+from creditgate.rating.timeline import Timeline
 from creditgate.v1.settlement_service_pb2 import SourceDivision
-from gateway.settle.components import OperatorClasses
-from gateway.settle.timeline import Timeline
 from operators import shapes
 from operators.log import Change
 from operators.shapes import END_OF_TIME
@@ -113,18 +113,3 @@ class SharingBook:
     def rule_at(self, at: int) -> SharingRule | None:
         """Return the rule for use at ``at``; None before the first."""
         return self.rules.at(at)
-
-
-def divide(amount: int, parts: Sequence[int]) -> tuple[int, ...]:
-    """Divide ``amount`` in proportion to ``parts``, exactly, by largest remainder.
-
-    Both are non-negative, and some part is positive. Equal remainders are served in
-    the order of the parts; the results sum to ``amount`` (guarantee G6).
-    """
-    whole = sum(parts)
-    amounts = [amount * part // whole for part in parts]
-    left = amount - sum(amounts)
-    by_remainder = sorted(range(len(parts)), key=lambda i: -(amount * parts[i] % whole))
-    for index in by_remainder[:left]:
-        amounts[index] += 1
-    return tuple(amounts)

@@ -13,20 +13,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from creditgate.rating.bill import NO_ITEM, Bill, Explanation
+from creditgate.rating.division import divide
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.settle.bill import NO_ITEM, Bill, Explanation, Pool, PoolShare, SharedBill, SharedLine
+from gateway.settle.bill import Pool, PoolShare, SharedBill, SharedLine
 from gateway.settle.contribution import contribution
 from gateway.settle.month import utc_text
-from gateway.settle.shares import (
-    BY_CONTRIBUTION,
-    OWN,
-    PLATFORM,
-    Share,
-    SharingBook,
-    SharingRule,
-    divide,
-)
+from gateway.settle.shares import BY_CONTRIBUTION, OWN, PLATFORM, Share, SharingBook, SharingRule
 from gateway.settle.use import Combination, MonthUse
 
 _Combinations = Callable[[], Sequence[Combination]]

@@ -6,9 +6,21 @@ from typing import Protocol
 from creditgate.v1.vocabulary_pb2 import Purpose
 
 
-def usage_name(operator_id: str, sequence: int, index: int) -> str:
-    """Return the resource name of a usage entry: of an answer's ``index``-th record, from 0."""
-    return f"operators/{operator_id}/usage/{sequence}-{index}"
+def use_name(operator_id: str, usage_index: int) -> str:
+    """Return the resource name of a use (AIP-122): of what is at a place of the operator's usage
+    log, an answer or what was reversed of one."""
+    return f"operators/{operator_id}/usage/{usage_index}"
+
+
+def usage_name(operator_id: str, usage_index: int, number: int) -> str:
+    """Return the resource name of a usage entry: of a use's record of this ``number``, from 0."""
+    return f"{use_name(operator_id, usage_index)}-{number}"
+
+
+def use_line_name(operator_id: str, usage_index: int, line: int) -> str:
+    """Return the resource name of a use's line of this number, from 0: its records of one item,
+    source, region and price."""
+    return f"{use_name(operator_id, usage_index)}/lines/{line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +54,12 @@ class MeteredAnswer:
     """One row of the ledger: a unary call's answer, or one chunk of a batch.
 
     ``served_at`` in seconds, UTC; ``consent`` is "" for public items. ``entries`` are
-    in the order of serving, which never changes.
+    in the order of serving, which never changes. ``usage_index`` is its place in the operator's
+    usage log.
     """
 
     sequence: int
+    usage_index: int
     operator_id: str
     client_id: str
     request_id: str

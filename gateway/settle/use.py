@@ -1,31 +1,13 @@
-"""What a month's rating and sharing read of an operator's use: facts, without any price plan.
+"""What sharing reads of an operator's month beside what rating does (`creditgate.rating.use`).
 
-The ledger's reader gives them as a `MonthUse`, cut at the instants `gateway.settle.terms.cuts`
+The ledger's reader gives them as a `MonthUse`, cut at the instants `creditgate.rating.terms.cuts`
 names: within a cut price plan, sharing rule, operator class and price classes stand still.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-
-class UsePart(NamedTuple):
-    """Use of one item, source and region for one purpose at one list price, within one cut.
-
-    ``part_from`` is the start of the cut (seconds, UTC), ``price_class`` the item's then,
-    ``purpose`` a Purpose, ``unit_price`` what one record was charged at serving
-    (micro-yuan). ``records`` and ``answers`` are net of reversals and never negative: a
-    reversal counts in the cut of the answer it reverses.
-    """
-
-    part_from: int
-    item: str
-    source: str
-    region: str
-    price_class: str
-    purpose: int
-    unit_price: int
-    records: int
-    answers: int
+from creditgate.rating.use import RatedUse
 
 
 class Supply(NamedTuple):
@@ -45,7 +27,7 @@ class Combination(NamedTuple):
 
     What one answer, or one chunk of a batch, holds about one subject counts as one.
     ``supplies`` are in order of item, source and part, each once, summed over the answers;
-    ``part_from`` as in `UsePart`.
+    ``part_from`` as in `creditgate.rating.use.UsePart`.
     """
 
     part_from: int
@@ -53,35 +35,8 @@ class Combination(NamedTuple):
     answers: int
 
 
-class MonthUse(Protocol):
-    """What one operator used in a month [from_, until), seconds UTC."""
-
-    @property
-    def operator_id(self) -> str:
-        """Who used it."""
-        ...
-
-    @property
-    def from_(self) -> int:
-        """First instant of the month."""
-        ...
-
-    @property
-    def until(self) -> int:
-        """First instant after the month, also while it is not over yet."""
-        ...
-
-    @property
-    def parts(self) -> Sequence[UsePart]:
-        """The use; order and grouping do not matter."""
-        ...
-
-    def subjects(self, parts: Collection[int]) -> int:
-        """Return how many different subjects the parts of these indexes are about.
-
-        Subjects whose records were all reversed do not count.
-        """
-        ...
+class MonthUse(RatedUse, Protocol):
+    """What one operator used in a month, and by which sources together."""
 
     def combinations(self) -> Sequence[Combination]:
         """Return the use by combination of sources, in order; asked only where a sharing

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
+from creditgate.rating.prices import PriceBook
 from gateway.settle.classes import ClassBook
-from gateway.settle.prices import PriceBook
 from gateway.settle.shares import SharingBook
 from operators.authority import Authority
 from operators.log import AuthorityLog

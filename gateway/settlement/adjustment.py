@@ -2,49 +2,53 @@
 
 A closed statement never changes. What the ledger got later, uses as well as reversals, is
 rated with the rest of its month by what was in force then; the next closing books the
-difference to all that earlier closings booked for the month.
+difference to what the month came to by what was in the ledger at the closing before. Where a
+statement that was signed says otherwise, a credit note puts that right, and an adjustment never:
+so it is given back once.
 """
 
-from collections import Counter
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
+from creditgate.rating.settled import less, settled_so_far, share_messages
 from creditgate.v1 import usage_service_pb2 as pb
 from gateway.settle.explain import yuan
-from gateway.settlement.amounts import by_beneficiary, share_messages
-from gateway.settlement.statement import LineKey
 
 
-class Settled(NamedTuple):
-    """What closings booked for a month: fee and entries by line, and shares; micro-yuan."""
+class SettledUse(NamedTuple):
+    """What earlier closings counted: the log's leaves before ``size``, and subjects."""
 
-    fees: Counter[LineKey]
-    entries: Counter[LineKey]
-    shares: Counter[str]
-
-    @property
-    def total(self) -> int:
-        """Sum of fees."""
-        return sum(self.fees.values())
+    size: int
+    subjects: Sequence[pb.SubjectCount]
 
 
-def settled_so_far(month: str, closed: Iterable[pb.Statement]) -> Settled:
-    """Return what an operator's closed statements booked for ``month``."""
-    settled = Settled(Counter(), Counter(), Counter())
-    for statement in closed:
-        if statement.month == month:
-            _add(settled, statement.lines, statement.shares)
-        for adjustment in statement.adjustments:
-            if adjustment.month == month:
-                _add(settled, adjustment.lines, adjustment.shares)
-    return settled
+def subjects_settled(month: str, closed: Iterable[pb.Statement]) -> Sequence[pb.SubjectCount]:
+    """Return the subjects of ``month`` that the newest statement about it counts, in order of
+    closing."""
+    bases = [
+        part.basis
+        for statement in closed
+        for part in (statement, *statement.adjustments)
+        if part.month == month
+    ]
+    return list(bases[-1].subjects) if bases else []
 
 
-def adjustment(before: Settled, now: pb.Statement) -> pb.StatementAdjustment | None:
-    """Return the adjustment of a month that was settled as ``before`` and is rated ``now``.
+def is_settled(month: str, closed: Iterable[pb.Statement]) -> bool:
+    """Tell whether closed statements say anything of a month."""
+    parts = (part for each in closed for part in (each, *each.adjustments))
+    return any(part.month == month for part in parts)
+
+
+def adjustment(
+    then: pb.Statement | None, now: pb.Statement, settled: SettledUse
+) -> pb.StatementAdjustment | None:
+    """Return the adjustment of a month that is rated ``now``, and was ``then`` by the use that
+    ``settled`` tells of; None where it was in no closing.
 
     None where nothing differs.
     """
+    before = settled_so_far(now.month, [] if then is None else [then])
     after = settled_so_far(now.month, [now])
     fees, entries, shares = (less(*pair) for pair in zip(after, before, strict=True))
     if not (fees or entries or shares):
@@ -64,6 +68,9 @@ def adjustment(before: Settled, now: pb.Statement) -> pb.StatementAdjustment | N
         shares=share_messages(shares),
         plan_ids=now.plan_ids,
         rule_ids=now.rule_ids,
+        basis=now.basis,
+        settled_usage_size=settled.size,
+        settled_subjects=settled.subjects,
         explanation_zh=(
             "{month} 结算后入账 {entries} 条（冲回为负）：按当时的价格重新计费，"
             "此前 {before} 元，现为 {after} 元，调整 {amount} 元"
@@ -73,19 +80,3 @@ def adjustment(before: Settled, now: pb.Statement) -> pb.StatementAdjustment | N
             " prices of the time it was {before} yuan and is {after} yuan, {amount} yuan more"
         ).format(**numbers),
     )
-
-
-def _add(
-    settled: Settled, lines: Iterable[pb.StatementLine], shares: Iterable[pb.RevenueShare]
-) -> None:
-    for line in lines:
-        key = LineKey(line.item, line.source, line.region)
-        settled.fees[key] += line.fee_micro_yuan
-        settled.entries[key] += line.entries
-    settled.shares.update(by_beneficiary(shares))
-
-
-def less(after: Counter[Any], before: Counter[Any]) -> Counter[Any]:
-    """Return the difference, where there is one; it may be negative."""
-    names = after.keys() | before.keys()
-    return Counter({name: d for name in names if (d := after[name] - before[name])})

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from creditgate.rating.prices import PriceBook
 from gateway.settle.classes import ClassBook
-from gateway.settle.prices import PriceBook
 from gateway.settle.shares import SharingBook
 from operators.log import AuthorityLog
 

@@ -6,18 +6,19 @@ place, and how much of authority was known, stand with the closing: so it can be
 again, to the same bytes, from the ledger and the authority log.
 """
 
+from creditgate.rating.basis import basis_of
+from creditgate.rating.rating import rate
+from creditgate.rating.terms import cuts
 from creditgate.v1.usage_service_pb2 import Statement, StatementAdjustment
 from gateway.settle.month import Month, month_named, month_of, shifted
-from gateway.settle.rating import rate
 from gateway.settle.sharing import share_bill
-from gateway.settle.terms import cuts
-from gateway.settlement.adjustment import adjustment, settled_so_far
+from gateway.settlement.adjustment import SettledUse, adjustment, is_settled, subjects_settled
 from gateway.settlement.books import Books, books_at
 from gateway.settlement.documents import document_bytes
 from gateway.settlement.ledger_month import NOWHERE, LedgerPosition
 from gateway.settlement.month_use import LedgerMonths
 from gateway.settlement.right_lines import NONE, RightLines
-from gateway.settlement.statement import complete, rated_statement
+from gateway.settlement.statement import complete, rated_statement, without_basis
 from gateway.settlement.store import ClosedMonth, NotesChanged, SqlClosings
 from operators.log import AuthorityLog
 
@@ -80,12 +81,25 @@ class Closer:
     def worked_out_again(self, closed: ClosedMonth) -> bytes:
         """Return a closed month's document as ledger and authority log give it now: the same
         bytes, unless one of them was changed."""
+        statement = self._again(closed)
+        if not closed.statement.HasField("basis"):
+            # It was closed before statements told what they were rated by.
+            without_basis(statement)
+        return document_bytes(statement)
+
+    def as_closed(self, operator_id: str, month: str) -> Statement | None:
+        """Return the statement of a closed month as ledger and authority log give it now; None
+        where it is not closed."""
+        closed = self._closings.closed(operator_id, month)
+        return None if closed is None else self._again(closed)
+
+    def _again(self, closed: ClosedMonth) -> Statement:
         month = month_named(closed.month)
         assert month is not None, "only months are closed"
         books = books_at(self._log, closed.authority_sequence)
         statement = self._worked_out(closed.operator_id, month, closed.position, books)
         statement.close_time.seconds = closed.closed_at
-        return document_bytes(statement)
+        return statement
 
     def _worked_out(
         self, operator_id: str, month: Month, position: LedgerPosition, books: Books
@@ -107,7 +121,7 @@ class Closer:
         right: RightLines = NONE,
     ) -> Statement:
         starts = cuts(
-            operator_id, month.from_, month.until, books.prices, books.sharing, books.classes
+            operator_id, month.from_, month.until, books.prices, books.sharing.rules, books.classes
         )
         use = self._months.month_use(
             operator_id, starts, month.until, books.classes.price_class, position, right
@@ -117,6 +131,8 @@ class Closer:
         statement.usage_sequence = use.last_sequence
         statement.usage_size = position.size
         statement.authority_sequence = books.sequence
+        basis = basis_of(bill, use, books.prices, books.sharing.rules, books.classes)
+        statement.basis.CopyFrom(basis)
         return statement
 
     def _adjustments(
@@ -131,8 +147,11 @@ class Closer:
         closed = [each.statement for each in before]
         found = (
             adjustment(
-                settled_so_far(each.name, closed),
+                self._rated(operator_id, each, since, books)
+                if is_settled(each.name, closed)
+                else None,
                 self._rated(operator_id, each, position, books),
+                SettledUse(since.size, subjects_settled(each.name, closed)),
             )
             for each in sorted({month_of(day) for day in late}, key=_name)
         )

@@ -11,9 +11,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from creditgate.rating.settled import (
+    LineKey,
+    Settled,
+    by_beneficiary,
+    less,
+    settled_so_far,
+    share_messages,
+)
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
+from creditgate.transparency.statement_evidence import (
+    is_about_statement,
+    statement_of,
+    verify_statement_evidence,
+)
 from creditgate.transparency.usage import detail_of, records_digest
 from creditgate.transparency.usage_charges import right_lines
 from creditgate.transparency.usage_evidence import (
@@ -29,10 +42,9 @@ from creditgate.v1.usage_evidence_pb2 import UsageEvidence
 from creditgate.v1.usage_log_pb2 import UsageDetail, UsageKind, UsageLeaf, UsageLine
 from creditgate.v1.usage_service_pb2 import CreditedUse, CreditNote, Statement
 from gateway.settle.explain import yuan
-from gateway.settlement.adjustment import Settled, less, settled_so_far
-from gateway.settlement.amounts import by_beneficiary, share_messages
+from gateway.settle.usage import use_name
 from gateway.settlement.right_lines import RightLines
-from gateway.settlement.statement import LineKey
+from gateway.settlement.statement_credit import WrongStatement
 
 _WHY: Final[Mapping[int, tuple[str, str]]] = {
     CONFLICT: (
@@ -48,6 +60,7 @@ _WHY: Final[Mapping[int, tuple[str, str]]] = {
         "use {index} of the log charges more than it counts",
     ),
 }
+_NOTHING: Final = "give evidence that proves an overcharge"
 _RATED: Final = (
     "；{month} 含此项按当时价格计 {before} 元，更正后为 {after} 元，此前已退 {credited} 元："
     "本行退回 {amount} 元",
@@ -67,27 +80,48 @@ class Overcharge(NamedTuple):
     right: Sequence[UsageLine]
 
 
-Verifier = Callable[[bytes, str], Overcharge]
-"""Returns what evidence proves to be overcharged of an operator. Raises Refused
-INVALID_REQUEST where it proves none."""
+Verifier = Callable[[bytes, str], Overcharge | WrongStatement]
+"""Returns what evidence proves to be overcharged of an operator: a use, or a whole statement.
+Raises Refused INVALID_REQUEST where it proves none."""
 
 
 def evidence_verifier(key: VerifierKey) -> Verifier:
     """Return what verifies evidence by the key of receipts."""
 
-    def verify(evidence: bytes, operator_id: str) -> Overcharge:
+    def verify(evidence: bytes, operator_id: str) -> Overcharge | WrongStatement:
         try:
-            shown = verify_evidence(evidence, key)
-            if not shown.convicts:
-                raise invalid(Violation("evidence", "give evidence that proves an overcharge"))
-            right = _right(UsageEvidence.FromString(evidence), shown)
+            if is_about_statement(evidence):
+                proven = _wrong_statement(evidence, key)
+                whose = proven.statement.operator_id
+            else:
+                shown = verify_evidence(evidence, key)
+                if not shown.convicts:
+                    raise invalid(Violation("evidence", _NOTHING))
+                right = _right(UsageEvidence.FromString(evidence), shown)
+                proven = Overcharge(shown.kind, shown.leaf.usage_index, right)
+                whose = shown.leaf.operator_id
         except ProofInvalid as error:
             raise invalid(Violation("evidence", f"it does not hold: {error}")) from None
-        if shown.leaf.operator_id != operator_id:
+        if whose != operator_id:
             raise invalid(Violation("evidence", "give evidence of the operator named"))
-        return Overcharge(shown.kind, shown.leaf.usage_index, right)
+        return proven
 
     return verify
+
+
+def _wrong_statement(evidence: bytes, key: VerifierKey) -> WrongStatement:
+    shown = UsageEvidence.FromString(evidence).statement
+    statement = statement_of(shown.document, key)
+    if not statement.HasField("close_time"):
+        # What an open month comes to is not charged yet.
+        raise invalid(Violation("evidence", "give evidence of a statement that is closed"))
+    if not shown.leaves:
+        # Short evidence: who keeps the ledger works the month out by that.
+        return WrongStatement(statement, None)
+    checked = verify_statement_evidence(evidence, key)
+    if not checked.overcharge:
+        raise invalid(Violation("evidence", _NOTHING))
+    return WrongStatement(statement, checked.overcharge)
 
 
 def together(overcharges: Iterable[Overcharge]) -> RightLines:
@@ -134,6 +168,11 @@ def credit_note(
         uses=(
             CreditedUse(
                 usage_index=overcharge.usage_index,
+                name=(
+                    use_name(charged.operator_id, overcharge.usage_index)
+                    if overcharge.usage_index >= 0
+                    else ""
+                ),
                 **key._asdict(),
                 amount_micro_yuan=amount,
                 explanation_zh=zh.format(**told, amount=yuan(amount)),
@@ -174,7 +213,7 @@ def _right(evidence: UsageEvidence, shown: VerifiedEvidence) -> Sequence[UsageLi
     records: Sequence[DisclosedRecord] = list(evidence.records)
     # Of no records too there is a digest.
     known = records or shown.leaf.records_digest == records_digest(())
-    return right_lines(_detail(evidence, shown.leaf), records if known else None)
+    return right_lines(shown.leaf, _detail(evidence, shown.leaf), records if known else None)
 
 
 def _detail(evidence: UsageEvidence, leaf: UsageLeaf) -> UsageDetail:

@@ -15,6 +15,7 @@ from gateway.settlement.credit import Overcharge, Verifier, credit_note, togethe
 from gateway.settlement.credit_store import KeptNote, SqlCreditNotes
 from gateway.settlement.month_use import LedgerMonths
 from gateway.settlement.request import require_credit
+from gateway.settlement.statement_credit import WrongStatement, statement_note
 from gateway.settlement.store import NotesChanged
 from gateway.shares import Shares
 
@@ -87,7 +88,14 @@ class CreditService:
     ) -> usage_pb.CreditNote:
         operator_id = request.operator_id
         overcharge = self._verify(request.evidence, operator_id)
-        before = [(each.note, self._verify(each.evidence, operator_id)) for each in kept]
+        if isinstance(overcharge, WrongStatement):
+            return self._made_of_statement(overcharge, kept)
+        before = [
+            (each.note, proven)
+            for each in kept
+            if not each.note.statement_month
+            and isinstance(proven := self._verify(each.evidence, operator_id), Overcharge)
+        ]
         month_of_use = self._months_of(operator_id, [overcharge, *(each for _, each in before)])
         month = month_of_use.get(overcharge.usage_index)
         if month is None:
@@ -99,6 +107,19 @@ class CreditService:
         right = together([overcharge, *(each for _, each in alike)])
         charged, ought = self._closer.as_it_ought(operator_id, month, view, right)
         return credit_note(overcharge, charged, ought, [note for note, _ in alike])
+
+    def _made_of_statement(
+        self, proven: WrongStatement, kept: list[KeptNote]
+    ) -> usage_pb.CreditNote:
+        operator_id, month = proven.statement.operator_id, proven.statement.month
+        right = self._closer.as_closed(operator_id, month)
+        if right is None:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
+                "No month of this operator was closed that the statement is of.",
+            )
+        given = [each.note for each in kept if each.note.statement_month == month]
+        return statement_note(proven, right, given)
 
     def _months_of(self, operator_id: str, uses: list[Overcharge]) -> dict[int, Month]:
         served = self._months.served_at(operator_id, {each.usage_index for each in uses})

@@ -107,7 +107,7 @@ def _made(connection: Connection, note_id: str, digest: bytes) -> CreditNote | N
 
 def _keep_places(connection: Connection, note: CreditNote) -> None:
     """Keep which note was the first about each use."""
-    places = {use.usage_index for use in note.uses}
+    places = {use.usage_index for use in note.uses if not note.statement_month}
     known = select(CREDITED.c.usage_index).where(
         CREDITED.c.operator_id == note.operator_id, CREDITED.c.usage_index.in_(places)
     )

@@ -7,9 +7,9 @@ what is negative is booked on the other side. Every entry balances (guarantee G6
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from creditgate.rating.settled import by_beneficiary
 from creditgate.v1.settlement_service_pb2 import JournalEntryKind
 from creditgate.v1.usage_service_pb2 import CreditNote, RevenueShare, Statement
-from gateway.settlement.amounts import by_beneficiary
 
 
 class Posting(NamedTuple):

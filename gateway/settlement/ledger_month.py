@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, Select, and_, func, literal_column, select
 
+from creditgate.rating.use import UsePart
 from gateway.disclose.model import Line
 from gateway.disclose.tables import LINES
 from gateway.meter.model import (
@@ -26,7 +27,7 @@ from gateway.meter.model import (
     unpack_entries,
 )
 from gateway.meter.tables import USAGE
-from gateway.settle.use import Combination, PriceClassOf, UsePart
+from gateway.settle.use import Combination, PriceClassOf
 from gateway.settlement.entries import AnswerRow, EntryCounts, PartKey
 from gateway.settlement.right_lines import RightLines
 from gateway.settlement.right_use import right_uses

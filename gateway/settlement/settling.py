@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from creditgate.rating.settled import by_beneficiary, share_messages
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.settlement_service_pb2 import Settlement
 from creditgate.v1.usage_service_pb2 import CreditNote, Statement, StatementAdjustment
 from gateway.settle.month import Month, month_named, month_of, shifted
 from gateway.settle.views import SettlementView
-from gateway.settlement.amounts import by_beneficiary, share_messages
 from gateway.settlement.closing import Closer
 from gateway.settlement.documents import document_bytes
 from gateway.settlement.month_use import LedgerMonths

@@ -89,6 +89,19 @@ class SqlClosings:
         with reading(self._engine) as connection:
             return tuple(map(_closed_month, connection.execute(query)))
 
+    def from_month(self, operator_id: str, month: str) -> Sequence[tuple[str, int]]:
+        """Return the closings of an operator's ``month`` and of those after it, in order: each
+        month, and up to which sequence of the ledger it was closed; none while ``month`` is
+        open."""
+        query = (
+            select(_CLOSING.month, _CLOSING.ledger_sequence)
+            .where(_CLOSING.operator_id == operator_id, _CLOSING.month >= month)
+            .order_by(_CLOSING.month)
+        )
+        with reading(self._engine) as connection:
+            found = [(row.month, row.ledger_sequence) for row in connection.execute(query)]
+        return found if found and found[0][0] == month else []
+
     def notes(self, operator_id: str, month: str) -> tuple[CreditNote, ...]:
         """Return the credit notes booked in an operator's month, in order."""
         with reading(self._engine) as connection:

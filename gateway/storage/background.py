@@ -183,12 +183,14 @@ class BackgroundWork:
         sign: Sign | None = None,
         stepped: Callable[[], object] = nobody,
     ) -> None:
+        self.name = work.name
         self._turn = open_turn(engine, work)
         self._steps = steps
         self._stepped = stepped
         self._ask_at = float("-inf")
         self._failures = Failures(work.name)
         self._stopping = Event()
+        self._step_at: float | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=work.name)
         self._rounds = Rounds(work.name, self._once, pace, sign=sign)
 
@@ -196,6 +198,11 @@ class BackgroundWork:
     def stopping(self) -> bool:
         """Whether a long step is to leave what it is at to the next time; any thread."""
         return self._stopping.is_set()
+
+    def busy_seconds(self) -> float:
+        """Return for how long it has been at the step it is at; 0 between steps."""
+        began = self._step_at
+        return 0.0 if began is None else monotonic() - began
 
     async def start(self) -> None:
         """Begin to work."""
@@ -224,6 +231,13 @@ class BackgroundWork:
     def _work(self) -> bool:
         """Take every step; tell whether one has more to do. Raises NotNow where one failed,
         or it is another process's turn, and what the store of turns raises."""
+        self._step_at = monotonic()
+        try:
+            return self._all_steps()
+        finally:
+            self._step_at = None
+
+    def _all_steps(self) -> bool:
         if self.stopping or not self._turn.taken():
             self._ask_at = monotonic() + _STANDBY_SECONDS
             raise NotNow
@@ -231,6 +245,7 @@ class BackgroundWork:
         for step in self._steps:
             if self.stopping:
                 raise NotNow
+            self._step_at = monotonic()
             try:
                 more |= step() is True
             except Exception as error:

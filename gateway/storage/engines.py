@@ -16,11 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from gateway.config import USUAL_CONNECTIONS
 
 _READS: Final = "creditgate_reads"
 _BUSY_MILLISECONDS: Final = 10_000
@@ -36,10 +38,9 @@ _PAGE_BYTES: Final = 4_096
 # file again and again.
 _CHECKPOINT_BYTES: Final = 32 << 20
 _NONE_ATTACHED: Final[Mapping[str, Path]] = MappingProxyType({})
-_AUTHORITY_CONNECTIONS: Final = 4
-_RECORDS_CONNECTIONS: Final = 16
-_EVIDENCE_CONNECTIONS: Final = 8
 _MORE_CONNECTIONS: Final = 4
+_WAIT_SECONDS: Final = 5.0
+"""For a connection of a pool that has none free; then the store counts as out of reach."""
 _SQLITE_CONNECTIONS: Final = 8
 """Kept open of each file; more are opened when all are busy."""
 # A server that vanished is given up after some 10 seconds, and another connection tried;
@@ -51,6 +52,26 @@ _GIVING_UP: Final = {
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
+
+
+class Pools(NamedTuple):
+    """How many connections to PostgreSQL a process keeps open for each of its engines; four more
+    are opened of each while all are busy."""
+
+    authority: int
+    records: int
+    evidence: int
+
+    @classmethod
+    def of(cls, records: int) -> "Pools":
+        """Return the pools beside one of so many for records: half as many for evidence, which is
+        mostly written in the background, and a quarter for authority, which is kept in memory."""
+        return cls(max(2, records // 4), records, max(2, records // 2))
+
+    @property
+    def most(self) -> int:
+        """How many connections a process may have open by them."""
+        return sum(self) + len(self) * _MORE_CONNECTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +89,9 @@ class Engines:
         self.evidence.dispose()
 
 
-def open_engines(database: str, home: Path) -> Engines:
-    """Open the stores: ``database`` is "sqlite" (files below ``home``) or a PostgreSQL URL."""
+def open_engines(database: str, home: Path, connections: int = USUAL_CONNECTIONS) -> Engines:
+    """Open the stores: ``database`` is "sqlite" (files below ``home``) or a PostgreSQL URL, to which
+    ``connections`` are kept open for records."""
     if database == "sqlite":
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The files hold what is not public; SQLite gives its own beside them the same mode.
@@ -83,11 +105,12 @@ def open_engines(database: str, home: Path) -> Engines:
             ),
             sqlite_engine(evidence),
         )
-    return Engines(
-        postgresql_engine(database, _AUTHORITY_CONNECTIONS),
-        postgresql_engine(database, _RECORDS_CONNECTIONS),
-        postgresql_engine(database, _EVIDENCE_CONNECTIONS),
-    )
+    return Engines(*(postgresql_engine(database, each) for each in Pools.of(connections)))
+
+
+def sqlite_files(home: Path) -> dict[str, Path]:
+    """Return the files of SQLite stores below ``home`` by their names."""
+    return {name: home / name for name in (*_FILES, _DISCLOSURE_FILE)}
 
 
 def sqlite_engine(
@@ -150,6 +173,7 @@ def postgresql_engine(database: str, connections: int) -> Engine:
         url.update_query_dict({**_GIVING_UP, **url.query}),
         pool_size=connections,
         max_overflow=_MORE_CONNECTIONS,
+        pool_timeout=_WAIT_SECONDS,
         pool_pre_ping=True,
     )
 

@@ -56,6 +56,10 @@ WITNESSING: Final = Work("witnessing", 0x63727769)
 """Showing checkpoints to other regions' witnesses."""
 FEDERATION: Final = Work("federation", 0x63726665)
 """Following the trust chains of other regions."""
+CLEARING: Final = Work("clearing", 0x6372636D)
+"""Clearing with other regions."""
+REGION_EVENTS: Final = Work("region-events", 0x63727265)
+"""Following what becomes of other regions' records."""
 
 EVENT_FILES: Final = Work("event-files", 0x63726578)
 """Exporting uses to files."""

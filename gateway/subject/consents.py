@@ -9,14 +9,14 @@ from starlette.responses import Response
 from consent.delegation import Power
 from consent.model import ConsentChange
 from consent.queries import Removal
-from consent.states import FINAL, REQUESTED
+from consent.states import FINAL, LIVE, REQUESTED
 from consent.subject_keys import SubjectKey
 from gateway.consents.plain import plain_consent
 from gateway.subject import answer
 from gateway.subject.lines import change_line, consent_line, removal_line
 from gateway.subject.naming import consent_id_of
 from gateway.subject.opening import deputies_of, history, opened
-from gateway.subject.standing import LIVE, Standing, found
+from gateway.subject.standing import Standing, found
 from gateway.subject.visit import CompanyVisit
 
 

@@ -4,9 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from consent.model import Actor, Consent, ConsentChange
+from consent.model import COUNTERSIGNED, Actor, Consent, ConsentChange
 from consent.queries import Removal
-from consent.states import EXHAUSTED, EXPIRED, GRANTED, PAUSED, REFUSED, REQUESTED, REVOKED
+from consent.states import (
+    EXHAUSTED,
+    EXPIRED,
+    GRANTED,
+    LIVE,
+    PAUSED,
+    REFUSED,
+    REQUESTED,
+    REVOKED,
+)
 from creditgate.v1.consent_service_pb2 import ConsentState, DataLifeEnd
 from gateway.authority.view import AuthorityView
 from gateway.consents.plain import item_name, purpose_name
@@ -14,7 +23,7 @@ from gateway.consents.words import STATES
 from gateway.pages.moments import moment
 from gateway.pages.rendering import Language
 from gateway.pages.words import Words, joined, said
-from gateway.subject.standing import LIVE, Standing
+from gateway.subject.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +115,21 @@ def change_line(
 ) -> ChangeLine:
     """Return the line of one change of ``consent``; ``reason`` is in the words of whoever
     gave it, ``deputies`` are labels of delegations by id."""
+    reason = change.reason
     happened = _BY_DEPUTY if change.delegation else _HAPPENED
+    words = happened.get((change.state, change.actor), STATES[change.state])
+    if change.actor == Actor.SUBJECT and reason == COUNTERSIGNED:
+        words, reason = _SIGNED, ""
+    elif change.state in LIVE and change.removal_deadline is not None:
+        words = _LIFE_OVER
     return ChangeLine(
         change.sequence,
         change.consent_id,
         operator_name(view, change.operator_id),
         _items(view, consent, language),
         moment(change.at, language),
-        said(language, happened.get((change.state, change.actor), STATES[change.state])),
-        change.reason,
+        said(language, words),
+        reason,
         deputies.get(change.delegation, ""),
     )
 
@@ -123,6 +138,7 @@ def removal_line(removal: Removal, now: int, language: Language) -> RemovalLine:
     """Return what became of the operator's duty to remove what it got."""
     deed = _DEEDS[removal.data_life_end]
     deadline = moment(removal.deadline, language)
+    due = moment(removal.report_by, language)
     if removal.acknowledged_at is not None:
         told = moment(removal.acknowledged_at, language)
         words: Words = (
@@ -131,8 +147,15 @@ def removal_line(removal: Removal, now: int, language: Language) -> RemovalLine:
         )
         if removal.overdue(now):
             words = (
-                f"{words[0]}期限是 {deadline}，已逾期。",
-                f"{words[1]} That was due by {deadline}: it came late.",
+                f"{words[0]}报告期限是 {due}，已逾期。",
+                f"{words[1]} That was due by {due}: it came late.",
+            )
+        gone = deadline if removal.removed_at is None else moment(removal.removed_at, language)
+        # What is shown to the minute is told where it differs by one.
+        if removal.kept_too_long and gone != deadline:
+            words = (
+                f"{words[0]}据其报告，处理完毕是在 {gone}，本应不晚于 {deadline}。",
+                f"{words[1]} By their word it was gone on {gone}, and was to be by {deadline}.",
             )
         return RemovalLine(said(language, words), removal.overdue(now))
     if removal.overdue(now):
@@ -141,6 +164,12 @@ def removal_line(removal: Removal, now: int, language: Language) -> RemovalLine:
             f"What they held was due to be {deed[1]} by {deadline}; they have not reported.",
         )
         return RemovalLine(said(language, words), overdue=True)
+    if now >= removal.deadline:
+        words = (
+            f"机构应在 {deadline}前{deed[0]}取得的结果，须在 {due}前向网关报告。",
+            f"What they held was to be {deed[1]} by {deadline}; they must report it by {due}.",
+        )
+        return RemovalLine(said(language, words), overdue=False)
     words = (
         f"机构须在 {deadline}前{deed[0]}取得的结果，并向网关报告。",
         f"What they hold must be {deed[1]} by {deadline}, and they must report it.",
@@ -191,6 +220,15 @@ _HAPPENED: Final[Mapping[tuple[int, Actor], Words]] = {
     (EXPIRED, Actor.GATEWAY): ("已到期，自动失效", "Its time was over"),
     (EXHAUSTED, Actor.GATEWAY): ("已按约定用完，自动失效", "It was used as often as it allowed"),
 }
+
+_SIGNED: Final[Words] = (
+    "贵单位用自己的密钥签了凭证",
+    "Your company signed the receipt with its own key",
+)
+_LIFE_OVER: Final[Words] = (
+    "取得的结果保存期已满，机构须处理并报告",
+    "What they hold has reached the end of its time: they must remove it and report",
+)
 
 _BY_DEPUTY: Final[Mapping[tuple[int, Actor], Words]] = {
     (GRANTED, Actor.SUBJECT): ("受托人代贵单位同意授权", "Your deputy consented for your company"),

@@ -41,13 +41,12 @@ async def sign(visit: CompanyVisit) -> Response:
     if not visit.acting.represents:
         raise NotShown("missing")
     form = await visit.form(visit.purpose("sign", consent.consent_id))
-    keys = await asyncio.to_thread(visit.parts.keys.standing, visit.acting.subject)
     try:
         await asyncio.to_thread(
             visit.parts.desk.countersign,
             consent.consent_id,
             "".join(form.get("signature", "").split()),
-            keys,
+            visit.acting.principal,
         )
     except Refused as refused:
         if refused.reason != RefusalReason.REFUSAL_REASON_INVALID_REQUEST:

@@ -27,6 +27,7 @@ async def show(visit: CompanyVisit) -> Response:
         tab="/consents",
         line=consent_line(visit.parts.view(), standing, visit.language),
         deadline="" if deadline is None else moment(deadline, visit.language),
+        past=deadline is not None and deadline <= visit.now,
         anonymise=terms.data_life_end == DataLifeEnd.DATA_LIFE_END_ANONYMISE,
         token=visit.browser.form_token(_purpose(visit, standing)),
     )

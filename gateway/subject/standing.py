@@ -8,7 +8,7 @@ from consent.delegation import Power
 from consent.model import MOST_ANSWER_SECONDS, Consent
 from consent.queries import Removal, Use
 from consent.sql import SqlConsents
-from consent.states import EXHAUSTED, EXPIRED, FINAL, GRANTED, OPEN, PAUSED, REQUESTED
+from consent.states import EXHAUSTED, EXPIRED, FINAL, LIVE, OPEN, REQUESTED
 from creditgate.v1.consent_service_pb2 import ConsentState
 from gateway.subject.acting import Acting
 
@@ -16,7 +16,6 @@ PAGE: Final = 20
 _CHUNK: Final = 100
 _MOST_CHUNKS: Final = 10
 MOST_WAITING: Final = 200
-LIVE: Final = frozenset({GRANTED, PAUSED})
 _ENDED_BY_ITSELF: Final = frozenset({EXPIRED, EXHAUSTED})
 
 

@@ -10,10 +10,9 @@ from starlette.responses import Response
 from consent.delegation import Power
 from consent.notices import MOST_UNREAD
 from gateway.pages.addresses import addressed, kept_query, same_page
-from gateway.pages.forms import posted
+from gateway.pages.forms import posted_here
 from gateway.pages.rendering import Language, Pages, see_other
 from gateway.pages.staying import staying
-from gateway.pages.troubles import NotShown
 from gateway.pages.words import said
 from gateway.signin.identity import Identity
 from gateway.signin.sessions import IDLE_SECONDS, Browser
@@ -47,10 +46,7 @@ class Visit:
 
         Raises NotShown "changed" for any other, and FormRefused.
         """
-        form = await posted(self.request)
-        if not self.browser.sent_form(purpose, form.get("token", "")):
-            raise NotShown("changed", 403)
-        return form
+        return await posted_here(self.request, self.browser, purpose)
 
     def page(self, template: str, *, status: int = 200, **content: object) -> Response:
         """Return a page about no company in particular."""

@@ -93,6 +93,15 @@ class MeteringCounts:
         self.groups.add(size)
 
 
+class PulseCounts:
+    """For how many seconds the keeper gave no sign (``silent_seconds``), and how often it was
+    taken for lost (``losses``)."""
+
+    def __init__(self) -> None:
+        self.silent_seconds = 0
+        self.losses = 0
+
+
 class UsageKey(NamedTuple):
     """Uses told apart: by operator, item and purpose (its name), and whether they were given or
     credited later."""

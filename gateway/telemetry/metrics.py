@@ -13,6 +13,7 @@ from gateway.telemetry.counts import (
     CallCounts,
     Distribution,
     MeteringCounts,
+    PulseCounts,
     StepCounts,
     UsageCounts,
     UsageKey,
@@ -85,6 +86,23 @@ def observe_metering(meter: Meter, metering: MeteringCounts) -> None:
     )
     meter.create_observable_counter(
         "creditgate.commit.size.sum", [claims], "{claim}", "Claims committed in groups"
+    )
+
+
+def observe_keeper(meter: Meter, keeper: PulseCounts) -> None:
+    """Export what `PulseCounts` holds."""
+
+    def silent(_: CallbackOptions) -> Iterable[Observation]:
+        yield Observation(keeper.silent_seconds)
+
+    def losses(_: CallbackOptions) -> Iterable[Observation]:
+        yield Observation(keeper.losses)
+
+    meter.create_observable_gauge(
+        "creditgate.keeper.silence", [silent], "s", "Time since the keeper's last sign of life"
+    )
+    meter.create_observable_counter(
+        "creditgate.keeper.losses", [losses], "{loss}", "Times the keeper gave no sign for too long"
     )
 
 

@@ -10,9 +10,16 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
-from gateway.telemetry.counts import CallCounts, MeteringCounts, StepCounts, UsageCounts
+from gateway.telemetry.counts import (
+    CallCounts,
+    MeteringCounts,
+    PulseCounts,
+    StepCounts,
+    UsageCounts,
+)
 from gateway.telemetry.metrics import (
     observe_calls,
+    observe_keeper,
     observe_metering,
     observe_steps,
     observe_usage,
@@ -37,6 +44,7 @@ class Telemetry:
         self.calls = CallCounts()
         self.metering = MeteringCounts()
         self.usage = UsageCounts()
+        self.keeper = PulseCounts()
         self.exports = reader is not None
         resource = Resource.create(
             {"service.name": _NAME, "service.instance.id": f"{os.uname().nodename}:{os.getpid()}"}
@@ -52,6 +60,7 @@ class Telemetry:
             observe_metering(meter, self.metering)
             observe_steps(meter, steps)
             observe_usage(meter, self.usage)
+            observe_keeper(meter, self.keeper)
 
     def close(self) -> None:
         """Send what is left, for a few seconds at most, and stop."""

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from creditgate.transparency.note import VerifierKey
 from gateway.storage.engines import reading
 from gateway.transparency.keys import LogKey
-from gateway.transparency.last_signed import LastSigned
+from gateway.transparency.last_signed import NOTHING, LastSigned, Signed
 from gateway.transparency.salts import Salts
 from gateway.transparency.tables import CHECKPOINTS, LOGS, AnyLogId
 
@@ -21,6 +21,10 @@ _INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 class AnotherLog(RuntimeError):
     """The store's log has another origin, key or secret than this process was given."""
+
+
+class NotWhole(RuntimeError):
+    """The store lacks what was signed for its log, or that is not known."""
 
 
 class NotLost(RuntimeError):
@@ -48,6 +52,14 @@ def key_of_log(
             break
         # Who signed meanwhile, after a signature that was not committed, is no loss.
         again = LastSigned.read(file)
+        if again is None and known is not None:
+            raise AnotherLog(
+                f"What {file} has signed for the log of {log.path} is not known: the key is missing,"
+                " or from a copy. Restore it. If the gateway signed nothing after the copy was made, say so by"
+                " `creditgate log resume`; else `creditgate log begin --log"
+                f" {log.path}` begins the log anew, under another key and origin, which everybody"
+                " must then pin."
+            )
         if (again and again.said) == (last and last.said):
             raise AnotherLog(
                 f"The store of evidence lacks what {file} has signed for the log of {log.path}:"
@@ -71,6 +83,16 @@ def require_lost(
         raise NotLost
 
 
+def require_whole(connection: Connection, log: AnyLogId, file: Path) -> LastSigned:
+    """Return what the key in ``file`` signed last, which the store has. Raises NotWhole."""
+    last = LastSigned.read(file)
+    if last is None or known_key(connection, log) is None:
+        raise NotWhole
+    if _is_lost(connection, log, last, made=file.exists()) or not file.exists():
+        raise NotWhole
+    return last
+
+
 def _is_lost(connection: Connection, log: AnyLogId, last: LastSigned | None, *, made: bool) -> bool:
     def root_of(size: int) -> bytes | None:
         query = select(CHECKPOINTS.c.root).where(
@@ -81,7 +103,8 @@ def _is_lost(connection: Connection, log: AnyLogId, last: LastSigned | None, *, 
 
     known = known_key(connection, log)
     if last is None:
-        return known is None and made
+        # Whoever put a key back from a copy cannot know what it signed since.
+        return made or known is not None
     if known is None:
         return not last.unused
     return last.origin != known.name or not last.is_in(root_of)
@@ -91,6 +114,17 @@ def known_key(connection: Connection, log: AnyLogId) -> VerifierKey | None:
     """Return what verifies a store's log, None before the log began."""
     row = _row(connection, log)
     return None if row is None else VerifierKey(row.origin, bytes(row.public_key))
+
+
+def newest_signed(connection: Connection, log: AnyLogId) -> Signed:
+    """Return what a store's newest checkpoint of a log is of."""
+    row = connection.execute(
+        select(CHECKPOINTS.c.size, CHECKPOINTS.c.root)
+        .where(CHECKPOINTS.c.log == log)
+        .order_by(CHECKPOINTS.c.size.desc())
+        .limit(1)
+    ).first()
+    return NOTHING if row is None else Signed(row.size, bytes(row.root))
 
 
 def require_own(

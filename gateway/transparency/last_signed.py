@@ -78,6 +78,12 @@ class LastSigned:
         return kept
 
     @classmethod
+    def resumed(cls, key: Path, origin: str, newest: Signed) -> None:
+        """Note beside ``key`` a log under ``origin`` that signed ``newest`` last. Raises OSError."""
+        new = cls(cls.beside(key), origin, newest, newest)
+        write_private(new._file, new._text())
+
+    @classmethod
     def replaced(cls, key: Path, origin: str) -> None:
         """Note beside ``key`` a log under ``origin`` that has signed nothing. Raises OSError."""
         new = cls(cls.beside(key), origin, NOTHING, NOTHING)

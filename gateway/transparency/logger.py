@@ -50,6 +50,15 @@ class DisclosureLogger:
             stepped=stepped,
         )
 
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+        return self._work.name
+
+    def busy_seconds(self) -> float:
+        """Return for how long it has been at the step it is at; 0 between steps."""
+        return self._work.busy_seconds()
+
     async def start(self) -> None:
         """Begin to work."""
         await self._work.start()

@@ -5,6 +5,7 @@ key's name (`creditgate.transparency.receipts`). They keep hashes alone: the lea
 ledger's rows (`gateway.usage.leaves`).
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -13,8 +14,9 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 from creditgate.transparency.receipts import usage_log_key
 from gateway.storage.engines import reading
 from gateway.transparency.keys import LogKey
-from gateway.transparency.log import MerkleLog
+from gateway.transparency.log import MerkleLog, SignedCheckpoint
 from gateway.transparency.tables import LOGS, OperatorLogId
+from gateway.usage.anchor import link
 from gateway.usage.tables import USAGE_LOGS
 
 _MOST_OPEN: Final = 64
@@ -60,6 +62,26 @@ class OperatorLogs:
         """Return an operator's log, None where it has not begun. Blocks."""
         with reading(self._evidence) as connection:
             return self._known(connection, operator_id)
+
+    def link(
+        self, connection: Connection, heads: Sequence[tuple[str, SignedCheckpoint]], at: int
+    ) -> None:
+        """Bind the logs' new heads, by operator, to what was signed before: a part of the
+        transaction that signs them. Raises as `gateway.usage.anchor.link`."""
+        numbers = dict(
+            connection.execute(
+                select(USAGE_LOGS.c.operator_id, USAGE_LOGS.c.log).where(
+                    USAGE_LOGS.c.operator_id.in_([operator_id for operator_id, _ in heads])
+                )
+            ).all()
+        )
+        linked = [(numbers[operator_id], head) for operator_id, head in heads]
+        link(connection, self._key, linked, at)
+
+    def committed(self) -> None:
+        """Note that what was signed last is committed."""
+        if self._key.last is not None:
+            self._key.last.committed()
 
     def begun(self, connection: Connection, operator_id: str) -> MerkleLog:
         """Return an operator's log, begun in the connection's transaction where there is none.

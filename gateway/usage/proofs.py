@@ -13,6 +13,7 @@ from gateway.storage.engines import reading
 from gateway.transparency.log import MerkleLog, SignedCheckpoint
 from gateway.usage.leaves import LedgerLeaf, LedgerLeaves, LedgerLost
 from gateway.usage.logs import OperatorLogs
+from gateway.usage.places import sequence_at
 
 LOGGED_SECONDS: Final = 3.0
 """For so long a use just metered is waited for."""
@@ -47,7 +48,14 @@ class UsageProofs:
         self._logs = logs
         self._hurry = hurry
 
-    def use(self, operator_id: str, sequence: int, number: int) -> UseProof | None:
+    def named(self, operator_id: str, place: int, number: int | None) -> UseProof | None:
+        """Return the proof of the use at a place of an operator's usage log, None where it has
+        none, or one without a record of this ``number``. Raises as `use`."""
+        with reading(self._records) as connection:
+            sequence = sequence_at(connection, operator_id, place)
+        return None if sequence is None else self.use(operator_id, sequence, number)
+
+    def use(self, operator_id: str, sequence: int, number: int | None) -> UseProof | None:
         """Return the proof of an answer of the ledger, None where the operator has none of this
         sequence, or one without a record of this ``number``, from 0.
 
@@ -56,7 +64,7 @@ class UsageProofs:
         """
         with reading(self._records) as connection:
             found = LedgerLeaves().of(connection, operator_id, sequence)
-        if found is None or number >= found.records:
+        if found is None or (number is not None and number >= found.records):
             return None
         log, checkpoint = self._covering(operator_id, found.place)
         _require_logged(log, [found])

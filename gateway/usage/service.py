@@ -14,6 +14,7 @@ from gateway.clock import Clock
 from gateway.settle.whose import operator_asked
 from gateway.shares import Shares
 from gateway.usage.cosigning import Cosignatures, Cosigner
+from gateway.usage.duties import AgreementDuties
 from gateway.usage.names import use_named
 from gateway.usage.proofs import UsageProofs
 from operators.authority import Authority
@@ -32,12 +33,14 @@ class UsageLogService:
         self,
         proofs: UsageProofs,
         cosignatures: Cosignatures,
+        duties: AgreementDuties,
         reads: Shares,
         authority: Callable[[], Authority],
         clock: Clock,
     ) -> None:
         self._proofs = proofs
         self._cosignatures = cosignatures
+        self._duties = duties
         self._reads = reads
         self._authority = authority
         self._clock = clock
@@ -49,15 +52,20 @@ class UsageLogService:
         RESOURCE_NOT_FOUND, TEMPORARILY_UNAVAILABLE."""
         name = use_named(request.name)
         if name is None:
-            raise invalid(Violation("name", "must read operators/{operator_id}/usage/{entry}"))
+            raise invalid(
+                Violation(
+                    "name",
+                    "must read operators/{operator_id}/usage/{use}, and may name an entry or a line of it",
+                )
+            )
         operator_id = operator_asked(name.operator_id, caller, self._authority())
         proof = await self._reads.run(
-            caller.client_id, self._proofs.use, operator_id, name.sequence, name.number
+            caller.client_id, self._proofs.named, operator_id, name.usage_index, name.number
         )
         if proof is None:
             raise Refused(
                 RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND,
-                "The operator has no usage entry of this name; ListUsage lists them.",
+                "The operator has no use of this name; ListUsage lists them.",
             )
         return pb.GetUsageProofResponse(
             checkpoint=proof.checkpoint.note,
@@ -117,6 +125,12 @@ class UsageLogService:
         """Answer GetUsageCosignature; raises Refused as `operator_asked`."""
         operator_id = operator_asked(request.operator_id, caller, self._authority())
         newest = await self._reads.run(caller.client_id, self._cosignatures.newest, operator_id)
-        if newest is None:
-            return pb.GetUsageCosignatureResponse()
-        return pb.GetUsageCosignatureResponse(**newest._asdict())
+        owed = await self._reads.run(caller.client_id, self._duties.of, operator_id)
+        told = pb.GetUsageCosignatureResponse(logged_size=owed.logged, required_size=owed.due)
+        if owed.since is not None:
+            told.unsigned_since.seconds = owed.since
+            if owed.refused_from is not None:
+                told.refuse_time.seconds = owed.refused_from
+        if newest is not None:
+            told.MergeFrom(pb.GetUsageCosignatureResponse(**newest._asdict()))
+        return told

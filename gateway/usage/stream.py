@@ -20,6 +20,7 @@ from gateway.shares import Shares
 from gateway.storage.engines import reading
 from gateway.usage.names import use_named
 from gateway.usage.news import UsageNews
+from gateway.usage.places import sequence_at
 from operators.authority import Authority
 from operators.rules import require_call
 
@@ -75,16 +76,26 @@ class UsageStream:
         with self._news.of_operator(operator_id) as news:
             if after is None:
                 sequence = await self._reads.run(caller.client_id, self._newest, operator_id)
-                told = 0
+                told = None
             else:
-                sequence, told = after.sequence - 1, after.number + 1
+                found = await self._reads.run(
+                    caller.client_id, self._sequence, operator_id, after.usage_index
+                )
+                if found is None:
+                    raise invalid(Violation("after", "the operator has no such usage entry"))
+                told = after.number
+                sequence = found if told is None else found - 1
             while True:
                 news.clear()
                 page = await self._reads.run(caller.client_id, self._page, operator_id, sequence)
                 for answer in page.answers:
                     entries = list(usage_entries(answer))
-                    if after is not None and answer.sequence == after.sequence:
-                        entries = entries[told:]
+                    if (
+                        after is not None
+                        and told is not None
+                        and answer.usage_index == after.usage_index
+                    ):
+                        entries = entries[told + 1 :]
                     for entry in entries:
                         yield pb.StreamUsageResponse(entry=entry)
                     sequence = answer.sequence
@@ -116,6 +127,10 @@ class UsageStream:
             after=after,
             least_entries=_PAGE_ENTRIES,
         )
+
+    def _sequence(self, operator_id: str, place: int) -> int | None:
+        with reading(self._records) as connection:
+            return sequence_at(connection, operator_id, place)
 
     def _newest(self, operator_id: str) -> int:
         query = select(func.max(USAGE.c.sequence)).where(USAGE.c.operator_id == operator_id)

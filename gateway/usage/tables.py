@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     MetaData,
     SmallInteger,
@@ -37,4 +38,15 @@ COSIGNATURES: Final = Table(
     Column("client_id", String(64), nullable=False),
     Column("jwk", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
+)
+
+# Of operators that have not agreed with all that is logged; see `gateway.usage.duty`.
+AGREEMENT_DUTIES: Final = Table(
+    "usage_duties",
+    METADATA,
+    Column("operator_id", String(40), primary_key=True),
+    Column("agreed", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("reminded", Boolean, nullable=False),
+    Column("due", BigInteger, nullable=False),
 )

@@ -14,6 +14,7 @@ from creditgate.transparency.merkle import leaf_hash
 from gateway.meter.tables import USAGE_HEADS
 from gateway.storage.background import NotNow
 from gateway.storage.engines import reading
+from gateway.transparency.log import SignedCheckpoint
 from gateway.usage.leaves import LedgerLeaves, LedgerLost
 from gateway.usage.logs import NOT_BEGUN, OperatorLogs, Standing
 
@@ -95,14 +96,17 @@ class UsageLogWriter:
         ]
 
     def _write(self, news: list[_News], now: int) -> None:
+        heads: list[tuple[str, SignedCheckpoint]] = []
         with self._evidence.begin() as connection:
             for each in news:
                 log = self._logs.begun(connection, each.operator_id)
                 if log.append_hashes(connection, each.hashes) != each.before.size:
                     # Another process had the turn meanwhile: all again, from where it came to.
                     raise NotNow
-                log.sign(connection, now)
+                heads.append((each.operator_id, log.sign(connection, now)))
                 self._logs.came_to(connection, each.operator_id, each.sequence)
+            self._logs.link(connection, heads, now)
+        self._logs.committed()
 
 
 def _heads(connection: Connection) -> list[tuple[str, int]]:

@@ -13,9 +13,18 @@ from creditgate.v1.credit_record_service_pb2 import BatchGetSubjectRecordsReques
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from creditgate.v1.federation_service_pb2 import QueryRecordsRequest
 
+CLIENT_PREFIX: Final = "region-"
+"""What the client id of a region begins with, and no other's."""
+
 _CONSENT: Final = re.compile(r"consents/([0-9a-f]{10})[A-Za-z0-9._~-]{1,90}")
 _DIGEST_CHARACTERS: Final = 29
 """With the time before it and the letter between, 40 characters: all an id may have."""
+
+
+def region_client_id(entity_id: str) -> str:
+    """Return the client id a region goes by everywhere: it follows from its entity id alone,
+    so that each side knows it without being told."""
+    return f"{CLIENT_PREFIX}{sha256(entity_id.encode()).hexdigest()[:24]}"
 
 
 def batch_of(query: QueryRecordsRequest, consent: str = "") -> BatchGetSubjectRecordsRequest:

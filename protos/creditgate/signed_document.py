@@ -6,6 +6,7 @@ known or does not apply is left out.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Annotated, Any, Final, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, WithJsonSchema
@@ -77,5 +78,10 @@ def schema_of(document: type[DocumentPart], url: str) -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": url,
-        **document.model_json_schema(by_alias=True),
+        **_schema(document),
     }
+
+
+@cache
+def _schema(document: type[DocumentPart]) -> dict[str, Any]:
+    return document.model_json_schema(by_alias=True)

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from creditgate.v1.alert_service_pb2 import AlertKind
 from gateway.alerts.policy import AlertPolicy
 from gateway.alerts.policy_file import read_alert_policy
-from gateway.alerts.rules import HOURS, HourUse, Unusual, hour_of, start_of, unacknowledged, unusual
+from gateway.alerts.rules import (
+    HOURS,
+    Counts,
+    HourUse,
+    Unusual,
+    hour_of,
+    start_of,
+    unacknowledged,
+    unusual,
+)
 from gateway.alerts.sketch import EMPTY, estimate, with_subjects
 
 POLICY = read_alert_policy()
@@ -27,7 +36,57 @@ def found(
     day: int, records: Mapping[HourUse, int], subjects: int = 0, policy: AlertPolicy = POLICY
 ) -> list[Unusual]:
     """Return what is unusual on a day."""
-    return list(unusual(day, records, subjects, policy))
+    counts = {use: Counts(count) for use, count in records.items()}
+    return list(unusual(day, counts, subjects, policy))
+
+
+def asked_on(days: Mapping[int, tuple[int, int]]) -> list[Unusual]:
+    """Return what is unusual on the Monday, of subjects asked about and found so many days
+    before it."""
+    counts = {at(MONDAY - back): Counts(0, *each) for back, each in days.items()}
+    return list(unusual(MONDAY, counts, 0, POLICY))
+
+
+def asked_sweep(asked: int, threshold: int = 5_000) -> list[Unusual]:
+    """Return the alert on so many subjects asked about."""
+    kind = AlertKind.ALERT_KIND_ASKED_SWEEP
+    return [Unusual(kind, MONDAY * HOURS, 0, asked, threshold)]
+
+
+@pytest.mark.parametrize(("asked", "told"), [(4_999, 0), (5_000, 1), (20_000, 1)])
+def test_asking_about_many_who_have_no_records_is_told_from_the_first_day(
+    asked: int, told: int
+) -> None:
+    assert asked_on({0: (asked, 0)}) == asked_sweep(asked) * told
+
+
+@pytest.mark.parametrize(("found_", "told"), [(1_000, 1), (1_001, 0)])
+def test_few_that_have_records_hide_nothing(found_: int, told: int) -> None:
+    assert asked_on({0: (20_000, found_)}) == asked_sweep(20_000) * told
+
+
+def test_who_finds_few_as_ever_is_told_of_only_beyond_its_usual() -> None:
+    usual_ = dict.fromkeys(range(1, 8), (6000, 60))
+    assert asked_on({0: (29_999, 0), **usual_}) == []
+    assert asked_on({0: (30_000, 0), **usual_}) == asked_sweep(30_000, 30_000)
+    # Who used to find many is told of at once.
+    rich = dict.fromkeys(range(1, 8), (6000, 5000))
+    assert asked_on({0: (6_000, 10), **rich}) == asked_sweep(6_000)
+
+
+def test_asking_about_many_more_than_usual_is_told_whatever_is_found() -> None:
+    usual_ = dict.fromkeys(range(1, 8), (2000, 1900))
+    assert asked_on({0: (9_999, 9_000), **usual_}) == []
+    assert asked_on({0: (10_000, 9_000), **usual_}) == asked_sweep(10_000, 10_000)
+    # Six days tell nothing usual yet.
+    del usual_[7]
+    assert asked_on({0: (10_000, 9_000), **usual_}) == []
+
+
+def test_policies_from_before_questions_were_counted_are_good_still() -> None:
+    older = POLICY.model_dump()
+    del older["asked_sweep"]
+    assert AlertPolicy.model_validate(older) == POLICY
 
 
 def usual_days(count: int, records: int, purpose: int = 1) -> dict[HourUse, int]:

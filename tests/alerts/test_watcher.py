@@ -18,14 +18,17 @@ from gateway.alerts.store import SqlAlerts
 from gateway.alerts.tables import HOURS
 from gateway.alerts.watcher import ROWS_AT_ONCE, AlertWatcher
 from gateway.config import ConfigRefused
+from gateway.federation.asking.uses import RegionUses
 from gateway.meter.decisions import DecisionIds
 from gateway.meter.deliveries import Deliveries
 from gateway.meter.delivery import START, Delivering, DeliveryKey
 from gateway.meter.ledger import UsageLedger
+from gateway.meter.model import LineCount
 from gateway.meter.settler import DeliverySettler
 from gateway.storage.engines import Engines, reading
 from tests.administration.world import CALLER
 from tests.clock import NOW, StandingClock
+from tests.federation.asking.test_uses import Made, answer, uses
 from tests.meter.world import DAY, Disclosure, admitted, claim, company, with_lines
 from tests.receipts import RECEIPTS
 
@@ -64,6 +67,24 @@ class Watched:
             served = [self.sequences[place] for place in each]
             claims.append(claim(f"u-{self.made}", served, served_at=NOW, **changed))
         self.ledger.commit(claims)
+
+    def elsewhere(
+        self, request_id: str, region: str, subjects: Sequence[str], records: int = 1
+    ) -> None:
+        """Charge a chunk of another region with so many records of each of ``subjects``."""
+        self.made += 1
+        name = f"{request_id}-{region}"
+        made = Made(request_id=request_id, region=region)
+        about = [subject for subject in subjects for _ in range(records)]
+        given = [
+            use._replace(record_id=f"{name}-{number}", subject=subject)
+            for number, (use, subject) in enumerate(zip(uses(len(about)), about, strict=True))
+        ]
+        answered = answer(made, len(given))._replace(region_request_id=name)
+        RegionUses(self.engines.records).keep(answered, given)
+        lines = (LineCount(1, len(given), 7),)
+        charge = claim(name, [], served_at=NOW)
+        self.ledger.commit([charge._replace(lines=lines)])
 
     def settle(self, most: int) -> None:
         """Settle so many of the deliveries, of which one record a day is credited."""
@@ -254,3 +275,63 @@ def test_a_policy_file_with_a_fault_is_refused_by_its_place(
         read_alert_policy(file)
     with pytest.raises(ConfigRefused, match="cannot be read"):
         read_alert_policy(tmp_path / "none.yaml")
+
+
+async def test_twenty_thousand_codes_without_a_record_are_told(watched: Watched) -> None:
+    for _ in range(40):
+        watched.use([], asked_subjects=500)
+    watched.watch(policy())
+    (alert,) = await watched.listed()
+    assert alert.kind == AlertKind.ALERT_KIND_ASKED_SWEEP
+    assert (alert.counted, alert.threshold) == (20_000, 5_000)
+
+
+async def test_subjects_that_have_records_count_once_an_answer(watched: Watched) -> None:
+    few = policy(
+        asked_sweep={"subjects_a_day": 10, "found_share": 0.5, "factor": 5, "days": 7},
+        sweep={"subjects_a_day": 100},
+    )
+    watched.use([0, 0, 1, 2, 3, 4], asked_subjects=9)
+    watched.watch(few)
+    assert await watched.listed() == []
+    # Six different of eleven had records: more than half.
+    watched.use([0], asked_subjects=2)
+    watched.watch(few)
+    assert await watched.listed() == []
+    watched.use([], asked_subjects=1)
+    watched.watch(few)
+    (alert,) = await watched.listed()
+    assert alert.counted == 12
+
+
+async def test_a_sweep_through_other_regions_is_raised_by_the_subjects_they_gave(
+    watched: Watched,
+) -> None:
+    watched.elsewhere("q-1", "two", [company(1), company(2)], records=40)
+    watched.elsewhere("q-1", "three", [company(1)])
+    watched.watch()
+    assert await watched.listed() == []
+    watched.elsewhere("q-2", "two", [company(3)])
+    watched.watch()
+    (alert,) = await watched.listed()
+    assert (alert.kind, alert.counted) == (AlertKind.ALERT_KIND_SWEEP, 3)
+
+
+async def test_of_other_regions_subjects_count_as_found_and_records_do_not(
+    watched: Watched,
+) -> None:
+    few = policy(
+        asked_sweep={"subjects_a_day": 10, "found_share": 0.5, "factor": 5, "days": 7},
+        sweep={"subjects_a_day": 100},
+    )
+    watched.use([], asked_subjects=10)
+    watched.elsewhere("q-1", "two", [company(number) for number in range(6)])
+    watched.watch(few)
+    assert await watched.listed() == []
+    watched.use([], asked_subjects=10)
+    # Many records, and in several regions, are still one subject found.
+    watched.elsewhere("q-2", "two", [company(9)], records=300)
+    watched.elsewhere("q-2", "three", [company(9)], records=300)
+    watched.watch(few)
+    (alert,) = await watched.listed()
+    assert (alert.kind, alert.counted) == (AlertKind.ALERT_KIND_ASKED_SWEEP, 20)

@@ -2,14 +2,14 @@
 
 import pytest
 
+from creditgate.rating.components import PER_RECORD, PER_SUBJECT
+from creditgate.rating.prices import PricePlan
 from creditgate.refusal import Refused, reason_name
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.authorise.gate import Gate, Passage
 from gateway.authority.view import AuthorityView
 from gateway.disclose.model import Line
-from gateway.settle.components import PER_RECORD, PER_SUBJECT
-from gateway.settle.prices import PricePlan
 from operators.decision import Ask
 from tests.authorise.world import (
     CONSENT,

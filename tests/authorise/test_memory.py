@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from creditgate.rating.components import PER_RECORD
+from creditgate.rating.prices import PricePlan
 from creditgate.refusal import Refused, reason_name
 from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.authorise.gate import Gate
 from gateway.authority.view import AuthorityView
 from gateway.catalogue.model import CatalogueItem
 from gateway.disclose.model import Line
-from gateway.settle.components import PER_RECORD
-from gateway.settle.prices import PricePlan
 from operators.decision import Ask
 from operators.model import Licence, Operator, ScopeGrant
 from tests.authorise.world import (

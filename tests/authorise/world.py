@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from creditgate.rating.prices import PRICE_PLAN, PricePlan
 from creditgate.v1.catalogue_service_pb2 import ContentFieldType
 from creditgate.v1.vocabulary_pb2 import Openness, SubjectType
 from gateway.authority.view import AuthorityView
 from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueItem
 from gateway.disclose.model import Line
-from gateway.settle.prices import PRICE_PLAN, PricePlan
 from operators.log import Change
 from tests.operators.things import Thing, client, grant, licence, named, operator
 

@@ -12,9 +12,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, StorageState, ViewportSize, expect
 
+from creditgate.rating.components import CAP, GRADUATED, PriceComponent, Tier
+from creditgate.rating.prices import PRICE_PLAN, PricePlan
 from creditgate.v1.vocabulary_pb2 import Purpose
-from gateway.settle.components import CAP, GRADUATED, PriceComponent, Tier
-from gateway.settle.prices import PRICE_PLAN, PricePlan
 from operators.brakes import BRAKE
 from operators.proposal import PROPOSAL, Proposal
 from tests.braking import brake

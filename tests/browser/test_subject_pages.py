@@ -240,6 +240,7 @@ async def test_a_request_is_answered_by_keyboard_alone(site: Site) -> None:
             break
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("status")).to_contain_text("您已同意授权")
+    await expect(page.get_by_role("status")).to_be_focused()
     assert site.world.standing(consent).state == GRANTED
     await page.context.close()
 
@@ -273,6 +274,8 @@ async def test_two_clicks_end_a_consent_and_nothing_else_is_called_for(site: Sit
     await expect(page.get_by_text("立即停止")).to_be_visible()
     await page.get_by_role("button", name="确认撤回").click()
     await expect(page.get_by_role("status")).to_contain_text("授权已撤回")
+    # What was there when the page came is not announced by itself: it is where the focus is.
+    await expect(page.get_by_role("status")).to_be_focused()
     assert site.world.standing(consent).state == REVOKED
     # No other host, and no script or style was refused.
     assert visited == {urlsplit(site.url("/")).netloc}

@@ -1,6 +1,6 @@
 """Findings and what follows from them, on a real installation whose clock stands."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 
 from creditgate.v1.conformance_service_pb2 import FindingKind
@@ -16,12 +17,14 @@ from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.authority.view import AuthorityView
 from gateway.conformance.answered import last_answer
 from gateway.conformance.attested import Attested, Basis
+from gateway.conformance.blocks import Sequences
 from gateway.conformance.certificate import Certificates
 from gateway.conformance.certified import Certified
 from gateway.conformance.challenges import Answer, Challenges, Judged
 from gateway.conformance.contest import Contests
 from gateway.conformance.drawing import Drawing
 from gateway.conformance.due import DueAttestations
+from gateway.conformance.entitlement import Entitlements
 from gateway.conformance.findings import Findings
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.model import NONE, Attestation, Difference, Finding, Stage
@@ -32,7 +35,7 @@ from gateway.conformance.settling import Settling
 from gateway.conformance.standings import Standings
 from gateway.conformance.suspension import Suspensions
 from gateway.oauth.signing import SigningKeys
-from gateway.storage.engines import reading
+from gateway.storage.engines import Engines, reading
 from gateway.transparency.entries import note_head
 from gateway.transparency.keys import LogKey
 from gateway.transparency.log import MerkleLog
@@ -68,6 +71,16 @@ def difference(
     return Difference(kind, record_id, severity, held, event_sequence, revision_sequence, held)
 
 
+def all_right(
+    engines: Engines, operator_id: str, differences: Iterable[Difference], now: int
+) -> Sequences:
+    """Return what an operator should hold whole, but what it tells missing."""
+    entitlements = Entitlements(engines)
+    held = entitlements.whole_held(entitlements.of(operator_id, now), now)
+    missing = [each.revision_sequence for each in differences if each.kind == MISSING]
+    return np.setdiff1d(held, missing)
+
+
 def attested_on(installation: Installation, policy: ConformancePolicy, issuer: str) -> Attested:
     """Return the attestations of an installation as another process on its store keeps them."""
     engines = installation.engines
@@ -82,7 +95,7 @@ def attested_on(installation: Installation, policy: ConformancePolicy, issuer: s
         issuer,
     )
     holdings = Holdings(engines)
-    drawing = Drawing(engines, policy, holdings, Random(1))
+    drawing = Drawing(engines, policy, Random(1))
     duties = RemovalDuties(engines, holdings, policy)
     return Attested(engines, policy, certificates, drawing, duties)
 
@@ -126,10 +139,16 @@ class Enforced:
         certificates = Certificates(policy, self.merkle, evidence, keys, self.view, ISSUER, 0)
         self.findings = Findings(evidence, policy)
         self.challenges = Challenges(self.engines, policy)
-        self.drawing = Drawing(self.engines, policy, holdings, Random(1))
+        self.drawing = Drawing(self.engines, policy, Random(1))
         self.duties = RemovalDuties(self.engines, holdings, policy)
         self.attested = Attested(self.engines, policy, certificates, self.drawing, self.duties)
-        self.certified = Certified(self.attested, self.findings)
+        self.certified = Certified(
+            self.attested,
+            self.findings,
+            lambda each: (
+                self.view().authority.operators[each].state == OperatorState.OPERATOR_STATE_ACTIVE
+            ),
+        )
         self.contests = Contests(evidence)
         self.standings = Standings(evidence)
         self.due = DueAttestations(
@@ -224,6 +243,7 @@ class Enforced:
                 copies + missing,
                 answers,
                 excused,
+                right=all_right(self.engines, self.firm, differences, self.clock.now())[:copies],
                 since=self.clock.now() if since is None else since,
             ),
         )

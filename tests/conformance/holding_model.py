@@ -4,7 +4,6 @@ from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
-from random import Random
 from typing import Any, Final
 
 from hypothesis import strategies as st
@@ -209,8 +208,6 @@ class HoldingMachine(RuleBasedStateMachine):
             opened = self.cut_held(operator_id)
             number = len(held) + len(opened)
             assert self.holdings.entitled(operator_id, self.now) == number
-            drawn = self.holdings.sample(operator_id, 1_000, Random(1), self.now)
-            assert sorted(drawn) == sorted(held)
             ready, entitlement = self.warm.of(operator_id, self.now)
             assert entitlement.position == self.disclosing.store.head()
             assert ready.copies == number

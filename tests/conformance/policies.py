@@ -1,12 +1,18 @@
 """Policies of conformance for tests: the shipped one, changed."""
 
 from pathlib import Path
+from typing import Final
 
 from gateway.conformance.policy_file import write_policy
+
+FILE_AGE_SECONDS: Final = 3
 
 
 def policy_file(folder: Path, **changes: object) -> Path:
     """Write the shipped policy with changes, by which attestations may follow one another at
-    once; return its file."""
-    unspaced: dict[str, object] = {"attestation_spacing": "PT0S"}
+    once, and copies are taken to be read `FILE_AGE_SECONDS` before at most; return its file."""
+    unspaced: dict[str, object] = {
+        "attestation_spacing": "PT0S",
+        "file_age": f"PT{FILE_AGE_SECONDS}S",
+    }
     return write_policy(folder / "conformance-policy.yaml", **(unspaced | changes))

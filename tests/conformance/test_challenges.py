@@ -1,7 +1,9 @@
 """Copies asked for at random catch an operator that attests what it does not hold."""
 
+from collections import Counter
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from sqlalchemy import select
 
@@ -359,13 +361,52 @@ def test_old_challenges_are_forgotten_and_stay_counted(world: Enforced) -> None:
     assert counts(world) == (1, 1)
 
 
+@pytest.mark.parametrize(("attested", "ended"), [(8, 0), (8, 3), (200, 20), (200, 150), (5, 5)])
+def test_each_copy_attested_and_disclosed_still_is_drawn_with_the_same_chance_and_no_other(
+    world: Enforced, attested: int, ended: int
+) -> None:
+    sequences = world.serve(*(f"n{number}" for number in range(attested + 10)))
+    right, others = sequences[:attested], sequences[attested:]
+    for number in range(ended):
+        world.disclosing.end(world.record(f"n{number}"))
+    alive = right[ended:]
+    wanted = min(90, len(alive))
+    times, rounds = Counter[int](), 40
+    for _ in range(rounds):
+        drawn = world.drawing.draw(world.firm, np.array(right), (), world.clock.now())
+        asked = [each.sequence for each in drawn.revisions]
+        assert len(asked) == len(set(asked)) == wanted
+        times.update(asked)
+    assert not times.keys() & {*others, *right[:ended]}
+    assert times.keys() == set(alive)
+    # Each is drawn wanted/alive of the times: five times the deviation off is beyond chance.
+    share = wanted / len(alive) if alive else 0
+    off = 5 * (rounds * share * (1 - share)) ** 0.5
+    assert all(abs(number - rounds * share) <= off for number in times.values())
+
+
+def test_the_certificate_of_an_operator_that_may_not_work_is_withdrawn(world: Enforced) -> None:
+    world.serve("a")
+    world.checkpoint()
+    certified = world.attest(copies=1)
+    now = world.clock.now()
+    assert world.certified.status(certified.attestation_id, now) == "valid"
+    for state in (
+        OperatorState.OPERATOR_STATE_SUSPENDED,
+        OperatorState.OPERATOR_STATE_REVOKED,
+    ):
+        world.decide(state)
+        assert world.certified.status(certified.attestation_id, now) == "withdrawn"
+        assert world.certified.in_force(world.firm, now) == ""
+
+
 def test_who_lies_about_a_share_is_caught_as_often_as_is_stated(world: Enforced) -> None:
     sequences = world.serve(*(f"n{number}" for number in range(400)))
     lied = set(sequences[:20])
     rounds = 60
     caught = 0
     for _ in range(rounds):
-        drawn = world.drawing.draw(world.firm, 400, (), (), world.clock.now())
+        drawn = world.drawing.draw(world.firm, np.array(sequences), (), world.clock.now())
         asked = {each.sequence for each in drawn.revisions}
         assert len(asked) == 90
         caught += bool(lied & asked)

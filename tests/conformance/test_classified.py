@@ -22,6 +22,7 @@ from gateway.conformance.classify import Grace
 from gateway.conformance.judging import Judge
 from gateway.conformance.matching import Matching
 from gateway.conformance.model import MISSING
+from gateway.federation.asking.uses import RegionUses
 from tests.conformance.disclosing import ByDays
 from tests.conformance.holding_model import OPERATORS, HoldingMachine
 from tests.stores import PostgresStores, SqliteStores
@@ -81,7 +82,7 @@ class ClassifyingMachine(HoldingMachine):
         return self._judged(operator_id, matching)
 
     def _judged(self, operator_id: str, matching: Matching) -> set[tuple[int, str]]:
-        judge = Judge(self.disclosing.engines)
+        judge = Judge(self.disclosing.engines, RegionUses(self.disclosing.engines.records))
         grace = Grace(10**9, ByDays().removal_seconds, self.now + 10**9)
         judged = judge.judge(operator_id, matching.differing(), grace._replace(now=self.now))
         return {(each.kind, each.record_id) for each in judged.differences}

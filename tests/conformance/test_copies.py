@@ -27,7 +27,7 @@ from gateway.disclose.store import DisclosureStore
 from gateway.storage.engines import reading
 from sdk.refusals import Refusal, explain
 from tests.conformance.attesting import Told, attest, copy_of, digests, opening, reconcile
-from tests.conformance.policies import policy_file
+from tests.conformance.policies import FILE_AGE_SECONDS, policy_file
 from tests.conformance.test_watch import Site, furnish, open_site
 from tests.consents.counter import (
     DAY,
@@ -269,6 +269,45 @@ async def test_a_copy_held_after_its_period_is_found(world: World) -> None:
     assert finding.kind == pb.FINDING_KIND_EXPIRED_HELD
 
 
+async def test_a_copy_that_expired_after_it_was_read_is_not_held_against_an_operator_for_long(
+    world: World,
+) -> None:
+    operator, now = await world.newcomer(), world.site.installation.clock.now()
+    made = draft(f"expiring-{next(_numbers)}", new_subject())
+    made.disclosed_from.seconds, made.disclosed_until.seconds = now - 400 * DAY, now + 2
+    await publish(world.site.publisher, [made])
+    await operator.ask(made.subject)
+    await asyncio.sleep(2.1)
+
+    async def read(at: int) -> pb.Attestation:
+        opened = opening(1)
+        opened.made_time.seconds = at
+        return await reconcile(operator.channel, operator.copies, opened=opened)
+
+    in_time = await read(now + 1)
+    assert (in_time.standing_findings, in_time.certificate) == (0, "")
+    assert (await read(now + 2)).standing_findings == 1
+    assert (await read(now + 1)).standing_findings == 0
+    await asyncio.sleep(FILE_AGE_SECONDS)
+    assert (await read(now + 1)).standing_findings == 1
+
+
+async def test_a_request_repeated_of_copies_read_at_another_time_is_refused(world: World) -> None:
+    operator, now = await world.newcomer(), world.site.installation.clock.now()
+    opened = opening(0)
+    opened.made_time.seconds = now
+    first = await attest(operator.channel, [], opened=opened)
+    assert await attest(operator.channel, [], opened=opened) == first
+    opened.made_time.seconds = now - 1
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await attest(operator.channel, [], opened=opened)
+    assert refused.value.code() == grpc.StatusCode.ALREADY_EXISTS
+    opened.made_time.nanos = 1
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await attest(operator.channel, [], opened=opened)
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
 async def test_a_copy_under_a_consent_is_right_until_its_data_life_is_over(world: World) -> None:
     counter = world.counter
     holder = Operator(world.site, counter.alpha)
@@ -468,14 +507,44 @@ async def test_a_refusal_reaches_whoever_is_still_sending(world: World) -> None:
         assert fields_of(refusal) == {"opening.copies"}
 
 
-async def test_too_many_copies_that_are_not_right_are_refused_with_the_reason(
+async def test_what_is_served_while_an_attestation_is_under_way_is_not_drawn_for_it(
+    world: World,
+) -> None:
+    operator = await world.newcomer()
+    attested = {await operator.served() for _ in range(3)}
+    held, go = list(operator.copies), asyncio.Event()
+
+    async def requests() -> AsyncIterator[pb.AttestCopiesRequest]:
+        yield pb.AttestCopiesRequest(opening=opening(len(held)))
+        await go.wait()
+        yield pb.AttestCopiesRequest(copies=digests(held))
+
+    call = operator.stub.AttestCopies(requests(), timeout=30)
+    await call.initial_metadata()
+    for _ in range(5):
+        await operator.served()
+    go.set()
+    assert (await call).attestation.copies == 3
+    asked = await operator.stub.ListChallenges(pb.ListChallengesRequest())
+    assert {each.record for each in asked.challenges} == attested
+
+
+async def test_of_more_faults_than_are_judged_the_rest_is_counted_and_nothing_counts_as_mended(
     world: World,
 ) -> None:
     operator = await world.newcomer()
     digest = sha256(b"x").digest()
-    copies = [Copy(f"made-up-{number}", digest, 1, 2) for number in range(60_000)]
-    refusal = await refusal_of(attest(operator.channel, copies))
-    assert refusal.reason == "ANSWER_TOO_LARGE"
+    (first,) = copies = [Copy("made-up-first", digest, 1, 2)]
+    before = await attest(operator.channel, copies)
+    assert (before.opened_findings, before.standing_findings) == (1, 1)
+    # The copy found before comes last, where it is only counted.
+    copies = [*(Copy(f"made-up-{number}", digest, 1, 2) for number in range(50_005)), first]
+    kept = await attest(operator.channel, copies)
+    assert kept.copies == 50_006 <= kept.standing_findings
+    assert (kept.opened_findings, kept.rectified_findings) == (9_999, 0)
+    assert not kept.certificate
+    clean = await attest(operator.channel, [])
+    assert (clean.rectified_findings, clean.standing_findings) == (10_000, 0)
 
 
 @pytest.mark.parametrize("shown", [0, 1])

@@ -41,9 +41,16 @@ from gateway.conformance.model import (
     Difference,
 )
 from gateway.conformance.policy_file import SHIPPED, read_policy
+from gateway.storage.engines import Engines
 from sdk.refusals import explain
 from tests.clock import StandingClock
-from tests.conformance.enforcing import CONTENT_ALTERED, MISSING, attested_on, difference
+from tests.conformance.enforcing import (
+    CONTENT_ALTERED,
+    MISSING,
+    all_right,
+    attested_on,
+    difference,
+)
 from tests.installation import (
     ADMINISTRATOR,
     OPERATOR_CLIENT,
@@ -80,6 +87,7 @@ class Door:
     gateway: Gateway
     clock: StandingClock
     attested: Attested
+    engines: Engines
     alpha: grpc.aio.Channel
     beta: grpc.aio.Channel
     administrator: grpc.aio.Channel
@@ -96,17 +104,22 @@ class Door:
 
     async def attest(self, *differences: Difference, copies: int = 0) -> Attestation:
         """Keep an attestation of alpha's, as another process on the store does."""
-        return await asyncio.to_thread(
-            self.attested.record,
-            OPERATOR_ID,
-            str(uuid4()),
-            copies,
-            1,
-            differences,
-            self.clock.now(),
-            OPERATOR_CLIENT,
-            Basis(copies, 0),
-        )
+        now = self.clock.now()
+
+        def keep() -> Attestation:
+            right = all_right(self.engines, OPERATOR_ID, differences, now)[:copies]
+            return self.attested.record(
+                OPERATOR_ID,
+                str(uuid4()),
+                copies,
+                1,
+                differences,
+                now,
+                OPERATOR_CLIENT,
+                Basis(copies, 0, right=right),
+            )
+
+        return await asyncio.to_thread(keep)
 
     async def stage(self) -> int:
         """Return alpha's stage as it is told."""
@@ -150,7 +163,7 @@ async def door(
             async with gateway.channel(PUBLISHER) as publisher:
                 await publish(publisher, [draft("r-1", company(1)), draft("r-2", company(2))])
             attested = attested_on(installation, read_policy(file), gateway.running.issuer)
-            yield Door(gateway, clock, attested, *channels)
+            yield Door(gateway, clock, attested, installation.engines, *channels)
         installation.close()
 
 

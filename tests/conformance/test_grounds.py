@@ -18,6 +18,7 @@ from gateway.conformance.judging import Judge
 from gateway.conformance.matching import Matching
 from gateway.conformance.removals import RemovalDuties, Removed
 from gateway.conformance.warm import WarmSets
+from gateway.federation.asking.uses import RegionUses
 from gateway.storage.engines import Engines
 from tests import consenting
 from tests.clock import NOW
@@ -93,7 +94,9 @@ class World:
         matching = Matching(ready, entitlement.cut)
         matching.take_copies(copies)
         grace = Grace(entitlement.position, ByDays().removal_seconds, self.now)
-        judged = Judge(self.engines).judge(FIRM, matching.differing(), grace)
+        judged = Judge(self.engines, RegionUses(self.engines.records)).judge(
+            FIRM, matching.differing(), grace
+        )
         return {each.kind for each in judged.differences}
 
     def owed(self) -> int:

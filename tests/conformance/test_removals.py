@@ -115,6 +115,7 @@ def test_a_removal_is_acknowledged_once_and_the_first_word_stands(world: World) 
     sequence = world.disclosing.publish("one")
     world.disclosing.serve("alpha", sequence)
     event = world.disclosing.end("one")
+    assert world.duties.owing("alpha", {event, event + 1}) == {event: TWO_DAYS}
     removed = Removed(event, NOW + 5)
     # No follower has come to the event yet.
     assert world.duties.acknowledge("alpha", [removed, removed], "alpha-one", NOW + 10) == (1, 2)
@@ -123,7 +124,7 @@ def test_a_removal_is_acknowledged_once_and_the_first_word_stands(world: World) 
     (duty,) = world.duties.of_record("one")
     assert (duty.removed_at, duty.acknowledged_at) == (NOW + 5, NOW + 10)
     assert world.duties.owed("alpha", NOW) == Owed(0, 0, None)
-    assert world.duties.acknowledged("alpha", {event, event + 1}) == {event}
+    assert world.duties.owing("alpha", {event, event + 1}) == {}
     assert world.duties.acknowledged_by("alpha", NOW, NOW + 10, 9) == []
     assert world.duties.acknowledged_by("alpha", NOW, NOW + 11, 9) == [duty]
 

@@ -1,7 +1,7 @@
 """How events are read for those who watch: once for all, by pages, no further than is read."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,18 @@ from sqlalchemy import Connection, event, text
 
 from creditgate.v1 import conformance_service_pb2 as pb
 from creditgate.v1.operator_service_pb2 import ClientRole
+from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.authenticate.caller import Caller
 from gateway.authority.view import AuthorityView
-from gateway.conformance.event_pages import EventPage, WatchedEvent, read_changes, read_events
+from gateway.conformance.event_pages import (
+    EventPage,
+    Keepers,
+    WatchedEvent,
+    read_changes,
+    read_events,
+)
 from gateway.conformance.news import DisclosureNews
-from gateway.conformance.removals import RemovalDuties
+from gateway.conformance.removals import Deadlines, RemovalDuties
 from gateway.conformance.watch import SCOPE, DisclosureWatch
 from gateway.disclose.tables import NO_END
 from gateway.shares import Shares
@@ -61,18 +68,23 @@ class Process:
 
 
 @asynccontextmanager
-async def process_of(engines: Engines, poll_seconds: float = 0.01) -> AsyncGenerator[Process]:
-    """Run a process's watch over an empty store where alpha may watch."""
+async def process_of(
+    engines: Engines,
+    poll_seconds: float = 0.01,
+    holders: Keepers | None = None,
+    deadlines: Deadlines | None = None,
+) -> AsyncGenerator[Process]:
+    """Run a process's watch over a store where alpha may watch."""
     disclosing, log = Disclosing(engines), SqlAuthorityLog(engines.authority)
     grant = ScopeGrant(grant_id="watching", grantee="alpha", scope=SCOPE, valid_from=0)
     drafts = [*operator("alpha"), Draft(SCOPE_GRANT, "watching", 0, grant.as_document())]
     log.append(drafts, changed_by="office", changed_at=NOW, reason="test")
     view = AuthorityView().advanced(log.since(0))
-    holders = LedgerHolders(engines)
+    holders, deadlines = holders or LedgerHolders(engines), deadlines or ByDays()
     news = DisclosureNews(engines.records, holders, poll_seconds)
-    duties = RemovalDuties(engines, holders, ByDays())
+    duties = RemovalDuties(engines, holders, deadlines)
     reads = Shares("shares")
-    watch = DisclosureWatch(news, duties, ByDays(), reads, lambda: view, disclosing.clock, 20)
+    watch = DisclosureWatch(news, duties, deadlines, reads, lambda: view, disclosing.clock, 20)
     await news.start()
     yield Process(disclosing, news, watch)
     await news.stop()
@@ -103,6 +115,44 @@ async def test_a_stream_goes_over_from_the_store_to_the_news_without_a_gap(
             # More than is kept of the news at once, and more than one page.
             burst = process.change(50)
             assert await told(stream, 50) == burst
+
+
+class ByTheMinute:
+    """Another policy than `ByDays`."""
+
+    def removal_seconds(self, severity: int) -> int:
+        """Return a minute for each grade."""
+        del severity
+        return 60
+
+
+class AllKept:
+    """A ledger by which alpha keeps every revision."""
+
+    def keepers(
+        self, sequences: Collection[int], operator_id: str = ""
+    ) -> dict[int, dict[str, int]]:
+        """Return alpha for each."""
+        del operator_id
+        return {sequence: {"alpha": NO_END} for sequence in sequences}
+
+
+async def test_a_past_event_is_told_with_the_duty_as_it_was_written_down(engines: Engines) -> None:
+    disclosing = Disclosing(engines)
+    disclosing.serve("alpha", disclosing.publish("served"))
+    disclosing.publish("unserved")
+    events = [disclosing.end("served"), disclosing.end("unserved")]
+    RemovalDuties(engines, LedgerHolders(engines), ByDays()).follow()
+    # Who holds what, and the policy, are others by now.
+    async with (
+        process_of(engines, holders=AllKept(), deadlines=ByTheMinute()) as process,
+        aclosing(process.stream()) as stream,
+    ):
+        owed, free = [await anext(stream) for _ in events]
+    assert [owed.event.event_sequence, free.event.event_sequence] == events
+    severity = Severity.SEVERITY_GENERAL
+    assert owed.removal_deadline.seconds == NOW + ByDays().removal_seconds(severity)
+    assert not free.HasField("removal_deadline")
 
 
 async def test_streams_that_begin_while_events_come_miss_none(engines: Engines) -> None:

@@ -48,6 +48,7 @@ class ConsentStore(SqlConsents):
             entries,
             operator_id=relied_on.operator_id,
             served_at=at,
+            good_until=at + 60,
             relies_on=relied_on,
         )
         (outcome,) = ledger.commit([made])

@@ -65,7 +65,7 @@ def require_path(states: Sequence[ConsentState.ValueType], moves: Sequence[Move]
     """Require that each state follows from the one before by one of the moves."""
     for before, after in pairwise(states):
         assert before not in FINAL
-        assert after in {moved(before, move, served=False) for move in moves}
+        assert after in {moved(before, move, held=False) for move in moves}
 
 
 @pytest.mark.parametrize("round_no", range(3))

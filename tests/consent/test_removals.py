@@ -38,8 +38,10 @@ def test_what_one_answer_used_up_is_owed_at_the_end_of_its_data_life(
     consents.use(made, NOW + 1)
     settled = consents.settle(made.consent_id, NOW + 3)
     assert (settled.state, settled.ended_at) == (EXHAUSTED, NOW + 1)
-    assert consents.owed(OPERATOR, NOW + 60) == (1, NOW + 61, 0)
-    assert consents.owed(OPERATOR, NOW + 61) == (1, NOW + 61, 1)
+    assert consents.owed(OPERATOR, NOW + 61) == (1, NOW + 61, 0)
+    # It is told of at NOW + 3, and has a day from then to report.
+    assert consents.owed(OPERATOR, NOW + 2 + DAY) == (1, NOW + 61, 0)
+    assert consents.owed(OPERATOR, NOW + 3 + DAY) == (1, NOW + 61, 1)
 
 
 def test_a_pause_ends_no_duty_and_begins_none(consents: ConsentStore) -> None:
@@ -113,7 +115,8 @@ def test_what_an_operator_owes_is_its_own_and_the_earliest_comes_first(
     soon = ended_with_copies(consents, terms=terms(data_life_seconds=60))
     ended_with_copies(consents)
     ended_with_copies(consents, operator_id=OTHER_OPERATOR)
-    assert consents.owed(OPERATOR, NOW + 60) == (2, NOW + 60, 1)
+    assert consents.owed(OPERATOR, NOW + 60) == (2, NOW + 60, 0)
+    assert consents.owed(OPERATOR, NOW + 10 + DAY) == (2, NOW + 60, 2)
     consents.acknowledge(soon, OPERATOR, NOW + 70, "c", NOW + 70)
     assert consents.owed(OPERATOR, NOW + 70) == (1, NOW + 10 + DAY, 0)
 
@@ -163,7 +166,7 @@ def test_what_ended_by_itself_can_be_taken_back_and_is_owed_sooner(
         consents.move(made.consent_id, "revoke", act(at))
 
 
-def test_what_was_removed_is_owed_no_more_when_the_consent_is_taken_back(
+def test_where_all_was_removed_there_is_nothing_to_take_back(
     consents: ConsentStore,
 ) -> None:
     made = consents.granted(terms=once())
@@ -171,9 +174,11 @@ def test_what_was_removed_is_owed_no_more_when_the_consent_is_taken_back(
     consents.settle(made.consent_id, NOW + 1)
     consents.acknowledge(made.consent_id, OPERATOR, NOW + 2, "alpha-client", NOW + 2)
     before = consents.removals([made.consent_id])
-    consents.move(made.consent_id, "revoke", act(NOW + 3))
+    with pytest.raises(Refused) as caught:
+        consents.move(made.consent_id, "revoke", act(NOW + 3))
+    assert reason_of(caught.value) == "STATE_CONFLICT"
     assert consents.removals([made.consent_id]) == before
-    assert consents.changes(limit=99)[-1].removal_deadline is None
+    assert consents.changes(limit=99)[-1].state == EXHAUSTED
     assert consents.owed(OPERATOR, NOW + 10**6).outstanding == 0
 
 

@@ -1,10 +1,11 @@
 """A store of consents keeps what was agreed, each change of it, and what is owed after."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from consent.model import TIMES_PER_DAY, Actor
+from consent.model import COUNTERSIGNED, TIMES_PER_DAY, Actor
 from consent.states import (
     EXHAUSTED,
     EXPIRED,
@@ -14,7 +15,9 @@ from consent.states import (
     REVOKED,
     Move,
 )
+from consent.subject_keys import SqlSubjectKeys, SubjectKey
 from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.meter.model import Charged
 from tests.clock import NOW
 from tests.consent.store import ConsentStore, reason_of
@@ -261,23 +264,82 @@ def test_what_was_asked_of_a_subject_is_counted_by_operator(consents: ConsentSto
     assert consents.asked_of(OPERATOR, COMPANY, NOW - DAY) == (3, 3)
     assert consents.asked_of(OPERATOR, COMPANY, NOW + 1) == (3, 0)
     assert consents.asked_of("gamma", COMPANY, 0) == (0, 0)
+    # Of what was asked by code, what was refused.
+    moves: tuple[Move, ...] = ("grant", "refuse")
+    for move in moves:
+        by_code = consents.requested(request_id=f"code:{move}", way="code")
+        consents.move(by_code.consent_id, move, act())
+    consents.requested(request_id="code:unanswered", way="code")
+    assert consents.asked_of(OPERATOR, COMPANY, NOW - DAY) == (3, 4)
 
 
 def test_a_subjects_signature_is_kept_beside_the_receipt_it_signs(consents: ConsentStore) -> None:
     made = consents.requested()
     consents.move(made.consent_id, "grant", act(), also={"receipt": "a.b.c"})
-    signed = consents.sign(made.consent_id, "x..y", "a.b.c")
-    assert (signed.subject_signature, signed.version) == ("x..y", 2)
+    signed = consents.sign(made.consent_id, "x..y", first_of("a.b.c"), act(NOW + 5))
+    assert (signed.subject_signature, signed.subject_key) == ("x..y", "{}")
+    assert (signed.version, signed.changed_at, signed.state) == (3, NOW + 5, GRANTED)
     assert consents.get(made.consent_id) == signed
+    change = consents.changes(consent_id=made.consent_id, limit=9)[-1]
+    told = (change.state, change.actor, change.actor_id, change.reason, change.at)
+    assert told == (GRANTED, Actor.SUBJECT, SIGNER, COUNTERSIGNED, NOW + 5)
 
 
-@pytest.mark.parametrize("receipt", ["", "d.e.f"])
-def test_a_signature_of_another_receipt_is_refused(consents: ConsentStore, receipt: str) -> None:
+def test_the_first_signature_stands_whatever_becomes_of_consent_and_key(
+    consents: ConsentStore,
+) -> None:
+    made = consents.requested()
+    consents.move(made.consent_id, "grant", act(), also={"receipt": "a.b.c"})
+    consents.sign(made.consent_id, "x..y", first_of("a.b.c"), act())
+    ended = consents.move(made.consent_id, "revoke", act(NOW + 1))
+    again = consents.sign(made.consent_id, "x..y", first_of("a.b.c"), act(NOW + 2))
+    assert again == ended
+    with pytest.raises(Refused) as caught:
+        consents.sign(made.consent_id, "v..w", first_of("a.b.c"), act(NOW + 2))
+    assert reason_of(caught.value) == "STATE_CONFLICT"
+    assert consents.get(made.consent_id) == ended
+    assert len(consents.changes(consent_id=made.consent_id, limit=9)) == 4
+
+
+def test_a_signature_is_judged_by_the_keys_that_stand_when_it_is_kept(
+    consents: ConsentStore,
+) -> None:
+    keys = SqlSubjectKeys(consents.engine)
+    keys.register(COMPANY, "a" * 43, "{}", SIGNER, NOW)
+    keys.register(COMPANY, "b" * 43, "{}", SIGNER, NOW + 1)
+    keys.remove(COMPANY, "a" * 43, NOW + 2)
+    made = consents.requested()
+    consents.move(made.consent_id, "grant", act(), also={"receipt": "a.b.c"})
+    heard: list[Sequence[SubjectKey]] = []
+
+    def refusing(_: str, standing: Sequence[SubjectKey]) -> SubjectKey:
+        heard.append(standing)
+        raise Refused(RefusalReason.REFUSAL_REASON_INVALID_REQUEST, "none made it")
+
+    with pytest.raises(Refused):
+        consents.sign(made.consent_id, "x..y", refusing, act())
+    assert heard == [keys.standing(COMPANY)]
+    assert [key.thumbprint for key in heard[0]] == ["b" * 43]
+
+
+def test_where_there_is_no_receipt_nothing_is_signed(consents: ConsentStore) -> None:
     for made in (consents.requested(), consents.granted()):
         with pytest.raises(Refused) as caught:
-            consents.sign(made.consent_id, "x..y", receipt)
+            consents.sign(made.consent_id, "x..y", first_of(""), act())
         assert reason_of(caught.value) == "STATE_CONFLICT"
         assert consents.get(made.consent_id) == made
+
+
+def first_of(receipt: str) -> Callable[[str, Sequence[SubjectKey]], SubjectKey]:
+    """Return what takes any key to have signed a receipt."""
+
+    def made_by(signed: str, _: Sequence[SubjectKey]) -> SubjectKey:
+        assert signed == receipt
+        return SubjectKey(
+            subject=COMPANY, thumbprint="k" * 43, jwk="{}", registered_by=SIGNER, registered_at=NOW
+        )
+
+    return made_by
 
 
 def test_the_last_changes_of_a_consent_are_told_in_their_order(consents: ConsentStore) -> None:

@@ -37,7 +37,7 @@ def test_no_sequence_of_moves_leaves_the_final_states(
 ) -> None:
     state, dead = start, start in FINAL
     for move in moves:
-        after = moved(state, move, served=served)
+        after = moved(state, move, held=served)
         if dead and after is not None:
             assert (move, after) == ("revoke", REVOKED)
             assert served
@@ -51,15 +51,15 @@ def test_no_sequence_of_moves_leaves_the_final_states(
 def test_what_ended_by_itself_is_taken_back_where_records_were_served(
     ended: ConsentState.ValueType,
 ) -> None:
-    assert moved(ended, "revoke", served=True) == REVOKED
-    assert moved(ended, "revoke", served=False) is None
+    assert moved(ended, "revoke", held=True) == REVOKED
+    assert moved(ended, "revoke", held=False) is None
 
 
 @given(st.lists(st.sampled_from(MOVES), max_size=20), st.booleans())
 def test_nothing_is_granted_before_the_subject_grants(moves: list[Move], served: bool) -> None:
     state, granted = REQUESTED, False
     for move in moves:
-        after = moved(state, move, served=served)
+        after = moved(state, move, held=served)
         granted = granted or (move == "grant" and after is not None)
         state = state if after is None else after
         assert granted or state not in (GRANTED, PAUSED, EXHAUSTED)

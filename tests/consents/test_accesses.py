@@ -102,7 +102,7 @@ async def test_a_use_under_a_consent_is_listed_at_once_with_everything_of_it(
     assert same == use
     (read,) = accesses(counter).of_subject(subject, limit=10).accesses
     assert (read.client_id, read.revision) == (OPERATOR_CLIENT, 1)
-    assert use.usage == usage_name(OPERATOR_ID, *read.place)
+    assert use.usage == usage_name(OPERATOR_ID, read.usage_index, read.place.number)
     assert (await counter.read(consent.name)).answered_requests == 1
 
 

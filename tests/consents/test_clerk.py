@@ -20,6 +20,7 @@ from gateway.storage.turn import CONSENTS, open_turn
 from operators.model import OPERATOR
 from tests import consenting
 from tests.clock import NOW, StandingClock
+from tests.consent.store import ConsentStore
 from tests.consents.counter import (
     DAY,
     OTHER,
@@ -85,6 +86,10 @@ class Office:
         """Return a consent that was granted."""
         agreed = consenting.terms([CONSENT_ITEM], **{"valid_until": NOW + DAY, **changed})
         return consenting.given(self.consents, new_subject(), agreed, operator_id=operator_id)
+
+    def use(self, consent: Consent, request_id: str) -> None:
+        """Let the ledger give an answer that relies on a consent."""
+        ConsentStore(self.installation.engines.records).use(consent, NOW, request_id)
 
     def state(self, consent: Consent) -> int:
         """Return where a consent stands as written."""
@@ -167,6 +172,44 @@ async def test_revoking_an_operator_ends_its_consents_whatever_their_state(
 
         await eventually(all_ended)
     assert office.told(refused) == []
+
+
+async def test_revoking_an_operator_shortens_what_it_may_keep_of_ended_consents(
+    office: Office,
+) -> None:
+    spent, over, gone, unused = (office.given(valid_until=NOW + 100) for _ in range(4))
+    for number, each in enumerate((spent, over, gone)):
+        office.use(each, f"use-{number}")
+    for each in (spent, over, gone, unused):
+        office.consents.settle(each.consent_id, NOW + 200)
+    office.consents.acknowledge(gone.consent_id, OTHER, NOW + 200, "c", NOW + 200)
+    office.clock.at = NOW + DAY
+    async with office.working():
+        set_operator(office.installation, _REVOKED, "吊销许可")
+        for each in (spent, over):
+            await office.comes_to(each, REVOKED)
+            assert office.told(each)[-1] == (REVOKED, Actor.ADMINISTRATOR, "吊销许可")
+            (removal,) = office.consents.removals([each.consent_id]).values()
+            assert removal.deadline == NOW + 2 * DAY
+    for each in (gone, unused):
+        assert office.state(each) == EXPIRED
+
+
+async def test_the_end_of_a_data_life_is_told_while_the_consent_is_in_force(
+    office: Office,
+) -> None:
+    before = office.given(valid_until=NOW + 9 * DAY, data_life_seconds=DAY)
+    office.use(before, "use-0")
+    async with office.working():
+        office.clock.at = NOW + DAY + 5
+
+        async def told() -> bool:
+            return before.consent_id in office.consents.removals([before.consent_id])
+
+        await eventually(told)
+    assert office.told(before) == [(GRANTED, Actor.GATEWAY, "")]
+    (removal,) = office.consents.removals([before.consent_id]).values()
+    assert (removal.deadline, removal.report_by) == (NOW + DAY, NOW + 2 * DAY + 5)
 
 
 async def test_a_consent_that_cannot_be_read_holds_up_no_other(office: Office) -> None:

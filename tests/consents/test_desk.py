@@ -13,6 +13,7 @@ import pytest
 from consent.model import GRADE, Actor, Consent, ConsentItem, ConsentTerms
 from consent.sql import SqlConsents
 from consent.states import EXPIRED, GRANTED, REFUSED, REQUESTED, REVOKED
+from consent.subject_keys import SqlSubjectKeys
 from creditgate.refusal import Refused, reason_name
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Openness
@@ -422,19 +423,52 @@ def test_a_subject_signs_the_receipt_with_its_own_key(lone: Desk) -> None:
     consent = lone.given()
     own = SubjectsOwn("EdDSA")
     signature = countersigned(consent.receipt, own.key)
-    signed = lone.desk.countersign(consent.consent_id, signature, [own.registered])
-    assert signed.subject_signature == signature
-    other = lone.given()
     assert (
-        reason_of(lambda: lone.desk.countersign(other.consent_id, signature, [own.registered]))
+        reason_of(lambda: lone.desk.countersign(consent.consent_id, signature, SIGNER))
         == "INVALID_REQUEST"
     )
+    register(lone, consent.subject, own)
+    signed = lone.desk.countersign(consent.consent_id, signature, SIGNER)
+    assert signed.subject_signature == signature
+    other = lone.given()
+    register(lone, other.subject, own)
+    assert (
+        reason_of(lambda: lone.desk.countersign(other.consent_id, signature, SIGNER))
+        == "INVALID_REQUEST"
+    )
+
+
+def test_a_signature_that_stands_is_replaced_by_no_other_key(lone: Desk) -> None:
+    consent = lone.given()
+    first, second = SubjectsOwn("ES256"), SubjectsOwn("ES256")
+    keys = register(lone, consent.subject, first)
+    signature = countersigned(consent.receipt, first.key)
+    signed = lone.desk.countersign(consent.consent_id, signature, SIGNER)
+    keys.remove(consent.subject, first.registered.thumbprint, NOW)
+    register(lone, consent.subject, second)
+    lone.revoke(consent)
+    other = countersigned(consent.receipt, second.key)
+    assert (
+        reason_of(lambda: lone.desk.countersign(consent.consent_id, other, SIGNER))
+        == "STATE_CONFLICT"
+    )
+    again = lone.desk.countersign(consent.consent_id, signature, SIGNER)
+    assert (again.subject_signature, again.subject_key) == (signature, signed.subject_key)
+    assert again.version == signed.version + 1
+
+
+def register(lone: Desk, subject: str, own: SubjectsOwn) -> SqlSubjectKeys:
+    """Register a key of a subject."""
+    keys = SqlSubjectKeys(lone.installation.engines.records)
+    keys.register(subject, own.registered.thumbprint, own.registered.jwk, SIGNER, NOW)
+    return keys
 
 
 def test_without_a_receipt_there_is_nothing_to_sign(lone: Desk) -> None:
     consent = lone.desk.ask(lone.asked())
     assert (
-        reason_of(lambda: lone.desk.countersign(consent.consent_id, "a..b", [])) == "STATE_CONFLICT"
+        reason_of(lambda: lone.desk.countersign(consent.consent_id, "a..b", SIGNER))
+        == "STATE_CONFLICT"
     )
 
 
@@ -443,7 +477,7 @@ def test_an_unknown_consent_is_told_from_no_other_fault(lone: Desk) -> None:
     for call in (
         lambda: lone.revoke(lone.given().model_copy(update={"consent_id": none})),
         lambda: lone.grant(lone.given().model_copy(update={"consent_id": none})),
-        lambda: lone.desk.countersign(none, "a..b", []),
+        lambda: lone.desk.countersign(none, "a..b", SIGNER),
         lambda: lone.desk.refuse(none, expected_version=1, signer="s", delegation=""),
     ):
         assert reason_of(call) == "RESOURCE_NOT_FOUND"

@@ -1,11 +1,14 @@
 """AcknowledgeRemovals: what is owed after a consent's end, and what was done about it (G9)."""
 
+import asyncio
 from collections.abc import Iterable
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from creditgate.v1 import conformance_service_pb2 as pb
+from creditgate.v1 import consent_service_pb2 as consent_pb
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from creditgate.v1.consent_service_pb2 import Consent
 from tests.consents.counter import Counter, fields_of, refusal_of
@@ -116,3 +119,36 @@ async def test_copies_are_not_gone_before_the_last_answer(counter: Counter) -> N
     consent = await ended(counter)
     refusal = await refusal_of(acknowledge(counter, [removal(consent, counter.now - 3_600)]))
     assert fields_of(refusal) == {"removals[0].remove_time"}
+
+
+async def test_what_was_reported_gone_is_nothing_to_give_up(counter: Counter) -> None:
+    once = counter.terms(access_mode=consent_pb.CONSENT_ACCESS_MODE_ONCE)
+    consent = await counter.given(await counter.published(), once)
+    await counter.use(consent)
+    await acknowledge(counter, [removal(consent, counter.now)])
+    refusal = await refusal_of(
+        counter.operator.RevokeConsent(consent_pb.RevokeConsentRequest(name=consent.name))
+    )
+    assert (refusal.status, refusal.reason) == ("FAILED_PRECONDITION", "STATE_CONFLICT")
+    told = await counter.read(consent.name)
+    assert told.state == consent_pb.CONSENT_STATE_EXHAUSTED
+
+
+async def test_a_report_of_a_life_that_is_over_is_taken_while_the_consent_is_in_force(
+    counter: Counter,
+) -> None:
+    consent = await counter.given(
+        await counter.published(), counter.terms(data_life=Duration(seconds=1))
+    )
+    await counter.use(consent)
+    await asyncio.sleep(1.1)
+    over_at = counter.now
+    answer = await acknowledge(counter, [removal(consent, over_at)])
+    assert answer.acknowledged_removals == 1
+    told = await counter.read(consent.name)
+    assert told.state == consent_pb.CONSENT_STATE_GRANTED
+    assert told.removal.deadline == told.data_life_until
+    assert told.removal.report_by.seconds >= over_at + 86_400
+    assert not told.removal.overdue
+    # It is in force: the next answer is given.
+    await counter.use(consent, request_id="next")

@@ -10,7 +10,8 @@ from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.authority.view import AuthorityView
 from gateway.catalogue.model import CATALOGUE_ITEM
-from gateway.consents.rules import obstacle, terms_faults
+from gateway.consents.rules import FIRST_LEVEL, obstacle, terms_faults
+from gateway.consents.words import PROVINCES
 from operators.log import Change
 from operators.model import LICENCE, OPERATOR, Licence, Operator
 from tests import consenting
@@ -94,6 +95,26 @@ def _covers(licence: dict[str, object], terms: ConsentTerms) -> bool:
             for asked in terms.regions
         )
     )
+
+
+def test_every_division_there_is_has_words_for_subjects() -> None:
+    assert PROVINCES.keys() == FIRST_LEVEL
+
+
+def test_no_division_is_asked_for_that_there_is_not() -> None:
+    licence: dict[str, object] = {
+        "items": {"tax"},
+        "purposes": {1},
+        "regions": {"*"},
+        "valid_from": NOW - 100,
+        "valid_until": NOW + 100,
+    }
+    view = _view([licence])
+    for region in ("99", "9901", "660000"):
+        (fault,) = terms_faults(view, "alpha", _terms({"tax"}, {1}, {"11", region}), NOW)
+        assert fault.field == "terms.regions"
+    for region in ("*", "11", "8200", "650100"):
+        assert terms_faults(view, "alpha", _terms({"tax"}, {1}, {region}), NOW) == []
 
 
 @given(st.lists(licences, max_size=3), agreed)

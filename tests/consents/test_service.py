@@ -12,6 +12,7 @@ from sqlalchemy import update
 from consent.delegation import Delegation, Power
 from consent.delegations_sql import SqlDelegations
 from consent.model import DAY_SECONDS
+from consent.subject_keys import SqlSubjectKeys
 from consent.tables import CONSENT
 from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1.audit_service_pb2 import TraceConsentRequest, TraceConsentResponse
@@ -356,8 +357,16 @@ async def test_a_countersigned_consent_comes_with_the_key_that_checks_it(
     consent = await counter.given()
     own = SubjectsOwn("ES256")
     signature = countersigned(consent.receipt, own.key)
-    counter.desk.countersign(id_of(consent.name), signature, [own.registered])
+    SqlSubjectKeys(counter.installation.engines.records).register(
+        consent.subject, own.registered.thumbprint, own.registered.jwk, "signer", counter.now
+    )
+    counter.desk.countersign(id_of(consent.name), signature, "signer")
     told = await counter.read(consent.name)
+    assert told.etag != consent.etag
+    assert (told.history[-1].actor, told.history[-1].reason) == (
+        pb.CONSENT_ACTOR_SUBJECT,
+        "countersigned",
+    )
     assert (
         verified_countersignature(told.receipt, told.subject_signature, told.subject_key)
         == own.registered.thumbprint

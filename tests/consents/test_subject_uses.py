@@ -205,7 +205,11 @@ def test_an_index_taken_up_twice_holds_each_use_once(records_engine: Engine) -> 
     assert sorted(access.place for access in found) == sorted(each.place for each in ledger.served)
     assert any(not access.record_id for access in found)
     assert all(
-        access.usage_name == (access.record_id and usage_name(access.operator_id, *access.place))
+        access.usage_name
+        == (
+            access.record_id
+            and usage_name(access.operator_id, access.usage_index, access.place.number)
+        )
         for access in found
     )
 

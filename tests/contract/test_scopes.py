@@ -51,6 +51,7 @@ def test_method_scopes_cover_every_service_of_the_design() -> None:
         "AuditService",
         "BrakeService",
         "CatalogueService",
+        "ClearingService",
         "ConformanceService",
         "ConsentService",
         "CreditRecordService",

@@ -1,19 +1,23 @@
 """``creditgate-verify``: what was kept, verified with nothing but pinned keys."""
 
 import json
+from base64 import b64decode
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from creditgate.conformance_certificate import CERTIFICATE_TYPE, STATUS_TYPE
 from creditgate.transparency.note import Checkpoint, checkpoint_body, signed
+from creditgate.transparency.verify import answer_of
 from sdk.verifying import main
 from tests.clock import NOW
 from tests.consents.receipts import ISSUER, Signing
 from tests.copies.test_certificates import CERTIFICATE
 from tests.transparency.keys import key_of
 
+ROOT = Path(__file__).parents[2]
 LOG = key_of("gateway.test/log/disclosure")
 NOTE = signed(checkpoint_body(Checkpoint(LOG.verifier.name, 7, bytes(32))), LOG)
 CERTIFIED = CERTIFICATE.model_copy(update={"checkpoint": NOTE})
@@ -142,3 +146,43 @@ def test_a_checkpoint_is_verified_with_the_witnesses_that_were_pinned(
     assert "cannot be kept" in capsys.readouterr().err
     assert main([*words, *witnesses], lambda: at - 86_400) == 1
     assert "cosign a checkpoint 0 have" in capsys.readouterr().err
+
+
+VECTORS = json.loads((ROOT / "docs" / "vectors" / "answers.json").read_text(encoding="utf-8"))
+
+
+def verified_vector(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """Verify an answer of the published vectors; return what is told of it."""
+    (vector,) = (each for each in VECTORS["answers"] if each["name"] == name)
+    (part,) = vector["parts"]
+    (folder / "answer").write_bytes(b64decode(part))
+    served = answer_of(b64decode(part)).receipt.serve_time.seconds
+    assert (
+        main(["answer", str(folder / "answer"), "--key", VECTORS["key"]], lambda: served + 7) == 0
+    )
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert (found["served_at"], found["age_seconds"]) == (served, 7)
+    assert found["map"]["since"] <= served < found["map"]["until"]
+    return found
+
+
+def test_an_answer_of_which_a_record_is_withheld_is_not_called_complete(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = verified_vector("complete: items not named, of one withheld", tmp_path, capsys)
+    (proved,) = found["proved"]
+    assert sum(proved["withheld"].values()) == 1
+    assert found["complete"] is False
+    assert len(found["records"]) == 2
+
+
+def test_an_answer_tells_what_it_is_all_of_and_what_is_the_gateways_word_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = verified_vector("complete: no record of an item", tmp_path, capsys)
+    assert (found["complete"], found["records"]) == (True, [])
+    assert [each["items"] for each in found["proved"]] == [["blacklist"]]
+    assert found["absent_on_the_gateways_word"] == []
+    found = verified_vector("complete: no record of a protected item", tmp_path, capsys)
+    (absent,) = found["absent_on_the_gateways_word"]
+    assert absent["item"] == "wages"

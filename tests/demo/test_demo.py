@@ -117,8 +117,8 @@ def test_the_demo_shows_every_step_as_expected(tmp_path: Path) -> None:
     # All that was paid for the first answer, but a micro-yuan for each of its two records.
     too_much = f"{yuan(153_331)} yuan"
     assert [what for _, what in told[DISPUTED]] == [
-        "nothing beyond the log",
-        "1 record beyond the log",
+        f"{yuan(0)} yuan too much",
+        f"{yuan(1_000_000_000)} yuan too much",
         f"proved: {too_much} too much",
         "it does not hold",
         too_much,

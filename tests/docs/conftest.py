@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT, script
+from tests.docs.warm import warm_commands
 from tests.node.conftest import NodeClient, node_client
 
 __all__ = ["node_client"]
@@ -25,14 +26,19 @@ class Clone:
     folder: Path
     environment: dict[str, str]
     grpc: str
+    commands: Path
 
     def run(self, page: Path) -> subprocess.CompletedProcess[str]:
-        """Run the commands of a page in one shell."""
+        """Run the commands of a page in one shell; those of README by the installed program,
+        others by one that is loaded already."""
+        path = self.environment["PATH"]
+        if page != ROOT / "README.md":
+            path = f"{self.commands}:{path}"
         return subprocess.run(
             ["bash", "-x", "-c", script(page, self.grpc)],
             stdin=subprocess.DEVNULL,
             cwd=self.folder,
-            env=self.environment,
+            env={**self.environment, "PATH": path},
             capture_output=True,
             text=True,
             timeout=_SECONDS,
@@ -67,7 +73,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory, node_client: NodeClient) -> 
             if not line:
                 log.seek(0)
                 pytest.fail(f"the gateway did not start:\n{log.read()}")
-            yield Clone(folder, environment, json.loads(line)["grpc"])
+            with warm_commands() as commands:
+                yield Clone(folder, environment, json.loads(line)["grpc"], commands)
         finally:
             gateway.terminate()
 

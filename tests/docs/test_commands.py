@@ -48,6 +48,12 @@ def test_the_commands_of_the_administrators_guide_work(reader: Reader) -> None:
     assert re.search(r"only grown +since \d+ entries", printed)
 
 
+def test_the_commands_of_operations_work(reader: Reader) -> None:
+    printed = reader(DOCS / "operations.md")
+    assert "an emergency brake is on everything" in printed
+    assert "All is as it was written" in printed
+
+
 def test_a_command_that_fails_fails_the_page(tmp_path: Path, reader: Reader) -> None:
     page = tmp_path / "page.md"
     page.write_text("```sh run\ncreditgate no-such-command\necho reached\n```\n", encoding="utf-8")

@@ -24,7 +24,7 @@ from gateway.storage.engines import Engines
 from tests.clock import StandingClock
 from tests.documents.world import ISSUER, KEY, NOW, SIGNER
 from tests.settle.world import ADMINISTRATOR, ALPHA, MARCH, caller
-from tests.settlement.world import Ledger, Months
+from tests.settlement.world import FEBRUARY, Ledger, Months
 
 _JSON = pb.StatementForm.STATEMENT_FORM_SIGNED_JSON
 _PARQUET = pb.StatementForm.STATEMENT_FORM_PARQUET
@@ -162,12 +162,55 @@ async def test_every_line_is_the_sum_of_its_uses(
             assert len(counted) == line.entries or late
             assert all(use.entry.record.startswith("records/rec-") for use in uses)
     january = await _uses(service, page_size, month="2026-01")
+    # Pages are just so long, unless few were looked at.
+    if looked_at == 20_000:
+        request = usage_pb.ListStatementUsesRequest(month="2026-01", page_size=1)
+        first = await service.list_statement_uses(request, ALPHA)
+        assert len(first.uses) == 1
     assert [(use.reversed, use.late) for use in january] == [
         (True, False),
         (False, False),
         (False, True),
         (False, True),
     ]
+
+
+async def test_what_is_late_tells_which_month_adjusted_it(service: StatementDocuments) -> None:
+    january = await _uses(service, 100, month="2026-01")
+    assert [(use.adjustment_month, use.reversal_month) for use in january] == [
+        ("", "2026-02"),
+        ("", ""),
+        ("2026-02", ""),
+        ("2026-02", ""),
+    ]
+    for month in ("2026-02", "2026-03"):
+        for use in await _uses(service, 100, month=month):
+            assert (use.adjustment_month, use.reversal_month) == ("", "")
+
+
+async def test_a_charge_of_a_component_is_traced_to_its_uses(
+    service: StatementDocuments, months: Months
+) -> None:
+    statement = months.statement("2026-02")
+    everything = await _uses(service, 100, month="2026-02")
+    for charge in statement.charges:
+        request = usage_pb.ListStatementUsesRequest(
+            month="2026-02", component_id=charge.component_id, period=charge.period
+        )
+        uses = (await service.list_statement_uses(request, ALPHA)).uses
+        assert list(uses) == [use for use in everything if use in uses]
+        if charge.kind == "PER_RECORD":
+            assert sum(use.entry.fee_micro_yuan for use in uses) == charge.fee_micro_yuan
+            assert len(uses) == charge.quantity
+    kinds = {charge.kind for charge in statement.charges}
+    assert {"PER_RECORD", "FREE_TIER"} <= kinds
+    assert not await _uses(service, 100, month="2026-02", component_id="none")
+    later = usage_pb.ListStatementUsesRequest(month="2026-02")
+    later.period.start_time.seconds = FEBRUARY + 2
+    assert [
+        use.entry.serve_time.seconds
+        for use in (await service.list_statement_uses(later, ALPHA)).uses
+    ] == [FEBRUARY + 2] * 2
 
 
 async def test_of_a_record_served_twice_only_what_was_reversed_is_marked(

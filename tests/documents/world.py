@@ -9,13 +9,13 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from creditgate.rating.components import FLAT, FREE_TIER, PriceComponent
+from creditgate.rating.prices import PricePlan
 from creditgate.transparency.note import VerifierKey
 from creditgate.v1.settlement_service_pb2 import SourceDivision
 from creditgate.v1.usage_service_pb2 import CreditedUse, CreditNote, RevenueShare, Statement
 from gateway.documents.extract import Extract, Wanted
 from gateway.documents.signed import StatementSigner
-from gateway.settle.components import FLAT, FREE_TIER, PriceComponent
-from gateway.settle.prices import PricePlan
 from gateway.settle.shares import SharingRule
 from gateway.settlement.statement import complete
 from tests.settle.month import Served

@@ -15,7 +15,8 @@ class Told:
     """A consent in the plainest words: what people did to it, and what was served.
 
     ``served`` are the instants of all answers, ``copied`` of those with records;
-    ``deadline`` is by when the copies must be gone, None while it serves.
+    ``deadline`` is by when copies must be gone that were served up to ``owed_to``, and
+    ``report_by`` when their removal must be reported, all None while nothing is owed.
     """
 
     consent_id: str
@@ -32,6 +33,8 @@ class Told:
     served: list[int] = field(default_factory=list[int])
     copied: list[int] = field(default_factory=list[int])
     deadline: int | None = None
+    owed_to: int | None = None
+    report_by: int | None = None
     acknowledged: bool = False
 
     def state(self, now: int) -> str:
@@ -54,16 +57,40 @@ class Told:
                 "EXPIRED": self.ends if self.granted else min(self.answer_until, self.ends),
                 "EXHAUSTED": max(self.served, default=0),
             }
-            self.finish(state, min(instants[state], now))
+            self.finish(state, min(instants[state], now), now)
 
-    def finish(self, end: str, at: int) -> None:
+    def finish(self, end: str, at: int, told_at: int) -> None:
         """End it."""
         self.end, self.ended_at = end, at
         self.changes += 1
-        if self.copied and not self.acknowledged:
-            over = max(self.copied) + self.life
-            wanted = [over, at + DAY] if end == "REVOKED" else [over]
-            self.deadline = min([*wanted, *([] if self.deadline is None else [self.deadline])])
+        if self.copied:
+            self._owe(at + DAY if end == "REVOKED" else None, told_at)
+
+    def look(self, now: int) -> None:
+        """Let what is held under it be owed once no copy may be kept any more."""
+        self.write_down(now)
+        if self.end or not self.copied or now < max(self.copied) + self.life:
+            return
+        if self.owed_to != max(self.copied):
+            self.changes += 1
+            self._owe(None, now)
+
+    def _owe(self, cut: int | None, told_at: int) -> None:
+        over = max(self.copied) + self.life
+        deadline = over if cut is None else min(over, cut)
+        due = max(deadline, told_at + DAY)
+        if self.owed_to == max(self.copied):
+            if not self.acknowledged:
+                assert self.deadline is not None
+                assert self.report_by is not None
+                self.deadline = min(deadline, self.deadline)
+                self.report_by = min(due, self.report_by)
+            return
+        if self.report_by is not None and not self.acknowledged and deadline <= told_at:
+            # Nothing that is held may be held: the report stays due as it was.
+            due = max(deadline, self.report_by)
+        self.deadline, self.report_by, self.owed_to = deadline, due, max(self.copied)
+        self.acknowledged = False
 
     def move(self, move: Move, now: int) -> bool:
         """Do what somebody asks for, and tell whether it may be done."""
@@ -72,13 +99,13 @@ class Told:
         if state == "REQUESTED" and move == "grant":
             self.granted = True
         elif state == "REQUESTED" and move == "refuse":
-            self.finish("REFUSED", now)
+            self.finish("REFUSED", now, now)
             return True
         elif move == "revoke" and (
             state in ("REQUESTED", "GRANTED", "PAUSED")
-            or (state in ("EXPIRED", "EXHAUSTED") and self.copied)
+            or (state in ("EXPIRED", "EXHAUSTED") and self.copied and not self.acknowledged)
         ):
-            self.finish("REVOKED", now)
+            self.finish("REVOKED", now, now)
             return True
         elif (state, move) in (("GRANTED", "pause"), ("PAUSED", "resume")):
             self.paused = move == "pause"

@@ -2,6 +2,7 @@
 model of consents serves, and nothing else."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -76,7 +77,7 @@ class ConsentMachine(RuleBasedStateMachine):
         begins=st.sampled_from([0, 4]),
         lasts=st.sampled_from([9, DAY]),
         answer_within=st.sampled_from([2, 2 * DAY]),
-        life=st.sampled_from([30, 30 * DAY]),
+        life=st.sampled_from([3, 30, 30 * DAY]),
     )
     def ask(self, mode: int, begins: int, lasts: int, answer_within: int, life: int) -> None:
         """Ask for another consent."""
@@ -110,6 +111,13 @@ class ConsentMachine(RuleBasedStateMachine):
         for told in self.told:
             assert told.end or told.state(self.clock.at) not in ("EXPIRED", "EXHAUSTED")
 
+    @rule(which=WHICH)
+    def look(self, which: int) -> None:
+        """Do what the clerk does now and then: see whether a data life is over."""
+        told = self.told[which % len(self.told)]
+        self.consents.look(told.consent_id, self.clock.at)
+        told.look(self.clock.at)
+
     @rule(
         which=WHICH,
         request_ids=st.lists(st.sampled_from(["r-1", "r-2", "r-3", "r-4"]), min_size=1, max_size=3),
@@ -142,8 +150,16 @@ class ConsentMachine(RuleBasedStateMachine):
     def acknowledge(self, which: int) -> None:
         """Let the operator say that it has removed what it had to."""
         told = self.told[which % len(self.told)]
-        last_at = max(told.copied, default=0)
-        if told.deadline is not None and self.clock.at >= last_at:
+        looked_at = replace(told)
+        looked_at.look(self.clock.at)
+        if looked_at.owed_to is None:
+            with pytest.raises(Refused) as caught:
+                self.consents.acknowledge(
+                    told.consent_id, self.operator, self.clock.at, "client", self.clock.at
+                )
+            assert caught.value.reason == _R.REFUSAL_REASON_RESOURCE_NOT_FOUND
+        elif self.clock.at >= looked_at.owed_to:
+            told.look(self.clock.at)
             new = self.consents.acknowledge(
                 told.consent_id, self.operator, self.clock.at, "client", self.clock.at
             )
@@ -167,7 +183,7 @@ class ConsentMachine(RuleBasedStateMachine):
                 assert read.claim.served_at >= read.told.begins
             if isinstance(outcome, Replayed):
                 assert end in ("", "EXHAUSTED")
-                assert not read.told.acknowledged
+                assert not (end and read.told.acknowledged)
 
     @rule(seconds=st.sampled_from([1, 2, 5, REPLAY_SECONDS, DAY, -1, -5, -DAY]))
     def set_clock(self, seconds: int) -> None:
@@ -188,6 +204,8 @@ class ConsentMachine(RuleBasedStateMachine):
             assert (written.ended_at or 0) == told.ended_at
             removal = self.consents.removals([told.consent_id]).get(told.consent_id)
             assert (removal and removal.deadline) == told.deadline
+            assert (removal and removal.report_by) == told.report_by
+            assert bool(removal and removal.acknowledged_at is not None) == told.acknowledged
             use = self.consents.uses([told.consent_id]).get(told.consent_id)
             assert (use.answered if use else 0) == len(told.served)
             assert (use.last_at if use else None) == max(told.copied, default=None)
@@ -295,17 +313,17 @@ class ConsentMachine(RuleBasedStateMachine):
             return Stale()
         earlier = self.paid.get(made.request_id)
         if earlier is not None:
-            repeats = (
-                earlier.digest == made.payload_digest
-                and made.served_at - earlier.served_at < REPLAY_SECONDS
-            )
+            same = earlier.digest == made.payload_digest
+            age = made.served_at - earlier.served_at
+            repeats = same and age < REPLAY_SECONDS
             if repeats and earlier.entries < len(made.entries):
                 return NotCharged(_R.REFUSAL_REASON_REQUEST_SUPERSEDED)
-            if repeats and told.acknowledged:
+            if repeats and told.acknowledged and told.end:
                 return NotCharged(_R.REFUSAL_REASON_CONSENT_EXHAUSTED)
             if repeats:
                 return Replayed(earlier.decision_id)
-            return NotCharged(_R.REFUSAL_REASON_REQUEST_ID_REUSED)
+            life_over = same and age >= told.life
+            return NotCharged(_R.REFUSAL_REASON_REQUEST_ID_REUSED, life_over=life_over)
         today = [at for at in told.served if at // DAY == made.served_at // DAY]
         if told.mode == ONCE and told.served:
             return NotCharged(_R.REFUSAL_REASON_CONSENT_EXHAUSTED)

@@ -431,7 +431,7 @@ def test_moving_a_consent_and_relying_on_it_never_wait_for_each_other(
 def test_a_claim_that_waited_for_its_consent_past_what_it_rests_on_is_stale(
     postgres_stores: PostgresStores,
 ) -> None:
-    """A counter-signature locks a consent without changing what it opens."""
+    """Who looks whether a consent is over locks it without changing what it opens."""
     with postgres_stores.database() as store, engines_of(*store) as engines:
         consents = SqlConsents(engines.records)
         asked = consenting.asked(consents, company(1), terms(["rating"]))
@@ -443,7 +443,7 @@ def test_a_claim_that_waited_for_its_consent_past_what_it_rests_on_is_stale(
         with (
             ThreadPoolExecutor(1) as pool,
             paused_before_commit(
-                engines.records, lambda: consents.sign(consent.consent_id, "own", "signed")
+                engines.records, lambda: consents.settle(consent.consent_id, NOW)
             ) as go_on,
         ):
             outcome = pool.submit(ledger.commit, [made])

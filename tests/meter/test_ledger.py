@@ -106,6 +106,7 @@ def test_charged_answer_is_stored_as_claimed(ledger: UsageLedger, records_engine
         chunk=4,
         disclosure_sequence=0,
         lines=(LineCount(1, 2, 7), LineCount(2, 1, 10**12)),
+        asked_subjects=5,
     )
     assert ledger.commit([made]) == [Charged(14 + 10**12)]
     (row,) = stored(records_engine)
@@ -113,7 +114,7 @@ def test_charged_answer_is_stored_as_claimed(ledger: UsageLedger, records_engine
     assert {name: row._mapping[name] for name in shared} == {
         name: getattr(made, name) for name in shared
     }
-    assert len(shared) == 12
+    assert len(shared) == 13
     assert (row.lines, row.entry_count, row.fee) == (
         f"[[1,2,7],[2,1,{10**12}]]",
         3,

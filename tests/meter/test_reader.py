@@ -88,6 +88,9 @@ class History:
         lines = {number: kind for kind, number in self.line_no.items()}
         return MeteredAnswer(
             sequence=sequence,
+            usage_index=sum(
+                each.operator_id == made.operator_id for each in self.claims[: sequence - 1]
+            ),
             operator_id=made.operator_id,
             client_id=made.client_id,
             request_id=made.request_id,

@@ -49,6 +49,9 @@ function counted(lines, count) {
   return found;
 }
 
+/** Another region's records: their items are that region's, so they are told by source and region. */
+const isOfOtherRegion = ({ kind, disclosureSequence, revisions, recordsDigest }) =>
+  kind === USED && big(disclosureSequence) === 0n && !revisions.length && recordsDigest.length > 0;
 const byLines = (lines) => counted(lines, (line) => big(line.entries));
 const byRecords = (records) => counted(records, () => 1n);
 const alike = (one, other) =>
@@ -81,12 +84,15 @@ const requestOf = ({ operatorId, requestId, chunk }) => JSON.stringify([operator
 function miscounted(leaf, detail, records) {
   let due;
   let right;
+  const elsewhere = isOfOtherRegion(leaf);
   if (records) {
     require(recordsDigest(records).equals(Buffer.from(leaf.recordsDigest)), "the records are not the leaf's");
-    const left = byRecords(records);
-    right = alike(byLines(detail.lines), left);
+    const without = (each) => (elsewhere ? { ...each, item: "" } : each);
+    const lines = detail.lines.map(without);
+    const left = byRecords(records.map(without));
+    right = alike(byLines(lines), left);
     due = 0n;
-    const dearest = [...detail.lines].sort((a, b) =>
+    const dearest = lines.sort((a, b) =>
       Number(big(b.unitPriceMicroYuan) - big(a.unitPriceMicroYuan)),
     );
     for (const line of dearest) {
@@ -95,6 +101,9 @@ function miscounted(leaf, detail, records) {
       left.set(lineKey(line), there - taken);
       due += taken * big(line.unitPriceMicroYuan);
     }
+  } else if (elsewhere && !detail.revisions.length) {
+    due = feeOf(detail.lines);
+    right = true;
   } else {
     const charged = detail.lines.reduce((sum, line) => sum + big(line.entries), 0n);
     const beyond = charged - BigInt(revisionsOf(detail).length);

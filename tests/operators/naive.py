@@ -27,6 +27,7 @@ DUTIES = (
     "credit.conformance:read",
     "credit.conformance:reconcile",
     "credit.conformance:watch",
+    "credit.regions:watch",
 )
 OPERATORS_SCOPES = ("accesses:read", "catalogue:read", "consents:", "credit.", "usage:")
 

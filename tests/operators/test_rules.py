@@ -291,6 +291,7 @@ def test_duties_alone_stay_open_to_an_operator_that_may_not_act(
         "credit.conformance:read",
         "credit.conformance:reconcile",
         "credit.conformance:watch",
+        "credit.regions:watch",
     }
 
 

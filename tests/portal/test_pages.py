@@ -37,6 +37,7 @@ async def test_use_cost_and_quota_are_those_of_the_ledger(world: PortalWorld) ->
     used = await world.see(f"/{OPERATOR_ID}/use")
     assert "测试目录项 (penalty)" in used.text
     assert "<dt>今日已用</dt><dd>3</dd>" in used.text
+    assert "<dt>已确认</dt><dd>0</dd>" in used.text
     statement = await world.see(f"/{OPERATOR_ID}/statements/{month_of(now).name}")
     assert "<strong>0.75 元</strong>" in statement.text
     shares = statement.text.partition("应付的去向")[2].partition("</table>")[0]
@@ -56,7 +57,7 @@ async def test_a_line_of_a_statement_leads_to_its_uses(world: PortalWorld) -> No
     records = re.findall(r"<h2><code>([^<]+)</code>", uses.text)
     assert len(records) == 3
     assert "<dd>0.25 元</dd>" in uses.text
-    assert f"operators/{OPERATOR_ID}/usage/1-0" in uses.text
+    assert f"operators/{OPERATOR_ID}/usage/0-0" in uses.text
     none = await world.see(f"/{OPERATOR_ID}/statements/{month}/uses?item=tax")
     assert "没有使用" in none.text
     other = await world.see(f"/{OPERATOR_ID}/statements/{month}/uses?page=made-up")

@@ -90,6 +90,23 @@ def test_what_was_withheld_changes_nothing_by_staying(records_engine: Engine) ->
     assert looked_up(records_engine, stating(stated, disclosure_sequence=2)) is None
 
 
+def test_what_a_report_need_not_state_does_not_end_it(records_engine: Engine) -> None:
+    disclosure = Disclosure(records_engine)
+    far, near = "330000", "110100"
+    (stated, *_) = disclosure.publish(
+        admitted("r-1", region=near), admitted("r-2", region=far), admitted("r-3", region=far)
+    )
+    regions = {ITEM: frozenset({"11"})}
+    report = stating(stated, disclosure_sequence=3, regions=regions)
+    disclosure.correct(admitted("r-2", content=b'{"about":"y"}', region=far))
+    disclosure.repair("r-3")
+    disclosure.publish(admitted("r-4", region=far))
+    assert looked_up(records_engine, report) is None
+    assert looked_up(records_engine, report._replace(regions={"other": regions[ITEM]})) == NOW
+    disclosure.publish(admitted("r-5", region=near))
+    assert looked_up(records_engine, report) == NOW
+
+
 def test_a_report_of_hundreds_of_records_is_looked_up_whole(records_engine: Engine) -> None:
     disclosure = Disclosure(records_engine)
     report = stating(*disclosure.publish(*(admitted(f"r-{number}") for number in range(1_200))))

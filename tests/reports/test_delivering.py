@@ -21,6 +21,7 @@ from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.meter.tables import USAGE
 from gateway.reports.printing import ReportPrinter
 from operators.model import LICENCE
+from sdk.refusals import explain
 from tests.installation import OPERATOR_ID, eventually
 from tests.reports.asking import CURRENT, EXPIRED, Reporter, reason_of, refused
 from tests.subject.world import DAY, PENALTY, TAX, caught_up, text_of
@@ -163,6 +164,27 @@ async def test_records_the_licence_no_longer_covers_are_not_given_again(
         assert await refused(reporter.stub.IssueCreditReport(request)) == "REQUEST_SUPERSEDED"
         _, without = await issued(reporter, None, PENALTY)
         assert not stated_in(without).records
+    await caught_up()
+    assert (await reporter.stub.IssueCreditReport(request)).report.document == document
+
+
+async def test_a_consented_report_that_is_complete_no_longer_is_refused_by_what_mends_it(
+    reporter: Reporter,
+) -> None:
+    """A report has no proof to choose, so none is what is wrong with its request."""
+    consent = reporter.world.given()
+    request, document = await issued(reporter, consent, TAX, PENALTY)
+    with licence_of_alpha(reporter, regions=["110000"]):
+        await caught_up()
+        with pytest.raises(grpc.aio.AioRpcError) as again:
+            await reporter.stub.IssueCreditReport(request)
+        assert reason_of(again.value) == "REQUEST_SUPERSEDED"
+        assert "no longer" in (again.value.details() or "")
+        with pytest.raises(grpc.aio.AioRpcError) as fresh:
+            await reporter.stub.IssueCreditReport(reporter.request(TAX, consent=consent))
+        explained = explain(fresh.value)
+        assert explained.reason == "INVALID_REQUEST"
+        assert [each.field for each in explained.violations] == ["items"]
     await caught_up()
     assert (await reporter.stub.IssueCreditReport(request)).report.document == document
 

@@ -12,7 +12,7 @@ from creditgate.credit_report import (
 from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
 from creditgate.v1 import disclosure_service_pb2_grpc as disclosure_grpc
 from gateway.pages.rendering import GUARDS
-from gateway.reports.rate import Rate
+from gateway.rate import Rate
 from sdk.reports import verified_status
 from tests.consents.schema_check import faults
 from tests.installation import PUBLISHER, company

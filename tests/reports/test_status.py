@@ -27,8 +27,9 @@ from tests.reports.asking import (
     stated,
 )
 from tests.reports.conftest import Site
+from tests.reports.test_delivering import licence_of_alpha
 from tests.server.calls import publish
-from tests.subject.world import BANK_ID, PENALTY, TAX, penalty
+from tests.subject.world import BANK_ID, PENALTY, TAX, caught_up, penalty
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -143,6 +144,30 @@ async def test_what_is_disclosed_later_ends_a_report_of_absence(site: Site, publ
     draft.record_id, draft.subject = f"penalty-{number}", company(number)
     await publish(publisher, [draft])
     assert (await site.reporter.status(report)).state == SUPERSEDED
+
+
+async def test_a_report_holds_whatever_becomes_of_records_outside_its_licence(
+    site: Site, publisher: Any
+) -> None:
+    reporter = site.reporter
+    far = penalty(site.world.now)
+    far.record_id, far.subject, far.region = "penalty-far", company(next(_numbers)), "110000"
+    await publish(publisher, [far])
+    with licence_of_alpha(reporter, regions=["330100"]):
+        await caught_up()
+        report = (await reporter.issue(subject=far.subject)).report
+    await caught_up()
+    whole = (await reporter.issue(subject=far.subject)).report
+    assert [len(stated(each).records) for each in (report, whole)] == [0, 1]
+    await end(publisher, far, "correct")
+    far.record_id = "penalty-far-2"
+    await publish(publisher, [far])
+    assert (await reporter.status(report)).state == CURRENT
+    assert (await reporter.status(whole)).state == SUPERSEDED
+    near = penalty(site.world.now)
+    near.record_id, near.subject, near.region = "penalty-near", far.subject, "330100"
+    await publish(publisher, [near])
+    assert (await reporter.status(report)).state == SUPERSEDED
 
 
 async def test_a_report_ends_with_the_consent_it_rests_on(reporter: Reporter) -> None:

@@ -28,6 +28,7 @@ def reports(engine: Engine) -> SqlReports:
 @pytest.mark.parametrize("bounds", [{}, {"from": 10}, {"until": 20}, {"from": 10, "until": 20}])
 def test_a_report_is_kept_as_it_was_issued(reports: SqlReports, bounds: dict[str, int]) -> None:
     report = kept(stated=(3, 2**40), period=ReportPeriod.model_validate(bounds), items=("a", "b"))
+    report = report._replace(regions={"a": frozenset({"3301", "11"})})
     reports.add(report)
     assert reports.get(report.report_id) == report
     assert reports.get(report_id(2)) is None

@@ -248,9 +248,12 @@ async def test_what_need_not_be_kept_any_more_is_not_sent_again(world: World) ->
     world.clock.at = NOW + 59
     await world.ask(1, consent=consent.name, request_id="same")
     world.clock.at = NOW + 60
-    assert await refused(world.ask(1, consent=consent.name, request_id="same")) == (
-        "REQUEST_ID_REUSED"
-    )
+    with pytest.raises(Refused) as caught:
+        await world.ask(1, consent=consent.name, request_id="same")
+    assert reason(caught) == "REQUEST_ID_REUSED"
+    # A fresh one would be a new use: it is not what is advised.
+    assert caught.value.metadata == {"cause": "data_life"}
+    assert "Do not retry" in caught.value.message
 
 
 async def test_a_retry_under_a_revoked_consent_is_refused(world: World) -> None:

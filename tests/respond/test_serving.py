@@ -3,10 +3,10 @@
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from creditgate.rating.prices import PRICE_PLAN
 from creditgate.refusal import Refused
 from creditgate.v1 import credit_record_service_pb2 as pb
 from gateway.meter.model import unpack_entries
-from gateway.settle.prices import PRICE_PLAN
 from operators.log import Draft
 from tests.meter.world import NOW, company
 from tests.receipts import verified
@@ -150,6 +150,29 @@ async def test_retry_is_served_again_and_charged_nothing(world: World) -> None:
         await world.ask(1, request_id="same")
     assert reason(refusal) == "REQUEST_SUPERSEDED"
     assert world.charged() == 2
+
+
+async def test_a_retry_tells_nothing_of_what_was_not_paid_for_but_that_there_is_something(
+    world: World,
+) -> None:
+    """One record or many, new or corrected, of whatever item: the refusal is the same."""
+    world.publish(record("a"), record("d", 2), record("e", 3))
+    for number in (1, 2, 3):
+        await world.ask(number, request_id=f"same-{number}")
+    world.publish(record("b"))
+    world.publish(*(record(f"many-{each}", 2, item_code=OTHER) for each in range(5)))
+    world.disclosure.correct(record("e", 3, content=b'{"about":"other"}'), 1)
+    told: list[tuple[object, ...]] = []
+    for number in (1, 2, 3):
+        with pytest.raises(Refused) as refusal:
+            await world.ask(number, request_id=f"same-{number}")
+        refused = refusal.value
+        told.append((refused.reason, refused.message, refused.violations, refused.retry_after))
+        assert reason(refusal) == "REQUEST_SUPERSEDED"
+        # What may be in it is how to go on, never what came.
+        assert not refused.metadata
+    assert len(set(told)) == 1
+    assert world.charged() == 3
 
 
 async def test_request_id_belongs_to_client_method_and_payload(world: World) -> None:

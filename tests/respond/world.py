@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consent.model import Consent, ConsentItem
 from consent.sql import SqlConsents
+from creditgate.rating.prices import PRICE_PLAN, PricePlan
 from creditgate.refusal import Refused
 from creditgate.transparency.verify import VerifiedAnswer, verify_answer
 from creditgate.v1 import credit_record_service_pb2 as pb
@@ -40,7 +41,6 @@ from gateway.respond.proofs import AnswerProofs
 from gateway.respond.service import CreditRecordService
 from gateway.respond.use import SCOPE
 from gateway.server.line import line_within
-from gateway.settle.prices import PRICE_PLAN, PricePlan
 from gateway.storage.engines import Engines
 from gateway.storage.turn import LOGGING
 from gateway.transparency.disclosure_map import DisclosureMap
@@ -53,6 +53,9 @@ from gateway.transparency.progress import LogProgress
 from gateway.transparency.salts import Salts
 from gateway.transparency.tables import LogId
 from gateway.transparency.writer import DisclosureWriter
+from gateway.usage.charged import is_charged
+from gateway.usage.duties import Unsigned
+from gateway.usage.unsigned import UnsignedUse
 from operators.log import Draft
 from operators.model import (
     CLIENT,
@@ -191,6 +194,11 @@ class World:
         )
         self.deliveries = Deliveries(self.engine)
         self.turns = DeliveryTurns(self.deliveries, self.clock, DELIVERY_LIMITS)
+        self.refused: dict[str, Unsigned] = {}
+        """Who must agree with its use first."""
+        self.unsigned = UnsignedUse(
+            lambda: dict(self.refused), partial(is_charged, self.engine), poll_seconds=0.01
+        )
         path = AnswerPath(
             feed=self.feed,
             gate=Gate(),
@@ -201,6 +209,7 @@ class World:
             clock=self.clock,
             limits=limits,
             proofs=self.proofs,
+            unsigned=self.unsigned,
         )
         self.service = CreditRecordService(
             path, self.lookup, self.clock, limits, self.proofs, self.turns

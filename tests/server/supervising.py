@@ -15,10 +15,14 @@ from gateway.server.process import Running
 from tests.installation import Gateway, Installation, settings_line
 
 _PROGRAM = """
-import json, sys
+import functools, json, sys
 from gateway.config import GatewayConfig
-from gateway.server import supervised, supervisor
-supervised._LEAST_LIFE_SECONDS = float(sys.argv[1])
+from gateway.server import pulse, supervisor
+least_life, give_up = map(float, sys.argv[1:3])
+supervisor.Patience = functools.partial(
+    supervisor.Patience, least_life=least_life, give_up=give_up
+)
+pulse.LOST_SECONDS = int(sys.argv[3])
 config = GatewayConfig.model_validate_json(sys.stdin.readline())
 supervisor.serve(config, lambda at: print(json.dumps([at.grpc, at.issuer]), flush=True))
 """
@@ -61,12 +65,21 @@ def lives(process: psutil.Process) -> bool:
 
 @asynccontextmanager
 async def supervised(
-    installation: Installation, *, least_life: float = 0.0, **settings: Any
+    installation: Installation,
+    *,
+    least_life: float = 10.0,
+    give_up: float = 120.0,
+    lost: int = 10,
+    **settings: Any,
 ) -> AsyncGenerator[SupervisedGateway]:
-    """Run a supervised gateway, all of it killed in the end; a process of it that ends within
-    ``least_life`` seconds is not started again."""
+    """Run a supervised gateway, all of it killed in the end.
+
+    It gives up once no process of a role has lived ``least_life`` seconds for ``give_up``
+    seconds, and takes a keeper for hung that gave no sign for ``lost`` seconds.
+    """
+    told = [str(least_life), str(give_up), str(lost)]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _PROGRAM, str(least_life), stdin=PIPE, stdout=PIPE
+        sys.executable, "-c", _PROGRAM, *told, stdin=PIPE, stdout=PIPE
     )
     assert process.stdin is not None
     assert process.stdout is not None

@@ -39,6 +39,7 @@ from gateway.storage.engines import reading
 from gateway.transparency.salts import Salts
 from sdk.usage import Usage
 from sdk.usage_book import UsageBook
+from sdk.usage_statements import Statements
 from tests.installation import ADMINISTRATOR, OPERATOR_ID, PRICE, Installation
 from tests.server.delivering import Stored, delivering, key_of, settled, taken
 
@@ -124,7 +125,7 @@ async def the_statement_counts_what_is_left(world: Credited) -> None:
     statement = (await UsageServiceStub(world.operator).GetStatement(request)).statement
     assert sum(line.entries for line in statement.lines) == len(world.stored.net)
     assert statement.total_micro_yuan == len(world.stored.net) * PRICE
-    assert await Usage(world.operator).billed_beyond(statement, world.book) == Counter()
+    assert (await Statements(world.operator).check(statement, world.book)).faults == ()
 
 
 async def documents_count_what_is_left(world: Credited) -> None:

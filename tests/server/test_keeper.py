@@ -1,22 +1,31 @@
 """The keeper: a process beside who serves, killed, started again, and ended in order."""
 
 import asyncio
+import json
 import signal
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
+from typing import Any
 
 import grpc
 import psutil
 import pytest
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
 from sqlalchemy import select
 
 from creditgate.transparency.note import VerifierKey
 from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
 from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
+from creditgate.v1.usage_service_pb2 import GetUsageProofRequest, ListUsageRequest
+from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
 from gateway.audit.tables import DECISIONS
+from gateway.conformance.policy_file import write_policy
 from gateway.server.child import ChildProcess
+from gateway.server.health import KEEPER
+from gateway.server.policies import Policies
 from gateway.server.told import Told
 from gateway.storage import turn
 from gateway.storage.engines import reading
@@ -26,6 +35,7 @@ from gateway.transparency.tables import LOGS
 from gateway.usage.tables import USAGE_LOGS
 from sdk.log_keys import log_key
 from sdk.refusals import explain
+from sdk.tokens import TokenRefused
 from tests.installation import (
     OPERATOR_ID,
     PUBLISHER,
@@ -139,7 +149,7 @@ async def beside_no_keeper(
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with ours, theirs:
         ends = [theirs.fileno()]
-        told = Told(installation.config, ends).written()
+        told = Told(installation.config, Policies.read(installation.config), ends).written()
         process = ChildProcess.spawned("gateway.server.worker", told, ends)
         try:
             yield installation.addressed(place_in(await process.heard())), ours
@@ -203,10 +213,177 @@ async def test_the_keeper_works_until_who_serves_has_drained(embedded: Installat
         assert not lives(keeper)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_gateway_outlives_processes_that_are_killed_while_they_start_and_soon_after(
+    embedded: Installation, workers: int
+) -> None:
+    async with supervised(embedded, workers=workers) as served:
+        first = served.children()
+        # Each is killed as soon as it is seen: first those that serve or work, then those
+        # that start.
+        ended = set[psutil.Process]()
+        for _ in range(2):
+            for each in await another_set(served, ended, len(first)):
+                ended.add(each)
+                each.kill()
+
+        async def serve_and_work() -> bool:
+            try:
+                async with served.gateway.channel() as channel:
+                    await query(channel)
+            except (TokenRefused, grpc.aio.AioRpcError):
+                return False
+            return served.keeper() is not None
+
+        await another_set(served, ended, len(first))
+        await eventually(serve_and_work, 20)
+        assert served.process.returncode is None
+
+
+async def keeper_gone(keeper: psutil.Process) -> None:
+    """Wait until a keeper that was killed is gone."""
+
+    async def gone() -> bool:
+        return not lives(keeper)
+
+    await eventually(gone, 5)
+
+
+async def another_set(
+    served: SupervisedGateway, ended: set[psutil.Process], count: int
+) -> list[psutil.Process]:
+    """Return the other processes once there are so many, none of those that ended."""
+    others: list[psutil.Process] = []
+
+    async def came() -> bool:
+        others[:] = [each for each in served.children() if each not in ended]
+        return len(others) == count
+
+    await eventually(came, 20)
+    return others
+
+
 async def test_a_gateway_whose_keeper_cannot_stay_up_ends_and_says_so(
     embedded: Installation, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    async with supervised(embedded, least_life=60) as served:
+    async with supervised(embedded, least_life=60, give_up=0.1) as served:
         served.present_keeper().kill()
         assert await asyncio.wait_for(served.process.wait(), 10) != 0
-    assert "WorkerFailed: A keeper keeps ending" in capfd.readouterr().err
+    told = capfd.readouterr().err
+    assert "WorkerFailed: No keeper has stayed up for 60 s in the last 0.1 s" in told
+
+
+async def test_a_keeper_that_cannot_use_what_it_is_told_ends_the_start_at_once(
+    embedded: Installation, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # What only the keeper needs.
+    export: dict[str, Any] = {
+        "usage_export_url": "https://127.0.0.1:1/",
+        "usage_export_ca": embedded.home.root / "none.pem",
+    }
+    with pytest.raises(json.JSONDecodeError):
+        async with supervised(embedded, **export):
+            pass
+    assert "WorkerFailed: A keeper did not come up" in capfd.readouterr().err
+
+
+async def test_a_keeper_that_hangs_is_seen_killed_and_started_anew_while_calls_go_on(
+    embedded: Installation, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with (
+        supervised(embedded, lost=2) as served,
+        served.gateway.channel(PUBLISHER) as publisher,
+        served.gateway.channel() as operator,
+    ):
+        health: Any = HealthStub(operator)
+
+        async def status(service: str) -> int:
+            return (await health.Check(health_pb2.HealthCheckRequest(service=service))).status
+
+        async def is_lost() -> bool:
+            return await status(KEEPER) == health_pb2.HealthCheckResponse.NOT_SERVING
+
+        async def is_well() -> bool:
+            return await status(KEEPER) == health_pb2.HealthCheckResponse.SERVING
+
+        await publish(publisher, [draft("r-1", company(1))])
+        await eventually(is_well)
+        keeper = served.present_keeper()
+        keeper.suspend()
+        await eventually(is_lost, 5)
+        assert await status("") == health_pb2.HealthCheckResponse.SERVING
+        answer = await query(operator, company(1))
+        assert len(answer.records) == 1
+        await another_keeper(served, keeper)
+        await eventually(is_well, 10)
+        assert not lives(keeper)
+    told = capfd.readouterr().err
+    assert f"keeper {keeper.pid} hangs and is killed" in told
+    assert "no sign of the keeper for 2 s" in told
+    assert "the keeper is back" in told
+
+
+async def test_policies_that_change_hold_for_all_processes_from_the_next_start_on(
+    embedded: Installation,
+) -> None:
+    policy = write_policy(embedded.home.root / "policy.yaml")
+    async with supervised(embedded, conformance_policy=policy) as served:
+        # A process that read it anew could not start.
+        policy.write_text("none: at all")
+        keeper = served.present_keeper()
+        keeper.kill()
+        await keeper_gone(keeper)
+        async with served.gateway.channel() as operator:
+            decision = (await query(operator, company(1))).receipt.decision_id
+
+        async def goes_on() -> bool:
+            return decision in (await asyncio.to_thread(logged, embedded))[0]
+
+        await eventually(goes_on, 20)
+
+
+def test_what_a_child_is_told_of_policies_is_what_was_read_whatever_the_files_say_now(
+    embedded: Installation,
+) -> None:
+    policy = write_policy(embedded.home.root / "policy.yaml", warned="PT3S")
+    config = embedded.config.model_copy(update={"conformance_policy": policy})
+    told = Told(config, Policies.read(config))
+    policy.write_text("none: at all")
+    read = Told.read(told.written().decode())
+    assert read.policies == told.policies
+    assert read.policies.conformance.warned_seconds == 3
+
+
+async def test_while_the_keeper_hangs_what_needs_it_is_refused_and_authority_acts_at_once(
+    installation: Installation,
+) -> None:
+    async with (
+        supervised(installation, lost=60) as served,
+        served.gateway.channel(PUBLISHER) as publisher,
+        served.gateway.channel() as operator,
+    ):
+        key = await asyncio.to_thread(log_key, served.gateway.credentials())
+        await publish(publisher, [draft("r-1", company(1))])
+        assert (await proved(operator, 1, key))[1] == ["records/r-1"]
+        # So that it holds no lock of the store when it is stopped.
+        await asyncio.sleep(2)
+        served.present_keeper().suspend()
+        await publish(publisher, [draft("r-2", company(2))])
+        answer = await query(operator, company(2))
+        assert [record.name for record in answer.records] == ["records/r-2"]
+        usage = UsageServiceStub(operator)
+        entries = (await usage.ListUsage(ListUsageRequest())).entries
+        for call in (
+            asked(operator, 2, COMPLETE, key),
+            usage.GetUsageProof(GetUsageProofRequest(name=entries[-1].name)),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await call
+            told = explain(refused.value)
+            assert (told.reason, told.status) == ("TEMPORARILY_UNAVAILABLE", "UNAVAILABLE")
+            assert told.retry_after
+        installation.suspend()
+        await asyncio.sleep(1)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await query(operator, company(2))
+        assert explain(refused.value).reason == "OPERATOR_SUSPENDED"

@@ -1,6 +1,8 @@
 """Limits over the wire: what is left behind each answer, and when to come again."""
 
 import asyncio
+import re
+from typing import Any
 from uuid import uuid4
 
 import grpc
@@ -12,8 +14,16 @@ from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
 from creditgate.v1 import limit_service_pb2 as limits_pb
 from creditgate.v1 import limit_service_pb2_grpc as limits_grpc
 from creditgate.v1.limit_service_pb2 import LimitPer, LimitUnit
-from tests.installation import ADMINISTRATOR, PURPOSE, Gateway, company
-from tests.server.calls import query
+from creditgate.v1.operator_service_pb2 import ClientRole
+from tests.installation import (
+    ADMINISTRATOR,
+    PUBLISHER,
+    PURPOSE,
+    Gateway,
+    Installation,
+    company,
+)
+from tests.server.calls import draft, publish, query
 
 BURST = 3
 
@@ -55,6 +65,9 @@ async def test_who_is_too_fast_is_told_the_moment_and_served_then(gateway: Gatew
                 refused = error
                 break
         assert refused is not None
+        trailers = {key: str(value) for key, value in refused.trailing_metadata() or ()}
+        assert trailers["ratelimit-policy"] == '"slow";q=1;w=1'
+        assert trailers["ratelimit"].startswith('"slow";r=0;t=')
         assert refused.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
         told = delay(refused)
         assert 0 < told < 1
@@ -85,3 +98,64 @@ async def test_what_is_left_stands_behind_each_answer(gateway: Gateway, in_parts
     assert '"slow";q=1;w=1' in told["ratelimit-policy"]
     assert f'"slow";r={BURST - 1};t=1' in told["ratelimit"]
     assert '"daily-records";r=' in told["ratelimit"]
+
+
+async def trailers_of(call: Any) -> dict[str, str]:
+    """Return what stands behind the answers of a call, or its refusal."""
+    try:
+        if hasattr(call, "__aiter__"):
+            async for _ in call:
+                pass
+        else:
+            await call
+    except grpc.aio.AioRpcError:
+        pass
+    return {key: str(value) for key, value in await call.trailing_metadata()}
+
+
+async def test_a_caller_that_asks_hears_what_is_left_behind_any_answer(gateway: Gateway) -> None:
+    async with gateway.channel() as channel:
+        stub: Any = records_grpc.CreditRecordServiceStub(channel)
+
+        def asked(*metadata: tuple[str, str]) -> Any:
+            request = records_pb.GetSubjectRecordsRequest(
+                subject=company(1), purpose=PURPOSE, request_id=uuid4().hex
+            )
+            return stub.GetSubjectRecords(request, timeout=10, metadata=metadata)
+
+        assert "ratelimit" not in await trailers_of(asked())
+        assert "ratelimit" not in await trailers_of(asked(("want-ratelimit", "?0")))
+        told = await trailers_of(asked(("want-ratelimit", "?1")))
+        assert re.fullmatch(r'"daily-records";q=\d+;w=86400', told["ratelimit-policy"])
+        assert re.fullmatch(r'"daily-records";r=\d+;t=\d+', told["ratelimit"])
+
+
+async def test_a_stream_tells_what_is_left_though_much_is(gateway: Gateway) -> None:
+    async with gateway.channel() as channel:
+        stub: Any = records_grpc.CreditRecordServiceStub(channel)
+        many = records_pb.BatchGetSubjectRecordsRequest(
+            subjects=[company(1)], purpose=PURPOSE, request_id=uuid4().hex
+        )
+        assert (
+            "daily-records" in (await trailers_of(stub.BatchGetSubjectRecords(many)))["ratelimit"]
+        )
+
+
+async def test_a_refusal_by_quota_tells_what_is_left_of_it(
+    installation: Installation,
+) -> None:
+    installation.license("small", "L-SMALL", quota=1)
+    installation.enrol("small-client", ClientRole.CLIENT_ROLE_OPERATOR, "small")
+    async with (
+        installation.running() as gateway,
+        gateway.channel(PUBLISHER) as publisher,
+        gateway.channel("small-client") as channel,
+    ):
+        await publish(publisher, [draft("r-1", company(1)), draft("r-2", company(1))])
+        stub: Any = records_grpc.CreditRecordServiceStub(channel)
+        request = records_pb.GetSubjectRecordsRequest(
+            subject=company(1), purpose=PURPOSE, request_id=uuid4().hex
+        )
+        told = await trailers_of(stub.GetSubjectRecords(request))
+    assert told["ratelimit-policy"] == '"daily-records";q=1;w=86400'
+    assert told["ratelimit"].startswith('"daily-records";r=1;t=')

@@ -8,11 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, TypeVar
 
-from creditgate.v1.operator_service_pb2 import OperatorState
-from creditgate.v1.settlement_service_pb2 import PriceComponentKind, SourceDivision
-from gateway.catalogue.model import CATALOGUE_ITEM
-from gateway.settle.classes import ClassBook
-from gateway.settle.components import (
+from creditgate.rating.components import (
     CAP,
     FLAT,
     FREE_TIER,
@@ -25,9 +21,13 @@ from gateway.settle.components import (
     Priced,
     Tier,
 )
-from gateway.settle.prices import PriceBook, PricePlan
+from creditgate.rating.prices import PriceBook, PricePlan
+from creditgate.rating.terms import cuts
+from creditgate.v1.operator_service_pb2 import OperatorState
+from creditgate.v1.settlement_service_pb2 import PriceComponentKind, SourceDivision
+from gateway.catalogue.model import CATALOGUE_ITEM
+from gateway.settle.classes import ClassBook
 from gateway.settle.shares import BY_CONTRIBUTION, SharingBook, SharingRule
-from gateway.settle.terms import cuts
 from operators.log import Change
 from operators.model import OPERATOR
 from tests.settle.month import PlainMonth, Served
@@ -55,7 +55,7 @@ class Books:
 
     def cut(self, facts: Sequence[Served]) -> PlainMonth:
         """Return facts as a month of use, cut as these books need it."""
-        starts = cuts("alpha", 0, MONTH, self.prices, self.sharing, self.classes)
+        starts = cuts("alpha", 0, MONTH, self.prices, self.sharing.rules, self.classes)
         return PlainMonth(facts, starts, MONTH, self.classes.price_class)
 
     def list_price(self, fact: Served) -> int:

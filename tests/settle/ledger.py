@@ -32,6 +32,7 @@ class ListedUsage:
             counts[key] = counts.get(key, 0) + 1
         answer = MeteredAnswer(
             sequence=len(self.rows) + 1,
+            usage_index=sum(each.operator_id == operator_id for each in self.rows),
             operator_id=operator_id,
             client_id=f"{operator_id}-client",
             request_id=request_id,

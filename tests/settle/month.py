@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gateway.settle.use import Combination, PriceClassOf, Supply, UsePart
+from creditgate.rating.use import UsePart
+from gateway.settle.use import Combination, PriceClassOf, Supply
 
 
 class Served(NamedTuple):

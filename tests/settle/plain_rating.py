@@ -1,6 +1,6 @@
 """Rating written down plainly: fractions instead of rounding, one record at a time.
 
-Independent of `gateway.settle.rating`; it knows components only as documents say them, and it
+Independent of `creditgate.rating.rating`; it knows components only as documents say them, and it
 reckons by the month: what was used before counts, and is not priced anew.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
-from gateway.settle.components import (
+from creditgate.rating.components import (
     CAP,
     CHARGING,
     FLAT,
@@ -20,7 +20,7 @@ from gateway.settle.components import (
     VOLUME,
     PriceComponent,
 )
-from gateway.settle.prices import PricePlan
+from creditgate.rating.prices import PricePlan
 from tests.settle.drawn import MONTH, Books
 from tests.settle.month import Served
 

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from gateway.settle.prices import PRICE_PLAN, PricePlan
+from creditgate.rating.prices import PRICE_PLAN, PricePlan
 from gateway.settle.shares import SHARING_RULE, WHOLE, SharingBook, SharingRule
 from operators.log import Change
 

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from gateway.settle.bill import Bill, BillLine, Charge
-from gateway.settle.components import (
+from creditgate.rating.bill import Bill, BillLine, Charge
+from creditgate.rating.components import (
     CAP,
     FLAT,
     FREE_TIER,
@@ -18,9 +18,9 @@ from gateway.settle.components import (
     PriceComponent,
     Tier,
 )
+from creditgate.rating.prices import PriceBook, PricePlan
+from creditgate.rating.rating import rate
 from gateway.settle.explain import explained
-from gateway.settle.prices import PriceBook, PricePlan
-from gateway.settle.rating import rate
 from tests.settle import drawn
 from tests.settle.drawn import MONTH, Books
 from tests.settle.month import Served

@@ -1,9 +1,9 @@
 """Classes in time: a change acts from its second on, never on use before it."""
 
+from creditgate.rating.prices import PriceBook
+from creditgate.rating.terms import cuts, terms
 from gateway.settle.classes import ClassBook
-from gateway.settle.prices import PriceBook
 from gateway.settle.shares import SharingBook
-from gateway.settle.terms import cuts, terms
 from tests.settle.drawn import item_change, operator_change
 
 
@@ -77,7 +77,7 @@ def test_a_month_is_cut_where_a_class_changes_and_spans_only_where_the_operator_
         ]
     )
     prices, sharing = PriceBook.empty(), SharingBook.empty()
-    assert cuts("alpha", 0, 1_000, prices, sharing, book) == (0, 300, 600)
+    assert cuts("alpha", 0, 1_000, prices, sharing.rules, book) == (0, 300, 600)
     spans = [span for t in terms("alpha", 0, 1_000, prices, book) for span in t.spans]
     found = [(span.from_, span.until, span.operator_class) for span in spans]
     assert found == [(0, 600, ""), (600, 1_000, "bank")]

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from gateway.settle.components import (
+from creditgate.rating.components import (
     CAP,
     FLAT,
     FREE_TIER,
@@ -15,7 +15,7 @@ from gateway.settle.components import (
     PriceComponent,
     Priced,
 )
-from gateway.settle.prices import PriceBook, PricePlan
+from creditgate.rating.prices import PriceBook, PricePlan
 from tests.settle.strategies import plan_change
 
 _TIERS = [{"from_records": 0, "unit_price": 9}, {"from_records": 10, "unit_price": 5}]

@@ -7,13 +7,13 @@ from random import Random
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from creditgate.rating.prices import PriceBook
+from creditgate.rating.rating import rate
 from creditgate.refusal import Refused
 from creditgate.v1 import settlement_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.settle.dry_run import dry_run
 from gateway.settle.dry_run_service import DryRunService
-from gateway.settle.prices import PriceBook
-from gateway.settle.rating import rate
 from gateway.settle.use import MonthUse, PriceClassOf
 from gateway.shares import Shares
 from operators.log import Draft

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from random import Random
 from typing import Final
 
+from creditgate.rating.components import FREE_TIER, PriceComponent
+from creditgate.rating.prices import PriceBook, PricePlan
+from creditgate.rating.rating import rate
+from creditgate.rating.terms import cuts
 from gateway.settle.classes import ClassBook
-from gateway.settle.components import FREE_TIER, PriceComponent
 from gateway.settle.forecast import RECENT_SECONDS, Forecast, forecast
-from gateway.settle.prices import PriceBook, PricePlan
-from gateway.settle.rating import rate
 from gateway.settle.shares import SharingBook
-from gateway.settle.terms import cuts
 from tests.settle import drawn
 from tests.settle.drawn import Books
 from tests.settle.month import PlainMonth, Served
@@ -33,7 +33,7 @@ def books(*plans: PricePlan, state: str = "ACTIVE") -> Books:
 
 def starts(known: Books) -> tuple[int, ...]:
     """Return where the month has to be cut."""
-    return cuts("alpha", 0, MONTH, known.prices, known.sharing, known.classes)
+    return cuts("alpha", 0, MONTH, known.prices, known.sharing.rules, known.classes)
 
 
 def cut(known: Books, facts: Sequence[Served]) -> PlainMonth:

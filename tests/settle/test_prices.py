@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gateway.settle.components import Priced
-from gateway.settle.prices import PRICE_PLAN, PriceBook, PricePlan
+from creditgate.rating.components import Priced
+from creditgate.rating.prices import PRICE_PLAN, PriceBook, PricePlan
 from operators.log import Change
 from tests.settle.strategies import plan_change, plans
 

@@ -6,12 +6,12 @@ from random import Random
 
 import pytest
 
+from creditgate.rating.components import CAP, FREE_TIER, MINIMUM
+from creditgate.rating.rating import rate
+from creditgate.rating.terms import terms
 from gateway.settle.bill import SharedBill
-from gateway.settle.components import CAP, FREE_TIER, MINIMUM
 from gateway.settle.explain import KEYS, explained
-from gateway.settle.rating import rate
 from gateway.settle.sharing import share_bill
-from gateway.settle.terms import terms
 from tests.settle import drawn
 from tests.settle.drawn import Books
 from tests.settle.month import Served

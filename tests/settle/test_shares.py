@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gateway.settle.shares import WHOLE, SharingRule, divide
+from creditgate.rating.division import divide
+from gateway.settle.shares import WHOLE, SharingRule
 from tests.settle.strategies import FEES, rules
 
 _PARTS = st.lists(st.integers(0, 10**6), min_size=1, max_size=12).filter(any)

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 
 import pytest
 
+from creditgate.rating.bill import RatedCell
+from creditgate.rating.components import FLAT, FREE_TIER, GRADUATED, PER_SUBJECT, PriceComponent
+from creditgate.rating.prices import PriceBook, PricePlan
+from creditgate.rating.rating import rate
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.settlement_service_pb2 import SourceDivision
-from gateway.settle.bill import RatedCell, SharedBill
+from gateway.settle.bill import SharedBill
 from gateway.settle.classes import ClassBook
-from gateway.settle.components import FLAT, FREE_TIER, GRADUATED, PER_SUBJECT, PriceComponent
 from gateway.settle.contribution import contribution
 from gateway.settle.explain import explained
-from gateway.settle.prices import PriceBook, PricePlan
-from gateway.settle.rating import rate
 from gateway.settle.shares import BY_CONTRIBUTION, BY_USE, OWN, SharingBook, SharingRule
 from gateway.settle.sharing import share_bill
 from gateway.settle.use import Combination, Supply

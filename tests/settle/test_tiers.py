@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.settle.bill import Step
-from gateway.settle.tiers import Tiers, graduated, volume
+from creditgate.rating.bill import Step
+from creditgate.rating.tiers import Tiers, graduated, volume
 
 
 @st.composite

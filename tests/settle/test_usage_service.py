@@ -41,7 +41,7 @@ async def test_entry_tells_what_was_served_to_whom_why_and_for_how_much(world: W
     )
     _, second = (await _list(world)).entries
     assert second == usage_pb.UsageEntry(
-        name="operators/alpha/usage/1-1",
+        name="operators/alpha/usage/0-1",
         client_id="alpha-client",
         request_id="q",
         record="records/b",

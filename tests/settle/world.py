@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from creditgate.rating.prices import PriceBook
 from creditgate.uscc import check_character
 from creditgate.v1 import settlement_service_pb2 as settlement_pb
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from gateway.authenticate.caller import Caller
 from gateway.settle.classes import ClassBook
-from gateway.settle.prices import PriceBook
 from gateway.settle.service import SettlementService, UsageService
 from gateway.settle.shares import SharingBook
 from gateway.settle.views import DatedLog

@@ -7,13 +7,13 @@ from threading import Thread
 
 import pytest
 
+from creditgate.rating.prices import PricePlan
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.settlement_service_pb2 import JournalEntryKind
 from creditgate.v1.usage_service_pb2 import RevenueShare
 from gateway.meter.tables import USAGE
 from gateway.settle.month import Month, month_named
-from gateway.settle.prices import PricePlan
 from gateway.settlement.documents import document_bytes
 from gateway.settlement.store import ClosedMonth
 from tests.settle.month import Served

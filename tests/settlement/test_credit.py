@@ -5,15 +5,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from creditgate.rating.components import CAP, FREE_TIER, GRADUATED, PriceComponent, Tier
+from creditgate.rating.prices import PricePlan
 from creditgate.refusal import Refused
 from creditgate.v1 import settlement_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_evidence_pb2 import ShownLeaf, UsageEvidence, UsageEvidenceKind
 from creditgate.v1.usage_log_pb2 import UsageKind, UsageLeaf, UsageLine, UsageReceipt
 from creditgate.v1.usage_service_pb2 import CreditNote
-from gateway.settle.components import CAP, FREE_TIER, GRADUATED, PriceComponent, Tier
 from gateway.settle.month import month_named
-from gateway.settle.prices import PricePlan
 from gateway.settlement.credit import evidence_verifier
 from gateway.settlement.credit_service import CreditService
 from gateway.settlement.credit_store import SqlCreditNotes

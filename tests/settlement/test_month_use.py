@@ -6,9 +6,10 @@ from random import Random
 
 import pytest
 
-from gateway.settle.rating import rate
+from creditgate.rating.rating import rate
+from creditgate.rating.use import UsePart
 from gateway.settle.sharing import share_bill
-from gateway.settle.use import Combination, MonthUse, Supply, UsePart
+from gateway.settle.use import Combination, MonthUse, Supply
 from gateway.settlement.month_use import LedgerMonths
 from gateway.storage.engines import Engines
 from tests.settle.drawn import MONTH, Books, books, facts

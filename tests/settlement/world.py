@@ -7,6 +7,7 @@ from itertools import groupby
 
 from sqlalchemy import Connection, insert, select
 
+from creditgate.rating.prices import PRICE_PLAN, PricePlan
 from creditgate.v1.settlement_service_pb2 import Settlement
 from creditgate.v1.usage_service_pb2 import Statement
 from gateway.disclose.tables import LINES, REVISIONS
@@ -21,7 +22,6 @@ from gateway.meter.model import (
 )
 from gateway.meter.tables import USAGE, USAGE_HEADS
 from gateway.settle.month import month_named
-from gateway.settle.prices import PRICE_PLAN, PricePlan
 from gateway.settle.shares import SHARING_RULE, SharingRule
 from gateway.settlement.closing import Closer
 from gateway.settlement.journal_store import SqlJournal

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Engine, MetaData, text
+from sqlalchemy import Engine, MetaData, inspect, text
 
 from consent.tables import METADATA as CONSENTING
 from gateway.alerts.tables import METADATA as ALERTS
@@ -12,7 +12,9 @@ from gateway.conformance.holdings_tables import METADATA as HOLDINGS
 from gateway.conformance.removal_tables import METADATA as REMOVALS
 from gateway.disclose.tables import METADATA as DISCLOSURE
 from gateway.exports.tables import METADATA as EXPORTS
+from gateway.federation.asking.event_tables import METADATA as REGION_EVENTS
 from gateway.federation.asking.tables import METADATA as REGION_USES
+from gateway.federation.clearing.tables import METADATA as CLEARING
 from gateway.federation.recognition.tables import METADATA as RECOGNISING
 from gateway.federation.witness.tables import METADATA as WITNESSING
 from gateway.meter.delivery_tables import METADATA as DELIVERIES
@@ -41,6 +43,7 @@ TABLES: Final[dict[Schema, tuple[MetaData, ...]]] = {
         RATES,
         CONSENTING,
         REGION_USES,
+        REGION_EVENTS,
         REGION_ASKS,
         REPLAYS,
     ),
@@ -58,6 +61,7 @@ TABLES: Final[dict[Schema, tuple[MetaData, ...]]] = {
         EXPORTS,
         ALERTS,
         WITNESSING,
+        CLEARING,
         RECOGNISING,
     ),
 }
@@ -92,6 +96,24 @@ _POSTGRESQL: Final = (
     " WHERE connamespace = 'public'::regnamespace"
     " AND conrelid::regclass::text NOT LIKE 'alembic_version%'",
 )
+
+
+# Parts of tables belong to them.
+_WHOLE: Final = text(
+    "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
+    " AND relnamespace = 'public'::regnamespace"
+)
+
+
+def tables_in(engine: Engine) -> set[str]:
+    """Return the tables there are, whatever file they are in, without parts of tables."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            return set(connection.execute(_WHOLE).scalars())
+        found = inspect(connection)
+        return {
+            name for file in found.get_schema_names() for name in found.get_table_names(schema=file)
+        }
 
 
 def engine_of(engines: Engines, schema: Schema) -> Engine:

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, MetaData, insert, inspect, text
+from sqlalchemy import MetaData, insert, inspect, select, text
 
+from consent.queries import ConsentQueries
+from consent.tables import WRITES
 from gateway.disclose.tables import LINES
 from gateway.storage.engines import Engines
 from gateway.storage.migrate import Schema, alembic_config, upgrade, upgrade_all
-from tests.storage.schemas import TABLES, catalogue, engine_of
+from tests.storage.schemas import TABLES, catalogue, engine_of, tables_in
 from tests.stores import PostgresStores, SqliteStores, engines_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +60,7 @@ def test_migrations_can_be_taken_back_and_made_again(engines: Engines, schema: S
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
-    left = {name for name in _found(engine) if "alembic" not in name}
+    left = {name for name in tables_in(engine) if "alembic" not in name}
     assert left == (other if engine.dialect.name == "postgresql" else set())
     upgrade(engine, schema)
     assert catalogue(engine) == before
@@ -115,14 +117,7 @@ def test_processes_may_migrate_at_once(stores: SqliteStores | PostgresStores) ->
 
 
 def _complete(engines: Engines) -> bool:
-    return all(_tables(schema) <= _found(engine_of(engines, schema)) for schema in TABLES)
-
-
-def _found(engine: Engine) -> set[str]:
-    """Return the tables of an engine, whatever file they are in."""
-    found = inspect(engine)
-    files = found.get_schema_names() if engine.dialect.name == "sqlite" else [None]
-    return {name for file in files for name in found.get_table_names(schema=file)}
+    return all(_tables(schema) <= tables_in(engine_of(engines, schema)) for schema in TABLES)
 
 
 def test_a_disclosure_kept_with_the_ledger_moves_to_its_own_file(
@@ -142,3 +137,27 @@ def test_a_disclosure_kept_with_the_ledger_moves_to_its_own_file(
             found = connection.execute(text("SELECT * FROM disclosure.revenue_lines")).all()
         assert found == [(1, "i", "s", "r")]
         assert "revenue_lines" not in inspect(engines.records).get_table_names(schema="main")
+
+
+def test_removals_owed_before_stay_owed_by_their_deadlines_and_are_logged_anew(
+    stores: SqliteStores | PostgresStores,
+) -> None:
+    with stores.database(migrated=False) as store, engines_of(*store) as engines:
+        config = alembic_config("records")
+        with engines.records.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0016")
+            connection.execute(
+                text(
+                    "INSERT INTO consent_removals (consent_id, operator_id, deadline, data_life_end,"
+                    " acknowledged_by) VALUES ('c-1', 'alpha', 100, 1, '')"
+                )
+            )
+        upgrade_all(engines)
+        consents = ConsentQueries(engines.records)
+        (removal,) = consents.removals(["c-1"]).values()
+        assert (removal.report_by, removal.overdue(99), removal.overdue(100)) == (100, False, True)
+        assert consents.owed("alpha", 100) == (1, 100, 1)
+        with engines.records.connect() as connection:
+            written = connection.execute(select(WRITES.c.written, WRITES.c.row_key)).all()
+        assert ("consent_removals", '["c-1"]') in written

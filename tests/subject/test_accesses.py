@@ -3,8 +3,10 @@
 import re
 
 import pytest
+from sqlalchemy import update
 
 from consent.model import Actor
+from consent.tables import CONSENT_REMOVAL
 from creditgate.v1.conformance_service_pb2 import FindingState, ListFindingsRequest
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from tests.installation import OPERATOR_ID, eventually
@@ -149,6 +151,13 @@ async def test_a_removal_that_is_overdue_is_told_until_the_operator_reports_it(
     consent = world.given(terms)
     await world.use(consent, [TAX])
     world.move(consent, "revoke", Actor.OPERATOR)
+    # As if the day it has to report was over.
+    with world.installation.engines.records.begin() as connection:
+        connection.execute(
+            update(CONSENT_REMOVAL)
+            .where(CONSENT_REMOVAL.c.consent_id == consent.consent_id)
+            .values(report_by=0)
+        )
     await world.signed_in()
     shown = await world.browser.go(world.my("/notices"))
     await world.send(shown, "/seen")

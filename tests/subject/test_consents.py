@@ -155,6 +155,16 @@ async def test_a_company_signs_its_receipt_by_a_key_it_registered(world: World) 
     assert (world.consents.get(consent_id)).subject_signature  # type: ignore[union-attr]
     removed = await world.send(kept, f"/keys/{key.thumbprint()}/remove")
     assert key.thumbprint() not in removed.text
+    # From a page shown before: the first signature stands, and is told.
+    again = await world.send(kept, "/keys", chosen={"jwk": json.dumps(stranger.as_dict(False))})
+    assert stranger.thumbprint() in again.text
+    first = world.consents.get(consent_id)
+    other = await world.send(page, "/signature", chosen={"signature": signed(receipt, stranger)})
+    assert other.status_code == 409
+    assert world.consents.get(consent_id) == first
+    told = text_of(await world.browser.go(world.my(f"/consents/{consent_id}")))
+    await world.send(again, f"/keys/{stranger.thumbprint()}/remove")
+    assert told.count("贵单位同意授权") == told.count("贵单位用自己的密钥签了凭证") == 1
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,19 @@
 """Revoking in two clicks, with what happens next, at once."""
 
+import asyncio
+
 import grpc
 import pytest
+from sqlalchemy import update
 
 from consent.model import ONCE, Actor
 from consent.states import REVOKED
+from consent.tables import CONSENT_REMOVAL
 from creditgate.v1.consent_service_pb2 import DataLifeEnd
 from gateway.pages.moments import moment
 from sdk.refusals import explain
 from tests.people import browser
-from tests.subject.world import BANK_ID, DAY, INSURANCE, TAX, ZHAO_QIAN, World, forms_of
+from tests.subject.world import BANK_ID, DAY, INSURANCE, TAX, ZHAO_QIAN, World, forms_of, text_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -146,3 +150,43 @@ async def test_what_ended_and_is_not_held_any_more_offers_nothing_to_take_back(
         assert "已按约定用完" in page.text
         assert "/revoke" not in page.text
         assert (await world.browser.go(f"{address}/revoke")).status_code == 409
+
+
+async def test_what_should_be_gone_already_is_told_as_past_and_not_as_late(world: World) -> None:
+    consent = world.given(world.terms((TAX,), data_life_seconds=1))
+    await world.use(consent, [TAX])
+    await asyncio.sleep(1.1)
+    await world.signed_in()
+    address = world.my(f"/consents/{consent.consent_id}")
+    shown = await world.browser.go(f"{address}/revoke?lang=en")
+    assert "was to be gone by" in text_of(shown)
+    done = await world.send(await world.browser.go(f"{address}/revoke"), "/revoke")
+    removal = world.consents.removals([consent.consent_id])[consent.consent_id]
+    assert removal.deadline <= world.now < removal.report_by
+    assert "逾期" not in done.text
+    now = world.now
+    world.consents.acknowledge(consent.consent_id, consent.operator_id, removal.deadline, "x", now)
+    told = text_of(await world.browser.go(f"{address}?lang=en"))
+    assert "they reported" in told
+    assert "late" not in told
+
+
+async def test_how_long_a_copy_was_kept_is_told_by_the_word_of_its_removal(world: World) -> None:
+    consent = world.given(world.terms((TAX,), data_life_seconds=1))
+    await world.use(consent, [TAX])
+    await asyncio.sleep(2.1)
+    now = world.now
+    world.consents.acknowledge(consent.consent_id, consent.operator_id, now, "x", now)
+    # As if it was gone an hour too late.
+    with world.installation.engines.records.begin() as connection:
+        connection.execute(
+            update(CONSENT_REMOVAL)
+            .where(CONSENT_REMOVAL.c.consent_id == consent.consent_id)
+            .values(deadline=now - 3_600)
+        )
+    await world.signed_in()
+    address = world.my(f"/consents/{consent.consent_id}?lang=en")
+    told = text_of(await world.browser.go(address))
+    assert "By their word it was gone on" in told
+    assert "late" not in told
+    assert "reached the end of its time" in told

@@ -5,11 +5,11 @@ import pytest
 from consent.delegation import Delegation, Power
 from consent.model import MOST_ANSWER_SECONDS, Actor
 from consent.sql import Act, SqlConsents
-from consent.states import EXPIRED, FINAL, GRANTED, PAUSED, REVOKED
+from consent.states import EXPIRED, FINAL, GRANTED, LIVE, PAUSED, REVOKED
 from gateway.signin.identity import Identity
 from gateway.storage.engines import Engines
 from gateway.subject.acting import Acting
-from gateway.subject.standing import LIVE, found, standing, waiting
+from gateway.subject.standing import found, standing, waiting
 from operators.administrators import BASIC_ACR
 from tests.clock import NOW
 from tests.consenting import DAY, requested, terms

@@ -16,6 +16,7 @@ import httpx
 from consent.model import WITHIN_PERIOD, Actor, Consent, ConsentItem, ConsentTerms
 from consent.sql import Act, SqlConsents
 from consent.states import REQUESTED, Move
+from creditgate.rating.prices import PRICE_PLAN, PricePlan
 from creditgate.v1 import credit_record_service_pb2 as records_pb
 from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
 from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
@@ -25,7 +26,6 @@ from gateway.catalogue.file import NATIONAL, read_catalogue
 from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueBook
 from gateway.cli.content import canonical_json
 from gateway.consents.rules import pinned
-from gateway.settle.prices import PRICE_PLAN, PricePlan
 from operators.model import OPERATOR
 from tests.installation import (
     CONSENT_ITEM,

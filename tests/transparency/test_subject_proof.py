@@ -8,7 +8,15 @@ from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.verify import verify_subject_proof
 from creditgate.v1 import disclosure_service_pb2 as pb
 from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
-from tests.installation import OPERATOR_CLIENT, PUBLISHER, Installation, company
+from gateway.conformance.guarded_proofs import AT_ONCE
+from sdk.refusals import explain
+from tests.installation import (
+    OPERATOR_CLIENT,
+    PUBLISHER,
+    Installation,
+    company,
+    eventually,
+)
 from tests.server.calls import draft, publish
 from tests.transparency.monitor import files_of, logged
 from tests.transparency.test_served import refused
@@ -64,3 +72,38 @@ async def test_what_is_no_subject_is_refused(
     async with embedded.running() as gateway, gateway.channel(OPERATOR_CLIENT) as channel:
         call = DisclosureServiceStub(channel).GetSubjectProof(request_)
         assert await refused(call) == ("INVALID_ARGUMENT", "INVALID_REQUEST")
+
+
+async def test_who_may_not_work_is_given_no_proofs(embedded: Installation) -> None:
+    async with embedded.running() as gateway, gateway.channel(OPERATOR_CLIENT) as channel:
+        request = pb.GetSubjectProofRequest(subject=company(1))
+        await DisclosureServiceStub(channel).GetSubjectProof(request)
+        embedded.suspend()
+
+        async def stopped() -> bool:
+            try:
+                await DisclosureServiceStub(channel).GetSubjectProof(request)
+            except grpc.aio.AioRpcError as error:
+                return explain(error).reason == "OPERATOR_SUSPENDED"
+            return False
+
+        await eventually(stopped)
+
+
+async def test_proofs_are_given_at_a_rate(embedded: Installation) -> None:
+    async with (
+        embedded.running() as gateway,
+        gateway.channel(OPERATOR_CLIENT) as channel,
+        gateway.channel(PUBLISHER) as publishing,
+    ):
+        request = pb.GetSubjectProofRequest(subject=company(1))
+        told = list[str]()
+        for _ in range(3 * AT_ONCE):
+            try:
+                await DisclosureServiceStub(channel).GetSubjectProof(request)
+            except grpc.aio.AioRpcError as error:
+                told.append(explain(error).reason)
+                break
+        assert told == ["RATE_EXCEEDED"]
+        # Nobody else waits for it.
+        await DisclosureServiceStub(publishing).GetSubjectProof(request)

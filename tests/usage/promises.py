@@ -85,6 +85,19 @@ def use(place: int, records: Sequence[DisclosedRecord] = (), **changes: Any) -> 
     return UsageLeaf(**fields | changes)
 
 
+def elsewhere(place: int, records: Sequence[DisclosedRecord] = (), **changes: Any) -> UsageLeaf:
+    """Return the leaf of another region's records, whose items count as "penalty" here."""
+    here = [
+        DisclosedRecord(item="penalty", source=each.source, region=each.region) for each in records
+    ]
+    fields: dict[str, Any] = {
+        "disclosure_sequence": 0,
+        "revisions": b"",
+        "records_digest": records_digest(records),
+    }
+    return use(place, here, **fields | changes)
+
+
 def condensed(leaf: UsageLeaf) -> tuple[UsageLeaf, bytes]:
     """Return a leaf as a large answer has it, and the detail that it has the digest of."""
     detail = UsageDetail(lines=leaf.lines, revisions=leaf.revisions)

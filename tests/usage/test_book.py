@@ -179,18 +179,11 @@ def test_records_received_are_counted_anew_in_a_dispute(book: UsageBook) -> None
         dispute(book, 0, RECORDS[:2])
 
 
-def test_what_was_served_in_a_time_is_told(book: UsageBook) -> None:
-    made = uses(5)
-    follow(book, Log(*made))
-    since, until = made[1].serve_seconds, made[4].serve_seconds
-    assert [each.usage_index for each in book.served(since, until)] == [1, 2, 3]
-
-
 def test_leaves_count_once_they_are_verified(book: UsageBook) -> None:
     made = [*uses(5), use(5, RECORDS, request_id="r-1")]
     follow(book, Log(*made[:5]))
     book.take(5, Log(*made).leaves[5:])
-    assert len(list(book.served(0, 2**40))) == 5
+    assert len(list(book.leaves())) == 5
     assert [each.usage_index for each in book.differences()] == [0, 1, 2, 3, 4]
     book.verify(Log(*made).note)
     assert [each.usage_index for each in book.differences()] == [0, 1, 2, 3, 4, 5, 5]

@@ -11,7 +11,7 @@ from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.usage import detail_of
 from creditgate.transparency.usage_charges import DifferenceKind, compare, miscounted
 from creditgate.v1.usage_log_pb2 import UsageDetail, UsageLeaf, UsageLine
-from tests.usage.promises import PRICE, REVERSAL, bytes_of, condensed, record, use
+from tests.usage.promises import PRICE, REVERSAL, bytes_of, condensed, elsewhere, record, use
 
 CONFLICT, TWICE, MISCOUNTED, UNPROMISED, UNLOGGED = DifferenceKind
 RECORDS = [record(3), record(5), record(8)]
@@ -77,6 +77,32 @@ CASES: dict[str, tuple[Change, list[tuple[DifferenceKind, int, int]]]] = {
             for leaves in (promised, logged)
         ],
         [(MISCOUNTED, 6, 2 * PRICE)],
+    ),
+    "an own use that names no revisions": (
+        lambda promised, logged: [
+            leaves.append(bytes_of(use(6, RECORDS, revisions=b""))) for leaves in (promised, logged)
+        ],
+        [(MISCOUNTED, 6, 3 * PRICE)],
+    ),
+    "another region's records, whose revisions are its own": (
+        lambda promised, logged: [
+            leaves.append(bytes_of(elsewhere(6, RECORDS))) for leaves in (promised, logged)
+        ],
+        [],
+    ),
+    "a fee that is not of the lines of another region's records": (
+        lambda promised, logged: [
+            leaves.append(bytes_of(elsewhere(6, RECORDS, fee_micro_yuan=4 * PRICE)))
+            for leaves in (promised, logged)
+        ],
+        [(MISCOUNTED, 6, PRICE)],
+    ),
+    "a use without revisions that has no digest of records either": (
+        lambda promised, logged: [
+            leaves.append(bytes_of(elsewhere(6, RECORDS, records_digest=b"")))
+            for leaves in (promised, logged)
+        ],
+        [(MISCOUNTED, 6, 3 * PRICE)],
     ),
     "a log that lacks the newest": (lambda _, logged: logged.pop(), [(UNLOGGED, 5, 0)]),
     "a reversal, which needs no receipt": (

@@ -29,11 +29,13 @@ from tests.usage.promises import (
     Log,
     by_receipt,
     condensed,
+    elsewhere,
     record,
     use,
 )
 
 RECORDS = [record(3), record(5), record(8)]
+ELSEWHERE = [record(3, "two-penalty"), record(5, "two-penalty")]
 SHORT, DETAIL = condensed(use(5, RECORDS, fee_micro_yuan=9 * PRICE))
 LOG = Log(
     use(0, RECORDS),
@@ -44,6 +46,9 @@ LOG = Log(
     SHORT,
     use(6, RECORDS[:1], kind=REVERSAL, request_id="r-1", reversed_index=1),
     use(7, RECORDS, records_digest=use(7).records_digest),
+    elsewhere(8, ELSEWHERE),
+    use(9, RECORDS, revisions=b""),
+    elsewhere(10, RECORDS, records_digest=use(0, RECORDS[:1]).records_digest),
 )
 OLDER = Log(use(0, RECORDS[:2]))
 AGREED = Log(*(use(place) for place in range(1)))
@@ -106,6 +111,18 @@ PROVED: dict[str, tuple[bytes, int, int, bool]] = {
         6 * PRICE,
         True,
     ),
+    "own records are charged and no revisions named": (
+        evidence(MISCOUNTED, LOG.shown(9)),
+        9,
+        3 * PRICE,
+        True,
+    ),
+    "more records of another region are charged than were served": (
+        evidence(MISCOUNTED, LOG.shown(10), records=RECORDS[:1]),
+        10,
+        2 * PRICE,
+        True,
+    ),
     "a charge without a receipt is but a claim": (
         evidence(UNPROMISED, LOG.shown(1)),
         1,
@@ -162,6 +179,14 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "what is counted right": (evidence(MISCOUNTED, LOG.shown(0)), "what it counts"),
     "records that were served": (
         evidence(MISCOUNTED, LOG.shown(0), records=RECORDS),
+        "what it counts",
+    ),
+    "another region's records, whose revisions are its own": (
+        evidence(MISCOUNTED, LOG.shown(8)),
+        "what it counts",
+    ),
+    "another region's records that were served, by its own items": (
+        evidence(MISCOUNTED, LOG.shown(8), records=ELSEWHERE),
         "what it counts",
     ),
     "records of another answer": (

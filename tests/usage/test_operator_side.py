@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from creditgate.transparency.usage import CountedBy
 from creditgate.v1 import usage_service_pb2 as pb
 from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
-from sdk.usage import Usage
 from sdk.usage_book import UsageBook
+from sdk.usage_statements import Statements
 from sdk.verifying import main as verifying
 from tests.cli.commands import Done, creditgate_here
 from tests.installation import (
@@ -133,6 +132,34 @@ async def test_use_is_kept_checked_agreed_with_and_proved(
     assert (done.status, "does not hold" in done.told) == (1, True)
 
 
+async def test_a_book_is_agreed_with_by_itself_once_a_day_and_never_what_differs(
+    desk: Desk, tmp_path: Path
+) -> None:
+    file = await desk.book(tmp_path / "receipts.book")
+    await desk.told("usage", "cosign", file, "--despite-differences")
+    book = UsageBook.open(file)
+    before = book.agreed().size
+    await desk.ask("--book", file, request_id="by-itself-1")
+    await desk.told("usage", "proof", await desk.entry("by-itself-1"), "--key", desk.key)
+    # Agreed with today: not again.
+    await desk.ask("--book", file, request_id="by-itself-2")
+    assert book.agreed().size == before
+    book.keep_agreed(0, 0)
+    await desk.ask("--book", file, request_id="by-itself-3")
+    size = book.agreed().size
+    assert size > before
+    # Of this one the book has no receipt.
+    await desk.ask(request_id="by-itself-4")
+    await desk.told("usage", "proof", await desk.entry("by-itself-4"), "--key", desk.key)
+    book.keep_agreed(0, 0)
+    done = await desk.run(
+        *("query", SUBJECT, "--purpose", "supplier-check", "--item", PUBLIC_ITEM, "--book", file)
+    )
+    assert (done.status, "1 places are not as promised" in done.told) == (0, True), done.told
+    assert book.agreed().size == size
+    book.close()
+
+
 async def test_charge_without_receipt_is_found_and_disputed(
     desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -175,20 +202,18 @@ async def test_statement_that_counts_more_than_the_log_is_told(desk: Desk, tmp_p
     await desk.told("usage", "proof", await desk.entry("billed"), "--key", desk.key)
     opened = UsageBook.open(book)
     async with desk.gateway.channel() as channel:
-        usage = Usage(channel)
-        await usage.follow(opened)
-        served = next(opened.served(0, 2**40)).serve_seconds
-        month = datetime.fromtimestamp(served, UTC).strftime("%Y-%m")
+        statements = Statements(channel)
+        month = datetime.now(UTC).strftime("%Y-%m")
         stub: UsageServiceAsyncStub = UsageServiceStub(channel)  # pyright: ignore[reportAssignmentType]
         answer = await stub.GetStatement(pb.GetStatementRequest(month=month))
         bill = answer.statement
+        assert (await statements.check(bill, opened)).faults == ()
         assert bill.usage_size == opened.held().leaves
-        assert await usage.billed_beyond(bill, opened) == {}
         bill.lines[0].entries += 2
-        beyond = await usage.billed_beyond(bill, opened)
-        assert beyond == {CountedBy(PUBLIC_ITEM, SOURCE, REGION): 2}
+        (fault,) = (await statements.check(bill, opened)).faults
+        assert fault.where == f"records of {PUBLIC_ITEM}/{SOURCE}/{REGION}"
     told = await desk.run("usage", "check", book, "--month", month, "--json")
-    assert told.json["billed_beyond_log"] == []
+    assert told.json["statement"]["faults"] == []
     opened.close()
 
 

@@ -138,6 +138,11 @@ async def test_use_is_proved_by_what_its_receipt_promised(desk: Desk) -> None:
     for seen_by in (desk.usage, desk.audit):
         proof = await seen_by.GetUsageProof(pb.GetUsageProofRequest(name=name))
         assert strictly(UsageLeaf, proof.leaf) == promised
+        # By the name of the use, and by that its line has in an exported event.
+        use = name.rpartition("-")[0]
+        for other in (use, f"{use}/lines/0"):
+            same = await seen_by.GetUsageProof(pb.GetUsageProofRequest(name=other))
+            assert same.leaf == proof.leaf
         assert proof.usage_index == promised.usage_index
         checkpoint = desk.checkpoint(proof.checkpoint)
         verify_inclusion(
@@ -280,6 +285,10 @@ async def test_stream_tells_every_entry_behind_the_last_received(desk: Desk) -> 
     from_now.cancel()
     for wrong, reason in (
         (pb.StreamUsageRequest(after="usage/1"), "INVALID_REQUEST"),
+        (
+            pb.StreamUsageRequest(after=f"operators/{OPERATOR_ID}/usage/999999-0"),
+            "INVALID_REQUEST",
+        ),
         (
             pb.StreamUsageRequest(after=first.replace(OPERATOR_ID, OTHER_ID)),
             "INVALID_REQUEST",

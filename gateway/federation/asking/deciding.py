@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from consent.model import NAME_PREFIX, Consent
+from creditgate.rating.components import Priced
 from creditgate.refusal import Refused
 from creditgate.v1.credit_record_service_pb2 import Receipt
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
@@ -35,11 +36,12 @@ from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
 from gateway.meter.model import Charged, LineCount, NotCharged, Replayed, TooFast, UsageClaim
 from gateway.respond.answer import require_prices
+from gateway.respond.left import tell_left
 from gateway.respond.rates import KnownOver, debits_of, too_fast
 from gateway.respond.refusals import changing, not_charged
 from gateway.respond.request import payload_digest
 from gateway.respond.use import Use
-from gateway.settle.components import Priced
+from gateway.usage.unsigned import UnsignedUse
 from operators.decision import Ask
 
 SCOPE: Final = "credit.regions:query"
@@ -69,11 +71,16 @@ class Decided(NamedTuple):
 
 
 class Admitted(NamedTuple):
-    """A question that was metered: its decision, and how many records the day's quota has
+    """A question that was metered: its receipt, and how many records the day's quota has
     left, None for a retry."""
 
-    decision_id: str
+    receipt: Receipt
     left: int | None
+
+    @property
+    def decision_id(self) -> str:
+        """The decision behind it."""
+        return self.receipt.decision_id
 
 
 class Charge(NamedTuple):
@@ -102,6 +109,7 @@ class Deciding:
         lines: NumberedLines,
         clock: Clock,
         replay_seconds: int,
+        unsigned: UnsignedUse,
     ) -> None:
         self._feed = feed
         self._gate = Gate()
@@ -113,6 +121,7 @@ class Deciding:
         self._lines = lines
         self._clock = clock
         self._replay_seconds = replay_seconds
+        self._unsigned = unsigned
         self._over = KnownOver(micros_of(clock))
 
     async def decided(self, use: Use, subjects: Sequence[str]) -> Decided:
@@ -130,6 +139,7 @@ class Deciding:
             passage = bounds.passage
         else:
             passage = self._gate.passage(view, _NO_LINES, use.ask, now)
+        self._unsigned.require(passage.allow.operator_id)
         require_prices(passage)
         consent = None
         if use.consent:
@@ -154,21 +164,25 @@ class Deciding:
             limits = passage.view.authority.limits.reaching(passage.allow.operator_id)
             debits = debits_of(limits, use, passage, subjects) if limits else ()
             if debits:
-                self._over.require(debits)
+                self._over.require(debits, limits)
             now = self._clock.now()
             used = await asyncio.to_thread(self._uses.used_on_day, passage.allow.operator_id, now)
-            claim = self._claim(use, decided, now, used)
+            claim = self._claim(use, decided, now, used, len(subjects))
             outcome = await self._committer.charge(claim._replace(debits=debits))
             match outcome:
-                case Charged(_, _, left):
-                    return decided, Admitted(claim.decision_id, left.quota if left else None)
-                case Replayed(decision_id):
-                    return decided, Admitted(decision_id, None)
+                case Charged(fee, usage, left):
+                    if left is not None:
+                        tell_left(left, limits)
+                    receipt = _receipt(claim, claim.decision_id, fee, usage)
+                    return decided, Admitted(receipt, left.quota if left else None)
+                case Replayed(decision_id, usage):
+                    receipt = _receipt(claim, decision_id, 0, usage, replayed=True)
+                    return decided, Admitted(receipt, None)
                 case TooFast():
                     self._over.remember(outcome)
-                    raise too_fast(outcome)
-                case NotCharged(reason, retry_after):
-                    raise not_charged(reason, retry_after)
+                    raise too_fast(outcome, limits)
+                case NotCharged():
+                    raise not_charged(outcome)
                 case _:
                     if use.consent:
                         self._consents.forget(use.consent.removeprefix(NAME_PREFIX))
@@ -196,6 +210,7 @@ class Deciding:
                 daily_quota=_MOST_QUOTA,
                 relies_on=None,
                 asked_items=(),
+                asked_subjects=0,
                 records_digest=charge.records_digest,
             )
             outcome = await self._committer.charge(claim)
@@ -204,13 +219,13 @@ class Deciding:
                     return _receipt(claim, claim.decision_id, fee, receipt)
                 case Replayed(decision_id, receipt):
                     return _receipt(claim, decision_id, 0, receipt, replayed=True)
-                case NotCharged(reason, retry_after):
-                    raise not_charged(reason, retry_after)
+                case NotCharged():
+                    raise not_charged(outcome)
                 case _:
                     decided = await self.decided(use, subjects)
         raise changing()
 
-    def _claim(self, use: Use, decided: Decided, now: int, used: int) -> UsageClaim:
+    def _claim(self, use: Use, decided: Decided, now: int, used: int, asked: int = 0) -> UsageClaim:
         allow, consent = decided.passage.allow, decided.consent
         replay_seconds = self._replay_seconds
         good_until = min(now + _GOOD_SECONDS, allow.stands_until)
@@ -238,6 +253,7 @@ class Deciding:
             stands=self._standing(decided.passage.view, use.revocable),
             relies_on=consent,
             asked_items=tuple(sorted(use.ask.items)) if consent is not None else (),
+            asked_subjects=asked,
         )
 
     def _standing(self, view: AuthorityView, revocable: frozenset[str]) -> Callable[[], bool]:

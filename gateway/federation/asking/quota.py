@@ -1,7 +1,7 @@
 """What of the day's quota is left for one question, over all its regions. Pure."""
 
 from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.meter.model import SECONDS_A_DAY
+from gateway.meter.model import SECONDS_A_DAY, NotCharged
 from gateway.respond.refusals import not_charged
 
 
@@ -24,4 +24,6 @@ class QuotaLeft:
     def require(self) -> None:
         """Raise Refused QUOTA_EXHAUSTED where nothing is left."""
         if self._left is not None and self._left <= 0:
-            raise not_charged(RefusalReason.REFUSAL_REASON_QUOTA_EXHAUSTED, self._until_next)
+            raise not_charged(
+                NotCharged(RefusalReason.REFUSAL_REASON_QUOTA_EXHAUSTED, self._until_next)
+            )

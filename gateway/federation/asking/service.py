@@ -32,7 +32,7 @@ _NOBODY: Final = "https://nobody.invalid"
 
 
 class FederatedRecordService:
-    """Every method of creditgate.v1.FederatedRecordService.
+    """Serves QueryRegions of creditgate.v1.FederatedRecordService.
 
     ``own`` is this region's entity identifier.
     """
@@ -76,6 +76,8 @@ class FederatedRecordService:
             QuotaLeft(admitted.left, self._clock.now()),
             deadline_of(request),
         )
+        # Before all else: whatever breaks the answer, what was metered has its receipt.
+        yield QueryRegionsResponse(question=admitted.receipt)
         plans = self._planned(request, decided)
         for plan in plans:
             yield QueryRegionsResponse(plan=_plan_message(plan))

@@ -74,4 +74,8 @@ REGION_USES: Final = Table(
     # From a record, and from a subject, to who received it (guarantee G7).
     Index("ix_region_uses_region_record", "region", "record_id"),
     Index("ix_region_uses_subject", "subject"),
+    # From an operator's copy to what it was given.
+    Index("ix_region_uses_operator_record", "operator_id", "record_id"),
+    # From a use in the ledger to whom it is about.
+    Index("ix_region_uses_operator_request", "operator_id", "region_request_id"),
 )

@@ -5,7 +5,7 @@ by what the home region's signed receipt says. A chunk is kept once, by the oper
 the region and its place in the answer: answered again it charges nothing more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy import Engine, func, select
@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
 from gateway.storage.engines import reading
+from gateway.storage.paging import pages
 
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _ROWS_A_STATEMENT: Final = 500
@@ -99,6 +100,20 @@ class RegionUses:
         )
         with reading(self._engine) as connection:
             return int(connection.execute(query).scalar_one())
+
+    def given(self, operator_id: str, record_ids: Iterable[str]) -> set[str]:
+        """Return of which of these records an operator was given any revision by another region."""
+        of_operator = select(REGION_USES.c.record_id).where(
+            REGION_USES.c.operator_id == operator_id
+        )
+        with reading(self._engine) as connection:
+            return {
+                record_id
+                for some in pages(record_ids)
+                for record_id in connection.execute(
+                    of_operator.where(REGION_USES.c.record_id.in_(some))
+                ).scalars()
+            }
 
     def answers(self, region: str, from_: int, until: int) -> list[RegionAnswer]:
         """Return the chunks that ``region`` served within [from_, until) (seconds UTC, by its

@@ -100,7 +100,12 @@ class ChainResolver:
         Raises one of `UNREACHABLE`.
         """
         top = self._anchor_configuration()
-        statement = self._statement(top, entity_id, revision)
+        try:
+            statement = self._statement(top, entity_id, revision)
+        except StatementInvalid:
+            # The anchor may sign by another key since its configuration was read.
+            top = self._anchor_configuration(anew=True)
+            statement = self._statement(top, entity_id, revision)
         leaf = fetched(
             self._client_of(entity_id, statement.says.tls_roots), configuration_url(entity_id)
         )
@@ -109,12 +114,16 @@ class ChainResolver:
             raise StatementInvalid("the chain is of another entity")
         return chain
 
-    def _anchor_configuration(self) -> _Statement:
+    def _anchor_configuration(self, *, anew: bool = False) -> _Statement:
         now = self._clock.now()
         top = self._top
-        if top is None or not top.fresh(now):
+        if anew or top is None or not top.fresh(now):
             text = fetched(self._client, configuration_url(self._anchor.entity_id))
-            top = self._top = _Statement(text, anchor_configuration(text, self._anchor, now))
+            read = _Statement(text, anchor_configuration(text, self._anchor, now))
+            if top is not None and read.says.jwks != top.says.jwks:
+                # What a former key signed is no link of a chain that ends in this.
+                self._statements.clear()
+            top = self._top = read
         return top
 
     def _statement(self, top: _Statement, entity_id: str, revision: int) -> _Statement:

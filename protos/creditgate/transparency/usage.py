@@ -18,6 +18,7 @@ from creditgate.v1.credit_record_service_pb2 import (
     BatchGetSubjectRecordsResponse,
     GetRecordResponse,
     GetSubjectRecordsResponse,
+    Receipt,
 )
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.usage_log_pb2 import (
@@ -72,17 +73,34 @@ def verify_served(answer: Sequence[Answer], key: VerifierKey) -> UsageLeaf:
     neither in its leaf nor in its receipt, and not compared. Raises ProofInvalid.
     """
     receipt = answer[-1].receipt
-    if not receipt.HasField("usage"):
-        raise ProofInvalid("the answer has no receipt of its use")
-    leaf = verify_receipt(receipt.usage, key)
+    leaf = promised_by(receipt, key)
     records = [record for part in answer for record in part.records]
-    if leaf.kind != UsageKind.USAGE_KIND_ANSWER or leaf.decision_id != receipt.decision_id:
-        raise ProofInvalid("the receipt is of another answer")
     detail = detail_of(leaf, receipt.usage.detail)
     if receipt.replayed:
         if detail is not None:
             _require_paid(detail, records)
         return leaf
+    require_told(leaf, receipt, records)
+    if detail is not None:
+        _require_counted(leaf, detail, records)
+    return leaf
+
+
+def promised_by(receipt: Receipt, key: VerifierKey) -> UsageLeaf:
+    """Return the use that the receipt of an answer is signed for. Raises ProofInvalid."""
+    if not receipt.HasField("usage"):
+        raise ProofInvalid("the answer has no receipt of its use")
+    leaf = verify_receipt(receipt.usage, key)
+    if leaf.kind != UsageKind.USAGE_KIND_ANSWER or leaf.decision_id != receipt.decision_id:
+        raise ProofInvalid("the receipt is of another answer")
+    return leaf
+
+
+def require_told(leaf: UsageLeaf, receipt: Receipt, records: Sequence[DisclosedRecord]) -> None:
+    """Check that an answer with ``records``, which is no retry, tells what its leaf charges.
+
+    Raises ProofInvalid.
+    """
     told = (
         receipt.charged_micro_yuan,
         receipt.charged_entries,
@@ -93,9 +111,6 @@ def verify_served(answer: Sequence[Answer], key: VerifierKey) -> UsageLeaf:
         raise ProofInvalid("the answer tells of another charge than its receipt")
     if leaf.records_digest and leaf.records_digest != records_digest(records):
         raise ProofInvalid("the records are not those that were charged")
-    if detail is not None:
-        _require_counted(leaf, detail, records)
-    return leaf
 
 
 def verify_logged(
@@ -109,6 +124,21 @@ def verify_logged(
         raise ProofInvalid("the leaf is of another operator")
     verify_inclusion(use.usage_index, head.size, leaf_hash(leaf), path, head.root)
     return LoggedUse(use, head)
+
+
+def is_of_other_region(leaf: UsageLeaf) -> bool:
+    """Tell whether the records that a leaf charges are another region's.
+
+    It was read at no state of this gateway's disclosure log, then, and names no revisions: a
+    record of its own is in that log, whose size is 1 at least. The digest of the records ties
+    the charge to what was received. Leaves of every age tell it in this way (usage_log.proto).
+    """
+    return (
+        leaf.kind == UsageKind.USAGE_KIND_ANSWER
+        and leaf.disclosure_sequence == 0
+        and not leaf.revisions
+        and bool(leaf.records_digest)
+    )
 
 
 def detail_of(leaf: UsageLeaf, detail: bytes = b"") -> UsageDetail | None:

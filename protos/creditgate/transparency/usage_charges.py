@@ -5,7 +5,7 @@ leaves of a log that lead to a signed checkpoint.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -13,10 +13,9 @@ from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.strict import strictly
 from creditgate.transparency.usage import (
     CountedBy,
-    counted_by,
     detail_of,
     fee_of,
-    lines_by,
+    is_of_other_region,
     records_digest,
     revisions_of,
 )
@@ -151,15 +150,22 @@ def miscounted(
     """Return by how many micro-yuan a leaf charges too much by its own numbers, None where they
     are right.
 
-    ``records`` are those of the answer, where the leaf has their digest. It is not told which
-    records are too many: what is there is taken at the highest price of its kind. Raises
-    ProofInvalid where ``records`` are others.
+    ``records`` are those of the answer, where the leaf has their digest. Without them, as many
+    count as the leaf names revisions; a use of another region names none, and counts as its
+    lines say. It is not told which records are too many: what is there is taken at the highest
+    price of its kind. Raises ProofInvalid where ``records`` are others.
     """
+    kind_of = _kind_of(leaf)
     if records is not None:
         if leaf.records_digest != records_digest(records):
             raise ProofInvalid("the records are not those of the leaf")
-        due = fee_of(right_lines(detail, records))
-        right = lines_by(detail.lines) == counted_by(records)
+        due = fee_of(right_lines(leaf, detail, records))
+        charged: Counter[CountedBy] = Counter()
+        for line in detail.lines:
+            charged[kind_of(line)] += line.entries
+        right = charged == Counter(map(kind_of, records))
+    elif is_of_other_region(leaf) and not detail.revisions:
+        due, right = fee_of(detail.lines), True
     else:
         beyond = sum(line.entries for line in detail.lines) - len(revisions_of(detail))
         cheapest = min((line.unit_price_micro_yuan for line in detail.lines), default=0)
@@ -171,22 +177,26 @@ def miscounted(
 
 
 def right_lines(
-    detail: UsageDetail, records: Sequence[DisclosedRecord] | None = None
+    leaf: UsageLeaf, detail: UsageDetail, records: Sequence[DisclosedRecord] | None = None
 ) -> list[UsageLine]:
     """Return the lines a leaf ought to have by its own numbers, dearest first.
 
     What is there is taken at the highest price of its kind; where the records are not known, as
-    many as there are revisions, at the highest prices. Raises ProofInvalid.
+    many as there are revisions, at the highest prices, and of another region's as many as its
+    lines say. Raises ProofInvalid.
     """
+    kind_of = _kind_of(leaf)
     dearest = sorted(detail.lines, key=lambda each: -each.unit_price_micro_yuan)
     there: Counter[CountedBy | None] = Counter()
-    if records is None:
-        there[None] = len(revisions_of(detail))
+    if records is not None:
+        there.update(map(kind_of, records))
+    elif is_of_other_region(leaf) and not detail.revisions:
+        there[None] = sum(line.entries for line in detail.lines)
     else:
-        there.update(counted_by(records))
+        there[None] = len(revisions_of(detail))
     found: list[UsageLine] = []
     for line in dearest:
-        kind = None if records is None else CountedBy.of(line)
+        kind = None if records is None else kind_of(line)
         entries = min(line.entries, there[kind])
         there[kind] -= entries
         if entries > 0:
@@ -195,6 +205,17 @@ def right_lines(
             right.entries = entries
             found.append(right)
     return found
+
+
+def _kind_of(leaf: UsageLeaf) -> Callable[[DisclosedRecord | UsageLine], CountedBy]:
+    """Return what tells the kind that records and lines of a leaf are counted by.
+
+    Lines of another region's records have items of this gateway, the records the region's own:
+    they are compared by source and region.
+    """
+    if not is_of_other_region(leaf):
+        return CountedBy.of
+    return lambda counted: CountedBy.of(counted)._replace(item="")
 
 
 def _read(leaf: bytes) -> UsageLeaf:

@@ -62,6 +62,23 @@ class VerifiedAnswer(NamedTuple):
     subjects: tuple[ProvedSubject, ...]
     request: Request | None
 
+    @property
+    def complete(self) -> bool:
+        """Whether the records are all there are of the items proved: none is withheld, as one of
+        a region that the caller's licence does not cover is."""
+        return self.head is not None and not any(each.withheld for each in self.subjects)
+
+    def absent_on_word(self) -> tuple[tuple[str, str], ...]:
+        """Return the subjects and protected items of which there is no record, as the gateway
+        says: the key of such a leaf is its own, so it could be another's."""
+        there = {(each.subject, each.item) for each in self.records}
+        return tuple(
+            (each.subject, item)
+            for each in self.subjects
+            for item in sorted(each.protected)
+            if (each.subject, item) not in there
+        )
+
 
 def verify_answer(
     request: bytes | None, response: bytes | Sequence[bytes], key: VerifierKey

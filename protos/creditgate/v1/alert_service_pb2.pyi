@@ -47,6 +47,27 @@ class _AlertKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertKind.V
     """The disclosure log of a region has signed two histories (分叉视图): operator_id is that of
     the region, counted its split views that are not cleared (WitnessService.ListSplitViews).
     """
+    ALERT_KIND_UNSIGNED_USAGE: _AlertKind.ValueType  # 7
+    """The operator has not agreed in time with what its usage log has of it (未确认用量):
+    counted are whole hours since the oldest such use, period_start its instant.
+    """
+    ALERT_KIND_ASKED_SWEEP: _AlertKind.ValueType  # 8
+    """Subjects asked about on a day, many more than before, or with records of hardly any of
+    them (大量查询主体).
+    """
+    ALERT_KIND_CLEARING_DISPUTE: _AlertKind.ValueType  # 9
+    """A clearing with a region left entries in dispute (清算争议): operator_id is that of the
+    region, counted the disputes (ClearingService.ListClearingDisputes).
+    """
+    ALERT_KIND_CLEARING_OVERDUE: _AlertKind.ValueType  # 10
+    """A period is not cleared with a region though it should be by now (清算逾期): operator_id is
+    that of the region, counted the seconds since the period ended.
+    """
+    ALERT_KIND_CLEARING_CONCESSION: _AlertKind.ValueType  # 11
+    """A region has changed the version of a disputed use that was conceded to it
+    (让步版本被更改): operator_id is that of the region, counted the concessions that hold no
+    more. Say anew what stands (ClearingService.ResolveClearingDispute).
+    """
 
 class AlertKind(_AlertKind, metaclass=_AlertKindEnumTypeWrapper):
     """What is unusual."""
@@ -70,6 +91,27 @@ ALERT_KIND_UNACKNOWLEDGED: AlertKind.ValueType  # 5
 ALERT_KIND_SPLIT_VIEW: AlertKind.ValueType  # 6
 """The disclosure log of a region has signed two histories (分叉视图): operator_id is that of
 the region, counted its split views that are not cleared (WitnessService.ListSplitViews).
+"""
+ALERT_KIND_UNSIGNED_USAGE: AlertKind.ValueType  # 7
+"""The operator has not agreed in time with what its usage log has of it (未确认用量):
+counted are whole hours since the oldest such use, period_start its instant.
+"""
+ALERT_KIND_ASKED_SWEEP: AlertKind.ValueType  # 8
+"""Subjects asked about on a day, many more than before, or with records of hardly any of
+them (大量查询主体).
+"""
+ALERT_KIND_CLEARING_DISPUTE: AlertKind.ValueType  # 9
+"""A clearing with a region left entries in dispute (清算争议): operator_id is that of the
+region, counted the disputes (ClearingService.ListClearingDisputes).
+"""
+ALERT_KIND_CLEARING_OVERDUE: AlertKind.ValueType  # 10
+"""A period is not cleared with a region though it should be by now (清算逾期): operator_id is
+that of the region, counted the seconds since the period ended.
+"""
+ALERT_KIND_CLEARING_CONCESSION: AlertKind.ValueType  # 11
+"""A region has changed the version of a disputed use that was conceded to it
+(让步版本被更改): operator_id is that of the region, counted the concessions that hold no
+more. Say anew what stands (ClearingService.ResolveClearingDispute).
 """
 Global___AlertKind: _TypeAlias = AlertKind  # noqa: Y015
 
@@ -99,8 +141,9 @@ class Alert(_message.Message):
     purpose: _vocabulary_pb2.Purpose.ValueType
     """With ALERT_KIND_PURPOSE_DRIFT the purpose, else unspecified."""
     counted: _builtins.int
-    """What was counted when the alert was raised: subjects (ALERT_KIND_SWEEP, an estimate good
-    to 1 %), else records.
+    """What was counted when the alert was raised: subjects with records (ALERT_KIND_SWEEP, an
+    estimate good to 1 %), subjects asked about (ALERT_KIND_ASKED_SWEEP, each time), as its kind
+    says, else records.
     """
     threshold: _builtins.int
     """From how many on it is unusual."""

@@ -379,6 +379,7 @@ class AttestationOpening(_message.Message):
     DISCLOSURE_SEQUENCE_FIELD_NUMBER: _builtins.int
     COPIES_FIELD_NUMBER: _builtins.int
     FORMAT_VERSION_FIELD_NUMBER: _builtins.int
+    MADE_TIME_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key (AIP-155), 1 to 64 visible ASCII characters; required."""
     disclosure_sequence: _builtins.int
@@ -389,6 +390,13 @@ class AttestationOpening(_message.Message):
     """Number of copies held."""
     format_version: _builtins.int
     """Version of element and symbol format, from 1."""
+    @_builtins.property
+    def made_time(self) -> _timestamp_pb2.Timestamp:
+        """When the copies were read to be told (UTC, whole seconds). A copy whose period ended since is
+        not held against the caller, within minutes that the gateway's policy sets (file_age).
+        Unset: what is over when the call begins is.
+        """
+
     def __init__(
         self,
         *,
@@ -396,10 +404,11 @@ class AttestationOpening(_message.Message):
         disclosure_sequence: _builtins.int = ...,
         copies: _builtins.int = ...,
         format_version: _builtins.int = ...,
+        made_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["made_time", b"made_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["copies", b"copies", "disclosure_sequence", b"disclosure_sequence", "format_version", b"format_version", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copies", b"copies", "disclosure_sequence", b"disclosure_sequence", "format_version", b"format_version", "made_time", b"made_time", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -452,15 +452,13 @@ class Consent(_message.Message):
 
     @_builtins.property
     def data_life_until(self) -> _timestamp_pb2.Timestamp:
-        """When the last copy made under it must be gone (UTC); unset while it can
-        still be used, and where nothing was served.
+        """When the last copy made under it must be gone (UTC); unset where nothing was
+        served, and before the consent, or the data life of that copy, has ended.
         """
 
     @_builtins.property
     def removal(self) -> Global___ConsentRemoval:
-        """The duty to remove what was served under it; unset while it can still be
-        used, and where nothing was served.
-        """
+        """The duty to remove what was served under it; unset where data_life_until is."""
 
     @_builtins.property
     def answer_until(self) -> _timestamp_pb2.Timestamp:
@@ -501,7 +499,9 @@ Global___Consent: _TypeAlias = Consent  # noqa: Y015
 
 @_typing.final
 class ConsentRemoval(_message.Message):
-    """What became of the duty to remove copies after the end of a consent."""
+    """What became of the duty to remove copies, after the end of a consent or of the
+    data life of what was served last under one in force.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -510,10 +510,11 @@ class ConsentRemoval(_message.Message):
     REMOVE_TIME_FIELD_NUMBER: _builtins.int
     ACKNOWLEDGE_TIME_FIELD_NUMBER: _builtins.int
     OVERDUE_FIELD_NUMBER: _builtins.int
+    REPORT_BY_FIELD_NUMBER: _builtins.int
     data_life_end: Global___DataLifeEnd.ValueType
     """What must happen to the copies."""
     overdue: _builtins.bool
-    """Whether the deadline passed before it was acknowledged; stays so when it is
+    """Whether report_by passed before it was acknowledged; stays so when it is
     acknowledged afterwards.
     """
     @_builtins.property
@@ -528,6 +529,12 @@ class ConsentRemoval(_message.Message):
     def acknowledge_time(self) -> _timestamp_pb2.Timestamp:
         """When it said so (UTC); unset before."""
 
+    @_builtins.property
+    def report_by(self) -> _timestamp_pb2.Timestamp:
+        """By when it must be acknowledged (UTC): a day after the operator was told of it,
+        or the deadline where that is later.
+        """
+
     def __init__(
         self,
         *,
@@ -536,10 +543,11 @@ class ConsentRemoval(_message.Message):
         remove_time: _timestamp_pb2.Timestamp | None = ...,
         acknowledge_time: _timestamp_pb2.Timestamp | None = ...,
         overdue: _builtins.bool = ...,
+        report_by: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "deadline", b"deadline", "remove_time", b"remove_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "deadline", b"deadline", "remove_time", b"remove_time", "report_by", b"report_by"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "data_life_end", b"data_life_end", "deadline", b"deadline", "overdue", b"overdue", "remove_time", b"remove_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "data_life_end", b"data_life_end", "deadline", b"deadline", "overdue", b"overdue", "remove_time", b"remove_time", "report_by", b"report_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -954,15 +962,17 @@ class WatchConsentsResponse(_message.Message):
     DATA_LIFE_END_FIELD_NUMBER: _builtins.int
     SEND_TIME_FIELD_NUMBER: _builtins.int
     data_life_end: Global___DataLifeEnd.ValueType
-    """What must happen to them, on its end; unspecified otherwise."""
+    """What must happen to them; unspecified where data_life_until is unset."""
     @_builtins.property
     def event(self) -> Global___ConsentEvent:
         """The change; unset in a heartbeat."""
 
     @_builtins.property
     def data_life_until(self) -> _timestamp_pb2.Timestamp:
-        """When copies made under the consent must be gone (UTC), on its end; unset
-        otherwise. The operator reports the removal by
+        """When copies made under the consent must be gone (UTC), on its end, and where
+        the data life of what was served last is over though it is in force; unset
+        otherwise. It may have passed: ConsentRemoval.report_by tells by when to
+        acknowledge it. The operator reports the removal by
         ConformanceService.AcknowledgeRemovals.
         """
 

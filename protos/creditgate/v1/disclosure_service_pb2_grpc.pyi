@@ -64,7 +64,11 @@ class DisclosureServiceStub:
     """Proves that one checkpoint extends another (RFC 6962 section 2.1.2). No scope."""
     GetSubjectProof: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetSubjectProofRequest, _disclosure_service_pb2.GetSubjectProofResponse]
     """Proves the complete set of a subject's disclosed records of public items, or that
-    there are none, by the checkpoint in force. No scope; by gRPC alone.
+    there are none, by the checkpoint in force. No scope; by gRPC alone. Who acts for an operator
+    is refused while that is suspended or revoked (OPERATOR_SUSPENDED, OPERATOR_REVOKED) or has
+    no licence in force (NO_LICENCE). RATE_EXCEEDED: each proof counts as a subject where the
+    operator's rate is cut, and each caller has a rate of its own, 60 at once and then one a
+    second in each process that serves.
     """
 
 @_typing.type_check_only
@@ -103,7 +107,11 @@ class DisclosureServiceAsyncStub(DisclosureServiceStub):
     """Proves that one checkpoint extends another (RFC 6962 section 2.1.2). No scope."""
     GetSubjectProof: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetSubjectProofRequest, _disclosure_service_pb2.GetSubjectProofResponse]  # type: ignore[assignment]
     """Proves the complete set of a subject's disclosed records of public items, or that
-    there are none, by the checkpoint in force. No scope; by gRPC alone.
+    there are none, by the checkpoint in force. No scope; by gRPC alone. Who acts for an operator
+    is refused while that is suspended or revoked (OPERATOR_SUSPENDED, OPERATOR_REVOKED) or has
+    no licence in force (NO_LICENCE). RATE_EXCEEDED: each proof counts as a subject where the
+    operator's rate is cut, and each caller has a rate of its own, 60 at once and then one a
+    second in each process that serves.
     """
 
 class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -187,7 +195,11 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_disclosure_service_pb2.GetSubjectProofResponse, _abc.Awaitable[_disclosure_service_pb2.GetSubjectProofResponse]]:
         """Proves the complete set of a subject's disclosed records of public items, or that
-        there are none, by the checkpoint in force. No scope; by gRPC alone.
+        there are none, by the checkpoint in force. No scope; by gRPC alone. Who acts for an operator
+        is refused while that is suspended or revoked (OPERATOR_SUSPENDED, OPERATOR_REVOKED) or has
+        no licence in force (NO_LICENCE). RATE_EXCEEDED: each proof counts as a subject where the
+        operator's rate is cut, and each caller has a rate of its own, 60 at once and then one a
+        second in each process that serves.
         """
 
 def add_DisclosureServiceServicer_to_server(servicer: DisclosureServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from creditgate.v1 import credit_record_service_pb2 as _credit_record_service_pb2
+from creditgate.v1 import disclosed_record_pb2 as _disclosed_record_pb2
 from creditgate.v1 import federation_service_pb2 as _federation_service_pb2
 from creditgate.v1 import item_mapping_service_pb2 as _item_mapping_service_pb2
 from creditgate.v1 import refusal_pb2 as _refusal_pb2
@@ -197,9 +198,10 @@ class QueryRegionsResponse(_message.Message):
     PLAN_FIELD_NUMBER: _builtins.int
     PART_FIELD_NUMBER: _builtins.int
     CLOSING_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def plan(self) -> Global___RegionPlan:
-        """What is asked of a region; of every region one, before anything else."""
+        """What is asked of a region; of every region one, before any part."""
 
     @_builtins.property
     def part(self) -> Global___RegionPart:
@@ -209,18 +211,25 @@ class QueryRegionsResponse(_message.Message):
     def closing(self) -> Global___RegionClosing:
         """How a region ended; of every region one, after its parts."""
 
+    @_builtins.property
+    def question(self) -> _credit_record_service_pb2.Receipt:
+        """This gateway's receipt of the question itself, which is a use without records and without
+        a fee; one, before anything else. Of a retry it is that of the first question.
+        """
+
     def __init__(
         self,
         *,
         plan: Global___RegionPlan | None = ...,
         part: Global___RegionPart | None = ...,
         closing: Global___RegionClosing | None = ...,
+        question: _credit_record_service_pb2.Receipt | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["closing", b"closing", "part", b"part", "plan", b"plan", "step", b"step"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["closing", b"closing", "part", b"part", "plan", b"plan", "question", b"question", "step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["closing", b"closing", "part", b"part", "plan", b"plan", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closing", b"closing", "part", b"part", "plan", b"plan", "question", b"question", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["plan", "part", "closing"]  # noqa: Y015
+    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["plan", "part", "closing", "question"]  # noqa: Y015
     _WhichOneofArgType_step: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_step) -> _WhichOneofReturnType_step | None: ...
 
@@ -390,3 +399,158 @@ class RegionClosing(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RegionClosing: _TypeAlias = RegionClosing  # noqa: Y015
+
+@_typing.final
+class WatchRegionRecordsRequest(_message.Message):
+    """Watches the records of other regions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_NUMBER_FIELD_NUMBER: _builtins.int
+    after_number: _builtins.int
+    """Number of the last event already received; 0 means from the beginning."""
+    def __init__(
+        self,
+        *,
+        after_number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchRegionRecordsRequest: _TypeAlias = WatchRegionRecordsRequest  # noqa: Y015
+
+@_typing.final
+class WatchRegionRecordsResponse(_message.Message):
+    """One event, or a heartbeat; one comes at least every 5 seconds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    REGIONS_FIELD_NUMBER: _builtins.int
+    SEND_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def event(self) -> Global___RegionRecordEvent:
+        """The event; unset in a heartbeat."""
+
+    @_builtins.property
+    def regions(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegionHeard]:
+        """Of each region this gateway knows, in order of entity identifiers, how far its events are
+        known; empty beside an event. The stream begins with a heartbeat.
+        """
+
+    @_builtins.property
+    def send_time(self) -> _timestamp_pb2.Timestamp:
+        """The gateway's time at sending (UTC)."""
+
+    def __init__(
+        self,
+        *,
+        event: Global___RegionRecordEvent | None = ...,
+        regions: _abc.Iterable[Global___RegionHeard] | None = ...,
+        send_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "send_time", b"send_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "regions", b"regions", "send_time", b"send_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchRegionRecordsResponse: _TypeAlias = WatchRegionRecordsResponse  # noqa: Y015
+
+@_typing.final
+class RegionRecordEvent(_message.Message):
+    """What became of a record that a region gave the operator."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    EVENT_SEQUENCE_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Number of the event among all of the operator's, from 1, growing by one."""
+    region: _builtins.str
+    """Entity identifier of the region."""
+    record: _builtins.str
+    """The record, "records/{record_id}" as the region names it."""
+    revision: _builtins.int
+    """Revision since then; for an end of disclosure the last one. Copies of earlier ones, and at
+    an end of this one too, are no longer as the region discloses them.
+    """
+    kind: _disclosed_record_pb2.DisclosureEventKind.ValueType
+    """What happened."""
+    item: _builtins.str
+    """Catalogue item code of the region."""
+    event_sequence: _builtins.int
+    """Position in the region's disclosure log."""
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """When the region committed it (UTC)."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        region: _builtins.str = ...,
+        record: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        kind: _disclosed_record_pb2.DisclosureEventKind.ValueType = ...,
+        item: _builtins.str = ...,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+        event_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_sequence", b"event_sequence", "event_time", b"event_time", "item", b"item", "kind", b"kind", "number", b"number", "record", b"record", "region", b"region", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegionRecordEvent: _TypeAlias = RegionRecordEvent  # noqa: Y015
+
+@_typing.final
+class RegionHeard(_message.Message):
+    """How far the events of a region are known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
+    HEARD_TIME_FIELD_NUMBER: _builtins.int
+    KNOWN_UNTIL_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """Entity identifier of the region."""
+    known: _builtins.bool
+    """Whether all that the region told until a moment ago is in this stream, or before it. False
+    where it does not stand, was never heard, or not for longer than the lease: what became of
+    its records is not known then.
+    """
+    @_builtins.property
+    def heard_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was heard last (UTC); unset where it never was."""
+
+    @_builtins.property
+    def known_until(self) -> _timestamp_pb2.Timestamp:
+        """Until when it counts as known without being heard anew (UTC); unset unless known."""
+
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+        known: _builtins.bool = ...,
+        heard_time: _timestamp_pb2.Timestamp | None = ...,
+        known_until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["heard_time", b"heard_time", "known_until", b"known_until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heard_time", b"heard_time", "known", b"known", "known_until", b"known_until", "region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegionHeard: _TypeAlias = RegionHeard  # noqa: Y015

@@ -44,6 +44,11 @@ class FederatedRecordServiceStub(object):
                 request_serializer=creditgate_dot_v1_dot_federated__record__service__pb2.QueryRegionsRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_federated__record__service__pb2.QueryRegionsResponse.FromString,
                 _registered_method=True)
+        self.WatchRegionRecords = channel.unary_stream(
+                '/creditgate.v1.FederatedRecordService/WatchRegionRecords',
+                request_serializer=creditgate_dot_v1_dot_federated__record__service__pb2.WatchRegionRecordsRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_federated__record__service__pb2.WatchRegionRecordsResponse.FromString,
+                _registered_method=True)
 
 
 class FederatedRecordServiceServicer(object):
@@ -55,12 +60,23 @@ class FederatedRecordServiceServicer(object):
     """
 
     def QueryRegions(self, request, context):
-        """Streams the records of some subjects in all regions, as the regions answer. First comes
-        the plan of every region, then parts in the order they are verified, and of every region
+        """Streams the records of some subjects in all regions, as the regions answer. First comes the
+        receipt of the question, then the plan of every region, then parts in the order they are verified, and of every region
         one closing statement; then the stream ends with status OK, whatever some regions said.
         After a break, call again with the same request and request_id: what regions metered
         before is charged nothing more. Needs a licence, the purpose and the items as
         GetSubjectRecords does, and scope credit.regions:query.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchRegionRecords(self, request, context):
+        """Streams what became of the records that other regions gave the operator: each correction,
+        repair and withdrawal, in order and at least once, with heartbeats that say of each region
+        until when that is known; after a break, call again from the last number received. The end
+        of a record's period is no event: the record itself says it. Served whatever the operator's
+        state and licences. Needs scope credit.regions:watch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,6 +89,11 @@ def add_FederatedRecordServiceServicer_to_server(servicer, server):
                     servicer.QueryRegions,
                     request_deserializer=creditgate_dot_v1_dot_federated__record__service__pb2.QueryRegionsRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_federated__record__service__pb2.QueryRegionsResponse.SerializeToString,
+            ),
+            'WatchRegionRecords': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchRegionRecords,
+                    request_deserializer=creditgate_dot_v1_dot_federated__record__service__pb2.WatchRegionRecordsRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_federated__record__service__pb2.WatchRegionRecordsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -107,6 +128,33 @@ class FederatedRecordService(object):
             '/creditgate.v1.FederatedRecordService/QueryRegions',
             creditgate_dot_v1_dot_federated__record__service__pb2.QueryRegionsRequest.SerializeToString,
             creditgate_dot_v1_dot_federated__record__service__pb2.QueryRegionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchRegionRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/creditgate.v1.FederatedRecordService/WatchRegionRecords',
+            creditgate_dot_v1_dot_federated__record__service__pb2.WatchRegionRecordsRequest.SerializeToString,
+            creditgate_dot_v1_dot_federated__record__service__pb2.WatchRegionRecordsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,12 +39,19 @@ class FederatedRecordServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> FederatedRecordServiceAsyncStub: ...
     QueryRegions: _grpc.UnaryStreamMultiCallable[_federated_record_service_pb2.QueryRegionsRequest, _federated_record_service_pb2.QueryRegionsResponse]
-    """Streams the records of some subjects in all regions, as the regions answer. First comes
-    the plan of every region, then parts in the order they are verified, and of every region
+    """Streams the records of some subjects in all regions, as the regions answer. First comes the
+    receipt of the question, then the plan of every region, then parts in the order they are verified, and of every region
     one closing statement; then the stream ends with status OK, whatever some regions said.
     After a break, call again with the same request and request_id: what regions metered
     before is charged nothing more. Needs a licence, the purpose and the items as
     GetSubjectRecords does, and scope credit.regions:query.
+    """
+    WatchRegionRecords: _grpc.UnaryStreamMultiCallable[_federated_record_service_pb2.WatchRegionRecordsRequest, _federated_record_service_pb2.WatchRegionRecordsResponse]
+    """Streams what became of the records that other regions gave the operator: each correction,
+    repair and withdrawal, in order and at least once, with heartbeats that say of each region
+    until when that is known; after a break, call again from the last number received. The end
+    of a record's period is no event: the record itself says it. Served whatever the operator's
+    state and licences. Needs scope credit.regions:watch.
     """
 
 @_typing.type_check_only
@@ -58,12 +65,19 @@ class FederatedRecordServiceAsyncStub(FederatedRecordServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     QueryRegions: _aio.UnaryStreamMultiCallable[_federated_record_service_pb2.QueryRegionsRequest, _federated_record_service_pb2.QueryRegionsResponse]  # type: ignore[assignment]
-    """Streams the records of some subjects in all regions, as the regions answer. First comes
-    the plan of every region, then parts in the order they are verified, and of every region
+    """Streams the records of some subjects in all regions, as the regions answer. First comes the
+    receipt of the question, then the plan of every region, then parts in the order they are verified, and of every region
     one closing statement; then the stream ends with status OK, whatever some regions said.
     After a break, call again with the same request and request_id: what regions metered
     before is charged nothing more. Needs a licence, the purpose and the items as
     GetSubjectRecords does, and scope credit.regions:query.
+    """
+    WatchRegionRecords: _aio.UnaryStreamMultiCallable[_federated_record_service_pb2.WatchRegionRecordsRequest, _federated_record_service_pb2.WatchRegionRecordsResponse]  # type: ignore[assignment]
+    """Streams what became of the records that other regions gave the operator: each correction,
+    repair and withdrawal, in order and at least once, with heartbeats that say of each region
+    until when that is known; after a break, call again from the last number received. The end
+    of a record's period is no event: the record itself says it. Served whatever the operator's
+    state and licences. Needs scope credit.regions:watch.
     """
 
 class FederatedRecordServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -80,12 +94,25 @@ class FederatedRecordServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _federated_record_service_pb2.QueryRegionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_federated_record_service_pb2.QueryRegionsResponse], _abc.AsyncIterator[_federated_record_service_pb2.QueryRegionsResponse]]:
-        """Streams the records of some subjects in all regions, as the regions answer. First comes
-        the plan of every region, then parts in the order they are verified, and of every region
+        """Streams the records of some subjects in all regions, as the regions answer. First comes the
+        receipt of the question, then the plan of every region, then parts in the order they are verified, and of every region
         one closing statement; then the stream ends with status OK, whatever some regions said.
         After a break, call again with the same request and request_id: what regions metered
         before is charged nothing more. Needs a licence, the purpose and the items as
         GetSubjectRecords does, and scope credit.regions:query.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchRegionRecords(
+        self,
+        request: _federated_record_service_pb2.WatchRegionRecordsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_federated_record_service_pb2.WatchRegionRecordsResponse], _abc.AsyncIterator[_federated_record_service_pb2.WatchRegionRecordsResponse]]:
+        """Streams what became of the records that other regions gave the operator: each correction,
+        repair and withdrawal, in order and at least once, with heartbeats that say of each region
+        until when that is known; after a break, call again from the last number received. The end
+        of a record's period is no event: the record itself says it. Served whatever the operator's
+        state and licences. Needs scope credit.regions:watch.
         """
 
 def add_FederatedRecordServiceServicer_to_server(servicer: FederatedRecordServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -72,34 +72,6 @@ not prove, or nobody who stands has such a log: not cosigned.
 """
 Global___WitnessOutcome: _TypeAlias = WitnessOutcome  # noqa: Y015
 
-class _ClearingDisputeKind:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _ClearingDisputeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ClearingDisputeKind.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    CLEARING_DISPUTE_KIND_UNSPECIFIED: _ClearingDisputeKind.ValueType  # 0
-    """Not stated."""
-    CLEARING_DISPUTE_KIND_ASKING_REGION_ONLY: _ClearingDisputeKind.ValueType  # 1
-    """Only the asking region has the entry."""
-    CLEARING_DISPUTE_KIND_HOME_REGION_ONLY: _ClearingDisputeKind.ValueType  # 2
-    """Only the home region has the entry."""
-    CLEARING_DISPUTE_KIND_DIFFERENT: _ClearingDisputeKind.ValueType  # 3
-    """Both have it, with different fees or facts."""
-
-class ClearingDisputeKind(_ClearingDisputeKind, metaclass=_ClearingDisputeKindEnumTypeWrapper):
-    """Why two ledgers do not agree on an entry."""
-
-CLEARING_DISPUTE_KIND_UNSPECIFIED: ClearingDisputeKind.ValueType  # 0
-"""Not stated."""
-CLEARING_DISPUTE_KIND_ASKING_REGION_ONLY: ClearingDisputeKind.ValueType  # 1
-"""Only the asking region has the entry."""
-CLEARING_DISPUTE_KIND_HOME_REGION_ONLY: ClearingDisputeKind.ValueType  # 2
-"""Only the home region has the entry."""
-CLEARING_DISPUTE_KIND_DIFFERENT: ClearingDisputeKind.ValueType  # 3
-"""Both have it, with different fees or facts."""
-Global___ClearingDisputeKind: _TypeAlias = ClearingDisputeKind  # noqa: Y015
-
 @_typing.final
 class QueryRecordsRequest(_message.Message):
     """Asks a home region for records."""
@@ -617,115 +589,195 @@ Global___ExchangeCheckpointsResponse: _TypeAlias = ExchangeCheckpointsResponse  
 
 @_typing.final
 class ClearingEntry(_message.Message):
-    """One cross-region use as both ends metered it. The element that is reconciled is a
-    SHA-256 over all its fields, encoded as the opening's format_version fixes.
+    """One cross-region use as both ends metered it. What is reconciled is the first 16 bytes of
+    the SHA-256 over its fields (creditgate.clearing.ClearingEntry).
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ASKING_REGION_FIELD_NUMBER: _builtins.int
     HOME_REGION_FIELD_NUMBER: _builtins.int
+    ASKING_REGION_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    RECORD_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    RECORD_ID_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     ITEM_FIELD_NUMBER: _builtins.int
-    SERVE_TIME_FIELD_NUMBER: _builtins.int
+    SERVE_SECONDS_FIELD_NUMBER: _builtins.int
     FEE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    home_region: _builtins.str
+    """Entity identifier of the home region, which served it and is owed the fee."""
     asking_region: _builtins.str
     """Entity identifier of the asking region."""
-    home_region: _builtins.str
-    """Entity identifier of the home region."""
     request_id: _builtins.str
     """The asking region's idempotency key."""
-    record: _builtins.str
-    """Record served, "records/{record_id}", by the home region's id."""
+    chunk: _builtins.int
+    """Number of the chunk of the home region's answer."""
+    record_id: _builtins.str
+    """Record served, by the home region's id."""
     revision: _builtins.int
     """Revision served."""
     item: _builtins.str
     """Catalogue item code of the home region."""
+    serve_seconds: _builtins.int
+    """Second of serving by the home region's ledger (UTC): what says which clearing it belongs to."""
     fee_micro_yuan: _builtins.int
     """Fee due to the home region in micro-yuan."""
-    @_builtins.property
-    def serve_time(self) -> _timestamp_pb2.Timestamp:
-        """Instant of serving by the home region's receipt (UTC)."""
-
     def __init__(
         self,
         *,
-        asking_region: _builtins.str = ...,
         home_region: _builtins.str = ...,
+        asking_region: _builtins.str = ...,
         request_id: _builtins.str = ...,
-        record: _builtins.str = ...,
+        chunk: _builtins.int = ...,
+        record_id: _builtins.str = ...,
         revision: _builtins.int = ...,
         item: _builtins.str = ...,
-        serve_time: _timestamp_pb2.Timestamp | None = ...,
+        serve_seconds: _builtins.int = ...,
         fee_micro_yuan: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["serve_time", b"serve_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asking_region", b"asking_region", "fee_micro_yuan", b"fee_micro_yuan", "home_region", b"home_region", "item", b"item", "record", b"record", "request_id", b"request_id", "revision", b"revision", "serve_time", b"serve_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asking_region", b"asking_region", "chunk", b"chunk", "fee_micro_yuan", b"fee_micro_yuan", "home_region", b"home_region", "item", b"item", "record_id", b"record_id", "request_id", b"request_id", "revision", b"revision", "serve_seconds", b"serve_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ClearingEntry: _TypeAlias = ClearingEntry  # noqa: Y015
 
 @_typing.final
-class ClearingOpening(_message.Message):
-    """Opens the comparison of one day."""
+class ClearingEvidence(_message.Message):
+    """What proves an entry, or supports it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    DAY_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    ENTRIES_FIELD_NUMBER: _builtins.int
-    FORMAT_VERSION_FIELD_NUMBER: _builtins.int
-    day: _builtins.str
-    """Day in UTC, "YYYY-MM-DD", over by now."""
-    request_id: _builtins.str
-    """Idempotency key (AIP-155); required."""
-    entries: _builtins.int
-    """Number of the caller's entries of that day with the callee, both directions."""
-    format_version: _builtins.int
-    """Version of element and symbol format, from 1."""
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    LOGGED_FIELD_NUMBER: _builtins.int
+    receipt: _builtins.bytes
+    """The receipt that the home region signed when it served: proves item, fee and instant
+    whichever region shows it (serialised UsageReceipt).
+    """
+    @_builtins.property
+    def logged(self) -> Global___LoggedUseProof:
+        """The entry's leaf in the home region's usage log of the asking one."""
+
     def __init__(
         self,
         *,
-        day: _builtins.str = ...,
-        request_id: _builtins.str = ...,
+        receipt: _builtins.bytes = ...,
+        logged: Global___LoggedUseProof | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "logged", b"logged", "receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "logged", b"logged", "receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_evidence: _TypeAlias = _typing.Literal["receipt", "logged"]  # noqa: Y015
+    _WhichOneofArgType_evidence: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_evidence) -> _WhichOneofReturnType_evidence | None: ...
+
+Global___ClearingEvidence: _TypeAlias = ClearingEvidence  # noqa: Y015
+
+@_typing.final
+class LoggedUseProof(_message.Message):
+    """A leaf of a usage log, with the proof that it is in it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAF_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    leaf: _builtins.bytes
+    """The serialised UsageLeaf."""
+    checkpoint: _builtins.str
+    """Signed checkpoint of the log."""
+    operator_id: _builtins.str
+    """The operator whose log it is: what the asking region is at home."""
+    detail: _builtins.bytes
+    """Serialised UsageDetail of a leaf that has but its digest; else empty."""
+    @_builtins.property
+    def path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Audit path, 32 bytes a node (RFC 6962 section 2.1.1)."""
+
+    def __init__(
+        self,
+        *,
+        leaf: _builtins.bytes = ...,
+        path: _abc.Iterable[_builtins.bytes] | None = ...,
+        checkpoint: _builtins.str = ...,
+        operator_id: _builtins.str = ...,
+        detail: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "detail", b"detail", "leaf", b"leaf", "operator_id", b"operator_id", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoggedUseProof: _TypeAlias = LoggedUseProof  # noqa: Y015
+
+@_typing.final
+class SignedClearing(_message.Message):
+    """A clearing that both regions have signed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    ACCEPTANCE_FIELD_NUMBER: _builtins.int
+    document: _builtins.str
+    """The clearing, a JWT of type creditgate-clearing+jwt, signed by the region that proposed it."""
+    acceptance: _builtins.str
+    """The other region's signature on it, a JWT of type creditgate-clearing-acceptance+jwt; empty
+    while it has not agreed.
+    """
+    def __init__(
+        self,
+        *,
+        document: _builtins.str = ...,
+        acceptance: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "document", b"document"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignedClearing: _TypeAlias = SignedClearing  # noqa: Y015
+
+@_typing.final
+class ClearingOpening(_message.Message):
+    """Opens the comparison of what is not cleared yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNTIL_SECONDS_FIELD_NUMBER: _builtins.int
+    PREVIOUS_UNTIL_SECONDS_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    FORMAT_VERSION_FIELD_NUMBER: _builtins.int
+    until_seconds: _builtins.int
+    """End of the period, seconds UTC, past by now: all entries before it that no earlier clearing
+    has. Midnight where it is the clearing of a day.
+    """
+    previous_until_seconds: _builtins.int
+    """End of the last clearing that the caller knows; 0 before the first."""
+    entries: _builtins.int
+    """Number of the caller's entries, both directions."""
+    format_version: _builtins.int
+    """Version of element and symbol format: 1."""
+    def __init__(
+        self,
+        *,
+        until_seconds: _builtins.int = ...,
+        previous_until_seconds: _builtins.int = ...,
         entries: _builtins.int = ...,
         format_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "entries", b"entries", "format_version", b"format_version", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "format_version", b"format_version", "previous_until_seconds", b"previous_until_seconds", "until_seconds", b"until_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ClearingOpening: _TypeAlias = ClearingOpening  # noqa: Y015
-
-@_typing.final
-class ClearingEntries(_message.Message):
-    """Some entries."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ENTRIES_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingEntry]:
-        """At most 10,000."""
-
-    def __init__(
-        self,
-        *,
-        entries: _abc.Iterable[Global___ClearingEntry] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ClearingEntries: _TypeAlias = ClearingEntries  # noqa: Y015
 
 @_typing.final
 class ReconcileClearingRequest(_message.Message):
@@ -735,31 +787,25 @@ class ReconcileClearingRequest(_message.Message):
 
     OPENING_FIELD_NUMBER: _builtins.int
     SYMBOLS_FIELD_NUMBER: _builtins.int
-    ENTRIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def opening(self) -> Global___ClearingOpening:
         """The opening; first message only."""
 
     @_builtins.property
     def symbols(self) -> _conformance_service_pb2.CodedSymbols:
-        """More symbols of the caller's ledger, as many as were asked for."""
-
-    @_builtins.property
-    def entries(self) -> Global___ClearingEntries:
-        """The entries asked for, in the order asked."""
+        """More symbols of the caller's entries, as many as were asked for."""
 
     def __init__(
         self,
         *,
         opening: Global___ClearingOpening | None = ...,
         symbols: _conformance_service_pb2.CodedSymbols | None = ...,
-        entries: Global___ClearingEntries | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "opening", b"opening", "symbols", b"symbols", "turn", b"turn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["opening", b"opening", "symbols", b"symbols", "turn", b"turn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "opening", b"opening", "symbols", b"symbols", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["opening", b"opening", "symbols", b"symbols", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_turn: _TypeAlias = _typing.Literal["opening", "symbols", "entries"]  # noqa: Y015
+    _WhichOneofReturnType_turn: _TypeAlias = _typing.Literal["opening", "symbols"]  # noqa: Y015
     _WhichOneofArgType_turn: _TypeAlias = _typing.Literal["turn", b"turn"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_turn) -> _WhichOneofReturnType_turn | None: ...
 
@@ -774,9 +820,9 @@ class ClearingTerms(_message.Message):
     CHECKSUM_KEY_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
     checksum_key: _builtins.bytes
-    """Key of the symbols' checksums, 16 bytes (SipHash-2-4)."""
+    """Key of the symbols' checksums, 16 bytes (BLAKE2b keyed, RFC 7693)."""
     entries: _builtins.int
-    """Number of the callee's entries of that day with the caller."""
+    """Number of the callee's entries."""
     def __init__(
         self,
         *,
@@ -799,161 +845,81 @@ class ReconcileClearingResponse(_message.Message):
 
     TERMS_FIELD_NUMBER: _builtins.int
     SYMBOLS_WANTED_FIELD_NUMBER: _builtins.int
-    ENTRIES_WANTED_FIELD_NUMBER: _builtins.int
-    ALL_ENTRIES_WANTED_FIELD_NUMBER: _builtins.int
     DIFFERENCES_FIELD_NUMBER: _builtins.int
+    AGREED_FIELD_NUMBER: _builtins.int
     symbols_wanted: _builtins.int
     """Number of further symbols wanted."""
-    all_entries_wanted: _builtins.bool
-    """The differences are too many for symbols: the caller shall show all
-    entries, closing its side of the stream after the last. Always true.
-    """
     @_builtins.property
     def terms(self) -> Global___ClearingTerms:
         """The terms, in answer to the opening."""
 
     @_builtins.property
-    def entries_wanted(self) -> _conformance_service_pb2.SetElements:
-        """Elements only the caller has: it shall show these entries."""
+    def differences(self) -> Global___ClearingDifferences:
+        """Differences found: the last messages, as many as they take."""
 
     @_builtins.property
-    def differences(self) -> Global___ClearingDifferences:
-        """Differences found; last message."""
+    def agreed(self) -> Global___SignedClearing:
+        """Instead of terms: a clearing later than the last one the caller knows was agreed already.
+        Last message.
+        """
 
     def __init__(
         self,
         *,
         terms: Global___ClearingTerms | None = ...,
         symbols_wanted: _builtins.int = ...,
-        entries_wanted: _conformance_service_pb2.SetElements | None = ...,
-        all_entries_wanted: _builtins.bool = ...,
         differences: Global___ClearingDifferences | None = ...,
+        agreed: Global___SignedClearing | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["all_entries_wanted", b"all_entries_wanted", "differences", b"differences", "entries_wanted", b"entries_wanted", "symbols_wanted", b"symbols_wanted", "terms", b"terms", "turn", b"turn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreed", b"agreed", "differences", b"differences", "symbols_wanted", b"symbols_wanted", "terms", b"terms", "turn", b"turn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_entries_wanted", b"all_entries_wanted", "differences", b"differences", "entries_wanted", b"entries_wanted", "symbols_wanted", b"symbols_wanted", "terms", b"terms", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed", b"agreed", "differences", b"differences", "symbols_wanted", b"symbols_wanted", "terms", b"terms", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_turn: _TypeAlias = _typing.Literal["terms", "symbols_wanted", "entries_wanted", "all_entries_wanted", "differences"]  # noqa: Y015
+    _WhichOneofReturnType_turn: _TypeAlias = _typing.Literal["terms", "symbols_wanted", "differences", "agreed"]  # noqa: Y015
     _WhichOneofArgType_turn: _TypeAlias = _typing.Literal["turn", b"turn"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_turn) -> _WhichOneofReturnType_turn | None: ...
 
 Global___ReconcileClearingResponse: _TypeAlias = ReconcileClearingResponse  # noqa: Y015
 
 @_typing.final
-class ClearingDispute(_message.Message):
-    """One entry the ledgers do not agree on."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    KIND_FIELD_NUMBER: _builtins.int
-    ASKING_ENTRY_FIELD_NUMBER: _builtins.int
-    HOME_ENTRY_FIELD_NUMBER: _builtins.int
-    EVIDENCE_FIELD_NUMBER: _builtins.int
-    kind: Global___ClearingDisputeKind.ValueType
-    """Why."""
-    @_builtins.property
-    def asking_entry(self) -> Global___ClearingEntry:
-        """The asking region's entry; unset where it has none."""
-
-    @_builtins.property
-    def home_entry(self) -> Global___ClearingEntry:
-        """The home region's entry; unset where it has none."""
-
-    @_builtins.property
-    def evidence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Evidence: usage proofs, receipts or signed answers, as JWS in compact form."""
-
-    def __init__(
-        self,
-        *,
-        kind: Global___ClearingDisputeKind.ValueType = ...,
-        asking_entry: Global___ClearingEntry | None = ...,
-        home_entry: Global___ClearingEntry | None = ...,
-        evidence: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["asking_entry", b"asking_entry", "home_entry", b"home_entry"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asking_entry", b"asking_entry", "evidence", b"evidence", "home_entry", b"home_entry", "kind", b"kind"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ClearingDispute: _TypeAlias = ClearingDispute  # noqa: Y015
-
-@_typing.final
 class ClearingDifferences(_message.Message):
-    """How two ledgers differ."""
+    """How two ledgers differ; both sides tell from it alone what is in dispute."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    AGREED_ENTRIES_FIELD_NUMBER: _builtins.int
-    DISPUTES_FIELD_NUMBER: _builtins.int
-    agreed_entries: _builtins.int
-    """Entries both have alike."""
+    ONLY_CALLER_FIELD_NUMBER: _builtins.int
+    ONLY_CALLEE_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    more: _builtins.bool
+    """Whether another message follows."""
     @_builtins.property
-    def disputes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingDispute]:
-        """Entries in dispute; empty when the ledgers are equal."""
+    def only_caller(self) -> _conformance_service_pb2.SetElements:
+        """Elements only the caller has."""
+
+    @_builtins.property
+    def only_callee(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingEntry]:
+        """Entries only the callee has, at most 500."""
+
+    @_builtins.property
+    def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingEvidence]:
+        """Evidence that the callee has on them, at most 1 MiB; in the last message."""
 
     def __init__(
         self,
         *,
-        agreed_entries: _builtins.int = ...,
-        disputes: _abc.Iterable[Global___ClearingDispute] | None = ...,
+        only_caller: _conformance_service_pb2.SetElements | None = ...,
+        only_callee: _abc.Iterable[Global___ClearingEntry] | None = ...,
+        evidence: _abc.Iterable[Global___ClearingEvidence] | None = ...,
+        more: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["only_caller", b"only_caller"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed_entries", b"agreed_entries", "disputes", b"disputes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "more", b"more", "only_callee", b"only_callee", "only_caller", b"only_caller"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ClearingDifferences: _TypeAlias = ClearingDifferences  # noqa: Y015
-
-@_typing.final
-class Clearing(_message.Message):
-    """The clearing of one day between two regions (清算)."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    DAY_FIELD_NUMBER: _builtins.int
-    PROPOSING_REGION_FIELD_NUMBER: _builtins.int
-    OTHER_REGION_FIELD_NUMBER: _builtins.int
-    AGREED_ENTRIES_FIELD_NUMBER: _builtins.int
-    OWED_MICRO_YUAN_FIELD_NUMBER: _builtins.int
-    DUE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
-    DISPUTES_FIELD_NUMBER: _builtins.int
-    day: _builtins.str
-    """Day in UTC, "YYYY-MM-DD"."""
-    proposing_region: _builtins.str
-    """Entity identifier of the region that proposes."""
-    other_region: _builtins.str
-    """Entity identifier of the other region."""
-    agreed_entries: _builtins.int
-    """Entries agreed, both directions."""
-    owed_micro_yuan: _builtins.int
-    """What the proposing region owes the other for agreed entries, micro-yuan."""
-    due_micro_yuan: _builtins.int
-    """What the other region owes the proposing one, micro-yuan."""
-    @_builtins.property
-    def disputes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingDispute]:
-        """Entries in dispute, left out of both amounts; cleared on a later day."""
-
-    def __init__(
-        self,
-        *,
-        day: _builtins.str = ...,
-        proposing_region: _builtins.str = ...,
-        other_region: _builtins.str = ...,
-        agreed_entries: _builtins.int = ...,
-        owed_micro_yuan: _builtins.int = ...,
-        due_micro_yuan: _builtins.int = ...,
-        disputes: _abc.Iterable[Global___ClearingDispute] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed_entries", b"agreed_entries", "day", b"day", "disputes", b"disputes", "due_micro_yuan", b"due_micro_yuan", "other_region", b"other_region", "owed_micro_yuan", b"owed_micro_yuan", "proposing_region", b"proposing_region"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Clearing: _TypeAlias = Clearing  # noqa: Y015
 
 @_typing.final
 class AgreeClearingRequest(_message.Message):
@@ -961,29 +927,26 @@ class AgreeClearingRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CLEARING_FIELD_NUMBER: _builtins.int
-    SIGNATURE_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    signature: _builtins.str
-    """The proposing region's signature over it: a JWS with detached payload (RFC
-    7515 appendix F), payload the serialised clearing.
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    document: _builtins.str
+    """The clearing as the caller signed it: a JWT of type creditgate-clearing+jwt, at most
+    2,600,000 characters. It has the agreed amounts, a digest of the entries agreed, and the
+    disputes.
     """
-    request_id: _builtins.str
-    """Idempotency key (AIP-155); required."""
     @_builtins.property
-    def clearing(self) -> Global___Clearing:
-        """The clearing, after reconciliation."""
+    def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingEvidence]:
+        """Evidence that the caller has on the disputes, at most 1 MiB together."""
 
     def __init__(
         self,
         *,
-        clearing: Global___Clearing | None = ...,
-        signature: _builtins.str = ...,
-        request_id: _builtins.str = ...,
+        document: _builtins.str = ...,
+        evidence: _abc.Iterable[Global___ClearingEvidence] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["clearing", b"clearing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clearing", b"clearing", "request_id", b"request_id", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "evidence", b"evidence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -995,10 +958,10 @@ class AgreeClearingResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    SIGNATURE_FIELD_NUMBER: _builtins.int
+    ACCEPTANCE_FIELD_NUMBER: _builtins.int
     AGREE_TIME_FIELD_NUMBER: _builtins.int
-    signature: _builtins.str
-    """The other region's signature over the same bytes."""
+    acceptance: _builtins.str
+    """The other region's signature: a JWT of type creditgate-clearing-acceptance+jwt."""
     @_builtins.property
     def agree_time(self) -> _timestamp_pb2.Timestamp:
         """When it agreed (UTC)."""
@@ -1006,12 +969,12 @@ class AgreeClearingResponse(_message.Message):
     def __init__(
         self,
         *,
-        signature: _builtins.str = ...,
+        acceptance: _builtins.str = ...,
         agree_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agree_time", b"agree_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agree_time", b"agree_time", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "agree_time", b"agree_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -119,8 +119,9 @@ class FederationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ReconcileClearing(self, request_iterator, context):
-        """Compares both regions' ledgers of one day by rateless set reconciliation,
-        with turns as in ConformanceService.ReconcileCopies. Needs scope
+        """Compares both regions' ledgers by rateless set reconciliation: what was used of one
+        another and is not cleared yet. The caller shows symbols until the callee can tell the
+        differences. Of two regions the one whose entity identifier comes first calls. Needs scope
         federation.clearing:reconcile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -128,8 +129,9 @@ class FederationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def AgreeClearing(self, request, context):
-        """Exchanges the signed clearing of one day: agreed amounts, net, and disputes.
-        Needs scope federation.clearing:agree.
+        """Agrees a clearing: the callee finds the same entries, amounts and disputes in its own
+        ledger, or refuses. The same clearing is agreed any number of times; another one for the
+        same period never. Needs scope federation.clearing:agree.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

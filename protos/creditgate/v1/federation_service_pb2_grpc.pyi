@@ -61,13 +61,15 @@ class FederationServiceStub:
     Needs scope federation.checkpoints:exchange.
     """
     ReconcileClearing: _grpc.StreamStreamMultiCallable[_federation_service_pb2.ReconcileClearingRequest, _federation_service_pb2.ReconcileClearingResponse]
-    """Compares both regions' ledgers of one day by rateless set reconciliation,
-    with turns as in ConformanceService.ReconcileCopies. Needs scope
+    """Compares both regions' ledgers by rateless set reconciliation: what was used of one
+    another and is not cleared yet. The caller shows symbols until the callee can tell the
+    differences. Of two regions the one whose entity identifier comes first calls. Needs scope
     federation.clearing:reconcile.
     """
     AgreeClearing: _grpc.UnaryUnaryMultiCallable[_federation_service_pb2.AgreeClearingRequest, _federation_service_pb2.AgreeClearingResponse]
-    """Exchanges the signed clearing of one day: agreed amounts, net, and disputes.
-    Needs scope federation.clearing:agree.
+    """Agrees a clearing: the callee finds the same entries, amounts and disputes in its own
+    ledger, or refuses. The same clearing is agreed any number of times; another one for the
+    same period never. Needs scope federation.clearing:agree.
     """
 
 @_typing.type_check_only
@@ -103,13 +105,15 @@ class FederationServiceAsyncStub(FederationServiceStub):
     Needs scope federation.checkpoints:exchange.
     """
     ReconcileClearing: _aio.StreamStreamMultiCallable[_federation_service_pb2.ReconcileClearingRequest, _federation_service_pb2.ReconcileClearingResponse]  # type: ignore[assignment]
-    """Compares both regions' ledgers of one day by rateless set reconciliation,
-    with turns as in ConformanceService.ReconcileCopies. Needs scope
+    """Compares both regions' ledgers by rateless set reconciliation: what was used of one
+    another and is not cleared yet. The caller shows symbols until the callee can tell the
+    differences. Of two regions the one whose entity identifier comes first calls. Needs scope
     federation.clearing:reconcile.
     """
     AgreeClearing: _aio.UnaryUnaryMultiCallable[_federation_service_pb2.AgreeClearingRequest, _federation_service_pb2.AgreeClearingResponse]  # type: ignore[assignment]
-    """Exchanges the signed clearing of one day: agreed amounts, net, and disputes.
-    Needs scope federation.clearing:agree.
+    """Agrees a clearing: the callee finds the same entries, amounts and disputes in its own
+    ledger, or refuses. The same clearing is agreed any number of times; another one for the
+    same period never. Needs scope federation.clearing:agree.
     """
 
 class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -172,8 +176,9 @@ class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_federation_service_pb2.ReconcileClearingRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_federation_service_pb2.ReconcileClearingResponse], _abc.AsyncIterator[_federation_service_pb2.ReconcileClearingResponse]]:
-        """Compares both regions' ledgers of one day by rateless set reconciliation,
-        with turns as in ConformanceService.ReconcileCopies. Needs scope
+        """Compares both regions' ledgers by rateless set reconciliation: what was used of one
+        another and is not cleared yet. The caller shows symbols until the callee can tell the
+        differences. Of two regions the one whose entity identifier comes first calls. Needs scope
         federation.clearing:reconcile.
         """
 
@@ -183,8 +188,9 @@ class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _federation_service_pb2.AgreeClearingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_federation_service_pb2.AgreeClearingResponse, _abc.Awaitable[_federation_service_pb2.AgreeClearingResponse]]:
-        """Exchanges the signed clearing of one day: agreed amounts, net, and disputes.
-        Needs scope federation.clearing:agree.
+        """Agrees a clearing: the callee finds the same entries, amounts and disputes in its own
+        ledger, or refuses. The same clearing is agreed any number of times; another one for the
+        same period never. Needs scope federation.clearing:agree.
         """
 
 def add_FederationServiceServicer_to_server(servicer: FederationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

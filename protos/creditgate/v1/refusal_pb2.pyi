@@ -202,6 +202,12 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     """The operator's licence credential is malformed, over, suspended, revoked, or not of
     the region that asks (PERMISSION_DENIED).
     """
+    REFUSAL_REASON_USAGE_UNSIGNED: _RefusalReason.ValueType  # 50
+    """You have not agreed in time with what your usage log has of you: ErrorInfo metadata
+    "since" tells when the oldest use of it was made, "size" how many uses to agree with,
+    "command" what does it (UsageService.CosignUsage). Served again within a second of that
+    (FAILED_PRECONDITION).
+    """
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """Why a call was refused. The name without its prefix stands in
@@ -386,5 +392,11 @@ REFUSAL_REASON_ITEM_NOT_MAPPED: RefusalReason.ValueType  # 48
 REFUSAL_REASON_LICENCE_CREDENTIAL_INVALID: RefusalReason.ValueType  # 49
 """The operator's licence credential is malformed, over, suspended, revoked, or not of
 the region that asks (PERMISSION_DENIED).
+"""
+REFUSAL_REASON_USAGE_UNSIGNED: RefusalReason.ValueType  # 50
+"""You have not agreed in time with what your usage log has of you: ErrorInfo metadata
+"since" tells when the oldest use of it was made, "size" how many uses to agree with,
+"command" what does it (UsageService.CosignUsage). Served again within a second of that
+(FAILED_PRECONDITION).
 """
 Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015

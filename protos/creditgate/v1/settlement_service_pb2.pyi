@@ -1066,9 +1066,10 @@ class CreateCreditNoteRequest(_message.Message):
     operator_id: _builtins.str
     """The operator overcharged."""
     evidence: _builtins.bytes
-    """Evidence as `creditgate usage dispute` writes it: it is checked against the keys of the
-    gateway's usage log and receipts. Given back is what the month of the use costs more than it
-    would with all uses as they are proven, less what was given back of that month before.
+    """Evidence as `creditgate usage dispute` or `dispute-statement` writes it: it is checked
+    against the keys of the gateway's usage log and receipts. Given back is what the month of the
+    use costs more than it would with all uses as they are proven, less what was given back of
+    that month before; of a closed statement, what it says is due beyond what is.
     """
     reason: _builtins.str
     """Why: 1 to 500 characters."""

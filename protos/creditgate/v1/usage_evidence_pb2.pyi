@@ -47,6 +47,10 @@ class _UsageEvidenceKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Usa
     """The operator has no receipt of what is logged and never agreed to it. It convicts
     nobody: that something was not given cannot be shown. The gateway answers with a USE.
     """
+    USAGE_EVIDENCE_KIND_STATEMENT: _UsageEvidenceKind.ValueType  # 6
+    """A signed statement charges other than follows from the usage log and the plans it was
+    rated by. It has no leaves of its own: see StatementEvidence.
+    """
 
 class UsageEvidenceKind(_UsageEvidenceKind, metaclass=_UsageEvidenceKindEnumTypeWrapper):
     """What evidence is to show."""
@@ -68,6 +72,10 @@ not those of its revisions or of the records it has the digest of.
 USAGE_EVIDENCE_KIND_UNPROMISED: UsageEvidenceKind.ValueType  # 5
 """The operator has no receipt of what is logged and never agreed to it. It convicts
 nobody: that something was not given cannot be shown. The gateway answers with a USE.
+"""
+USAGE_EVIDENCE_KIND_STATEMENT: UsageEvidenceKind.ValueType  # 6
+"""A signed statement charges other than follows from the usage log and the plans it was
+rated by. It has no leaves of its own: see StatementEvidence.
 """
 Global___UsageEvidenceKind: _TypeAlias = UsageEvidenceKind  # noqa: Y015
 
@@ -176,6 +184,60 @@ class UsageAgreement(_message.Message):
 Global___UsageAgreement: _TypeAlias = UsageAgreement  # noqa: Y015
 
 @_typing.final
+class StatementEvidence(_message.Message):
+    """A signed statement, and all that its fees follow from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    LEAVES_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    PLANS_FIELD_NUMBER: _builtins.int
+    EARLIER_FIELD_NUMBER: _builtins.int
+    document: _builtins.str
+    """The statement as it was signed (GetStatementDocument, SIGNED_JSON), of one operator and
+    month, whole.
+    """
+    checkpoint: _builtins.str
+    """Checkpoint of the operator's usage log: its tree is that of the leaves."""
+    @_builtins.property
+    def leaves(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The log's leaves from the first on, as many as the statement counts at least."""
+
+    @_builtins.property
+    def details(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Serialised UsageDetail of those leaves that have a detail_digest, in any order."""
+
+    @_builtins.property
+    def plans(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Serialised PricePlans that the statement was rated by, in any order."""
+
+    @_builtins.property
+    def earlier(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Other statements of the operator as they were signed: closed ones of the months before it,
+        that tell what was settled, or of its own month, that tell what was credited.
+        """
+
+    def __init__(
+        self,
+        *,
+        document: _builtins.str = ...,
+        leaves: _abc.Iterable[_builtins.bytes] | None = ...,
+        details: _abc.Iterable[_builtins.bytes] | None = ...,
+        checkpoint: _builtins.str = ...,
+        plans: _abc.Iterable[_builtins.bytes] | None = ...,
+        earlier: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "details", b"details", "document", b"document", "earlier", b"earlier", "leaves", b"leaves", "plans", b"plans"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatementEvidence: _TypeAlias = StatementEvidence  # noqa: Y015
+
+@_typing.final
 class UsageEvidence(_message.Message):
     """The evidence."""
 
@@ -185,6 +247,7 @@ class UsageEvidence(_message.Message):
     LEAVES_FIELD_NUMBER: _builtins.int
     RECORDS_FIELD_NUMBER: _builtins.int
     AGREEMENT_FIELD_NUMBER: _builtins.int
+    STATEMENT_FIELD_NUMBER: _builtins.int
     kind: Global___UsageEvidenceKind.ValueType
     """What it is to show."""
     @_builtins.property
@@ -199,6 +262,10 @@ class UsageEvidence(_message.Message):
     def agreement(self) -> Global___UsageAgreement:
         """With USE: the operator's agreement, if there is one that covers the leaf."""
 
+    @_builtins.property
+    def statement(self) -> Global___StatementEvidence:
+        """With STATEMENT: the statement."""
+
     def __init__(
         self,
         *,
@@ -206,10 +273,11 @@ class UsageEvidence(_message.Message):
         leaves: _abc.Iterable[Global___ShownLeaf] | None = ...,
         records: _abc.Iterable[_disclosed_record_pb2.DisclosedRecord] | None = ...,
         agreement: Global___UsageAgreement | None = ...,
+        statement: Global___StatementEvidence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "statement", b"statement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "kind", b"kind", "leaves", b"leaves", "records", b"records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "kind", b"kind", "leaves", b"leaves", "records", b"records", "statement", b"statement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

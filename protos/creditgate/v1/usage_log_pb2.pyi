@@ -139,7 +139,10 @@ class UsageLeaf(_message.Message):
     serve_seconds: _builtins.int
     """Instant of serving, seconds UTC since 1970."""
     disclosure_sequence: _builtins.int
-    """Size of the disclosure log the answer was read at."""
+    """Size of the disclosure log the answer was read at. 0 of a use of another region's records:
+    it was read at no log of this gateway, and names no revisions; records_digest is always
+    there then, and lines have items of this gateway beside source and region of the other.
+    """
     fee_micro_yuan: _builtins.int
     """Sum of entries times unit price of the lines, micro-yuan."""
     records_digest: _builtins.bytes
@@ -150,7 +153,8 @@ class UsageLeaf(_message.Message):
     """
     revisions: _builtins.bytes
     """Numbers of the revisions served (DisclosedRecord.event_sequence), eight bytes each,
-    little endian, in order of serving; see detail_digest.
+    little endian, in order of serving; see detail_digest. As many as the lines have entries;
+    none of another region's records, see disclosure_sequence.
     """
     reversed_index: _builtins.int
     """Of a REVERSAL: usage_index of the answer it credits."""

@@ -74,7 +74,9 @@ class UsageEntry(_message.Message):
     FEE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
     DECISION_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Resource name "operators/{operator_id}/usage/{sequence}-{index}"."""
+    """Resource name "operators/{operator_id}/usage/{usage_index}-{number}": the place of its answer
+    in the operator's usage log, and its own in that, from 0.
+    """
     client_id: _builtins.str
     """Client it was served to."""
     request_id: _builtins.str
@@ -207,7 +209,10 @@ class GetUsageProofRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Resource name of the entry."""
+    """Resource name of a use, "operators/{operator_id}/usage/{usage_index}"; of an entry,
+    "…/{usage_index}-{number}"; or of a line as an exported event has it for its id,
+    "…/{usage_index}/lines/{line}".
+    """
     def __init__(
         self,
         *,
@@ -408,7 +413,7 @@ Global___GetUsageCosignatureRequest: _TypeAlias = GetUsageCosignatureRequest  # 
 
 @_typing.final
 class GetUsageCosignatureResponse(_message.Message):
-    """The newest agreed checkpoint; all empty before the first."""
+    """The newest agreed checkpoint, empty before the first; and what is to be agreed with."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -416,6 +421,10 @@ class GetUsageCosignatureResponse(_message.Message):
     COSIGNATURE_FIELD_NUMBER: _builtins.int
     JWK_FIELD_NUMBER: _builtins.int
     SIZE_FIELD_NUMBER: _builtins.int
+    LOGGED_SIZE_FIELD_NUMBER: _builtins.int
+    UNSIGNED_SINCE_FIELD_NUMBER: _builtins.int
+    REFUSE_TIME_FIELD_NUMBER: _builtins.int
+    REQUIRED_SIZE_FIELD_NUMBER: _builtins.int
     checkpoint: _builtins.str
     """The checkpoint."""
     cosignature: _builtins.str
@@ -424,6 +433,24 @@ class GetUsageCosignatureResponse(_message.Message):
     """Public key that verifies it, a JWK (RFC 7517) as it was registered then."""
     size: _builtins.int
     """Size of the checkpoint."""
+    logged_size: _builtins.int
+    """How many uses are logged."""
+    required_size: _builtins.int
+    """Where answers are refused now, how many uses the operator must agree with to be served
+    again; 0 where they are not.
+    """
+    @_builtins.property
+    def unsigned_since(self) -> _timestamp_pb2.Timestamp:
+        """Since when there is logged use that the operator has not agreed with (UTC); unset where
+        there is none.
+        """
+
+    @_builtins.property
+    def refuse_time(self) -> _timestamp_pb2.Timestamp:
+        """From when on record answers are refused (USAGE_UNSIGNED) unless the operator agrees (UTC);
+        unset where nothing is to be agreed with, or nothing is refused for it.
+        """
+
     def __init__(
         self,
         *,
@@ -431,10 +458,14 @@ class GetUsageCosignatureResponse(_message.Message):
         cosignature: _builtins.str = ...,
         jwk: _builtins.str = ...,
         size: _builtins.int = ...,
+        logged_size: _builtins.int = ...,
+        unsigned_since: _timestamp_pb2.Timestamp | None = ...,
+        refuse_time: _timestamp_pb2.Timestamp | None = ...,
+        required_size: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refuse_time", b"refuse_time", "unsigned_since", b"unsigned_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "cosignature", b"cosignature", "jwk", b"jwk", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "cosignature", b"cosignature", "jwk", b"jwk", "logged_size", b"logged_size", "refuse_time", b"refuse_time", "required_size", b"required_size", "size", b"size", "unsigned_since", b"unsigned_since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -818,6 +849,9 @@ class StatementAdjustment(_message.Message):
     RULE_IDS_FIELD_NUMBER: _builtins.int
     EXPLANATION_ZH_FIELD_NUMBER: _builtins.int
     EXPLANATION_EN_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
+    SETTLED_USAGE_SIZE_FIELD_NUMBER: _builtins.int
+    SETTLED_SUBJECTS_FIELD_NUMBER: _builtins.int
     month: _builtins.str
     """The earlier month, "YYYY-MM"."""
     before_micro_yuan: _builtins.int
@@ -830,6 +864,10 @@ class StatementAdjustment(_message.Message):
     """Why, in Chinese."""
     explanation_en: _builtins.str
     """Why, in English."""
+    settled_usage_size: _builtins.int
+    """Size of the operator's usage log up to which earlier closings counted use; 0 where there
+    was none. What comes before it in the log is in before_micro_yuan.
+    """
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatementLine]:
         """The difference by item, source and region, where there is one; sums to the amount."""
@@ -846,6 +884,14 @@ class StatementAdjustment(_message.Message):
     def rule_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Sharing rules it was shared by, by start."""
 
+    @_builtins.property
+    def basis(self) -> Global___RatingBasis:
+        """What the earlier month is rated by now."""
+
+    @_builtins.property
+    def settled_subjects(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubjectCount]:
+        """Subjects that before_micro_yuan counts."""
+
     def __init__(
         self,
         *,
@@ -859,14 +905,191 @@ class StatementAdjustment(_message.Message):
         rule_ids: _abc.Iterable[_builtins.str] | None = ...,
         explanation_zh: _builtins.str = ...,
         explanation_en: _builtins.str = ...,
+        basis: Global___RatingBasis | None = ...,
+        settled_usage_size: _builtins.int = ...,
+        settled_subjects: _abc.Iterable[Global___SubjectCount] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_micro_yuan", b"after_micro_yuan", "amount_micro_yuan", b"amount_micro_yuan", "before_micro_yuan", b"before_micro_yuan", "explanation_en", b"explanation_en", "explanation_zh", b"explanation_zh", "lines", b"lines", "month", b"month", "plan_ids", b"plan_ids", "rule_ids", b"rule_ids", "shares", b"shares"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_micro_yuan", b"after_micro_yuan", "amount_micro_yuan", b"amount_micro_yuan", "basis", b"basis", "before_micro_yuan", b"before_micro_yuan", "explanation_en", b"explanation_en", "explanation_zh", b"explanation_zh", "lines", b"lines", "month", b"month", "plan_ids", b"plan_ids", "rule_ids", b"rule_ids", "settled_subjects", b"settled_subjects", "settled_usage_size", b"settled_usage_size", "shares", b"shares"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StatementAdjustment: _TypeAlias = StatementAdjustment  # noqa: Y015
+
+@_typing.final
+class RatingBasis(_message.Message):
+    """What a month was rated by, as far as its use does not tell: with the usage log, whoever has
+    it works the fees out again. Statements that were closed before there was one have none.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANS_FIELD_NUMBER: _builtins.int
+    ITEM_CLASSES_FIELD_NUMBER: _builtins.int
+    OPERATOR_PERIODS_FIELD_NUMBER: _builtins.int
+    SHARING_STARTS_FIELD_NUMBER: _builtins.int
+    SUBJECTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plans(self) -> _containers.RepeatedCompositeFieldContainer[Global___RatedPlan]:
+        """Plans that decided within the month, by start."""
+
+    @_builtins.property
+    def item_classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemClassPeriod]:
+        """Price classes of the items used and of those whose class changed within the month, by
+        item and start.
+        """
+
+    @_builtins.property
+    def operator_periods(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperatorPeriod]:
+        """What the operator was, by start; not registered before the first."""
+
+    @_builtins.property
+    def sharing_starts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Starts of sharing rules within the month, in order: use is cut there."""
+
+    @_builtins.property
+    def subjects(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubjectCount]:
+        """Subjects counted where prices go by them: the usage log does not tell whom an answer was
+        about, but its number of records is the most there can be.
+        """
+
+    def __init__(
+        self,
+        *,
+        plans: _abc.Iterable[Global___RatedPlan] | None = ...,
+        item_classes: _abc.Iterable[Global___ItemClassPeriod] | None = ...,
+        operator_periods: _abc.Iterable[Global___OperatorPeriod] | None = ...,
+        sharing_starts: _abc.Iterable[_builtins.int] | None = ...,
+        subjects: _abc.Iterable[Global___SubjectCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_classes", b"item_classes", "operator_periods", b"operator_periods", "plans", b"plans", "sharing_starts", b"sharing_starts", "subjects", b"subjects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RatingBasis: _TypeAlias = RatingBasis  # noqa: Y015
+
+@_typing.final
+class RatedPlan(_message.Message):
+    """A price plan as it was rated by. A plan has one version, which never changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_ID_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    plan_id: _builtins.str
+    """The plan."""
+    sha256: _builtins.bytes
+    """SHA-256 of the serialised PricePlan as ListPricePlans gives it: known fields in ascending
+    order, none of its default value.
+    """
+    def __init__(
+        self,
+        *,
+        plan_id: _builtins.str = ...,
+        sha256: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_id", b"plan_id", "sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RatedPlan: _TypeAlias = RatedPlan  # noqa: Y015
+
+@_typing.final
+class ItemClassPeriod(_message.Message):
+    """From when on an item is of a price class."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    PRICE_CLASS_FIELD_NUMBER: _builtins.int
+    START_SECONDS_FIELD_NUMBER: _builtins.int
+    item: _builtins.str
+    """Catalogue item code."""
+    price_class: _builtins.str
+    """Price class."""
+    start_seconds: _builtins.int
+    """Seconds UTC since 1970."""
+    def __init__(
+        self,
+        *,
+        item: _builtins.str = ...,
+        price_class: _builtins.str = ...,
+        start_seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "price_class", b"price_class", "start_seconds", b"start_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ItemClassPeriod: _TypeAlias = ItemClassPeriod  # noqa: Y015
+
+@_typing.final
+class OperatorPeriod(_message.Message):
+    """From when on an operator is of a class."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_CLASS_FIELD_NUMBER: _builtins.int
+    STANDS_FIELD_NUMBER: _builtins.int
+    START_SECONDS_FIELD_NUMBER: _builtins.int
+    operator_class: _builtins.str
+    """Class; empty for none."""
+    stands: _builtins.bool
+    """It is registered, and not revoked: it owes for time too."""
+    start_seconds: _builtins.int
+    """Seconds UTC since 1970."""
+    def __init__(
+        self,
+        *,
+        operator_class: _builtins.str = ...,
+        stands: _builtins.bool = ...,
+        start_seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator_class", b"operator_class", "stands", b"stands", "start_seconds", b"start_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperatorPeriod: _TypeAlias = OperatorPeriod  # noqa: Y015
+
+@_typing.final
+class SubjectCount(_message.Message):
+    """How many subjects one component of a plan counts in one part of the month, beside those it
+    counted before.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPONENT_ID_FIELD_NUMBER: _builtins.int
+    START_SECONDS_FIELD_NUMBER: _builtins.int
+    SUBJECTS_FIELD_NUMBER: _builtins.int
+    component_id: _builtins.str
+    """The component."""
+    start_seconds: _builtins.int
+    """Start of the part of the month, seconds UTC since 1970."""
+    subjects: _builtins.int
+    """Subjects."""
+    def __init__(
+        self,
+        *,
+        component_id: _builtins.str = ...,
+        start_seconds: _builtins.int = ...,
+        subjects: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["component_id", b"component_id", "start_seconds", b"start_seconds", "subjects", b"subjects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubjectCount: _TypeAlias = SubjectCount  # noqa: Y015
 
 @_typing.final
 class CreditNote(_message.Message):
@@ -886,6 +1109,7 @@ class CreditNote(_message.Message):
     CREATED_BY_FIELD_NUMBER: _builtins.int
     RULE_IDS_FIELD_NUMBER: _builtins.int
     PLAN_IDS_FIELD_NUMBER: _builtins.int
+    STATEMENT_MONTH_FIELD_NUMBER: _builtins.int
     credit_note_id: _builtins.str
     """Id."""
     operator_id: _builtins.str
@@ -900,6 +1124,10 @@ class CreditNote(_message.Message):
     """Why: as it was given."""
     created_by: _builtins.str
     """Who created it."""
+    statement_month: _builtins.str
+    """Where a closed statement was proven to charge too much: its month, "YYYY-MM". Its uses name
+    no place of the log then (usage_index -1).
+    """
     @_builtins.property
     def uses(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreditedUse]:
         """What it gives back, by what the use changes of the month's lines; sums to the amount. A line
@@ -937,10 +1165,11 @@ class CreditNote(_message.Message):
         created_by: _builtins.str = ...,
         rule_ids: _abc.Iterable[_builtins.str] | None = ...,
         plan_ids: _abc.Iterable[_builtins.str] | None = ...,
+        statement_month: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_micro_yuan", b"amount_micro_yuan", "create_time", b"create_time", "created_by", b"created_by", "credit_note_id", b"credit_note_id", "evidence_sha256", b"evidence_sha256", "month", b"month", "operator_id", b"operator_id", "plan_ids", b"plan_ids", "reason", b"reason", "rule_ids", b"rule_ids", "shares", b"shares", "uses", b"uses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_micro_yuan", b"amount_micro_yuan", "create_time", b"create_time", "created_by", b"created_by", "credit_note_id", b"credit_note_id", "evidence_sha256", b"evidence_sha256", "month", b"month", "operator_id", b"operator_id", "plan_ids", b"plan_ids", "reason", b"reason", "rule_ids", b"rule_ids", "shares", b"shares", "statement_month", b"statement_month", "uses", b"uses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -959,8 +1188,9 @@ class CreditedUse(_message.Message):
     AMOUNT_MICRO_YUAN_FIELD_NUMBER: _builtins.int
     EXPLANATION_ZH_FIELD_NUMBER: _builtins.int
     EXPLANATION_EN_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     usage_index: _builtins.int
-    """Place of the use in the operator's usage log."""
+    """Place of the use in the operator's usage log; -1 where a statement is credited."""
     item: _builtins.str
     """Catalogue item code."""
     source: _builtins.str
@@ -973,6 +1203,10 @@ class CreditedUse(_message.Message):
     """Why, in Chinese."""
     explanation_en: _builtins.str
     """Why, in English."""
+    name: _builtins.str
+    """Resource name of the use, "operators/{operator_id}/usage/{usage_index}"; empty where a
+    statement is credited.
+    """
     def __init__(
         self,
         *,
@@ -983,10 +1217,11 @@ class CreditedUse(_message.Message):
         amount_micro_yuan: _builtins.int = ...,
         explanation_zh: _builtins.str = ...,
         explanation_en: _builtins.str = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_micro_yuan", b"amount_micro_yuan", "explanation_en", b"explanation_en", "explanation_zh", b"explanation_zh", "item", b"item", "region", b"region", "source", b"source", "usage_index", b"usage_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_micro_yuan", b"amount_micro_yuan", "explanation_en", b"explanation_en", "explanation_zh", b"explanation_zh", "item", b"item", "name", b"name", "region", b"region", "source", b"source", "usage_index", b"usage_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1021,6 +1256,7 @@ class Statement(_message.Message):
     USAGE_SIZE_FIELD_NUMBER: _builtins.int
     AUTHORITY_SEQUENCE_FIELD_NUMBER: _builtins.int
     CLOSE_TIME_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
     operator_id: _builtins.str
     """The operator."""
     month: _builtins.str
@@ -1089,6 +1325,10 @@ class Statement(_message.Message):
     def close_time(self) -> _timestamp_pb2.Timestamp:
         """When the month was closed (UTC); unset while it is open."""
 
+    @_builtins.property
+    def basis(self) -> Global___RatingBasis:
+        """What it was rated by."""
+
     def __init__(
         self,
         *,
@@ -1113,10 +1353,11 @@ class Statement(_message.Message):
         usage_size: _builtins.int = ...,
         authority_sequence: _builtins.int = ...,
         close_time: _timestamp_pb2.Timestamp | None = ...,
+        basis: Global___RatingBasis | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "close_time", b"close_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "authority_sequence", b"authority_sequence", "charges", b"charges", "close_time", b"close_time", "credit_notes", b"credit_notes", "details", b"details", "due_micro_yuan", b"due_micro_yuan", "due_shares", b"due_shares", "lines", b"lines", "list_micro_yuan", b"list_micro_yuan", "month", b"month", "operator_id", b"operator_id", "plan_ids", b"plan_ids", "pools", b"pools", "rule_ids", b"rule_ids", "shares", b"shares", "sharing", b"sharing", "total_entries", b"total_entries", "total_micro_yuan", b"total_micro_yuan", "usage_sequence", b"usage_sequence", "usage_size", b"usage_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "authority_sequence", b"authority_sequence", "basis", b"basis", "charges", b"charges", "close_time", b"close_time", "credit_notes", b"credit_notes", "details", b"details", "due_micro_yuan", b"due_micro_yuan", "due_shares", b"due_shares", "lines", b"lines", "list_micro_yuan", b"list_micro_yuan", "month", b"month", "operator_id", b"operator_id", "plan_ids", b"plan_ids", "pools", b"pools", "rule_ids", b"rule_ids", "shares", b"shares", "sharing", b"sharing", "total_entries", b"total_entries", "total_micro_yuan", b"total_micro_yuan", "usage_sequence", b"usage_sequence", "usage_size", b"usage_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1210,6 +1451,8 @@ class ListStatementUsesRequest(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    COMPONENT_ID_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
     operator_id: _builtins.str
     """The operator; empty means the caller's own."""
     month: _builtins.str
@@ -1223,11 +1466,17 @@ class ListStatementUsesRequest(_message.Message):
     purpose: _vocabulary_pb2.Purpose.ValueType
     """Only for this purpose; unspecified means all."""
     page_size: _builtins.int
-    """Most to return, 1 to 1,000; 0 means 100. A page may hold a few more so as not to split
-    one answer's uses, or fewer where few of those looked at are wanted.
+    """Most to return, 1 to 1,000; 0 means 100. A page may hold fewer where few of those looked at
+    are wanted.
     """
     page_token: _builtins.str
     """Token from an earlier page (AIP-158)."""
+    component_id: _builtins.str
+    """Only what charges of this component are about, by its id in StatementCharge; empty means all."""
+    @_builtins.property
+    def period(self) -> _vocabulary_pb2.Interval:
+        """Only of this part of the month, such as the period of a charge; unset means all of it."""
+
     def __init__(
         self,
         *,
@@ -1239,10 +1488,12 @@ class ListStatementUsesRequest(_message.Message):
         purpose: _vocabulary_pb2.Purpose.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        component_id: _builtins.str = ...,
+        period: _vocabulary_pb2.Interval | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "month", b"month", "operator_id", b"operator_id", "page_size", b"page_size", "page_token", b"page_token", "purpose", b"purpose", "region", b"region", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["component_id", b"component_id", "item", b"item", "month", b"month", "operator_id", b"operator_id", "page_size", b"page_size", "page_token", b"page_token", "period", b"period", "purpose", b"purpose", "region", b"region", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1285,10 +1536,20 @@ class StatementUse(_message.Message):
     ENTRY_FIELD_NUMBER: _builtins.int
     REVERSED_FIELD_NUMBER: _builtins.int
     LATE_FIELD_NUMBER: _builtins.int
+    ADJUSTMENT_MONTH_FIELD_NUMBER: _builtins.int
+    REVERSAL_MONTH_FIELD_NUMBER: _builtins.int
     reversed: _builtins.bool
     """It was reversed: it counts nothing."""
     late: _builtins.bool
     """It came after the month was closed: a later month's statement has it as an adjustment."""
+    adjustment_month: _builtins.str
+    """Of a late use: the month whose statement has it among its adjustments, "YYYY-MM"; empty
+    until that month is closed.
+    """
+    reversal_month: _builtins.str
+    """Where it was reversed after its month was closed: the month whose statement has that among
+    its adjustments, "YYYY-MM"; empty until that month is closed.
+    """
     @_builtins.property
     def entry(self) -> Global___UsageEntry:
         """The use; its fee is the list price of serving."""
@@ -1299,10 +1560,12 @@ class StatementUse(_message.Message):
         entry: Global___UsageEntry | None = ...,
         reversed: _builtins.bool = ...,
         late: _builtins.bool = ...,
+        adjustment_month: _builtins.str = ...,
+        reversal_month: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "late", b"late", "reversed", b"reversed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment_month", b"adjustment_month", "entry", b"entry", "late", b"late", "reversal_month", b"reversal_month", "reversed", b"reversed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,8 +13,10 @@ import pytest_asyncio
 from sqlalchemy import delete, update
 
 from creditgate.transparency.merkle import ProofInvalid
+from creditgate.transparency.region_use import verify_question, verify_region_use
 from creditgate.transparency.strict import strictly
 from creditgate.transparency.usage import verify_receipt
+from creditgate.v1.federated_record_service_pb2 import RegionPart
 from creditgate.v1.federation_service_pb2 import QueryRecordsRequest, QueryRecordsResponse
 from creditgate.v1.usage_log_pb2 import UsageKind, UsageLeaf
 from gateway.federation.asking.answers import (
@@ -27,8 +29,11 @@ from gateway.federation.asking.region import region_request_id
 from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
 from gateway.selfcheck.region_uses import check_region_uses
 from gateway.settlement.month_use import LedgerMonths
-from sdk.federated import query_regions
+from sdk.federated import ask_regions, query_regions
 from sdk.refusals import explain
+from sdk.region_receipts import RegionReceipts
+from sdk.usage import Usage
+from sdk.usage_book import UsageBook
 from tests.cli.commands import creditgate
 from tests.federation.asking.world import (
     World,
@@ -49,6 +54,7 @@ from tests.installation import (
     RESTRICTED_ITEM,
     eventually,
 )
+from tests.server.delivering import key_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -230,7 +236,7 @@ async def test_a_batch_comes_in_verified_chunks_as_they_are_ready(world: World) 
                 steps.append(step.WhichOneof("step") or "")
                 if step.HasField("part") and step.part.region == world.two.entity_id:
                     assert len(step.part.items) == step.part.answer.chunk.subject_count
-    assert steps[:2] == ["plan", "plan"]
+    assert steps[:3] == ["question", "plan", "plan"]
     assert steps.count("part") == 6
     assert steps.count("closing") == 2
 
@@ -327,6 +333,64 @@ async def test_a_region_that_the_anchor_cuts_off_is_named_and_answers_no_more(
         return ended(await world.ask(subject), world.three) == "ANSWERED"
 
     await eventually(back, 20)
+
+
+async def test_a_receipt_book_has_all_that_is_charged_for_asking_and_nothing_differs(
+    world: World, tmp_path: Path
+) -> None:
+    book = UsageBook.begin(tmp_path / "book", "alpha", key_of(world.one.installation))
+    subjects = [company("two") for _ in range(3)]
+    for subject in subjects:
+        await world.publish(world.two, subject, 2)
+    home = world.one.installation.home
+    query = ("query", subjects[0], "--purpose", "supplier-check", "--item", PUBLIC_ITEM)
+    async with world.one.gateway.channel() as channel:
+        usage = Usage(channel)
+        asked = question(subjects)
+        answer = await ask_regions(channel, asked, RegionReceipts(book))
+        again = await ask_regions(channel, asked, RegionReceipts(book))
+        profile = ("--profile", home.profile("alpha-one"), "--book", str(tmp_path / "book"))
+        only = ("--only", world.two.entity_id)
+        done = await asyncio.to_thread(creditgate, home.root, *query, *only, *profile)
+        assert not done.status, done.out
+
+        # What was asked before has its receipts elsewhere.
+        earlier = UsageLeaf.FromString(answer.question.usage.leaf).usage_index
+
+        async def logged() -> bool:
+            return await usage.follow(book) >= earlier + book.held().receipts
+
+        await eventually(logged, 20)
+    assert again.question.replayed
+    assert answer.question.usage.leaf == again.question.usage.leaf
+    # A question and two chunks of each of two regions; then a question and a chunk of one.
+    assert book.held().receipts == 5 + 2
+    assert [each for each in book.differences() if each.usage_index >= earlier] == []
+    charged = [UsageLeaf.FromString(leaf) for leaf in book.leaves()][earlier:]
+    assert sum(leaf.fee_micro_yuan for leaf in charged) == (6 + 2) * PRICE
+    first, *_ = answer.regions[world.two.entity_id].parts
+    with pytest.raises(ProofInvalid, match="not that of the records"):
+        verify_region_use([_of_item(first, "another")], book.key)
+    with pytest.raises(ProofInvalid, match="another charge"):
+        verify_region_use([_without_records(first)], book.key)
+    with pytest.raises(ProofInvalid, match="a question is charged"):
+        verify_question(first.receipt, book.key)
+    book.close()
+
+
+def _of_item(part: RegionPart, item: str) -> RegionPart:
+    other = RegionPart()
+    other.CopyFrom(part)
+    other.items[0] = item
+    return other
+
+
+def _without_records(part: RegionPart) -> RegionPart:
+    other = RegionPart()
+    other.CopyFrom(part)
+    del other.items[:]
+    del other.answer.chunk.records[:]
+    return other
 
 
 async def test_the_command_line_asks_regions_and_shows_how_each_ended(world: World) -> None:

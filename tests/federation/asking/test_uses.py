@@ -12,7 +12,9 @@ DAY = NOW - NOW % 86_400
 
 
 @dataclass
-class _Made:
+class Made:
+    """What tells one chunk from another."""
+
     first: int = 0
     region: str = NORTH
     request_id: str = "r-1"
@@ -20,7 +22,7 @@ class _Made:
     operator_id: str = "alpha"
 
 
-def answer(made: _Made, records: int) -> RegionAnswer:
+def answer(made: Made, records: int) -> RegionAnswer:
     return RegionAnswer(
         operator_id=made.operator_id,
         request_id=made.request_id,
@@ -64,13 +66,13 @@ def uses(count: int) -> list[RegionUse]:
 
 def test_a_chunk_is_kept_once_however_often_it_comes(records_engine: Engine) -> None:
     kept = RegionUses(records_engine)
-    made = answer(_Made(), 1_200)
+    made = answer(Made(), 1_200)
     assert kept.keep(made, uses(1_200))
     assert not kept.keep(made._replace(decision_id="another", own_fee=0), uses(1_200))
     assert kept.answers(NORTH, NOW, NOW + 1) == [made]
     assert kept.uses(made) == uses(1_200)
-    assert kept.keep(answer(_Made(first=500), 0), [])
-    assert kept.keep(answer(_Made(region=SOUTH), 2), uses(2))
+    assert kept.keep(answer(Made(first=500), 0), [])
+    assert kept.keep(answer(Made(region=SOUTH), 2), uses(2))
 
 
 def test_clearing_finds_the_uses_of_a_region_by_when_it_served_them(
@@ -78,7 +80,7 @@ def test_clearing_finds_the_uses_of_a_region_by_when_it_served_them(
 ) -> None:
     kept = RegionUses(records_engine)
     for number, at in enumerate((DAY - 1, DAY, DAY + 86_399, DAY + 86_400)):
-        kept.keep(answer(_Made(request_id=f"r-{number}", served_at=at), 1), uses(1))
+        kept.keep(answer(Made(request_id=f"r-{number}", served_at=at), 1), uses(1))
     found = kept.answers(NORTH, DAY, DAY + 86_400)
     assert [each.served_at for each in found] == [DAY, DAY + 86_399]
     assert kept.answers(SOUTH, DAY, DAY + 86_400) == []
@@ -86,9 +88,21 @@ def test_clearing_finds_the_uses_of_a_region_by_when_it_served_them(
 
 def test_the_records_of_a_day_count_for_its_operator_alone(records_engine: Engine) -> None:
     kept = RegionUses(records_engine)
-    kept.keep(answer(_Made(served_at=DAY), 5), uses(5))
-    kept.keep(answer(_Made(first=500, served_at=DAY + 86_399), 2), uses(2))
-    kept.keep(answer(_Made(request_id="r-2", served_at=DAY - 1), 9), uses(9))
-    kept.keep(answer(_Made(request_id="r-3", operator_id="beta", served_at=DAY), 9), uses(9))
+    kept.keep(answer(Made(served_at=DAY), 5), uses(5))
+    kept.keep(answer(Made(first=500, served_at=DAY + 86_399), 2), uses(2))
+    kept.keep(answer(Made(request_id="r-2", served_at=DAY - 1), 9), uses(9))
+    kept.keep(answer(Made(request_id="r-3", operator_id="beta", served_at=DAY), 9), uses(9))
     assert kept.used_on_day("alpha", DAY + 40_000) == 7
     assert kept.used_on_day("gamma", DAY) == 0
+
+
+def test_it_is_known_which_records_an_operator_was_given(records_engine: Engine) -> None:
+    kept = RegionUses(records_engine)
+    kept.keep(answer(Made(), 1_200), uses(1_200))
+    kept.keep(
+        answer(Made(request_id="r-2", operator_id="beta"), 1), [uses(1)[0]._replace(record_id="b")]
+    )
+    wanted = [each.record_id for each in uses(1_300)] + ["b"]
+    assert kept.given("alpha", wanted) == {each.record_id for each in uses(1_200)}
+    assert kept.given("beta", wanted) == {"b"}
+    assert kept.given("gamma", wanted) == set()

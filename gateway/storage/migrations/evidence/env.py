@@ -7,5 +7,7 @@ context.configure(
     connection=attributes["connection"],
     target_metadata=attributes.get("target_metadata"),
     version_table=attributes["version_table"],
+    # Of no effect in a transaction that is open already.
+    transaction_per_migration=True,
 )
 context.run_migrations()

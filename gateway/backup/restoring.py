@@ -1,0 +1,117 @@
+"""Restoring a copy into an installation that has nothing of it, and stopping it there.
+
+What was withdrawn after the copy was made is in force again in what is restored: suspensions,
+revoked consents, corrections. So an emergency brake is put on everything, and whoever knows what
+happened since lets go of it.
+"""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from joserfc.jwk import ECKey
+
+from gateway.backup import sealed
+from gateway.backup.manifest import BackupUnusable, Manifest
+from gateway.backup.taking import sync_folder
+from gateway.clock import Clock
+from gateway.installation.home import Home
+from gateway.pki.files import write_private
+from gateway.storage.engines import Engines, sqlite_files
+from gateway.storage.migrate import upgrade_all
+from operators.authority import Authority
+from operators.brakes import BRAKE, Brake
+from operators.log import Draft
+from operators.sql import SqlAuthorityLog
+
+_BY: Final = "installation"
+
+
+class NotEmpty(ValueError):
+    """There is something where a copy is to be restored, which is never overwritten."""
+
+
+def restore(home: Home, folder: Path, *, stores: bool, key: ECKey | None) -> Manifest:
+    """Put the copy in ``folder`` into ``home``: its SQLite files where ``stores``, its private
+    files where there is the ``key`` they are encrypted to; return what the copy says of itself.
+
+    Raises NotEmpty, BackupUnusable, OSError, and sqlite3.Error.
+    """
+    copy = Manifest.read(folder)
+    files = sqlite_files(home.root) if stores else {}
+    missing = sorted(files.keys() - copy.files.keys())
+    if missing:
+        raise BackupUnusable(f"{folder} has no {missing[0]}: it is of another kind of store.")
+    private = {} if key is None else sealed.opened_files(_sealed_in(copy, folder), key)
+    _require_empty(
+        [
+            *(
+                beside
+                for file in files.values()
+                for beside in file.parent.glob(f"{file.name}*")
+                if beside.stat().st_size
+            ),
+            *(home.root / path for path in private if (home.root / path).exists()),
+        ]
+    )
+    home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path, content in private.items():
+        write_private(home.root / path, content)
+    for name, file in files.items():
+        draft = file.with_name(f".{name}.restored")
+        draft.touch(mode=0o600)
+        shutil.copyfile(folder / name, draft)
+        _require_sound(draft)
+        draft.replace(file)
+    sync_folder(home.root)
+    return copy
+
+
+def brake_everything(engines: Engines, copy: Manifest, clock: Clock) -> None:
+    """Engage an emergency brake on all answers of what was restored, unless it is there.
+
+    Brings the schema up to date first. Raises what the stores raise.
+    """
+    upgrade_all(engines)
+    log = SqlAuthorityLog(engines.authority)
+    brakes = Authority.empty().advanced(log.since(0)).brakes
+    if any(each.reach == "EVERYTHING" and each.engaged_by == _BY for each in brakes.engaged()):
+        return
+    now = clock.now()
+    brake = Brake(
+        brake_id=f"restored-{now}",
+        reach="EVERYTHING",
+        engaged_by=_BY,
+        engaged_at=now,
+        reason=f"restored from the copy of {datetime.fromtimestamp(copy.taken_at, UTC).isoformat()}",
+    )
+    log.append(
+        [Draft(BRAKE, brake.brake_id, 0, brake.as_document())],
+        changed_by=_BY,
+        changed_at=now,
+        reason=brake.reason,
+    )
+
+
+def _sealed_in(copy: Manifest, folder: Path) -> Path:
+    if sealed.NAME not in copy.files:
+        raise BackupUnusable(f"{folder} holds no private files: it was made without --keys-for.")
+    return folder / sealed.NAME
+
+
+def _require_empty(there: list[Path]) -> None:
+    if there:
+        raise NotEmpty(
+            f"{there[0]} is there: move it away first, nothing is overwritten. Keep keys/*.signed:"
+            " they say what was signed since."
+        )
+
+
+def _require_sound(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != ("ok",):
+        raise BackupUnusable(f"{file.name} of the copy is damaged: use another copy.")

@@ -1,0 +1,181 @@
+"""``creditgate log``: how logs begin, go on, and go over to other keys."""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.failures import CommandFailed
+from gateway.cli.options import AsJson, Config
+from gateway.cli.output import print_json
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+
+    from gateway.installation.home import Home
+    from gateway.storage.engines import Engines
+
+
+class KeyOf(StrEnum):
+    """What a log's key is for."""
+
+    DISCLOSURE = "disclosure"
+    DECISIONS = "decisions"
+    USAGE = "usage"
+
+
+def begin(
+    log: Annotated[KeyOf, typer.Option("--log", help="Which of the logs.")] = KeyOf.DISCLOSURE,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Begin a log anew whose store was lost or put back: under another key and origin.
+
+    The gateway must not run. It makes the key as it starts; everybody must then pin it.
+    """
+    from gateway.transparency.beginning import begin_anew
+    from gateway.transparency.identity import NotLost
+    from gateway.transparency.tables import LogId
+
+    with opened(config) as (engines, home):
+        file = home.log_key(log.value)
+        try:
+            if log is KeyOf.USAGE:
+                _keep_agreed(engines, file)
+            away = begin_anew(engines.evidence, LogId[log.name], file, _going_with(log))
+        except NotLost:
+            raise CommandFailed(
+                "The store has all that was signed for this log: there is nothing to begin."
+            ) from None
+    if as_json:
+        print_json({"log": log.value, "former_key": away})
+    else:
+        typer.echo(f"The former key is kept as {away}. Start the gateway, and tell its new key.")
+
+
+def rotate(
+    log: Annotated[KeyOf, typer.Option("--log", help="Which of the logs.")] = KeyOf.DISCLOSURE,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a log and begin it under another key, which a note signed by the former key tells.
+
+    The gateway must not run. Prints the note, to be published where the key is.
+    """
+    from gateway.transparency.identity import NotWhole
+    from gateway.transparency.succeeding import succeed
+    from gateway.transparency.tables import LogId
+
+    with opened(config) as (engines, home):
+        file = home.log_key(log.value)
+        try:
+            if log is KeyOf.USAGE:
+                _keep_agreed(engines, file)
+            note = succeed(engines.evidence, LogId[log.name], file, _going_with(log))
+        except NotWhole:
+            raise CommandFailed(
+                "The store lacks what was signed for this log, or that is not known: the former key"
+                f" can't vouch for it. `creditgate log begin --log {log.value}` begins it anew."
+            ) from None
+    if as_json:
+        print_json({"log": log.value, "succession": note})
+    else:
+        typer.echo(note, nl=False)
+
+
+def successor(
+    note: Annotated[
+        Path, typer.Argument(metavar="NOTE", exists=True, dir_okay=False, help="What rotate said.")
+    ],
+    pinned: Annotated[
+        str, typer.Option("--key", metavar="VKEY", help="The key that was pinned so far.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Print the key that follows one that was pinned, from a note that it signed."""
+    from creditgate.transparency.merkle import ProofInvalid
+    from creditgate.transparency.note import VerifierKey
+    from creditgate.transparency.succession import open_succession
+
+    try:
+        told = open_succession(note.read_text(encoding="utf-8"), VerifierKey.parse(pinned))
+    except ValueError as error:
+        reason = str(error) if isinstance(error, ProofInvalid) else "--key is no verifier key"
+        raise CommandFailed(f"The successor is not known: {reason}.") from None
+    if as_json:
+        print_json({"key": str(told.next_key), "size": told.size, "root": told.root})
+    else:
+        typer.echo(str(told.next_key))
+
+
+def resume(
+    checkpoints: Annotated[
+        list[Path],
+        typer.Option(
+            "--checkpoint",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="The newest checkpoint of the disclosure log, and another time that of the log of"
+            " decisions, as `log checkpoint` printed them when the gateway had been stopped.",
+        ),
+    ],
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with all logs of a gateway that was stopped, copied and restored, as in a move.
+
+    Refused unless the store ends with just these checkpoints. The gateway must not run.
+    """
+    from gateway.transparency.resuming import NotResumed, resume
+    from gateway.transparency.tables import LogId
+
+    notes = [file.read_text(encoding="utf-8") for file in checkpoints]
+    with opened(config) as (engines, home), engines.evidence.begin() as connection:
+        try:
+            resume(connection, {log: home.log_key(log.path) for log in LogId}, notes)
+        except NotResumed as error:
+            raise CommandFailed(str(error)) from None
+    if as_json:
+        print_json({"resumed": [log.path for log in LogId]})
+    else:
+        typer.echo("The logs go on where they ended: start the gateway.")
+
+
+def _going_with(log: KeyOf) -> "Sequence[Table]":
+    """Return the tables that go with a log."""
+    from gateway.audit.tables import METADATA as AUDIT
+    from gateway.transparency.beginning import DISCLOSURE_TABLES
+    from gateway.usage.agreed import USAGE_TABLES
+
+    tables = {
+        KeyOf.DISCLOSURE: DISCLOSURE_TABLES,
+        KeyOf.DECISIONS: AUDIT.sorted_tables,
+        KeyOf.USAGE: USAGE_TABLES,
+    }
+    return tables[log]
+
+
+def _keep_agreed(engines: "Engines", file: Path) -> None:
+    from gateway.usage.agreed import keep_agreed
+
+    keep_agreed(engines.evidence, file)
+
+
+@contextmanager
+def opened(config: Path | None) -> "Generator[tuple[Engines, Home]]":
+    """Give the installation's stores and home."""
+    from gateway.config import GatewayConfig
+    from gateway.installation.home import Home
+    from gateway.storage.engines import open_engines
+
+    settings = GatewayConfig.load(config)
+    home = Home.at(settings.home)
+    engines = open_engines(settings.database.get_secret_value(), home.root)
+    try:
+        yield engines, home
+    finally:
+        engines.dispose()

@@ -1,0 +1,71 @@
+"""GetSubjectProof behind what stands before record calls: it tells name, item and period of all
+that is disclosed in public of a company, and nothing is metered."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from creditgate.refusal import Refused
+from creditgate.v1.disclosure_service_pb2 import GetSubjectProofRequest, GetSubjectProofResponse
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authenticate.caller import Caller
+from gateway.authority.view import AuthorityView
+from gateway.clock import Clock
+from gateway.conformance.throttle import Throttle
+from gateway.rate import Rate
+from operators.rules import require_licences
+
+AT_ONCE: Final = 60
+"""Most proofs one asker is given in a row by one process."""
+SECONDS: Final = 1.0
+"""Every so many seconds it may ask for one more."""
+
+
+class Proofs(Protocol):
+    """What proves; see `gateway.transparency.subject_proof.SubjectProofService`."""
+
+    def get_subject_proof(
+        self, request: GetSubjectProofRequest, caller: Caller
+    ) -> Awaitable[GetSubjectProofResponse]:
+        """Answer GetSubjectProof."""
+        ...
+
+
+class GuardedProofs:
+    """The method of ``proofs``, for those who may ask now; one event loop's own.
+
+    ``monotonic`` gives seconds.
+    """
+
+    def __init__(
+        self,
+        proofs: Proofs,
+        throttle: Throttle,
+        view: Callable[[], AuthorityView],
+        clock: Clock,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._proofs = proofs
+        self._throttle = throttle
+        self._view = view
+        self._clock = clock
+        self._monotonic = monotonic
+        self._rate = Rate(SECONDS, AT_ONCE)
+
+    async def get_subject_proof(
+        self, request: GetSubjectProofRequest, caller: Caller
+    ) -> GetSubjectProofResponse:
+        """Answer GetSubjectProof.
+
+        Raises Refused OPERATOR_SUSPENDED, OPERATOR_REVOKED or NO_LICENCE by how the caller's
+        operator stands, RATE_EXCEEDED, and what ``proofs`` raises.
+        """
+        if caller.operator_id:
+            require_licences(self._view().authority, caller.client_id, self._clock.now())
+        self._throttle.require(caller.operator_id, 1)
+        if wait := self._rate.wait(caller.asker, self._monotonic()):
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
+                "You ask for proofs of subjects too often.",
+                retry_after=wait,
+            )
+        return await self._proofs.get_subject_proof(request, caller)

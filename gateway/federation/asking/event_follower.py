@@ -1,0 +1,231 @@
+"""The follower: hears from each region that stands what became of the records it served.
+
+One process of the installation follows. Each stream goes on from the position kept in the store,
+so nothing is missed however it breaks, and whatever ends this process.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from time import monotonic
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+from sqlalchemy import Engine
+
+from creditgate.v1.conformance_service_pb2 import WatchDisclosuresResponse
+from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
+from gateway.clock import Clock
+from gateway.federation.asking.region_events import Change, SqlRegionEvents
+from gateway.federation.trust.book import Region, RegionBook
+from gateway.storage.background import Failures, NotNow, Pace, Rounds
+from gateway.storage.turn import REGION_EVENTS, open_turn
+
+Responses = AsyncIterator[WatchDisclosuresResponse]
+
+_FIRST_PAUSE_SECONDS: Final = 0.1
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+_STANDBY_SECONDS: Final = 0.5
+_HEARTBEATS_A_LEASE: Final = 5
+_LONGEST_HEARTBEAT_SECONDS: Final = 5
+_WAITING: Final = 1_000
+_AT_ONCE: Final = 500
+_PACE: Final = Pace(0.5)
+_LAST_SEQUENCE: Final = (1 << 63) - 1
+_LAST_REVISION: Final = (1 << 31) - 1
+_RECORDS: Final = "records/"
+_MOST_RECORD_ID: Final = 128
+_MOST_ITEM: Final = 64
+_LAST_SECOND: Final = 253_402_300_799
+_LAST_KIND: Final = (1 << 15) - 1
+_PUBLISHED: Final = DisclosureEventKind.DISCLOSURE_EVENT_KIND_PUBLISHED
+_Read = TypeVar("_Read")
+
+
+class Ways(Protocol):
+    """The way to other regions' gateways."""
+
+    def watch(
+        self, region: Region, after: int, heartbeat_seconds: int
+    ) -> AbstractAsyncContextManager[Responses]:
+        """Open the stream of what became of records that a region served, behind a position;
+        raises what the way there raises."""
+        ...
+
+
+class _Come(NamedTuple):
+    """A message and when it came (seconds, UTC)."""
+
+    response: WatchDisclosuresResponse
+    at: int
+
+
+class RegionEventFollower:
+    """Follows the regions of ``book``; one event loop's own.
+
+    ``engine`` is the store that the turn is taken at. A stream that is silent for as long as a
+    lease is taken up anew, so that no message counts that was on its way for longer.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        events: SqlRegionEvents,
+        ways: Ways,
+        book: RegionBook,
+        clock: Clock,
+        lease_seconds: float,
+    ) -> None:
+        self._events = events
+        self._ways = ways
+        self._book = book
+        self._clock = clock
+        self._lease_seconds = lease_seconds
+        self._heartbeat_seconds = min(
+            max(1, int(lease_seconds / _HEARTBEATS_A_LEASE)), _LONGEST_HEARTBEAT_SECONDS
+        )
+        self._turn = open_turn(engine, REGION_EVENTS)
+        self._ask_at = self._mark_at = float("-inf")
+        self._streams: dict[str, asyncio.Task[None]] = {}
+        self._heard: dict[str, tuple[int, int]] = {}
+        # One thread: numbers of an operator's events are given one after the other.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="region-events")
+        self._rounds = Rounds("region-events", self._once, _PACE)
+
+    async def start(self) -> None:
+        """Begin to follow."""
+        self._rounds.start()
+
+    async def stop(self) -> None:
+        """End all streams, and leave the turn to others."""
+        await self._rounds.stop()
+        await self._end(set(self._streams))
+        await self._run(self._turn.give_up)
+        self._thread.shutdown(wait=False)
+
+    async def _once(self) -> bool:
+        if monotonic() < self._ask_at:
+            raise NotNow
+        if not await self._run(self._turn.taken):
+            self._ask_at = monotonic() + _STANDBY_SECONDS
+            await self._end(set(self._streams))
+            raise NotNow
+        standing = {region.entity_id for region in self._book.regions()}
+        await self._end(self._streams.keys() - standing)
+        for region in standing - self._streams.keys():
+            self._streams[region] = asyncio.create_task(self._follow(region), name="region-events")
+        if self._heard and monotonic() >= self._mark_at:
+            heard, self._heard = self._heard, {}
+            await self._run(partial(self._events.mark, heard))
+            self._mark_at = monotonic() + self._heartbeat_seconds / 2
+        await self._run(partial(self._events.tell_late, self._clock.now()))
+        return False
+
+    async def _end(self, regions: set[str]) -> None:
+        for region in regions:
+            stream = self._streams.pop(region)
+            stream.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await stream
+
+    async def _follow(self, entity_id: str) -> None:
+        """Follow one region until cancelled."""
+        task = asyncio.current_task()
+        assert task is not None, "regions are followed by tasks"
+        failures = Failures("following records of another region")
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            began = monotonic()
+            try:
+                await self._stream(entity_id)
+            except asyncio.CancelledError as error:
+                # A channel that is closed cancels its calls, and so whoever reads them.
+                if task.cancelling():
+                    raise
+                failures.tell("a stream", ConnectionError(str(error)))
+            except Exception as error:
+                # Whatever it was: what is not heard is told as not known, and it is tried again.
+                failures.tell("a stream", error)
+            if monotonic() - began > _LONGEST_PAUSE_SECONDS:
+                pause = _FIRST_PAUSE_SECONDS
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def _stream(self, entity_id: str) -> None:
+        loop = asyncio.get_running_loop()
+        known = (await self._run(self._events.heard)).get(entity_id)
+        after = 0 if known is None else known.event_sequence
+        come: asyncio.Queue[_Come] = asyncio.Queue(_WAITING)
+        writing = asyncio.create_task(self._write(entity_id, after, come), name="region-events")
+        try:
+            async with (
+                asyncio.timeout(self._lease_seconds) as silence,
+                self._ways.watch(
+                    self._book.region(entity_id), after, self._heartbeat_seconds
+                ) as responses,
+            ):
+                async for response in responses:
+                    silence.reschedule(loop.time() + self._lease_seconds)
+                    if writing.done():
+                        break
+                    await come.put(_Come(response, self._clock.now()))
+        finally:
+            writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writing
+
+    async def _write(self, entity_id: str, after: int, come: "asyncio.Queue[_Come]") -> None:
+        """Keep what comes, as much as there is at once; ends by what it raises."""
+        while True:
+            some = [await come.get()]
+            while len(some) < _AT_ONCE and not come.empty():
+                some.append(come.get_nowait())
+            changes: list[Change] = []
+            for response, _ in some:
+                position, change = _read(response, after)
+                after = position
+                if change is not None:
+                    changes.append(change)
+            at = some[-1].at
+            if changes:
+                await self._run(partial(self._events.take, entity_id, changes, after, at))
+                self._heard.pop(entity_id, None)
+            else:
+                self._heard[entity_id] = (after, at)
+
+    async def _run(self, work: Callable[[], _Read]) -> _Read:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _read(response: WatchDisclosuresResponse, after: int) -> tuple[int, Change | None]:
+    """Return the position a message leads to, and the change it tells.
+
+    Raises ValueError for one that no region would send.
+    """
+    event, position = response.event, response.disclosure_sequence
+    if not after <= position <= _LAST_SEQUENCE:
+        raise ValueError("a position behind the last one")
+    if not response.HasField("event"):
+        return position, None
+    change = Change(
+        event.event_sequence,
+        event.record.removeprefix(_RECORDS),
+        event.revision,
+        event.kind,
+        event.item,
+        event.event_time.seconds,
+    )
+    if not (
+        after < change.event_sequence == position
+        and event.record.startswith(_RECORDS)
+        and 0 < len(change.record_id) <= _MOST_RECORD_ID
+        and 0 < change.kind <= _LAST_KIND
+        and 0 < change.revision <= _LAST_REVISION
+        and len(change.item) <= _MOST_ITEM
+        and 0 <= change.event_time <= _LAST_SECOND
+    ):
+        raise ValueError("an event that is none")
+    # What only a newer region knows the kind of may make a copy void.
+    return position, None if change.kind == _PUBLISHED else change

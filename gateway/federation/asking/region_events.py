@@ -1,0 +1,236 @@
+"""What became of other regions' records that operators of this one were given (guarantee G9).
+
+A region tells this one of each event about a record that it served it. Whom it concerns is known
+here alone, from `region_uses`: every operator that was given a revision which the event replaces
+or ends. An answer may be on its way when its records are repaired, and be kept after the event
+was heard; so for a while each event is held against what was kept since, too.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
+from gateway.federation.asking.event_tables import (
+    REGION_CHANGES,
+    REGION_EVENTS,
+    REGIONS_HEARD,
+)
+from gateway.federation.asking.tables import REGION_USES
+from gateway.storage.engines import reading
+from gateway.storage.paging import pages
+
+LATE_SECONDS: Final = 600
+"""How long after an event an answer from before it may still be kept: ten times as long as a
+region may take to answer."""
+
+_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_CORRECTED: Final = DisclosureEventKind.DISCLOSURE_EVENT_KIND_CORRECTED
+_ROWS_A_STATEMENT: Final = 500
+
+
+class Change(NamedTuple):
+    """An event of a region's disclosure log that is no publication; ``event_time`` in seconds,
+    UTC, by the region."""
+
+    event_sequence: int
+    record_id: str
+    revision: int
+    kind: int
+    item: str
+    event_time: int
+
+
+class RegionEvent(NamedTuple):
+    """An event for one operator, ``number`` among all of its own."""
+
+    number: int
+    region: str
+    change: Change
+
+
+class Heard(NamedTuple):
+    """How far a region's events are known: up to ``event_sequence``, as of ``heard_at``
+    (seconds, UTC); ``told`` counts what operators were told of it."""
+
+    event_sequence: int
+    heard_at: int
+    told: int
+
+
+class SqlRegionEvents:
+    """Keeps events of other regions, on SQLite and PostgreSQL. Calls block; any thread.
+
+    One process writes at a time. Where two did, one of them would fail and write nothing: each
+    number of an operator is given once.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def heard(self) -> Mapping[str, Heard]:
+        """Return how far the events of each region are known that was ever heard."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(REGIONS_HEARD)).all()
+        return {row.region: Heard(row.event_sequence, row.heard_at, row.told) for row in rows}
+
+    def after(self, operator_id: str, number: int, limit: int) -> list[RegionEvent]:
+        """Return the next ``limit`` events of an operator after a number."""
+        events = REGION_EVENTS.c
+        query = (
+            select(events.number, events.region, *(events[name] for name in Change._fields))
+            .where(events.operator_id == operator_id, events.number > number)
+            .order_by(events.number)
+            .limit(limit)
+        )
+        with reading(self._engine) as connection:
+            return [
+                RegionEvent(row.number, row.region, Change._make(row[2:]))
+                for row in connection.execute(query)
+            ]
+
+    def newest(self, operator_id: str) -> int:
+        """Return the number of an operator's newest event, 0 before the first."""
+        with reading(self._engine) as connection:
+            return _newest(connection, [operator_id]).get(operator_id, 0)
+
+    def take(self, region: str, changes: Sequence[Change], read_to: int, now: int) -> None:
+        """Keep what a region told: ``changes`` in order, which are all that concern this region
+        up to ``read_to``. In one transaction with the position; what was taken before is not
+        taken again."""
+        with self._engine.begin() as connection:
+            known = _locked(connection, region)
+            new = [each for each in changes if each.event_sequence > known.event_sequence]
+            if new:
+                rows = [{**each._asdict(), "region": region, "heard_at": now} for each in new]
+                connection.execute(REGION_CHANGES.insert(), rows)
+            told = _tell(connection, region, new, now)
+            _mark(connection, region, max(known.event_sequence, read_to), now, told)
+
+    def mark(self, heard: Mapping[str, tuple[int, int]]) -> None:
+        """Keep how far the events of regions were heard without news: up to which position, and
+        when (seconds, UTC)."""
+        with self._engine.begin() as connection:
+            for region, (read_to, at) in sorted(heard.items()):
+                known = _locked(connection, region)
+                _mark(connection, region, max(known.event_sequence, read_to), at, 0)
+
+    def tell_late(self, now: int) -> None:
+        """Tell the events of the last `LATE_SECONDS` to those who were given their records after
+        they were heard, and forget older ones."""
+        changes = REGION_CHANGES.c
+        with reading(self._engine) as connection:
+            if connection.execute(select(changes.region).limit(1)).first() is None:
+                return
+        with self._engine.begin() as connection:
+            connection.execute(delete(REGION_CHANGES).where(changes.heard_at <= now - LATE_SECONDS))
+            query = select(changes.region, *(changes[name] for name in Change._fields))
+            found: dict[str, list[Change]] = defaultdict(list)
+            for row in connection.execute(query.order_by(changes.region, changes.event_sequence)):
+                found[row.region].append(Change._make(row[1:]))
+            for region, some in found.items():
+                told = _tell(connection, region, some, now)
+                if told:
+                    known = _locked(connection, region)
+                    _mark(connection, region, known.event_sequence, known.heard_at, told)
+
+
+def _locked(connection: Connection, region: str) -> Heard:
+    """Return how far a region is known, nobody else writing of it until the transaction ends."""
+    adding = (
+        _INSERT[connection.dialect.name](REGIONS_HEARD)
+        .values(region=region, event_sequence=0, heard_at=0, told=0)
+        .on_conflict_do_nothing()
+    )
+    connection.execute(adding)
+    query = select(REGIONS_HEARD).where(REGIONS_HEARD.c.region == region).with_for_update()
+    row = connection.execute(query).one()
+    return Heard(row.event_sequence, row.heard_at, row.told)
+
+
+def _mark(connection: Connection, region: str, read_to: int, at: int, told: int) -> None:
+    connection.execute(
+        update(REGIONS_HEARD)
+        .where(REGIONS_HEARD.c.region == region)
+        .values(event_sequence=read_to, heard_at=at, told=REGIONS_HEARD.c.told + told)
+    )
+
+
+def _tell(connection: Connection, region: str, changes: Sequence[Change], now: int) -> int:
+    """Write changes for the operators they concern that were not told yet; return how many."""
+    given = _given(connection, region, {each.record_id for each in changes})
+    concerned = [
+        (operator_id, change)
+        for change in changes
+        for operator_id, revision in sorted(given.get(change.record_id, {}).items())
+        if _ends(change, revision)
+    ]
+    operators = {operator_id for operator_id, _ in concerned}
+    known = _known(connection, region, operators, [each.event_sequence for each in changes])
+    numbers = _newest(connection, operators)
+    rows: list[dict[str, Any]] = []
+    for operator_id, change in concerned:
+        if (operator_id, change.event_sequence) not in known:
+            numbers[operator_id] = numbers.get(operator_id, 0) + 1
+            own = {"operator_id": operator_id, "number": numbers[operator_id]}
+            rows.append({**change._asdict(), **own, "region": region, "told_at": now})
+    for start in range(0, len(rows), _ROWS_A_STATEMENT):
+        connection.execute(REGION_EVENTS.insert(), rows[start : start + _ROWS_A_STATEMENT])
+    return len(rows)
+
+
+def _ends(change: Change, revision: int) -> bool:
+    """Tell whether a change makes void a revision of its record, or an earlier one."""
+    if change.kind == _CORRECTED:
+        return revision < change.revision
+    return revision <= change.revision
+
+
+def _given(
+    connection: Connection, region: str, record_ids: Collection[str]
+) -> Mapping[str, Mapping[str, int]]:
+    """Return of each record the operators that a region gave it, each with the earliest
+    revision."""
+    uses = REGION_USES.c
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for some in pages(record_ids):
+        query = (
+            select(uses.record_id, uses.operator_id, func.min(uses.revision))
+            .where(uses.region == region, uses.record_id.in_(some))
+            .group_by(uses.record_id, uses.operator_id)
+        )
+        for record_id, operator_id, revision in connection.execute(query):
+            found[record_id][operator_id] = revision
+    return found
+
+
+def _known(
+    connection: Connection, region: str, operators: Collection[str], sequences: Sequence[int]
+) -> set[tuple[str, int]]:
+    """Return which of these events operators were told."""
+    events = REGION_EVENTS.c
+    known: set[tuple[str, int]] = set()
+    for some in pages(operators):
+        query = select(events.operator_id, events.event_sequence).where(
+            events.operator_id.in_(some),
+            events.region == region,
+            events.event_sequence.between(min(sequences), max(sequences)),
+        )
+        known.update((row.operator_id, row.event_sequence) for row in connection.execute(query))
+    return known
+
+
+def _newest(connection: Connection, operators: Iterable[str]) -> dict[str, int]:
+    events = REGION_EVENTS.c
+    found: dict[str, int] = {}
+    for some in pages(operators):
+        query = (
+            select(events.operator_id, func.max(events.number))
+            .where(events.operator_id.in_(some))
+            .group_by(events.operator_id)
+        )
+        found.update((row[0], row[1]) for row in connection.execute(query))
+    return found

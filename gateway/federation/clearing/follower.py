@@ -1,0 +1,183 @@
+"""The follower: clears each day with each region, catches up, and tells who does not agree.
+
+One process of the installation does. Whatever it was at when it ended is found in the store.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+from typing import Final
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.clock import Clock
+from gateway.federation.clearing.attempts import SqlAttempts
+from gateway.federation.clearing.clerk import ClearingClerk, NotCleared
+from gateway.federation.clearing.ledger import RegionLedger
+from gateway.federation.clearing.rules import OVERDUE_SECONDS, next_until, overdue_since
+from gateway.federation.clearing.store import SqlClearings
+from gateway.federation.trust.book import Region, RegionBook
+from gateway.storage.background import NotNow, Pace, Rounds
+from gateway.storage.turn import CLEARING, open_turn
+
+_AT_ONCE: Final = 2
+_LOOK_SECONDS: Final = 30.0
+_FIRST_RETRY_SECONDS: Final = 5.0
+_MOST_RETRY_SECONDS: Final = 600.0
+_STANDBY_SECONDS: Final = 0.5
+_PACE: Final = Pace(_LOOK_SECONDS, apart_seconds=0.2, share=0.5)
+_NOT_STANDING: Final = "it does not stand, or the anchor was not heard"
+_log = logging.getLogger(__name__)
+
+
+class ClearingFollower:
+    """Clears with the regions of ``book``; one event loop's own. ``own`` is this region's entity
+    identifier; ``evidence`` is the store that the turn is taken at. ``known`` gives every region
+    that was ever known, cut off or not: what operator each is here, "" for none, by entity id."""
+
+    def __init__(
+        self,
+        evidence: Engine,
+        clearings: SqlClearings,
+        attempts: SqlAttempts,
+        ledger: RegionLedger,
+        clerk: ClearingClerk,
+        book: RegionBook,
+        known: Callable[[], Mapping[str, str]],
+        clock: Clock,
+        own: str,
+    ) -> None:
+        self._clearings = clearings
+        self._attempts = attempts
+        self._ledger = ledger
+        self._clerk = clerk
+        self._book = book
+        self._known = known
+        self._clock = clock
+        self._own = own
+        self._turn = open_turn(evidence, CLEARING)
+        self._ask_at = float("-inf")
+        self._tries: dict[str, tuple[float, int]] = {}
+        self._told: dict[str, int] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="clearing")
+        self._rounds = Rounds("clearing", self._once, _PACE)
+
+    async def start(self) -> None:
+        """Begin to clear."""
+        self._rounds.start()
+
+    async def stop(self) -> None:
+        """Leave the turn to others."""
+        await self._rounds.stop()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._turn.give_up)
+        self._thread.shutdown(wait=False)
+
+    def nudge(self) -> None:
+        """Tell that clearing is wanted at once; on the event loop."""
+        self._rounds.nudge()
+
+    async def _once(self) -> bool:
+        if monotonic() < self._ask_at:
+            raise NotNow
+        loop = asyncio.get_running_loop()
+        if not await loop.run_in_executor(self._thread, self._turn.taken):
+            self._ask_at = monotonic() + _STANDBY_SECONDS
+            raise NotNow
+        wanted = await asyncio.to_thread(self._attempts.wanted)
+        at_once = asyncio.Semaphore(_AT_ONCE)
+
+        async def cleared(region: Region) -> bool:
+            async with at_once:
+                return await self._clear(region, wanted.get(region.entity_id))
+
+        standing = self._book.regions()
+        more = await asyncio.gather(*map(cleared, standing))
+        names = {self._own, *(each.entity_id for each in standing)}
+        for region in sorted(wanted.keys() - names):
+            await asyncio.to_thread(self._attempts.fail, region, _NOT_STANDING, self._now())
+            await asyncio.to_thread(self._attempts.tried, region, wanted[region])
+        for region, operator_id in self._known().items():
+            if region not in names:
+                await self._tell_cut_off(region, operator_id)
+        return any(more)
+
+    async def _clear(self, region: Region, wanted: int | None) -> bool:
+        """Clear with one region where that is due; tell whether more of it is due at once."""
+        name = region.entity_id
+        last = await asyncio.to_thread(self._clearings.last, name)
+        cleared = None if last is None else last.until
+        await self._tell_overdue(region, cleared)
+        if self._own >= name:
+            return False
+        until = wanted
+        if until is None:
+            until = next_until(cleared, self._now())
+            not_before, _ = self._tries.get(name, (0.0, 0))
+            if until is None or monotonic() < not_before or not await self._counts(region, cleared):
+                return False
+        try:
+            await self._clerk.clear(region, until)
+        except NotCleared as failed:
+            await self._failed(name, str(failed))
+            return False
+        except SQLAlchemyError as error:
+            await self._failed(name, f"a store failed ({type(error).__name__})")
+            return False
+        finally:
+            if wanted is not None:
+                await asyncio.to_thread(self._attempts.tried, name, wanted)
+        self._tries.pop(name, None)
+        return next_until(until, self._now()) is not None
+
+    async def _failed(self, region: str, why: str) -> None:
+        _, failures = self._tries.get(region, (0.0, 0))
+        wait = min(_FIRST_RETRY_SECONDS * 2**failures, _MOST_RETRY_SECONDS)
+        self._tries[region] = (monotonic() + wait, min(failures + 1, 16))
+        if not failures:
+            _log.warning("clearing with %s failed: %s", region, why)
+        await asyncio.to_thread(self._attempts.fail, region, why, self._now())
+
+    async def _counts(self, region: Region, cleared: int | None) -> bool:
+        """Tell whether there is anything to clear with a region: it is admitted here, or there
+        was use."""
+        return bool(
+            region.operator_id
+            or cleared is not None
+            or await asyncio.to_thread(self._ledger.count, region.entity_id, 0, self._now())
+        )
+
+    async def _tell_overdue(self, region: Region, cleared: int | None) -> None:
+        now = self._now()
+        since = overdue_since(cleared, now)
+        name = region.entity_id
+        if since is None or self._told.get(name) == since:
+            return
+        used = await asyncio.to_thread(self._ledger.count, name, cleared or 0, since)
+        if cleared is None and not used:
+            return
+        await self._alert(name, region.operator_id, since, now)
+
+    async def _tell_cut_off(self, region: str, operator_id: str) -> None:
+        """Tell of uses that wait to be cleared with a region that does not stand."""
+        now = self._now()
+        last = await asyncio.to_thread(self._clearings.last, region)
+        cleared = None if last is None else last.until
+        since = overdue_since(cleared, now)
+        if since is None or self._told.get(region) == since:
+            return
+        if await asyncio.to_thread(self._ledger.count, region, cleared or 0, now):
+            await self._alert(region, operator_id, since, now)
+            await asyncio.to_thread(self._attempts.fail, region, _NOT_STANDING, now)
+
+    async def _alert(self, region: str, operator_id: str, since: int, now: int) -> None:
+        self._told[region] = since
+        _log.error("%s is not cleared with yet: alerted", region)
+        await asyncio.to_thread(
+            self._attempts.overdue, operator_id, since, now - since, OVERDUE_SECONDS, now
+        )
+
+    def _now(self) -> int:
+        return self._clock.now()

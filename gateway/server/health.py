@@ -1,0 +1,29 @@
+"""What the health service tells of the keeper, beside what it tells of the process itself.
+
+A gateway whose keeper hangs answers still, so its own health stays as it is: taken off by a load
+balancer it would help nobody. Who watches over the gateway asks for the keeper's.
+"""
+
+import logging
+from typing import Final
+
+from grpc_health.v1 import health_pb2
+from grpc_health.v1._async import HealthServicer
+
+from gateway.server.pulse import Pulse
+
+KEEPER: Final = "creditgate.keeper"
+"""The keeper's name in the health service."""
+_log = logging.getLogger(__name__)
+
+
+async def tell_keepers_health(health: HealthServicer, pulse: Pulse) -> None:
+    """Let ``health`` tell of the keeper what its pulse tells, until cancelled."""
+    status = health_pb2.HealthCheckResponse
+    while True:
+        await health.set(KEEPER, status.NOT_SERVING if pulse.is_lost else status.SERVING)
+        await pulse.changed()
+        if pulse.is_lost:
+            _log.error("no sign of the keeper for %d s", pulse.counts.silent_seconds)
+        else:
+            _log.warning("the keeper is back")

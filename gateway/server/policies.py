@@ -1,0 +1,31 @@
+"""The policies of an installation, read once: what serves and what works in the background,
+now and when started again, keep to the same until the gateway itself is started anew."""
+
+from pydantic import BaseModel, ConfigDict
+
+from gateway.alerts.policy import AlertPolicy
+from gateway.alerts.policy_file import read_alert_policy
+from gateway.config import GatewayConfig
+from gateway.conformance.policy import ConformancePolicy
+from gateway.conformance.policy_file import read_policy
+from gateway.usage.policy import AgreementPolicy
+from gateway.usage.policy_file import read_agreement_policy
+
+
+class Policies(BaseModel):
+    """All policies that are files."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    conformance: ConformancePolicy
+    alerts: AlertPolicy
+    agreement: AgreementPolicy
+
+    @classmethod
+    def read(cls, config: GatewayConfig) -> "Policies":
+        """Return what the files of the settings say now. Raises ConfigRefused."""
+        return cls(
+            conformance=read_policy(config.conformance_policy),
+            alerts=read_alert_policy(config.alert_policy),
+            agreement=read_agreement_policy(config.agreement_policy),
+        )

@@ -1,0 +1,66 @@
+"""What becomes of other regions' records, composed: who follows it, and who is told."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from gateway.federation.asking.event_calls import EventCalls
+from gateway.federation.asking.event_follower import RegionEventFollower
+from gateway.federation.asking.event_news import RegionEventNews
+from gateway.federation.asking.event_watch import RegionRecordWatch
+from gateway.federation.asking.region_events import SqlRegionEvents
+from gateway.server.asking import Ways
+from gateway.server.grounds import Grounds
+from gateway.server.trust import Trust
+from gateway.shares import Shares
+
+
+@dataclass(frozen=True, slots=True)
+class RegionEventsServed:
+    """``watch`` serves WatchRegionRecords, ``news`` wakes its streams."""
+
+    watch: RegionRecordWatch
+    news: RegionEventNews
+
+
+@asynccontextmanager
+async def region_events_served(
+    grounds: Grounds, trust: Trust
+) -> AsyncGenerator[RegionEventsServed]:
+    """Give what tells operators of events while the context lasts."""
+    events = SqlRegionEvents(grounds.engines.records)
+    async with AsyncExitStack() as stack:
+        shares = Shares("region-events-read")
+        stack.callback(shares.close)
+        news = RegionEventNews(events, grounds.signs.records)
+        news.start()
+        stack.push_async_callback(news.stop)
+        watch = RegionRecordWatch(
+            events,
+            news,
+            trust.regions,
+            shares,
+            grounds.feed.current,
+            grounds.clock,
+            grounds.config.federation_lease_seconds,
+            trust.own.entity_id,
+        )
+        yield RegionEventsServed(watch, news)
+
+
+@asynccontextmanager
+async def region_events_kept(grounds: Grounds, trust: Trust, ways: Ways) -> AsyncGenerator[None]:
+    """Follow what becomes of other regions' records while the context lasts."""
+    follower = RegionEventFollower(
+        grounds.engines.records,
+        SqlRegionEvents(grounds.engines.records),
+        EventCalls(ways.links, ways.tokens),
+        trust.regions,
+        grounds.clock,
+        grounds.config.federation_lease_seconds,
+    )
+    await follower.start()
+    try:
+        yield
+    finally:
+        await follower.stop()

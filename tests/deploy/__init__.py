@@ -1,0 +1,1 @@
+"""The files of deploy/: what they say is right, and what they start starts."""

@@ -1,0 +1,89 @@
+"""Two real gateways concede disputed entries: to one version, whatever is made of it later."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import delete, select, update
+
+from creditgate.v1 import clearing_service_pb2 as pb
+from creditgate.v1.alert_service_pb2 import AlertKind
+from gateway.alerts.tables import ALERTS
+from gateway.federation.asking.tables import REGION_USES
+from gateway.federation.clearing.tables import DISPUTES
+from gateway.storage.engines import reading
+from tests.federating import RegionGateway
+from tests.federation.clearing.world import FEE, World, open_world
+from tests.stores import SqliteStores
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+HOME, ASKING = pb.ClearingStand.CLEARING_STAND_HOME, pb.ClearingStand.CLEARING_STAND_ASKING
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(
+    tmp_path_factory: pytest.TempPathFactory, sqlite_stores: SqliteStores
+) -> AsyncIterator[World]:
+    async with open_world(tmp_path_factory.mktemp("conceding"), sqlite_stores) as opened:
+        yield opened
+
+
+def alerts(region: RegionGateway, kind: AlertKind.ValueType) -> int:
+    with reading(region.installation.engines.evidence) as connection:
+        return len(connection.execute(select(ALERTS).where(ALERTS.c.kind == int(kind))).all())
+
+
+async def altered(world: World) -> pb.ClearingDispute:
+    """Let the asking region lower a fee, and return the dispute that follows."""
+    subject = await world.use()
+    with world.asking.installation.engines.records.begin() as connection:
+        own = REGION_USES.c.record_id == f"two-{subject}-0"
+        connection.execute(update(REGION_USES).where(own).values(fee=FEE - 1))
+    await world.run()
+    (dispute,) = await world.disputes(world.home)
+    return dispute
+
+
+@pytest.mark.parametrize(("conceding", "stands"), [("asking", HOME), ("home", ASKING)])
+async def test_who_concedes_gives_way_to_one_version_and_to_none_that_is_made_of_it_later(
+    world: World, conceding: str, stands: pb.ClearingStand.ValueType
+) -> None:
+    honest = world.asking if conceding == "asking" else world.home
+    cheating = world.peer(honest)
+    dispute = await altered(world)
+    await world.resolve(honest, dispute, stands)
+    entry = DISPUTES.c.home_entry if stands == HOME else DISPUTES.c.asking_entry
+    with cheating.installation.engines.evidence.begin() as connection:
+        own = DISPUTES.c.dispute_id == dispute.dispute_id
+        version = json.loads(connection.execute(select(entry).where(own)).scalar_one())
+        claimed = {HOME: 1000 * FEE, ASKING: 0}[stands]
+        raised = json.dumps(version | {"fee": claimed}, ensure_ascii=False, sort_keys=True)
+        connection.execute(update(DISPUTES).where(own).values({entry: raised}))
+    for _ in range(2):
+        clearing = await world.run()
+        assert (clearing.agreed_entries, clearing.disputes) == (0, 1)
+        (left,) = await world.disputes(honest)
+        assert left.stands == pb.CLEARING_STAND_UNSPECIFIED
+        assert alerts(honest, AlertKind.ALERT_KIND_CLEARING_CONCESSION) == 1
+        assert not alerts(cheating, AlertKind.ALERT_KIND_CLEARING_CONCESSION)
+    await world.resolve(cheating, dispute, ASKING if stands == HOME else HOME)
+    settled = await world.run()
+    assert (settled.agreed_entries, settled.disputes) == (1, 0)
+    assert max(settled.owed_micro_yuan, settled.due_micro_yuan) == version["fee"]
+    with honest.installation.engines.evidence.begin() as connection:
+        connection.execute(delete(ALERTS))
+
+
+async def test_where_both_concede_the_version_of_the_home_region_is_agreed(world: World) -> None:
+    dispute = await altered(world)
+    await world.resolve(world.home, dispute, ASKING)
+    await world.resolve(world.asking, dispute, HOME)
+    crossed = await world.run()
+    assert (crossed.agreed_entries, crossed.disputes) == (0, 1)
+    settled = await world.run()
+    assert (settled.agreed_entries, settled.disputes) == (1, 0)
+    assert max(settled.owed_micro_yuan, settled.due_micro_yuan) == FEE
+    for region in (world.asking, world.home):
+        assert not alerts(region, AlertKind.ALERT_KIND_CLEARING_CONCESSION)

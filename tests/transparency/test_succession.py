@@ -1,0 +1,78 @@
+"""A log goes over to another key, and whoever pinned the former learns it from the former."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from creditgate.transparency.merkle import ProofInvalid
+from creditgate.transparency.note import VerifierKey, open_checkpoint
+from creditgate.transparency.succession import open_succession
+from gateway.selfcheck.check import check_stores
+from gateway.transparency.salts import Salts
+from tests.cli.commands import creditgate_here
+from tests.installation import PUBLISHER, Installation, company
+from tests.server.calls import draft, publish, query
+
+_LOGS = ("disclosure", "decisions", "usage")
+
+
+def _key(home: Path, log: str) -> str:
+    return creditgate_here(home, "log", "key", "--log", log).out.strip()
+
+
+async def _serve(installation: Installation, record: str) -> None:
+    async with (
+        installation.running() as gateway,
+        gateway.channel(PUBLISHER) as publisher,
+        gateway.channel() as operator,
+    ):
+        await publish(publisher, [draft(record, company(1))])
+        await query(operator)
+
+
+async def test_each_log_goes_over_to_a_key_that_its_former_key_names(
+    embedded: Installation, tmp_path: Path
+) -> None:
+    home = embedded.folder
+    for round_ in range(2):
+        await _serve(embedded, f"r-{round_}")
+        pinned = {log: _key(home, log) for log in _LOGS}
+        notes = {log: tmp_path / f"{log}-{round_}" for log in _LOGS}
+        for log, file in notes.items():
+            done = creditgate_here(home, "log", "rotate", "--log", log)
+            assert done.status == 0, done.told
+            file.write_text(done.out)
+        await _serve(embedded, f"s-{round_}")
+        for log, file in notes.items():
+            found = creditgate_here(home, "log", "successor", file, "--key", pinned[log])
+            assert found.out.strip() == _key(home, log) != pinned[log], found.told
+            assert VerifierKey.parse(found.out.strip()).name.endswith(f"/log/{log}/{round_ + 2}")
+    note = creditgate_here(home, "log", "checkpoint").out
+    assert open_checkpoint(note, VerifierKey.parse(_key(home, "disclosure"))).size >= 4
+    checked = check_stores(embedded.engines, Salts.kept_in(embedded.home.salts), 2**31)
+    assert not checked.faults
+
+
+async def test_a_succession_is_believed_of_the_former_key_alone_and_to_the_letter(
+    embedded: Installation, tmp_path: Path
+) -> None:
+    home = embedded.folder
+    await _serve(embedded, "r-1")
+    pinned, another = (VerifierKey.parse(_key(home, log)) for log in _LOGS[:2])
+    note = creditgate_here(home, "log", "rotate").out
+    assert open_succession(note, pinned).next_key.name == f"{pinned.name}/2"
+    with pytest.raises(ProofInvalid):
+        open_succession(note, another)
+    checkpoint = creditgate_here(home, "log", "checkpoint", "--log", "decisions").out
+    with pytest.raises(ProofInvalid, match="no succession"):
+        open_succession(checkpoint, another)
+    for place in itertools.chain(range(0, len(note) - 90, 7)):
+        altered = note[:place] + ("A" if note[place] != "A" else "B") + note[place + 1 :]
+        with pytest.raises(ProofInvalid):
+            open_succession(altered, pinned)
+    (tmp_path / "note").write_text(note)
+    done = creditgate_here(home, "log", "successor", tmp_path / "note", "--key", str(another))
+    assert done.status == 1
+    # The former key cannot vouch for a log that has not begun again.
+    assert creditgate_here(home, "log", "rotate").status == 1
