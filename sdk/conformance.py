@@ -76,8 +76,9 @@ class Conformance:
         The same ``request_id`` again returns the attestation made before; None makes a new
         one. Raises grpc.RpcError, CopiesRefused, ReconciliationBroken, OSError.
         """
+        written_at = await asyncio.to_thread(_written_at, file)
         elements = await asyncio.to_thread(Elements, file)
-        opening = _opening(file, len(elements), reflects, request_id)
+        opening = _opening(written_at, len(elements), reflects, request_id)
         return await _Reconciliation(file, elements).run(self._stub, opening)
 
     async def attest(
@@ -86,9 +87,9 @@ class Conformance:
         """Show the digests of all copies: what `reconcile` does, at a cost that grows with
         the copies. Arguments and errors are the same.
         """
+        written_at = await asyncio.to_thread(_written_at, file)
         elements = await asyncio.to_thread(Elements, file)
-
-        opening = _opening(file, len(elements), reflects, request_id)
+        opening = _opening(written_at, len(elements), reflects, request_id)
         async with _sending(Outgoing[AttestCopiesRequest]()) as outgoing:
             outgoing.send([AttestCopiesRequest(opening=opening)])
             call = self._stub.AttestCopies(outgoing.parts(), timeout=_DEADLINE_SECONDS)
@@ -173,15 +174,20 @@ class _Reconciliation:
         return ReconcileCopiesRequest(copies=CopyDigests(copies=_shown(copies)))
 
 
+def _written_at(file: CopiesFile) -> int:
+    # Before it is read: what is written meanwhile must not make what was read seem younger.
+    return int(file.path.stat().st_mtime)
+
+
 def _opening(
-    file: CopiesFile, copies: int, reflects: int, request_id: str | None
+    written_at: int, copies: int, reflects: int, request_id: str | None
 ) -> AttestationOpening:
     return AttestationOpening(
         request_id=request_id or new_request_id(),
         disclosure_sequence=reflects,
         copies=copies,
         format_version=FORMAT_VERSION,
-        made_time=Timestamp(seconds=int(file.path.stat().st_mtime)),
+        made_time=Timestamp(seconds=written_at),
     )
 
 
