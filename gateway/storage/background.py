@@ -20,6 +20,8 @@ from gateway.storage.signs import Sign
 from gateway.storage.turn import Work, open_turn
 
 _WARN_EVERY: Final = 100
+_PATIENT_SECONDS: Final = 2.0
+"""The longest from the begin of a short round to the next, whatever its share of the time."""
 _LEAST_OFTEN_SECONDS: Final = 30
 """So often a round is done though no sign shows news."""
 _STANDBY_SECONDS: Final = 0.5
@@ -35,7 +37,7 @@ class Pace(NamedTuple):
 
     News is looked for every ``tick_seconds``. A round begins no sooner than ``apart_seconds``
     after the one before, and rounds take at most ``share`` of the time, however much there is
-    to do and whoever nudges.
+    to do and whoever nudges; but none is put off for longer than twice the one before, or 2 s.
     """
 
     tick_seconds: float
@@ -143,7 +145,9 @@ class Rounds:
             more, sign = False, None
         worked = monotonic() - began
         self._next_at = began + max(
-            0.0 if more else self._pace.apart_seconds, worked / self._pace.share
+            0.0 if more else self._pace.apart_seconds,
+            # A round is slow once where the machine is busy, or does things for the first time.
+            min(worked / self._pace.share, max(_PATIENT_SECONDS, 2 * worked)),
         )
         if not more:
             self._seen = sign
