@@ -37,7 +37,8 @@ class Pace(NamedTuple):
 
     News is looked for every ``tick_seconds``. A round begins no sooner than ``apart_seconds``
     after the one before, and rounds take at most ``share`` of the time, however much there is
-    to do and whoever nudges; but none is put off for longer than twice the one before, or 2 s.
+    to do and whoever nudges; but where nothing was left to do none is put off for longer than twice
+    the one before, or 2 s.
     """
 
     tick_seconds: float
@@ -144,11 +145,11 @@ class Rounds:
             self._failures.tell("a round", error)
             more, sign = False, None
         worked = monotonic() - began
-        self._next_at = began + max(
-            0.0 if more else self._pace.apart_seconds,
-            # A round is slow once where the machine is busy, or does things for the first time.
-            min(worked / self._pace.share, max(_PATIENT_SECONDS, 2 * worked)),
-        )
+        pause = worked / self._pace.share
+        if not more:
+            # Slow once, on a busy machine or for the first time, and nothing is left to be done.
+            pause = max(self._pace.apart_seconds, min(pause, max(_PATIENT_SECONDS, 2 * worked)))
+        self._next_at = began + pause
         if not more:
             self._seen = sign
         return more

@@ -106,7 +106,7 @@ async def test_rounds_take_no_more_than_their_share_whatever_there_is_to_do() ->
 
 
 async def test_a_slow_round_does_not_put_off_the_next_for_long() -> None:
-    diary = Diary(more=1, takes=0.5)
+    diary = Diary(takes=0.5)
     async with rounds(diary, Pace(TICK, share=0.02)):
         # By its share alone it would come 25 s later.
         async with asyncio.timeout(5):
