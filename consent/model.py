@@ -5,7 +5,6 @@ Account Aggregator consent artefact (ReBIT 2.0). Enums are the integers of the p
 seconds UTC, periods half-open [from, until).
 """
 
-import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Protocol, Self
@@ -13,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, Protocol, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
 
 from creditgate import uscc
+from creditgate.shapes import matching
 from creditgate.v1.consent_service_pb2 import (
     ConsentAccessMode,
     ConsentAnswerForm,
@@ -58,17 +58,6 @@ def _stated(enum: _Enum, prefix: str) -> Callable[[int], int]:
     return check
 
 
-def _matching(pattern: str, mend: str) -> Callable[[str], str]:
-    compiled = re.compile(pattern)
-
-    def check(text: str) -> str:
-        if compiled.fullmatch(text) is None:
-            raise ValueError(mend)
-        return text
-
-    return check
-
-
 # Letters by their category that show nothing: the fillers of Hangul (Unicode 15.0, property
 # Default_Ignorable_Code_Point).
 _FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
@@ -97,15 +86,15 @@ def _credit_code(code: str) -> str:
 IN_ORDER: Final = PlainSerializer(sorted)
 """Sets are written in order, so that equal things have equal documents."""
 ItemCode = Annotated[
-    str, AfterValidator(_matching("[a-z][a-z0-9.-]{0,63}", "use a catalogue item code"))
+    str, AfterValidator(matching("[a-z][a-z0-9.-]{0,63}", "use a catalogue item code"))
 ]
 FieldName = Annotated[
-    str, AfterValidator(_matching("[a-z][a-z0-9_]{0,63}", "use the name of a content field"))
+    str, AfterValidator(matching("[a-z][a-z0-9_]{0,63}", "use the name of a content field"))
 ]
 RegionCode = Annotated[
     str,
     AfterValidator(
-        _matching(
+        matching(
             r"\*|[0-9]{2}|[0-9]{4}|[0-9]{6}",
             'use an administrative division code of 2, 4 or 6 digits (GB/T 2260), or "*" for all',
         )
@@ -115,9 +104,7 @@ CreditCode = Annotated[str, AfterValidator(_credit_code)]
 LanguageTag = Annotated[
     str,
     AfterValidator(
-        _matching(
-            "[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}", 'use a language tag (BCP 47), as "zh-CN"'
-        )
+        matching("[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}", 'use a language tag (BCP 47), as "zh-CN"')
     ),
 ]
 PlainText = Annotated[str, AfterValidator(_printable)]
@@ -196,7 +183,7 @@ class ConsentNotice(Part):
     """
 
     policy_version: Annotated[str, Field(min_length=1, max_length=64)]
-    text_digest: Annotated[str, AfterValidator(_matching("[0-9a-f]{64}", "use hexadecimal"))]
+    text_digest: Annotated[str, AfterValidator(matching("[0-9a-f]{64}", "use hexadecimal"))]
     language: LanguageTag
 
 
@@ -243,7 +230,7 @@ class Consent(Part):
     operator_id: Annotated[str, Field(min_length=1, max_length=40)]
     client_id: Annotated[str, Field(min_length=1, max_length=64)]
     request_id: Annotated[
-        str, AfterValidator(_matching("[!-~]{1,64}", "use 1 to 64 visible ASCII characters"))
+        str, AfterValidator(matching("[!-~]{1,64}", "use 1 to 64 visible ASCII characters"))
     ]
     way: Way
     terms: ConsentTerms

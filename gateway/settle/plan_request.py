@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from creditgate.rating.components import MOST_UNIT_PRICE, PriceComponent
+from creditgate.rating.plans import component_of
 from creditgate.rating.prices import MOST_COMPONENTS, PricePlan
 from creditgate.refusal import Violation, invalid
 from creditgate.v1.settlement_service_pb2 import PriceComponent as PriceComponentMessage
@@ -115,28 +116,7 @@ def _components(
     components: list[PriceComponent] = []
     for index, message in enumerate(messages[:MOST_COMPONENTS]):
         try:
-            components.append(
-                PriceComponent.model_validate(
-                    {
-                        "component_id": message.component_id,
-                        "kind": message.kind,
-                        "items": list(message.items),
-                        "price_classes": list(message.price_classes),
-                        "purposes": list(message.purposes),
-                        "operator_classes": list(message.operator_classes),
-                        "unit_price": message.unit_price_micro_yuan,
-                        "amount": message.amount_micro_yuan,
-                        "records": message.records,
-                        "tiers": [
-                            {
-                                "from_records": tier.from_records,
-                                "unit_price": tier.unit_price_micro_yuan,
-                            }
-                            for tier in message.tiers
-                        ],
-                    }
-                )
-            )
+            components.append(component_of(message))
         except ValidationError as error:
             faults += _faults(error, ("plan", "components", index))
     return tuple(components)

@@ -2,15 +2,16 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
-import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from creditgate.v1 import conformance_service_pb2 as pb
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from gateway.federation.asking.links import RegionLinks
 from gateway.federation.asking.tokens import RegionTokens
+from gateway.federation.streams import read_of
 from gateway.federation.trust.book import Region
 
 SCOPE: Final = "credit.conformance:watch"
@@ -41,11 +42,5 @@ class EventCalls:
         call = ConformanceServiceStub(channel).WatchDisclosures(
             request, metadata=(("authorization", f"Bearer {token}"),)
         )
-        try:
-            yield aiter(call)
-        except grpc.aio.AioRpcError as error:
-            if error.code() == grpc.StatusCode.UNAUTHENTICATED:
-                self._tokens.forget(token)
-            raise
-        finally:
-            call.cancel()
+        async with read_of(call, partial(self._tokens.forget, token)) as responses:
+            yield responses

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final, Protocol
 
 import grpc
 
 from creditgate.v1.federation_service_pb2_grpc import FederationServiceStub
 from gateway.federation.home.following import Requests, Responses
+from gateway.federation.streams import read_of
 from gateway.federation.trust.book import Region, RegionBook
 
 SCOPE: Final = "federation.consents:follow"
@@ -53,11 +55,5 @@ class FollowCalls:
         call = FederationServiceStub(channel).FollowConsents(
             requests, metadata=(("authorization", f"Bearer {token}"),)
         )
-        try:
-            yield aiter(call)
-        except grpc.aio.AioRpcError as error:
-            if error.code() == grpc.StatusCode.UNAUTHENTICATED:
-                self._tokens.forget(token)
-            raise
-        finally:
-            call.cancel()
+        async with read_of(call, partial(self._tokens.forget, token)) as responses:
+            yield responses

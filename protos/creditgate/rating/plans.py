@@ -64,7 +64,7 @@ def plan_of(serialised: bytes) -> PricePlan:
             plan_id=message.plan_id,
             effective_from=message.effective_from.seconds,
             prices={each.price_class: each.unit_price_micro_yuan for each in message.prices},
-            components=tuple(map(_component, message.components)),
+            components=tuple(map(component_of, message.components)),
         )
     except ValidationError:
         raise ProofInvalid("a price plan is none") from None
@@ -73,7 +73,8 @@ def plan_of(serialised: bytes) -> PricePlan:
     return plan
 
 
-def _component(message: settlement_pb.PriceComponent) -> PriceComponent:
+def component_of(message: settlement_pb.PriceComponent) -> PriceComponent:
+    """Return the component that a message is. Raises ValidationError."""
     return PriceComponent.model_validate(
         {
             "component_id": message.component_id,
