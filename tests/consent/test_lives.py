@@ -181,8 +181,8 @@ def test_no_life_is_over_before_it_is_looked_at(
     if agreed.access_mode == ONCE:
         assert at is None
         return
-    # What is kept now, and whatever may be served from now on.
-    lives = [max(now, agreed.valid_from) + agreed.data_life_seconds]
+    # What is kept now, and whatever may be served from now on: by a clock set back, before the last.
+    lives = [max(now, agreed.valid_from, last_served_at or 0) + agreed.data_life_seconds]
     if last_served_at is not None:
         lives.append(last_served_at + agreed.data_life_seconds)
     to_come = min((each for each in lives if now < each < agreed.valid_until), default=None)
