@@ -42,6 +42,8 @@ PATIENCE_SECONDS: Final = 1.0
 """How long an answer waits to be provable."""
 
 _LOOK_SECONDS: Final = 0.02
+# Clocks of hosts that keep time are not further apart.
+_CLOCKS_APART_SECONDS: Final = 2
 _THREADS: Final = 2
 _SUBJECTS: Final = DisclosureProof.SUBJECTS_FIELD_NUMBER
 
@@ -135,7 +137,8 @@ class AnswerProofs:
         """Return the serialised DisclosureProof that what is served at ``at`` (seconds UTC) is
         all there is of what is asked.
 
-        Raises ProofLate, and Refused TEMPORARILY_UNAVAILABLE where the map stays behind.
+        Raises ProofLate, and Refused TEMPORARILY_UNAVAILABLE where the map stays behind, or is
+        of a time that is still to come by this host's clock: one of the two was set back.
         """
         sequences = tuple(serving.frames)
         if len(asks) == 1 and self._kept.head.holds(serving.head, at):
@@ -196,6 +199,8 @@ class AnswerProofs:
                     kept = opened(proofs)
                 if kept.holds(head, at):
                     return proofs, kept
+                if kept.map_time > at + _CLOCKS_APART_SECONDS:
+                    raise _ahead(kept.map_time - at)
                 if kept.map_time > at:
                     # Another process's clock is ahead of this one's.
                     await self._pause(patience)
@@ -253,4 +258,13 @@ def _behind() -> Refused:
         RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
         "The log that proves the disclosure is behind; try again, or ask without a proof.",
         retry_after=1,
+    )
+
+
+def _ahead(seconds: int) -> Refused:
+    return Refused(
+        RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
+        f"The log that proves the disclosure has been told a time {seconds} s ahead of this host's"
+        " clock. What holds now can be proved from then on; ask without a proof until then.",
+        retry_after=seconds,
     )

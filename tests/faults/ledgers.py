@@ -1,12 +1,13 @@
 """What regions have in their stores in the end, as `tests.faults.model` takes it."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from sqlalchemy import select
 
 from creditgate.transparency.merkle import leaf_hash
 from creditgate.v1.usage_log_pb2 import UsageReceipt
-from gateway.federation.asking.tables import REGION_ANSWERS
+from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
 from gateway.meter.model import ANSWER
 from gateway.meter.tables import USAGE
 from gateway.selfcheck.check import check_stores
@@ -36,13 +37,19 @@ def broken_promises(watcher: Watcher) -> list[str]:
 def _kept(asking: Region) -> list[Kept]:
     with reading(asking.installation.engines.records) as connection:
         rows = connection.execute(select(REGION_ANSWERS)).all()
+        uses = connection.execute(
+            select(REGION_USES.c.region_request_id, REGION_USES.c.first_subject)
+        ).all()
+    metered = Counter((use.region_request_id, use.first_subject) for use in uses)
     return [
         Kept(
             row.request_id,
             Use(
                 *(row.region, row.region_request_id, row.first_subject // CHUNK),
-                *(row.records, row.region_fee, row.served_at),
+                metered[row.region_request_id, row.first_subject],
+                *(row.region_fee, row.served_at),
             ),
+            row.records,
         )
         for row in rows
     ]

@@ -86,7 +86,8 @@ class Given(NamedTuple):
 @dataclass
 class Answer:
     """What one call was told. ``ends`` are the closing statements by region, ``planned`` the
-    regions it named first; ``refused`` is why the whole was refused, "" where it was answered."""
+    regions it named first; ``waits`` says of those that told it for how many seconds it is of no
+    use to ask again; ``refused`` is why the whole was refused, "" where it was answered."""
 
     request_id: str
     subjects: tuple[str, ...]
@@ -95,6 +96,7 @@ class Answer:
     during: Span
     planned: frozenset[str] = frozenset()
     ends: dict[str, str] = field(default_factory=dict[str, str])
+    waits: dict[str, int] = field(default_factory=dict[str, int])
     given: dict[str, list[Given]] = field(default_factory=dict[str, list[Given]])
     refused: str = ""
 
@@ -114,10 +116,12 @@ class Use(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A row of the asking region's ledger, with the request of its operator."""
+    """A row of the asking region's ledger, with the request of its operator, and how many of the
+    records it was given."""
 
     request_id: str
     use: Use
+    given: int
 
 
 class Served(NamedTuple):
@@ -226,14 +230,11 @@ def _of_ledgers(history: History, kept: Sequence[Kept], served: Sequence[Served]
         yield "G5: a home region metered a chunk twice"
     if len(here) != len(kept):
         yield "G5: the asking region kept a chunk twice"
-    withdrawn = Counter(each.region for each in history.records.values() if each.ended is not None)
     for key, use in here.items():
         metered = at_home.get(key)
-        if metered is None or use != metered._replace(records=use.records):
+        # Whatever was lost, and ended before it was asked for again.
+        if metered is None or use != metered:
             yield f"G5: {key} is kept as {use}, and metered at home as {metered}"
-        # A retry gives what was metered first, but for what was withdrawn meanwhile (G9).
-        elif not 0 <= metered.records - use.records <= withdrawn[use.region]:
-            yield f"G5: of {key} {use.records} records came, and {metered.records} were metered"
     for use in at_home.values():
         if use.fee != use.records * history.price:
             yield f"G6: {_key(use)} costs {use.fee} for {use.records} records"
@@ -248,7 +249,7 @@ def _unkept(history: History, kept: Sequence[Kept]) -> Iterator[str]:
     """What was passed on and is not kept: durable first, then passed on (G5, G12)."""
     counted: Counter[tuple[str, str]] = Counter()
     for each in kept:
-        counted[each.request_id, each.use.region] += each.use.records
+        counted[each.request_id, each.use.region] += each.given
     for answer in history.answers:
         for region, given in answer.given.items():
             if counted[answer.request_id, region] < len(given):

@@ -40,7 +40,7 @@ class Told:
             [self.plain, self.relying],
         )
         uses = [Use(HOME, f"h-{number}", 0, 1, PRICE, 100) for number in (1, 2)]
-        self.kept = [Kept(f"q-{number}", use) for number, use in enumerate(uses, 1)]
+        self.kept = [Kept(f"q-{number}", use, use.records) for number, use in enumerate(uses, 1)]
         self.served = [Served(use) for use in uses]
 
     def _answer(self, request_id: str, consent: str, record: Record) -> Answer:
@@ -124,6 +124,6 @@ def test_what_is_in_doubt_is_no_fault() -> None:
     assert told.faults() == []
     # Metered, withdrawn, and then asked for again by the same id.
     last = told.kept.pop()
-    told.kept.append(last._replace(use=last.use._replace(records=0)))
+    told.kept.append(last._replace(given=0))
     told.consented.ended, told.relying.given = Span(2, 3), {}
     assert told.faults() == []

@@ -4,10 +4,18 @@ After each test all parts run again, and the model judges all that was done unti
 """
 
 import asyncio
+import time
+from functools import partial
+from typing import Final
 
 import pytest
+from sqlalchemy import select
 
-from tests.faults.model import Answer
+from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
+from gateway.disclose.store import DisclosureStore
+from gateway.storage.engines import reading
+from gateway.transparency.map_tables import MAP_HEAD
+from tests.faults.model import Answer, Record, Span
 from tests.faults.regions import LEASE_SECONDS, MOST_BEHIND, Country, Region
 from tests.faults.watching import Watcher
 from tests.federation.asking.world import company
@@ -15,6 +23,7 @@ from tests.installation import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _QUESTIONS = 6
+_WITHDRAWN: Final = DisclosureEventKind.DISCLOSURE_EVENT_KIND_WITHDRAWN
 
 
 async def answered_at_last(watcher: Watcher, home: Region, answer: Answer) -> None:
@@ -84,19 +93,55 @@ async def test_an_anchor_that_is_killed_is_missed_once_the_lease_is_over(
     await answered_at_last(watcher, two, missed)
 
 
-@pytest.mark.parametrize("ahead", [MOST_BEHIND, -MOST_BEHIND])
-async def test_a_region_whose_clock_is_five_minutes_off_answers_or_is_named(
-    watcher: Watcher, country: Country, ahead: int
-) -> None:
-    two, subject = country.two, company("two")
+def withdraw_at_once(region: Region, record: Record) -> None:
+    """Withdraw a record in the region's store, as a process of it would whoever may call it."""
+    record.ended = Span(time.monotonic(), float("inf"))
+    DisclosureStore(region.installation.engines.records).end(
+        record.record_id, 1, _WITHDRAWN, "in error", "site", region.clock.now()
+    )
+    record.ended = record.ended._replace(ended=time.monotonic())
+
+
+async def is_logged(region: Region) -> bool:
+    """Tell whether the map of a region reflects all that was disclosed there."""
+    engines = region.installation.engines
+    head = DisclosureStore(engines.records).head()
+    with reading(engines.evidence) as connection:
+        return connection.scalar(select(MAP_HEAD.c.event_sequence)) == head
+
+
+async def at_another_time(watcher: Watcher, ahead: int) -> list[Answer]:
+    """Ask while the home region's clock is ahead, and return what was told."""
+    two, subject = watcher.country.two, company("two")
     await watcher.publish(two, subject)
+    other = await watcher.publish(two, company("two"))
     two.clock.step_to(ahead)
     try:
+        # What is withdrawn by that clock is logged by it.
+        withdraw_at_once(two, other)
+        await eventually(partial(is_logged, two), 20)
         told = [await watcher.ask([subject]) for _ in range(3)]
     finally:
         two.clock.step_to(0)
     for answer in told:
         # Tokens and assertions of now may be over there, or not begun.
         assert answer.ends[two.issuer] in {"ANSWERED", "REFUSED", "UNREACHABLE"}
-        await answered_at_last(watcher, two, answer)
-    print(f"{ahead} s: {[answer.ends[two.issuer] for answer in told]}")
+    return told
+
+
+async def test_a_region_whose_clock_was_behind_answers_once_it_is_right(
+    watcher: Watcher, country: Country
+) -> None:
+    for answer in await at_another_time(watcher, -MOST_BEHIND):
+        await answered_at_last(watcher, country.two, answer)
+
+
+async def test_a_region_that_logged_by_a_clock_ahead_tells_when_it_can_prove_again(
+    watcher: Watcher, country: Country
+) -> None:
+    issuer = country.two.issuer
+    for answer in await at_another_time(watcher, MOST_BEHIND):
+        again = await watcher.ask(answer.subjects, request_id=answer.request_id)
+        # An answer is given again as it was proved; what was not is not made up.
+        assert again.ends == {issuer: "REFUSED"}
+        assert MOST_BEHIND - 60 < again.waits[issuer] <= MOST_BEHIND

@@ -108,6 +108,24 @@ async def test_answer_without_a_proof_asked_for_carries_neither_proof_nor_signat
         assert not answer.HasField("signature")
 
 
+@pytest.mark.parametrize("ahead", [3, 300])
+async def test_what_was_logged_by_a_clock_ahead_is_proved_once_time_has_caught_up(
+    world: World, ahead: int
+) -> None:
+    world.publish(record("a"))
+    world.clock.at += ahead
+    world.logged()
+    world.clock.at -= ahead
+    with pytest.raises(Refused) as told:
+        await world.proved(1)
+    assert reason(told) == "TEMPORARILY_UNAVAILABLE"
+    assert told.value.retry_after == ahead
+    assert names(await world.proved(1, proof=INCLUSION)) == ["a"]
+    world.clock.at += ahead
+    assert names(await world.proved(1)) == ["a"]
+    assert world.charged() == 2
+
+
 async def test_records_outside_the_licence_are_counted_and_not_shown(world: World) -> None:
     world.publish(
         record("a"), record("b", region="330000"), record("c", item_code=OTHER, region="330000")
