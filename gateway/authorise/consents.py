@@ -30,16 +30,20 @@ class ConsentLookup:
         """End the threads; nothing is looked up any more."""
         self._threads.shutdown(cancel_futures=True)
 
+    def remembered(self, name: str, now: int) -> Consent | None:
+        """Return as `of` what need not be read; None where it has to be."""
+        known = self._granted.get(name.removeprefix(NAME_PREFIX))
+        return known[0] if known is not None and now < known[1] else None
+
     async def of(self, name: str, now: int) -> Consent | None:
         """Return the consent of a resource name "consents/{id}"; None where there is none.
 
         One whose time is over at ``now`` (seconds, UTC) is written as that first: what was
         refused for it stays refused when the clock is set back.
         """
+        if (remembered := self.remembered(name, now)) is not None:
+            return remembered
         consent_id = name.removeprefix(NAME_PREFIX)
-        remembered = self._granted.get(consent_id)
-        if remembered is not None and now < remembered[1]:
-            return remembered[0]
         loop = asyncio.get_running_loop()
         consent = await loop.run_in_executor(self._threads, self._read, consent_id, now)
         self.forget(consent_id)

@@ -4,7 +4,7 @@ Source: Personal Information Protection Law, article 6 (no more than the purpose
 `consent.rules` for when a consent holds and why not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -52,8 +52,8 @@ class Opening:
     """What a live consent opens of a passage.
 
     ``masks`` gives for each item opened the names its content is cut to, in order, an
-    empty tuple where no content has any other; ``until`` (seconds, UTC) is the first instant at
-    which time alone ends it.
+    empty tuple where no content has any other, and ``items`` those items in order; ``until``
+    (seconds, UTC) is the first instant at which time alone ends it.
     """
 
     consent: Consent
@@ -61,19 +61,28 @@ class Opening:
     masks: Mapping[str, tuple[str, ...]]
     regions: frozenset[str]
     until: int
+    items: tuple[str, ...] = field(init=False)
     _lines: dict[int, bool] = field(default_factory=dict[int, bool], init=False)
 
-    def lets(self, row: LiveRevision) -> bool:
-        """Tell whether it opens a revision of a line that needs consent."""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "items", tuple(sorted(self.masks)))
+
+    def let(self, found: Sequence[LiveRevision], closed: Collection[int]) -> list[LiveRevision]:
+        """Return what of ``found`` is of none of the lines ``closed`` to calls without consent,
+        or is opened."""
+        subject, lines, opens = self.consent.subject, self._lines, self._opens
         # By position: stores give rows as plain tuples in this order.
-        if row[0] != self.consent.subject:
-            return False
-        line_no = row[2]
-        opens = self._lines.get(line_no)
-        if opens is None:
-            line = self.passage.lines[line_no]
-            opens = line.item in self.masks and covers(self.regions, line.region)
-            self._lines[line_no] = opens
+        return [
+            row
+            for row in found
+            if (line_no := row[2]) not in closed
+            or (row[0] == subject and (lines[line_no] if line_no in lines else opens(line_no)))
+        ]
+
+    def _opens(self, line_no: int) -> bool:
+        line = self.passage.lines[line_no]
+        opens = line.item in self.masks and covers(self.regions, line.region)
+        self._lines[line_no] = opens
         return opens
 
     def is_for(self, consent: Consent, passage: Passage, now: int) -> bool:
@@ -165,7 +174,7 @@ def opened(
         return found
     if opening is None:
         return [row for row in found if row[2] not in closed]
-    return [row for row in found if row[2] not in closed or opening.lets(row)]
+    return opening.let(found, closed)
 
 
 def _opening(consent: Consent, passage: Passage, subject: str, purpose: int, now: int) -> Opening:

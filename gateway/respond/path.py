@@ -129,7 +129,7 @@ class AnswerPath:
         if not use.consent:
             return ""
         ground = self._ground(use)
-        passage, _ = await self._agreed(use, ground, tuple(subjects[:1]))
+        passage = await self._agreed(use, ground, tuple(subjects[:1]))
         consent = await self._consents.of(use.consent, ground.now)
         opening = self._openings.opening(consent, passage, subjects, use.purpose, ground.now)
         require_alone(passage, subjects)
@@ -146,14 +146,14 @@ class AnswerPath:
         patience = self._proofs.patience() if use.proof else 0.0
         for _ in range(_ATTEMPTS):
             ground = self._ground(use)
-            passage, bounds = await self._agreed(use, ground, part.subjects, part.chunk)
-            require_prices(passage)
-            limits = passage.view.authority.limits.reaching(passage.allow.operator_id)
-            if limits:
-                self._over.require(debits_of(limits, use, passage, part.subjects or ()), limits)
+            passage, bounds = self._passage(use, ground, part.subjects)
+            if self._unsigned.owes(passage.allow.operator_id):
+                await self._require_new(use, passage, part.chunk)
+            limits = self._limits_of(use, passage, part)
             whole, opening = passage, None
             if part.relies:
-                consent = await self._consents.of(use.consent, ground.now)
+                asked = use.consent, ground.now
+                consent = self._consents.remembered(*asked) or await self._consents.of(*asked)
                 opening = self._openings.opening(
                     consent, passage, part.subjects, use.purpose, ground.now
                 )
@@ -210,7 +210,7 @@ class AnswerPath:
 
     async def operator_of(self, use: Use, subjects: tuple[str, ...]) -> str:
         """Return the id of the operator that a use about ``subjects`` is of; raises Refused."""
-        passage, _ = await self._agreed(use, self._ground(use), subjects)
+        passage = await self._agreed(use, self._ground(use), subjects)
         return passage.allow.operator_id
 
     def standing(self, use: Use) -> Callable[[], bool]:
@@ -243,18 +243,24 @@ class AnswerPath:
             use.footing.require()
         return Ground(view, self._lines, now)
 
-    async def _agreed(
-        self,
-        use: Use,
-        ground: Ground,
-        subjects: tuple[str, ...] | None,
-        chunk: int | None = None,
-    ) -> tuple[Passage, Bounds | None]:
-        """Return the passage of an operator that agrees with its use, or retries a request: this
-        chunk of it, None for any."""
-        passage, bounds = self._passage(use, ground, subjects)
-        await self._unsigned.require_new(passage.allow.operator_id, use.request_id, chunk)
-        return passage, bounds
+    async def _agreed(self, use: Use, ground: Ground, subjects: tuple[str, ...]) -> Passage:
+        """Return the passage of an operator that agrees with its use, or retries a request."""
+        passage, _ = self._passage(use, ground, subjects)
+        await self._require_new(use, passage, None)
+        return passage
+
+    def _limits_of(self, use: Use, passage: Passage, part: Part) -> Sequence[Limit]:
+        """Return the limits of a passage that has prices; raises Refused RATE_EXCEEDED where one
+        is known to be used up."""
+        require_prices(passage)
+        limits = passage.view.authority.limits.reaching(passage.allow.operator_id)
+        if limits:
+            self._over.require(debits_of(limits, use, passage, part.subjects or ()), limits)
+        return limits
+
+    async def _require_new(self, use: Use, passage: Passage, chunk: int | None) -> None:
+        operator_id = passage.allow.operator_id
+        await self._unsigned.require_new(operator_id, use.request_id, chunk)
 
     def _passage(
         self, use: Use, ground: Ground, subjects: tuple[str, ...] | None

@@ -86,7 +86,7 @@ def looked_for(use: Use, opening: Opening | None) -> tuple[str, ...]:
 
     A record asked for by its name tells its item itself.
     """
-    return tuple(sorted(opening.masks)) if opening and use.answer_may_be_empty else ()
+    return opening.items if opening and use.answer_may_be_empty else ()
 
 
 def delivery_use(

@@ -42,15 +42,19 @@ class UnsignedUse:
         # One at a time: who is refused takes no more of the store than that.
         self._retries = ThreadPoolExecutor(1, thread_name_prefix="unsigned-retries")
 
+    def owes(self, operator_id: str) -> bool:
+        """Tell whether an operator must agree with its use first."""
+        return operator_id in self._refused
+
     def require(self, operator_id: str) -> None:
         """Raise Refused USAGE_UNSIGNED where an operator must agree with its use first."""
-        if operator_id in self._refused:
+        if self.owes(operator_id):
             raise _unsigned(self._refused[operator_id])
 
     async def require_new(self, operator_id: str, request_id: str, chunk: int | None) -> None:
         """Raise as `require`, unless the request was charged before: a retry of an answer that was
         lost brings the receipt that its operator needs to agree. Raises what the store raises."""
-        if operator_id not in self._refused:
+        if not self.owes(operator_id):
             return
         loop = asyncio.get_running_loop()
         asked = operator_id, request_id, chunk
