@@ -19,7 +19,8 @@ from benchmarks.shape import (
     subject_code,
 )
 from consent.model import WITHIN_PERIOD, Actor, Consent, ConsentItem, ConsentTerms
-from consent.sql import Act, SqlConsents
+from consent.changing import Act
+from consent.sql import SqlConsents
 from consent.states import REQUESTED
 from creditgate.rating.prices import PRICE_PLAN, PricePlan
 from creditgate.uscc import check_character

@@ -2,91 +2,27 @@
 
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import (
-    ColumnElement,
-    Connection,
     Engine,
-    Select,
-    bindparam,
-    case,
     func,
-    literal,
-    literal_column,
     select,
-    union_all,
 )
 
 from consent.connections import reader
 from consent.model import CODE_PREFIX, Consent, ConsentChange
+from consent.removals import Owed, Removal, is_due, removal_of
 from consent.states import BY_ITSELF, REFUSED, REQUESTED
 from consent.tables import (
-    ANSWER,
     CONSENT,
     CONSENT_CHANGE,
     CONSENT_LIFE,
-    CONSENT_NAME,
     CONSENT_REMOVAL,
     CONSENT_USE,
-    FOLLOWED,
-    SUBJECT_USE,
-    SUBJECT_USES,
 )
 from consent.unreadable import unreadable_left
-from creditgate.v1.consent_service_pb2 import DataLifeEnd
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """How much a consent was used.
-
-    ``answered`` counts answered requests; ``last_at`` is when records were served last,
-    None where none ever were; ``spent_at`` when an answer used it up, as long as that end
-    is not written. Times in seconds, UTC.
-    """
-
-    answered: int = 0
-    last_at: int | None = None
-    spent_at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """The duty to remove what was served under a consent; times in seconds, UTC.
-
-    Copies must be gone by ``deadline``, and word of it come by ``report_by``, which is never
-    sooner.
-    """
-
-    consent_id: str
-    operator_id: str
-    deadline: int
-    data_life_end: DataLifeEnd.ValueType
-    removed_at: int | None
-    acknowledged_at: int | None
-    report_by: int
-
-    def overdue(self, now: int) -> bool:
-        """Tell whether the time to report has passed at ``now`` without word of the removal, or
-        had when the word came."""
-        told_at = now if self.acknowledged_at is None else self.acknowledged_at
-        return told_at >= self.report_by
-
-    @property
-    def kept_too_long(self) -> bool:
-        """Whether copies were gone only after the deadline, by the operator's own word."""
-        return self.removed_at is not None and self.removed_at > self.deadline
-
-
-class Owed(NamedTuple):
-    """Removals an operator has not acknowledged, the earliest instant by which copies must be
-    gone (seconds, UTC), None where nothing is owed, and how many reports are overdue."""
-
-    outstanding: int
-    next_deadline: int | None
-    overdue: int
+from consent.uses import Use, uses_of
 
 
 class Asked(NamedTuple):
@@ -188,7 +124,7 @@ class ConsentQueries:
         """Return what an operator has still to acknowledge at ``now`` (seconds, UTC)."""
         row = CONSENT_REMOVAL.c
         query = select(
-            func.count(), func.min(row.deadline), func.count().filter(_is_due(now))
+            func.count(), func.min(row.deadline), func.count().filter(is_due(now))
         ).where(row.operator_id == operator_id, row.acknowledged_at.is_(None))
         with self._reader.connect() as connection:
             return Owed(*connection.execute(query).one())
@@ -364,86 +300,3 @@ class ConsentQueries:
         )
         with self._reader.connect() as connection:
             return tuple(connection.execute(query).scalars())
-
-
-def uses_of(connection: Connection, consent_ids: Collection[str]) -> dict[str, Use]:
-    """Return how much each of these consents was used, within a transaction.
-
-    Those that limit their use are counted as they are used. Others are counted by their
-    answers: all serving under them would otherwise write what is read here now and then.
-    """
-    counted = (
-        select(
-            CONSENT_USE.c.consent_id,
-            func.sum(CONSENT_USE.c.answered),
-            func.max(CONSENT_USE.c.last_at),
-            func.max(CONSENT_USE.c.spent_at),
-        )
-        .where(CONSENT_USE.c.consent_id.in_(consent_ids))
-        .group_by(CONSENT_USE.c.consent_id)
-    )
-    uses = {row[0]: Use(int(row[1]), row[2], row[3]) for row in connection.execute(counted)}
-    others = set(consent_ids) - uses.keys()
-    if others:
-        rows = connection.execute(_ANSWERED, {"consent_ids": sorted(others)})
-        uses |= {row[0]: Use(int(row[1]), row[2]) for row in rows}
-    return uses
-
-
-def _answered() -> Select[*tuple[Any, ...]]:
-    """Return the statement that counts consents' answers: those the index of uses has, and
-    those behind it. One statement, so that none is missed or counted twice while the index
-    comes further."""
-    asked = CONSENT.c.consent_id.in_(bindparam("consent_ids", expanding=True))
-    answer = (CONSENT.c.consent_id, ANSWER.c.served_at, ANSWER.c.entry_count)
-    indexed = (
-        select(*answer)
-        .select_from(CONSENT)
-        .join(SUBJECT_USE, SUBJECT_USE.c.subject == CONSENT.c.subject)
-        .join(
-            ANSWER,
-            (ANSWER.c.sequence == SUBJECT_USE.c.usage_sequence)
-            & (ANSWER.c.consent == CONSENT_NAME),
-        )
-        .where(asked)
-    )
-    come_to = (
-        select(FOLLOWED.c.sequence)
-        .where(FOLLOWED.c.name == literal(SUBJECT_USES) + CONSENT.c.operator_id)
-        .scalar_subquery()
-    )
-    behind = (
-        select(*answer)
-        .select_from(CONSENT)
-        .join(
-            ANSWER,
-            (ANSWER.c.operator_id == CONSENT.c.operator_id)
-            & (ANSWER.c.sequence > func.coalesce(come_to, 0))
-            & (ANSWER.c.consent != literal_column("''"))
-            & (ANSWER.c.consent == CONSENT_NAME),
-        )
-        .where(asked)
-    )
-    both = union_all(indexed, behind).subquery()
-    last_at = func.max(case((both.c.entry_count > 0, both.c.served_at)))
-    return select(both.c.consent_id, func.count(), last_at).group_by(both.c.consent_id)
-
-
-_ANSWERED: Final = _answered()
-
-
-def removal_of(row: Any) -> Removal:
-    """Return a row of CONSENT_REMOVAL as what it says."""
-    return Removal(
-        row.consent_id,
-        row.operator_id,
-        row.deadline,
-        row.data_life_end,
-        row.removed_at,
-        row.acknowledged_at,
-        max(row.deadline, row.report_by),
-    )
-
-
-def _is_due(now: int) -> ColumnElement[bool]:
-    return (CONSENT_REMOVAL.c.deadline <= now) & (CONSENT_REMOVAL.c.report_by <= now)

@@ -6,25 +6,24 @@ was judged by stands until it is durable, and no change comes between (G3).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import replace
 from typing import Final
 
-from sqlalchemy import Connection, Engine, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, insert
 
+from consent.changing import LOG_LOCK, Act, log, put, write
 from consent.connections import take_turn, writing
 from consent.delegation import Power, allows
 from consent.delegations_sql import standing_delegation
 from consent.lives import plan
 from consent.model import COUNTERSIGNED, Actor, Consent
-from consent.owed import acknowledge, is_gone, is_told, owe
-from consent.queries import ConsentQueries, Use, uses_of
+from consent.owed import acknowledge, is_gone, is_told
+from consent.queries import ConsentQueries
 from consent.rows import earlier_request, locked, row_of
-from consent.rules import next_look, removal_deadline
+from consent.rules import next_look
 from consent.states import (
     BY_ITSELF,
     EXPIRED,
-    FINAL,
     LIVE,
     OPEN,
     REVOKED,
@@ -34,32 +33,15 @@ from consent.states import (
     moved,
 )
 from consent.subject_keys import SubjectKey, standing_keys
-from consent.tables import CONSENT, CONSENT_CHANGE, CONSENT_USE
+from consent.tables import CONSENT
+from consent.uses import Use, uses_of
 from consent.writes import wrote
 from creditgate.refusal import Refused
 from creditgate.v1.consent_service_pb2 import ConsentState
 from creditgate.v1.refusal_pb2 import RefusalReason
 
-CHANNEL: Final = "creditgate_consent"
-_LOG_LOCK: Final = 0x6372636C
 _ENDS: Final[Mapping[ConsentState.ValueType, Move]] = {REVOKED: "revoke", EXPIRED: "expire"}
-_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _ANSWER_FIELDS: Final = frozenset({"signer", "delegation", "notice", "granted_at", "receipt"})
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """Who changes a consent, why and when (seconds, UTC).
-
-    ``delegation`` is the id of the delegation under which a deputy ends a consent, "" for
-    all others; that of an answer is kept with the answer.
-    """
-
-    actor: Actor
-    actor_id: str
-    reason: str
-    at: int
-    delegation: str = ""
 
 
 class SqlConsents(ConsentQueries):
@@ -77,13 +59,13 @@ class SqlConsents(ConsentQueries):
         """
         with writing(self._engine) as connection:
             # Of two with one request_id the second must find the first.
-            take_turn(connection, _LOG_LOCK)
+            take_turn(connection, LOG_LOCK)
             earlier = earlier_request(connection, consent)
             if earlier is not None:
                 return earlier
             connection.execute(insert(CONSENT).values(**row_of(consent)))
             wrote(connection, CONSENT, consent.consent_id)
-            _log(connection, consent, act, None)
+            log(connection, consent, act, None)
         return consent
 
     def move(
@@ -124,7 +106,7 @@ class SqlConsents(ConsentQueries):
             )
             if state is not None:
                 _require_delegation(connection, settled, move, act, fields)
-                return _write(connection, settled, state, act, use, act.at, fields)
+                return write(connection, settled, state, act, use, act.at, fields)
         # What had ended by itself stays written, though the move is refused.
         raise _conflict(
             f"The consent is {ConsentState.Name(settled.state).removeprefix('CONSENT_STATE_')}"
@@ -145,7 +127,7 @@ class SqlConsents(ConsentQueries):
             held = _is_held(connection, settled, use)
             if moved(settled.state, _ENDS[state], held=held) is None:
                 return settled
-            return _write(connection, settled, state, act, use, act.at)
+            return write(connection, settled, state, act, use, act.at)
 
     def settle(self, consent_id: str, now: int) -> Consent:
         """Write what time or use has made of a consent by ``now`` (seconds, UTC), and return
@@ -224,8 +206,8 @@ class SqlConsents(ConsentQueries):
                     "changed_at": act.at,
                 }
             )
-            _put(connection, signed)
-            _log(connection, signed, replace(act, reason=COUNTERSIGNED), None)
+            put(connection, signed)
+            log(connection, signed, replace(act, reason=COUNTERSIGNED), None)
         return signed
 
     def acknowledge(
@@ -259,7 +241,7 @@ def _settled(connection: Connection, consent: Consent, use: Use, now: int) -> Co
     if standing == consent.state:
         return consent
     ended_at = ended_by_itself_at(consent, use.spent_at, now)
-    return _write(connection, consent, standing, Act(Actor.GATEWAY, "", "", ended_at), use, now)
+    return write(connection, consent, standing, Act(Actor.GATEWAY, "", "", ended_at), use, now)
 
 
 def _told_of_life(connection: Connection, consent: Consent, use: Use, now: int) -> Consent:
@@ -270,7 +252,7 @@ def _told_of_life(connection: Connection, consent: Consent, use: Use, now: int) 
     if now < over_at or is_told(connection, settled.consent_id, over_at):
         return settled
     by_itself = Act(Actor.GATEWAY, "", "", now)
-    return _write(connection, settled, settled.state, by_itself, use, now)
+    return write(connection, settled, settled.state, by_itself, use, now)
 
 
 def _require_delegation(
@@ -293,89 +275,6 @@ def _require_delegation(
         )
     ):
         raise _conflict("The delegation does not allow this, or no longer.")
-
-
-def _write(
-    connection: Connection,
-    consent: Consent,
-    state: ConsentState.ValueType,
-    act: Act,
-    use: Use,
-    told_at: int,
-    also: Mapping[str, object] = _NOTHING,
-) -> Consent:
-    """Write a consent in ``state``; in the one it is in already where the data life of its last
-    copy is over. Its operator is told at ``told_at`` (seconds, UTC)."""
-    ends = state in FINAL
-    written = Consent.model_validate(
-        {
-            **consent.model_dump(),
-            **also,
-            "state": state,
-            "version": consent.version + 1,
-            "changed_at": act.at,
-            "ended_at": act.at if ends else None,
-        }
-    )
-    _put(connection, written)
-    deadline = None
-    if use.last_at is not None and (ends or state == consent.state):
-        deadline = owe(
-            connection,
-            written,
-            use.last_at + consent.terms.data_life_seconds,
-            removal_deadline(consent.terms, state, use.last_at, act.at),
-            told_at,
-        )
-    if use.spent_at is not None:
-        connection.execute(
-            update(CONSENT_USE)
-            .where(
-                CONSENT_USE.c.consent_id == consent.consent_id,
-                CONSENT_USE.c.spent_at.is_not(None),
-            )
-            .values(spent_at=None)
-        )
-    _log(connection, written, act, deadline, str(also.get("delegation") or act.delegation))
-    return written
-
-
-def _put(connection: Connection, consent: Consent) -> None:
-    connection.execute(
-        update(CONSENT).where(CONSENT.c.consent_id == consent.consent_id).values(**row_of(consent))
-    )
-    wrote(connection, CONSENT, consent.consent_id)
-
-
-def _log(
-    connection: Connection,
-    consent: Consent,
-    act: Act,
-    deadline: int | None,
-    delegation: str = "",
-) -> None:
-    # Writers go one after the other, so that sequences follow commit order.
-    take_turn(connection, _LOG_LOCK)
-    newest = connection.execute(select(func.max(CONSENT_CHANGE.c.sequence))).scalar() or 0
-    connection.execute(
-        insert(CONSENT_CHANGE).values(
-            sequence=newest + 1,
-            consent_id=consent.consent_id,
-            operator_id=consent.operator_id,
-            subject=consent.subject,
-            state=consent.state,
-            actor=act.actor.value,
-            actor_id=act.actor_id,
-            reason=act.reason,
-            at=act.at,
-            removal_deadline=deadline,
-            data_life_end=0 if deadline is None else consent.terms.data_life_end,
-            delegation=delegation,
-        )
-    )
-    wrote(connection, CONSENT_CHANGE, newest + 1)
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"NOTIFY {CHANNEL}"))
 
 
 def _conflict(message: str) -> Refused:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any, Final
 
+from consent.changing import Act
 from consent.model import (
     WITHIN_PERIOD,
     Actor,
@@ -11,7 +12,7 @@ from consent.model import (
     ConsentItem,
     ConsentTerms,
 )
-from consent.sql import Act, SqlConsents
+from consent.sql import SqlConsents
 from consent.states import REQUESTED, Move
 from creditgate.v1.consent_service_pb2 import DataLifeEnd
 from creditgate.v1.vocabulary_pb2 import Purpose

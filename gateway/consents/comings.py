@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Final
 
+from consent.changing import Act
 from consent.model import Actor
-from consent.sql import Act, SqlConsents
+from consent.sql import SqlConsents
 from consent.states import GRANTED, OPEN, PAUSED, Move
 from consent.unreadable import unreadable_left
 from creditgate.refusal import Refused

@@ -12,8 +12,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from consent.changing import Act
 from consent.model import DAY_SECONDS, Actor, Consent, ConsentNotice, ConsentTerms, Way
-from consent.sql import Act, SqlConsents
+from consent.sql import SqlConsents
 from consent.states import GRANTED, REQUESTED, REVOKED
 from consent.subject_keys import SubjectKey
 from creditgate.refusal import Refused, Violation, invalid

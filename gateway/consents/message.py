@@ -7,9 +7,10 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from consent.model import SCHEMA_VERSION, Actor, Consent, ConsentChange, ConsentNotice, ConsentTerms
-from consent.queries import Removal, Use
+from consent.removals import Removal
 from consent.sql import SqlConsents
 from consent.states import REFUSED
+from consent.uses import Use
 from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1.vocabulary_pb2 import Interval, Purpose
 from gateway.clock import Clock

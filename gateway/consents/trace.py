@@ -9,7 +9,7 @@ from typing import NamedTuple
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from consent.model import Consent, ConsentChange
-from consent.queries import Removal
+from consent.removals import Removal
 from consent.sql import SqlConsents
 from consent.states import FINAL
 from creditgate.v1 import audit_service_pb2 as pb

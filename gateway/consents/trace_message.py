@@ -2,7 +2,7 @@
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from consent.queries import Removal
+from consent.removals import Removal
 from creditgate.v1 import audit_service_pb2 as pb
 from creditgate.v1.conformance_service_pb2 import RemovalAcknowledgement
 from creditgate.v1.usage_service_pb2 import UsageEntry

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from starlette.routing import Route
 
+from consent.changing import CHANNEL
 from consent.delegations_sql import SqlDelegations
 from consent.notices import SqlNotices
 from consent.overdue import SqlOverdue
-from consent.sql import CHANNEL, SqlConsents
+from consent.sql import SqlConsents
 from consent.subject_keys import SqlSubjectKeys
 from consent.tables import CONSENT_CHANGE
 from gateway.authority.bell import open_bell

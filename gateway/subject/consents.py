@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from consent.delegation import Power
 from consent.model import ConsentChange
-from consent.queries import Removal
+from consent.removals import Removal
 from consent.states import FINAL, LIVE, REQUESTED
 from consent.subject_keys import SubjectKey
 from gateway.consents.plain import plain_consent

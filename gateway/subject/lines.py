@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from consent.model import COUNTERSIGNED, Actor, Consent, ConsentChange
-from consent.queries import Removal
+from consent.removals import Removal
 from consent.states import (
     EXHAUSTED,
     EXPIRED,

@@ -6,9 +6,10 @@ from typing import Final
 
 from consent.delegation import Power
 from consent.model import MOST_ANSWER_SECONDS, Consent
-from consent.queries import Removal, Use
+from consent.removals import Removal
 from consent.sql import SqlConsents
 from consent.states import EXHAUSTED, EXPIRED, FINAL, LIVE, OPEN, REQUESTED
+from consent.uses import Use
 from creditgate.v1.consent_service_pb2 import ConsentState
 from gateway.subject.acting import Acting
 

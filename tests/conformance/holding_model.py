@@ -9,8 +9,9 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from consent.changing import Act
 from consent.model import Actor, Consent, ConsentItem
-from consent.sql import Act, SqlConsents
+from consent.sql import SqlConsents
 from creditgate.reconcile.elements import element_of
 from creditgate.reconcile.symbols import coded
 from creditgate.transparency.facts import NO_END, Copy

@@ -6,8 +6,9 @@ from hashlib import sha256
 
 import pytest
 
+from consent.changing import Act
 from consent.model import Actor, Consent, ConsentItem
-from consent.sql import Act, SqlConsents
+from consent.sql import SqlConsents
 from creditgate.transparency.facts import NO_END, Copy
 from creditgate.v1.conformance_service_pb2 import FindingKind
 from gateway.conformance.check import check_conformance
@@ -18,7 +19,8 @@ from gateway.conformance.judging import Judge
 from gateway.conformance.matching import Matching
 from gateway.conformance.removals import RemovalDuties, Removed
 from gateway.conformance.warm import WarmSets
-from gateway.federation.asking.uses import RegionUses
+from gateway.federation.asking.copies import RegionCopies
+from gateway.federation.asking.removals import RegionRemovals
 from gateway.storage.engines import Engines
 from tests import consenting
 from tests.clock import NOW
@@ -94,9 +96,9 @@ class World:
         matching = Matching(ready, entitlement.cut)
         matching.take_copies(copies)
         grace = Grace(entitlement.position, ByDays().removal_seconds, self.now)
-        judged = Judge(self.engines, RegionUses(self.engines.records)).judge(
-            FIRM, matching.differing(), grace
-        )
+        judged = Judge(
+            self.engines, RegionCopies(self.engines, RegionRemovals(self.engines, ByDays()))
+        ).judge(FIRM, matching.differing(), grace)
         return {each.kind for each in judged.differences}
 
     def owed(self) -> int:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from consent.changing import Act
 from consent.delegation import INVITATION_SECONDS, Delegation, Power, live
 from consent.delegations_sql import MOST_A_DAY, MOST_OPEN, SqlDelegations
 from consent.model import Actor
-from consent.sql import Act
 from creditgate.refusal import Refused
 from tests.clock import NOW
 from tests.consent.store import ConsentStore, reason_of

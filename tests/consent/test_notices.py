@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy import Engine
 
+from consent.changing import Act
 from consent.delegations_sql import SqlDelegations
 from consent.model import Actor
 from consent.notices import MOST_UNREAD, SqlNotices
-from consent.sql import Act
 from consent.states import EXPIRED, GRANTED, PAUSED, REQUESTED, REVOKED
 from tests.clock import NOW
 from tests.consent.store import ConsentStore

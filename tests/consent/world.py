@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
+from consent.changing import Act
 from consent.delegation import Delegation, Power
 from consent.model import (
     GRADE,
@@ -17,7 +18,6 @@ from consent.model import (
     ConsentItem,
     ConsentTerms,
 )
-from consent.sql import Act
 from consent.states import REQUESTED
 from creditgate.v1.consent_service_pb2 import ConsentState, DataLifeEnd
 from creditgate.v1.vocabulary_pb2 import Purpose

@@ -7,8 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from sqlalchemy import Engine, func, select, update
 
+from consent.changing import Act
 from consent.model import Actor, Consent
-from consent.sql import Act, SqlConsents
+from consent.sql import SqlConsents
 from consent.states import EXHAUSTED, EXPIRED, GRANTED, PAUSED, REVOKED
 from consent.tables import CONSENT, SUBJECT_USE
 from creditgate.v1 import consent_service_pb2 as pb

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import httpx
 from sqlalchemy import text
 
+from consent.changing import Act
 from consent.model import Actor
-from consent.sql import Act
 from consent.states import GRANTED, REFUSED, REQUESTED, REVOKED
 from creditgate.v1.consent_service_pb2 import RevokeConsentRequest
 from creditgate.v1.consent_service_pb2_grpc import ConsentServiceStub

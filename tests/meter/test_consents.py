@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
+from consent.changing import Act
 from consent.model import ONCE, TIMES_PER_DAY, Actor, Consent
-from consent.sql import Act, SqlConsents, Use
+from consent.sql import SqlConsents
 from consent.states import EXHAUSTED
 from consent.tables import CONSENT_USE
+from consent.uses import Use
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.consents.subject_uses import SubjectUses
 from gateway.meter.ledger import UsageLedger

@@ -2,9 +2,10 @@
 
 import pytest
 
+from consent.changing import Act
 from consent.delegation import Delegation, Power
 from consent.model import MOST_ANSWER_SECONDS, Actor
-from consent.sql import Act, SqlConsents
+from consent.sql import SqlConsents
 from consent.states import EXPIRED, FINAL, GRANTED, LIVE, PAUSED, REVOKED
 from gateway.signin.identity import Identity
 from gateway.storage.engines import Engines

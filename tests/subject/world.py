@@ -13,8 +13,9 @@ from uuid import uuid4
 
 import httpx
 
+from consent.changing import Act
 from consent.model import WITHIN_PERIOD, Actor, Consent, ConsentItem, ConsentTerms
-from consent.sql import Act, SqlConsents
+from consent.sql import SqlConsents
 from consent.states import REQUESTED, Move
 from creditgate.rating.prices import PRICE_PLAN, PricePlan
 from creditgate.v1 import credit_record_service_pb2 as records_pb

@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+from consent.changing import Act
 from consent.model import NAME_PREFIX, Actor, Consent
 from consent.rules import gap_of
-from consent.sql import Act, SqlConsents
+from consent.sql import SqlConsents
 from consent.states import EXHAUSTED, EXPIRED, GRANTED, REVOKED
 from creditgate.consent_artefact import ConsentArtefact
 from creditgate.federated_query import consent_elsewhere
