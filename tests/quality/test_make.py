@@ -11,6 +11,8 @@ import pytest
 
 from tests.quality.project import ROOT
 
+SYSTEMS = Path("/usr/bin/python3")
+
 # A build backend of the test's own: it needs nothing installed.
 BACKEND = """
 import zipfile
@@ -106,6 +108,15 @@ def test_a_failed_install_is_not_taken_for_done_and_says_where_to_look(used_clon
         assert "No matching distribution found for no-such-package" in done.stderr
         assert "PIP_INDEX_URL" in done.stderr
         assert "setup.log" in done.stderr
+
+
+def test_the_systems_python_comes_before_the_one_on_the_path(clone: Path) -> None:
+    (clone / ".ci" / "environment.py").write_text("import sys\nprint(sys.executable)\n")
+    script(clone.parent / "python3", f'exec "{sys.executable}" "$@"')
+    done = setup(clone, PYTHON="", PATH=f"{clone.parent}:{os.environ['PATH']}")
+    able = "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))"
+    has_one = SYSTEMS.exists() and not subprocess.run([SYSTEMS, "-c", able], check=False).returncode
+    assert done.stdout.strip() == (str(SYSTEMS) if has_one else sys.executable)
 
 
 def test_an_old_python_is_refused_with_the_mend(clone: Path) -> None:
