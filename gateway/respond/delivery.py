@@ -21,10 +21,9 @@ from gateway.respond.acknowledged import Acknowledged
 from gateway.respond.answer import Selection, Served
 from gateway.respond.batch import Piece
 from gateway.respond.delivery_turns import DeliveryLimits, Turn
-from gateway.respond.refusals import changing
+from gateway.respond.holding import holding, require_same
 from gateway.respond.under_way import require_under_way
 
-_HOLDS_SECONDS: Final = 2
 _LAST_SECONDS: Final = 1.0
 # Several messages fit into the window, so that it need not run dry.
 _MESSAGES_A_WINDOW: Final = 4
@@ -117,17 +116,13 @@ class Delivery:
             yield piece.message
 
     def _standing(self) -> Callable[[], bool]:
-        """Return what tells whether what is decided from now on is decided still."""
-        clock, as_it_was = self._clock, self._parts.standing()
-        good_until = clock.now() + _HOLDS_SECONDS
-        return lambda: as_it_was() and clock.now() < good_until
+        return holding(self._clock, self._parts.standing())
 
     async def _check(self, number: int, selection: Selection) -> None:
         """Decide anew on a chunk; raises Refused as metering does, and DISCLOSURE_CHANGING where
         it is another by now."""
         again, _ = await self._metered(self._parts.checked, number)
-        if (again.sequences, again.frames) != (selection.sequences, selection.frames):
-            raise changing()
+        require_same(again, selection)
 
     async def _metered(self, serve: Serve, number: int) -> tuple[Selection, Served]:
         reached = self._acknowledged.reached

@@ -6,6 +6,7 @@ How an answer is made is in `gateway.respond.path`.
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
+    Callable,
     Coroutine,
     Iterator,
     Sequence,
@@ -37,6 +38,7 @@ from gateway.respond.answer import (
 from gateway.respond.batch import Piece, check_covered, check_subjects, pieces
 from gateway.respond.delivery import ChunkParts, Delivery
 from gateway.respond.delivery_turns import DeliveryTurns
+from gateway.respond.holding import holding, require_same
 from gateway.respond.path import AnswerPath, RecordLimits
 from gateway.respond.proofs import AnswerProofs
 from gateway.respond.request import (
@@ -116,10 +118,14 @@ class CreditRecordService:
             chunk = tuple(subjects[first : first + size])
             read = partial(self._lookup.of_subjects, chunk)
             part = Part(chunk, first // size, relies=consenting in chunk)
-            begun_at = self._clock.now()
+            begun_at, stands = self._clock.now(), self._holding(use)
             selection, served = await self._path.serve(use, part, read)
             for piece in pieces(selection, served, first, len(chunk), self._limits.record_bytes):
                 require_under_way(begun_at, self._clock.now())
+                if not stands():
+                    stands = self._holding(use)
+                    again, _ = await self._path.serve(use._replace(proof=_UNPROVED), part, read)
+                    require_same(again, selection)
                 yield await self._signed(use, piece.message)
 
     async def deliver_subject_records(
@@ -177,6 +183,9 @@ class CreditRecordService:
         await check_covered(request.subjects, caller.details, request.consent)
         use = use_of(caller, request, frozenset(request.items), scope=self._scope, chunk_size=size)
         return use, await self._path.consenting(use, request.subjects)
+
+    def _holding(self, use: Use) -> Callable[[], bool]:
+        return holding(self._clock, self._path.standing(use))
 
     async def _signed(self, use: Use, message: bytes) -> bytes:
         """Return a message of a chunk, with the gateway's signature where a proof is asked for."""

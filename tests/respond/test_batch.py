@@ -1,6 +1,7 @@
 """Batches: chunk by chunk, resumable without charge, in messages of bounded size."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
 
@@ -9,13 +10,16 @@ import pytest
 from creditgate.refusal import Refused
 from creditgate.v1 import credit_record_service_pb2 as pb
 from creditgate.v1.operator_service_pb2 import OperatorState
+from gateway.respond.holding import HOLDS_SECONDS
 from gateway.respond.under_way import UNDER_WAY_SECONDS
 from gateway.storage.engines import Engines
 from operators.log import Draft
 from operators.model import OPERATOR
+from tests import consenting
 from tests.meter.world import NOW, company
 from tests.respond.world import (
     ALPHA,
+    CONSENT,
     LIMITS,
     PRICE,
     PURPOSE,
@@ -25,6 +29,13 @@ from tests.respond.world import (
     record,
     world_on,
 )
+
+
+async def suspend(world: World) -> None:
+    """Suspend operator alpha."""
+    operator = world.feed.current().authority.operators["alpha"]
+    suspended = operator.model_copy(update={"state": OperatorState.OPERATOR_STATE_SUSPENDED})
+    await world.put(Draft(OPERATOR, "alpha", 1, suspended.as_document()))
 
 
 async def test_every_subject_is_served_once_in_chunks(world: World) -> None:
@@ -154,13 +165,61 @@ async def test_authority_withdrawn_between_two_chunks_ends_the_batch(world: Worl
     world.publish(*(record(f"r-{number}", number) for number in range(1, 9)))
     stream = world.batched(range(1, 9))
     await anext(stream)
-    operator = world.feed.current().authority.operators["alpha"]
-    suspended = operator.model_copy(update={"state": OperatorState.OPERATOR_STATE_SUSPENDED})
-    await world.put(Draft(OPERATOR, "alpha", 1, suspended.as_document()))
+    await suspend(world)
+    assert await why_ended(stream) == "OPERATOR_SUSPENDED"
+    assert world.charged() == 4
+
+
+async def begun(world: World, **fields: Any) -> AsyncGenerator[pb.BatchGetSubjectRecordsResponse]:
+    """Begin a batch whose only chunk takes several messages, and take the first of them."""
+    content = b'{"about":"%s"}' % (b"x" * 2_500)
+    world.publish(*(record(f"1-{i}", 1, content=content) for i in range(9)))
+    stream = world.batched([1, 2], **fields)
+    assert names(await anext(stream))
+    return stream
+
+
+async def why_ended(stream: AsyncGenerator[pb.BatchGetSubjectRecordsResponse]) -> str:
+    """Return why a batch gives nothing more."""
     with pytest.raises(Refused) as refusal:
         await anext(stream)
-    assert reason(refusal) == "OPERATOR_SUSPENDED"
-    assert world.charged() == 4
+    return reason(refusal)
+
+
+async def test_consent_revoked_between_two_messages_of_a_chunk_ends_the_batch(
+    world: World,
+) -> None:
+    """G4: whoever reads slowly is given nothing that was taken back a second ago."""
+    world.publish(record("tax", 2, CONSENT))
+    consent = world.give(2)
+    stream = await begun(world, consent=consent.name)
+    consenting.moved(world.consents, consent, "revoke")
+    world.clock.at += HOLDS_SECONDS
+    assert await why_ended(stream) == "CONSENT_REVOKED"
+
+
+async def test_operator_suspended_between_two_messages_of_a_chunk_gets_nothing_more(
+    world: World,
+) -> None:
+    stream = await begun(world)
+    await suspend(world)
+    assert await why_ended(stream) == "OPERATOR_SUSPENDED"
+
+
+async def test_record_repaired_between_two_messages_of_a_chunk_is_not_given(world: World) -> None:
+    stream = await begun(world)
+    world.disclosure.repair("1-8")
+    world.clock.at += HOLDS_SECONDS
+    assert await why_ended(stream) == "DISCLOSURE_CHANGING"
+
+
+async def test_chunk_that_is_read_slowly_is_given_whole_and_charged_once(world: World) -> None:
+    given = [await anext(stream := await begun(world))]
+    async for message in stream:
+        given.append(message)
+        world.clock.at += HOLDS_SECONDS
+    assert given[-1].chunk_complete
+    assert world.charged() == 9
 
 
 async def test_licence_that_ends_between_two_chunks_ends_the_batch(world: World) -> None:
