@@ -1,10 +1,10 @@
 """Removals that were not acknowledged in time: which are to be told of, and which of
 those were acknowledged after all."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Engine, Select, TextClause, bindparam, select, update
+from sqlalchemy import ColumnElement, Engine, Select, TextClause, bindparam, case, select, update
 
 from consent.connections import reader, writing
 from consent.tables import (
@@ -62,6 +62,25 @@ class SqlOverdue:
             .order_by(_REMOVAL.deadline)
             .limit(limit)
         )
+
+    def put_off(
+        self, since: int, later: Callable[[ColumnElement[int]], ColumnElement[int]]
+    ) -> None:
+        """Make the report of each removal that was due at ``since`` (seconds, UTC) or after, and
+        is not acknowledged, due as ``later`` says. When copies must be gone stays: that is the
+        company's to say."""
+        due = case(
+            (_REMOVAL.deadline > _REMOVAL.report_by, _REMOVAL.deadline), else_=_REMOVAL.report_by
+        )
+        change = (
+            update(CONSENT_REMOVAL)
+            .where(IS_LATE, _REMOVAL.acknowledged_at.is_(None), due >= since)
+            .values(report_by=later(due))
+            .returning(_REMOVAL.consent_id)
+        )
+        with writing(self._engine) as connection:
+            for consent_id in connection.execute(change).scalars().all():
+                wrote(connection, CONSENT_REMOVAL, consent_id)
 
     def found(self, consent_ids: Collection[str]) -> None:
         """Note that it is told of these."""

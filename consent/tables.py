@@ -251,6 +251,7 @@ ANSWER: Final = table(
     column("consent", String),
     column("served_at", BigInteger),
     column("entry_count", Integer),
+    column("kind", SmallInteger),
 )
 CONSENT_NAME: Final = literal(NAME_PREFIX) + CONSENT.c.consent_id
 """Resource name of a row of CONSENT, as answers have it."""

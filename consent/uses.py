@@ -25,6 +25,7 @@ from consent.tables import (
     SUBJECT_USE,
     SUBJECT_USES,
 )
+from creditgate.v1.usage_log_pb2 import UsageKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ def _answered() -> Select[*tuple[Any, ...]]:
             ANSWER,
             (ANSWER.c.operator_id == CONSENT.c.operator_id)
             & (ANSWER.c.sequence > func.coalesce(come_to, 0))
+            # What credits an answer is no answer; the index has none of these.
+            & (ANSWER.c.kind == literal_column(str(int(UsageKind.USAGE_KIND_ANSWER))))
             & (ANSWER.c.consent != literal_column("''"))
             & (ANSWER.c.consent == CONSENT_NAME),
         )

@@ -17,6 +17,7 @@ from gateway.disclose.frame import unframe
 from gateway.disclose.tables import LINES, REVISIONS
 from gateway.meter.model import ANSWER, unpack_entries
 from gateway.meter.tables import USAGE
+from gateway.meter.under_consent import is_under
 from gateway.respond.mask import masked
 from gateway.storage.paging import pages
 
@@ -77,7 +78,10 @@ def read_served(
     What is credited it may hold all the same: rows that credit are passed over.
     """
     query = (
-        select(USAGE.c.sequence, USAGE.c.consent, USAGE.c.served_at, USAGE.c.entries, USAGE.c.kind)
+        select(
+            *(USAGE.c.sequence, USAGE.c.consent, USAGE.c.served_at, USAGE.c.entries, USAGE.c.kind),
+            USAGE.c.asked_items,
+        )
         .where(USAGE.c.operator_id == operator_id, USAGE.c.sequence > after)
         .order_by(USAGE.c.sequence)
         .limit(limit)
@@ -112,19 +116,19 @@ class _Cut:
     def add(
         self,
         consent: Consent | None,
-        served_at: int,
+        answer: Row[*tuple[Any, ...]],
         revisions: Iterable[Row[*tuple[Any, ...]]],
     ) -> None:
         """Add what one answer held; ``consent`` is None where it cannot be read."""
         for revision in revisions:
-            fields = None if consent is None else consent.terms.fields_by_item.get(revision.item)
             if consent is None:
                 self.cut.append(revision.sequence)
-            elif fields is None:
-                self.whole.append(revision.sequence)
-            else:
+            elif is_under(consent, answer.asked_items, revision.subject, revision.item):
                 self.cut.append(revision.sequence)
-                self.copies.append(_cut_copy(revision, consent, fields, served_at))
+                fields = consent.terms.fields_by_item[revision.item]
+                self.copies.append(_cut_copy(revision, consent, fields, answer.served_at))
+            else:
+                self.whole.append(revision.sequence)
 
 
 def _cut_of(
@@ -148,7 +152,7 @@ def _cut_of(
     }
     for answer, sequences in zip(answers, entries, strict=True):
         consent = known.get(answer.consent.removeprefix(NAME_PREFIX))
-        found.add(consent, answer.served_at, [revisions[each] for each in sequences])
+        found.add(consent, answer, [revisions[each] for each in sequences])
     return found
 
 
@@ -176,6 +180,7 @@ def _cut_copy(
 _REVISIONS: Final = select(
     REVISIONS.c.sequence,
     REVISIONS.c.record_id,
+    REVISIONS.c.subject,
     REVISIONS.c.disclosed_from,
     REVISIONS.c.disclosed_until,
     REVISIONS.c.frame,

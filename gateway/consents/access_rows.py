@@ -10,6 +10,7 @@ from consent.model import Consent
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.consents.access import Access, Answered, Place
 from gateway.meter.model import LineCount
+from gateway.meter.under_consent import is_under
 
 LedgerRow = Row[*tuple[Any, ...]]
 """A row of `gateway.meter.tables.USAGE`, or of a revision with its line."""
@@ -29,14 +30,16 @@ def entries_of(
     kept names none of them.
     """
     prices = {line.line_no: line.unit_price for line in _line_counts(answer.lines)}
-    consented = frozenset[str]() if consent is None else consent.terms.fields_by_item.keys()
     found: set[str] = set()
     for number, sequence in enumerate(entries):
         revision = revisions.get(sequence)
         if revision is None:
             continue
-        under = answer.consent if revision.item in consented else ""
-        if under:
+        under = ""
+        if consent is not None and is_under(
+            consent, answer.asked_items, consent.subject, revision.item
+        ):
+            under = answer.consent
             found.add(revision.item)
         yield _access(answer, number, under, revision.item, revision, prices[revision.line_no])
     if consent is None:

@@ -447,6 +447,8 @@ async def test_what_is_credited_under_a_consent_stays_a_use_of_it(
     await call.cut()
     wait_out(world)
     assert net(world) == []
+    use = world.consents.uses([consent.consent_id])[consent.consent_id]
+    assert (use.answered, use.last_at) == (1, NOW)
     assert check_derived(engines) == []
 
 

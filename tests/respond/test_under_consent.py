@@ -1,0 +1,45 @@
+"""What counts as served under a consent is what it opened, and of who gave it."""
+
+from consent.model import ConsentItem
+from consent.queries import ConsentQueries
+from creditgate.v1.vocabulary_pb2 import Openness
+from gateway.catalogue.model import CATALOGUE_ITEM
+from gateway.conformance.served import Served, read_served
+from gateway.consents.accesses import Accesses
+from gateway.storage.engines import reading
+from operators.log import Draft
+from tests.meter.world import company
+from tests.respond.world import CONSENT, OPEN, World, item, record
+
+CONTENT = b'{"about":"x","score":7}'
+
+
+def served(world: World) -> Served:
+    """Return what operator alpha was served, as what it holds is judged by."""
+    with reading(world.engine) as connection:
+        return read_served(connection, ConsentQueries(world.engine), "alpha", 0, 100)
+
+
+def seen(world: World, number: int) -> dict[str, bool]:
+    """Return the records that a company sees used, and whether under its consent."""
+    accesses = Accesses(world.engine, world.consents, lambda: ("alpha",), world.clock)
+    page = accesses.of_subject(company(number), limit=100)
+    return {each.record_id: bool(each.consent) for each in page.accesses}
+
+
+async def test_what_has_become_public_and_what_is_anothers_is_not_served_under_a_consent(
+    world: World,
+) -> None:
+    closed = item(OPEN).model_copy(update={"openness": Openness.OPENNESS_CONSENT})
+    world.publish(
+        *(record(name, 1, code, content=CONTENT) for name, code in (("a", CONSENT), ("b", OPEN))),
+        record("c", 2, OPEN, content=CONTENT),
+    )
+    await world.put(Draft(CATALOGUE_ITEM, OPEN, 1, closed.as_document()))
+    score = frozenset({"score"})
+    consent = world.give(1, *(ConsentItem(item=code, fields=score) for code in (OPEN, CONSENT)))
+    await world.put(Draft(CATALOGUE_ITEM, OPEN, 2, item(OPEN).as_document()))
+    (answer,) = await world.batch([1, 2], consent=consent.name)
+    assert [list(each.served_fields) for each in answer.records] == [["score"], [], []]
+    assert (len(served(world).copies), len(served(world).whole)) == (1, 2)
+    assert seen(world, 1) == {"a": True, "b": False}
