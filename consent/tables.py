@@ -252,6 +252,7 @@ ANSWER: Final = table(
     column("served_at", BigInteger),
     column("entry_count", Integer),
     column("kind", SmallInteger),
+    column("opened_entries", Integer),
 )
 CONSENT_NAME: Final = literal(NAME_PREFIX) + CONSENT.c.consent_id
 """Resource name of a row of CONSENT, as answers have it."""

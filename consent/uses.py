@@ -71,7 +71,9 @@ def _answered() -> Select[*tuple[Any, ...]]:
     those behind it. One statement, so that none is missed or counted twice while the index
     comes further."""
     asked = CONSENT.c.consent_id.in_(bindparam("consent_ids", expanding=True))
-    answer = (CONSENT.c.consent_id, ANSWER.c.served_at, ANSWER.c.entry_count)
+    # What it held besides, such as what is public, is not served under a consent.
+    held = func.coalesce(ANSWER.c.opened_entries, ANSWER.c.entry_count).label("held")
+    answer = (CONSENT.c.consent_id, ANSWER.c.served_at, held)
     indexed = (
         select(*answer)
         .select_from(CONSENT)
@@ -103,7 +105,7 @@ def _answered() -> Select[*tuple[Any, ...]]:
         .where(asked)
     )
     both = union_all(indexed, behind).subquery()
-    last_at = func.max(case((both.c.entry_count > 0, both.c.served_at)))
+    last_at = func.max(case((both.c.held > 0, both.c.served_at)))
     return select(both.c.consent_id, func.count(), last_at).group_by(both.c.consent_id)
 
 

@@ -97,7 +97,8 @@ class UsageClaim(NamedTuple):
     ``records_digest`` is that of the records as they are sent (UsageLeaf), b"" where none is
     made. ``asked_items`` are the items looked for under that consent, found or not. ``debits`` are
     what it takes of the counts of limits. ``delivery`` is None but for a chunk of a delivery.
-    ``asked_subjects`` is how many subjects were asked about, found or not.
+    ``asked_subjects`` is how many subjects were asked about, found or not; ``opened_entries`` how
+    many of the entries that consent opened.
     """
 
     operator_id: str
@@ -123,6 +124,7 @@ class UsageClaim(NamedTuple):
     debits: tuple[Debit, ...] = ()
     delivery: Delivering | None = None
     asked_subjects: int = 0
+    opened_entries: int = 0
 
     @property
     def consent(self) -> str:
@@ -185,6 +187,7 @@ class UsageRow(NamedTuple):
     reversed_index: int | None
     asked_items: str = ""
     asked_subjects: int = 0
+    opened_entries: int | None = None
 
     @property
     def answer_key(self) -> AnswerKey:
@@ -208,6 +211,7 @@ class UsageRow(NamedTuple):
             None,
             " ".join(claim.asked_items),
             claim.asked_subjects,
+            claim.opened_entries,
         )
 
 

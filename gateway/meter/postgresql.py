@@ -8,6 +8,7 @@ are locked after that, shared: who changes one holds nothing else that it could 
 
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 from zlib import crc32
 
@@ -143,7 +144,7 @@ class PostgresLedgerStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._statements = _PostgresStatements()
+        self._statements = _statements()
 
     @contextmanager
     def transaction(self, claims: Sequence[UsageClaim]) -> Generator[LedgerTransaction]:
@@ -197,6 +198,11 @@ class _PostgresStatements(Statements):
         self.removed = text_of(_REMOVED, dialect)
         self.ended = text_of(_ENDED, dialect)
         self.used = text_of(_USED, dialect)
+
+
+@cache
+def _statements() -> _PostgresStatements:
+    return _PostgresStatements()
 
 
 def _copy(table: Table, columns: Sequence[str]) -> str:

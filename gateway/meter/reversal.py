@@ -49,4 +49,5 @@ def reversal(
         reversed_index=answer.usage_index,
         asked_items="",
         asked_subjects=0,
+        opened_entries=0,
     )

@@ -216,8 +216,8 @@ class Reckoning:
     def _rely(self, consent: Consent, claim: UsageClaim) -> None:
         day, last_at = claim.consent_day, claim.served_at
         before = self.relied.get(day, _NO_GROWTH)
-        if not claim.entries:
-            # An answer without records leaves no copies to be removed.
+        if not claim.opened_entries:
+            # An answer without records that the consent opened leaves no copies to be removed.
             last_at = before.last_at
         elif before.last_at is not None:
             last_at = max(before.last_at, last_at)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from itertools import chain
 from sqlite3 import SQLITE_BUSY, OperationalError
 from time import monotonic_ns, sleep
@@ -110,7 +111,7 @@ class SqliteLedgerStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._statements = _SqliteStatements()
+        self._statements = _statements()
         self._unchanged = _Unchanged()
         self._held: _Held | None = None
 
@@ -182,6 +183,11 @@ class _SqliteStatements(Statements):
         self.removed = text_of(_REMOVED, dialect)
         self.ended = text_of(_ENDED, dialect)
         self.used = text_of(_USED, dialect)
+
+
+@cache
+def _statements() -> _SqliteStatements:
+    return _SqliteStatements()
 
 
 def _insert(table: Table, columns: Sequence[str], rows: int) -> str:

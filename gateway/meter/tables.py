@@ -29,7 +29,8 @@ _Sequence = BigInteger().with_variant(Integer, "sqlite")
 # leaf_hash is that of the row's leaf there (`gateway.meter.leaf`), null in answers older than it.
 # asked_items are the items that an answer about a subject looked for under a consent, found
 # or not, separated by blanks; empty without one, and in older answers. asked_subjects is how
-# many subjects were asked about, found or not; 0 in older answers.
+# many subjects were asked about, found or not; 0 in older answers. opened_entries is how many of
+# its records a consent opened: those alone are served under it; null in older answers.
 USAGE: Final = Table(
     "usage_answers",
     METADATA,
@@ -56,6 +57,7 @@ USAGE: Final = Table(
     Column("leaf_hash", LargeBinary),
     Column("asked_items", Text, nullable=False, server_default=""),
     Column("asked_subjects", Integer, nullable=False, server_default="0"),
+    Column("opened_entries", Integer),
     UniqueConstraint("operator_id", "request_id", "chunk", "kind", name="uq_usage_answers_request"),
     Index("ix_usage_answers_operator_sequence", "operator_id", "sequence"),
     Index("ix_usage_answers_operator_served_at", "operator_id", "served_at"),

@@ -294,7 +294,7 @@ class AnswerPath:
         allow = passage.allow
         replay_seconds = self._limits.replay_seconds
         good_until = min(now + _GOOD_SECONDS, selection.usable_until, allow.stands_until)
-        consent, asked_items = None, ()
+        consent, asked_items, opened_entries = None, (), 0
         if opening is not None:
             good_until = min(good_until, opening.until)
             consent = relied_on(use, passage, opening, selection.lines)
@@ -302,6 +302,8 @@ class AnswerPath:
             # What need not be kept any more is not sent again.
             replay_seconds = min(replay_seconds, consent.terms.data_life_seconds)
             asked_items = looked_for(use, opening)
+            closed = passage.consent_lines
+            opened_entries = sum(line.records for line in selection.lines if line.line_no in closed)
         return UsageClaim(
             operator_id=allow.operator_id,
             client_id=use.ask.client_id,
@@ -329,6 +331,7 @@ class AnswerPath:
             asked_items=asked_items,
             delivery=part.delivery,
             asked_subjects=1 if part.subjects is None else len(part.subjects),
+            opened_entries=opened_entries,
         )
 
     def _standing_by(self, view: AuthorityView, use: Use) -> Callable[[], bool]:

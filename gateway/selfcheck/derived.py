@@ -91,7 +91,8 @@ def _heads(records: Connection) -> _Rows:
 
 
 def _consent_use(records: Connection) -> _Rows:
-    with_records = case((USAGE.c.entry_count > 0, USAGE.c.served_at))
+    held = func.coalesce(USAGE.c.opened_entries, USAGE.c.entry_count)
+    with_records = case((held > 0, USAGE.c.served_at))
     query = (
         select(
             USAGE.c.consent,

@@ -337,8 +337,11 @@ class ConsentMachine(RuleBasedStateMachine):
         return Charged(0)
 
 
+@pytest.mark.parametrize(
+    "most", [pytest.param(10, id="few"), pytest.param(100, id="many", marks=pytest.mark.soak)]
+)
 def test_any_history_is_served_only_under_a_live_consent_and_no_more_than_it_allows(
-    records_engine: Engine,
+    records_engine: Engine, most: int
 ) -> None:
     class Machine(ConsentMachine):
         engine = records_engine
@@ -347,7 +350,7 @@ def test_any_history_is_served_only_under_a_live_consent_and_no_more_than_it_all
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=25,
+            max_examples=most,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],

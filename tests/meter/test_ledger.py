@@ -114,7 +114,7 @@ def test_charged_answer_is_stored_as_claimed(ledger: UsageLedger, records_engine
     assert {name: row._mapping[name] for name in shared} == {
         name: getattr(made, name) for name in shared
     }
-    assert len(shared) == 13
+    assert len(shared) == 14
     assert (row.lines, row.entry_count, row.fee) == (
         f"[[1,2,7],[2,1,{10**12}]]",
         3,

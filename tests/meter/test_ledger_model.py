@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -194,8 +195,11 @@ class LedgerMachine(RuleBasedStateMachine):
         assert sum(used.values()) == sum(row.entry_count for row in rows)
 
 
+@pytest.mark.parametrize(
+    "most", [pytest.param(15, id="few"), pytest.param(160, id="many", marks=pytest.mark.soak)]
+)
 def test_any_history_charges_each_request_once_and_never_over_quota(
-    records_engine: Engine,
+    records_engine: Engine, most: int
 ) -> None:
     class Machine(LedgerMachine):
         engine = records_engine
@@ -204,7 +208,7 @@ def test_any_history_charges_each_request_once_and_never_over_quota(
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=40,
+            max_examples=most,
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],

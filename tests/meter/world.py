@@ -51,6 +51,9 @@ def claim(request_id: str = "r-1", entries: Sequence[int] = (), **changes: Any) 
         may_be_empty=True,
         stands=lambda: True,
     )
+    if "relies_on" in changes:
+        # As where all that is served needs a consent.
+        made = made._replace(opened_entries=len(entries))
     return made._replace(**changes)
 
 

@@ -1,14 +1,19 @@
 """What counts as served under a consent is what it opened, and of who gave it."""
 
-from consent.model import ConsentItem
+import pytest
+
+from consent.model import ONCE, WITHIN_PERIOD, ConsentItem
 from consent.queries import ConsentQueries
+from consent.states import FINAL
+from creditgate.v1.consent_service_pb2 import ConsentAccessMode
 from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.catalogue.model import CATALOGUE_ITEM
 from gateway.conformance.served import Served, read_served
 from gateway.consents.accesses import Accesses
 from gateway.storage.engines import reading
 from operators.log import Draft
-from tests.meter.world import company
+from tests import consenting
+from tests.meter.world import NOW, company
 from tests.respond.world import CONSENT, OPEN, World, item, record
 
 CONTENT = b'{"about":"x","score":7}'
@@ -43,3 +48,19 @@ async def test_what_has_become_public_and_what_is_anothers_is_not_served_under_a
     assert [list(each.served_fields) for each in answer.records] == [["score"], [], []]
     assert (len(served(world).copies), len(served(world).whole)) == (1, 2)
     assert seen(world, 1) == {"a": True, "b": False}
+
+
+@pytest.mark.parametrize("access_mode", [WITHIN_PERIOD, ONCE])
+async def test_an_answer_that_found_only_what_is_public_leaves_nothing_to_remove(
+    world: World, access_mode: ConsentAccessMode.ValueType
+) -> None:
+    world.publish(record("b", 1, OPEN), record("c", 2, OPEN))
+    consent = world.give(1, access_mode=access_mode)
+    await world.batch([1, 2], consent=consent.name)
+    use = world.consents.uses([consent.consent_id])[consent.consent_id]
+    assert (use.answered, use.last_at) == (1, None)
+    if access_mode != ONCE:
+        # One for a single answer has ended by itself.
+        consenting.moved(world.consents, consent, "revoke")
+    assert world.consents.look(consent.consent_id, NOW).state in FINAL
+    assert not world.consents.removals([consent.consent_id])
