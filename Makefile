@@ -10,6 +10,9 @@ RUNTIME := @sh .ci/setup runtime
 DEVELOPMENT := @sh .ci/setup development
 PYTEST := $(BIN)/python -m pytest
 
+# A relative folder is the caller's, also with make -C, which leaves PWD as it was.
+DATA_OPTION = $(if $(DATA),--data "$(if $(filter /%,$(DATA)),,$(PWD)/)$(DATA)")
+
 .PHONY: help setup demo demo-federation serve test test-one soak bench docs screenshots protos lint format lock clean
 
 help: ## List the targets
@@ -20,7 +23,7 @@ setup: ## Install everything for development into .venv
 
 demo: ## Run the main job from licence to bill; DATA=folder loads real data from there
 	$(RUNTIME)
-	@$(BIN)/creditgate demo $(if $(DATA),--data "$(DATA)") $(ARGS)
+	@$(BIN)/creditgate demo $(DATA_OPTION) $(ARGS)
 
 demo-federation: ## Run three regions under one anchor: a query, a split view, a region cut off
 	$(RUNTIME)
@@ -28,19 +31,19 @@ demo-federation: ## Run three regions under one anchor: a query, a split view, a
 
 serve: ## Leave a gateway with demo data running and print how to call it; DATA as for demo
 	$(RUNTIME)
-	@$(BIN)/creditgate serve --demo $(if $(DATA),--data "$(DATA)") $(ARGS)
+	@$(BIN)/creditgate serve --demo $(DATA_OPTION) $(ARGS)
 
 test: ## Run all tests, the checks of style, types and imports among them
 	$(DEVELOPMENT)
-	@$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -q $(ARGS)
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -q $(ARGS)
 
 test-one: ## Run chosen tests: T=tests/quality or T="tests -k settle"
 	$(DEVELOPMENT)
 	@$(PYTEST) $(if $(T),$(T),$(error name the tests, for example: make test-one T=tests/quality))
 
-soak: ## Run the long tests: faults of all parts, kill -9, memory; prints what held
+soak: ## Run the long tests: faults of all parts, kill -9, memory, every property; prints what held
 	$(DEVELOPMENT)
-	@$(PYTEST) -m soak -rP $(ARGS)
+	@$(PYTEST) -m "soak or hypothesis" --hypothesis-profile=thorough -rP $(ARGS)
 
 bench: ## Measure against a bare server and a conventional stack; writes benchmarks/latest.json
 	$(DEVELOPMENT)

@@ -18,8 +18,8 @@ from benchmarks.shape import (
     consent_id,
     subject_code,
 )
-from consent.model import WITHIN_PERIOD, Actor, Consent, ConsentItem, ConsentTerms
 from consent.changing import Act
+from consent.model import WITHIN_PERIOD, Actor, Consent, ConsentItem, ConsentTerms
 from consent.sql import SqlConsents
 from consent.states import REQUESTED
 from creditgate.rating.prices import PRICE_PLAN, PricePlan

@@ -7,11 +7,12 @@ seconds UTC, periods half-open [from, until).
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated, Any, Final, Literal, Protocol, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
 
-from creditgate import uscc
+from creditgate import plain_text, uscc
 from creditgate.shapes import matching
 from creditgate.v1.consent_service_pb2 import (
     ConsentAccessMode,
@@ -21,7 +22,7 @@ from creditgate.v1.consent_service_pb2 import (
 )
 from creditgate.v1.vocabulary_pb2 import Purpose
 
-SCHEMA_VERSION: Final = "1"
+SCHEMA_VERSION: Final = "2"
 DAY_SECONDS: Final = 86_400
 
 MOST_ITEMS: Final = 64
@@ -58,23 +59,11 @@ def _stated(enum: _Enum, prefix: str) -> Callable[[int], int]:
     return check
 
 
-# Letters by their category that show nothing: the fillers of Hangul (Unicode 15.0, property
-# Default_Ignorable_Code_Point).
-_FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
-
-
 def _printable(text: str) -> str:
-    # What is not printable could make other words of it on the page.
-    if not text.isprintable():
-        raise ValueError("use printable characters, in one line")
-    if text and not shows(text):
-        raise ValueError("use words: a letter, digit or ideograph at least")
+    mend = plain_text.fault(text)
+    if mend is not None:
+        raise ValueError(mend)
     return text
-
-
-def shows(text: str) -> bool:
-    """Tell whether ``text`` has a letter, digit or ideograph that shows on a page."""
-    return any(each.isalnum() and each not in _FILLERS for each in text)
 
 
 def _credit_code(code: str) -> str:
@@ -178,13 +167,21 @@ class ConsentTerms(Part):
 class ConsentNotice(Part):
     """What the subject was shown before it answered.
 
-    ``text_digest`` is the SHA-256 of the text in lower-case hexadecimal, ``language`` a
-    BCP 47 tag.
+    ``text_digest`` is the SHA-256 of the text (UTF-8) in lower-case hexadecimal, ``language``
+    a BCP 47 tag. ``text`` is kept, since names in it may change; "" where another gateway
+    kept it.
     """
 
     policy_version: Annotated[str, Field(min_length=1, max_length=64)]
     text_digest: Annotated[str, AfterValidator(matching("[0-9a-f]{64}", "use hexadecimal"))]
     language: LanguageTag
+    text: str = ""
+
+    @model_validator(mode="after")
+    def _text_is_of_the_digest(self) -> Self:
+        if self.text and sha256(self.text.encode()).hexdigest() != self.text_digest:
+            raise ValueError("the digest must be of the text")
+        return self
 
 
 class Actor(StrEnum):

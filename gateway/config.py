@@ -134,7 +134,8 @@ class GatewayConfig(BaseSettings):
     """Largest request message, in bytes."""
 
     max_concurrent_calls: Annotated[int, Field(ge=1, le=100_000)] = 1_000
-    """Calls one process works on at once; more are refused."""
+    """Calls one process works on at once; more are refused, and so is who would hold more of them
+    than are left free. A tenth is kept for administrators."""
 
     max_streams_per_client: Annotated[int, Field(ge=1, le=10_000)] = 100
     """Calls one connection may have open at once; the client's gRPC library queues more."""

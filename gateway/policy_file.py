@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.catalogue.faults import faults_of, path_of
 from gateway.config import ConfigRefused
+from gateway.yaml_text import read_yaml
 
 _MOST_BYTES: Final = 64 << 10
 _Policy = TypeVar("_Policy", bound=BaseModel)
@@ -25,7 +26,7 @@ def read_policy_file(
             written = opened.read(_MOST_BYTES + 1)
         if len(written) > _MOST_BYTES:
             raise refused(f"{file}: use a file of at most {_MOST_BYTES} bytes")
-        return kind.model_validate(yaml.safe_load(written))
+        return kind.model_validate(read_yaml(written))
     except OSError as error:
         raise refused(f"{file} cannot be read ({error.strerror}); mend {setting}") from None
     except yaml.YAMLError:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import takewhile
 from typing import Annotated, Any, Final, NamedTuple, Self, cast
 
@@ -125,6 +126,7 @@ def read_details(text: str) -> AskedDetails:
     return AskedDetails(plain, document, None if sole is None else terms[sole])
 
 
+@cache
 def details_schema() -> dict[str, Any]:
     """Return the JSON Schema of what the parameter holds, without ``$schema`` and ``$id``."""
     return _DETAILS.json_schema()

@@ -18,6 +18,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from creditgate import plain_text
 from creditgate.consent_artefact import ACCESS_MODES, ANSWER_FORMS, DATA_LIFE_ENDS
 from operators.authorization_details import EACH_ONCE
 
@@ -36,9 +37,11 @@ def _among(names: Mapping[int, str]) -> tuple[AfterValidator, WithJsonSchema]:
 
 
 def _message(text: str) -> str:
-    # What is not printable could make other words of it on the page.
-    if not (len(text) <= _MOST_MESSAGE and text.isprintable()):
-        raise ValueError(f"use at most {_MOST_MESSAGE} printable characters, in one line")
+    if len(text) > _MOST_MESSAGE:
+        raise ValueError(f"use at most {_MOST_MESSAGE} characters")
+    mend = plain_text.fault(text)
+    if mend is not None:
+        raise ValueError(mend)
     return text
 
 

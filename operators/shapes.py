@@ -37,6 +37,7 @@ __all__ = [
     "known",
     "licence_number",
     "matching",
+    "names_province",
     "operator_class",
     "operator_class_or_none",
     "operator_id",
@@ -48,6 +49,11 @@ __all__ = [
 ]
 
 ALL_REGIONS: Final = "*"
+# GB/T 2260: heads of the codes of provinces and what ranks with them; 66 is what the exchange of
+# credit information has for the Xinjiang corps, 00 stands where no division applies.
+_PROVINCE: Final = re.compile(
+    "00|1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-6]|71|8[12]",
+)
 
 
 operator_id: Final = matching(
@@ -163,6 +169,11 @@ def instant(seconds: int) -> int:
     if not 0 <= seconds <= END_OF_TIME:
         raise ValueError("use a time from 1970-01-01T00:00:00Z to 9999-12-31T23:59:59Z")
     return seconds
+
+
+def names_province(region: str) -> bool:
+    """Tell whether a region lies in a province there is, or stands for all."""
+    return region == ALL_REGIONS or _PROVINCE.match(region) is not None
 
 
 def covers(regions: Iterable[str], region: str) -> bool:

@@ -3,7 +3,7 @@
 Over a channel of `sdk.connection.connect`.
 """
 
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Final
 
 import grpc
@@ -83,10 +83,24 @@ class Disclosures:
         ``removed_at`` is when the last copy was gone (seconds, UTC). Up to 1,000 at once; doing
         so again changes nothing. Raises grpc.RpcError, and ValueError for more.
         """
-        removals = [
-            RemovalAcknowledgement(event_sequence=each, remove_time=Timestamp(seconds=removed_at))
-            for each in sequences
-        ]
+        gone = Timestamp(seconds=removed_at)
+        return await self._acknowledged(
+            [RemovalAcknowledgement(event_sequence=each, remove_time=gone) for each in sequences]
+        )
+
+    async def acknowledge_elsewhere(
+        self, numbers: Iterable[int], removed_at: int
+    ) -> AcknowledgeRemovalsResponse:
+        """Report the same of copies that other regions gave, for the events of these numbers
+        (`sdk.federated.follow_region_records`); as `acknowledge`."""
+        gone = Timestamp(seconds=removed_at)
+        return await self._acknowledged(
+            [RemovalAcknowledgement(region_event=each, remove_time=gone) for each in numbers]
+        )
+
+    async def _acknowledged(
+        self, removals: Sequence[RemovalAcknowledgement]
+    ) -> AcknowledgeRemovalsResponse:
         if len(removals) > _MOST_REMOVALS:
             raise ValueError(f"acknowledge at most {_MOST_REMOVALS} removals at once")
         return await self._conformance.AcknowledgeRemovals(

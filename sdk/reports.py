@@ -36,7 +36,8 @@ _STATUS: Final = DocumentKind(STATUS_TYPE, 8_192, CreditReportStatus)
 
 @dataclass(frozen=True, slots=True)
 class VerifiedReport:
-    """A report that the gateway signed and that is proved complete."""
+    """A report that the gateway signed and that is proved complete, but for what
+    `complete_on_word` names."""
 
     signed: Signed[CreditReport]
     proved: ProvedReport
@@ -45,6 +46,12 @@ class VerifiedReport:
     def report(self) -> CreditReport:
         """What it states."""
         return self.signed.document
+
+    @property
+    def complete_on_word(self) -> tuple[str, ...]:
+        """The items of which it is the gateway's word that nothing was left out
+        (`ProvedSubject.on_word`)."""
+        return self.proved.subject.on_word
 
     def holds_at(self, at: int) -> bool:
         """Tell whether ``at`` (seconds UTC) lies in its own validity. Corrections and repairs
@@ -70,7 +77,7 @@ def verified_report(
     document: str, keys: Mapping[str, Any], issuer: str, log: VerifierKey
 ) -> VerifiedReport:
     """Return what ``document`` states where the gateway ``issuer`` signed it and it is all
-    that was disclosed.
+    that was disclosed, of `VerifiedReport.complete_on_word` as the gateway says.
 
     ``keys`` is the gateway's JWK Set (RFC 7517), ``log`` the pinned key of its disclosure log.
     Raises DocumentRefused.

@@ -150,11 +150,3 @@ class Statements:
             raise ProofInvalid("the statement names no month") from None
         documents = [await self.signed(month, book.operator_id) for month in months]
         return [each for each in documents if statement_of(each, book.key).HasField("close_time")]
-
-
-def shortened(evidence: bytes) -> bytes:
-    """Return evidence against a statement without the log: for the gateway that signed it, which has
-    its own ledger. It shows nothing to anybody else."""
-    whole = UsageEvidence.FromString(evidence).statement
-    short = StatementEvidence(document=whole.document)
-    return UsageEvidence(kind=STATEMENT, statement=short).SerializeToString(deterministic=True)

@@ -93,8 +93,8 @@ def _answer(asked: argparse.Namespace, now: int) -> _Found:
             }
             for each in found.subjects
         ],
-        "absent_on_the_gateways_word": [
-            {"subject": subject, "item": item} for subject, item in found.absent_on_word()
+        "complete_on_the_gateways_word": [
+            {"subject": subject, "item": item} for subject, item in found.complete_on_word()
         ],
         "served_at": served_at,
         "age_seconds": now - served_at,
@@ -205,6 +205,7 @@ def _report(asked: argparse.Namespace, now: int) -> _Found:
         raise _Fallen("The report is the gateway's, but it is not valid any more.")
     return {
         "report": verified.report.as_json(),
+        "complete_on_the_gateways_word": list(verified.complete_on_word),
         "key_retired": verified.signed.key_retired,
         "checkpoint": {
             "origin": verified.proved.head.checkpoint.origin,

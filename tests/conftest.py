@@ -10,16 +10,23 @@ from hypothesis import settings
 from sqlalchemy import Engine
 
 from gateway.storage.engines import Engines
+from tests.examples import THOROUGH
 from tests.stores import PostgresStores, SqliteStores, engines_of
-from tests.surroundings import keep_compiled_code, keep_files_in_memory
+from tests.surroundings import (
+    keep_compiled_code,
+    keep_compiled_statements,
+    keep_files_in_memory,
+)
 
 if TYPE_CHECKING:
     from tests.installation import Installation
 
 keep_files_in_memory()
 keep_compiled_code()
+keep_compiled_statements()
 # An example that takes long on a busy machine shows no fault.
-settings.register_profile("creditgate", deadline=None)
+settings.register_profile("creditgate", deadline=None, max_examples=30)
+settings.register_profile(THOROUGH, deadline=None, max_examples=300)
 settings.load_profile("creditgate")
 
 # Areas whose files take long, the longest first: a file is run by one worker, and one that
@@ -32,12 +39,13 @@ LONGEST = (
     "demo",
     "durability",
     "faults",
+    "server",
+    "conformance",
     "cli",
     "browser",
     "node",
-    "server",
+    "asking",
     "administration",
-    "conformance",
     "transparency",
     "consents",
     "meter",

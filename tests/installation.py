@@ -257,10 +257,14 @@ class Installation:
             await process.wait()
 
     @asynccontextmanager
-    async def program(self, **settings: Any) -> AsyncGenerator["GatewayProgram"]:
-        """Run it as the supervisor does, by a command: slower by a second."""
+    async def program(
+        self, *, files: int | None = None, **settings: Any
+    ) -> AsyncGenerator["GatewayProgram"]:
+        """Run it as the supervisor does, by a command: slower by a second. It may have ``files``
+        open, as many as this process where nothing is said."""
+        limited = () if files is None else ("sh", "-c", f'ulimit -n {files} && exec "$@"', "sh")
         program = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway.server.worker", stdin=PIPE, stdout=PIPE
+            *limited, sys.executable, "-m", "gateway.server.worker", stdin=PIPE, stdout=PIPE
         )
         assert program.stdin is not None
         assert program.stdout is not None
@@ -330,10 +334,10 @@ def place_in(line: bytes) -> Running:
 
 
 @contextmanager
-def furnished(stores: SqliteStores | PostgresStores) -> Generator[Installation]:
+def furnished(stores: SqliteStores | PostgresStores, **settings: Any) -> Generator[Installation]:
     """Give a furnished installation on an empty store of its own."""
     with stores.database() as store:
-        installation = Installation(*store)
+        installation = Installation(*store, settings=settings)
         installation.furnish()
         yield installation
         installation.close()

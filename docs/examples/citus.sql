@@ -40,6 +40,7 @@ SELECT create_distributed_table('served_blocks', 'operator_id', colocate_with =>
 SELECT create_distributed_table('consented_copies', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('told_missing', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('removal_duties', 'operator_id', colocate_with => 'usage_answers');
+SELECT create_distributed_table('region_removals', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('credited_uses', 'operator_id', colocate_with => 'usage_answers');
 
 -- Of a company: its records, and who used them.

@@ -18,6 +18,7 @@ from gateway.authenticate.caller import Caller
 from gateway.authority.view import AuthorityView
 from operators.log import Draft
 from operators.model import LICENCE, Licence
+from operators.shapes import names_province
 
 
 class Licences(Desk):
@@ -91,6 +92,14 @@ def issuing(request: pb.IssueLicenceRequest) -> Judge:
             )
             for index, code in enumerate(request.licence.items)
             if code not in view.catalogue
+        ]
+        faults += [
+            Violation(
+                f"licence.regions[{index}]",
+                "there is no such province: use a division code of GB/T 2260",
+            )
+            for index, code in enumerate(request.licence.regions)
+            if not names_province(code)
         ]
         require(faults)
         return [draft(LICENCE, licence.number, licence)]

@@ -10,14 +10,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from gateway.federation.asking.tables import REGION_USES
+from gateway.federation.asking.uses import NOT_PASSED_ON, RegionChunk
 from gateway.storage.paging import pages
-
-
-class RegionChunk(NamedTuple):
-    """A chunk of another region as the ledger knows it: its request's id there, and its number."""
-
-    region_request_id: str
-    chunk: int
 
 
 class ChunkSubjects(NamedTuple):
@@ -39,7 +33,11 @@ def region_subjects(
             REGION_USES.c.request_id,
             REGION_USES.c.subject,
         )
-        .where(REGION_USES.c.operator_id == operator_id)
+        # What was never passed on is nobody's use.
+        .where(
+            REGION_USES.c.operator_id == operator_id,
+            REGION_USES.c.subject != NOT_PASSED_ON,
+        )
         .distinct()
     )
     found: defaultdict[RegionChunk, set[str]] = defaultdict(set)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, Row, Select, delete, insert, select, 
 
 from gateway.alerts.policy import AlertPolicy
 from gateway.alerts.raising import raise_alert
-from gateway.alerts.region_subjects import RegionChunk, region_subjects
+from gateway.alerts.region_subjects import region_subjects
 from gateway.alerts.rules import (
     DAYS_BEFORE,
     HOURS,
@@ -29,6 +29,7 @@ from gateway.alerts.sketch import EMPTY, estimate, with_subjects
 from gateway.alerts.tables import FOLLOWED, SUBJECTS
 from gateway.alerts.tables import HOURS as COUNTED
 from gateway.disclose.subjects import Subjects
+from gateway.federation.asking.uses import RegionChunk
 from gateway.meter.deliveries import Deliveries
 from gateway.meter.model import ANSWER, lines_of, unpack_entries
 from gateway.meter.tables import USAGE, USAGE_HEADS

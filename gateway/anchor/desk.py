@@ -42,8 +42,11 @@ class AnchorDesk:
         """Return the anchor's entity configuration (OpenID Federation 1.0, section 9)."""
         register, now = self.register(), self._clock.now()
         anchor = register.entity_id
+        superior = register.superior
         return self._key.sign(
             {
+                # An intermediate names who stands above it, an anchor nobody.
+                **({} if superior is None else {"authority_hints": [superior]}),
                 "iss": anchor,
                 "sub": anchor,
                 "iat": now,
@@ -70,7 +73,7 @@ class AnchorDesk:
         return self._key.sign(_statement(register, entity_id, region, now), STATEMENT_TYPE)
 
     def standing(self) -> list[str]:
-        """Return the regions that are enrolled and not cut off (section 8.2)."""
+        """Return the entities right below that are not cut off (section 8.2)."""
         regions = self.register().regions
         return sorted(name for name, region in regions.items() if region.cut_off_at is None)
 
@@ -86,12 +89,9 @@ class AnchorDesk:
                 register.entity_id,
                 now,
                 register.number,
-                {name: region.revision for name, region in register.regions.items()},
-                {
-                    name: region.cut_off_at
-                    for name, region in register.regions.items()
-                    if region.cut_off_at is not None
-                },
+                register.standing(),
+                register.cut_offs(),
+                {name: each.under for name, each in register.below.items()},
             )
             self._news = (register.number, now, self._key.sign(claims, NEWS_TYPE))
         return self._news[2]
@@ -100,15 +100,30 @@ class AnchorDesk:
 def _statement(
     register: Register, entity_id: str, region: Enrolment, now: int
 ) -> dict[str, object]:
+    codes = list(region.codes)
     return {
         "iss": register.entity_id,
         "sub": entity_id,
         "iat": now,
         "exp": now + register.life_seconds,
         "jwks": region.jwks,
-        # What a region is home of is the anchor's to say.
-        "metadata_policy": {REGION_METADATA: {"codes": {"value": list(region.codes)}}},
-        "constraints": {"max_path_length": 0},
+        # What a region is home of is the anchor's to say; what one is below an intermediate is the
+        # intermediate's, within what is the anchor's to say of that.
+        "metadata_policy": {
+            REGION_METADATA: {
+                "codes": {"subset_of": codes} if region.intermediate else {"value": codes}
+            }
+        },
+        "constraints": _constraints(region),
         "revision": region.revision,
         "tls_roots": region.tls_roots,
     }
+
+
+def _constraints(region: Enrolment) -> dict[str, object]:
+    """Return what is allowed of the chain below an entity: regions, as many levels as there are,
+    and names of them (section 6.2)."""
+    if not region.intermediate:
+        return {"max_path_length": 0}
+    naming = {"naming_constraints": {"permitted": list(region.hosts)}} if region.hosts else {}
+    return {"max_path_length": 1, "allowed_entity_types": [REGION_METADATA], **naming}

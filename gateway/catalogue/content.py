@@ -7,10 +7,11 @@ character is the order by UTF-16 code unit that the RFC asks for.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from json.encoder import encode_basestring
 from typing import Final, NamedTuple, NoReturn, cast
+from unicodedata import category
 
 from creditgate.v1.catalogue_service_pb2 import ContentFieldType
 from gateway.catalogue.model import ContentField
@@ -20,6 +21,10 @@ from gateway.catalogue.rejection import Rejection, RejectionReason
 MOST_BYTES: Final = 65_536
 _MOST_INTEGER: Final = 2**53 - 1
 _ABSENT: Final = object()
+# Control and format characters, and separators of lines and paragraphs: on a page or in a
+# document they change what is read, or make two texts of what looks like one.
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
+_LAID_OUT: Final = frozenset("\t\n")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _STRING: Final = ContentFieldType.CONTENT_FIELD_TYPE_STRING
@@ -73,7 +78,16 @@ class ContentRule:
             return written
         if written != text:
             return Rejection(RejectionReason.CONTENT_NOT_CANONICAL, "content")
-        return self._personal(members, subject) if suspicious(text) else None
+        # Canonical JSON writes the lower control characters with a backslash.
+        if not text.isprintable() or "\\" in text:
+            hidden = self._where(members, _holds_hidden)
+            if hidden is not None:
+                return Rejection(RejectionReason.HIDDEN_CHARACTER, hidden)
+        if suspicious(text):
+            private = self._where(members, lambda value: holds_personal_data(value, subject))
+            if private is not None:
+                return Rejection(RejectionReason.PERSONAL_DATA, private)
+        return None
 
     def _written(self, members: Mapping[str, object]) -> str | Rejection:
         """Return the members in canonical form, or what is wrong with one of them."""
@@ -114,16 +128,19 @@ class ContentRule:
         field = f"content.{name}" if _FIELD_NAME.fullmatch(name) else "content"
         return Rejection(RejectionReason.FIELD_UNKNOWN, field)
 
-    def _personal(self, members: Mapping[str, object], subject: str) -> Rejection | None:
+    def _where(self, members: Mapping[str, object], at_fault: Callable[[str], bool]) -> str | None:
+        """Return the first field whose text is at fault, None when there is none."""
         for field in self._declared:
             value = members.get(field.name)
-            if (
-                field.type == _STRING
-                and isinstance(value, str)
-                and holds_personal_data(value, subject)
-            ):
-                return Rejection(RejectionReason.PERSONAL_DATA, f"content.{field.name}")
+            if field.type == _STRING and isinstance(value, str) and at_fault(value):
+                return f"content.{field.name}"
         return None
+
+
+def _holds_hidden(text: str) -> bool:
+    return not text.isprintable() and any(
+        category(character) in _HIDDEN and character not in _LAID_OUT for character in set(text)
+    )
 
 
 def _is_date(text: str) -> bool:

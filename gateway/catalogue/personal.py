@@ -8,31 +8,47 @@ cards) or a closed form (mobile numbers, e-mail addresses).
 import re
 from datetime import date
 from typing import Final
+from unicodedata import category, decimal
 
 from creditgate import uscc
 
-_DIGITS: Final = re.compile(r"[0-9０-９][0-9０-９ -]{10}")
-_FULL_WIDTH: Final = str.maketrans("０１２３４５６７８９＠Ｘｘ", "0123456789@Xx")
+# Eleven characters from a digit on, none of which is a letter, a Han character or of the kind
+# that ends a number: what is between the digits may be anything else.
+_DIGITS: Final = re.compile(r"""\d[^A-Za-z"',:;，：；、。\u3400-\u9fff]{10}""")
+_AT_SIGNS: Final = "@＠﹫"
+_GAP: Final = r"(?: ?[.-] ?| {1,2})"
 
 # A number inside a longer one, a sum with decimals or a hyphenated identifier is another.
-_BEFORE: Final = r"(?<![0-9A-Za-z_])(?<![0-9][.,])(?<![0-9A-Za-z]-)"
-_AFTER: Final = r"(?![0-9A-Za-z_])(?![.,][0-9])(?!-[0-9A-Za-z])"
+_BEFORE: Final = r"(?<![0-9A-Za-z_])(?<![0-9]\.)(?<![0-9A-Za-z]-)"
+_AFTER: Final = r"(?![0-9A-Za-z_])(?!\.[0-9])(?!-[0-9A-Za-z])"
 # GB 11643-1999: division of birth, date of birth, order, check character. No division
-# begins with 9, the authority of market entities' codes.
+# begins with 9, the authority of market entities' codes. What stands around it may be letters
+# or a hyphen: the check character keeps others' numbers apart.
 _IDENTITY: Final = re.compile(
-    rf"{_BEFORE}[1-8][0-9]{{5}}((?:19|20)[0-9]{{2}})([0-9]{{2}})([0-9]{{2}})[0-9]{{3}}[0-9Xx]{_AFTER}"
+    rf"(?<![0-9])(?<![0-9]\.)[1-8][0-9]{{5}}{_GAP}?((?:19|20)[0-9]{{2}})([0-9]{{2}})([0-9]{{2}})"
+    rf"{_GAP}?[0-9]{{3}}[0-9Xx](?![0-9])(?!\.[0-9])"
 )
 _IDENTITY_WEIGHTS: Final = tuple(pow(2, 17 - i, 11) for i in range(17))
 _IDENTITY_CHECK: Final = "10X98765432"
 # The numbering plan of mobile networks (YD/T 1444 prefixes in use), with or without +86.
+_NUMBER: Final = (
+    r"(?:(?:\+|00)?86[ -]?)?"
+    r"1(?:3[0-9]|4[579]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-35-9])"
+    rf"(?:[0-9]{{8}}|{_GAP}[0-9]{{4}}{_GAP}[0-9]{{4}})"
+)
 # Sums of money and numbers of documents may have eleven digits too.
 _MOBILE: Final = re.compile(
-    rf"{_BEFORE}(?<![¥￥$€第])(?<![¥￥$€] )(?<!人民币)(?:(?:\+|00)?86[ -]?)?"
-    r"1(?:3[0-9]|4[579]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-35-9])"
-    rf"(?:[0-9]{{8}}|[ -][0-9]{{4}}[ -][0-9]{{4}}){_AFTER}(?! ?[万亿]?(?:元|美元|[万亿]))(?!号)"
+    rf"{_BEFORE}(?<![¥￥$€第])(?<![¥￥$€] )(?<!人民币){_NUMBER}{_AFTER}"
+    r"(?! ?[万亿]?(?:元|美元|[万亿]))(?!号)"
+)
+# After one of these words it is a telephone's, whatever follows.
+_CALLED: Final = re.compile(
+    r"(?:手机|电话|微信|联系方式|tel|phone|mob(?:ile)?|cell|wechat|wx)"
+    rf"[^0-9A-Za-z第+]{{0,6}}{_NUMBER}(?![0-9])",
+    re.IGNORECASE,
 )
 _CARD: Final = re.compile(
-    rf"{_BEFORE}(?<!第)(?:[0-9]{{16,19}}|[0-9]{{4}}(?:[ -][0-9]{{4}}){{3}}(?:[ -]?[0-9]{{1,3}})?)"
+    rf"{_BEFORE}(?<!第)(?:[0-9]{{16,19}}|[0-9]{{4}}(?:{_GAP}[0-9]{{4}}){{3}}(?:{_GAP}?[0-9]{{1,3}})?)"
     rf"{_AFTER}(?!号)"
 )
 # Issuers after ISO/IEC 7812: UnionPay, JCB, Discover, old domestic cards, Visa, Mastercard.
@@ -46,12 +62,51 @@ _ISSUED: Final = re.compile(
 _EMAIL: Final = re.compile(r"(?<=[0-9A-Za-z._%+-])@(?:[0-9A-Za-z-]{1,63}\.){1,8}[A-Za-z]{2,24}")
 
 
+class _Plain(dict[int, int | None]):
+    """Each character as the patterns know it: a table for `str.translate` that fills itself.
+
+    Digits and full-width forms of ASCII become ASCII, blanks and dashes of all kinds one blank
+    or hyphen, and what nobody sees is left out. Not NFKC: it would join the "①" before a
+    number to its digits.
+    """
+
+    def __missing__(self, code: int) -> int | None:
+        plain = self[code] = _plain_code(code)
+        return plain
+
+
+# The check character is a Roman ten, for which people type what looks like it.
+_ALIKE: Final = {ord(letter): ord("X") for letter in "×ХхⅩⅹ"} | {ord("﹫"): ord("@")}
+_FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
+
+
+def _plain_code(code: int) -> int | None:
+    if code < 0x80:
+        return code
+    if code in _ALIKE:
+        return _ALIKE[code]
+    character = chr(code)
+    if (digit := decimal(character, None)) is not None:
+        return ord("0") + digit
+    if 0xFF01 <= code <= 0xFF5E:
+        return code - 0xFEE0
+    kind = category(character)
+    if kind in {"Cf", "Mn", "Me"} or character in _FILLERS:
+        return None
+    if kind == "Zs":
+        return ord(" ")
+    return ord("-") if kind == "Pd" or character == "−" else code
+
+
+_PLAIN: Final = _Plain()
+
+
 def suspicious(text: str) -> bool:
     """Tell, at little cost, whether ``text`` may hold personal data at all.
 
     All that is looked for has eleven digits, perhaps in groups, or an at sign.
     """
-    return "@" in text or "＠" in text or _DIGITS.search(text) is not None
+    return any(sign in text for sign in _AT_SIGNS) or _DIGITS.search(text) is not None
 
 
 def holds_personal_data(text: str, subject: str) -> bool:
@@ -60,21 +115,24 @@ def holds_personal_data(text: str, subject: str) -> bool:
     ``subject`` is the record's own credit code: a few codes of public bodies happen to be
     well-formed identity numbers too.
     """
-    plain = text.translate(_FULL_WIDTH)
+    plain = text.translate(_PLAIN)
     return bool(
         _MOBILE.search(plain)
+        or _CALLED.search(plain)
         or _EMAIL.search(plain)
         or any(_is_card(match[0]) for match in _CARD.finditer(plain))
-        or any(match[0] != subject and _is_identity(match) for match in _IDENTITY.finditer(plain))
+        or any(_is_identity(match, subject) for match in _IDENTITY.finditer(plain))
     )
 
 
-def _is_identity(match: re.Match[str]) -> bool:
+def _is_identity(match: re.Match[str], subject: str) -> bool:
+    number = _without_gaps(match[0]).upper()
+    if number == subject:
+        return False
     try:
         date(int(match[1]), int(match[2]), int(match[3]))
     except ValueError:
         return False
-    number = match[0].upper()
     total = sum(
         int(digit) * weight for digit, weight in zip(number[:17], _IDENTITY_WEIGHTS, strict=True)
     )
@@ -87,9 +145,13 @@ def _is_card(text: str) -> bool:
     Credit codes of 18 digits come first: cards of that length are rare.
     Source: ISO/IEC 7812-1, annex B.
     """
-    number = text.replace(" ", "").replace("-", "")
+    number = _without_gaps(text)
     if _ISSUED.fullmatch(number) is None or uscc.is_valid(number):
         return False
     digits = [int(digit) for digit in reversed(number)]
     doubled = sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])
     return (sum(digits[::2]) + doubled) % 10 == 0
+
+
+def _without_gaps(text: str) -> str:
+    return text.replace(" ", "").replace("-", "").replace(".", "")

@@ -35,6 +35,10 @@ class RejectionReason(Enum):
     FIELD_TOO_LONG = "shorten the text to the length the catalogue item declares"
     FIELD_OUT_OF_RANGE = "use a whole number from -(2^53 - 1) to 2^53 - 1"
     FIELD_NOT_A_DATE = "use a date that exists, written YYYY-MM-DD"
+    HIDDEN_CHARACTER = (
+        "take out control characters, except tabs and line feeds, and what nobody sees or what"
+        " turns the direction of writing"
+    )
     PERSONAL_DATA = (
         "take out what looks like a resident identity number, mobile number, bank card number or"
         " e-mail address"

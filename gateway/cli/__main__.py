@@ -1,6 +1,6 @@
 """``python -m gateway.cli`` is ``creditgate``."""
 
-from gateway.cli.main import app
+from gateway.cli.main import main
 
 if __name__ == "__main__":
-    app(prog_name="creditgate")
+    main()

@@ -2,18 +2,15 @@
 
 import getpass
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
+from gateway.cli.anchor_changes import Home, change, now_here, show_register
 from gateway.cli.failures import CommandFailed, ReportedCommand
 from gateway.cli.options import AsJson, Why
-from gateway.cli.output import Sheet, console, print_json, show_sheet, utc_seconds
-
-if TYPE_CHECKING:
-    from gateway.anchor.register import Register
+from gateway.cli.output import Sheet, console, print_json, show_sheet
 
 app = typer.Typer(
     help="The trust anchor of a federation of regions: enrols them, cuts them off.",
@@ -22,15 +19,6 @@ app = typer.Typer(
 
 _DAY: Final = 86_400
 _MOST_STATEMENT: Final = 262_144
-Home = Annotated[
-    Path,
-    typer.Option(
-        "--home",
-        envvar="CREDITGATE_ANCHOR_HOME",
-        file_okay=False,
-        help="Folder of the anchor's register and keys.",
-    ),
-]
 _HOME: Final = Path("anchor")
 EntityId = Annotated[
     str, typer.Argument(metavar="ENTITY", help="Entity identifier of a region: its issuer's URL.")
@@ -50,6 +38,14 @@ def init(
     life_days: Annotated[
         int, typer.Option("--life", min=1, max=31, metavar="DAYS", help="Life of its statements.")
     ] = 2,
+    superior: Annotated[
+        str | None,
+        typer.Option(
+            "--superior",
+            metavar="ENTITY",
+            help="Make an intermediate, to stand below this anchor.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make an anchor: its key, an empty register, and a certificate for trying it out."""
@@ -69,7 +65,9 @@ def init(
 
     made, now = AnchorHome.at(home), SystemClock().now()
     try:
-        register = Register(entity_id=entity_id, life_seconds=life_days * _DAY, number=now)
+        register = Register(
+            entity_id=entity_id, life_seconds=life_days * _DAY, number=now, superior=superior
+        )
     except ValidationError:
         raise CommandFailed(
             "Give the anchor's entity identifier: an https URL without query."
@@ -127,10 +125,36 @@ def enrol(
         ),
     ],
     reason: Why,
+    intermediate: Annotated[
+        bool,
+        typer.Option(
+            "--intermediate",
+            help="It is no region, but states regions below it, within these divisions.",
+        ),
+    ] = False,
+    hosts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--host",
+            metavar="NAME",
+            help="Host that regions below an intermediate may have, or .domain of hosts; repeat for"
+            " more.",
+            show_default="any",
+        ),
+    ] = None,
+    roots_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-roots",
+            dir_okay=False,
+            exists=True,
+            help="PEM file: authorities of an intermediate's server. A region names its own.",
+        ),
+    ] = None,
     home: Home = _HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Enrol a region, or enrol it anew with new keys, authorities or divisions."""
+    """Enrol a region or an intermediate, or enrol it anew with new keys, authorities or divisions."""
     from gateway.clock import SystemClock
     from gateway.federation.trust.statement import REGION_METADATA, StatementInvalid, self_signed
 
@@ -147,12 +171,48 @@ def enrol(
         raise CommandFailed(
             f"{statement} is signed with another key than {key}: ask the region's people again."
         )
-    roots = said.metadata.get(REGION_METADATA, {}).get("tls_roots", "")
-    _change(
+    if intermediate != (roots_file is not None):
+        raise CommandFailed("Give --intermediate and --tls-roots together.")
+    roots = (
+        said.metadata.get(REGION_METADATA, {}).get("tls_roots", "")
+        if roots_file is None
+        else roots_file.read_text(encoding="ascii")
+    )
+    change(
         home,
-        lambda register: register.enrolled(said.sub, said.jwks, roots, tuple(codes), now),
+        lambda register: register.enrolled(
+            said.sub,
+            said.jwks,
+            roots,
+            tuple(codes),
+            now,
+            intermediate=intermediate,
+            hosts=tuple(hosts or ()),
+        ),
         "enrol",
         said.sub,
+        reason,
+        as_json=as_json,
+    )
+
+
+@app.command("admit-below", cls=ReportedCommand)
+def admit_below(
+    entity_id: EntityId,
+    under: Annotated[
+        str, typer.Option("--under", metavar="ENTITY", help="The intermediate that states it.")
+    ],
+    reason: Why,
+    home: Home = _HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Let a region stand that an intermediate has enrolled."""
+    now = now_here()
+    change(
+        home,
+        lambda register: register.admitted_below(entity_id, under, now),
+        "admit-below",
+        entity_id,
         reason,
         as_json=as_json,
     )
@@ -161,8 +221,8 @@ def enrol(
 @app.command("cut-off", cls=ReportedCommand)
 def cut_off(entity_id: EntityId, reason: Why, home: Home = _HOME, as_json: AsJson = False) -> None:
     """Cut a region off: every other region refuses it within a second of hearing so."""
-    now = _now()
-    _change(
+    now = now_here()
+    change(
         home,
         lambda register: register.cut_off(entity_id, reason, now),
         "cut-off",
@@ -175,8 +235,8 @@ def cut_off(entity_id: EntityId, reason: Why, home: Home = _HOME, as_json: AsJso
 @app.command("restore", cls=ReportedCommand)
 def restore(entity_id: EntityId, reason: Why, home: Home = _HOME, as_json: AsJson = False) -> None:
     """Let a region that was cut off stand again."""
-    now = _now()
-    _change(
+    now = now_here()
+    change(
         home,
         lambda register: register.restored(entity_id, now),
         "restore",
@@ -189,8 +249,8 @@ def restore(entity_id: EntityId, reason: Why, home: Home = _HOME, as_json: AsJso
 @app.command("withdraw", cls=ReportedCommand)
 def withdraw(entity_id: EntityId, reason: Why, home: Home = _HOME, as_json: AsJson = False) -> None:
     """Take a region out of the register."""
-    now = _now()
-    _change(
+    now = now_here()
+    change(
         home,
         lambda register: register.withdrawn(entity_id, now),
         "withdraw",
@@ -205,7 +265,7 @@ def list_(home: Home = _HOME, as_json: AsJson = False) -> None:
     """List the regions enrolled."""
     from gateway.anchor.home import AnchorHome
 
-    _show(AnchorHome.at(home).register(), as_json=as_json)
+    show_register(AnchorHome.at(home).register(), as_json=as_json)
 
 
 @app.command("serve", cls=ReportedCommand)
@@ -245,61 +305,3 @@ def serve(
             typer.echo(f"Serving {entity_id} at {host}:{taken}; Ctrl-C stops.")
 
     serve_until_stopped(serving, host, port, certificate, key, ready)
-
-
-def _now() -> int:
-    from gateway.clock import SystemClock
-
-    return SystemClock().now()
-
-
-def _change(
-    home: Path,
-    changed: "Callable[[Register], Register]",
-    what: str,
-    about: str,
-    reason: str,
-    *,
-    as_json: bool,
-) -> None:
-    from pydantic import ValidationError
-
-    from gateway.anchor.home import AnchorHome
-    from gateway.anchor.register import MOST_REASON, NotPossible
-
-    if not reason.strip() or len(reason) > MOST_REASON:
-        raise CommandFailed(f"--reason: give 1 to {MOST_REASON} characters.")
-    try:
-        register = AnchorHome.at(home).change(
-            changed, what=what, about=about, by=getpass.getuser(), why=reason, now=_now()
-        )
-    except ValidationError as error:
-        faults = "; ".join(fault["msg"] for fault in error.errors(include_input=False))
-        raise CommandFailed(f"The region cannot be enrolled so: {faults}.") from None
-    except NotPossible as error:
-        raise CommandFailed(str(error)) from None
-    _show(register, as_json=as_json)
-
-
-def _show(register: "Register", *, as_json: bool) -> None:
-    if as_json:
-        regions = {
-            entity_id: region.model_dump(mode="json", exclude={"jwks", "tls_roots"})
-            | {"kids": [key["kid"] for key in region.jwks["keys"]]}
-            for entity_id, region in sorted(register.regions.items())
-        }
-        print_json({"entity_id": register.entity_id, "number": register.number, "regions": regions})
-        return
-    rows = [
-        (
-            entity_id,
-            ", ".join(region.codes),
-            region.jwks["keys"][0]["kid"],
-            utc_seconds(region.enrolled_at),
-            "" if region.cut_off_at is None else utc_seconds(region.cut_off_at),
-            region.cut_off_reason,
-        )
-        for entity_id, region in sorted(register.regions.items())
-    ]
-    columns = ("region", "home of", "key", "enrolled", "cut off", "why")
-    show_sheet(Sheet(f"Regions under {register.entity_id}", columns, rows), console())

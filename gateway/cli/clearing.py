@@ -1,5 +1,6 @@
 """``creditgate federation clearing``: clearing between regions (地区间清算)."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final
@@ -29,6 +30,8 @@ _Until = Annotated[
     ),
 ]
 _RUN_SECONDS: Final = 60.0
+_SHOWN: Final = 12
+_VERSION: Final = re.compile(rf"[0-9a-f]{{{_SHOWN},64}}", re.ASCII)
 
 
 @app.command("list", cls=ReportedCommand)
@@ -100,18 +103,29 @@ def resolve(
     dispute_id: Annotated[str, typer.Argument(metavar="DISPUTE", help="Id of the dispute.")],
     stands: Annotated[str, typer.Option("--stands", help="Whose version stands: home or asking.")],
     note: Annotated[str, typer.Option("--note", help="Why: it is kept.")],
+    version: Annotated[
+        str,
+        typer.Option(
+            "--version",
+            help="That version, as `list --disputes` shows it; none where that side has none.",
+            show_default="none",
+        ),
+    ] = "",
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
     """Say whose version of a disputed entry stands; the next clearing has it."""
     if stands not in ("home", "asking"):
         raise CommandFailed("Give --stands home or --stands asking.")
+    if version and _VERSION.fullmatch(version) is None:
+        raise CommandFailed(f"Give --version as it is listed: {_SHOWN} hexadecimal digits or more.")
     answer = calls.ask(
         profile,
         pb.ResolveClearingDisputeRequest(
             dispute_id=dispute_id,
             stands=pb.ClearingStand.Value(_STAND + stands.upper()),
             note=note,
+            version=_whole(profile, dispute_id, stands, version),
         ),
         pb.ResolveClearingDisputeResponse,
     )
@@ -281,8 +295,8 @@ def _disputes(disputes: Iterable[pb.ClearingDispute]) -> Sheet:
                 each.dispute_id,
                 each.region,
                 pb.ClearingDisputeKind.Name(each.kind).removeprefix(_KIND).lower(),
-                _entry(each.home_entry) if each.HasField("home_entry") else "",
-                _entry(each.asking_entry) if each.HasField("asking_entry") else "",
+                _entry(each.home_entry, each.home_version) if each.home_version else "",
+                _entry(each.asking_entry, each.asking_version) if each.asking_version else "",
                 _stand(each.supported),
                 _stand(each.stands),
             )
@@ -291,8 +305,23 @@ def _disputes(disputes: Iterable[pb.ClearingDispute]) -> Sheet:
     )
 
 
-def _entry(entry: ClearingEntry) -> str:
-    return f"{entry.record_id} {yuan(entry.fee_micro_yuan)}"
+def _entry(entry: ClearingEntry, version: str) -> str:
+    return f"{entry.record_id} {yuan(entry.fee_micro_yuan)} ({version[:_SHOWN]})"
+
+
+def _whole(profile: Profile, dispute_id: str, stands: str, version: str) -> str:
+    """Return the version that a dispute's side has, which begins as ``version`` does."""
+    if not version:
+        return ""
+    request = pb.ListClearingDisputesRequest(page_size=200)
+    found = calls.every_page(profile, request, pb.ListClearingDisputesResponse).disputes
+    of_dispute = [each for each in found if each.dispute_id == dispute_id]
+    for each in of_dispute:
+        shown: str = each.home_version if stands == "home" else each.asking_version
+        if shown.startswith(version):
+            return shown
+        raise CommandFailed("That side has another version by now: `list --disputes` shows it.")
+    raise CommandFailed("No open dispute has this id: `list --disputes` shows them.")
 
 
 def _stand(stand: pb.ClearingStand.ValueType) -> str:

@@ -50,6 +50,7 @@ def finding_sheet(finding: pb.Finding) -> Sheet:
         ("finding", finding.name),
         ("operator", finding.operator_id),
         ("record", finding.record),
+        ("region", finding.region),
         ("consent", finding.consent),
         ("kind", show_finding_kind(finding.kind)),
         ("state", show_finding_state(finding.state)),

@@ -15,7 +15,7 @@ from gateway.cli.consent_sheets import access_sheet, consent_sheet, consents_she
 from gateway.cli.consent_trace import trace
 from gateway.cli.consent_watch import watch
 from gateway.cli.failures import ReportedCommand
-from gateway.cli.options import PROFILE, AsJson, From, Profile, Purposes, Regions, Until
+from gateway.cli.options import INT32, PROFILE, AsJson, From, Profile, Purposes, Regions, Until
 from gateway.cli.output import Sheet, show
 from gateway.cli.pages import PageToken, resource, tell_more
 from gateway.clock import SystemClock
@@ -28,6 +28,7 @@ _ONCE: Final = pb.ConsentAccessMode.CONSENT_ACCESS_MODE_ONCE
 _TIMES_PER_DAY: Final = pb.ConsentAccessMode.CONSENT_ACCESS_MODE_TIMES_PER_DAY
 
 _Name = Annotated[str, typer.Argument(metavar="CONSENT", help="Id of the consent.")]
+_MOST_DAYS: Final = 36_500
 _PageSize = Annotated[int, typer.Option("--page-size", min=1, max=200)]
 
 
@@ -47,13 +48,21 @@ def request(
     data_life_days: Annotated[
         int,
         typer.Option(
-            "--data-life", min=1, metavar="DAYS", help="How long you may keep each answer."
+            "--data-life",
+            min=1,
+            max=_MOST_DAYS,
+            metavar="DAYS",
+            help="How long you may keep each answer.",
         ),
     ],
     valid_days: Annotated[
         int | None,
         typer.Option(
-            "--valid-days", min=1, metavar="DAYS", help="How long it may be used; or say --until."
+            "--valid-days",
+            min=1,
+            max=_MOST_DAYS,
+            metavar="DAYS",
+            help="How long it may be used; or say --until.",
         ),
     ] = None,
     until: Until = None,
@@ -72,7 +81,11 @@ def request(
     times_per_day: Annotated[
         int,
         typer.Option(
-            "--times-per-day", min=0, metavar="NUMBER", help="Most answered requests in a UTC day."
+            "--times-per-day",
+            min=0,
+            max=INT32,
+            metavar="NUMBER",
+            help="Most answered requests in a UTC day.",
         ),
     ] = 0,
     answer_form: Annotated[

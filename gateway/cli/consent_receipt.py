@@ -137,7 +137,12 @@ def _sheet(found: "Signed[ConsentArtefact]", own: str) -> Sheet:
         ("subject's own key", own),
         ("subject", artefact.subject),
         ("answered by", artefact.representative),
-        ("operator", artefact.operator_id),
+        (
+            "operator",
+            " ".join(
+                filter(None, (artefact.operator_id, artefact.operator_name, artefact.operator_uscc))
+            ),
+        ),
         ("items", several(item_cell(each.item, each.fields) for each in terms.items)),
         ("purposes", several(terms.purposes)),
         ("regions", several(terms.regions)),

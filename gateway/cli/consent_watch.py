@@ -8,7 +8,7 @@ from creditgate.v1 import consent_service_pb2 as pb
 from gateway.cli import calls
 from gateway.cli.consent_sheets import change_line
 from gateway.cli.following import Most, Seconds, follow, require_end
-from gateway.cli.options import PROFILE, AsJson, Profile
+from gateway.cli.options import INT64, PROFILE, AsJson, Profile
 from gateway.cli.output import as_dict, console, print_json
 
 
@@ -16,7 +16,11 @@ def watch(
     after: Annotated[
         int,
         typer.Option(
-            "--after", min=0, metavar="SEQUENCE", help="The last change you have; 0 for all."
+            "--after",
+            min=0,
+            max=INT64,
+            metavar="SEQUENCE",
+            help="The last change you have; 0 for all.",
         ),
     ] = 0,
     most: Most = None,

@@ -9,7 +9,7 @@ from creditgate.v1 import conformance_service_pb2 as pb
 from gateway.cli import calls, copies_certificate, copies_challenges, copies_standing, copies_watch
 from gateway.cli.conformance_sheets import attestations_sheet
 from gateway.cli.failures import ReportedCommand
-from gateway.cli.options import PROFILE, AsJson, Profile
+from gateway.cli.options import INT64, PROFILE, AsJson, Profile
 from gateway.cli.output import Sheet, as_dict, console, print_json, show, show_sheet
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _Reflects = Annotated[
     typer.Option(
         "--reflects",
         min=0,
+        max=INT64,
         metavar="SEQUENCE",
         help="The last disclosure event your copies reflect, as `copies watch` tells it.",
     ),

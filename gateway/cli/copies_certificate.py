@@ -152,6 +152,8 @@ def _sheet(
     rows = (
         ("operator", f"{said.sub}, {said.operator_name}, {said.operator_uscc}"),
         ("copies", str(said.copies)),
+        ("of those it should hold", str(said.entitled)),
+        ("told missing", str(said.missing)),
         ("of them, could be asked for", str(said.drawable)),
         ("compared with event", str(said.disclosure_sequence)),
         (

@@ -50,6 +50,7 @@ def _line(change: pb.WatchRegionRecordsResponse) -> None:
         Text(
             f"{event.number}  {utc(event.event_time)}  {show_event_kind(event.kind)}"
             f"  {event.record}  revision {event.revision}  {event.region}"
+            f"; old copy gone until {utc(event.removal_deadline)}"
         ),
         soft_wrap=True,
     )

@@ -13,7 +13,7 @@ from gateway.cli.conformance_terms import coverages, show_event_kind
 from gateway.cli.copies_regions import watch_regions
 from gateway.cli.failures import CommandFailed
 from gateway.cli.following import Most, Seconds, follow, require_end
-from gateway.cli.options import PROFILE, AsJson, Profile
+from gateway.cli.options import INT64, PROFILE, AsJson, Profile
 from gateway.cli.output import as_dict, console, period, print_json, utc
 
 
@@ -21,7 +21,11 @@ def watch(
     after: Annotated[
         int,
         typer.Option(
-            "--after", min=0, metavar="SEQUENCE", help="The last event you have; 0 for all."
+            "--after",
+            min=0,
+            max=INT64,
+            metavar="SEQUENCE",
+            help="The last event you have; 0 for all.",
         ),
     ] = 0,
     coverage: Annotated[
@@ -76,14 +80,26 @@ def watch(
 
 def acknowledge(
     sequences: Annotated[
-        list[int], typer.Argument(metavar="SEQUENCE...", min=1, help="The events.")
+        list[int], typer.Argument(metavar="SEQUENCE...", min=1, max=INT64, help="The events.")
     ],
+    regions: Annotated[
+        bool,
+        typer.Option(
+            "--regions",
+            help="Of other regions: SEQUENCE is the number that watch --regions gives.",
+        ),
+    ] = False,
     removed_at: RemovedAt = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
     """Report that copies which events made void are gone, or replaced by the new revision."""
-    removals = [pb.RemovalAcknowledgement(event_sequence=sequence) for sequence in sequences]
+    removals = [
+        pb.RemovalAcknowledgement(region_event=sequence)
+        if regions
+        else pb.RemovalAcknowledgement(event_sequence=sequence)
+        for sequence in sequences
+    ]
     acknowledging.acknowledge(profile, removals, removed_at, as_json=as_json)
 
 

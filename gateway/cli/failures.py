@@ -17,6 +17,16 @@ REFUSED: Final = 2
 FAILED: Final = 1
 USAGE: Final = "USAGE"
 """The reason told where a command is wrongly called; no gateway gives it."""
+UNREACHABLE: Final = "UNREACHABLE"
+"""No gateway answered."""
+STORE: Final = "STORE"
+"""The database or a file of the store cannot be used."""
+FILE: Final = "FILE"
+"""A file, folder or socket cannot be used."""
+UNEXPECTED: Final = "UNEXPECTED"
+"""A defect."""
+UNABLE: Final = "UNABLE"
+"""The command cannot go on; the message says why."""
 _AS_JSON: Final = "--json"
 _CATALOGUE_FILE: Final = "gateway.catalogue.file.CatalogueFileRefused"
 SPEAKING: Final = frozenset(
@@ -57,8 +67,8 @@ class CommandFailed(Exception):
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a command failed. ``reason`` is a RefusalReason's name, an OAuth error code, USAGE,
-    or "" where nobody refused; ``faults`` are those of a file, by line; ``retry_after`` in
-    seconds; ``exit_status`` REFUSED or FAILED."""
+    or, where nobody refused, one of the words above; ``faults`` are those of a file, by line;
+    ``retry_after`` in seconds; ``exit_status`` REFUSED or FAILED."""
 
     exit_status: int
     reason: str
@@ -84,7 +94,9 @@ class Failure:
 
     def as_text(self) -> str:
         """Return what people read."""
-        head = f"{self.reason}: {self.message}" if self.reason else self.message
+        # Where nobody refused, the message says it better than a word for scripts.
+        refused = self.exit_status == REFUSED
+        head = f"{self.reason}: {self.message}" if refused else self.message
         wait = "" if self.retry_after is None else f" (try again in {self.retry_after:g} s)"
         # The gateway's own message names the fields already; others' may not.
         fields = [
@@ -173,7 +185,14 @@ def _acting(failure: Failure, profile: Path | None) -> Failure:
 def report(failure: Failure, *, as_json: bool) -> None:
     """Print a failure: to standard output as JSON, to standard error for people."""
     if as_json:
-        typer.echo(json.dumps(failure.as_document(), ensure_ascii=False, indent=2))
+        document = json.dumps(failure.as_document(), ensure_ascii=False, indent=2)
+        try:
+            typer.echo(document)
+        except BrokenPipeError:
+            raise
+        except OSError:
+            # It may be what failed: a full disk.
+            typer.echo(document, err=True)
     else:
         typer.echo(failure.as_text(), err=True)
 
@@ -186,18 +205,18 @@ def failure_of(error: Exception) -> Failure:
         )
     if _name_of(type(error)) == _CATALOGUE_FILE:
         faults: Any = getattr(error, "faults", ())
-        return Failure(FAILED, "", str(error), faults=[fault._asdict() for fault in faults])
+        return Failure(FAILED, UNABLE, str(error), faults=[fault._asdict() for fault in faults])
     if isinstance(error, CommandFailed) or _name_of(type(error)) in SPEAKING:
-        return Failure(FAILED, "", str(error))
+        return Failure(FAILED, UNABLE, str(error))
     # Whoever raised these has imported their modules already; nobody else need wait for it.
     if "sdk.tokens" in sys.modules and (failure := _failed_call(error)) is not None:
         return failure
     if any(_name_of(kind) == "sqlalchemy.exc.DBAPIError" for kind in type(error).__mro__):
-        return Failure(FAILED, "", _store_failure(error))
+        return Failure(FAILED, STORE, _store_failure(error))
     if isinstance(error, OSError):
         name = f"{error.filename}: " if error.filename else ""
-        return Failure(FAILED, "", f"{name}{error.strerror or type(error).__name__}")
-    return Failure(FAILED, "", _unexpected(error))
+        return Failure(FAILED, FILE, f"{name}{error.strerror or type(error).__name__}")
+    return Failure(FAILED, UNEXPECTED, _unexpected(error))
 
 
 def _failed_call(error: Exception) -> Failure | None:
@@ -208,7 +227,9 @@ def _failed_call(error: Exception) -> Failure | None:
 
     if isinstance(error, TokenRefused):
         if error.error == "unavailable":
-            return Failure(FAILED, "", f"{error.description} If it does not run, {_SERVE}.")
+            return Failure(
+                FAILED, UNREACHABLE, f"{error.description} If it does not run, {_SERVE}."
+            )
         return Failure(REFUSED, error.error, error.description)
     if not isinstance(error, grpc.RpcError):
         return None
@@ -218,8 +239,9 @@ def _failed_call(error: Exception) -> Failure | None:
             REFUSED, refusal.reason, refusal.message, refusal.violations, refusal.retry_after
         )
     if refusal.status in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}:
-        return Failure(FAILED, "", f"The gateway cannot be reached; {_SERVE}. ({refusal.message})")
-    return Failure(FAILED, "", f"{refusal.status}: {refusal.message}")
+        told = f"The gateway cannot be reached; {_SERVE}. ({refusal.message})"
+        return Failure(FAILED, UNREACHABLE, told)
+    return Failure(FAILED, refusal.status, f"{refusal.status}: {refusal.message}")
 
 
 def _name_of(kind: type) -> str:

@@ -8,12 +8,13 @@ from typing import Annotated, TypeVar
 import typer
 
 from gateway.cli.failures import CommandFailed
+from gateway.cli.options import INT64
 
 _Message = TypeVar("_Message")
 
 Most = Annotated[
     int | None,
-    typer.Option("--most", min=1, metavar="NUMBER", help="End after so many changes."),
+    typer.Option("--most", min=1, max=INT64, metavar="NUMBER", help="End after so many changes."),
 ]
 Seconds = Annotated[
     float | None,

@@ -11,6 +11,8 @@ from creditgate.v1 import registration_service_pb2 as registration_pb
 from gateway.cli import calls, terms
 from gateway.cli.failures import ReportedCommand
 from gateway.cli.options import (
+    INT32,
+    INT64,
     PROFILE,
     AsJson,
     From,
@@ -37,7 +39,8 @@ def issue(
         ),
     ],
     daily_quota: Annotated[
-        int, typer.Option("--daily-quota", min=0, help="Most records served in one UTC day.")
+        int,
+        typer.Option("--daily-quota", min=0, max=INT64, help="Most records served in one UTC day."),
     ],
     reason: Why,
     from_: From = None,
@@ -104,7 +107,10 @@ def statement(
     ],
     reason: Why,
     life_seconds: Annotated[
-        int, typer.Option("--life", metavar="SECONDS", help="How long it can be used.")
+        int,
+        typer.Option(
+            "--life", min=0, max=INT32, metavar="SECONDS", help="How long it can be used."
+        ),
     ] = 86_400,
     profile: Profile = PROFILE,
     as_json: AsJson = False,

@@ -10,7 +10,7 @@ from creditgate.v1.limit_service_pb2 import LimitPer, LimitUnit
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.cli import calls, terms
 from gateway.cli.failures import ReportedCommand
-from gateway.cli.options import PROFILE, AsJson, Profile, Why
+from gateway.cli.options import INT32, INT64, PROFILE, AsJson, Profile, Why
 from gateway.cli.output import Sheet, show, utc
 
 _PER: Final = "LIMIT_PER_"
@@ -33,10 +33,13 @@ def _unit(text: str) -> LimitUnit.ValueType:
 def create(
     limit_id: _LimitId,
     reason: Why,
-    count: Annotated[int, typer.Option("--count", help="Units in each period, sustained.")],
-    burst: Annotated[int, typer.Option("--burst", help="Most units at once.")],
+    count: Annotated[
+        int, typer.Option("--count", min=0, max=INT64, help="Units in each period, sustained.")
+    ],
+    burst: Annotated[int, typer.Option("--burst", min=0, max=INT64, help="Most units at once.")],
     period: Annotated[
-        int, typer.Option("--period", metavar="SECONDS", help="Length of the period.")
+        int,
+        typer.Option("--period", min=0, max=INT32, metavar="SECONDS", help="Length of the period."),
     ] = 1,
     per: Annotated[
         LimitPer.ValueType | None,

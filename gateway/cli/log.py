@@ -13,7 +13,7 @@ from gateway.cli.failures import CommandFailed, ReportedCommand
 from gateway.cli.following import Most, require_end
 from gateway.cli.log_compare import compare
 from gateway.cli.log_life import KeyOf, begin, opened, resume, rotate, successor
-from gateway.cli.options import AsJson, Config
+from gateway.cli.options import INT64, AsJson, Config
 from gateway.cli.output import Sheet, as_dict, console, print_json, show_sheet
 
 if TYPE_CHECKING:
@@ -120,7 +120,9 @@ def tail(
     log: _Which = _Log.DISCLOSURE,
     after: Annotated[
         int,
-        typer.Option("--from", min=0, metavar="INDEX", help="Begin with this entry, from 0."),
+        typer.Option(
+            "--from", min=0, max=INT64, metavar="INDEX", help="Begin with this entry, from 0."
+        ),
     ] = 0,
     follow: Annotated[
         bool, typer.Option("--follow", help="Wait for more, until interrupted.")

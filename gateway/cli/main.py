@@ -44,6 +44,8 @@ from gateway.cli.options import AsJson
 from gateway.cli.output import print_json
 from gateway.cli.serve import serve
 from gateway.cli.verify import verify
+from gateway.cli.written import written_out
+from gateway.server.memory import load_quickly
 
 app = typer.Typer(
     name="creditgate",
@@ -117,3 +119,10 @@ app.add_typer(copies.app, name="copies", rich_help_panel=_RECORDS)
 app.add_typer(usage.app, name="usage", rich_help_panel=_RECORDS)
 app.command(cls=ReportedCommand, rich_help_panel=_RECORDS)(usage.statement)
 app.add_typer(statements.app, name="statements", rich_help_panel=_RECORDS)
+
+
+def main() -> None:
+    """Run the command that the program was called with."""
+    load_quickly()
+    with written_out():
+        app(prog_name="creditgate")

@@ -8,7 +8,7 @@ import typer
 from creditgate.v1 import item_mapping_service_pb2 as pb
 from gateway.cli import calls
 from gateway.cli.failures import CommandFailed, ReportedCommand
-from gateway.cli.options import PROFILE, AsJson, Profile, Why
+from gateway.cli.options import INT32, PROFILE, AsJson, Profile, Why
 from gateway.cli.output import Sheet, show, utc
 
 app = typer.Typer(
@@ -31,7 +31,8 @@ def set_(
         typer.Option("--catalogue-version", help="Version of their catalogue it is made for."),
     ],
     version: Annotated[
-        int, typer.Option("--version", min=0, help="Version of the mapping this replaces.")
+        int,
+        typer.Option("--version", min=0, max=INT32, help="Version of the mapping this replaces."),
     ] = 0,
     profile: Profile = PROFILE,
     as_json: AsJson = False,

@@ -31,6 +31,9 @@ def home(config: Path | None = None) -> Path:
     return GatewayConfig.load(config).home
 
 
+INT32: Final = 2**31 - 1
+INT64: Final = 2**63 - 1
+"""Most that a field of a message can hold."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Profile = Annotated[
     Path,
@@ -127,6 +130,7 @@ Freshness = Annotated[
     typer.Option(
         "--freshness",
         min=1,
+        max=INT64,
         metavar="SECONDS",
         help="Oldest signed status that is accepted.",
         show_default="3600",

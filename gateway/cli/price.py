@@ -43,6 +43,18 @@ def create(
     begins: Begins,
     reason: Why,
     components: _Components = None,
+    coming: Annotated[
+        list[str] | None,
+        typer.Option("--coming", metavar="CLASS", help="A class that no catalogue item has yet."),
+    ] = None,
+    dropped: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--drop",
+            metavar="CLASS",
+            help="A class that shall have no price any more: stop its items.",
+        ),
+    ] = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
@@ -51,7 +63,12 @@ def create(
     plan.effective_from.CopyFrom(Timestamp(seconds=begins))
     answer = calls.ask(
         profile,
-        pb.CreatePricePlanRequest(plan=plan, reason=reason),
+        pb.CreatePricePlanRequest(
+            plan=plan,
+            reason=reason,
+            coming_price_classes=coming,
+            dropped_price_classes=dropped,
+        ),
         pb.CreatePricePlanResponse,
     )
     show(answer, *_sheets(answer.plan), as_json=as_json)

@@ -30,6 +30,8 @@ def read_components(path: Path) -> list[pb.PriceComponent]:
     """Return the components of a file. Raises typer.BadParameter that names the first fault."""
     import yaml
 
+    from gateway.yaml_text import read_yaml
+
     try:
         with path.open("rb") as file:
             written = file.read(_MOST_BYTES + 1)
@@ -38,7 +40,7 @@ def read_components(path: Path) -> list[pb.PriceComponent]:
     if len(written) > _MOST_BYTES:
         raise typer.BadParameter(f"{path} has more than {_MOST_BYTES} bytes")
     try:
-        read = yaml.safe_load(written)
+        read = read_yaml(written)
     except (yaml.YAMLError, UnicodeDecodeError):
         raise typer.BadParameter(f"{path} is no YAML") from None
     if not isinstance(read, list):

@@ -1,5 +1,6 @@
 """Options of commands that ask for proofs, keep answers and verify them by a pinned key."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -9,8 +10,10 @@ from google.protobuf.message import Message
 
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from gateway.cli.failures import CommandFailed
+from gateway.cli.output import several
 
 if TYPE_CHECKING:
+    from creditgate.transparency.completeness import ProvedSubject
     from creditgate.transparency.note import VerifierKey
 
 _PREFIX: Final = "PROOF_KIND_"
@@ -49,6 +52,16 @@ Pinned = Annotated[
 def kind_of(kind: ProofKind.ValueType) -> str:
     """Return the kind of a proof as it is written."""
     return ProofKind.Name(kind).removeprefix(_PREFIX).lower()
+
+
+def on_its_word(subjects: "Iterable[ProvedSubject]") -> str:
+    """Return of what it is the gateway's word that nothing was left out; "" for nothing."""
+    told = [f"{item} of {each.subject}" for each in subjects for item in each.on_word]
+    return (
+        f"that nothing was left out of {several(told)}: the keys of its leaves are the gateway's own"
+        if told
+        else ""
+    )
 
 
 def read_key(vkey: str) -> "VerifierKey":

@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from creditgate.v1 import recognition_service_pb2 as pb
 from gateway.cli import calls, terms
 from gateway.cli.failures import CommandFailed, ReportedCommand
-from gateway.cli.options import PROFILE, AsJson, Profile, PurposeAsked, Why
+from gateway.cli.options import INT32, PROFILE, AsJson, Profile, PurposeAsked, Why
 from gateway.cli.output import Sheet, console, print_json, show, show_sheet, utc
 from gateway.cli.recognition_sheets import (
     countries_sheet,
@@ -187,7 +187,7 @@ def country(
         list[str], typer.Option("--purpose", metavar="PURPOSE", help="A purpose; repeatable.")
     ],
     version: Annotated[
-        int, typer.Option("--version", min=0, help="Version of the list this replaces.")
+        int, typer.Option("--version", min=0, max=INT32, help="Version of the list this replaces.")
     ] = 0,
     retire: Annotated[bool, typer.Option("--retire", help="Nothing goes there any more.")] = False,
     profile: Profile = PROFILE,

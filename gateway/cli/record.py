@@ -16,6 +16,7 @@ from gateway.cli import calls, terms
 from gateway.cli.content import read_content, shown_content
 from gateway.cli.failures import CommandFailed, ReportedCommand
 from gateway.cli.options import (
+    INT32,
     PROFILE,
     AsJson,
     From,
@@ -35,7 +36,7 @@ app = typer.Typer(help="Single records: read, correct, repair, withdraw.", no_ar
 
 _Name = Annotated[str, typer.Argument(metavar="RECORD", help="Id of the record.")]
 _Revision = Annotated[
-    int, typer.Option("--revision", min=1, help="The revision you believe current.")
+    int, typer.Option("--revision", min=1, max=INT32, help="The revision you believe current.")
 ]
 _RequestId = Annotated[
     str | None,

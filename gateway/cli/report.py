@@ -31,6 +31,7 @@ from gateway.cli.output import (
     utc_seconds,
     yuan,
 )
+from gateway.cli.proving import on_its_word
 from gateway.clock import SystemClock
 from sdk.request_ids import new_request_id
 
@@ -179,8 +180,8 @@ def verify(
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
-    """Tell whether a report is the gateway's, states all there is, and is valid. Offline, and
-    without a profile, with --keys."""
+    """Tell whether a report is the gateway's, states all there is, and is valid, and of what
+    that is the gateway's word. Offline, and without a profile, with --keys."""
     from creditgate.transparency.note import VerifierKey
     from sdk.documents import STATUS_SECONDS, document_keys, read_keys
     from sdk.reports import issuer_named, verified_report, verified_status
@@ -215,6 +216,7 @@ def verify(
                 "kid": found.signed.kid,
                 "key_retired": found.signed.key_retired,
                 "checkpoint_size": found.proved.head.checkpoint.size,
+                "complete_on_the_gateways_word": list(found.complete_on_word),
                 "status": None if told is None else told.as_json(),
             }
         )
@@ -267,6 +269,7 @@ def _sheet(report: pb.CreditReport) -> Sheet:
 
 def _verified(found: "VerifiedReport", told: "CreditReportStatus | None") -> Sheet:
     report, checkpoint = found.report, found.proved.head.checkpoint
+    word = on_its_word([found.proved.subject])
     rows = (
         ("report", report.report),
         ("subject", report.subject),
@@ -276,6 +279,7 @@ def _verified(found: "VerifiedReport", told: "CreditReportStatus | None") -> She
         ),
         ("outside its period", str(report.outside_period or "")),
         ("withheld", str(report.withheld or "")),
+        ("on the gateway's word", word or "nothing"),
         ("as disclosed at", utc_seconds(report.served_at)),
         ("valid until", utc_seconds(report.exp)),
         ("signed by", report.iss),
@@ -286,7 +290,7 @@ def _verified(found: "VerifiedReport", told: "CreditReportStatus | None") -> She
         ("status page", report.status_url),
     )
     return Sheet(
-        "Report is the gateway's, and complete",
+        f"Report is the gateway's, and complete{', as to some on its word' if word else ''}",
         [name for name, _ in rows],
         [[cell for _, cell in rows]],
         blocks=True,

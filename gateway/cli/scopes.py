@@ -10,6 +10,7 @@ from creditgate.v1 import scope_service_pb2 as scopes_pb
 from gateway.cli import calls, four_eyes, terms
 from gateway.cli.failures import ReportedCommand
 from gateway.cli.options import (
+    INT32,
     PROFILE,
     AsJson,
     From,
@@ -61,7 +62,10 @@ def define(
     longest_days: Annotated[
         int,
         typer.Option(
-            "--longest-days", min=0, help="Most days a grant of it may stand; 0 means no limit."
+            "--longest-days",
+            min=0,
+            max=INT32,
+            help="Most days a grant of it may stand; 0 means no limit.",
         ),
     ] = 0,
     etag: Annotated[

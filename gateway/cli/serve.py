@@ -5,7 +5,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from gateway.demo.seeding import Seeding
     from gateway.installation.home import Home
     from gateway.server.process import Running
+
+
+_NO_PEOPLE: Final = (
+    "Several workers cannot share the invented people: nobody can sign in, and /my, /portal and"
+    " /console answer 503. Set CREDITGATE_WORKERS=1, or an identity provider (CREDITGATE_OIDC_ISSUER)."
+)
 
 
 def serve(
@@ -35,11 +41,13 @@ def serve(
     from gateway.installation.bootstrap import NoAdministrator, bootstrap
     from gateway.server.policies import Policies
     from gateway.server.supervisor import serve as serve_until_stopped
+    from gateway.server.tls_settings import require_tls_files
     from gateway.telemetry.logs import log_to_stderr
 
     settings = GatewayConfig.load(config)
-    # A policy that cannot be used is told before anything is set up.
+    # A file that cannot be used is told before anything is set up.
     Policies.read(settings)
+    require_tls_files(settings)
     log_to_stderr(settings.log_level)
     if demo and (settings.tls_certificate or settings.client_ca):
         raise CommandFailed(
@@ -49,6 +57,8 @@ def serve(
     with_people = demo and settings.oidc_issuer is None and settings.workers == 1
     if with_people:
         settings = settings.model_copy(update={"development_provider": True})
+    elif demo and settings.oidc_issuer is None:
+        typer.echo(_NO_PEOPLE, err=True)
     try:
         home = bootstrap(settings, SystemClock())
     except NoAdministrator as error:

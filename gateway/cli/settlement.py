@@ -122,9 +122,13 @@ def credit(
     as_json: AsJson = False,
 ) -> None:
     """Give back what evidence proves to be overcharged (贷记)."""
+    from creditgate.transparency.statement_evidence import shortened
+
+    # The gateway has the log itself: its head tells which.
+    shown = shortened(evidence.read_bytes())
     request = pb.CreateCreditNoteRequest(
         operator_id=operator_id,
-        evidence=evidence.read_bytes(),
+        evidence=shown,
         reason=reason,
         request_id=request_id or uuid4().hex,
     )

@@ -11,7 +11,7 @@ from creditgate.v1 import usage_service_pb2 as pb
 from gateway.cli import calls
 from gateway.cli.agreeing import kept_from_agreeing
 from gateway.cli.failures import CommandFailed
-from gateway.cli.options import PROFILE, AsJson, Profile
+from gateway.cli.options import INT64, PROFILE, AsJson, Profile
 from gateway.cli.output import Sheet, console, print_json, show_sheet
 from gateway.cli.proving import read_key
 from gateway.cli.usage_sheets import (
@@ -164,7 +164,9 @@ def cosign(
 
 def dispute(
     book: _Book,
-    usage_index: Annotated[int, typer.Argument(metavar="PLACE", min=0, help="Its place.")],
+    usage_index: Annotated[
+        int, typer.Argument(metavar="PLACE", min=0, max=INT64, help="Its place.")
+    ],
     output: Annotated[
         Path, typer.Option("--output", dir_okay=False, help="Write the evidence here.")
     ],

@@ -33,17 +33,11 @@ def dispute_statement(
             help="Another signed statement, such as of the month while it was open; repeatable.",
         ),
     ] = None,
-    short: Annotated[
-        bool,
-        typer.Option(
-            "--short", help="Without the log, which a call may be too small for: for the gateway."
-        ),
-    ] = False,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
     """Write evidence against a signed statement, which anyone verifies offline."""
-    from sdk.usage_statements import Statements, shortened
+    from sdk.usage_statements import Statements
 
     document = statement.read_text("ascii", "replace")
     others = [each.read_text("ascii", "replace") for each in earlier or ()]
@@ -53,7 +47,7 @@ def dispute_statement(
 
     with opened_book(book) as opened, verified():
         evidence, found = calls.with_gateway(profile, work)
-    output.write_bytes(shortened(evidence) if short else evidence)
+    output.write_bytes(evidence)
     if as_json:
         print_json(checked_document(found))
     else:

@@ -17,7 +17,7 @@ from gateway.cli.output import (
     utc,
     utc_seconds,
 )
-from gateway.cli.proving import kind_of, read_key
+from gateway.cli.proving import kind_of, on_its_word, read_key
 from gateway.cli.record import records_sheet
 
 if TYPE_CHECKING:
@@ -102,6 +102,9 @@ def _document(found: "VerifiedAnswer") -> dict[str, object]:
             }
             for each in found.subjects
         ],
+        "complete_on_the_gateways_word": [
+            {"subject": subject, "item": item} for subject, item in found.complete_on_word()
+        ],
         "receipt": as_dict(found.receipt),
         "checkpoint": {
             "origin": found.checkpoint.origin,
@@ -145,16 +148,6 @@ def _items(proved: "ProvedSubject") -> str:
     )
 
 
-def _on_its_word(found: "VerifiedAnswer") -> str:
-    """Return of what the absence is not proved against a gateway that lies."""
-    absent = [f"{item} of {subject}" for subject, item in found.absent_on_word()]
-    return (
-        f"that there is no record of {several(absent)}: its leaf's key is the gateway's own"
-        if absent
-        else ""
-    )
-
-
 def _withheld(proved: "ProvedSubject") -> str:
     return several(f"{count} of {item}" for item, count in proved.withheld.items()) or "none"
 
@@ -171,7 +164,7 @@ def _sheet(found: "VerifiedAnswer") -> Sheet:
         ("checkpoint", f"{found.checkpoint.size} entries, root {found.checkpoint.root.hex()}"),
         ("map of", "" if head is None else utc_seconds(head.since)),
         ("map holds until", "" if head is None else utc_seconds(head.until)),
-        ("on the gateway's word", _on_its_word(found)),
+        ("on the gateway's word", on_its_word(found.subjects)),
         (
             "meaning",
             "each record was disclosed by its event; whether it still is, is not told"

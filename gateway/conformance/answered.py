@@ -1,7 +1,7 @@
 """What the usage ledger answered an operator, by the position of its answers, and what it gave
 again to a retry, by time."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,21 @@ Positions = NDArray[np.int64]
 """Positions in the ledger, of shape (n); 0 is before the first answer."""
 
 
+class Reading(NamedTuple):
+    """When copies were read that an operator attests, ``at`` (seconds, UTC), and where the ledger
+    stood: ``answers`` is the position of the last answer by then, ``arrived`` that of the last of
+    which nothing could be under way any more."""
+
+    at: int
+    answers: int
+    arrived: int
+
+
+def reading_at(records: Connection, operator_id: str, at: int) -> Reading:
+    """Return where the ledger stood for an operator at ``at`` (seconds, UTC)."""
+    return Reading(at, _last_by(records, operator_id, at), last_arrived(records, operator_id, at))
+
+
 def last_answer(records: Connection, operator_id: str) -> int:
     """Return the position in the ledger of the last answer to an operator, 0 without any."""
     query = (
@@ -35,13 +50,7 @@ def last_answer(records: Connection, operator_id: str) -> int:
 def last_arrived(records: Connection, operator_id: str, now: int) -> int:
     """Return the position in the ledger of the last answer to an operator of which nothing can be
     under way any more at ``now`` (seconds, UTC), 0 without any."""
-    query = (
-        select(USAGE.c.sequence)
-        .where(USAGE.c.operator_id == operator_id, USAGE.c.served_at <= now - UNDER_WAY_SECONDS)
-        .order_by(USAGE.c.sequence.desc())
-        .limit(1)
-    )
-    return records.execute(query).scalar() or 0
+    return _last_by(records, operator_id, now - UNDER_WAY_SECONDS)
 
 
 def last_held(
@@ -94,3 +103,14 @@ def last_replayed(records: Engine, operator_id: str, sequences: Sequences, since
             held = np.isin(sequences, np.frombuffer(given, np.int64))
             np.maximum(found, at, out=found, where=held)
     return found
+
+
+def _last_by(records: Connection, operator_id: str, at: int) -> int:
+    """Return the position of the last answer by ``at`` (seconds, UTC), 0 without any."""
+    query = (
+        select(USAGE.c.sequence)
+        .where(USAGE.c.operator_id == operator_id, USAGE.c.served_at <= at)
+        .order_by(USAGE.c.sequence.desc())
+        .limit(1)
+    )
+    return records.execute(query).scalar() or 0

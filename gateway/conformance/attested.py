@@ -19,7 +19,8 @@ from gateway.conformance.attestation_rows import (
 from gateway.conformance.attested_needs import Certifying, Removals, Sampling
 from gateway.conformance.blocks import NO_SEQUENCES, Sequences
 from gateway.conformance.certificate import Numbers
-from gateway.conformance.comparing import Compared, compare, truly_missing
+from gateway.conformance.comparing import ALTERED, Compared, compare, truly_missing
+from gateway.conformance.elsewhere import RemovalsElsewhere
 from gateway.conformance.finding_rows import (
     close_findings,
     dated_id,
@@ -44,11 +45,10 @@ from gateway.conformance.removal_rows import attested_gone
 from gateway.conformance.sampled import sample_of, sample_since
 from gateway.conformance.standings import attestation_due, touch
 from gateway.conformance.told_missing import (
-    HeldAgain,
     ToldMissing,
     held_again,
-    keep_told_missing,
-    told_missing,
+    keep_told_by,
+    told_by,
 )
 from gateway.storage.engines import Engines, reading
 from gateway.storage.writes import wrote
@@ -57,12 +57,14 @@ from gateway.storage.writes import wrote
 class Basis(NamedTuple):
     """What an attestation was compared with: ``entitled``, how many copies the operator should
     hold, as of the disclosure event ``compared``. ``answers`` is the position in the ledger of the
-    last answer that it must have had whole when it began, and what was given again at ``since``
+    last answer that it must have had whole when they were read, and what was given again at ``since``
     (seconds, UTC) or later may have been under way then.
     ``excused``: something void is held and only not held against it yet. ``opening`` is the digest
     of what the attestation was opened with (`gateway.conformance.shown.opening_digest`);
     ``right`` are the revisions served whole of which it attested right copies: samples are drawn of
-    these. ``beyond`` are faults there are besides all differences."""
+    these. ``beyond`` are faults there are besides all differences. ``void_elsewhere`` is as in
+    `gateway.conformance.judging.Judged`, of copies read at ``read_at`` (seconds, UTC).
+    ``later`` are revisions served whole only after that and not held: nothing is said of these."""
 
     entitled: int
     answers: int
@@ -72,6 +74,9 @@ class Basis(NamedTuple):
     right: Sequences = NO_SEQUENCES
     since: int = 0
     beyond: int = 0
+    read_at: int = 0
+    void_elsewhere: frozenset[tuple[str, str]] = frozenset()
+    later: Sequences = NO_SEQUENCES
 
 
 class Attested:
@@ -84,6 +89,7 @@ class Attested:
         certificates: Certifying,
         sampling: Sampling,
         removals: Removals,
+        elsewhere: RemovalsElsewhere,
     ) -> None:
         self._engines = engines
         self._engine = engines.evidence
@@ -91,6 +97,7 @@ class Attested:
         self._certificates = certificates
         self._sampling = sampling
         self._removals = removals
+        self._elsewhere = elsewhere
 
     def earlier(self, operator_id: str, request_id: str, opening: bytes) -> Attestation | None:
         """Return what an operator attested by a request before; None where it did not.
@@ -128,12 +135,21 @@ class Attested:
         REQUEST_ID_REUSED as `earlier`, and where a certificate cannot be signed: nothing is kept
         then.
         """
-        absent = _revisions(each for each in differences if each.kind == MISSING)
+        missing = _revisions(each for each in differences if each.kind == MISSING)
+        absent = np.union1d(missing, basis.later)
         told = {each.record_id for each in differences}
         again = held_again(self._engines, operator_id, absent, now)
+        # What is beyond may be held otherwise, and is not told missing then.
+        lacking = _revisions(() if basis.beyond else truly_missing(differences))
+        told_now = told_by(
+            self._engines.records,
+            operator_id,
+            ToldMissing(lacking, basis.answers, basis.since),
+        )
         with reading(self._engine) as connection:
-            unproven = _unproven(standing_findings(connection, operator_id))
+            standing = standing_findings(connection, operator_id)
             lately = sample_since(connection, operator_id, now - self._policy.certificate_seconds)
+        unproven = _unproven(standing)
         proven = lately.proves(self._policy, now)
         ended = self._sampling.ended(set(unproven.values()), now)
         asked_again = {
@@ -142,8 +158,10 @@ class Attested:
             if record_id not in told and sequence not in ended
         }
         asked_again.update(each.revision_sequence for each in again.differences)
+        asked_again.update(_mended(standing, basis.right))
         sampled = self._sampling.draw(operator_id, basis.right, asked_again, now)
         self._removals.follow()
+        self._elsewhere.follow(operator_id)
         # Before anything is locked: the log is written to the same store.
         checkpoint = self._certificates.covering(disclosure_sequence)
         with self._engine.begin() as connection:
@@ -162,12 +180,14 @@ class Attested:
                 before,
                 earliest_false(connection, operator_id, now - self._policy.repeated_seconds),
                 basis.beyond,
+                frozenset[int](basis.later.tolist()),
             )
             attestation = self._kept(
                 connection,
                 compared,
-                # Whoever has lied of late is not believed yet, nor who shows nothing.
-                "" if basis.excused or before or not proven else checkpoint,
+                # Whoever has lied of late is not believed yet, nor who shows nothing; and of
+                # nothing held there is nothing to certify.
+                "" if basis.excused or before or not proven or not copies else checkpoint,
                 Numbers(
                     copies,
                     basis.entitled,
@@ -192,10 +212,25 @@ class Attested:
                     opening=basis.opening,
                 ),
             )
-            _keep_missing(connection, operator_id, differences, absent, again, basis)
+            keep_told_by(connection, operator_id, told_now, absent, again)
             if not basis.beyond:
-                held = {each.record_id for each in differences if each.kind != MISSING}
-                attested_gone(connection, operator_id, disclosure_sequence, held, client_id, now)
+                held = {
+                    each.record_id
+                    for each in differences
+                    if each.kind != MISSING and not each.region
+                }
+                attested_gone(
+                    connection,
+                    operator_id,
+                    disclosure_sequence,
+                    basis.read_at,
+                    held,
+                    client_id,
+                    now,
+                )
+                self._elsewhere.attested_gone(
+                    connection, operator_id, basis.read_at, basis.void_elsewhere, client_id, now
+                )
             sampled.write(connection, attestation.attestation_id, now)
             attestation_due(connection, operator_id, now + self._policy.attestation_seconds)
         return attestation
@@ -291,28 +326,6 @@ def _as_opened(known: Attestation, opening: bytes) -> Attestation:
     return known
 
 
-def _keep_missing(
-    connection: Connection,
-    operator_id: str,
-    differences: Sequence[Difference],
-    absent: Sequences,
-    again: HeldAgain,
-    basis: Basis,
-) -> None:
-    """Keep what is told missing now, and what was told so before and is not cleared up."""
-    before = told_missing(connection, operator_id).sequences
-    # What is beyond may be held otherwise, and is not told missing then.
-    told = _revisions(() if basis.beyond else truly_missing(differences))
-    still = before[np.isin(before, absent)]
-    keep_told_missing(
-        connection,
-        operator_id,
-        ToldMissing(
-            np.unique(np.concatenate((told, still, again.sequences))), basis.answers, basis.since
-        ),
-    )
-
-
 def _revisions(missing: Iterable[Difference]) -> Sequences:
     """Return the revisions, served whole, that differences are of."""
     sequences = {each.revision_sequence for each in missing if each.revision_sequence}
@@ -326,6 +339,13 @@ def _unproven(standing: Sequence[Finding]) -> dict[str, int]:
         for each in standing
         if each.kind == ATTESTATION_FALSE
     }
+
+
+def _mended(standing: Sequence[Finding], right: Sequences) -> list[int]:
+    """Return the revisions of which an altered copy was found, and a right one is attested now:
+    a word alone does not mend what was caught."""
+    altered = [each.revision_sequence for each in standing if each.kind in ALTERED]
+    return np.intersect1d(np.array(altered, np.int64), right).tolist()
 
 
 def _standing(compared: Compared) -> int:

@@ -5,13 +5,17 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol
 
+from sqlalchemy import Engine
+
 from creditgate.reconcile.decode import Decoder, SymbolsInconsistent
 from creditgate.reconcile.symbols import SYMBOL_BYTES
 from creditgate.refusal import Violation, invalid
 from creditgate.v1 import conformance_service_pb2 as pb
 from gateway.clock import Clock
+from gateway.conformance.answered import Reading
 from gateway.conformance.attested import Basis
 from gateway.conformance.classify import Grace
+from gateway.conformance.covering import covered
 from gateway.conformance.entitlement import Entitlement
 from gateway.conformance.held import Held
 from gateway.conformance.judging import Judge
@@ -71,8 +75,8 @@ class Removing(Protocol):
 
 class Attester:
     """The attestation that ``opening`` began: ``held`` are the copies that the operator should
-    hold, ``entitlement`` is why; ``answers`` is the position in the ledger of the last answer that the
-    operator must have had whole when it began, at ``begun_at`` (seconds, UTC).
+    hold, ``entitlement`` is why; they were read at ``read``, and it began at ``begun_at`` (seconds,
+    UTC).
 
     Raises Refused INVALID_REQUEST for a position to come.
     """
@@ -84,7 +88,7 @@ class Attester:
         opening: pb.AttestationOpening,
         held: Held,
         entitlement: Entitlement,
-        answers: int,
+        read: Reading,
         begun_at: int,
     ) -> None:
         if opening.disclosure_sequence > entitlement.position:
@@ -95,7 +99,7 @@ class Attester:
         self._client_id = client_id
         self._opening = opening
         self._held = held
-        self._answers = answers
+        self._read = read
         self._begun_at = begun_at
         self._position = entitlement.position
         self._decoder = Decoder(held.key, opening.copies - held.copies)
@@ -162,17 +166,19 @@ class Attester:
         self._require_copies(self._matching.copies)
 
     def finish(
-        self, judge: Judge, attested: Attesting, policy: Removing, clock: Clock
+        self, records: Engine, judge: Judge, attested: Attesting, policy: Removing, clock: Clock
     ) -> Attestation:
         """Judge what differs, and keep the attestation. Raises Refused as these do."""
         after = self._opening.disclosure_sequence
+        read_at = self._read_at(policy.file_age_seconds)
         grace = Grace(
             after,
             policy.removal_seconds,
             self._held.now,
-            read_at=self._read_at(policy.file_age_seconds),
+            read_at=read_at,
         )
-        judged = judge.judge(self._operator_id, self._matching.differing(), grace)
+        spoken_of = covered(records, self._operator_id, self._matching.differing(), self._read)
+        judged = judge.judge(self._operator_id, spoken_of.differing, grace)
         return attested.record(
             self._operator_id,
             self._opening.request_id,
@@ -183,14 +189,17 @@ class Attester:
             clock.now(),
             self._client_id,
             Basis(
-                self._held.copies,
-                self._answers,
+                self._held.copies - spoken_of.copies,
+                self._read.arrived,
                 judged.excused,
                 self._position,
                 opening_digest(self._opening),
                 self._matching.whole_right(),
-                self._begun_at - UNDER_WAY_SECONDS,
+                self._read.at - UNDER_WAY_SECONDS,
                 judged.beyond,
+                self._read.at,
+                judged.void_elsewhere,
+                spoken_of.later,
             ),
         )
 

@@ -17,7 +17,7 @@ _Cut = Mapping[str, Mapping[int, int]]
 
 
 class _Owed(NamedTuple):
-    revision_sequence: int
+    revisions: tuple[int, ...]
     record_id: str
     severity: int
     owed_since: int
@@ -54,10 +54,15 @@ def check_duties(
             )
         }
         for event in events:
-            owed = _Owed(event.voided, event.record_id, event.severity, event.at)
+            owed = _Owed(event.void_alike, event.record_id, event.severity, event.at)
             for operator_id, bits in whole.items():
-                is_whole = is_marked(bits.get(event.voided // BLOCK, b""), event.voided)
-                until = cut[operator_id].get(event.voided)
+                is_whole = any(
+                    is_marked(bits.get(each // BLOCK, b""), each) for each in event.void_alike
+                )
+                untils = cut[operator_id]
+                until = max(
+                    (untils[each] for each in event.void_alike if each in untils), default=None
+                )
                 if not is_whole and until is None:
                     continue
                 owing += 1
@@ -87,7 +92,8 @@ def _is_of(row: Row[*tuple[Any, ...]] | None, owed: _Owed) -> bool:
     """Tell whether a duty is that of its event; by when it was due is the policy's of then."""
     return (
         row is not None
-        and (row.revision_sequence, row.record_id, row.severity, row.owed_since) == owed
+        and row.revision_sequence in owed.revisions
+        and (row.record_id, row.severity, row.owed_since) == owed[1:]
         and row.deadline >= row.owed_since
         and (row.acknowledged_at is None) == (row.removed_at is None) == (not row.acknowledged_by)
     )

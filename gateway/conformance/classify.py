@@ -4,15 +4,16 @@ Sources: Opinions on improving the social credit system (2025-03-31), article 8 
 same period), article 13 (removal at once on repair); for copies under a consent its data life.
 The first that applies tells the kind:
 
-1. the copy is of a revision as it was served: what ended that revision (a correction, repair
-   or withdrawal), or else its period, or else the consent's data life;
+1. the copy is of a revision as it was served: what ended the newest revision with the same copy
+   (a correction, repair or withdrawal), or else its period, or else the consent's data life;
 2. it is of a revision as it was disclosed, but never served so, or of a record of which
    nothing was served: obtained elsewhere;
 3. it has the content of a revision that was served: another period;
 4. other content.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from creditgate.transparency.facts import Copy, copy_digest
@@ -37,36 +38,42 @@ _CONTENT: Final = FindingKind.FINDING_KIND_CONTENT_ALTERED
 class Grace(NamedTuple):
     """What is not held against an operator yet: an end of disclosure it may not have read of,
     after position ``after``, within ``removal_seconds`` of the severity, at ``now`` (seconds,
-    UTC); but never one whose removal it has ``acknowledged``. Nor a period that ended after
-    ``read_at``, when the copies were read; None where that is now."""
+    UTC); but never one whose removal it has ``acknowledged``, each with since when the copy is gone
+    by its word. Nor anything that ended after ``read_at``, when the copies were read; None where
+    that is now."""
 
     after: int
     removal_seconds: Callable[[int], int]
     now: int
-    acknowledged: Collection[int] = frozenset()
+    acknowledged: Mapping[int, int] = MappingProxyType({})
     read_at: int | None = None
 
     def covers(self, ending: Ending, severity: int) -> bool:
         """Tell whether a copy may still be held after what ended it."""
-        return (
-            ending.event_sequence > self.after
-            and ending.event_sequence not in self.acknowledged
-            and self.now < ending.at + self.removal_seconds(severity)
-        )
+        if ending.event_sequence <= self.after:
+            return False
+        if self.read_before(ending.at):
+            return True
+        gone = self.acknowledged.get(ending.event_sequence)
+        if gone is not None and not self.read_before(gone):
+            return False
+        return self.now < ending.at + self.removal_seconds(severity)
 
-    def covers_period(self, disclosed_until: int) -> bool:
-        """Tell whether a copy may still be held whose period ended at ``disclosed_until``."""
-        return self.read_at is not None and self.read_at < disclosed_until
+    def read_before(self, end: int) -> bool:
+        """Tell whether the copies were read before what ended at ``end`` (seconds, UTC)."""
+        return self.read_at is not None and self.read_at < end
 
 
 class AsServed(NamedTuple):
     """A copy as it was served to an operator: of a revision, its content as a consent cut it
     if one did. It may be kept until ``keep_until`` (seconds, UTC), None where no consent
-    says."""
+    says; ``gone_at`` is since when it is gone by the operator's word on that consent, None without
+    one."""
 
     revision: Revision
     content_digest: bytes
     keep_until: int | None = None
+    gone_at: int | None = None
 
     @property
     def copy(self) -> Copy:
@@ -102,10 +109,12 @@ def judge_served(served: AsServed, grace: Grace) -> Judgement:
         kind = _ENDED[ending.kind]
         return _found(kind, revision, served.copy, ending.event_sequence)
     if revision.copy.disclosed_until <= grace.now:
-        if grace.covers_period(revision.copy.disclosed_until):
+        if grace.read_before(revision.copy.disclosed_until):
             return Judgement(None, excused=True)
         return _found(_EXPIRED, revision, served.copy)
     if served.keep_until is not None and served.keep_until <= grace.now:
+        if grace.read_before(served.keep_until if served.gone_at is None else served.gone_at):
+            return Judgement(None, excused=True)
         return _found(_LIFE_OVER, revision, served.copy)
     return Judgement(None)
 

@@ -14,10 +14,11 @@ from gateway.conformance.model import (
     Finding,
 )
 
-_ALTERED: Final = (
+ALTERED: Final = (
     FindingKind.FINDING_KIND_CONTENT_ALTERED,
     FindingKind.FINDING_KIND_PERIOD_ALTERED,
 )
+"""Kinds of findings that a copy held instead of the right one makes."""
 MOST_LISTED: Final = 10_000
 """Most findings that stand against one operator at a time, and as many again that are for
 information. Further differences are counted and become findings when others are mended."""
@@ -38,7 +39,7 @@ class Dismissed(NamedTuple):
     """A copy that an administrator has found right as to one kind."""
 
     kind: int
-    record_id: str
+    record: tuple[str, str]
     copy_digest: bytes
 
 
@@ -51,6 +52,7 @@ def compare(
     before: Iterable[Finding] = (),
     false_before: Finding | None = None,
     beyond: int = 0,
+    later: Collection[int] = (),
 ) -> Compared:
     """Return what an attestation with ``differences`` makes of the findings that stood.
 
@@ -59,56 +61,55 @@ def compare(
     found again, others of the same record are. ``before`` are findings rectified not long ago,
     whose time goes on where the same is found again; ``false_before`` is that whose time goes on
     in any false attestation. ``beyond`` are faults there are besides ``differences``, of any
-    record: where there are some, nothing is known to be mended, or missing.
+    record: where there are some, nothing is known to be mended, or missing. ``later`` are revisions
+    served after the copies were read, and not held: what was found of copies of these stays.
     """
     standing = list(standing)
     lacking = [] if beyond else truly_missing(differences)
     told = [
         each
         for each in (*(each for each in differences if each.kind != MISSING), *lacking)
-        if Dismissed(each.kind, each.record_id, each.copy_digest) not in dismissed
+        if Dismissed(each.kind, each.record, each.copy_digest) not in dismissed
     ]
-    copies = {(each.kind, each.record_id, each.copy_digest) for each in told}
-    contested = {
-        (each.kind, each.record_id, each.copy_digest) for each in standing if _spares(each)
-    }
-    found = {(kind, record_id) for kind, record_id, _ in copies - contested}
-    missing = {each.record_id for each in lacking}
-    held = {each.record_id for each in differences if each.kind != MISSING}
+    copies = {(each.kind, each.record, each.copy_digest) for each in told}
+    contested = {(each.kind, each.record, each.copy_digest) for each in standing if _spares(each)}
+    found = {(kind, record) for kind, record, _ in copies - contested}
+    missing = {each.record for each in lacking}
+    held = {each.record for each in differences if each.kind != MISSING}
 
     def is_gone(finding: Finding) -> bool:
         match finding.kind:
             case kind if kind == ATTESTATION_OVERDUE:
                 return True
-            case _ if beyond:
+            case _ if beyond or finding.revision_sequence in later:
                 return False
             case kind if kind == REMOVAL_OVERDUE:
                 # Of what was served under a consent its own word is asked for.
                 return (
                     not finding.consent
-                    and finding.record_id not in held
-                    and finding.event_sequence <= disclosure_sequence
+                    and finding.record not in held
+                    and _is_said(finding, disclosure_sequence)
                 )
             case kind if kind == ATTESTATION_FALSE:
                 # The operator says it holds none, or the copy must be gone anyway. That it is
                 # held, or held otherwise, proves nothing.
-                return finding.record_id in missing or finding.revision_sequence in ended
+                return finding.record in missing or finding.revision_sequence in ended
             case kind:
-                said = finding.event_sequence <= disclosure_sequence
+                said = _is_said(finding, disclosure_sequence)
                 if _spares(finding):
-                    return said and (kind, finding.record_id, finding.copy_digest) not in copies
-                return said and (kind, finding.record_id) not in found
+                    return said and (kind, finding.record, finding.copy_digest) not in copies
+                return said and (kind, finding.record) not in found
 
     gone: list[Finding] = []
     stay: list[Finding] = []
     for finding in standing:
         (gone if is_gone(finding) else stay).append(finding)
-    known = {(each.kind, each.record_id) for each in stay if not _spares(each)}
+    known = {(each.kind, each.record) for each in stay if not _spares(each)}
     fresh = _without_repetition(
         each
         for each in told
-        if (each.kind, each.record_id) not in known
-        and (each.kind, each.record_id, each.copy_digest) not in contested
+        if (each.kind, each.record) not in known
+        and (each.kind, each.record, each.copy_digest) not in contested
     )
     # The gravest first, should there not be room for all.
     faults = sorted(
@@ -119,7 +120,7 @@ def compare(
     listed = faults[: max(0, MOST_LISTED - stand)]
     shown = information[: max(0, MOST_LISTED - (len(stay) - stand))]
     instead_of = {
-        each.record_id: each
+        each.record: each
         for each in sorted([*before, *gone], key=lambda each: -each.deadline)
         if each.kind != MISSING and each.record_id
     }
@@ -130,7 +131,7 @@ def compare(
             (
                 each,
                 _earlier(
-                    instead_of.get(each.record_id),
+                    instead_of.get(each.record),
                     false_before if each.kind == ATTESTATION_FALSE else None,
                 ),
             )
@@ -145,8 +146,14 @@ def truly_missing(differences: Iterable[Difference]) -> list[Difference]:
     """Return what is missing of ``differences``: who holds an altered copy instead does not
     lack one besides."""
     differences = list(differences)
-    altered = {each.record_id for each in differences if each.kind in _ALTERED}
-    return [each for each in differences if each.kind == MISSING and each.record_id not in altered]
+    altered = {each.record for each in differences if each.kind in ALTERED}
+    return [each for each in differences if each.kind == MISSING and each.record not in altered]
+
+
+def _is_said(finding: Finding, disclosure_sequence: int) -> bool:
+    """Tell whether an attestation speaks of what made a copy void: of events of other regions it
+    does, by when the copies were read."""
+    return finding.region != "" or finding.event_sequence <= disclosure_sequence
 
 
 def _spares(finding: Finding) -> bool:
@@ -161,9 +168,9 @@ def _earlier(*findings: Finding | None) -> Finding | None:
 
 def _without_repetition(differences: Iterable[Difference]) -> list[Difference]:
     """Return differences, one of a kind and record: that of the newest revision."""
-    newest: dict[tuple[int, str], Difference] = {}
+    newest: dict[tuple[int, tuple[str, str]], Difference] = {}
     for each in differences:
-        key = each.kind, each.record_id
+        key = each.kind, each.record
         if key not in newest or newest[key].revision_sequence < each.revision_sequence:
             newest[key] = each
     return list(newest.values())

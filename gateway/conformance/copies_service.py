@@ -9,8 +9,9 @@ from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1 import conformance_service_pb2 as pb
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
-from gateway.conformance.answered import last_arrived
+from gateway.conformance.answered import reading_at
 from gateway.conformance.attesting import Attester, Attesting, Removing
+from gateway.conformance.covering import read_at
 from gateway.conformance.finding_messages import attestation_message
 from gateway.conformance.judging import Elsewhere, Judge
 from gateway.conformance.model import Attestation
@@ -111,9 +112,9 @@ class CopiesService:
             now = self._clock.now()
             self._attested.require_turn(operator_id, opening.copies, now)
             with reading(self._records) as records:
-                answers = last_arrived(records, operator_id, now)
+                read = reading_at(records, operator_id, read_at(opening, now))
             held, entitlement = self._warm.of(operator_id, now)
-            return Attester(operator_id, caller.client_id, opening, held, entitlement, answers, now)
+            return Attester(operator_id, caller.client_id, opening, held, entitlement, read, now)
 
         attester = await turn.work(begin)
         # No more than is known of: what is said could be anything.
@@ -132,7 +133,14 @@ class CopiesService:
 
     async def _finish(self, turn: Turn, attester: Attester) -> Attestation:
         return await turn.work(
-            partial(attester.finish, self._judge, self._attested, self._policy, self._clock)
+            partial(
+                attester.finish,
+                self._records,
+                self._judge,
+                self._attested,
+                self._policy,
+                self._clock,
+            )
         )
 
 

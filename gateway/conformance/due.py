@@ -4,25 +4,68 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
+import numpy as np
 from sqlalchemy import Connection, Engine, select
 
+from gateway.conformance.entitlement import Entitlements
 from gateway.conformance.finding_rows import new_finding, standing_of_record, write_findings
 from gateway.conformance.finding_tables import STANDINGS
 from gateway.conformance.model import ATTESTATION_OVERDUE, Difference
 from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.standings import attestation_due, touch
-from gateway.storage.engines import reading
+from gateway.conformance.told_missing import not_served_since, told_missing
+from gateway.storage.engines import Engines, reading
 
 _LOOK_SECONDS: Final = 60
 _S = STANDINGS.c
 
 
 class Entitled(Protocol):
-    """What is needed of `gateway.conformance.holdings.Holdings`."""
+    """What is needed of `HeldByWord`."""
 
     def entitled(self, operator_id: str, now: int) -> int:
         """Return how many copies an operator should hold at ``now``."""
         ...
+
+
+class HeldByWord:
+    """`Entitled` of this region's disclosure, by the operator's own word: what it told missing,
+    and was not served since, it does not hold."""
+
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
+        self._entitlements = Entitlements(engines)
+
+    def entitled(self, operator_id: str, now: int) -> int:
+        """Return how many copies it holds, of those it should hold at ``now`` (seconds, UTC)."""
+        entitlement = self._entitlements.of(operator_id, now)
+        whole = self._entitlements.whole_held(entitlement, now)
+        with reading(self._engines.evidence) as evidence:
+            told = told_missing(evidence, operator_id)
+        told = told._replace(sequences=np.intersect1d(told.sequences, whole))
+        missing = not_served_since(self._engines.records, operator_id, told)
+        return len(whole) - len(missing) + len(entitlement.cut_held(now))
+
+
+class HeldElsewhere(Protocol):
+    """What is known of copies that other regions gave."""
+
+    def holds(self, operator_id: str, now: int) -> bool:
+        """Tell whether other regions gave an operator any that it may hold at ``now``."""
+        ...
+
+
+class EntitledAnywhere:
+    """`Entitled` of an operator that holds copies of this region's disclosure, or else of others'."""
+
+    def __init__(self, own: Entitled, elsewhere: HeldElsewhere) -> None:
+        self._own = own
+        self._elsewhere = elsewhere
+
+    def entitled(self, operator_id: str, now: int) -> int:
+        """Return how many copies it should hold at ``now`` (seconds, UTC); one where it should
+        hold none of this region's, and may hold any of others'."""
+        return self._own.entitled(operator_id, now) or int(self._elsewhere.holds(operator_id, now))
 
 
 class DueAttestations:

@@ -10,7 +10,7 @@ from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.disclose.frame import unframe
 from gateway.disclose.rows import PUBLISHED
-from gateway.disclose.tables import EVENTS, LINES, REVISIONS
+from gateway.disclose.tables import EVENTS, LINES, NO_END, REVISIONS
 from gateway.storage.paging import pages
 
 _SPAN: Final = 50_000
@@ -33,9 +33,11 @@ class WatchedEvent(NamedTuple):
     """A disclosure event as it is told, times in seconds (UTC).
 
     ``disclosed_until`` is `gateway.disclose.tables.NO_END`
-    where there is none. ``voided`` is the revision, by its sequence, that is void since, and
-    ``severity`` its Severity; ``earlier`` are all revisions of the record before the event.
-    A publication makes nothing void: 0, SEVERITY_UNSPECIFIED and ().
+    where there is none. ``voided`` is the revision, by its sequence, whose copies are void since,
+    and ``severity`` its Severity; ``void_alike`` are all revisions with these copies, that one too.
+    ``restored`` are former ones whose copies are right again since. ``earlier`` are all revisions of
+    the record before the event. A publication makes nothing void, nor does a correction that leaves
+    content and period as they were: 0, SEVERITY_UNSPECIFIED and ().
     """
 
     sequence: int
@@ -52,6 +54,8 @@ class WatchedEvent(NamedTuple):
     severity: int
     voided: int
     earlier: tuple[int, ...]
+    void_alike: tuple[int, ...] = ()
+    restored: tuple[int, ...] = ()
 
 
 class EventPage(NamedTuple):
@@ -61,10 +65,33 @@ class EventPage(NamedTuple):
     read_to: int
 
 
+_CopyFacts = tuple[bytes, int, int]
+"""Digest of the content, and the period, of the copies of a revision."""
+
+
 class _Revision(NamedTuple):
     sequence: int
     ended_by: int
     frame: bytes
+
+    @property
+    def copy(self) -> _CopyFacts:
+        """What a copy of it is compared by."""
+        record = unframe(self.frame)
+        until = record.disclosed_until.seconds if record.HasField("disclosed_until") else NO_END
+        return record.content_digest, record.disclosed_from.seconds, until
+
+
+def kept_of(
+    alike: Collection[int], keepers: Mapping[int, Mapping[str, int]]
+) -> dict[str, tuple[int, int]]:
+    """Return until when each operator may keep a copy of revisions ``alike`` (seconds, UTC), and
+    the revision by which it may so long; ``keepers`` as of `Keepers`."""
+    found: dict[str, tuple[int, int]] = {}
+    for sequence in alike:
+        for operator_id, until in keepers.get(sequence, {}).items():
+            found[operator_id] = max((until, sequence), found.get(operator_id, (0, 0)))
+    return found
 
 
 def head(connection: Connection) -> int:
@@ -98,7 +125,12 @@ def _page(
 
 
 def _event(row: Row[*tuple[Any, ...]], revisions: Sequence[_Revision]) -> WatchedEvent:
-    voided = next((each for each in revisions if each.ended_by == row.sequence), None)
+    before = [each for each in revisions if each.sequence < row.sequence]
+    ended = next((each for each in before if each.ended_by == row.sequence), None)
+    right = None
+    if row.kind in _FIXING:
+        right = bytes(row.digest), row.disclosed_from, row.disclosed_until
+    voided = None if ended is None or ended.copy == right else ended
     return WatchedEvent(
         sequence=row.sequence,
         kind=row.kind,
@@ -113,7 +145,13 @@ def _event(row: Row[*tuple[Any, ...]], revisions: Sequence[_Revision]) -> Watche
         disclosed_until=row.disclosed_until if row.kind in _FIXING else row.at,
         severity=_NO_SEVERITY if voided is None else unframe(voided.frame).severity,
         voided=0 if voided is None else voided.sequence,
-        earlier=tuple(each.sequence for each in revisions if each.sequence < row.sequence),
+        earlier=tuple(each.sequence for each in before),
+        void_alike=()
+        if voided is None
+        else tuple(each.sequence for each in before if each.copy == voided.copy),
+        restored=tuple(
+            each.sequence for each in before if each is not ended and each.copy == right
+        ),
     )
 
 

@@ -46,6 +46,7 @@ def finding_message(
         operator_id=finding.operator_id,
         record=f"records/{finding.record_id}" if finding.record_id and not finding.consent else "",
         consent=finding.consent,
+        region=finding.region,
         kind=FindingKind.ValueType(finding.kind),
         state=FindingState.ValueType(finding.state),
         stage=_stage(finding, policy, now),

@@ -5,11 +5,19 @@ from itertools import islice
 from secrets import token_hex
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select, update
 
 from gateway.conformance.comparing import Dismissed
 from gateway.conformance.finding_tables import FINDINGS, OF_FALSE, STANDS
-from gateway.conformance.model import DISMISSED, MISSING, OPEN, RECTIFIED, Difference, Finding
+from gateway.conformance.model import (
+    ATTESTATION_FALSE,
+    DISMISSED,
+    MISSING,
+    OPEN,
+    RECTIFIED,
+    Difference,
+    Finding,
+)
 from gateway.conformance.policy import ConformancePolicy
 from gateway.storage.writes import wrote
 
@@ -64,6 +72,7 @@ def new_finding(
         decided_at=0,
         decided_by="",
         decision_reason="",
+        region=difference.region,
     )
 
 
@@ -90,11 +99,27 @@ def standing_findings(connection: Connection, operator_id: str) -> list[Finding]
 
 
 def dismissed_copies(connection: Connection, operator_id: str) -> set[Dismissed]:
-    """Return the copies of which an administrator dismissed the finding."""
-    query = select(_F.kind, _F.record_id, _F.copy_digest).where(
-        _F.operator_id == operator_id, _F.state == DISMISSED
+    """Return the copies of which an administrator dismissed the finding, false attestations
+    left out: these are of a word, not of a copy (`dismissed_false`)."""
+    return _dismissed(connection, operator_id, _F.kind != ATTESTATION_FALSE)
+
+
+def dismissed_false(connection: Connection, operator_id: str, since: int) -> set[Dismissed]:
+    """Return the copies of which a false attestation was dismissed at ``since`` (seconds, UTC)
+    or later."""
+    return _dismissed(connection, operator_id, OF_FALSE, _F.decided_at >= since)
+
+
+def _dismissed(
+    connection: Connection, operator_id: str, *which: ColumnElement[bool]
+) -> set[Dismissed]:
+    query = select(_F.kind, _F.region, _F.record_id, _F.copy_digest).where(
+        _F.operator_id == operator_id, _F.state == DISMISSED, *which
     )
-    return {Dismissed(*row) for row in connection.execute(query)}
+    return {
+        Dismissed(kind, (region, record_id), digest)
+        for kind, region, record_id, digest in connection.execute(query)
+    }
 
 
 def false_before(connection: Connection, operator_id: str, since: int) -> list[Finding]:

@@ -74,6 +74,7 @@ FINDINGS: Final = Table(
     Column("decided_at", BigInteger, nullable=False),
     Column("decided_by", String(80), nullable=False),
     Column("decision_reason", Text, nullable=False),
+    Column("region", String(255), nullable=False, server_default=""),
     Index("ix_findings_operator", "operator_id", "finding_id"),
     Index("ix_findings_attestation", "attestation_id", "finding_id"),
     # Of one record, kind and event one finding stands at a time, unless another copy's is
@@ -85,6 +86,7 @@ FINDINGS: Final = Table(
         "record_id",
         "event_sequence",
         "copy_digest",
+        "region",
         unique=True,
         sqlite_where=text("closed_at = 0"),
         postgresql_where=text("closed_at = 0"),

@@ -32,29 +32,41 @@ class Findings:
         self._policy = policy
 
     def open_removal_overdue(
-        self, operator_id: str, record_id: str, event_sequence: int, severity: int, now: int
+        self,
+        operator_id: str,
+        record_id: str,
+        event_sequence: int,
+        severity: int,
+        now: int,
+        region: str = "",
     ) -> bool:
         """Find that the removal an event demands was not acknowledged by its deadline.
 
         It is found once for its event, whatever became of that finding since: False where it
-        was. ``severity`` is a Severity, ``now`` in seconds, UTC.
+        was. ``severity`` is a Severity, ``now`` in seconds, UTC; ``region`` the other region whose
+        event it is, "" for this one's.
         """
         with self._engine.begin() as connection:
             touch(connection, operator_id, now)
-            if _of_event(connection, operator_id, record_id, event_sequence):
+            if _of_event(connection, operator_id, (region, record_id), event_sequence):
                 return False
-            overdue = Difference(REMOVAL_OVERDUE, record_id, severity, b"", event_sequence, 0)
+            overdue = Difference(
+                REMOVAL_OVERDUE, record_id, severity, b"", event_sequence, 0, region=region
+            )
             finding = new_finding(self._policy, operator_id, overdue, "", now)
             write_findings(connection, [finding])
         return True
 
-    def removal_acknowledged(self, operator_id: str, event_sequence: int, now: int) -> int:
-        """Rectify what was found because the removal of an event was overdue; return how many
-        findings that were."""
+    def removal_acknowledged(
+        self, operator_id: str, event_sequence: int, now: int, region: str = ""
+    ) -> int:
+        """Rectify what was found because the removal of an event, of ``region`` as in
+        `open_removal_overdue`, was overdue; return how many findings that were."""
         of_event = (
             _F.operator_id == operator_id,
             OF_REMOVALS,
             _F.event_sequence == event_sequence,
+            _F.region == region,
             STANDS,
         )
         return self._rectify(operator_id, of_event, now)
@@ -147,8 +159,9 @@ def _of_consent(operator_id: str, consent: str) -> Sequence[ColumnElement[bool]]
 
 
 def _of_event(
-    connection: Connection, operator_id: str, record_id: str, event_sequence: int
+    connection: Connection, operator_id: str, record: tuple[str, str], event_sequence: int
 ) -> bool:
+    region, record_id = record
     query = (
         select(_F.finding_id)
         .where(
@@ -156,6 +169,7 @@ def _of_event(
             OF_REMOVALS,
             _F.event_sequence == event_sequence,
             _F.record_id == record_id,
+            _F.region == region,
         )
         .limit(1)
     )

@@ -21,17 +21,25 @@ class FirmFindings:
         self._is_region = is_region
 
     def open_removal_overdue(
-        self, operator_id: str, record_id: str, event_sequence: int, severity: int, now: int
+        self,
+        operator_id: str,
+        record_id: str,
+        event_sequence: int,
+        severity: int,
+        now: int,
+        region: str = "",
     ) -> None:
         """See `gateway.conformance.overdue.RemovalFindings`."""
         if not self._is_region(operator_id):
             self._findings.open_removal_overdue(
-                operator_id, record_id, event_sequence, severity, now
+                operator_id, record_id, event_sequence, severity, now, region
             )
 
-    def removal_acknowledged(self, operator_id: str, event_sequence: int, now: int) -> None:
+    def removal_acknowledged(
+        self, operator_id: str, event_sequence: int, now: int, region: str = ""
+    ) -> None:
         """See `gateway.conformance.overdue.RemovalFindings`."""
-        self._findings.removal_acknowledged(operator_id, event_sequence, now)
+        self._findings.removal_acknowledged(operator_id, event_sequence, now, region)
 
     def open_consent_overdue(self, operator_id: str, consent: str, now: int) -> None:
         """See `gateway.conformance.overdue_consents.ConsentFindings`."""

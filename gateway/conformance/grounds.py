@@ -37,7 +37,11 @@ def grounds(records: Connection, copies: Iterable[CutCopy]) -> Iterator[CutCopy]
     duties = _duties(records, {copy.consent_id for copy in alike})
     for copy in alike:
         duty = duties.get(copy.consent_id)
-        yield copy if duty is None else copy._replace(keep_until=duty.until(copy.keep_until))
+        if duty is None:
+            yield copy
+            continue
+        until = duty.until(copy.keep_until)
+        yield copy._replace(keep_until=until, gone_at=None if until else duty.removed_at)
 
 
 class _Duty(NamedTuple):
@@ -46,6 +50,7 @@ class _Duty(NamedTuple):
     end: int
     life_until: int
     gone_until: int
+    removed_at: int | None
 
     def until(self, keep_until: int) -> int:
         """Return until when a copy may be kept whose data life ends at ``keep_until`` (seconds,
@@ -60,7 +65,9 @@ def _duties(records: Connection, consent_ids: Iterable[str]) -> dict[str, _Duty]
     """Return the duties there are for consents; an operator's word is of all copies that a duty
     is about."""
     end = case((_REMOVAL.acknowledged_at.is_not(None), 0), else_=_REMOVAL.deadline)
-    query = select(_REMOVAL.consent_id, end, _REMOVAL.life_until, _REMOVAL.gone_until)
+    query = select(
+        _REMOVAL.consent_id, end, _REMOVAL.life_until, _REMOVAL.gone_until, _REMOVAL.removed_at
+    )
     return {
         row[0]: _Duty(*row[1:])
         for some in pages(consent_ids)

@@ -1,18 +1,22 @@
-"""GetSubjectProof behind what stands before record calls: it tells name, item and period of all
-that is disclosed in public of a company, and nothing is metered."""
+"""GetSubjectProof behind what stands before record calls: it tells name, item and period of what
+is disclosed in public of a company, and nothing is metered. Operators are told no more of it than
+an answer could serve them; of the rest item and digest, without which nothing would be proved."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from creditgate.refusal import Refused
 from creditgate.v1.disclosure_service_pb2 import GetSubjectProofRequest, GetSubjectProofResponse
+from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
+from gateway.authorise.shown import shown_to
+from gateway.authorise.stopping import require_running
 from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
 from gateway.conformance.throttle import Throttle
 from gateway.rate import Rate
-from operators.rules import require_licences
+from gateway.respond.use import SCOPE
 
 AT_ONCE: Final = 60
 """Most proofs one asker is given in a row by one process."""
@@ -24,9 +28,9 @@ class Proofs(Protocol):
     """What proves; see `gateway.transparency.subject_proof.SubjectProofService`."""
 
     def get_subject_proof(
-        self, request: GetSubjectProofRequest, caller: Caller
+        self, request: GetSubjectProofRequest, shown: Callable[[str, str], bool] | None
     ) -> Awaitable[GetSubjectProofResponse]:
-        """Answer GetSubjectProof."""
+        """Answer GetSubjectProof, naming what is ``shown``, all of it where that is None."""
         ...
 
 
@@ -57,10 +61,14 @@ class GuardedProofs:
         """Answer GetSubjectProof.
 
         Raises Refused OPERATOR_SUSPENDED, OPERATOR_REVOKED or NO_LICENCE by how the caller's
-        operator stands, RATE_EXCEEDED, and what ``proofs`` raises.
+        operator stands, EMERGENCY_BRAKE, RATE_EXCEEDED, and what ``proofs`` raises.
         """
+        authority, shown = self._view().authority, None
         if caller.operator_id:
-            require_licences(self._view().authority, caller.client_id, self._clock.now())
+            now = self._clock.now()
+            shown = shown_to(authority, caller, request.subject, SCOPE, now)
+        elif caller.role == ClientRole.CLIENT_ROLE_REGION:
+            require_running(authority.brakes, "", ())
         self._throttle.require(caller.operator_id, 1)
         if wait := self._rate.wait(caller.asker, self._monotonic()):
             raise Refused(
@@ -68,4 +76,4 @@ class GuardedProofs:
                 "You ask for proofs of subjects too often.",
                 retry_after=wait,
             )
-        return await self._proofs.get_subject_proof(request, caller)
+        return await self._proofs.get_subject_proof(request, shown)

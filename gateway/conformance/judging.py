@@ -4,9 +4,10 @@ know of them."""
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from creditgate.transparency.facts import Copy
+from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.conformance.classify import (
     AsServed,
@@ -17,11 +18,13 @@ from gateway.conformance.classify import (
     judge_shown,
 )
 from gateway.conformance.comparing import MOST_LISTED
+from gateway.conformance.elsewhere import Elsewhere, by_record, judge_elsewhere, region_of
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.model import MISSING, Difference
 from gateway.conformance.removal_rows import acknowledged_of
 from gateway.conformance.revisions import (
     Revision,
+    newest_alike,
     record_ids_of,
     revisions_of,
     revisions_of_records,
@@ -33,6 +36,7 @@ from gateway.storage.paging import pages
 MOST_FAULTS: Final = 50_000
 """Most faults of one attestation that are told one by one."""
 _AT_ONCE: Final = 500
+_CORRECTED: Final = DisclosureEventKind.DISCLOSURE_EVENT_KIND_CORRECTED
 
 
 class Differing(NamedTuple):
@@ -56,19 +60,13 @@ class Differing(NamedTuple):
 class Judged(NamedTuple):
     """All differences, several of a kind and record where there are; whether some copy is only
     not held against the operator yet; and how many faults there are ``beyond``, told of which no
-    more is than their number."""
+    more is than their number. ``void_elsewhere`` are the records of other regions, by region and
+    id, of which a copy is held that should not be, excused or not."""
 
     differences: Sequence[Difference]
     excused: bool
     beyond: int
-
-
-class Elsewhere(Protocol):
-    """What is known of records that another region discloses, and not this one."""
-
-    def given(self, operator_id: str, record_ids: Iterable[str]) -> Collection[str]:
-        """Return of which records an operator was given any revision by another region."""
-        ...
+    void_elsewhere: frozenset[tuple[str, str]] = frozenset()
 
 
 class Judge:
@@ -83,10 +81,11 @@ class Judge:
     def judge(self, operator_id: str, differing: Differing, grace: Grace) -> Judged:
         """Return what is to be said of all that differs; raises Refused as `Holdings`."""
         differences: list[Difference] = []
+        void_elsewhere: set[tuple[str, str]] = set()
         excused, beyond = False, differing.beyond
         for each in chain(
             self._former(operator_id, differing, grace),
-            self._shown(operator_id, differing.shown, grace),
+            self._shown(operator_id, differing.shown, grace, void_elsewhere),
         ):
             excused |= each.excused
             if each.difference is None:
@@ -95,36 +94,49 @@ class Judge:
                 differences.append(each.difference)
             else:
                 beyond += 1
-        return Judged([*differences, *self._missing(differing)], excused, beyond)
+        return Judged(
+            [*differences, *self._missing(differing)], excused, beyond, frozenset(void_elsewhere)
+        )
 
     def _former(self, operator_id: str, differing: Differing, grace: Grace) -> Iterator[Judgement]:
         """Yield what is to be said of copies held as they were served, some at a time: they may be
         all that were ever served."""
         for some in pages(differing.former):
-            revisions = self._revisions(some)
+            revisions = self._as_last(self._revisions(some))
             own = self._without_acknowledged(operator_id, revisions.values(), grace)
             for each in revisions.values():
                 yield judge_served(AsServed(each, each.copy.content_digest), own)
         copies = list(differing.former_cut)
         for start in range(0, len(copies), _AT_ONCE):
             some_cut = copies[start : start + _AT_ONCE]
-            revisions = self._revisions({copy.sequence for copy in some_cut})
+            revisions = self._as_last(self._revisions({copy.sequence for copy in some_cut}))
             own = self._without_acknowledged(operator_id, revisions.values(), grace)
             for copy in some_cut:
                 yield judge_served(_as_cut(revisions[copy.sequence], copy), own)
 
-    def _shown(self, operator_id: str, shown: Sequence[Copy], grace: Grace) -> Iterator[Judgement]:
-        """Yield what is to be said of copies that are like none served."""
+    def _shown(
+        self,
+        operator_id: str,
+        shown: Sequence[Copy],
+        grace: Grace,
+        void_elsewhere: set[tuple[str, str]],
+    ) -> Iterator[Judgement]:
+        """Yield what is to be said of copies that are like none served, and note of which records
+        of other regions a copy is held that should not be."""
         known = self._known(operator_id, {copy.record_id for copy in shown}, grace.now)
-        # Whether these are still what their region discloses is for that region to say.
-        others = self._elsewhere.given(
-            operator_id, [each for each, of_it in known.items() if not of_it.revisions]
-        )
+        given = by_record(self._elsewhere.given(operator_id, known))
         of_known = chain.from_iterable(each.revisions for each in known.values())
         grace = self._without_acknowledged(operator_id, of_known, grace)
         for copy in shown:
-            if copy.record_id not in others:
-                yield judge_shown(copy, known[copy.record_id], grace)
+            own, others = known[copy.record_id], given.get(copy.record_id, {})
+            region = region_of(copy, others, own)
+            if not region:
+                yield judge_shown(copy, own, grace)
+                continue
+            judged = judge_elsewhere(copy, others[region], grace)
+            if judged.excused or judged.difference is not None:
+                void_elsewhere.add((region, copy.record_id))
+            yield judged
 
     def _without_acknowledged(
         self, operator_id: str, revisions: Iterable[Revision], grace: Grace
@@ -151,12 +163,13 @@ class Judge:
             cut[copy.sequence].append(copy)
         unread = {each.copy.record_id for each in revisions if each.sequence in served.unread}
         known = {record_id: Known([], [], record_id in unread) for record_id in record_ids}
+        last = newest_alike(revisions)
         for revision in revisions:
-            of_record = known[revision.copy.record_id]
+            of_record, alike = known[revision.copy.record_id], last[revision.copy]
             of_record.revisions.append(revision)
             if revision.sequence in served.whole:
-                of_record.served.append(AsServed(revision, revision.copy.content_digest))
-            of_record.served.extend(_as_cut(revision, each) for each in cut[revision.sequence])
+                of_record.served.append(AsServed(alike, revision.copy.content_digest))
+            of_record.served.extend(_as_cut(alike, each) for each in cut[revision.sequence])
         return known
 
     def _missing(self, differing: Differing) -> Iterator[Difference]:
@@ -173,10 +186,22 @@ class Judge:
         for sequence, record_id in others.items():
             yield Difference(MISSING, record_id, Severity.SEVERITY_UNSPECIFIED, b"", 0, sequence)
 
+    def _as_last(self, revisions: Mapping[int, Revision]) -> Mapping[int, Revision]:
+        """Return in place of each revision the newest with the same copy: one corrected back to
+        what it was is right."""
+        corrected = {
+            each.copy.record_id
+            for each in revisions.values()
+            if each.ending is not None and each.ending.kind == _CORRECTED
+        }
+        with reading(self._records) as records:
+            last = newest_alike(revisions_of_records(records, corrected))
+        return {sequence: last.get(each.copy, each) for sequence, each in revisions.items()}
+
     def _revisions(self, sequences: Iterable[int]) -> Mapping[int, Revision]:
         with reading(self._records) as records:
             return {each.sequence: each for each in revisions_of(records, sequences)}
 
 
 def _as_cut(revision: Revision, copy: CutCopy) -> AsServed:
-    return AsServed(revision, copy.content_digest, copy.keep_until)
+    return AsServed(revision, copy.content_digest, copy.keep_until, copy.gone_at)

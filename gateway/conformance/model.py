@@ -30,7 +30,8 @@ class Difference(NamedTuple):
     content held, b"" where none is; ``event_sequence`` the event that made the copy void, 0
     where none did; ``revision_sequence`` the revision it is a copy of, 0 where it is of none, or
     is missing and was cut by a consent. ``copy_digest`` is `facts.copy_digest` of the copy held,
-    b"" where none is.
+    b"" where none is. ``region`` is the other region whose record it is, and whose event, "" for
+    this one's.
     """
 
     kind: int
@@ -40,6 +41,12 @@ class Difference(NamedTuple):
     event_sequence: int
     revision_sequence: int
     copy_digest: bytes = b""
+    region: str = ""
+
+    @property
+    def record(self) -> tuple[str, str]:
+        """The record, by region and id: regions name records each by itself."""
+        return self.region, self.record_id
 
 
 class Attestation(NamedTuple):
@@ -76,6 +83,7 @@ class Finding(NamedTuple):
     has none. ``pardoned``: an administrator has lifted the suspension it led to. Of a contest
     the times are 0 while they have not come. ``record_id`` is "consents/{id}" where the removal
     of what was served under an ended consent is overdue, "" for an overdue attestation.
+    ``region`` as in `Difference`.
     """
 
     finding_id: str
@@ -100,6 +108,12 @@ class Finding(NamedTuple):
     decided_at: int
     decided_by: str
     decision_reason: str
+    region: str
+
+    @property
+    def record(self) -> tuple[str, str]:
+        """The record, by region and id."""
+        return self.region, self.record_id
 
     @property
     def consent(self) -> str:

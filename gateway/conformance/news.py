@@ -15,6 +15,7 @@ from gateway.conformance.event_pages import (
     Keepers,
     WatchedEvent,
     head,
+    kept_of,
     read_changes,
     read_events,
 )
@@ -168,11 +169,11 @@ def _told(event: WatchedEvent, keepers: Mapping[int, Mapping[str, int]]) -> Told
         for operator_id, end in keepers.get(sequence, {}).items():
             until[operator_id] = max(end, until.get(operator_id, 0))
     served = frozenset(each for each, end in until.items() if event.at < end)
-    of_void = keepers.get(event.voided, {})
+    of_void = kept_of(event.void_alike, keepers)
     return Told(
         event,
         served,
-        owing=frozenset(each for each, end in of_void.items() if event.at < end),
+        owing=frozenset(each for each, (end, _) in of_void.items() if event.at < end),
         consents=frozenset(each for each in served if until[each] != NO_END),
     )
 

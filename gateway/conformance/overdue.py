@@ -3,24 +3,34 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
-from sqlalchemy import ColumnElement, Engine, bindparam, case, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    Table,
+    bindparam,
+    case,
+    literal,
+    literal_column,
+    select,
+    update,
+)
 
 from gateway.conformance.removal_tables import DUTIES, Finding
-from gateway.conformance.removals import RemovalDuties
 from gateway.storage.engines import reading
 from gateway.storage.writes import wrote
 
 _AT_ONCE: Final = 500
-_MARKED: Final = select(
-    DUTIES.c.operator_id, DUTIES.c.event_sequence, DUTIES.c.record_id, DUTIES.c.severity
-).limit(_AT_ONCE)
 
 
 class _Marked(NamedTuple):
+    """A duty; ``key`` is what tells it from the operator's others."""
+
     operator_id: str
+    key: int
     event_sequence: int
     record_id: str
     severity: int
+    region: str
 
 
 class RemovalFindings(Protocol):
@@ -28,13 +38,30 @@ class RemovalFindings(Protocol):
     nothing."""
 
     def open_removal_overdue(
-        self, operator_id: str, record_id: str, event_sequence: int, severity: int, now: int
+        self,
+        operator_id: str,
+        record_id: str,
+        event_sequence: int,
+        severity: int,
+        now: int,
+        region: str = "",
     ) -> object:
         """Open the finding that a removal was not acknowledged by its deadline."""
         ...
 
-    def removal_acknowledged(self, operator_id: str, event_sequence: int, now: int) -> object:
+    def removal_acknowledged(
+        self, operator_id: str, event_sequence: int, now: int, region: str = ""
+    ) -> object:
         """Rectify that finding."""
+        ...
+
+
+class Followed(Protocol):
+    """What is needed of `gateway.conformance.removals.RemovalDuties`, and of those for events of
+    other regions."""
+
+    def follow(self) -> None:
+        """Write down what is owed for all events there are."""
         ...
 
 
@@ -42,13 +69,20 @@ class OverdueRemovals:
     """Takes steps, in one process at a time (`gateway.storage.turn.ENFORCEMENT`).
 
     A duty is marked before its finding is opened or rectified, and unmarked after: whoever
-    has the next turn takes up what was begun.
+    has the next turn takes up what was begun. ``table`` has the duties, keyed by operator and a
+    number; one whose events are of other regions says of which.
     """
 
-    def __init__(self, evidence: Engine, duties: RemovalDuties, findings: RemovalFindings) -> None:
+    def __init__(
+        self, evidence: Engine, duties: Followed, findings: RemovalFindings, table: Table = DUTIES
+    ) -> None:
         self._evidence = evidence
         self._duties = duties
         self._findings = findings
+        self._table = table
+        self._columns = table.c
+        _, self._key = table.primary_key.columns
+        self._region = table.c.region if "region" in table.c else literal("")
 
     def step(self, now: int) -> None:
         """Write down what is owed, and bring all findings up to ``now`` (seconds, UTC).
@@ -63,64 +97,78 @@ class OverdueRemovals:
             pass
 
     def _mark(self, now: int) -> None:
+        columns = self._columns
         passed = (
-            DUTIES.c.acknowledged_at.is_(None),
-            _stands(Finding.NONE),
-            DUTIES.c.deadline <= now,
+            columns.acknowledged_at.is_(None),
+            self._stands(Finding.NONE),
+            columns.deadline <= now,
         )
         with reading(self._evidence) as connection:
-            if (
-                connection.execute(select(DUTIES.c.deadline).where(*passed).limit(1)).first()
-                is None
-            ):
+            if connection.execute(select(columns.deadline).where(*passed).limit(1)).first() is None:
                 return
         with self._evidence.begin() as connection:
             # A word that comes first wins: the condition is looked at with the row locked.
-            due = update(DUTIES).where(*passed).values(finding=Finding.DUE)
-            found = connection.execute(due.returning(*DUTIES.primary_key)).all()
-            wrote(connection, DUTIES, found)
+            due = update(self._table).where(*passed).values(finding=Finding.DUE)
+            found = connection.execute(due.returning(*self._table.primary_key)).all()
+            wrote(connection, self._table, found)
 
     def _open_some(self, now: int) -> bool:
         marked = self._marked(Finding.DUE)
         for each in marked:
             self._findings.open_removal_overdue(
-                each.operator_id, each.record_id, each.event_sequence, each.severity, now
+                each.operator_id,
+                each.record_id,
+                each.event_sequence,
+                each.severity,
+                now,
+                each.region,
             )
-        word_came = DUTIES.c.acknowledged_at.is_not(None)
+        word_came = self._columns.acknowledged_at.is_not(None)
         self._set(marked, case((word_came, Finding.CLOSING.value), else_=Finding.OPEN.value))
         return len(marked) == _AT_ONCE
 
     def _close_some(self, now: int) -> bool:
         marked = self._marked(Finding.CLOSING)
         for each in marked:
-            self._findings.removal_acknowledged(each.operator_id, each.event_sequence, now)
+            self._findings.removal_acknowledged(
+                each.operator_id, each.event_sequence, now, each.region
+            )
         self._set(marked, literal_column(str(Finding.CLOSED.value)))
         return len(marked) == _AT_ONCE
 
     def _marked(self, finding: Finding) -> list[_Marked]:
+        columns = self._columns
+        query = (
+            select(
+                columns.operator_id,
+                self._key,
+                columns.event_sequence,
+                columns.record_id,
+                columns.severity,
+                self._region,
+            )
+            .where(self._stands(finding))
+            .limit(_AT_ONCE)
+        )
         with reading(self._evidence) as connection:
-            rows = connection.execute(_MARKED.where(_stands(finding)))
-            return [_Marked(*row) for row in rows]
+            return [_Marked(*row) for row in connection.execute(query)]
 
     def _set(self, marked: Sequence[_Marked], finding: ColumnElement[int]) -> None:
         if not marked:
             return
         change = (
-            update(DUTIES)
+            update(self._table)
             .where(
-                DUTIES.c.operator_id == bindparam("of_operator"),
-                DUTIES.c.event_sequence == bindparam("of_event"),
+                self._columns.operator_id == bindparam("of_operator"),
+                self._key == bindparam("of_key"),
             )
             .values(finding=finding)
         )
-        keys = [
-            {"of_operator": each.operator_id, "of_event": each.event_sequence} for each in marked
-        ]
+        keys = [{"of_operator": each.operator_id, "of_key": each.key} for each in marked]
         with self._evidence.begin() as connection:
             connection.execute(change, keys)
-            wrote(connection, DUTIES, [tuple(key.values()) for key in keys])
+            wrote(connection, self._table, [tuple(key.values()) for key in keys])
 
-
-def _stands(finding: Finding) -> ColumnElement[bool]:
-    # Written out, not bound: only then can a planner tell that a partial index serves.
-    return DUTIES.c.finding == literal_column(str(finding.value))
+    def _stands(self, finding: Finding) -> ColumnElement[bool]:
+        # Written out, not bound: only then can a planner tell that a partial index serves.
+        return self._columns.finding == literal_column(str(finding.value))

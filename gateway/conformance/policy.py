@@ -113,6 +113,14 @@ class Sampling(_Part):
         return min(held, wanted, self.most)
 
 
+class Outages(_Part):
+    """What counts as an outage: the gateway was not up for ``silence``. After one operators have
+    ``grace`` at the least."""
+
+    silence: Annotated[timedelta, Field(ge=timedelta(minutes=2), le=timedelta(days=366))]
+    grace: _Wait
+
+
 class ConformancePolicy(_Part):
     """What follows from findings, and how copies are checked; see policy.yaml."""
 
@@ -129,6 +137,7 @@ class ConformancePolicy(_Part):
     repeated_false: _Life = timedelta(days=30)
     certificate: _Life
     sampling: Sampling
+    outages: Outages = Outages(silence=timedelta(minutes=5), grace=timedelta(hours=4))
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -191,6 +200,16 @@ class ConformancePolicy(_Part):
     def certificate_seconds(self) -> int:
         """How long a certificate is good."""
         return _whole(self.certificate)
+
+    @property
+    def silence_seconds(self) -> int:
+        """How long the gateway is not up until that is an outage."""
+        return _whole(self.outages.silence)
+
+    @property
+    def grace_seconds(self) -> int:
+        """How long after an outage operators have at the least; 0 where they may have none."""
+        return int(self.outages.grace.total_seconds())
 
     @property
     def answer_seconds(self) -> int:

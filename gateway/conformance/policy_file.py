@@ -8,6 +8,7 @@ import yaml
 from gateway.config import ConfigRefused
 from gateway.conformance.policy import ConformancePolicy
 from gateway.policy_file import read_policy_file
+from gateway.yaml_text import read_yaml
 
 SHIPPED: Final = Path(__file__).with_name("policy.yaml")
 """The policy the gateway ships with."""
@@ -25,6 +26,6 @@ def read_policy(path: Path | None = None) -> ConformancePolicy:
 def write_policy(path: Path, **changes: object) -> Path:
     """Write the shipped policy with parts changed, for an installation that is not for real;
     return its path."""
-    policy = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    policy = read_yaml(SHIPPED.read_text(encoding="utf-8"))
     path.write_text(yaml.safe_dump(policy | changes), encoding="utf-8")
     return path

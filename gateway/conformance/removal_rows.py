@@ -1,18 +1,22 @@
 """Rows of removals owed: acknowledged, locked, and how far events were followed. Within the
 transaction of whoever asks."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from gateway.conformance.event_pages import WatchedEvent
 from gateway.conformance.removal_tables import DUTIES, FOLLOWED, Finding
 from gateway.storage.paging import pages
 from gateway.storage.writes import wrote
 
+_CLOCKS_APART: Final = 60
 _KEYS_A_QUERY: Final = 500
 _FOLLOWED: Final = "events"
+DISCLOSED_AGAIN: Final = "gateway:disclosed-again"
+"""Stands for the client that acknowledged a removal where none was: the copy was right again."""
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 ACKNOWLEDGE: Final = (
     update(DUTIES)
@@ -29,19 +33,38 @@ ACKNOWLEDGE: Final = (
 )
 
 
+class GoneBefore(Exception):
+    """A copy is told to be gone before the event it went for; ``at`` is its place among those
+    told."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.at = at
+
+
+def require_after(told: Iterable[tuple[int, Row[*tuple[Any, ...]]]]) -> None:
+    """Raise GoneBefore for the first duty that stands, of those told each with since when the copy
+    is gone (seconds, UTC), where that is before it was owed. An operator's clock may be behind."""
+    for at, (removed_at, duty) in enumerate(told):
+        if duty.acknowledged_at is None and removed_at < duty.owed_since - _CLOCKS_APART:
+            raise GoneBefore(at)
+
+
 def acknowledged_of(
     connection: Connection, operator_id: str, sequences: Collection[int]
-) -> frozenset[int]:
-    """Return for which of the events an operator has acknowledged the removal."""
-    found: set[int] = set()
-    for some in pages(sequences):
-        query = select(DUTIES.c.event_sequence).where(
-            DUTIES.c.operator_id == operator_id,
-            DUTIES.c.event_sequence.in_(some),
-            DUTIES.c.acknowledged_at.is_not(None),
+) -> dict[int, int]:
+    """Return for which of the events an operator has acknowledged the removal, and since when the
+    copy is gone by its word (seconds, UTC)."""
+    query = select(DUTIES.c.event_sequence, DUTIES.c.removed_at).where(
+        DUTIES.c.operator_id == operator_id, DUTIES.c.acknowledged_at.is_not(None)
+    )
+    return {
+        sequence: removed_at
+        for some in pages(sequences)
+        for sequence, removed_at in connection.execute(
+            query.where(DUTIES.c.event_sequence.in_(some))
         )
-        found.update(connection.execute(query).scalars())
-    return frozenset(found)
+    }
 
 
 def owing_of(
@@ -63,12 +86,14 @@ def attested_gone(
     connection: Connection,
     operator_id: str,
     reflects: int,
+    read_at: int,
     held: Collection[str],
     by: str,
     now: int,
 ) -> None:
-    """Write that an attestation as of position ``reflects`` has shown gone what events made
-    void, all but the copies of records ``held``: it stands for the operator's word.
+    """Write that an attestation as of position ``reflects``, of copies read at ``read_at`` (seconds,
+    UTC), has shown gone what events had made void by then, all but the copies of records ``held``:
+    it stands for the operator's word.
 
     ``by`` is the client that attested, ``now`` the time (seconds, UTC).
     """
@@ -78,6 +103,7 @@ def attested_gone(
             DUTIES.c.operator_id == operator_id,
             DUTIES.c.acknowledged_at.is_(None),
             DUTIES.c.event_sequence <= reflects,
+            DUTIES.c.owed_since <= read_at,
         )
         .order_by(DUTIES.c.event_sequence)
         .with_for_update()
@@ -91,6 +117,25 @@ def attested_gone(
         wrote(connection, DUTIES, [(operator_id, row.event_sequence) for row in gone])
 
 
+def owed_no_more(connection: Connection, event: WatchedEvent) -> None:
+    """Write that nothing is owed any more of copies that are right again since ``event``."""
+    query = select(
+        DUTIES.c.operator_id, DUTIES.c.event_sequence, DUTIES.c.deadline, DUTIES.c.finding
+    ).where(
+        DUTIES.c.record_id == event.record_id,
+        DUTIES.c.revision_sequence.in_(event.restored),
+        DUTIES.c.event_sequence < event.sequence,
+        DUTIES.c.acknowledged_at.is_(None),
+    )
+    ended = connection.execute(query.with_for_update()).all()
+    if ended:
+        connection.execute(
+            ACKNOWLEDGE,
+            [word_on(row.operator_id, row, event.at, DISCLOSED_AGAIN, event.at) for row in ended],
+        )
+        wrote(connection, DUTIES, [(row.operator_id, row.event_sequence) for row in ended])
+
+
 def word_on(
     operator_id: str, duty: Row[*tuple[Any, ...]], removed_at: int, by: str, now: int
 ) -> dict[str, Any]:
@@ -102,11 +147,11 @@ def word_on(
         "removed_at": removed_at,
         "acknowledged_at": now,
         "acknowledged_by": by,
-        "finding": _after_word(duty, now),
+        "finding": after_word(duty, now),
     }
 
 
-def _after_word(duty: Row[*tuple[Any, ...]], now: int) -> Finding:
+def after_word(duty: Row[*tuple[Any, ...]], now: int) -> Finding:
     """Return what becomes of the finding once the removal is acknowledged at ``now``.
 
     A word that came late leaves its trace, also where nobody had yet noticed.
@@ -125,6 +170,7 @@ def locked(
     query = (
         select(
             DUTIES.c.event_sequence,
+            DUTIES.c.owed_since,
             DUTIES.c.deadline,
             DUTIES.c.acknowledged_at,
             DUTIES.c.finding,

@@ -4,7 +4,8 @@ Whoever was served a revision, and may still keep its copy, owes its removal fro
 that makes it void. No answer is served with a revision that is void (`gateway.meter.ledger`), so
 once the event is committed all who owe are known. Of a copy that only consents opened nothing is
 owed for an event that came when none of them let it be kept any more, or once its removal was
-acknowledged for them.
+acknowledged for them. Nor is it for a correction that leaves content and period as they were; and
+what is owed for one ends by itself where a later one corrects the record back.
 
 Source: Opinions on improving the social credit system (2025-03-31), article 13 (removal at
 once on repair), and article 8 (same content, same period).
@@ -16,13 +17,16 @@ from typing import Any, Final, NamedTuple, Protocol
 from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway.conformance.event_pages import EventPage, Keepers, read_changes
+from gateway.conformance.event_pages import EventPage, Keepers, kept_of, read_changes
 from gateway.conformance.removal_rows import (
     ACKNOWLEDGE,
+    DISCLOSED_AGAIN,
     follow_to,
     followed,
     locked,
+    owed_no_more,
     owing_of,
+    require_after,
     word_on,
 )
 from gateway.conformance.removal_tables import DUTIES, Finding
@@ -100,16 +104,20 @@ class RemovalDuties:
                 if duties:
                     connection.execute(self._add, duties)
                     wrote(connection, DUTIES, map(_key, duties))
+                for event in page.events:
+                    if event.restored:
+                        owed_no_more(connection, event)
                 follow_to(connection, page.read_to)
             at = page.read_to
 
     def _duties(self, page: EventPage) -> list[dict[str, Any]]:
-        held = self._keepers.keepers([each.voided for each in page.events if each.voided])
+        alike = {sequence for each in page.events for sequence in each.void_alike}
+        held = self._keepers.keepers(alike)
         return [
             {
                 "operator_id": operator_id,
                 "event_sequence": event.sequence,
-                "revision_sequence": event.voided,
+                "revision_sequence": sequence,
                 "record_id": event.record_id,
                 "severity": event.severity,
                 "owed_since": event.at,
@@ -118,7 +126,7 @@ class RemovalDuties:
                 "finding": Finding.NONE,
             }
             for event in page.events
-            for operator_id, until in sorted(held.get(event.voided, {}).items())
+            for operator_id, (until, sequence) in sorted(kept_of(event.void_alike, held).items())
             if event.at < until
         ]
 
@@ -139,7 +147,8 @@ class RemovalDuties:
 
         ``by`` is the client that says so, ``now`` the time (seconds, UTC). Returns how many
         were new, the first word on each standing, and how many of ``removals`` were taken:
-        all before the first event for which the operator owes nothing.
+        all before the first event for which the operator owes nothing. Raises GoneBefore, and
+        nothing is written, where a copy is told to be gone before its event.
         """
         self.follow()
         with self._evidence.begin() as connection:
@@ -147,6 +156,9 @@ class RemovalDuties:
             taken = next(
                 (at for at, each in enumerate(removals) if each.event_sequence not in known),
                 len(removals),
+            )
+            require_after(
+                (each.removed_at, known[each.event_sequence]) for each in removals[:taken]
             )
             new: dict[int, int] = {}
             for sequence, removed_at in removals[:taken]:
@@ -191,8 +203,8 @@ class RemovalDuties:
             return owing_of(connection, operator_id, sequences)
 
     def of_record(self, record_id: str) -> list[Duty]:
-        """Return all duties for a record, in order of the events."""
-        query = _DUTIES.where(DUTIES.c.record_id == record_id).order_by(
+        """Return all duties for a record that did not end by themselves, in order of the events."""
+        query = _DUTIES.where(DUTIES.c.record_id == record_id, _BY_WORD).order_by(
             DUTIES.c.event_sequence, DUTIES.c.operator_id
         )
         with reading(self._evidence) as connection:
@@ -203,7 +215,7 @@ class RemovalDuties:
         ``limit`` of it in order of time."""
         at = DUTIES.c.acknowledged_at
         query = (
-            _DUTIES.where(DUTIES.c.operator_id == operator_id, at >= from_, at < until)
+            _DUTIES.where(DUTIES.c.operator_id == operator_id, _BY_WORD, at >= from_, at < until)
             .order_by(at, DUTIES.c.event_sequence)
             .limit(limit)
         )
@@ -211,6 +223,7 @@ class RemovalDuties:
             return [Duty(*row) for row in connection.execute(query)]
 
 
+_BY_WORD: Final = DUTIES.c.acknowledged_by != DISCLOSED_AGAIN
 _DUTIES: Final = select(
     DUTIES.c.operator_id,
     DUTIES.c.event_sequence,

@@ -96,6 +96,12 @@ def revisions_of_records(connection: Connection, record_ids: Collection[str]) ->
             yield _revision(row)
 
 
+def newest_alike(revisions: Iterable[Revision]) -> dict[Copy, Revision]:
+    """Return of all revisions of some records, by age, the newest with each copy: what ends that
+    one ends the copy."""
+    return {each.copy: each for each in revisions}
+
+
 def _facts(row: Row[*tuple[Any, ...]]) -> Facts:
     return Facts(row.sequence, row.disclosed_until, element_of(_copy(row)))
 

@@ -41,7 +41,8 @@ _LAST_ANSWERS: Final = _last_answers()
 class CutCopy(NamedTuple):
     """A copy served under a consent: of the revision ``sequence``, its content cut to the
     fields that the consent opens. Its period ends with ``disclosed_until``; it may be kept
-    until ``keep_until`` (seconds, UTC), if the consent does not end it sooner."""
+    until ``keep_until`` (seconds, UTC), if the consent does not end it sooner. ``gone_at`` is since
+    when it is gone by the operator's word on the consent, None where there is none."""
 
     sequence: int
     element: bytes
@@ -49,6 +50,7 @@ class CutCopy(NamedTuple):
     disclosed_until: int
     consent_id: str
     keep_until: int
+    gone_at: int | None = None
 
     @property
     def until(self) -> int:

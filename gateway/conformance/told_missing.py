@@ -15,8 +15,9 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 from creditgate.transparency.facts import copy_digest
 from gateway.conformance.answered import last_held, last_replayed
 from gateway.conformance.blocks import Sequences, marked, sequences_of
-from gateway.conformance.comparing import MOST_LISTED
+from gateway.conformance.comparing import MOST_LISTED, Dismissed
 from gateway.conformance.drawing import is_over
+from gateway.conformance.finding_rows import dismissed_false
 from gateway.conformance.finding_tables import TOLD_MISSING
 from gateway.conformance.model import ATTESTATION_FALSE, Difference
 from gateway.conformance.revisions import Revision, revisions_of
@@ -81,6 +82,12 @@ def not_served_since(records: Engine, operator_id: str, told: ToldMissing) -> Se
     return told.sequences[(held == 0) & (again == 0)]
 
 
+def told_by(records: Engine, operator_id: str, told: ToldMissing) -> ToldMissing:
+    """Return what an attestation tells missing, of what it lacks: nothing that may have been on its
+    way when its copies were read."""
+    return told._replace(sequences=not_served_since(records, operator_id, told))
+
+
 class HeldAgain(NamedTuple):
     """Copies told missing before that are held now, though not served in between: the first
     of them as ``differences``, all as ``sequences``."""
@@ -91,25 +98,54 @@ class HeldAgain(NamedTuple):
 
 def held_again(engines: Engines, operator_id: str, absent: Sequences, now: int) -> HeldAgain:
     """Return what an operator holds again that it told missing; ``absent`` are the revisions
-    it does not hold by what it attests now, ``now`` in seconds, UTC."""
+    it does not hold by what it attests now, ``now`` in seconds, UTC. A dismissal settles what was
+    told before it, and no word that comes after it."""
     with reading(engines.evidence) as evidence:
         told = told_missing(evidence, operator_id)
+        dismissed = dismissed_false(evidence, operator_id, told.since)
     left = told.sequences[~np.isin(told.sequences, absent)]
     if not left.size:
         return HeldAgain(left, ())
     left = not_served_since(engines.records, operator_id, told._replace(sequences=left))
     with reading(engines.records) as records:
-        over: list[int] = []
+        settled: list[int] = []
 
         def held() -> Iterator[Difference]:
             for each in revisions_of(records, left.tolist()):
-                if is_over(each, now):
-                    over.append(each.sequence)
+                false = _false(each)
+                word = Dismissed(false.kind, false.record, false.copy_digest)
+                if is_over(each, now) or word in dismissed:
+                    settled.append(each.sequence)
                 else:
-                    yield _false(each)
+                    yield false
 
         found = list(islice(held(), MOST_LISTED))
-    return HeldAgain(left[~np.isin(left, np.array(over, np.int64))], found)
+    return HeldAgain(left[~np.isin(left, np.array(settled, np.int64))], found)
+
+
+def keep_told_by(
+    evidence: Connection,
+    operator_id: str,
+    told: ToldMissing,
+    absent: Sequences,
+    again: HeldAgain,
+) -> None:
+    """Keep what is ``told`` missing now, and what was told so before and is not cleared up.
+
+    Copies read before those attested last excuse nothing that was told of these: of all that is
+    told now nothing was served since either.
+    """
+    before = told_missing(evidence, operator_id)
+    still = before.sequences[np.isin(before.sequences, absent)]
+    keep_told_missing(
+        evidence,
+        operator_id,
+        ToldMissing(
+            np.unique(np.concatenate((told.sequences, still, again.sequences))),
+            max(told.answers, before.answers),
+            max(told.since, before.since),
+        ),
+    )
 
 
 def _false(revision: Revision) -> Difference:

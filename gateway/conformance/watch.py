@@ -184,8 +184,9 @@ class DisclosureWatch:
         message.revision = event.revision
         message.item = event.item
         message.event_time.seconds = event.at
-        # Of what only a consent opens, a digest would let contents be guessed.
-        if self._is_public(event):
+        # A digest would let contents be guessed: of what only a consent opens, and of what is not
+        # disclosed yet.
+        if self._is_public(event) and event.disclosed_from <= self._clock.now():
             message.content_digest = event.digest
             message.disclosed_from.seconds = event.disclosed_from
             if event.disclosed_until != NO_END:

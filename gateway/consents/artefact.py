@@ -17,16 +17,22 @@ from creditgate.signed_document import PURPOSES
 from creditgate.v1.consent_service_pb2 import ConsentState
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.signin.identity import REPRESENTATIVE_PREFIX
+from operators.model import Operator
 
 
 def artefact(
-    consent: Consent, history: Sequence[ConsentChange], issuer: str, now: int
+    consent: Consent,
+    history: Sequence[ConsentChange],
+    issuer: str,
+    now: int,
+    operator: Operator,
 ) -> dict[str, Any]:
     """Return the artefact of a consent that was granted, as its receipt carries it.
 
     ``history`` are its changes as logged, oldest first. A receipt is signed within the
     change that grants, before that is logged: the request and the grant are then told from
-    the consent itself. ``now`` is when the receipt is signed (seconds, UTC). Raises Refused
+    the consent itself. ``now`` is when the receipt is signed (seconds, UTC), ``operator`` the
+    operator as it is known then. Raises Refused
     STATE_CONFLICT where the consent was never granted: a receipt must not be mistaken.
     """
     if consent.granted_at is None or consent.notice is None or not consent.signer:
@@ -44,12 +50,14 @@ def artefact(
         "subject": consent.subject,
         "representative": representative(consent.signer),
         "operator_id": consent.operator_id,
+        "operator_name": operator.display_name,
+        "operator_uscc": operator.uscc,
         "client_id": consent.client_id,
         "way": consent.way,
         "terms": _terms(consent.terms),
         "message": consent.message,
         "language": consent.language,
-        "notice": consent.notice.model_dump(),
+        "notice": consent.notice.model_dump(exclude={"text"}),
         "requested_at": consent.requested_at,
         "granted_at": consent.granted_at,
         "withdraw_at": subject_page(issuer, consent.consent_id),

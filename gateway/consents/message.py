@@ -35,8 +35,11 @@ class ConsentMessages:
         self._clock = clock
 
     def of(self, consent: Consent) -> pb.Consent:
-        """Return one consent as its message, for its operator."""
-        return next(self.each([consent]))
+        """Return one consent as its message, for its operator, with what its subject read."""
+        message = next(self.each([consent]))
+        if consent.notice is not None:
+            message.notice.text = consent.notice.text
+        return message
 
     def whole(self, consent: Consent) -> pb.Consent:
         """Return one consent as its message, for administrators: also who refused it."""

@@ -171,11 +171,13 @@ def plain_consent(
 
 
 def notice(plain: PlainConsent, language: Language) -> ConsentNotice:
-    """Return the record of what was shown: version, digest of its text, language."""
+    """Return the record of what was shown: version, text and its digest, language."""
+    text = plain.text
     return ConsentNotice(
         policy_version=POLICY_VERSION,
-        text_digest=hashlib.sha256(plain.text.encode()).hexdigest(),
+        text_digest=hashlib.sha256(text.encode()).hexdigest(),
         language=_LANGUAGE_TAGS[language],
+        text=text,
     )
 
 

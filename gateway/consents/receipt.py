@@ -15,7 +15,8 @@ from joserfc.jwk import JWKRegistry, OctKey, OKPKey
 from consent.model import Consent, ConsentChange
 from consent.subject_keys import SubjectKey
 from creditgate.consent_artefact import MOST_CHARACTERS, RECEIPT_TYPE
-from creditgate.refusal import Violation, invalid
+from creditgate.refusal import Refused, Violation, invalid
+from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
 from gateway.consents.artefact import artefact
@@ -46,11 +47,18 @@ class ConsentReceipts:
 
         ``history`` are its changes as logged, oldest first. Raises Refused STATE_CONFLICT
         where it never was granted, TEMPORARILY_UNAVAILABLE where no signing key is at
-        hand, AUTHORITY_UNKNOWN.
+        hand, AUTHORITY_UNKNOWN, also where its operator is not known.
         """
-        now = self._clock.now()
-        claims = artefact(consent, history, self._issuer, now)
-        return self._keys.sign(self._view().signing_keys, claims, RECEIPT_TYPE, now)
+        now, view = self._clock.now(), self._view()
+        operator = view.authority.operators.get(consent.operator_id)
+        if operator is None:
+            # A receipt says who was allowed, or there is none.
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_AUTHORITY_UNKNOWN,
+                "The operator of the consent is not known here now.",
+            )
+        claims = artefact(consent, history, self._issuer, now, operator)
+        return self._keys.sign(view.signing_keys, claims, RECEIPT_TYPE, now)
 
     def require_signature(
         self, receipt: str, detached: str, keys: Sequence[SubjectKey]

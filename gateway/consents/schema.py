@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from creditgate.consent_artefact import SCHEMA_PATH, artefact_schema
+from creditgate.consent_artefact import SCHEMA_VERSIONS, artefact_schema, schema_path
 from creditgate.signed_document import KEYS_PATH
 from gateway.oauth.keys import CACHED_SECONDS, SigningKeyBook
 
@@ -23,8 +23,11 @@ _KEYS_CACHING: Final = {"Cache-Control": f"public, max-age={CACHED_SECONDS}"}
 
 
 def schema_routes(issuer: str) -> list[Route]:
-    """Return the route of the schema below ``issuer``."""
-    return [schema_route(issuer, SCHEMA_PATH, artefact_schema(issuer))]
+    """Return the routes of the schema below ``issuer``, of each version there ever was."""
+    return [
+        schema_route(issuer, schema_path(version), artefact_schema(issuer, version))
+        for version in SCHEMA_VERSIONS
+    ]
 
 
 def schema_route(issuer: str, path: str, document: Mapping[str, Any]) -> Route:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from creditgate.v1.clearing_service_pb2 import ClearingDisputeKind, ClearingStand
 from creditgate.v1.scope_service_pb2 import ProposalState
 from gateway.pages.rendering import Language
 from gateway.pages.words import Words, said
@@ -24,6 +25,10 @@ DONE: Final[Mapping[str, Words]] = {
     "approved": ("已批准，变更已生效。", "Approved, and the change is made."),
     "rejected": ("已驳回。", "Rejected."),
     "closed": ("账期已结算。", "The period is closed."),
+    "resolved": (
+        "已确认以何方为准，下次清算时生效。",
+        "It is kept whose version stands; the next clearing has it.",
+    ),
 }
 """What a form did, by the word its answer carries."""
 
@@ -63,6 +68,31 @@ PROPOSAL_STATES: Final[Mapping[int, Words]] = {
     ProposalState.PROPOSAL_STATE_EXPIRED: ("已过期", "expired"),
     ProposalState.PROPOSAL_STATE_SUPERSEDED: ("已被取代", "superseded"),
 }
+
+DISPUTE_KINDS: Final[Mapping[int, Words]] = {
+    ClearingDisputeKind.CLEARING_DISPUTE_KIND_ASKING_ONLY: (
+        "只有请求地区有此条",
+        "Only the asking region has it",
+    ),
+    ClearingDisputeKind.CLEARING_DISPUTE_KIND_HOME_ONLY: (
+        "只有来源地区有此条",
+        "Only the home region has it",
+    ),
+    ClearingDisputeKind.CLEARING_DISPUTE_KIND_FEE: ("费用不一致", "The fees differ"),
+    ClearingDisputeKind.CLEARING_DISPUTE_KIND_CONTENT: ("内容不一致", "The contents differ"),
+    ClearingDisputeKind.CLEARING_DISPUTE_KIND_UNDER_WAY: (
+        "可能仍在途中，尚非争议",
+        "May still be under way: no dispute yet",
+    ),
+}
+"""Why two ledgers do not agree on an entry."""
+
+STANDS: Final[Mapping[int, Words]] = {
+    ClearingStand.CLEARING_STAND_UNSPECIFIED: ("均未定", "neither yet"),
+    ClearingStand.CLEARING_STAND_HOME: ("来源地区", "Home region"),
+    ClearingStand.CLEARING_STAND_ASKING: ("请求地区", "Asking region"),
+}
+"""Whose version of an entry."""
 
 
 def stopped(reach: Reach, target: str, language: Language) -> str:

@@ -34,6 +34,7 @@ async def cleared(made: Land) -> Section:
             pb.ResolveClearingDisputeRequest(
                 dispute_id=dispute.dispute_id,
                 stands=pb.ClearingStand.CLEARING_STAND_HOME,
+                version=dispute.home_version,
                 note="the receipt says so",
             ),
             pb.ResolveClearingDisputeResponse,

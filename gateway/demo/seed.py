@@ -28,6 +28,7 @@ from gateway.server.process import Running
 from sdk.connection import connect
 from sdk.credentials import Credentials
 from sdk.loading.load import LoadSummary, Progress, load
+from sdk.tokens import TokenRefused
 
 SAMPLE: Final = Path(__file__).parent / "sample"
 # A price plan must not start in the past; by then the request has arrived.
@@ -51,9 +52,21 @@ class Seeded:
 
 @asynccontextmanager
 async def acting_as(home: Home, client_id: str) -> AsyncGenerator[Gateway]:
-    """Connect as a client whose keys lie in ``home``."""
-    async with await connect(Credentials.load(home.profile(client_id))) as channel:
-        yield Gateway(channel)
+    """Connect as a client whose keys lie in ``home``.
+
+    Raises SeedRefused where the gateway knows it no longer.
+    """
+    try:
+        async with await connect(Credentials.load(home.profile(client_id))) as channel:
+            yield Gateway(channel)
+    except TokenRefused as error:
+        if error.error != "invalid_client":
+            raise
+        raise SeedRefused(
+            f'The gateway does not know the demo\'s client "{client_id}": it was removed, or got'
+            " other keys. Set CREDITGATE_HOME to a new folder for a new demo, or serve this one"
+            " without --demo."
+        ) from None
 
 
 async def seed(

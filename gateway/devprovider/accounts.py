@@ -1,11 +1,12 @@
 """The invented people who can sign in at the development provider."""
 
+from functools import cache
 from importlib.resources import files
 from typing import Annotated
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from gateway.yaml_text import read_yaml
 from operators import shapes
 
 
@@ -26,7 +27,8 @@ class _File(BaseModel):
     accounts: Annotated[tuple[Account, ...], Field(min_length=1)]
 
 
+@cache
 def invented_accounts() -> tuple[Account, ...]:
     """Return the people of accounts.yaml, in its order."""
     text = (files(__package__ or "") / "accounts.yaml").read_text(encoding="utf-8")
-    return _File.model_validate(yaml.safe_load(text)).accounts
+    return _File.model_validate(read_yaml(text)).accounts

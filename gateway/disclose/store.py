@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, func, insert, select, text, update
 
-from creditgate.refusal import Refused
+from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord, DisclosureEventKind
 from creditgate.v1.disclosure_service_pb2 import PublishRecordsResponse, RejectedRecord
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -153,7 +153,8 @@ class DisclosureStore:
         """Replace a live record by a new revision; the old one is void at once.
 
         A repeated correction answers as the first. Raises Refused
-        RESOURCE_NOT_FOUND, STATE_CONFLICT, ETAG_MISMATCH.
+        RESOURCE_NOT_FOUND, STATE_CONFLICT, ETAG_MISMATCH, and INVALID_REQUEST for one that changes
+        nothing: it would make copies void that are right.
         """
         admitted = correction.record
         with self._engine.begin() as connection:
@@ -169,6 +170,8 @@ class DisclosureStore:
             ):
                 return newest.record
             _require_current(newest, correction.expected_revision)
+            if _same(newest.record, admitted):
+                raise invalid(Violation("content", "the record is disclosed so: change something"))
             sequence = _head(connection) + 1
             line_no = _number_lines(connection, {_line_of(admitted)})[_line_of(admitted)]
             revision = revision_row(

@@ -13,6 +13,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from gateway.oauth.door import Door
+
 PEER_CERTIFICATE: Final = "peer_certificate"
 """Key of ``scope["state"]`` under which the peer's DER certificate is found, if it sent one."""
 
@@ -56,7 +58,7 @@ class CertificateProtocol(H11Protocol):
         certificate = None if tls is None else tls.getpeercert(binary_form=True)
         self.app_state = {**self.app_state, PEER_CERTIFICATE: certificate}
         self._watch()
-        if len(self.connections) > _MOST_CONNECTIONS:
+        if len(self.connections) > cast("int", self.limit_concurrency) - _CLOSING_CONNECTIONS:
             _make_room(self.connections)
 
     def data_received(self, data: bytes) -> None:
@@ -126,6 +128,7 @@ class EmbeddedServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._told = asyncio.Event()
+        self._doors: list[Door] = []
 
     def stop(self) -> None:
         """Take no more connections; end when the open requests are answered."""
@@ -136,6 +139,21 @@ class EmbeddedServer(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         """Capture none."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen. uvicorn's own bounds neither the time nor the number of handshakes."""
+        config = self.config
+
+        def protocol() -> asyncio.Protocol:
+            return CertificateProtocol(config, self.server_state, {})
+
+        most = cast("int", config.limit_concurrency) - _CLOSING_CONNECTIONS
+        for bound in sockets or ():
+            tls = cast("ssl.SSLContext", config.ssl)
+            door = Door(bound, tls, protocol, max(1, most // 2))
+            door.open(config.backlog)
+            self._doors.append(door)
+        self.started = True
 
     async def main_loop(self) -> None:
         """Keep uvicorn's time until told to end."""
@@ -152,8 +170,8 @@ class EmbeddedServer(uvicorn.Server):
         Silent connections are closed and not waited for: their peers may not look before
         they ask again, and until then TLS is not over for uvicorn.
         """
-        for server in self.servers:
-            server.close()
+        for door in self._doors:
+            await door.close()
         for bound in sockets or ():
             bound.close()
         state = self.server_state
@@ -168,7 +186,9 @@ class EmbeddedServer(uvicorn.Server):
         for task in tuple(state.tasks):
             task.cancel()
         for connection in tuple(state.connections):
-            connection.transport.abort()
+            # Early CPython 3.11 cannot abort what was closed twice: it is ending.
+            with suppress(AttributeError):
+                connection.transport.abort()
 
 
 def tls_context(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
@@ -208,8 +228,15 @@ def bound_socket(host: str, port: int, *, shared: bool = False) -> socket.socket
     return bound
 
 
-def build_http_server(app: ASGIApp, tls: ssl.SSLContext) -> EmbeddedServer:
-    """Return the server for ``app``, to be run on sockets of `bound_socket`."""
+def build_http_server(
+    app: ASGIApp, tls: ssl.SSLContext, most_connections: int | None = None
+) -> EmbeddedServer:
+    """Return the server for ``app``, to be run on sockets of `bound_socket`.
+
+    ``most_connections`` may be open at once, 1,024 where nothing is said, and half as many more
+    at their handshake.
+    """
+    most = _MOST_CONNECTIONS if most_connections is None else most_connections
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
         http=CertificateProtocol,
@@ -221,7 +248,7 @@ def build_http_server(app: ASGIApp, tls: ssl.SSLContext) -> EmbeddedServer:
         server_header=False,
         headers=[("Strict-Transport-Security", f"max-age={_HSTS_SECONDS}")],
         h11_max_incomplete_event_size=_MOST_HEADER_BYTES,
-        limit_concurrency=_MOST_CONNECTIONS + _CLOSING_CONNECTIONS,
+        limit_concurrency=most + _CLOSING_CONNECTIONS,
         ssl_context_factory=lambda _config, _default: tls,
     )
     return EmbeddedServer(config)

@@ -100,14 +100,31 @@ def _conclusion(report: CreditReport) -> Iterator[Flowable]:
         (0.55, 0.15, 0.3),
     )
     yield Spacer(1, 2 * mm)
-    yield text(
-        "以上是该信用主体在上列事项内、在数据时点公示的全部信息，可用本报告的电子文件验证没有遗漏、"
-        "没有改动。"
-    )
+    yield from map(text, _provable(report))
     if report.outside_period:
         yield text(f"另有 {report.outside_period} 条记录的公示期不在上列公示期间内，本报告不载明。")
     if report.withheld:
         yield text(f"另有 {report.withheld} 条记录不在申请机构的许可范围内，本报告不载明。")
+
+
+def _provable(report: CreditReport) -> Iterator[str]:
+    """Yield what the document proves, and of which items it is the gateway's word that nothing
+    was left out."""
+    whole = "以上是该信用主体在上列事项内、在数据时点公示的全部信息，可用本报告的电子文件验证没有"
+    opened = [each for each in report.items if each.openness != "PUBLIC"]
+    if not opened:
+        yield f"{whole}遗漏、没有改动。"
+        return
+    public = len(opened) < len(report.items)
+    yield f"{whole}改动{'；公开的事项，还可验证没有遗漏' if public else ''}。"
+    yield (
+        f"经授权的事项（{'、'.join(each.name_zh for each in opened)}）除上列结论外再无其他记录，"
+        "以出具网关的说明为准，电子文件不能证明。"
+    )
+    yield (
+        f"Of items opened by consent ({', '.join(each.name_en for each in opened)}), that there is"
+        " nothing besides is the word of the issuing gateway; the file does not prove it."
+    )
 
 
 def _records(report: CreditReport) -> Iterator[Flowable]:

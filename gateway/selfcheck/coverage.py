@@ -97,6 +97,8 @@ NO_FACT: Final[Mapping[str, str]] = MappingProxyType(
         "publisher_batches": "what a publisher is told again who sends a batch again; what the"
         " batch published are events, which are proved",
         "consent_notices_seen": "how far a person has seen the notices, and who is to see them",
+        "gateway_beats": "when the gateway was up last; what was put off after it was away is"
+        " logged",
         "followed": _POSITION,
         "consent_lives": _POSITION,
         "usage_exported": _POSITION,
@@ -161,6 +163,11 @@ NO_FACT_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
                 "region_uses.record_id",
                 "region_uses.revision",
                 "region_uses.subject",
+                "region_uses.content_digest",
+                "region_uses.disclosed_from",
+                "region_uses.disclosed_until",
+                "region_uses.severity",
+                "region_uses.cut",
             ),
             _PROVED_BY_REGION,
         ),

@@ -23,6 +23,7 @@ from gateway.conformance.finding_tables import (
 )
 from gateway.conformance.holdings_tables import CHECKSUM_KEYS
 from gateway.conformance.removal_tables import DUTIES
+from gateway.federation.asking.removal_tables import REGION_REMOVALS
 from gateway.federation.clearing.tables import CLEARINGS
 from gateway.federation.clearing.tables import DISPUTES as CLEARING_DISPUTES
 from gateway.federation.recognition.tables import RECOGNITIONS
@@ -53,6 +54,7 @@ _KEPT: Final = (
     Kept(TOLD_MISSING, "evidence"),
     Kept(CHECKSUM_KEYS, "evidence"),
     Kept(DUTIES, "evidence"),
+    Kept(REGION_REMOVALS, "evidence"),
     Kept(ALERTS, "evidence"),
     Kept(COSIGNATURES, "evidence"),
     Kept(AGREEMENT_DUTIES, "evidence"),

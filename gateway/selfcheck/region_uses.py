@@ -15,6 +15,7 @@ from gateway.disclose.model import Line
 from gateway.disclose.tables import LINES
 from gateway.federation.asking.region import region_request_id
 from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
+from gateway.federation.asking.uses import NOT_PASSED_ON
 from gateway.meter.model import ANSWER, lines_of, lines_text
 from gateway.meter.tables import USAGE
 from gateway.storage.engines import Engines, snapshot
@@ -49,9 +50,10 @@ def check_region_uses(engines: Engines) -> list[Fault]:
                 f"region_answers, {shown}",
                 "it is of no question in the ledger",
             )
-            counts = Counter(Line(use.own_item, use.source, use.region_code) for use in uses)
+            given = [use for use in uses if use.subject != NOT_PASSED_ON]
+            counts = Counter(Line(use.own_item, use.source, use.region_code) for use in given)
             faults.require(
-                key not in charged or charged[key] == (counts, answer.client_id, answer.licence),
+                key not in charged or _is_of(charged[key], counts, answer),
                 f"region_answers, {shown}",
                 "the ledger charges something else for it",
             )
@@ -69,6 +71,13 @@ def check_region_uses(engines: Engines) -> list[Fault]:
         for (record_id,) in orphans:
             faults.require(False, f"region_uses, {record_id}", "there is no answer it came in")
     return faults.found
+
+
+def _is_of(charged: tuple[Counter[Line], str, str], given: Counter[Line], answer: _Answer) -> bool:
+    """Tell whether the ledger charges what was given: of a chunk that was kept and not charged at
+    once, a retry may have charged less."""
+    counts, *whose = charged
+    return counts <= given and whose == [answer.client_id, answer.licence]
 
 
 def _uses_of(answer: _Answer) -> Any:
@@ -91,10 +100,8 @@ def _question_of(answer: _Answer) -> Any:
 
 
 def _agrees(answer: _Answer, uses: Sequence[_Answer]) -> bool:
-    """Tell whether an answer and its records say what the region's receipt does.
-
-    A retry may have brought fewer records than were charged first.
-    """
+    """Tell whether an answer and its records say what the region's receipt does; of what was
+    not passed on, that nobody is charged for it here."""
     receipt = strictly(UsageReceipt, bytes(answer.receipt))
     leaf = strictly(UsageLeaf, receipt.leaf)
     detail = detail_of(leaf, receipt.detail)
@@ -107,10 +114,11 @@ def _agrees(answer: _Answer, uses: Sequence[_Answer]) -> bool:
         and leaf.purpose == answer.purpose
         and answer.region_request_id
         == region_request_id(answer.operator_id, answer.request_id, answer.region)
-        and len(uses) == answer.records
+        and sum(use.subject != NOT_PASSED_ON for use in uses) == answer.records
+        and all(use.own_fee == 0 for use in uses if use.subject == NOT_PASSED_ON)
         and sum(use.own_fee for use in uses) == answer.own_fee
         and detail is not None
-        and counts <= lines_by(detail.lines)
+        and counts == lines_by(detail.lines)
         and all(
             use.fee
             == prices[CountedBy(use.item, use.source, use.region_code)].unit_price_micro_yuan

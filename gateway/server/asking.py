@@ -11,6 +11,7 @@ from gateway.federation.asking.calls import RegionCalls
 from gateway.federation.asking.deciding import Deciding
 from gateway.federation.asking.directories import Directories
 from gateway.federation.asking.directory_service import RegionDirectoryService
+from gateway.federation.asking.keeping import Keeping
 from gateway.federation.asking.lines import NumberedLines
 from gateway.federation.asking.links import RegionLinks
 from gateway.federation.asking.own_directory import OwnDirectory
@@ -95,8 +96,7 @@ async def asking_of(
             credentials,
             witnesses,
             calls,
-            uses,
-            clock,
+            Keeping(uses, clock),
             grounds.issuer,
         )
         yield {

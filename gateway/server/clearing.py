@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gateway.federation.clearing.attempts import SqlAttempts
 from gateway.federation.clearing.calling import ClearingCalls
@@ -21,11 +21,16 @@ from gateway.server.line import Line
 from gateway.server.log_keys import log_key
 from gateway.server.trust import Trust
 from gateway.shares import Shares
+from gateway.storage.steps import Steps
 from gateway.storage.turn import CLEARING
 from gateway.transparency.tables import LogId
 from gateway.usage.logs import OperatorLogs
 from gateway.usage.proofs import UsageProofs
 from operators.regions import region_client_id
+
+_THREADS: Final = 4
+_STEP_SECONDS: Final = 900.0
+"""How long one step may take: of the uses of a long time that was made up for."""
 
 
 class _Parts(NamedTuple):
@@ -106,10 +111,11 @@ def clearing_served(
 @asynccontextmanager
 async def clearing_kept(
     grounds: Grounds, trust: Trust, ways: Ways, line: Line
-) -> AsyncGenerator[None]:
-    """Clear each day while the context lasts. Raises as `log_key`."""
+) -> AsyncGenerator[ClearingFollower]:
+    """Clear each day while the context lasts; give who does. Raises as `log_key`."""
     async with AsyncExitStack() as stack:
         parts = _parts(grounds)
+        steps = Steps(CLEARING.name, _THREADS, _STEP_SECONDS)
         clerk = ClearingClerk(
             parts.clearings,
             parts.sides,
@@ -118,6 +124,7 @@ async def clearing_kept(
             parts.keys,
             grounds.clock,
             grounds.issuer,
+            steps,
         )
         follower = ClearingFollower(
             grounds.engines.evidence,
@@ -129,8 +136,9 @@ async def clearing_kept(
             lambda: _operators(grounds),
             grounds.clock,
             grounds.issuer,
+            steps,
         )
         await follower.start()
         stack.push_async_callback(follower.stop)
         line.listen(CLEARING, follower.nudge)
-        yield
+        yield follower

@@ -22,6 +22,7 @@ from gateway.conformance.certified import Certified
 from gateway.conformance.challenges import Challenges
 from gateway.conformance.contest import Contests
 from gateway.conformance.drawing import Drawing
+from gateway.conformance.elsewhere import RemovalsElsewhere
 from gateway.conformance.finding_service import FindingService
 from gateway.conformance.findings import Findings
 from gateway.conformance.holdings import Holdings
@@ -63,6 +64,7 @@ async def enforcing(
     policy: ConformancePolicy,
     holdings: Holdings,
     duties: RemovalDuties,
+    elsewhere: RemovalsElsewhere,
     owed: RemovalsOwed,
     log: MerkleLog,
     issuer: str,
@@ -77,7 +79,7 @@ async def enforcing(
     challenges = Challenges(engines, policy)
     drawing = Drawing(engines, policy, SystemRandom())
     certificates = Certificates(policy, log, evidence, keys, feed.current, issuer)
-    attested = Attested(engines, policy, certificates, drawing, duties)
+    attested = Attested(engines, policy, certificates, drawing, duties, elsewhere)
     certified = Certified(attested, findings, lambda each: _may_work(feed.current(), each))
     async with AsyncExitStack() as stack:
         shares = Shares("enforcing")

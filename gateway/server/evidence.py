@@ -18,7 +18,8 @@ from gateway.conformance.guarded_proofs import GuardedProofs
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.throttle import Throttle
 from gateway.conformance.trail import ConformanceTrail
-from gateway.federation.asking.uses import RegionUses
+from gateway.federation.asking.copies import RegionCopies
+from gateway.federation.asking.removals import RegionRemovals
 from gateway.installation.home import Home
 from gateway.meter.receipts import ReceiptSigner
 from gateway.oauth.signing import SigningKeys
@@ -108,8 +109,11 @@ async def evidence_of(
         routes += usage.routes
         ending.append(usage.end)
         holdings = Holdings(engines)
+        elsewhere = RegionRemovals(engines, policy)
         watch = await stack.enter_async_context(
-            watching(config, engines, signs, feed, clock, consents.consents, holdings, policy)
+            watching(
+                config, engines, signs, feed, clock, consents.consents, holdings, policy, elsewhere
+            )
         )
         services["ConformanceService"] += [watch.watch, watch.removals]
         following.append(watch.news.nudge)
@@ -125,6 +129,7 @@ async def evidence_of(
                 policy,
                 holdings,
                 watch.duties,
+                elsewhere,
                 watch.owed,
                 transparency.log,
                 issuer,
@@ -137,7 +142,7 @@ async def evidence_of(
             )
         )
         copies = CopiesService(
-            engines, RegionUses(engines.records), enforced.attested, policy, clock
+            engines, RegionCopies(engines, elsewhere), enforced.attested, policy, clock
         )
         stack.callback(copies.close)
         services["ConformanceService"].append(copies)

@@ -144,7 +144,16 @@ async def federation_of(
         federation.serve("FederatedRecordService", events.watch)
         federation.ending.append(events.news.end)
         home = await stack.enter_async_context(
-            home_of(grounds, trust, ways, licences.others, consents, records, witnesses.quorum)
+            home_of(
+                grounds,
+                trust,
+                ways,
+                licences.others,
+                consents,
+                records,
+                witnesses.quorum,
+                evidence.receipts,
+            )
         )
         federation.serve("FederationService", *home.services)
         federation.exchanges.update(home.exchanges)

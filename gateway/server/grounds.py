@@ -1,6 +1,7 @@
 """The grounds of a process, composed: what whoever serves, and whoever works in the background,
 builds on."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
@@ -14,6 +15,7 @@ from gateway.installation.home import Home
 from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.oauth.signing import SigningKeys
 from gateway.server.policies import Policies
+from gateway.server.uptime import uptime_of
 from gateway.storage.engines import Engines, open_engines
 from gateway.storage.signs import StoreSigns, open_signs
 from gateway.telemetry.telemetry import Telemetry, open_telemetry
@@ -57,6 +59,9 @@ async def grounds_of(
         )
         stack.callback(engines.dispose)
         signs = open_signs(engines, stack.enter_context(ExitStack()))
+        # Before anybody is answered: what operators owed while all was away is not late.
+        uptime = uptime_of(engines, policies.conformance)
+        await asyncio.to_thread(uptime.step, clock.now())
         feed = await _started_feed(config, clock, engines, signs, stack)
         yield Grounds(
             config,

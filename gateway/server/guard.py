@@ -109,12 +109,17 @@ class Guard:
         return self._proofs.nonces.current(self._clock.now())
 
     async def prove(
-        self, context: grpc.aio.ServicerContext[bytes, bytes], metadata: Metadata, path: str
+        self,
+        context: grpc.aio.ServicerContext[bytes, bytes],
+        metadata: Metadata,
+        path: str,
+        enter: Callable[[Caller], None],
     ) -> str:
         """Use up the proof of a call of the method ``path``; return its key's thumbprint.
 
-        A proof is not used up for a caller who is refused anyway. Raises Refused
-        TOKEN_PROOF_INVALID, TOKEN_PROOF_NONCE, and as `authenticate`.
+        ``enter`` lets the caller in before its proof is used up; that of a caller who is refused
+        anyway is not. Raises Refused TOKEN_PROOF_INVALID, TOKEN_PROOF_NONCE, what ``enter``
+        raises, and as `authenticate`.
         """
         values = [value for key, value in context.invocation_metadata() or () if key == PROOF]
         authorization = metadata.get(_AUTHORIZATION)
@@ -125,7 +130,7 @@ class Guard:
             self._url + path,
             now,
         )
-        self.authenticate(context, metadata, proof.thumbprint)
+        enter(self.authenticate(context, metadata, proof.thumbprint))
         try:
             self._proofs.require_nonce(proof, now)
             await asyncio.to_thread(self._proofs.use, proof, now)

@@ -10,9 +10,11 @@ from gateway.federation.home.consents import ForeignConsents
 from gateway.federation.home.exchange import TOKEN_TYPE, LicenceExchange
 from gateway.federation.home.following import ConsentFollower
 from gateway.federation.home.licence import Licences
+from gateway.federation.home.metered import MeteredAnswers
 from gateway.federation.home.service import SCOPE, FederatedRecords
 from gateway.federation.home.telling import ConsentTelling
 from gateway.federation.witness.quorum import CosignedCheckpoints
+from gateway.meter.receipts import ReceiptSigner
 from gateway.meter.region_asks import SqlRegionAsks
 from gateway.oauth.rfc8693 import SubjectExchange
 from gateway.server.asking import Ways
@@ -40,6 +42,7 @@ async def home_of(
     consents: Consenting,
     records: RecordPath,
     witnessed: CosignedCheckpoints,
+    receipts: ReceiptSigner,
 ) -> AsyncGenerator[HomeSide]:
     """Give what the home side takes while the context lasts."""
     clock, feed, config = grounds.clock, grounds.feed, grounds.config
@@ -81,6 +84,7 @@ async def home_of(
             chunk_subjects=config.chunk_subjects,
             clock=clock,
             witnessed=witnessed,
+            metered=MeteredAnswers(grounds.engines.records, receipts),
         )
         stack.callback(served.close)
         exchange = LicenceExchange(

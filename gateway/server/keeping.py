@@ -19,7 +19,7 @@ from gateway.audit.writer import DecisionWriter
 from gateway.catalogue.model import CatalogueBook
 from gateway.conformance.challenges import Challenges
 from gateway.conformance.contest_limits import EvidenceLife
-from gateway.conformance.due import DueAttestations
+from gateway.conformance.due import DueAttestations, EntitledAnywhere, HeldByWord
 from gateway.conformance.enforcer import Step, enforcer
 from gateway.conformance.findings import Findings
 from gateway.conformance.firms import FirmFindings
@@ -31,6 +31,9 @@ from gateway.conformance.removals import RemovalDuties
 from gateway.conformance.settling import Settling
 from gateway.conformance.suspension import Suspensions
 from gateway.consents.clerk import ConsentClerk
+from gateway.federation.asking.copies import RegionCopies
+from gateway.federation.asking.removal_tables import REGION_REMOVALS
+from gateway.federation.asking.removals import RegionRemovals
 from gateway.meter.decisions import DecisionIds
 from gateway.meter.settler import DeliverySettler
 from gateway.oauth.grants import SqlOAuthGrants
@@ -44,6 +47,7 @@ from gateway.server.log_keys import log_key
 from gateway.server.pulse import Busy, at_work, beat
 from gateway.server.region_events import region_events_kept
 from gateway.server.trust import trust_of
+from gateway.server.uptime import uptime_of, while_up
 from gateway.storage.background import BackgroundWork, Pace
 from gateway.storage.signs import any_of
 from gateway.storage.turn import ALERTS, DECISIONS, DELIVERIES, LOGGING, USAGE
@@ -97,19 +101,20 @@ async def keeping(grounds: Grounds, line: Line) -> AsyncGenerator[None]:
         for work in works:
             await work.start()
             stack.push_async_callback(work.stop)
-        await _federation(grounds, line, stack)
-        await stack.enter_async_context(at_work(beat(line, works)))
+        between = await _federation(grounds, line, stack)
+        await stack.enter_async_context(at_work(beat(line, (*works, *between))))
         yield
 
 
-async def _federation(grounds: Grounds, line: Line, stack: AsyncExitStack) -> None:
-    """Do what is done between regions until ``stack`` closes, where there are any."""
+async def _federation(grounds: Grounds, line: Line, stack: AsyncExitStack) -> Sequence[Busy]:
+    """Do what is done between regions until ``stack`` closes, where there are any; return who
+    does."""
     trust = await stack.enter_async_context(trust_of(grounds))
     if trust is None:
-        return
+        return ()
     ways = await stack.enter_async_context(ways_of(trust))
-    await stack.enter_async_context(clearing_kept(grounds, trust, ways, line))
-    await stack.enter_async_context(region_events_kept(grounds, trust, ways))
+    clearing = await stack.enter_async_context(clearing_kept(grounds, trust, ways, line))
+    return clearing, *await stack.enter_async_context(region_events_kept(grounds, trust, ways))
 
 
 def _operators(grounds: Grounds) -> Sequence[str]:
@@ -204,17 +209,28 @@ def _enforcer(grounds: Grounds) -> BackgroundWork:
     evidence = engines.evidence
     findings = FirmFindings(Findings(evidence, policy), partial(_is_region, grounds))
     holdings = Holdings(engines)
+    elsewhere = RegionRemovals(engines, policy)
     challenges = Challenges(engines, policy)
+    timed: Sequence[Step] = (
+        OverdueRemovals(evidence, RemovalDuties(engines, holdings, policy), findings).step,
+        OverdueRemovals(evidence, elsewhere, findings, REGION_REMOVALS).step,
+        OverdueConsents(SqlOverdue(engines.records), findings).step,
+        challenges.expire,
+        DueAttestations(
+            evidence,
+            policy,
+            EntitledAnywhere(HeldByWord(engines), RegionCopies(engines, elsewhere)),
+            partial(_firms, grounds),
+        ).step,
+        Settling(evidence, policy, Suspensions(SqlAuthorityLog(engines.authority))).step,
+    )
+    uptime = uptime_of(engines, policy)
     return enforcer(
         evidence,
         [
-            OverdueRemovals(evidence, RemovalDuties(engines, holdings, policy), findings).step,
-            OverdueConsents(SqlOverdue(engines.records), findings).step,
-            challenges.expire,
+            *(while_up(uptime, step) for step in timed),
             challenges.forget,
             EvidenceLife(evidence).forget,
-            DueAttestations(evidence, policy, holdings, partial(_firms, grounds)).step,
-            Settling(evidence, policy, Suspensions(SqlAuthorityLog(engines.authority))).step,
             _agreements(grounds),
         ],
         grounds.clock,

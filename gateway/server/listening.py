@@ -8,6 +8,8 @@ import grpc
 
 from gateway.config import GatewayConfig
 from gateway.installation.home import Home
+from gateway.oauth.door import HANDSHAKE_SECONDS
+from gateway.server.files import most_grpc
 
 _WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104  # recognised, not bound
 _MOST_METADATA_BYTES: Final = 16_384
@@ -49,6 +51,8 @@ def options(config: GatewayConfig) -> list[tuple[str, Any]]:
         ("grpc.max_send_message_length", config.max_message_bytes + 65_536),
         ("grpc.max_receive_message_length", config.max_request_bytes),
         ("grpc.max_concurrent_streams", config.max_streams_per_client),
+        ("grpc.max_allowed_incoming_connections", most_grpc()),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1_000),
         ("grpc.max_metadata_size", _MOST_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", _MOST_METADATA_BYTES),
         # A client that pings more often than this is cut off (GOAWAY too_many_pings).

@@ -40,6 +40,7 @@ from gateway.server.consents import Consenting, consenting
 from gateway.server.console import console, page_methods
 from gateway.server.evidence import Evidence, evidence_of
 from gateway.server.federation import Federation, federation_of
+from gateway.server.files import most_https
 from gateway.server.grounds import Grounds, grounds_of
 from gateway.server.guard import Guard
 from gateway.server.health import tell_keepers_health
@@ -220,7 +221,7 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
             federation.exchanges,
         )
         https_tls = tls_context(tls.certificate, tls.key, tls.client_ca)
-        web = build_http_server(app, https_tls)
+        web = build_http_server(app, https_tls, most_https())
         server = grpc.aio.server(options=options(config))
         port = server.add_secure_port(
             address(config.grpc_host, config.grpc_port),

@@ -1,6 +1,6 @@
 """What becomes of other regions' records, composed: who follows it, and who is told."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -9,8 +9,11 @@ from gateway.federation.asking.event_follower import RegionEventFollower
 from gateway.federation.asking.event_news import RegionEventNews
 from gateway.federation.asking.event_watch import RegionRecordWatch
 from gateway.federation.asking.region_events import SqlRegionEvents
+from gateway.federation.asking.removal_telling import PastChanges, RemovalTeller
+from gateway.federation.asking.removals import RegionRemovals
 from gateway.server.asking import Ways
 from gateway.server.grounds import Grounds
+from gateway.server.pulse import Busy
 from gateway.server.trust import Trust
 from gateway.shares import Shares
 
@@ -44,23 +47,32 @@ async def region_events_served(
             grounds.clock,
             grounds.config.federation_lease_seconds,
             trust.own.entity_id,
+            grounds.policies.conformance,
         )
         yield RegionEventsServed(watch, news)
 
 
 @asynccontextmanager
-async def region_events_kept(grounds: Grounds, trust: Trust, ways: Ways) -> AsyncGenerator[None]:
-    """Follow what becomes of other regions' records while the context lasts."""
+async def region_events_kept(
+    grounds: Grounds, trust: Trust, ways: Ways
+) -> AsyncGenerator[Sequence[Busy]]:
+    """Follow what becomes of other regions' records, and tell these what is gone, while the
+    context lasts; give who does."""
+    engines, calls = grounds.engines, EventCalls(ways.links, ways.tokens)
     follower = RegionEventFollower(
-        grounds.engines.records,
-        SqlRegionEvents(grounds.engines.records),
-        EventCalls(ways.links, ways.tokens),
+        engines.records,
+        SqlRegionEvents(engines.records),
+        calls,
         trust.regions,
         grounds.clock,
         grounds.config.federation_lease_seconds,
     )
-    await follower.start()
-    try:
-        yield
-    finally:
-        await follower.stop()
+    removals = RegionRemovals(engines, grounds.policies.conformance)
+    teller = RemovalTeller(
+        PastChanges(engines.records, removals), calls, trust.regions, grounds.clock
+    )
+    async with AsyncExitStack() as stack:
+        for each in (follower, teller):
+            await each.start()
+            stack.push_async_callback(each.stop)
+        yield follower, teller

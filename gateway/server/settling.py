@@ -17,6 +17,7 @@ from gateway.settlement.credit_service import CreditService
 from gateway.settlement.credit_store import SqlCreditNotes
 from gateway.settlement.journal_store import SqlJournal
 from gateway.settlement.month_use import LedgerMonths
+from gateway.settlement.own_log import OwnLog
 from gateway.settlement.service import ClosingService, UsageStatements
 from gateway.settlement.settling import Settler
 from gateway.settlement.store import SqlClosings
@@ -69,7 +70,7 @@ def settling(
                 looking,
             ),
             CreditService(
-                evidence_verifier(key.verifier),
+                evidence_verifier(key.verifier, OwnLog(engines.records).uses),
                 SqlCreditNotes(engines.evidence),
                 months,
                 closer,

@@ -41,7 +41,9 @@ class Supervised:
 
     def fork(self) -> None:
         """Fork the process ahead of `start`, as long as this one may be forked."""
-        self._process = ChildProcess.forked(self._role.main, self._told.written(), self._told.ends)
+        self._process = ChildProcess.forked(
+            self._role.main, self._told.written(), self._told.inherited
+        )
 
     async def start(self) -> bytes:
         """Start the process and return the line it says; one that was killed is started again.
@@ -81,7 +83,7 @@ class Supervised:
 
     def _spawn(self) -> None:
         self._process = ChildProcess.spawned(
-            self._role.module, self._told.written(), self._told.ends
+            self._role.module, self._told.written(), self._told.inherited
         )
 
     async def _heard(self) -> bytes:

@@ -27,13 +27,16 @@ from gateway.server.errors import (
 )
 from gateway.server.guard import PROOF, Guard, Metadata
 from gateway.server.methods import Method
+from gateway.server.places import Places
 from gateway.server.refusals import RefusalLog
 from gateway.telemetry.telemetry import Telemetry
 from gateway.telemetry.traces import step
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
-# A stream holds a place among the open calls, so it must not be silent for ever.
+# A stream holds a place among the open calls, so it must not be silent for ever; who opens one
+# has something to say.
 _SILENT_SECONDS: Final = 60
+_FIRST_SECONDS: Final = 10
 # What a client was sending when it was refused is let come to its end, or it would not hear why.
 _ENDING_SECONDS: Final = 10
 _ENDING_PAUSE_SECONDS: Final = 1
@@ -45,7 +48,7 @@ _NO_REASON: Final = RefusalReason.REFUSAL_REASON_UNSPECIFIED
 class Transport(grpc.GenericRpcHandler):
     """Serves the methods of the contract; see the module.
 
-    ``most_calls`` is how many calls are worked on at once; more are refused.
+    ``most_calls`` is how many calls are worked on at once (`Places`); more are refused.
     """
 
     def __init__(
@@ -59,9 +62,8 @@ class Transport(grpc.GenericRpcHandler):
         self.guard = guard
         self.refusals = refusals
         self.telemetry = telemetry
-        self.open_calls = 0
+        self.places = Places(most_calls)
         self._methods = methods
-        self._most_calls = most_calls
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
@@ -74,15 +76,6 @@ class Transport(grpc.GenericRpcHandler):
         metadata = dict(handler_call_details.invocation_metadata or ())
         kind = _KINDS[method.streams_requests, method.streams_answers]
         return cast("grpc.RpcMethodHandler[bytes, bytes]", kind(self, method, metadata))
-
-    def require_room(self) -> None:
-        """Raise Refused RATE_EXCEEDED when more calls are open than the process takes."""
-        if self.open_calls > self._most_calls:
-            raise Refused(
-                RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
-                "More calls are open than the gateway takes at once; slow down.",
-                retry_after=1,
-            )
 
 
 class _Call:
@@ -100,6 +93,7 @@ class _Call:
         self._metadata = metadata
         self._proven: str | None = None
         self._trailers: Trailers = ()
+        self._place: str | None = None
         self._caller: Caller | None = None
         self._request: Message | None = None
         self._reading = False
@@ -128,6 +122,7 @@ class _Call:
                 await _let_end(incoming)
             return _refuse(context, ending, answer)
         finally:
+            self._leave()
             ending.count()
 
     async def stream(self, incoming: Any, context: Context) -> AsyncIterator[bytes]:
@@ -155,6 +150,7 @@ class _Call:
                 await _let_end(incoming)
             _refuse(context, ending, answer)
         finally:
+            self._leave()
             ending.count()
 
     async def _prove(self, context: Context) -> None:
@@ -164,18 +160,21 @@ class _Call:
         at its start, and tells the client that it may send.
         """
         transport, method = self._transport, self._method
-        transport.require_room()
         self._trailers = (("dpop-nonce", transport.guard.nonce()),)
         context.set_trailing_metadata(self._trailers)
-        self._proven = await transport.guard.prove(context, self._metadata, method.path)
+        self._proven = await transport.guard.prove(
+            context, self._metadata, method.path, self._enter
+        )
         if method.streams_requests or method.streams_answers:
             await context.send_initial_metadata(self._trailers)
 
     def _admitted(self, incoming: Any, context: Context) -> tuple[Any, Caller]:
         """Return request and caller of a call that may be served. Raises Refused."""
         transport, method = self._transport, self._method
-        transport.require_room()
-        caller = self._caller = self._authenticate(context)
+        caller = self._authenticate(context)
+        self._enter(caller)
+        # Who finds no place is refused at once: what waits for the log would need places too.
+        self._caller = caller
         step("authenticated")
         # What the client has begun to send is still under way.
         self._reading = method.streams_requests
@@ -188,6 +187,15 @@ class _Call:
             return self._requests(incoming, context), caller
         request = self._request = _parsed(method, incoming)
         return request, caller
+
+    def _enter(self, caller: Caller) -> None:
+        """Take the call's place, unless it has one. Raises Refused."""
+        if self._place is None:
+            self._place = self._transport.places.take(caller)
+
+    def _leave(self) -> None:
+        if self._place is not None:
+            self._transport.places.give_back(self._place)
 
     def _authenticate(self, context: Context) -> Caller:
         """Return the caller as of now. Raises Refused.
@@ -203,16 +211,18 @@ class _Call:
         # A call with a proof tells its client so before (see `_prove`), and one with many
         # answers by the first of them.
         told = self._proven is not None or self._method.streams_answers
+        patience = _FIRST_SECONDS
         while True:
             try:
-                async with asyncio.timeout(_SILENT_SECONDS):
+                async with asyncio.timeout(patience):
                     message = await anext(incoming)
             except StopAsyncIteration:
                 self._reading = False
                 return
             except TimeoutError:
                 self._reading = False
-                raise _too_silent() from None
+                raise _too_silent(patience) from None
+            patience = _SILENT_SECONDS
             self._authenticate(context)
             self._reading = True
             parsed = _parsed(self._method, message)
@@ -283,11 +293,9 @@ class _Ending:
         self._started = perf_counter()
         self.status = "CANCELLED"
         self.reason: RefusalReason.ValueType = _NO_REASON
-        transport.open_calls += 1
 
     def count(self) -> None:
         """Count the call as ended."""
-        self._transport.open_calls -= 1
         self._transport.telemetry.calls.add(
             self._method, self.status, self.reason, perf_counter() - self._started
         )
@@ -340,10 +348,10 @@ def _readable(method: Method, message: bytes) -> Message | None:
         return None
 
 
-def _too_silent() -> Refused:
+def _too_silent(seconds: int) -> Refused:
     return Refused(
         RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
-        f"No message came for {_SILENT_SECONDS} seconds; what was acknowledged stands, send the"
+        f"No message came for {seconds} seconds; what was acknowledged stands, send the"
         " rest in a new call.",
         retry_after=1,
     )

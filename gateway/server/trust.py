@@ -133,7 +133,14 @@ async def trust_of(grounds: Grounds) -> AsyncGenerator[Trust | None]:
         stack.push_async_callback(work.stop)
         news.start()
         stack.push_async_callback(news.stop)
-        configuration = EntityConfiguration(own, anchor.entity_id, published)
+
+        def path(entity_id: str) -> Sequence[str]:
+            return () if news.newest is None else news.newest.path(entity_id)
+
+        def superior() -> str:
+            return [anchor.entity_id, *path(own.entity_id)][-1]
+
+        configuration = EntityConfiguration(own, superior, published)
         routes, end = trust_routes(
             own.entity_id,
             configuration.signed,
@@ -144,7 +151,7 @@ async def trust_of(grounds: Grounds) -> AsyncGenerator[Trust | None]:
         yield Trust(
             own,
             regions,
-            RegionStatements(own.entity_id, configuration.signed, resolver, regions, clock),
+            RegionStatements(own.entity_id, configuration.signed, resolver, regions, path, clock),
             log_keys,
             addresses,
             ClientRoots(tls.client_ca, lambda: authority().regions),

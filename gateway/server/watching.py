@@ -13,6 +13,7 @@ from gateway.conformance.event_pages import Keepers
 from gateway.conformance.news import DisclosureNews
 from gateway.conformance.removals import Deadlines, RemovalDuties
 from gateway.conformance.watch import DisclosureWatch
+from gateway.federation.asking.removals import RegionRemovals
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
 from gateway.storage.signs import StoreSigns
@@ -43,6 +44,7 @@ async def watching(
     consents: SqlConsents,
     keepers: Keepers,
     deadlines: Deadlines,
+    elsewhere: RegionRemovals,
 ) -> AsyncGenerator[Watching]:
     """Give what watches the disclosure while the context lasts.
 
@@ -59,8 +61,8 @@ async def watching(
         stack.push_async_callback(news.stop)
         yield Watching(
             DisclosureWatch(news, duties, deadlines, shares, feed.current, clock),
-            RemovalService(duties, consents, shares, clock),
+            RemovalService(duties, consents, elsewhere, shares, clock),
             duties,
-            RemovalsOwed(duties, consents),
+            RemovalsOwed(duties, consents, elsewhere),
             news,
         )

@@ -12,11 +12,15 @@ from dataclasses import asdict
 
 from gateway.server.living import live
 from gateway.server.process import https_socket, running_gateway, serving_gateway
+from gateway.server.pulse import at_work, beat
 from gateway.server.told import Told
 
 
 async def _work(told: Told, over: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
+        # Until it has drained: that its event loop turns is all that is asked of it.
+        pulse = told.pulse_line(stack.enter_context(ExitStack()))
+        await stack.enter_async_context(at_work(beat(pulse, ())))
         if told.ends:
             line = told.line(stack.enter_context(ExitStack()))
             https = stack.enter_context(https_socket(told.config))

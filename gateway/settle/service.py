@@ -14,6 +14,7 @@ from gateway.settle.entry_into_force import Present, require_new_plan, require_n
 from gateway.settle.listing import dated_page
 from gateway.settle.paging import page_token
 from gateway.settle.plan_request import new_price_plan, new_sharing_rule
+from gateway.settle.priced import require_sound
 from gateway.settle.request import usage_ask
 from gateway.settle.shares import SHARING_RULE
 from gateway.settle.usage import UsageReader
@@ -75,6 +76,7 @@ class SettlementService:
             view = await self._feed.refresh()
             present = await asyncio.to_thread(self._present)
             require_new_plan(plan, view.prices, present)
+            require_sound(request, view.classes, view.prices)
             await self._create(
                 view,
                 PRICE_PLAN,

@@ -23,6 +23,7 @@ from creditgate.refusal import Refused, Violation, invalid
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.statement_evidence import (
+    UsesUnder,
     is_about_statement,
     statement_of,
     verify_statement_evidence,
@@ -85,13 +86,14 @@ Verifier = Callable[[bytes, str], Overcharge | WrongStatement]
 Raises Refused INVALID_REQUEST where it proves none."""
 
 
-def evidence_verifier(key: VerifierKey) -> Verifier:
-    """Return what verifies evidence by the key of receipts."""
+def evidence_verifier(key: VerifierKey, uses_under: UsesUnder) -> Verifier:
+    """Return what verifies evidence by the key of receipts; ``uses_under`` gives the uses that
+    short evidence against a statement has the head of."""
 
     def verify(evidence: bytes, operator_id: str) -> Overcharge | WrongStatement:
         try:
             if is_about_statement(evidence):
-                proven = _wrong_statement(evidence, key)
+                proven = _wrong_statement(evidence, key, uses_under)
                 whose = proven.statement.operator_id
             else:
                 shown = verify_evidence(evidence, key)
@@ -109,16 +111,12 @@ def evidence_verifier(key: VerifierKey) -> Verifier:
     return verify
 
 
-def _wrong_statement(evidence: bytes, key: VerifierKey) -> WrongStatement:
-    shown = UsageEvidence.FromString(evidence).statement
-    statement = statement_of(shown.document, key)
+def _wrong_statement(evidence: bytes, key: VerifierKey, uses_under: UsesUnder) -> WrongStatement:
+    statement = statement_of(UsageEvidence.FromString(evidence).statement.document, key)
     if not statement.HasField("close_time"):
         # What an open month comes to is not charged yet.
         raise invalid(Violation("evidence", "give evidence of a statement that is closed"))
-    if not shown.leaves:
-        # Short evidence: who keeps the ledger works the month out by that.
-        return WrongStatement(statement, None)
-    checked = verify_statement_evidence(evidence, key)
+    checked = verify_statement_evidence(evidence, key, uses_under)
     if not checked.overcharge:
         raise invalid(Violation("evidence", _NOTHING))
     return WrongStatement(statement, checked.overcharge)

@@ -1,6 +1,7 @@
 """The entries of a month, counted: different subjects, and combinations of sources.
 
-Answers come in blocks and are worked on as arrays. What is kept of a block is which subjects
+A subject counts once, whether its records came from here or from other regions. Answers come in
+blocks and are worked on as arrays. What is kept of a block is which subjects
 each part of the use is about, and what the answers alike come to.
 """
 
@@ -12,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from gateway.disclose.model import Line
+from gateway.federation.asking.uses import RegionChunk
 from gateway.meter.model import lines_of
 from gateway.settle.use import Combination, Supply
+from gateway.settlement.region_records import region_records
 from gateway.settlement.revisions import KnownRevisions, Numbers, changes, distinct, distinct_of
 from gateway.settlement.sums import Sums
 
@@ -37,27 +41,44 @@ class PartKey(NamedTuple):
 
 
 class AnswerRow(NamedTuple):
-    """An answer of the month, net of what was reversed of it."""
+    """An answer of the month, net of what was reversed of it.
+
+    ``elsewhere`` is the chunk of another region that it charges, None of own records; only then
+    ``lines`` are net, and ``entries`` none.
+    """
 
     served_at: int
     purpose: int
     lines: str
     entries: bytes
+    elsewhere: RegionChunk | None
+
+
+class _Counted(NamedTuple):
+    """Records of a block, side by side: index of the answer, number of the subject, line."""
+
+    row: Numbers
+    subject: Numbers
+    line: NDArray[np.int32]
 
 
 class EntryCounts:
-    """Counts the entries of a month. One thread's own.
+    """Counts the entries of an operator's month. One thread's own.
 
-    ``parts`` are the month's, by index; ``pairs`` the item and source of each revenue line
-    number they name, ``starts`` those of the cuts.
+    ``parts`` are the month's, by index; ``lines`` those of each number they name, ``starts``
+    those of the cuts.
     """
 
     def __init__(
         self,
+        operator_id: str,
         starts: Sequence[int],
         parts: Sequence[PartKey],
-        pairs: Mapping[int, tuple[str, str]],
+        lines: Mapping[int, Line],
     ) -> None:
+        pairs = {number: (line.item, line.source) for number, line in lines.items()}
+        self._operator_id = operator_id
+        self._lines = lines
         self._starts = np.array(starts, np.int64)
         self._index_of = {part: index for index, part in enumerate(parts)}
         self._part_at = _table(parts, len(starts), pairs)
@@ -82,17 +103,21 @@ class EntryCounts:
 
         Raises LookupError where the ledger names what is not there.
         """
-        served, purposes, _, blobs = zip(*rows, strict=True)
-        entries = np.frombuffer(b"".join(blobs), np.int64)
-        if not len(entries):
+        counted = self._own(connection, rows)
+        if others := {row.elsewhere: at for at, row in enumerate(rows) if row.elsewhere}:
+            elsewhere = self._elsewhere(connection, rows, others)
+            counted = _Counted(
+                np.concatenate((counted.row, elsewhere.row)),
+                np.concatenate((counted.subject, elsewhere.subject)),
+                np.concatenate((counted.line, elsewhere.line)),
+            )
+        row, subject, line = counted
+        if not len(row):
             return
-        row = np.repeat(
-            np.arange(len(rows)), np.array([len(blob) for blob in blobs]) // _ENTRY_BYTES
-        )
-        self._revisions.learn(connection, entries)
-        subject, line = self._revisions.of(entries)
-        cut = np.searchsorted(self._starts, np.array(served, np.int64), side="right") - 1
-        part = self._part_at[cut[row], np.array(purposes, np.int64)[row], line]
+        cuts = np.array([row.served_at for row in rows], np.int64)
+        cut = np.searchsorted(self._starts, cuts, side="right") - 1
+        purposes = np.array([row.purpose for row in rows], np.int64)
+        part = self._part_at[cut[row], purposes[row], line]
         for at in np.flatnonzero(part < 0).tolist():
             part[at] = self._priced(rows[row[at]], int(cut[row[at]]), int(line[at]))
         self._note_subjects(part.astype(np.int64) << _SUBJECT_BITS | subject)
@@ -115,6 +140,26 @@ class EntryCounts:
             start = int(self._starts[combination % cuts])
             found.append(Combination(start, supplies, answers[combination]))
         return tuple(sorted(found))
+
+    def _own(self, connection: Connection, rows: Sequence[AnswerRow]) -> _Counted:
+        """Return the records of this region that a block has."""
+        entries = np.frombuffer(b"".join([row.entries for row in rows]), np.int64)
+        counts = np.array([len(row.entries) for row in rows]) // _ENTRY_BYTES
+        self._revisions.learn(connection, entries)
+        return _Counted(np.repeat(np.arange(len(rows)), counts), *self._revisions.of(entries))
+
+    def _elsewhere(
+        self, connection: Connection, rows: Sequence[AnswerRow], others: Mapping[RegionChunk, int]
+    ) -> _Counted:
+        """Return the records of other regions that a block has; ``others`` are such answers."""
+        charged = {chunk: rows[at].lines for chunk, at in others.items()}
+        found = region_records(connection, self._operator_id, charged, self._lines)
+        records = [(others[chunk], each) for chunk, some in found.items() for each in some]
+        return _Counted(
+            np.array([at for at, _ in records], np.int64),
+            self._revisions.numbers([each.subject for _, each in records]),
+            np.array([each.line_no for _, each in records], np.int32),
+        )
 
     def _priced(self, row: AnswerRow, cut: int, line_no: int) -> int:
         """Return the part of an entry whose line was served at several prices in the cut."""

@@ -18,9 +18,11 @@ from sqlalchemy import Connection, Engine, Select, and_, func, literal_column, s
 from creditgate.rating.use import UsePart
 from gateway.disclose.model import Line
 from gateway.disclose.tables import LINES
+from gateway.federation.asking.uses import RegionChunk
 from gateway.meter.model import (
     ANSWER,
     REVERSAL,
+    LineCount,
     lines_of,
     lines_text,
     pack_entries,
@@ -191,14 +193,22 @@ class LedgerMonth:
 
     @cached_property
     def _entries(self) -> EntryCounts:
-        pairs = {key.line_no: self._lines[key.line_no] for key in self._keys}
         counts = EntryCounts(
+            self.operator_id,
             self._starts,
             self._keys,
-            {line_no: (line.item, line.source) for line_no, line in pairs.items()},
+            {key.line_no: self._lines[key.line_no] for key in self._keys},
         )
         query = self._answers(
-            select(_OWN.sequence, _OWN.served_at, _OWN.purpose, _OWN.lines, _OWN.entries),
+            select(
+                _OWN.sequence,
+                _OWN.served_at,
+                _OWN.purpose,
+                _OWN.lines,
+                _OWN.entries,
+                _OWN.request_id,
+                _OWN.chunk,
+            ),
             self.from_,
             self.until,
         )
@@ -213,8 +223,17 @@ class LedgerMonth:
         return counts
 
     def _net(
-        self, sequence: int, served_at: int, purpose: int, lines: str, entries: bytes
+        self,
+        sequence: int,
+        served_at: int,
+        purpose: int,
+        lines: str,
+        entries: bytes,
+        request_id: str,
+        chunk: int,
     ) -> AnswerRow:
+        # Of own records there are entries.
+        elsewhere = None if entries else RegionChunk(request_id, chunk)
         right = self._right.get(sequence)
         if right is not None:
             lines, entries = right.right_lines, right.right_entries
@@ -224,7 +243,9 @@ class LedgerMonth:
                 unpack_entries(credited.reversed_entries)
             )
             entries = pack_entries(tuple(left.elements()))
-        return AnswerRow(served_at, purpose, lines, entries)
+            if elsewhere is not None:
+                lines = _text(self._left(sequence, lines))
+        return AnswerRow(served_at, purpose, lines, entries, elsewhere)
 
     def _answers(
         self, query: Select[*tuple[Any, ...]], start: int, end: int
@@ -268,3 +289,10 @@ def _by_price(lines: str) -> Counter[tuple[int, int]]:
     for line_no, records, price in lines_of(lines):
         found[line_no, price] += records
     return found
+
+
+def _text(counts: Mapping[tuple[int, int], int]) -> str:
+    """Return records by line and price as lines."""
+    return lines_text(
+        tuple(LineCount(number, count, price) for (number, price), count in counts.items())
+    )

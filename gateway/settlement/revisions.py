@@ -4,7 +4,7 @@ Kept as arrays, 20 bytes for each revision met and some 26 for each subject: mem
 what was looked at, not with how often.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
 import numpy as np
@@ -55,6 +55,10 @@ class KnownRevisions:
         """Return the subject and the line of each revision; all must have been learnt."""
         at = np.searchsorted(self._sequences, sequences)
         return self._subjects_of[at], self._lines_of[at]
+
+    def numbers(self, subjects: Sequence[str]) -> Numbers:
+        """Return the number of each of these subjects, the same as where a revision is about it."""
+        return self._numbered(np.array([name.encode() for name in subjects], "S18"))
 
     def _numbered(self, subjects: NDArray[np.bytes_]) -> Numbers:
         met, inverse = np.unique(subjects, return_inverse=True)

@@ -27,13 +27,10 @@ _WHY: Final = (
 
 
 class WrongStatement(NamedTuple):
-    """A closed statement that is proven to charge too much.
-
-    ``overcharge`` is by how much (micro-yuan), None where the ledger is to tell.
-    """
+    """A closed statement that is proven to charge too much, and by how much (micro-yuan)."""
 
     statement: Statement
-    overcharge: int | None
+    overcharge: int
 
 
 def statement_note(
@@ -45,8 +42,6 @@ def statement_note(
     month. Raises Refused STATE_CONFLICT where nothing is left to give back.
     """
     statement, overcharge = proven
-    if overcharge is None:
-        overcharge = statement.due_micro_yuan - right.due_micro_yuan
     credited = sum(each.amount_micro_yuan for each in earlier)
     amount = overcharge - credited
     if amount <= 0:

@@ -60,6 +60,7 @@ COMPANY_PAGES: Final[tuple[tuple[str, str, ServeCompany], ...]] = (
     ("POST", "/consents/{consent_id}/revoke", revoke.revoke),
     ("GET", "/consents/{consent_id}/receipt", receipts.granted),
     ("GET", "/consents/{consent_id}/receipt-now", receipts.current),
+    ("GET", "/consents/{consent_id}/notice", receipts.notice),
     ("POST", "/consents/{consent_id}/signature", receipts.sign),
     ("GET", "/accesses", accesses.show),
     ("GET", "/notices", notices.show),

@@ -81,6 +81,7 @@ async def show(visit: CompanyVisit) -> Response:
         else [],
         removal=None if removal is None or not sees else removal_line(removal, visit.now, language),
         has_receipt=sees and bool(consent.receipt),
+        has_notice=consent.notice is not None and bool(consent.notice.text),
         signed=bool(consent.subject_signature),
         signable=signable,
         typed=signable and not consent.subject_signature,

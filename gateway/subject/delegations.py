@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from starlette.responses import Response
 
 from consent.delegation import MOST_LABEL, Delegation, Power
-from consent.model import shows
+from creditgate import plain_text
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Openness, Purpose
@@ -130,7 +130,7 @@ def _delegation(visit: CompanyVisit, delegation_id: str, form: Mapping[str, str]
 def _faults(form: Mapping[str, str]) -> tuple[str, ...]:
     label = form.get("label", "").strip()
     faults = {
-        "label": not (len(label) <= MOST_LABEL and label.isprintable() and shows(label)),
+        "label": not 0 < len(label) <= MOST_LABEL or plain_text.fault(label) is not None,
         "powers": not any(f"power-{power.value}" in form for power in Power),
         "days": form.get("days", "") not in map(str, DAYS),
     }

@@ -1,4 +1,5 @@
-"""Receipts to keep: the consent as it was granted, and as it stands; the subject's signature."""
+"""Receipts to keep: the consent as it was granted, and as it stands; what was shown before it;
+the subject's signature."""
 
 import asyncio
 from typing import Final
@@ -16,6 +17,7 @@ from gateway.subject.visit import CompanyVisit
 
 _MEDIA_TYPE: Final = "application/jose"
 """A JWS in compact form (RFC 7515 section 9.2.1)."""
+_TEXT: Final = "text/plain; charset=utf-8"
 
 
 async def granted(visit: CompanyVisit) -> Response:
@@ -33,6 +35,14 @@ async def current(visit: CompanyVisit) -> Response:
 
     receipt = await asyncio.to_thread(signed)
     return _download(receipt, f"consent-{consent.consent_id}-{visit.now}.jws")
+
+
+async def notice(visit: CompanyVisit) -> Response:
+    """Give the text that was shown before the consent was granted, as its digest is of it."""
+    consent = await asyncio.to_thread(_receipted, visit)
+    if consent.notice is None or not consent.notice.text:
+        raise NotShown("missing")
+    return _download(consent.notice.text, f"consent-{consent.consent_id}.txt", _TEXT)
 
 
 async def sign(visit: CompanyVisit) -> Response:
@@ -62,6 +72,6 @@ def _receipted(visit: CompanyVisit) -> Consent:
     return consent
 
 
-def _download(receipt: str, name: str) -> Response:
+def _download(content: str, name: str, media_type: str = _MEDIA_TYPE) -> Response:
     headers = {**GUARDS, "Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(receipt, media_type=_MEDIA_TYPE, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)

@@ -1,6 +1,7 @@
 """Telemetry of one process, put together: silent, or exporting to a collector."""
 
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from opentelemetry.sdk.metrics import MeterProvider
@@ -64,10 +65,16 @@ class Telemetry:
 
     def close(self) -> None:
         """Send what is left, for a few seconds at most, and stop."""
-        if self._tracers is not None:
-            self._tracers.shutdown()
-        if self._meters is not None:
-            self._meters.shutdown(timeout_millis=_EXPORT_SECONDS * 1_000)
+        # Side by side: where the collector is away, each waits for its time-out.
+        with ThreadPoolExecutor(2) as closing:
+            ends: list[Future[None]] = []
+            if self._tracers is not None:
+                ends.append(closing.submit(self._tracers.shutdown))
+            if self._meters is not None:
+                most = _EXPORT_SECONDS * 1_000
+                ends.append(closing.submit(self._meters.shutdown, timeout_millis=most))
+        for end in ends:
+            end.result()
 
 
 def open_telemetry(otlp_endpoint: str | None) -> Telemetry:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, func, select
 
-from creditgate.transparency.merkle import EMPTY_ROOT, ProofInvalid, leaf_hash, node_hash, root_of
+from creditgate.transparency.merkle import GrowingRoot, ProofInvalid, leaf_hash, root_of
 from creditgate.transparency.note import Checkpoint, VerifierKey, checkpoint_body, open_checkpoint
 from creditgate.transparency.tiles import TILE_WIDTH, entries_of, hashes_of
 from gateway.transparency.faults import Faults
@@ -23,7 +23,7 @@ class CheckedLog:
         self._faults = faults
         self._levels: list[list[bytes]] = []
         self._tiles: list[int] = []
-        self._frontier: list[tuple[int, bytes]] = []
+        self._grown = GrowingRoot()
         self._checkpoint: tuple[int, bytes, int, str] | None = None
         self.checkpoints: dict[int, int] = {}
         """When each size was signed, as it is kept."""
@@ -59,7 +59,7 @@ class CheckedLog:
 
     def _take(self, value: bytes) -> None:
         self._add(0, value)
-        self._push(value)
+        self._grown.add(value)
 
     def _end(self, size: int, *, bundles: int) -> None:
         for level, hashes in enumerate(self._levels):
@@ -119,28 +119,13 @@ class CheckedLog:
         ).scalar()
         return bytes(kept or b"")
 
-    def _push(self, value: bytes) -> None:
-        level = 0
-        while self._frontier and self._frontier[-1][0] == level:
-            value = node_hash(self._frontier.pop()[1], value)
-            level += 1
-        self._frontier.append((level, value))
-
-    def _root(self) -> bytes:
-        if not self._frontier:
-            return EMPTY_ROOT
-        *others, (_, root) = self._frontier
-        for _, left in reversed(others):
-            root = node_hash(left, root)
-        return root
-
     def _at(self, size: int) -> None:
         """Check the checkpoint of a size, if there is one."""
         if self._checkpoint is None or self._checkpoint[0] != size:
             return
         _, root, at, note = self._checkpoint
         place = f"log_checkpoints, {self._log.path}, size {size}"
-        expected = Checkpoint(self._key.name, size, self._root())
+        expected = Checkpoint(self._key.name, size, self._grown.root())
         self._faults.require(root == expected.root, place, "its root is not that of the entries")
         try:
             signed = open_checkpoint(note, self._key)

@@ -19,7 +19,7 @@ from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from gateway.transparency.events import DisclosedEvent
 from gateway.transparency.faults import Faults
 from gateway.transparency.map_openness import Openness
-from gateway.transparency.map_rows import PROTECTED, PUBLIC, HeadRow, MemberRow
+from gateway.transparency.map_rows import FORM, PROTECTED, PUBLIC, HeadRow, MemberRow
 from gateway.transparency.map_tables import MAP_MEMBERS, MAP_SETS, MAP_TILES
 from gateway.transparency.map_tiles import (
     LEVELS,
@@ -90,6 +90,8 @@ class CheckedMap:
 
     def check(self, connection: Connection) -> None:
         """Note what is otherwise in the store of evidence. Raises EnoughFaults."""
+        if self._head.form != FORM:
+            self._faults.note("map_head", "leaves of a former form: a gateway that starts mends it")
         self._check_members(connection)
         trees, tiles = self._leaves(connection), 0
         for tree, leaves, root in (
@@ -151,7 +153,8 @@ class CheckedMap:
             )
             if protected:
                 salt = self._salts.leaf(*own, row.salted_by)
-                trees.protected[self._salts.protected_key(*own)] = protected_value(salt, digest)
+                value = protected_value(salt, row.subject, digest)
+                trees.protected[self._salts.protected_key(*own)] = value
             else:
                 public[row.subject][row.item] = digest
         self._faults.require(kept == len(members), "map_sets", "sets are missing")

@@ -23,6 +23,7 @@ from creditgate.transparency.facts import (
     public_value,
     set_digest,
 )
+from creditgate.transparency.prefix_tree import EMPTY
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from creditgate.v1.disclosure_proof_pb2 import MapHead
 from creditgate.v1.vocabulary_pb2 import Openness as Kind
@@ -33,12 +34,13 @@ from gateway.storage.engines import reading
 from gateway.transparency.events import DisclosedEvent
 from gateway.transparency.map_openness import Openness, keep_openness, read_openness
 from gateway.transparency.map_rows import (
+    FORM,
     PROTECTED,
     PUBLIC,
     HeadRow,
-    MapRows,
     MemberRow,
     SetRow,
+    rows_of,
 )
 from gateway.transparency.map_tree import changed
 from gateway.transparency.members import Members, stated
@@ -80,14 +82,17 @@ class DisclosureMap:
         self._records = records
         self._salts = salts
         self._members = Members(salts)
-        self._rows = MapRows(records.dialect)
+        self._rows = rows_of(records.dialect)
 
     def due(
         self, connection: Connection, now: int, catalogue: Mapping[str, CatalogueItem] | None = None
     ) -> bool:
         """Tell whether the map is another at ``now``, or under ``catalogue``, or its head is to
-        be renewed, without that anything was disclosed since."""
+        be renewed, or its leaves are of a former form, without that anything was disclosed
+        since."""
         head = self._rows.head(connection)
+        if head.form != FORM:
+            return True
         if min(head.holds_until, head.protected_holds_until, head.map_time + _RENEWED_AFTER) <= now:
             return True
         return catalogue is not None and bool(
@@ -127,6 +132,9 @@ class DisclosureMap:
             connection, events, catalogue, digests or self.digests(events, catalogue), at
         )
         touched |= self._pass_time(connection, at)
+        if head.form != FORM:
+            touched |= rows.empty_protected(connection)
+            head = head._replace(protected_root=EMPTY)
         number = head.number + 1
         openness = read_openness(connection)
         leaves = _Leaves({}, {})
@@ -141,6 +149,7 @@ class DisclosureMap:
             min(rows.next_change(connection, protected=True), at + LONGEST_SECONDS),
             self._grow(connection, PUBLIC, head.public_root, leaves.public),
             self._grow(connection, PROTECTED, head.protected_root, leaves.protected),
+            FORM,
         )
         rows.keep_head(connection, head)
         return head_message(head, openness, self._salts)
@@ -270,7 +279,7 @@ class DisclosureMap:
         if after is None or not after.salted_by:
             return None
         salt = self._salts.leaf(after.subject, after.item, after.salted_by)
-        return protected_value(salt, after.digest)
+        return protected_value(salt, after.subject, after.digest)
 
     def _grow(
         self,

@@ -14,7 +14,7 @@ from gateway.storage.background import BackgroundWork, Pace, nobody
 from gateway.storage.engines import reading
 from gateway.storage.signs import Sign, any_of
 from gateway.storage.turn import LOGGING
-from gateway.transparency.map_rows import MapRows
+from gateway.transparency.map_rows import rows_of
 from gateway.transparency.writer import DisclosureWriter
 
 TICK_SECONDS: Final = 0.2
@@ -39,7 +39,7 @@ class DisclosureLogger:
         self._writer = writer
         self._evidence = evidence
         self._clock = clock
-        self._rows = MapRows(evidence.dialect)
+        self._rows = rows_of(evidence.dialect)
         self._holds_until = 0
         self._work = BackgroundWork(
             evidence,

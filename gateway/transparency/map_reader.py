@@ -22,12 +22,13 @@ from gateway.storage.engines import reading, snapshot
 from gateway.transparency.log import MerkleLog, SignedCheckpoint
 from gateway.transparency.map_openness import Openness, read_openness
 from gateway.transparency.map_rows import (
+    FORM,
     HEAD,
     HeadRow,
-    MapRows,
     MemberRow,
     SetRow,
     among,
+    rows_of,
 )
 from gateway.transparency.map_sets import (
     MapProofs,
@@ -141,13 +142,15 @@ class _Map:
         self._engine = engine
         self._log = log
         self._salts = salts
-        self._rows = MapRows(engine.dialect)
+        self._rows = rows_of(engine.dialect)
         self._statements = _Statements(engine.dialect)
         self._tiles = _Tiles()
         self._known: _Known | None = None
 
     def _goes_with(self, head: HeadRow, connection: Connection) -> _Known:
         """Return what goes with ``head``, the newest that ``connection`` sees."""
+        if head.form != FORM:
+            raise MapNotReady
         known = self._known
         if known is None or known.number != head.number:
             checkpoint = self._log.latest_in(connection)

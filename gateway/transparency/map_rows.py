@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from functools import cache
+from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy import (
     ARRAY,
@@ -65,9 +66,12 @@ class HeadRow(NamedTuple):
     protected_holds_until: int
     public_root: bytes
     protected_root: bytes
+    form: int
 
 
-FIRST_HEAD: Final = HeadRow(0, 0, 0, 0, 0, EMPTY, EMPTY)
+FORM: Final = 2
+"""The form that leaves of protected items have now."""
+FIRST_HEAD: Final = HeadRow(0, 0, 0, 0, 0, EMPTY, EMPTY, FORM)
 """The map before the first event."""
 HEAD: Final = select(*(MAP_HEAD.c[name] for name in HeadRow._fields))
 # Written out, not bound: only then can a planner tell that the partial index serves.
@@ -82,6 +86,16 @@ def among(column: Column[Any], dialect: Dialect) -> ColumnElement[bool]:
         return column.in_(select(listed.c.value))
     kind = String if isinstance(column.type, String) else BigInteger
     return column == func.any(bindparam("among", type_=ARRAY(kind)))
+
+
+def rows_of(dialect: Dialect) -> "MapRows":
+    """Return the rows of databases of a dialect: compiled once, which takes long."""
+    return _rows_of(type(dialect))
+
+
+@cache
+def _rows_of(kind: type[Dialect]) -> "MapRows":
+    return MapRows(cast(Any, kind)())
 
 
 class MapRows:
@@ -159,6 +173,15 @@ class MapRows:
             for protected in (False, True)
             for row in connection.execute(select(MAP_MEMBERS).where(due, _ENDING, _kind(protected)))
         ]
+
+    def empty_protected(self, connection: Connection) -> set[tuple[str, str]]:
+        """Take away the sets and tiles of protected items; return the subjects and items that
+        have such members."""
+        connection.execute(delete(MAP_SETS).where(MAP_SETS.c.salted_by != 0))
+        connection.execute(delete(MAP_TILES).where(MAP_TILES.c.place % 2 == PROTECTED))
+        own = MAP_MEMBERS.c.subject, MAP_MEMBERS.c.item
+        found = connection.execute(select(*own).where(_kind(True)).distinct())
+        return {(subject, item) for subject, item in found}
 
     def next_change(self, connection: Connection, *, protected: bool) -> int:
         """Return when time next changes a member that is protected, or one that is not;

@@ -199,7 +199,7 @@ def _protected_set(
     if row is not None:
         own = members.get((subject, item), [])
         salt = salts.leaf(subject, item, row.salted_by)
-        value = protected_value(salt, set_digest(item, [member.digest for member in own]))
+        value = protected_value(salt, subject, set_digest(item, [member.digest for member in own]))
     found = find(lambda place: tiles(PROTECTED, place), key, rows.head.protected_root)
     if found.value != value:
         raise MapDamaged

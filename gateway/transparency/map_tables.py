@@ -22,7 +22,8 @@ _Sequence = BigInteger().with_variant(Integer, "sqlite")
 _ENDING = text("changes_at < 253402300799")
 
 # One row: the map as the newest checkpoint commits to it. number counts the heads; before
-# holds_until, and protected_holds_until, it holds of public items and of protected ones.
+# holds_until, and protected_holds_until, it holds of public items and of protected ones; form
+# is that of the leaves of protected items, 1 those that did not bind their subject.
 MAP_HEAD: Final = Table(
     "map_head",
     METADATA,
@@ -34,6 +35,7 @@ MAP_HEAD: Final = Table(
     Column("protected_holds_until", BigInteger, nullable=False),
     Column("public_root", LargeBinary, nullable=False),
     Column("protected_root", LargeBinary, nullable=False),
+    Column("form", SmallInteger, nullable=False, server_default="1"),
 )
 
 # Revisions that are disclosed, or will be: what has ended or expired is forgotten.

@@ -1,11 +1,11 @@
 """DisclosureService.GetSubjectProof: all public records of a subject, or that there are none.
 
-Every registered client may ask, so it tells digests and periods alone, of what is disclosed now: a record that
-was ended is named no more (G9), even while log and map have yet to follow.
+It tells digests and periods alone, of what is disclosed now: a record that was ended is named no
+more (G9), even while log and map have yet to follow. Who asks may be shown a part by name.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from sqlalchemy import Engine, select
@@ -13,10 +13,15 @@ from sqlalchemy import Engine, select
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.uscc import fault
 from creditgate.v1 import disclosure_service_pb2 as pb
-from creditgate.v1.disclosure_proof_pb2 import PublicSetProof, SubjectProof, UnservedRecord
+from creditgate.v1.disclosure_proof_pb2 import (
+    PublicSetProof,
+    SubjectProof,
+    UnservedRecord,
+    WithheldRecord,
+)
 from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
+from gateway.disclose.frame import unframe
 from gateway.disclose.tables import REVISIONS
 from gateway.storage.engines import reading
 from gateway.transparency.map_reader import MapNotReady, MapReader
@@ -30,9 +35,12 @@ PATIENCE_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.05
 _SEQUENCES_A_QUERY: Final = 500
 
+Shown = Callable[[str, str], bool]
+"""Tells of an item and a region whether records of both may be shown by name."""
+
 
 class SubjectProofService:
-    """Proves the sets of a subject's public items to whoever is authenticated."""
+    """Proves the sets of a subject's public items."""
 
     def __init__(
         self,
@@ -49,16 +57,18 @@ class SubjectProofService:
         self._clock = clock
 
     async def get_subject_proof(
-        self, request: pb.GetSubjectProofRequest, caller: Caller
+        self, request: pb.GetSubjectProofRequest, shown: Shown | None
     ) -> pb.GetSubjectProofResponse:
-        """Answer GetSubjectProof; raises Refused INVALID_REQUEST, and TEMPORARILY_UNAVAILABLE
-        while the map is behind what has ended or expired."""
-        del caller
+        """Answer GetSubjectProof: what is not ``shown`` by item and digest alone; None shows all.
+
+        Raises Refused INVALID_REQUEST, and TEMPORARILY_UNAVAILABLE while the map is behind what
+        has ended or expired.
+        """
         _require_valid(request)
         ask = SubjectAsk(request.subject, None, True, ())
         loop = asyncio.get_running_loop()
         patience = loop.time() + PATIENCE_SECONDS
-        while (answer := await self._answer(ask)) is None:
+        while (answer := await self._answer(ask, shown)) is None:
             if loop.time() >= patience:
                 raise Refused(
                     RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
@@ -69,7 +79,9 @@ class SubjectProofService:
             await asyncio.sleep(_LOOK_SECONDS)
         return answer
 
-    async def _answer(self, ask: SubjectAsk) -> pb.GetSubjectProofResponse | None:
+    async def _answer(
+        self, ask: SubjectAsk, shown: Shown | None
+    ) -> pb.GetSubjectProofResponse | None:
         """Return the proof, None while the map is behind."""
         try:
             proofs = await self._map.proofs([ask])
@@ -79,16 +91,19 @@ class SubjectProofService:
             return None
         found = proofs.subjects[0].public
         assert found is not None
-        named = await asyncio.to_thread(self._named, found.members)
-        if named is None:
+        told = await asyncio.to_thread(self._told, found.members, shown)
+        if told is None:
             return None
-        public_set = PublicSetProof(path=found.path, unserved=named)
+        unserved, withheld = told
+        public_set = PublicSetProof(path=found.path, unserved=unserved, withheld=withheld)
         return _response(
             proofs, SubjectProof(subject=ask.subject, all_public=True, public_set=public_set)
         )
 
-    def _named(self, members: Sequence[MapMember]) -> list[UnservedRecord] | None:
-        """Return the members as they are told, None where one of them has ended."""
+    def _told(
+        self, members: Sequence[MapMember], shown: Shown | None
+    ) -> tuple[list[UnservedRecord], list[WithheldRecord]] | None:
+        """Return the members by name and those by digest, None where one of them has ended."""
         sequences = [member.sequence for member in members]
         frames: dict[int, bytes] = {}
         with reading(self._records) as connection:
@@ -101,7 +116,15 @@ class SubjectProofService:
                 frames.update((row.sequence, row.frame) for row in rows)
         if len(frames) < len(sequences):
             return None
-        return [self._members.unserved(frames[sequence], protected=False) for sequence in sequences]
+        named: list[UnservedRecord] = []
+        withheld: list[WithheldRecord] = []
+        for member in members:
+            frame = frames[member.sequence]
+            if shown is None or shown(member.item, unframe(frame).region):
+                named.append(self._members.unserved(frame, protected=False))
+            else:
+                withheld.append(WithheldRecord(item=member.item, digest=member.digest))
+        return named, withheld
 
 
 def _require_valid(request: pb.GetSubjectProofRequest) -> None:

@@ -7,9 +7,9 @@ Times are seconds since 1970 (UTC), as in any JWT; periods are half-open. What i
 known or does not apply is left out.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, Strict
+from pydantic import Field, Strict, model_validator
 
 from creditgate.signed_document import (
     DOCUMENT_ALGORITHMS,
@@ -42,8 +42,9 @@ RECEIPT_ALGORITHMS: Final = DOCUMENT_ALGORITHMS
 MOST_CHARACTERS: Final = 2_000_000
 """Longest receipt: 64 items with 200 field names each, and room for the history."""
 
-SCHEMA_PATH: Final = "/consent/schemas/consent-artefact-1.json"
-"""Path of the published schema below the issuer."""
+ArtefactVersion = Literal["1", "2"]
+"""Version of the schema. Receipts are made to the newest; those of all stay readable."""
+SCHEMA_VERSIONS: Final[tuple[ArtefactVersion, ...]] = ("1", "2")
 
 _REGION: Final = r"^(\*|[0-9]{2}|[0-9]{4}|[0-9]{6})$"
 
@@ -59,6 +60,11 @@ _AccessMode = Annotated[str, among(ACCESS_MODES), listed(ACCESS_MODES)]
 _AnswerForm = Annotated[str, among(ANSWER_FORMS), listed(ANSWER_FORMS)]
 _DataLifeEnd = Annotated[str, among(DATA_LIFE_ENDS), listed(DATA_LIFE_ENDS)]
 _Actor = Annotated[str, among(ACTORS), listed(ACTORS)]
+
+
+# What schema version 2 added: who the operator is (ISO/IEC TS 27560, controller identity).
+_OPERATOR: Final = ("operator_name", "operator_uscc")
+_TITLED: Final = {"title": "Schema Version", "type": "string"}
 
 
 class ArtefactItem(DocumentPart):
@@ -135,7 +141,7 @@ class ConsentArtefact(DocumentPart):
 
     iss: ShortText = Field(description="Issuer of the gateway that keeps the consent.")
     iat: Instant = Field(description="When the receipt was signed.")
-    schema_version: Literal["1"]
+    schema_version: ArtefactVersion
     consent: Annotated[str, Field(pattern="^consents/[A-Za-z0-9._~-]{1,100}$")] = Field(
         description="Resource name of the consent (record identifier)."
     )
@@ -154,6 +160,13 @@ class ConsentArtefact(DocumentPart):
         description="Delegation they acted under; left out for the subject's own representative.",
     )
     operator_id: ShortText = Field(description="The operator allowed (recipient).")
+    operator_name: ShortText = Field(
+        default_factory=str, description="Its name when the receipt was signed."
+    )
+    operator_uscc: Annotated[str, Field(pattern=USCC_PATTERN)] = Field(
+        default_factory=str,
+        description="Its unified social credit code (GB 32100-2015).",
+    )
     client_id: ShortText = Field(description="Its client that asked.")
     way: Literal["inbox", "code"] = Field(
         description="How it was asked for: to the subject's inbox, or by an authorisation code."
@@ -174,7 +187,26 @@ class ConsentArtefact(DocumentPart):
         min_length=1, description="Every change so far, oldest first."
     )
 
+    @model_validator(mode="after")
+    def _fits_its_version(self) -> Self:
+        told = [bool(each) for each in (self.operator_name, self.operator_uscc)]
+        if told != [self.schema_version != "1"] * len(told):
+            raise ValueError("name the operator from schema version 2 on, and not before")
+        return self
 
-def artefact_schema(issuer: str) -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of what a receipt of ``issuer`` carries."""
-    return schema_of(ConsentArtefact, issuer.rstrip("/") + SCHEMA_PATH)
+
+def schema_path(version: ArtefactVersion) -> str:
+    """Return the path below the issuer where the schema of a version is published."""
+    return f"/consent/schemas/consent-artefact-{version}.json"
+
+
+def artefact_schema(issuer: str, version: ArtefactVersion = "2") -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of what a receipt of ``issuer`` carries in a version."""
+    schema = schema_of(ConsentArtefact, issuer.rstrip("/") + schema_path(version))
+    properties = {**schema["properties"]}
+    properties["schema_version"] = {"const": version, **_TITLED}
+    if version == "1":
+        for name in _OPERATOR:
+            del properties[name]
+        return {**schema, "properties": properties}
+    return {**schema, "properties": properties, "required": [*schema["required"], *_OPERATOR]}

@@ -1,5 +1,7 @@
 """That a report states all there is: its proof, checked. Pure.
 
+Of items that need consent, that there is nothing besides stays the gateway's word.
+
 The gateway checks each report so before it signs it, and whoever is shown one does so
 offline, with the pinned key of the disclosure log.
 """
@@ -37,7 +39,9 @@ def verify_report(report: CreditReport, key: VerifierKey) -> ProvedReport:
     """Check that ``report`` states all records of its subject that are disclosed at
     ``served_at``, of its items and within its period, but for those withheld.
 
-    ``key`` is the pinned key of the disclosure log. Raises ProofInvalid.
+    Of items that need consent it is the gateway's word (`ProvedSubject.on_word`): the records
+    stated are proved, and that its proof shows no others. ``key`` is the pinned key of the
+    disclosure log. Raises ProofInvalid.
     """
     proof = proof_of(report.proof)
     head = verified_head(proof.checkpoint, proof.map_head, key)

@@ -29,14 +29,19 @@ def record_id(text: str) -> str:
 
 
 def content_of(text: str) -> bytes:
-    """Return content byte for byte: bytes that are no UTF-8 come as lone surrogates (PEP 383).
+    """Return content byte for byte.
 
-    Raises FieldRefused.
+    Raises FieldRefused for what is no UTF-8, which comes as lone surrogates (PEP 383): what is
+    disclosed is UTF-8, so a file in another encoding, such as GBK, does not hold what was served,
+    and each of its copies would be found altered.
     """
     try:
-        return text.encode(errors="surrogateescape")
+        return text.encode()
     except UnicodeEncodeError:
-        raise FieldRefused("write content as the bytes that were served") from None
+        raise FieldRefused(
+            "write content as the bytes that were served, in UTF-8: these are none (is the file"
+            " in GBK?)"
+        ) from None
 
 
 def digest_of(content: bytes) -> bytes:

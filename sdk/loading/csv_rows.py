@@ -75,13 +75,12 @@ class CsvRows:
         try:
             self._rows = csv.reader(self._lines, strict=True)
             header = _header(path, self._rows)
-            if header is not None:
-                require_columns(path, columns, header)
+            require_columns(path, columns, header)
         except BaseException:
             self._lines.close()
             raise
-        self._width = len(header or ())
-        self._places = [] if header is None else [header.index(column) for column in columns]
+        self._width = len(header)
+        self._places = [header.index(column) for column in columns]
 
     @property
     def read_bytes(self) -> int:
@@ -116,17 +115,17 @@ class CsvRows:
 def csv_columns(path: Path) -> list[str]:
     """Return the columns a CSV file names. Raises SourceRefused, OSError."""
     with closing(_Lines(path)) as lines:
-        return _header(path, csv.reader(lines, strict=True)) or []
+        return _header(path, csv.reader(lines, strict=True))
 
 
-def _header(path: Path, rows: Iterator[list[str]]) -> list[str] | None:
-    """Return the column names, None for an empty file."""
+def _header(path: Path, rows: Iterator[list[str]]) -> list[str]:
     try:
         header = [name.strip() for name in next(rows)]
         for name in header:
             name.encode()
     except StopIteration:
-        return None
+        # An export that broke off at once is no file without rows.
+        raise SourceRefused(f"{path} is empty: it has no line of CSV column names") from None
     except UnicodeEncodeError:
         raise SourceRefused(f"{path} is not in UTF-8; write it so") from None
     except (csv.Error, _LineTooLong):

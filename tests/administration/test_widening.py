@@ -14,6 +14,7 @@ from operators.model import ScopeGrant
 from operators.rules import decide
 from operators.scope_definition import DAY_SECONDS, ScopeDefinition
 from operators.shapes import covers
+from tests.examples import examples
 from tests.operators import things
 from tests.operators.naive import DISTRICTS, World
 from tests.operators.strategies import (
@@ -103,7 +104,7 @@ def test_what_does_not_widen_lets_nobody_do_more(examples: int) -> None:
         assert met[kind, False]
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     grants("1"),
     grants("1"),
@@ -131,7 +132,7 @@ def test_a_grant_that_is_not_widened_gives_no_more(
     assert widens(before, draft) or _reach(after) <= _reach(before)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     definitions(NARROW),
     definitions(NARROW),

@@ -20,6 +20,7 @@ from gateway.disclose.model import LiveRevision
 from operators.authorization_details import AuthorizationDetail
 from operators.decision import Ask
 from tests.authorise.world import item, licensed, lines_of, view_of
+from tests.examples import examples
 from tests.operators.test_authorization_details import CONSENTS, SUBJECTS
 from tests.operators.test_authorization_details import details as any_detail
 from tests.operators.things import CREDIT, READ, licence
@@ -164,7 +165,7 @@ def allows(one: AuthorizationDetail, subject: str, line_no: int, consent: str) -
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     st.lists(any_detail, min_size=1, max_size=3).map(tuple),
     st.sampled_from(CONSENTS),

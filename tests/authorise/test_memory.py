@@ -26,6 +26,7 @@ from tests.authorise.world import (
     plan,
     view_of,
 )
+from tests.examples import examples
 from tests.operators.naive import DISTRICTS, World
 from tests.operators.strategies import asks, grants, licences, operators, worlds
 from tests.operators.things import CREDIT, READ, grant, operator
@@ -157,7 +158,7 @@ def passed(gate: Gate, view: AuthorityView, ask: Ask, now: int, lines: int) -> o
     return passage.allow, passage.prices, passage.consent_items, passage.items_named
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(worlds(), CATALOGUES, PLANS, st.tuples(asks(), asks()), STEPS)
 def test_a_remembered_passage_is_a_fresh_one(
     world: World,

@@ -3,9 +3,10 @@
 By axe-core, by its width, and by pulling the emergency brake there with the keyboard alone.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,15 +16,20 @@ from playwright.async_api import Browser, Page, StorageState, ViewportSize, expe
 from creditgate.rating.components import CAP, GRADUATED, PriceComponent, Tier
 from creditgate.rating.prices import PRICE_PLAN, PricePlan
 from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.federation.clearing.stands import HOME, stand_of
+from gateway.federation.clearing.store import SqlClearings
 from operators.brakes import BRAKE
 from operators.proposal import PROPOSAL, Proposal
+from sdk.clearings import read_clearing
 from tests.braking import brake
 from tests.browser.axe import faults
 from tests.browser.chromium import chromium
-from tests.console.world import PRICING, SECURER, World, running_world
+from tests.console.clearings import DISPUTE, REGION, UNTIL, cleared
+from tests.console.world import AUDITOR, LICENSER, PRICING, SECURER, World, running_world
 from tests.docs.images import CONSOLE_PICTURES
-from tests.installation import OPERATOR_ID, PUBLIC_ITEM, Installation
-from tests.people import LICENSING, SECURITY
+from tests.federating import running_anchor_at
+from tests.installation import OPERATOR_ID, PUBLIC_ITEM, furnished
+from tests.people import LICENSING, SECURITY, browser
 from tests.stores import SqliteStores
 from tests.subject.world import caught_up
 
@@ -69,20 +75,22 @@ class Site:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site(sqlite_stores: SqliteStores) -> AsyncIterator[Site]:
-    """All of it, running."""
-    with sqlite_stores.database() as store:
-        installation = Installation(*store)
-        installation.furnish()
-        async with (
-            running_world(installation) as world,
-            chromium(installation.home.server_certificate) as browser,
-        ):
-            yield Site(world, browser, await furnished(world), await signed_in(world, browser))
-        installation.close()
+async def site(
+    sqlite_stores: SqliteStores, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Site]:
+    """All of it, running, as a region's."""
+    folder = tmp_path_factory.mktemp("anchor")
+    async with running_anchor_at(folder) as anchor:
+        with furnished(sqlite_stores, **anchor.settings()) as installation:
+            async with (
+                running_world(installation) as world,
+                chromium(installation.home.server_certificate) as browser,
+            ):
+                paths = await something_everywhere(world)
+                yield Site(world, browser, paths, await signed_in(world, browser))
 
 
-async def furnished(world: World) -> tuple[str, ...]:
+async def something_everywhere(world: World) -> tuple[str, ...]:
     """Put something on every page of the console, and return their paths."""
     installation, now = world.installation, world.installation.clock.now()
     for name, target, released_at in (("b-1", OPERATOR_ID, now), ("b-2", "beta", None)):
@@ -101,6 +109,7 @@ async def furnished(world: World) -> tuple[str, ...]:
     installation.keep(PROPOSAL, PROPOSED, proposal)
     installation.put(PRICE_PLAN, RICH.plan_id, RICH.model_dump(mode="json"))
     world.administer(SECURER, [SECURITY, LICENSING, PRICING])
+    cleared(installation)
     await caught_up()
     await world.use(3)
     return (
@@ -114,6 +123,8 @@ async def furnished(world: World) -> tuple[str, ...]:
         "/scopes",
         "/prices",
         "/conformance",
+        "/clearing",
+        f"/clearing/{UNTIL}?region={REGION}",
         "/brakes",
         "/brakes?refused=STATE_CONFLICT",
         "/operators/nobody",
@@ -251,3 +262,45 @@ async def test_the_brake_is_pulled_and_released_by_the_keyboard_alone(site: Site
     await expect(page.get_by_text("已解除。")).to_be_visible()
     assert not site.world.authority.brakes.items
     await page.context.close()
+
+
+async def test_clearing_shows_each_day_its_disputes_and_evidence_and_whose_version_stands(
+    site: Site,
+) -> None:
+    page = await opened(site, PHONE)
+    await page.goto(site.url("/clearing"))
+    day = page.locator(".cards > li", has=page.get_by_role("heading", name="2026-11-26"))
+    for words in ("1,234，其中补记 5", "37.02 元", "1.00 元", "-36.02 元"):
+        await expect(day).to_contain_text(words)
+    card = page.locator(".cards > li", has_text="费用不一致")
+    for words in ("record-1", "0.03 元", "0.029999 元", "均未定"):
+        await expect(card).to_contain_text(words)
+    await card.get_by_role("link", name="看证据").click()
+    await expect(page.get_by_text("来源地区签名的计费回执")).to_be_visible()
+    async with page.expect_download() as downloading:
+        await page.get_by_role("link", name="下载").click()
+    file = await (await downloading.value).path()
+    kept = read_clearing(await asyncio.to_thread(file.read_bytes))
+    assert (kept.document, len(kept.evidence)) == ("invented.document.text", 1)
+    await page.get_by_role("link", name="返回地区间清算").click()
+    await card.locator("summary").focus()
+    await page.keyboard.press("Enter")
+    await card.get_by_role("radio", name="来源地区").check()
+    await card.get_by_label("理由").fill("回执支持")
+    await card.get_by_role("button", name="确认").click()
+    await expect(page.get_by_text("已确认以何方为准")).to_be_visible()
+    (row,) = SqlClearings(site.world.installation.engines.evidence).disputes(REGION)
+    assert (row.stands, row.stands_version) == stand_of(DISPUTE, HOME)
+    assert (row.resolved_by, row.note) == (f"administrator:{SECURER}", "回执支持")
+    await page.context.close()
+
+
+async def test_clearing_is_shown_to_those_whose_roles_reach_it_alone(site: Site) -> None:
+    for subject, shown in ((AUDITOR, True), (LICENSER, False)):
+        async with browser(site.world.installation) as visitor:
+            world = replace(site.world, browser=visitor)
+            page = await world.sign_in(subject, "/clearing")
+            assert ("record-1" in page.text, page.status_code == 200) == (shown, shown)
+            # Who looks alone is offered nothing to decide.
+            assert "/resolve" not in page.text
+            assert ("地区间清算" in (await world.see()).text) == shown

@@ -188,6 +188,25 @@ async def test_nothing_has_to_be_scrolled_sideways(site: Site, width: int, langu
     await page.context.close()
 
 
+async def test_what_an_operator_says_is_drawn_nowhere_but_in_its_own_place(site: Site) -> None:
+    """Whatever its characters, also those that none can be asked with any more."""
+    # So high that nothing is scrolled, and with the words in a place of one size: whatever
+    # else the page shows is then drawn just where it was.
+    page = await opened(site, ViewportSize(width=320, height=4_000))
+    path = next(path for path in site.paths if "/consents/" in path)
+    await page.goto(site.url(path))
+    words = page.locator("blockquote")
+    await words.evaluate("quote => quote.style.height = `${quote.offsetHeight}px`")
+    above = page.locator(".terms dl > div", has_text="关于谁").locator("dd")
+    below = page.locator(".terms dl > div", has_text="请求方的说明").locator("dd > p")
+    usual = await above.screenshot(), await below.screenshot()
+    for said in ("审" + "\u0300\u0489\u20dd\u0363" * 110, "x" + "\u0300\u0323" * 160, "W" * 500):
+        await words.locator("bdi").evaluate("(all, said) => all.textContent = said", said)
+        assert await page.evaluate("document.documentElement.scrollWidth") == 320
+        assert (await above.screenshot(), await below.screenshot()) == usual
+    await page.context.close()
+
+
 async def test_the_keyboard_reaches_everything_in_order_and_focus_is_seen(site: Site) -> None:
     page = await opened(site, DESKTOP)
     for path in site.paths:

@@ -94,6 +94,7 @@ CASES: list[tuple[str, str, Faulty]] = [
     ("FIELD_NOT_A_DATE", "content.registered_on", lambda: registration(registered_on="19990228")),
     ("FIELD_NOT_A_DATE", "content.registered_on", lambda: registration(registered_on="1999-W01-1")),
     ("FIELD_NOT_A_DATE", "content.registered_on", lambda: registration(registered_on="")),
+    ("HIDDEN_CHARACTER", "content.name", lambda: registration(name="虚构\u202e贸易")),
     ("PERSONAL_DATA", "content.business_scope", lambda: registration(business_scope="13800138000")),
     (
         "DISCLOSED_FROM_REQUIRED",

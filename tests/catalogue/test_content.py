@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from creditgate.v1.catalogue_service_pb2 import ContentFieldType
@@ -23,7 +23,17 @@ RULE = ContentRule(
     ]
 )
 # No digits and at signs: what personal data is, is shown elsewhere.
-TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="@＠", exclude_categories=["Nd"]))
+TEXTS = st.text(
+    st.characters(
+        codec="utf-8",
+        exclude_characters="@＠﹫",
+        exclude_categories=["Nd", "Cc", "Cf", "Zl", "Zp"],
+    )
+    | st.sampled_from("\t\n")
+)
+HIDDEN = st.characters(codec="utf-8", categories=["Cc", "Cf", "Zl", "Zp"]).filter(
+    lambda character: character not in "\t\n"
+)
 CONTENTS = st.fixed_dictionaries(
     {},
     optional={
@@ -60,6 +70,23 @@ def test_content_written_otherwise_enters_only_if_it_is_the_same_bytes(
     not_canonical = Rejection(RejectionReason.CONTENT_NOT_CANONICAL, "content")
     expected = None if sent == canonical(content) else not_canonical
     assert RULE.fault(sent, "") == expected
+
+
+@given(TEXTS, HIDDEN, TEXTS)
+@example("某", "\0", "")
+@example("虚构", "\x1b", "贸易")
+@example("虚构", "\r", "贸易")
+@example("虚构", "\x7f", "贸易")
+@example("虚构", "\x85", "贸易")
+@example("虚构", "\u200b", "贸易")
+@example("虚构", "\u202e", "贸易")
+@example("虚构", "\u2066", "贸易")
+def test_content_that_holds_what_nobody_sees_does_not_enter(
+    before: str, hidden: str, after: str
+) -> None:
+    content = {"text": before + hidden + after, "a_text": "虚构\n\t\\u0000"}
+    rejection = Rejection(RejectionReason.HIDDEN_CHARACTER, "content.text")
+    assert RULE.fault(canonical(content), "") == rejection
 
 
 @given(st.binary(max_size=200))

@@ -92,10 +92,53 @@ def test_private_numbers_and_addresses_are_found_inside_text(
         "3530111333300000",
         "6011111111111117",
         "name＠example.com",
+        "name﹫example.com",
+        "138.0013.8000",
+        "138 - 0013 - 8000",
+        "tel13800138000",
+        "Tel.13800138000",
+        "phone-13800138000",
+        "手机13800138000号",
+        "手机号码为：13800138000号",
+        "13800138000,13900139000",
+        "①13800138000",
+        "١٣٨٠٠١٣٨٠٠٠",
+        "110105 19491231 002X",
+        "110105-19491231-002X",
+        "110105.19491231.002X",
+        "11010519491231002×",
+        "ID11010519491231002X",
+        "ID-11010519491231002X",
+        "11010519491231002X-1",
+        "11010519491231002X,某人",
+        "11010519491231002Xabc",
+        "11010519491231002X,110105194912310021",
+        "4111.1111.1111.1111",
     ],
 )
-def test_private_data_written_in_groups_or_full_width_is_found(text: str) -> None:
+def test_private_data_in_any_usual_spelling_is_found(text: str) -> None:
     assert found(text)
+
+
+PRIVATE = ["11010519491231002X", "13800138000", "4111111111111111", "name@example.com"]
+INVISIBLE = [chr(code) for code in (0x200B, 0x200D, 0xAD, 0x2060, 0xFEFF, 0x3164, 0xFE0F, 0x202E)]
+# Groups, each with what may part them.
+GROUPS = ["110105{0}19491231{0}002X", "138{0}0013{0}8000", "4111{0}1111{0}1111{0}1111"]
+BLANKS = [chr(code) for code in (0xA0, 0x2002, 0x2009, 0x202F, 0x3000)]
+DASHES = [chr(code) for code in (0x2010, 0x2011, 0x2013, 0x2014, 0x2212, 0xFE63, 0xFF0D)]
+
+
+@pytest.mark.parametrize("private", PRIVATE)
+@given(st.sampled_from(INVISIBLE), st.integers(1, 10))
+def test_what_nobody_sees_hides_no_private_data(private: str, hidden: str, at: int) -> None:
+    assert found(f"某人：{private[:at]}{hidden}{private[at:]}")
+    assert found(hidden.join(private))
+
+
+@pytest.mark.parametrize("groups", GROUPS)
+@pytest.mark.parametrize("gap", BLANKS + DASHES)
+def test_blanks_and_dashes_of_all_kinds_part_groups(groups: str, gap: str) -> None:
+    assert found(f"某人{groups.format(gap)}。")
 
 
 @given(digits(6), st.text(ALPHABET, min_size=9, max_size=9), st.sampled_from(["91", "92", "93"]))
@@ -143,7 +186,8 @@ def test_numbers_of_documents_are_no_personal_data(year: int, number: int, body:
     assert not found(f"（{year}）京01民终{number % 10**6}号")
     assert not found(f"第{number % 10**11}号")
     assert not found(f"XK-{year}-{number % 10**11}")
-    assert not found(f"SN{number}")
+    assert not found(f"SN{number % 10**17}")
+    assert not found(f"〔{year}〕{number % 10**11}号")
 
 
 @pytest.mark.parametrize(
@@ -165,6 +209,13 @@ def test_numbers_of_documents_are_no_personal_data(year: int, number: int, body:
         "13812345678万",
         "人民币13812345678",
         "第13812345678号",
+        "电话记录第13812345678号",
+        "131.12345678",
+        "135-20200101",
+        "110105 19491331 002X",
+        "110105-19491231-0021",
+        "ID110105194912310021",
+        "1,381,234,567",
         "@example.com",
         "name@",
         "某@某",

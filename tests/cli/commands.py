@@ -6,18 +6,23 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from gateway.cli.main import app
+from tests.cli import forked_command
+from tests.forking import COMMAND, IN_ORDER, nursery
 
 PROGRAM = (sys.executable, "-m", "gateway.cli")
 SECONDS = 120
+EVERY = get_command(app)
+"""All commands, put together once: that takes longer than most of them."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +76,20 @@ def creditgate_here(home: Path, *arguments: str | Path, **settings: str) -> Done
     none: dict[str, str | None] = {
         name: None for name in os.environ if name.startswith("CREDITGATE_")
     }
-    done = CliRunner().invoke(app, [*map(str, arguments)], env=none | settings_of(home, **settings))
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
-    return sound(Done(done.exit_code, done.stdout, done.stderr))
+    return sound(run_here(*map(str, arguments), env=none | settings_of(home, **settings)))
+
+
+def run_here(*arguments: str, env: Mapping[str, str | None] | None = None) -> Done:
+    """Run ``creditgate`` in this process, with changes of the environment."""
+    status: Any = 0
+    with CliRunner().isolation(env=env) as (out, told, _):
+        try:
+            EVERY.main(args=arguments, prog_name="creditgate")
+        except SystemExit as ended:
+            status = ended.code or 0
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        return Done(status, out.getvalue().decode(), told.getvalue().decode())
 
 
 def sound(done: Done) -> Done:
@@ -115,26 +131,19 @@ class Served:
 def served_demo(home: Path, **settings: str) -> Generator[Served]:
     """Run ``creditgate serve --demo`` while the context lasts, then end it by Ctrl-C."""
     log = home.parent / f"{home.name}.log"
+    told = forked_command.told(("serve", "--demo", "--json"), environment(home, **settings))
     with log.open("w+", encoding="utf-8") as errors:
-        process = subprocess.Popen(
-            [*PROGRAM, "serve", "--demo", "--json"],
-            env=environment(home, **settings),
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
+        process = nursery().begun(told, COMMAND, errors.fileno())
         guard = threading.Timer(SECONDS, process.kill)
         guard.start()
         try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
+            line = process.line()
             assert line, log.read_text(encoding="utf-8")
             yield Served(home, json.loads(line))
-            process.send_signal(signal.SIGINT)
-            assert process.wait(SECONDS) == 0
+            process.send(signal.SIGINT)
+            assert process.rest(SECONDS).endswith(IN_ORDER)
         finally:
             guard.cancel()
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.rest(SECONDS)
         assert "Traceback" not in log.read_text(encoding="utf-8")

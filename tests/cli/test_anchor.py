@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -13,8 +12,8 @@ from typing import Any
 import pytest
 
 from gateway.oauth.connection import bound_socket
+from tests.cli import forked_command
 from tests.cli.commands import (
-    PROGRAM,
     SECONDS,
     Done,
     Served,
@@ -22,6 +21,7 @@ from tests.cli.commands import (
     environment,
     served_demo,
 )
+from tests.forking import COMMAND, IN_ORDER, nursery
 
 ADMINISTRATOR = "administrator"
 WHY = ("--reason", "a test")
@@ -65,22 +65,16 @@ def anchored(folder: Path) -> Generator[AnchorHome]:
     port = free_port()
     anchor = AnchorHome(folder, f"https://127.0.0.1:{port}")
     anchor.answer("init", anchor.entity_id)
-    process = subprocess.Popen(
-        [*PROGRAM, "anchor", "serve", "--home", str(folder), "--port", str(port), "--json"],
-        env=environment(folder),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    words = ("anchor", "serve", "--home", str(folder), "--port", str(port), "--json")
+    process = nursery().begun(forked_command.told(words, environment(folder)), COMMAND)
     try:
-        assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["port"] == port
+        assert json.loads(process.line())["port"] == port
         yield anchor
-        process.send_signal(signal.SIGINT)
-        assert process.wait(SECONDS) == 0
+        process.send(signal.SIGINT)
+        assert process.rest(SECONDS).endswith(IN_ORDER)
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        process.kill()
+        process.rest(SECONDS)
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,12 @@
 """``creditgate brake`` against one real gateway: engaged, listed, released."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.cli.commands import Served, served_demo
+from tests.cli.commands import Served
 
 ADMINISTRATOR, ALPHA, FIRM = "administrator", "alpha-client", "alpha-credit"
 WHY = ("--reason", "a test")
 QUERY = ("query", "91000000DEM000011A", "--purpose", "credit-approval")
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A gateway with demo data."""
-    with served_demo(tmp_path_factory.mktemp("brake") / "home") as served:
-        yield served
 
 
 @pytest.mark.parametrize(

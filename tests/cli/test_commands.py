@@ -2,29 +2,19 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from gateway.demo.cast import PRICES, invented_code
 from gateway.demo.invented import CORRECTED, EXPIRED, REPAIRED
 from gateway.demo.seed import SAMPLE
-from tests.cli.commands import Served, creditgate, served_demo
+from tests.cli.commands import Served, creditgate
 
 ADMINISTRATOR, PUBLISHER, ALPHA = "administrator", "publisher", "alpha-client"
 CHECK = ("--purpose", "supplier-check")
 WHY = ("--reason", "a test")
 TOMORROW = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A gateway with demo data."""
-    with served_demo(tmp_path_factory.mktemp("cli") / "home") as served:
-        yield served
 
 
 def penalty_of(served: Served, subject: str) -> dict[str, Any]:
@@ -120,6 +110,8 @@ def test_a_software_statement_is_issued_and_shown(served: Served) -> None:
 
 def test_prices_and_shares_are_put_into_force(served: Served) -> None:
     plan = ("price", "create", "next", "--price", "basic=1", "--price", "adverse=2500000")
+    assert served.refusal(ADMINISTRATOR, *plan, "--from", TOMORROW, *WHY) == "INVALID_REQUEST"
+    plan = (*plan, "--price", "new=1", "--coming", "new", "--drop", "evaluated")
     served.answer(ADMINISTRATOR, *plan, "--from", TOMORROW, *WHY)
     assert "2.500000" in served.run(ADMINISTRATOR, "price", "list").out
     past = ("price", "create", "past", "--price", "basic=1", "--from", "2026-01-01", *WHY)
@@ -142,7 +134,8 @@ def test_components_and_divisions_are_put_into_force_and_shown(
         "- {component_id: each, kind: per-subject, unit_price_micro_yuan: 5}\n",
         encoding="utf-8",
     )
-    plan = ("price", "create", "rich", "--price", "basic=1", "--components", components)
+    prices = ("--price", "basic=1", "--price", "adverse=1", "--drop", "evaluated")
+    plan = ("price", "create", "rich", *prices, "--components", components)
     begins = ("--from", "2098-01-01", *WHY)
     created = served.answer(ADMINISTRATOR, *plan, *begins)["plan"]
     assert created["components"][0]["kind"] == "PRICE_COMPONENT_KIND_GRADUATED"

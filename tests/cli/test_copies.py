@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -144,6 +145,9 @@ async def verified_while_it_holds(desk: Desk, certificate: Path, folder: Path) -
     told = await desk.shown("verify", certificate)
     assert "status as of" in told
     assert "valid" in told
+    # That the rest was told missing, who is shown the certificate sees.
+    assert re.search(r"of those it should hold +1\b", told)
+    assert re.search(r"told missing +0\b", told)
     issuer = desk.issuer
     tls = ssl.create_default_context(cafile=desk.ca)
     document = (await desk.answer("verify", certificate))["certificate"]

@@ -1,21 +1,10 @@
 """``creditgate limits`` against one real gateway: set, told to who is too fast, and lifted."""
 
-from collections.abc import Iterator
-
-import pytest
-
-from tests.cli.commands import Served, served_demo
+from tests.cli.commands import Served
 
 ADMINISTRATOR, ALPHA, FIRM = "administrator", "alpha-client", "alpha-credit"
 WHY = ("--reason", "a test")
 QUERY = ("query", "91000000DEM000011A", "--purpose", "credit-approval")
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A gateway with demo data."""
-    with served_demo(tmp_path_factory.mktemp("limits") / "home") as served:
-        yield served
 
 
 def test_a_limit_holds_who_is_too_fast_until_it_is_retired(served: Served) -> None:

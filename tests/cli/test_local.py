@@ -10,20 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from typer.testing import CliRunner
+from sqlalchemy.exc import OperationalError
 
 from creditgate.refusal import Violation
 from gateway.administration.history import KINDS
 from gateway.cli.failures import SPEAKING, Failure, failure_of
-from gateway.cli.main import app
 from gateway.cli.operator import HISTORY_KINDS
 from gateway.oauth.keys import LEAD_SECONDS
-from tests.cli.commands import creditgate, creditgate_here
+from tests.cli.commands import EVERY, creditgate, creditgate_here, run_here
 
-RUNNER = CliRunner()
 HEAVY = (
     "grpc",
     "sqlalchemy",
@@ -44,7 +41,7 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, 
     return [each for name, sub in below.items() for each in commands(sub, (*path, name))]
 
 
-COMMANDS = commands(typer.main.get_command(app))
+COMMANDS = commands(EVERY)
 
 
 @pytest.fixture
@@ -60,9 +57,9 @@ def test_every_command_answers_in_json_and_says_what_it_does(
     path: tuple[str, ...], command: Any
 ) -> None:
     assert any("--json" in parameter.opts for parameter in command.params)
-    shown = RUNNER.invoke(app, [*path, "--help"])
-    assert shown.exit_code == 0
-    assert command.help.splitlines()[0] in " ".join(shown.output.split())
+    shown = run_here(*path, "--help")
+    assert shown.status == 0
+    assert command.help.splitlines()[0] in " ".join(shown.out.split())
 
 
 def test_help_waits_for_nothing_it_does_not_need() -> None:
@@ -102,8 +99,8 @@ def test_the_shell_completes_terms(words: str, found: list[str]) -> None:
         "COMP_WORDS": words,
         "COMP_CWORD": str(len(words.split()) - 1),
     }
-    done = RUNNER.invoke(app, [], prog_name="creditgate", env=environment)
-    assert done.output.split() == found
+    done = run_here(env=environment)
+    assert done.out.split() == found
 
 
 def test_init_sets_up_once_and_then_changes_nothing(home: Path) -> None:
@@ -304,6 +301,21 @@ def test_an_unexpected_failure_is_one_line_with_its_place() -> None:
     assert failure.exit_status == 1
     assert "KeyError at test_local.py:" in failure.as_text()
     assert "\n" not in failure.as_text()
+
+
+def test_every_failure_gives_scripts_a_reason(home: Path) -> None:
+    profile = Path(creditgate_here(home, "init", "--json").json["profile"])
+    listing = ("operator", "list", "--profile", profile, "--json")
+    away = creditgate_here(home, *listing)
+    (profile.parent / "key.pem").unlink()
+    keyless = creditgate_here(home, *listing)
+    for done, reason in ((away, "UNREACHABLE"), (keyless, "UNABLE")):
+        assert (done.status, done.json["error"]["reason"]) == (1, reason)
+    assert failure_of(FileNotFoundError(2, "No such file", "x")).reason == "FILE"
+    assert failure_of(OperationalError("select 1", {}, Exception("gone"))).reason == "STORE"
+    unexpected = failure_of(KeyError("x"))
+    assert unexpected.reason == "UNEXPECTED"
+    assert not unexpected.as_text().startswith("UNEXPECTED"), "people are told in words"
 
 
 def test_a_failure_says_the_same_to_people_and_to_scripts() -> None:

@@ -1,6 +1,5 @@
 """``creditgate scopes`` against one real gateway: defined, granted, narrowed, approved."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from gateway.storage.engines import open_engines
 from operators.log import Draft
 from operators.proposal import PROPOSAL, Proposal
 from operators.sql import SqlAuthorityLog
-from tests.cli.commands import Served, served_demo
+from tests.cli.commands import Served
 
 ADMINISTRATOR, DEPUTY, ALPHA = "administrator", "deputy", "alpha-client"
 FIRM = "alpha-credit"
@@ -24,13 +23,6 @@ WHY = ("--reason", "a test")
 TITLES = ("--title-zh", "供应商核验", "--title-en", "Checks of suppliers")
 DEFINED = ("scopes", "define", NAME, "--scope", "credit.records:read", *TITLES)
 UNTIL = ("--until", "2099-01-01")
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A gateway with demo data."""
-    with served_demo(tmp_path_factory.mktemp("scopes") / "home") as served:
-        yield served
 
 
 def test_a_scope_is_defined_granted_narrowed_withdrawn_and_retired(served: Served) -> None:

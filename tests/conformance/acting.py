@@ -1,6 +1,7 @@
 """A gateway whose time stands, and the clients that act on it in a history of any kind."""
 
 import asyncio
+import os
 import secrets
 from collections.abc import (
     AsyncGenerator,
@@ -203,9 +204,9 @@ class Operator:
         return answer.attestation
 
     async def reconcile(
-        self, copies: Collection[Held], reflects: int, folder: Path
+        self, copies: Collection[Held], reflects: int, folder: Path, now: int
     ) -> pb.Attestation:
-        """Say the same by symbols."""
+        """Say the same by symbols, from a file that was written at ``now`` (seconds, UTC)."""
         file = folder / f"{self.operator_id}.csv"
         lines = [
             f"{each.record_id},{each.digest.hex()},{each.disclosed_from},{each.disclosed_until}"
@@ -213,6 +214,7 @@ class Operator:
         ]
         header = "record_id,content_digest,disclosed_from,disclosed_until"
         file.write_text("\n".join((header, *lines, "")), encoding="utf-8")
+        os.utime(file, (now, now))
         request_id = str(uuid4())
         own = Conformance(self.channel)
         done = await patiently(

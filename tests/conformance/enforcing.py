@@ -23,7 +23,7 @@ from gateway.conformance.certified import Certified
 from gateway.conformance.challenges import Answer, Challenges, Judged
 from gateway.conformance.contest import Contests
 from gateway.conformance.drawing import Drawing
-from gateway.conformance.due import DueAttestations
+from gateway.conformance.due import DueAttestations, HeldByWord
 from gateway.conformance.entitlement import Entitlements
 from gateway.conformance.findings import Findings
 from gateway.conformance.holdings import Holdings
@@ -34,6 +34,7 @@ from gateway.conformance.removals import RemovalDuties
 from gateway.conformance.settling import Settling
 from gateway.conformance.standings import Standings
 from gateway.conformance.suspension import Suspensions
+from gateway.federation.asking.removals import RegionRemovals
 from gateway.oauth.signing import SigningKeys
 from gateway.storage.engines import Engines, reading
 from gateway.transparency.entries import note_head
@@ -97,7 +98,8 @@ def attested_on(installation: Installation, policy: ConformancePolicy, issuer: s
     holdings = Holdings(engines)
     drawing = Drawing(engines, policy, Random(1))
     duties = RemovalDuties(engines, holdings, policy)
-    return Attested(engines, policy, certificates, drawing, duties)
+    elsewhere = RegionRemovals(engines, policy)
+    return Attested(engines, policy, certificates, drawing, duties, elsewhere)
 
 
 @contextmanager
@@ -141,7 +143,14 @@ class Enforced:
         self.challenges = Challenges(self.engines, policy)
         self.drawing = Drawing(self.engines, policy, Random(1))
         self.duties = RemovalDuties(self.engines, holdings, policy)
-        self.attested = Attested(self.engines, policy, certificates, self.drawing, self.duties)
+        self.attested = Attested(
+            self.engines,
+            policy,
+            certificates,
+            self.drawing,
+            self.duties,
+            RegionRemovals(self.engines, policy),
+        )
         self.certified = Certified(
             self.attested,
             self.findings,
@@ -152,7 +161,10 @@ class Enforced:
         self.contests = Contests(evidence)
         self.standings = Standings(evidence)
         self.due = DueAttestations(
-            evidence, policy, holdings, lambda: tuple(self.view().authority.operators)
+            evidence,
+            policy,
+            HeldByWord(self.engines),
+            lambda: tuple(self.view().authority.operators),
         )
         self.settling = Settling(evidence, policy, Suspensions(self.log))
 
@@ -219,13 +231,14 @@ class Enforced:
     def attest(
         self,
         *differences: Difference,
-        copies: int = 0,
+        copies: int | None = None,
         sequence: int | None = None,
         request_id: str = "",
         excused: bool = False,
         since: int | None = None,
     ) -> Attestation:
-        """Keep an attestation with these differences; what was given again before ``since`` had
+        """Keep an attestation of so many copies, of one that could not be asked for where it is
+        None, with these differences; what was given again before ``since`` had
         come by then, as of now where it is None."""
         with reading(self.engines.records) as records:
             answers = last_answer(records, self.firm)
@@ -234,17 +247,20 @@ class Enforced:
         return self.attested.record(
             self.firm,
             request_id or f"attestation-{next(self.numbers)}",
-            copies,
+            1 if copies is None else copies,
             reflects,
             differences,
             self.clock.now(),
             "firm-client",
             Basis(
-                copies + missing,
+                (copies or 0) + missing,
                 answers,
                 excused,
-                right=all_right(self.engines, self.firm, differences, self.clock.now())[:copies],
+                right=all_right(self.engines, self.firm, differences, self.clock.now())[
+                    : copies or 0
+                ],
                 since=self.clock.now() if since is None else since,
+                read_at=self.clock.now(),
             ),
         )
 

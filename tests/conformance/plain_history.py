@@ -93,6 +93,10 @@ class Record:
         """Whether its disclosure was not ended."""
         return self.events[-1].kind in (PUBLISHED, CORRECTED)
 
+    def alike(self, copy: Held, before: int) -> list[Revision]:
+        """Return the revisions before an event whose copy is just this."""
+        return [each for each in self.revisions if each.copy == copy and each.sequence < before]
+
     def ended(self, revision: Revision) -> Event | None:
         """Return the event that made a revision void, None where none did."""
         later = [each for each in self.events if each.sequence > revision.sequence]
@@ -154,11 +158,25 @@ class History:
         )
 
     def deadline(self, firm: Firm, event: Event) -> int | None:
-        """Return by when an operator must have removed what an event made void."""
+        """Return by when an operator must have removed what an event made void: a copy like it that
+        it was served, unless the event discloses that anew."""
         record = self.records[event.record_id]
-        for revision in record.revisions:
-            if record.ended(revision) == event and revision.sequence in firm.served:
-                return event.at + HOURS_TO_REMOVE[revision.severity] * HOUR
+        for void in record.revisions:
+            if record.ended(void) == event:
+                alike = {each.sequence for each in record.alike(void.copy, event.sequence)}
+                fixed = [each.copy for each in record.revisions if each.sequence == event.sequence]
+                if void.copy not in fixed and alike & firm.served.keys():
+                    return event.at + HOURS_TO_REMOVE[void.severity] * HOUR
+        return None
+
+    def restored(self, event: Event) -> Event | None:
+        """Return the event that disclosed anew what another made void, None where none did."""
+        record = self.records[event.record_id]
+        for void in record.revisions:
+            if record.ended(void) == event:
+                after = [each for each in record.revisions if each.sequence > event.sequence]
+                again = {each.sequence for each in after if each.copy == void.copy}
+                return next((each for each in record.events if each.sequence in again), None)
         return None
 
     def owed(self, firm: Firm) -> dict[int, int]:
@@ -168,6 +186,16 @@ class History:
             for event in self.told(firm)
             if (deadline := self.deadline(firm, event)) is not None
             and event.sequence not in firm.acknowledged
+            and self.restored(event) is None
+        }
+
+    def drop_restored(self, firm: Firm) -> None:
+        """Have what is overdue end by itself where the copies are right again."""
+        events = {each.sequence: each for record in self.records.values() for each in record.events}
+        firm.overdue = {
+            sequence: record_id
+            for sequence, record_id in firm.overdue.items()
+            if self.restored(events[sequence]) is None
         }
 
     def entitled(self, firm: Firm, now: int) -> set[Held]:
@@ -241,7 +269,8 @@ class History:
             if sequence <= said and self._record_of(sequence) not in held:
                 firm.acknowledged[sequence] = now
         standing = len(firm.standing) + len(firm.overdue) + len(firm.false)
-        return standing, not (standing or excused or firm.lied)
+        # Nothing is certified of no copies.
+        return standing, bool(firm.holds) and not (standing or excused or firm.lied)
 
     def _believe(self, firm: Firm, now: int) -> None:
         """Compare what is held with what was said to be missing."""
@@ -279,9 +308,9 @@ class History:
         revisions = [] if record is None else record.revisions
         served = [each for each in revisions if each.sequence in firm.served]
         as_served = [each for each in served if each.copy == held]
-        if record is not None and as_served:
-            return _judge_served(record, as_served, firm.acknowledged, reflects, now)
         as_disclosed = [each for each in revisions if each.copy == held]
+        if record is not None and as_served:
+            return _judge_served(record, as_disclosed, firm.acknowledged, reflects, now)
         if as_disclosed or not served:
             weight = as_disclosed[-1].sequence if as_disclosed else 0
             return weight, Fault(FindingKind.FINDING_KIND_NEVER_SERVED, held.record_id, 0)
@@ -306,9 +335,9 @@ class History:
 def _judge_served(
     record: Record, alike: list[Revision], gone: Collection[int], reflects: int, now: int
 ) -> tuple[int, Fault] | None:
-    """Judge a copy like revisions an operator was served: a record may have been corrected
-    back to what it was, so that one that stands is enough, and else the newest counts. For the
-    events ``gone`` it has said that none is held."""
+    """Judge a copy that an operator was served, by the revisions ``alike``: a record may have been
+    corrected back to what it was, so that the newest counts. For the events ``gone`` it has said
+    that none is held."""
     newest = alike[-1]
     event = record.ended(newest)
     if event is None:

@@ -153,6 +153,9 @@ async def test_a_malformed_word_changes_nothing(parties: tuple[Site, Counter]) -
         (of_event(owed.event_sequence, counter.now + 3_600), "remove_time"),
         (of_event(owed.event_sequence, -1), "remove_time"),
         (pb.RemovalAcknowledgement(event_sequence=owed.event_sequence), "remove_time"),
+        # Before the event it went for.
+        (of_event(owed.event_sequence, 1), "remove_time"),
+        (of_event(owed.event_sequence, counter.now - 3_600), "remove_time"),
     ):
         refusal = await refused(site.alpha, [good, bad])
         assert [each.field for each in refusal.violations] == [f"removals[1].{field}"]

@@ -280,9 +280,17 @@ def test_a_certificate_tells_what_is_missing_of_what_should_be_held(world: Enfor
     attested = world.attest(
         difference(world.record("r-1"), MISSING, revision_sequence=first),
         difference(world.record("r-2"), MISSING, revision_sequence=second),
+        copies=1,
     )
     certificate = ConformanceCertificate.model_validate(claims_in(attested.certificate))
-    assert (certificate.copies, certificate.entitled, certificate.missing) == (0, 2, 2)
+    assert (certificate.copies, certificate.entitled, certificate.missing) == (1, 3, 2)
+
+
+def test_that_nothing_is_held_is_not_certified(world: Enforced) -> None:
+    world.checkpoint()
+    assert (nothing := world.attest(copies=0)).certificate == ""
+    assert nothing.standing == 0
+    assert world.attest(copies=1).certificate != ""
 
 
 def test_an_attestation_stands_for_the_acknowledgement_of_what_it_shows_gone(

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from creditgate.refusal import Refused
 from creditgate.transparency.facts import copy_digest
+from creditgate.v1.conformance_service_pb2 import FindingKind
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.conformance.challenges import Answer
@@ -25,7 +26,14 @@ from gateway.conformance.model import (
 )
 from gateway.conformance.revisions import revisions_of
 from gateway.storage.engines import reading
-from tests.conformance.enforcing import DAY, MISSING, Enforced, difference, enforced_on
+from tests.conformance.enforcing import (
+    CONTENT_ALTERED,
+    DAY,
+    MISSING,
+    Enforced,
+    difference,
+    enforced_on,
+)
 
 ANSWER = {"sampling": {"lied_share": 0.05, "caught": 0.99, "most": 100, "answer": "P2D"}}
 
@@ -193,6 +201,25 @@ def test_what_was_told_missing_and_is_held_again_without_being_served_is_a_false
     assert not world.standing()
     # It has been shown to be there: nothing is held against it twice.
     assert world.attest(copies=1).standing == 0
+
+
+def test_a_dismissal_settles_what_was_told_before_it_and_nothing_told_later(
+    world: Enforced,
+) -> None:
+    (sequence,) = world.serve("a")
+    for _ in range(2):
+        world.attest(absent(world, "a", sequence))
+        world.clock.at += DAY
+        assert world.attest(copies=1).standing == 1
+        found = world.standing()[world.record("a"), ATTESTATION_FALSE]
+        world.clock.at += DAY
+        world.contests.decide(
+            found.finding_id, dismiss=True, reason="ours", decided_by="w", now=world.clock.now()
+        )
+        for _ in range(2):
+            world.clock.at += DAY
+            assert world.attest(copies=1).standing == 0
+        world.clock.at += DAY
 
 
 def test_what_was_told_missing_may_be_held_once_it_was_served_again(world: Enforced) -> None:
@@ -412,3 +439,25 @@ def test_who_lies_about_a_share_is_caught_as_often_as_is_stated(world: Enforced)
         caught += bool(lied & asked)
     # 0.99 is stated: five misses in so few rounds would have a chance below 0.001.
     assert caught > rounds - 5
+
+
+@pytest.mark.parametrize("kind", [CONTENT_ALTERED, FindingKind.FINDING_KIND_PERIOD_ALTERED])
+def test_who_held_an_altered_copy_must_show_the_right_one_it_attests_next(
+    world: Enforced, kind: FindingKind.ValueType
+) -> None:
+    names = [f"r-{number}" for number in range(300)]
+    sequences = world.serve(*names)
+    world.checkpoint()
+    caught = [(world.record(names[at]), sequences[at]) for at in (3, 17, 250)]
+    world.attest(
+        *(difference(name, kind, revision_sequence=sequence) for name, sequence in caught),
+        copies=297,
+    )
+    world.show(*((each.record_id, each.copy_digest) for each in world.asked()))
+    # Of 300 few are drawn, but those that were caught are.
+    mended = world.attest(copies=300)
+    assert (mended.standing, mended.rectified) == (0, 3)
+    assert {name for name, _ in caught} <= {each.record_id for each in world.asked()}
+    name, _ = caught[0]
+    assert len(world.show((name, b"")).finding_ids) == 1
+    assert (name, ATTESTATION_FALSE) in world.standing()

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, Table, delete, insert, update
 
 from consent.model import ConsentItem
 from creditgate.transparency.facts import copy_digest
+from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.conformance.check import check_conformance
 from gateway.conformance.finding_tables import CHALLENGES, EVIDENCE, FINDINGS
 from gateway.conformance.following import HoldingsSteps
@@ -31,6 +32,7 @@ from tests.clock import NOW
 from tests.conformance.disclosing import ByDays, Disclosing
 from tests.consent.store import ConsentStore
 from tests.consent.world import EVALUATION, terms
+from tests.meter.world import admitted, company
 from tests.transparency.tampering import mutate, removed, rows_of
 
 MADE_ANEW = (
@@ -69,7 +71,7 @@ def history(engines: Engines) -> Disclosing:
     disclosing.serve("alpha", one, two, *others)
     disclosing.serve("beta", two)
     item = ConsentItem(item=EVALUATION, fields=frozenset({"grade"}))
-    consent = consents.granted(terms=terms(items=(item,)))
+    consent = consents.granted(subject=company(1), terms=terms(items=(item,)))
     consents.use(consent, entries=[under])
     _follow(steps)
     disclosing.correct("record-0")
@@ -139,6 +141,24 @@ def test_what_the_gateway_keeps_of_operators_is_found_as_it_wrote_it(engines: En
     # A block of revisions, one of ended ones, and one of each operator's that was followed.
     assert checked.blocks == 5
     assert checked.duties == 3
+
+
+def test_the_removal_of_a_copy_served_of_a_former_revision_like_the_void_one_is_looked_for(
+    engines: Engines,
+) -> None:
+    disclosing = Disclosing(engines)
+    steps, duties = HoldingsSteps(engines), RemovalDuties(engines, Holdings(engines), ByDays())
+    disclosing.serve("alpha", disclosing.publish("one"))
+    graded = admitted("one", severity=Severity.SEVERITY_SERIOUS)
+    disclosing.disclosure.correct(graded, 1)
+    disclosing.end("one", 2)
+    duties.follow()
+    _follow(steps)
+    checked = check_conformance(engines)
+    assert (checked.faults, checked.duties) == ([], 1)
+    with engines.evidence.begin() as connection:
+        connection.execute(delete(DUTIES))
+    assert faults(engines)
 
 
 def test_an_empty_store_of_operators_has_nothing_wrong(engines: Engines) -> None:

@@ -22,7 +22,8 @@ from gateway.conformance.classify import Grace
 from gateway.conformance.judging import Judge
 from gateway.conformance.matching import Matching
 from gateway.conformance.model import MISSING
-from gateway.federation.asking.uses import RegionUses
+from gateway.federation.asking.copies import RegionCopies
+from gateway.federation.asking.removals import RegionRemovals
 from tests.conformance.disclosing import ByDays
 from tests.conformance.holding_model import OPERATORS, HoldingMachine
 from tests.stores import PostgresStores, SqliteStores
@@ -82,7 +83,8 @@ class ClassifyingMachine(HoldingMachine):
         return self._judged(operator_id, matching)
 
     def _judged(self, operator_id: str, matching: Matching) -> set[tuple[int, str]]:
-        judge = Judge(self.disclosing.engines, RegionUses(self.disclosing.engines.records))
+        engines = self.disclosing.engines
+        judge = Judge(engines, RegionCopies(engines, RegionRemovals(engines, ByDays())))
         grace = Grace(10**9, ByDays().removal_seconds, self.now + 10**9)
         judged = judge.judge(operator_id, matching.differing(), grace._replace(now=self.now))
         return {(each.kind, each.record_id) for each in judged.differences}
@@ -105,7 +107,9 @@ class ClassifyingMachine(HoldingMachine):
 
     def _kind(self, copy: Copy, served: Mapping[Copy, tuple[int, int]]) -> int:
         if copy in served:
-            newest, keep_until = served[copy]
+            alike, keep_until = served[copy]
+            # What was corrected back to what it was is right, whoever was served it before.
+            newest = max(each for each, of_it in self.copies.items() if of_it == self.copies[alike])
             if newest in self.ended:
                 return _ENDED[DisclosureEventKind.ValueType(self.endings[newest])]
             if copy.disclosed_until <= self.now:

@@ -26,6 +26,7 @@ from gateway.conformance.served import served_operators
 from gateway.disclose.store import DisclosureStore
 from gateway.storage.engines import reading
 from sdk.refusals import Refusal, explain
+from sdk.tokens import TokenRefused
 from tests.conformance.attesting import Told, attest, copy_of, digests, opening, reconcile
 from tests.conformance.policies import FILE_AGE_SECONDS, policy_file
 from tests.conformance.test_watch import Site, furnish, open_site
@@ -106,9 +107,24 @@ class World:
         installation.license(operator_id, f"L-{operator_id}")
         installation.enrol(f"{operator_id}-one", ClientRole.CLIENT_ROLE_OPERATOR, operator_id)
         gateway: Gateway = self.site.gateway
-        await asyncio.sleep(0.3)
-        channel = await self.stack.enter_async_context(gateway.channel(f"{operator_id}-one"))
-        return Operator(self.site, channel, operator_id)
+        while True:
+            try:
+                connected = gateway.channel(f"{operator_id}-one")
+                channel = await self.stack.enter_async_context(connected)
+            except TokenRefused as refused:
+                # Not known there yet, or its scopes are not.
+                assert refused.error in {"invalid_client", "invalid_scope"}
+                await asyncio.sleep(0.02)
+            else:
+                return Operator(self.site, channel, operator_id)
+
+    async def reached(self, seconds: int) -> None:
+        """Wait until the gateway's clock says so."""
+
+        async def has() -> bool:
+            return self.site.installation.clock.now() >= seconds
+
+        await eventually(has, 10)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["sqlite", "postgresql"])
@@ -263,7 +279,7 @@ async def test_a_copy_held_after_its_period_is_found(world: World) -> None:
     await publish(world.site.publisher, [made])
     await operator.ask(made.subject)
     assert (await reconcile(operator.channel, operator.copies)).standing_findings == 0
-    await asyncio.sleep(2.5)
+    await world.reached(now + 2)
     found = await operator.findings(await reconcile(operator.channel, operator.copies))
     (finding,) = found.values()
     assert finding.kind == pb.FINDING_KIND_EXPIRED_HELD
@@ -277,7 +293,7 @@ async def test_a_copy_that_expired_after_it_was_read_is_not_held_against_an_oper
     made.disclosed_from.seconds, made.disclosed_until.seconds = now - 400 * DAY, now + 2
     await publish(world.site.publisher, [made])
     await operator.ask(made.subject)
-    await asyncio.sleep(2.1)
+    await world.reached(now + 2)
 
     async def read(at: int) -> pb.Attestation:
         opened = opening(1)
@@ -529,6 +545,12 @@ async def test_what_is_served_while_an_attestation_is_under_way_is_not_drawn_for
     assert {each.record for each in asked.challenges} == attested
 
 
+@pytest.mark.parametrize(
+    "world",
+    ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)],
+    indirect=True,
+    scope="module",
+)
 async def test_of_more_faults_than_are_judged_the_rest_is_counted_and_nothing_counts_as_mended(
     world: World,
 ) -> None:

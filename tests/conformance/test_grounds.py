@@ -11,6 +11,8 @@ from consent.model import Actor, Consent, ConsentItem
 from consent.sql import SqlConsents
 from creditgate.transparency.facts import NO_END, Copy
 from creditgate.v1.conformance_service_pb2 import FindingKind
+from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
+from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.conformance.check import check_conformance
 from gateway.conformance.classify import Grace
 from gateway.conformance.following import HoldingsSteps
@@ -18,10 +20,11 @@ from gateway.conformance.holdings import Holdings
 from gateway.conformance.judging import Judge
 from gateway.conformance.matching import Matching
 from gateway.conformance.removals import RemovalDuties, Removed
+from gateway.conformance.revisions import Ending, revisions_of
 from gateway.conformance.warm import WarmSets
 from gateway.federation.asking.copies import RegionCopies
 from gateway.federation.asking.removals import RegionRemovals
-from gateway.storage.engines import Engines
+from gateway.storage.engines import Engines, reading
 from tests import consenting
 from tests.clock import NOW
 from tests.conformance.disclosing import ByDays, Disclosing
@@ -89,13 +92,14 @@ class World:
         assert self.consents.acknowledge(consent.consent_id, FIRM, self.now, "client", self.now)
         self.duties.settle_consented(FIRM, "client", self.now)
 
-    def found(self, *copies: Copy) -> set[int]:
-        """Return the kinds of what is found where the operator holds copies, and has read of all
-        events."""
+    def found(self, *copies: Copy, read_at: int | None = None) -> set[int]:
+        """Return the kinds of what is found where the operator holds copies that it read at
+        ``read_at``, and has read of all events."""
         ready, entitlement = WarmSets(self.engines).of(FIRM, self.now)
         matching = Matching(ready, entitlement.cut)
         matching.take_copies(copies)
-        grace = Grace(entitlement.position, ByDays().removal_seconds, self.now)
+        removal = ByDays().removal_seconds
+        grace = Grace(entitlement.position, removal, self.now, read_at=read_at)
         judged = Judge(
             self.engines, RegionCopies(self.engines, RegionRemovals(self.engines, ByDays()))
         ).judge(FIRM, matching.differing(), grace)
@@ -296,3 +300,42 @@ def test_a_correction_of_what_no_consent_opens_leaves_altered_copies_to_be_found
     for _ in range(2):
         assert ALTERED in world.found(altered)
         world.follow()
+
+
+def test_what_was_read_before_its_life_was_over_is_excused(world: World) -> None:
+    world.serve(world.consent(days=20), world.publish())
+    world.wait(20)
+    assert world.found(world.copy, read_at=world.now - 1) == set()
+    assert world.found(world.copy, read_at=world.now) == {LIFE_OVER}
+
+
+def test_what_was_read_before_its_removal_was_acknowledged_is_excused(world: World) -> None:
+    consent = world.consent(days=60)
+    world.serve(consent, world.publish())
+    world.end(consent)
+    world.wait(1)
+    world.say_removed(consent)
+    assert world.found(world.copy, read_at=world.now - 1) == set()
+    assert world.found(world.copy, read_at=world.now) == {LIFE_OVER}
+    assert world.found(world.copy) == {LIFE_OVER}
+
+
+def test_a_copy_is_right_after_a_correction_of_the_grade_alone(world: World) -> None:
+    first = world.publish()
+    world.disclosing.serve(FIRM, first)
+    graded = admitted("r", content=_content(1), severity=Severity.SEVERITY_SERIOUS)
+    world.disclosing.disclosure.correct(graded, 1)
+    with reading(world.engines.records) as records:
+        (copy,) = (each.copy for each in revisions_of(records, [first]))
+    assert world.found(copy) == set()
+
+
+def _at_once(_severity: Severity.ValueType) -> int:
+    return 0
+
+
+def test_an_event_after_the_copies_were_read_is_excused_whatever_its_deadline() -> None:
+    event = Ending(1, DisclosureEventKind.DISCLOSURE_EVENT_KIND_WITHDRAWN, at=5)
+    grace = Grace(0, _at_once, now=10, acknowledged={1: 6}, read_at=4)
+    assert grace.covers(event, 0)
+    assert not grace._replace(read_at=5).covers(event, 0)

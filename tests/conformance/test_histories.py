@@ -154,6 +154,9 @@ class Histories(RuleBasedStateMachine):
         made = draft(record.record_id, record.subject)
         self._set(made, grade, lasts, 0)
         made.content = content(text)
+        period = made.disclosed_from.seconds, made.disclosed_until.seconds
+        if Held(record.record_id, made.content, *period) == record.newest.copy:
+            return
         request = disclosure_pb.CorrectRecordRequest(
             name=f"records/{record.record_id}",
             expected_revision=record.newest.number,
@@ -166,6 +169,8 @@ class Histories(RuleBasedStateMachine):
         answer = self.run(patiently(lambda: self.stage.disclosure.CorrectRecord(request)))
         self.head = answer.record.event_sequence
         self._fixed(record, CORRECTED, made.content, made)
+        for firm in self.firms:
+            self.history.drop_restored(firm)
 
     @precondition(lambda self: self.live)
     @rule(which=PICK, kind=st.sampled_from((REPAIRED, WITHDRAWN)))
@@ -284,7 +289,7 @@ class Histories(RuleBasedStateMachine):
         reflects = positions[which % len(positions)] if late else self.head
         copies = sorted(own.holds)
         attested = self.run(
-            operator.reconcile(copies, reflects, self.stage.folder)
+            operator.reconcile(copies, reflects, self.stage.folder, self.now)
             if by_symbols
             else operator.attest(copies, reflects)
         )
@@ -374,10 +379,12 @@ class Histories(RuleBasedStateMachine):
             deadline = self.history.deadline(own, event)
             if deadline is None:
                 assert not response.HasField("removal_deadline")
-            elif not (acknowledged and event.sequence in own.acknowledged):
+                continue
+            done = event.sequence in own.acknowledged or self.history.restored(event) is not None
+            if not (acknowledged and done):
                 # A stream that is behind no longer demands what was acknowledged.
                 assert response.removal_deadline.seconds in (deadline, 0)
-                if event.sequence not in own.acknowledged:
+                if not done:
                     assert response.removal_deadline.seconds == deadline
 
     def _set(

@@ -12,6 +12,7 @@ from gateway.conformance.removals import Duty, Owed, RemovalDuties, Removed
 from gateway.storage.engines import Engines, reading
 from tests.clock import NOW
 from tests.conformance.disclosing import HOUR, ByDays, Disclosing, LedgerHolders
+from tests.meter.world import admitted
 
 TWO_DAYS = NOW + 48 * HOUR
 
@@ -27,15 +28,25 @@ class NotedFindings:
     broken: bool = False
 
     def open_removal_overdue(
-        self, operator_id: str, record_id: str, event_sequence: int, severity: int, now: int
+        self,
+        operator_id: str,
+        record_id: str,
+        event_sequence: int,
+        severity: int,
+        now: int,
+        region: str = "",
     ) -> None:
         """See the port."""
+        assert not region
         if self.broken:
             raise OSError("the store is gone")
         self.opened.append((operator_id, record_id, event_sequence, severity, now))
 
-    def removal_acknowledged(self, operator_id: str, event_sequence: int, now: int) -> None:
+    def removal_acknowledged(
+        self, operator_id: str, event_sequence: int, now: int, region: str = ""
+    ) -> None:
         """See the port."""
+        assert not region
         self.closed.append((operator_id, event_sequence, now))
 
 
@@ -201,3 +212,47 @@ def test_a_finding_begun_by_a_process_that_died_is_opened_by_the_next(world: Wor
     OverdueRemovals(world.engines.evidence, world.another(), world.findings).step(TWO_DAYS + 5)
     assert [each[2] for each in world.findings.opened] == [event]
     assert [each[1] for each in world.findings.closed] == [event]
+
+
+def test_nothing_is_owed_for_a_correction_that_leaves_content_and_period_as_they_were(
+    world: World,
+) -> None:
+    first = world.disclosing.publish("one")
+    world.disclosing.serve("alpha", first)
+    disclosure = world.disclosing.disclosure
+    graded = disclosure.correct(admitted("one", severity=Severity.SEVERITY_SERIOUS), 1)
+    world.disclosing.serve("beta", graded)
+    assert not world.duties.of_record("one")
+    assert world.duties.owed("alpha", NOW) == Owed(0, 0, None)
+    # Its end concerns all who have that copy, by the grade it has then.
+    ended = world.disclosing.end("one", 2)
+    world.duties.follow()
+    day = NOW + 24 * HOUR
+    assert world.owing() == {("alpha", ended, day), ("beta", ended, day)}
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_is_owed_ends_by_itself_where_the_record_is_corrected_back(
+    world: World, late: bool
+) -> None:
+    disclosing = world.disclosing
+    disclosing.serve("alpha", disclosing.publish("one"))
+    wrong = disclosing.correct("one")
+    world.overdue.step(NOW)
+    if late:
+        disclosing.clock.at = TWO_DAYS
+        world.overdue.step(TWO_DAYS)
+    assert world.duties.owed("alpha", NOW).outstanding == 1
+    back = disclosing.disclosure.correct(admitted("one"), 2)
+    disclosing.serve("beta", back)
+    world.overdue.step(disclosing.clock.now())
+    assert world.duties.owed("alpha", NOW) == Owed(0, 0, None)
+    assert [each[:3] for each in world.findings.opened] == [("alpha", "one", wrong)] * late
+    assert [each[:2] for each in world.findings.closed] == [("alpha", wrong)] * late
+    # Nobody has said that anything is gone.
+    assert not world.duties.of_record("one")
+    assert not world.duties.acknowledged_by("alpha", 0, 1 << 60, 10)
+    assert world.another().acknowledge("alpha", [Removed(wrong, NOW)], "client", NOW) == (0, 1)
+    ended = disclosing.end("one", 3)
+    world.duties.follow()
+    assert {each[:2] for each in world.owing()} >= {("alpha", ended), ("beta", ended)}

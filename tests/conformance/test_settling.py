@@ -13,6 +13,7 @@ from tests.conformance.enforcing import (
     CONTENT_ALTERED,
     DAY,
     EXPIRED_HELD,
+    MISSING,
     Enforced,
     difference,
     enforced_on,
@@ -239,3 +240,16 @@ def test_who_was_served_nothing_need_not_attest(world: Enforced) -> None:
     for _ in range(5):
         world.pass_time(400 * DAY)
     assert not world.standing()
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_who_attested_that_it_holds_none_owes_no_attestation_unless_it_is_served(
+    world: Enforced, *, served: bool
+) -> None:
+    (sequence,) = world.serve("told-missing")
+    missing = difference(world.record("told-missing"), MISSING, revision_sequence=sequence)
+    world.attest(missing, copies=0)
+    if served:
+        world.serve("held")
+    world.pass_time(366 * DAY)
+    assert (("", OVERDUE) in world.standing()) == served

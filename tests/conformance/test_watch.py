@@ -300,6 +300,24 @@ async def test_a_watcher_of_all_it_is_licensed_for_is_told_of_public_items_alone
         assert not watcher.of(closed)
 
 
+async def test_of_what_is_not_disclosed_yet_a_watcher_is_told_no_digest_and_no_period(
+    site: Site,
+) -> None:
+    made = draft(f"to-come-{next(_numbers)}", new_subject())
+    made.disclosed_from.seconds += 40 * 86_400
+    async with watching(site.alpha, LICENSED) as watcher:
+        await publish(site.publisher, [made])
+        await watcher.tells(f"records/{made.record_id}", PUBLISHED)
+        record, _ = await site.published()
+        await watcher.tells(record, PUBLISHED)
+        (told,) = watcher.of(f"records/{made.record_id}")
+        assert told.event.content_digest == b""
+        assert not told.event.HasField("disclosed_from")
+        assert not told.event.HasField("disclosed_until")
+        (begun,) = watcher.of(record)
+        assert len(begun.event.content_digest) == 32 and begun.event.HasField("disclosed_from")
+
+
 async def test_a_licence_that_changes_acts_on_the_next_event(site: Site) -> None:
     installation = site.installation
     (licence, *_) = installation.log.history(kind=LICENCE, id="L-BETA", after=0, limit=9)

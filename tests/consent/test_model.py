@@ -1,6 +1,8 @@
 """Terms of a consent are checked before anybody can agree to them."""
 
+from hashlib import sha256
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -96,6 +98,14 @@ def test_a_notice_names_the_text_that_was_shown(digest: str) -> None:
         ConsentNotice(policy_version="1", text_digest=digest, language="zh-CN")
 
 
+def test_a_notice_keeps_the_very_text_its_digest_is_of() -> None:
+    digest = sha256("读过的".encode()).hexdigest()
+    kept = ConsentNotice(policy_version="1", text_digest=digest, language="zh-CN", text="读过的")
+    assert kept.text == "读过的"
+    with pytest.raises(ValidationError, match="digest"):
+        ConsentNotice(policy_version="1", text_digest=digest, language="zh-CN", text="别的")
+
+
 def test_terms_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         ConsentTerms.__setattr__(terms(), "valid_until", NOW)
@@ -107,6 +117,31 @@ def test_a_message_that_shows_no_word_is_none(blank: str) -> None:
         consent(message=blank)
     for written in (f"{blank}贷", f"{blank}7", f"a{blank}", ""):
         assert consent(message=written).message == written
+
+
+@pytest.mark.parametrize(
+    "piled",
+    [
+        "审" + "\u0300\u0489\u20dd\u0363" * 110,
+        "a" + "\u0300" * 5,
+        "o" + "\u0305" * 3 + "\u0332" * 3,
+        "贷款" + "\u0903" * 5 + "x",
+    ],
+)
+def test_a_message_does_not_pile_marks_on_a_letter(piled: str) -> None:
+    """They would be drawn over what the gateway itself says on the page."""
+    with pytest.raises(ValidationError, match="marks"):
+        consent(message=piled)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["བསྒྲུབས", "ཧཱུྃ", "tiê\u0301ng Viê\u0323t", "กี่นี้", "ज़ीं", "قَدَّمَ", "ᠮᠣᠩᠭᠣᠯ", "کرێدىت"],
+    ids=ascii,
+)
+def test_a_message_is_told_in_every_script(written: str) -> None:
+    for spelt in (written, normalize("NFD", written)):
+        assert consent(message=spelt).message == spelt
 
 
 def test_what_is_wrong_with_a_consent_is_told_without_what_it_holds() -> None:

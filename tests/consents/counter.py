@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -52,7 +53,12 @@ DAY: Final = 86_400
 OTHER: Final = "beta"
 OTHER_CLIENT: Final = "beta-one"
 SIGNER: Final = "representative:" + "7" * 32
-NOTICE: Final = ConsentNotice(policy_version="1", text_digest="0" * 64, language="zh-CN")
+NOTICE: Final = ConsentNotice(
+    policy_version="1",
+    text_digest=sha256("读过的".encode()).hexdigest(),
+    language="zh-CN",
+    text="读过的",
+)
 _numbers: Final = count(1_000)
 
 

@@ -3,13 +3,15 @@
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from consent.model import Consent, ConsentItem, ConsentNotice, ConsentTerms
 from consent.states import GRANTED
 from creditgate.v1.consent_service_pb2 import ConsentAccessMode, DataLifeEnd
+from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.authority.view import AuthorityView
 from gateway.consents.receipt import ConsentReceipts
@@ -17,12 +19,21 @@ from gateway.consents.schema import receipt_keys
 from gateway.oauth.keys import KIND, SigningKeyBook
 from gateway.oauth.signing import SigningAlgorithm, SigningKeys
 from operators.log import Change
+from operators.model import OPERATOR, Operator
 from tests.clock import NOW, StandingClock
 
 ISSUER = "https://gateway.test"
 SUBJECT = "91000000DEM000011A"
 SIGNER = "representative:" + "5" * 32
 DAY = 86_400
+
+
+ALPHA = Operator(
+    operator_id="alpha-credit",
+    display_name="示例征信有限公司（虚构）",
+    uscc="91000000DEM000012D",
+    state=OperatorState.OPERATOR_STATE_ACTIVE,
+)
 
 
 def granted(**fields: Any) -> Consent:
@@ -56,7 +67,12 @@ def granted(**fields: Any) -> Consent:
         "answer_until": NOW + 7 * DAY,
         "changed_at": NOW,
         "signer": SIGNER,
-        "notice": ConsentNotice(policy_version="1", text_digest="0" * 64, language="zh-CN"),
+        "notice": ConsentNotice(
+            policy_version="1",
+            text_digest=sha256("读过的".encode()).hexdigest(),
+            language="zh-CN",
+            text="读过的",
+        ),
         "granted_at": NOW,
     }
     return Consent(**(whole | fields))
@@ -73,7 +89,15 @@ class Signing:
     def __post_init__(self) -> None:
         self.keys = SigningKeys(self.folder)
         self.receipts = ConsentReceipts(
-            self.keys, lambda: AuthorityView(signing_keys=self.book), ISSUER, self.clock
+            self.keys,
+            lambda: replace(
+                AuthorityView().advanced(
+                    [Change(1, OPERATOR, ALPHA.operator_id, 1, ALPHA.as_document(), "t", NOW, "t")]
+                ),
+                signing_keys=self.book,
+            ),
+            ISSUER,
+            self.clock,
         )
 
     def add(self, algorithm: SigningAlgorithm, active_from: int = NOW) -> str:

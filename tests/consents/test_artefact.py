@@ -12,7 +12,13 @@ from starlette.applications import Starlette
 
 from consent.model import Actor, Consent, ConsentChange, ConsentItem, ConsentTerms
 from consent.states import EXPIRED, GRANTED, PAUSED, REFUSED, REQUESTED, REVOKED
-from creditgate.consent_artefact import SCHEMA_PATH, ConsentArtefact, artefact_schema
+from creditgate.consent_artefact import (
+    SCHEMA_VERSIONS,
+    ArtefactVersion,
+    ConsentArtefact,
+    artefact_schema,
+    schema_path,
+)
 from creditgate.refusal import Refused
 from creditgate.signed_document import KEYS_PATH
 from creditgate.v1.consent_service_pb2 import ConsentAccessMode, ConsentAnswerForm, DataLifeEnd
@@ -21,17 +27,17 @@ from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.consents.artefact import artefact
 from gateway.consents.schema import receipt_key_routes, schema_routes
 from tests.clock import NOW
-from tests.consents.receipts import DAY, ISSUER, SIGNER, Signing, granted
+from tests.consents.receipts import ALPHA, DAY, ISSUER, SIGNER, Signing, granted
 from tests.consents.schema_check import faults
 
 SCHEMA = artefact_schema(ISSUER)
-PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "reference" / "consent-artefact-1.json"
+PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "reference"
 MODES = [number for number in ConsentAccessMode.values() if number]
 CODES = st.from_regex("[a-z][a-z0-9.-]{0,20}", fullmatch=True)
 FIELDS = st.frozensets(
     st.from_regex("[a-z][a-z0-9_]{0,20}", fullmatch=True), min_size=1, max_size=4
 )
-PRINTABLE = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=499).map(
+PRINTABLE = st.text(st.characters(exclude_categories=["C", "Z", "M"]), max_size=499).map(
     lambda text: text and f"为{text}"
 )
 
@@ -90,7 +96,7 @@ def test_every_consent_that_can_be_granted_fits_the_published_schema(
     terms: ConsentTerms, message: str, deputy: bool
 ) -> None:
     consent = granted(terms=terms, message=message, delegation="d-1" if deputy else "")
-    document = artefact(consent, (), ISSUER, NOW)
+    document = artefact(consent, (), ISSUER, NOW, ALPHA)
     # As a reader in another language meets it.
     carried = json.loads(json.dumps(document))
     assert not faults(carried, SCHEMA, SCHEMA)
@@ -140,7 +146,7 @@ def test_there_is_no_receipt_of_a_consent_that_was_never_granted(
 
 @pytest.mark.parametrize("logged", range(len(LOGGED) + 1))
 def test_the_history_is_whole_however_much_of_it_is_logged_yet(logged: int) -> None:
-    told = artefact(granted(), LOGGED[:logged], ISSUER, NOW)["history"]
+    told = artefact(granted(), LOGGED[:logged], ISSUER, NOW, ALPHA)["history"]
     kept = max(logged, 2)
     assert (
         told
@@ -155,7 +161,7 @@ def test_the_history_is_whole_however_much_of_it_is_logged_yet(logged: int) -> N
 
 def test_an_artefact_names_no_person_and_nobody_who_acted() -> None:
     ended = granted(state=REVOKED, ended_at=NOW + 2, version=4)
-    document = artefact(ended, LOGGED, ISSUER, NOW + 3)
+    document = artefact(ended, LOGGED, ISSUER, NOW + 3, ALPHA)
     assert document["ended_at"] == NOW + 2
     assert document["representative"] == f"representatives/{SIGNER.partition(':')[2]}"
     assert "somebody" not in json.dumps(document)
@@ -163,7 +169,7 @@ def test_an_artefact_names_no_person_and_nobody_who_acted() -> None:
 
 def test_an_artefact_tells_where_it_is_taken_back() -> None:
     consent = granted()
-    told = artefact(consent, (), ISSUER + "/", NOW)["withdraw_at"]
+    told = artefact(consent, (), ISSUER + "/", NOW, ALPHA)["withdraw_at"]
     assert told == f"{ISSUER}/my/consents/{consent.consent_id}"
 
 
@@ -175,11 +181,13 @@ async def test_schema_and_keys_are_published_below_the_issuer(tmp_path: Path) ->
         routes=[*schema_routes(issuer), *receipt_key_routes(issuer, lambda: signing.book)]
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
-        schema = await http.get(issuer + SCHEMA_PATH)
+        schema = await http.get(issuer + schema_path("2"))
+        first = await http.get(issuer + schema_path("1"))
         keys = await http.get(issuer + KEYS_PATH)
     assert schema.headers["content-type"] == "application/schema+json"
     assert schema.json() == artefact_schema(issuer)
-    assert schema.json()["$id"] == issuer + SCHEMA_PATH
+    assert schema.json()["$id"] == issuer + schema_path("2")
+    assert first.json() == artefact_schema(issuer, "1")
     assert keys.headers["content-type"] == "application/jwk-set+json"
     [key] = keys.json()["keys"]
     assert (key["kid"], key["iat"]) == (kid, NOW)
@@ -187,7 +195,7 @@ async def test_schema_and_keys_are_published_below_the_issuer(tmp_path: Path) ->
 
 
 def test_the_schema_refuses_what_the_model_refuses() -> None:
-    whole = artefact(granted(), (), ISSUER, NOW)
+    whole = artefact(granted(), (), ISSUER, NOW, ALPHA)
     for spoilt in (
         {**whole, "more": 1},
         {**whole, "state": "LIVE"},
@@ -203,13 +211,37 @@ def test_the_schema_refuses_what_the_model_refuses() -> None:
             ConsentArtefact.model_validate(spoilt)
 
 
-def test_the_schema_of_version_1_stands_as_it_was_published() -> None:
+@pytest.mark.parametrize("version", SCHEMA_VERSIONS)
+def test_the_schema_of_a_version_stands_as_it_was_published(version: ArtefactVersion) -> None:
     """What a reader does not know it refuses: an addition makes another version."""
-    kept = json.loads(PUBLISHED.read_text(encoding="utf-8"))
-    assert artefact_schema("https://gateway.example") == kept
+    published = PUBLISHED / f"consent-artefact-{version}.json"
+    kept = json.loads(published.read_text(encoding="utf-8"))
+    assert artefact_schema("https://gateway.example", version) == kept
+
+
+def test_an_artefact_says_who_the_operator_is() -> None:
+    """ISO/IEC TS 27560: the identity of the controller, for who reads it offline."""
+    told = artefact(granted(), (), ISSUER, NOW, ALPHA)
+    assert told["schema_version"] == "2"
+    assert (told["operator_name"], told["operator_uscc"]) == (ALPHA.display_name, ALPHA.uscc)
+
+
+def test_an_artefact_of_version_1_stays_readable_and_is_no_other() -> None:
+    told = artefact(granted(), (), ISSUER, NOW, ALPHA)
+    who = {name: told[name] for name in ("operator_name", "operator_uscc")}
+    nameless = {name: value for name, value in told.items() if name not in who}
+    first = {**nameless, "schema_version": "1"}
+    read = ConsentArtefact.model_validate(first)
+    assert (read.as_json(), read.operator_name) == (first, "")
+    of_first = artefact_schema(ISSUER, "1")
+    assert not faults(first, of_first, of_first)
+    for spoilt, schema in ((nameless, SCHEMA), ({**first, **who}, of_first)):
+        assert faults(spoilt, schema, schema)
+        with pytest.raises(ValueError, match="name the operator"):
+            ConsentArtefact.model_validate(spoilt)
 
 
 def test_the_consent_behind_an_artefact_stays_as_it_was() -> None:
     consent = granted()
-    artefact(consent, LOGGED, ISSUER, NOW)
+    artefact(consent, LOGGED, ISSUER, NOW, ALPHA)
     assert consent == Consent.model_validate_json(consent.model_dump_json())

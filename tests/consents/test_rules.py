@@ -16,6 +16,7 @@ from operators.log import Change
 from operators.model import LICENCE, OPERATOR, Licence, Operator
 from tests import consenting
 from tests.clock import NOW
+from tests.examples import examples
 from tests.installation import company, item
 
 ITEMS = ("tax", "pay", "open")
@@ -118,7 +119,7 @@ def test_no_division_is_asked_for_that_there_is_not() -> None:
 
 
 @given(st.lists(licences, max_size=3), agreed)
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_one_licence_covers_all_that_is_asked_for(
     held: list[dict[str, object]], terms: ConsentTerms
 ) -> None:

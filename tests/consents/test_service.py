@@ -402,6 +402,11 @@ async def test_a_granted_consent_shows_who_signed_what_and_its_receipt(counter: 
     assert not consent.delegation
     assert consent.notice.policy_version == NOTICE.policy_version
     assert consent.notice.text_digest.hex() == NOTICE.text_digest
+    assert consent.notice.text == NOTICE.text
+    (listed,) = (
+        await counter.operator.ListConsents(pb.ListConsentsRequest(subject=consent.subject))
+    ).consents
+    assert not listed.notice.text
     assert [event.actor for event in consent.history] == [
         pb.CONSENT_ACTOR_OPERATOR,
         pb.CONSENT_ACTOR_SUBJECT,

@@ -16,6 +16,7 @@ from gateway.meter.model import Charged, LineCount, pack_entries
 from gateway.settle.usage import usage_name
 from tests import consenting
 from tests.clock import NOW, StandingClock
+from tests.examples import seeds
 from tests.meter.world import Disclosure, admitted, claim, company
 from tests.receipts import RECEIPTS
 
@@ -148,7 +149,7 @@ class Ledger:
                 return found
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_what_is_found_equals_what_was_served(records_engine: Engine, seed: int) -> None:
     random = Random(seed)
     ledger = Ledger(records_engine, random)

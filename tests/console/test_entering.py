@@ -61,6 +61,7 @@ async def test_each_role_sees_the_sections_its_scopes_open_and_no_other(
         "/scopes": "scopes:describe",
         "/prices": "prices:read",
         "/use": "usage:read",
+        "/clearing": "clearings:read",
         "/conformance": "credit.conformance:read",
         "/alerts": "alerts:read",
         "/brakes": "brakes:read",

@@ -17,7 +17,7 @@ START, END = 1_767_225_600, 1_798_761_600
 """2026-01-01 and 2027-01-01."""
 ONE = Told("penalty-1", b'{"fine_fen":100}', START, END)
 IDS = st.text("abcXYZ019._~-", min_size=1, max_size=20)
-CONTENTS = st.text(max_size=40).map(str.encode) | st.binary(max_size=40)
+CONTENTS = st.text(max_size=40).map(str.encode)
 INSTANTS = st.integers(0, NO_END - 1)
 TOLD = st.builds(Told, IDS, CONTENTS, INSTANTS, INSTANTS | st.none())
 
@@ -49,6 +49,18 @@ def test_copies_have_the_same_elements_in_every_form(
 @given(TOLD, TOLD)
 def test_copies_that_differ_in_anything_have_different_elements(one: Told, other: Told) -> None:
     assert (expected(one) == expected(other)) == (one == other)
+
+
+@pytest.mark.parametrize("name", ["copies.csv", "copies.jsonl", "copies.parquet"])
+def test_a_file_in_another_encoding_is_refused_and_not_read_as_altered_copies(
+    tmp_path: Path, name: str
+) -> None:
+    content = '{"reason":"逾期未公示年度报告"}'
+    WRITERS[name](tmp_path / name, [ONE, ONE._replace(content=content.encode())])
+    assert len(list(CopiesFile(tmp_path / name))) == 2
+    WRITERS[name](tmp_path / name, [ONE, ONE._replace(content=content.encode("gbk"))])
+    with pytest.raises(CopiesRefused, match="in UTF-8"):
+        list(CopiesFile(tmp_path / name))
 
 
 def test_a_copy_held_twice_is_one(tmp_path: Path) -> None:
@@ -154,6 +166,15 @@ def test_a_file_that_is_missing_is_refused(tmp_path: Path) -> None:
         list(CopiesFile(tmp_path / "copies.csv"))
 
 
-@pytest.mark.parametrize("name", ["copies.csv", "copies.jsonl"])
-def test_an_empty_file_holds_no_copies(tmp_path: Path, name: str) -> None:
-    assert len(Elements(written(tmp_path / name, ""))) == 0
+@pytest.mark.parametrize(
+    ("name", "text"), [("copies.csv", f"{','.join(COLUMNS)}\n"), ("copies.jsonl", "")]
+)
+def test_a_file_without_rows_holds_no_copies(tmp_path: Path, name: str, text: str) -> None:
+    assert len(Elements(written(tmp_path / name, text))) == 0
+
+
+def test_a_csv_without_column_names_is_refused_and_not_taken_for_no_copies(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(CopiesRefused, match="is empty"):
+        list(written(tmp_path / "copies.csv", ""))

@@ -182,7 +182,9 @@ def test_an_answer_tells_what_it_is_all_of_and_what_is_the_gateways_word_alone(
     found = verified_vector("complete: no record of an item", tmp_path, capsys)
     assert (found["complete"], found["records"]) == (True, [])
     assert [each["items"] for each in found["proved"]] == [["blacklist"]]
-    assert found["absent_on_the_gateways_word"] == []
+    assert found["complete_on_the_gateways_word"] == []
     found = verified_vector("complete: no record of a protected item", tmp_path, capsys)
-    (absent,) = found["absent_on_the_gateways_word"]
+    (absent,) = found["complete_on_the_gateways_word"]
     assert absent["item"] == "wages"
+    found = verified_vector("complete: public and protected items", tmp_path, capsys)
+    assert [each["item"] for each in found["complete_on_the_gateways_word"]] == ["tax"]

@@ -184,7 +184,9 @@ def test_the_demo_shows_every_step_as_expected(tmp_path: Path) -> None:
     )
 
 
-def test_the_demo_loads_a_folder_of_real_columns_and_tells_it_plainly(tmp_path: Path) -> None:
+@pytest.fixture
+def real_columns(tmp_path: Path) -> Path:
+    """A folder of the sample and of a list with the columns of the real one."""
     data = tmp_path / "data"
     shutil.copytree(SAMPLE, data / "debarment")
     (data / "enterprises").mkdir()
@@ -198,11 +200,18 @@ def test_the_demo_loads_a_folder_of_real_columns_and_tells_it_plainly(tmp_path: 
     (data / "enterprises" / "beijing.csv").write_text(
         "\n".join((header, *rows, bad)) + "\n", encoding="utf-8"
     )
+    return data
+
+
+@pytest.mark.soak
+def test_the_demo_loads_a_folder_of_real_columns_and_tells_it_plainly(
+    tmp_path: Path, real_columns: Path
+) -> None:
     home = tmp_path / "home"
     left = home / "demo" / "left-over"
     left.parent.mkdir(parents=True)
     left.write_text("an earlier run", encoding="utf-8")
-    done = creditgate(home, "demo", "--data", data)
+    done = creditgate(home, "demo", "--data", real_columns)
     assert done.status == 0, done.out + done.told
     assert "\x1b" not in done.out
     assert "46 rows accounted for" in done.out
@@ -256,10 +265,15 @@ async def test_a_demo_whose_cancellation_was_lost_ends_with_its_section() -> Non
     assert [section.title for section in sections] == ["the last"]
 
 
-def test_ctrl_c_stops_the_demo_and_its_gateway(tmp_path: Path) -> None:
+def test_what_a_demo_loads_it_tells_plainly_and_ctrl_c_stops_it_and_its_gateway(
+    tmp_path: Path, real_columns: Path
+) -> None:
     home = tmp_path / "home"
+    left = home / "demo" / "left-over"
+    left.parent.mkdir(parents=True)
+    left.write_text("an earlier run", encoding="utf-8")
     process = subprocess.Popen(
-        [*PROGRAM, "demo"],
+        [*PROGRAM, "demo", "--data", str(real_columns)],
         env=environment(home),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -268,12 +282,17 @@ def test_ctrl_c_stops_the_demo_and_its_gateway(tmp_path: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # one call
     )
     assert process.stdout is not None
-    first = process.stdout.readline()
+    lines = [process.stdout.readline()]
+    while lines[-1] and "USCC_CHECK_CHARACTER" not in lines[-1]:
+        lines.append(process.stdout.readline())
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=SECONDS)
     assert (process.returncode, told) == (130, "")
-    address = first.split()[3].rstrip(",")
-    assert not answers(address)
+    assert any("46 rows accounted for" in line for line in lines)
+    assert not any("\x1b" in line for line in lines)
+    assert all(cell_len(line.rstrip("\n")) <= 120 for line in lines)
+    assert not left.exists()
+    assert not answers(lines[0].split()[3].rstrip(","))
 
 
 def answers(address: str) -> bool:

@@ -125,17 +125,26 @@ async def test_the_people_of_a_served_demo_can_sign_in(again: ServedTwice) -> No
     assert [each.administrator_id for each in others] == [f"{name}-2" for name in PEOPLE]
 
 
-def test_several_processes_serve_the_demo_without_people(tmp_path: Path) -> None:
+def test_several_processes_serve_the_demo_without_people_and_say_so(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with served_demo(home, WORKERS="2"):
         assert written(home)["people"] is None
+        told = (tmp_path / "home.log").read_text(encoding="utf-8")
+        assert "nobody can sign in" in told
+        assert "CREDITGATE_WORKERS=1" in told
+
+
+@pytest.fixture(scope="module")
+def spaced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a space in its path, seeded by the first that serves from it."""
+    return tmp_path_factory.mktemp("spaced") / "a home"
 
 
 @pytest.mark.parametrize("program", [(str(SCRIPT),), PROGRAM], ids=["script", "module"])
 def test_the_command_it_tells_works_in_any_folder_and_without_a_path(
-    tmp_path: Path, program: tuple[str, ...]
+    tmp_path: Path, spaced: Path, program: tuple[str, ...]
 ) -> None:
-    home = tmp_path / "a home"
+    home = spaced
     with (
         (tmp_path / "log").open("w") as log,
         subprocess.Popen(
@@ -190,6 +199,19 @@ def test_a_seeding_that_fails_ends_the_gateway_with_its_reason(tmp_path: Path) -
     assert done.status == 1
     assert "holds no file" in done.told
     assert not (tmp_path / "home" / "serve.json").exists()
+
+
+def test_a_demo_whose_client_was_removed_says_which_and_what_to_do(tmp_path: Path) -> None:
+    home, other = tmp_path / "home", tmp_path / "other"
+    for each in (home, other):
+        assert creditgate(each, "init").status == 0
+    signing = Path("clients", "administrator", "signing.pem")
+    # To the token endpoint a client with other keys is the same as none.
+    (home / signing).write_bytes((other / signing).read_bytes())
+    done = creditgate(home, "serve", "--demo")
+    assert done.status == 1
+    assert 'client "administrator"' in done.told
+    assert "CREDITGATE_HOME" in done.told
 
 
 def history(served: Served) -> Any:

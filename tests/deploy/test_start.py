@@ -96,10 +96,17 @@ class _Place:
             process.wait()
 
     def until_it_serves(self, *arguments: str) -> None:
-        """Wait until ``creditgate health`` says so."""
+        """Wait until ``creditgate health`` says so, asked once somebody listens."""
         over = time.monotonic() + SECONDS
+        while not self._listens() and time.monotonic() < over:
+            time.sleep(0.05)
         while (done := self.run("health", *arguments)).returncode:
             assert time.monotonic() < over, done.stdout + done.stderr
+
+    def _listens(self) -> bool:
+        port = int(self.environment["CREDITGATE_GRPC_PORT"])
+        with socket.socket() as caller:
+            return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _capless() -> list[str]:

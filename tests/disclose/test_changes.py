@@ -64,6 +64,7 @@ async def test_correction_keeps_what_it_leaves_unset(world: World) -> None:
     assert corrected.disclosed_until.seconds == NOW + 200 * DAY
     without_end = registration("r-1")
     await world.publish(batch("b-2", without_end))
+    without_end = registration("r-1", name="虚构贸易股份公司")
     without_end.ClearField("disclosed_from")
     assert not (await world.correct(without_end, 1)).record.HasField("disclosed_until")
 

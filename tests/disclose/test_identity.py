@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -224,7 +225,10 @@ def drafts_in(frames: list[bytes]) -> dict[str, RecordDraft]:
     return drafts
 
 
-def test_served_is_always_the_disclosure_byte_for_byte(engines: Engines) -> None:
+@pytest.mark.parametrize(
+    "most", [pytest.param(8, id="few"), pytest.param(80, id="many", marks=pytest.mark.soak)]
+)
+def test_served_is_always_the_disclosure_byte_for_byte(engines: Engines, most: int) -> None:
     async def prepare() -> None:
         world = World(engines)
         await world.start()
@@ -237,5 +241,5 @@ def test_served_is_always_the_disclosure_byte_for_byte(engines: Engines) -> None
     asyncio.run(prepare())
     run_state_machine_as_test(
         OnThisStore,
-        settings=settings(max_examples=20, stateful_step_count=15, deadline=None),
+        settings=settings(max_examples=most, stateful_step_count=15, deadline=None),
     )

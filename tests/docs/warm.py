@@ -22,9 +22,11 @@ from pathlib import Path
 
 import gateway.cli
 import sdk
-from gateway.cli.main import app
+from gateway.cli.main import main
+from gateway.server.memory import keep_loaded
 from tests.docs import asking
 
+_WHAT_COMMANDS_NEED = ("gateway.backup.restoring", "gateway.demo.run", "gateway.server.supervisor")
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -53,6 +55,9 @@ def _main(place: str) -> None:
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             if not module.name.endswith(".__main__"):
                 import_module(module.name)
+    for name in _WHAT_COMMANDS_NEED:
+        import_module(name)
+    keep_loaded()
     # What it forked is nobody's to wait for: the system forgets it at once.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -90,7 +95,7 @@ def _run(asked: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(told["environment"])
     sys.argv = ["creditgate", *told["arguments"]]
-    app(prog_name="creditgate")
+    main()
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,10 +23,11 @@ from gateway.server.process import Running
 from gateway.storage.engines import reading
 from gateway.transparency.identity import known_key
 from gateway.transparency.tables import LogId
+from tests.cli import forked_command
 from tests.faults.way import Way, open_way
 from tests.federating import DISTRICTS, Anchor, RegionGateway, made_anchor
 from tests.federation.asking.world import map_items
-from tests.forking import STEPPED, Forked, nursery
+from tests.forking import COMMAND, STEPPED, Forked, nursery
 from tests.installation import Gateway, Installation, eventually, settings_line
 from tests.stepping import SteppedClock
 
@@ -120,17 +119,16 @@ class AnchorProgram:
 
     anchor: Anchor
     way: Way
-    process: Process | None = None
+    process: Forked | None = None
 
     async def start(self) -> None:
         """Start it, and return once it answers."""
         host, _, port = self.way.backend.rpartition(":")
-        command = ("anchor", "serve", "--home", self.anchor.home.root, "--host", host)
-        self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway.cli"), *command, "--port", port, stdout=PIPE
-        )
-        assert self.process.stdout is not None
-        assert await asyncio.wait_for(self.process.stdout.readline(), _READY_SECONDS)
+        home = str(self.anchor.home.root)
+        words = ("anchor", "serve", "--home", home, "--host", host, "--port", port)
+        told = forked_command.told(words, os.environ)
+        self.process, line = await nursery().worker(told, COMMAND)
+        assert line
 
     async def kill(self) -> None:
         """Kill it with SIGKILL."""

@@ -330,8 +330,8 @@ async def test_a_report_that_cannot_be_written_is_told_before_anything_is_sent(
 
 async def test_an_empty_file_loads_nothing(on_sqlite: Served, tmp_path: Path) -> None:
     _, channel = on_sqlite
-    (tmp_path / "x.csv").touch()
-    summary = await loaded(channel, tmp_path / "x.csv", tmp_path / "r.csv", REGISTRATION)
+    (tmp_path / "x.jsonl").touch()
+    summary = await loaded(channel, tmp_path / "x.jsonl", tmp_path / "r.csv", REGISTRATION)
     assert summary == LoadSummary(1, 0, 0, 0, 0, tmp_path / "r.csv")
 
 

@@ -19,6 +19,7 @@ from sdk.loading.draft import DraftMaker
 from sdk.loading.fault import RowFault
 from sdk.loading.rows import MOST_LINE, BadRow, Row, SourceRefused
 from sdk.loading.sources import fitting_mapping, open_rows, sources_in
+from tests.examples import examples
 from tests.loading.files import (
     COLUMNS,
     REGISTRATION,
@@ -66,7 +67,7 @@ def test_the_same_rows_in_every_format_make_the_same_drafts(tmp_path: Path) -> N
     assert all(made == requests[0] for made in requests)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(200), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(_CELL, _CELL), max_size=8))
 def test_any_texts_come_back_from_csv_and_jsonl(
     tmp_path: Path, rows: list[tuple[str, str]]
@@ -209,7 +210,7 @@ def test_parquet_texts_that_are_no_utf_8_cost_only_their_rows(tmp_path: Path) ->
     assert read(tmp_path / "x.parquet", ["a"]) == [(1, ["fine"]), (2, ["\udcff"])]
 
 
-@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".ndjson"])
+@pytest.mark.parametrize("ending", [".jsonl", ".ndjson"])
 def test_an_empty_file_has_no_rows(tmp_path: Path, ending: str) -> None:
     assert read(written(tmp_path / f"x{ending}", "")) == []
 
@@ -222,6 +223,8 @@ def test_a_file_with_columns_and_no_rows_has_no_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
+        ("x.csv", b"", "is empty: it has no line of CSV column names"),
+        ("x.csv", b"\xef\xbb\xbf", "lacks the columns a, b"),
         ("x.csv", b"a;b\n1;2\n", "lacks the columns a, b"),
         ("x.csv", b"a\n", "lacks the columns b"),
         ("x.csv", b"a,b,a\n", "has the columns a more than once"),

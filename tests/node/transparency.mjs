@@ -74,7 +74,8 @@ export const setDigest = (item, members) => labelled("set", item, ...ordered(mem
 export const publicValue = (sets) =>
   labelled("subject", ...[...sets].sort(([a], [b]) => (a < b ? -1 : 1)).flat());
 
-export const protectedValue = (salt, digest) => labelled("protected-set", salt, digest);
+export const protectedValue = (salt, subject, digest) =>
+  labelled("protected-set", salt, subject, digest);
 
 export const protectedItemsDigest = (items) => labelled("protected-items", ...items);
 

@@ -253,7 +253,7 @@ function requireSubject(proof, records, head, at) {
     if (own.length) {
       require(each.salt.length === 32, "a protected set has no salt");
       const found = own.map((record, index) => protectedMember(record, each.openings[index]));
-      value = t.protectedValue(each.salt, t.setDigest(each.item, found));
+      value = t.protectedValue(each.salt, proof.subject, t.setDigest(each.item, found));
     } else {
       require(!each.salt.length, "a protected set without members has a salt");
     }

@@ -15,6 +15,7 @@ from gateway.oauth.keys import SigningKeyBook
 from gateway.oauth.rfc9396 import DetailsDesk, InvalidAuthorizationDetailsError, as_json
 from operators.asked_details import read_details
 from operators.authorization_details import AuthorizationDetail, narrows
+from tests.examples import examples
 from tests.meter.world import company
 from tests.oauth.assertions import good_form
 from tests.oauth.licensed import license_operator
@@ -162,7 +163,7 @@ def narrowing_desk() -> tuple[DetailsDesk, RegisteredClient]:
     return DetailsDesk(lambda: snapshot, SetClock(4), "urn:a"), client
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     st.lists(any_detail, max_size=3).map(tuple),
     st.lists(any_detail, min_size=1, max_size=2),

@@ -25,6 +25,7 @@ from operators.authorization_details import (
     wider_field,
 )
 from operators.shapes import END_OF_TIME, covers
+from tests.examples import examples
 from tests.meter.world import company
 
 TYPE = "public_credit_data"
@@ -352,7 +353,7 @@ def _uses(detail: AuthorizationDetail) -> Iterator[Use]:
             yield use
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(details, details)
 def test_what_narrows_allows_nothing_more(
     asked: AuthorizationDetail, held: AuthorizationDetail
@@ -363,7 +364,7 @@ def test_what_narrows_allows_nothing_more(
         assert wider_field(asked, held) in AuthorizationDetail.model_fields
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(details, details)
 def test_an_intersection_allows_exactly_what_both_allow(
     first: AuthorizationDetail, second: AuthorizationDetail

@@ -83,6 +83,9 @@ def test_a_request_for_a_consent_asks_for_nothing_else(others: list[dict[str, An
         ({"message": "one\ntwo"}, "/0/consent_terms/message"),
         # A right-to-left override could make other words of it.
         ({"message": "safe\u202e"}, "/0/consent_terms/message"),
+        # Marks in a pile are drawn over the words of others.
+        ({"message": "a" + "\u0300" * 5}, "/0/consent_terms/message"),
+        ({"message": "\u3164"}, "/0/consent_terms/message"),
         ({"until": 5}, "/0/consent_terms/until"),
     ],
 )

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from creditgate.v1.vocabulary_pb2 import Purpose
-from operators.authorization_details import AuthorizationDetail
+from operators.authorization_details import AuthorizationDetail, DetailPeriod
 from operators.details_authority import fault_of
+from tests.examples import examples
 from tests.operators import naive
 from tests.operators.naive import DISTRICTS, Answer, World, in_district
 from tests.operators.strategies import INSTANTS, details, worlds
@@ -28,7 +29,7 @@ def faulty(asked: AuthorizationDetail, *things: Thing, scope: str = READ) -> tup
     return fault.field, fault.value
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(worlds(), details(), INSTANTS)
 def test_whatever_a_granted_detail_names_is_allowed(
     world: World, asked: AuthorizationDetail, now: int
@@ -37,8 +38,10 @@ def test_whatever_a_granted_detail_names_is_allowed(
     if fault_of(authority(world), "alpha-one", scopes, asked, now) is not None:
         return
     purposes = [Purpose.Value(f"PURPOSE_{name}") for name in asked.purposes]
+    # With the detail: of several licences, the first that opens something of it is used.
+    carried = asked.model_copy(update={"period": DetailPeriod()}).as_json()
     answers = [
-        naive.answer(world, "alpha-one", READ, scopes, asked.items, purpose, now)
+        naive.answer(world, "alpha-one", READ, scopes, asked.items, purpose, now, carried)
         for purpose in purposes or Purpose.values()
     ]
     allowed = [answer for answer in answers if isinstance(answer, Answer)]
@@ -53,7 +56,7 @@ def test_whatever_a_granted_detail_names_is_allowed(
                 assert taken >= asked.items if asked.items else taken
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(worlds(), INSTANTS, st.data())
 def test_what_is_allowed_by_name_is_granted(world: World, now: int, data: st.DataObject) -> None:
     scopes = frozenset({READ})

@@ -16,6 +16,7 @@ from operators.duties import DUTY_SCOPES
 from operators.roles import scopes_of_role
 from operators.rules import decide, may_call
 from operators.shapes import END_OF_TIME, covers
+from tests.examples import examples
 from tests.operators import naive
 from tests.operators.naive import DISTRICTS, Answer, World
 from tests.operators.strategies import INSTANTS, asks, worlds
@@ -66,13 +67,13 @@ def naively(world: World, ask: Ask, now: int) -> Answer | str:
     )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(worlds(), asks(), INSTANTS)
 def test_a_decision_is_that_of_the_naive_model(world: World, ask: Ask, now: int) -> None:
     assert told(decide(authority(world), ask, now)) == naively(world, ask, now)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(worlds(), asks(), INSTANTS)
 def test_a_call_is_let_in_as_by_the_naive_model(world: World, ask: Ask, now: int) -> None:
     refuse = may_call(authority(world), ask.client_id, ask.scope, ask.token_scopes, now)
@@ -80,7 +81,7 @@ def test_a_call_is_let_in_as_by_the_naive_model(world: World, ask: Ask, now: int
     assert reason == naive.why_not_call(world, ask.client_id, ask.scope, ask.token_scopes, now)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(worlds(), asks(), st.lists(INSTANTS, min_size=1, max_size=8))
 def test_a_remembered_decision_is_right_at_its_instant(
     world: World, ask: Ask, instants: list[int]
@@ -90,7 +91,7 @@ def test_a_remembered_decision_is_right_at_its_instant(
         assert told(decide(state, ask, now)) == naively(world, ask, now)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(worlds(), asks(), INSTANTS)
 def test_an_allowance_stands_until_it_says(world: World, ask: Ask, now: int) -> None:
     decision = decide(authority(world), ask, now)

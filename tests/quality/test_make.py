@@ -84,6 +84,24 @@ def test_make_help_lists_every_target() -> None:
     assert set(re.findall(r"^  make (\S+) +\S", done.stdout, re.MULTILINE)) == targets
 
 
+@pytest.mark.parametrize("target", ["demo", "serve"])
+def test_a_folder_of_data_is_the_callers_wherever_the_clone_is(tmp_path: Path, target: str) -> None:
+    def asked(data: Path | str) -> str:
+        done = subprocess.run(
+            ["make", "-n", "-C", ROOT, target, f"DATA={data}"],
+            cwd=tmp_path,
+            env={**os.environ, "PWD": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    for data in ("my data", tmp_path / "my data"):
+        assert f'--data "{tmp_path}/my data"' in asked(data)
+    assert "--data" not in asked("")
+
+
 def test_setup_works_once_and_then_has_nothing_to_do(used_clone: Path) -> None:
     first, second = setup(used_clone, "development"), setup(used_clone, "runtime")
     assert first.returncode == 0, first.stderr

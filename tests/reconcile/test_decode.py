@@ -12,6 +12,7 @@ from creditgate.reconcile import decode
 from creditgate.reconcile.decode import MOST_ROUNDS, Decoder, SymbolsInconsistent
 from creditgate.reconcile.elements import WORD, Words, checksums_of
 from creditgate.reconcile.symbols import CodedSet, Mapped, Symbols, coded
+from tests.examples import examples
 from tests.reconcile.plain import indices
 
 KEY = bytes(range(16))
@@ -35,7 +36,7 @@ def _set(words: Words) -> set[bytes]:
 
 
 @given(both=sets, only_theirs=sets, only_ours=sets)
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_the_differences_found_are_the_differences(
     both: set[bytes], only_theirs: set[bytes], only_ours: set[bytes]
 ) -> None:
@@ -70,7 +71,7 @@ def test_how_many_differ_is_estimated_from_a_few_symbols() -> None:
 
 
 @given(held=sets, data=st.data())
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_symbols_of_no_set_are_never_taken_for_differences(
     held: set[bytes], data: st.DataObject
 ) -> None:

@@ -14,7 +14,7 @@ from tests.cli.commands import Done, creditgate_here
 from tests.people import COMPANY
 from tests.reports.conftest import Site
 from tests.reports.printed import text_of_pdf
-from tests.subject.world import DAY, PENALTY
+from tests.subject.world import DAY, PENALTY, TAX
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -88,6 +88,29 @@ async def test_the_line_printed_on_a_report_verifies_it_for_somebody_without_a_p
     )
     assert told.status == 1
     assert "name the issuer you trust" in told.told
+
+
+async def test_of_items_that_take_consent_it_is_told_that_nothing_else_is_the_gateways_word(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (await issued(site, tmp_path)).status == 0
+    assert verified(site, tmp_path, "--json").json["complete_on_the_gateways_word"] == []
+    assert "as to some on its word" not in verified(site, tmp_path).out
+
+    asked = ("--item", TAX, "--item", PENALTY, "--consent", site.world.given().name)
+    file = ("--output", tmp_path / "report.jws")
+    done = await command(site, "issue", COMPANY, *asked, "--purpose", "credit-approval", *file)
+    assert done.status == 0, done.told
+    told = " ".join(verified(site, tmp_path).out.split())
+    assert "complete, as to some on its word" in told
+    assert f"that nothing was left out of {TAX} of {COMPANY}" in told
+    assert verified(site, tmp_path, "--json").json["complete_on_the_gateways_word"] == [TAX]
+    kept = ["--keys", str(tmp_path / "keys.json"), "--key", str(site.reporter.log)]
+    kept += ["--issuer", site.world.gateway.running.issuer]
+    little = ["report", str(tmp_path / "report.jws"), *kept]
+    assert verify_with_little(little, lambda: site.world.now) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["complete_on_the_gateways_word"] == [TAX]
 
 
 async def test_what_is_forged_altered_or_over_is_told_in_one_line(

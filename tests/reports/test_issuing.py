@@ -6,20 +6,32 @@ from hashlib import sha256
 
 import pytest
 
-from creditgate.credit_report import CreditReport, ReportRecord
+from creditgate.credit_report import (
+    REPORT_TYPE,
+    CreditReport,
+    ReportRecord,
+    proof_of,
+    proof_text,
+)
 from creditgate.credit_report_proof import verify_report
+from creditgate.transparency.facts import protected_value, set_digest
+from creditgate.transparency.members import protected_member
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
 from creditgate.v1 import credit_record_service_pb2 as records_pb
 from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
 from creditgate.v1 import report_service_pb2 as pb
+from gateway.authority.view import AuthorityView
 from gateway.cli.content import canonical_json
+from gateway.oauth.signing import SigningKeys
+from gateway.reports.pdf import pdf_of
 from sdk.reports import verified_report
 from tests.installation import PRICE, PUBLISHER, company
 from tests.meter.world import stored
 from tests.people import COMPANY
 from tests.reports.asking import CURRENT, Reporter, refused, stated
 from tests.reports.conftest import Site
+from tests.reports.printed import text_of_pdf
 from tests.server.calls import publish
 from tests.subject.world import CREDIT_APPROVAL, DAY, INSURANCE, PENALTY, TAX, penalty
 
@@ -227,6 +239,58 @@ async def test_a_report_that_says_anything_else_than_the_disclosure_is_found_out
 
     with pytest.raises(ProofInvalid):
         verify_report(forge(report), reporter.log)
+
+
+async def test_a_report_with_protected_records_says_nothing_of_another_company(
+    reporter: Reporter,
+) -> None:
+    report = stated((await reporter.issue(TAX, consent=reporter.world.given())).report)
+    verify_report(report, reporter.log)
+
+    victim, proof = company(78), proof_of(report.proof)
+    proof.subjects[0].subject = victim
+    forged = report.model_copy(update={"subject": victim, "proof": proof_text(proof)})
+
+    with pytest.raises(ProofInvalid, match="whole set of a protected item"):
+        verify_report(forged, reporter.log)
+
+
+async def test_a_report_that_denies_protected_records_has_nothing_but_the_signers_word(
+    reporter: Reporter,
+) -> None:
+    """Whoever has the key of reports can show a place where nothing is for that of the leaf."""
+    world = reporter.world
+    report = stated((await reporter.issue(TAX, PENALTY, consent=world.given())).report)
+    proof = proof_of(report.proof)
+    (own,) = proof.subjects[0].protected_sets
+    records = [each.as_record(report.subject) for each in report.records if each.item == TAX]
+    members = [protected_member(*each) for each in zip(records, own.openings, strict=True)]
+    own.path.other_key = own.key
+    own.path.other_value = protected_value(own.salt, report.subject, set_digest(TAX, members))
+    own.key, own.salt = own.key[:-1] + bytes((own.key[-1] ^ 1,)), b""
+    del own.openings[:]
+    claims = {
+        "records": tuple(each for each in report.records if each.item != TAX),
+        "items": tuple(
+            each.model_copy(update={"records": 0}) if each.item == TAX else each
+            for each in report.items
+        ),
+        "proof": proof_text(proof),
+    }
+    forged = report.model_copy(update=claims).as_json()
+    keys = AuthorityView().advanced(world.installation.log.since(0)).signing_keys
+    signing = SigningKeys(world.installation.home.keys)
+    document = signing.sign(keys, forged, REPORT_TYPE, report.iat)
+    issuer = world.gateway.running.issuer
+    published = (await world.browser.http.get(f"{issuer}/consent/receipt-keys.json")).json()
+
+    found = verified_report(document, published, issuer, reporter.log)
+
+    assert [(each.item, each.records) for each in found.report.items] == [(TAX, 0), (PENALTY, 1)]
+    assert found.complete_on_word == (TAX,)
+    told = text_of_pdf(pdf_of(found.report, document)).replace("\n", "")
+    assert "以出具网关的说明为准" in told
+    assert "the word of the issuing gateway" in told
 
 
 async def test_a_report_is_not_proved_by_another_log(reporter: Reporter) -> None:

@@ -1,31 +1,18 @@
 """A gateway as ``creditgate serve`` runs it: supervised, with a keeper beside who serves."""
 
-import asyncio
 import json
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncGenerator
+import signal
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import psutil
 
-from gateway.server.process import Running
-from tests.installation import Gateway, Installation, settings_line
+from tests.forking import SUPERVISED, Forked, nursery
+from tests.installation import Gateway, Installation, place_in, settings_line
+from tests.server.supervisor_program import Told
 
-_PROGRAM = """
-import functools, json, sys
-from gateway.config import GatewayConfig
-from gateway.server import pulse, supervisor
-least_life, give_up = map(float, sys.argv[1:3])
-supervisor.Patience = functools.partial(
-    supervisor.Patience, least_life=least_life, give_up=give_up
-)
-pulse.LOST_SECONDS = int(sys.argv[3])
-config = GatewayConfig.model_validate_json(sys.stdin.readline())
-supervisor.serve(config, lambda at: print(json.dumps([at.grpc, at.issuer]), flush=True))
-"""
 _KEEPER = "gate-keeper"
 
 
@@ -34,7 +21,11 @@ class SupervisedGateway:
     """A supervised gateway that answers, and its first process."""
 
     gateway: Gateway
-    process: Process
+    process: Forked
+
+    def terminate(self) -> None:
+        """Tell it to drain and end."""
+        self.process.send(signal.SIGTERM)
 
     def children(self) -> list[psutil.Process]:
         """Return its other processes that live."""
@@ -70,6 +61,7 @@ async def supervised(
     least_life: float = 10.0,
     give_up: float = 120.0,
     lost: int = 10,
+    environment: Mapping[str, str] | None = None,
     **settings: Any,
 ) -> AsyncGenerator[SupervisedGateway]:
     """Run a supervised gateway, all of it killed in the end.
@@ -77,23 +69,17 @@ async def supervised(
     It gives up once no process of a role has lived ``least_life`` seconds for ``give_up``
     seconds, and takes a keeper for hung that gave no sign for ``lost`` seconds.
     """
-    told = [str(least_life), str(give_up), str(lost)]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _PROGRAM, *told, stdin=PIPE, stdout=PIPE
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(settings_line(installation.config.model_copy(update=settings)))
+    line = json.loads(settings_line(installation.config.model_copy(update=settings)))
+    told = Told(least_life, give_up, lost, environment or {}, line)
+    process, said = await nursery().worker(told.written(), SUPERVISED)
     try:
-        line = await asyncio.wait_for(process.stdout.readline(), 30)
-        grpc_address, issuer = json.loads(line)
-        running = Running(grpc_address, issuer, installation.home.ca)
-        yield SupervisedGateway(installation.addressed(running), process)
+        yield SupervisedGateway(installation.addressed(place_in(said)), process)
     finally:
+        every = list[psutil.Process]()
         with suppress(psutil.NoSuchProcess):
             every = psutil.Process(process.pid).children()
-            process.kill()
-            for each in every:
-                with suppress(psutil.NoSuchProcess):
-                    each.kill()
+        process.kill()
+        for each in every:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
         await process.wait()

@@ -2,11 +2,14 @@
 
 import asyncio
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from uuid import uuid4
 
 import grpc
+import pytest
 
 from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
 from creditgate.v1 import disclosure_service_pb2_grpc as disclosure_grpc
@@ -72,18 +75,74 @@ async def test_an_open_call_is_answered_while_its_process_drains(embedded: Insta
 
 
 async def test_an_idle_process_ends_at_once_when_told(embedded: Installation) -> None:
-    async with embedded.program() as served:
+    async with embedded.process() as served:
         started = time.monotonic()
-        served.process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(served.process.wait(), 10) == 0
+        served.process.send(signal.SIGTERM)
+        assert await asyncio.wait_for(served.process.ended_in_order(), 10)
     assert time.monotonic() - started < 5
 
 
 async def test_a_worker_does_not_outlive_its_supervisor(embedded: Installation) -> None:
-    async with embedded.program() as served:
-        assert served.process.stdin is not None
-        served.process.stdin.close()
-        assert await asyncio.wait_for(served.process.wait(), 10) == 0
+    async with embedded.process() as served:
+        served.process.let_go()
+        assert await asyncio.wait_for(served.process.ended_in_order(), 10)
+
+
+async def test_a_process_that_hangs_while_it_serves_is_killed_and_started_anew(
+    embedded: Installation, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with supervised(embedded, workers=2, lost=2) as served:
+        first = served.children()
+        hung, other = (child for child in first if child != served.keeper())
+        hung.suspend()
+
+        async def another_serves() -> bool:
+            children = served.children()
+            return hung not in children and len(children) == 3
+
+        async def all_answer() -> bool:
+            for _ in range(4):
+                async with served.gateway.channel() as channel:
+                    if await refusal_reason(channel):
+                        return False
+            return True
+
+        await eventually(another_serves, 20)
+        await eventually(all_answer, 15)
+        assert other in served.children()
+        assert served.present_keeper() in first
+    assert f"worker {hung.pid} hangs and is killed" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_the_first_process_tells_who_started_it_that_it_is_ready_and_lives(
+    embedded: Installation, workers: int
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        address = f"@creditgate-test-{uuid4()}"
+        manager.bind("\0" + address[1:])
+        manager.setblocking(False)
+        notify = {"NOTIFY_SOCKET": address}
+
+        def said() -> list[bytes]:
+            told: list[bytes] = []
+            with suppress(BlockingIOError):
+                while True:
+                    told.append(manager.recv(64))
+            return told
+
+        async with supervised(embedded, workers=workers, environment=notify) as served:
+            assert b"READY=1" in said()
+            await asyncio.sleep(1.3)
+            assert set(said()) == {b"WATCHDOG=1"}
+            served.process.send(signal.SIGSTOP)
+            said()
+            await asyncio.sleep(1.3)
+            assert said() == []
+            served.process.send(signal.SIGCONT)
+            served.terminate()
+            assert await asyncio.wait_for(served.process.ended_in_order(), 15)
+            assert b"STOPPING=1" in said()
 
 
 async def test_workers_share_a_port_and_one_that_died_comes_back(
@@ -111,6 +170,6 @@ async def test_workers_share_a_port_and_one_that_died_comes_back(
             return True
 
         await eventually(all_answer, 15)
-        served.process.terminate()
-        assert await asyncio.wait_for(served.process.wait(), 15) == 0
+        served.terminate()
+        assert await asyncio.wait_for(served.process.ended_in_order(), 15)
         assert not any(lives(child) for child in first)

@@ -1,15 +1,23 @@
 """The pulse of who works in the background."""
 
 import asyncio
+from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from gateway.server import pulse
+from gateway.federation.asking.region_events import SqlRegionEvents
+from gateway.federation.clearing.attempts import SqlAttempts
+from gateway.server import clearing, pulse
+from gateway.server.health import KEEPER
 from gateway.server.line import line_within
 from gateway.server.pulse import PULSE, at_work, beat, felt_pulse
 from gateway.storage.background import BackgroundWork, Pace
 from gateway.storage.turn import ALERTS
+from tests.federating import DISTRICTS, running_anchor_at, running_region
 from tests.installation import Installation, eventually
 
 
@@ -64,3 +72,47 @@ async def test_a_pulse_is_lost_after_the_stated_seconds_and_back_with_the_next_b
         working.tell(PULSE)
         assert not felt.is_lost
         assert felt.counts.silent_seconds == 0
+
+
+async def test_work_between_regions_that_hangs_is_seen_by_the_keepers_pulse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pulse, "LOST_SECONDS", 1)
+    monkeypatch.setattr(pulse.beat, "__defaults__", (1.0,))
+    monkeypatch.setattr(clearing, "_STEP_SECONDS", 0.0)
+    go_on = Event()
+
+    def hang(*_: object) -> None:
+        assert go_on.wait(30)
+
+    # A store that answers no more, as far as these works ask it.
+    monkeypatch.setattr(SqlAttempts, "wanted", hang)
+    monkeypatch.setattr(SqlRegionEvents, "tell_late", hang)
+    async with running_anchor_at(tmp_path / "anchor") as anchor:
+        installation = Installation("sqlite", tmp_path / "one", settings=anchor.settings())
+        installation.furnish()
+        async with (
+            running_region(installation, anchor, (DISTRICTS["one"],)) as region,
+            region.gateway.channel() as channel,
+        ):
+            health: Any = HealthStub(channel)
+
+            async def is_lost() -> bool:
+                answer = await health.Check(health_pb2.HealthCheckRequest(service=KEEPER))
+                return answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+            async def both_told() -> bool:
+                # On a busy machine others may be slow too.
+                return {each.getMessage() for each in caplog.records} >= {
+                    "clearing has been at one step for 1 s",
+                    "region-events has been at one step for 1 s",
+                }
+
+            async def is_back() -> bool:
+                return not await is_lost()
+
+            await eventually(both_told, 15)
+            await eventually(is_lost, 15)
+            go_on.set()
+            await eventually(is_back, 15)
+        installation.close()

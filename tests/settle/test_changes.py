@@ -21,12 +21,13 @@ from creditgate.rating.components import (
 from creditgate.rating.prices import PriceBook, PricePlan
 from creditgate.rating.rating import rate
 from gateway.settle.explain import explained
+from tests.examples import seeds
 from tests.settle import drawn
 from tests.settle.drawn import MONTH, Books
 from tests.settle.month import Served
 from tests.settle.strategies import plan_change
 
-SEEDS = range(4)
+SEEDS = seeds(4)
 _RUNS = 1_000
 _TIERS = (Tier(from_records=0, unit_price=100), Tier(from_records=500, unit_price=10_001))
 

@@ -23,6 +23,7 @@ from gateway.settle.classes import ClassBook
 from gateway.settle.shares import SharingBook
 from gateway.settle.sharing import share_bill
 from gateway.settlement.statement import complete, rated_statement
+from tests.examples import seeds
 from tests.settle import drawn
 from tests.settle.drawn import Books
 from tests.settle.month import PlainMonth, Served
@@ -117,7 +118,7 @@ def copy(statement: pb.Statement) -> pb.Statement:
     return other
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", seeds(2))
 def test_honest_statements_pass_for_any_plans_use_and_classes(seed: int) -> None:
     random = Random(seed)
     for _ in range(_RUNS):

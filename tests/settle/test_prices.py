@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from creditgate.rating.components import Priced
 from creditgate.rating.prices import PRICE_PLAN, PriceBook, PricePlan
 from operators.log import Change
+from tests.examples import examples
 from tests.settle.strategies import plan_change, plans
 
 
@@ -21,7 +22,7 @@ def _naive_price(known: Sequence[PricePlan], price_class: str, at: int) -> int |
     return deciding.prices.get(price_class)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(st.lists(plans(), max_size=6, unique_by=lambda plan: plan.id), st.integers(0, 6))
 def test_price_is_that_of_the_latest_plan_in_force(known: list[PricePlan], cut: int) -> None:
     changes = [plan_change(index + 1, plan) for index, plan in enumerate(known)]

@@ -12,6 +12,7 @@ from creditgate.rating.terms import terms
 from gateway.settle.bill import SharedBill
 from gateway.settle.explain import KEYS, explained
 from gateway.settle.sharing import share_bill
+from tests.examples import seeds
 from tests.settle import drawn
 from tests.settle.drawn import Books
 from tests.settle.month import Served
@@ -19,7 +20,7 @@ from tests.settle.plain_rating import plain_total
 from tests.settle.strategies import plan_change, rule_change
 
 _RUNS = 2_500
-SEEDS = range(4)
+SEEDS = seeds(4)
 
 
 def _shared(known: Books, facts: list[Served]) -> SharedBill:

@@ -7,6 +7,7 @@ from creditgate.refusal import Refused
 from creditgate.v1 import settlement_service_pb2 as settlement_pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Purpose
+from operators.log import Draft
 from tests.settle.world import ADMINISTRATOR, APRIL, MARCH, NOW, World, plan_request, rule_request
 
 
@@ -187,7 +188,7 @@ async def test_plan_with_components_is_stored_and_listed_as_it_was_created(world
             settlement_pb.PriceComponent(
                 component_id="tiers",
                 kind=settlement_pb.PRICE_COMPONENT_KIND_GRADUATED,
-                items=["penalty", "rating"],
+                items=["licence", "register"],
                 purposes=[Purpose.PURPOSE_BIDDING],
                 operator_classes=["bank"],
                 tiers=[
@@ -247,6 +248,64 @@ async def test_every_fault_of_a_component_is_named_by_its_field(world: World) ->
     with pytest.raises(Refused) as refusal:
         await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
     assert _fields(refusal) == ["plan.components"]
+
+
+async def test_what_no_catalogue_item_has_is_refused_by_its_field(world: World) -> None:
+    request = plan_request("typo", NOW, basic=100, bsic=100)
+    request.plan.components.add(
+        component_id="free",
+        kind=settlement_pb.PRICE_COMPONENT_KIND_FREE_TIER,
+        records=3,
+        items=["register", "nosuch.item"],
+        price_classes=["nosuch", "basic"],
+    )
+    with pytest.raises(Refused) as refusal:
+        await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
+    assert _fields(refusal) == [
+        "plan.prices[1].price_class",
+        "plan.components[0].items[1]",
+        "plan.components[0].price_classes[0]",
+    ]
+    assert not world.log.history(kind="price_plan", id="", after=0, limit=9)
+
+
+async def test_class_of_items_to_come_is_priced_where_the_request_says_so(world: World) -> None:
+    request = plan_request("ahead", NOW, basic=100, new=100)
+    request.plan.components.add(
+        component_id="free",
+        kind=settlement_pb.PRICE_COMPONENT_KIND_FREE_TIER,
+        records=3,
+        price_classes=["new"],
+    )
+    request.coming_price_classes.append("new")
+    answer = await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
+    assert answer.plan == request.plan
+
+
+async def test_class_that_has_a_price_is_left_out_only_where_the_request_says_so(
+    world: World,
+) -> None:
+    await _create_plan(world, "both", NOW, basic=100, extra=100)
+    request = plan_request("one", NOW + 10, basic=100)
+    with pytest.raises(Refused) as refusal:
+        await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
+    assert _fields(refusal) == ["plan.prices"]
+    (violation,) = refusal.value.violations
+    assert violation.description.endswith(": extra")
+    request.dropped_price_classes.append("extra")
+    await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
+    await _create_plan(world, "still-one", NOW + 20, basic=50)
+
+
+async def test_class_that_no_item_has_any_more_may_be_left_out(world: World) -> None:
+    await _create_plan(world, "both", NOW, basic=100, extra=100)
+    world.log.append(
+        [Draft("catalogue_item", "licence", 1, {"price_class": "basic"})],
+        changed_by="admin",
+        changed_at=NOW,
+        reason="test",
+    )
+    await _create_plan(world, "one", NOW + 10, basic=100)
 
 
 async def test_plan_has_no_more_components_than_it_may(world: World) -> None:

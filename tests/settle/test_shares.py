@@ -10,12 +10,13 @@ from pydantic import ValidationError
 
 from creditgate.rating.division import divide
 from gateway.settle.shares import WHOLE, SharingRule
+from tests.examples import examples
 from tests.settle.strategies import FEES, rules
 
 _PARTS = st.lists(st.integers(0, 10**6), min_size=1, max_size=12).filter(any)
 
 
-@settings(max_examples=2_000)
+@settings(max_examples=examples(2_000))
 @given(FEES, rules())
 def test_shares_sum_to_the_fee_exactly(fee: int, rule: SharingRule) -> None:
     shares = divide(fee, rule.parts)
@@ -24,7 +25,7 @@ def test_shares_sum_to_the_fee_exactly(fee: int, rule: SharingRule) -> None:
         assert abs(amount - Fraction(fee * part, WHOLE)) < 1
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=examples(1_000))
 @given(FEES, _PARTS)
 def test_division_by_any_parts_is_exact_and_by_largest_remainder(
     amount: int, parts: Sequence[int]

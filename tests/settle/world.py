@@ -10,6 +10,7 @@ from creditgate.uscc import check_character
 from creditgate.v1 import settlement_service_pb2 as settlement_pb
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from gateway.authenticate.caller import Caller
+from gateway.catalogue.model import CATALOGUE_ITEM
 from gateway.settle.classes import ClassBook
 from gateway.settle.service import SettlementService, UsageService
 from gateway.settle.shares import SharingBook
@@ -20,6 +21,7 @@ from operators.model import OPERATOR, Operator
 from tests.clock import NOW, StandingClock
 from tests.settle.ledger import ListedUsage
 
+OPERATORS = ("alpha", "beta")
 MARCH = 1_772_323_200
 """2026-03-01T00:00:00Z."""
 APRIL = 1_775_001_600
@@ -88,9 +90,16 @@ class World:
         self.settlement_service = SettlementService(self.log, self.closed, self.feed, self.clock)
 
     async def start(self) -> None:
-        """Register the operators."""
+        """Register the operators, and a catalogue item of each price class."""
+        items = (("register", "basic"), ("licence", "extra"))
         self.log.append(
-            [Draft(OPERATOR, name, 0, operator(name).as_document()) for name in ("alpha", "beta")],
+            [
+                *(Draft(OPERATOR, name, 0, operator(name).as_document()) for name in OPERATORS),
+                *(
+                    Draft(CATALOGUE_ITEM, item, 0, {"price_class": class_})
+                    for item, class_ in items
+                ),
+            ],
             changed_by="admin",
             changed_at=0,
             reason="test",

@@ -18,6 +18,7 @@ from gateway.settlement.credit import evidence_verifier
 from gateway.settlement.credit_service import CreditService
 from gateway.settlement.credit_store import SqlCreditNotes
 from gateway.settlement.ledger_month import NOWHERE
+from gateway.settlement.own_log import OwnLog
 from gateway.settlement.store import NotesChanged
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
@@ -69,7 +70,7 @@ class Desk:
     def __init__(self, months: Months, engines: Engines, shares: Shares) -> None:
         self.clock = StandingClock(MARCH + 5)
         self._service = CreditService(
-            evidence_verifier(KEY.verifier),
+            evidence_verifier(KEY.verifier, OwnLog(engines.records).uses),
             SqlCreditNotes(engines.evidence),
             months.months,
             months.closer,

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from random import Random
 
 import pytest
+from sqlalchemy import update
 
 from creditgate.rating.rating import rate
 from creditgate.rating.use import UsePart
+from gateway.federation.asking.tables import REGION_USES
 from gateway.settle.sharing import share_bill
 from gateway.settle.use import Combination, MonthUse, Supply
 from gateway.settlement.month_use import LedgerMonths
@@ -92,7 +94,8 @@ def test_a_months_use_is_that_of_its_facts_net_of_what_was_reversed(engines: Eng
         known = books(random)
         ledger.forget()
         served = _served(random, known)
-        ledger.serve(served)
+        # Of some answers the records are other regions'.
+        ledger.serve(served, elsewhere={each.answer for each in served if each.answer % 3 == 0})
         kept: list[Served] = []
         for place, group in enumerate(_answers(served).values()):
             gone = random.randrange(len(group) + 1) if random.random() < 0.3 else 0
@@ -116,6 +119,26 @@ def test_a_months_use_is_that_of_its_facts_net_of_what_was_reversed(engines: Eng
         assert bill.charges == of_facts.charges, seed
         shared = share_bill(bill, use, known.sharing)
         assert shared.shares == share_bill(of_facts, expected, known.sharing).shares, seed
+
+
+def test_a_subject_counts_once_whether_its_record_came_from_here_or_from_another_region(
+    engines: Engines,
+) -> None:
+    ledger, months = Ledger(engines), LedgerMonths(engines.records)
+    fact = Served(10, 1, "x", "penalty", "mem", "11", 1, 5)
+    ledger.serve(
+        [fact, fact._replace(answer=2), fact._replace(answer=2, subject="y")], elsewhere={2}
+    )
+    use = months.month_use("alpha", [0], MONTH, lambda item, at: "")
+    assert [part.records for part in use.parts] == [3]
+    assert use.subjects([0]) == 2
+    assert use.combinations() == (Combination(0, (Supply("penalty", "mem", 0, 3),), 3),)
+    # What was charged at home and never passed on is nobody's use here.
+    with engines.records.begin() as connection:
+        connection.execute(update(REGION_USES).values(subject=""))
+    use = months.month_use("alpha", [0], MONTH, lambda item, at: "")
+    with pytest.raises(LookupError, match="not kept"):
+        use.subjects([0])
 
 
 def test_records_of_one_line_at_two_prices_in_one_cut_are_told_apart(engines: Engines) -> None:

@@ -13,6 +13,7 @@ import grpc
 import pytest
 from joserfc import jws
 from joserfc.jwk import OKPKey
+from sqlalchemy import select, update
 
 from creditgate.rating.components import FREE_TIER, PriceComponent
 from creditgate.rating.prices import PRICE_PLAN, PricePlan
@@ -24,14 +25,20 @@ from creditgate.statement_document import (
 )
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
-from creditgate.transparency.statement_evidence import statement_of, verify_statement_evidence
+from creditgate.transparency.statement_evidence import (
+    shortened,
+    statement_of,
+    verify_statement_evidence,
+)
 from creditgate.v1 import settlement_service_pb2 as pb
 from creditgate.v1.settlement_service_pb2_grpc import SettlementServiceStub
 from creditgate.v1.usage_evidence_pb2 import UsageEvidence
+from gateway.meter.tables import USAGE
 from gateway.settle.month import month_of, shifted
+from gateway.settlement.own_log import OwnLog
 from gateway.transparency.tables import LogId
 from sdk.usage_book import UsageBook
-from sdk.usage_statements import Statements, shortened
+from sdk.usage_statements import Statements
 from sdk.verifying import main as verifying
 from tests.cli.commands import creditgate_here
 from tests.installation import ADMINISTRATOR, OPERATOR_CLIENT, OPERATOR_ID, Installation
@@ -179,17 +186,41 @@ async def the_next_statement_has_it_and_what_came_late(world: Closed) -> None:
     assert any("records of penalty" in fault.where for fault in found.faults)
 
 
-async def test_short_evidence_is_judged_by_the_ledger(
-    embedded: Installation, tmp_path: Path
+async def test_short_evidence_is_judged_by_the_ledger_where_that_is_what_was_logged(
+    installation: Installation, tmp_path: Path
 ) -> None:
-    async with closed(embedded, tmp_path) as world:
-        evidence, _ = await world.statements.dispute(await world.signed(pad), world.book)
-        honest = await world.statements.signed(world.month)
-        message = UsageEvidence.FromString(shortened(evidence))
-        message.statement.document = honest
-        with pytest.raises(grpc.aio.AioRpcError, match="nothing too much"):
-            await world.credit(message.SerializeToString(deterministic=True), "honest")
-        note = await world.credit(shortened(evidence), "credit")
+    async with closed(installation, tmp_path) as world:
+        evidence, found = await world.statements.dispute(await world.signed(pad), world.book)
+        short = shortened(evidence)
+        assert not UsageEvidence.FromString(short).statement.leaves
+        checked = verify_statement_evidence(
+            short, world.key, OwnLog(installation.engines.records).uses
+        )
+        # By whichever form, the same is shown.
+        assert checked == found
+        honest = UsageEvidence.FromString(short)
+        honest.statement.document = await world.statements.signed(world.month)
+        headless = UsageEvidence.FromString(short)
+        headless.statement.checkpoint = ""
+        forged = UsageEvidence.FromString(short)
+        origin, _, *rest = forged.statement.checkpoint.split("\n")
+        forged.statement.checkpoint = "\n".join((origin, "2", *rest))
+        for message in (honest, headless, forged):
+            with pytest.raises(grpc.aio.AioRpcError) as refusal:
+                await world.credit(message.SerializeToString(deterministic=True), "none")
+            assert refusal.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        # A ledger that is not what was signed judges nothing.
+        with installation.engines.records.begin() as connection:
+            own = USAGE.c.operator_id == OPERATOR_ID, USAGE.c.usage_index == 1
+            connection.execute(update(USAGE).where(*own).values(lines="[]"))
+        with pytest.raises(grpc.aio.AioRpcError, match="creditgate check"):
+            await world.credit(short, "altered")
+        with installation.engines.records.begin() as connection:
+            (line,) = connection.execute(
+                select(USAGE.c.lines).where(USAGE.c.usage_index == 0)
+            ).scalars()
+            connection.execute(update(USAGE).where(*own).values(lines=line))
+        note = await world.credit(short, "credit")
         assert (note.amount_micro_yuan, note.statement_month) == (PADDED, world.month)
 
 

@@ -16,11 +16,13 @@ from creditgate.rating.components import (
 from creditgate.rating.grounds import Grounds, RatedMonth
 from creditgate.rating.logged import LoggedUse, logged_uses
 from creditgate.rating.plans import plan_bytes, plan_digest
-from creditgate.rating.prices import PricePlan
+from creditgate.rating.prices import PriceBook, PricePlan
+from creditgate.rating.timeline import Timeline
 from creditgate.v1.usage_log_pb2 import UsageKind, UsageLeaf, UsageLine
 from creditgate.v1.usage_service_pb2 import RatedPlan, RatingBasis, Statement
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.meter.model import ANSWER, lines_of
+from gateway.settle.dry_run import dry_run
 from gateway.settlement.documents import document_bytes
 from gateway.settlement.statement import without_basis
 from gateway.settlement.statement_credit import WrongStatement, statement_note
@@ -105,6 +107,35 @@ async def test_statements_with_late_use_credits_and_subjects_are_worked_out(
         checked = check_statement(february, grounds._replace(earlier=earlier))
         assert (checked.faults, checked.overcharge) == ((), 0)
     assert any("subjects" in each for each in check_statement(january, grounds).unchecked)
+
+
+async def test_a_price_by_subject_counts_subjects_of_other_regions_once_for_whoever_works_it_out(
+    months: Months, ledger: Ledger
+) -> None:
+    by_subject = PLANS[0].model_copy(
+        update={"effective_from": JANUARY, "components": PLANS[0].components[:1]}
+    )
+    at = JANUARY + DAY
+    own = [served(at, 1, "x")._replace(unit_price=0), served(at, 2, "z")._replace(unit_price=0)]
+    away = [served(at, 3, each)._replace(unit_price=0) for each in ("x", "y", "y")]
+    ledger.serve([*own, *away], elsewhere={3})
+    use = months.months.month_use("alpha", [JANUARY], FEBRUARY, lambda item, at: "")
+    by_record = PriceBook(Timeline((PLAN,)))
+    tried = dry_run(use, by_subject, by_record, months.feed.current().classes)
+    assert tried.tried.total == 3 * 70
+    months.put(JANUARY + 1, by_subject)
+    await months.feed.refresh()
+    months.close("2026-01")
+    statement = closed(months, "2026-01").statement
+    assert [each.subjects for each in statement.basis.subjects] == [3]
+    assert statement.total_micro_yuan == 3 * 70
+    plans = [plan_bytes(plan) for plan in (PLAN, by_subject)]
+    checked = check_statement(statement, Grounds(uses_of(ledger), plans, []))
+    assert (checked.faults, checked.overcharge) == ((), 0)
+    assert any("subjects" in each for each in checked.unchecked)
+    assert months.closer.worked_out_again(closed(months, "2026-01")) == (
+        closed(months, "2026-01").document
+    )
 
 
 async def test_a_credit_of_an_earlier_month_that_was_dropped_is_convicted(

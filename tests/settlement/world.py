@@ -1,7 +1,7 @@
 """A ledger of plain facts on a real store, and what closes its months."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -11,6 +11,7 @@ from creditgate.rating.prices import PRICE_PLAN, PricePlan
 from creditgate.v1.settlement_service_pb2 import Settlement
 from creditgate.v1.usage_service_pb2 import Statement
 from gateway.disclose.tables import LINES, REVISIONS
+from gateway.federation.asking.tables import REGION_USES
 from gateway.meter.model import (
     ANSWER,
     REVERSAL,
@@ -63,26 +64,37 @@ class Ledger:
     line_of: dict[tuple[str, str, str], int] = field(default_factory=dict)
     rows: list[UsageRow] = field(default_factory=list)
     first: int = 1
+    elsewhere: dict[int, list[Served]] = field(default_factory=dict)
+    """Facts of answers of other regions, by place in the log."""
 
-    def serve(self, facts: Sequence[Served]) -> None:
-        """Write the facts' answers, in order of their number; facts alike are one record."""
+    def serve(self, facts: Sequence[Served], *, elsewhere: Collection[int] | None = None) -> None:
+        """Write the facts' answers, in order of their number; facts alike are one record.
+
+        Answers of numbers in ``elsewhere`` have records of another region.
+        """
         with self.engines.records.begin() as connection:
             in_order = sorted(facts, key=lambda fact: fact.answer)
             for number, group in groupby(in_order, key=lambda fact: fact.answer):
-                self._answer(connection, f"r-{number}", list(group))
+                away = number in (elsewhere or ())
+                self._answer(connection, f"r-{number}", list(group), elsewhere=away)
 
     def forget(self) -> None:
         """Begin anew, with the same records."""
         self.rows.clear()
+        self.elsewhere.clear()
         with self.engines.records.begin() as connection:
             connection.execute(USAGE.delete())
+            connection.execute(REGION_USES.delete())
 
     def reverse(self, place: int, records: int) -> None:
         """Credit the last ``records`` of the answer at a place of the log."""
         answer = self.rows[place]
-        entries = answer.entries[-8 * records :]
+        away = self.elsewhere.get(place)
+        entries = b"" if away else answer.entries[-8 * records :]
         lines = Counter[int]()
         prices = {line.line_no: line.unit_price for line in _lines(answer)}
+        for fact in (away or [])[-records:]:
+            lines[self.line_of[fact.item, fact.source, fact.region]] += 1
         for revision in memoryview(entries).cast("q"):
             lines[self._line_of_revision(revision)] += 1
         counts = tuple(LineCount(no, count, prices[no]) for no, count in lines.items())
@@ -91,7 +103,7 @@ class Ledger:
                 connection,
                 answer._replace(
                     served_at=answer.served_at + 60,
-                    entry_count=records,
+                    entry_count=0 if away else records,
                     fee=sum(line.records * line.unit_price for line in counts),
                     lines=lines_text(counts),
                     entries=entries,
@@ -102,10 +114,17 @@ class Ledger:
                 ),
             )
 
-    def _answer(self, connection: Connection, request_id: str, facts: Sequence[Served]) -> None:
-        # A record is in an answer once.
-        facts = list({self._revision(connection, fact): fact for fact in facts}.values())
-        revisions = [self._revision(connection, fact) for fact in facts]
+    def _answer(
+        self, connection: Connection, request_id: str, facts: Sequence[Served], *, elsewhere: bool
+    ) -> None:
+        if elsewhere:
+            revisions: list[int] = []
+            self.elsewhere[len(self.rows)] = list(facts)
+            self._keep(connection, request_id, facts)
+        else:
+            # A record is in an answer once.
+            facts = list({self._revision(connection, fact): fact for fact in facts}.values())
+            revisions = [self._revision(connection, fact) for fact in facts]
         lines: Counter[tuple[int, int]] = Counter(
             (self._line(connection, fact), fact.unit_price) for fact in facts
         )
@@ -122,7 +141,7 @@ class Ledger:
             f"d-{request_id}",
             facts[0].at,
             0,
-            len(facts),
+            len(revisions),
             sum(fact.unit_price for fact in facts),
             lines_text(counts),
             pack_entries(revisions),
@@ -132,6 +151,30 @@ class Ledger:
             None,
         )
         self._write(connection, row)
+
+    def _keep(self, connection: Connection, request_id: str, facts: Sequence[Served]) -> None:
+        """Write the records that another region gave for a request."""
+        for number, fact in enumerate(facts):
+            self._line(connection, fact)
+            connection.execute(
+                insert(REGION_USES).values(
+                    operator_id=self.operator_id,
+                    request_id=f"own-{request_id}",
+                    region="https://north.invalid",
+                    record_id=f"away-{number:03}",
+                    revision=1,
+                    first_subject=0,
+                    region_request_id=request_id,
+                    subject=company(ord(fact.subject)),
+                    item=f"their-{fact.item}",
+                    own_item=fact.item,
+                    source=fact.source,
+                    region_code=fact.region,
+                    served_at=fact.at,
+                    fee=1,
+                    own_fee=fact.unit_price,
+                )
+            )
 
     def _write(self, connection: Connection, row: UsageRow) -> None:
         self.rows.append(row)

@@ -10,9 +10,11 @@ from gateway.audit.fact_tables import METADATA as AUDIT
 from gateway.conformance.finding_tables import METADATA as FINDINGS
 from gateway.conformance.holdings_tables import METADATA as HOLDINGS
 from gateway.conformance.removal_tables import METADATA as REMOVALS
+from gateway.conformance.uptime_tables import METADATA as UPTIME
 from gateway.disclose.tables import METADATA as DISCLOSURE
 from gateway.exports.tables import METADATA as EXPORTS
 from gateway.federation.asking.event_tables import METADATA as REGION_EVENTS
+from gateway.federation.asking.removal_tables import METADATA as REGION_REMOVALS
 from gateway.federation.asking.tables import METADATA as REGION_USES
 from gateway.federation.clearing.tables import METADATA as CLEARING
 from gateway.federation.recognition.tables import METADATA as RECOGNISING
@@ -54,6 +56,7 @@ TABLES: Final[dict[Schema, tuple[MetaData, ...]]] = {
         HOLDINGS,
         FINDINGS,
         REMOVALS,
+        REGION_REMOVALS,
         REPORTS,
         WRITES,
         USAGE_LOGS,
@@ -63,6 +66,7 @@ TABLES: Final[dict[Schema, tuple[MetaData, ...]]] = {
         WITNESSING,
         CLEARING,
         RECOGNISING,
+        UPTIME,
     ),
 }
 _TABLES: Final = (

@@ -1,5 +1,6 @@
 """Migrations make what the tables say, once, however many ask for it."""
 
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -8,13 +9,17 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, insert, inspect, select, text
+from sqlalchemy import MetaData, delete, insert, inspect, select, text
 
 from consent.queries import ConsentQueries
 from consent.tables import WRITES
 from gateway.disclose.tables import LINES
+from gateway.reports.store import SqlReports
 from gateway.storage.engines import Engines
 from gateway.storage.migrate import Schema, alembic_config, upgrade, upgrade_all
+from gateway.storage.writes import WRITES as EVIDENCE_WRITES
+from gateway.transparency.map_openness import keep_openness
+from tests.reports.kept import kept, report_id
 from tests.storage.schemas import TABLES, catalogue, engine_of, tables_in
 from tests.stores import PostgresStores, SqliteStores, engines_of
 
@@ -68,6 +73,31 @@ def test_migrations_can_be_taken_back_and_made_again(engines: Engines, schema: S
 
 def _tables(schema: Schema) -> set[str]:
     return {table for metadata in TABLES[schema] for table in metadata.tables}
+
+
+def test_reports_whose_proofs_hold_no_more_are_taken_back(engines: Engines) -> None:
+    """Those about items that are protected, or were: evidence 0023."""
+    config, reports = alembic_config("evidence"), SqlReports(engines.evidence)
+    with engines.evidence.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0022")
+        for item, protected in (("open", False), ("closed", True)):
+            keep_openness(connection, item, 1, protected=protected)
+    for number, items in enumerate((("open",), ("open", "closed"))):
+        reports.add(kept(number, items=items, document="a.b.c", request_id=str(number)))
+    with engines.evidence.begin() as connection:
+        connection.execute(delete(EVIDENCE_WRITES))
+    upgrade(engines.evidence, "evidence")
+    found = [reports.get(report_id(number)) for number in range(2)]
+    assert [each is not None and (each.document, each.revoked_at > 0) for each in found] == [
+        ("a.b.c", False),
+        ("", True),
+    ]
+    with engines.evidence.connect() as connection:
+        told = connection.execute(
+            select(EVIDENCE_WRITES.c.written, EVIDENCE_WRITES.c.row_key)
+        ).all()
+    assert told == [("credit_reports", json.dumps([report_id(1)]))]
 
 
 def test_a_migrated_store_is_left_as_it_is(engines: Engines) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from hashlib import sha256
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from consent.model import ONCE, Actor
 from consent.states import GRANTED
 from consent.subject_keys import MOST_KEYS
 from gateway.consents.words import STATES
+from tests.consents.receipts import parts
 from tests.people import COMPANY, browser
 from tests.subject.world import (
     BANK,
@@ -21,7 +23,9 @@ from tests.subject.world import (
     TAX,
     ZHAO_QIAN,
     World,
+    caught_up,
     forms_of,
+    rename,
     text_of,
 )
 
@@ -117,13 +121,35 @@ async def test_a_receipt_holds_by_the_gateways_published_keys(world: World) -> N
     assert given.text == world.consents.get(consent_id).receipt  # type: ignore[union-attr]
 
 
+async def test_what_was_shown_is_proved_whatever_the_operator_is_called_since(
+    world: World,
+) -> None:
+    await world.signed_in()
+    consent = world.ask(operator_id=BANK_ID, message="为审批贷款")
+    shown = await world.browser.go(world.my(f"/consents/{consent.consent_id}"))
+    await world.send(shown, "/grant")
+    rename(world.installation, BANK_ID, "改名银行（虚构）")
+    await caught_up()
+    page = await world.browser.go(world.my(f"/consents/{consent.consent_id}"))
+    text = (await world.browser.follow(page, f"{consent.consent_id}/notice")).text
+    receipt = (await world.browser.follow(page, f"{consent.consent_id}/receipt")).text
+    _, claims = parts(receipt)
+    assert claims["notice"]["text_digest"] == sha256(text.encode()).hexdigest()
+    assert f"{BANK}请求查阅" in text
+    assert "为审批贷款" in text
+    assert claims["operator_name"] == BANK
+    assert claims["operator_uscc"] in text
+    rename(world.installation, BANK_ID, BANK)
+    await caught_up()
+
+
 async def test_receipts_are_nobody_elses(world: World) -> None:
     await world.signed_in()
     consent_id = await granted_by_page(world)
     refused = world.move(world.ask(), "refuse", Actor.SUBJECT)
     async with browser(world.installation) as stranger:
         await world.signed_in(ZHAO_QIAN, stranger)
-        for which in ("receipt", "receipt-now"):
+        for which in ("receipt", "receipt-now", "notice"):
             path = f"/consents/{consent_id}/{which}"
             assert (await stranger.go(world.my(path))).status_code == 404
             assert (

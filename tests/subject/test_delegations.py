@@ -280,6 +280,7 @@ async def test_the_form_sent_twice_makes_one_invitation_and_shows_it_again(world
         ({"label": "x" * 101}, "请写明受托人"),
         ({"label": "a\u202eb"}, "请写明受托人"),
         ({"label": "\u3164\u2800"}, "请写明受托人"),
+        ({"label": "刘" + "\u0300" * 5}, "请写明受托人"),
         ({"days": "3660"}, "请选择有效期"),
         ({"days": "x"}, "请选择有效期"),
     ],

@@ -1,9 +1,11 @@
 """Configured, telemetry reaches a collector over OTLP; not configured, it opens nothing."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 
 import grpc
 import pytest
@@ -77,6 +79,17 @@ def test_calls_reach_the_configured_collector(collector: tuple[str, Collector]) 
     telemetry.close()
     assert received.spans == ["S/Get"]
     assert "creditgate.calls" in received.metrics
+
+
+def test_a_collector_that_does_not_answer_delays_the_end_by_one_time_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        telemetry = open_telemetry(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with telemetry.traces.call("S/Get", {}):
+            pass
+        telemetry.calls.add("S/Get", "OK", RefusalReason.REFUSAL_REASON_UNSPECIFIED, 0.001)
+        started = monotonic()
+        telemetry.close()
+        assert monotonic() - started < 8
 
 
 def test_without_a_collector_nothing_is_started() -> None:

@@ -139,6 +139,17 @@ def _salted(answer: Any, _made: Disclosure) -> None:
     answer.proof.subjects[0].protected_sets[0].salt = bytes(32)
 
 
+def _of_another(answer: Any, made: Disclosure) -> None:
+    """Show what is disclosed of another subject, by its own leaf, as this one's."""
+    (record,) = made.live(OTHER, AT, [PAY])
+    proof = answer.proof.subjects[0]
+    proof.CopyFrom(made.subject(OTHER, [PAY], [record]))
+    answer.records.add().CopyFrom(record)
+    proof.subject = answer.records[0].subject = CLEAR
+    answer.receipt.charged_entries = 1
+    answer.receipt.charged_micro_yuan = 250_000
+
+
 def _another_event(answer: Any, made: Disclosure) -> None:
     answer.proof.records[0].event.CopyFrom(made.entry(made.events[2]))
 
@@ -485,6 +496,11 @@ LIES: Final[dict[str, Lie]] = {
     "a set's salt is another": Lie(
         lambda made: unary(made, FULL, TAX),
         _salted,
+        "the records are not the subject's whole set of a protected item",
+    ),
+    "another subject's record of a protected item is shown as this one's": Lie(
+        lambda made: unary(made, CLEAR, PAY),
+        _of_another,
         "the records are not the subject's whole set of a protected item",
     ),
     "a set's salt is too short": Lie(

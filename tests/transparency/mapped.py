@@ -182,7 +182,7 @@ class Mapped:
             if salted_by:
                 key = SALTS.protected_key(subject, item)
                 salt = SALTS.leaf(subject, item, salted_by)
-                protected[key] = facts.protected_value(salt, digest)
+                protected[key] = facts.protected_value(salt, subject, digest)
             else:
                 public.setdefault(subject, []).append((item, digest))
         public_leaves = {

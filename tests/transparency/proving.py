@@ -66,6 +66,8 @@ class Disclosure:
     entries: list[bytes] = field(default_factory=list[bytes])
     events: dict[int, int] = field(default_factory=dict[int, int])
     map_time: int = 0
+    second_leaves: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
+    """Leaves of the tree of protected items that a dishonest gateway put in besides, by key."""
 
     def publish(
         self,
@@ -111,6 +113,16 @@ class Disclosure:
         )
         self._log_event(kind, kept)
         return record
+
+    def put_second_leaf(self, proof: proof_pb.ProtectedSetProof, record: DisclosedRecord) -> None:
+        """Put in, from the next head on, a second leaf of the record's subject and item with
+        this record alone, as ``proof`` then opens it."""
+        proof.key, proof.salt = _salt("second", record.name), _salt("second salt", record.name)
+        self.second_leaves[proof.key] = facts.protected_value(
+            proof.salt, record.subject, _set_digest(record.item, [self._kept(record)])
+        )
+        del proof.openings[:]
+        proof.openings.append(self.opening(record))
 
     def repair(self, record_id: str) -> None:
         """End a record's disclosure."""
@@ -360,9 +372,9 @@ class Disclosure:
     def protected_leaves(self) -> dict[bytes, bytes]:
         """Return the leaves of the tree of protected items, by key."""
         subjects = {kept.record.subject for kept in self._in_map(protected=True)}
-        return {
+        return self.second_leaves | {
             _protected_key(subject, item): facts.protected_value(
-                _leaf_salt(subject, item), _set_digest(item, members)
+                _leaf_salt(subject, item), subject, _set_digest(item, members)
             )
             for subject in subjects
             for item, members in self._sets(subject, protected=True)

@@ -84,8 +84,9 @@ def hashes() -> list[dict[str, Any]]:
         ),
         _hash(
             "protected_value",
-            facts.protected_value(salt, other),
+            facts.protected_value(salt, "91000000DEM000011A", other),
             salt=salt.hex(),
+            subject="91000000DEM000011A",
             set_digest=other.hex(),
         ),
         _hash(

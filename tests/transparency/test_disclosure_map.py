@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from gateway.storage.engines import Engines, reading
 from gateway.transparency.disclosure_map import ItemUnknown
 from gateway.transparency.map_openness import read_openness
-from gateway.transparency.map_tables import MAP_MEMBERS, MAP_SETS
+from gateway.transparency.map_reader import MapNotReady
+from gateway.transparency.map_tables import MAP_HEAD, MAP_MEMBERS, MAP_SETS
 from tests.clock import NOW
 from tests.stores import PostgresStores, SqliteStores, engines_of
 from tests.transparency.mapped import (
@@ -111,6 +112,28 @@ def test_after_any_history_the_map_is_that_of_the_disclosure_on_postgresql(
         mapped = Mapped(engines)
         History(mapped).play(draws)
         mapped.reader.close()
+
+
+async def test_a_tree_of_a_former_form_proves_nothing_until_it_is_made_anew(
+    mapped: Mapped,
+) -> None:
+    """As a store is after an upgrade, with leaves that did not bind their subject."""
+    for number, item in enumerate((PENALTY, RATING, RATING)):
+        mapped.publish(SUBJECTS[number], item)
+    mapped.publish(SUBJECTS[0], RATING, NOW + 5)
+    mapped.follow()
+    with mapped.engines.evidence.begin() as connection:
+        connection.execute(update(MAP_SETS).values(salted_by=MAP_SETS.c.salted_by * 7))
+        connection.execute(update(MAP_HEAD).values(form=1))
+    with pytest.raises(MapNotReady):
+        await mapped.proved(SUBJECTS[1], [RATING])
+    mapped.follow()
+    mapped.require_map_of_the_disclosure()
+    await mapped.proved(SUBJECTS[1], [RATING])
+    assert not mapped.writer.step(mapped.now)
+    mapped.now += 5
+    mapped.follow()
+    mapped.require_map_of_the_disclosure()
 
 
 @pytest.fixture

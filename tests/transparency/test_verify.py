@@ -21,7 +21,7 @@ from creditgate.v1.disclosure_proof_pb2 import (
 )
 from gateway.disclose.frame import field
 from tests.transparency.lies import LIES
-from tests.transparency.proving import Disclosure, Key, particulars_of
+from tests.transparency.proving import Disclosure, Key, particulars_of, path
 from tests.transparency.scenario import (
     AT,
     CLEAR,
@@ -31,7 +31,10 @@ from tests.transparency.scenario import (
     HONEST,
     HONOUR,
     MAPPED,
+    PAY,
+    TAX,
     disclosure,
+    unary,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,6 +147,39 @@ def test_protected_members_may_be_told_by_digest_where_no_answer_is_given(
         with pytest.raises(ProofInvalid):
             verify_subject(proof, others, head, None)
         member.CopyFrom(kept)
+
+
+def test_of_protected_items_it_is_the_gateways_word_that_nothing_was_left_out(
+    made: Disclosure,
+) -> None:
+    for name, told in (
+        ("complete: two records of an item", []),
+        ("complete: no record of an item", []),
+        ("complete: items not named", []),
+        ("complete: public and protected items", [(FULL, TAX)]),
+        ("complete: no record of a protected item", [(CLEAR, PAY)]),
+    ):
+        exchange = HONEST[name](made)
+        parts = made.signed(exchange.request, *exchange.answers)
+        verified = verify_answer(None, parts, made.key.verifier)
+        assert list(verified.complete_on_word()) == told, name
+
+
+def test_a_second_leaf_with_one_of_two_records_is_the_gateways_word() -> None:
+    """Whoever has the log's key can sign such a map, and is caught by the other record alone."""
+    made = disclosure()
+    first, _ = made.live(FULL, AT, [TAX])
+    exchange = unary(made, FULL, TAX, served=[first])
+    (answer,) = exchange.answers
+    (proof,) = answer.proof.subjects
+    (only,) = proof.protected_sets
+    made.put_second_leaf(only, first)
+    made.sign(MAPPED)
+    only.path.CopyFrom(path(made.protected_leaves(), only.key))
+    answer.proof.checkpoint = made.checkpoint()
+    answer.proof.map_head.CopyFrom(made.head(opened=True))
+    verified = verify_answer(None, made.signed(exchange.request, answer), made.key.verifier)
+    assert verified.complete_on_word() == ((FULL, TAX),)
 
 
 def test_answer_of_another_key_or_request_does_not_verify(made: Disclosure) -> None:

@@ -5,22 +5,41 @@ item of it by the map of its signed checkpoint, and charged as its signed receip
 (guarantee G10). `creditgate.transparency` has the rules; here they are put together.
 """
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from creditgate.federated_query import batch_of
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import Checkpoint, VerifierKey
-from creditgate.transparency.usage import CountedBy, detail_of, verify_served
+from creditgate.transparency.usage import (
+    CountedBy,
+    detail_of,
+    fee_of,
+    lines_by,
+    revisions_of,
+    verify_receipt,
+    verify_served,
+)
 from creditgate.transparency.verify import verify_answer
 from creditgate.v1.credit_record_service_pb2 import BatchGetSubjectRecordsResponse, Receipt
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
-from creditgate.v1.federation_service_pb2 import QueryRecordsRequest, QueryRecordsResponse
-from creditgate.v1.usage_log_pb2 import UsageLeaf
+from creditgate.v1.federation_service_pb2 import (
+    MeteredBefore,
+    MeteredRecord,
+    QueryRecordsRequest,
+    QueryRecordsResponse,
+)
+from creditgate.v1.usage_log_pb2 import UsageDetail, UsageKind, UsageLeaf, UsageReceipt
 
 MOST_SKEW_SECONDS: Final = 360
 """How far a region's instant of serving may lie from the time here: clocks may differ by 5
 minutes, and an answer takes its time."""
+MOST_AGE_SECONDS: Final = 31 * 86_400 + MOST_SKEW_SECONDS
+"""How far back a use may lie that is told again: a request is answered again for 31 days at most."""
+# As a record's id is kept (`gateway.federation.asking.tables`).
+_RECORD: Final = re.compile(r"records/[^\x00\r\n]{1,128}")
 
 
 class RegionKeys(NamedTuple):
@@ -41,6 +60,19 @@ class RegionKeys(NamedTuple):
             raise ProofInvalid("the region's statement names no keys of its logs") from None
 
 
+class Metered(NamedTuple):
+    """What a region charged for a chunk when it answered it first, as its receipt proves it.
+
+    ``leaf`` is the use as it is in the region's usage log, ``usage`` its receipt, ``records`` all
+    that were charged, ``prices`` what the region charges for one of each kind, micro-yuan.
+    """
+
+    leaf: UsageLeaf
+    usage: UsageReceipt
+    records: tuple[MeteredRecord, ...]
+    prices: Mapping[CountedBy, int]
+
+
 class Chunk(NamedTuple):
     """A chunk of a region's answer that was verified.
 
@@ -48,7 +80,8 @@ class Chunk(NamedTuple):
     ``first`` and ``subject_count`` say which subjects of the question it covers. ``prices`` are what the
     region charges for one record of each kind, micro-yuan, ``leaf`` the use as it is in the
     region's usage log, ``checkpoint`` the head of its disclosure log, whose signed note is
-    ``note``.
+    ``note``. ``gone`` are records that were charged for when the chunk was answered first and
+    that it has not any more.
     """
 
     records: tuple[DisclosedRecord, ...]
@@ -60,6 +93,7 @@ class Chunk(NamedTuple):
     prices: Mapping[CountedBy, int]
     checkpoint: Checkpoint
     note: str
+    gone: tuple[MeteredRecord, ...] = ()
 
     def price(self, record: DisclosedRecord) -> int:
         """Return what the region charges for one of its records, micro-yuan."""
@@ -73,12 +107,14 @@ def verified_chunk(
     keys: RegionKeys,
     expected_first: int,
     now: int,
+    before: Metered | None = None,
 ) -> Chunk:
     """Return what the parts of a chunk prove, all of them in order.
 
     ``query`` is the question as it was sent and ``consent`` the name the region knows the
     consent of its receipt by, "" without; ``expected_first`` is the first subject that was not
-    answered yet, ``now`` in seconds UTC. Raises ProofInvalid.
+    answered yet, ``now`` in seconds UTC. ``before`` is what the region told of what it charged
+    first; without it the chunk must have all that it is charged for. Raises ProofInvalid.
     """
     answers: list[BatchGetSubjectRecordsResponse] = [part.chunk for part in parts]
     last = answers[-1]
@@ -104,16 +140,71 @@ def verified_chunk(
         _prices(leaf, receipt, verified.records),
         verified.checkpoint,
         last.proof.checkpoint,
+        _gone(leaf, receipt, verified.records, before),
     )
+
+
+def verified_before(
+    query: QueryRecordsRequest, told: MeteredBefore, keys: RegionKeys, now: int
+) -> Metered:
+    """Return what a region tells that it charged for a chunk of ``query`` when it answered first.
+
+    Raises ProofInvalid, also where it names other records than its receipt charges.
+    """
+    leaf = verify_receipt(told.usage, keys.usage)
+    if (leaf.kind, leaf.request_id, leaf.purpose) != (
+        UsageKind.USAGE_KIND_ANSWER,
+        query.request_id,
+        query.purpose,
+    ):
+        raise ProofInvalid("the receipt is of another question")
+    if not now - MOST_AGE_SECONDS <= leaf.serve_seconds <= now + MOST_SKEW_SECONDS:
+        raise ProofInvalid("the use is too old to be answered again, or of a time to come")
+    detail = _detail(leaf, told.usage)
+    records = tuple(told.records)
+    charged = Counter(CountedBy(each.item, each.source, each.region) for each in records)
+    if (
+        revisions_of(detail) != tuple(each.event_sequence for each in records)
+        or lines_by(detail.lines) != charged
+        or fee_of(detail.lines) != leaf.fee_micro_yuan
+    ):
+        raise ProofInvalid("other records are told than the receipt charges for")
+    if any(_RECORD.fullmatch(each.name) is None or each.revision < 1 for each in records):
+        raise ProofInvalid("a record is told by what is no name of one")
+    return Metered(leaf, told.usage, records, _prices_of(detail))
+
+
+def _gone(
+    leaf: UsageLeaf,
+    receipt: Receipt,
+    records: Sequence[DisclosedRecord],
+    before: Metered | None,
+) -> tuple[MeteredRecord, ...]:
+    if before is not None:
+        if before.leaf != leaf:
+            raise ProofInvalid("what was charged before is told of another chunk")
+        here = {record.event_sequence for record in records}
+        return tuple(each for each in before.records if each.event_sequence not in here)
+    if receipt.replayed and len(revisions_of(_detail(leaf, receipt.usage))) != len(records):
+        raise ProofInvalid("more was charged before than the region tells of")
+    return ()
+
+
+def _detail(leaf: UsageLeaf, usage: UsageReceipt) -> UsageDetail:
+    detail = detail_of(leaf, usage.detail)
+    if detail is None:
+        raise ProofInvalid("the receipt does not tell what it charges for")
+    return detail
+
+
+def _prices_of(detail: UsageDetail) -> dict[CountedBy, int]:
+    return {CountedBy.of(line): line.unit_price_micro_yuan for line in detail.lines}
 
 
 def _prices(
     leaf: UsageLeaf, receipt: Receipt, records: Sequence[DisclosedRecord]
 ) -> dict[CountedBy, int]:
-    detail = detail_of(leaf, receipt.usage.detail)
-    if detail is None:
-        raise ProofInvalid("the receipt does not tell what it charges for")
-    prices = {CountedBy.of(line): line.unit_price_micro_yuan for line in detail.lines}
+    prices = _prices_of(_detail(leaf, receipt.usage))
     if any(CountedBy.of(record) not in prices for record in records):
         raise ProofInvalid("a record is not among those charged")
     return prices

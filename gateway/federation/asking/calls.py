@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -18,9 +18,16 @@ from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.strict import strictly
 from creditgate.v1.federation_service_pb2 import QueryRecordsRequest, QueryRecordsResponse
 from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.federation.asking.answers import Chunk, RegionKeys, verified_chunk
+from gateway.federation.asking.answers import (
+    Chunk,
+    Metered,
+    RegionKeys,
+    verified_before,
+    verified_chunk,
+)
 from gateway.federation.asking.beginning import begun
 from gateway.federation.asking.circuit import CLOSED, Circuit
+from gateway.federation.asking.coming import Coming
 from gateway.federation.asking.endings import (
     LATE,
     UNREACHABLE,
@@ -177,20 +184,27 @@ class RegionCalls:
             if ended.renew:
                 self._tokens.forget(token)
             raise
+        coming = Coming()
         try:
-            parts: list[bytes] = []
-            size = 0
             while part is not None:
-                parts.append(part)
-                size += len(part)
-                if size > _MOST_CHUNK_BYTES:
-                    raise Ended(UNVERIFIED)
-                chunk = await self._verified(question, query, keys, parts, first)
-                if chunk is not None:
-                    first = chunk.first + chunk.subject_count
-                    yield Verified(chunk, tuple(parts))
-                    parts, size = [], 0
+                answer = _read(question.region, part)
+                if answer.HasField("metered_before"):
+                    coming.before = self._before(question, query, keys, answer)
+                else:
+                    coming.take(part, answer)
+                    if coming.size > _MOST_CHUNK_BYTES:
+                        raise Ended(UNVERIFIED)
+                    if answer.chunk.chunk_complete:
+                        chunk = await self._verified(question, query, keys, coming, first)
+                        first = chunk.first + chunk.subject_count
+                        yield Verified(chunk, tuple(coming.parts))
+                        coming = Coming()
                 part = await budget.spent(answering.next())
+            if coming.before is not None:
+                raise Ended(UNREACHABLE, again=True)
+        except Ended as ended:
+            ended.metered = coming.before
+            raise
         finally:
             # An abandoned call would stay in flight (grpc #43462).
             answering.call.cancel()
@@ -203,23 +217,39 @@ class RegionCalls:
         except NoToken as error:
             raise of_token(error) from None
 
+    def _before(
+        self,
+        question: Question,
+        query: QueryRecordsRequest,
+        keys: RegionKeys,
+        answer: QueryRecordsResponse,
+    ) -> Metered:
+        try:
+            return verified_before(query, answer.metered_before, keys, self._now())
+        except ProofInvalid as error:
+            raise _unproven(question.region, error) from None
+
     async def _verified(
         self,
         question: Question,
         query: QueryRecordsRequest,
         keys: RegionKeys,
-        parts: Sequence[bytes],
+        coming: Coming,
         first: int,
-    ) -> Chunk | None:
-        """Return the chunk that ``parts`` make, None while its last part is to come."""
+    ) -> Chunk:
+        """Return the chunk that came whole."""
         try:
-            # In its only form, so that what is passed on is what was verified.
-            answers = [strictly(QueryRecordsResponse, part) for part in parts]
+            answers = coming.answers
             last = answers[-1]
-            if not last.chunk.chunk_complete:
-                return None
             chunk = await asyncio.to_thread(
-                verified_chunk, query, question.consent, answers, keys, first, self._now()
+                verified_chunk,
+                query,
+                question.consent,
+                answers,
+                keys,
+                first,
+                self._now(),
+                coming.before,
             )
             await self._witnesses.require_believed(
                 question.region,
@@ -237,6 +267,14 @@ class RegionCalls:
                 UNVERIFIED, refused.reason, again=passing, retry_after=refused.retry_after
             ) from None
         return chunk
+
+
+def _read(region: Region, part: bytes) -> QueryRecordsResponse:
+    """Return a message in its only form, so that what is passed on is what was verified."""
+    try:
+        return strictly(QueryRecordsResponse, part)
+    except ProofInvalid as error:
+        raise _unproven(region, error) from None
 
 
 def _pause(attempts: int, ended: Ended) -> float:

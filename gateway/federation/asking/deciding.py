@@ -70,6 +70,13 @@ class Decided(NamedTuple):
         return passage.allow.regions_by_item
 
 
+class ChargedAs(NamedTuple):
+    """What a use is charged as in the ledger: its request's id, and the number of its chunk."""
+
+    request_id: str
+    chunk: int
+
+
 class Admitted(NamedTuple):
     """A question that was metered: its receipt, and how many records the day's quota has
     left, None for a retry."""
@@ -124,8 +131,11 @@ class Deciding:
         self._unsigned = unsigned
         self._over = KnownOver(micros_of(clock))
 
-    async def decided(self, use: Use, subjects: Sequence[str]) -> Decided:
-        """Return what ``use`` may ask of ``subjects`` now.
+    async def decided(
+        self, use: Use, subjects: Sequence[str], charged: ChargedAs | None = None
+    ) -> Decided:
+        """Return what ``use`` may ask of ``subjects`` now; ``charged`` is what is about to be
+        charged by it, None for what was charged already.
 
         Raises Refused as CreditRecordService does for its own records.
         """
@@ -139,7 +149,8 @@ class Deciding:
             passage = bounds.passage
         else:
             passage = self._gate.passage(view, _NO_LINES, use.ask, now)
-        self._unsigned.require(passage.allow.operator_id)
+        if charged is not None:
+            await self.require_agreed(passage.allow.operator_id, charged)
         require_prices(passage)
         consent = None
         if use.consent:
@@ -150,6 +161,11 @@ class Deciding:
             require_no_consent(passage)
         return Decided(passage, bounds, _prices(passage, use), consent)
 
+    async def require_agreed(self, operator_id: str, charged: ChargedAs) -> None:
+        """Raise Refused USAGE_UNSIGNED where an operator must agree with its use first, unless
+        this was charged before: a retry brings the receipt that it needs to agree."""
+        await self._unsigned.require_new(operator_id, *charged)
+
     async def require(self, use: Use, subjects: Sequence[str]) -> None:
         """Decide anew, of what is as it is now: before each part is passed on (guarantee G4)."""
         if use.consent:
@@ -159,7 +175,7 @@ class Deciding:
     async def admitted(self, use: Use, subjects: Sequence[str]) -> tuple[Decided, Admitted]:
         """Decide a question and make it durable. Raises Refused."""
         for _ in range(_ATTEMPTS):
-            decided = await self.decided(use, subjects)
+            decided = await self.decided(use, subjects, ChargedAs(use.request_id, 0))
             passage = decided.passage
             limits = passage.view.authority.limits.reaching(passage.allow.operator_id)
             debits = debits_of(limits, use, passage, subjects) if limits else ()
@@ -222,7 +238,8 @@ class Deciding:
                 case NotCharged():
                     raise not_charged(outcome)
                 case _:
-                    decided = await self.decided(use, subjects)
+                    again = ChargedAs(charge.request_id, charge.chunk)
+                    decided = await self.decided(use, subjects, again)
         raise changing()
 
     def _claim(self, use: Use, decided: Decided, now: int, used: int, asked: int = 0) -> UsageClaim:

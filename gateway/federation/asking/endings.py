@@ -7,6 +7,7 @@ import grpc
 
 from creditgate.v1.federated_record_service_pb2 import RegionOutcome
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.federation.asking.answers import Metered
 from gateway.federation.asking.tokens import NoToken
 from sdk.refusals import explain
 
@@ -50,7 +51,8 @@ class Ended(Exception):
     """A question ended without a whole answer.
 
     ``refusal`` is the reason, of REFUSED and UNVERIFIED; ``again`` whether asking once more may
-    help, ``renew`` that it takes another token; ``retry_after`` in seconds.
+    help, ``renew`` that it takes another token; ``retry_after`` in seconds. ``metered`` is what the
+    region told that it charged before for the chunk that was to come, if it did.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Ended(Exception):
         again: bool = False,
         renew: bool = False,
         retry_after: float | None = None,
+        metered: Metered | None = None,
     ) -> None:
         super().__init__(RegionOutcome.Name(outcome))
         self.outcome = outcome
@@ -68,6 +71,7 @@ class Ended(Exception):
         self.again = again
         self.renew = renew
         self.retry_after = retry_after
+        self.metered = metered
 
     @property
     def silent(self) -> bool:

@@ -1,24 +1,34 @@
-"""Calling WatchDisclosures in another region, as the operator that this region is there."""
+"""Calling WatchDisclosures and AcknowledgeRemovals in another region, as the operator that this
+region is there."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
+import grpc
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from creditgate.v1 import conformance_service_pb2 as pb
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
+from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.federation.asking.links import RegionLinks
+from gateway.federation.asking.removal_telling import Gone, NotOwed
 from gateway.federation.asking.tokens import RegionTokens
 from gateway.federation.streams import read_of
 from gateway.federation.trust.book import Region
+from sdk.refusals import explain
 
 SCOPE: Final = "credit.conformance:watch"
+ACKNOWLEDGE_SCOPE: Final = "credit.conformance:acknowledge"
+_ACKNOWLEDGE_SECONDS: Final = 30.0
+_NOT_OWED: Final = RefusalReason.Name(RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND)
 
 
 class EventCalls:
-    """`gateway.federation.asking.event_follower.Ways` over gRPC; one event loop's own."""
+    """`gateway.federation.asking.event_follower.Ways`, and those of `removal_telling`, over gRPC;
+    one event loop's own."""
 
     def __init__(self, links: RegionLinks, tokens: RegionTokens) -> None:
         self._links = links
@@ -44,3 +54,36 @@ class EventCalls:
         )
         async with read_of(call, partial(self._tokens.forget, token)) as responses:
             yield responses
+
+    async def acknowledge(self, region: Region, gone: Sequence[Gone]) -> None:
+        """Tell a region that copies of what it served are gone; one that was told before may be
+        among them.
+
+        Raises NotOwed for the first of which the region knows nothing, NoToken, OSError, and what
+        gRPC raises.
+        """
+        token = await self._tokens.own(region, ACKNOWLEDGE_SCOPE)
+        channel, *_ = await self._links.channels(region)
+        request = pb.AcknowledgeRemovalsRequest(
+            removals=[
+                pb.RemovalAcknowledgement(
+                    event_sequence=each.event_sequence,
+                    remove_time=Timestamp(seconds=each.removed_at),
+                )
+                for each in gone
+            ]
+        )
+        try:
+            await ConformanceServiceStub(channel).AcknowledgeRemovals(
+                request,
+                metadata=(("authorization", f"Bearer {token}"),),
+                timeout=_ACKNOWLEDGE_SECONDS,
+            )
+        except grpc.aio.AioRpcError as error:
+            if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+                self._tokens.forget(token)
+            refusal = explain(error)
+            place = refusal.metadata.get("removal", "")
+            if refusal.reason == _NOT_OWED and place.isdecimal() and int(place) < len(gone):
+                raise NotOwed(int(place)) from None
+            raise

@@ -6,8 +6,7 @@ so nothing is missed however it breaks, and whatever ends this process.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from time import monotonic
@@ -21,6 +20,7 @@ from gateway.clock import Clock
 from gateway.federation.asking.region_events import Change, SqlRegionEvents
 from gateway.federation.trust.book import Region, RegionBook
 from gateway.storage.background import Failures, NotNow, Pace, Rounds
+from gateway.storage.steps import Steps
 from gateway.storage.turn import REGION_EVENTS, open_turn
 
 Responses = AsyncIterator[WatchDisclosuresResponse]
@@ -91,8 +91,17 @@ class RegionEventFollower:
         self._streams: dict[str, asyncio.Task[None]] = {}
         self._heard: dict[str, tuple[int, int]] = {}
         # One thread: numbers of an operator's events are given one after the other.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="region-events")
+        self._steps = Steps("region-events")
         self._rounds = Rounds("region-events", self._once, _PACE)
+
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+        return self._steps.name
+
+    def busy_seconds(self) -> float:
+        """Return for how long it has been at the step it is at; 0 between steps."""
+        return self._steps.busy_seconds()
 
     async def start(self) -> None:
         """Begin to follow."""
@@ -102,13 +111,13 @@ class RegionEventFollower:
         """End all streams, and leave the turn to others."""
         await self._rounds.stop()
         await self._end(set(self._streams))
-        await self._run(self._turn.give_up)
-        self._thread.shutdown(wait=False)
+        await self._steps.take(self._turn.give_up)
+        self._steps.close()
 
     async def _once(self) -> bool:
         if monotonic() < self._ask_at:
             raise NotNow
-        if not await self._run(self._turn.taken):
+        if not await self._steps.take(self._turn.taken):
             self._ask_at = monotonic() + _STANDBY_SECONDS
             await self._end(set(self._streams))
             raise NotNow
@@ -118,9 +127,9 @@ class RegionEventFollower:
             self._streams[region] = asyncio.create_task(self._follow(region), name="region-events")
         if self._heard and monotonic() >= self._mark_at:
             heard, self._heard = self._heard, {}
-            await self._run(partial(self._events.mark, heard))
+            await self._steps.take(partial(self._events.mark, heard))
             self._mark_at = monotonic() + self._heartbeat_seconds / 2
-        await self._run(partial(self._events.tell_late, self._clock.now()))
+        await self._steps.take(partial(self._events.tell_late, self._clock.now()))
         return False
 
     async def _end(self, regions: set[str]) -> None:
@@ -155,7 +164,7 @@ class RegionEventFollower:
 
     async def _stream(self, entity_id: str) -> None:
         loop = asyncio.get_running_loop()
-        known = (await self._run(self._events.heard)).get(entity_id)
+        known = (await self._steps.take(self._events.heard)).get(entity_id)
         after = 0 if known is None else known.event_sequence
         come: asyncio.Queue[_Come] = asyncio.Queue(_WAITING)
         writing = asyncio.create_task(self._write(entity_id, after, come), name="region-events")
@@ -190,13 +199,10 @@ class RegionEventFollower:
                     changes.append(change)
             at = some[-1].at
             if changes:
-                await self._run(partial(self._events.take, entity_id, changes, after, at))
+                await self._steps.take(partial(self._events.take, entity_id, changes, after, at))
                 self._heard.pop(entity_id, None)
             else:
                 self._heard[entity_id] = (after, at)
-
-    async def _run(self, work: Callable[[], _Read]) -> _Read:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
 def _read(response: WatchDisclosuresResponse, after: int) -> tuple[int, Change | None]:

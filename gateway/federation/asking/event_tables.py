@@ -31,11 +31,15 @@ REGION_EVENTS: Final = Table(
     Column("item", String(64), nullable=False),
     Column("event_time", BigInteger, nullable=False),
     Column("told_at", BigInteger, nullable=False),
+    Column("severity", SmallInteger, nullable=False, server_default="0"),
     Index("ux_region_events_event", "operator_id", "region", "event_sequence", unique=True),
+    # From an operator's copy to what became of it.
+    Index("ix_region_events_operator_record", "operator_id", "record_id"),
 )
 
-# The same events whoever they concern, for as long as an answer may still be on its way here
-# that was given before them. heard_at is by this region (seconds, UTC).
+# The same events whoever they concern: for as long as an answer may still be on its way here
+# that was given before them, and until their region is told that all their copies are gone.
+# heard_at is by this region (seconds, UTC).
 REGION_CHANGES: Final = Table(
     "region_changes",
     METADATA,

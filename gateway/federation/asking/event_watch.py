@@ -21,6 +21,7 @@ from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
 from gateway.federation.asking.event_news import RegionEventNews
 from gateway.federation.asking.region_events import Heard, RegionEvent, SqlRegionEvents
+from gateway.federation.asking.removals import Deadlines
 from gateway.federation.trust.book import RegionBook
 from gateway.shares import Shares
 from operators.rules import require_call
@@ -49,6 +50,7 @@ class RegionRecordWatch:
         clock: Clock,
         lease_seconds: float,
         own: str,
+        deadlines: Deadlines,
     ) -> None:
         self._events = events
         self._news = news
@@ -58,6 +60,7 @@ class RegionRecordWatch:
         self._clock = clock
         self._lease_seconds = int(lease_seconds)
         self._own = own
+        self._deadlines = deadlines
         self._heartbeat_seconds = min(HEARTBEAT_SECONDS, lease_seconds / _HEARTBEATS_A_LEASE)
 
     async def watch_region_records(
@@ -156,6 +159,9 @@ class RegionRecordWatch:
                 item=change.item,
                 event_time=Timestamp(seconds=change.event_time),
                 event_sequence=change.event_sequence,
+                removal_deadline=Timestamp(
+                    seconds=event.told_at + self._deadlines.removal_seconds(event.severity)
+                ),
             ),
             send_time=Timestamp(seconds=self._clock.now()),
         )

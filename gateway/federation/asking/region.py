@@ -4,17 +4,20 @@ What the region answered is kept durably before it is passed on (guarantee G5), 
 of the question is said whatever happens (G10).
 """
 
-import asyncio
-import logging
 import time
 from base64 import b32encode
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+)
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from google.protobuf.duration_pb2 import Duration
-from sqlalchemy.exc import SQLAlchemyError
 
 from creditgate.federated_query import consent_elsewhere
 from creditgate.refusal import Refused
@@ -22,27 +25,29 @@ from creditgate.transparency.usage import records_digest
 from creditgate.v1.credit_record_service_pb2 import Receipt
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from creditgate.v1.federated_record_service_pb2 import (
-    QueryRegionsRequest,
     QueryRegionsResponse,
     RegionClosing,
     RegionOutcome,
     RegionPart,
 )
 from creditgate.v1.federation_service_pb2 import QueryRecordsRequest
-from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.clock import Clock
 from gateway.disclose.frame import field
 from gateway.disclose.model import Line
+from gateway.federation.asking.asked import Asked
 from gateway.federation.asking.calls import Budget, Question, RegionCalls, Verified
-from gateway.federation.asking.deciding import Admitted, Charge, Decided, Deciding
+from gateway.federation.asking.deciding import (
+    Admitted,
+    Charge,
+    ChargedAs,
+    Deciding,
+)
 from gateway.federation.asking.endings import REFUSED, Ended
+from gateway.federation.asking.keeping import Charged, Keeping
 from gateway.federation.asking.ports import Credentials, OwnRegion, Witnesses
-from gateway.federation.asking.quota import QuotaLeft
 from gateway.federation.asking.routing import Plan
-from gateway.federation.asking.uses import RegionAnswer, RegionUse, RegionUses
+from gateway.federation.asking.uses import RegionUse
 from gateway.federation.trust.book import Region, RegionBook
 from gateway.federation.trust.standing import not_trusted
-from gateway.respond.use import Use
 from operators.authorization_details import PURPOSE_NAMES, TYPE
 from operators.shapes import ALL_REGIONS
 
@@ -52,21 +57,9 @@ NOT_ASKED: Final = RegionOutcome.REGION_OUTCOME_NOT_ASKED
 DECISION: Final = "decisions/"
 _ANSWER: Final = RegionPart.ANSWER_FIELD_NUMBER
 _PART: Final = QueryRegionsResponse.PART_FIELD_NUMBER
-_log = logging.getLogger(__name__)
 
 Emit = Callable[[bytes], Awaitable[None]]
 """Takes a serialised QueryRegionsResponse; returns once there is room for the next."""
-
-
-class Asked(NamedTuple):
-    """A question as it was admitted: what all its regions have in common."""
-
-    request: QueryRegionsRequest
-    use: Use
-    decided: Decided
-    admitted: Admitted
-    quota: QuotaLeft
-    deadline: float
 
 
 class _Passed:
@@ -89,8 +82,7 @@ class RegionAsker:
         credentials: Credentials,
         witnesses: Witnesses,
         calls: RegionCalls,
-        uses: RegionUses,
-        clock: Clock,
+        keeping: Keeping,
         issuer: str,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -100,8 +92,7 @@ class RegionAsker:
         self._credentials = credentials
         self._witnesses = witnesses
         self._calls = calls
-        self._uses = uses
-        self._clock = clock
+        self._keeping = keeping
         self._issuer = issuer
         self._monotonic = monotonic
 
@@ -138,7 +129,9 @@ class RegionAsker:
         question = self._question(region, plan, asked)
         own_items = {there: here for here, there in plan.translation.pairs}
         budget = Budget(asked.deadline)
-        async for verified in self._calls.chunks(question, budget):
+        # Before the region is asked, which would charge it.
+        await self._require_agreed(asked, question, 0)
+        async for verified in self._chunks(plan, asked, question, budget, passed):
             # Cut off, or its log distrusted, since it was asked: nothing more of it is believed.
             self._witnesses.require_trusted(self._book.region(plan.region))
             receipt = await self._kept(plan, asked, question, verified, own_items)
@@ -150,6 +143,25 @@ class RegionAsker:
             asked.quota.take(receipt.charged_entries)
             if passed.subjects < len(plan.subjects):
                 asked.quota.require()
+                await self._require_agreed(asked, question, passed.subjects)
+
+    async def _chunks(
+        self, plan: Plan, asked: Asked, question: Question, budget: Budget, passed: _Passed
+    ) -> AsyncGenerator[Verified]:
+        """Yield the chunks of the answer; where it ends, keep what was charged and never came."""
+        try:
+            async for verified in self._calls.chunks(question, budget):
+                yield verified
+        except Ended as ended:
+            if ended.metered is not None:
+                charged = Charged(asked, plan, question.query.request_id)
+                await self._keeping.lost(charged, ended.metered, passed.subjects)
+            raise
+
+    async def _require_agreed(self, asked: Asked, question: Question, first: int) -> None:
+        operator_id = asked.decided.passage.allow.operator_id
+        charged = ChargedAs(question.query.request_id, first)
+        await self._deciding.require_agreed(operator_id, charged)
 
     def _question(self, region: Region, plan: Plan, asked: Asked) -> Question:
         request, allow = asked.request, asked.decided.passage.allow
@@ -195,65 +207,30 @@ class RegionAsker:
         """
         chunk = verified.chunk
         subjects = asked.request.subjects
-        # However long the region took, authority and prices are those of now (G4).
-        decided = await self._deciding.decided(asked.use, subjects)
+        request_id = question.query.request_id
+        charged = Charged(asked, plan, request_id)
+        try:
+            # However long the region took, authority and prices are those of now (G4).
+            decided = await self._deciding.decided(
+                asked.use, subjects, ChargedAs(request_id, chunk.first)
+            )
+        except Refused:
+            # The region charged it all the same.
+            await self._keeping.withheld(charged, chunk)
+            raise
         uses = [
-            RegionUse(
-                record_id=record.name.removeprefix("records/"),
-                revision=record.revision,
-                subject=record.subject,
-                item=record.item,
-                own_item=own_items[record.item],
-                source=record.source,
-                region_code=record.region,
-                fee=chunk.price(record),
-                own_fee=decided.prices[own_items[record.item]],
+            RegionUse.of(
+                record,
+                own_items[record.item],
+                chunk.price(record),
+                decided.prices[own_items[record.item]],
             )
             for record in chunk.records
         ]
-        answer = self._answer(plan, asked, question, verified, uses)
-        try:
-            await asyncio.to_thread(self._uses.keep, answer, uses)
-        except SQLAlchemyError as error:
-            _log.error("a use of another region could not be kept: %s", type(error).__name__)
-            raise _not_kept() from None
+        await self._keeping.given(charged, chunk, uses)
         counts = Counter(Line(use.own_item, use.source, use.region_code) for use in uses)
-        charge = Charge(
-            question.query.request_id, chunk.first, counts, records_digest(chunk.records)
-        )
+        charge = Charge(request_id, chunk.first, counts, records_digest(chunk.records))
         return await self._deciding.charged(asked.use, subjects, decided, charge)
-
-    def _answer(
-        self,
-        plan: Plan,
-        asked: Asked,
-        question: Question,
-        verified: Verified,
-        uses: Sequence[RegionUse],
-    ) -> RegionAnswer:
-        chunk, allow = verified.chunk, asked.decided.passage.allow
-        return RegionAnswer(
-            operator_id=allow.operator_id,
-            request_id=asked.use.request_id,
-            region=plan.region,
-            first_subject=chunk.first,
-            region_request_id=question.query.request_id,
-            client_id=asked.use.ask.client_id,
-            licence=allow.licence,
-            purpose=asked.use.purpose,
-            consent=asked.use.consent,
-            decision_id=asked.admitted.decision_id,
-            region_decision=chunk.receipt.decision_id,
-            mapping_version=plan.translation.version,
-            subject_count=chunk.subject_count,
-            records=len(uses),
-            served_at=chunk.leaf.serve_seconds,
-            recorded_at=self._clock.now(),
-            region_fee=chunk.leaf.fee_micro_yuan,
-            own_fee=sum(use.own_fee for use in uses),
-            receipt=chunk.receipt.usage.SerializeToString(deterministic=True),
-            checkpoint=chunk.note,
-        )
 
 
 def region_request_id(operator_id: str, request_id: str, region: str) -> str:
@@ -293,14 +270,6 @@ def _steps(
             + field(_ANSWER, part)
             + whole.SerializeToString(deterministic=True),
         )
-
-
-def _not_kept() -> Refused:
-    return Refused(
-        RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
-        "The use could not be kept, so it is not passed on; try again with the same request_id.",
-        retry_after=1,
-    )
 
 
 def _duration(seconds: float) -> Duration:

@@ -3,14 +3,15 @@
 A region tells this one of each event about a record that it served it. Whom it concerns is known
 here alone, from `region_uses`: every operator that was given a revision which the event replaces
 or ends. An answer may be on its way when its records are repaired, and be kept after the event
-was heard; so for a while each event is held against what was kept since, too.
+was heard; so for a while each event is held against what was kept since, too. It is forgotten once
+its region was told that all copies are gone.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, func, select, update
+from sqlalchemy import Connection, Engine, Row, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
@@ -20,6 +21,7 @@ from gateway.federation.asking.event_tables import (
     REGIONS_HEARD,
 )
 from gateway.federation.asking.tables import REGION_USES
+from gateway.federation.asking.uses import NOT_PASSED_ON
 from gateway.storage.engines import reading
 from gateway.storage.paging import pages
 
@@ -28,7 +30,7 @@ LATE_SECONDS: Final = 600
 region may take to answer."""
 
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-_CORRECTED: Final = DisclosureEventKind.DISCLOSURE_EVENT_KIND_CORRECTED
+CORRECTED: Final = DisclosureEventKind.DISCLOSURE_EVENT_KIND_CORRECTED
 _ROWS_A_STATEMENT: Final = 500
 
 
@@ -44,12 +46,21 @@ class Change(NamedTuple):
     event_time: int
 
 
+_EVENTS: Final = select(
+    *(REGION_EVENTS.c[name] for name in ("number", "region", "told_at", "severity")),
+    *(REGION_EVENTS.c[name] for name in Change._fields),
+)
+
+
 class RegionEvent(NamedTuple):
-    """An event for one operator, ``number`` among all of its own."""
+    """An event for one operator, ``number`` among all of its own, told at ``told_at`` (seconds,
+    UTC); ``severity`` is the gravest of the revisions it makes void."""
 
     number: int
     region: str
     change: Change
+    told_at: int
+    severity: int
 
 
 class Heard(NamedTuple):
@@ -81,16 +92,31 @@ class SqlRegionEvents:
         """Return the next ``limit`` events of an operator after a number."""
         events = REGION_EVENTS.c
         query = (
-            select(events.number, events.region, *(events[name] for name in Change._fields))
-            .where(events.operator_id == operator_id, events.number > number)
+            _EVENTS.where(events.operator_id == operator_id, events.number > number)
             .order_by(events.number)
             .limit(limit)
         )
         with reading(self._engine) as connection:
-            return [
-                RegionEvent(row.number, row.region, Change._make(row[2:]))
-                for row in connection.execute(query)
+            return [_event(row) for row in connection.execute(query)]
+
+    def of_records(self, operator_id: str, record_ids: Iterable[str]) -> list[RegionEvent]:
+        """Return the events an operator was told about records, of whatever region, in order."""
+        events = REGION_EVENTS.c
+        own = _EVENTS.where(events.operator_id == operator_id)
+        with reading(self._engine) as connection:
+            found = [
+                _event(row)
+                for some in pages(record_ids)
+                for row in connection.execute(own.where(events.record_id.in_(some)))
             ]
+        return sorted(found, key=lambda each: each.number)
+
+    def told(self) -> Mapping[str, int]:
+        """Return the number of the newest event of each operator that was told any."""
+        events = REGION_EVENTS.c
+        query = select(events.operator_id, func.max(events.number)).group_by(events.operator_id)
+        with reading(self._engine) as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def newest(self, operator_id: str) -> int:
         """Return the number of an operator's newest event, 0 before the first."""
@@ -120,14 +146,15 @@ class SqlRegionEvents:
 
     def tell_late(self, now: int) -> None:
         """Tell the events of the last `LATE_SECONDS` to those who were given their records after
-        they were heard, and forget older ones."""
+        they were heard."""
         changes = REGION_CHANGES.c
+        lately = changes.heard_at > now - LATE_SECONDS
         with reading(self._engine) as connection:
-            if connection.execute(select(changes.region).limit(1)).first() is None:
+            if connection.execute(select(changes.region).where(lately).limit(1)).first() is None:
                 return
         with self._engine.begin() as connection:
-            connection.execute(delete(REGION_CHANGES).where(changes.heard_at <= now - LATE_SECONDS))
             query = select(changes.region, *(changes[name] for name in Change._fields))
+            query = query.where(lately)
             found: dict[str, list[Change]] = defaultdict(list)
             for row in connection.execute(query.order_by(changes.region, changes.event_sequence)):
                 found[row.region].append(Change._make(row[1:]))
@@ -136,6 +163,11 @@ class SqlRegionEvents:
                 if told:
                     known = _locked(connection, region)
                     _mark(connection, region, known.event_sequence, known.heard_at, told)
+
+
+def _event(row: Row[*tuple[Any, ...]]) -> RegionEvent:
+    number, region, told_at, severity, *change = row
+    return RegionEvent(number, region, Change._make(change), told_at, severity)
 
 
 def _locked(connection: Connection, region: str) -> Heard:
@@ -163,47 +195,57 @@ def _tell(connection: Connection, region: str, changes: Sequence[Change], now: i
     """Write changes for the operators they concern that were not told yet; return how many."""
     given = _given(connection, region, {each.record_id for each in changes})
     concerned = [
-        (operator_id, change)
+        (operator_id, change, max(void.values()))
         for change in changes
-        for operator_id, revision in sorted(given.get(change.record_id, {}).items())
-        if _ends(change, revision)
+        for operator_id, revisions in sorted(given.get(change.record_id, {}).items())
+        if (void := {each: grade for each, grade in revisions.items() if ends(change, each)})
     ]
-    operators = {operator_id for operator_id, _ in concerned}
+    operators = {operator_id for operator_id, _, _ in concerned}
     known = _known(connection, region, operators, [each.event_sequence for each in changes])
     numbers = _newest(connection, operators)
     rows: list[dict[str, Any]] = []
-    for operator_id, change in concerned:
+    for operator_id, change, severity in concerned:
         if (operator_id, change.event_sequence) not in known:
             numbers[operator_id] = numbers.get(operator_id, 0) + 1
             own = {"operator_id": operator_id, "number": numbers[operator_id]}
-            rows.append({**change._asdict(), **own, "region": region, "told_at": now})
+            told = {"region": region, "told_at": now, "severity": severity}
+            rows.append({**change._asdict(), **own, **told})
     for start in range(0, len(rows), _ROWS_A_STATEMENT):
         connection.execute(REGION_EVENTS.insert(), rows[start : start + _ROWS_A_STATEMENT])
     return len(rows)
 
 
-def _ends(change: Change, revision: int) -> bool:
-    """Tell whether a change makes void a revision of its record, or an earlier one."""
-    if change.kind == _CORRECTED:
+def ends(change: Change, revision: int) -> bool:
+    """Tell whether a change makes void a revision of its record."""
+    if change.kind == CORRECTED:
         return revision < change.revision
     return revision <= change.revision
 
 
 def _given(
     connection: Connection, region: str, record_ids: Collection[str]
-) -> Mapping[str, Mapping[str, int]]:
-    """Return of each record the operators that a region gave it, each with the earliest
-    revision."""
+) -> Mapping[str, Mapping[str, Mapping[int, int]]]:
+    """Return of each record the operators that a region gave it, each with the revisions and how
+    grave they are: a Severity, unspecified where that was not kept."""
     uses = REGION_USES.c
-    found: dict[str, dict[str, int]] = defaultdict(dict)
+    found: dict[str, dict[str, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
     for some in pages(record_ids):
         query = (
-            select(uses.record_id, uses.operator_id, func.min(uses.revision))
-            .where(uses.region == region, uses.record_id.in_(some))
-            .group_by(uses.record_id, uses.operator_id)
+            select(
+                uses.record_id,
+                uses.operator_id,
+                uses.revision,
+                func.coalesce(func.max(uses.severity), 0),
+            )
+            .where(
+                uses.region == region,
+                uses.record_id.in_(some),
+                uses.subject != NOT_PASSED_ON,
+            )
+            .group_by(uses.record_id, uses.operator_id, uses.revision)
         )
-        for record_id, operator_id, revision in connection.execute(query):
-            found[record_id][operator_id] = revision
+        for record_id, operator_id, revision, severity in connection.execute(query):
+            found[record_id][operator_id][revision] = severity
     return found
 
 

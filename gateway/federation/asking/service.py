@@ -17,11 +17,12 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
 from gateway.conformance.throttle import Throttle
+from gateway.federation.asking.asked import Asked
 from gateway.federation.asking.deciding import Decided, Deciding, use_of_question
 from gateway.federation.asking.directories import Directories
 from gateway.federation.asking.question import check_question, deadline_of
 from gateway.federation.asking.quota import QuotaLeft
-from gateway.federation.asking.region import NOT_ASKED, Asked, RegionAsker, closed
+from gateway.federation.asking.region import NOT_ASKED, RegionAsker, closed
 from gateway.federation.asking.routing import ASKED, Known, Plan, Question, planned
 from gateway.federation.trust.book import RegionBook
 

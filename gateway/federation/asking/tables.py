@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Index,
     Integer,
@@ -51,7 +52,11 @@ REGION_ANSWERS: Final = Table(
 )
 
 # One row is one record of such a chunk. item is the region's, own_item the one that stands for
-# it here; fee and own_fee as above, of the record.
+# it here; fee and own_fee as above, of the record. content_digest is SHA-256 of the content as it
+# was given, which a consent may have cut; the period in seconds, UTC, disclosed_until NO_END of
+# `creditgate.transparency.facts` without end; severity a Severity. These five are null for what
+# was given before they were kept. subject is empty, and they are null, of what the region charged
+# and the operator was not given: its answer was lost, and it had ended when it was asked for again.
 REGION_USES: Final = Table(
     "region_uses",
     METADATA,
@@ -70,6 +75,11 @@ REGION_USES: Final = Table(
     Column("served_at", BigInteger, nullable=False),
     Column("fee", BigInteger, nullable=False),
     Column("own_fee", BigInteger, nullable=False),
+    Column("content_digest", LargeBinary),
+    Column("disclosed_from", BigInteger),
+    Column("disclosed_until", BigInteger),
+    Column("severity", SmallInteger),
+    Column("cut", Boolean),
     Index("ix_region_uses_region_served_at", "region", "served_at"),
     # From a record, and from a subject, to who received it (guarantee G7).
     Index("ix_region_uses_region_record", "region", "record_id"),

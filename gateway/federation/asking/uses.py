@@ -2,22 +2,35 @@
 
 Both ends meter a use that crosses regions: the home region in its ledger, and this one here,
 by what the home region's signed receipt says. A chunk is kept once, by the operator's request,
-the region and its place in the answer: answered again it charges nothing more.
+the region and its place in the answer: answered again it charges nothing more. What the home region
+charged and the operator was not given, since an answer was lost and the record ended before it was
+asked for again, is kept too, without whom it is about: this region owes it, and its operator nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from creditgate.transparency.facts import NO_END
+from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
 from gateway.storage.engines import reading
-from gateway.storage.paging import pages
 
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+NOT_PASSED_ON: Final = ""
+"""The subject of a record that was charged by its region and never given to the operator."""
 _ROWS_A_STATEMENT: Final = 500
+_RECORDS: Final = "records/"
 _SECONDS_A_DAY: Final = 86_400
+
+
+class RegionChunk(NamedTuple):
+    """A chunk of another region as the ledger knows it: its request's id there, and its number."""
+
+    region_request_id: str
+    chunk: int
 
 
 class RegionAnswer(NamedTuple):
@@ -46,7 +59,8 @@ class RegionAnswer(NamedTuple):
 
 
 class RegionUse(NamedTuple):
-    """One record of a chunk; fields as those of `tables.REGION_USES` that its answer lacks."""
+    """One record of a chunk; fields as those of `tables.REGION_USES` that its answer lacks, the
+    last five None where they were not kept yet."""
 
     record_id: str
     revision: int
@@ -57,6 +71,37 @@ class RegionUse(NamedTuple):
     region_code: str
     fee: int
     own_fee: int
+    content_digest: bytes | None = None
+    disclosed_from: int | None = None
+    disclosed_until: int | None = None
+    severity: int | None = None
+    cut: bool | None = None
+
+    @property
+    def passed_on(self) -> bool:
+        """Whether the operator was given it."""
+        return self.subject != NOT_PASSED_ON
+
+    @classmethod
+    def of(cls, record: DisclosedRecord, own_item: str, fee: int, own_fee: int) -> "RegionUse":
+        """Return the use of a record as a region gave it; fees are micro-yuan."""
+        has_end = record.HasField("disclosed_until")
+        return cls(
+            record_id=record.name.removeprefix(_RECORDS),
+            revision=record.revision,
+            subject=record.subject,
+            item=record.item,
+            own_item=own_item,
+            source=record.source,
+            region_code=record.region,
+            fee=fee,
+            own_fee=own_fee,
+            content_digest=record.content_digest,
+            disclosed_from=record.disclosed_from.seconds,
+            disclosed_until=record.disclosed_until.seconds if has_end else NO_END,
+            severity=record.severity,
+            cut=bool(record.served_fields),
+        )
 
 
 class RegionUses:
@@ -68,12 +113,16 @@ class RegionUses:
     def keep(self, answer: RegionAnswer, uses: Sequence[RegionUse]) -> bool:
         """Make a chunk durable with its records, and tell whether it was not kept before.
 
+        Of one that was, records that were not passed on then and are now are kept as given.
         Raises what SQLAlchemy raises; nothing may be passed on then.
         """
         with self._engine.begin() as connection:
             insert = _INSERT[connection.dialect.name]
             adding = insert(REGION_ANSWERS).values(answer._asdict()).on_conflict_do_nothing()
             kept = connection.execute(adding.returning(REGION_ANSWERS.c.region)).first()
+            if kept is None:
+                _give(connection, answer, uses)
+                return False
             shared = {
                 "operator_id": answer.operator_id,
                 "request_id": answer.request_id,
@@ -82,12 +131,12 @@ class RegionUses:
                 "region_request_id": answer.region_request_id,
                 "served_at": answer.served_at,
             }
-            rows = [{**use._asdict(), **shared} for use in uses] if kept is not None else []
+            rows = [{**use._asdict(), **shared} for use in uses]
             for start in range(0, len(rows), _ROWS_A_STATEMENT):
                 # A record that another chunk of the request had is kept by that one.
                 some = rows[start : start + _ROWS_A_STATEMENT]
                 connection.execute(insert(REGION_USES).on_conflict_do_nothing(), some)
-            return kept is not None
+            return True
 
     def used_on_day(self, operator_id: str, now: int) -> int:
         """Return how many records an operator was given from other regions on the UTC day of
@@ -100,20 +149,6 @@ class RegionUses:
         )
         with reading(self._engine) as connection:
             return int(connection.execute(query).scalar_one())
-
-    def given(self, operator_id: str, record_ids: Iterable[str]) -> set[str]:
-        """Return of which of these records an operator was given any revision by another region."""
-        of_operator = select(REGION_USES.c.record_id).where(
-            REGION_USES.c.operator_id == operator_id
-        )
-        with reading(self._engine) as connection:
-            return {
-                record_id
-                for some in pages(record_ids)
-                for record_id in connection.execute(
-                    of_operator.where(REGION_USES.c.record_id.in_(some))
-                ).scalars()
-            }
 
     def answers(self, region: str, from_: int, until: int) -> list[RegionAnswer]:
         """Return the chunks that ``region`` served within [from_, until) (seconds UTC, by its
@@ -139,13 +174,46 @@ class RegionUses:
         """Return the records of a chunk, in order of their ids."""
         query = (
             select(*(REGION_USES.c[name] for name in RegionUse._fields))
-            .where(
-                REGION_USES.c.operator_id == answer.operator_id,
-                REGION_USES.c.request_id == answer.request_id,
-                REGION_USES.c.region == answer.region,
-                REGION_USES.c.first_subject == answer.first_subject,
-            )
+            .where(*_of_chunk(REGION_USES, answer))
             .order_by(REGION_USES.c.record_id, REGION_USES.c.revision)
         )
         with reading(self._engine) as connection:
             return [RegionUse(*row) for row in connection.execute(query).all()]
+
+
+def _give(connection: Connection, answer: RegionAnswer, uses: Sequence[RegionUse]) -> None:
+    """Keep as given what of a chunk was not passed on before, and is now."""
+    given = fees = 0
+    for use in uses:
+        if not use.passed_on:
+            continue
+        kept = REGION_USES.c
+        changed = connection.execute(
+            update(REGION_USES)
+            .where(
+                *_of_chunk(REGION_USES, answer),
+                kept.record_id == use.record_id,
+                kept.revision == use.revision,
+                kept.subject == NOT_PASSED_ON,
+            )
+            .values(use._asdict())
+        ).rowcount
+        given += changed
+        fees += changed * use.own_fee
+    if given:
+        own = REGION_ANSWERS.c
+        connection.execute(
+            update(REGION_ANSWERS)
+            .where(*_of_chunk(REGION_ANSWERS, answer))
+            .values(
+                records=own.records + given,
+                own_fee=own.own_fee + fees,
+                subject_count=answer.subject_count,
+                checkpoint=answer.checkpoint,
+            )
+        )
+
+
+def _of_chunk(table: Table, answer: RegionAnswer) -> tuple[ColumnElement[bool], ...]:
+    names = ("operator_id", "request_id", "region", "first_subject")
+    return tuple(table.c[name] == getattr(answer, name) for name in names)

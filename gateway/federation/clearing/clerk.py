@@ -4,7 +4,6 @@ What is proposed is durable before it leaves, so that after any crash the same i
 what the other side has signed and this one does not know yet, is taken from there.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -35,6 +34,7 @@ from gateway.federation.clearing.store import (
 )
 from gateway.federation.trust.book import Region
 from gateway.federation.witness.peers import PeerLost
+from gateway.storage.steps import Steps
 from sdk.clearings import verified_clearing, verified_proposal, verify_acceptance
 from sdk.documents import DocumentRefused
 
@@ -61,6 +61,7 @@ class ClearingClerk:
         keys: ClearingKeys,
         clock: Clock,
         own: str,
+        steps: Steps,
     ) -> None:
         self._clearings = clearings
         self._sides = sides
@@ -69,6 +70,7 @@ class ClearingClerk:
         self._keys = keys
         self._clock = clock
         self._own = own
+        self._steps = steps
 
     async def clear(self, region: Region, until: int) -> ClearingRow:
         """Return the last clearing with ``region`` once it is agreed up to ``until`` (seconds,
@@ -229,4 +231,4 @@ class ClearingClerk:
             ) from None
 
     async def _blocking(self, work: Callable[..., _T], *args: object) -> _T:
-        return await asyncio.to_thread(work, *args)
+        return await self._steps.take(work, *args)

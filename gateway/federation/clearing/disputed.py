@@ -44,22 +44,28 @@ def stand_in(row: DisputeRow) -> Stand:
     return Stand(ClearingStand.ValueType(row.stands), row.stands_version)
 
 
+class OtherVersion(Exception):
+    """The side has another version by now than the one that was to stand."""
+
+
 def resolve(
     connection: Connection,
     dispute_id: str,
-    side: ClearingStand.ValueType,
+    wanted: Stand,
     by: str,
     note: str,
     now: int,
 ) -> DisputeRow | None:
-    """Return an open dispute once the version that ``side`` has by now stands; None where there
-    is no such dispute."""
+    """Return an open dispute once the version ``wanted`` stands; None where there is no such
+    dispute. Raises OtherVersion where it is not the side's own by now."""
     own = _D.dispute_id == dispute_id
     while True:
         row = connection.execute(select(DISPUTES).where(own, _D.closed.is_(None))).first()
         if row is None:
             return None
-        stand = stand_of(dispute_in(row), side)
+        stand = stand_of(dispute_in(row), wanted.side)
+        if stand != wanted:
+            raise OtherVersion
         # A clearing may change the versions meanwhile: then it is another that would stand.
         resolved = connection.execute(
             update(DISPUTES)

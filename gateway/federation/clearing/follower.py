@@ -6,7 +6,6 @@ One process of the installation does. Whatever it was at when it ended is found 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Final
 
@@ -21,6 +20,7 @@ from gateway.federation.clearing.rules import OVERDUE_SECONDS, next_until, overd
 from gateway.federation.clearing.store import SqlClearings
 from gateway.federation.trust.book import Region, RegionBook
 from gateway.storage.background import NotNow, Pace, Rounds
+from gateway.storage.steps import Steps
 from gateway.storage.turn import CLEARING, open_turn
 
 _AT_ONCE: Final = 2
@@ -36,7 +36,8 @@ _log = logging.getLogger(__name__)
 class ClearingFollower:
     """Clears with the regions of ``book``; one event loop's own. ``own`` is this region's entity
     identifier; ``evidence`` is the store that the turn is taken at. ``known`` gives every region
-    that was ever known, cut off or not: what operator each is here, "" for none, by entity id."""
+    that was ever known, cut off or not: what operator each is here, "" for none, by entity id.
+    ``steps`` are those of whoever it has clear too, and end with it."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class ClearingFollower:
         known: Callable[[], Mapping[str, str]],
         clock: Clock,
         own: str,
+        steps: Steps,
     ) -> None:
         self._clearings = clearings
         self._attempts = attempts
@@ -62,8 +64,19 @@ class ClearingFollower:
         self._ask_at = float("-inf")
         self._tries: dict[str, tuple[float, int]] = {}
         self._told: dict[str, int] = {}
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="clearing")
+        self._steps = steps
+        # One thread alone: a turn is asked for and given up one after the other.
+        self._turns = Steps(steps.name)
         self._rounds = Rounds("clearing", self._once, _PACE)
+
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+        return self._steps.name
+
+    def busy_seconds(self) -> float:
+        """Return for how long it has been at a step, beyond what one may take."""
+        return max(self._turns.busy_seconds(), self._steps.busy_seconds())
 
     async def start(self) -> None:
         """Begin to clear."""
@@ -72,8 +85,9 @@ class ClearingFollower:
     async def stop(self) -> None:
         """Leave the turn to others."""
         await self._rounds.stop()
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._turn.give_up)
-        self._thread.shutdown(wait=False)
+        await self._turns.take(self._turn.give_up)
+        self._turns.close()
+        self._steps.close()
 
     def nudge(self) -> None:
         """Tell that clearing is wanted at once; on the event loop."""
@@ -82,11 +96,10 @@ class ClearingFollower:
     async def _once(self) -> bool:
         if monotonic() < self._ask_at:
             raise NotNow
-        loop = asyncio.get_running_loop()
-        if not await loop.run_in_executor(self._thread, self._turn.taken):
+        if not await self._turns.take(self._turn.taken):
             self._ask_at = monotonic() + _STANDBY_SECONDS
             raise NotNow
-        wanted = await asyncio.to_thread(self._attempts.wanted)
+        wanted = await self._steps.take(self._attempts.wanted)
         at_once = asyncio.Semaphore(_AT_ONCE)
 
         async def cleared(region: Region) -> bool:
@@ -97,8 +110,8 @@ class ClearingFollower:
         more = await asyncio.gather(*map(cleared, standing))
         names = {self._own, *(each.entity_id for each in standing)}
         for region in sorted(wanted.keys() - names):
-            await asyncio.to_thread(self._attempts.fail, region, _NOT_STANDING, self._now())
-            await asyncio.to_thread(self._attempts.tried, region, wanted[region])
+            await self._steps.take(self._attempts.fail, region, _NOT_STANDING, self._now())
+            await self._steps.take(self._attempts.tried, region, wanted[region])
         for region, operator_id in self._known().items():
             if region not in names:
                 await self._tell_cut_off(region, operator_id)
@@ -107,7 +120,7 @@ class ClearingFollower:
     async def _clear(self, region: Region, wanted: int | None) -> bool:
         """Clear with one region where that is due; tell whether more of it is due at once."""
         name = region.entity_id
-        last = await asyncio.to_thread(self._clearings.last, name)
+        last = await self._steps.take(self._clearings.last, name)
         cleared = None if last is None else last.until
         await self._tell_overdue(region, cleared)
         if self._own >= name:
@@ -128,7 +141,7 @@ class ClearingFollower:
             return False
         finally:
             if wanted is not None:
-                await asyncio.to_thread(self._attempts.tried, name, wanted)
+                await self._steps.take(self._attempts.tried, name, wanted)
         self._tries.pop(name, None)
         return next_until(until, self._now()) is not None
 
@@ -138,7 +151,7 @@ class ClearingFollower:
         self._tries[region] = (monotonic() + wait, min(failures + 1, 16))
         if not failures:
             _log.warning("clearing with %s failed: %s", region, why)
-        await asyncio.to_thread(self._attempts.fail, region, why, self._now())
+        await self._steps.take(self._attempts.fail, region, why, self._now())
 
     async def _counts(self, region: Region, cleared: int | None) -> bool:
         """Tell whether there is anything to clear with a region: it is admitted here, or there
@@ -146,7 +159,7 @@ class ClearingFollower:
         return bool(
             region.operator_id
             or cleared is not None
-            or await asyncio.to_thread(self._ledger.count, region.entity_id, 0, self._now())
+            or await self._steps.take(self._ledger.count, region.entity_id, 0, self._now())
         )
 
     async def _tell_overdue(self, region: Region, cleared: int | None) -> None:
@@ -155,7 +168,7 @@ class ClearingFollower:
         name = region.entity_id
         if since is None or self._told.get(name) == since:
             return
-        used = await asyncio.to_thread(self._ledger.count, name, cleared or 0, since)
+        used = await self._steps.take(self._ledger.count, name, cleared or 0, since)
         if cleared is None and not used:
             return
         await self._alert(name, region.operator_id, since, now)
@@ -163,19 +176,19 @@ class ClearingFollower:
     async def _tell_cut_off(self, region: str, operator_id: str) -> None:
         """Tell of uses that wait to be cleared with a region that does not stand."""
         now = self._now()
-        last = await asyncio.to_thread(self._clearings.last, region)
+        last = await self._steps.take(self._clearings.last, region)
         cleared = None if last is None else last.until
         since = overdue_since(cleared, now)
         if since is None or self._told.get(region) == since:
             return
-        if await asyncio.to_thread(self._ledger.count, region, cleared or 0, now):
+        if await self._steps.take(self._ledger.count, region, cleared or 0, now):
             await self._alert(region, operator_id, since, now)
-            await asyncio.to_thread(self._attempts.fail, region, _NOT_STANDING, now)
+            await self._steps.take(self._attempts.fail, region, _NOT_STANDING, now)
 
     async def _alert(self, region: str, operator_id: str, since: int, now: int) -> None:
         self._told[region] = since
         _log.error("%s is not cleared with yet: alerted", region)
-        await asyncio.to_thread(
+        await self._steps.take(
             self._attempts.overdue, operator_id, since, now - since, OVERDUE_SECONDS, now
         )
 

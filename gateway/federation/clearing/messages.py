@@ -4,6 +4,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from creditgate.v1 import clearing_service_pb2 as pb
 from gateway.federation.clearing.disputed import DisputeRow, dispute_in
+from gateway.federation.clearing.stands import ASKING, HOME, stand_of
 from gateway.federation.clearing.store import ClearingRow
 
 
@@ -39,6 +40,8 @@ def dispute_message(row: DisputeRow) -> pb.ClearingDispute:
         stands=pb.ClearingStand.ValueType(row.stands),
         resolved_by=row.resolved_by,
         note=row.note,
+        home_version=stand_of(dispute, HOME).version,
+        asking_version=stand_of(dispute, ASKING).version,
     )
     if dispute.home_entry is not None:
         message.home_entry.CopyFrom(dispute.home_entry.message())

@@ -19,8 +19,10 @@ from gateway.administration.request import require
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
 from gateway.federation.clearing.attempts import SqlAttempts
+from gateway.federation.clearing.disputed import OtherVersion
 from gateway.federation.clearing.messages import clearing_message, dispute_message
 from gateway.federation.clearing.rules import SETTLED_SECONDS, last_midnight
+from gateway.federation.clearing.stands import Stand
 from gateway.federation.clearing.store import ClearingRow, SqlClearings
 from gateway.federation.trust.book import RegionBook
 from gateway.note import note_faults
@@ -33,6 +35,7 @@ _MOST_NOTE: Final = 500
 _MOST_LISTED: Final = 200
 _USUAL: Final = 50
 _ID: Final = re.compile(r"dispute-[0-9a-f]{32}", re.ASCII)
+_VERSION: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _END_OF_TIME: Final = 253_402_300_799
 _REGION: Final = re.compile(r"[!-~]{1,255}", re.ASCII)
 
@@ -163,22 +166,32 @@ class ClearingService:
     async def resolve_clearing_dispute(
         self, request: pb.ResolveClearingDisputeRequest, caller: Caller
     ) -> pb.ResolveClearingDisputeResponse:
-        """Answer ResolveClearingDispute; raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND."""
+        """Answer ResolveClearingDispute; raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND,
+        ETAG_MISMATCH where the side has another version by now."""
         faults = note_faults("note", request.note, _MOST_NOTE)
         if request.stands not in (
             pb.ClearingStand.CLEARING_STAND_HOME,
             pb.ClearingStand.CLEARING_STAND_ASKING,
         ):
             faults.append(Violation("stands", "say whose version stands"))
+        if request.version and _VERSION.fullmatch(request.version) is None:
+            mend = "use the version as ListClearingDisputes shows it, 64 hexadecimal digits"
+            faults.append(Violation("version", mend))
         require(faults)
-        row = _ID.fullmatch(request.dispute_id) and await asyncio.to_thread(
-            self._clearings.resolve,
-            request.dispute_id,
-            request.stands,
-            actor(caller),
-            request.note,
-            self._clock.now(),
-        )
+        try:
+            row = _ID.fullmatch(request.dispute_id) and await asyncio.to_thread(
+                self._clearings.resolve,
+                request.dispute_id,
+                Stand(request.stands, request.version),
+                actor(caller),
+                request.note,
+                self._clock.now(),
+            )
+        except OtherVersion:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_ETAG_MISMATCH,
+                "That side has another version of the entry by now; ListClearingDisputes shows it.",
+            ) from None
         if not row:
             raise missing("No open dispute has this id; ListClearingDisputes lists them.")
         return pb.ResolveClearingDisputeResponse(dispute=dispute_message(row))

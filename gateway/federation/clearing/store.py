@@ -14,9 +14,9 @@ from sqlalchemy.exc import IntegrityError
 
 from creditgate.clearing import UNDER_WAY, Dispute
 from creditgate.v1.alert_service_pb2 import AlertKind
-from creditgate.v1.clearing_service_pb2 import ClearingStand
 from gateway.alerts.raising import raise_alert
 from gateway.federation.clearing.disputed import DisputeRow, Told, leave_out, resolve
+from gateway.federation.clearing.stands import Stand
 from gateway.federation.clearing.tables import CLEARINGS, DISPUTES, EVIDENCE, FAILURES
 from gateway.storage.engines import reading
 from gateway.storage.writes import wrote
@@ -192,11 +192,14 @@ class SqlClearings:
             return connection.execute(query).all()
 
     def resolve(
-        self, dispute_id: str, stands: ClearingStand.ValueType, by: str, note: str, now: int
+        self, dispute_id: str, wanted: Stand, by: str, note: str, now: int
     ) -> DisputeRow | None:
-        """Return an open dispute once it is resolved; None where there is none."""
+        """Return an open dispute once the version ``wanted`` stands; None where there is none.
+
+        Raises OtherVersion where that is not the side's own by now.
+        """
         with self._engine.begin() as connection:
-            return resolve(connection, dispute_id, stands, by, note, now)
+            return resolve(connection, dispute_id, wanted, by, note, now)
 
     def listed(self, region: str, *, before: int | None, limit: int) -> Sequence[ClearingRow]:
         """Return clearings with numbers below ``before``, newest first: with one region, or

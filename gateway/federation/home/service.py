@@ -27,6 +27,7 @@ from gateway.federation.home.consents import ForeignConsents, ReliedOn
 from gateway.federation.home.following import ConsentFollower
 from gateway.federation.home.footing import RegionFooting
 from gateway.federation.home.licence import Licence, Licences
+from gateway.federation.home.metered import MeteredAnswers, Told
 from gateway.federation.home.query import require_well_formed
 from gateway.federation.trust.book import Region, RegionBook
 from gateway.federation.witness.quorum import CosignedCheckpoints
@@ -56,6 +57,25 @@ class Batches(Protocol):
         ...
 
 
+class _Retried:
+    """The chunk of an answer that comes next: where it begins, and what a retry has of it so far."""
+
+    def __init__(self, operator_id: str, request_id: str, first: int) -> None:
+        self.operator_id = operator_id
+        self.request_id = request_id
+        self.begin(first)
+
+    def begin(self, first: int) -> None:
+        """Begin another chunk."""
+        self.first = first
+        self.told: set[Told] = set()
+
+    def take(self, part: BatchGetSubjectRecordsResponse) -> None:
+        """Take another part of it."""
+        if part.receipt.replayed:
+            self.told.update((record.name, record.revision) for record in part.records)
+
+
 class FederatedRecords:
     """Serves QueryRecords.
 
@@ -76,6 +96,7 @@ class FederatedRecords:
         chunk_subjects: int,
         clock: Clock,
         witnessed: CosignedCheckpoints,
+        metered: MeteredAnswers,
     ) -> None:
         self._book = book
         self._licences = licences
@@ -87,6 +108,7 @@ class FederatedRecords:
         self._chunk_subjects = chunk_subjects
         self._clock = clock
         self._witnessed = witnessed
+        self._metered = metered
         # Threads of their own: an ask never waits for what else the process is asked for.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="region-asks")
 
@@ -118,8 +140,37 @@ class FederatedRecords:
         )
         batch = batch_of(request, consent.name if consent else "")
         await self._keep(request, batch, asking, region, licence)
-        async for message in self._batches.batch_get_subject_records(batch, asking):
-            yield await self._answer(message, footing)
+        retried = _Retried(caller.operator_id, request.request_id, request.resume_from)
+        try:
+            async for message in self._batches.batch_get_subject_records(batch, asking):
+                chunk = BatchGetSubjectRecordsResponse.FromString(message)
+                retried.take(chunk)
+                if chunk.chunk_complete:
+                    if chunk.receipt.replayed and (before := await self._before(retried)):
+                        yield before
+                    retried.begin(chunk.first_subject + chunk.subject_count)
+                yield await self._answer(message, chunk, footing)
+        except Refused as refused:
+            superseded = RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED
+            if refused.reason == superseded and (before := await self._before(retried)):
+                yield before
+            raise
+
+    async def _before(self, retried: "_Retried") -> bytes:
+        """Return what tells of a chunk that it was charged for more than it has, b"" where it was
+        not."""
+        loop = asyncio.get_running_loop()
+        before = await loop.run_in_executor(
+            self._threads,
+            self._metered.before,
+            retried.operator_id,
+            retried.request_id,
+            retried.first // self._chunk_subjects,
+            retried.told,
+        )
+        if before is None:
+            return b""
+        return QueryRecordsResponse(metered_before=before).SerializeToString(deterministic=True)
 
     async def _relied_on(
         self, request: QueryRecordsRequest, region: Region, licence: Licence
@@ -157,8 +208,9 @@ class FederatedRecords:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._threads, self._asks.keep, ask)
 
-    async def _answer(self, message: bytes, footing: RegionFooting) -> bytes:
-        chunk = BatchGetSubjectRecordsResponse.FromString(message)
+    async def _answer(
+        self, message: bytes, chunk: BatchGetSubjectRecordsResponse, footing: RegionFooting
+    ) -> bytes:
         answer = field(_CHUNK, message)
         if not chunk.proof.checkpoint:
             # A part before the last: the proof comes with that.

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from gateway.federation.trust.constraints import allowed_types
 from gateway.federation.trust.policy import Metadata, resolved_metadata
 from gateway.federation.trust.statement import (
     EntityStatement,
@@ -16,8 +17,10 @@ from gateway.federation.trust.statement import (
     verified_statement,
 )
 
-MOST_STATEMENTS: Final = 6
-"""Longest chain: a leaf, its anchor, and intermediates between."""
+MOST_BETWEEN: Final = 3
+"""Most intermediates between a leaf and its anchor."""
+MOST_STATEMENTS: Final = MOST_BETWEEN + 3
+"""Longest chain: what a leaf and its anchor say of themselves, and what is said in between."""
 
 
 class AnchorTrust(NamedTuple):
@@ -72,11 +75,13 @@ def verified_chain(statements: Sequence[str], anchor: AnchorTrust, now: int) -> 
     self_signed(statements[0], now)
     if any(superior.is_configuration for superior in superiors):
         raise StatementInvalid("an entity configuration stands inside the chain")
-    _require_within_constraints(superiors)
+    types = allowed_types(superiors)
+    metadata = resolved_metadata(leaf, superiors)
     return TrustChain(
         tuple(statements),
         leaf.sub,
-        resolved_metadata(leaf, superiors),
+        # Section 6.2.3: what is of a type that is not allowed is removed.
+        {kind: fields for kind, fields in metadata.items() if types is None or kind in types},
         min(statement.exp for statement in read),
         superiors[-1].revision,
     )
@@ -92,17 +97,3 @@ def anchor_configuration(token: str, anchor: AnchorTrust, now: int) -> EntitySta
     if configuration.sub != anchor.entity_id or not configuration.is_configuration:
         raise StatementInvalid("the last statement is not the anchor's own")
     return configuration
-
-
-def _require_within_constraints(superiors: Sequence[EntityStatement]) -> None:
-    """Check the constraints of superiors (section 6.2): the length of the path.
-
-    Others cannot be kept here, so that a chain that has them is not believed.
-    """
-    for below, superior in enumerate(superiors):
-        constraints = superior.constraints or {}
-        if constraints.keys() - {"max_path_length"}:
-            raise StatementInvalid("the chain has constraints that are not understood here")
-        most = constraints.get("max_path_length")
-        if most is not None and (type(most) is not int or below > most):
-            raise StatementInvalid("the chain is longer than a superior allows")

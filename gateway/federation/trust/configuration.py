@@ -30,11 +30,14 @@ class Published(NamedTuple):
 
 
 class EntityConfiguration:
-    """Signs the configuration of ``own`` under ``anchor``; ``published`` gives what changes."""
+    """Signs the configuration of ``own``; ``superior`` gives who stands right above it, the anchor
+    where no intermediate does, ``published`` what else changes."""
 
-    def __init__(self, own: OwnRegion, anchor: str, published: Callable[[], Published]) -> None:
+    def __init__(
+        self, own: OwnRegion, superior: Callable[[], str], published: Callable[[], Published]
+    ) -> None:
         self._own = own
-        self._anchor = anchor
+        self._superior = superior
         self._published = published
         self._signed: tuple[str, int, str] = ("", 0, "")
 
@@ -45,8 +48,8 @@ class EntityConfiguration:
         is not known.
         """
         own, now = self._own, self._own.clock.now()
-        metadata = self._metadata()
-        described = json.dumps(metadata, sort_keys=True)
+        metadata, superior = self._metadata(), self._superior()
+        described = json.dumps([superior, metadata], sort_keys=True)
         known, issued_at, text = self._signed
         if known != described or not issued_at <= now < issued_at + LIFE_SECONDS // 2:
             claims = {
@@ -55,7 +58,7 @@ class EntityConfiguration:
                 "iat": now,
                 "exp": now + LIFE_SECONDS,
                 "jwks": own.entity_key.jwks,
-                "authority_hints": [self._anchor],
+                "authority_hints": [superior],
                 "metadata": metadata,
             }
             text = own.entity_key.sign(claims, STATEMENT_TYPE)

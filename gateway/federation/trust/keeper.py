@@ -16,7 +16,7 @@ from gateway.clock import Clock
 from gateway.federation.trust.chain import TrustChain
 from gateway.federation.trust.description import known_region
 from gateway.federation.trust.news import News
-from gateway.federation.trust.resolver import ChainResolver
+from gateway.federation.trust.resolver import Asked, ChainResolver
 from gateway.federation.trust.statement import StatementInvalid
 from operators.authority import Authority
 from operators.log import AuthorityLog, Draft
@@ -63,7 +63,7 @@ class ChainKeeper:
             return False
         known = self._authority().regions.known
         due = [
-            (entity_id, revision)
+            Asked(entity_id, revision, news.path(entity_id))
             for entity_id, revision in news.regions.items()
             if entity_id not in news.cut_off and self._is_due(known, entity_id, revision)
         ]

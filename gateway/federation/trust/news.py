@@ -6,11 +6,12 @@ Federation has statements that expire and nothing that tells sooner; this is wha
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gateway.federation.trust.chain import AnchorTrust
+from gateway.federation.trust.chain import MOST_BETWEEN, AnchorTrust
 from gateway.federation.trust.statement import (
     EntityIdText,
     JwkSet,
@@ -35,8 +36,9 @@ _Number = Annotated[int, Field(ge=0, lt=1 << 53)]
 
 
 class _Claims(BaseModel):
-    """What the anchor signs; ``regions`` by entity id the revision of what it states of each,
-    ``cut_off`` since when each is (seconds, UTC)."""
+    """What the anchor signs; ``regions`` by entity id the revision of what it states of each, or of
+    the intermediate it is under, ``cut_off`` since when each is (seconds, UTC), ``under`` the
+    superior of each that does not stand right below the anchor."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -45,6 +47,7 @@ class _Claims(BaseModel):
     number: _Number
     regions: Annotated[dict[EntityIdText, _Number], Field(max_length=MOST_REGIONS)]
     cut_off: Annotated[dict[EntityIdText, int], Field(max_length=MOST_REGIONS)]
+    under: Annotated[dict[EntityIdText, EntityIdText], Field(max_length=MOST_REGIONS)] = {}
 
 
 class News(NamedTuple):
@@ -52,7 +55,8 @@ class News(NamedTuple):
 
     ``number`` grows with each change. ``regions`` are those enrolled, with the revision of
     what the anchor states of each; ``cut_off`` those of them that are cut off, since when.
-    ``text`` is the signed news, for others to hear.
+    ``text`` is the signed news, for others to hear. ``under`` has the superior of each that does
+    not stand right below the anchor.
     """
 
     number: int
@@ -60,6 +64,16 @@ class News(NamedTuple):
     regions: Mapping[str, int]
     cut_off: Mapping[str, int]
     text: str
+    under: Mapping[str, str] = MappingProxyType({})
+
+    def path(self, entity_id: str) -> tuple[str, ...]:
+        """Return the intermediates between the anchor and an entity, the anchor's own first; as
+        many as a chain may have, and one more where there are more."""
+        found: list[str] = []
+        while (superior := self.under.get(entity_id)) is not None and len(found) <= MOST_BETWEEN:
+            found.insert(0, superior)
+            entity_id = superior
+        return tuple(found)
 
     def stands(self, entity_id: str, revision: int) -> bool:
         """Tell whether a region is enrolled, not cut off, and ``revision`` is not behind what
@@ -72,7 +86,12 @@ class News(NamedTuple):
 
 
 def news_claims(
-    anchor: str, now: int, number: int, regions: Mapping[str, int], cut_off: Mapping[str, int]
+    anchor: str,
+    now: int,
+    number: int,
+    regions: Mapping[str, int],
+    cut_off: Mapping[str, int],
+    under: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the claims of news for the anchor to sign."""
     return {
@@ -81,6 +100,7 @@ def news_claims(
         "number": number,
         "regions": dict(regions),
         "cut_off": dict(cut_off),
+        "under": dict(under),
     }
 
 
@@ -98,4 +118,4 @@ def verified_news(text: str, anchor: AnchorTrust, keys: JwkSet, now: int) -> New
         raise StatementInvalid("it is of another anchor")
     if read.iat > now + SKEW_SECONDS:
         raise StatementInvalid("it was issued in the future")
-    return News(read.number, read.iat, read.regions, read.cut_off, text)
+    return News(read.number, read.iat, read.regions, read.cut_off, text, read.under)

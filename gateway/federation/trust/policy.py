@@ -51,6 +51,18 @@ def _merge(policy: _Policy, lower: Mapping[str, Mapping[str, Mapping[str, Any]]]
                 if merge is None:
                     continue
                 merged[operator] = merge(merged[operator], value) if operator in merged else value
+    for fields in policy.values():
+        for operators in fields.values():
+            _require_consistent(operators)
+
+
+def _require_consistent(operators: Mapping[str, Any]) -> None:
+    """Check that operators of one parameter, of whichever superiors, may stand together (section
+    6.1.3.1: what each may be combined with). Raises StatementInvalid."""
+    for name, value in operators.items():
+        others = {other: operators[other] for other in _COMBINED[name] if other in operators}
+        if not all(_COMBINED[name][other](value, held) for other, held in others.items()):
+            raise StatementInvalid("policies of superiors contradict each other")
 
 
 def _same(upper: Any, lower: Any) -> Any:
@@ -87,6 +99,36 @@ _MERGES: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "subset_of": _common,
     "superset_of": _union,
     "essential": _either,
+}
+
+
+def _within(value: Any, bound: Any) -> bool:
+    return all(each in _listed(bound) for each in _listed(value))
+
+
+def _covers(value: Any, part: Any) -> bool:
+    return _within(part, value)
+
+
+def _never(_value: Any, _other: Any) -> bool:
+    return False
+
+
+# Section 6.1.3.1, "Combination with other operators": what is not named may always be combined.
+_COMBINED: Final[Mapping[str, Mapping[str, Callable[[Any, Any], bool]]]] = {
+    "value": {
+        "add": lambda value, add: value is not None and _covers(value, add),
+        "default": lambda value, _: value is not None,
+        "one_of": lambda value, one_of: value in _listed(one_of),
+        "subset_of": lambda value, bound: value is not None and _within(value, bound),
+        "superset_of": lambda value, part: value is not None and _covers(value, part),
+    },
+    "add": {"one_of": _never, "subset_of": _within},
+    "default": {},
+    "one_of": {"subset_of": _never, "superset_of": _never},
+    "subset_of": {"superset_of": _covers},
+    "superset_of": {},
+    "essential": {},
 }
 
 

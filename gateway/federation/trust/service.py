@@ -1,7 +1,7 @@
 """GetRegionStatement: a region's signed word of itself, and the chain that makes it believed."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from creditgate.refusal import Refused, Violation, invalid
@@ -18,7 +18,8 @@ _KEPT_SECONDS: Final = 60
 
 class RegionStatements:
     """Serves the method; one event loop's own. ``configuration`` gives this region's own
-    entity configuration, signed."""
+    entity configuration, signed; ``path`` the
+    intermediates between an entity and the anchor."""
 
     def __init__(
         self,
@@ -26,12 +27,14 @@ class RegionStatements:
         configuration: Callable[[], str],
         resolver: ChainResolver,
         regions: StandingRegions,
+        path: Callable[[str], Sequence[str]],
         clock: Clock,
     ) -> None:
         self._own = own
         self._configuration = configuration
         self._resolver = resolver
         self._regions = regions
+        self._path = path
         self._clock = clock
         self._kept: dict[str, tuple[int, TrustChain]] = {}
         self._turn = asyncio.Lock()
@@ -76,6 +79,8 @@ class RegionStatements:
                 known[0] + _KEPT_SECONDS, known[1].expires_at
             ):
                 return known[1]
-            chain = await asyncio.to_thread(self._resolver.chain, entity_id)
+            chain = await asyncio.to_thread(
+                self._resolver.chain, entity_id, path=self._path(entity_id)
+            )
             self._kept[entity_id] = (now, chain)
             return chain

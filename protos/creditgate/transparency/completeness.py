@@ -1,7 +1,9 @@
 """That records are all there are: a subject's sets in the disclosure map. Pure.
 
 A subject's leaf in the tree of public items commits to all its public items at once, so what
-is not among them is proved not to be; each of its protected items has a leaf of its own.
+is not among them is proved not to be. Each of its protected items has a leaf of its own, whose
+value binds subject, item and whole set, and whose key is the gateway's own: that there is no
+other leaf of them is its word (`ProvedSubject.on_word`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -84,6 +86,13 @@ class ProvedSubject(NamedTuple):
     all_public: bool
     withheld: Mapping[str, int]
     unserved: tuple[UnservedRecord, ...]
+
+    @property
+    def on_word(self) -> tuple[str, ...]:
+        """The protected items of which there is nothing besides as the gateway says: the
+        records proved are one whole leaf's of this subject and item, and the gateway alone
+        can tell that there is no other leaf, since the key is its own."""
+        return tuple(sorted(self.protected))
 
 
 def verified_head(note: str, proof: MapHeadProof, key: VerifierKey) -> Head:
@@ -172,7 +181,7 @@ def verify_subject(
     elif public_items or proof.all_public:
         raise ProofInvalid("the public items named have no proof")
     for each in proof.protected_sets:
-        _verify_protected(each, by_item.pop(each.item, []), head)
+        _verify_protected(proof.subject, each, by_item.pop(each.item, []), head)
     if by_item:
         raise ProofInvalid("a record is of an item that has no proof")
     return ProvedSubject(
@@ -249,7 +258,7 @@ def _verify_public(
 
 
 def _verify_protected(
-    proof: ProtectedSetProof, records: Sequence[DisclosedRecord], head: Head
+    subject: str, proof: ProtectedSetProof, records: Sequence[DisclosedRecord], head: Head
 ) -> None:
     if len(proof.openings) != len(records):
         raise ProofInvalid("the openings are not those of the records")
@@ -266,7 +275,7 @@ def _verify_protected(
     if members:
         if len(proof.salt) != HASH_BYTES:
             raise ProofInvalid("the salt of a protected set is not of 32 bytes")
-        value = protected_value(proof.salt, set_digest(proof.item, members))
+        value = protected_value(proof.salt, subject, set_digest(proof.item, members))
     elif proof.salt:
         raise ProofInvalid("a protected set without members has a salt")
     if head.protected_root is None:

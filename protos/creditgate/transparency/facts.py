@@ -124,9 +124,10 @@ def public_value(sets: Iterable[tuple[str, bytes]]) -> bytes:
     )
 
 
-def protected_value(salt: bytes, digest: bytes) -> bytes:
-    """Return the value of the leaf of a subject's protected item, of its `set_digest`."""
-    return labelled("protected-set", salt, digest)
+def protected_value(salt: bytes, subject: str, digest: bytes) -> bytes:
+    """Return the value of the leaf of a subject's protected item, of its `set_digest`, which
+    binds the item: nobody can show the leaf as another subject's, or as another item's."""
+    return labelled("protected-set", salt, subject.encode(), digest)
 
 
 def protected_items_digest(items: Iterable[str]) -> bytes:

@@ -45,6 +45,30 @@ def levels_of(leaf_hashes: Sequence[bytes]) -> list[Sequence[bytes]]:
     return levels
 
 
+class GrowingRoot:
+    """The root of leaves that come one by one: what is kept is one hash a level."""
+
+    def __init__(self) -> None:
+        self._left: list[tuple[int, bytes]] = []
+
+    def add(self, leaf: bytes) -> None:
+        """Add the hash of the next leaf."""
+        level = 0
+        while self._left and self._left[-1][0] == level:
+            leaf = node_hash(self._left.pop()[1], leaf)
+            level += 1
+        self._left.append((level, leaf))
+
+    def root(self) -> bytes:
+        """Return the root of all that came so far, as `root_of`."""
+        if not self._left:
+            return EMPTY_ROOT
+        *others, (_, root) = self._left
+        for _, left in reversed(others):
+            root = node_hash(left, root)
+        return root
+
+
 def audit_path(levels: Sequence[Sequence[bytes]], index: int) -> list[bytes]:
     """Return the audit path of a leaf, given the levels of its tree; leaf to root."""
     path: list[bytes] = []

@@ -2,9 +2,11 @@
 
 Source: usage_evidence.proto (StatementEvidence). It has all that the statement's fees follow from:
 the operator's whole usage log up to there, and the price plans that the statement names by digest.
+Short evidence has of the log its signed head alone, which is of one log and no other: who has a
+ledger of the same uses takes them from there, and comes to the same.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -15,7 +17,7 @@ from creditgate.rating.grounds import Grounds
 from creditgate.rating.logged import LoggedUse, logged_uses
 from creditgate.statement_document import StatementInvalid, open_statement
 from creditgate.transparency.merkle import ProofInvalid, leaf_hash, root_of
-from creditgate.transparency.note import VerifierKey, open_checkpoint
+from creditgate.transparency.note import Checkpoint, VerifierKey, open_checkpoint
 from creditgate.transparency.receipts import usage_log_key
 from creditgate.transparency.strict import strictly
 from creditgate.transparency.usage import detail_of
@@ -27,6 +29,8 @@ MOST_BYTES: Final = 256 << 20
 """Longer evidence is not read: some 900,000 uses."""
 
 STATEMENT: Final = UsageEvidenceKind.USAGE_EVIDENCE_KIND_STATEMENT
+UsesUnder = Callable[[str, Checkpoint], Sequence[LoggedUse]]
+"""Gives the uses of an operator's log under a head, from a ledger that has been held against it."""
 
 
 def is_about_statement(evidence: bytes) -> bool:
@@ -34,8 +38,11 @@ def is_about_statement(evidence: bytes) -> bool:
     return strictly(UsageEvidence, evidence).kind == STATEMENT
 
 
-def verify_statement_evidence(evidence: bytes, key: VerifierKey) -> StatementChecked:
-    """Return what a serialised UsageEvidence of kind STATEMENT shows. ``key`` is that of receipts.
+def verify_statement_evidence(
+    evidence: bytes, key: VerifierKey, uses_under: UsesUnder | None = None
+) -> StatementChecked:
+    """Return what a serialised UsageEvidence of kind STATEMENT shows. ``key`` is that of receipts;
+    ``uses_under`` gives the uses of short evidence, which shows nothing without it.
 
     Raises ProofInvalid, also where the statement is what follows from the log and the plans.
     """
@@ -49,7 +56,7 @@ def verify_statement_evidence(evidence: bytes, key: VerifierKey) -> StatementChe
     earlier = [statement_of(each, key) for each in shown.earlier]
     if any(each.operator_id != statement.operator_id for each in earlier):
         raise ProofInvalid("the statements are of several operators")
-    uses = _uses(shown, statement.operator_id, key)
+    uses = _uses(shown, statement.operator_id, key, uses_under)
     checked = checked_statement(statement, Grounds(uses, list(shown.plans), earlier))
     if not checked.faults:
         raise ProofInvalid("the statement charges what follows from the log and its plans")
@@ -94,12 +101,30 @@ def lines_given(leaves: Iterable[bytes], details: Sequence[bytes]) -> list[Logge
     return logged_uses(told(strictly(UsageLeaf, leaf)) for leaf in leaves)
 
 
-def _uses(shown: StatementEvidence, operator_id: str, key: VerifierKey) -> list[LoggedUse]:
+def shortened(evidence: bytes) -> bytes:
+    """Return evidence without the log's leaves, for who has the ledger: a few kilobytes, however
+    many uses there are. What is not of a statement, or no evidence at all, is returned as it is."""
+    try:
+        message = strictly(UsageEvidence, evidence)
+    except ProofInvalid:
+        return evidence
+    if message.kind != STATEMENT:
+        return evidence
+    del message.statement.leaves[:]
+    del message.statement.details[:]
+    return message.SerializeToString(deterministic=True)
+
+
+def _uses(
+    shown: StatementEvidence, operator_id: str, key: VerifierKey, uses_under: UsesUnder | None
+) -> Sequence[LoggedUse]:
     try:
         head = open_checkpoint(shown.checkpoint, usage_log_key(key, operator_id))
     except ValueError as error:
         # Of an operator whose id no log has, too.
         raise ProofInvalid(str(error)) from None
+    if uses_under is not None and not shown.leaves:
+        return uses_under(operator_id, head)
     root = root_of([leaf_hash(leaf) for leaf in shown.leaves])
     if (head.size, head.root) != (len(shown.leaves), root):
         raise ProofInvalid("the leaves are not those of the checkpoint")

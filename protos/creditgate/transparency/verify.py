@@ -65,19 +65,14 @@ class VerifiedAnswer(NamedTuple):
     @property
     def complete(self) -> bool:
         """Whether the records are all there are of the items proved: none is withheld, as one of
-        a region that the caller's licence does not cover is."""
+        a region that the caller's licence does not cover is. Of those in `complete_on_word` it
+        is the gateway's word."""
         return self.head is not None and not any(each.withheld for each in self.subjects)
 
-    def absent_on_word(self) -> tuple[tuple[str, str], ...]:
-        """Return the subjects and protected items of which there is no record, as the gateway
-        says: the key of such a leaf is its own, so it could be another's."""
-        there = {(each.subject, each.item) for each in self.records}
-        return tuple(
-            (each.subject, item)
-            for each in self.subjects
-            for item in sorted(each.protected)
-            if (each.subject, item) not in there
-        )
+    def complete_on_word(self) -> tuple[tuple[str, str], ...]:
+        """Return the subjects and protected items of which the records are all there are as the
+        gateway says (`ProvedSubject.on_word`)."""
+        return tuple((each.subject, item) for each in self.subjects for item in each.on_word)
 
 
 def verify_answer(

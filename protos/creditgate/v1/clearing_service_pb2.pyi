@@ -103,6 +103,8 @@ class ClearingDispute(_message.Message):
     RESOLVED_BY_FIELD_NUMBER: _builtins.int
     RESOLVE_TIME_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    HOME_VERSION_FIELD_NUMBER: _builtins.int
+    ASKING_VERSION_FIELD_NUMBER: _builtins.int
     dispute_id: _builtins.str
     """Its id, the same in both regions."""
     region: _builtins.str
@@ -119,6 +121,10 @@ class ClearingDispute(_message.Message):
     """By whom."""
     note: _builtins.str
     """Why."""
+    home_version: _builtins.str
+    """Digest of the home region's version, SHA-256 in hexadecimal; empty where it has none."""
+    asking_version: _builtins.str
+    """Digest of the asking region's version, as home_version."""
     @_builtins.property
     def home_entry(self) -> _federation_service_pb2.ClearingEntry:
         """The home region's version; unset where it has none."""
@@ -154,10 +160,12 @@ class ClearingDispute(_message.Message):
         resolved_by: _builtins.str = ...,
         resolve_time: _timestamp_pb2.Timestamp | None = ...,
         note: _builtins.str = ...,
+        home_version: _builtins.str = ...,
+        asking_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asking_entry", b"asking_entry", "close_time", b"close_time", "find_time", b"find_time", "home_entry", b"home_entry", "resolve_time", b"resolve_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asking_entry", b"asking_entry", "close_time", b"close_time", "dispute_id", b"dispute_id", "find_time", b"find_time", "home_entry", b"home_entry", "kind", b"kind", "note", b"note", "region", b"region", "resolve_time", b"resolve_time", "resolved_by", b"resolved_by", "stands", b"stands", "supported", b"supported"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asking_entry", b"asking_entry", "asking_version", b"asking_version", "close_time", b"close_time", "dispute_id", b"dispute_id", "find_time", b"find_time", "home_entry", b"home_entry", "home_version", b"home_version", "kind", b"kind", "note", b"note", "region", b"region", "resolve_time", b"resolve_time", "resolved_by", b"resolved_by", "stands", b"stands", "supported", b"supported"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -526,22 +534,28 @@ class ResolveClearingDisputeRequest(_message.Message):
     DISPUTE_ID_FIELD_NUMBER: _builtins.int
     STANDS_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     dispute_id: _builtins.str
     """Its id."""
     stands: Global___ClearingStand.ValueType
     """Whose version stands."""
     note: _builtins.str
     """Why: 1 to 500 characters."""
+    version: _builtins.str
+    """The version that stands, as it was shown: ClearingDispute.home_version or asking_version;
+    empty where that side has no such entry.
+    """
     def __init__(
         self,
         *,
         dispute_id: _builtins.str = ...,
         stands: Global___ClearingStand.ValueType = ...,
         note: _builtins.str = ...,
+        version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispute_id", b"dispute_id", "note", b"note", "stands", b"stands"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispute_id", b"dispute_id", "note", b"note", "stands", b"stands", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -108,9 +108,11 @@ class ClearingServiceServicer(object):
 
     def ResolveClearingDispute(self, request, context):
         """Says whose version of a disputed entry stands, as far as this region goes: the next clearing
-        has it where the other region says the same. What stands is the version as it is now: where
-        the other region shows another later, nobody has said. Where each region concedes to the
-        other, the version that was the home region's stands. Needs scope clearings:resolve.
+        has it where the other region says the same. What stands is the version named, which must be
+        the side's own as it is now, else it is refused (ETAG_MISMATCH): so two desks never mean
+        different ones. Where the other region shows another later, nobody has said. Where each region
+        concedes to the other, the version that was the home region's stands. Needs scope
+        clearings:resolve.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -52,9 +52,11 @@ class ClearingServiceStub:
     """
     ResolveClearingDispute: _grpc.UnaryUnaryMultiCallable[_clearing_service_pb2.ResolveClearingDisputeRequest, _clearing_service_pb2.ResolveClearingDisputeResponse]
     """Says whose version of a disputed entry stands, as far as this region goes: the next clearing
-    has it where the other region says the same. What stands is the version as it is now: where
-    the other region shows another later, nobody has said. Where each region concedes to the
-    other, the version that was the home region's stands. Needs scope clearings:resolve.
+    has it where the other region says the same. What stands is the version named, which must be
+    the side's own as it is now, else it is refused (ETAG_MISMATCH): so two desks never mean
+    different ones. Where the other region shows another later, nobody has said. Where each region
+    concedes to the other, the version that was the home region's stands. Needs scope
+    clearings:resolve.
     """
     GetClearingNets: _grpc.UnaryUnaryMultiCallable[_clearing_service_pb2.GetClearingNetsRequest, _clearing_service_pb2.GetClearingNetsResponse]
     """Returns what this region and each other owe one another by the clearings of a time, and the
@@ -85,9 +87,11 @@ class ClearingServiceAsyncStub(ClearingServiceStub):
     """
     ResolveClearingDispute: _aio.UnaryUnaryMultiCallable[_clearing_service_pb2.ResolveClearingDisputeRequest, _clearing_service_pb2.ResolveClearingDisputeResponse]  # type: ignore[assignment]
     """Says whose version of a disputed entry stands, as far as this region goes: the next clearing
-    has it where the other region says the same. What stands is the version as it is now: where
-    the other region shows another later, nobody has said. Where each region concedes to the
-    other, the version that was the home region's stands. Needs scope clearings:resolve.
+    has it where the other region says the same. What stands is the version named, which must be
+    the side's own as it is now, else it is refused (ETAG_MISMATCH): so two desks never mean
+    different ones. Where the other region shows another later, nobody has said. Where each region
+    concedes to the other, the version that was the home region's stands. Needs scope
+    clearings:resolve.
     """
     GetClearingNets: _aio.UnaryUnaryMultiCallable[_clearing_service_pb2.GetClearingNetsRequest, _clearing_service_pb2.GetClearingNetsResponse]  # type: ignore[assignment]
     """Returns what this region and each other owe one another by the clearings of a time, and the
@@ -145,9 +149,11 @@ class ClearingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_clearing_service_pb2.ResolveClearingDisputeResponse, _abc.Awaitable[_clearing_service_pb2.ResolveClearingDisputeResponse]]:
         """Says whose version of a disputed entry stands, as far as this region goes: the next clearing
-        has it where the other region says the same. What stands is the version as it is now: where
-        the other region shows another later, nobody has said. Where each region concedes to the
-        other, the version that was the home region's stands. Needs scope clearings:resolve.
+        has it where the other region says the same. What stands is the version named, which must be
+        the side's own as it is now, else it is refused (ETAG_MISMATCH): so two desks never mean
+        different ones. Where the other region shows another later, nobody has said. Where each region
+        concedes to the other, the version that was the home region's stands. Needs scope
+        clearings:resolve.
         """
 
     @_abc_1.abstractmethod

@@ -248,16 +248,16 @@ class DisclosureEvent(_message.Message):
     """Catalogue item code."""
     content_digest: _builtins.bytes
     """SHA-256 of the content of that revision, 32 bytes; empty for items that are not
-    PUBLIC, whose content it would let be guessed.
+    PUBLIC, and until its disclosure begins: it would let the content be guessed.
     """
     @_builtins.property
     def disclosed_from(self) -> _timestamp_pb2.Timestamp:
-        """First instant of disclosure (UTC); unset for items that are not PUBLIC."""
+        """First instant of disclosure (UTC); unset for items that are not PUBLIC, and until it has come."""
 
     @_builtins.property
     def disclosed_until(self) -> _timestamp_pb2.Timestamp:
         """First instant after disclosure (UTC): for an end of disclosure that of the
-        event; unset without end, and for items that are not PUBLIC.
+        event; unset without end, and where disclosed_from is.
         """
 
     @_builtins.property
@@ -392,9 +392,10 @@ class AttestationOpening(_message.Message):
     """Version of element and symbol format, from 1."""
     @_builtins.property
     def made_time(self) -> _timestamp_pb2.Timestamp:
-        """When the copies were read to be told (UTC, whole seconds). A copy whose period ended since is
-        not held against the caller, within minutes that the gateway's policy sets (file_age).
-        Unset: what is over when the call begins is.
+        """As of when the copies are told (UTC, whole seconds), up to a day ago; unset: when the call
+        begins. What was served later and is not held is neither missing nor certified. A copy that
+        ended later (event, period, consent, acknowledged removal) is not held against the caller, within
+        minutes that the gateway's policy sets (file_age).
         """
 
     def __init__(
@@ -750,13 +751,14 @@ class Finding(_message.Message):
     CLOSE_TIME_FIELD_NUMBER: _builtins.int
     CONTEST_FIELD_NUMBER: _builtins.int
     CONSENT_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "findings/{finding_id}"."""
     operator_id: _builtins.str
     """The operator."""
     record: _builtins.str
-    """The record, "records/{record_id}"; empty for an overdue attestation, and where the removal
-    of what was served under a consent is overdue.
+    """The record, "records/{record_id}", as its region names it; empty for an overdue attestation,
+    and where the removal of what was served under a consent is overdue.
     """
     kind: Global___FindingKind.ValueType
     """How the copy differs."""
@@ -769,12 +771,16 @@ class Finding(_message.Message):
     held_digest: _builtins.bytes
     """SHA-256 of the content held, 32 bytes; empty where none is."""
     event_sequence: _builtins.int
-    """Disclosure event that made the copy void; 0 where none did."""
+    """Disclosure event, of the region of the record, that made the copy void; 0 where none did."""
     attestation: _builtins.str
     """Attestation it was found in; empty for an overdue removal."""
     consent: _builtins.str
     """The ended consent, "consents/{consent_id}", of which the removal is overdue; empty for
     everything else.
+    """
+    region: _builtins.str
+    """Entity identifier of the other region that gave the copy, or whose event it is; empty for
+    what this gateway discloses itself.
     """
     @_builtins.property
     def detect_time(self) -> _timestamp_pb2.Timestamp:
@@ -810,10 +816,11 @@ class Finding(_message.Message):
         close_time: _timestamp_pb2.Timestamp | None = ...,
         contest: Global___Contest | None = ...,
         consent: _builtins.str = ...,
+        region: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time", "contest", b"contest", "deadline", b"deadline", "detect_time", b"detect_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attestation", b"attestation", "close_time", b"close_time", "consent", b"consent", "contest", b"contest", "deadline", b"deadline", "detect_time", b"detect_time", "event_sequence", b"event_sequence", "held_digest", b"held_digest", "kind", b"kind", "name", b"name", "operator_id", b"operator_id", "record", b"record", "severity", b"severity", "stage", b"stage", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attestation", b"attestation", "close_time", b"close_time", "consent", b"consent", "contest", b"contest", "deadline", b"deadline", "detect_time", b"detect_time", "event_sequence", b"event_sequence", "held_digest", b"held_digest", "kind", b"kind", "name", b"name", "operator_id", b"operator_id", "record", b"record", "region", b"region", "severity", b"severity", "stage", b"stage", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1469,27 +1476,33 @@ class RemovalAcknowledgement(_message.Message):
 
     EVENT_SEQUENCE_FIELD_NUMBER: _builtins.int
     CONSENT_FIELD_NUMBER: _builtins.int
+    REGION_EVENT_FIELD_NUMBER: _builtins.int
     REMOVE_TIME_FIELD_NUMBER: _builtins.int
     event_sequence: _builtins.int
     """Disclosure event, by its position in the disclosure log."""
     consent: _builtins.str
     """Consent whose data life is over, "consents/{consent_id}"."""
+    region_event: _builtins.int
+    """Event of another region, by its number in FederatedRecordService.WatchRegionRecords."""
     @_builtins.property
     def remove_time(self) -> _timestamp_pb2.Timestamp:
-        """When the last of them was gone (UTC)."""
+        """When the last of them was gone (UTC); for an event not before it, whose time is given where
+        none was held any more by then.
+        """
 
     def __init__(
         self,
         *,
         event_sequence: _builtins.int = ...,
         consent: _builtins.str = ...,
+        region_event: _builtins.int = ...,
         remove_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "consent", b"consent", "event_sequence", b"event_sequence", "remove_time", b"remove_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "consent", b"consent", "event_sequence", b"event_sequence", "region_event", b"region_event", "remove_time", b"remove_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "consent", b"consent", "event_sequence", b"event_sequence", "remove_time", b"remove_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "consent", b"consent", "event_sequence", b"event_sequence", "region_event", b"region_event", "remove_time", b"remove_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_cause: _TypeAlias = _typing.Literal["event_sequence", "consent"]  # noqa: Y015
+    _WhichOneofReturnType_cause: _TypeAlias = _typing.Literal["event_sequence", "consent", "region_event"]  # noqa: Y015
     _WhichOneofArgType_cause: _TypeAlias = _typing.Literal["cause", b"cause"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_cause) -> _WhichOneofReturnType_cause | None: ...
 

@@ -303,22 +303,26 @@ class ConsentNotice(_message.Message):
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     TEXT_DIGEST_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     policy_version: _builtins.str
     """Version of the policy text."""
     text_digest: _builtins.bytes
     """SHA-256 of the text as shown, 32 bytes."""
     language: _builtins.str
     """Language it was shown in (BCP 47), for example "zh-CN"."""
+    text: _builtins.str
+    """The text as shown (UTF-8), which text_digest is of; empty in lists."""
     def __init__(
         self,
         *,
         policy_version: _builtins.str = ...,
         text_digest: _builtins.bytes = ...,
         language: _builtins.str = ...,
+        text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "policy_version", b"policy_version", "text_digest", b"text_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "policy_version", b"policy_version", "text", b"text", "text_digest", b"text_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

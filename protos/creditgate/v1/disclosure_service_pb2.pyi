@@ -604,7 +604,8 @@ class GetSubjectProofResponse(_message.Message):
     """Checkpoint the proof is against."""
     proof: _builtins.bytes
     """Serialised SubjectProof over all public items, where every member of a set is in
-    unserved: what is disclosed by digests and periods alone.
+    unserved: what is disclosed by digests and periods alone; for an operator, those that no
+    answer could serve it in withheld.
     """
     @_builtins.property
     def map_head(self) -> _disclosure_proof_pb2.MapHeadProof:

@@ -97,8 +97,8 @@ class DisclosureServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CorrectRecord(self, request, context):
-        """Replaces content or period of a disclosed record by a new revision. Needs
-        scope disclosure:correct.
+        """Replaces content, period or severity of a disclosed record by a new revision;
+        one that changes nothing is INVALID_ARGUMENT. Needs scope disclosure:correct.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,8 +145,8 @@ class DisclosureServiceServicer(object):
     def GetSubjectProof(self, request, context):
         """Proves the complete set of a subject's disclosed records of public items, or that
         there are none, by the checkpoint in force. No scope; by gRPC alone. Who acts for an operator
-        is refused while that is suspended or revoked (OPERATOR_SUSPENDED, OPERATOR_REVOKED) or has
-        no licence in force (NO_LICENCE). RATE_EXCEEDED: each proof counts as a subject where the
+        is refused while that is suspended or revoked (OPERATOR_SUSPENDED, OPERATOR_REVOKED), has
+        no licence in force (NO_LICENCE), or may be answered nothing (EMERGENCY_BRAKE). RATE_EXCEEDED: each proof counts as a subject where the
         operator's rate is cut, and each caller has a rate of its own, 60 at once and then one a
         second in each process that serves.
         """

@@ -43,8 +43,8 @@ class DisclosureServiceStub:
     again. Needs scope disclosure:publish.
     """
     CorrectRecord: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.CorrectRecordRequest, _disclosure_service_pb2.CorrectRecordResponse]
-    """Replaces content or period of a disclosed record by a new revision. Needs
-    scope disclosure:correct.
+    """Replaces content, period or severity of a disclosed record by a new revision;
+    one that changes nothing is INVALID_ARGUMENT. Needs scope disclosure:correct.
     """
     RepairRecord: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.RepairRecordRequest, _disclosure_service_pb2.RepairRecordResponse]
     """Ends disclosure because the subject's credit was repaired (信用修复). Needs
@@ -65,8 +65,8 @@ class DisclosureServiceStub:
     GetSubjectProof: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetSubjectProofRequest, _disclosure_service_pb2.GetSubjectProofResponse]
     """Proves the complete set of a subject's disclosed records of public items, or that
     there are none, by the checkpoint in force. No scope; by gRPC alone. Who acts for an operator
-    is refused while that is suspended or revoked (OPERATOR_SUSPENDED, OPERATOR_REVOKED) or has
-    no licence in force (NO_LICENCE). RATE_EXCEEDED: each proof counts as a subject where the
+    is refused while that is suspended or revoked (OPERATOR_SUSPENDED, OPERATOR_REVOKED), has
+    no licence in force (NO_LICENCE), or may be answered nothing (EMERGENCY_BRAKE). RATE_EXCEEDED: each proof counts as a subject where the
     operator's rate is cut, and each caller has a rate of its own, 60 at once and then one a
     second in each process that serves.
     """
@@ -86,8 +86,8 @@ class DisclosureServiceAsyncStub(DisclosureServiceStub):
     again. Needs scope disclosure:publish.
     """
     CorrectRecord: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.CorrectRecordRequest, _disclosure_service_pb2.CorrectRecordResponse]  # type: ignore[assignment]
-    """Replaces content or period of a disclosed record by a new revision. Needs
-    scope disclosure:correct.
+    """Replaces content, period or severity of a disclosed record by a new revision;
+    one that changes nothing is INVALID_ARGUMENT. Needs scope disclosure:correct.
     """
     RepairRecord: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.RepairRecordRequest, _disclosure_service_pb2.RepairRecordResponse]  # type: ignore[assignment]
     """Ends disclosure because the subject's credit was repaired (信用修复). Needs
@@ -108,8 +108,8 @@ class DisclosureServiceAsyncStub(DisclosureServiceStub):
     GetSubjectProof: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetSubjectProofRequest, _disclosure_service_pb2.GetSubjectProofResponse]  # type: ignore[assignment]
     """Proves the complete set of a subject's disclosed records of public items, or that
     there are none, by the checkpoint in force. No scope; by gRPC alone. Who acts for an operator
-    is refused while that is suspended or revoked (OPERATOR_SUSPENDED, OPERATOR_REVOKED) or has
-    no licence in force (NO_LICENCE). RATE_EXCEEDED: each proof counts as a subject where the
+    is refused while that is suspended or revoked (OPERATOR_SUSPENDED, OPERATOR_REVOKED), has
+    no licence in force (NO_LICENCE), or may be answered nothing (EMERGENCY_BRAKE). RATE_EXCEEDED: each proof counts as a subject where the
     operator's rate is cut, and each caller has a rate of its own, 60 at once and then one a
     second in each process that serves.
     """
@@ -138,8 +138,8 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _disclosure_service_pb2.CorrectRecordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_disclosure_service_pb2.CorrectRecordResponse, _abc.Awaitable[_disclosure_service_pb2.CorrectRecordResponse]]:
-        """Replaces content or period of a disclosed record by a new revision. Needs
-        scope disclosure:correct.
+        """Replaces content, period or severity of a disclosed record by a new revision;
+        one that changes nothing is INVALID_ARGUMENT. Needs scope disclosure:correct.
         """
 
     @_abc_1.abstractmethod
@@ -196,8 +196,8 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_disclosure_service_pb2.GetSubjectProofResponse, _abc.Awaitable[_disclosure_service_pb2.GetSubjectProofResponse]]:
         """Proves the complete set of a subject's disclosed records of public items, or that
         there are none, by the checkpoint in force. No scope; by gRPC alone. Who acts for an operator
-        is refused while that is suspended or revoked (OPERATOR_SUSPENDED, OPERATOR_REVOKED) or has
-        no licence in force (NO_LICENCE). RATE_EXCEEDED: each proof counts as a subject where the
+        is refused while that is suspended or revoked (OPERATOR_SUSPENDED, OPERATOR_REVOKED), has
+        no licence in force (NO_LICENCE), or may be answered nothing (EMERGENCY_BRAKE). RATE_EXCEEDED: each proof counts as a subject where the
         operator's rate is cut, and each caller has a rate of its own, 60 at once and then one a
         second in each process that serves.
         """

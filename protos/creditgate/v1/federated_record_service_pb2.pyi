@@ -474,6 +474,7 @@ class RegionRecordEvent(_message.Message):
     ITEM_FIELD_NUMBER: _builtins.int
     EVENT_TIME_FIELD_NUMBER: _builtins.int
     EVENT_SEQUENCE_FIELD_NUMBER: _builtins.int
+    REMOVAL_DEADLINE_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Number of the event among all of the operator's, from 1, growing by one."""
     region: _builtins.str
@@ -494,6 +495,12 @@ class RegionRecordEvent(_message.Message):
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """When the region committed it (UTC)."""
 
+    @_builtins.property
+    def removal_deadline(self) -> _timestamp_pb2.Timestamp:
+        """By when copies that are no longer as the region discloses them must be gone, and the removal
+        acknowledged by ConformanceService.AcknowledgeRemovals (UTC).
+        """
+
     def __init__(
         self,
         *,
@@ -505,10 +512,11 @@ class RegionRecordEvent(_message.Message):
         item: _builtins.str = ...,
         event_time: _timestamp_pb2.Timestamp | None = ...,
         event_sequence: _builtins.int = ...,
+        removal_deadline: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time", "removal_deadline", b"removal_deadline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_sequence", b"event_sequence", "event_time", b"event_time", "item", b"item", "kind", b"kind", "number", b"number", "record", b"record", "region", b"region", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_sequence", b"event_sequence", "event_time", b"event_time", "item", b"item", "kind", b"kind", "number", b"number", "record", b"record", "region", b"region", "removal_deadline", b"removal_deadline", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,6 +9,7 @@ from creditgate.v1 import consent_service_pb2 as _consent_service_pb2
 from creditgate.v1 import credit_record_service_pb2 as _credit_record_service_pb2
 from creditgate.v1 import disclosed_record_pb2 as _disclosed_record_pb2
 from creditgate.v1 import disclosure_proof_pb2 as _disclosure_proof_pb2
+from creditgate.v1 import usage_log_pb2 as _usage_log_pb2
 from creditgate.v1 import vocabulary_pb2 as _vocabulary_pb2
 from creditgate.v1 import witness_service_pb2 as _witness_service_pb2
 from google.protobuf import descriptor as _descriptor
@@ -173,6 +174,7 @@ class QueryRecordsResponse(_message.Message):
     CHUNK_FIELD_NUMBER: _builtins.int
     COSIGNED_CHECKPOINT_FIELD_NUMBER: _builtins.int
     CONSISTENCY_PROOF_FIELD_NUMBER: _builtins.int
+    METERED_BEFORE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def first_subject(self) -> _builtins.int:
@@ -239,6 +241,14 @@ class QueryRecordsResponse(_message.Message):
         section 2.1.2); empty where it is the same.
         """
 
+    @_builtins.property
+    def metered_before(self) -> Global___MeteredBefore:
+        """Alone in a message, and of a retry only: what the chunk that comes next was charged for when
+        it was answered first, where that is more than the chunk has now. Where the chunk cannot be
+        answered any more (REQUEST_SUPERSEDED) it comes before the refusal. So both ledgers have the
+        same, though the first answer was lost.
+        """
+
     def __init__(
         self,
         *,
@@ -251,14 +261,87 @@ class QueryRecordsResponse(_message.Message):
         chunk: _credit_record_service_pb2.BatchGetSubjectRecordsResponse | None = ...,
         cosigned_checkpoint: _builtins.str = ...,
         consistency_proof: _abc.Iterable[_builtins.bytes] | None = ...,
+        metered_before: Global___MeteredBefore | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "metered_before", b"metered_before", "receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "chunk", b"chunk", "consistency_proof", b"consistency_proof", "cosigned_checkpoint", b"cosigned_checkpoint", "first_subject", b"first_subject", "receipt", b"receipt", "records", b"records", "subject_count", b"subject_count", "subject_proofs", b"subject_proofs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "chunk", b"chunk", "consistency_proof", b"consistency_proof", "cosigned_checkpoint", b"cosigned_checkpoint", "first_subject", b"first_subject", "metered_before", b"metered_before", "receipt", b"receipt", "records", b"records", "subject_count", b"subject_count", "subject_proofs", b"subject_proofs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueryRecordsResponse: _TypeAlias = QueryRecordsResponse  # noqa: Y015
+
+@_typing.final
+class MeteredRecord(_message.Message):
+    """A record that an answer was charged for, without what it says and whom it is about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    EVENT_SEQUENCE_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The record, "records/{record_id}"."""
+    revision: _builtins.int
+    """Revision that was served."""
+    event_sequence: _builtins.int
+    """Number of the revision (DisclosedRecord.event_sequence)."""
+    item: _builtins.str
+    """Catalogue item code."""
+    source: _builtins.str
+    """Source department."""
+    region: _builtins.str
+    """Region code."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        event_sequence: _builtins.int = ...,
+        item: _builtins.str = ...,
+        source: _builtins.str = ...,
+        region: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_sequence", b"event_sequence", "item", b"item", "name", b"name", "region", b"region", "revision", b"revision", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MeteredRecord: _TypeAlias = MeteredRecord  # noqa: Y015
+
+@_typing.final
+class MeteredBefore(_message.Message):
+    """What a chunk was charged for when it was answered first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def usage(self) -> _usage_log_pb2.UsageReceipt:
+        """The receipt of that use."""
+
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeteredRecord]:
+        """The records charged, in the order of the use's revisions."""
+
+    def __init__(
+        self,
+        *,
+        usage: _usage_log_pb2.UsageReceipt | None = ...,
+        records: _abc.Iterable[Global___MeteredRecord] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["records", b"records", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MeteredBefore: _TypeAlias = MeteredBefore  # noqa: Y015
 
 @_typing.final
 class FollowConsentsRequest(_message.Message):

@@ -409,21 +409,35 @@ class CreatePricePlanRequest(_message.Message):
 
     PLAN_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    COMING_PRICE_CLASSES_FIELD_NUMBER: _builtins.int
+    DROPPED_PRICE_CLASSES_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why: 1 to 500 characters."""
     @_builtins.property
     def plan(self) -> Global___PricePlan:
-        """The plan."""
+        """The plan. Price classes and items it names must be those of catalogue items."""
+
+    @_builtins.property
+    def coming_price_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Price classes in the plan that no catalogue item has yet: those of items to come."""
+
+    @_builtins.property
+    def dropped_price_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Price classes left out that the plan in force until then prices: their items can't be served
+        from the plan's start on. Others left out are refused.
+        """
 
     def __init__(
         self,
         *,
         plan: Global___PricePlan | None = ...,
         reason: _builtins.str = ...,
+        coming_price_classes: _abc.Iterable[_builtins.str] | None = ...,
+        dropped_price_classes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coming_price_classes", b"coming_price_classes", "dropped_price_classes", b"dropped_price_classes", "plan", b"plan", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1066,8 +1080,10 @@ class CreateCreditNoteRequest(_message.Message):
     operator_id: _builtins.str
     """The operator overcharged."""
     evidence: _builtins.bytes
-    """Evidence as `creditgate usage dispute` or `dispute-statement` writes it: it is checked
-    against the keys of the gateway's usage log and receipts. Given back is what the month of the
+    """Evidence as `creditgate usage dispute` or `dispute-statement` writes it, at most 1 MiB: it is
+    checked against the keys of the gateway's usage log and receipts. That of a statement is given
+    without the log's leaves and details, which the gateway makes anew from its ledger and holds
+    against the checkpoint. Given back is what the month of the
     use costs more than it would with all uses as they are proven, less what was given back of
     that month before; of a closed statement, what it says is due beyond what is.
     """

@@ -185,7 +185,10 @@ Global___UsageAgreement: _TypeAlias = UsageAgreement  # noqa: Y015
 
 @_typing.final
 class StatementEvidence(_message.Message):
-    """A signed statement, and all that its fees follow from."""
+    """A signed statement, and all that its fees follow from. For the gateway that keeps the ledger it is
+    short: without leaves and details, which the checkpoint stands for. The gateway makes them anew from
+    its ledger, and judges nothing where they are not those of the checkpoint.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

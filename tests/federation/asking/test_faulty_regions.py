@@ -13,11 +13,16 @@ import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
 
 from creditgate.refusal import reason_name
-from creditgate.v1.operator_service_pb2 import OperatorState
+from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from gateway.federation.asking.circuit import FAILURES_TO_OPEN
+from gateway.federation.asking.uses import RegionAnswer
+from gateway.selfcheck.region_uses import check_region_uses
 from operators.model import OPERATOR
+from sdk.federated import FederatedAnswer
 from sdk.refusals import explain
+from tests.federating import DISTRICTS
 from tests.federation.asking.keys import TestLogKey
+from tests.federation.asking.lost import correct, entries, lose, withdraw
 from tests.federation.asking.relay import Relay, relaying
 from tests.federation.asking.world import (
     World,
@@ -42,7 +47,14 @@ async def relay() -> AsyncIterator[Relay]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory, relay: Relay) -> AsyncIterator[World]:
     folder = Path(tmp_path_factory.mktemp("faulty"))
-    async with open_relayed(folder, relay, chunk_subjects=2, witness_quorum=1) as opened:
+    policy = folder / "agreement.yaml"
+    # None but beta must agree with its use.
+    excused = "".join(
+        f"  {name}: 2099-12-31\n" for name in (OPERATOR_ID, *map("region-{}".format, DISTRICTS))
+    )
+    policy.write_text(f"remind: PT1S\nrefuse: PT1S\nexcused:\n{excused}")
+    own: dict[str, Any] = {"chunk_subjects": 2, "witness_quorum": 1, "agreement_policy": policy}
+    async with open_relayed(folder, relay, **own) as opened:
         yield opened
 
 
@@ -53,6 +65,12 @@ async def whole(world: World) -> None:
         return ended(await world.ask(company("two")), world.two) == "EMPTY"
 
     await eventually(answers, 10)
+
+
+def _kept(world: World) -> list[RegionAnswer]:
+    """Return what was kept of late of region "two"."""
+    at = world.one.installation.clock.now()
+    return world.uses.answers(world.two.entity_id, at - 120, at + 120)
 
 
 async def test_a_region_that_does_not_answer_in_time_is_late_and_holds_up_nobody(
@@ -123,6 +141,55 @@ async def test_an_answer_that_breaks_goes_on_behind_its_last_chunk_and_is_charge
     assert sum(each.region_fee for each in of_this) == 24 * PRICE
 
 
+async def test_both_ledgers_agree_where_a_record_is_withdrawn_between_a_lost_answer_and_its_retry(
+    world: World, relay: Relay
+) -> None:
+    subject, request_id = company("two"), uuid4().hex
+    gone, left = await world.publish(world.two, subject, 2)
+    await lose(world, relay, subject, request_id)
+    await withdraw(world, gone)
+    await whole(world)
+    for charged in (PRICE, 0):
+        # Each retry gives what is left; its operator pays for that alone, and once.
+        answer = await world.ask(subject, request_id=request_id)
+        assert names(answer, world.two) == [left]
+        assert closing(answer, world.two).charged_micro_yuan == charged
+        here, there = entries(world, request_id)
+        assert here == there
+        assert {entry.fee for entry in there} == {PRICE}
+        assert sorted(entry.record_id for entry in there) == sorted(
+            name.removeprefix("records/") for name in (gone, left)
+        )
+    (kept,) = [each for each in _kept(world) if each.request_id == request_id]
+    assert (kept.region_fee, kept.own_fee, kept.records) == (2 * PRICE, PRICE, 1)
+    # Whom the record is about that was never passed on is nobody's to keep.
+    assert sorted(use.subject for use in world.uses.uses(kept)) == ["", subject]
+    assert check_region_uses(world.one.installation.engines) == []
+
+
+async def test_both_ledgers_agree_where_a_record_is_corrected_between_a_lost_answer_and_its_retry(
+    world: World, relay: Relay
+) -> None:
+    subject, request_id = company("two"), uuid4().hex
+    (name,) = await world.publish(world.two, subject)
+    await lose(world, relay, subject, request_id)
+    await correct(world, name)
+    await whole(world)
+    for _ in range(2):
+        answer = await world.ask(subject, request_id=request_id)
+        assert reason_name(closing(answer, world.two).refusal) == "REQUEST_SUPERSEDED"
+        assert closing(answer, world.two).charged_micro_yuan == 0
+        here, there = entries(world, request_id)
+        assert here == there
+        assert [(entry.revision, entry.fee) for entry in there] == [(1, PRICE)]
+    anew = uuid4().hex
+    assert names(await world.ask(subject, request_id=anew), world.two) == [name]
+    here, there = entries(world, anew)
+    assert here == there
+    assert [entry.revision for entry in there] == [2]
+    assert check_region_uses(world.one.installation.engines) == []
+
+
 async def test_a_region_that_cannot_be_reached_is_named(world: World, relay: Relay) -> None:
     backend, relay.backend = relay.backend, ""
     relay.cut()
@@ -167,8 +234,11 @@ async def test_an_operator_suspended_while_regions_are_asked_gets_nothing_more(
 ) -> None:
     subject = company("two")
     await world.publish(world.two, subject)
+    request_id = uuid4().hex
     relay.flowing.clear()
-    asking = asyncio.create_task(world.ask(subject, region_deadline=Duration(seconds=10)))
+    asking = asyncio.create_task(
+        world.ask(subject, request_id=request_id, region_deadline=Duration(seconds=10))
+    )
     await asyncio.sleep(0.3)
     installation = world.one.installation
     installation.suspend()
@@ -178,10 +248,52 @@ async def test_an_operator_suspended_while_regions_are_asked_gets_nothing_more(
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await asking
         assert explain(error.value).reason == "OPERATOR_SUSPENDED"
-        at = installation.clock.now()
-        kept = world.uses.answers(world.two.entity_id, at - 30, at + 30)
+        kept = _kept(world)
         assert subject not in {use.subject for answer in kept for use in world.uses.uses(answer)}
+        # Its region was asked, and has charged: that is owed, and its operator owes nothing.
+        here, there = entries(world, request_id)
+        assert here == there
+        assert len(there) == 1
     finally:
         document = installation.log.history(kind=OPERATOR, id=OPERATOR_ID, after=0, limit=100)[-1]
         active = OperatorState.OPERATOR_STATE_ACTIVE
         installation.put(OPERATOR, OPERATOR_ID, {**document.document, "state": active})
+
+
+async def test_who_must_agree_with_its_use_gets_again_what_was_answered_and_nothing_new(
+    world: World, relay: Relay
+) -> None:
+    installation = world.one.installation
+    installation.license("beta", "L-BETA")
+    installation.enrol("beta-one", ClientRole.CLIENT_ROLE_OPERATOR, "beta")
+    subject, answered, lost = company("two"), uuid4().hex, uuid4().hex
+    kept = await world.publish(world.two, subject)
+    await whole(world)
+
+    async def ask(request_id: str, **more: Any) -> FederatedAnswer:
+        return await world.ask(subject, client_id="beta-one", request_id=request_id, **more)
+
+    async def refused() -> bool:
+        try:
+            await ask(uuid4().hex)
+        except grpc.aio.AioRpcError as error:
+            return explain(error).reason == "USAGE_UNSIGNED"
+        return False
+
+    assert names(await ask(answered), world.two) == kept
+    relay.flowing.clear()
+    try:
+        assert (
+            ended(await ask(lost, region_deadline=Duration(nanos=200_000_000)), world.two) == "LATE"
+        )
+    finally:
+        relay.flowing.set()
+    await eventually(refused, 15)
+    again = await ask(answered)
+    assert names(again, world.two) == kept
+    assert {ended(again, each) for each in (world.two, world.three)} == {"ANSWERED", "EMPTY"}
+    assert closing(again, world.two).charged_micro_yuan == 0
+    # What was never answered is charged to nobody before its operator agrees.
+    late = await ask(lost)
+    assert (ended(late, world.two), ended(late, world.three)) == ("REFUSED", "EMPTY")
+    assert reason_name(closing(late, world.two).refusal) == "USAGE_UNSIGNED"

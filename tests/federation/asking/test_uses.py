@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from gateway.federation.asking.uses import RegionAnswer, RegionUse, RegionUses
+from gateway.federation.asking.uses import NOT_PASSED_ON, RegionAnswer, RegionUse, RegionUses
 from tests.clock import NOW
 
 NORTH, SOUTH = "https://north.invalid", "https://south.invalid"
@@ -96,13 +96,16 @@ def test_the_records_of_a_day_count_for_its_operator_alone(records_engine: Engin
     assert kept.used_on_day("gamma", DAY) == 0
 
 
-def test_it_is_known_which_records_an_operator_was_given(records_engine: Engine) -> None:
+def test_what_was_not_passed_on_is_kept_as_given_once_it_is(records_engine: Engine) -> None:
     kept = RegionUses(records_engine)
-    kept.keep(answer(Made(), 1_200), uses(1_200))
-    kept.keep(
-        answer(Made(request_id="r-2", operator_id="beta"), 1), [uses(1)[0]._replace(record_id="b")]
-    )
-    wanted = [each.record_id for each in uses(1_300)] + ["b"]
-    assert kept.given("alpha", wanted) == {each.record_id for each in uses(1_200)}
-    assert kept.given("beta", wanted) == {"b"}
-    assert kept.given("gamma", wanted) == set()
+    lost = [each._replace(subject=NOT_PASSED_ON, own_item="", own_fee=0) for each in uses(3)]
+    assert kept.keep(answer(Made(), 0)._replace(own_fee=0, region_fee=30, subject_count=0), lost)
+    assert not any(each.passed_on for each in kept.uses(answer(Made(), 0)))
+    for _ in range(2):
+        # The third has ended meanwhile.
+        assert not kept.keep(answer(Made(), 2), [*uses(2), lost[2]])
+        found = kept.uses(answer(Made(), 0))
+        assert found == [*uses(2), lost[2]]
+        (now,) = kept.answers(NORTH, NOW, NOW + 1)
+        assert (now.records, now.own_fee, now.region_fee, now.subject_count) == (2, 50, 30, 10)
+    assert kept.used_on_day("alpha", NOW) == 2

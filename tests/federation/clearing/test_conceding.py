@@ -1,8 +1,10 @@
 """Two real gateways concede disputed entries: to one version, whatever is made of it later."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
+import grpc
 import pytest
 import pytest_asyncio
 from sqlalchemy import delete, select, update
@@ -13,6 +15,8 @@ from gateway.alerts.tables import ALERTS
 from gateway.federation.asking.tables import REGION_USES
 from gateway.federation.clearing.tables import DISPUTES
 from gateway.storage.engines import reading
+from sdk.refusals import explain
+from tests.cli.commands import creditgate
 from tests.federating import RegionGateway
 from tests.federation.clearing.world import FEE, World, open_world
 from tests.stores import SqliteStores
@@ -74,6 +78,37 @@ async def test_who_concedes_gives_way_to_one_version_and_to_none_that_is_made_of
     assert max(settled.owed_micro_yuan, settled.due_micro_yuan) == version["fee"]
     with honest.installation.engines.evidence.begin() as connection:
         connection.execute(delete(ALERTS))
+
+
+async def test_who_resolves_names_the_version_it_was_shown_and_resolves_no_other(
+    world: World,
+) -> None:
+    dispute = await altered(world)
+    shown = [dispute.home_version, dispute.asking_version]
+    assert len(set(shown)) == 2
+    for stands, own in ((HOME, shown[0]), (ASKING, shown[1])):
+        for version in ("", *shown, 64 * "0"):
+            if version == own:
+                continue
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await world.call(
+                    world.asking,
+                    "ResolveClearingDispute",
+                    pb.ResolveClearingDisputeRequest(
+                        dispute_id=dispute.dispute_id, stands=stands, version=version, note="no"
+                    ),
+                )
+            assert explain(error.value).reason == "ETAG_MISMATCH"
+    (left,) = await world.disputes(world.asking)
+    assert left.stands == pb.CLEARING_STAND_UNSPECIFIED
+    command = ("federation", "clearing", "resolve", dispute.dispute_id, "--stands", "home")
+    folder = world.asking.installation.folder
+    for version, status in (("f" * 12 if shown[0][0] != "f" else "0" * 12, 1), (shown[0][:12], 0)):
+        ran = await asyncio.to_thread(
+            creditgate, folder, *command, "--version", version, "--note", "seen"
+        )
+        assert ran.status == status, ran.told
+    assert (await world.run()).disputes == 0
 
 
 async def test_where_both_concede_the_version_of_the_home_region_is_agreed(world: World) -> None:

@@ -217,19 +217,16 @@ async def test_a_receipt_that_the_asking_region_forged_with_its_own_key_supports
 async def test_an_answer_that_is_under_way_is_no_dispute_and_is_cleared_once_it_is_kept(
     world: World,
 ) -> None:
-    await world.use(2)
+    subject = await world.use(2)
     engine = world.asking.installation.engines.records
     with engine.begin() as connection:
-        last = select(REGION_ANSWERS).order_by(REGION_ANSWERS.c.served_at.desc()).limit(1)
-        answer = connection.execute(last).mappings().one()
-        own = REGION_USES.c.region_request_id == answer["region_request_id"]
+        # Others are of the same second.
+        own = REGION_USES.c.subject == subject
         uses = connection.execute(select(REGION_USES).where(own)).mappings().all()
+        came = REGION_ANSWERS.c.region_request_id == uses[0]["region_request_id"]
+        answer = connection.execute(select(REGION_ANSWERS).where(came)).mappings().one()
         connection.execute(delete(REGION_USES).where(own))
-        connection.execute(
-            delete(REGION_ANSWERS).where(
-                REGION_ANSWERS.c.region_request_id == answer["region_request_id"]
-            )
-        )
+        connection.execute(delete(REGION_ANSWERS).where(came))
     clearing = await world.run()
     assert (clearing.agreed_entries, clearing.disputes, clearing.under_way) == (0, 0, 2)
     with engine.begin() as connection:

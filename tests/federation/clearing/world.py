@@ -121,9 +121,16 @@ class World:
     async def resolve(
         self, region: RegionGateway, dispute: pb.ClearingDispute, stands: pb.ClearingStand.ValueType
     ) -> pb.ClearingDispute:
-        """Resolve a dispute in one region."""
+        """Resolve a dispute in one region, by the version that it shows now."""
+        (shown,) = [
+            each for each in await self.disputes(region) if each.dispute_id == dispute.dispute_id
+        ]
+        home = stands == pb.ClearingStand.CLEARING_STAND_HOME
         request = pb.ResolveClearingDisputeRequest(
-            dispute_id=dispute.dispute_id, stands=stands, note="looked at the receipt"
+            dispute_id=dispute.dispute_id,
+            stands=stands,
+            version=shown.home_version if home else shown.asking_version,
+            note="looked at the receipt",
         )
         answer = await self.call(region, "ResolveClearingDispute", request)
         return answer.dispute

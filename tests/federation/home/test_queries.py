@@ -10,14 +10,25 @@ from sqlalchemy import func, select
 
 from consent.sql import SqlConsents
 from creditgate.federated_query import batch_of
+from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.verify import verify_answer
 from creditgate.v1 import audit_service_pb2 as audit_pb
 from creditgate.v1.audit_service_pb2_grpc import AuditServiceStub
+from creditgate.v1.disclosure_service_pb2 import WithdrawRecordRequest
+from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
+from creditgate.v1.federation_service_pb2 import MeteredBefore, QueryRecordsRequest
 from creditgate.v1.federation_service_pb2_grpc import FederationServiceStub
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.audit.check import check_decisions
+from gateway.federation.asking.answers import (
+    MOST_AGE_SECONDS,
+    MOST_SKEW_SECONDS,
+    RegionKeys,
+    verified_before,
+    verified_chunk,
+)
 from gateway.meter.region_asks import REGION_ASKS, REGION_CREDENTIALS
 from gateway.meter.tables import USAGE
 from gateway.selfcheck.kept import KEPT
@@ -32,6 +43,8 @@ from tests.installation import (
     OPERATOR_ID,
     PRICE,
     PUBLIC_ITEM,
+    PUBLISHER,
+    PURPOSE,
     RESTRICTED_ITEM,
     company,
     eventually,
@@ -42,10 +55,10 @@ from tests.server.calls import query
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def log_key(pair: Pair) -> VerifierKey:
-    """Return the key of the home region's disclosure log."""
+async def log_key(pair: Pair, log: str = "disclosure") -> VerifierKey:
+    """Return the key of a log of the home region."""
     async with pair.home.http() as http:
-        return VerifierKey.parse((await http.get("/log/disclosure/key")).text)
+        return VerifierKey.parse((await http.get(f"/log/{log}/key")).text)
 
 
 async def test_an_answer_is_the_disclosure_proved_and_signed_for_this_very_query(
@@ -92,6 +105,69 @@ async def test_the_region_is_charged_once_however_often_it_asks_again(pair: Pair
         pair.asking.client_id,
         3,
     )
+
+
+async def test_a_retry_is_told_what_was_charged_before_and_no_other_use_passes_for_it(
+    pair: Pair,
+) -> None:
+    subject = await pair.published(records=3)
+    (first,) = await pair.query(subject, request_id="told")
+    gone = first.chunk.records[1].name
+    async with pair.home.gateway.channel(PUBLISHER) as publisher:
+        await DisclosureServiceStub(publisher).WithdrawRecord(
+            WithdrawRecordRequest(name=gone, expected_revision=1, reason="published in error")
+        )
+    told, again = await pair.query(subject, request_id="told")
+    assert gone not in records_of([again])
+    before = told.metered_before
+    assert [each.name for each in before.records] == records_of([first])
+    keys = RegionKeys(await log_key(pair), await log_key(pair, "usage"))
+    asked, now = (
+        QueryRecordsRequest(request_id="told", purpose=PURPOSE),
+        pair.home.installation.clock.now(),
+    )
+    proved = verified_before(asked, before, keys, now)
+    assert proved.leaf.fee_micro_yuan == 3 * PRICE
+    assert sum(proved.prices.values()) == PRICE
+
+    def less(made: MeteredBefore) -> None:
+        del made.records[0]
+
+    def other(made: MeteredBefore) -> None:
+        made.records[0].event_sequence += 1
+
+    def twice(made: MeteredBefore) -> None:
+        made.records[1].CopyFrom(made.records[0])
+
+    def elsewhere(made: MeteredBefore) -> None:
+        made.records[2].region = "999999"
+
+    def nameless(made: MeteredBefore) -> None:
+        made.records[2].name = "records/a\nb"
+
+    def unsigned(made: MeteredBefore) -> None:
+        made.usage.signature = bytes(64)
+
+    for change in (less, other, twice, elsewhere, nameless, unsigned):
+        changed = MeteredBefore()
+        changed.CopyFrom(before)
+        change(changed)
+        with pytest.raises(ProofInvalid):
+            verified_before(asked, changed, keys, now)
+    for wrong, at in (
+        (QueryRecordsRequest(request_id="other", purpose=PURPOSE), now),
+        (QueryRecordsRequest(request_id="told"), now),
+        (asked, now + MOST_AGE_SECONDS + 60),
+        (asked, now - MOST_SKEW_SECONDS - 60),
+    ):
+        with pytest.raises(ProofInvalid):
+            verified_before(wrong, before, keys, at)
+    credential = pair.credential()
+    sent = pair.request(credential, [subject], request_id="told")
+    with pytest.raises(ProofInvalid, match="more was charged"):
+        verified_chunk(sent, "", [again], keys, 0, now)
+    whole = verified_chunk(sent, "", [again], keys, 0, now, proved)
+    assert [each.name for each in whole.gone] == [gone]
 
 
 async def test_an_id_of_one_operators_question_is_no_retry_of_anothers(pair: Pair) -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.federation.trust.chain import AnchorTrust, verified_chain
-from gateway.federation.trust.statement import StatementInvalid, self_signed
+from gateway.federation.trust.constraints import allowed_types
+from gateway.federation.trust.statement import EntityStatement, StatementInvalid, self_signed
 from tests.clock import NOW
 from tests.federation.trust.signing import (
     ANCHOR,
@@ -94,9 +95,11 @@ FORGED = {
     "a statement from the future": lambda: short_chain(iat=NOW + 61),
     "a critical claim that is not known": lambda: short_chain(crit=["new"], new=1),
     "authority_hints of a superior": lambda: short_chain(authority_hints=[ANCHOR]),
-    "constraints that cannot be kept": lambda: short_chain(
-        constraints={"naming_constraints": {"permitted": [".example"]}}
+    "constraints that cannot be kept": lambda: short_chain(constraints={"new": 1}),
+    "names that are kept in another way": lambda: short_chain(
+        constraints={"naming_constraints": {"permitted": [".example"], "new": []}}
     ),
+    "a length that is none": lambda: short_chain(constraints={"max_path_length": "1"}),
     "a policy of the leaf's own": lambda: [
         leaf(metadata_policy={REGION: {"codes": {"value": ["11"]}}}),
         statement(ANCHOR, LEAF),
@@ -151,6 +154,88 @@ def test_a_superior_bounds_the_length_of_the_path() -> None:
     assert verified_chain(long_chain(constraints={"max_path_length": 1}), TRUST, NOW)
     with pytest.raises(StatementInvalid, match="longer"):
         verified_chain(long_chain(constraints={"max_path_length": 0}), TRUST, NOW)
+
+
+@pytest.mark.parametrize(
+    ("naming", "allowed"),
+    [
+        ({"permitted": [".example"]}, True),
+        ({"permitted": ["leaf.example", "MIDDLE.example"]}, True),
+        ({"permitted": ["leaf.example"]}, False),
+        ({"permitted": ["example"]}, False),
+        ({"permitted": [".leaf.example", ".middle.example"]}, False),
+        ({"permitted": []}, False),
+        ({"excluded": ["leaf.example"]}, False),
+        ({"excluded": [".middle.example"]}, True),
+        ({"permitted": [".example"], "excluded": [".example"]}, False),
+    ],
+)
+def test_a_superior_bounds_the_names_of_all_below_it(naming: Any, allowed: bool) -> None:
+    chain = long_chain(constraints={"naming_constraints": naming})
+    if allowed:
+        assert verified_chain(chain, TRUST, NOW)
+    else:
+        with pytest.raises(StatementInvalid, match="name"):
+            verified_chain(chain, TRUST, NOW)
+
+
+@pytest.mark.parametrize(
+    ("entity_id", "allowed"),
+    [
+        ("https://a.good.example", True),
+        ("https://A.good.example:8443/region", True),
+        ("https://good.example", False),
+        ("https://a.good.example.evil.test", False),
+        ("https://a.good.example@evil.test", False),
+        ("https://evil.test/a.good.example", False),
+        ("https://a.good.example\\@evil.test", False),
+        ("https://[::1]/a.good.example", False),
+        ("https://evil.test#a.good.example", False),
+    ],
+)
+def test_the_name_of_an_entity_is_its_host_and_nothing_that_looks_like_one(
+    entity_id: str, allowed: bool
+) -> None:
+    stated = EntityStatement(
+        iss=ANCHOR,
+        sub=entity_id,
+        iat=NOW,
+        exp=NOW + 9,
+        jwks={},
+        constraints={"naming_constraints": {"permitted": [".good.example"]}},
+    )
+    if allowed:
+        assert allowed_types([stated]) is None
+    else:
+        with pytest.raises(StatementInvalid, match="name"):
+            allowed_types([stated])
+
+
+def test_superiors_bound_the_types_of_an_entity_each_within_those_above() -> None:
+    metadata = {
+        REGION: {"issuer": LEAF},
+        "other": {"p": 1},
+        "third": {},
+        "federation_entity": {"q": 2},
+    }
+
+    def types(of_middle: list[str] | None, of_anchor: list[str] | None) -> set[str]:
+        below, above = (
+            dict[str, Any](constraints={} if each is None else {"allowed_entity_types": each})
+            for each in (of_middle, of_anchor)
+        )
+        chain = [
+            leaf(metadata=metadata),
+            statement(MIDDLE, LEAF, **below),
+            statement(ANCHOR, MIDDLE, **above),
+            anchor(),
+        ]
+        return set(verified_chain(chain, TRUST, NOW).metadata)
+
+    assert types(None, None) == set(metadata)
+    assert types(None, [REGION]) == {REGION, "federation_entity"}
+    assert types([REGION, "other"], ["other", "third"]) == {"other", "federation_entity"}
+    assert types([REGION], []) == {"federation_entity"}
 
 
 def test_what_a_region_is_home_of_is_what_the_anchor_says() -> None:

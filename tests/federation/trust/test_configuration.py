@@ -54,7 +54,7 @@ def test_a_configuration_is_signed_anew_when_it_changes_or_is_half_over(own: Own
     clock = own.clock
     assert isinstance(clock, StandingClock)
     state = [published()]
-    configuration = EntityConfiguration(own, ANCHOR, lambda: state[0])
+    configuration = EntityConfiguration(own, lambda: ANCHOR, lambda: state[0])
     first = configuration.signed()
     assert configuration.signed() == first
     said = self_signed(first, NOW)
@@ -78,7 +78,7 @@ def test_a_certificate_is_told_of_before_it_takes_the_place_of_another(
         own.clock, tmp_path / "later.pem",
     )  # fmt: skip
     assert both.thumbprints == [*now, later.thumbprint]
-    text = EntityConfiguration(both, ANCHOR, published).signed()
+    text = EntityConfiguration(both, lambda: ANCHOR, published).signed()
     shown = claims_of(text)["metadata"][REGION_METADATA]["certificate_thumbprints"]
     assert shown == both.thumbprints
 

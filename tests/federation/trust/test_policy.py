@@ -74,13 +74,38 @@ def test_metadata_outside_a_policy_are_refused(
         ({"value": "a"}, {"value": "b"}),
         ({"default": "a"}, {"default": "b"}),
         ({"one_of": ["a"]}, {"one_of": ["b"]}),
+        ({"value": ["a", "c"]}, {"subset_of": ["a", "b"]}),
+        ({"value": ["a"]}, {"superset_of": ["a", "b"]}),
+        ({"value": ["a"]}, {"add": ["b"]}),
+        ({"value": "c"}, {"one_of": ["a", "b"]}),
+        ({"value": None}, {"essential": True}),
+        ({"value": None}, {"default": "a"}),
+        ({"add": ["c"]}, {"subset_of": ["a", "b"]}),
+        ({"subset_of": ["a"]}, {"superset_of": ["b"]}),
+        ({"subset_of": ["a"]}, {"one_of": ["a"]}),
     ],
 )
 def test_policies_that_contradict_each_other_are_refused(
     lower: dict[str, Any], upper: dict[str, Any]
 ) -> None:
     with pytest.raises(StatementInvalid):
-        resolved({"p": "a"}, lower, upper)
+        resolved({}, lower, upper)
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "after"),
+    [
+        ({"value": ["b"]}, {"subset_of": ["a", "b"]}, ["b"]),
+        ({"value": ["a", "b"]}, {"superset_of": ["a"], "essential": True}, ["a", "b"]),
+        ({"add": ["b"]}, {"subset_of": ["a", "b", "c"]}, ["a", "b"]),
+        ({"subset_of": ["a", "b"]}, {"superset_of": ["a"], "default": ["b"]}, ["a"]),
+    ],
+)
+def test_policies_of_several_superiors_that_agree_hold_together(
+    lower: dict[str, Any], upper: dict[str, Any], after: Any
+) -> None:
+    assert resolved({"p": ["a"]}, lower, upper) == after
+    assert resolved({"p": ["a"]}, upper, lower) == after
 
 
 @given(held=TEXTS, lower=TEXTS, upper=TEXTS)

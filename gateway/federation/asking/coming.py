@@ -1,0 +1,20 @@
+"""A chunk of a region's answer while it comes."""
+
+from creditgate.v1.federation_service_pb2 import QueryRecordsResponse
+from gateway.federation.asking.answers import Metered
+
+
+class Coming:
+    """The chunk that comes: its parts so far, and what the region charged for it before."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.answers: list[QueryRecordsResponse] = []
+        self.size = 0
+        self.before: Metered | None = None
+
+    def take(self, part: bytes, answer: QueryRecordsResponse) -> None:
+        """Take the next part."""
+        self.parts.append(part)
+        self.answers.append(answer)
+        self.size += len(part)

@@ -1,0 +1,82 @@
+"""Records of other regions that answers charge: whom they are about, and by which line.
+
+The ledger names no revisions of them. Each such answer is joined to what was kept of the region's
+answer before it was charged, which never changes after.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from gateway.disclose.model import Line
+from gateway.federation.asking.tables import REGION_USES
+from gateway.federation.asking.uses import NOT_PASSED_ON, RegionChunk
+from gateway.meter.model import lines_of
+from gateway.storage.paging import pages
+
+
+class RegionRecord(NamedTuple):
+    """One record of another region that an answer charges: its line here, and its subject."""
+
+    line_no: int
+    subject: str
+
+
+def region_records(
+    connection: Connection,
+    operator_id: str,
+    charged: Mapping[RegionChunk, str],
+    lines: Mapping[int, Line],
+) -> Mapping[RegionChunk, list[RegionRecord]]:
+    """Return the records that chunks charge an operator, by the lines of each (as the ledger has
+    them); ``lines`` are those of the month by number.
+
+    Where a line charges fewer than were kept, the first by their ids. Raises LookupError where it
+    charges more.
+    """
+    kept = _kept(connection, operator_id, charged.keys())
+    return {chunk: list(_those(kept[chunk], text, lines)) for chunk, text in charged.items()}
+
+
+def _those(
+    kept: Mapping[Line, list[str]], text: str, lines: Mapping[int, Line]
+) -> Iterable[RegionRecord]:
+    taken: Counter[Line] = Counter()
+    for line_no, records, _ in lines_of(text):
+        line = lines[line_no]
+        subjects = kept.get(line, [])[taken[line] : taken[line] + records]
+        if len(subjects) < records:
+            raise LookupError("the ledger charges records of another region that were not kept")
+        taken[line] += records
+        yield from (RegionRecord(line_no, subject) for subject in subjects)
+
+
+def _kept(
+    connection: Connection, operator_id: str, chunks: Collection[RegionChunk]
+) -> Mapping[RegionChunk, Mapping[Line, list[str]]]:
+    """Return the subjects of the records of chunks by line, one a record, in order of their ids."""
+    found: defaultdict[RegionChunk, defaultdict[Line, list[str]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    uses = REGION_USES.c
+    query = (
+        select(
+            uses.region_request_id,
+            uses.first_subject,
+            uses.own_item,
+            uses.source,
+            uses.region_code,
+            uses.subject,
+        )
+        # What was never passed on is charged to nobody here.
+        .where(uses.operator_id == operator_id, uses.subject != NOT_PASSED_ON)
+        .order_by(uses.record_id, uses.revision)
+    )
+    for some in pages({each.region_request_id for each in chunks}):
+        for row in connection.execute(query.where(uses.region_request_id.in_(some))):
+            chunk = RegionChunk(row[0], row[1])
+            if chunk in chunks:
+                found[chunk][Line(*row[2:5])].append(row[5])
+    return found

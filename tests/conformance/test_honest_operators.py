@@ -1,0 +1,315 @@
+"""An honest operator is not accused. It attests from a file that was written before: what came to
+it, or ended, since then is not held against it. And a copy that equals the disclosure is right."""
+
+import csv
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import grpc
+import pytest
+import pytest_asyncio
+
+from creditgate.transparency.facts import Copy
+from creditgate.v1 import conformance_service_pb2 as pb
+from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
+from creditgate.v1.conformance_service_pb2 import FindingKind
+from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
+from creditgate.v1.disclosure_proof_pb2 import ProofKind
+from gateway.conformance.covering import MOST_AGE_SECONDS
+from gateway.respond.under_way import UNDER_WAY_SECONDS
+from sdk.challenges import Challenges
+from sdk.copies.file import CopiesFile
+from tests.clock import StandingClock
+from tests.conformance.acting import Operator, Stage, staged
+from tests.conformance.attesting import attest, copy_of, opening, reconcile
+from tests.conformance.policies import policy_file
+from tests.consents.counter import new_subject
+from tests.installation import Installation, content
+from tests.parties import claims_in
+from tests.server.calls import draft
+from tests.stores import PostgresStores, SqliteStores
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+_HOUR: Final = 3_600
+_FALSE: Final = FindingKind.FINDING_KIND_ATTESTATION_FALSE
+_MISSING: Final = FindingKind.FINDING_KIND_MISSING
+_OPERATORS: Final = 20
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def installation(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """An installation on each kind of store whose time stands."""
+    name = "sqlite_stores" if request.param == "sqlite" else "postgres_stores"
+    stores: SqliteStores | PostgresStores = request.getfixturevalue(name)
+    policy = policy_file(tmp_path_factory.mktemp("policy"), file_age="PT15M")
+    with stores.database() as store:
+        made = Installation(
+            *store,
+            clock=StandingClock(int(time.time())),
+            settings={"conformance_policy": policy},
+        )
+        made.furnish()
+        yield made
+        made.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(
+    installation: Installation, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stage]:
+    """A gateway for all tests of a kind of store: each has an operator of its own."""
+    async with staged(installation, tmp_path_factory.mktemp("stage")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def newcomers(stage: Stage) -> AsyncIterator[list[Operator]]:
+    """Operators of which nothing is known, enrolled before the time leaps."""
+    async with stage.operators(_OPERATORS) as made:
+        yield made
+
+
+@pytest.fixture
+def operator(newcomers: list[Operator]) -> Operator:
+    """One of them."""
+    return newcomers.pop()
+
+
+async def _served(stage: Stage, operator: Operator) -> list[Copy]:
+    """Publish a record and serve it; return the copies of it."""
+    return [copy_of(each) for each in await _records(stage, operator)]
+
+
+async def _records(stage: Stage, operator: Operator) -> Sequence[DisclosedRecord]:
+    made = draft(f"read-{next(_numbers)}", new_subject())
+    await stage.publish(made)
+    return (await operator.ask(made.subject, stage.key, ProofKind.PROOF_KIND_UNSPECIFIED)).records
+
+
+async def _show_all(operator: Operator, held: Sequence[DisclosedRecord], folder: Path) -> None:
+    """Show every copy that is asked for."""
+    file = folder / "dump.csv"
+    with file.open("w", newline="", encoding="utf-8") as out:
+        rows = csv.writer(out)
+        rows.writerow(("record_id", "content", "disclosed_from", "disclosed_until"))
+        for each in held:
+            until = each.disclosed_until.seconds
+            rows.writerow((each.name, each.content.decode(), each.disclosed_from.seconds, until))
+    challenges = Challenges(operator.channel)
+    asked = await challenges.list()
+    shown = await challenges.answer(CopiesFile(file), asked)
+    assert shown.confirmed == len(asked) > 0
+
+
+async def _attest(
+    operator: Operator, copies: Sequence[Copy], read_at: int, reflects: int = 0
+) -> pb.Attestation:
+    opened = opening(len(copies), reflects)
+    opened.made_time.seconds = read_at
+    return await attest(operator.channel, copies, opened=opened)
+
+
+async def _withdraw(stage: Stage, copy: Copy) -> int:
+    """Withdraw a record; return the position of the event."""
+    request = disclosure_pb.WithdrawRecordRequest(
+        name=f"records/{copy.record_id}", expected_revision=1, reason="set aside"
+    )
+    return (await stage.disclosure.WithdrawRecord(request)).event_sequence
+
+
+async def _acknowledge(operator: Operator, event: int, removed_at: int) -> None:
+    word = pb.RemovalAcknowledgement(event_sequence=event)
+    word.remove_time.seconds = removed_at
+    request = pb.AcknowledgeRemovalsRequest(removals=[word])
+    assert (await operator.conformance.AcknowledgeRemovals(request)).acknowledged_removals == 1
+
+
+async def _kinds(operator: Operator) -> list[FindingKind.ValueType]:
+    return [each.kind for each in await operator.findings()]
+
+
+async def test_an_operator_that_attests_each_week_from_a_dump_of_an_hour_ago_is_never_accused(
+    stage: Stage, operator: Operator, tmp_path: Path
+) -> None:
+    held = [*await _records(stage, operator)]
+    for _ in range(4):
+        dump, made = tuple(held), stage.clock.at
+        stage.clock.at += 60
+        held += await _records(stage, operator)
+        stage.clock.at += _HOUR
+        attestation = await _attest(operator, [copy_of(each) for each in dump], made)
+        await _show_all(operator, dump, tmp_path)
+        assert attestation.standing_findings == 0
+        # Of what came after the dump nothing is said, nor is it certified.
+        assert not await _kinds(operator)
+        certified = claims_in(attestation.certificate)
+        assert (certified["copies"], certified["entitled"], certified["missing"]) == (
+            len(dump),
+            len(dump),
+            0,
+        )
+        stage.clock.at += 7 * 86_400
+
+
+async def test_what_was_served_before_the_copies_were_read_is_missing(
+    stage: Stage, operator: Operator
+) -> None:
+    before = await _served(stage, operator)
+    made = stage.clock.at
+    stage.clock.at += 1
+    since = await _served(stage, operator)
+    stage.clock.at += _HOUR
+    await _attest(operator, (), made)
+    assert await _kinds(operator) == [_MISSING]
+    # It was served too shortly before to be told missing: it may have been under way.
+    assert not (await _attest(operator, [*before, *since], stage.clock.at)).standing_findings
+
+
+async def test_who_tells_missing_what_it_had_long_before_it_read_its_copies_is_caught(
+    stage: Stage, operator: Operator
+) -> None:
+    held = await _served(stage, operator)
+    stage.clock.at += UNDER_WAY_SECONDS
+    made = stage.clock.at
+    stage.clock.at += _HOUR
+    await _attest(operator, (), made)
+    assert (await _attest(operator, held, stage.clock.at)).standing_findings == 1
+    assert await _kinds(operator) == [_FALSE]
+
+
+async def test_who_says_it_read_its_copies_longer_ago_than_a_day_is_not_believed(
+    stage: Stage, operator: Operator
+) -> None:
+    held = await _served(stage, operator)
+    stage.clock.at += MOST_AGE_SECONDS + UNDER_WAY_SECONDS
+    await _attest(operator, (), stage.clock.at - 30 * 86_400)
+    assert (await _attest(operator, held, stage.clock.at)).standing_findings == 1
+
+
+async def test_an_older_dump_attested_later_takes_back_nothing_that_was_told(
+    stage: Stage, operator: Operator
+) -> None:
+    made = stage.clock.at
+    stage.clock.at += 60
+    held = await _served(stage, operator)
+    stage.clock.at += _HOUR
+    # Now it tells the copy missing; then that it could not know.
+    await _attest(operator, (), stage.clock.at)
+    assert not (await _attest(operator, (), made)).standing_findings
+    assert (await _attest(operator, held, stage.clock.at)).standing_findings == 1
+
+
+async def test_an_older_dump_does_not_mend_what_was_found_since(
+    stage: Stage, operator: Operator
+) -> None:
+    made = stage.clock.at
+    stage.clock.at += 60
+    (copy,) = await _served(stage, operator)
+    altered = copy._replace(content_digest=bytes(32))
+    assert (await _attest(operator, [altered], stage.clock.at)).standing_findings == 1
+    assert (await _attest(operator, (), made)).standing_findings == 1
+
+
+async def test_a_dump_from_before_an_event_does_not_show_gone_what_was_served_since(
+    stage: Stage, operator: Operator
+) -> None:
+    made = stage.clock.at
+    stage.clock.at += 60
+    held = await _served(stage, operator)
+    stage.clock.at += 60
+    await _withdraw(stage, held[0])
+    stage.clock.at += 60
+    await _attest(operator, (), made)
+    # Its removal is still to be acknowledged, and not yet due.
+    assert not (await _attest(operator, held, stage.clock.at)).standing_findings
+
+
+@pytest.mark.parametrize("after_event", [-5, 5])
+async def test_copies_read_before_a_removal_was_acknowledged_do_not_contradict_it(
+    stage: Stage, operator: Operator, after_event: int
+) -> None:
+    held, reflects = await _served(stage, operator), await stage.head()
+    stage.clock.at += 60
+    event, at = await _withdraw(stage, held[0]), stage.clock.at
+    stage.clock.at += 10
+    await _acknowledge(operator, event, stage.clock.at)
+    stage.clock.at += 60
+    attestation = await _attest(operator, held, at + after_event, reflects)
+    assert (attestation.standing_findings, attestation.certificate) == (0, "")
+
+
+async def test_copies_read_after_they_were_said_to_be_gone_contradict_it(
+    stage: Stage, operator: Operator
+) -> None:
+    held, reflects = await _served(stage, operator), await stage.head()
+    event, at = await _withdraw(stage, held[0]), stage.clock.at
+    await _acknowledge(operator, event, at)
+    stage.clock.at += 60
+    assert (await _attest(operator, held, at + 1, reflects)).standing_findings == 1
+    assert await _kinds(operator) == [FindingKind.FINDING_KIND_WITHDRAWN_HELD]
+
+
+async def test_who_says_that_its_copies_reflect_an_event_is_not_excused_by_when_they_were_read(
+    stage: Stage, operator: Operator
+) -> None:
+    held = await _served(stage, operator)
+    stage.clock.at += 60
+    event = await _withdraw(stage, held[0])
+    assert (await _attest(operator, held, stage.clock.at - 30, event)).standing_findings == 1
+
+
+async def _correct(
+    stage: Stage, record: DisclosedRecord, revision: int, changed: bytes | None = None
+) -> int:
+    """Correct a record's content, where nothing is said to what it was; return the position of the
+    event."""
+    request = disclosure_pb.CorrectRecordRequest(
+        name=record.name,
+        expected_revision=revision,
+        content=changed or record.content,
+        reason="typing error",
+    )
+    return (await stage.disclosure.CorrectRecord(request)).record.event_sequence
+
+
+async def _owed(operator: Operator) -> int:
+    standing = await operator.conformance.GetConformance(pb.GetConformanceRequest())
+    return standing.outstanding_removals
+
+
+async def test_a_copy_of_a_record_corrected_back_to_what_it_was_is_right_until_that_ends(
+    stage: Stage, operator: Operator
+) -> None:
+    (record,) = await _records(stage, operator)
+    held = [copy_of(record)]
+    wrong = await _correct(stage, record, 1, content("wrong"))
+    assert await _owed(operator) == 1
+    assert (await _attest(operator, held, stage.clock.at, wrong)).standing_findings == 1
+    right = await _correct(stage, record, 2)
+    assert await _owed(operator) == 0
+    assert (await _attest(operator, held, stage.clock.at, right)).standing_findings == 0
+    for attested in (attest, reconcile):
+        done = await attested(operator.channel, held, opened=opening(1, right))
+        assert (done.standing_findings, done.copies) == (0, 1)
+    again = await _correct(stage, record, 3, content("better"))
+    assert await _owed(operator) == 1
+    assert (await _attest(operator, held, stage.clock.at, right)).standing_findings == 0
+    assert (await _attest(operator, held, stage.clock.at, again)).standing_findings == 1
+
+
+async def test_a_correction_that_changes_nothing_is_refused(
+    stage: Stage, operator: Operator
+) -> None:
+    (record,) = await _records(stage, operator)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await _correct(stage, record, 1)
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    changed = await _correct(stage, record, 1, content("changed"))
+    # Said once more, it answers as it did.
+    assert await _correct(stage, record, 1, content("changed")) == changed

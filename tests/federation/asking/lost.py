@@ -1,0 +1,74 @@
+"""Answers that are lost on their way, and what both ends have of them after."""
+
+from google.protobuf.duration_pb2 import Duration
+from sqlalchemy import func, select
+
+from creditgate.clearing import ClearingEntry
+from creditgate.v1 import disclosure_service_pb2 as pb
+from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
+from gateway.federation.asking.region import region_request_id
+from gateway.federation.clearing.ledger import RegionLedger
+from gateway.meter.tables import USAGE
+from gateway.storage.engines import reading
+from tests.federation.asking.relay import Relay
+from tests.federation.asking.world import World, ended
+from tests.installation import OPERATOR_ID, PUBLISHER, content, eventually
+
+
+async def lose(world: World, relay: Relay, subject: str, request_id: str) -> None:
+    """Ask region "two" about a subject, and cut the connection once it has metered its answer,
+    of which nothing arrives."""
+    there = region_request_id(OPERATOR_ID, request_id, world.two.entity_id)
+    query = select(func.count()).where(USAGE.c.request_id == there)
+
+    async def metered() -> bool:
+        with reading(world.two.installation.engines.records) as connection:
+            return bool(connection.execute(query).scalar_one())
+
+    relay.flowing.clear()
+    try:
+        deadline = Duration(nanos=700_000_000)
+        answer = await world.ask(subject, request_id=request_id, region_deadline=deadline)
+        assert ended(answer, world.two) in {"LATE", "UNREACHABLE"}
+        await eventually(metered)
+        relay.cut()
+    finally:
+        relay.flowing.set()
+
+
+async def withdraw(world: World, name: str) -> None:
+    """Withdraw a record of region "two"."""
+    async with world.two.gateway.channel(PUBLISHER) as publisher:
+        await DisclosureServiceStub(publisher).WithdrawRecord(
+            pb.WithdrawRecordRequest(name=name, expected_revision=1, reason="published in error")
+        )
+
+
+async def correct(world: World, name: str) -> None:
+    """Correct a record of region "two"."""
+    async with world.two.gateway.channel(PUBLISHER) as publisher:
+        await DisclosureServiceStub(publisher).CorrectRecord(
+            pb.CorrectRecordRequest(
+                name=name, expected_revision=1, content=content("corrected"), reason="an error"
+            )
+        )
+
+
+def entries(world: World, request_id: str) -> list[set[ClearingEntry]]:
+    """Return what both ends would clear of a question to region "two": the asking one's first."""
+    there = region_request_id(OPERATOR_ID, request_id, world.two.entity_id)
+    until = world.one.installation.clock.now() + 600
+    ledgers = (
+        (world.one, world.two, "region-two"),
+        (world.two, world.one, "region-one"),
+    )
+    return [
+        {
+            entry
+            for entry in RegionLedger(
+                own.installation.engines.records, own.entity_id, lambda _, known=known: known
+            ).entries(peer.entity_id, 0, until)
+            if entry.request_id == there
+        }
+        for own, peer, known in ledgers
+    ]
