@@ -330,7 +330,7 @@ def test_a_copy_is_right_after_a_correction_of_the_grade_alone(world: World) -> 
     assert world.found(copy) == set()
 
 
-def _at_once(_severity: Severity.ValueType) -> int:
+def _at_once(_severity: int) -> int:
     return 0
 
 
