@@ -64,11 +64,12 @@ class GuardedProofs:
         operator stands, EMERGENCY_BRAKE, RATE_EXCEEDED, and what ``proofs`` raises.
         """
         authority, shown = self._view().authority, None
-        if caller.operator_id:
+        if caller.role == ClientRole.CLIENT_ROLE_REGION:
+            # It asks about what a firm showed it, which the firm's licence opened, not its own.
+            require_running(authority.brakes, caller.operator_id, ())
+        elif caller.operator_id:
             now = self._clock.now()
             shown = shown_to(authority, caller, request.subject, SCOPE, now)
-        elif caller.role == ClientRole.CLIENT_ROLE_REGION:
-            require_running(authority.brakes, "", ())
         self._throttle.require(caller.operator_id, 1)
         if wait := self._rate.wait(caller.asker, self._monotonic()):
             raise Refused(

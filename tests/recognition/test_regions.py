@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ import grpc
 import pytest
 import pytest_asyncio
 
+from creditgate.v1 import catalogue_service_pb2 as catalogue_pb
 from creditgate.v1 import credit_record_service_pb2 as records_pb
 from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
 from creditgate.v1 import recognition_service_pb2 as pb
 from creditgate.v1 import report_service_pb2 as reports_pb
 from creditgate.v1 import scope_service_pb2 as scopes_pb
+from creditgate.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
 from creditgate.v1.credit_record_service_pb2_grpc import CreditRecordServiceStub
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
@@ -213,6 +216,15 @@ def licensed(region: RegionGateway, code: str) -> None:
     region.installation.keep(LICENCE, "L-MORE", licence)
 
 
+async def knows(region: RegionGateway, code: str) -> bool:
+    """Tell whether a region's gateway has heard of an item."""
+    async with region.gateway.channel(ADMINISTRATOR) as channel:
+        listed = await CatalogueServiceStub(channel).ListCatalogueItems(
+            catalogue_pb.ListCatalogueItemsRequest(page_size=200)
+        )
+    return code in {each.code for each in listed.items}
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def two(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Two]:
     """Two regions; the second has items of its own for the first's evaluations."""
@@ -222,6 +234,7 @@ async def two(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Two]:
         for region, code in ((abroad, EVALUATION), (here, RATING)):
             region.installation.keep(CATALOGUE_ITEM, code, item(code, Openness.OPENNESS_PUBLIC))
             licensed(region, code)
+            await eventually(partial(knows, region, code))
         here.installation.enrol(SECOND, ClientRole.CLIENT_ROLE_ADMINISTRATOR)
         made = Two(anchor, abroad, here)
         await made.set_rule()
