@@ -79,7 +79,7 @@ SELECT create_reference_table('revenue_lines');
 -- local: one row for each follower, log, operator, month or region, or each thing that people deal
 -- with.
 --   alert_followed alert_hours alert_subjects alerts attestations audit_followed audit_gaps
---   audit_lost challenge_draws challenges clearing_disputes clearing_evidence clearing_failures
+--   audit_lost challenge_draws challenges clearing_disputes clearing_evidence clearing_failures gateway_beats
 --   clearing_wanted clearings conformance_standings credit_notes credit_reports finding_evidence
 --   findings followed holdings_positions journal_entries journal_postings log_checkpoints logs
 --   map_head map_openness publisher_batches recognitions reconciliation_keys region_changes

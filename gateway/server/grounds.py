@@ -2,15 +2,19 @@
 builds on."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from gateway.authority.bell import open_bell
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
+from gateway.conformance.uptime import Uptime
 from gateway.installation.home import Home
 from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.oauth.signing import SigningKeys
@@ -20,6 +24,8 @@ from gateway.storage.engines import Engines, open_engines
 from gateway.storage.signs import StoreSigns, open_signs
 from gateway.telemetry.telemetry import Telemetry, open_telemetry
 from operators.sql import SqlAuthorityLog
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,7 @@ async def grounds_of(
         stack.callback(engines.dispose)
         signs = open_signs(engines, stack.enter_context(ExitStack()))
         # Before anybody is answered: what operators owed while all was away is not late.
-        uptime = uptime_of(engines, policies.conformance)
-        await asyncio.to_thread(uptime.step, clock.now())
+        await asyncio.to_thread(_put_off, uptime_of(engines, policies.conformance), clock.now())
         feed = await _started_feed(config, clock, engines, signs, stack)
         yield Grounds(
             config,
@@ -99,3 +104,11 @@ async def _started_feed(
     await feed.start()
     stack.push_async_callback(feed.stop)
     return feed
+
+
+def _put_off(uptime: Uptime, now: int) -> None:
+    try:
+        uptime.step(now)
+    except SQLAlchemyError as error:
+        # Where nothing can be written no deadline is held against anybody, either.
+        _log.warning("what operators owe could not be put off: %s", type(error).__name__)

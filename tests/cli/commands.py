@@ -138,6 +138,8 @@ def served_demo(home: Path, **settings: str) -> Generator[Served]:
         guard.start()
         try:
             line = process.line()
+            # It lasts as long as its tests do: what is guarded is its start.
+            guard.cancel()
             assert line, log.read_text(encoding="utf-8")
             yield Served(home, json.loads(line))
             process.send(signal.SIGINT)

@@ -113,6 +113,8 @@ class Disclosure(RuleBasedStateMachine):
             )
         elif known.revision != revision:
             self.refused(self.world.correct(draft, revision), R.REFUSAL_REASON_ETAG_MISMATCH)
+        elif known.draft == wanted:
+            self.refused(self.world.correct(draft, revision), R.REFUSAL_REASON_INVALID_REQUEST)
         else:
             self.head += 1
             known.draft, known.revision = wanted, revision + 1

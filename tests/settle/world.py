@@ -9,8 +9,9 @@ from creditgate.rating.prices import PriceBook
 from creditgate.uscc import check_character
 from creditgate.v1 import settlement_service_pb2 as settlement_pb
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
+from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.authenticate.caller import Caller
-from gateway.catalogue.model import CATALOGUE_ITEM
+from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueItem
 from gateway.settle.classes import ClassBook
 from gateway.settle.service import SettlementService, UsageService
 from gateway.settle.shares import SharingBook
@@ -19,6 +20,7 @@ from operators.authority import Authority
 from operators.log import AuthorityLog, Draft
 from operators.model import OPERATOR, Operator
 from tests.clock import NOW, StandingClock
+from tests.installation import item
 from tests.settle.ledger import ListedUsage
 
 OPERATORS = ("alpha", "beta")
@@ -96,8 +98,8 @@ class World:
             [
                 *(Draft(OPERATOR, name, 0, operator(name).as_document()) for name in OPERATORS),
                 *(
-                    Draft(CATALOGUE_ITEM, item, 0, {"price_class": class_})
-                    for item, class_ in items
+                    Draft(CATALOGUE_ITEM, code, 0, priced(code, class_).as_document())
+                    for code, class_ in items
                 ),
             ],
             changed_by="admin",
@@ -105,6 +107,12 @@ class World:
             reason="test",
         )
         await self.feed.refresh()
+
+
+def priced(code: str, price_class: str) -> CatalogueItem:
+    """Return a public catalogue item of a price class."""
+    made = item(code, Openness.OPENNESS_PUBLIC)
+    return made.model_copy(update={"price_class": price_class})
 
 
 def operator(name: str) -> Operator:

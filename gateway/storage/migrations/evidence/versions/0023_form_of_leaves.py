@@ -6,10 +6,11 @@ no more: they are taken back.
 """
 
 import json
-import time
 
 import sqlalchemy as sa
 from alembic import op
+
+from gateway.clock import SystemClock
 
 revision = "0023"
 down_revision = "0022"
@@ -43,7 +44,7 @@ def upgrade() -> None:
     connection.execute(
         sa.update(_REPORTS)
         .where(_REPORTS.c.report_id == sa.bindparam("own"))
-        .values(document="", revoked_at=int(time.time()), revoked_by="upgrade", revoked_for=_WHY),
+        .values(document="", revoked_at=SystemClock().now(), revoked_by="upgrade", revoked_for=_WHY),
         [{"own": each} for each in over],
     )
     rows = [{"written": "credit_reports", "row_key": json.dumps([each])} for each in over]
