@@ -44,7 +44,9 @@ def upgrade() -> None:
     connection.execute(
         sa.update(_REPORTS)
         .where(_REPORTS.c.report_id == sa.bindparam("own"))
-        .values(document="", revoked_at=SystemClock().now(), revoked_by="upgrade", revoked_for=_WHY),
+        .values(
+            document="", revoked_at=SystemClock().now(), revoked_by="upgrade", revoked_for=_WHY
+        ),
         [{"own": each} for each in over],
     )
     rows = [{"written": "credit_reports", "row_key": json.dumps([each])} for each in over]
