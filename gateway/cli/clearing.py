@@ -315,13 +315,13 @@ def _whole(profile: Profile, dispute_id: str, stands: str, version: str) -> str:
         return ""
     request = pb.ListClearingDisputesRequest(page_size=200)
     found = calls.every_page(profile, request, pb.ListClearingDisputesResponse).disputes
-    of_dispute = [each for each in found if each.dispute_id == dispute_id]
-    for each in of_dispute:
-        shown: str = each.home_version if stands == "home" else each.asking_version
-        if shown.startswith(version):
-            return shown
+    dispute = next((each for each in found if each.dispute_id == dispute_id), None)
+    if dispute is None:
+        raise CommandFailed("No open dispute has this id: `list --disputes` shows them.")
+    shown: str = dispute.home_version if stands == "home" else dispute.asking_version
+    if not shown.startswith(version):
         raise CommandFailed("That side has another version by now: `list --disputes` shows it.")
-    raise CommandFailed("No open dispute has this id: `list --disputes` shows them.")
+    return shown
 
 
 def _stand(stand: pb.ClearingStand.ValueType) -> str:

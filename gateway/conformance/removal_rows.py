@@ -1,7 +1,7 @@
 """Rows of removals owed: acknowledged, locked, and how far events were followed. Within the
 transaction of whoever asks."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, select, update
@@ -42,12 +42,27 @@ class GoneBefore(Exception):
         self.at = at
 
 
-def require_after(told: Iterable[tuple[int, Row[*tuple[Any, ...]]]]) -> None:
-    """Raise GoneBefore for the first duty that stands, of those told each with since when the copy
-    is gone (seconds, UTC), where that is before it was owed. An operator's clock may be behind."""
-    for at, (removed_at, duty) in enumerate(told):
-        if duty.acknowledged_at is None and removed_at < duty.owed_since - _CLOCKS_APART:
+def newly_told(
+    told: Sequence[tuple[int, int]], known: Mapping[int, Row[*tuple[Any, ...]]]
+) -> tuple[dict[int, int], int]:
+    """Return what is new of what is ``told``, each duty by its number with since when the copy is
+    gone (seconds, UTC), the first word on each standing; and how many of it are taken: all before
+    the first that is not ``known`` to be owed.
+
+    Raises GoneBefore for the first duty that stands whose copy is told to be gone before it was
+    owed. An operator's clock may be behind.
+    """
+    new: dict[int, int] = {}
+    for at, (number, removed_at) in enumerate(told):
+        duty = known.get(number)
+        if duty is None:
+            return new, at
+        if duty.acknowledged_at is not None:
+            continue
+        if removed_at < duty.owed_since - _CLOCKS_APART:
             raise GoneBefore(at)
+        new.setdefault(number, removed_at)
+    return new, len(told)
 
 
 def acknowledged_of(

@@ -33,6 +33,21 @@ class Finding(IntEnum):
     CLOSED = 4
 
 
+def owed_indexes(table: str) -> tuple[Index, ...]:
+    """Return the indexes of a table of removals: what an operator owes, what falls due, and what
+    is to be done about findings."""
+
+    def where(name: str, condition: str, *columns: str) -> Index:
+        told = text(condition)
+        return Index(f"ix_{table}_{name}", *columns, sqlite_where=told, postgresql_where=told)
+
+    return (
+        where("owed", "acknowledged_at IS NULL", "operator_id", "deadline"),
+        where("deadline", "acknowledged_at IS NULL AND finding = 0", "deadline"),
+        where("finding", "finding IN (1, 3)", "finding"),
+    )
+
+
 # ``revision_sequence`` is the revision the event made void. Times in seconds, UTC.
 DUTIES: Final = Table(
     "removal_duties",
@@ -50,25 +65,7 @@ DUTIES: Final = Table(
     Column("finding", SmallInteger, nullable=False),
     Index("ix_removal_duties_record", "record_id", "event_sequence"),
     Index("ix_removal_duties_acknowledged", "operator_id", "acknowledged_at"),
-    Index(
-        "ix_removal_duties_owed",
-        "operator_id",
-        "deadline",
-        sqlite_where=text("acknowledged_at IS NULL"),
-        postgresql_where=text("acknowledged_at IS NULL"),
-    ),
-    Index(
-        "ix_removal_duties_deadline",
-        "deadline",
-        sqlite_where=text("acknowledged_at IS NULL AND finding = 0"),
-        postgresql_where=text("acknowledged_at IS NULL AND finding = 0"),
-    ),
-    Index(
-        "ix_removal_duties_finding",
-        "finding",
-        sqlite_where=text("finding IN (1, 3)"),
-        postgresql_where=text("finding IN (1, 3)"),
-    ),
+    *owed_indexes("removal_duties"),
 )
 
 # How far events were followed: one row.

@@ -24,9 +24,9 @@ from gateway.conformance.removal_rows import (
     follow_to,
     followed,
     locked,
+    newly_told,
     owed_no_more,
     owing_of,
-    require_after,
     word_on,
 )
 from gateway.conformance.removal_tables import DUTIES, Finding
@@ -153,17 +153,7 @@ class RemovalDuties:
         self.follow()
         with self._evidence.begin() as connection:
             known = locked(connection, operator_id, {each.event_sequence for each in removals})
-            taken = next(
-                (at for at, each in enumerate(removals) if each.event_sequence not in known),
-                len(removals),
-            )
-            require_after(
-                (each.removed_at, known[each.event_sequence]) for each in removals[:taken]
-            )
-            new: dict[int, int] = {}
-            for sequence, removed_at in removals[:taken]:
-                if known[sequence].acknowledged_at is None:
-                    new.setdefault(sequence, removed_at)
+            new, taken = newly_told(removals, known)
             if new:
                 connection.execute(
                     ACKNOWLEDGE,

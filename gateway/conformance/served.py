@@ -17,7 +17,7 @@ from gateway.disclose.frame import unframe
 from gateway.disclose.tables import LINES, REVISIONS
 from gateway.meter.model import ANSWER, unpack_entries
 from gateway.meter.tables import USAGE
-from gateway.meter.under_consent import is_under
+from gateway.meter.under_consent import items_under
 from gateway.respond.mask import masked
 from gateway.storage.paging import pages
 
@@ -122,10 +122,12 @@ class _Cut:
         revisions: Iterable[Row[*tuple[Any, ...]]],
     ) -> None:
         """Add what one answer held; ``consent`` is None where it cannot be read."""
+        if consent is None:
+            self.cut.extend(revision.sequence for revision in revisions)
+            return
+        items = items_under(consent, answer.asked_items)
         for revision in revisions:
-            if consent is None:
-                self.cut.append(revision.sequence)
-            elif is_under(consent, answer.asked_items, revision.subject, revision.item):
+            if revision.subject == consent.subject and revision.item in items:
                 self.cut.append(revision.sequence)
                 fields = consent.terms.fields_by_item[revision.item]
                 self.copies.append(_cut_copy(revision, consent, fields, answer.served_at))

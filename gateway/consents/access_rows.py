@@ -10,7 +10,7 @@ from consent.model import Consent
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.consents.access import Access, Answered, Place
 from gateway.meter.model import LineCount
-from gateway.meter.under_consent import is_under
+from gateway.meter.under_consent import items_under
 
 LedgerRow = Row[*tuple[Any, ...]]
 """A row of `gateway.meter.tables.USAGE`, or of a revision with its line."""
@@ -30,16 +30,14 @@ def entries_of(
     kept names none of them.
     """
     prices = {line.line_no: line.unit_price for line in _line_counts(answer.lines)}
+    consented = () if consent is None else items_under(consent, answer.asked_items)
     found: set[str] = set()
     for number, sequence in enumerate(entries):
         revision = revisions.get(sequence)
         if revision is None:
             continue
-        under = ""
-        if consent is not None and is_under(
-            consent, answer.asked_items, consent.subject, revision.item
-        ):
-            under = answer.consent
+        under = answer.consent if revision.item in consented else ""
+        if under:
             found.add(revision.item)
         yield _access(answer, number, under, revision.item, revision, prices[revision.line_no])
     if consent is None:

@@ -10,8 +10,9 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
-    text,
 )
+
+from gateway.conformance.removal_tables import owed_indexes
 
 METADATA: Final = MetaData()
 
@@ -35,23 +36,5 @@ REGION_REMOVALS: Final = Table(
     Column("finding", SmallInteger, nullable=False),
     # Whether anybody still owes for an event.
     Index("ix_region_removals_event", "region", "event_sequence"),
-    Index(
-        "ix_region_removals_owed",
-        "operator_id",
-        "deadline",
-        sqlite_where=text("acknowledged_at IS NULL"),
-        postgresql_where=text("acknowledged_at IS NULL"),
-    ),
-    Index(
-        "ix_region_removals_deadline",
-        "deadline",
-        sqlite_where=text("acknowledged_at IS NULL AND finding = 0"),
-        postgresql_where=text("acknowledged_at IS NULL AND finding = 0"),
-    ),
-    Index(
-        "ix_region_removals_finding",
-        "finding",
-        sqlite_where=text("finding IN (1, 3)"),
-        postgresql_where=text("finding IN (1, 3)"),
-    ),
+    *owed_indexes("region_removals"),
 )

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.conformance.acknowledgement import RemovedElsewhere
-from gateway.conformance.removal_rows import after_word, require_after
+from gateway.conformance.removal_rows import after_word, newly_told
 from gateway.conformance.removal_tables import Finding
 from gateway.conformance.removals import Owed
 from gateway.federation.asking.region_events import RegionEvent, SqlRegionEvents
@@ -135,14 +135,7 @@ class RegionRemovals:
         self.follow(operator_id)
         with self._evidence.begin() as connection:
             known = _locked(connection, operator_id, {each.number for each in removals})
-            taken = next(
-                (at for at, each in enumerate(removals) if each.number not in known), len(removals)
-            )
-            require_after((each.removed_at, known[each.number]) for each in removals[:taken])
-            new: dict[int, int] = {}
-            for number, removed_at in removals[:taken]:
-                if known[number].acknowledged_at is None:
-                    new.setdefault(number, removed_at)
+            new, taken = newly_told(removals, known)
             _acknowledge(
                 connection, operator_id, [(known[each], new[each]) for each in new], by, now
             )
