@@ -22,6 +22,7 @@ from gateway.installation.home import Home
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import LineCount, UsageClaim, pack_entries
 from gateway.meter.receipts import ReceiptSigner
+from gateway.respond.under_way import UNDER_WAY_SECONDS
 from gateway.storage.engines import Engines, open_engines, reading
 from gateway.transparency.keys import LogKey
 from operators.sql import SqlAuthorityLog
@@ -46,7 +47,8 @@ def all_served(root: Path, shape: Shape) -> tuple[Home, Holding]:
             log, now = SqlAuthorityLog(engines.authority), int(time.time())
             drafts = licensed(home, _OPERATOR, HOLDER, _SCOPES, now)
             log.append(drafts, changed_by=ADMINISTRATOR, changed_at=now, reason="benchmark")
-            _serve(engines, shape, now)
+            # Long enough ago that nothing of it is on its way any more when it is attested.
+            _serve(engines, shape, now - UNDER_WAY_SECONDS - 1)
             _withdraw(engines, shape, now)
             marker.touch()
         # Faster than within the share of the time that a gateway takes for it.

@@ -4,7 +4,10 @@ Answers are parsed, for their records are counted by the receipts.
 """
 
 import random
+from functools import partial
+from typing import Any
 
+import grpc
 import uvloop
 
 from benchmarks.clients.calling import Call, Measured, open_channels, serve_rounds
@@ -18,7 +21,6 @@ from creditgate.v1.vocabulary_pb2 import Purpose
 from sdk.request_ids import new_request_id
 
 _METHOD = "/creditgate.v1.CreditRecordService/BatchGetSubjectRecords"
-_MOST_SUBJECTS = 10_000
 
 
 async def _main() -> None:
@@ -29,22 +31,21 @@ async def _main() -> None:
     def begin(wanted: Round, measured: Measured) -> list[Call]:
         metadata = (("authorization", f"Bearer {wanted.token}"),)
 
-        async def call() -> int:
+        async def call(stream: grpc.aio.UnaryStreamMultiCallable[bytes, Any]) -> int:
             request = BatchGetSubjectRecordsRequest(
-                subjects=random.sample(subjects, min(len(subjects), _MOST_SUBJECTS)),
+                subjects=random.sample(subjects, min(len(subjects), job.batch)),
                 purpose=Purpose.PURPOSE_CREDIT_APPROVAL,
                 request_id=new_request_id(),
             )
             size = 0
-            async for answer in random.choice(streams)(
-                request.SerializeToString(), metadata=metadata
-            ):
+            async for answer in stream(request.SerializeToString(), metadata=metadata):
                 size += len(answer)
                 chunk = BatchGetSubjectRecordsResponse.FromString(answer)
                 measured.records += chunk.receipt.charged_entries
             return size
 
-        return [call] * job.in_flight
+        # Each keeps to its connection: chosen anew each time, most would wait where most are.
+        return [partial(call, streams[each % len(streams)]) for each in range(job.in_flight)]
 
     await serve_rounds(job, begin)
 

@@ -17,7 +17,8 @@ class Job(_Said):
     ``address`` is host:port; the paths are PEM files; ``subjects`` is the number of
     invented companies to ask about, ``least_bytes`` the smallest answer that is right.
     ``items`` are asked for by name, all where there are none; ``consented``: naming each
-    company's consent; ``proof``: a ProofKind, 0 for none.
+    company's consent; ``proof``: a ProofKind, 0 for none. ``batch``: companies in one call of
+    those that ask about many.
     """
 
     address: str
@@ -31,6 +32,7 @@ class Job(_Said):
     items: tuple[str, ...] = ()
     consented: bool = False
     proof: int = 0
+    batch: int = 10_000
 
 
 class TokenJob(Job):
