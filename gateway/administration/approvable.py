@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from creditgate.scopes import scope_of, services
 from creditgate.v1 import administrator_service_pb2 as administrators_pb
 from creditgate.v1 import brake_service_pb2 as brakes_pb
+from creditgate.v1 import catalogue_service_pb2 as catalogue_pb
 from creditgate.v1 import item_mapping_service_pb2 as mappings_pb
 from creditgate.v1 import limit_service_pb2 as limits_pb
 from creditgate.v1 import operator_service_pb2 as operators_pb
@@ -19,6 +20,7 @@ from creditgate.v1 import registration_service_pb2 as registration_pb
 from creditgate.v1 import scope_service_pb2 as scopes_pb
 from gateway.administration.administrators import assigning_roles, registering_administrator
 from gateway.administration.brakes import releasing
+from gateway.administration.catalogue_items import creating_item, updating_item
 from gateway.administration.clients import registering, rotating
 from gateway.administration.four_eyes import method_of
 from gateway.administration.grants import granting
@@ -63,6 +65,8 @@ _ALL: Final = (
     Approvable(administrators_pb.RegisterAdministratorRequest, registering_administrator),
     Approvable(administrators_pb.SetAdministratorRolesRequest, assigning_roles),
     Approvable(brakes_pb.ReleaseBrakeRequest, releasing),
+    Approvable(catalogue_pb.CreateCatalogueItemRequest, creating_item),
+    Approvable(catalogue_pb.UpdateCatalogueItemRequest, updating_item),
     Approvable(limits_pb.RetireLimitRequest, retiring),
     Approvable(mappings_pb.SetItemMappingRequest, setting_mapping),
     Approvable(operators_pb.GrantScopesRequest, granting),

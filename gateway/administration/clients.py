@@ -162,12 +162,15 @@ def _require_own_certificates(
 ) -> None:
     """Raise Refused INVALID_REQUEST when another live client has one of these certificates.
 
-    RFC 8705 section 2: a certificate tells the client it authenticates.
+    RFC 8705 section 2: a certificate tells the client it authenticates. What a region says of
+    itself claims none: it could name anybody's.
     """
     taken = {
         thumbprint
         for client in authority.clients.values()
-        if client.removed_at is None and client.client_id != client_id
+        if client.removed_at is None
+        and client.client_id != client_id
+        and client.role != ClientRole.CLIENT_ROLE_REGION
         for thumbprint in client.certificate_thumbprints
     }
     require(

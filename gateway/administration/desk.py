@@ -49,7 +49,7 @@ class Desk:
         def kept(view: AuthorityView, now: int) -> Sequence[Draft]:
             drafts = judge(view, now)
             require_within_roles(view.authority, actor(caller), drafts)
-            if takes_two(view.authority, drafts):
+            if takes_two(view, drafts):
                 raise conflict(
                     "Under the guarded policy this takes a second person, and it cannot be proposed."
                 )
@@ -71,7 +71,7 @@ class Desk:
         def judged(view: AuthorityView, now: int) -> Sequence[Draft]:
             drafts = judge(view, now)
             require_within_roles(view.authority, actor(caller), drafts)
-            if takes_two(view.authority, drafts):
+            if takes_two(view, drafts):
                 proposal = proposal_of(
                     view.authority,
                     proposal_id,

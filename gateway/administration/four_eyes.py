@@ -15,6 +15,8 @@ from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.scope_service_pb2 import ProposalState
 from gateway.administration.presence import conflict, exists
 from gateway.administration.widening import widens
+from gateway.authority.view import AuthorityView
+from gateway.catalogue.model import CATALOGUE_ITEM
 from operators.administration_policy import ADMINISTRATION_POLICY
 from operators.authority import Authority
 from operators.log import Change, Draft
@@ -32,11 +34,12 @@ _ALWAYS_TWO: Final = frozenset({CROSS_BORDER_TRANSFER})
 _PENDING: Final = ProposalState.PROPOSAL_STATE_PENDING
 
 
-def takes_two(authority: Authority, drafts: Sequence[Draft]) -> bool:
+def takes_two(view: AuthorityView, drafts: Sequence[Draft]) -> bool:
     """Tell whether writing ``drafts`` takes a second person."""
     if any(draft.kind in _ALWAYS_TWO for draft in drafts):
         return True
-    return authority.policy.guarded and any(widens(authority, draft) for draft in drafts)
+    authority, catalogue = view.authority, view.catalogue
+    return authority.policy.guarded and any(widens(authority, draft, catalogue) for draft in drafts)
 
 
 def proposal_of(
@@ -146,7 +149,8 @@ def _bases(authority: Authority, drafts: Sequence[Draft]) -> Sequence[tuple[str,
             scope = str(draft.document["scope"])
             if scope in authority.definitions:
                 bases[SCOPE_DEFINITION, scope] = authority.definitions[scope].version
-        else:
+        elif draft.kind != CATALOGUE_ITEM:
+            # Of a catalogue item the request names the version itself, which is judged anew.
             bases[draft.kind, draft.id] = draft.expected_version
     return [(*key, version) for key, version in bases.items()]
 

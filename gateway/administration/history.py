@@ -11,6 +11,7 @@ from gateway.administration.listing import page_ask, page_of
 from gateway.administration.message import change_message
 from gateway.administration.request import require
 from gateway.authenticate.caller import Caller
+from gateway.authority.restoration import RESTORATION
 from gateway.catalogue.model import CATALOGUE_ITEM
 from gateway.oauth.keys import KIND as SIGNING_KEY
 from gateway.settle.paging import page_token
@@ -44,6 +45,7 @@ KINDS: Final = (
     SIGNING_KEY,
     REGION,
     REGION_ADMISSION,
+    RESTORATION,
 )
 _MOST_ID: Final = 128
 

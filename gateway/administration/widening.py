@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from creditgate.v1.operator_service_pb2 import OperatorState
+from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueItem
+from gateway.catalogue.widening import widens_item
 from operators.administration_policy import ADMINISTRATION_POLICY, AdministrationPolicy
 from operators.administrators import ADMINISTRATOR, Administrator
 from operators.authority import Authority
@@ -38,8 +40,12 @@ from operators.scope_definition import SCOPE_DEFINITION, ScopeDefinition, wider_
 _ACTIVE: Final = OperatorState.OPERATOR_STATE_ACTIVE
 
 
-def widens(authority: Authority, draft: Draft) -> bool:
-    """Tell whether ``draft``, judged on ``authority``, lets somebody do more than before."""
+def widens(authority: Authority, draft: Draft, catalogue: Mapping[str, CatalogueItem]) -> bool:
+    """Tell whether ``draft``, judged on ``authority`` and ``catalogue``, lets somebody do more than
+    before."""
+    if draft.kind == CATALOGUE_ITEM:
+        after = CatalogueItem.from_document(draft.document, version=0, changed_at=0)
+        return widens_item(catalogue.get(draft.id), after)
     judge = _JUDGES.get(draft.kind)
     return judge is None or judge(authority, draft)
 

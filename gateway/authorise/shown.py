@@ -1,7 +1,7 @@
 """What of the disclosure a client may be shown by name: no more than an answer could serve. Pure."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from gateway.authenticate.caller import Caller
 from gateway.authorise.stopping import require_running
@@ -23,6 +23,27 @@ def shown_to(
     """
     licences = require_licences(authority, caller.client_id, now)
     purposes = {purpose for licence in licences for purpose in licence.purposes}
+    regions = _opened(authority, caller, subject, scope, purposes, now)
+    require_running(authority.brakes, caller.operator_id, regions)
+    return _by(regions)
+
+
+def opened_to(
+    authority: Authority, caller: Caller, subject: str, scope: str, purpose: int, now: int
+) -> Callable[[str, str], bool]:
+    """Return what tells of an item and a region whether licence, grants and token open records of
+    both about ``subject`` to an operator's client by ``scope``, for ``purpose``."""
+    return _by(_opened(authority, caller, subject, scope, (purpose,), now))
+
+
+def _opened(
+    authority: Authority,
+    caller: Caller,
+    subject: str,
+    scope: str,
+    purposes: Iterable[int],
+    now: int,
+) -> Mapping[str, frozenset[str]]:
     about = [detail for detail in caller.details if detail.covers_subject(subject)]
     details = about if caller.details else [None]
     regions: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
@@ -33,8 +54,7 @@ def shown_to(
             if isinstance(decision, Allow):
                 for item, those in decision.regions_by_item.items():
                     regions[item] |= those
-    require_running(authority.brakes, caller.operator_id, regions)
-    return _by(regions)
+    return regions
 
 
 def _by(regions: Mapping[str, frozenset[str]]) -> Callable[[str, str], bool]:

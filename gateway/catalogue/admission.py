@@ -13,9 +13,10 @@ from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.catalogue.content import ContentRule
 from gateway.catalogue.model import CatalogueItem
 from gateway.catalogue.period import period_fault
+from gateway.catalogue.personal import holds_identity_number, suspicious
 from gateway.catalogue.rejection import Rejection, RejectionReason
 from gateway.catalogue.subject import subject_type
-from operators.shapes import END_OF_TIME
+from operators.shapes import END_OF_TIME, names_province
 
 RECORD_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _REGION: Final = re.compile(r"[0-9]{6}")
@@ -57,15 +58,20 @@ class AdmissionRules:
     def __init__(self, catalogue: Mapping[str, CatalogueItem]) -> None:
         self._items = {code: _ItemRule(item) for code, item in catalogue.items()}
 
-    def admit(self, draft: RecordDraft, now: int) -> Admitted | Rejection:
+    def admit(
+        self, draft: RecordDraft, now: int, first_start: int | None = None
+    ) -> Admitted | Rejection:
         """Return ``draft`` ready for disclosure, or the first reason against it.
 
-        ``now`` in seconds UTC. Periods that start later or are over already may enter:
+        ``now`` in seconds UTC; ``first_start`` as `period_fault` has it. Periods that start later or are over already may enter:
         they are not served outside themselves (G2).
         """
         record_id, subject, region = draft.record_id, draft.subject, draft.region
         if RECORD_ID.fullmatch(record_id) is None:
             return Rejection(RejectionReason.RECORD_ID_INVALID, "record_id")
+        # Numbers of other kinds than these, with a check of their own, are ids in good faith.
+        if suspicious(record_id) and holds_identity_number(record_id, subject):
+            return Rejection(RejectionReason.PERSONAL_DATA, "record_id")
         if (fault := uscc.fault(subject)) is not None:
             return Rejection(RejectionReason[fault], "subject")
         rule = self._items.get(draft.item)
@@ -73,7 +79,7 @@ class AdmissionRules:
             return Rejection(RejectionReason.ITEM_UNKNOWN, "item")
         if draft.source not in rule.sources:
             return Rejection(RejectionReason.SOURCE_NOT_LISTED, "source")
-        if _REGION.fullmatch(region) is None:
+        if _REGION.fullmatch(region) is None or not names_province(region):
             return Rejection(RejectionReason.REGION_INVALID, "region")
         if subject_type(subject) not in rule.subject_types:
             return Rejection(RejectionReason.SUBJECT_TYPE_NOT_ALLOWED, "subject")
@@ -98,7 +104,7 @@ class AdmissionRules:
             if end is None:
                 return Rejection(RejectionReason.DISCLOSED_UNTIL_INVALID, "disclosed_until")
         content = draft.content
-        rejection = period_fault(period_rule, start, end, now) or rule.content.fault(
+        rejection = period_fault(period_rule, start, end, now, first_start) or rule.content.fault(
             content, subject
         )
         if rejection is not None:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from json.encoder import encode_basestring
 from typing import Final, NamedTuple, NoReturn, cast
-from unicodedata import category
 
+from creditgate.plain_text import is_hidden_in
 from creditgate.v1.catalogue_service_pb2 import ContentFieldType
 from gateway.catalogue.model import ContentField
 from gateway.catalogue.personal import holds_personal_data, suspicious
@@ -21,10 +21,6 @@ from gateway.catalogue.rejection import Rejection, RejectionReason
 MOST_BYTES: Final = 65_536
 _MOST_INTEGER: Final = 2**53 - 1
 _ABSENT: Final = object()
-# Control and format characters, and separators of lines and paragraphs: on a page or in a
-# document they change what is read, or make two texts of what looks like one.
-_HIDDEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
-_LAID_OUT: Final = frozenset("\t\n")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _STRING: Final = ContentFieldType.CONTENT_FIELD_TYPE_STRING
@@ -79,8 +75,8 @@ class ContentRule:
         if written != text:
             return Rejection(RejectionReason.CONTENT_NOT_CANONICAL, "content")
         # Canonical JSON writes the lower control characters with a backslash.
-        if not text.isprintable() or "\\" in text:
-            hidden = self._where(members, _holds_hidden)
+        if "\\" in text or is_hidden_in(text):
+            hidden = self._where(members, is_hidden_in)
             if hidden is not None:
                 return Rejection(RejectionReason.HIDDEN_CHARACTER, hidden)
         if suspicious(text):
@@ -116,6 +112,8 @@ class ContentRule:
                         return Rejection(RejectionReason.FIELD_NOT_A_DATE, f"content.{name}")
                 elif len(value) > max_length:
                     return Rejection(RejectionReason.FIELD_TOO_LONG, f"content.{name}")
+                elif required and not value.strip():
+                    return Rejection(RejectionReason.FIELD_MISSING, f"content.{name}")
                 parts.append(key + encode_basestring(value))
         if len(parts) != len(members):
             return self._undeclared(members)
@@ -135,12 +133,6 @@ class ContentRule:
             if field.type == _STRING and isinstance(value, str) and at_fault(value):
                 return f"content.{field.name}"
         return None
-
-
-def _holds_hidden(text: str) -> bool:
-    return not text.isprintable() and any(
-        category(character) in _HIDDEN and character not in _LAID_OUT for character in set(text)
-    )
 
 
 def _is_date(text: str) -> bool:

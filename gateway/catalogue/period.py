@@ -38,8 +38,14 @@ def after_months(start: int, months: int) -> int:
     return (ordinal - _EPOCH) * _DAY + second - _CHINA
 
 
-def period_fault(rule: PeriodRule, start: int, end: int | None, now: int) -> Rejection | None:
-    """Return why [start, end) may not be disclosed under ``rule``, None when it may."""
+def period_fault(
+    rule: PeriodRule, start: int, end: int | None, now: int, first_start: int | None = None
+) -> Rejection | None:
+    """Return why [start, end) may not be disclosed under ``rule``, None when it may.
+
+    ``first_start`` is the earliest start that the record ever had, None for a new one: to correct
+    a record prolongs nothing beyond the longest period there is.
+    """
     if start > now + _TEN_YEARS:
         return Rejection(RejectionReason.DISCLOSED_FROM_TOO_LATE, "disclosed_from")
     if end is None:
@@ -50,6 +56,7 @@ def period_fault(rule: PeriodRule, start: int, end: int | None, now: int) -> Rej
         return Rejection(RejectionReason.PERIOD_EMPTY, "disclosed_until")
     if rule.min_months and end < after_months(start, rule.min_months):
         return Rejection(RejectionReason.PERIOD_TOO_SHORT, "disclosed_until")
-    if rule.max_months and end > after_months(start, rule.max_months):
+    earliest = start if first_start is None else min(start, first_start)
+    if rule.max_months and end > after_months(earliest, rule.max_months):
         return Rejection(RejectionReason.PERIOD_TOO_LONG, "disclosed_until")
     return None

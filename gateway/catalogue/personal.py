@@ -11,12 +11,13 @@ from typing import Final
 from unicodedata import category, decimal
 
 from creditgate import uscc
+from creditgate.plain_text import FILLERS
 
 # Eleven characters from a digit on, none of which is a letter, a Han character or of the kind
 # that ends a number: what is between the digits may be anything else.
 _DIGITS: Final = re.compile(r"""\d[^A-Za-z"',:;，：；、。\u3400-\u9fff]{10}""")
 _AT_SIGNS: Final = "@＠﹫"
-_GAP: Final = r"(?: ?[.-] ?| {1,2})"
+_GAP: Final = r"(?: ?[.·/_-] ?| {1,2})"
 
 # A number inside a longer one, a sum with decimals or a hyphenated identifier is another.
 _BEFORE: Final = r"(?<![0-9A-Za-z_])(?<![0-9]\.)(?<![0-9A-Za-z]-)"
@@ -24,27 +25,34 @@ _AFTER: Final = r"(?![0-9A-Za-z_])(?!\.[0-9])(?!-[0-9A-Za-z])"
 # GB 11643-1999: division of birth, date of birth, order, check character. No division
 # begins with 9, the authority of market entities' codes. What stands around it may be letters
 # or a hyphen: the check character keeps others' numbers apart.
+# How its digits are grouped is up to who writes it.
 _IDENTITY: Final = re.compile(
-    rf"(?<![0-9])(?<![0-9]\.)[1-8][0-9]{{5}}{_GAP}?((?:19|20)[0-9]{{2}})([0-9]{{2}})([0-9]{{2}})"
-    rf"{_GAP}?[0-9]{{3}}[0-9Xx](?![0-9])(?!\.[0-9])"
+    rf"(?<![0-9])(?<![0-9]\.)[1-8](?:{_GAP}?[0-9]){{16}}{_GAP}?[0-9Xx](?![0-9])(?!\.[0-9])"
+)
+# Until 1999 it had no check character and no century: only after its name is it one.
+_FORMER_IDENTITY: Final = re.compile(
+    r"(?:身份证|居民证|证件号)[^0-9A-Za-z]{0,8}"
+    r"[1-8][0-9]{5}[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}(?![0-9A-Za-z])"
 )
 _IDENTITY_WEIGHTS: Final = tuple(pow(2, 17 - i, 11) for i in range(17))
 _IDENTITY_CHECK: Final = "10X98765432"
 # The numbering plan of mobile networks (YD/T 1444 prefixes in use), with or without +86.
+_COUNTRY: Final = r"(?:(?:\+|00)?86[ -]?)?"
 _NUMBER: Final = (
-    r"(?:(?:\+|00)?86[ -]?)?"
+    rf"{_COUNTRY}(?P<bracket>[(（])?"
     r"1(?:3[0-9]|4[579]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-35-9])"
-    rf"(?:[0-9]{{8}}|{_GAP}[0-9]{{4}}{_GAP}[0-9]{{4}})"
+    r"(?(bracket)[)）] ?)"
+    rf"(?:[0-9]{{8}}|{_GAP}?[0-9]{{4}}{_GAP}[0-9]{{4}})"
 )
 # Sums of money and numbers of documents may have eleven digits too.
 _MOBILE: Final = re.compile(
     rf"{_BEFORE}(?<![¥￥$€第])(?<![¥￥$€] )(?<!人民币){_NUMBER}{_AFTER}"
-    r"(?! ?[万亿]?(?:元|美元|[万亿]))(?!号)"
+    r"(?! ?[万亿]?(?:元|美元|[万亿]|吨|平方米|立方米|千克|公斤|千瓦|公里|公顷|股))(?!号)"
 )
 # After one of these words it is a telephone's, whatever follows.
 _CALLED: Final = re.compile(
     r"(?:手机|电话|微信|联系方式|tel|phone|mob(?:ile)?|cell|wechat|wx)"
-    rf"[^0-9A-Za-z第+]{{0,6}}{_NUMBER}(?![0-9])",
+    rf"[^0-9A-Za-z第+]{{0,6}}{_COUNTRY}[(（]?1{_GAP}?[3-9](?:[)）]?{_GAP}?[0-9]){{9}}(?![0-9])",
     re.IGNORECASE,
 )
 _CARD: Final = re.compile(
@@ -59,7 +67,10 @@ _ISSUED: Final = re.compile(
     r"|(?:222[1-9]|22[3-9][0-9]|2[3-6][0-9]{2}|27[01][0-9]|2720)[0-9]{12})"
 )
 # One at sign at a time, so that no text makes the search slow.
-_EMAIL: Final = re.compile(r"(?<=[0-9A-Za-z._%+-])@(?:[0-9A-Za-z-]{1,63}\.){1,8}[A-Za-z]{2,24}")
+_LABEL: Final = r"0-9A-Za-z\u4e00-\u9fff"
+_EMAIL: Final = re.compile(
+    rf"(?<=[0-9A-Za-z._%+-])@(?:[{_LABEL}-]{{1,63}}\.){{1,8}}[A-Za-z\u4e00-\u9fff]{{2,24}}"
+)
 
 
 class _Plain(dict[int, int | None]):
@@ -77,7 +88,6 @@ class _Plain(dict[int, int | None]):
 
 # The check character is a Roman ten, for which people type what looks like it.
 _ALIKE: Final = {ord(letter): ord("X") for letter in "×ХхⅩⅹ"} | {ord("﹫"): ord("@")}
-_FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
 
 
 def _plain_code(code: int) -> int | None:
@@ -91,7 +101,7 @@ def _plain_code(code: int) -> int | None:
     if 0xFF01 <= code <= 0xFF5E:
         return code - 0xFEE0
     kind = category(character)
-    if kind in {"Cf", "Mn", "Me"} or character in _FILLERS:
+    if kind in {"Cf", "Mn", "Me"} or character in FILLERS:
         return None
     if kind == "Zs":
         return ord(" ")
@@ -121,16 +131,23 @@ def holds_personal_data(text: str, subject: str) -> bool:
         or _CALLED.search(plain)
         or _EMAIL.search(plain)
         or any(_is_card(match[0]) for match in _CARD.finditer(plain))
-        or any(_is_identity(match, subject) for match in _IDENTITY.finditer(plain))
+        or _FORMER_IDENTITY.search(plain)
+        or holds_identity_number(plain, subject)
     )
 
 
-def _is_identity(match: re.Match[str], subject: str) -> bool:
-    number = _without_gaps(match[0]).upper()
-    if number == subject:
+def holds_identity_number(plain: str, subject: str) -> bool:
+    """Tell whether a text in plain characters has a resident's identity number in it; ``subject``
+    as `holds_personal_data`."""
+    return any(_is_identity(match[0], subject) for match in _IDENTITY.finditer(plain))
+
+
+def _is_identity(text: str, subject: str) -> bool:
+    number = _without_gaps(text).upper()
+    if number == subject or number[6:8] not in {"19", "20"}:
         return False
     try:
-        date(int(match[1]), int(match[2]), int(match[3]))
+        date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
     except ValueError:
         return False
     total = sum(
@@ -154,4 +171,4 @@ def _is_card(text: str) -> bool:
 
 
 def _without_gaps(text: str) -> str:
-    return text.replace(" ", "").replace("-", "").replace(".", "")
+    return "".join([character for character in text if character.isalnum()])

@@ -17,7 +17,9 @@ class RejectionReason(Enum):
     USCC_CHECK_CHARACTER = "the check character does not fit: a character is mistyped"
     ITEM_UNKNOWN = "use the code of a catalogue item; ListCatalogueItems lists them"
     SOURCE_NOT_LISTED = "use a source department that the catalogue item lists"
-    REGION_INVALID = 'use six digits (GB/T 2260), "000000" where no division applies'
+    REGION_INVALID = (
+        'use six digits (GB/T 2260) of a province there is, "000000" where no division applies'
+    )
     SUBJECT_TYPE_NOT_ALLOWED = "the catalogue item is not about subjects of this code's kind"
     SEVERITY_REQUIRED = "grade the record: the catalogue item's records carry a severity"
     SEVERITY_NOT_ALLOWED = (
@@ -36,8 +38,8 @@ class RejectionReason(Enum):
     FIELD_OUT_OF_RANGE = "use a whole number from -(2^53 - 1) to 2^53 - 1"
     FIELD_NOT_A_DATE = "use a date that exists, written YYYY-MM-DD"
     HIDDEN_CHARACTER = (
-        "take out control characters, except tabs and line feeds, and what nobody sees or what"
-        " turns the direction of writing"
+        "take out control characters, except tabs and line feeds, what nobody sees, what turns the"
+        " direction of writing, and marks drawn over what is around them"
     )
     PERSONAL_DATA = (
         "take out what looks like a resident identity number, mobile number, bank card number or"
@@ -52,7 +54,10 @@ class RejectionReason(Enum):
     )
     PERIOD_EMPTY = "end disclosure after it starts"
     PERIOD_TOO_SHORT = "end disclosure no sooner than the catalogue item's rule allows"
-    PERIOD_TOO_LONG = "end disclosure no later than the catalogue item's rule allows"
+    PERIOD_TOO_LONG = (
+        "end disclosure no later than the catalogue item's rule allows, counted from the earliest"
+        " start that the record had"
+    )
     RECORD_DIFFERS = "this id is disclosed with other content or period: use CorrectRecord"
     RECORD_ENDED = "this record was repaired or withdrawn: disclose a new finding under a new id"
 

@@ -1,6 +1,5 @@
-"""CatalogueService: shows the catalogue and lets administrators change it."""
+"""CatalogueService, the part of all: shows the catalogue."""
 
-import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
 from bisect import bisect_right
@@ -10,12 +9,9 @@ from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1 import catalogue_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
-from gateway.catalogue.message import item_message, item_of
-from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueBook, CatalogueItem
-from gateway.clock import Clock
-from gateway.note import note_faults
+from gateway.catalogue.message import item_message
+from gateway.catalogue.model import CatalogueBook
 from operators import shapes
-from operators.log import AuthorityLog, Draft
 
 MOST_ITEMS: Final = 200
 USUAL_ITEMS: Final = 50
@@ -40,18 +36,12 @@ class CatalogueFeed(Protocol):
         """Return the view; raises Refused AUTHORITY_UNKNOWN when it is too old."""
         ...
 
-    async def refresh(self) -> CatalogueView:
-        """Read the log's news now and return the view."""
-        ...
-
 
 class CatalogueService:
-    """Lists, gets, creates and updates catalogue items."""
+    """Lists and gets catalogue items."""
 
-    def __init__(self, log: AuthorityLog, feed: CatalogueFeed, clock: Clock) -> None:
-        self._log = log
+    def __init__(self, feed: CatalogueFeed) -> None:
         self._feed = feed
-        self._clock = clock
 
     async def list_catalogue_items(
         self, request: pb.ListCatalogueItemsRequest, caller: Caller
@@ -78,51 +68,6 @@ class CatalogueService:
             raise _unknown_item()
         return pb.GetCatalogueItemResponse(item=item_message(item))
 
-    async def create_catalogue_item(
-        self, request: pb.CreateCatalogueItemRequest, caller: Caller
-    ) -> pb.CreateCatalogueItemResponse:
-        """Answer CreateCatalogueItem; raises Refused INVALID_REQUEST, RESOURCE_EXISTS."""
-        _require(note_faults("reason", request.reason, MOST_REASON))
-        item = item_of(request.item)
-        stored = await self._write(item, 0, request.reason, caller)
-        return pb.CreateCatalogueItemResponse(item=item_message(stored))
-
-    async def update_catalogue_item(
-        self, request: pb.UpdateCatalogueItemRequest, caller: Caller
-    ) -> pb.UpdateCatalogueItemResponse:
-        """Answer UpdateCatalogueItem.
-
-        Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND, ETAG_MISMATCH.
-        """
-        faults = note_faults("reason", request.reason, MOST_REASON)
-        if not request.item.etag:
-            faults.append(Violation("item.etag", "required: the etag of the version you read"))
-        _require(faults)
-        item = item_of(request.item)
-        present = (await self._feed.refresh()).catalogue.get(item.code)
-        if present is None:
-            raise _unknown_item()
-        if request.item.etag != str(present.version):
-            raise Refused(
-                RefusalReason.REFUSAL_REASON_ETAG_MISMATCH,
-                "The item was changed since you read it; read it again and repeat.",
-            )
-        stored = await self._write(item, present.version, request.reason, caller)
-        return pb.UpdateCatalogueItemResponse(item=item_message(stored))
-
-    async def _write(
-        self, item: CatalogueItem, expected_version: int, reason: str, caller: Caller
-    ) -> CatalogueItem:
-        (change,) = await asyncio.to_thread(
-            self._log.append,
-            [Draft(CATALOGUE_ITEM, item.code, expected_version, item.as_document())],
-            changed_by=caller.principal or caller.client_id,
-            changed_at=self._clock.now(),
-            reason=reason,
-        )
-        await self._feed.refresh()
-        return item.model_copy(update={"version": change.version, "changed_at": change.changed_at})
-
 
 def _page(catalogue: CatalogueBook, after: str, most: int) -> pb.ListCatalogueItemsResponse:
     codes = sorted(catalogue)
@@ -148,11 +93,6 @@ def _code_of(token: str) -> str | None:
         return shapes.item_code(urlsafe_b64decode(token).decode("ascii"))
     except (Error, ValueError):
         return None
-
-
-def _require(faults: list[Violation]) -> None:
-    if faults:
-        raise invalid(*faults)
 
 
 def _unknown_item() -> Refused:

@@ -29,12 +29,18 @@ def apply(
     items = read_catalogue(file)
     applied = calls.with_gateway(profile, lambda gateway: apply_catalogue(gateway, items, reason))
     if as_json:
-        print_json(
-            {"items": [{"outcome": each.outcome, "item": as_dict(each.item)} for each in applied]}
-        )
+        told = [
+            {"outcome": each.outcome, "item": as_dict(each.item), "proposal_id": each.proposal_id}
+            for each in applied
+        ]
+        print_json({"items": told})
         return
-    rows = [(each.item.code, each.item.name_en, each.outcome.value) for each in applied]
-    show_sheet(Sheet("Catalogue applied", ("code", "name", "outcome"), rows), console())
+    columns = ("code", "name", "outcome", "waits for a second person")
+    rows = [
+        (each.item.code, each.item.name_en, each.outcome.value, each.proposal_id)
+        for each in applied
+    ]
+    show_sheet(Sheet("Catalogue applied", columns, rows), console())
 
 
 @app.command("list", cls=ReportedCommand)

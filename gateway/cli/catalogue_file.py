@@ -16,14 +16,17 @@ class Outcome(StrEnum):
     CREATED = "created"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
+    PROPOSED = "proposed"
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """An item as it now stands, and what it took."""
+    """An item as it now stands, or shall stand once ``proposal_id`` is approved, and what it
+    took."""
 
     outcome: Outcome
     item: pb.CatalogueItem
+    proposal_id: str = ""
 
 
 async def apply_catalogue(
@@ -50,6 +53,8 @@ async def _apply(
         created = await gateway.ask(
             pb.CreateCatalogueItemRequest(item=item, reason=reason), pb.CreateCatalogueItemResponse
         )
+        if created.proposal_id:
+            return Applied(Outcome.PROPOSED, item, created.proposal_id)
         return Applied(Outcome.CREATED, created.item)
     item.etag = known.etag
     item.update_time.CopyFrom(known.update_time)
@@ -58,4 +63,6 @@ async def _apply(
     updated = await gateway.ask(
         pb.UpdateCatalogueItemRequest(item=item, reason=reason), pb.UpdateCatalogueItemResponse
     )
+    if updated.proposal_id:
+        return Applied(Outcome.PROPOSED, item, updated.proposal_id)
     return Applied(Outcome.UPDATED, updated.item)

@@ -33,6 +33,10 @@ class Certifying(Protocol):
 class Sampled(Protocol):
     """Copies drawn for a challenge, to be written with the attestation."""
 
+    def asking(self, connection: Connection) -> frozenset[int]:
+        """Return the revisions that the operator has to show once this is written."""
+        ...
+
     def write(self, connection: Connection, attestation_id: str, now: int) -> None:
         """Ask for the copies. Raises Refused RATE_EXCEEDED."""
         ...

@@ -53,6 +53,7 @@ def compare(
     false_before: Finding | None = None,
     beyond: int = 0,
     later: Collection[int] = (),
+    unasked: Collection[int] = (),
 ) -> Compared:
     """Return what an attestation with ``differences`` makes of the findings that stood.
 
@@ -63,6 +64,8 @@ def compare(
     in any false attestation. ``beyond`` are faults there are besides ``differences``, of any
     record: where there are some, nothing is known to be mended, or missing. ``later`` are revisions
     served after the copies were read, and not held: what was found of copies of these stays.
+    ``unasked`` are revisions of which a right copy is attested, and not asked for yet: that an
+    altered one of these was found stays, since a word alone mends nothing that was caught.
     """
     standing = list(standing)
     lacking = [] if beyond else truly_missing(differences)
@@ -94,6 +97,8 @@ def compare(
                 # The operator says it holds none, or the copy must be gone anyway. That it is
                 # held, or held otherwise, proves nothing.
                 return finding.record in missing or finding.revision_sequence in ended
+            case kind if kind in ALTERED and finding.revision_sequence in unasked:
+                return False
             case kind:
                 said = _is_said(finding, disclosure_sequence)
                 if _spares(finding):

@@ -39,13 +39,28 @@ _C: Final = CHALLENGES.c
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """Copies to be asked for: ``revisions`` drawn at random, and ``again`` what was not shown
-    before. ``answers`` is a position the ledger had come to before the operator could know."""
+    before, in a random order. ``answers`` is a position the ledger had come to before the operator could know."""
 
     operator_id: str
     revisions: Sequence[Revision]
     again: Sequence[Revision]
     answer_seconds: int
     answers: int
+    unshown_seconds: int
+
+    def asking(self, connection: Connection) -> frozenset[int]:
+        """Return the revisions that the operator has to show once this is written, those asked for
+        already among them; the operator must be locked."""
+        asked = _open(connection, self.operator_id)
+        return frozenset((*asked, *(each.sequence for each in self._new(asked))))
+
+    def _new(self, asked: Collection[int]) -> list[Revision]:
+        """Return what is to be asked for besides ``asked``: all that were drawn, and of what is
+        asked for again as far as there is room."""
+        new = [each for each in self.revisions if each.sequence not in asked]
+        known = {*asked, *(each.sequence for each in new)}
+        more = [each for each in self.again if each.sequence not in known]
+        return new + more[: max(0, _MOST_AGAIN - len(known))]
 
     def write(self, connection: Connection, attestation_id: str, now: int) -> None:
         """Ask for the copies for an attestation; the operator must be locked.
@@ -55,11 +70,8 @@ class Drawn:
         asked for again comes as far as there is room.
         """
         asked = _open(connection, self.operator_id)
-        new = [each for each in self.revisions if each.sequence not in asked]
+        new = self._new(asked)
         _require_room(len(asked) + len(new))
-        known = {*asked, *(each.sequence for each in new)}
-        more = [each for each in self.again if each.sequence not in known]
-        new += more[: max(0, _MOST_AGAIN - len(known))]
         rows = [
             Challenge(
                 challenge_id=dated_id(now),
@@ -72,6 +84,7 @@ class Drawn:
                 issued_at=now,
                 deadline=now + self.answer_seconds,
                 answers=self.answers,
+                show_by=now + self.unshown_seconds,
             )
             for each in new
         ]
@@ -119,7 +132,16 @@ class Drawing:
             revisions = self._some(connection, right, now)
             besides = [each for each in revisions_of(connection, again) if not is_over(each, now)]
             answers = last_answer(connection, operator_id)
-        return Drawn(operator_id, revisions, besides, self._policy.answer_seconds, answers)
+        # There may be no room for all of them, and which come cannot be foreseen.
+        self._rng.shuffle(besides)
+        return Drawn(
+            operator_id,
+            revisions,
+            besides,
+            self._policy.answer_seconds,
+            answers,
+            self._policy.unshown_seconds,
+        )
 
     def _some(self, connection: Connection, right: Sequences, now: int) -> list[Revision]:
         """Return as many of ``right`` as the policy asks for of those that are disclosed still, or

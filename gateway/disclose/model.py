@@ -74,10 +74,12 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """The newest revision of a record and whether it is still live."""
+    """The newest revision of a record, whether it is still live, and the earliest start of all
+    its revisions (seconds, UTC)."""
 
     record: DisclosedRecord
     live: bool
+    first_start: int
 
 
 def rejected(batch_id: str, index: int, record_id: str, rejection: Rejection) -> RejectedRecord:

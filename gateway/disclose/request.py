@@ -6,6 +6,8 @@ from typing import Final
 from creditgate.refusal import Violation, invalid
 from creditgate.v1 import disclosure_service_pb2 as pb
 from gateway.catalogue.admission import RECORD_ID
+from gateway.catalogue.personal import holds_personal_data, suspicious
+from gateway.catalogue.rejection import RejectionReason
 from gateway.note import note_faults
 
 MOST_RECORDS: Final = 5_000
@@ -39,9 +41,13 @@ def record_id_of(request: Change) -> str:
     if request.expected_revision < 1:
         faults.append(Violation("expected_revision", "required: revisions count from 1"))
     if isinstance(request, pb.RepairRecordRequest):
-        faults += note_faults("decision_reference", request.decision_reference, _MOST_REFERENCE)
+        field, note, most = "decision_reference", request.decision_reference, _MOST_REFERENCE
     else:
-        faults += note_faults("reason", request.reason, _MOST_REASON)
+        field, note, most = "reason", request.reason, _MOST_REASON
+    faults += note_faults(field, note, most)
+    # It stands in the log of the disclosure for ever, and in what is shown of the record.
+    if suspicious(note) and holds_personal_data(note, ""):
+        faults.append(Violation(field, RejectionReason.PERSONAL_DATA.value))
     if faults:
         raise invalid(*faults)
     return record_id

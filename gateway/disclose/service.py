@@ -189,8 +189,10 @@ class DisclosureService:
         caller: Caller,
         now: int,
     ) -> DisclosedRecord:
-        present = self._store.record(record_id).record
-        outcome = rules.admit(_corrected(record_id, present, request), now)
+        stored = self._store.record(record_id)
+        outcome = rules.admit(
+            _corrected(record_id, stored.record, request), now, stored.first_start
+        )
         if isinstance(outcome, Rejection):
             raise _not_admitted(outcome)
         correction = Correction(outcome, request.expected_revision, request.reason)

@@ -78,9 +78,14 @@ class DisclosureStore:
         """
         with reading(self._engine) as connection:
             newest = _newest(connection, [record_id]).get(record_id)
-        if newest is None:
+            first_start = connection.execute(
+                select(func.min(REVISIONS.c.disclosed_from)).where(
+                    REVISIONS.c.record_id == record_id
+                )
+            ).scalar()
+        if newest is None or first_start is None:
             raise _unknown_record()
-        return StoredRecord(newest.record, newest.live)
+        return StoredRecord(newest.record, newest.live, first_start)
 
     def lines(self) -> dict[int, Line]:
         """Return every revenue line by number."""
@@ -153,7 +158,8 @@ class DisclosureStore:
         """Replace a live record by a new revision; the old one is void at once.
 
         A repeated correction answers as the first. Raises Refused
-        RESOURCE_NOT_FOUND, STATE_CONFLICT, ETAG_MISMATCH, and INVALID_REQUEST for one that changes
+        RESOURCE_NOT_FOUND, STATE_CONFLICT (also for a record whose period is over: none is
+        disclosed again by a correction), ETAG_MISMATCH, and INVALID_REQUEST for one that changes
         nothing: it would make copies void that are right.
         """
         admitted = correction.record
@@ -170,6 +176,7 @@ class DisclosureStore:
             ):
                 return newest.record
             _require_current(newest, correction.expected_revision)
+            _require_within_period(newest.record, at)
             if _same(newest.record, admitted):
                 raise invalid(Violation("content", "the record is disclosed so: change something"))
             sequence = _head(connection) + 1
@@ -326,6 +333,15 @@ def _require_current(newest: _Newest, expected_revision: int) -> None:
             RefusalReason.REFUSAL_REASON_ETAG_MISMATCH,
             "expected_revision is not the record's current revision; read it again.",
             metadata={"current_revision": str(newest.record.revision)},
+        )
+
+
+def _require_within_period(record: DisclosedRecord, at: int) -> None:
+    if _until(record) <= at:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
+            "The record's disclosure period is over; a correction does not disclose it again."
+            " Where it ended too soon by mistake, disclose the finding under a new id.",
         )
 
 

@@ -5,13 +5,10 @@ is disclosed: what was stated and ended since, and what was disclosed since, end
 """
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from creditgate.credit_report import ReportPeriod
+from creditgate.credit_report import VALID_SECONDS, ReportPeriod
 from gateway.reports.model import IssuedReport, Standing, State
-
-VALID_SECONDS: Final = 30 * 86_400
-"""Longest life of a report, as of the extracts it stands in place of."""
 
 
 class StatedRevision(NamedTuple):

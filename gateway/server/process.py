@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection
 from creditgate.scopes import services
 from gateway.administration.administrators import AdministratorService
 from gateway.administration.brakes import BrakeService
+from gateway.administration.catalogue_items import CatalogueItems
 from gateway.administration.limits import LimitService
 from gateway.administration.regions import RegionService
 from gateway.administration.scope_service import ScopeService
@@ -289,7 +290,7 @@ def _methods(
         "DisclosureService": [
             DisclosureService(DisclosureStore(engines.records), feed, clock, evidence.disclosed)
         ],
-        "CatalogueService": [CatalogueService(log, feed, clock)],
+        "CatalogueService": [CatalogueService(feed), CatalogueItems(log, feed, clock)],
         "OperatorService": [OperatorService(log, feed, clock)],
         "ScopeService": [ScopeService(log, feed, clock)],
         "AdministratorService": [AdministratorService(log, feed, clock)],

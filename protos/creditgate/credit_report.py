@@ -48,6 +48,12 @@ SCHEMA_PATH: Final = "/reports/schemas/credit-report-1.json"
 STATUS_SCHEMA_PATH: Final = "/reports/schemas/credit-report-status-1.json"
 """Path of the published schema of statements of status below the issuer."""
 
+VALID_SECONDS: Final = 30 * 86_400
+"""Longest life of a report, as of the extracts it stands in place of."""
+
+ISSUING_SECONDS: Final = 600
+"""Most seconds from what is disclosed being read to the report of it being issued."""
+
 MOST_ITEMS: Final = 64
 CHECK_CODE_PATTERN: Final = "^[2-9A-HJ-NP-Z]{12}$"
 """Form of a check code: what is easily mistaken (0, 1, I, O) does not occur."""

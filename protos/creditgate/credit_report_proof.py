@@ -6,9 +6,15 @@ The gateway checks each report so before it signs it, and whoever is shown one d
 offline, with the pinned key of the disclosure log.
 """
 
+import re
 from typing import Final, NamedTuple
 
-from creditgate.credit_report import CreditReport, proof_of
+from creditgate.credit_report import (
+    ISSUING_SECONDS,
+    VALID_SECONDS,
+    CreditReport,
+    proof_of,
+)
 from creditgate.transparency.completeness import Head, ProvedSubject, verified_head, verify_subject
 from creditgate.transparency.members import period_of
 from creditgate.transparency.merkle import ProofInvalid
@@ -20,6 +26,7 @@ _PUBLIC = Openness.Name(Openness.OPENNESS_PUBLIC).removeprefix("OPENNESS_")
 
 
 _LOG: Final = "/log/disclosure"
+_LATER: Final = re.compile(r"/([2-9]|[1-9][0-9]{1,8})", re.ASCII)
 
 
 class ProvedReport(NamedTuple):
@@ -31,8 +38,12 @@ class ProvedReport(NamedTuple):
 
 def is_log_of(origin: str, issuer: str) -> bool:
     """Tell whether a log's origin is that of the gateway ``issuer``: the URL it is served at,
-    without the scheme (C2SP tlog-tiles). A log keeps its origin when its gateway moves."""
-    return origin == issuer.partition("://")[2].rstrip("/") + _LOG
+    without the scheme (C2SP tlog-tiles), and behind that the number of its key, from the second on.
+    A log keeps its origin when its gateway moves."""
+    first = issuer.partition("://")[2].rstrip("/") + _LOG
+    return origin == first or (
+        origin.startswith(first) and _LATER.fullmatch(origin[len(first) :]) is not None
+    )
 
 
 def verify_report(report: CreditReport, key: VerifierKey) -> ProvedReport:
@@ -43,6 +54,7 @@ def verify_report(report: CreditReport, key: VerifierKey) -> ProvedReport:
     stated are proved, and that its proof shows no others. ``key`` is the pinned key of the
     disclosure log. Raises ProofInvalid.
     """
+    _require_time(report)
     proof = proof_of(report.proof)
     head = verified_head(proof.checkpoint, proof.map_head, key)
     if not head.holds_at(report.served_at):
@@ -59,6 +71,14 @@ def verify_report(report: CreditReport, key: VerifierKey) -> ProvedReport:
     if sum(proved.withheld.values()) != report.withheld:
         raise ProofInvalid("the report tells of another number of records withheld")
     return ProvedReport(head, proved)
+
+
+def _require_time(report: CreditReport) -> None:
+    # Whoever has the key that signs reports, and that alone, has proofs of the past.
+    if not report.served_at <= report.iat <= report.served_at + ISSUING_SECONDS:
+        raise ProofInvalid("the report was not issued when it was read")
+    if report.exp > report.iat + VALID_SECONDS:
+        raise ProofInvalid("the report is valid for longer than reports are")
 
 
 def _records(report: CreditReport) -> list[DisclosedRecord]:

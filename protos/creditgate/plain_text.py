@@ -1,5 +1,6 @@
-"""Words that somebody writes and others read on a page: one line, drawn in its own place."""
+"""Words that somebody writes and others read on a page: drawn in their own place, and all seen."""
 
+import re
 import unicodedata
 from itertools import groupby
 from typing import Final
@@ -8,9 +9,18 @@ MOST_MARKS: Final = 4
 """Most combining marks after a character: as many as Tibetan and Sanskrit words take. More
 are drawn over the lines around, which are not the writer's."""
 
-# Letters by their category that show nothing: the fillers of Hangul (Unicode 15.0, property
-# Default_Ignorable_Code_Point).
-_FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
+# By their category letters or symbols, and show nothing: the fillers of Hangul (Unicode 15.0,
+# property Default_Ignorable_Code_Point) and the braille pattern without dots.
+FILLERS: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+# Control and format characters, and separators of lines and paragraphs: on a page or in a
+# document they change what is read, or make two texts of what looks like one.
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
+_LAID_OUT: Final = frozenset("\t\n")
+_FILLED: Final = re.compile(f"[{''.join(sorted(FILLERS))}]")
+# Marks are neither words, blanks nor punctuation: a run of them is one of these, and little else is.
+_RUN: Final = re.compile(
+    rf"[^\w\s\x00-\x7f\u2000-\u206f\u3000-\u3029\u3030-\u303f\uff00-\uff65]{{{MOST_MARKS + 1}}}"
+)
 
 
 def fault(text: str) -> str | None:
@@ -19,11 +29,28 @@ def fault(text: str) -> str | None:
     # What is not printable could make other words of it on the page.
     if not text.isprintable():
         return "use printable characters, in one line"
-    if text and not any(each.isalnum() and each not in _FILLERS for each in text):
+    if text and not any(each.isalnum() and each not in FILLERS for each in text):
         return "use words: a letter, digit or ideograph at least"
-    if any(marks and sum(1 for _ in run) > MOST_MARKS for marks, run in groupby(text, _is_mark)):
+    if _is_overdrawn(text):
         return f"use at most {MOST_MARKS} combining marks after a character"
     return None
+
+
+def is_hidden_in(text: str) -> bool:
+    """Tell whether something in ``text``, of any number of lines, is not seen where it stands:
+    control and format characters, except tabs and line feeds, fillers, and marks drawn over what
+    is around them."""
+    if not text.isprintable() and any(
+        unicodedata.category(each) in _HIDDEN and each not in _LAID_OUT for each in set(text)
+    ):
+        return True
+    return _FILLED.search(text) is not None or _is_overdrawn(text)
+
+
+def _is_overdrawn(text: str) -> bool:
+    return _RUN.search(text) is not None and any(
+        marks and sum(1 for _ in run) > MOST_MARKS for marks, run in groupby(text, _is_mark)
+    )
 
 
 def _is_mark(character: str) -> bool:

@@ -17,6 +17,8 @@ from sdk.loading.mapping import SEVERITIES, Cleaning, ColumnMapping, End, Record
 from sdk.loading.moments import moment_reader
 from sdk.loading.surrogate import surrogate_code
 
+# Line breaks of other systems, and what word processors leave in texts that nobody sees.
+_LEFT_OVER: Final = re.compile("\r\n?|[\u00ad\u200e\u200f\ufeff]")
 _RECORD_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _MOMENTS_KEPT: Final = 16_384
 _DAY: Final = 86_400
@@ -39,7 +41,7 @@ class DraftMaker:
         position = {column: at for at, column in enumerate(columns)}
         self._item = mapping.item
         self._clean = tuple(
-            _cleaner(mapping.columns[column]) if column in mapping.columns else str.strip
+            _cleaner(mapping.columns[column]) if column in mapping.columns else _tidied
             for column in columns
         )
         self._subject = _subject(mapping, position)
@@ -104,13 +106,22 @@ def _is_text(cell: str) -> bool:
     return True
 
 
+def _tidied(cell: str) -> str:
+    """Return a cell without blanks around it, its lines ended by line feeds, and without soft
+    hyphens, byte order marks, and marks of direction."""
+    if not cell.isprintable():
+        cell = _LEFT_OVER.sub(lambda each: "\n" if each[0][0] == "\r" else "", cell)
+    return cell.strip()
+
+
 def _cleaner(cleaning: Cleaning) -> Callable[[str], str | None]:
     """Return what cleans a cell; None from it means that the value is not listed."""
     right = cleaning.right_spellings() | dict.fromkeys(cleaning.absent, "")
     one_line, closed = cleaning.one_line, cleaning.closed
 
     def clean(cell: str) -> str | None:
-        text = " ".join(cell.split()) if one_line else cell.strip()
+        text = _tidied(cell)
+        text = " ".join(text.split()) if one_line else text
         return right.get(text, None if closed and text else text)
 
     return clean

@@ -9,12 +9,15 @@ import pytest
 from creditgate.refusal import Refused, reason_name
 from creditgate.scopes import services
 from creditgate.v1 import administrator_service_pb2 as administrators_pb
+from creditgate.v1 import catalogue_service_pb2 as catalogue_pb
 from creditgate.v1 import operator_service_pb2 as pb
 from creditgate.v1 import scope_service_pb2 as scopes_pb
 from creditgate.v1.administrator_service_pb2 import AdministratorRole
 from gateway.administration.administrators import AdministratorService
 from gateway.administration.approvable import APPROVABLE
+from gateway.administration.catalogue_items import CatalogueItems
 from gateway.authenticate.caller import Caller
+from gateway.catalogue.message import item_message
 from operators.administrators import ADMINISTRATOR, Administrator
 from operators.log import Draft
 from operators.model import SCOPE_GRANT
@@ -51,6 +54,7 @@ from tests.administration.world import (
     reason_of,
     thumbprint,
 )
+from tests.catalogue.drafts import national
 
 
 @pytest.fixture
@@ -174,6 +178,25 @@ async def _assign_roles(world: World) -> Any:
     return await _people(world).set_administrator_roles(request, acting("ann"))
 
 
+async def _create_item(world: World) -> Any:
+    item = item_message(national()["penalty.administrative"])
+    request = catalogue_pb.CreateCatalogueItemRequest(item=item, reason=REASON)
+    return await _items(world).create_catalogue_item(request, acting("ann"))
+
+
+async def _open_item(world: World) -> Any:
+    proposed = await _create_item(world)
+    await approve(world, proposed.proposal_id)
+    item = item_message(world.feed.current().catalogue["penalty.administrative"])
+    item.sources.append("另一局")
+    request = catalogue_pb.UpdateCatalogueItemRequest(item=item, reason=REASON)
+    return await _items(world).update_catalogue_item(request, acting("ann"))
+
+
+def _items(world: World) -> CatalogueItems:
+    return CatalogueItems(world.log, world.feed, world.clock)
+
+
 def _people(world: World) -> AdministratorService:
     return AdministratorService(world.log, world.feed, world.clock)
 
@@ -188,13 +211,15 @@ WIDENINGS: tuple[Widening, ...] = (
     _open_policy,
     _register_person,
     _assign_roles,
+    _create_item,
+    _open_item,
 )
 
 
 @pytest.mark.parametrize("widen", WIDENINGS, ids=lambda widen: widen.__name__.lstrip("_"))
 async def test_whatever_widens_waits_for_a_second_person(guarded: World, widen: Widening) -> None:
-    before = guarded.log.head()
     proposal_id = (await widen(guarded)).proposal_id
+    before = guarded.log.head() - 1
     (proposed,) = guarded.log.since(before)
     assert (proposed.kind, proposed.id) == ("proposal", proposal_id)
     answer = await approve(guarded, proposal_id)
@@ -240,6 +265,19 @@ async def test_whatever_narrows_takes_one_person(guarded: World) -> None:
     await define(guarded, definition("credit.more:read"))
     assert guarded.log.head() == before + 9
     assert not any(each.kind == "proposal" for each in guarded.log.since(before))
+
+
+async def test_a_catalogue_item_changed_meanwhile_is_not_opened_by_an_older_proposal(
+    guarded: World,
+) -> None:
+    proposal_id = (await _open_item(guarded)).proposal_id
+    narrower = item_message(guarded.feed.current().catalogue["penalty.administrative"])
+    narrower.name_en = "Sanctions"
+    request = catalogue_pb.UpdateCatalogueItemRequest(item=narrower, reason=REASON)
+    assert not (await _items(guarded).update_catalogue_item(request, acting("ann"))).proposal_id
+    with pytest.raises(Refused) as refusal:
+        await approve(guarded, proposal_id)
+    assert reason_of(refusal) == "ETAG_MISMATCH"
 
 
 async def test_nobody_approves_their_own_proposal_through_whichever_client(

@@ -93,7 +93,7 @@ def test_what_does_not_widen_lets_nobody_do_more(examples: int) -> None:
             *world.operators, *world.licences, *world.clients, *world.grants, *world.definitions
         )
         draft, after = _changed(before, thing)
-        wide = widens(before, draft)
+        wide = widens(before, draft, {})
         met[draft.kind, wide] += 1
         if not wide:
             assert _reach(after) <= _reach(before)
@@ -129,7 +129,7 @@ def test_a_grant_that_is_not_widened_gives_no_more(
     assume(all(end is not None and end > max(starts) for end in ends))
     before = authority_of(*PRESENT, definition, granted)
     draft, after = _changed(before, changed)
-    assert widens(before, draft) or _reach(after) <= _reach(before)
+    assert widens(before, draft, {}) or _reach(after) <= _reach(before)
 
 
 @settings(max_examples=examples(200))
@@ -154,8 +154,8 @@ def test_a_definition_that_is_not_widened_gives_no_more(
     later = {"scopes": frozenset(later_scopes), "longest_validity_days": later_days}
     before = authority_of(*PRESENT, granted, first.model_copy(update=bounded))
     draft, after = _changed(before, second.model_copy(update=later))
-    assert widens(before, draft) or _reach(after) <= _reach(before)
+    assert widens(before, draft, {}) or _reach(after) <= _reach(before)
 
 
 def test_a_kind_of_thing_unknown_here_counts_as_widening() -> None:
-    assert widens(Authority.empty(), Draft("unheard", "x", 0, {}))
+    assert widens(Authority.empty(), Draft("unheard", "x", 0, {}), {})

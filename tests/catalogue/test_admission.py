@@ -47,6 +47,7 @@ CASES: list[tuple[str, str, Faulty]] = [
     ("SOURCE_NOT_LISTED", "source", lambda: changed(registration(), source="某局")),
     ("REGION_INVALID", "region", lambda: changed(registration(), region="1100")),
     ("REGION_INVALID", "region", lambda: changed(registration(), region="１１００００")),
+    ("REGION_INVALID", "region", lambda: changed(registration(), region="990000")),
     ("SUBJECT_TYPE_NOT_ALLOWED", "subject", lambda: registration(subject=credit_code(1, "51"))),
     ("SUBJECT_TYPE_NOT_ALLOWED", "subject", lambda: penalty(subject=credit_code(1, "11"))),
     ("SEVERITY_REQUIRED", "severity", lambda: changed(penalty(), severity=0)),

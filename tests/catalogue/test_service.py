@@ -4,11 +4,13 @@ from time import monotonic
 
 import pytest
 
+from creditgate.rating.prices import PRICE_PLAN, PricePlan
 from creditgate.refusal import Refused
 from creditgate.v1 import catalogue_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authority.feed import AuthorityFeed, PollBell
 from gateway.catalogue.message import item_message
+from operators.log import Draft
 from tests.catalogue.drafts import NOW, national
 from tests.catalogue.world import OFFICE, World
 from tests.revocations import NothingRevoked
@@ -22,13 +24,13 @@ def message(code: str = "penalty.administrative") -> pb.CatalogueItem:
 async def create(world: World, item: pb.CatalogueItem, reason: str = "new") -> pb.CatalogueItem:
     """Create an item."""
     request = pb.CreateCatalogueItemRequest(item=item, reason=reason)
-    return (await world.service.create_catalogue_item(request, OFFICE)).item
+    return (await world.items.create_catalogue_item(request, OFFICE)).item
 
 
 async def update(world: World, item: pb.CatalogueItem, reason: str = "law") -> pb.CatalogueItem:
     """Update an item."""
     request = pb.UpdateCatalogueItemRequest(item=item, reason=reason)
-    return (await world.service.update_catalogue_item(request, OFFICE)).item
+    return (await world.items.update_catalogue_item(request, OFFICE)).item
 
 
 async def get(world: World, code: str) -> pb.CatalogueItem:
@@ -197,3 +199,40 @@ async def test_malformed_listing_is_refused(
     with pytest.raises(Refused) as refusal:
         await world.service.list_catalogue_items(request_, OFFICE)
     assert [violation.field for violation in refusal.value.violations] == fields
+
+
+def _put(world: World, plan_id: str, effective_from: int, **prices: int) -> None:
+    plan = PricePlan(plan_id=plan_id, effective_from=effective_from, prices=prices)
+    world.log.append(
+        [Draft(PRICE_PLAN, plan_id, 0, plan.model_dump(mode="json"))],
+        changed_by="office",
+        changed_at=NOW,
+        reason="test",
+    )
+
+
+async def test_item_has_a_price_class_that_every_plan_from_now_on_prices(world: World) -> None:
+    item = message()
+    _put(world, "now", NOW, **{item.price_class: 100, "other": 100, "old": 100})
+    _put(world, "later", NOW + 60, **{item.price_class: 100, "other": 100})
+    created = await create(world, item)
+    for wrong, plan in (("advrse", "now"), ("old", "later")):
+        created.price_class = wrong
+        with pytest.raises(Refused) as refusal:
+            await update(world, created)
+        (violation,) = refusal.value.violations
+        assert violation.field == "item.price_class"
+        assert f"the price plan {plan} " in violation.description
+        another = message()
+        another.code, another.price_class = "another", wrong
+        with pytest.raises(Refused):
+            await create(world, another)
+    created.price_class = "other"
+    assert (await update(world, created)).price_class == "other"
+
+
+async def test_item_that_lost_its_price_is_changed_otherwise_all_the_same(world: World) -> None:
+    item = await create(world, message())
+    _put(world, "now", NOW, other=100)
+    item.name_en = "Penalty"
+    assert (await update(world, item)).name_en == "Penalty"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from creditgate.v1.operator_service_pb2 import ClientRole
+from gateway.administration.catalogue_items import CatalogueItems
 from gateway.authenticate.caller import Caller
 from gateway.authority.feed import AuthorityFeed
 from gateway.catalogue.service import CatalogueService
@@ -22,4 +23,5 @@ class World:
     clock: StandingClock = field(default_factory=StandingClock)
 
     def __post_init__(self) -> None:
-        self.service = CatalogueService(self.log, self.feed, self.clock)
+        self.service = CatalogueService(self.feed)
+        self.items = CatalogueItems(self.log, self.feed, self.clock)

@@ -211,6 +211,14 @@ def test_findings_beyond_what_is_listed_are_counted_and_come_later() -> None:
     assert not then.unlisted
 
 
+def test_an_altered_copy_is_mended_once_the_right_one_is_asked_for() -> None:
+    altered = [difference("r-1", revision_sequence=1), difference("r-2", revision_sequence=2)]
+    standing = [new_finding(read_policy(), "firm", each, "", 1) for each in altered]
+    then = compare(standing, [], 0, (), unasked={2})
+    assert [each.record_id for each in then.gone] == ["r-1"]
+    assert [each.record_id for each in then.stay] == ["r-2"]
+
+
 def test_a_contested_finding_does_not_count_until_it_is_decided(world: Enforced) -> None:
     world.attest(difference("r-1"), difference("r-2"))
     finding = world.standing()["r-1", CONTENT_ALTERED]
@@ -313,12 +321,12 @@ def test_attestations_are_a_minute_apart(spaced: Enforced) -> None:
     spaced.newcomer()
     first = spaced.attest(request_id="r")
     with pytest.raises(Refused) as refused:
-        spaced.attested.require_turn(spaced.firm, 0, spaced.clock.now() + 59)
+        spaced.attested.require_turn(spaced.firm, 0, spaced.clock.now(), spaced.clock.now() + 59)
     assert refused.value.reason == RefusalReason.REFUSAL_REASON_RATE_EXCEEDED
     assert refused.value.retry_after == 1
     with pytest.raises(Refused):
         spaced.attest()
     assert spaced.attest(request_id="r") == first
     spaced.clock.at += 60
-    spaced.attested.require_turn(spaced.firm, 0, spaced.clock.now())
+    spaced.attested.require_turn(spaced.firm, 0, spaced.clock.now(), spaced.clock.now())
     assert spaced.attest().number == 2

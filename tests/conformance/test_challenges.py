@@ -360,7 +360,7 @@ def test_an_operator_that_has_too_much_to_show_attests_no_more(world: Enforced) 
     attested = 0
     with pytest.raises(Refused) as refused:
         while attested < 100:
-            world.attested.require_turn(world.firm, 1_500, world.clock.now())
+            world.attested.require_turn(world.firm, 1_500, world.clock.now(), world.clock.now())
             world.attest(copies=1_500)
             attested += 1
     assert refused.value.reason == RefusalReason.REFUSAL_REASON_RATE_EXCEEDED
@@ -373,7 +373,7 @@ def test_an_operator_that_has_too_much_to_show_attests_no_more(world: Enforced) 
     assert len(world.asked()) <= MOST_OPEN
     assert attested >= 11
     world.show(*((each.record_id, right(world, each)) for each in world.asked()[:200]))
-    world.attested.require_turn(world.firm, 1_500, world.clock.now())
+    world.attested.require_turn(world.firm, 1_500, world.clock.now(), world.clock.now())
 
 
 def test_old_challenges_are_forgotten_and_stay_counted(world: Enforced) -> None:
@@ -461,3 +461,27 @@ def test_who_held_an_altered_copy_must_show_the_right_one_it_attests_next(
     name, _ = caught[0]
     assert len(world.show((name, b"")).finding_ids) == 1
     assert (name, ATTESTATION_FALSE) in world.standing()
+
+
+def test_of_very_many_altered_copies_those_not_asked_for_yet_stay_found(world: Enforced) -> None:
+    sequences = world.serve(*(f"n{number}" for number in range(700)))
+    altered = [
+        difference(world.record(f"n{number}"), revision_sequence=sequence)
+        for number, sequence in enumerate(sequences)
+    ]
+    world.checkpoint()
+    world.attest(*altered, copies=700)
+    world.clock.at += DAY
+    claimed = world.attest(copies=700)
+    asked = {each.revision_sequence for each in world.asked()}
+    standing = {each.revision_sequence for each in world.standing().values()}
+    assert asked & set(sequences) == set(sequences) - standing
+    assert (claimed.standing, claimed.certificate) == (len(standing), "")
+    # Nobody foresees which: not the first ones.
+    assert asked & set(sequences[600:])
+    assert standing & set(sequences[:600])
+    for _ in range(3):
+        world.show(*((each.record_id, right(world, each)) for each in world.asked()))
+        world.clock.at += DAY
+        claimed = world.attest(copies=700)
+    assert (claimed.standing, claimed.certificate != "") == (0, True)

@@ -108,6 +108,34 @@ async def test_correction_is_admitted_by_the_rules_of_publishing(world: World) -
     assert world.store.head() == 1
 
 
+async def test_correction_does_not_disclose_again_what_has_expired(world: World) -> None:
+    await world.publish(batch("b-1", penalty("p-1", days=200)))
+    shorter = penalty("p-1", days=100)
+    corrected = await world.correct(shorter, 1)
+    world.clock.at += 100 * DAY
+    # Told again, the correction that ended it is answered as before.
+    assert await world.correct(shorter, 1) == corrected
+    with pytest.raises(Refused) as refusal:
+        await world.correct(penalty("p-1", days=200), 2)
+    assert reason_of(refusal) == "STATE_CONFLICT"
+    assert world.store.head() == 2
+
+
+async def test_corrections_prolong_nothing_beyond_the_maximum_from_the_first_start(
+    world: World,
+) -> None:
+    await world.publish(batch("b-1", penalty("p-1", days=365)))
+    later = penalty("p-1", days=365)
+    later.disclosed_from.seconds += DAY
+    await world.correct(later, 1)
+    later.disclosed_until.seconds += DAY
+    with pytest.raises(Refused) as refusal:
+        await world.correct(later, 2)
+    assert reason_of(refusal) == "INVALID_REQUEST"
+    assert refusal.value.metadata == {"rejection": "PERIOD_TOO_LONG"}
+    assert world.store.head() == 2
+
+
 async def test_correction_of_what_the_catalogue_no_longer_allows_is_refused(world: World) -> None:
     await world.publish(batch("b-1", penalty("p-1")))
     item = national()["penalty.administrative"].model_copy(update={"sources": ("他局",)})
@@ -192,6 +220,8 @@ async def test_malformed_changes_are_refused_by_field(world: World) -> None:
         ),
         (world.withdraw("p-1", 1, "x" * 501), ["reason"]),
         (world.withdraw("p-1", 1, "a\0b"), ["reason"]),
+        (world.withdraw("p-1", 1, "a\u202eb"), ["reason"]),
+        (world.withdraw("p-1", 1, "某人 13800138000 来电"), ["reason"]),
         (world.repair("p-1", 1, "x" * 201), ["decision_reference"]),
         (world.correct(penalty("p-1"), 1, reason="\n"), ["reason"]),
         (world.repair("records/p-1", 1), ["name"]),

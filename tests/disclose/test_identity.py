@@ -1,7 +1,7 @@
 """Whatever publishers do, what is served is the disclosure, byte for byte (G1, G2, G9)."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -37,6 +37,22 @@ class Kept:
     draft: RecordDraft
     revision: int = 1
     end: tuple[str, str] | None = None
+    starts: list[int] = field(default_factory=list[int])
+
+    def __post_init__(self) -> None:
+        self.starts.append(self.draft.disclosed_from.seconds)
+
+    def is_over(self, now: int) -> bool:
+        """Tell whether its period has ended."""
+        until = self.draft.disclosed_until.seconds
+        return self.draft.HasField("disclosed_until") and until <= now
+
+    def would_be_prolonged_by(self, wanted: RecordDraft) -> bool:
+        """Tell whether its disclosure would last longer than penalties may: a year, of which no
+        day is drawn that is a leap day."""
+        return wanted.HasField("disclosed_until") and wanted.disclosed_until.seconds > (
+            min(*self.starts, wanted.disclosed_from.seconds) + 365 * DAY
+        )
 
 
 @st.composite
@@ -105,6 +121,8 @@ class Disclosure(RuleBasedStateMachine):
         wanted.source = known.draft.source
         if wanted.item != draft.item:
             self.refused(self.world.correct(draft, revision), None)
+        elif known.would_be_prolonged_by(wanted):
+            self.refused(self.world.correct(draft, revision), R.REFUSAL_REASON_INVALID_REQUEST)
         elif known.end is not None:
             self.refused(self.world.correct(draft, revision), R.REFUSAL_REASON_STATE_CONFLICT)
         elif known.revision == revision + 1 and known.draft == wanted:
@@ -113,11 +131,14 @@ class Disclosure(RuleBasedStateMachine):
             )
         elif known.revision != revision:
             self.refused(self.world.correct(draft, revision), R.REFUSAL_REASON_ETAG_MISMATCH)
+        elif known.is_over(self.world.clock.now()):
+            self.refused(self.world.correct(draft, revision), R.REFUSAL_REASON_STATE_CONFLICT)
         elif known.draft == wanted:
             self.refused(self.world.correct(draft, revision), R.REFUSAL_REASON_INVALID_REQUEST)
         else:
             self.head += 1
             known.draft, known.revision = wanted, revision + 1
+            known.starts.append(wanted.disclosed_from.seconds)
             record = self.runner.run(self.world.correct(draft, revision)).record
             assert (record.revision, record.event_sequence) == (known.revision, self.head)
 

@@ -200,8 +200,8 @@ class Two:
             )
 
 
-def licensed(region: RegionGateway, code: str) -> None:
-    """Let operator alpha use an item more."""
+def licensed(region: RegionGateway, code: str, divisions: str = "*") -> None:
+    """Let operator alpha use an item more, of records of some divisions."""
     now = region.installation.clock.now()
     licence = Licence(
         number="L-MORE",
@@ -210,7 +210,7 @@ def licensed(region: RegionGateway, code: str) -> None:
         valid_until=now + 86_400,
         items=frozenset({code, PUBLIC_ITEM}),
         purposes=frozenset({PURPOSE}),
-        regions=frozenset({"*"}),
+        regions=frozenset({divisions}),
         daily_record_quota=1_000,
     )
     region.installation.keep(LICENCE, "L-MORE", licence)
@@ -340,6 +340,23 @@ async def test_only_what_the_table_in_force_has_is_recognised(two: Two) -> None:
     await two.set_rule(retired=True)
     assert (await refusal(two.recognise(document)))[1] == "REGION_NOT_ALLOWED"
     await two.set_rule()
+
+
+async def test_what_a_licence_has_not_for_the_documents_region_is_not_recognised(
+    two: Two,
+) -> None:
+    document = await two.report(await two.publish("B"))
+
+    async def outcomes() -> list[str]:
+        return [outcome for _, outcome, _, _ in told(await two.recognise(document))]
+
+    async def are(expected: list[str]) -> bool:
+        return await outcomes() == expected
+
+    licensed(two.here, RATING, "65")
+    await eventually(partial(are, ["RECOGNISED", "NOT_LICENSED"]))
+    licensed(two.here, RATING)
+    await eventually(partial(are, ["RECOGNISED", "RECOGNISED"]))
 
 
 async def test_nothing_goes_to_another_country_without_a_list_and_two_people(two: Two) -> None:

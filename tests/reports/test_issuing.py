@@ -209,6 +209,20 @@ def _saying(**changes: object) -> Forgery:
     return forged
 
 
+def _issued_later(report: CreditReport) -> CreditReport:
+    # What is disclosed since is left out, by the proof of a day before.
+    moved = {"iat": report.iat + DAY, "exp": report.iat + 20 * DAY}
+    return report.model_copy(update=moved)
+
+
+def _issued_before(report: CreditReport) -> CreditReport:
+    return report.model_copy(update={"iat": report.served_at - 1})
+
+
+def _valid_for_longer(report: CreditReport) -> CreditReport:
+    return report.model_copy(update={"exp": report.exp + 1})
+
+
 def _with_record(report: CreditReport, **changes: object) -> CreditReport:
     changed: ReportRecord = report.records[0].model_copy(update=changes)
     return report.model_copy(update={"records": (changed, *report.records[1:])})
@@ -229,6 +243,9 @@ def _with_record(report: CreditReport, **changes: object) -> CreditReport:
         _saying(exp=FAR_FUTURE),
         _saying(withheld=1),
         _saying(outside_period=1),
+        _issued_later,
+        _issued_before,
+        _valid_for_longer,
     ],
 )
 async def test_a_report_that_says_anything_else_than_the_disclosure_is_found_out(

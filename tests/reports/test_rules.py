@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creditgate.credit_report import ReportPeriod
+from creditgate.credit_report import VALID_SECONDS, ReportPeriod
 from creditgate.transparency.facts import NO_END
 from gateway.reports.model import IssuedReport, State
 from gateway.reports.rules import (
-    VALID_SECONDS,
     LiveRevision,
     StatedRevision,
     expiry,

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from creditgate.recognition import RECOGNITION_TYPE, RecognitionStatement
 from creditgate.refusal import Refused, Violation
 from creditgate.signed_document import PURPOSES
+from creditgate.transparency.linked import LinkedKeys
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import Checkpoint
 from creditgate.v1 import recognition_service_pb2 as pb
@@ -15,6 +16,7 @@ from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.authenticate.caller import Caller
+from gateway.authorise.shown import opened_to
 from gateway.authorise.stopping import require_running
 from gateway.authority.feed import AuthorityFeed
 from gateway.authority.view import AuthorityView
@@ -44,13 +46,15 @@ from gateway.federation.recognition.verifying import (
     require_disclosed,
 )
 from gateway.federation.trust.book import Region, RegionBook
+from gateway.federation.trust.log_keys import log_keys
 from gateway.federation.witness.belief import Belief
-from gateway.federation.witness.logs import RegionLog, log_of
 from gateway.oauth.signing import SigningKeys
 from gateway.shares import Shares
 from operators.recognition import RecognitionRule
 from operators.rules import require_licences
 
+_REPORTS: Final = "credit.recognitions:recognise"
+_GRADES: Final = "credit.recognitions:grade"
 _ATTEMPTS: Final = 4
 _PAUSE_SECONDS: Final = 0.5
 
@@ -60,12 +64,13 @@ class _Ask(NamedTuple):
 
     caller: Caller
     region: Region
-    log: RegionLog
+    log: LinkedKeys
     rule: RecognitionRule
     purpose: Purpose.ValueType
     request_id: str
     digest: bytes
     transfer_id: str
+    scope: str
 
 
 class RecognitionDesk:
@@ -111,7 +116,7 @@ class RecognitionDesk:
         async def verified(ask: _Ask) -> Document:
             now = self._clock.now()
             found = await self._shares.run(
-                caller.asker, report_of, request.document, ask.region, ask.log.key, now
+                caller.asker, report_of, request.document, ask.region, ask.log, now
             )
             report = found.report
             status = await self._home.report_status(ask.region, report.report, report.check_code)
@@ -119,7 +124,7 @@ class RecognitionDesk:
             await self._require_witnessed(ask.region, found.verified.checkpoint)
             return found.verified.document
 
-        made = await self._made(request, caller, report_faults(request), verified)
+        made = await self._made(request, caller, _REPORTS, report_faults(request), verified)
         return pb.RecogniseReportResponse(recognition=recognition_message(made))
 
     async def recognise_grades(
@@ -131,24 +136,23 @@ class RecognitionDesk:
         async def verified(ask: _Ask) -> Document:
             now = self._clock.now()
             found = await self._shares.run(
-                caller.asker, grades_of, parts, request.request, ask.log.key, now
+                caller.asker, grades_of, parts, request.request, ask.log, now
             )
             document = found.verified.document
             if found.public:
                 proof = await self._home.subject_proof(ask.region, document.subject)
-                require_disclosed(
-                    found.public, proof, document.subject, ask.log.key, self._clock.now()
-                )
+                require_disclosed(found.public, proof, document.subject, ask.log, self._clock.now())
             await self._require_witnessed(ask.region, found.verified.checkpoint)
             return document
 
-        made = await self._made(request, caller, answer_faults(request), verified)
+        made = await self._made(request, caller, _GRADES, answer_faults(request), verified)
         return pb.RecogniseGradesResponse(recognition=recognition_message(made))
 
     async def _made(
         self,
         request: Request,
         caller: Caller,
+        scope: str,
         faults: list[Violation],
         verified: Callable[[_Ask], Awaitable[Document]],
     ) -> MadeRecognition:
@@ -168,7 +172,7 @@ class RecognitionDesk:
         )
         if before is not None:
             return before
-        ask = self._ask(request, caller, digest)
+        ask = self._ask(request, caller, digest, scope)
         document = await verified(ask)
         return await self._shares.run(caller.asker, self._recognise, ask, document)
 
@@ -177,11 +181,12 @@ class RecognitionDesk:
         request: Request,
         caller: Caller,
         digest: bytes,
+        scope: str,
     ) -> _Ask:
         region = self._book.region(request.region)
         self._belief.require_trusted(region)
-        log = log_of(region)
-        assert log is not None, "a trusted region states its log's key"
+        # Also by a key that was before: what it signed then is of the same history.
+        log = log_keys(region, "disclosure")
         rule = _rule(self._feed.current(), region, request.purpose)
         return _Ask(
             caller,
@@ -192,6 +197,7 @@ class RecognitionDesk:
             request.request_id,
             digest,
             request.transfer_id,
+            scope,
         )
 
     async def _require_witnessed(self, region: Region, checkpoint: Checkpoint) -> None:
@@ -220,15 +226,14 @@ class RecognitionDesk:
         """Judge a document that verified, on the state of now, and keep what comes of it."""
         now, view = self._clock.now(), self._feed.current()
         authority, operator_id = view.authority, ask.caller.operator_id
-        licences = [
-            licence
-            for licence in require_licences(authority, ask.caller.client_id, now)
-            if ask.purpose in licence.purposes
-        ]
+        require_licences(authority, ask.caller.client_id, now)
         rule = _rule(view, ask.region, ask.purpose)
+        is_open = opened_to(authority, ask.caller, document.subject, ask.scope, ask.purpose, now)
+        codes = {record.region for record in document.records} or {*ask.region.codes}
 
         def licensed(item: str) -> bool:
-            return any(item in licence.items for licence in licences)
+            # As for records of that region themselves, whatever they are called here.
+            return all(is_open(item, code) for code in codes)
 
         parts = parts_of(document, rule, licensed)
         require_running(

@@ -7,10 +7,11 @@ from typing import Any, Final, NamedTuple
 
 from creditgate.credit_report import CreditReport
 from creditgate.refusal import Refused, Violation, invalid
+from creditgate.transparency.linked import Pinned, signing
 from creditgate.transparency.members import seconds_of
 from creditgate.transparency.merkle import ProofInvalid
-from creditgate.transparency.note import Checkpoint, VerifierKey
-from creditgate.transparency.verify import verify_answer, verify_subject_proof
+from creditgate.transparency.note import Checkpoint
+from creditgate.transparency.verify import answer_of, verify_answer, verify_subject_proof
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from creditgate.v1.disclosure_service_pb2 import GetSubjectProofResponse
@@ -49,7 +50,7 @@ class VerifiedGrades(NamedTuple):
     public: tuple[DisclosedRecord, ...]
 
 
-def report_of(text: str, region: Region, log: VerifierKey, now: int) -> VerifiedReport:
+def report_of(text: str, region: Region, log: Pinned, now: int) -> VerifiedReport:
     """Return what a report of ``region`` states. Raises Refused INVALID_REQUEST for what is none
     of the region's, or is not valid at ``now``."""
     try:
@@ -91,11 +92,12 @@ def require_current(status: str, text: str, region: Region, now: int) -> None:
         raise over("The report does not hold any more: its region says so.")
 
 
-def grades_of(parts: Sequence[bytes], request: bytes, log: VerifierKey, now: int) -> VerifiedGrades:
+def grades_of(parts: Sequence[bytes], request: bytes, log: Pinned, now: int) -> VerifiedGrades:
     """Return what an answer about one subject states. Raises Refused INVALID_REQUEST for what
     is none, STATE_CONFLICT for what is too old."""
     try:
-        found = verify_answer(request, parts, log)
+        note = answer_of(parts[-1]).proof.checkpoint
+        found = verify_answer(request, parts, signing(note, log))
     except ProofInvalid as fault:
         raise invalid(Violation("answer", f"it proves nothing: {fault}")) from None
     if found.kind != ProofKind.PROOF_KIND_COMPLETE or len(found.subjects) != 1:
@@ -129,7 +131,7 @@ def require_disclosed(
     records: Sequence[DisclosedRecord],
     proof: GetSubjectProofResponse,
     subject: str,
-    log: VerifierKey,
+    log: Pinned,
     now: int,
 ) -> None:
     """Check that the region still discloses public ``records`` of a subject, by its proof.
@@ -138,7 +140,7 @@ def require_disclosed(
     proves nothing now.
     """
     try:
-        head, proved = verify_subject_proof(proof, subject, log)
+        head, proved = verify_subject_proof(proof, subject, signing(proof.checkpoint, log))
         if not head.holds_at(now):
             raise ProofInvalid("it is not of now")
     except ProofInvalid:

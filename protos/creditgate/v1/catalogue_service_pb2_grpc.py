@@ -80,15 +80,17 @@ class CatalogueServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateCatalogueItem(self, request, context):
-        """Adds an item. Needs scope catalogue:create.
+        """Adds an item. Under a guarded policy it is a proposal until a second person approves it.
+        Needs scope catalogue:create.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCatalogueItem(self, request, context):
-        """Changes an item; records already disclosed keep their period. Needs scope
-        catalogue:update.
+        """Changes an item; records already disclosed keep their period. What lets more be disclosed or
+        seen, or changes its price class, is a proposal under a guarded policy until a second person
+        approves it. Needs scope catalogue:update.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,10 +41,13 @@ class CatalogueServiceStub:
     GetCatalogueItem: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetCatalogueItemRequest, _catalogue_service_pb2.GetCatalogueItemResponse]
     """Returns one item. Needs scope catalogue:read."""
     CreateCatalogueItem: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.CreateCatalogueItemRequest, _catalogue_service_pb2.CreateCatalogueItemResponse]
-    """Adds an item. Needs scope catalogue:create."""
+    """Adds an item. Under a guarded policy it is a proposal until a second person approves it.
+    Needs scope catalogue:create.
+    """
     UpdateCatalogueItem: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.UpdateCatalogueItemRequest, _catalogue_service_pb2.UpdateCatalogueItemResponse]
-    """Changes an item; records already disclosed keep their period. Needs scope
-    catalogue:update.
+    """Changes an item; records already disclosed keep their period. What lets more be disclosed or
+    seen, or changes its price class, is a proposal under a guarded policy until a second person
+    approves it. Needs scope catalogue:update.
     """
 
 @_typing.type_check_only
@@ -60,10 +63,13 @@ class CatalogueServiceAsyncStub(CatalogueServiceStub):
     GetCatalogueItem: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetCatalogueItemRequest, _catalogue_service_pb2.GetCatalogueItemResponse]  # type: ignore[assignment]
     """Returns one item. Needs scope catalogue:read."""
     CreateCatalogueItem: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.CreateCatalogueItemRequest, _catalogue_service_pb2.CreateCatalogueItemResponse]  # type: ignore[assignment]
-    """Adds an item. Needs scope catalogue:create."""
+    """Adds an item. Under a guarded policy it is a proposal until a second person approves it.
+    Needs scope catalogue:create.
+    """
     UpdateCatalogueItem: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.UpdateCatalogueItemRequest, _catalogue_service_pb2.UpdateCatalogueItemResponse]  # type: ignore[assignment]
-    """Changes an item; records already disclosed keep their period. Needs scope
-    catalogue:update.
+    """Changes an item; records already disclosed keep their period. What lets more be disclosed or
+    seen, or changes its price class, is a proposal under a guarded policy until a second person
+    approves it. Needs scope catalogue:update.
     """
 
 class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -94,7 +100,9 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalogue_service_pb2.CreateCatalogueItemRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalogue_service_pb2.CreateCatalogueItemResponse, _abc.Awaitable[_catalogue_service_pb2.CreateCatalogueItemResponse]]:
-        """Adds an item. Needs scope catalogue:create."""
+        """Adds an item. Under a guarded policy it is a proposal until a second person approves it.
+        Needs scope catalogue:create.
+        """
 
     @_abc_1.abstractmethod
     def UpdateCatalogueItem(
@@ -102,8 +110,9 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalogue_service_pb2.UpdateCatalogueItemRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalogue_service_pb2.UpdateCatalogueItemResponse, _abc.Awaitable[_catalogue_service_pb2.UpdateCatalogueItemResponse]]:
-        """Changes an item; records already disclosed keep their period. Needs scope
-        catalogue:update.
+        """Changes an item; records already disclosed keep their period. What lets more be disclosed or
+        seen, or changes its price class, is a proposal under a guarded policy until a second person
+        approves it. Needs scope catalogue:update.
         """
 
 def add_CatalogueServiceServicer_to_server(servicer: CatalogueServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
