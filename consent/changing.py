@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, insert, select, text, update
 from consent.connections import take_turn
 from consent.model import Actor, Consent
 from consent.owed import owe
+from consent.regions import stir
 from consent.rows import row_of
 from consent.rules import removal_deadline
 from consent.states import FINAL
@@ -80,6 +81,8 @@ def write(
             )
             .values(spent_at=None)
         )
+    if ends:
+        stir(connection, consent.consent_id, told_at)
     log(connection, written, act, deadline, str(also.get("delegation") or act.delegation))
     return written
 

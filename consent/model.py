@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Protocol, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
 
 from creditgate import plain_text, uscc
+from creditgate.federated_query import CLIENT_PREFIX
 from creditgate.shapes import matching
 from creditgate.v1.consent_service_pb2 import (
     ConsentAccessMode,
@@ -249,6 +250,11 @@ class Consent(Part):
     def name(self) -> str:
         """Its resource name."""
         return NAME_PREFIX + self.consent_id
+
+    @property
+    def kept_elsewhere(self) -> bool:
+        """Whether another region keeps it, and asked under it for one of its operators."""
+        return self.client_id.startswith(CLIENT_PREFIX)
 
 
 class ConsentChange(Part):

@@ -16,6 +16,7 @@ from consent.tables import (
     RECTIFIED,
 )
 from consent.writes import wrote
+from creditgate.federated_query import CLIENT_PREFIX
 
 _REMOVAL: Final = CONSENT_REMOVAL.c
 
@@ -50,12 +51,17 @@ class SqlOverdue:
 
     def of_subject(self, subject: str, now: int, limit: int) -> list[LateRemoval]:
         """Return up to ``limit`` removals of what was served of a subject that are overdue at
-        ``now`` (seconds, UTC) and still not acknowledged, the longest overdue first."""
+        ``now`` (seconds, UTC) and still not acknowledged, the longest overdue first.
+
+        Regions are left out: one has a word once its operator has, which may keep what other
+        regions gave it for longer, and whom it finds late it tells the subject itself.
+        """
         return self._read(
             select(_REMOVAL.consent_id, _REMOVAL.operator_id, _REMOVAL.deadline)
             .join(CONSENT, CONSENT.c.consent_id == _REMOVAL.consent_id)
             .where(
                 CONSENT.c.subject == subject,
+                ~CONSENT.c.client_id.startswith(CLIENT_PREFIX, autoescape=True),
                 _REMOVAL.acknowledged_at.is_(None),
                 *_overdue(now),
             )

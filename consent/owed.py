@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, Row, insert, select, update
 
 from consent.model import Consent
-from consent.rules import report_by
+from consent.rules import CLOCKS_APART_SECONDS, report_by
 from consent.tables import CONSENT_REMOVAL, FOUND, NOT_FOUND
 from consent.writes import wrote
 from creditgate.refusal import Refused, Violation, invalid
@@ -71,6 +71,22 @@ def is_gone(connection: Connection, consent_id: str) -> bool:
     return connection.execute(query).scalar_one_or_none() is not None
 
 
+def gone_since(connection: Connection, consent_id: str, life_until: int) -> int | None:
+    """Return since when copies are gone by an operator's word whose data life is over by
+    ``life_until`` (both in seconds, UTC); None without its word."""
+    query = (
+        select(_ROW.removed_at)
+        .where(
+            _ROW.consent_id == consent_id,
+            _ROW.acknowledged_at.is_not(None),
+            _ROW.life_until >= life_until,
+        )
+        .order_by(_ROW.life_until)
+        .limit(1)
+    )
+    return connection.execute(query).scalar_one_or_none()
+
+
 def acknowledge(
     connection: Connection,
     consent: Consent,
@@ -96,14 +112,19 @@ def acknowledge(
         return False
     # Of those the word is about: others may have been served since.
     last_owed_at = owed.life_until - consent.terms.data_life_seconds
-    if removed_at > now or (last_at is not None and removed_at < min(last_at, last_owed_at)):
+    earliest = 0 if last_at is None else min(last_at, last_owed_at)
+    if not earliest - CLOCKS_APART_SECONDS <= removed_at <= now + CLOCKS_APART_SECONDS:
         raise invalid(
             Violation("remove_time", "give a time after the last answer and not after now")
         )
     connection.execute(
         update(CONSENT_REMOVAL)
         .where(_ROW.consent_id == consent.consent_id)
-        .values(removed_at=removed_at, acknowledged_at=now, acknowledged_by=by)
+        .values(
+            removed_at=min(max(removed_at, earliest), now),
+            acknowledged_at=now,
+            acknowledged_by=by,
+        )
     )
     wrote(connection, CONSENT_REMOVAL, consent.consent_id)
     return True

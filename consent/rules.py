@@ -142,6 +142,11 @@ def removal_deadline(
     return min(life_over, ended_at + REVOKED_REMOVAL_SECONDS)
 
 
+CLOCKS_APART_SECONDS: Final = 60
+"""So far an operator's clock may be from the gateway's: what it says of its own deeds is taken for
+the nearest time that can be."""
+
+
 def report_by(deadline: int, told_at: int) -> int:
     """Return by when an operator must report that copies are gone, which must be by ``deadline``.
 

@@ -19,6 +19,7 @@ from consent.lives import plan
 from consent.model import COUNTERSIGNED, Actor, Consent
 from consent.owed import acknowledge, is_gone, is_told
 from consent.queries import ConsentQueries
+from consent.regions import stir
 from consent.rows import earlier_request, locked, row_of
 from consent.rules import next_look
 from consent.states import (
@@ -228,7 +229,10 @@ class SqlConsents(ConsentQueries):
             use = uses_of(connection, [consent_id]).get(consent_id, Use())
             if consent.operator_id == operator_id:
                 _told_of_life(connection, consent, use, now)
-            return acknowledge(connection, consent, operator_id, use.last_at, removed_at, by, now)
+            new = acknowledge(connection, consent, operator_id, use.last_at, removed_at, by, now)
+            if new:
+                stir(connection, consent_id, now)
+            return new
 
 
 def _is_held(connection: Connection, consent: Consent, use: Use) -> bool:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
     column,
     event,
+    func,
     literal,
     table,
     text,
@@ -165,6 +166,21 @@ CONSENT_LIFE: Final = Table(
     Index("ix_consent_lives_look_at", "look_at"),
 )
 
+# Regions that were asked for records under a consent, until they are told that no copy of what
+# they gave is held any more. ``asked_at`` is when the last question was put, ``look_at`` when to
+# look next whether there is something to tell (seconds, UTC); ``tries`` counts how often the region
+# said that it knows of no copies.
+CONSENT_REGION: Final = Table(
+    "consent_regions",
+    METADATA,
+    Column("consent_id", String(40), primary_key=True),
+    Column("region", String(255), primary_key=True),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("look_at", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Index("ix_consent_regions_look_at", "region", "look_at"),
+)
+
 # Of the secret that invites a deputy only the SHA-256 is kept.
 DELEGATION: Final = Table(
     "delegations",
@@ -254,6 +270,21 @@ ANSWER: Final = table(
     column("kind", SmallInteger),
     column("opened_entries", Integer),
 )
+# What other regions gave under consents; the table itself is that of who asks them.
+REGION_ANSWER: Final = table(
+    "region_answers",
+    column("region", String),
+    column("consent", String),
+    column("records", Integer),
+    column("opened", Integer),
+    column("served_at", BigInteger),
+    column("recorded_at", BigInteger),
+)
+# Written out, so that the partial index serves.
+ELSEWHERE_UNDER_CONSENT: Final = text("region_answers.consent <> ''")
+"""Answers of other regions to questions under a consent."""
+OPENED_ELSEWHERE: Final = func.coalesce(REGION_ANSWER.c.opened, REGION_ANSWER.c.records) > 0
+"""Those with records that were passed on under it; of older answers it is not known which were."""
 CONSENT_NAME: Final = literal(NAME_PREFIX) + CONSENT.c.consent_id
 """Resource name of a row of CONSENT, as answers have it."""
 

@@ -1,7 +1,7 @@
 """How much consents were used."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -16,12 +16,16 @@ from sqlalchemy import (
     union_all,
 )
 
+from consent.model import NAME_PREFIX
 from consent.tables import (
     ANSWER,
     CONSENT,
     CONSENT_NAME,
     CONSENT_USE,
+    ELSEWHERE_UNDER_CONSENT,
     FOLLOWED,
+    OPENED_ELSEWHERE,
+    REGION_ANSWER,
     SUBJECT_USE,
     SUBJECT_USES,
 )
@@ -32,8 +36,8 @@ from creditgate.v1.usage_log_pb2 import UsageKind
 class Use:
     """How much a consent was used.
 
-    ``answered`` counts answered requests; ``last_at`` is when records were served last,
-    None where none ever were; ``spent_at`` when an answer used it up, as long as that end
+    ``answered`` counts answered requests; ``last_at`` is when records were served last, those of
+    other regions among them, None where none ever were; ``spent_at`` when an answer used it up, as long as that end
     is not written. Times in seconds, UTC.
     """
 
@@ -63,7 +67,27 @@ def uses_of(connection: Connection, consent_ids: Collection[str]) -> dict[str, U
     if others:
         rows = connection.execute(_ANSWERED, {"consent_ids": sorted(others)})
         uses |= {row[0]: Use(int(row[1]), row[2]) for row in rows}
+    for consent_id, given_at in _given_elsewhere(connection, consent_ids).items():
+        use = uses.get(consent_id, Use())
+        last_at = given_at if use.last_at is None else max(use.last_at, given_at)
+        uses[consent_id] = replace(use, last_at=last_at)
     return uses
+
+
+def _given_elsewhere(connection: Connection, consent_ids: Collection[str]) -> dict[str, int]:
+    """Return when another region's records were last passed on under each of these consents, of
+    those under which any were: the question to the regions is counted as an answer without any."""
+    row = REGION_ANSWER.c
+    query = (
+        select(row.consent, func.max(row.recorded_at))
+        .where(
+            row.consent.in_([NAME_PREFIX + each for each in consent_ids]),
+            ELSEWHERE_UNDER_CONSENT,
+            OPENED_ELSEWHERE,
+        )
+        .group_by(row.consent)
+    )
+    return {name.removeprefix(NAME_PREFIX): at for name, at in connection.execute(query)}
 
 
 def _answered() -> Select[*tuple[Any, ...]]:

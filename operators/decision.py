@@ -1,7 +1,7 @@
 """What is asked of authority and what it answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -29,23 +29,52 @@ class Ask(NamedTuple):
     detail: AuthorizationDetail | None = None
 
 
+class UnderLicence(NamedTuple):
+    """What one licence lets through of an ask, and the most records a UTC day under it.
+
+    ``regions_by_item`` is as `Allow` has it.
+    """
+
+    number: str
+    daily_record_quota: int
+    regions_by_item: Mapping[str, frozenset[str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Allow:
     """It may.
 
-    ``licence`` is the number of the licence it rests on, ``grant_ids`` the grants, in
-    order. ``regions_by_item`` tells for each of ``items`` the region codes it is allowed
-    in (a code covers those below it, "*" all). ``stands_until`` (seconds UTC) is the
-    first instant at which time alone may change the answer.
+    ``licences`` are those it rests on, by number, each with its share; ``grant_ids`` the
+    grants, in order. ``regions_by_item`` tells for each of ``items`` the region codes it is
+    allowed in (a code covers those below it, "*" all) by all licences together.
+    ``stands_until`` (seconds UTC) is the first instant at which time alone may change the
+    answer.
     """
 
     operator_id: str
-    licence: str
+    licences: tuple[UnderLicence, ...] = field(hash=False)
     items: frozenset[str]
-    daily_record_quota: int
     grant_ids: tuple[str, ...]
     stands_until: int
     regions_by_item: Mapping[str, frozenset[str]] = field(hash=False)
+
+    @property
+    def licence(self) -> str:
+        """Number of the first licence it rests on."""
+        return self.licences[0].number
+
+    @property
+    def daily_record_quota(self) -> int:
+        """The most records a UTC day under the first licence it rests on."""
+        return self.licences[0].daily_record_quota
+
+    def alone(self) -> "Allow | None":
+        """Return the same resting on one licence: of those that open all of it by themselves
+        the one with the largest quota, the first of several; None where none does."""
+        whole = [each for each in self.licences if each.regions_by_item == self.regions_by_item]
+        if not whole:
+            return None
+        return replace(self, licences=(max(whole, key=lambda each: each.daily_record_quota),))
 
 
 @dataclass(frozen=True, slots=True)

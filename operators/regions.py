@@ -10,7 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from creditgate.federated_query import region_client_id
 from creditgate.v1.operator_service_pb2 import ClientRole
@@ -31,8 +36,11 @@ MOST_REGIONS: Final = 256
 _MOST_ADDRESSES: Final = 8
 _MOST_CODES: Final = 1_000
 _MOST_CERTIFICATES: Final = 8
-_MOST_ROOTS_CHARACTERS: Final = 65_536
+MOST_ROOTS_CHARACTERS: Final = 65_536
+"""Most characters that the authorities of one region have (PEM)."""
+
 _MOST_KEYS_CHARACTERS: Final = 65_536
+_MOST_LINKS: Final = 32
 
 EntityId = Annotated[
     str,
@@ -67,6 +75,8 @@ DivisionCode = Annotated[
 LogPurposeName = Literal["disclosure", "usage", "witness"]
 _ClientId = Annotated[str, AfterValidator(shapes.client_id)]
 _VerifierKey = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+_Note = Annotated[str, StringConstraints(min_length=1, max_length=4_096)]
+_Links = Annotated[tuple[_Note, ...], Field(max_length=_MOST_LINKS)]
 
 
 class RegionDescription(Kept):
@@ -76,13 +86,14 @@ class RegionDescription(Kept):
     ``grpc`` are addresses "host:port" of its methods, ``issuer`` is its authorisation server,
     ``roots`` the CAs (PEM) of its server's and its federation clients' certificates, which
     ``certificate_thumbprints`` name (RFC 8705 x5t#S256). ``codes`` are the division codes it
-    is home of. ``log_keys`` are C2SP verifier keys by what they sign; ``jwks`` and
+    is home of. ``log_keys`` are C2SP verifier keys by what they sign, ``log_links`` the signed
+    notes that link former and next ones to them; ``jwks`` and
     ``document_keys`` JWK Sets (JSON): of its client assertions, and of its documents.
     """
 
     grpc: Annotated[tuple[Address, ...], Field(min_length=1, max_length=_MOST_ADDRESSES)]
     issuer: HttpsUrl
-    roots: Annotated[str, StringConstraints(min_length=1, max_length=_MOST_ROOTS_CHARACTERS)]
+    roots: Annotated[str, StringConstraints(min_length=1, max_length=MOST_ROOTS_CHARACTERS)]
     certificate_thumbprints: Annotated[
         frozenset[Annotated[str, AfterValidator(shapes.certificate_thumbprint)]],
         Field(min_length=1, max_length=_MOST_CERTIFICATES),
@@ -90,6 +101,7 @@ class RegionDescription(Kept):
     ]
     codes: Annotated[tuple[DivisionCode, ...], Field(min_length=1, max_length=_MOST_CODES)]
     log_keys: Annotated[dict[LogPurposeName, _VerifierKey], Field(default_factory=dict)]
+    log_links: Annotated[dict[LogPurposeName, _Links], Field(default_factory=dict)]
     jwks: Annotated[str, AfterValidator(public_jwks)]
     document_keys: Annotated[str, StringConstraints(max_length=_MOST_KEYS_CHARACTERS)]
     catalogue: HttpsUrl

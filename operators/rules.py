@@ -14,14 +14,13 @@ is given:
 7. ITEM_NOT_ALLOWED;
 8. REGION_NOT_ALLOWED.
 
-An operator may hold several licences. They never add up: the decision rests on one, the
-first by number that allows the ask; when none does, the refusal is that of the licence
-that came furthest down the list above.
+What reasons 6 to 8 are given for is what all the operator's licences together do not allow
+(`operators.licensed`).
 
 Methods of the scopes in `operators.duties` are not refused for reasons 2 and 3; records are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from creditgate.refusal import Refused
 from creditgate.v1.operator_service_pb2 import OperatorState
@@ -30,10 +29,11 @@ from operators.authority import Authority
 from operators.authorization_details import AuthorizationDetail
 from operators.decision import Allow, Ask, Call, Refuse
 from operators.duties import DUTY_SCOPES
+from operators.licensed import licensed
 from operators.model import Client, Licence, ScopeGrant
 from operators.openings import openings
 from operators.roles import scopes_of_role
-from operators.shapes import END_OF_TIME, common_regions, covers
+from operators.shapes import END_OF_TIME
 
 __all__ = ["Allow", "Ask", "Refuse", "decide", "may_call", "require_call", "require_licences"]
 
@@ -113,53 +113,12 @@ def _decision(authority: Authority, ask: Ask, now: int, until: int) -> Allow | R
         return stopped
     if ask.detail is not None and (outside := _outside(ask.detail, ask, now)) is not None:
         return outside
-    grants = _grants_in_force(authority, client, ask.scope, ask.token_scopes, now)
-    furthest: Refuse | None = None
-    for licence in _licences_in_force(authority, client, now):
-        decision = _under_licence(licence, grants, ask, until)
-        if isinstance(decision, Allow):
-            return decision
-        if furthest is None or _STAGES.index(decision.reason) > _STAGES.index(furthest.reason):
-            furthest = decision
-    return furthest or _NO_LICENCE
-
-
-def _under_licence(
-    licence: Licence, grants: Sequence[ScopeGrant], ask: Ask, until: int
-) -> Allow | Refuse:
-    if ask.purpose not in licence.purposes:
-        return _PURPOSE
-    fitting = [grant for grant in grants if not grant.purposes or ask.purpose in grant.purposes]
-    if not fitting:
-        return _PURPOSE
-    wanted = ask.items or licence.items
-    if ask.detail is not None and ask.detail.items:
-        wanted &= ask.detail.items
-    regions_by_item = {
-        item: regions
-        for item in wanted & licence.items
-        if (regions := _regions_of(item, licence, fitting)) is not None
-    }
-    if ask.detail is not None and ask.detail.regions:
-        regions_by_item = {
-            item: _without_covered(common_regions(regions, ask.detail.regions))
-            for item, regions in regions_by_item.items()
-        }
-    if not regions_by_item or len(regions_by_item) < len(ask.items):
-        return _ITEM
-    placed = {item: regions for item, regions in regions_by_item.items() if regions}
-    if not placed or len(placed) < len(ask.items):
-        return _REGION
-    return Allow(
-        operator_id=licence.operator_id,
-        licence=licence.number,
-        items=frozenset(placed),
-        daily_record_quota=licence.daily_record_quota,
-        grant_ids=tuple(
-            grant.grant_id for grant in fitting if not grant.items or grant.items & placed.keys()
-        ),
-        stands_until=until,
-        regions_by_item=placed,
+    return licensed(
+        client.operator_id,
+        _licences_in_force(authority, client, now),
+        _grants_in_force(authority, client, ask.scope, ask.token_scopes, now),
+        ask,
+        until,
     )
 
 
@@ -169,26 +128,6 @@ def _outside(detail: AuthorizationDetail, ask: Ask, now: int) -> Refuse | None:
     if not detail.covers_purpose(ask.purpose):
         return _DETAIL_PURPOSE
     return _DETAIL_ITEM if detail.items and not ask.items <= detail.items else None
-
-
-def _regions_of(item: str, licence: Licence, grants: Iterable[ScopeGrant]) -> frozenset[str] | None:
-    # Regions belong to the grant that covers the item: two grants, one item here and
-    # another there, never open both items in both places.
-    covering = [grant for grant in grants if not grant.items or item in grant.items]
-    if not covering:
-        return None
-    return _without_covered(
-        frozenset[str]().union(
-            *(
-                common_regions(licence.regions, grant.regions) if grant.regions else licence.regions
-                for grant in covering
-            )
-        )
-    )
-
-
-def _without_covered(regions: frozenset[str]) -> frozenset[str]:
-    return frozenset(code for code in regions if not covers(regions - {code}, code))
 
 
 def _inactive(authority: Authority, client: Client) -> Refuse | None:
@@ -253,11 +192,6 @@ def _next_boundary(authority: Authority, client: Client, scope: str, now: int) -
     return min((at for at in instants if at is not None and at > now), default=END_OF_TIME)
 
 
-_STAGES = (
-    RefusalReason.REFUSAL_REASON_PURPOSE_NOT_ALLOWED,
-    RefusalReason.REFUSAL_REASON_ITEM_NOT_ALLOWED,
-    RefusalReason.REFUSAL_REASON_REGION_NOT_ALLOWED,
-)
 _NOT_ACTIVE = Refuse(
     RefusalReason.REFUSAL_REASON_CLIENT_NOT_ACTIVE,
     "The client is not registered or was removed; ask the administrator.",
@@ -274,18 +208,6 @@ _NO_LICENCE = Refuse(
 )
 _ROLE_WITHOUT_RECORDS = Refuse(
     RefusalReason.REFUSAL_REASON_SCOPE_NOT_GRANTED, "Only clients of operators take records."
-)
-_PURPOSE = Refuse(
-    RefusalReason.REFUSAL_REASON_PURPOSE_NOT_ALLOWED,
-    "Name a purpose that both the licence and a grant of this scope allow.",
-)
-_ITEM = Refuse(
-    RefusalReason.REFUSAL_REASON_ITEM_NOT_ALLOWED,
-    "Ask only for catalogue items that the licence and the grants allow for this purpose.",
-)
-_REGION = Refuse(
-    RefusalReason.REFUSAL_REASON_REGION_NOT_ALLOWED,
-    "The licence, the grants and the token share no region for an item asked for.",
 )
 _DETAIL_NOT_IN_FORCE = Refuse(
     RefusalReason.REFUSAL_REASON_DETAILS_NOT_IN_FORCE,

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple, Self
 
 from google.protobuf.message import Message
 
-from creditgate.transparency.note import VerifierKey
-from creditgate.transparency.verify import VerifiedAnswer, verify_answer
+from creditgate.transparency.linked import Pinned, signing
+from creditgate.transparency.verify import VerifiedAnswer, answer_of, verify_answer
 
 _REQUEST: Final = ".request"
 
@@ -49,9 +49,11 @@ class KeptAnswer(NamedTuple):
         if self.request is not None:
             Path(f"{file}{_REQUEST}").write_bytes(self.request)
 
-    def verified(self, key: VerifierKey) -> VerifiedAnswer:
-        """Return what it proves by the pinned ``key``. Raises ProofInvalid."""
-        return verify_answer(self.request, self.parts, key)
+    def verified(self, key: Pinned) -> VerifiedAnswer:
+        """Return what it proves by the pinned ``key``, or by the one linked to it that signed then.
+        Raises ProofInvalid."""
+        note = answer_of(self.parts[-1]).proof.checkpoint
+        return verify_answer(self.request, self.parts, signing(note, key))
 
 
 def _bytes(message: Message) -> bytes:

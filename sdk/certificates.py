@@ -15,8 +15,9 @@ from creditgate.conformance_certificate import (
     ConformanceCertificate,
     ConformanceStatus,
 )
+from creditgate.transparency.linked import Pinned, open_linked
 from creditgate.transparency.merkle import ProofInvalid
-from creditgate.transparency.note import Checkpoint, VerifierKey, open_checkpoint
+from creditgate.transparency.note import Checkpoint, VerifierKey
 from sdk.credentials import Profile
 from sdk.documents import (
     STATUS_SECONDS,
@@ -102,12 +103,13 @@ def _said(certificate: str) -> ConformanceCertificate:
     )
 
 
-def certified_checkpoint(certificate: ConformanceCertificate, key: VerifierKey) -> Checkpoint:
-    """Return the checkpoint a certificate is bound to, by the pinned ``key`` of the log.
+def certified_checkpoint(certificate: ConformanceCertificate, key: Pinned) -> Checkpoint:
+    """Return the checkpoint a certificate is bound to, by the pinned ``key`` of the log, or one
+    linked to it.
 
     Raises DocumentRefused.
     """
     try:
-        return open_checkpoint(certificate.checkpoint, key)
+        return open_linked(certificate.checkpoint, key)
     except ProofInvalid as invalid:
         raise DocumentRefused(f"Its checkpoint does not hold: {invalid}.") from None

@@ -1,6 +1,8 @@
 """Clearings between regions, verified offline by the keys of both; and evidence on disputes."""
 
 import json
+from base64 import urlsafe_b64decode
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -12,17 +14,23 @@ from creditgate.clearing import (
     MOST_CHARACTERS,
     Clearing,
     ClearingAcceptance,
-    ClearingEntry,
-    Dispute,
-    disputes_of,
     document_digest,
 )
+from creditgate.clearing_amounts import AmountLine
+from creditgate.clearing_disputes import Shown, dispute_id, disputes_digest
+from creditgate.clearing_entries import AnswerKey, Line, Version, version_digest
 from creditgate.federated_query import region_client_id
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.strict import strictly
 from creditgate.transparency.usage import detail_of, verify_logged, verify_receipt
-from creditgate.v1.clearing_service_pb2 import ClearingStand, GetClearingResponse
+from creditgate.v1.clearing_service_pb2 import (
+    ClearingDispute,
+    ClearingDisputeKind,
+    ClearingStand,
+    ClearingVersion,
+    GetClearingResponse,
+)
 from creditgate.v1.federation_service_pb2 import ClearingEvidence
 from creditgate.v1.usage_log_pb2 import UsageDetail, UsageKind, UsageLeaf, UsageReceipt
 from sdk.documents import DocumentKind, DocumentRefused, KeysUnavailable, read_keys
@@ -38,24 +46,11 @@ _ACCEPTANCE: Final = DocumentKind(ACCEPTANCE_TYPE, _MOST_ACCEPTANCE, ClearingAcc
 def verified_proposal(document: str, keys: Mapping[str, Any], proposing: str) -> Clearing:
     """Return a clearing that the region ``proposing`` signed with ``keys`` (a JWK Set).
 
-    Its disputes are what follows from their entries. Raises DocumentRefused.
+    Raises DocumentRefused.
     """
     clearing = _CLEARING.verified(document, keys, proposing).document
-    regions = {clearing.iss, clearing.other}
-    told = [each.dispute for each in clearing.disputes]
-    if len(regions) != 2 or not clearing.start < clearing.until:
+    if clearing.iss == clearing.other or not clearing.start < clearing.until:
         raise DocumentRefused("It is no clearing between two regions for some time.")
-    if not all(
-        each.versions
-        and all({one.home, one.asking} == regions for one in each.versions)
-        and all(one.serve_seconds < clearing.until for one in each.versions)
-        for each in told
-    ):
-        raise DocumentRefused("A dispute in it is none of these regions and this time.")
-    own = [one for each in told if (one := each.version(proposing)) is not None]
-    other = [one for each in told if (one := each.version(clearing.other)) is not None]
-    if disputes_of(own, other, proposing, clearing.until) != told:
-        raise DocumentRefused("The disputes in it are not what follows from their entries.")
     return clearing
 
 
@@ -83,17 +78,59 @@ def verified_clearing(
     return clearing
 
 
+class Disputed(NamedTuple):
+    """An answer that a clearing left out, by the versions of both regions."""
+
+    kind: str
+    answer: AnswerKey
+    home: Version | None
+    asking: Version | None
+
+    @property
+    def dispute_id(self) -> str:
+        """The id of the dispute."""
+        return dispute_id(self.answer.id)
+
+    @property
+    def shown(self) -> Shown:
+        """The digests of both versions."""
+        return Shown(version_digest(self.home), version_digest(self.asking))
+
+
+def lines_of(document: str) -> tuple[AmountLine, ...]:
+    """Return the lines of a clearing that was verified before."""
+    payload = document.split(".")[1]
+    read: Any = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return tuple(AmountLine.model_validate(each) for each in read.get("amounts", ()))
+
+
 class KeptClearing(NamedTuple):
-    """A clearing as it was kept: what both signed, who proposed it, and evidence on disputes."""
+    """A clearing as it was kept: what both signed, who proposed it, what it left out, as far as it
+    was kept, and evidence on that."""
 
     document: str
     acceptance: str
     proposing: str
+    disputes: tuple[Disputed, ...]
     evidence: tuple[ClearingEvidence, ...]
 
     def verified(self, keys: Mapping[str, Mapping[str, Any]]) -> Clearing:
         """Return what it says, once both signed it; see `verified_clearing`."""
         return verified_clearing(self.document, self.acceptance, keys, self.proposing)
+
+    def verify_disputes(self, clearing: Clearing) -> None:
+        """Raise DocumentRefused unless what was kept as left out is all that both signed as such."""
+        signed = clearing.left_out
+        if len(self.disputes) != signed.disputes + signed.under_way:
+            raise DocumentRefused(
+                f"It lists {len(self.disputes)} of {signed.disputes + signed.under_way} answers left"
+                " out: keep all, as `clearing show --json` does."
+            )
+        if (
+            disputes_digest((each.dispute_id, each.shown) for each in self.disputes)
+            != signed.digest
+        ):
+            raise DocumentRefused("The disputes in it are not those that both regions signed.")
 
 
 def read_clearing(kept: bytes) -> KeptClearing:
@@ -109,8 +146,27 @@ def read_clearing(kept: bytes) -> KeptClearing:
         answer.signed.document,
         answer.signed.acceptance,
         answer.clearing.proposing_region,
+        tuple(map(_disputed, answer.disputes)),
         tuple(answer.evidence),
     )
+
+
+def _disputed(message: ClearingDispute) -> Disputed:
+    answer = AnswerKey(
+        message.home_region, message.asking_region, message.request_id, message.chunk
+    )
+    kind = ClearingDisputeKind.Name(message.kind).removeprefix("CLEARING_DISPUTE_KIND_").lower()
+    home = _version(answer, message.home) if message.HasField("home") else None
+    asking = _version(answer, message.asking) if message.HasField("asking") else None
+    return Disputed(kind, answer, home, asking)
+
+
+def _version(answer: AnswerKey, message: ClearingVersion) -> Version:
+    lines = (
+        Line(line.serve_seconds, line.item, line.fee_micro_yuan, line.entries)
+        for line in message.lines
+    )
+    return Version(answer, tuple(lines), message.entries_digest)
 
 
 def read_region_keys(kept: bytes) -> dict[str, dict[str, Any]]:
@@ -133,21 +189,24 @@ class ProvedUse(NamedTuple):
     detail: UsageDetail | None
     logged: bool
 
-    def supports(self, entry: ClearingEntry) -> bool:
-        """Tell whether the answer is one of the entry's home region, and has records of its item
-        at its fee, then and under that request: no region proves what another one served."""
-        leaf = self.leaf
-        return (
-            self.home == entry.home
-            and leaf.kind == UsageKind.USAGE_KIND_ANSWER
-            and (leaf.request_id, leaf.chunk, leaf.serve_seconds)
-            == (entry.request_id, entry.chunk, entry.serve_seconds)
-            and leaf.client_id == region_client_id(entry.asking)
-            and self.detail is not None
-            and any(
-                (line.item, line.unit_price_micro_yuan) == (entry.item, entry.fee)
-                for line in self.detail.lines
-            )
+    def supports(self, version: Version) -> bool:
+        """Tell whether the answer is one of the version's home region, and has as many records of
+        each item at each fee, then and under that request: no region proves what another one
+        served."""
+        leaf, answer = self.leaf, version.answer
+        if (
+            self.home != answer.home
+            or leaf.kind != UsageKind.USAGE_KIND_ANSWER
+            or (leaf.request_id, leaf.chunk) != (answer.request_id, answer.chunk)
+            or leaf.client_id != region_client_id(answer.asking)
+            or self.detail is None
+        ):
+            return False
+        given = Counter[tuple[int, str, int]]()
+        for line in self.detail.lines:
+            given[leaf.serve_seconds, line.item, line.unit_price_micro_yuan] += line.entries
+        return all(
+            line.entries <= given[line.serve_seconds, line.item, line.fee] for line in version.lines
         )
 
 
@@ -167,23 +226,31 @@ def proved_use(evidence: ClearingEvidence, home: str, key: VerifierKey) -> Prove
     return ProvedUse(home, leaf, detail_of(leaf, receipt.detail), False)
 
 
-def supported(dispute: Dispute, uses: Iterable[ProvedUse]) -> ClearingStand.ValueType:
-    """Return whose version the home region's own signatures support: `NOBODY` where they support
-    neither, or both.
+def supported(
+    home: Version | None, asking: Version | None, uses: Iterable[ProvedUse]
+) -> ClearingStand.ValueType:
+    """Return whose version of an answer the home region's own signatures support: `NOBODY` where
+    they support neither, or both.
 
     A log is the home region's own word: where the asking region has no version, it proves that
     the home region counted the use, not that the answer arrived.
     """
     found = list(uses)
-    home = dispute.home_entry is not None and any(
-        use.supports(dispute.home_entry) for use in found if not use.logged
-    )
-    asking = dispute.asking_entry is not None and any(
-        use.supports(dispute.asking_entry) for use in found
-    )
-    if home == asking:
+    by_home = home is not None and any(use.supports(home) for use in found if not use.logged)
+    by_asking = asking is not None and any(use.supports(asking) for use in found)
+    if by_home == by_asking:
         return NOBODY
-    return HOME if home else ASKING
+    return HOME if by_home else ASKING
+
+
+def leaf_of(evidence: ClearingEvidence) -> UsageLeaf | None:
+    """Return the leaf that a piece of evidence is of, whoever signed it, None where it is none."""
+    is_logged = evidence.WhichOneof("evidence") == "logged"
+    try:
+        raw = evidence.logged.leaf if is_logged else strictly(UsageReceipt, evidence.receipt).leaf
+        return strictly(UsageLeaf, raw)
+    except ProofInvalid:
+        return None
 
 
 def uses_in(

@@ -5,6 +5,7 @@ then stands against the operator, and its certificate, ConformanceService tells.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from creditgate.v1.conformance_service_pb2 import (
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from sdk.copies.elements import Elements, copies_of
 from sdk.copies.file import CopiesFile
-from sdk.copies.held import HeldCopy
+from sdk.copies.held import CopiesRefused, HeldCopy
 from sdk.outgoing import Outgoing
 from sdk.request_ids import new_request_id
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceAsyncStub
 
 _DEADLINE_SECONDS: Final = 600
+_OLDEST_SECONDS: Final = 86_400
 _COPIES_AT_ONCE: Final = 5_000
 """In one message: ids of 128 characters still stay below a gateway's 4 MiB."""
 
@@ -72,11 +74,11 @@ class Conformance:
         """Compare all copies with the disclosure, at a cost that grows with the differences.
 
         ``reflects`` is the position of the last disclosure event that the copies reflect; when
-        they were read is when the file was last written.
+        they were read is when the file was last written, a day ago at most.
         The same ``request_id`` again returns the attestation made before; None makes a new
         one. Raises grpc.RpcError, CopiesRefused, ReconciliationBroken, OSError.
         """
-        written_at = await asyncio.to_thread(_written_at, file)
+        written_at = await asyncio.to_thread(_written_at, file, request_id)
         elements = await asyncio.to_thread(Elements, file)
         opening = _opening(written_at, len(elements), reflects, request_id)
         return await _Reconciliation(file, elements).run(self._stub, opening)
@@ -87,7 +89,7 @@ class Conformance:
         """Show the digests of all copies: what `reconcile` does, at a cost that grows with
         the copies. Arguments and errors are the same.
         """
-        written_at = await asyncio.to_thread(_written_at, file)
+        written_at = await asyncio.to_thread(_written_at, file, request_id)
         elements = await asyncio.to_thread(Elements, file)
         opening = _opening(written_at, len(elements), reflects, request_id)
         async with _sending(Outgoing[AttestCopiesRequest]()) as outgoing:
@@ -174,9 +176,15 @@ class _Reconciliation:
         return ReconcileCopiesRequest(copies=CopyDigests(copies=_shown(copies)))
 
 
-def _written_at(file: CopiesFile) -> int:
+def _written_at(file: CopiesFile, request_id: str | None) -> int:
     # Before it is read: what is written meanwhile must not make what was read seem younger.
-    return int(file.path.stat().st_mtime)
+    written_at = int(file.path.stat().st_mtime)
+    # What was attested by a request before is answered however old it is by now.
+    if request_id is None and written_at < time.time() - _OLDEST_SECONDS:
+        raise CopiesRefused(
+            f"{file.path} was last written more than a day ago: attest from a younger file"
+        )
+    return written_at
 
 
 def _opening(

@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import grpc
@@ -24,6 +25,7 @@ from creditgate.v1.credit_record_service_pb2_grpc import CreditRecordServiceStub
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from sdk.following import seconds_to_wait
 from sdk.refusals import explain
+from sdk.usage import keeping
 from sdk.usage_book import UsageBook
 
 _ATTEMPTS: Final = 5
@@ -67,6 +69,7 @@ class Delivery:
         request: BatchGetSubjectRecordsRequest,
         book: UsageBook | None = None,
     ) -> None:
+        self._channel = channel
         self._stub = CreditRecordServiceStub(channel)
         self._request = request
         self._book = book
@@ -146,7 +149,7 @@ class Delivery:
         if not last.chunk_complete or self._whole:
             return None
         if self._book is not None:
-            await asyncio.to_thread(self._book.keep, *parts)
+            await keeping(self._channel, self._book, partial(self._book.keep, *parts))
         self._whole = True
         return DeliveredChunk(sent, last.first_subject, last.subject_count, parts)
 

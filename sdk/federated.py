@@ -4,7 +4,6 @@ The gateway has verified every part before it passed it on. Who pins the keys of
 disclosure logs can verify them again, from the very bytes: `RegionAnswer.verify`.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -33,6 +32,7 @@ from creditgate.v1.federated_record_service_pb2 import (
 from creditgate.v1.federated_record_service_pb2_grpc import FederatedRecordServiceStub
 from sdk.following import Following
 from sdk.region_receipts import RegionReceipts
+from sdk.usage import keeping
 
 _WHOLE: Final = frozenset(
     {RegionOutcome.REGION_OUTCOME_ANSWERED, RegionOutcome.REGION_OUTCOME_EMPTY}
@@ -162,13 +162,13 @@ async def ask_regions(
     """Return what came of all regions, once the last has ended.
 
     ``receipts`` keeps the receipts of the use in a book, as they come: whoever keeps a book gives
-    one. Raises as `query_regions`, and as `RegionReceipts.take`.
+    one. Raises as `query_regions`, and ProofInvalid for a receipt that is not of what came.
     """
     answer = FederatedAnswer()
     async with aclosing(query_regions(channel, request)) as steps:
         async for step in steps:
-            if receipts is not None:
-                await asyncio.to_thread(receipts.take, step)
+            if receipts is not None and (keep := receipts.taken(step)) is not None:
+                await keeping(channel, receipts.book, keep)
             answer.take(step)
     return answer
 

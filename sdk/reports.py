@@ -16,9 +16,11 @@ from creditgate.credit_report import (
     STATUS_TYPE,
     CreditReport,
     CreditReportStatus,
+    proof_of,
     stated_in,
 )
 from creditgate.credit_report_proof import ProvedReport, verify_report
+from creditgate.transparency.linked import Pinned, signing
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
 from sdk.documents import (
@@ -74,17 +76,18 @@ def issuer_named(document: str, log: VerifierKey) -> str:
 
 
 def verified_report(
-    document: str, keys: Mapping[str, Any], issuer: str, log: VerifierKey
+    document: str, keys: Mapping[str, Any], issuer: str, log: Pinned
 ) -> VerifiedReport:
     """Return what ``document`` states where the gateway ``issuer`` signed it and it is all
     that was disclosed, of `VerifiedReport.complete_on_word` as the gateway says.
 
-    ``keys`` is the gateway's JWK Set (RFC 7517), ``log`` the pinned key of its disclosure log.
-    Raises DocumentRefused.
+    ``keys`` is the gateway's JWK Set (RFC 7517), ``log`` the pinned key of its disclosure log,
+    or those linked to it. Raises DocumentRefused.
     """
     signed = _REPORT.verified(document, keys, issuer)
     try:
-        return VerifiedReport(signed, verify_report(signed.document, log))
+        head = proof_of(signed.document.proof).checkpoint
+        return VerifiedReport(signed, verify_report(signed.document, signing(head, log)))
     except ProofInvalid as error:
         raise DocumentRefused(f"Its proof does not hold: {error}.") from None
 

@@ -5,10 +5,12 @@ Over a channel of `sdk.connection.connect`. What each answer was charged is kept
 """
 
 import asyncio
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import grpc
 
+from creditgate.transparency.linked import LinkedKeys, Pinned, UnknownKey
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.receipts import COSIGNATURE_TYPE
@@ -32,6 +34,7 @@ _PAGE: Final = 1_000
 _ATTEMPTS: Final = 5
 _LOGGED_ATTEMPTS: Final = 20
 _LOGGED_SECONDS: Final = 1.0
+_Kept = TypeVar("_Kept")
 
 
 class Usage:
@@ -46,11 +49,13 @@ class Usage:
     async def follow(self, book: UsageBook) -> int:
         """Take the log into the book up to its newest checkpoint; return how many leaves it has.
 
-        Each leaf is verified, and that the log only grew since.
+        Each leaf is verified, and that the log only grew since. The book learns which keys follow
+        those it has.
         """
         place = (await asyncio.to_thread(book.held)).leaves
         while True:
             page = await self._leaves(book.operator_id, place)
+            await asyncio.to_thread(book.learn, list(page.successions))
             if not page.checkpoint:
                 return place
             if page.leaves:
@@ -58,6 +63,11 @@ class Usage:
                 place += len(page.leaves)
             if len(page.leaves) < _PAGE:
                 return await asyncio.to_thread(book.verify, page.checkpoint)
+
+    async def learn(self, book: UsageBook) -> bool:
+        """Ask which keys follow those that the book has; tell whether it has others now."""
+        page = await self._leaves(book.operator_id, 0, 1)
+        return await asyncio.to_thread(book.learn, list(page.successions))
 
     async def cosign(self, book: UsageBook, client_id: str, key: SigningKey, now: int) -> int:
         """Agree with the log as far as the book has it verified; return its size.
@@ -82,9 +92,15 @@ class Usage:
         await asyncio.to_thread(book.keep_agreed, size, now)
         return size
 
-    async def prove(self, name: str, key: VerifierKey) -> UsageEvidence:
+    async def linked(self, operator_id: str, pinned: VerifierKey) -> LinkedKeys:
+        """Return the pinned key of receipts and those that follow it, as they say themselves."""
+        page = await self._leaves(operator_id, 0, 1)
+        return LinkedKeys.of(pinned, page.successions)
+
+    async def prove(self, name: str, key: Pinned) -> UsageEvidence:
         """Return the evidence that an answer was used, with the operator's agreement if there is
-        one that covers it. ``name`` is that of a usage entry, ``key`` that of receipts."""
+        one that covers it. ``name`` is that of a usage entry, ``key`` that of receipts, or
+        those of `linked`."""
         operator_id = name.removeprefix("operators/").partition("/")[0]
         proof = await self._proof(name)
         found = verify_logged(proof.leaf, proof.audit_path, proof.checkpoint, operator_id, key)
@@ -159,3 +175,21 @@ class Usage:
             operator_id=operator_id, start_index=start, page_size=most, consistent_with=known
         )
         return await self._stub.ListUsageLeaves(request, timeout=_DEADLINE_SECONDS)
+
+
+async def keeping(channel: grpc.aio.Channel, book: UsageBook, keep: Callable[[], _Kept]) -> _Kept:
+    """Return what ``keep`` returns, which keeps a receipt in ``book``; where that is signed by a key
+    that the book does not know, once more when it has learnt which keys follow.
+
+    Raises ProofInvalid.
+    """
+    try:
+        return await asyncio.to_thread(keep)
+    except UnknownKey:
+        try:
+            learnt = await Usage(channel).learn(book)
+        except grpc.RpcError:
+            learnt = False
+        if not learnt:
+            raise
+        return await asyncio.to_thread(keep)

@@ -1,41 +1,35 @@
 """The receipt book: a local file of all receipts of use, and of the usage log they are compared to.
 
 One SQLite file for several threads and processes, bound to one operator and the pinned key of
-receipts when it is made. Receipts are only ever added. Leaves of the log count once they are
+receipts when it is made, or those that are linked to that (`sdk.usage_keys`). Receipts are only ever added. Leaves of the log count once they are
 verified, with all before them, by a checkpoint of the gateway's.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
-from sqlalchemy import Connection, Engine, Select, delete, func, insert, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.dialects.sqlite import insert as insert_new
 from sqlalchemy.exc import SQLAlchemyError
 
-from creditgate.transparency.merkle import EMPTY_ROOT, ProofInvalid, leaf_hash
-from creditgate.transparency.note import Checkpoint, VerifierKey, open_checkpoint
-from creditgate.transparency.receipts import usage_log_key
+from creditgate.transparency.linked import UnknownKey
+from creditgate.transparency.merkle import ProofInvalid, leaf_hash
+from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.region_use import verify_question, verify_region_use
-from creditgate.transparency.strict import strictly
 from creditgate.transparency.usage import Answer, detail_of, verify_receipt, verify_served
-from creditgate.transparency.usage_charges import (
-    Difference,
-    charged_twice,
-    compare_places,
-)
 from creditgate.v1.credit_record_service_pb2 import Receipt
 from creditgate.v1.federated_record_service_pb2 import RegionPart
-from creditgate.v1.usage_evidence_pb2 import LoggedLeaf
-from creditgate.v1.usage_log_pb2 import UsageDetail, UsageKind, UsageLeaf, UsageReceipt
+from creditgate.v1.usage_log_pb2 import UsageDetail, UsageLeaf, UsageReceipt
+from sdk.usage_keys import BookKeys
+from sdk.usage_log import BookLog, newest_held
 from sdk.usage_tables import (
     AGREED,
-    CHECKPOINTS,
-    LEAVES,
+    LATER,
     METADATA,
     OWNER,
     RECEIPTS,
-    LeafTree,
     open_file,
 )
 
@@ -63,19 +57,35 @@ class HasAgreed(NamedTuple):
     at: int
 
 
-class UsageBook:
+class UsageBook(BookLog):
     """A receipt book; make it by `begin` or `open`. Calls block; any thread.
 
-    ``key`` is the pinned key of receipts. All raise what SQLAlchemy raises where the file cannot
-    be used.
+    ``key`` is the key of receipts that was pinned first. All raise what SQLAlchemy raises where the
+    file cannot be used.
     """
 
     def __init__(self, engine: Engine, operator_id: str, key: VerifierKey) -> None:
-        self._engine = engine
-        self.operator_id = operator_id
+        super().__init__(engine, operator_id, BookKeys(engine, key))
         self.key = key
-        self.log_key = usage_log_key(key, operator_id)
-        """What verifies checkpoints of the operator's usage log."""
+
+    def learn(self, notes: Sequence[str]) -> bool:
+        """Take on the keys of receipts that ``notes`` of the gateway lead to from those known; tell
+        whether there are others than before."""
+        learnt = self._keys.learn(notes)
+        if learnt:
+            self._keep_aside()
+        return learnt
+
+    def pin(self, key: VerifierKey) -> None:
+        """Pin another key of receipts, which was compared, where no note leads to it."""
+        self._keys.pin(key)
+        self._keep_aside()
+
+    def _keep_aside(self) -> None:
+        """Keep the receipts that were put aside, as far as their keys are known by now."""
+        for receipt in self._keys.taken_back():
+            with contextlib.suppress(ProofInvalid):
+                self._keep(UsageReceipt.FromString(receipt))
 
     @classmethod
     def begin(cls, file: Path, operator_id: str, key: VerifierKey) -> Self:
@@ -89,7 +99,7 @@ class UsageBook:
         finally:
             engine.dispose()
         book = cls.open(file)
-        if (book.operator_id, book.key) != (operator_id, key):
+        if book.operator_id != operator_id or key not in book.keys.chain:
             book.close()
             raise BookRefused(f"{file} is the book of another operator, or by another key")
         return book
@@ -101,8 +111,7 @@ class UsageBook:
             raise BookRefused(f"There is no book {file}.")
         engine = open_file(file)
         try:
-            # Books that are older have none yet.
-            AGREED.create(engine, checkfirst=True)
+            METADATA.create_all(engine, LATER)
             with engine.connect() as connection:
                 owner = connection.execute(select(OWNER.c.operator_id, OWNER.c.key)).one()
             return cls(engine, owner.operator_id, VerifierKey.parse(owner.key))
@@ -118,24 +127,30 @@ class UsageBook:
         """Keep the receipt of an answer, or of all parts of a chunk in order; return its use.
 
         A receipt that the gateway signed is kept even where it is not of what was received:
-        it is evidence then. Raises ProofInvalid.
+        it is evidence then. Raises ProofInvalid, and UnknownKey where it is signed by a key that
+        the book does not know: it is put aside until the book learns that, for which
+        `sdk.usage.keeping` asks the gateway.
         """
         self._keep(answer[-1].receipt.usage)
-        return verify_served(answer, self.key)
+        return verify_served(answer, self.keys)
 
     def keep_question(self, receipt: Receipt) -> UsageLeaf:
         """Keep the receipt of a question to other regions; return its use. Otherwise as `keep`."""
         self._keep(receipt.usage)
-        return verify_question(receipt, self.key)
+        return verify_question(receipt, self.keys)
 
     def keep_region(self, *chunk: RegionPart) -> UsageLeaf:
         """Keep the receipt of a chunk of another region, given all its parts in order; return its
         use. Otherwise as `keep`."""
         self._keep(chunk[-1].receipt.usage)
-        return verify_region_use(chunk, self.key)
+        return verify_region_use(chunk, self.keys)
 
     def _keep(self, receipt: UsageReceipt) -> None:
-        use = verify_receipt(receipt, self.key)
+        try:
+            use = verify_receipt(receipt, self.keys)
+        except UnknownKey:
+            self._keys.put_aside(receipt.SerializeToString(deterministic=True))
+            raise
         if use.operator_id != self.operator_id:
             raise ProofInvalid("the receipt is of another operator")
         row = {
@@ -185,17 +200,8 @@ class UsageBook:
         """Return what the book holds."""
         with self._engine.connect() as connection:
             receipts = connection.execute(select(func.count()).select_from(RECEIPTS)).scalar_one()
-            newest = _newest(connection)
+            newest = newest_held(connection)
         return Held(receipts, *newest)
-
-    def checkpoint(self) -> Checkpoint:
-        """Return the checkpoint that the leaves held are verified by, of size 0 before the first."""
-        note = self.held().note
-        return (
-            open_checkpoint(note, self.log_key)
-            if note
-            else Checkpoint(self.log_key.name, 0, EMPTY_ROOT)
-        )
 
     def agreed(self) -> HasAgreed:
         """Return how far the operator has agreed, as this book knows."""
@@ -210,119 +216,3 @@ class UsageBook:
         newer = {"size": func.max(AGREED.c.size, new.excluded.size), "at": new.excluded.at}
         with self._engine.begin() as connection:
             connection.execute(new.on_conflict_do_update(index_elements=["id"], set_=newer))
-
-    def take(self, first: int, leaves: Sequence[bytes]) -> None:
-        """Take on leaves from a place on, yet to be verified, instead of any from there on.
-
-        Raises ProofInvalid where they are not the operator's at their places, LookupError where
-        ``first`` is verified already.
-        """
-        rows = [self._row(place, leaf) for place, leaf in enumerate(leaves, first)]
-        with self._engine.begin() as connection:
-            _lock(connection)
-            if first < _newest(connection)[0]:
-                raise LookupError("these leaves are verified already")
-            connection.execute(delete(LEAVES).where(LEAVES.c.usage_index >= first))
-            if rows:
-                connection.execute(insert(LEAVES), rows)
-
-    def verify(self, note: str) -> int:
-        """Verify the leaves taken on by a signed checkpoint; return how many there are in all.
-
-        Where they are not, behind those verified before, the tree that the gateway signed, the
-        log is not what it was, or no log: they are dropped. Raises ProofInvalid.
-        """
-        checkpoint = open_checkpoint(note, self.log_key)
-        with self._engine.begin() as connection:
-            _lock(connection)
-            known, _ = _newest(connection)
-            if checkpoint.size < known:
-                raise ProofInvalid("the log has become shorter")
-            tree = LeafTree(connection)
-            if (
-                _taken(connection) == checkpoint.size
-                and tree.root(checkpoint.size) == checkpoint.root
-            ):
-                if checkpoint.size > known:
-                    row = {"size": checkpoint.size, "note": note}
-                    connection.execute(insert(CHECKPOINTS).values(row))
-                return checkpoint.size
-            connection.rollback()
-        with self._engine.begin() as connection:
-            known, _ = _newest(connection)
-            connection.execute(delete(LEAVES).where(LEAVES.c.usage_index >= known))
-        raise ProofInvalid("the log's leaves are not those of its checkpoint")
-
-    def logged(self, usage_index: int) -> LoggedLeaf:
-        """Return a verified leaf with its audit path to the newest checkpoint held.
-
-        Raises LookupError.
-        """
-        query = select(LEAVES.c.leaf).where(LEAVES.c.usage_index == usage_index)
-        with self._engine.begin() as connection:
-            # One state of the book for all three.
-            _lock(connection)
-            size, note = _newest(connection)
-            leaf = connection.execute(query).scalar()
-            if leaf is None or usage_index >= size:
-                raise LookupError(f"the book has no verified leaf {usage_index}")
-            path = LeafTree(connection).inclusion(usage_index, size)
-        return LoggedLeaf(leaf=leaf, audit_path=path, checkpoint=note)
-
-    def leaves(self) -> Iterator[bytes]:
-        """Yield the verified leaves, from the first on."""
-        query = select(LEAVES.c.leaf).order_by(LEAVES.c.usage_index)
-        yield from self._streamed(self._verified(query))
-
-    def differences(self) -> Iterator[Difference]:
-        """Yield where the log is not what the receipts promise, in bounded memory.
-
-        UNLOGGED are receipts behind the checkpoint: right while it is about as old.
-        """
-        receipts = select(RECEIPTS.c.receipt).order_by(RECEIPTS.c.usage_index, RECEIPTS.c.leaf_hash)
-        promised = (UsageReceipt.FromString(each).leaf for each in self._streamed(receipts))
-        yield from compare_places(promised, self.leaves())
-        answers = (
-            select(LEAVES.c.leaf)
-            .where(LEAVES.c.kind == UsageKind.USAGE_KIND_ANSWER)
-            .order_by(LEAVES.c.request_id, LEAVES.c.chunk, LEAVES.c.usage_index)
-        )
-        yield from charged_twice(self._streamed(self._verified(answers)))
-
-    def _row(self, place: int, leaf: bytes) -> dict[str, object]:
-        use = strictly(UsageLeaf, leaf)
-        if (use.operator_id, use.usage_index) != (self.operator_id, place):
-            raise ProofInvalid("a leaf of the log is of another operator or place")
-        return {
-            "usage_index": place,
-            "kind": use.kind,
-            "request_id": use.request_id,
-            "chunk": use.chunk,
-            "serve_seconds": use.serve_seconds,
-            "leaf": leaf,
-        }
-
-    def _verified(self, query: Select[Any]) -> Select[Any]:
-        """Return a query of leaves for those that are verified."""
-        size = select(func.coalesce(func.max(CHECKPOINTS.c.size), 0)).scalar_subquery()
-        return query.where(LEAVES.c.usage_index < size)
-
-    def _streamed(self, query: Select[Any]) -> Iterator[Any]:
-        with self._engine.connect() as connection:
-            found = connection.execution_options(yield_per=_AT_ONCE).execute(query)
-            yield from found.scalars()
-
-
-def _lock(connection: Connection) -> None:
-    """Keep others from writing from here on, so that what is read holds until it is written."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _newest(connection: Connection) -> tuple[int, str]:
-    query = select(CHECKPOINTS.c.size, CHECKPOINTS.c.note).order_by(CHECKPOINTS.c.size.desc())
-    row = connection.execute(query.limit(1)).first()
-    return (0, "") if row is None else (row.size, row.note)
-
-
-def _taken(connection: Connection) -> int:
-    return connection.execute(select(func.count()).select_from(LEAVES)).scalar_one()

@@ -1,6 +1,6 @@
 """Disputes: evidence against a charge, out of a receipt book, for anyone to verify offline.
 
-It needs nothing but the pinned key of receipts (`creditgate.transparency.usage_evidence`).
+It needs nothing but the pinned key of receipts, or one linked to it (`creditgate.transparency.usage_evidence`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -41,7 +41,7 @@ def dispute(
     own = list(records)
     made = _recounted(book, usage_index, own) if own else _first(book, usage_index)
     evidence = made.SerializeToString(deterministic=True)
-    return evidence, verify_evidence(evidence, book.key)
+    return evidence, verify_evidence(evidence, book.keys)
 
 
 def _first(book: UsageBook, usage_index: int) -> UsageEvidence:

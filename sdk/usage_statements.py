@@ -79,7 +79,7 @@ class Statements:
         """
         grounds = await self._grounds(statement, book)
         uses = lines_given(grounds.leaves, grounds.details)
-        settled = [statement_of(each, book.key) for each in await self._settled(statement, book)]
+        settled = [statement_of(each, book.keys) for each in await self._settled(statement, book)]
         others = [*settled, *earlier]
         told = Grounds(uses, await self._plans(statement, *others), others)
         return await asyncio.to_thread(checked_statement, statement, told)
@@ -92,10 +92,10 @@ class Statements:
         ``earlier`` are other documents of the operator's as they were signed. Raises ProofInvalid
         where there is nothing to dispute.
         """
-        statement = statement_of(document, book.key)
+        statement = statement_of(document, book.keys)
         grounds = await self._grounds(statement, book)
         others = [*await self._settled(statement, book), *earlier]
-        told = [statement_of(each, book.key) for each in others]
+        told = [statement_of(each, book.keys) for each in others]
         shown = StatementEvidence(
             document=document.strip(),
             leaves=grounds.leaves,
@@ -106,7 +106,7 @@ class Statements:
         )
         made = UsageEvidence(kind=STATEMENT, statement=shown)
         evidence = made.SerializeToString(deterministic=True)
-        return evidence, await asyncio.to_thread(verify_statement_evidence, evidence, book.key)
+        return evidence, await asyncio.to_thread(verify_statement_evidence, evidence, book.keys)
 
     async def _grounds(self, statement: Statement, book: UsageBook) -> _Leaves:
         if statement.operator_id != book.operator_id:
@@ -149,4 +149,4 @@ class Statements:
         except ValueError:
             raise ProofInvalid("the statement names no month") from None
         documents = [await self.signed(month, book.operator_id) for month in months]
-        return [each for each in documents if statement_of(each, book.key).HasField("close_time")]
+        return [each for each in documents if statement_of(each, book.keys).HasField("close_time")]

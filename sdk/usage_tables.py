@@ -35,6 +35,26 @@ OWNER: Final = Table(
     Column("operator_id", String(40), nullable=False),
     Column("key", Text, nullable=False),
 )
+# Notes by which keys of receipts name the next; and keys that were pinned by hand after the first.
+LINKS: Final = Table(
+    "links",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("note", Text, nullable=False, unique=True),
+)
+PINS: Final = Table(
+    "pins",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+)
+# Receipts by keys that are not known yet, unverified.
+ASIDE: Final = Table(
+    "aside",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("receipt", LargeBinary, nullable=False, unique=True),
+)
 # More than one leaf for a place only where the gateway contradicts itself.
 RECEIPTS: Final = Table(
     "receipts",
@@ -79,6 +99,8 @@ AGREED: Final = Table(
     Column("size", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
+LATER: Final = (AGREED, LINKS, PINS, ASIDE)
+"""Tables that older books have not got yet."""
 _WAIT_SECONDS: Final = 30
 _FULL_BYTES: Final = HASH_BYTES * TILE_WIDTH
 

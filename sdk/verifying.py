@@ -14,12 +14,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from creditgate.clearing_entries import Version
 from creditgate.transparency.cosignatures import (
     CosignerKey,
     WitnessPolicy,
     majority,
     verify_witnessed,
 )
+from creditgate.transparency.linked import LinkedKeys, signing
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.statement_evidence import (
@@ -39,7 +41,7 @@ from sdk.certificates import (
     verified_certificate,
     verified_certificate_status,
 )
-from sdk.clearings import read_clearing, read_region_keys, supported, uses_in
+from sdk.clearings import ProvedUse, read_clearing, read_region_keys, supported, uses_in
 from sdk.documents import (
     STATUS_SECONDS,
     DocumentRefused,
@@ -64,6 +66,9 @@ def main(arguments: Sequence[str] | None = None, now: Callable[[], float] = time
     seconds since 1970, UTC."""
     asked = _parser().parse_args(arguments)
     try:
+        if "succession" in asked:
+            notes = [each.read_text("utf-8", "replace") for each in asked.succession or ()]
+            asked.key = LinkedKeys.of(asked.key, notes)
         verify: _Verify = asked.verify
         found = verify(asked, int(now()))
     except (ProofInvalid, DocumentRefused, KeysUnavailable, _Fallen, OSError) as error:
@@ -126,7 +131,7 @@ def _evidence(asked: argparse.Namespace, _: int) -> _Found:
     }
 
 
-def _statement(evidence: bytes, key: VerifierKey) -> _Found:
+def _statement(evidence: bytes, key: LinkedKeys) -> _Found:
     found = verify_statement_evidence(evidence, key)
     lines = ", ".join(dict.fromkeys(fault.where for fault in found.faults[:_MOST_FAULTS]))
     verdict = f"OVERCHARGED BY {found.overcharge} micro-yuan" if found.overcharge else "WRONG"
@@ -161,7 +166,7 @@ def _checkpoint(asked: argparse.Namespace, now: int) -> _Found:
         policy = WitnessPolicy(witnesses, usual if asked.quorum is None else asked.quorum)
     except ValueError as error:
         raise _Fallen(f"The policy cannot be kept: {error}.") from None
-    found = verify_witnessed(note, asked.key, policy, now)
+    found = verify_witnessed(note, signing(note, asked.key), policy, now)
     checkpoint = found.checkpoint
     return {
         "origin": checkpoint.origin,
@@ -174,7 +179,7 @@ def _checkpoint(asked: argparse.Namespace, now: int) -> _Found:
 
 def _certificate(asked: argparse.Namespace, now: int) -> _Found:
     text, keys = _text(asked.file), read_keys(asked.keys.read_bytes())
-    issuer = asked.issuer or certificate_issuer(text, asked.key)
+    issuer = asked.issuer or certificate_issuer(text, asked.key.chain[0])
     signed = verified_certificate(text, keys, issuer, now)
     checkpoint = certified_checkpoint(signed.document, asked.key)
     found = {
@@ -194,7 +199,7 @@ def _certificate(asked: argparse.Namespace, now: int) -> _Found:
 
 def _report(asked: argparse.Namespace, now: int) -> _Found:
     text, keys = _text(asked.file), read_keys(asked.keys.read_bytes())
-    issuer = asked.issuer or issuer_named(text, asked.key)
+    issuer = asked.issuer or issuer_named(text, asked.key.chain[0])
     verified = verified_report(text, keys, issuer, asked.key)
     told = None
     if asked.status is not None:
@@ -221,8 +226,10 @@ def _clearing(asked: argparse.Namespace, _: int) -> _Found:
     usage_keys: dict[str, list[VerifierKey]] = defaultdict(list)
     for region, key in asked.usage_key or ():
         usage_keys[region].append(key)
-    uses = uses_in(kept.evidence, usage_keys)
-    disputes = [each.dispute for each in clearing.disputes]
+    kept.verify_disputes(clearing)
+    uses: dict[tuple[str, int], list[ProvedUse]] = defaultdict(list)
+    for use in uses_in(kept.evidence, usage_keys):
+        uses[use.leaf.request_id, use.leaf.chunk].append(use)
     return {
         "regions": [clearing.iss, clearing.other],
         "until": clearing.until,
@@ -231,13 +238,29 @@ def _clearing(asked: argparse.Namespace, _: int) -> _Found:
         "disputes": [
             {
                 "dispute": each.dispute_id,
-                **part.as_json(),
-                "supported": ClearingStand.Name(supported(each, uses))
+                "kind": each.kind,
+                **each.answer._asdict(),
+                "home_version": _version(each.home),
+                "asking_version": _version(each.asking),
+                "supported": ClearingStand.Name(
+                    supported(each.home, each.asking, uses[each.answer[2:]])
+                )
                 .removeprefix("CLEARING_STAND_")
                 .lower(),
             }
-            for each, part in zip(disputes, clearing.disputes, strict=True)
+            for each in kept.disputes
         ],
+    }
+
+
+def _version(version: Version | None) -> _Found | None:
+    if version is None:
+        return None
+    return {
+        "entries": version.entries,
+        "fee_micro_yuan": version.fee,
+        "lines": [line._asdict() for line in version.lines],
+        "digest": version.digest(),
     }
 
 
@@ -302,6 +325,13 @@ def _of(kinds: Any, name: str, words: str, verify: _Verify) -> argparse.Argument
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument(
         "--key", type=VerifierKey.parse, required=True, metavar="VKEY", help="Key of the log."
+    )
+    parser.add_argument(
+        "--succession",
+        type=Path,
+        action="append",
+        metavar="NOTE",
+        help="A note by which the key, or one behind it, names the next; repeatable.",
     )
     parser.set_defaults(verify=verify)
     return parser

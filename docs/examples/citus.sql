@@ -30,6 +30,7 @@ SELECT create_distributed_table('usage_answers', 'operator_id');
 SELECT create_distributed_table('usage_heads', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('usage_replays', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('quota_use', 'operator_id', colocate_with => 'usage_answers');
+SELECT create_distributed_table('quota_holds', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('rate_use', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('deliveries', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('region_asks', 'operator_id', colocate_with => 'usage_answers');
@@ -68,8 +69,8 @@ SELECT create_reference_table('revenue_lines');
 --   signin_session
 -- local: a consent is known by its id and by its operator's request; one key cannot have both.
 --   To spread them, an id has to begin with the operator's shard; it does not yet.
---   consents consent_changes consent_lives consent_removals consent_use consent_notices_seen delegations
---   subject_keys
+--   consents consent_changes consent_lives consent_regions consent_removals consent_use
+--   consent_notices_seen delegations subject_keys
 -- local: queues, emptied as they are followed.
 --   consent_writes evidence_writes
 -- local: followed by sequence, swept by age; a refusal has no operator until it is known.
@@ -79,7 +80,7 @@ SELECT create_reference_table('revenue_lines');
 -- local: one row for each follower, log, operator, month or region, or each thing that people deal
 -- with.
 --   alert_followed alert_hours alert_subjects alerts attestations audit_followed audit_gaps
---   audit_lost challenge_draws challenges clearing_disputes clearing_evidence clearing_failures gateway_beats
+--   audit_lost challenge_draws challenges clearing_claims clearing_disputes clearing_evidence clearing_versions clearing_failures gateway_beats
 --   clearing_wanted clearings conformance_standings credit_notes credit_reports finding_evidence
 --   findings followed holdings_positions journal_entries journal_postings log_checkpoints logs
 --   map_head map_openness publisher_batches recognitions reconciliation_keys region_changes

@@ -104,19 +104,22 @@ class AlertWatcher:
             if row.kind != ANSWER:
                 continue
             hour = hour_of(row.served_at, self._policy)
+            records = row.entry_count
             found = {subjects[each] for each in unpack_entries(row.entries) if each in subjects}
             count = len(found)
-            if _is_elsewhere(row) and (given := elsewhere.get(_chunk(row))) is not None:
-                found = given.subjects
-                # Whoever is known in several regions was asked about once.
-                new = {(given.request_id, subject) for subject in found} - met
-                met |= new
-                count = len(new)
+            if _is_elsewhere(row):
+                records = sum(line.records for line in lines_of(row.lines))
+                if (given := elsewhere.get(_chunk(row))) is not None:
+                    found = given.subjects
+                    # Whoever is known in several regions was asked about once.
+                    new = {(given.request_id, subject) for subject in found} - met
+                    met |= new
+                    count = len(new)
             by_day.setdefault(hour // HOURS, set()).update(found)
             use = HourUse(hour, row.purpose)
             known = hours.get(use, _NOTHING)
             hours[use] = Counts(
-                known.records + row.entry_count,
+                known.records + records,
                 known.asked + row.asked_subjects,
                 known.found + count,
             )

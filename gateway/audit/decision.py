@@ -20,6 +20,7 @@ from creditgate.transparency.decisions import CHANGES_PREFIX, DECISIONS_PREFIX
 from creditgate.v1 import audit_service_pb2 as pb
 from gateway.audit.sources import COLUMNS, Made
 from gateway.audit.tables import FoundBy, Source
+from gateway.meter.licences import shares_of
 from gateway.meter.model import REVERSAL
 from gateway.meter.region_asks import AskedFor
 
@@ -104,12 +105,13 @@ class Entries:
             entries,
             asked_items,
             kind,
+            licences,
         ) = row
         if kind == REVERSAL:
             return _credited(index, row)
         message = self._answer
         asked = self._asked.get((operator_id, payload_digest), _NOBODY)
-        ground = (client_id, operator_id, licence, consent, purpose, asked_items, asked)
+        ground = (client_id, operator_id, licence, consent, purpose, asked_items, asked, licences)
         if ground != self._ground:
             (
                 message.client_id,
@@ -120,6 +122,8 @@ class Entries:
             ) = ground[:5]
             message.ClearField("asked_items")
             message.asked_items.extend(asked_items.split())
+            message.ClearField("licences")
+            message.licences.extend(share.licence for share in shares_of(licences))
             (
                 message.asking_region,
                 message.asking_operator,
@@ -153,6 +157,8 @@ class Entries:
         sequence, at, decision_id, client_id, name, reason, consent, purpose, request_id = row
         operator_id = self._operator_of(client_id)
         method = f"/{pb.DESCRIPTOR.package}.{name}"
+        # Without a reason the call was answered, by what is not metered.
+        outcome = pb.DECISION_OUTCOME_REFUSED if reason else pb.DECISION_OUTCOME_ALLOWED
         message = pb.DecisionEntry(
             name=DECISIONS_PREFIX + decision_id,
             sequence=index,
@@ -161,7 +167,7 @@ class Entries:
             client_id=client_id,
             operator_id=operator_id,
             scope=method_scopes().get(method, ""),
-            outcome=pb.DECISION_OUTCOME_REFUSED,
+            outcome=outcome,
             reason=reason,
             consent=consent,
             purpose=purpose,
@@ -174,7 +180,7 @@ class Entries:
             client_id,
             operator_id,
             request_id,
-            pb.DECISION_OUTCOME_REFUSED,
+            outcome,
             reason,
             _REFUSALS,
             sequence,
@@ -202,6 +208,7 @@ def _credited(index: int, row: _Row) -> Entry:
         lines,
         entries,
         *_,
+        licences,
     ) = row
     message = pb.DecisionEntry(
         name=DECISIONS_PREFIX + decision_id,
@@ -217,6 +224,7 @@ def _credited(index: int, row: _Row) -> Entry:
         disclosure_sequence=disclosure_sequence,
         usage_digest=usage_digest(chunk, fee, entries, lines),
         credit=True,
+        licences=[share.licence for share in shares_of(licences)],
     )
     found_by = (
         index,

@@ -33,6 +33,7 @@ COLUMNS: Final[dict[Source, Sequence[Column[Any]]]] = {
         USAGE.c.entries,
         USAGE.c.asked_items,
         USAGE.c.kind,
+        USAGE.c.licences,
     ),
     Source.REFUSALS: (
         REFUSALS.c.sequence,

@@ -1,22 +1,23 @@
 """Bounds: what a call may take whose token carries authorization details (RFC 9396).
 
 Every subject is served under one detail: the first, in the token's order, that covers
-it and allows what is asked. Details never add up, as licences do not. A call is metered
-under one licence, so all its subjects must be served under the same.
+it and allows what is asked. Details never add up, though an operator's licences do.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final, NamedTuple, Protocol
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.authorise.gate import Gate, Passage
+from gateway.authorise.gate import Gate, Passage, open_items
+from gateway.authorise.resting import resting
 from gateway.authority.view import AuthorityView
 from gateway.disclose.model import Line, LiveRevision
 from operators.authorization_details import AuthorizationDetail
-from operators.decision import Ask
+from operators.decision import Allow, Ask, UnderLicence
 
 Details = tuple[AuthorizationDetail, ...]
 # Of several refusals, the one that came furthest is given; others rank last.
@@ -80,8 +81,7 @@ def subject_bounds(
 ) -> "SubjectBounds":
     """Return the bounds of a call for ``subjects``.
 
-    Raises Refused with the reasons of `covering` and `Gate.passage`; ITEM_NOT_ALLOWED
-    when the subjects would be served under more than one licence.
+    Raises Refused with the reasons of `covering` and `Gate.passage`.
     """
     chosen: dict[Details, Passage] = {}
     passages: dict[str, Passage] = {}
@@ -90,14 +90,7 @@ def subject_bounds(
         if candidates not in chosen:
             chosen[candidates] = _first(gate, ground, ask, candidates)
         passages[subject] = chosen[candidates]
-    together = tuple(chosen.values())
-    if len({passage.allow.licence for passage in together}) > 1:
-        raise Refused(
-            RefusalReason.REFUSAL_REASON_ITEM_NOT_ALLOWED,
-            "The token's authorization details open these subjects under different licences;"
-            " ask for them in separate calls.",
-        )
-    return SubjectBounds(_joined(together), passages)
+    return SubjectBounds(_joined(tuple(chosen.values())), passages)
 
 
 def record_bounds(
@@ -192,15 +185,43 @@ def _joined(passages: Sequence[Passage]) -> Passage:
     first = passages[0]
     if len(passages) == 1:
         return first
+    prices = dict(chain.from_iterable(passage.prices.items() for passage in passages))
+    allows = [passage.allow for passage in passages]
+    items = frozenset[str]().union(*(open_items(first.view, allow) for allow in allows))
     return replace(
         first,
         allow=replace(
             first.allow,
-            stands_until=min(passage.allow.stands_until for passage in passages),
+            items=first.allow.items.union(*(allow.items for allow in allows)),
+            licences=_licences(allows),
+            stands_until=min(allow.stands_until for allow in allows),
+            regions_by_item=_regions(allow.regions_by_item for allow in allows),
         ),
-        prices=dict(chain.from_iterable(passage.prices.items() for passage in passages)),
+        prices=prices,
         priced=all(passage.priced for passage in passages),
         consent_items=first.consent_items.union(*(each.consent_items for each in passages)),
         consent_lines=first.consent_lines.union(*(each.consent_lines for each in passages)),
         stopped=first.stopped.union(*(each.stopped for each in passages)),
+        resting=resting(allows, first.lines, prices, items),
     )
+
+
+def _licences(allows: Iterable[Allow]) -> tuple[UnderLicence, ...]:
+    """Return the licences of any, by number, each with all that any has of it."""
+    found: dict[str, UnderLicence] = {}
+    for allow in allows:
+        for licence in allow.licences:
+            before = found.get(licence.number, licence)
+            found[licence.number] = licence._replace(
+                regions_by_item=_regions((before.regions_by_item, licence.regions_by_item))
+            )
+    return tuple(found[number] for number in sorted(found))
+
+
+def _regions(several: Iterable[Mapping[str, frozenset[str]]]) -> Mapping[str, frozenset[str]]:
+    """Return the region codes of each item that any has."""
+    found: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
+    for regions_by_item in several:
+        for item, regions in regions_by_item.items():
+            found[item] |= regions
+    return found

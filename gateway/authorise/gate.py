@@ -14,6 +14,7 @@ from creditgate.rating.prices import PricePlan
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Openness
+from gateway.authorise.resting import Resting, resting
 from gateway.authorise.stopping import require_running
 from gateway.authority.view import AuthorityView
 from gateway.disclose.model import Line
@@ -32,7 +33,8 @@ class Passage:
     ``priced`` tells whether a price plan covers every allowed item that is not
     restricted. ``consent_items`` are the allowed items that need the subject's live
     consent, ``consent_lines`` their lines among ``prices``. ``stopped`` are the allowed items
-    that an emergency brake keeps from being served; their lines are left out.
+    that an emergency brake keeps from being served; their lines are left out. ``resting`` tells
+    which licences records may rest on, None where that is one.
     """
 
     allow: Allow
@@ -46,6 +48,7 @@ class Passage:
     items_named: bool
     made_at: int
     stopped: frozenset[str] = frozenset()
+    resting: Resting | None = None
 
 
 class Gate:
@@ -80,6 +83,16 @@ class Gate:
             self._remembered.clear()
         self._remembered[ask] = passage
         return passage
+
+
+def open_items(view: AuthorityView, allow: Allow) -> frozenset[str]:
+    """Return the allowed items that answers may have records of, with a consent or without."""
+    return frozenset(
+        code
+        for code in allow.items - view.authority.brakes.items
+        if (item := view.catalogue.get(code)) is not None
+        and item.openness != Openness.OPENNESS_RESTRICTED
+    )
 
 
 def _passage(
@@ -136,5 +149,10 @@ def _passage(
         made_at=now,
         stopped=brakes.items.intersection(
             code for code, open_as in openness.items() if open_as != Openness.OPENNESS_RESTRICTED
+        ),
+        resting=(
+            resting((allow,), lines, prices, open_items(view, allow))
+            if len(allow.licences) > 1
+            else None
         ),
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from creditgate.rating.prices import PriceBook
+from gateway.authority.restoration import number_of, restored_at
 from gateway.catalogue.model import CatalogueBook
 from gateway.oauth.keys import SigningKeyBook
 from gateway.oauth.revocations import LoggedRevocation, RevocationBook
@@ -15,7 +16,10 @@ from operators.log import Change
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AuthorityView:
-    """One consistent state of authority, up to ``sequence`` of the log, and what was revoked."""
+    """One consistent state of authority, up to ``sequence`` of the log, and what was revoked.
+
+    ``restored_at`` is when the store was put back from a copy last (seconds, UTC), 0 for never.
+    """
 
     sequence: int = 0
     authority: Authority = field(default_factory=Authority.empty)
@@ -25,6 +29,13 @@ class AuthorityView:
     classes: ClassBook = field(default_factory=ClassBook.empty)
     signing_keys: SigningKeyBook = field(default_factory=SigningKeyBook.empty)
     revocations: RevocationBook = field(default_factory=RevocationBook.empty)
+    restored_at: int = 0
+
+    @property
+    def number(self) -> int:
+        """What tells others which of two states is the newer: see
+        `gateway.authority.restoration.number_of`."""
+        return number_of(self.sequence, self.restored_at)
 
     def advanced(self, changes: Sequence[Change]) -> "AuthorityView":
         """Return the view after ``changes``, which follow ``sequence`` in order."""
@@ -39,6 +50,7 @@ class AuthorityView:
             self.classes.advanced(changes),
             self.signing_keys.advanced(changes),
             self.revocations,
+            restored_at(self.restored_at, changes),
         )
 
     def after(self, revoked: Sequence[LoggedRevocation], now: int) -> "AuthorityView":

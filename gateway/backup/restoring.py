@@ -14,6 +14,7 @@ from typing import Final
 
 from joserfc.jwk import ECKey
 
+from gateway.authority.restoration import INSTALLATION, RESTORATION, Restoration, restored_at
 from gateway.backup import sealed
 from gateway.backup.manifest import BackupUnusable, Manifest
 from gateway.backup.taking import sync_folder
@@ -70,30 +71,35 @@ def restore(home: Home, folder: Path, *, stores: bool, key: ECKey | None) -> Man
     return copy
 
 
-def brake_everything(engines: Engines, copy: Manifest, clock: Clock) -> None:
-    """Engage an emergency brake on all answers of what was restored, unless it is there.
+def stop_restored(engines: Engines, copy: Manifest, clock: Clock) -> None:
+    """Write down that the stores were restored, so that what they tell others is numbered above
+    what was told before, and engage an emergency brake on all answers, unless it is there.
 
     Brings the schema up to date first. Raises what the stores raise.
     """
     upgrade_all(engines)
     log = SqlAuthorityLog(engines.authority)
-    brakes = Authority.empty().advanced(log.since(0)).brakes
-    if any(each.reach == "EVERYTHING" and each.engaged_by == _BY for each in brakes.engaged()):
-        return
-    now = clock.now()
+    changes, now = log.since(0), clock.now()
+    before = [change for change in changes if change.kind == RESTORATION]
+    # Two within a second, or by a clock that was set back, are two.
+    restored = Restoration(restored_at=max(now, restored_at(0, before) + 1))
+    drafts = [Draft(RESTORATION, INSTALLATION, len(before), restored.as_document())]
+    why = f"restored from the copy of {datetime.fromtimestamp(copy.taken_at, UTC).isoformat()}"
+    brakes = Authority.empty().advanced(changes).brakes
+    if not any(each.reach == "EVERYTHING" and each.engaged_by == _BY for each in brakes.engaged()):
+        drafts.append(_brake(why, now))
+    log.append(drafts, changed_by=_BY, changed_at=now, reason=why)
+
+
+def _brake(reason: str, now: int) -> Draft:
     brake = Brake(
         brake_id=f"restored-{now}",
         reach="EVERYTHING",
         engaged_by=_BY,
         engaged_at=now,
-        reason=f"restored from the copy of {datetime.fromtimestamp(copy.taken_at, UTC).isoformat()}",
+        reason=reason,
     )
-    log.append(
-        [Draft(BRAKE, brake.brake_id, 0, brake.as_document())],
-        changed_by=_BY,
-        changed_at=now,
-        reason=brake.reason,
-    )
+    return Draft(BRAKE, brake.brake_id, 0, brake.as_document())
 
 
 def _sealed_in(copy: Manifest, folder: Path) -> Path:

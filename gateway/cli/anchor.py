@@ -3,7 +3,7 @@
 import getpass
 import json
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -11,6 +11,9 @@ from gateway.cli.anchor_changes import Home, change, now_here, show_register
 from gateway.cli.failures import CommandFailed, ReportedCommand
 from gateway.cli.options import AsJson, Why
 from gateway.cli.output import Sheet, console, print_json, show_sheet
+
+if TYPE_CHECKING:
+    from gateway.anchor.register import Register
 
 app = typer.Typer(
     help="The trust anchor of a federation of regions: enrols them, cuts them off.",
@@ -155,6 +158,7 @@ def enrol(
     as_json: AsJson = False,
 ) -> None:
     """Enrol a region or an intermediate, or enrol it anew with new keys, authorities or divisions."""
+    from gateway.anchor.authorities import require_clear_authorities
     from gateway.clock import SystemClock
     from gateway.federation.trust.statement import REGION_METADATA, StatementInvalid, self_signed
 
@@ -178,9 +182,10 @@ def enrol(
         if roots_file is None
         else roots_file.read_text(encoding="ascii")
     )
-    change(
-        home,
-        lambda register: register.enrolled(
+
+    def enrolled(register: "Register") -> "Register":
+        require_clear_authorities(register, said.sub, roots)
+        return register.enrolled(
             said.sub,
             said.jwks,
             roots,
@@ -188,12 +193,9 @@ def enrol(
             now,
             intermediate=intermediate,
             hosts=tuple(hosts or ()),
-        ),
-        "enrol",
-        said.sub,
-        reason,
-        as_json=as_json,
-    )
+        )
+
+    change(home, enrolled, "enrol", said.sub, reason, as_json=as_json)
 
 
 @app.command("admit-below", cls=ReportedCommand)

@@ -89,7 +89,7 @@ def restore(
     The gateway does not start before it is decided how its logs go on. On PostgreSQL, restore the
     database first.
     """
-    from gateway.backup.restoring import brake_everything, restore
+    from gateway.backup.restoring import restore, stop_restored
     from gateway.backup.sealed import read_key
     from gateway.clock import SystemClock
     from gateway.config import GatewayConfig
@@ -106,7 +106,7 @@ def restore(
     )
     engines = open_engines(database, home.root)
     try:
-        brake_everything(engines, copy, SystemClock())
+        stop_restored(engines, copy, SystemClock())
     finally:
         engines.dispose()
     if as_json:

@@ -1,7 +1,7 @@
 """``creditgate batch``: the records of many subjects."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import Annotated, Final, TextIO
@@ -17,10 +17,12 @@ from gateway.cli.options import PROFILE, AsJson, Items, Profile, PurposeAsked
 from gateway.cli.output import Sheet, as_dict, console, print_json, show_sheet, yuan
 from gateway.cli.progress import bar
 from gateway.cli.proving import Pinned, Proof, ProofAsked, asked, kept
+from gateway.cli.receipts import receipt_kept
 from gateway.cli.record import records_sheet
-from gateway.cli.usage_book import Kept, keep_receipt, ready_book
+from gateway.cli.usage_book import Kept, ready_book
 from sdk.request_ids import new_request_id
 
+_Keep = Callable[[calls.Gateway, Chunk], Awaitable[None]]
 _SUMMED: Final = ("subjects", "records", "charged_entries", "charged_micro_yuan")
 
 
@@ -82,10 +84,10 @@ def batch(
         if output is not None:
             keep_records = _writer(stack.enter_context(output.open("w", encoding="utf-8")))
 
-        def keep(chunk: Chunk) -> None:
+        async def keep(gateway: calls.Gateway, chunk: Chunk) -> None:
             file = None if save is None else save / f"chunk-{chunk.first:05}.bin"
             kept(chunk.request, *chunk.parts, file=file, key=key)
-            keep_receipt(book, *chunk.parts)
+            await receipt_kept(gateway, book, *chunk.parts)
 
         take = _deliver if acknowledged else _take
         summary = calls.with_gateway(
@@ -105,14 +107,14 @@ async def _take(
     gateway: calls.Gateway,
     request: pb.BatchGetSubjectRecordsRequest,
     keep_records: Callable[[Sequence[DisclosedRecord]], None],
-    keep: Callable[[Chunk], None],
+    keep: _Keep,
 ) -> dict[str, int]:
     """Hand every chunk to ``keep``, then its records on, and return the sums, fees in
     micro-yuan."""
     sums: dict[str, int] = dict.fromkeys(_SUMMED, 0)
     with bar("subjects") as advance:
         async for chunk in chunks(gateway, request):
-            keep(chunk)
+            await keep(gateway, chunk)
             keep_records(chunk.records)
             _add(sums, chunk)
             advance(sums["subjects"], len(request.subjects))
@@ -123,7 +125,7 @@ async def _deliver(
     gateway: calls.Gateway,
     request: pb.BatchGetSubjectRecordsRequest,
     keep_records: Callable[[Sequence[DisclosedRecord]], None],
-    keep: Callable[[Chunk], None],
+    keep: _Keep,
 ) -> dict[str, int]:
     """Do as `_take` with records as they come, each acknowledged once it is kept."""
     sums: dict[str, int] = dict.fromkeys(_SUMMED, 0)
@@ -132,7 +134,7 @@ async def _deliver(
             async for came, chunk in answers:
                 keep_records(came)
                 if chunk is not None:
-                    keep(chunk)
+                    await keep(gateway, chunk)
                     _add(sums, chunk)
                     advance(sums["subjects"], len(request.subjects))
     return sums

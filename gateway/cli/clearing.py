@@ -1,6 +1,5 @@
 """``creditgate federation clearing``: clearing between regions (地区间清算)."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final
@@ -9,16 +8,16 @@ import typer
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from creditgate.v1 import clearing_service_pb2 as pb
-from creditgate.v1.federation_service_pb2 import ClearingEntry
 from gateway.cli import calls, terms
+from gateway.cli.clearing_amounts import amounts_sheet, ceiling, ceiling_said
+from gateway.cli.clearing_disputes import disputes_sheet, records_sheet, whole_version
 from gateway.cli.failures import CommandFailed, ReportedCommand
 from gateway.cli.options import PROFILE, AsJson, Profile
 from gateway.cli.output import Sheet, console, print_json, show, show_sheet, utc, yuan
 
 app = typer.Typer(help="Clearing with other regions (清算).", no_args_is_help=True)
+app.command("ceiling", cls=ReportedCommand)(ceiling)
 
-_KIND: Final = "CLEARING_DISPUTE_KIND_"
-_STAND: Final = "CLEARING_STAND_"
 _RIGHT: Final = frozenset({"entries", "owed", "due", "net", "disputes", "under way", "yuan"})
 _Region = Annotated[
     str, typer.Argument(metavar="ENTITY", help="Entity identifier of the other region.")
@@ -30,30 +29,39 @@ _Until = Annotated[
     ),
 ]
 _RUN_SECONDS: Final = 60.0
-_SHOWN: Final = 12
-_VERSION: Final = re.compile(rf"[0-9a-f]{{{_SHOWN},64}}", re.ASCII)
 
 
 @app.command("list", cls=ReportedCommand)
 def list_(
     region: Annotated[str, typer.Option("--region", help="Only with this region.")] = "",
     disputes: Annotated[
-        bool, typer.Option("--disputes", help="The entries in dispute instead.")
+        bool, typer.Option("--disputes", help="The answers in dispute instead.")
     ] = False,
     closed: Annotated[
         bool, typer.Option("--closed", help="With --disputes, closed ones as well.")
     ] = False,
+    dispute: Annotated[
+        str,
+        typer.Option(
+            "--dispute", metavar="DISPUTE", help="One dispute, with its records, instead."
+        ),
+    ] = "",
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
     """List clearings, newest first, and how it stands with each region."""
+    if dispute:
+        request = pb.ListClearingDisputesRequest(dispute_id=dispute, page_size=200)
+        one = calls.every_page(profile, request, pb.ListClearingDisputesResponse)
+        show(one, disputes_sheet(one.disputes), records_sheet(one), as_json=as_json)
+        return
     if disputes:
         found = calls.every_page(
             profile,
             pb.ListClearingDisputesRequest(region=region, show_closed=closed, page_size=200),
             pb.ListClearingDisputesResponse,
         )
-        show(found, _disputes(found.disputes), as_json=as_json)
+        show(found, disputes_sheet(found.disputes), as_json=as_json)
         return
     answer = calls.every_page(
         profile, pb.ListClearingsRequest(region=region, page_size=200), pb.ListClearingsResponse
@@ -69,9 +77,13 @@ def show_(
     as_json: AsJson = False,
 ) -> None:
     """Show a clearing as both regions signed it; --json is what `creditgate-verify clearing` reads."""
-    request = pb.GetClearingRequest(region=region, until_time=Timestamp(seconds=until))
-    answer = calls.ask(profile, request, pb.GetClearingResponse)
-    show(answer, _clearings([answer.clearing]), as_json=as_json)
+    request = pb.GetClearingRequest(
+        region=region, until_time=Timestamp(seconds=until), page_size=200
+    )
+    answer = calls.every_page(profile, request, pb.GetClearingResponse)
+    sheets = [_clearings([answer.clearing]), disputes_sheet(answer.disputes)]
+    sheets += [amounts_sheet(answer.amounts)] if answer.amounts else []
+    show(answer, *sheets, as_json=as_json)
 
 
 @app.command("run", cls=ReportedCommand)
@@ -114,22 +126,20 @@ def resolve(
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
-    """Say whose version of a disputed entry stands; the next clearing has it."""
+    """Say whose version of a disputed answer stands; the next clearing has it."""
     if stands not in ("home", "asking"):
         raise CommandFailed("Give --stands home or --stands asking.")
-    if version and _VERSION.fullmatch(version) is None:
-        raise CommandFailed(f"Give --version as it is listed: {_SHOWN} hexadecimal digits or more.")
     answer = calls.ask(
         profile,
         pb.ResolveClearingDisputeRequest(
             dispute_id=dispute_id,
-            stands=pb.ClearingStand.Value(_STAND + stands.upper()),
+            stands=pb.ClearingStand.Value(f"CLEARING_STAND_{stands.upper()}"),
             note=note,
-            version=_whole(profile, dispute_id, stands, version),
+            version=whole_version(profile, dispute_id, stands, version),
         ),
         pb.ResolveClearingDisputeResponse,
     )
-    show(answer, _disputes([answer.dispute]), as_json=as_json)
+    show(answer, disputes_sheet([answer.dispute]), as_json=as_json)
 
 
 @app.command("net", cls=ReportedCommand)
@@ -222,8 +232,8 @@ def _net_of(files: list[Path], keys: Path | None, *, as_json: bool) -> None:
             raise CommandFailed(f"{file}: {refused}") from None
         name = (clearing.iss, clearing.other, clearing.start)
         owed = [
-            Owed(clearing.other, clearing.iss, clearing.proposing_due),
-            Owed(clearing.iss, clearing.other, clearing.other_due),
+            Owed(clearing.other, clearing.iss, clearing.due_to(clearing.iss)),
+            Owed(clearing.iss, clearing.other, clearing.due_to(clearing.other)),
         ]
         before = found.setdefault(name, (kept.document, owed))
         if before[0] != kept.document:
@@ -273,56 +283,15 @@ def _clearings(clearings: Iterable[pb.Clearing]) -> Sheet:
 def _peers(peers: Iterable[pb.ClearingPeer]) -> Sheet:
     return Sheet(
         "Regions",
-        ("region", "cleared until", "who proposes", "failure"),
+        ("region", "cleared until", "who proposes", "ceiling, yuan", "failure"),
         [
             (
                 each.region,
                 utc(each.cleared_until_time) if each.HasField("cleared_until_time") else "",
                 "this region" if each.proposes else "the other",
+                ceiling_said(each.ceiling),
                 each.failure,
             )
             for each in peers
         ],
     )
-
-
-def _disputes(disputes: Iterable[pb.ClearingDispute]) -> Sheet:
-    return Sheet(
-        "Disputes",
-        ("dispute", "region", "what", "home has", "asking has", "receipt supports", "stands"),
-        [
-            (
-                each.dispute_id,
-                each.region,
-                pb.ClearingDisputeKind.Name(each.kind).removeprefix(_KIND).lower(),
-                _entry(each.home_entry, each.home_version) if each.home_version else "",
-                _entry(each.asking_entry, each.asking_version) if each.asking_version else "",
-                _stand(each.supported),
-                _stand(each.stands),
-            )
-            for each in disputes
-        ],
-    )
-
-
-def _entry(entry: ClearingEntry, version: str) -> str:
-    return f"{entry.record_id} {yuan(entry.fee_micro_yuan)} ({version[:_SHOWN]})"
-
-
-def _whole(profile: Profile, dispute_id: str, stands: str, version: str) -> str:
-    """Return the version that a dispute's side has, which begins as ``version`` does."""
-    if not version:
-        return ""
-    request = pb.ListClearingDisputesRequest(page_size=200)
-    found = calls.every_page(profile, request, pb.ListClearingDisputesResponse).disputes
-    dispute = next((each for each in found if each.dispute_id == dispute_id), None)
-    if dispute is None:
-        raise CommandFailed("No open dispute has this id: `list --disputes` shows them.")
-    shown: str = dispute.home_version if stands == "home" else dispute.asking_version
-    if not shown.startswith(version):
-        raise CommandFailed("That side has another version by now: `list --disputes` shows it.")
-    return shown
-
-
-def _stand(stand: pb.ClearingStand.ValueType) -> str:
-    return pb.ClearingStand.Name(stand).removeprefix(_STAND).lower() if stand else ""

@@ -71,7 +71,7 @@ def access_sheet(accesses: Iterable[pb.ConsentAccess]) -> Sheet:
     """Return uses of records, one a row."""
     return Sheet(
         "Accesses",
-        ("served", "operator", "item", "purpose", "region", "consent", "record"),
+        ("served", "operator", "item", "purpose", "region", "disclosed_by", "consent", "record"),
         [
             (
                 utc(access.serve_time),
@@ -79,6 +79,7 @@ def access_sheet(accesses: Iterable[pb.ConsentAccess]) -> Sheet:
                 access.item,
                 terms.show_purpose(access.purpose),
                 access.region,
+                access.home_region,
                 access.consent,
                 access.record or "nothing found",
             )

@@ -12,7 +12,7 @@ import typer
 from gateway.cli.failures import CommandFailed, ReportedCommand
 from gateway.cli.following import Most, require_end
 from gateway.cli.log_compare import compare
-from gateway.cli.log_life import KeyOf, begin, opened, resume, rotate, successor
+from gateway.cli.log_life import KeyOf, announce, begin, opened, resume, rotate, successor
 from gateway.cli.options import INT64, AsJson, Config
 from gateway.cli.output import Sheet, as_dict, console, print_json, show_sheet
 
@@ -72,7 +72,7 @@ def checkpoint(
 
 
 app.command("compare", cls=ReportedCommand)(compare)
-for command in (begin, resume, rotate, successor):
+for command in (announce, begin, resume, rotate, successor):
     app.command(cls=ReportedCommand)(command)
 
 

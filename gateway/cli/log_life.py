@@ -56,25 +56,76 @@ def begin(
         typer.echo(f"The former key is kept as {away}. Start the gateway, and tell its new key.")
 
 
-def rotate(
+def announce(
     log: Annotated[KeyOf, typer.Option("--log", help="Which of the logs.")] = KeyOf.DISCLOSURE,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Make another key than the one announced so far.")
+    ] = False,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """End a log and begin it under another key, which a note signed by the former key tells.
+    """Make the key that is to follow a log's key, and tell which it is, before it signs.
 
-    The gateway must not run. Prints the note, to be published where the key is.
+    The gateway may run: operators' books and other regions learn it from there. Prints the note.
     """
+    from gateway.clock import SystemClock
     from gateway.transparency.identity import NotWhole
-    from gateway.transparency.succeeding import succeed
+    from gateway.transparency.succeeding import announce as announced
     from gateway.transparency.tables import LogId
 
     with opened(config) as (engines, home):
-        file = home.log_key(log.value)
+        file, now = home.log_key(log.value), SystemClock().now()
         try:
-            if log is KeyOf.USAGE:
+            note = announced(engines.evidence, LogId[log.name], file, now, anew=anew)
+        except NotWhole:
+            raise CommandFailed(
+                "The log has not begun, or its key is not the one here: start the gateway once, or"
+                " restore the key."
+            ) from None
+    if as_json:
+        print_json({"log": log.value, "announcement": note})
+    else:
+        typer.echo(note, nl=False)
+
+
+def rotate(
+    log: Annotated[KeyOf, typer.Option("--log", help="Which of the logs.")] = KeyOf.DISCLOSURE,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="Do so though the next key was not announced.")
+    ] = False,
+    stolen: Annotated[
+        bool,
+        typer.Option(
+            "--stolen",
+            help="The key is in other hands: link nothing to it, and believe nothing it signed.",
+        ),
+    ] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a log and begin it under the key that was announced, which the former key's note tells.
+
+    The gateway must not run. Prints the note, to be published where the key is.
+    """
+    from gateway.clock import SystemClock
+    from gateway.transparency.identity import NotWhole
+    from gateway.transparency.succeeding import NotAnnounced, require_announced, succeed
+    from gateway.transparency.tables import LogId
+
+    with opened(config) as (engines, home):
+        file, name = home.log_key(log.value), LogId[log.name]
+        try:
+            if not at_once and not stolen:
+                require_announced(engines.evidence, name, file, SystemClock().now())
+            if log is KeyOf.USAGE and stolen:
                 _keep_agreed(engines, file)
-            note = succeed(engines.evidence, LogId[log.name], file, _going_with(log))
+            tables = _going_with(log, linked=not stolen)
+            note = succeed(engines.evidence, name, file, tables, stolen=stolen)
+        except NotAnnounced as early:
+            raise CommandFailed(
+                f"The next key is not known to others yet: {_announcing(log, early.seconds)}"
+                " --at-once does without; others then learn it from its first signature."
+            ) from None
         except NotWhole:
             raise CommandFailed(
                 "The store lacks what was signed for this log, or that is not known: the former key"
@@ -82,8 +133,18 @@ def rotate(
             ) from None
     if as_json:
         print_json({"log": log.value, "succession": note})
+    elif stolen:
+        typer.echo("Nothing that the former key signed is believed. Tell the new key: pin it anew.")
     else:
         typer.echo(note, nl=False)
+
+
+def _announcing(log: KeyOf, seconds: int | None) -> str:
+    if seconds is not None:
+        return f"it was announced, wait {seconds} s more with the gateway running."
+    return (
+        f"`creditgate log announce --log {log.value}` while the gateway runs, two minutes before."
+    )
 
 
 def successor(
@@ -145,16 +206,16 @@ def resume(
         typer.echo("The logs go on where they ended: start the gateway.")
 
 
-def _going_with(log: KeyOf) -> "Sequence[Table]":
-    """Return the tables that go with a log."""
+def _going_with(log: KeyOf, *, linked: bool = False) -> "Sequence[Table]":
+    """Return the tables that go with a log, whose next key is ``linked`` to the former or not."""
     from gateway.audit.tables import METADATA as AUDIT
     from gateway.transparency.beginning import DISCLOSURE_TABLES
-    from gateway.usage.agreed import USAGE_TABLES
+    from gateway.usage.agreed import LINKED_USAGE_TABLES, USAGE_TABLES
 
     tables = {
         KeyOf.DISCLOSURE: DISCLOSURE_TABLES,
         KeyOf.DECISIONS: AUDIT.sorted_tables,
-        KeyOf.USAGE: USAGE_TABLES,
+        KeyOf.USAGE: LINKED_USAGE_TABLES if linked else USAGE_TABLES,
     }
     return tables[log]
 

@@ -74,6 +74,16 @@ def create(
     show(answer, *_sheets(answer.plan), as_json=as_json)
 
 
+@app.command("withdraw", cls=ReportedCommand)
+def withdraw(
+    plan_id: _PlanId, reason: Why, profile: Profile = PROFILE, as_json: AsJson = False
+) -> None:
+    """Withdraw a price plan that is not in force yet; another may start at its instant."""
+    request = pb.WithdrawPricePlanRequest(plan_id=plan_id, reason=reason)
+    answer = calls.ask(profile, request, pb.WithdrawPricePlanResponse)
+    show(answer, Sheet("Withdrawn", ("plan",), [(plan_id,)]), as_json=as_json)
+
+
 @app.command("list", cls=ReportedCommand)
 def list_(profile: Profile = PROFILE, as_json: AsJson = False) -> None:
     """List all price plans."""

@@ -14,6 +14,7 @@ from gateway.cli.output import several
 
 if TYPE_CHECKING:
     from creditgate.transparency.completeness import ProvedSubject
+    from creditgate.transparency.linked import LinkedKeys
     from creditgate.transparency.note import VerifierKey
 
 _PREFIX: Final = "PROOF_KIND_"
@@ -49,6 +50,18 @@ Pinned = Annotated[
 ]
 
 
+Successions = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--succession",
+        metavar="NOTE",
+        exists=True,
+        dir_okay=False,
+        help="A note (log rotate) by which the key, or one behind it, names the next; repeatable.",
+    ),
+]
+
+
 def kind_of(kind: ProofKind.ValueType) -> str:
     """Return the kind of a proof as it is written."""
     return ProofKind.Name(kind).removeprefix(_PREFIX).lower()
@@ -72,6 +85,15 @@ def read_key(vkey: str) -> "VerifierKey":
         return VerifierKey.parse(vkey)
     except ValueError as error:
         raise CommandFailed(f"--key: {error}.") from None
+
+
+def read_keys(vkey: str, notes: "Iterable[Path] | None") -> "LinkedKeys":
+    """Return the pinned key of a log and those that the notes in these files lead to. Raises
+    CommandFailed."""
+    from creditgate.transparency.linked import LinkedKeys
+
+    texts = [file.read_text("utf-8", "replace") for file in notes or ()]
+    return LinkedKeys.of(read_key(vkey), texts)
 
 
 def asked(proof: ProofAsked, key: str) -> ProofKind.ValueType:

@@ -29,7 +29,8 @@ from gateway.cli.options import (
 from gateway.cli.output import Sheet, period, several, show, utc, yuan
 from gateway.cli.pages import resource
 from gateway.cli.proving import Pinned, Proof, ProofAsked, Save, asked, kept
-from gateway.cli.usage_book import Kept, keep_receipt, ready_book
+from gateway.cli.receipts import keep_receipt
+from gateway.cli.usage_book import Kept, ready_book
 from sdk.request_ids import new_request_id
 
 app = typer.Typer(help="Single records: read, correct, repair, withdraw.", no_args_is_help=True)
@@ -102,7 +103,7 @@ def query(
     )
     answer = calls.ask(profile, request, pb.GetSubjectRecordsResponse)
     kept(request, answer, file=save, key=key)
-    keep_receipt(book, answer)
+    keep_receipt(book, profile, answer)
     show(answer, records_sheet(answer.records), receipt_sheet(answer.receipt), as_json=as_json)
 
 
@@ -130,7 +131,7 @@ def show_(
     )
     answer = calls.ask(profile, request, pb.GetRecordResponse)
     kept(request, answer, file=save, key=key)
-    keep_receipt(book, answer)
+    keep_receipt(book, profile, answer)
     show(answer, records_sheet(answer.records), receipt_sheet(answer.receipt), as_json=as_json)
 
 

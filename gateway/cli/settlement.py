@@ -181,13 +181,32 @@ def check(month: _Month, config: Config = None, as_json: AsJson = False) -> None
         console().print(f"{month}: {found.operators} closed statements, the same bytes again.")
 
 
-def _settlement_sheets(settlement: pb.Settlement) -> tuple[Sheet, Sheet]:
+def _settlement_sheets(settlement: pb.Settlement) -> tuple[Sheet, ...]:
     shares = [(each.beneficiary, yuan(each.amount_micro_yuan)) for each in settlement.due_shares]
     shares.append(("due", yuan(settlement.due_micro_yuan)))
     closed = f"{settlement.month}, closed {utc(settlement.close_time)}"
-    return (
+    sheets = (
         _closings_sheet(f"Settlement of {closed}", settlement.closings),
         Sheet("To be paid out", ("beneficiary", "yuan"), shares, frozenset({"yuan"})),
+    )
+    return (*sheets, _cleared_sheet(settlement)) if settlement.clearings else sheets
+
+
+def _cleared_sheet(settlement: pb.Settlement) -> Sheet:
+    numbers = ("owed, yuan", "set aside, yuan")
+    return Sheet(
+        "Cleared with other regions since the settlement before",
+        ("region", "through", *numbers),
+        [
+            (
+                each.region,
+                utc(each.through_time) if each.HasField("through_time") else "nothing yet",
+                yuan(each.owed_micro_yuan),
+                yuan(each.set_aside_micro_yuan),
+            )
+            for each in settlement.clearings
+        ],
+        frozenset(numbers),
     )
 
 

@@ -14,7 +14,7 @@ from gateway.cli.failures import CommandFailed, ReportedCommand
 from gateway.cli.options import PROFILE, AsJson, Profile
 from gateway.cli.output import Sheet, console, print_json, show, show_sheet, utc, utc_seconds, yuan
 from gateway.cli.pages import PageSize, PageToken, tell_more
-from gateway.cli.proving import read_key
+from gateway.cli.proving import Successions, read_keys
 
 if TYPE_CHECKING:
     from gateway.cli.calls import Gateway
@@ -185,13 +185,16 @@ def verify(
         str,
         typer.Option("--key", metavar="VKEY", help="The pinned key of usage logs and receipts."),
     ],
+    succession: Successions = None,
     as_json: AsJson = False,
 ) -> None:
     """Verify a signed statement offline and tell what it states."""
-    from creditgate.statement_document import StatementInvalid, open_statement
+    from creditgate.statement_document import StatementInvalid
+    from creditgate.transparency.statement_evidence import open_linked_statement
 
+    keys = read_keys(key, succession)
     try:
-        stated = open_statement(file.read_text(encoding="utf-8"), read_key(key))
+        stated = open_linked_statement(file.read_text(encoding="utf-8"), keys)
     except (StatementInvalid, UnicodeDecodeError, OSError) as error:
         raise CommandFailed(f"{file}: {error}.") from None
     if as_json:

@@ -129,7 +129,8 @@ def _told(step: pb.TraceStep) -> tuple[str, str, str, str]:
     match step.WhichOneof("step"):
         case "usage":
             usage = step.usage
-            return "used", terms.show_purpose(usage.purpose), usage.record, usage.client_id
+            record = " ".join(filter(None, (usage.record, usage.home_region)))
+            return "used", terms.show_purpose(usage.purpose), record, usage.client_id
         case "removal":
             return "copies gone", "", "", step.removal.operator_id
         case "decision":

@@ -91,6 +91,7 @@ def delivery(
 
 for command in (
     usage_book.begin,
+    usage_book.pin,
     usage_book.receipts,
     usage_book.check,
     usage_book.cosign,

@@ -25,7 +25,6 @@ from gateway.clock import SystemClock
 
 if TYPE_CHECKING:
     from creditgate.rating.checking import StatementChecked
-    from creditgate.transparency.usage import Answer
     from creditgate.transparency.usage_charges import Difference
     from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
     from sdk.usage_book import UsageBook
@@ -193,11 +192,26 @@ def dispute(
         show_sheet(evidence_sheet(found), console())
 
 
-def keep_receipt(book: Path | None, *answer: "Answer") -> None:
-    """Keep the receipt of an answer in ``book``, if one is given. Raises CommandFailed."""
-    if book is not None:
-        with opened_book(book) as opened, verified():
-            opened.keep(*answer)
+def pin(
+    book: _Book,
+    key: Annotated[
+        str, typer.Option("--key", metavar="VKEY", help="The key of receipts, as you compared it.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Pin another key of receipts, where the former was lost or stolen: no note leads to it.
+
+    Compare it on another way than the network first. Where a key was changed as planned books
+    learn the next by themselves.
+    """
+    pinned = read_key(key)
+    with opened_book(book) as opened:
+        opened.pin(pinned)
+        keys = [str(each) for each in opened.keys.chain]
+    if as_json:
+        print_json({"book": str(book), "keys": keys})
+    else:
+        typer.echo(f"{book} goes by {len(keys)} keys now.")
 
 
 def ready_book(book: Path | None, profile: Path) -> None:
@@ -255,7 +269,7 @@ def _followed(
     async def work(gateway: calls.Gateway) -> "StatementChecked | None":
         await Usage(gateway.channel).follow(book)
         if document:
-            own = statement_of(document, book.key)
+            own = statement_of(document, book.keys)
         elif month:
             asked = pb.GetStatementRequest(operator_id=book.operator_id, month=month)
             own = (await gateway.ask(asked, pb.GetStatementResponse)).statement

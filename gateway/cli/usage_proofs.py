@@ -9,7 +9,7 @@ from gateway.cli import calls
 from gateway.cli.failures import CommandFailed
 from gateway.cli.options import PROFILE, AsJson, Profile
 from gateway.cli.output import as_dict, console, print_json, show_sheet
-from gateway.cli.proving import read_key
+from gateway.cli.proving import Successions, read_key, read_keys
 from gateway.cli.usage_book import verified
 from gateway.cli.usage_sheets import (
     checked_document,
@@ -20,6 +20,7 @@ from gateway.cli.usage_sheets import (
 )
 
 if TYPE_CHECKING:
+    from creditgate.transparency.linked import LinkedKeys
     from creditgate.transparency.note import VerifierKey
     from creditgate.v1.usage_evidence_pb2 import UsageEvidence
 
@@ -38,10 +39,9 @@ def proof(name: _Name, key: _Key, profile: Profile = PROFILE, as_json: AsJson = 
     """Prove that a usage entry's answer is in the usage log, and show its leaf."""
     from creditgate.transparency.usage_evidence import verify_evidence
 
-    pinned = read_key(key)
-    evidence = _proved(profile, name, pinned)
+    evidence, keys = _proved(profile, name, read_key(key))
     with verified():
-        found = verify_evidence(evidence.SerializeToString(deterministic=True), pinned)
+        found = verify_evidence(evidence.SerializeToString(deterministic=True), keys)
     size = _size(evidence)
     if as_json:
         print_json({"leaf": as_dict(found.leaf), "size": size})
@@ -65,10 +65,10 @@ def prove(
     from creditgate.transparency.usage_evidence import verify_evidence
     from sdk.usage_agreements import agreed_by
 
-    pinned = read_key(key)
-    evidence = _proved(profile, name, pinned).SerializeToString(deterministic=True)
+    proved, keys = _proved(profile, name, read_key(key))
+    evidence = proved.SerializeToString(deterministic=True)
     with verified():
-        found = verify_evidence(evidence, pinned)
+        found = verify_evidence(evidence, keys)
         agreed = agreed_by(found)
     output.write_bytes(evidence)
     if as_json:
@@ -88,6 +88,7 @@ def verify(
         ),
     ],
     key: _Key,
+    succession: Successions = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell what evidence about use shows, or what an answer was charged. Offline."""
@@ -95,7 +96,7 @@ def verify(
     from creditgate.transparency.strict import strictly
     from creditgate.v1.usage_evidence_pb2 import UsageEvidence
 
-    pinned = read_key(key)
+    pinned = read_keys(key, succession)
     try:
         strictly(UsageEvidence, file.read_bytes())
     except ProofInvalid:
@@ -124,7 +125,7 @@ def verify(
         show_sheet(evidence_sheet(found, agreed), console())
 
 
-def _verify_answer(file: Path, key: "VerifierKey", *, as_json: bool) -> None:
+def _verify_answer(file: Path, key: "LinkedKeys", *, as_json: bool) -> None:
     from creditgate.transparency.usage import verify_served
     from creditgate.transparency.verify import answer_of
     from sdk.answers import KeptAnswer
@@ -137,13 +138,22 @@ def _verify_answer(file: Path, key: "VerifierKey", *, as_json: bool) -> None:
         show_sheet(use_sheet(leaf, None), console())
 
 
-def _proved(profile: Path, name: str, key: "VerifierKey") -> "UsageEvidence":
+def _proved(profile: Path, name: str, key: "VerifierKey") -> "tuple[UsageEvidence, LinkedKeys]":
+    """Return the proof of a use, and the keys that it is verified by: the pinned one and those that
+    follow it."""
     from sdk.usage import Usage
 
     if not name.startswith("operators/"):
         raise CommandFailed("Name the entry as `creditgate usage list --json` does.")
+    operator_id = name.split("/")[1]
+
+    async def work(gateway: calls.Gateway) -> "tuple[UsageEvidence, LinkedKeys]":
+        usage = Usage(gateway.channel)
+        keys = await usage.linked(operator_id, key)
+        return await usage.prove(name, keys), keys
+
     with verified():
-        return calls.with_gateway(profile, lambda gateway: Usage(gateway.channel).prove(name, key))
+        return calls.with_gateway(profile, work)
 
 
 def _size(evidence: "UsageEvidence") -> int:

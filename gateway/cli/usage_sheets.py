@@ -57,7 +57,7 @@ def use_sheet(leaf: UsageLeaf, size: int | None) -> Sheet:
         ("chunk", str(leaf.chunk) if leaf.chunk else ""),
         ("served", utc_seconds(leaf.serve_seconds)),
         ("purpose", show_purpose(leaf.purpose)),
-        ("licence", leaf.licence),
+        ("licence", several(_licences(leaf))),
         ("consent", leaf.consent),
         ("decision", leaf.decision_id),
         ("records", several(f"{line.entries} of {line.item}" for line in leaf.lines)),
@@ -65,6 +65,12 @@ def use_sheet(leaf: UsageLeaf, size: int | None) -> Sheet:
         ("shown by", "its receipt" if size is None else f"the log of {size} uses"),
     )
     return _block("The gateway signed for this use", rows)
+
+
+def _licences(leaf: UsageLeaf) -> list[str]:
+    """Return the licences of a use, of several with how many of its records each bears."""
+    shares = [(each.licence, sum(each.entries)) for each in leaf.licences]
+    return [f"{records} under {licence}" for licence, records in shares] or [leaf.licence]
 
 
 def evidence_sheet(found: "VerifiedEvidence", agreed: "Agreed | None" = None) -> Sheet:

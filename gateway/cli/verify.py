@@ -17,7 +17,7 @@ from gateway.cli.output import (
     utc,
     utc_seconds,
 )
-from gateway.cli.proving import kind_of, on_its_word, read_key
+from gateway.cli.proving import Successions, kind_of, on_its_word, read_keys
 from gateway.cli.record import records_sheet
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def verify(
             " saved would.",
         ),
     ] = None,
+    succession: Successions = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell what a saved answer proves. Offline: nothing is asked of any gateway."""
@@ -66,7 +67,7 @@ def verify(
 
     kept = KeptAnswer.read(file, request)
     try:
-        found = kept.verified(read_key(key))
+        found = kept.verified(read_keys(key, succession))
     except ProofInvalid as error:
         raise CommandFailed(f"The answer does not verify: {error}.") from None
     _require_about(found, subjects or [])

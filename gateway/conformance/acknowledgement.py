@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Final, NamedTuple, Protocol
 
+from consent.rules import CLOCKS_APART_SECONDS
 from consent.sql import SqlConsents
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1 import conformance_service_pb2 as pb
@@ -184,17 +185,18 @@ def _removals(
     for index, message in enumerate(messages):
         at = f"removals[{index}]"
         found += _time_faults(f"{at}.remove_time", message, now)
+        removed_at = min(message.remove_time.seconds, now)
         if message.WhichOneof("cause") == "consent":
             try:
                 consent_id = consent_id_of(f"{at}.consent", message.consent)
             except Refused as refused:
                 found += refused.violations
             else:
-                removals.append(_Ended(consent_id, message.remove_time.seconds))
+                removals.append(_Ended(consent_id, removed_at))
         elif message.region_event > 0:
-            removals.append(RemovedElsewhere(message.region_event, message.remove_time.seconds))
+            removals.append(RemovedElsewhere(message.region_event, removed_at))
         elif message.event_sequence > 0:
-            removals.append(Removed(message.event_sequence, message.remove_time.seconds))
+            removals.append(Removed(message.event_sequence, removed_at))
         else:
             found.append(
                 Violation(
@@ -209,7 +211,7 @@ def _removals(
 def _time_faults(field: str, message: pb.RemovalAcknowledgement, now: int) -> list[Violation]:
     if not message.HasField("remove_time"):
         return [Violation(field, "required: when the last copy was gone")]
-    if message.remove_time.seconds > now:
+    if message.remove_time.seconds > now + CLOCKS_APART_SECONDS:
         return [Violation(field, "must not be to come")]
     return instant_faults(field, message.remove_time)
 

@@ -64,6 +64,13 @@ def last_attested_at(connection: Connection, operator_id: str) -> int | None:
     return connection.execute(query).scalar()
 
 
+def last_read_at(connection: Connection, operator_id: str) -> int | None:
+    """Return when the copies were read that an operator attested last, in seconds UTC; None before
+    the first time, and where that was not kept."""
+    query = select(_A.read_at).where(_A.operator_id == operator_id)
+    return connection.execute(query.order_by(_A.number.desc()).limit(1)).scalar()
+
+
 def was_false(connection: Connection, attestation_id: str) -> bool:
     """Tell whether a copy drawn for an attestation was not shown, or differed."""
     query = (

@@ -1,23 +1,23 @@
 """Attestations: each is kept with what it changed, all in one transaction, once (AIP-155)."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from sqlalchemy import Connection, insert
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.conformance.attestation_order import require_newer, require_spacing
 from gateway.conformance.attestation_rows import (
     attestation_by_request,
     attestation_of,
-    last_attested_at,
     listed_attestations,
     next_number,
     was_false,
 )
 from gateway.conformance.attested_needs import Certifying, Removals, Sampling
-from gateway.conformance.blocks import NO_SEQUENCES, Sequences
+from gateway.conformance.basis import Basis
+from gateway.conformance.blocks import Sequences
 from gateway.conformance.certificate import Numbers
 from gateway.conformance.comparing import ALTERED, Compared, compare, truly_missing
 from gateway.conformance.elsewhere import RemovalsElsewhere
@@ -32,6 +32,7 @@ from gateway.conformance.finding_rows import (
     write_findings,
 )
 from gateway.conformance.finding_tables import ATTESTATIONS
+from gateway.conformance.holdings import Holdings
 from gateway.conformance.model import (
     ATTESTATION_FALSE,
     CONTESTED,
@@ -54,31 +55,6 @@ from gateway.storage.engines import Engines, reading
 from gateway.storage.writes import wrote
 
 
-class Basis(NamedTuple):
-    """What an attestation was compared with: ``entitled``, how many copies the operator should
-    hold, as of the disclosure event ``compared``. ``answers`` is the position in the ledger of the
-    last answer that it must have had whole when they were read, and what was given again at ``since``
-    (seconds, UTC) or later may have been under way then.
-    ``excused``: something void is held and only not held against it yet. ``opening`` is the digest
-    of what the attestation was opened with (`gateway.conformance.shown.opening_digest`);
-    ``right`` are the revisions served whole of which it attested right copies: samples are drawn of
-    these. ``beyond`` are faults there are besides all differences. ``void_elsewhere`` is as in
-    `gateway.conformance.judging.Judged`, of copies read at ``read_at`` (seconds, UTC).
-    ``later`` are revisions served whole only after that and not held: nothing is said of these."""
-
-    entitled: int
-    answers: int
-    excused: bool = False
-    compared: int = 0
-    opening: bytes = b""
-    right: Sequences = NO_SEQUENCES
-    since: int = 0
-    beyond: int = 0
-    read_at: int = 0
-    void_elsewhere: frozenset[tuple[str, str]] = frozenset()
-    later: Sequences = NO_SEQUENCES
-
-
 class Attested:
     """The attestations of one installation. Calls block."""
 
@@ -98,6 +74,7 @@ class Attested:
         self._sampling = sampling
         self._removals = removals
         self._elsewhere = elsewhere
+        self._holdings = Holdings(engines)
 
     def earlier(self, operator_id: str, request_id: str, opening: bytes) -> Attestation | None:
         """Return what an operator attested by a request before; None where it did not.
@@ -108,11 +85,12 @@ class Attested:
             known = attestation_by_request(connection, operator_id, request_id)
         return known if known is None else _as_opened(known, opening)
 
-    def require_turn(self, operator_id: str, copies: int, now: int) -> None:
+    def require_turn(self, operator_id: str, copies: int, read_at: int, now: int) -> None:
         """Raise Refused RATE_EXCEEDED where an operator may not attest ``copies`` at ``now``
-        (seconds, UTC): too soon after its last attestation, or with too many still to show."""
+        (seconds, UTC): too soon after its last attestation, or with too many still to show;
+        INVALID_REQUEST where they were read, at ``read_at``, before those it attested last."""
         with reading(self._engine) as connection:
-            self._require_spacing(connection, operator_id, now)
+            self._require_turn(connection, operator_id, read_at, now)
         self._sampling.require_room(operator_id, copies)
 
     def record(
@@ -131,9 +109,8 @@ class Attested:
 
         ``differences`` are all there are as of ``disclosure_sequence``; later events are not
         judged. ``now`` in seconds, UTC. A request kept before is returned as it was, whatever
-        else is given but its opening. Raises Refused RATE_EXCEEDED as `require_turn`,
-        REQUEST_ID_REUSED as `earlier`, and where a certificate cannot be signed: nothing is kept
-        then.
+        else is given but its opening. Raises Refused as `require_turn`, REQUEST_ID_REUSED as
+        `earlier`, and where a certificate cannot be signed: nothing is kept then.
         """
         missing = _revisions(each for each in differences if each.kind == MISSING)
         absent = np.union1d(missing, basis.later)
@@ -152,13 +129,17 @@ class Attested:
         unproven = _unproven(standing)
         proven = lately.proves(self._policy, now)
         ended = self._sampling.ended(set(unproven.values()), now)
+        if not basis.beyond:
+            unheld = {record: unproven[record] for record in unproven.keys() - told}
+            ended |= self._given_up(operator_id, unheld.values(), basis.right)
         asked_again = {
             sequence
             for record_id, sequence in unproven.items()
             if record_id not in told and sequence not in ended
         }
         asked_again.update(each.revision_sequence for each in again.differences)
-        asked_again.update(_mended(standing, basis.right))
+        mended = _mended(standing, basis.right)
+        asked_again.update(mended)
         sampled = self._sampling.draw(operator_id, basis.right, asked_again, now)
         self._removals.follow()
         self._elsewhere.follow(operator_id)
@@ -169,7 +150,7 @@ class Attested:
             known = attestation_by_request(connection, operator_id, request_id)
             if known is not None:
                 return _as_opened(known, basis.opening)
-            self._require_spacing(connection, operator_id, now)
+            self._require_turn(connection, operator_id, basis.read_at, now)
             before = false_before(connection, operator_id, now - self._policy.false_seconds)
             compared = compare(
                 standing_findings(connection, operator_id),
@@ -181,6 +162,7 @@ class Attested:
                 earliest_false(connection, operator_id, now - self._policy.repeated_seconds),
                 basis.beyond,
                 frozenset[int](basis.later.tolist()),
+                mended - sampled.asking(connection),
             )
             attestation = self._kept(
                 connection,
@@ -210,6 +192,7 @@ class Attested:
                     certificate_until=0,
                     compared=basis.compared,
                     opening=basis.opening,
+                    read_at=basis.read_at,
                 ),
             )
             keep_told_by(connection, operator_id, told_now, absent, again)
@@ -266,15 +249,19 @@ class Attested:
             sample = sample_of(connection, attestation_id)
         return sample.proves(self._policy, now)
 
-    def _require_spacing(self, connection: Connection, operator_id: str, now: int) -> None:
-        last = last_attested_at(connection, operator_id)
-        spacing = self._policy.spacing_seconds
-        if last is not None and last <= now < last + spacing:
-            raise Refused(
-                RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
-                f"Attest at most once in {spacing} seconds.",
-                retry_after=last + spacing - now,
-            )
+    def _given_up(
+        self, operator_id: str, sequences: Collection[int], right: Sequences
+    ) -> frozenset[int]:
+        """Return the revisions of which no copy is attested, and none can be told missing, since
+        they were not served so: that is the word that there is none."""
+        unserved = self._holdings.not_whole(operator_id, set(sequences))
+        return unserved - _among(unserved, right)
+
+    def _require_turn(
+        self, connection: Connection, operator_id: str, read_at: int, now: int
+    ) -> None:
+        require_spacing(connection, operator_id, self._policy.spacing_seconds, now)
+        require_newer(connection, operator_id, read_at, now)
 
     def _kept(
         self,
@@ -341,12 +328,16 @@ def _unproven(standing: Sequence[Finding]) -> dict[str, int]:
     }
 
 
-def _mended(standing: Sequence[Finding], right: Sequences) -> list[int]:
+def _mended(standing: Sequence[Finding], right: Sequences) -> frozenset[int]:
     """Return the revisions of which an altered copy was found, and a right one is attested now:
     a word alone does not mend what was caught."""
     altered = {each.revision_sequence for each in standing if each.kind in ALTERED}
-    # Of a million right ones few were altered: to sort them all would cost more than all else.
-    return right[np.isin(right, np.array(sorted(altered), np.int64))].tolist()
+    return _among(altered, right)
+
+
+def _among(few: Collection[int], right: Sequences) -> frozenset[int]:
+    # Of a million right ones few are asked about: to sort them all would cost more than all else.
+    return frozenset[int](right[np.isin(right, np.array(sorted(few), np.int64))].tolist())
 
 
 def _standing(compared: Compared) -> int:

@@ -1,10 +1,11 @@
 """One attestation from its opening to its outcome, whichever way the copies are told. Its steps
 block, and follow one another."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol
 
+import numpy as np
 from sqlalchemy import Engine
 
 from creditgate.reconcile.decode import Decoder, SymbolsInconsistent
@@ -13,7 +14,8 @@ from creditgate.refusal import Violation, invalid
 from creditgate.v1 import conformance_service_pb2 as pb
 from gateway.clock import Clock
 from gateway.conformance.answered import Reading
-from gateway.conformance.attested import Basis
+from gateway.conformance.basis import Basis
+from gateway.conformance.blocks import Sequences
 from gateway.conformance.classify import Grace
 from gateway.conformance.covering import covered
 from gateway.conformance.entitlement import Entitlement
@@ -55,8 +57,9 @@ class Attesting(Protocol):
         """Keep an attestation and what follows from it."""
         ...
 
-    def require_turn(self, operator_id: str, copies: int, now: int) -> None:
-        """Raise Refused RATE_EXCEEDED where an operator may not attest yet."""
+    def require_turn(self, operator_id: str, copies: int, read_at: int, now: int) -> None:
+        """Raise Refused RATE_EXCEEDED where an operator may not attest yet, INVALID_REQUEST where
+        its copies were read before those it attested last."""
         ...
 
 
@@ -69,14 +72,13 @@ class Removing(Protocol):
 
     @property
     def file_age_seconds(self) -> int:
-        """How long ago copies may have been read."""
+        """How long a void copy that was read before its event is excused, whatever its deadline."""
         ...
 
 
 class Attester:
     """The attestation that ``opening`` began: ``held`` are the copies that the operator should
-    hold, ``entitlement`` is why; they were read at ``read``, and it began at ``begun_at`` (seconds,
-    UTC).
+    hold, ``entitlement`` is why; they were read at ``read``.
 
     Raises Refused INVALID_REQUEST for a position to come.
     """
@@ -89,7 +91,6 @@ class Attester:
         held: Held,
         entitlement: Entitlement,
         read: Reading,
-        begun_at: int,
     ) -> None:
         if opening.disclosure_sequence > entitlement.position:
             raise invalid(
@@ -100,7 +101,6 @@ class Attester:
         self._opening = opening
         self._held = held
         self._read = read
-        self._begun_at = begun_at
         self._position = entitlement.position
         self._decoder = Decoder(held.key, opening.copies - held.copies)
         self._matching = Matching(held, entitlement.cut)
@@ -170,12 +170,12 @@ class Attester:
     ) -> Attestation:
         """Judge what differs, and keep the attestation. Raises Refused as these do."""
         after = self._opening.disclosure_sequence
-        read_at = self._read_at(policy.file_age_seconds)
         grace = Grace(
             after,
             policy.removal_seconds,
             self._held.now,
-            read_at=read_at,
+            read_at=self._read.at,
+            file_age=policy.file_age_seconds,
         )
         spoken_of = covered(records, self._operator_id, self._matching.differing(), self._read)
         judged = judge.judge(self._operator_id, spoken_of.differing, grace)
@@ -194,7 +194,7 @@ class Attester:
                 judged.excused,
                 self._position,
                 opening_digest(self._opening),
-                self._matching.whole_right(),
+                _with(self._matching.whole_right(), judged.right),
                 self._read.at - UNDER_WAY_SECONDS,
                 judged.beyond,
                 self._read.at,
@@ -203,17 +203,15 @@ class Attester:
             ),
         )
 
-    def _read_at(self, file_age_seconds: int) -> int | None:
-        """Return when the copies were read, as far back as is believed."""
-        if not self._opening.HasField("made_time"):
-            return None
-        return max(self._opening.made_time.seconds, self._begun_at - file_age_seconds)
-
     def _require_copies(self, copies: int) -> None:
         if copies != self._opening.copies:
             raise invalid(
                 Violation("opening.copies", "must be the number of copies that are then told")
             )
+
+
+def _with(sequences: Sequences, more: Collection[int]) -> Sequences:
+    return np.concatenate((sequences, sorted(more))) if more else sequences
 
 
 @contextmanager

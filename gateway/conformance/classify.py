@@ -6,10 +6,12 @@ The first that applies tells the kind:
 
 1. the copy is of a revision as it was served: what ended the newest revision with the same copy
    (a correction, repair or withdrawal), or else its period, or else the consent's data life;
-2. it is of a revision as it was disclosed, but never served so, or of a record of which
+2. it is of a revision as it was disclosed, whose content was served whole with another period, as
+   the stream of events tells who corrects its copy by it: as 1;
+3. it is of a revision as it was disclosed, but never served so, or of a record of which
    nothing was served: obtained elsewhere;
-3. it has the content of a revision that was served: another period;
-4. other content.
+4. it has the content of a revision that was served: another period;
+5. other content.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,29 +37,43 @@ _PERIOD: Final = FindingKind.FINDING_KIND_PERIOD_ALTERED
 _CONTENT: Final = FindingKind.FINDING_KIND_CONTENT_ALTERED
 
 
+class Removal(NamedTuple):
+    """The removal that an operator owes for an event: by its ``deadline``, and ``removed_at`` since
+    when the copy is gone by its word, None without one (seconds, UTC)."""
+
+    deadline: int
+    removed_at: int | None
+
+
 class Grace(NamedTuple):
     """What is not held against an operator yet: an end of disclosure it may not have read of,
-    after position ``after``, within ``removal_seconds`` of the severity, at ``now`` (seconds,
-    UTC); but never one whose removal it has ``acknowledged``, each with since when the copy is gone
-    by its word. Nor anything that ended after ``read_at``, when the copies were read; None where
-    that is now."""
+    after position ``after``, until the deadline of its removal, at ``now`` (seconds, UTC); but
+    never one whose removal it has acknowledged, unless the copies were read before they were gone.
+    Deadlines are those of ``removals``, by event; where that has none, ``removal_seconds`` of the
+    severity after the event.
+
+    ``read_at`` is when the copies were read, None where that is now: nothing is held against it
+    that ended later by itself, nor within ``file_age`` seconds what an event ended later."""
 
     after: int
     removal_seconds: Callable[[int], int]
     now: int
-    acknowledged: Mapping[int, int] = MappingProxyType({})
+    removals: Mapping[int, Removal] = MappingProxyType({})
     read_at: int | None = None
+    file_age: int = 0
 
     def covers(self, ending: Ending, severity: int) -> bool:
         """Tell whether a copy may still be held after what ended it."""
         if ending.event_sequence <= self.after:
             return False
-        if self.read_before(ending.at):
+        if self.read_before(ending.at) and self.now - self.file_age < ending.at:
             return True
-        gone = self.acknowledged.get(ending.event_sequence)
-        if gone is not None and not self.read_before(gone):
-            return False
-        return self.now < ending.at + self.removal_seconds(severity)
+        removal = self.removals.get(ending.event_sequence)
+        if removal is None:
+            return self.now < ending.at + self.removal_seconds(severity)
+        # What is said to be gone since the copies were read contradicts nothing.
+        is_gone = removal.removed_at is not None and not self.read_before(removal.removed_at)
+        return not is_gone and self.now < removal.deadline
 
     def read_before(self, end: int) -> bool:
         """Tell whether the copies were read before what ended at ``end`` (seconds, UTC)."""
@@ -68,12 +84,13 @@ class AsServed(NamedTuple):
     """A copy as it was served to an operator: of a revision, its content as a consent cut it
     if one did. It may be kept until ``keep_until`` (seconds, UTC), None where no consent
     says; ``gone_at`` is since when it is gone by the operator's word on that consent, None without
-    one."""
+    one, and ``otherwise_until`` until when it could be kept but for that word."""
 
     revision: Revision
     content_digest: bytes
     keep_until: int | None = None
     gone_at: int | None = None
+    otherwise_until: int = 0
 
     @property
     def copy(self) -> Copy:
@@ -93,10 +110,12 @@ class Known(NamedTuple):
 
 class Judgement(NamedTuple):
     """What is to be said of a copy held: the difference, None where there is none, and
-    whether it is only not held against the operator yet."""
+    whether it is only not held against the operator yet. ``right`` is the revision, by its sequence,
+    that it is right of without having been served so; 0 for all others."""
 
     difference: Difference | None
     excused: bool = False
+    right: int = 0
 
 
 def judge_served(served: AsServed, grace: Grace) -> Judgement:
@@ -113,7 +132,10 @@ def judge_served(served: AsServed, grace: Grace) -> Judgement:
             return Judgement(None, excused=True)
         return _found(_EXPIRED, revision, served.copy)
     if served.keep_until is not None and served.keep_until <= grace.now:
-        if grace.read_before(served.keep_until if served.gone_at is None else served.gone_at):
+        # A word is not worse than none: what was read before it is judged as without it.
+        unsaid = served.gone_at is not None and grace.read_before(served.gone_at)
+        until = served.otherwise_until if unsaid else served.keep_until
+        if grace.now < until or grace.read_before(until):
             return Judgement(None, excused=True)
         return _found(_LIFE_OVER, revision, served.copy)
     return Judgement(None)
@@ -128,6 +150,10 @@ def judge_shown(copy: Copy, known: Known, grace: Grace) -> Judgement:
     if known.unread:
         return Judgement(None)
     disclosed = [each for each in known.revisions if each.copy == copy]
+    if disclosed and any(_is_whole(each, copy) for each in known.served):
+        judged = judge_served(AsServed(disclosed[-1], copy.content_digest), grace)
+        is_right = judged.difference is None and not judged.excused
+        return judged._replace(right=disclosed[-1].sequence if is_right else 0)
     if disclosed or not known.served:
         of = disclosed or known.revisions
         return _never_served(copy, of[-1] if of else None, is_copy=bool(disclosed))
@@ -135,6 +161,11 @@ def judge_shown(copy: Copy, known: Known, grace: Grace) -> Judgement:
     if of_content:
         return _found(_PERIOD, of_content[-1].revision, copy)
     return _found(_CONTENT, known.served[-1].revision, copy)
+
+
+def _is_whole(served: AsServed, copy: Copy) -> bool:
+    """Tell whether the content of a copy was served whole, in whatever period."""
+    return served.keep_until is None and served.content_digest == copy.content_digest
 
 
 def _found(kind: int, revision: Revision, copy: Copy, event_sequence: int = 0) -> Judgement:

@@ -51,7 +51,8 @@ class CopiesService:
     ) -> pb.AttestCopiesResponse:
         """Answer AttestCopies.
 
-        A request id attested by before answers as then. Raises Refused INVALID_REQUEST;
+        A request id attested by before answers as then. Raises Refused INVALID_REQUEST, also where
+        the copies were read too long ago, or before those attested last;
         REQUEST_ID_REUSED where it was opened otherwise then;
         RATE_EXCEEDED, see `Turns`, too soon after the last attestation, and while too many
         copies are to be shown; TEMPORARILY_UNAVAILABLE while it is not known what the operator was served.
@@ -110,11 +111,12 @@ class CopiesService:
 
         def begin() -> Attester:
             now = self._clock.now()
-            self._attested.require_turn(operator_id, opening.copies, now)
+            at = read_at(opening, now)
+            self._attested.require_turn(operator_id, opening.copies, at, now)
             with reading(self._records) as records:
-                read = reading_at(records, operator_id, read_at(opening, now))
+                read = reading_at(records, operator_id, at)
             held, entitlement = self._warm.of(operator_id, now)
-            return Attester(operator_id, caller.client_id, opening, held, entitlement, read, now)
+            return Attester(operator_id, caller.client_id, opening, held, entitlement, read)
 
         attester = await turn.work(begin)
         # No more than is known of: what is said could be anything.

@@ -9,14 +9,15 @@ from typing import Final, NamedTuple
 import numpy as np
 from sqlalchemy import Engine
 
+from creditgate.refusal import Violation, invalid
 from creditgate.v1 import conformance_service_pb2 as pb
 from gateway.conformance.answered import Reading, last_held
 from gateway.conformance.blocks import Sequences
 from gateway.conformance.judging import Differing
 
+_HOUR: Final = 3_600
 MOST_AGE_SECONDS: Final = 86_400
-"""So long before an attestation its copies may have been read; who says longer is taken to have
-read them then."""
+"""So long before an attestation its copies may have been read at most."""
 
 
 class Covered(NamedTuple):
@@ -29,11 +30,22 @@ class Covered(NamedTuple):
 
 
 def read_at(opening: pb.AttestationOpening, begun_at: int) -> int:
-    """Return when the copies were read of an attestation that began at ``begun_at`` (seconds, UTC),
-    as far back as is believed."""
+    """Return when the copies were read of an attestation that began at ``begun_at`` (seconds, UTC).
+
+    Raises Refused INVALID_REQUEST where that is too long ago: taken to be younger, they would lack
+    what they could not have.
+    """
     if not opening.HasField("made_time"):
         return begun_at
-    return min(max(opening.made_time.seconds, begun_at - MOST_AGE_SECONDS), begun_at)
+    if opening.made_time.seconds < begun_at - MOST_AGE_SECONDS:
+        raise invalid(
+            Violation(
+                "opening.made_time",
+                f"must be within the last {MOST_AGE_SECONDS // _HOUR} hours: attest from a younger"
+                " file",
+            )
+        )
+    return min(opening.made_time.seconds, begun_at)
 
 
 def covered(records: Engine, operator_id: str, differing: Differing, read: Reading) -> Covered:

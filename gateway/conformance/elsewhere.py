@@ -13,7 +13,14 @@ from typing import NamedTuple, Protocol
 from sqlalchemy import Connection
 
 from creditgate.transparency.facts import Copy
-from gateway.conformance.classify import AsServed, Grace, Judgement, Known, judge_shown
+from gateway.conformance.classify import (
+    AsServed,
+    Grace,
+    Judgement,
+    Known,
+    Removal,
+    judge_shown,
+)
 from gateway.conformance.revisions import Ending, Revision
 
 
@@ -21,9 +28,9 @@ class GivenElsewhere(NamedTuple):
     """A revision of a record as a region gave it; several where it was given more often.
 
     ``copy`` is None where it was given before that was kept. ``ending`` is what the region told
-    of it since, ``at`` when the operator was told (seconds, UTC), and ``removed_at`` since when it is
-    gone by the operator's word, None without one. ``keep_until`` and ``gone_at`` (seconds, UTC) are
-    as in `gateway.conformance.classify.AsServed`.
+    of it since, ``at`` when the operator was told (seconds, UTC), and ``removal`` what it owes for
+    that, None where nothing is written down yet. ``keep_until``, ``gone_at`` and ``otherwise_until``
+    (seconds, UTC) are as in `gateway.conformance.classify.AsServed`.
     """
 
     region: str
@@ -31,9 +38,10 @@ class GivenElsewhere(NamedTuple):
     copy: Copy | None
     severity: int
     ending: Ending | None
-    removed_at: int | None
+    removal: Removal | None
     keep_until: int | None
     gone_at: int | None = None
+    otherwise_until: int = 0
 
 
 class Elsewhere(Protocol):
@@ -118,17 +126,18 @@ def judge_elsewhere(copy: Copy, given: Sequence[GivenElsewhere], grace: Grace) -
             each.copy.content_digest,
             each.keep_until,
             each.gone_at,
+            each.otherwise_until,
         )
         for each in given
         if each.copy is not None
     ]
     known = Known([each.revision for each in served], served, len(served) < len(given))
-    acknowledged = {
-        each.ending.event_sequence: each.removed_at
+    removals = {
+        each.ending.event_sequence: each.removal
         for each in given
-        if each.ending is not None and each.removed_at is not None
+        if each.ending is not None and each.removal is not None
     }
-    told = judge_shown(copy, known, grace._replace(after=0, acknowledged=acknowledged))
+    told = judge_shown(copy, known, grace._replace(after=0, removals=removals))
     if told.difference is None:
         return told
     return told._replace(difference=told.difference._replace(region=given[0].region))

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from secrets import token_hex
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, RowMapping, insert, select, update
 
 from gateway.conformance.comparing import Dismissed
 from gateway.conformance.finding_tables import FINDINGS, OF_FALSE, STANDS
@@ -124,30 +124,40 @@ def _dismissed(
 
 def false_before(connection: Connection, operator_id: str, since: int) -> list[Finding]:
     """Return the false attestations of an operator that were rectified after ``since``
-    (seconds, UTC)."""
-    query = select(*_COLUMNS).where(
+    (seconds, UTC), their time as it goes on."""
+    query = select(*_COLUMNS, _F.put_off).where(
         _F.operator_id == operator_id, OF_FALSE, _F.state == RECTIFIED, _F.closed_at > since
     )
-    return [Finding(*row) for row in connection.execute(query)]
+    return [_going_on(row) for row in connection.execute(query)]
 
 
 def earliest_false(connection: Connection, operator_id: str, since: int) -> Finding | None:
     """Return, of the false attestations of an operator that stand, or were rectified after
-    ``since`` (seconds, UTC), that with the earliest deadline, whatever record it is about; None
-    without any. What is contested or pardoned is left out."""
+    ``since`` (seconds, UTC), that with the earliest deadline, whatever record it is about, its time
+    as it goes on; None without any. What is contested or pardoned is left out."""
     query = (
-        select(*_COLUMNS)
+        select(*_COLUMNS, _F.put_off)
         .where(
             _F.operator_id == operator_id,
             OF_FALSE,
             (STANDS & (_F.state == OPEN)) | ((_F.state == RECTIFIED) & (_F.closed_at > since)),
             _F.pardoned.is_(False),
         )
-        .order_by(_F.deadline, _F.finding_id)
+        .order_by(_F.deadline + _F.put_off, _F.finding_id)
         .limit(1)
     )
     row = connection.execute(query).one_or_none()
-    return None if row is None else Finding(*row)
+    return None if row is None else _going_on(row)
+
+
+def _going_on(row: Row[*tuple[Any, ...]]) -> Finding:
+    """Return a finding, its time later by what it was put off since it was rectified: what is
+    rectified keeps its own, which its stage follows from."""
+    *values, put_off = row
+    finding = Finding(*values)
+    return finding._replace(
+        counted_from=finding.counted_from + put_off, deadline=finding.deadline + put_off
+    )
 
 
 def standing_of_record(

@@ -43,8 +43,9 @@ ATTESTATIONS: Final = Table(
     Column("certificate", Text, nullable=False),
     Column("certificate_until", BigInteger, nullable=False),
     Column("compared", BigInteger, nullable=False, server_default="0"),
-    # Null for attestations from before this was kept.
+    # Null for attestations from before these were kept.
     Column("opening", LargeBinary),
+    Column("read_at", BigInteger),
     UniqueConstraint("operator_id", "request_id", name="uq_attestations_request"),
     UniqueConstraint("operator_id", "number", name="uq_attestations_number"),
 )
@@ -75,6 +76,8 @@ FINDINGS: Final = Table(
     Column("decided_by", String(80), nullable=False),
     Column("decision_reason", Text, nullable=False),
     Column("region", String(255), nullable=False, server_default=""),
+    # By how much later the time of a rectified false attestation goes on in another one.
+    Column("put_off", BigInteger, nullable=False, server_default="0"),
     Index("ix_findings_operator", "operator_id", "finding_id"),
     Index("ix_findings_attestation", "attestation_id", "finding_id"),
     # Of one record, kind and event one finding stands at a time, unless another copy's is
@@ -177,6 +180,9 @@ CHALLENGES: Final = Table(
     # Of what was asked for before this was kept nothing counts as served since.
     Column("answers", BigInteger, nullable=False, server_default=str((1 << 63) - 1)),
     Column("refreshed", Boolean, nullable=False, server_default=false()),
+    # By when it must be shown for certificates to count. Null for what was asked for before this was
+    # kept.
+    Column("show_by", BigInteger),
     Index("ix_challenges_operator_closed", "operator_id", "closed_at"),
     Index(
         "ix_challenges_open",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from sqlalchemy import Connection, case, select
+from sqlalchemy import Connection, select
 
 from consent.tables import CONSENT_REMOVAL
 from gateway.conformance.consented import latest
@@ -41,13 +41,18 @@ def grounds(records: Connection, copies: Iterable[CutCopy]) -> Iterator[CutCopy]
             yield copy
             continue
         until = duty.until(copy.keep_until)
-        yield copy._replace(keep_until=until, gone_at=None if until else duty.removed_at)
+        if until:
+            yield copy._replace(keep_until=until)
+        else:
+            otherwise = duty.until_but_for_word(copy.keep_until)
+            yield copy._replace(keep_until=0, gone_at=duty.removed_at, otherwise_until=otherwise)
 
 
 class _Duty(NamedTuple):
     """The duty to remove what was served under a consent; see `consent.tables.CONSENT_REMOVAL`."""
 
-    end: int
+    deadline: int
+    acknowledged_at: int | None
     life_until: int
     gone_until: int
     removed_at: int | None
@@ -55,18 +60,27 @@ class _Duty(NamedTuple):
     def until(self, keep_until: int) -> int:
         """Return until when a copy may be kept whose data life ends at ``keep_until`` (seconds,
         UTC)."""
-        if keep_until <= self.gone_until:
+        is_gone = self.acknowledged_at is not None and keep_until <= self.life_until
+        if is_gone or keep_until <= self.gone_until:
             return 0
+        return self.until_but_for_word(keep_until)
+
+    def until_but_for_word(self, keep_until: int) -> int:
+        """Return the same as if the operator had said nothing."""
         # One that was served since the duty began: the consent was in force still.
-        return keep_until if keep_until > self.life_until else min(self.end, keep_until)
+        return keep_until if keep_until > self.life_until else min(self.deadline, keep_until)
 
 
 def _duties(records: Connection, consent_ids: Iterable[str]) -> dict[str, _Duty]:
     """Return the duties there are for consents; an operator's word is of all copies that a duty
     is about."""
-    end = case((_REMOVAL.acknowledged_at.is_not(None), 0), else_=_REMOVAL.deadline)
     query = select(
-        _REMOVAL.consent_id, end, _REMOVAL.life_until, _REMOVAL.gone_until, _REMOVAL.removed_at
+        _REMOVAL.consent_id,
+        _REMOVAL.deadline,
+        _REMOVAL.acknowledged_at,
+        _REMOVAL.life_until,
+        _REMOVAL.gone_until,
+        _REMOVAL.removed_at,
     )
     return {
         row[0]: _Duty(*row[1:])

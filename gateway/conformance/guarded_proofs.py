@@ -1,5 +1,5 @@
 """GetSubjectProof behind what stands before record calls: it tells name, item and period of what
-is disclosed in public of a company, and nothing is metered. Operators are told no more of it than
+is disclosed in public of a company, and nothing is metered; that it was told is logged. Operators are told no more of it than
 an answer could serve them; of the rest item and digest, without which nothing would be proved."""
 
 from collections.abc import Awaitable, Callable
@@ -37,7 +37,8 @@ class Proofs(Protocol):
 class GuardedProofs:
     """The method of ``proofs``, for those who may ask now; one event loop's own.
 
-    ``monotonic`` gives seconds.
+    ``monotonic`` gives seconds; ``note_told`` logs, durably, that a caller is told; it raises
+    Refused.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class GuardedProofs:
         view: Callable[[], AuthorityView],
         clock: Clock,
         monotonic: Callable[[], float],
+        note_told: Callable[[Caller, GetSubjectProofRequest], Awaitable[None]],
     ) -> None:
         self._proofs = proofs
         self._throttle = throttle
         self._view = view
         self._clock = clock
         self._monotonic = monotonic
+        self._note_told = note_told
         self._rate = Rate(SECONDS, AT_ONCE)
 
     async def get_subject_proof(
@@ -61,7 +64,7 @@ class GuardedProofs:
         """Answer GetSubjectProof.
 
         Raises Refused OPERATOR_SUSPENDED, OPERATOR_REVOKED or NO_LICENCE by how the caller's
-        operator stands, EMERGENCY_BRAKE, RATE_EXCEEDED, and what ``proofs`` raises.
+        operator stands, EMERGENCY_BRAKE, RATE_EXCEEDED, and what ``proofs`` and ``note_told`` raise.
         """
         authority, shown = self._view().authority, None
         if caller.role == ClientRole.CLIENT_ROLE_REGION:
@@ -77,4 +80,6 @@ class GuardedProofs:
                 "You ask for proofs of subjects too often.",
                 retry_after=wait,
             )
-        return await self._proofs.get_subject_proof(request, shown)
+        answer = await self._proofs.get_subject_proof(request, shown)
+        await self._note_told(caller, request)
+        return answer

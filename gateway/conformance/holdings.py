@@ -93,6 +93,19 @@ class Holdings:
                 found[sequence][holder] = until
         return found
 
+    def consented_until(self, operator_id: str, sequences: Collection[int]) -> Mapping[int, int]:
+        """Return until when an operator may keep what consents opened of revisions (seconds, UTC),
+        as in `keepers`; revisions of which none did are left out."""
+        ((_, marked),) = self._marked(sequences, operator_id)
+        return self._cut_untils(operator_id, marked)
+
+    def not_whole(self, operator_id: str, sequences: Collection[int]) -> frozenset[int]:
+        """Return those revisions that an operator was never served whole."""
+        if not sequences:
+            return frozenset()
+        ((_, marked),) = self._marked(sequences, operator_id)
+        return frozenset(sequences) - marked.whole
+
     def entitled(self, operator_id: str, now: int) -> int:
         """Return how many copies an operator should hold at ``now`` (seconds, UTC)."""
         entitlement = self._entitlements.of(operator_id, now)

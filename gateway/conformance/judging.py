@@ -21,7 +21,7 @@ from gateway.conformance.comparing import MOST_LISTED
 from gateway.conformance.elsewhere import Elsewhere, by_record, judge_elsewhere, region_of
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.model import MISSING, Difference
-from gateway.conformance.removal_rows import acknowledged_of
+from gateway.conformance.removal_rows import removals_for
 from gateway.conformance.revisions import (
     Revision,
     newest_alike,
@@ -61,12 +61,14 @@ class Judged(NamedTuple):
     """All differences, several of a kind and record where there are; whether some copy is only
     not held against the operator yet; and how many faults there are ``beyond``, told of which no
     more is than their number. ``void_elsewhere`` are the records of other regions, by region and
-    id, of which a copy is held that should not be, excused or not."""
+    id, of which a copy is held that should not be, excused or not. ``right`` are revisions, by their
+    sequences, of which right copies are held that were never served so."""
 
     differences: Sequence[Difference]
     excused: bool
     beyond: int
     void_elsewhere: frozenset[tuple[str, str]] = frozenset()
+    right: frozenset[int] = frozenset()
 
 
 class Judge:
@@ -82,12 +84,15 @@ class Judge:
         """Return what is to be said of all that differs; raises Refused as `Holdings`."""
         differences: list[Difference] = []
         void_elsewhere: set[tuple[str, str]] = set()
+        right: set[int] = set()
         excused, beyond = False, differing.beyond
         for each in chain(
             self._former(operator_id, differing, grace),
             self._shown(operator_id, differing.shown, grace, void_elsewhere),
         ):
             excused |= each.excused
+            if each.right:
+                right.add(each.right)
             if each.difference is None:
                 continue
             if len(differences) < MOST_FAULTS:
@@ -95,7 +100,11 @@ class Judge:
             else:
                 beyond += 1
         return Judged(
-            [*differences, *self._missing(differing)], excused, beyond, frozenset(void_elsewhere)
+            [*differences, *self._missing(differing)],
+            excused,
+            beyond,
+            frozenset(void_elsewhere),
+            frozenset(right),
         )
 
     def _former(self, operator_id: str, differing: Differing, grace: Grace) -> Iterator[Judgement]:
@@ -103,14 +112,14 @@ class Judge:
         all that were ever served."""
         for some in pages(differing.former):
             revisions = self._as_last(self._revisions(some))
-            own = self._without_acknowledged(operator_id, revisions.values(), grace)
+            own = self._with_removals(operator_id, revisions.values(), grace)
             for each in revisions.values():
                 yield judge_served(AsServed(each, each.copy.content_digest), own)
         copies = list(differing.former_cut)
         for start in range(0, len(copies), _AT_ONCE):
             some_cut = copies[start : start + _AT_ONCE]
             revisions = self._as_last(self._revisions({copy.sequence for copy in some_cut}))
-            own = self._without_acknowledged(operator_id, revisions.values(), grace)
+            own = self._with_removals(operator_id, revisions.values(), grace)
             for copy in some_cut:
                 yield judge_served(_as_cut(revisions[copy.sequence], copy), own)
 
@@ -126,7 +135,7 @@ class Judge:
         known = self._known(operator_id, {copy.record_id for copy in shown}, grace.now)
         given = by_record(self._elsewhere.given(operator_id, known))
         of_known = chain.from_iterable(each.revisions for each in known.values())
-        grace = self._without_acknowledged(operator_id, of_known, grace)
+        grace = self._with_removals(operator_id, of_known, grace)
         for copy in shown:
             own, others = known[copy.record_id], given.get(copy.record_id, {})
             region = region_of(copy, others, own)
@@ -138,17 +147,17 @@ class Judge:
                 void_elsewhere.add((region, copy.record_id))
             yield judged
 
-    def _without_acknowledged(
+    def _with_removals(
         self, operator_id: str, revisions: Iterable[Revision], grace: Grace
     ) -> Grace:
-        """Return ``grace`` without what an operator has acknowledged to be gone."""
+        """Return ``grace`` with the removals an operator owes for what ended revisions."""
         endings = {
             each.ending.event_sequence
             for each in revisions
-            if each.ending is not None and grace.covers(each.ending, each.severity)
+            if each.ending is not None and each.ending.event_sequence > grace.after
         }
         with reading(self._evidence) as evidence:
-            return grace._replace(acknowledged=acknowledged_of(evidence, operator_id, endings))
+            return grace._replace(removals=removals_for(evidence, operator_id, endings))
 
     def _known(
         self, operator_id: str, record_ids: Collection[str], now: int
@@ -204,4 +213,6 @@ class Judge:
 
 
 def _as_cut(revision: Revision, copy: CutCopy) -> AsServed:
-    return AsServed(revision, copy.content_digest, copy.keep_until, copy.gone_at)
+    return AsServed(
+        revision, copy.content_digest, copy.keep_until, copy.gone_at, copy.otherwise_until
+    )

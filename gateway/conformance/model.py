@@ -56,7 +56,8 @@ class Attestation(NamedTuple):
     JWS in compact form, "" where none was given, good until ``certificate_until``.
     ``disclosure_sequence`` is as of which the copies are attested to be right, ``compared`` the
     position they were compared with: later, where something void is not held against the operator
-    yet. ``opening`` is the digest of what it was opened with, None where that is not known.
+    yet. ``opening`` is the digest of what it was opened with, ``read_at`` when the copies were read;
+    None where that is not known.
     """
 
     attestation_id: str
@@ -74,6 +75,7 @@ class Attestation(NamedTuple):
     certificate_until: int
     compared: int
     opening: bytes | None
+    read_at: int | None = None
 
 
 class Finding(NamedTuple):
@@ -124,7 +126,8 @@ class Finding(NamedTuple):
 class Challenge(NamedTuple):
     """One copy the gateway wants to see; ``copy_digest`` is `facts.copy_digest` of it,
     ``answers`` the position in the ledger as of which it was asked for: a later answer may
-    be where the operator has it from."""
+    be where the operator has it from. By ``show_by`` it must be shown for certificates to count,
+    None where that was not kept."""
 
     challenge_id: str
     operator_id: str
@@ -136,6 +139,7 @@ class Challenge(NamedTuple):
     issued_at: int
     deadline: int
     answers: int
+    show_by: int | None = None
 
 
 class StageChange(NamedTuple):

@@ -176,7 +176,8 @@ class ConformancePolicy(_Part):
 
     @property
     def file_age_seconds(self) -> int:
-        """How long before an attestation its copies may have been read; 0 where they may not."""
+        """How long a void copy that was read before its event is excused, whatever its deadline;
+        0 where it is not."""
         return int(self.file_age.total_seconds())
 
     @property

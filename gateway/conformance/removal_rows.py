@@ -4,19 +4,23 @@ transaction of whoever asks."""
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, case, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from consent.rules import CLOCKS_APART_SECONDS
+from gateway.conformance.classify import Removal
 from gateway.conformance.event_pages import WatchedEvent
 from gateway.conformance.removal_tables import DUTIES, FOLLOWED, Finding
 from gateway.storage.paging import pages
 from gateway.storage.writes import wrote
 
-_CLOCKS_APART: Final = 60
 _KEYS_A_QUERY: Final = 500
 _FOLLOWED: Final = "events"
 DISCLOSED_AGAIN: Final = "gateway:disclosed-again"
 """Stands for the client that acknowledged a removal where none was: the copy was right again."""
+SAID_BEFORE: Final = "gateway:said-before"
+"""Stands for it where none was: the copy was gone by an earlier word, before the event."""
+BY_THEMSELVES: Final = (DISCLOSED_AGAIN, SAID_BEFORE)
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 ACKNOWLEDGE: Final = (
     update(DUTIES)
@@ -59,24 +63,25 @@ def newly_told(
             return new, at
         if duty.acknowledged_at is not None:
             continue
-        if removed_at < duty.owed_since - _CLOCKS_APART:
+        if removed_at < duty.owed_since - CLOCKS_APART_SECONDS:
             raise GoneBefore(at)
         new.setdefault(number, removed_at)
     return new, len(told)
 
 
-def acknowledged_of(
+def removals_for(
     connection: Connection, operator_id: str, sequences: Collection[int]
-) -> dict[int, int]:
-    """Return for which of the events an operator has acknowledged the removal, and since when the
-    copy is gone by its word (seconds, UTC)."""
-    query = select(DUTIES.c.event_sequence, DUTIES.c.removed_at).where(
-        DUTIES.c.operator_id == operator_id, DUTIES.c.acknowledged_at.is_not(None)
+) -> dict[int, Removal]:
+    """Return what an operator owes, or has done, for those of the events for which that is written
+    down. What ended by itself is no word on the event: its copy may have come back rightly."""
+    said = case((DUTIES.c.acknowledged_by.in_(BY_THEMSELVES), None), else_=DUTIES.c.removed_at)
+    query = select(DUTIES.c.event_sequence, DUTIES.c.deadline, said).where(
+        DUTIES.c.operator_id == operator_id
     )
     return {
-        sequence: removed_at
+        sequence: Removal(deadline, removed_at)
         for some in pages(sequences)
-        for sequence, removed_at in connection.execute(
+        for sequence, deadline, removed_at in connection.execute(
             query.where(DUTIES.c.event_sequence.in_(some))
         )
     }

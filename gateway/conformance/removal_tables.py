@@ -48,7 +48,9 @@ def owed_indexes(table: str) -> tuple[Index, ...]:
     )
 
 
-# ``revision_sequence`` is the revision the event made void. Times in seconds, UTC.
+# ``revision_sequence`` is the revision the event made void. Times in seconds, UTC. Where the
+# operator had told that it holds none, ``said_answers`` and ``said_since`` are what excuses that
+# it was served it again since (`gateway.conformance.told_missing`), until that is looked at.
 DUTIES: Final = Table(
     "removal_duties",
     METADATA,
@@ -63,8 +65,16 @@ DUTIES: Final = Table(
     Column("acknowledged_at", BigInteger),
     Column("acknowledged_by", String(64), nullable=False),
     Column("finding", SmallInteger, nullable=False),
+    Column("said_answers", BigInteger),
+    Column("said_since", BigInteger),
     Index("ix_removal_duties_record", "record_id", "event_sequence"),
     Index("ix_removal_duties_acknowledged", "operator_id", "acknowledged_at"),
+    Index(
+        "ix_removal_duties_said",
+        "said_answers",
+        sqlite_where=text("said_answers IS NOT NULL"),
+        postgresql_where=text("said_answers IS NOT NULL"),
+    ),
     *owed_indexes("removal_duties"),
 )
 

@@ -4,7 +4,8 @@ Whoever was served a revision, and may still keep its copy, owes its removal fro
 that makes it void. No answer is served with a revision that is void (`gateway.meter.ledger`), so
 once the event is committed all who owe are known. Of a copy that only consents opened nothing is
 owed for an event that came when none of them let it be kept any more, or once its removal was
-acknowledged for them. Nor is it for a correction that leaves content and period as they were; and
+acknowledged for them. Nor is it where the operator had said before that it holds no such copy, and
+was served none since (`gateway.conformance.said_before`). Nor is it for a correction that leaves content and period as they were; and
 what is owed for one ends by itself where a later one corrects the record back.
 
 Source: Opinions on improving the social credit system (2025-03-31), article 13 (removal at
@@ -14,13 +15,20 @@ once on repair), and article 8 (same content, same period).
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway.conformance.event_pages import EventPage, Keepers, kept_of, read_changes
+from gateway.conformance.event_pages import (
+    EventPage,
+    Keepers,
+    WatchedEvent,
+    kept_of,
+    read_changes,
+)
 from gateway.conformance.removal_rows import (
     ACKNOWLEDGE,
-    DISCLOSED_AGAIN,
+    BY_THEMSELVES,
+    SAID_BEFORE,
     follow_to,
     followed,
     locked,
@@ -30,6 +38,7 @@ from gateway.conformance.removal_rows import (
     word_on,
 )
 from gateway.conformance.removal_tables import DUTIES, Finding
+from gateway.conformance.said_before import Voided, said_of
 from gateway.storage.engines import Engines, reading
 from gateway.storage.writes import wrote
 
@@ -77,6 +86,24 @@ class Removed(NamedTuple):
     removed_at: int
 
 
+class _Owing(NamedTuple):
+    """That an operator owes the removal of a revision for an event; of those alike it was served
+    that of ``last`` last."""
+
+    event: WatchedEvent
+    operator_id: str
+    sequence: int
+    last: int
+
+    @property
+    def voided(self) -> Voided:
+        """The copies it is about."""
+        event = self.event
+        return Voided(
+            self.operator_id, event.sequence, event.record_id, event.void_alike, self.last
+        )
+
+
 class RemovalDuties:
     """Keeps the duties; calls block, from any thread and process."""
 
@@ -99,9 +126,10 @@ class RemovalDuties:
                 page = read_changes(connection, at, _EVENTS_AT_ONCE)
             if page.read_to <= at:
                 return
-            duties = self._duties(page)
+            owing = self._owing(page)
             with self._evidence.begin() as connection:
-                if duties:
+                if owing:
+                    duties = self._duties(connection, owing)
                     connection.execute(self._add, duties)
                     wrote(connection, DUTIES, map(_key, duties))
                 for event in page.events:
@@ -110,9 +138,27 @@ class RemovalDuties:
                 follow_to(connection, page.read_to)
             at = page.read_to
 
-    def _duties(self, page: EventPage) -> list[dict[str, Any]]:
+    def _owing(self, page: EventPage) -> list[_Owing]:
         alike = {sequence for each in page.events for sequence in each.void_alike}
         held = self._keepers.keepers(alike)
+        return [
+            _Owing(
+                event,
+                operator_id,
+                sequence,
+                max(
+                    each
+                    for each in event.void_alike
+                    if event.at < held.get(each, {}).get(operator_id, 0)
+                ),
+            )
+            for event in page.events
+            for operator_id, (until, sequence) in sorted(kept_of(event.void_alike, held).items())
+            if event.at < until
+        ]
+
+    def _duties(self, connection: Connection, owing: Sequence[_Owing]) -> list[dict[str, Any]]:
+        said = said_of(connection, [each.voided for each in owing])
         return [
             {
                 "operator_id": operator_id,
@@ -122,12 +168,15 @@ class RemovalDuties:
                 "severity": event.severity,
                 "owed_since": event.at,
                 "deadline": event.at + self._deadlines.removal_seconds(event.severity),
-                "acknowledged_by": "",
+                "removed_at": event.at if word.gone else None,
+                "acknowledged_at": event.at if word.gone else None,
+                "acknowledged_by": SAID_BEFORE if word.gone else "",
                 "finding": Finding.NONE,
+                "said_answers": word.answers,
+                "said_since": word.since,
             }
-            for event in page.events
-            for operator_id, (until, sequence) in sorted(kept_of(event.void_alike, held).items())
-            if event.at < until
+            for event, operator_id, sequence, _ in owing
+            for word in (said[operator_id, event.sequence],)
         ]
 
     def owed(self, operator_id: str, now: int) -> Owed:
@@ -213,7 +262,7 @@ class RemovalDuties:
             return [Duty(*row) for row in connection.execute(query)]
 
 
-_BY_WORD: Final = DUTIES.c.acknowledged_by != DISCLOSED_AGAIN
+_BY_WORD: Final = DUTIES.c.acknowledged_by.not_in(BY_THEMSELVES)
 _DUTIES: Final = select(
     DUTIES.c.operator_id,
     DUTIES.c.event_sequence,

@@ -2,7 +2,7 @@
 
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from gateway.conformance.finding_tables import CHALLENGES, DRAWS, UNANSWERED
 from gateway.conformance.policy import ConformancePolicy
@@ -12,17 +12,17 @@ _C: Final = CHALLENGES.c
 
 class Sample(NamedTuple):
     """Copies that were asked for: how many were shown right and had been kept (``confirmed``),
-    how many shown right after they were served again (``refreshed``), and since when the
-    first of those not shown is asked for (seconds, UTC), None where all are shown."""
+    how many shown right after they were served again (``refreshed``), and by when the first of
+    those not shown must be (seconds, UTC), None where all are shown."""
 
     confirmed: int
     refreshed: int
-    open_since: int | None
+    show_by: int | None
 
     def proves(self, policy: ConformancePolicy, now: int) -> bool:
         """Tell whether a certificate may count at ``now`` (seconds, UTC), as far as this shows."""
         shown = self.confirmed + self.refreshed
-        if self.open_since is not None and now >= self.open_since + policy.unshown_seconds:
+        if self.show_by is not None and now >= self.show_by:
             return False
         return self.refreshed <= policy.sampling.refreshed_share * shown
 
@@ -45,5 +45,5 @@ def _sample() -> Select[*tuple[Any, ...]]:
     return select(
         func.count().filter(_C.confirmed.is_(True)),
         func.count().filter(_C.refreshed.is_(True)),
-        func.min(_C.issued_at).filter(_C.closed_at == literal_column("0")),
+        func.min(func.coalesce(_C.show_by, _C.deadline)).filter(UNANSWERED),
     ).select_from(CHALLENGES)

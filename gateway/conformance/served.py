@@ -42,7 +42,8 @@ class CutCopy(NamedTuple):
     """A copy served under a consent: of the revision ``sequence``, its content cut to the
     fields that the consent opens. Its period ends with ``disclosed_until``; it may be kept
     until ``keep_until`` (seconds, UTC), if the consent does not end it sooner. ``gone_at`` is since
-    when it is gone by the operator's word on the consent, None where there is none."""
+    when it is gone by the operator's word on the consent, None where there is none, and
+    ``otherwise_until`` until when it could be kept but for that word."""
 
     sequence: int
     element: bytes
@@ -51,6 +52,7 @@ class CutCopy(NamedTuple):
     consent_id: str
     keep_until: int
     gone_at: int | None = None
+    otherwise_until: int = 0
 
     @property
     def until(self) -> int:

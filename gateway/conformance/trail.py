@@ -17,6 +17,7 @@ from gateway.storage.engines import reading
 
 _AT_ONCE: Final = 500
 _F: Final = FINDINGS.c
+_COLUMNS: Final = [FINDINGS.c[name] for name in Finding._fields]
 
 
 class Told(NamedTuple):
@@ -45,7 +46,7 @@ class ConformanceTrail:
     def findings_of_record(self, record_id: str) -> Iterator[Told]:
         """Yield every finding of a record's copies, whoever holds them: as it was found, and
         again each time it was contested, decided about or closed, as it stood since."""
-        query = select(FINDINGS).where(_F.record_id == record_id)
+        query = select(*_COLUMNS).where(_F.record_id == record_id)
         with reading(self._evidence) as connection:
             found = [Finding(**row) for row in connection.execute(query).mappings()]
         told = [self._told(each, at, number) for each in found for number, at in _times(each)]
@@ -57,7 +58,7 @@ class ConformanceTrail:
         while True:
             # Ids begin with the instant they were made at.
             query = (
-                select(FINDINGS)
+                select(*_COLUMNS)
                 .where(_F.operator_id == operator_id, _F.finding_id > after)
                 .order_by(_F.finding_id)
                 .limit(_AT_ONCE)

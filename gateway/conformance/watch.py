@@ -36,6 +36,8 @@ MOST_WATCHERS: Final = 8
 """Most streams of one operator that one process serves at once."""
 PAGE_EVENTS: Final = 200
 """Most events read at once for one stream."""
+_FRESH_SECONDS: Final = 60
+"""So long after an event no outage can have put off what is owed for it."""
 _SHORTEST_SECONDS: Final = 1
 _LONGEST_SECONDS: Final = 60
 _LAST_SEQUENCE: Final = (1 << 63) - 1
@@ -129,9 +131,14 @@ class DisclosureWatch:
         self, coverage: WatchCoverage.ValueType, after: int, operator_id: str
     ) -> ToldPage:
         recent = self._news.after(coverage, after, self._page_events)
-        if recent is not None and not any(operator_id in each.consents for each in recent.told):
+        fresh = self._clock.now() - _FRESH_SECONDS
+        if recent is not None and not any(
+            operator_id in each.consents or (operator_id in each.owing and each.event.at < fresh)
+            for each in recent.told
+        ):
             return recent
-        # What consents opened may have been removed since the event was first told.
+        # What consents opened may have been removed since the event was first told, and what is
+        # owed for it put off.
         return await self._reads.run(operator_id, self._older, coverage, after, operator_id)
 
     def _older(self, coverage: WatchCoverage.ValueType, after: int, operator_id: str) -> ToldPage:

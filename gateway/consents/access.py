@@ -35,7 +35,8 @@ class Access:
     ``usage_index`` is the answer's place in the operator's usage log. ``consent`` is the resource
     name of the consent it was served under, "" for public items; ``fee`` in micro-yuan, ``served_at`` in seconds UTC. Where nothing was found, ``item``
     is what was asked for, "" in answers that do not tell; ``record_id``, ``source`` and
-    ``region`` are "", ``revision`` and ``fee`` 0.
+    ``region`` are "", ``revision`` and ``fee`` 0. ``home_region`` is the region that disclosed the
+    record, by its entity identifier, "" for this one.
     """
 
     place: Place
@@ -54,11 +55,13 @@ class Access:
     decision_id: str
     served_at: int
     fee: int
+    home_region: str = ""
 
     @property
     def usage_name(self) -> str:
-        """Resource name of the usage entry behind it, "" where nothing was found."""
-        if not self.record_id:
+        """Resource name of the usage entry behind it; "" where nothing was found, and of a record
+        of another region, which is in the usage log by its answer alone."""
+        if not self.record_id or self.home_region:
             return ""
         return usage_name(self.operator_id, self.usage_index, self.place.number)
 
@@ -68,7 +71,8 @@ class Answered:
     """One answer under a consent, with or without records.
 
     ``sequence`` is its place in the ledger, ``disclosure_sequence`` that of the disclosure
-    log it was made at; ``records`` how many it held, also of other subjects in a batch;
+    log it was made at; ``licences`` are all it rests on, the one named first; ``records`` how
+    many it held, also of other subjects in a batch;
     ``served_at`` in seconds UTC.
     """
 
@@ -78,6 +82,7 @@ class Answered:
     request_id: str
     purpose: Purpose.ValueType
     licence: str
+    licences: tuple[str, ...]
     consent: str
     decision_id: str
     served_at: int

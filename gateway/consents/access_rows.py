@@ -1,7 +1,7 @@
 """Rows of the usage ledger as uses of a subject's records, and as answers under a consent."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row
@@ -9,6 +9,7 @@ from sqlalchemy import Row
 from consent.model import Consent
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.consents.access import Access, Answered, Place
+from gateway.meter.bearers import bearers_of_lines, licences_of
 from gateway.meter.model import LineCount
 from gateway.meter.under_consent import items_under
 
@@ -21,17 +22,21 @@ def entries_of(
     entries: Sequence[int],
     revisions: Mapping[int, LedgerRow],
     consent: Consent | None,
+    elsewhere: Collection[str] = (),
 ) -> Iterator[Access]:
     """Yield what an answer gave of a subject's records, in the answer's order.
 
-    ``entries`` are the sequences of all it held, ``revisions`` those of them that are the
+    ``elsewhere`` are items that other regions gave records of for the same question. ``entries`` are the sequences of all it held, ``revisions`` those of them that are the
     subject's; ``consent`` is the subject's own that it rests on, None where it has none. Items
     looked for under it of which nothing was found come last; an answer older than these are
     kept names none of them.
     """
     prices = {line.line_no: line.unit_price for line in _line_counts(answer.lines)}
+    licences = dict(
+        zip(prices, bearers_of_lines(answer.licence, answer.licences, answer.lines), strict=True)
+    )
     consented = () if consent is None else items_under(consent, answer.asked_items)
-    found: set[str] = set()
+    found = set(elsewhere)
     for number, sequence in enumerate(entries):
         revision = revisions.get(sequence)
         if revision is None:
@@ -39,13 +44,15 @@ def entries_of(
         under = answer.consent if revision.item in consented else ""
         if under:
             found.add(revision.item)
-        yield _access(answer, number, under, revision.item, revision, prices[revision.line_no])
+        fee, licence = prices[revision.line_no], licences[revision.line_no]
+        yield _access(answer, number, under, revision.item, licence, revision, fee)
     if consent is None:
         return
     looked_for = answer.asked_items.split() or ([] if found else [""])
     missing = (item for item in looked_for if item not in found)
+    looked_under = " ".join(licences_of(answer.licence, answer.licences))
     for number, item in enumerate(missing, len(entries)):
-        yield _access(answer, number, answer.consent, item)
+        yield _access(answer, number, answer.consent, item, looked_under)
 
 
 def _access(
@@ -53,6 +60,7 @@ def _access(
     number: int,
     consent: str,
     item: str,
+    licence: str,
     revision: LedgerRow | None = None,
     fee: int = 0,
 ) -> Access:
@@ -68,7 +76,7 @@ def _access(
         source="" if revision is None else revision.source,
         region="" if revision is None else revision.region,
         purpose=Purpose.ValueType(answer.purpose),
-        licence=answer.licence,
+        licence=licence,
         consent=consent,
         decision_id=answer.decision_id,
         served_at=answer.served_at,
@@ -85,6 +93,7 @@ def answered_of(answer: LedgerRow) -> Answered:
         request_id=answer.request_id,
         purpose=Purpose.ValueType(answer.purpose),
         licence=answer.licence,
+        licences=licences_of(answer.licence, answer.licences),
         consent=answer.consent,
         decision_id=answer.decision_id,
         served_at=answer.served_at,

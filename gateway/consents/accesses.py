@@ -2,8 +2,8 @@
 
 An answer under a consent that found nothing is a use of the consent, and told as one.
 
-Uses under a consent are found as soon as they are committed. Other uses are found by an
-index that the clerk keeps after the fact, so that serving does not wait for it.
+Uses under a consent, and of other regions' records, are found as soon as they are committed. Other
+uses are found by an index that the clerk keeps after the fact, so that serving does not wait for it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +18,7 @@ from gateway.clock import Clock
 from gateway.consents.access import ALWAYS, Access, AccessPage, Answered, Period, Place
 from gateway.consents.access_rows import LedgerRow, answered_of, entries_of
 from gateway.consents.followed import come_to
+from gateway.consents.region_accesses import GivenElsewhere, charged
 from gateway.disclose.tables import LINES, REVISIONS
 from gateway.meter.model import ANSWER, unpack_entries
 from gateway.meter.tables import USAGE
@@ -73,9 +74,7 @@ class Accesses:
         with reading(self._engine) as connection:
             while looked_at < _MOST_ANSWERS_A_PAGE:
                 wanted = _narrowed(operator_id, period, before)
-                if consent:
-                    wanted = wanted.where(USAGE.c.consent == consent)
-                sequences = _of_subject(connection, wanted, subject, newest_first=True)
+                sequences = _of_subject(connection, wanted, subject, consent, newest_first=True)
                 for access in self._accesses(connection, sequences, subject):
                     if (before and access.place >= before) or consent not in {"", access.consent}:
                         continue
@@ -96,10 +95,10 @@ class Accesses:
         sequence = after.sequence
         with reading(self._engine) as connection:
             while True:
-                wanted = _narrowed("", period, None).where(
-                    USAGE.c.consent == consent.name, USAGE.c.sequence >= sequence
+                wanted = _narrowed("", period, None).where(USAGE.c.sequence >= sequence)
+                sequences = _of_subject(
+                    connection, wanted, consent.subject, consent.name, newest_first=False
                 )
-                sequences = _of_subject(connection, wanted, consent.subject, newest_first=False)
                 accesses = list(self._accesses(connection, sequences[::-1], consent.subject))
                 found += (
                     access
@@ -118,11 +117,14 @@ class Accesses:
         found: list[Answered] = []
         with reading(self._engine) as connection:
             while True:
-                wanted = _narrowed("", period, None).where(
-                    USAGE.c.consent == consent.name, USAGE.c.sequence > after
+                wanted = _narrowed("", period, None).where(USAGE.c.sequence > after)
+                sequences = _of_subject(
+                    connection, wanted, consent.subject, consent.name, newest_first=False
                 )
-                sequences = _of_subject(connection, wanted, consent.subject, newest_first=False)
-                query = select(USAGE).where(USAGE.c.sequence.in_(sequences))
+                # What charges other regions' records is no answer of its own.
+                query = select(USAGE).where(
+                    USAGE.c.sequence.in_(sequences), USAGE.c.consent == consent.name
+                )
                 rows = connection.execute(query.order_by(USAGE.c.sequence))
                 found += map(answered_of, rows)
                 if len(found) >= limit or len(sequences) < _ANSWERS_AT_ONCE:
@@ -164,11 +166,18 @@ class Accesses:
                 sequence: unpack_entries(answer.entries) for sequence, answer in answers.items()
             }
             revisions = _revisions(connection, set().union(*entries.values()), subject)
+            elsewhere = GivenElsewhere(connection, answers.values())
             for sequence in wanted:
-                name = answers[sequence].consent
+                answer = answers[sequence]
+                name = answer.consent or elsewhere.under(answer)
                 if name not in consents:
                     consents[name] = self._consent(name, subject)
-                found = entries_of(answers[sequence], entries[sequence], revisions, consents[name])
+                consent = consents[name]
+                if not answer.consent:
+                    yield from reversed([*elsewhere.accesses(answer, subject, consent)])
+                given = set() if consent is None else elsewhere.found(answer, consent)
+                own = consent if answer.consent else None
+                found = entries_of(answer, entries[sequence], revisions, own, given)
                 yield from reversed(list(found))
 
     def _consent(self, name: str, subject: str) -> Consent | None:
@@ -180,11 +189,7 @@ class Accesses:
 
 
 def _narrowed(operator_id: str, period: Period, before: Place | None) -> Select[int]:
-    query = (
-        select(USAGE.c.sequence)
-        .where((USAGE.c.entry_count > 0) | (USAGE.c.consent != ""), USAGE.c.kind == ANSWER)
-        .limit(_ANSWERS_AT_ONCE)
-    )
+    query = select(USAGE.c.sequence).where(USAGE.c.kind == ANSWER).limit(_ANSWERS_AT_ONCE)
     if operator_id:
         query = query.where(USAGE.c.operator_id == operator_id)
     if period.from_ is not None:
@@ -198,12 +203,22 @@ def _narrowed(operator_id: str, period: Period, before: Place | None) -> Select[
 
 
 def _of_subject(
-    connection: Connection, wanted: Select[int], subject: str, *, newest_first: bool
+    connection: Connection,
+    wanted: Select[int],
+    subject: str,
+    consent: str,
+    *,
+    newest_first: bool,
 ) -> list[int]:
+    """Return the sequences of answers, of those ``wanted``, that gave records of a subject or rest
+    on its consents; under ``consent``, a resource name, alone where that is not ""."""
     order = desc if newest_first else asc
+    elsewhere = charged(wanted, subject, consent).order_by(order(USAGE.c.sequence))
+    found = set(connection.execute(elsewhere).scalars())
+    if consent:
+        wanted = wanted.where(USAGE.c.consent == consent)
     # In this order: what the index takes up meanwhile is found twice, not never.
-    recent = _not_indexed_yet(connection, wanted.order_by(order(USAGE.c.sequence)), subject)
-    found = set(recent)
+    found.update(_not_indexed_yet(connection, wanted.order_by(order(USAGE.c.sequence)), subject))
     indexed = (
         wanted.join(SUBJECT_USE, SUBJECT_USE.c.usage_sequence == USAGE.c.sequence)
         .where(SUBJECT_USE.c.subject == subject)

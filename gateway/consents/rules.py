@@ -1,8 +1,8 @@
 """What a consent may be asked for and granted for, as the catalogue and licences stand. Pure.
 
 Source: Opinions on improving the social credit system (2025-03-31), article 9: no use
-beyond the authorised scope. A consent opens nothing that a licence does not allow, and as
-licences never add up, all its terms must be within one.
+beyond the authorised scope. A consent opens nothing that a licence does not allow, and all its
+terms must be within one: so each item may be used for each purpose wherever the subject agreed.
 """
 
 from collections.abc import Iterable

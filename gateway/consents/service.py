@@ -198,4 +198,5 @@ def _access_message(access: Access) -> pb.ConsentAccess:
         purpose=access.purpose,
         region=access.region,
         serve_time=Timestamp(seconds=access.served_at),
+        home_region=access.home_region,
     )

@@ -25,6 +25,7 @@ def allowed_message(answer: Answered) -> pb.LoggedDecision:
             request_id=answer.request_id,
             served_records=answer.records,
             disclosure_sequence=answer.disclosure_sequence,
+            licences=answer.licences if len(answer.licences) > 1 else (),
         )
     )
 
@@ -74,6 +75,7 @@ def usage_message(use: Access) -> UsageEntry:
         serve_time=Timestamp(seconds=use.served_at),
         fee_micro_yuan=use.fee,
         decision_id=use.decision_id,
+        home_region=use.home_region,
     )
 
 

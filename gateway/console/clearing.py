@@ -6,22 +6,26 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.json_format import MessageToJson
-from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.responses import Response
 
 from creditgate.v1 import clearing_service_pb2 as pb
 from creditgate.v1.federation_service_pb2 import ClearingEntry, ClearingEvidence
-from creditgate.v1.usage_log_pb2 import UsageLeaf, UsageReceipt
+from creditgate.v1.usage_log_pb2 import UsageLeaf
 from gateway.console.visit import Visit
 from gateway.console.words import DISPUTE_KINDS, STANDS
 from gateway.pages.money import yuan
 from gateway.pages.rendering import GUARDS
 from gateway.pages.troubles import NotShown
 from gateway.pages.words import said
+from sdk.clearings import leaf_of
 
 _DAY: Final = timedelta(days=1)
 _MOST_DISPUTES: Final = 50
+_MOST_EVIDENCE: Final = 50
+"""Most disputes whose evidence is on a page."""
+_MOST_FILE_PAGES: Final = 200
+"""Most pages of disputes in a file: whoever has more keeps it by command."""
 _STANDS: Final = {
     "home": pb.ClearingStand.CLEARING_STAND_HOME,
     "asking": pb.ClearingStand.CLEARING_STAND_ASKING,
@@ -40,12 +44,13 @@ class Cleared(NamedTuple):
 
 
 class Version(NamedTuple):
-    """One side's version of a disputed entry: ``entry`` None where it has none; ``side`` is the
-    form's word for it, ``digest`` what it is named by."""
+    """One side's version of a disputed answer: ``entry`` is the first of its ``entries``, None
+    where it has none; ``side`` is the form's word for it, ``digest`` what it is named by."""
 
     side: str
     name: str
     entry: ClearingEntry | None
+    entries: int
     fee: str
     digest: str
 
@@ -59,6 +64,23 @@ class Disputed(NamedTuple):
     supported: str
     stands: str
     until: str
+
+
+class Beyond(NamedTuple):
+    """What a month comes to beyond list prices, in words."""
+
+    amount: pb.ClearingAmount
+    listed: str
+    rated: str
+    due: str
+
+
+class Peer(NamedTuple):
+    """How it stands with a region, and the most that is accepted of it, in words."""
+
+    peer: pb.ClearingPeer
+    record: str
+    month: str
 
 
 class Shown(NamedTuple):
@@ -97,7 +119,7 @@ async def show(visit: Visit) -> Response:
     return visit.page(
         "clearing.html",
         tab="/clearing",
-        peers=listed.peers,
+        peers=[_peer(visit, each) for each in listed.peers],
         cleared=[_cleared(visit, each) for each in listed.clearings],
         more=listed.next_page_token,
         disputes=[_disputed(visit, each) for each in disputes.disputes],
@@ -109,19 +131,31 @@ async def show(visit: Visit) -> Response:
 
 
 async def show_day(visit: Visit) -> Response:
-    """Show one clearing with the evidence at hand on its disputes."""
-    answer = await _asked(visit)
+    """Show one clearing with the evidence at hand on its disputes, a page of them."""
+    token = visit.request.query_params.get("page", "")
+    first = await _asked(visit)
+    answer = await _asked(visit, token) if token else first
     return visit.page(
         "clearing_day.html",
         tab="/clearing",
-        cleared=_cleared(visit, answer.clearing),
+        cleared=_cleared(visit, first.clearing),
+        more=answer.next_page_token,
+        beyond=[_beyond(visit, each) for each in first.amounts],
         evidence=[shown for each in answer.evidence if (shown := _shown(visit, each)) is not None],
     )
 
 
 async def download(visit: Visit) -> Response:
-    """Give a clearing with its signatures and evidence, for `creditgate-verify clearing`."""
+    """Give a clearing with its signatures, disputes and evidence, for `creditgate-verify clearing`:
+    as far as a file of a bounded size has them."""
     answer = await _asked(visit)
+    for _ in range(_MOST_FILE_PAGES):
+        if not answer.next_page_token:
+            break
+        page = await _asked(visit, answer.next_page_token)
+        answer.MergeFrom(page)
+        answer.next_page_token = page.next_page_token
+    answer.ClearField("next_page_token")
     at = datetime.fromtimestamp(answer.clearing.until_time.seconds, UTC)
     name = f"clearing-{at:%Y-%m-%dT%H%M%S}.json"
     headers = {**GUARDS, "Content-Disposition": f'attachment; filename="{name}"'}
@@ -130,7 +164,7 @@ async def download(visit: Visit) -> Response:
 
 
 async def resolve(visit: Visit) -> Response:
-    """Say whose version of a disputed entry stands: that which the page showed."""
+    """Say whose version of a disputed answer stands: that which the page showed."""
     _require_served(visit)
     dispute_id = visit.named("dispute_id")
     form = await visit.form("resolve", dispute_id)
@@ -155,12 +189,17 @@ def _require_served(visit: Visit) -> None:
         raise NotShown("missing")
 
 
-async def _asked(visit: Visit) -> pb.GetClearingResponse:
+async def _asked(visit: Visit, token: str = "") -> pb.GetClearingResponse:
     _require_served(visit)
     until, region = visit.named("until"), visit.request.query_params.get("region", "")
     if not (until.isascii() and until.isdigit() and len(until) <= 12):
         raise NotShown("missing")
-    request = pb.GetClearingRequest(region=region, until_time=Timestamp(seconds=int(until)))
+    request = pb.GetClearingRequest(
+        region=region,
+        until_time=Timestamp(seconds=int(until)),
+        page_size=_MOST_EVIDENCE,
+        page_token=token,
+    )
     return await visit.ask(request, pb.GetClearingResponse)
 
 
@@ -169,6 +208,22 @@ def _cleared(visit: Visit, clearing: pb.Clearing) -> Cleared:
     owed, due = clearing.owed_micro_yuan, clearing.due_micro_yuan
     return Cleared(
         clearing, _day(until), str(until), *(_yuan(visit, each) for each in (owed, due, due - owed))
+    )
+
+
+def _beyond(visit: Visit, amount: pb.ClearingAmount) -> Beyond:
+    amounts = (amount.listed_micro_yuan, amount.rated_micro_yuan, amount.amount_micro_yuan)
+    return Beyond(amount, *(_yuan(visit, each) for each in amounts))
+
+
+def _peer(visit: Visit, peer: pb.ClearingPeer) -> Peer:
+    ceiling, none = peer.ceiling, visit.say("不设上限", "none")
+    record = ceiling.HasField("record_micro_yuan")
+    month = ceiling.HasField("month_micro_yuan")
+    return Peer(
+        peer,
+        _yuan(visit, ceiling.record_micro_yuan) if record else none,
+        _yuan(visit, ceiling.month_micro_yuan) if month else none,
     )
 
 
@@ -199,18 +254,17 @@ def _disputed(visit: Visit, dispute: pb.ClearingDispute) -> Disputed:
 def _version(visit: Visit, side: str, dispute: pb.ClearingDispute, digest: str) -> Version:
     entry: ClearingEntry | None = getattr(dispute, f"{side}_entry") if digest else None
     name = said(visit.language, STANDS[_STANDS[side]])
-    fee = "" if entry is None else _yuan(visit, entry.fee_micro_yuan)
-    return Version(side, name, entry, fee, digest)
+    version: pb.ClearingVersion = getattr(dispute, side)
+    fee = "" if entry is None else _yuan(visit, version.fee_micro_yuan)
+    return Version(side, name, entry, version.entries, fee, digest)
 
 
 def _shown(visit: Visit, evidence: ClearingEvidence) -> Shown | None:
     """Return what a piece of evidence proves, None of one that cannot be read."""
-    is_receipt = evidence.WhichOneof("evidence") == "receipt"
-    try:
-        raw = UsageReceipt.FromString(evidence.receipt).leaf if is_receipt else evidence.logged.leaf
-        leaf = UsageLeaf.FromString(raw)
-    except DecodeError:
+    leaf = leaf_of(evidence)
+    if leaf is None:
         return None
+    is_receipt = evidence.WhichOneof("evidence") == "receipt"
     kind = (
         visit.say("来源地区签名的计费回执", "Receipt signed by the home region")
         if is_receipt

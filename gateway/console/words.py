@@ -71,11 +71,11 @@ PROPOSAL_STATES: Final[Mapping[int, Words]] = {
 
 DISPUTE_KINDS: Final[Mapping[int, Words]] = {
     ClearingDisputeKind.CLEARING_DISPUTE_KIND_ASKING_ONLY: (
-        "只有请求地区有此条",
+        "只有请求地区有此答复",
         "Only the asking region has it",
     ),
     ClearingDisputeKind.CLEARING_DISPUTE_KIND_HOME_ONLY: (
-        "只有来源地区有此条",
+        "只有来源地区有此答复",
         "Only the home region has it",
     ),
     ClearingDisputeKind.CLEARING_DISPUTE_KIND_FEE: ("费用不一致", "The fees differ"),
@@ -85,14 +85,14 @@ DISPUTE_KINDS: Final[Mapping[int, Words]] = {
         "May still be under way: no dispute yet",
     ),
 }
-"""Why two ledgers do not agree on an entry."""
+"""Why two ledgers do not agree on an answer."""
 
 STANDS: Final[Mapping[int, Words]] = {
     ClearingStand.CLEARING_STAND_UNSPECIFIED: ("均未定", "neither yet"),
     ClearingStand.CLEARING_STAND_HOME: ("来源地区", "Home region"),
     ClearingStand.CLEARING_STAND_ASKING: ("请求地区", "Asking region"),
 }
-"""Whose version of an entry."""
+"""Whose version of an answer."""
 
 
 def stopped(reach: Reach, target: str, language: Language) -> str:

@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 from creditgate.signed_document import PURPOSES
 from creditgate.v1 import usage_service_pb2 as pb
 from gateway.settle.month import utc_text
+from gateway.settle.shares import peer_of
 
 Side = Literal["OWED", "RECEIVED"]
 Kind = Literal["FEE", "POOL", "ADJUSTMENT", "CREDIT_NOTE"]
@@ -188,13 +189,14 @@ def _credited(note: pb.CreditNote, row: StatementRow) -> Iterator[StatementRow]:
 def _received(
     shares: Iterable[pb.RevenueShare], row: StatementRow, sign: int
 ) -> Iterator[StatementRow]:
-    """Yield shares that are not told by item: a source's or region's own is told of it."""
+    """Yield shares that are not told by item: a source's or district's own is told of it."""
     for share in shares:
         name = share.beneficiary
+        is_district = name.startswith(REGIONS) and not peer_of(name)
         yield row._replace(
             side="RECEIVED",
             source=name.removeprefix(SOURCES) if name.startswith(SOURCES) else "",
-            region=name.removeprefix(REGIONS) if name.startswith(REGIONS) else "",
+            region=name.removeprefix(REGIONS) if is_district else "",
             beneficiary=name,
             amount_micro_yuan=sign * share.amount_micro_yuan,
         )

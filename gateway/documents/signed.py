@@ -1,7 +1,8 @@
-"""Statements as signed JSON: the same statements and key, the same bytes."""
+"""Statements as signed JSON: of closed months the same bytes, whichever key signs by now."""
 
 import json
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
 
 from google.protobuf.json_format import MessageToDict
 from joserfc import jws
@@ -13,24 +14,40 @@ from gateway.documents.extract import Extract, statement_digest
 _VERSION: Final = "1"
 
 
-class StatementSigner:
-    """Signs documents with the key of usage logs, a PEM; any thread.
+class FormerSigner(NamedTuple):
+    """A key (PEM) that signed documents until ``until`` (seconds, UTC)."""
 
-    Raises joserfc's errors and ValueError where ``pem`` holds no Ed25519 key.
+    pem: bytes
+    until: int
+
+
+class StatementSigner:
+    """Signs documents with the key of usage logs, a PEM, and those of months that were closed
+    under a ``former`` one, the oldest first, with that; any thread.
+
+    Raises joserfc's errors and ValueError where a PEM holds no Ed25519 key.
     """
 
-    def __init__(self, pem: bytes) -> None:
+    def __init__(self, pem: bytes, former: Iterable[FormerSigner] = ()) -> None:
         self._key = OKPKey.import_key(pem)
-        self._header = {"alg": ALGORITHM, "typ": TYPE, "kid": self._key.thumbprint()}
+        self._former = [(each.until, OKPKey.import_key(each.pem)) for each in former]
 
     def sign(self, extract: Extract, now: int) -> bytes:
         """Return the document of an extract; ``now`` is told of what may still change alone."""
+        key = self._key_of(extract.as_of)
+        header = {"alg": ALGORITHM, "typ": TYPE, "kid": key.thumbprint()}
         stated = json.dumps(
             _stated(extract, now), ensure_ascii=False, sort_keys=True, separators=(",", ":")
         )
         return jws.serialize_compact(
-            dict(self._header), stated.encode(), self._key, registry=StatementRegistry()
+            header, stated.encode(), key, registry=StatementRegistry()
         ).encode()
+
+    def _key_of(self, closed_at: int | None) -> OKPKey:
+        """Return the key that signed when months were closed; the present one of an open one."""
+        if closed_at is None:
+            return self._key
+        return next((key for until, key in self._former if closed_at <= until), self._key)
 
 
 def _stated(extract: Extract, now: int) -> dict[str, Any]:

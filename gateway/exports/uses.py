@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, select
 from gateway.disclose.model import Line
 from gateway.disclose.tables import LINES
 from gateway.exports.model import Use
+from gateway.meter.bearers import bearers_of_lines
 from gateway.meter.model import ANSWER, REVERSAL, lines_of
 from gateway.meter.tables import USAGE, USAGE_HEADS
 
@@ -23,6 +24,7 @@ _COLUMNS: Final = (
     USAGE.c.request_id,
     USAGE.c.chunk,
     USAGE.c.licence,
+    USAGE.c.licences,
     USAGE.c.consent,
     USAGE.c.purpose,
     USAGE.c.decision_id,
@@ -90,6 +92,7 @@ class LedgerUses:
         sign, rated_at = 1, row.served_at
         if row.kind == REVERSAL:
             sign, rated_at = -1, _answered_at(connection, row)
+        licences = bearers_of_lines(row.licence, row.licences, row.lines)
         for number, (line_no, records, unit_price) in enumerate(lines_of(row.lines)):
             yield Use(
                 row.operator_id,
@@ -99,7 +102,7 @@ class LedgerUses:
                 row.client_id,
                 row.request_id,
                 row.chunk,
-                row.licence,
+                licences[number],
                 row.consent,
                 row.purpose,
                 row.decision_id,

@@ -11,13 +11,14 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
-from creditgate.v1.usage_log_pb2 import UsageLine
+from creditgate.v1.usage_log_pb2 import UsageLicence, UsageLine
 from gateway.disclose.model import Line
 from gateway.meter.fields import Heads, bytes_field, number_field
+from gateway.meter.licences import shares_of
 from gateway.meter.model import UsageRow, lines_of
 
 MOST_DETAIL_BYTES: Final = 2_048
-"""More of lines and revisions is not in the leaf itself, but its digest: entries of a log have
+"""More of lines, revisions and licences is not in the leaf itself, but its digest: entries of a log have
 a bound, and are read by hundreds."""
 _MOST_KNOWN: Final = 8_192
 _REQUEST: Final = Heads(b"\x2a")
@@ -34,9 +35,10 @@ _MOST_HEAD_BYTES: Final = 16
 def detail_of(row: UsageRow, lines: bytes) -> bytes:
     """Return the serialised UsageDetail that the leaf of a row has the digest of, b"" where it
     has all in itself; ``lines`` as `LineFields.of` gives them."""
-    if len(lines) + len(row.entries) < MOST_DETAIL_BYTES - _MOST_HEAD_BYTES:
+    licences = _licences(row.licences) if row.licences else b""
+    if len(lines) + len(row.entries) + len(licences) < MOST_DETAIL_BYTES - _MOST_HEAD_BYTES:
         return b""
-    detail = lines + _REVISIONS[len(row.entries)] + row.entries
+    detail = lines + _REVISIONS[len(row.entries)] + row.entries + licences
     return detail if len(detail) > MOST_DETAIL_BYTES else b""
 
 
@@ -65,12 +67,13 @@ def leaf_bytes(row: UsageRow, lines: bytes, detail: bytes) -> bytes:
         records_digest,
         reversed_index,
         *_,
+        licences,
     ) = row
     if detail:
         lines = entries = b""
         end = _DETAIL_DIGEST + sha256(detail).digest()
     else:
-        end = b""
+        end = _licences(licences) if licences else b""
     if reversed_index:
         end = number_field(b"\x90\x01", reversed_index) + end
     whose, client = _party(kind, operator_id, client_id)
@@ -161,6 +164,20 @@ def _party(kind: int, operator_id: str, client_id: str) -> tuple[bytes, bytes]:
 @lru_cache(_MOST_KNOWN)
 def _licensed(licence: str) -> bytes:
     return bytes_field(b"\x42", licence.encode())
+
+
+@lru_cache(_MOST_KNOWN)
+def _licences(text: str) -> bytes:
+    """Return shares of a row as UsageLeaf has them."""
+    return b"".join(
+        bytes_field(
+            b"\xa2\x01",
+            UsageLicence(licence=share.licence, entries=share.records).SerializeToString(
+                deterministic=True
+            ),
+        )
+        for share in shares_of(text)
+    )
 
 
 @lru_cache(_MOST_KNOWN)

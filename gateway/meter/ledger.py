@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 from consent.states import EXHAUSTED
 from creditgate.transparency.merkle import leaf_hash
 from gateway.clock import Clock, micros_of
+from gateway.meter.holds import HoldKey
 from gateway.meter.leaf import LineFields, detail_of, leaf_bytes
 from gateway.meter.model import (
     AnswerKey,
@@ -35,7 +36,7 @@ from gateway.meter.model import (
     unpack_entries,
 )
 from gateway.meter.postgresql import PostgresLedgerStore
-from gateway.meter.rates import Arrivals
+from gateway.meter.rates import Arrivals, RateCounts
 from gateway.meter.receipts import ReceiptSigner, detailed
 from gateway.meter.replays import Again
 from gateway.meter.rules import NO_CONSENTS, Consents, Reckoning, is_limited
@@ -125,8 +126,8 @@ class UsageLedger:
             reckoning = Reckoning(
                 now,
                 _ended(transaction, claims),
-                transaction.earlier(claims) if claims else (),
-                transaction.used({claim.quota_day for claim in claims}) if claims else {},
+                transaction.earlier(asking) if (asking := _asking(claims)) else (),
+                transaction.used({claim.quota_day for claim in claims}, now) if claims else {},
                 consents,
                 self._arrivals(transaction, claims),
                 over,
@@ -137,8 +138,11 @@ class UsageLedger:
             transaction.write(rows, uses.hashes, reckoning.grown, reckoning.relied, refusals)
             if again := _given_again(claims, outcomes):
                 transaction.note_replays(again, now)
-            if reckoning.moved:
-                self._set_rates(transaction, reckoning)
+            given_back = _given_back(claims, outcomes)
+            if given_back or reckoning.holds:
+                transaction.hold(reckoning.holds, given_back, now)
+            if (moved := reckoning.moved) is not None:
+                self._set_rates(transaction, moved)
             return self._receipted(transaction, claims, outcomes, uses)
 
     def _arrivals(
@@ -146,12 +150,15 @@ class UsageLedger:
     ) -> Arrivals | None:
         """Return the counts that claims take of, None where none takes of any."""
         keys = {debit.key for claim in claims for debit in claim.debits}
-        return Arrivals(transaction.rates(keys), self._micros()) if keys else None
+        if not keys:
+            return None
+        known = transaction.rates(keys)
+        return Arrivals(known.arrivals, self._micros(), known.owed)
 
-    def _set_rates(self, transaction: LedgerTransaction, reckoning: Reckoning) -> None:
-        transaction.set_rates(reckoning.moved)
+    def _set_rates(self, transaction: LedgerTransaction, moved: RateCounts) -> None:
+        transaction.set_rates(moved)
         if self._sweeping.due(self._clock.now()):
-            operator_ids = {key.operator_id for key in reckoning.moved}
+            operator_ids = {key.operator_id for key in moved.arrivals}
             transaction.prune_rates(operator_ids, self._micros())
 
     def _receipted(
@@ -211,6 +218,20 @@ def _given_again(claims: Sequence[UsageClaim], outcomes: Sequence[Outcome]) -> s
         for claim, outcome in zip(claims, outcomes, strict=True)
         if claim.entries and isinstance(outcome, Replayed)
     }
+
+
+def _asking(claims: Sequence[UsageClaim]) -> Sequence[UsageClaim]:
+    """Return those of the claims that are of answers, and not of room for one."""
+    return [claim for claim in claims if claim.takes is None]
+
+
+def _given_back(claims: Sequence[UsageClaim], outcomes: Sequence[Outcome]) -> list[HoldKey]:
+    """Return the holds that end with what is charged, or was before."""
+    return [
+        HoldKey(claim.operator_id, claim.gives_back)
+        for claim, outcome in zip(claims, outcomes, strict=True)
+        if claim.gives_back and isinstance(outcome, Charged | Replayed)
+    ]
 
 
 def _placed(transaction: LedgerTransaction, charged: Sequence[UsageClaim]) -> list[UsageRow]:

@@ -12,6 +12,8 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_log_pb2 import UsageKind
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.meter.delivery import Delivering
+from gateway.meter.holds import Hold
+from gateway.meter.licences import Licences, Shares, shares_text
 from gateway.meter.rates import Debit, RateLeft, TooFast
 
 SECONDS_A_DAY: Final = 86_400
@@ -98,7 +100,14 @@ class UsageClaim(NamedTuple):
     made. ``asked_items`` are the items looked for under that consent, found or not. ``debits`` are
     what it takes of the counts of limits. ``delivery`` is None but for a chunk of a delivery.
     ``asked_subjects`` is how many subjects were asked about, found or not; ``opened_entries`` how
-    many of the entries that consent opened.
+    many of the entries that consent opened. ``owed`` is True of records of another region, which
+    has metered them: they have lines and no entries, and are charged and counted whatever quota
+    and limits say, for they were judged before that region was asked. ``takes`` is the room
+    that such a question wants held: nothing is charged then, and ``debits`` are looked at alone.
+    ``gives_back`` is the id of the hold that ends with what is charged, "" for none.
+    ``rests_on`` are the licences it may rest on where those are several: then ``licence`` and
+    ``daily_quota`` count once it is charged, as those of the first of ``borne``, which tells
+    what each of them bears.
     """
 
     operator_id: str
@@ -125,6 +134,11 @@ class UsageClaim(NamedTuple):
     delivery: Delivering | None = None
     asked_subjects: int = 0
     opened_entries: int = 0
+    owed: bool = False
+    takes: Hold | None = None
+    gives_back: str = ""
+    rests_on: Licences | None = None
+    borne: Shares = ()
 
     @property
     def consent(self) -> str:
@@ -153,6 +167,11 @@ class UsageClaim(NamedTuple):
         return len(self.entries) >> 3
 
     @property
+    def region_records(self) -> int:
+        """Number of records of another region."""
+        return sum(line.records for line in self.lines) if self.owed else 0
+
+    @property
     def fee(self) -> int:
         """Fee in micro-yuan."""
         return _fee(self.lines)
@@ -162,7 +181,7 @@ class UsageRow(NamedTuple):
     """A row of the ledger (`gateway.meter.tables.USAGE`), in the order of its columns.
 
     ``lines`` is a JSON array of [line_no, records, unit_price], ``fee`` their sum in
-    micro-yuan, ``entries`` as a claim has them. What a row of kind `REVERSAL` names is
+    micro-yuan, ``entries`` as a claim has them, ``licences`` what `shares_text` makes of its shares. What a row of kind `REVERSAL` names is
     credited: its numbers are positive too. ``reversed_index`` is None in all other rows.
     """
 
@@ -188,6 +207,8 @@ class UsageRow(NamedTuple):
     asked_items: str = ""
     asked_subjects: int = 0
     opened_entries: int | None = None
+    region_records: int | None = None
+    licences: str | None = None
 
     @property
     def answer_key(self) -> AnswerKey:
@@ -212,6 +233,8 @@ class UsageRow(NamedTuple):
             " ".join(claim.asked_items),
             claim.asked_subjects,
             claim.opened_entries,
+            claim.region_records,
+            shares_text(claim.borne),
         )
 
 
@@ -264,6 +287,17 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """The room that a claim takes is held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """What is left of the quota, or of a limit, is held for answers under way: try again once
+    one of them has come."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stale:
     """What the answer rests on may not hold any more: decide and read again."""
 
@@ -274,13 +308,15 @@ class NotCharged:
 
     ``retry_after`` is in seconds, 0 where waiting does not help; ``left`` is what the operator
     may still be served where that is not enough. ``life_over`` tells of a retry that the data
-    life of what it repeats is over.
+    life of what it repeats is over. ``licences`` are those whose quota is used up, where the
+    operator holds several.
     """
 
     reason: RefusalReason.ValueType
     retry_after: int = 0
     left: Left | None = field(default=None, compare=False, repr=False)
     life_over: bool = False
+    licences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,12 +324,13 @@ class Unwritable:
     """The store cannot hold this claim, whatever the others; nothing was written."""
 
 
-Outcome = Charged | Replayed | Stale | NotCharged | TooFast | Unwritable
+Outcome = Charged | Replayed | Held | Busy | Stale | NotCharged | TooFast | Unwritable
 
 
 @dataclass(frozen=True, slots=True)
 class RefusalEntry:
-    """One refused call of a known client, for the log.
+    """One refused call of a known client, for the log, or one without a ``reason`` that was answered
+    and is not metered.
 
     ``purpose`` and ``request_id`` are as the caller sent them, valid or not; ``consent``
     is the resource name the call gave, "" where it gave none or no such name.

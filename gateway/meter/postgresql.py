@@ -6,6 +6,7 @@ sequences of one operator's answers follow the order of commit. The consents it 
 are locked after that, shared: who changes one holds nothing else that it could wait for.
 """
 
+import json
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -33,6 +34,8 @@ from consent.tables import CONSENT, CONSENT_REMOVAL
 from gateway.disclose.model import Line
 from gateway.disclose.store import ENDING_LOCK
 from gateway.disclose.tables import REVISIONS
+from gateway.meter.holds import DayCount, DayUse, Hold, HoldKey
+from gateway.meter.holds_sql import held_of
 from gateway.meter.model import (
     AnswerKey,
     ConsentDay,
@@ -45,7 +48,8 @@ from gateway.meter.model import (
     UsageClaim,
     UsageRow,
 )
-from gateway.meter.rates import RateKey
+from gateway.meter.quota_sql import borne_of
+from gateway.meter.rates import RateCounts, RateKey
 from gateway.meter.replays import Again
 from gateway.meter.store import (
     EARLIER_COLUMNS,
@@ -69,7 +73,6 @@ from gateway.meter.store import (
     take_places,
     text_of,
     usage_rows,
-    write_used,
 )
 from gateway.meter.tables import QUOTA, REFUSALS, USAGE
 
@@ -134,8 +137,16 @@ _DAYS: Final = (
     .table_valued("operator_id", "day")
     .render_derived()
 )
-_USED: Final = select(QUOTA).join(
-    _DAYS, (QUOTA.c.operator_id == _DAYS.c.operator_id) & (QUOTA.c.day == _DAYS.c.day)
+_USED: Final = select(
+    _DAYS.c.operator_id,
+    _DAYS.c.day,
+    func.coalesce(QUOTA.c.used, literal_column("0")),
+    held_of(_DAYS.c.operator_id),
+    borne_of("postgresql", _DAYS.c.operator_id, _DAYS.c.day),
+).select_from(
+    _DAYS.outerjoin(
+        QUOTA, (QUOTA.c.operator_id == _DAYS.c.operator_id) & (QUOTA.c.day == _DAYS.c.day)
+    )
 )
 
 
@@ -258,24 +269,29 @@ class _PostgresTransaction:
         """Write that answers are given again."""
         note_replays(self._cursor, self._statements, again, now)
 
-    def used(self, days: Iterable[QuotaDay]) -> dict[QuotaDay, int]:
-        """Return the records counted."""
-        self._cursor.execute(self._statements.used, _columns(days))
+    def used(self, days: Iterable[QuotaDay], now: int) -> dict[QuotaDay, DayUse]:
+        """Return what is taken of quotas."""
+        self._cursor.execute(self._statements.used, (now, *_columns(days)))
         return {
-            QuotaDay(operator_id, day): used for operator_id, day, used in self._cursor.fetchall()
+            QuotaDay(operator_id, day): DayUse(used, held, json.loads(borne))
+            for operator_id, day, used, held, borne in self._cursor.fetchall()
         }
+
+    def hold(self, holds: Collection[Hold], given_back: Collection[HoldKey], now: int) -> None:
+        """Write what is held, and forget what is not."""
+        self._statements.holds.write(self._cursor, holds, given_back, now)
 
     def advance(self, claims: Iterable[UsageClaim]) -> set[AnswerKey]:
         """Take note of how far deliveries were acknowledged."""
         return advance(self._cursor, self._statements, claims)
 
-    def rates(self, keys: Collection[RateKey]) -> dict[RateKey, int]:
-        """Return arrival times."""
+    def rates(self, keys: Collection[RateKey]) -> RateCounts:
+        """Return counts."""
         return self._statements.rates.read(self._cursor, keys)
 
-    def set_rates(self, moved: Mapping[RateKey, int]) -> None:
-        """Write arrival times."""
-        self._statements.rates.write(self._cursor, moved)
+    def set_rates(self, counts: RateCounts) -> None:
+        """Write counts."""
+        self._statements.rates.write(self._cursor, counts)
 
     def prune_rates(self, operator_ids: Collection[str], now: int) -> None:
         """Forget counts that say nothing more."""
@@ -293,14 +309,14 @@ class _PostgresTransaction:
         self,
         rows: Sequence[UsageRow],
         leaf_hashes: Sequence[bytes],
-        grown: Mapping[QuotaDay, int],
+        grown: Mapping[QuotaDay, DayCount],
         relied: Mapping[ConsentDay, ConsentGrowth],
         refusals: Sequence[RefusalEntry],
     ) -> None:
         """Write what became of the group."""
         if rows:
             self._copy(self._statements.add_usage, usage_rows(rows, leaf_hashes))
-        write_used(self._cursor, self._statements, grown)
+        self._statements.quotas.write(self._cursor, grown)
         if relied:
             self._cursor.executemany(self._statements.add_relied, relied_rows(relied))
         if refusals:

@@ -10,10 +10,15 @@ Guarantee: in any time w at most ``burst + w / interval`` cells are taken of a c
 processes of one store together, since each charge has its operator's lock. It is exact on
 one clock; where clocks of hosts are apart by d, up to `STEP`, at most ``d / interval`` more.
 The interval is rounded up to a microsecond, which costs a limit at most 1 % of its rate.
+
+Records of another region are an exception: it has metered them before anybody here knows how
+many they are, so they are taken whatever they come to. What goes beyond a whole burst is owed:
+nothing more is given until it is earned too, so that in the long run the rate is the limit's.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 MICROS: Final = 1_000_000
@@ -70,9 +75,23 @@ def interval_of(count: int, period_seconds: int) -> int:
     return -(-period_seconds * MICROS // count)
 
 
-def arrival_after(debit: Debit, arrival: int, now: int) -> int:
-    """Return the arrival time after a debit at ``now``, 0 or more as ``arrival`` before it."""
-    if arrival > now + debit.burst * debit.interval + STEP:
+class RateCounts(NamedTuple):
+    """Counts as they are stored: arrival times; and of each that owes any, by how many
+    microseconds it lay beyond a whole burst when it was written."""
+
+    arrivals: Mapping[RateKey, int]
+    owed: Mapping[RateKey, int]
+
+
+NO_COUNTS: Final[Mapping[RateKey, int]] = MappingProxyType({})
+
+
+def arrival_after(debit: Debit, arrival: int, now: int, owed: int = 0) -> int:
+    """Return the arrival time after a debit at ``now``, 0 or more as ``arrival`` before it.
+
+    ``owed`` is what it may lie beyond a whole burst for records that were taken in any case.
+    """
+    if arrival > now + debit.burst * debit.interval + STEP + owed:
         arrival = now
     return max(arrival, now) + debit.cells * debit.interval
 
@@ -85,9 +104,9 @@ def wait_of(debit: Debit, after: int, now: int) -> int:
     return max(0, after - now - debit.burst * debit.interval)
 
 
-def left_of(debit: Debit, arrival: int, now: int) -> RateLeft:
+def left_of(debit: Debit, arrival: int, now: int, owed: int = 0) -> RateLeft:
     """Return what a count has left whose arrival time is ``arrival``, with nothing debited."""
-    used = arrival_after(debit._replace(cells=0), arrival, now) - now
+    used = arrival_after(debit._replace(cells=0), arrival, now, owed) - now
     cells = max(0, debit.burst - -(-used // debit.interval))
     return RateLeft(debit.key.limit_id, cells, used)
 
@@ -95,14 +114,20 @@ def left_of(debit: Debit, arrival: int, now: int) -> RateLeft:
 class Arrivals:
     """The counts of one group of answers, judged in order, each knowing those before it.
 
-    ``known`` are the arrival times stored, those of counts without use may lack.
+    ``known`` are the arrival times stored, those of counts without use may lack; ``owed`` as
+    `RateCounts` has it.
     """
 
-    def __init__(self, known: Mapping[RateKey, int], now: int) -> None:
+    def __init__(
+        self, known: Mapping[RateKey, int], now: int, owed: Mapping[RateKey, int] = NO_COUNTS
+    ) -> None:
         self._known = known
+        self._owed = owed
         self._now = now
         self.moved: dict[RateKey, int] = {}
         """Counts that were taken of, and their arrival times now."""
+        self.owing: dict[RateKey, int] = {}
+        """What those owe now that owe or owed any."""
 
     def of(self, key: RateKey) -> int:
         """Return the arrival time of a count as it is now, 0 where there is none."""
@@ -112,26 +137,38 @@ class Arrivals:
         """Return why debits do not all conform, None where they do."""
         now, refused, longest = self._now, None, 0
         for debit in debits:
-            arrival = self.of(debit.key)
-            wait = wait_of(debit, arrival_after(debit, arrival, now), now)
+            wait = wait_of(debit, self._after(debit), now)
             if wait and debit.cells > debit.burst:
-                return TooFast(debit.key, 0, 0, left_of(debit, arrival, now))
+                return TooFast(debit.key, 0, 0, self._left(debit))
             if wait > longest:
                 refused, longest = debit, wait
         if refused is None:
             return None
-        arrival = self.of(refused.key)
-        return TooFast(refused.key, arrival, longest, left_of(refused, arrival, now))
+        return TooFast(refused.key, self.of(refused.key), longest, self._left(refused))
 
-    def take(self, debits: Sequence[Debit]) -> tuple[RateLeft, ...]:
-        """Take debits that conform, and return what is left of each limit: the least of its
-        counts."""
+    def take(self, debits: Sequence[Debit], *, owed: bool = False) -> tuple[RateLeft, ...]:
+        """Take debits that conform, or with ``owed`` any, and return what is left of each limit:
+        the least of its counts."""
         left: dict[str, RateLeft] = {}
         for debit in debits:
-            after = self.moved[debit.key] = arrival_after(debit, self.of(debit.key), self._now)
+            after = self._after(debit)
+            self.moved[debit.key] = after
             used = after - self._now
-            cells = debit.burst - -(-used // debit.interval)
+            beyond = max(0, used - debit.burst * debit.interval) if owed else 0
+            if beyond or self._owing(debit.key):
+                self.owing[debit.key] = beyond
+            cells = max(0, debit.burst - -(-used // debit.interval))
             limit_id = debit.key.limit_id
             if limit_id not in left or cells < left[limit_id].cells:
                 left[limit_id] = RateLeft(limit_id, cells, used)
         return tuple(left.values())
+
+    def _after(self, debit: Debit) -> int:
+        return arrival_after(debit, self.of(debit.key), self._now, self._owing(debit.key))
+
+    def _left(self, debit: Debit) -> RateLeft:
+        return left_of(debit, self.of(debit.key), self._now, self._owing(debit.key))
+
+    def _owing(self, key: RateKey) -> int:
+        owing = self.owing.get(key)
+        return self._owed.get(key, 0) if owing is None else owing

@@ -4,14 +4,14 @@ Whoever charges an operator has it to himself (`gateway.meter.store`), so its co
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, Final
 
 from sqlalchemy import ARRAY, String, bindparam, delete, func, literal_column, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor, Dialect
 
-from gateway.meter.rates import RateKey
+from gateway.meter.rates import RateCounts, RateKey
 from gateway.meter.rates_tables import RATE_USE
 
 MOST_PRUNED: Final = 2_000
@@ -50,7 +50,7 @@ class RateStatements:
     def __init__(self, dialect: Dialect) -> None:
         self._by_arrays = dialect.name == "postgresql"
         asked = _AS_ARRAYS if self._by_arrays else _AS_JSON
-        read = select(*_KEY, RATE_USE.c.arrival).join_from(
+        read = select(*_KEY, RATE_USE.c.arrival, RATE_USE.c.owed).join_from(
             asked,
             RATE_USE,
             (RATE_USE.c.operator_id == asked.c.operator_id)
@@ -61,24 +61,34 @@ class RateStatements:
         self._read = str(read.compile(dialect=dialect))
         self._write = str(
             add.on_conflict_do_update(
-                index_elements=[*_KEY], set_={"arrival": add.excluded.arrival}
+                index_elements=[*_KEY],
+                set_={"arrival": add.excluded.arrival, "owed": add.excluded.owed},
             ).compile(dialect=dialect)
         )
         self._prune = str(_OVER.compile(dialect=dialect))
 
-    def read(self, cursor: DBAPICursor, keys: Collection[RateKey]) -> dict[RateKey, int]:
-        """Return the arrival times of counts, in microseconds UTC; those without may lack."""
+    def read(self, cursor: DBAPICursor, keys: Collection[RateKey]) -> RateCounts:
+        """Return counts, in microseconds UTC; those without use may lack."""
         asked: Any
         if self._by_arrays:
             asked = [list(column) for column in zip(*keys, strict=True)]
         else:
             asked = (json.dumps(list(keys)),)
         cursor.execute(self._read, asked)
-        return {RateKey(*key): arrival for *key, arrival in cursor.fetchall()}
+        arrivals: dict[RateKey, int] = {}
+        owing: dict[RateKey, int] = {}
+        for *names, arrival, owed in cursor.fetchall():
+            key = RateKey(*names)
+            arrivals[key] = arrival
+            if owed:
+                owing[key] = owed
+        return RateCounts(arrivals, owing)
 
-    def write(self, cursor: DBAPICursor, moved: Mapping[RateKey, int]) -> None:
-        """Write arrival times."""
-        cursor.executemany(self._write, [(*key, arrival) for key, arrival in moved.items()])
+    def write(self, cursor: DBAPICursor, counts: RateCounts) -> None:
+        """Write counts."""
+        owed = counts.owed
+        rows = [(*key, arrival, owed.get(key, 0)) for key, arrival in counts.arrivals.items()]
+        cursor.executemany(self._write, rows)
 
     def prune(self, cursor: DBAPICursor, operator_ids: Collection[str], now: int) -> None:
         """Forget counts of operators that are as full at ``now`` as those never used."""

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, Row, Select, select
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.disclose.model import Line
 from gateway.disclose.tables import LINES, REVISIONS
+from gateway.meter.bearers import bearers
 from gateway.meter.model import ANSWER, LineCount, lines_of, unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.settle.usage import (
@@ -126,6 +127,8 @@ def _answer(
     lines: dict[int, Line],
 ) -> MeteredAnswer:
     prices = {count.line_no: count.unit_price for count in counts}
+    numbers = [revision.line_no for revision in revisions]
+    borne = bearers(row.licence, row.licences, row.lines, numbers)
     return MeteredAnswer(
         sequence=row.sequence,
         usage_index=row.usage_index,
@@ -148,7 +151,8 @@ def _answer(
                 revision.revision,
                 *lines[revision.line_no],
                 prices[revision.line_no],
+                bearer,
             )
-            for revision in revisions
+            for revision, bearer in zip(revisions, borne, strict=True)
         ),
     )

@@ -2,12 +2,14 @@
 
 A reversal has request, chunk, client, licence, consent, purpose and payload of the answer it
 credits, a decision and an instant of its own, and of the answer's lines as many records, at the
-answer's prices, as it has entries.
+answer's prices, as it has entries. Where several licences bear the answer's, those that were
+filled last are given back to first.
 """
 
 from collections import Counter
 from collections.abc import Mapping
 
+from gateway.meter.licences import credited, shares_of, shares_text
 from gateway.meter.model import (
     REVERSAL,
     LineCount,
@@ -36,7 +38,9 @@ def reversal(
     counts = Counter(line_of[each] for each in entries)
     prices = {line.line_no: line.unit_price for line in lines_of(answer.lines)}
     lines = tuple([LineCount(line_no, count, prices[line_no]) for line_no, count in counts.items()])
+    licence, licences = _resting(answer, counts)
     return answer._replace(
+        licence=licence,
         decision_id=decision_id,
         served_at=now,
         entry_count=len(entries),
@@ -50,4 +54,18 @@ def reversal(
         asked_items="",
         asked_subjects=0,
         opened_entries=0,
+        region_records=0,
+        licences=licences,
     )
+
+
+def _resting(answer: UsageRow, counts: Mapping[int, int]) -> tuple[str, str | None]:
+    """Return the licence whose quota a credit of so many records of each line is given back to,
+    and of several what each gets."""
+    shares = shares_of(answer.licences)
+    if not shares:
+        return answer.licence, answer.licences
+    numbers = [line.line_no for line in lines_of(answer.lines)]
+    given_back = credited(numbers, shares, counts)
+    licence = given_back[0].licence
+    return licence, shares_text(given_back) if len(given_back) > 1 else ""

@@ -12,12 +12,18 @@ The first rule that applies decides:
 4. CONSENT_EXHAUSTED: the consent relied on was used as often as it allows. A consent that
    is EXHAUSTED opens retries of what used it up, as far as 3 goes, until the removal of
    copies made under it was acknowledged, and nothing else;
-5. QUOTA_EXHAUSTED: the day's quota is used up or does not cover the answer. Once it is
+5. QUOTA_EXHAUSTED: the day's quota of the licence, or of the licences that open something
+   of what was asked for, is used up or does not cover the answer (`gateway.meter.quotas`). Once it is
    used up, answers without records are refused too, or they would tell for nothing
    which subjects have none;
+   What is held for answers of other regions under way (`gateway.meter.holds`) is not left;
 6. RATE_EXCEEDED: a limit of rates would be exceeded (`gateway.meter.rates`);
 7. RECORD_NOT_DISCLOSED: the answer is empty and may not be. It comes last, so that for
    a record that is not there every other reason is given just as for one that is.
+
+What another region has metered is charged whatever 5 and 6 say. They are applied before that
+region is asked, to the room for its answer: while anything is left and not held, that answer may
+be asked for. Of limits, what is held counts as if it were taken.
 """
 
 from collections import Counter
@@ -28,16 +34,17 @@ from consent.model import ONCE, TIMES_PER_DAY, WITHIN_PERIOD, Consent
 from consent.rules import used_up
 from consent.states import EXHAUSTED, GRANTED
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.meter.holds import NO_USE, DayCount, DayUse, Hold
 from gateway.meter.model import (
-    SECONDS_A_DAY,
     AnswerKey,
+    Busy,
     Charged,
     ConsentDay,
     ConsentGrowth,
     ConsentUse,
     ConsentVersion,
     EarlierAnswer,
-    Left,
+    Held,
     NotCharged,
     Outcome,
     QuotaDay,
@@ -46,7 +53,8 @@ from gateway.meter.model import (
     UsageClaim,
     unpack_entries,
 )
-from gateway.meter.rates import Arrivals, RateKey
+from gateway.meter.quotas import borne, left_after, next_day, quota_exhausted, too_little
+from gateway.meter.rates import Arrivals, RateCounts
 
 _REUSED = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED)
 _LIFE_OVER = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED, life_over=True)
@@ -56,7 +64,7 @@ _REMOVED = NotCharged(RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED)
 # Another state is another version, decided by anew.
 _OPENING: Final = frozenset({GRANTED, EXHAUSTED})
 _NO_GROWTH: Final = ConsentGrowth(0)
-_NO_USE: Final = ConsentUse(ever=False, answered=0)
+_NOT_RELIED: Final = ConsentUse(ever=False, answered=0)
 
 
 class Consents(NamedTuple):
@@ -81,7 +89,7 @@ class Reckoning:
 
     ``now`` in seconds UTC; ``ended`` the revisions that ended since claims read them;
     ``earlier`` of each claim's request the answer of the same chunk and one other, as
-    far as there are any; ``used`` the records counted on the claims' days; ``consents`` those
+    far as there are any; ``used`` what is taken of quotas on the claims' days; ``consents`` those
     that the claims rely on; ``arrivals`` the counts that claims take of, None
     where none does; ``over`` what the claims are of whose delivery is not their call's any more.
     """
@@ -91,7 +99,7 @@ class Reckoning:
         now: int,
         ended: Set[int],
         earlier: Iterable[EarlierAnswer],
-        used: Mapping[QuotaDay, int],
+        used: Mapping[QuotaDay, DayUse],
         consents: Consents,
         arrivals: Arrivals | None = None,
         over: Set[AnswerKey] = frozenset(),
@@ -103,20 +111,27 @@ class Reckoning:
         self._arrivals = arrivals
         self._over = over
         self._answered: Counter[str] = Counter()
+        self._held: Counter[str] = Counter()
         # By operator and request.
         self._earlier: dict[tuple[str, str], dict[int, EarlierAnswer | UsageClaim]] = {}
         for answer in earlier:
             self._remember(answer)
         self.charged: list[UsageClaim] = []
-        self.grown: dict[QuotaDay, int] = {}
+        self._days: dict[QuotaDay, DayCount] = {}
+        self.grown: dict[QuotaDay, DayCount] = {}
         """Days whose count grew, and what it is now."""
+        self.holds: list[Hold] = []
+        """What is held from now on."""
         self.relied: dict[ConsentDay, ConsentGrowth] = {}
         """Consents that limit their use, as far as what is charged relies on them, by day."""
 
     @property
-    def moved(self) -> Mapping[RateKey, int]:
-        """Counts of limits that were taken of, and their arrival times now."""
-        return self._arrivals.moved if self._arrivals is not None else {}
+    def moved(self) -> RateCounts | None:
+        """Counts of limits that were taken of, as they are now; None where none was."""
+        arrivals = self._arrivals
+        if arrivals is None or not arrivals.moved:
+            return None
+        return RateCounts(arrivals.moved, arrivals.owing)
 
     def judge(self, claim: UsageClaim) -> Outcome:
         """Return what becomes of the next claim; see the module."""
@@ -124,6 +139,8 @@ class Reckoning:
             return _REUSED
         if self._now >= claim.good_until or self._serves_ended(claim):
             return Stale()
+        if claim.takes is not None:
+            return self._hold(claim, claim.takes)
         consent = claim.relies_on
         if consent is not None and not self._stands(consent):
             return Stale()
@@ -147,7 +164,7 @@ class Reckoning:
         return consent.state in _OPENING and not (changed and ConsentVersion.of(consent) in changed)
 
     def _exhausted(self, consent: Consent, day: ConsentDay) -> bool:
-        use = self._consents.uses.get(day, _NO_USE)
+        use = self._consents.uses.get(day, _NOT_RELIED)
         growth = self.relied.get(day, _NO_GROWTH)
         answered = int(use.ever) + self._answered[consent.consent_id]
         return consent.state == EXHAUSTED or used_up(
@@ -181,37 +198,68 @@ class Reckoning:
         ):
             by_day = consent.terms.access_mode == TIMES_PER_DAY
             return NotCharged(
-                RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED, _next_day(claim) if by_day else 0
+                RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED, next_day(claim) if by_day else 0
             )
-        day, count = claim.quota_day, claim.entry_count
-        used = self.grown.get(day)
-        if used is None:
-            used = self._used.get(day, 0)
-        if used >= claim.daily_quota or used + count > claim.daily_quota:
-            anew, quota = _next_day(claim), claim.daily_quota
-            return NotCharged(
-                RefusalReason.REFUSAL_REASON_QUOTA_EXHAUSTED,
-                anew,
-                Left(max(0, quota - used), quota, anew, ()),
-            )
+        count = claim.entry_count + claim.region_records
+        taken, held = self._taken(claim)
         arrivals = self._arrivals if claim.debits else None
-        if arrivals is not None and (too_fast := arrivals.refusal(claim.debits)) is not None:
-            return too_fast
+        if claim.rests_on is not None:
+            resting = borne(claim, claim.rests_on, taken, held)
+            if isinstance(resting, NotCharged):
+                return resting
+            claim = resting
+        elif not claim.owed and (short := too_little(claim, taken, held)) is not None:
+            return short
+        if not claim.owed and arrivals is not None:
+            too_fast = arrivals.refusal(claim.debits)
+            if too_fast is not None:
+                return too_fast
         if not (count or claim.may_be_empty):
             return _NOT_DISCLOSED
         if count:
-            self.grown[day] = used + count
-        left = Left(
-            claim.daily_quota - used - count,
-            claim.daily_quota,
-            _next_day(claim),
-            arrivals.take(claim.debits) if arrivals is not None else (),
-        )
+            self._count(claim, taken, count)
+        rates = arrivals.take(claim.debits, owed=claim.owed) if arrivals is not None else ()
+        left = left_after(claim, taken, rates)
         if consent is not None and is_limited(consent):
             self._rely(consent, claim)
         self.charged.append(claim)
         self._remember(claim)
         return Charged(claim.fee, left=left)
+
+    def _hold(self, claim: UsageClaim, hold: Hold) -> Outcome:
+        taken, held = self._taken(claim)
+        used = taken.of(claim.licence)
+        if used >= claim.daily_quota:
+            return quota_exhausted(claim, used)
+        if self._arrivals is not None and claim.debits:
+            if (too_fast := self._arrivals.refusal(claim.debits)) is not None:
+                return too_fast
+            with_held = [each._replace(cells=each.cells + held) for each in claim.debits]
+            if held and self._arrivals.refusal(with_held) is not None:
+                return Busy()
+        room = claim.daily_quota - used - held
+        if room <= 0:
+            return Busy()
+        self.holds.append(hold._replace(records=min(hold.records, room)))
+        self._held[claim.operator_id] += self.holds[-1].records
+        return Held()
+
+    def _taken(self, claim: UsageClaim) -> tuple[DayCount, int]:
+        """Return what is counted on a claim's day, by those before it too, and what is held."""
+        day = claim.quota_day
+        taken = self._days.get(day)
+        if taken is None:
+            taken = self._days[day] = DayCount(self._used.get(day, NO_USE))
+        return taken, taken.held + self._held[claim.operator_id]
+
+    def _count(self, claim: UsageClaim, taken: DayCount, count: int) -> None:
+        self.grown[claim.quota_day] = taken
+        if claim.borne:
+            for share in claim.borne:
+                if share.records:
+                    taken.add(share.licence, sum(share.records))
+        else:
+            taken.add(claim.licence, count)
 
     def _rely(self, consent: Consent, claim: UsageClaim) -> None:
         day, last_at = claim.consent_day, claim.served_at
@@ -231,8 +279,3 @@ class Reckoning:
     def _remember(self, answer: EarlierAnswer | UsageClaim) -> None:
         key = (answer.operator_id, answer.request_id)
         self._earlier.setdefault(key, {})[answer.chunk] = answer
-
-
-def _next_day(claim: UsageClaim) -> int:
-    """Return the seconds until counts by the day start anew."""
-    return SECONDS_A_DAY - claim.served_at % SECONDS_A_DAY

@@ -17,6 +17,7 @@ from creditgate.transparency.merkle import leaf_hash
 from gateway.clock import Clock
 from gateway.disclose.model import Line
 from gateway.disclose.tables import LINES, REVISIONS
+from gateway.meter.bearers import borne
 from gateway.meter.decisions import DecisionIds
 from gateway.meter.deliveries import is_of
 from gateway.meter.delivery import (
@@ -35,7 +36,7 @@ from gateway.meter.model import ANSWER, SECONDS_A_DAY, UsageRow, unpack_entries
 from gateway.meter.postgresql import lock_operator
 from gateway.meter.reversal import reversal
 from gateway.meter.store import USAGE_COLUMNS
-from gateway.meter.tables import QUOTA, USAGE, USAGE_HEADS
+from gateway.meter.tables import LICENCE_USE, QUOTA, USAGE, USAGE_HEADS
 from gateway.storage.engines import reading
 from gateway.storage.paging import pages
 
@@ -170,6 +171,16 @@ class DeliverySettler:
                 .where(QUOTA.c.operator_id == operator_id, QUOTA.c.day == day)
                 .values(used=QUOTA.c.used - row.entry_count)
             )
+            for licence, records in borne(row).items():
+                connection.execute(
+                    update(LICENCE_USE)
+                    .where(
+                        LICENCE_USE.c.operator_id == operator_id,
+                        LICENCE_USE.c.day == day,
+                        LICENCE_USE.c.licence == licence,
+                    )
+                    .values(used=LICENCE_USE.c.used - records)
+                )
 
     def _leaf_hash(self, row: UsageRow) -> bytes:
         lines = self._lines.of(row.lines)

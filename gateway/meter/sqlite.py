@@ -27,6 +27,8 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from consent.tables import CONSENT, CONSENT_CHANGE, CONSENT_REMOVAL
 from gateway.disclose.model import Line
 from gateway.disclose.tables import REVISIONS
+from gateway.meter.holds import DayCount, DayUse, Hold, HoldKey
+from gateway.meter.holds_sql import held_of
 from gateway.meter.model import (
     AnswerKey,
     ConsentDay,
@@ -39,7 +41,8 @@ from gateway.meter.model import (
     UsageClaim,
     UsageRow,
 )
-from gateway.meter.rates import RateKey
+from gateway.meter.quota_sql import borne_of
+from gateway.meter.rates import RateCounts, RateKey
 from gateway.meter.replays import Again
 from gateway.meter.sqlite_earlier import answered, earlier
 from gateway.meter.store import (
@@ -61,7 +64,6 @@ from gateway.meter.store import (
     take_places,
     text_of,
     usage_rows,
-    write_used,
 )
 from gateway.meter.tables import QUOTA, REFUSALS, USAGE
 
@@ -100,8 +102,15 @@ _ENDED: Final = select(REVISIONS.c.sequence).where(
     REVISIONS.c.sequence.in_(select(func.json_each(bindparam("sequences")).table_valued("value"))),
     HAS_ENDED,
 )
-_USED: Final = select(QUOTA.c.used).where(
-    QUOTA.c.operator_id == bindparam("operator_id"), QUOTA.c.day == bindparam("day")
+_USED: Final = select(
+    func.coalesce(
+        select(QUOTA.c.used)
+        .where(QUOTA.c.operator_id == bindparam("operator_id"), QUOTA.c.day == bindparam("day"))
+        .scalar_subquery(),
+        literal_column("0"),
+    ),
+    held_of(bindparam("holder")),
+    borne_of("sqlite", bindparam("bearer"), bindparam("borne_on")),
 )
 
 
@@ -273,26 +282,30 @@ class _SqliteTransaction:
         """Write that answers are given again."""
         note_replays(self._cursor, self._statements, again, now)
 
-    def used(self, days: Iterable[QuotaDay]) -> dict[QuotaDay, int]:
-        """Return the records counted."""
-        found: dict[QuotaDay, int] = {}
+    def used(self, days: Iterable[QuotaDay], now: int) -> dict[QuotaDay, DayUse]:
+        """Return what is taken of quotas."""
+        found: dict[QuotaDay, DayUse] = {}
         for day in days:
-            self._cursor.execute(self._statements.used, day)
-            if row := self._cursor.fetchone():
-                found[day] = row[0]
+            self._cursor.execute(self._statements.used, (*day, day.operator_id, now, *day))
+            ((used, held, borne),) = self._cursor.fetchall()
+            found[day] = DayUse(used, held, json.loads(borne))
         return found
+
+    def hold(self, holds: Collection[Hold], given_back: Collection[HoldKey], now: int) -> None:
+        """Write what is held, and forget what is not."""
+        self._statements.holds.write(self._cursor, holds, given_back, now)
 
     def advance(self, claims: Iterable[UsageClaim]) -> set[AnswerKey]:
         """Take note of how far deliveries were acknowledged."""
         return advance(self._cursor, self._statements, claims)
 
-    def rates(self, keys: Collection[RateKey]) -> dict[RateKey, int]:
-        """Return arrival times."""
+    def rates(self, keys: Collection[RateKey]) -> RateCounts:
+        """Return counts."""
         return self._statements.rates.read(self._cursor, keys)
 
-    def set_rates(self, moved: Mapping[RateKey, int]) -> None:
-        """Write arrival times."""
-        self._statements.rates.write(self._cursor, moved)
+    def set_rates(self, counts: RateCounts) -> None:
+        """Write counts."""
+        self._statements.rates.write(self._cursor, counts)
 
     def prune_rates(self, operator_ids: Collection[str], now: int) -> None:
         """Forget counts that say nothing more."""
@@ -310,14 +323,14 @@ class _SqliteTransaction:
         self,
         rows: Sequence[UsageRow],
         leaf_hashes: Sequence[bytes],
-        grown: Mapping[QuotaDay, int],
+        grown: Mapping[QuotaDay, DayCount],
         relied: Mapping[ConsentDay, ConsentGrowth],
         refusals: Sequence[RefusalEntry],
     ) -> None:
         """Write what became of the group."""
         if rows:
             self._insert(self._statements.add_usage, usage_rows(rows, leaf_hashes))
-        write_used(self._cursor, self._statements, grown)
+        self._statements.quotas.write(self._cursor, grown)
         if relied:
             self._insert(self._statements.add_relied, relied_rows(relied))
         if refusals:

@@ -31,6 +31,8 @@ from gateway.disclose.model import Line
 from gateway.disclose.tables import EVENTS, LINES, REVISIONS
 from gateway.meter.delivery import OPEN
 from gateway.meter.delivery_tables import DELIVERIES
+from gateway.meter.holds import DayCount, DayUse, Hold, HoldKey
+from gateway.meter.holds_sql import HoldStatements
 from gateway.meter.model import (
     ANSWER,
     AnswerKey,
@@ -44,10 +46,11 @@ from gateway.meter.model import (
     UsageClaim,
     UsageRow,
 )
-from gateway.meter.rates import RateKey
+from gateway.meter.quota_sql import QuotaStatements
+from gateway.meter.rates import RateCounts, RateKey
 from gateway.meter.rates_sql import RateStatements
 from gateway.meter.replays import Again, noted, rows_of, written
-from gateway.meter.tables import QUOTA, REFUSALS, USAGE, USAGE_HEADS
+from gateway.meter.tables import REFUSALS, USAGE, USAGE_HEADS
 
 EARLIER_COLUMNS: Final = tuple(USAGE.c[name] for name in EarlierAnswer._fields)
 USAGE_COLUMNS: Final = tuple(USAGE.c[name] for name in UsageRow._fields)
@@ -59,7 +62,6 @@ IS_REMOVED: Final = CONSENT_REMOVAL.c.acknowledged_at.is_not(None)
 _MOST_SMALL: Final = 32_767
 _HEAD: Final = select(func.max(EVENTS.c.sequence))
 _LINES: Final = select(LINES).order_by(LINES.c.line_no)
-_ADD_USED: Final = {"sqlite": sqlite.insert(QUOTA), "postgresql": postgresql.insert(QUOTA)}
 _PLACE: Final = {"sqlite": sqlite.insert(USAGE_HEADS), "postgresql": postgresql.insert(USAGE_HEADS)}
 _HEAD_COLUMNS: Final = tuple(column.name for column in USAGE_HEADS.c)
 _ADVANCE: Final = (
@@ -139,8 +141,14 @@ class LedgerTransaction(Protocol):
         """Write that answers are given again at ``now`` (seconds, UTC), and tell it."""
         ...
 
-    def used(self, days: Iterable[QuotaDay]) -> dict[QuotaDay, int]:
-        """Return the records counted on these days; days without any may lack."""
+    def used(self, days: Iterable[QuotaDay], now: int) -> dict[QuotaDay, DayUse]:
+        """Return the records counted on these days, and those held for their operators at ``now``
+        (seconds, UTC)."""
+        ...
+
+    def hold(self, holds: Collection[Hold], given_back: Collection[HoldKey], now: int) -> None:
+        """Write what is held and end what is ``given_back``; of who has holds written, forget those
+        that are over at ``now`` (seconds, UTC)."""
         ...
 
     def advance(self, claims: Iterable[UsageClaim]) -> set[AnswerKey]:
@@ -148,12 +156,12 @@ class LedgerTransaction(Protocol):
         claims whose delivery is not their call's any more."""
         ...
 
-    def rates(self, keys: Collection[RateKey]) -> dict[RateKey, int]:
-        """Return the arrival times of counts; those without use may lack."""
+    def rates(self, keys: Collection[RateKey]) -> RateCounts:
+        """Return counts; those without use may lack."""
         ...
 
-    def set_rates(self, moved: Mapping[RateKey, int]) -> None:
-        """Write arrival times."""
+    def set_rates(self, counts: RateCounts) -> None:
+        """Write counts."""
         ...
 
     def prune_rates(self, operator_ids: Collection[str], now: int) -> None:
@@ -172,7 +180,7 @@ class LedgerTransaction(Protocol):
         self,
         rows: Sequence[UsageRow],
         leaf_hashes: Sequence[bytes],
-        grown: Mapping[QuotaDay, int],
+        grown: Mapping[QuotaDay, DayCount],
         relied: Mapping[ConsentDay, ConsentGrowth],
         refusals: Sequence[RefusalEntry],
     ) -> None:
@@ -216,14 +224,8 @@ class Statements:
         told = insert(WRITES).values(columns).inline()
         self.told = text_of(told, dialect)
         self.rates = RateStatements(dialect)
-        add_used = _ADD_USED[dialect.name]
-        self.set_used = text_of(
-            add_used.on_conflict_do_update(
-                index_elements=[QUOTA.c.operator_id, QUOTA.c.day],
-                set_={"used": add_used.excluded.used},
-            ),
-            dialect,
-        )
+        self.holds = HoldStatements(dialect)
+        self.quotas = QuotaStatements(dialect)
 
 
 def add_relied(dialect: Dialect, rows: int = 1) -> str:
@@ -308,12 +310,6 @@ def note_replays(
     rows = rows_of(again, now)
     cursor.executemany(statements.replayed, rows)
     cursor.executemany(statements.told, written(rows))
-
-
-def write_used(cursor: DBAPICursor, statements: Statements, grown: Mapping[QuotaDay, int]) -> None:
-    """Write counts of records."""
-    if grown:
-        cursor.executemany(statements.set_used, [(*day, used) for day, used in grown.items()])
 
 
 def usage_rows(rows: Iterable[UsageRow], leaf_hashes: Iterable[bytes]) -> list[tuple[object, ...]]:

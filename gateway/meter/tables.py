@@ -31,6 +31,10 @@ _Sequence = BigInteger().with_variant(Integer, "sqlite")
 # or not, separated by blanks; empty without one, and in older answers. asked_subjects is how
 # many subjects were asked about, found or not; 0 in older answers. opened_entries is how many of
 # its records a consent opened: those alone are served under it; null in older answers.
+# region_records is how many records of other regions it charges and counts against the day's quota;
+# null in older answers, which counted none. licences tells which licences bear its records where
+# those are several, "" where the one named does, null in older answers: those count against no
+# licence of their own in licence_use.
 USAGE: Final = Table(
     "usage_answers",
     METADATA,
@@ -58,6 +62,8 @@ USAGE: Final = Table(
     Column("asked_items", Text, nullable=False, server_default=""),
     Column("asked_subjects", Integer, nullable=False, server_default="0"),
     Column("opened_entries", Integer),
+    Column("region_records", Integer),
+    Column("licences", Text),
     UniqueConstraint("operator_id", "request_id", "chunk", "kind", name="uq_usage_answers_request"),
     Index("ix_usage_answers_operator_sequence", "operator_id", "sequence"),
     Index("ix_usage_answers_operator_served_at", "operator_id", "served_at"),
@@ -95,6 +101,29 @@ QUOTA: Final = Table(
     Column("operator_id", String(40), primary_key=True),
     Column("day", Integer, primary_key=True),
     Column("used", BigInteger, nullable=False),
+)
+
+# The records of quota_use by the licence they count against. What earlier versions counted is
+# missing here: it counts against each licence of the operator.
+LICENCE_USE: Final = Table(
+    "licence_use",
+    METADATA,
+    Column("operator_id", String(40), primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("licence", String(64), primary_key=True),
+    Column("used", BigInteger, nullable=False),
+)
+
+# Room in a day's quota for an answer of another region that is under way: how many records that
+# answer has is known once that region has metered it. A row counts until it is deleted or ``until``
+# (seconds, UTC) has come, by itself where a process died.
+QUOTA_HOLDS: Final = Table(
+    "quota_holds",
+    METADATA,
+    Column("operator_id", String(40), primary_key=True),
+    Column("hold_id", String(40), primary_key=True),
+    Column("records", Integer, nullable=False),
+    Column("until", BigInteger, nullable=False),
 )
 
 REFUSALS: Final = Table(

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from operator import itemgetter
@@ -27,7 +28,8 @@ _DRAIN_LOOK_SECONDS: Final = 0.005
 # uvicorn makes the Date header anew at each tenth tick.
 _TICK_SECONDS: Final = 0.1
 HEAD_SECONDS: Final = 10
-"""How long a connection may take to begin a request, in seconds."""
+"""How long a connection may take to begin a request, and from there to send the rest of it, in
+seconds. Requests are small: forms, and lists of tokens."""
 # FAPI 2.0 section 5.2.3: browsers must not be led off TLS. Two years, as is usual.
 _HSTS_SECONDS: Final = 2 * 365 * 86_400
 # BCP 195 (RFC 9325) section 4.2; FAPI 2.0 section 5.2.1 allows no others with TLS 1.2.
@@ -44,12 +46,13 @@ class CertificateProtocol(H11Protocol):
     gets a copy of ``app_state`` as ``scope["state"]``, so giving this connection an
     ``app_state`` of its own is enough, and touches no request handling.
 
-    Connections that ask for nothing cost their peer nothing, so they must not keep others
-    out: each is closed after `HEAD_SECONDS`, and when there are too many, the one that has
-    been silent longest makes room.
+    Connections that ask for nothing, or never for all of it, cost their peer nothing, so they
+    must not keep others out: each is closed after `HEAD_SECONDS`, and when there are too many, one
+    makes room: of the address that has most, that which has been waited for longest.
     """
 
     _silence: asyncio.TimerHandle | None = None
+    _begun: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Remember the certificate the TLS handshake ended with."""
@@ -78,7 +81,8 @@ class CertificateProtocol(H11Protocol):
 
     @property
     def silent_since(self) -> float | None:
-        """Since when no request was begun, by the loop's clock; None during one."""
+        """Since when it has been waited for the begin or the rest of a request, by the loop's
+        clock; None while one is answered."""
         return None if self._silence is None else self._silence.when() - HEAD_SECONDS
 
     def give_up(self) -> None:
@@ -88,11 +92,16 @@ class CertificateProtocol(H11Protocol):
     def _watch(self) -> None:
         # Before the first request there is none, whatever uvicorn's annotation says.
         cycle = cast("RequestResponseCycle | None", self.cycle)
-        busy = cycle is not None and not cycle.response_complete
-        if busy or self.transport.is_closing():
+        is_open = cycle is not None and not cycle.response_complete
+        is_whole = cycle is None or not cycle.more_body
+        if self.transport.is_closing() or (is_open and is_whole):
             self._stop_watching()
-        elif self._silence is None:
-            # Bytes that begin no request do not start the time anew.
+            return
+        if is_open and cycle is not self._begun:
+            self._begun = cycle
+            self._stop_watching()
+        if self._silence is None:
+            # Bytes that neither begin nor end a request do not start the time anew.
             self._silence = self.loop.call_later(HEAD_SECONDS, self.give_up)
 
     def _stop_watching(self) -> None:
@@ -102,7 +111,7 @@ class CertificateProtocol(H11Protocol):
 
 
 def _silent(connections: Iterable[object]) -> list[CertificateProtocol]:
-    """Return the connections on which no request is open, the longest silent first."""
+    """Return the connections on which no whole request has come, the longest silent first."""
     silent = [
         (since, connection)
         for connection in connections
@@ -113,9 +122,16 @@ def _silent(connections: Iterable[object]) -> list[CertificateProtocol]:
 
 
 def _make_room(connections: Iterable[object]) -> None:
-    """Close the connection that has been silent longest, if any is."""
-    for connection in _silent(connections)[:1]:
-        connection.give_up()
+    """Close the connection that has been silent longest of those from the address that has most of
+    all, if any is."""
+    silent = _silent(connections)
+    most = Counter(map(_address, silent)).most_common(1)
+    for address, _ in most:
+        next(each for each in silent if _address(each) == address).give_up()
+
+
+def _address(connection: CertificateProtocol) -> str:
+    return connection.client[0] if connection.client else ""
 
 
 class EmbeddedServer(uvicorn.Server):

@@ -8,7 +8,7 @@ from typing import Final
 from starlette.responses import Response
 
 from creditgate.refusal import Refused
-from creditgate.v1.operator_service_pb2 import OperatorState
+from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.oauth.context import AuthorizationContext
 from operators.authority import Authority
@@ -99,12 +99,15 @@ def draft(kind: str, thing_id: str, thing: Kept) -> Draft:
 def taken_by_another(authority: Authority, client_id: str, thumbprints: frozenset[str]) -> bool:
     """Tell whether a live client other than ``client_id`` has one of these certificates.
 
-    RFC 8705 section 2: a certificate tells the client it authenticates.
+    RFC 8705 section 2: a certificate tells the client it authenticates. What a region says of
+    itself claims none: it could name anybody's.
     """
     return any(
         not thumbprints.isdisjoint(client.certificate_thumbprints)
         for client in authority.clients.values()
-        if client.removed_at is None and client.client_id != client_id
+        if client.removed_at is None
+        and client.client_id != client_id
+        and client.role != ClientRole.CLIENT_ROLE_REGION
     )
 
 

@@ -21,6 +21,7 @@ _KINDS: Final[Mapping[int, Words]] = {
     AlertKind.ALERT_KIND_CLEARING_DISPUTE: ("地区清算争议", "Disputes in clearing"),
     AlertKind.ALERT_KIND_CLEARING_OVERDUE: ("地区清算逾期", "Clearing overdue"),
     AlertKind.ALERT_KIND_CLEARING_CONCESSION: ("让步版本被更改", "Conceded version changed"),
+    AlertKind.ALERT_KIND_CLEARING_AMOUNT: ("清算金额未确认", "Amount not signed in clearing"),
 }
 _RECORDS: Final[Words] = (
     "{counted} 条记录，达到 {threshold} 即提示",
@@ -57,6 +58,10 @@ _COUNTED: Final[Mapping[int, Words]] = {
         "{counted} 笔争议用量：对方地区更改了我方已让步的版本，让步不再有效，请重新处理",
         "{counted} disputed uses whose version the other region changed after it was conceded;"
         " the concessions hold no more: say anew what stands",
+    ),
+    AlertKind.ALERT_KIND_CLEARING_AMOUNT: (
+        "对方地区主张 {counted} 微元，我方认可 {threshold} 微元：未签署",
+        "the region claims {counted} micro-yuan, {threshold} are accepted: not signed",
     ),
 }
 

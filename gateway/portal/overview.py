@@ -53,7 +53,7 @@ async def show(visit: Visit) -> Response:
         cards=[
             await _cost(visit),
             _forecast(visit, told.forecast),
-            _quota(visit, used[today]),
+            await _quota(visit, used[today]),
             await _conformance(visit),
         ],
         days=days_chart(visit, used),
@@ -81,16 +81,15 @@ def _forecast(visit: Visit, told: Forecast) -> Card:
     )
 
 
-def _quota(visit: Visit, used_today: int) -> Card:
-    standing = quotas(visit, used_today)
+async def _quota(visit: Visit, used_today: int) -> Card:
+    standing = await quotas(visit)
     title = visit.say("今日剩余额度", "Quota left today")
     if not standing:
         return Card("/use", title, "0", visit.say("没有有效的许可", "no licence in force"))
-    most = max(standing, key=lambda quota: quota.left)
     return Card(
         "/use",
         title,
-        f"{most.left:,}",
+        f"{sum(quota.left for quota in standing):,}",
         visit.say(f"今日已用 {used_today:,} 条", f"{used_today:,} records used today"),
     )
 

@@ -13,12 +13,24 @@ from gateway.signin.desk import SignInDesk
 from operators.log import AuthorityLog
 
 
+class ByLicence(Protocol):
+    """What counts on a day against licences."""
+
+    def of(self, licence: str) -> int:
+        """Return the records that count against a licence."""
+        ...
+
+
 class QuotaUse(Protocol):
     """Tells what counted against quotas. Calls block."""
 
     def by_day(self, operator_id: str, first: int, last: int) -> Mapping[int, int]:
         """Return the records of each day from ``first`` to ``last`` (UTC days since the
         epoch), those without use left out."""
+        ...
+
+    def on_day(self, operator_id: str, day: int) -> ByLicence:
+        """Return what counts on a UTC day (since the epoch) against each licence."""
         ...
 
 

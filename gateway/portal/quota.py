@@ -1,13 +1,15 @@
 """The daily quota: what each licence in force allows today, and what is left of it."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gateway.portal.visit import Visit
 
+_DAY: Final = 86_400
+
 
 class Quota(NamedTuple):
-    """A licence's quota of records a UTC day, ``used`` of them by all licences together, and
-    when it begins anew (seconds, UTC). ``left`` is never negative."""
+    """A licence's quota of records a UTC day, and ``used`` of them today. ``left`` is never
+    negative."""
 
     licence: str
     records: int
@@ -19,11 +21,12 @@ class Quota(NamedTuple):
         return max(self.records - self.used, 0)
 
 
-def quotas(visit: Visit, used_today: int) -> list[Quota]:
+async def quotas(visit: Visit) -> list[Quota]:
     """Return the quotas of the licences in force, in order of number."""
-    licences = visit.parts.view().authority.licences_of.get(visit.operator.operator_id, ())
+    operator_id = visit.operator.operator_id
+    used = await visit.read(visit.parts.quota.on_day, operator_id, visit.now // _DAY)
     return [
-        Quota(licence.number, licence.daily_record_quota, used_today)
-        for licence in licences
+        Quota(licence.number, licence.daily_record_quota, used.of(licence.number))
+        for licence in visit.parts.view().authority.licences_of.get(operator_id, ())
         if licence.in_force(visit.now)
     ]

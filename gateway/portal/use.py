@@ -23,7 +23,6 @@ async def show(visit: Visit) -> Response:
     month = month_shown(visit, visit.request.query_params.get("month", present))
     today = visit.now - visit.now % _DAY
     used = await used_by_day(visit, month.from_, min(month.until, today + _DAY))
-    now = await used_by_day(visit, today, today + _DAY)
     agreed = await visit.ask(pb.GetUsageCosignatureRequest(), pb.GetUsageCosignatureResponse)
     return visit.page(
         "use.html",
@@ -32,7 +31,7 @@ async def show(visit: Visit) -> Response:
         month=month.name,
         before=shifted(month, -1).name,
         after=shifted(month, 1).name if month.until <= visit.now else "",
-        quotas=quotas(visit, now[today]),
+        quotas=await quotas(visit),
         anew=visit.when(today + _DAY),
         days=days_chart(visit, used),
         items=await _items(visit, month),

@@ -87,6 +87,13 @@ def select_served(
     return Selection(frames, sequences, lines, usable_until)
 
 
+def subjects_of(revisions: Iterable[LiveRevision], selection: Selection) -> set[str]:
+    """Return whose records are served: of no others anything may be told, not even by a limit
+    that is used up (G11)."""
+    served = set(selection.sequences)
+    return {row[0] for row in revisions if row[1] in served}
+
+
 def _price(prices: Mapping[int, int | None], line_no: int) -> int:
     price = prices[line_no]
     assert price is not None, "a passage without prices lets nothing through"

@@ -64,6 +64,9 @@ async def check_covered(subjects: Sequence[str], details: Details, consent: str)
     """
     if not details:
         return
+    if not any(detail.subjects for detail in details):
+        # They cover all alike.
+        subjects = subjects[:1]
     for index, subject in enumerate(subjects, 1):
         covering(details, subject, consent)
         if index % _CHECKED_AT_ONCE == 0:

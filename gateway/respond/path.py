@@ -55,12 +55,13 @@ from gateway.respond.answer import (
     require_prices,
     select_served,
     served_by,
+    subjects_of,
 )
 from gateway.respond.left import tell_left
 from gateway.respond.proofs import AnswerProofs, ProofLate
 from gateway.respond.rates import KnownOver, debits_of, too_fast
 from gateway.respond.refusals import changing, not_charged, require_size
-from gateway.respond.use import Part, Use, looked_for, relied_on
+from gateway.respond.use import Part, Use, licences_of, looked_for, relied_on
 from gateway.telemetry.traces import step
 from gateway.transparency.map_sets import SubjectAsk
 from gateway.usage.unsigned import UnsignedUse
@@ -189,11 +190,11 @@ class AnswerPath:
                     continue
             require_size(selection, self._limits.record_bytes, in_parts=use.in_parts)
             claim = self._claim(use, passage, opening, found.head, part, selection, ground.now)
-            if limits:
-                # A record asked for by its name tells whose it is, if it is there.
-                about = part.subjects or {row[0] for row in found.revisions}
+            if limits or whole.resting is not None:
+                about = part.subjects or subjects_of(found.revisions, selection)
                 claim = claim._replace(
-                    debits=debits_of(limits, use, passage, about, selection.lines)
+                    debits=debits_of(limits, use, passage, about, selection.lines),
+                    rests_on=licences_of(whole, opening),
                 )
             outcome = await self._committer.charge(claim)
             step("metered")

@@ -66,8 +66,28 @@ def debits_of(
             continue
         cells = asked
         if limit.unit != _LOOKUPS:
-            cells = max(1, records[limit.item] if limit.item else records.total())
+            cells = max(1, _records_under(limit, records))
         found.append(Debit(RateKey(operator_id, limit.limit_id, key), interval, limit.burst, cells))
+    return tuple(found)
+
+
+def record_debits(
+    limits: Iterable[Limit], use: Use, passage: Passage, records: Counter[str], *, least: int = 0
+) -> tuple[Debit, ...]:
+    """Return what ``records``, by item, take of the limits that count records.
+
+    Of each at least ``least`` units, and nothing of those of which they take none.
+    """
+    found: list[Debit] = []
+    for limit in limits:
+        if limit.unit == _LOOKUPS or limit.per == _SUBJECT:
+            continue
+        cells = max(least, _records_under(limit, records))
+        key = _key(limit, use, passage)
+        if cells and key is not None:
+            interval = interval_of(limit.count, limit.period_seconds)
+            count = RateKey(passage.allow.operator_id, limit.limit_id, key)
+            found.append(Debit(count, interval, limit.burst, cells))
     return tuple(found)
 
 
@@ -132,6 +152,10 @@ def too_fast(over: TooFast, limits: Iterable[Limit]) -> Refused:
         retry_micros=micros,
         metadata=metadata,
     )
+
+
+def _records_under(limit: Limit, records: Counter[str]) -> int:
+    return records[limit.item] if limit.item else records.total()
 
 
 def _key(limit: Limit, use: Use, passage: Passage) -> str | None:

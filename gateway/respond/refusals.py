@@ -55,6 +55,14 @@ def not_charged(outcome: NotCharged) -> Refused:
             "No such record is disclosed to you now."
         ),
     }
+    if outcome.licences:
+        return Refused(
+            outcome.reason,
+            "The day's quota of all licences that open some of what was asked for is used up; name"
+            " items that other licences open, or ask again when it starts anew at 00:00 UTC.",
+            retry_after=outcome.retry_after or None,
+            metadata={"licences": ",".join(outcome.licences)},
+        )
     return Refused(
         outcome.reason, messages[outcome.reason], retry_after=outcome.retry_after or None
     )

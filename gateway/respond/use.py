@@ -18,6 +18,7 @@ from gateway.authorise.bounds import Details
 from gateway.authorise.gate import Passage
 from gateway.authorise.opening import Opening
 from gateway.meter.delivery import Delivering
+from gateway.meter.licences import Licences
 from gateway.meter.model import LineCount
 from gateway.respond.request import payload_digest
 from operators.rules import Ask
@@ -79,6 +80,24 @@ def relied_on(
         return opening.consent
     served = {line.line_no for line in lines}
     return None if served and served.isdisjoint(passage.consent_lines) else opening.consent
+
+
+def licences_of(passage: Passage, opening: Opening | None) -> Licences | None:
+    """Return the licences that an answer of a passage may rest on, None where that is one.
+
+    Of those that open something of what it looks for some need quota left.
+    """
+    resting = passage.resting
+    if resting is None:
+        return None
+    opened = resting.needed.keys() - passage.consent_items
+    if opening is not None:
+        opened |= set(opening.items)
+    return Licences(
+        resting.quotas,
+        resting.of_line,
+        frozenset[frozenset[str]]().union(*(resting.needed.get(item, ()) for item in opened)),
+    )
 
 
 def looked_for(use: Use, opening: Opening | None) -> tuple[str, ...]:

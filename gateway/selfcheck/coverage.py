@@ -43,6 +43,7 @@ MADE_ANEW: Final = frozenset(
         "region_uses",
         # Counted anew from the ledger.
         "quota_use",
+        "licence_use",
         "usage_heads",
         "consent_use",
         "subject_uses",
@@ -72,6 +73,10 @@ _WITNESSED: Final = (
 _TOLD_OF_RECORDS: Final = (
     "what other regions told became of their records, and how far; their disclosure logs prove it"
 )
+_LINKED: Final = (
+    "which keys logs had before, and which comes next, as the keys themselves signed it; what is"
+    " not there is not believed"
+)
 _ALEMBIC: Final = "the number of the schema's last migration"
 _POSITION: Final = (
     "how far work in the background has come; what the work leads to is checked itself"
@@ -99,13 +104,18 @@ NO_FACT: Final[Mapping[str, str]] = MappingProxyType(
         "consent_notices_seen": "how far a person has seen the notices, and who is to see them",
         "gateway_beats": "when the gateway was up last; what was put off after it was away is"
         " logged",
+        **dict.fromkeys(("log_links", "log_announcements"), _LINKED),
         "followed": _POSITION,
         "consent_lives": _POSITION,
+        "consent_regions": "which regions wait to be told that copies are gone, until they are;"
+        " that operators said so is logged",
         "usage_exported": _POSITION,
         "alert_followed": _POSITION,
         **dict.fromkeys(("alert_hours", "alert_subjects"), _COUNTS),
         "deliveries": "how far deliveries were acknowledged, by the word of who received them;"
         " what is charged and credited is in the ledger",
+        "quota_holds": "room for answers of other regions under way; it ends by itself, and what"
+        " they come to is in the ledger",
         "rate_use": "when the next use within a limit is due; it passes by itself, and what was"
         " used is in the ledger",
         **dict.fromkeys(("witnessed_logs", "witnessed_checkpoints"), _WITNESSED),
@@ -113,6 +123,8 @@ NO_FACT: Final[Mapping[str, str]] = MappingProxyType(
         " region signed them, which verifies by itself",
         **dict.fromkeys(("region_events", "region_changes", "regions_heard"), _TOLD_OF_RECORDS),
         "clearing_evidence": "receipts and proofs that regions signed, which verify by themselves",
+        "clearing_claims": "what another region claims where ledgers differ, until it is signed; what is"
+        " left out is logged",
         "clearing_failures": "why clearing failed last; alerts that were raised are logged",
         "clearing_wanted": "what is to be cleared at once, until it was tried",
         "consent_writes": _QUEUE,
@@ -129,15 +141,26 @@ _PROVED_BY_REGION: Final = (
     "what the region proved in its answer, which the operator has; what it charges, and what is"
     " charged for it here, is checked"
 )
+_SAID: Final = (
+    "where it is looked at whether a removal was done by an earlier word; that it was is logged"
+)
 _STAGE: Final = "when the stage is worked out anew; the stage itself is logged"
+_OF_VERSION: Final = "which entries are in dispute; both regions signed the digest of them"
+_PROVED: Final = "for what evidence was made, and when that was tried; it verifies by itself"
 NO_FACT_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "clearings.elements": "which entries were agreed on; both regions signed their digest",
+        "clearing_versions.home_entries": _OF_VERSION,
+        "clearing_versions.asking_entries": _OF_VERSION,
+        "clearing_disputes.proved": _PROVED,
+        "clearing_disputes.tried": _PROVED,
         "conformance_standings.touched": _STAGE,
         "conformance_standings.settled": _STAGE,
         "conformance_standings.settle_at": _STAGE,
         "conformance_standings.pardon": "how far lifted suspensions were taken in; the findings"
         " that were pardoned are logged",
+        "removal_duties.said_answers": _SAID,
+        "removal_duties.said_since": _SAID,
         "usage_answers.asked_subjects": "how many subjects were asked about, which alerts follow"
         " from; alerts that were raised are logged",
         "audit_gaps.since": "since when a number is missed; that it is missed is checked",

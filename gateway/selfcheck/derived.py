@@ -13,9 +13,10 @@ from consent.states import OPEN
 from consent.tables import CONSENT, CONSENT_USE, FOLLOWED, SUBJECT_USE, SUBJECT_USES
 from gateway.consents.subject_uses import next_answers, uses_of
 from gateway.disclose.subjects import Subjects
+from gateway.meter.licences import shares_of
 from gateway.meter.model import ANSWER, REVERSAL, SECONDS_A_DAY
 from gateway.meter.rules import is_limited
-from gateway.meter.tables import QUOTA, USAGE, USAGE_HEADS
+from gateway.meter.tables import LICENCE_USE, QUOTA, USAGE, USAGE_HEADS
 from gateway.storage.engines import Engines, snapshot
 from gateway.storage.paging import pages
 from gateway.transparency.faults import EnoughFaults, Fault, Faults
@@ -34,6 +35,7 @@ def check_derived(engines: Engines) -> list[Fault]:
     faults = Faults()
     with snapshot(engines.records) as records, suppress(EnoughFaults):
         _compare(QUOTA, _quota(records), _kept(records, QUOTA), faults)
+        _compare(LICENCE_USE, _by_licence(records), _kept(records, LICENCE_USE), faults)
         _compare(USAGE_HEADS, _heads(records), _kept(records, USAGE_HEADS), faults)
         _compare(CONSENT_USE, _consent_use(records), _kept(records, CONSENT_USE), faults)
         _check_index(records, faults)
@@ -58,9 +60,10 @@ def _kept(records: Connection, table: Table) -> _Rows:
 
 
 def _quota(records: Connection) -> _Rows:
+    counted = USAGE.c.entry_count + func.coalesce(USAGE.c.region_records, literal_column("0"))
     query = (
-        select(USAGE.c.operator_id, _DAY_BEGINS, func.sum(USAGE.c.entry_count))
-        .where(_IS_ANSWER, USAGE.c.entry_count > 0)
+        select(USAGE.c.operator_id, _DAY_BEGINS, func.sum(counted))
+        .where(_IS_ANSWER, counted > 0)
         .group_by(USAGE.c.operator_id, _DAY_BEGINS)
     )
     credit = USAGE.alias("credit")
@@ -79,9 +82,43 @@ def _quota(records: Connection) -> _Rows:
         .group_by(USAGE.c.operator_id, _DAY_BEGINS)
     )
     used: Counter[tuple[str, int]] = Counter()
-    for sign, counted in ((1, query), (-1, credited)):
-        for operator_id, begins, entries in records.execute(counted):
+    for sign, counts in ((1, query), (-1, credited)):
+        for operator_id, begins, entries in records.execute(counts):
             used[operator_id, begins // SECONDS_A_DAY] += sign * int(entries)
+    return {key: (count,) for key, count in used.items()}
+
+
+def _by_licence(records: Connection) -> _Rows:
+    """Return the records of each day by the licence that bears them, as far as answers tell it."""
+    answer = USAGE.alias("answer")
+    # What is credited was used on the day of its answer.
+    rows = USAGE.join(
+        answer,
+        (answer.c.operator_id == USAGE.c.operator_id)
+        & (answer.c.request_id == USAGE.c.request_id)
+        & (answer.c.chunk == USAGE.c.chunk)
+        & (answer.c.kind == ANSWER),
+    )
+    counted = USAGE.c.entry_count + func.coalesce(USAGE.c.region_records, literal_column("0"))
+    begins = answer.c.served_at - answer.c.served_at % literal_column(str(SECONDS_A_DAY))
+    group = USAGE.c.operator_id, USAGE.c.kind, USAGE.c.licence, begins
+    alone = (
+        select(*group, func.sum(counted))
+        .select_from(rows)
+        .where(USAGE.c.licences == "", counted > 0)
+        .group_by(*group)
+    )
+    together = select(*group, USAGE.c.licences).select_from(rows).where(USAGE.c.licences != "")
+    used: Counter[tuple[str, int, str]] = Counter()
+    for operator_id, kind, licence, day, count in records.execute(alone):
+        used[operator_id, day // SECONDS_A_DAY, licence] += (1 if kind == ANSWER else -1) * int(
+            count
+        )
+    for operator_id, kind, _, day, licences in records.execute(together):
+        for share in shares_of(licences):
+            if share.records:
+                sign = 1 if kind == ANSWER else -1
+                used[operator_id, day // SECONDS_A_DAY, share.licence] += sign * sum(share.records)
     return {key: (count,) for key, count in used.items()}
 
 

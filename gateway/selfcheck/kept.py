@@ -24,8 +24,10 @@ from gateway.conformance.finding_tables import (
 from gateway.conformance.holdings_tables import CHECKSUM_KEYS
 from gateway.conformance.removal_tables import DUTIES
 from gateway.federation.asking.removal_tables import REGION_REMOVALS
+from gateway.federation.clearing.amount_tables import METADATA as CLEARING_AMOUNTS
 from gateway.federation.clearing.tables import CLEARINGS
 from gateway.federation.clearing.tables import DISPUTES as CLEARING_DISPUTES
+from gateway.federation.clearing.tables import VERSIONS as CLEARING_VERSIONS
 from gateway.federation.recognition.tables import RECOGNITIONS
 from gateway.federation.witness.tables import SPLIT_VIEWS
 from gateway.meter.replays import REPLAYS
@@ -53,7 +55,8 @@ _KEPT: Final = (
     Kept(DRAWS, "evidence"),
     Kept(TOLD_MISSING, "evidence"),
     Kept(CHECKSUM_KEYS, "evidence"),
-    Kept(DUTIES, "evidence"),
+    # Whether it is gone by an earlier word is looked at within a moment.
+    Kept(DUTIES, "evidence", frozenset({"said_answers", "said_since"})),
     Kept(REGION_REMOVALS, "evidence"),
     Kept(ALERTS, "evidence"),
     Kept(COSIGNATURES, "evidence"),
@@ -62,7 +65,10 @@ _KEPT: Final = (
     Kept(RECOGNITIONS, "evidence"),
     # What was agreed on entry by entry the document has the digest of.
     Kept(CLEARINGS, "evidence", frozenset({"elements"})),
-    Kept(CLEARING_DISPUTES, "evidence"),
+    Kept(CLEARING_DISPUTES, "evidence", frozenset({"proved", "tried"})),
+    # What they are of the versions have the digests of.
+    Kept(CLEARING_VERSIONS, "evidence", frozenset({"home_entries", "asking_entries"})),
+    *(Kept(each, "evidence") for each in CLEARING_AMOUNTS.sorted_tables),
     *(Kept(each, "evidence") for each in SETTLEMENT.sorted_tables),
     # The document is forgotten when its time is over; its digest stays.
     Kept(REPORTS, "evidence", frozenset({"document"})),

@@ -63,6 +63,12 @@ def check_region_uses(engines: Engines) -> list[Fault]:
                 f"usage_answers, {' '.join(map(str, key))}",
                 "it charges records of another region of which nothing is kept",
             )
+        for key in _miscounted(records):
+            faults.require(
+                False,
+                f"usage_answers, {' '.join(map(str, key))}",
+                "it counts other records against the quota than it charges",
+            )
         orphans = records.execute(
             select(REGION_USES.c.record_id).where(
                 ~REGION_USES.c.region_request_id.in_(select(REGION_ANSWERS.c.region_request_id))
@@ -101,7 +107,8 @@ def _question_of(answer: _Answer) -> Any:
 
 def _agrees(answer: _Answer, uses: Sequence[_Answer]) -> bool:
     """Tell whether an answer and its records say what the region's receipt does; of what was
-    not passed on, that nobody is charged for it here."""
+    not passed on, that nobody is charged for it here. What a consent opened of an older answer is
+    not known."""
     receipt = strictly(UsageReceipt, bytes(answer.receipt))
     leaf = strictly(UsageLeaf, receipt.leaf)
     detail = detail_of(leaf, receipt.detail)
@@ -115,6 +122,8 @@ def _agrees(answer: _Answer, uses: Sequence[_Answer]) -> bool:
         and answer.region_request_id
         == region_request_id(answer.operator_id, answer.request_id, answer.region)
         and sum(use.subject != NOT_PASSED_ON for use in uses) == answer.records
+        and answer.opened in {None, sum(bool(use.opened) for use in uses)}
+        and not (answer.opened and not answer.consent)
         and all(use.own_fee == 0 for use in uses if use.subject == NOT_PASSED_ON)
         and sum(use.own_fee for use in uses) == answer.own_fee
         and detail is not None
@@ -150,3 +159,19 @@ def _charged(
         )
         for operator_id, request_id, chunk, lines, client_id, licence in records.execute(query)
     }
+
+
+def _miscounted(records: Connection) -> list[tuple[str, str, int]]:
+    """Return the answers that count other records of other regions than they charge; those of
+    earlier versions counted none."""
+    row = USAGE.c
+    query = select(row.operator_id, row.request_id, row.chunk, row.lines, row.region_records).where(
+        row.kind == ANSWER,
+        row.region_records.is_not(None),
+        (row.region_records != 0) | ((row.entry_count == 0) & (row.lines != _NO_LINES)),
+    )
+    return [
+        (operator_id, request_id, chunk)
+        for operator_id, request_id, chunk, lines, counted in records.execute(query)
+        if counted != sum(line.records for line in lines_of(lines))
+    ]

@@ -3,28 +3,35 @@
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
+from consent.regions import SqlConsentRegions
 from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.administration.item_mappings import ItemMappingService
 from gateway.disclose.store import DisclosureStore
 from gateway.federation.asking.calls import RegionCalls
+from gateway.federation.asking.charging import Charging
 from gateway.federation.asking.deciding import Deciding
 from gateway.federation.asking.directories import Directories
 from gateway.federation.asking.directory_service import RegionDirectoryService
 from gateway.federation.asking.keeping import Keeping
 from gateway.federation.asking.lines import NumberedLines
 from gateway.federation.asking.links import RegionLinks
+from gateway.federation.asking.ordering import Orderer
+from gateway.federation.asking.orders import Orders
 from gateway.federation.asking.own_directory import OwnDirectory
 from gateway.federation.asking.ports import Credentials, Witnesses
 from gateway.federation.asking.region import RegionAsker
 from gateway.federation.asking.service import FederatedRecordService
 from gateway.federation.asking.tokens import RegionTokens
 from gateway.federation.asking.uses import RegionUses
+from gateway.meter.holds_sql import QuotaHolds
 from gateway.server.grounds import Grounds
 from gateway.server.records import RecordPath
 from gateway.server.transparency import Transparency
 from gateway.server.trust import Trust
 from gateway.shares import Shares
+from gateway.usage.charged import is_charged
 from operators.sql import SqlAuthorityLog
 
 
@@ -67,8 +74,7 @@ async def asking_of(
             if item.openness == Openness.OPENNESS_PUBLIC
         )
 
-    uses = RegionUses(engine)
-    calls = RegionCalls(ways.links, ways.tokens, witnesses, clock.now)
+    calls = RegionCalls(ways.links, ways.tokens, witnesses, clock.now, anew=trust.anew.region)
     directories = Directories(trust.regions, ways.links, ways.tokens, clock.now)
     own = OwnDirectory(
         trust.own.entity_id, engine, transparency.salts, transparency.key, public_items, clock.now
@@ -78,26 +84,31 @@ async def asking_of(
         stack.callback(shares.close)
         directories.start()
         stack.push_async_callback(directories.stop)
+        orders = Orders()
+        # What was asked of regions is charged before the ledger ends.
+        stack.push_async_callback(orders.close)
         deciding = Deciding(
             feed,
             records.consents,
             records.committer,
             records.decisions,
-            uses,
-            NumberedLines(DisclosureStore(engine)),
             clock,
             records.limits.replay_seconds,
             records.unsigned,
         )
+        charging = Charging(
+            records.committer,
+            records.decisions,
+            NumberedLines(DisclosureStore(engine)),
+            QuotaHolds(engine),
+            partial(is_charged, engine),
+            clock,
+            records.limits.replay_seconds,
+        )
+        keeping = Keeping(RegionUses(engine), SqlConsentRegions(engine), clock)
+        orderer = Orderer(trust.regions, deciding, charging, witnesses, calls, keeping, orders)
         asker = RegionAsker(
-            trust.own,
-            trust.regions,
-            deciding,
-            credentials,
-            witnesses,
-            calls,
-            Keeping(uses, clock),
-            grounds.issuer,
+            trust.own, trust.regions, credentials, witnesses, orderer, orders, grounds.issuer
         )
         yield {
             "FederatedRecordService": FederatedRecordService(

@@ -21,13 +21,13 @@ from gateway.authority.feed import AuthorityFeed
 from gateway.installation.home import Home
 from gateway.meter.reader import SqlUsageReader
 from gateway.server.line import Line
-from gateway.server.log_keys import log_key
+from gateway.server.log_keys import log_key, log_links
 from gateway.server.transparency import LOG_FILES_WAITING
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
 from gateway.storage.turn import DECISIONS
 from gateway.transparency.log import MerkleLog
-from gateway.transparency.routes import log_routes
+from gateway.transparency.routes import links_route, log_routes
 from gateway.transparency.tables import LogId
 from operators.authority import Authority
 from operators.sql import SqlAuthorityLog
@@ -58,9 +58,9 @@ async def auditing(
 
     Raises as `log_key`, and what the stores raise when they cannot be read.
     """
-    log = MerkleLog(
-        engines.evidence, LogId.DECISIONS, log_key(home, engines, LogId.DECISIONS, issuer)
-    )
+    key, below = log_key(home, engines, LogId.DECISIONS, issuer), urlsplit(issuer).path.rstrip("/")
+    links = log_links(engines, LogId.DECISIONS, key)
+    log = MerkleLog(engines.evidence, LogId.DECISIONS, key)
 
     def authority() -> Authority:
         return feed.current().authority
@@ -92,5 +92,8 @@ async def auditing(
                 ),
                 ProvedConsentTraces(consents, proofs, reads),
             ],
-            log_routes(log, files, urlsplit(issuer).path.rstrip("/"), entries=False),
+            [
+                *log_routes(log, files, below, entries=False),
+                links_route(links, files, LogId.DECISIONS.path, below),
+            ],
         )

@@ -4,21 +4,30 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, NamedTuple
 
+from gateway.federation.clearing.amount_store import SqlAmounts
+from gateway.federation.clearing.amounts import ClearingAmounts
+from gateway.federation.clearing.asked import Asked
 from gateway.federation.clearing.attempts import SqlAttempts
 from gateway.federation.clearing.calling import ClearingCalls
+from gateway.federation.clearing.ceilings import CeilingService
 from gateway.federation.clearing.clerk import ClearingClerk
 from gateway.federation.clearing.desk import ClearingDesk
+from gateway.federation.clearing.dispute_service import DisputeService
+from gateway.federation.clearing.dispute_store import SqlDisputes
 from gateway.federation.clearing.evidence import DisputeEvidence
+from gateway.federation.clearing.evidence_store import SqlEvidence
 from gateway.federation.clearing.follower import ClearingFollower
 from gateway.federation.clearing.ledger import RegionLedger
 from gateway.federation.clearing.own_side import OwnSides
+from gateway.federation.clearing.reckoning import Reckoning
+from gateway.federation.clearing.reconciling import ClearingComparisons
 from gateway.federation.clearing.service import ClearingService
 from gateway.federation.clearing.signing import ClearingKeys
 from gateway.federation.clearing.store import SqlClearings
 from gateway.server.asking import Ways
 from gateway.server.grounds import Grounds
 from gateway.server.line import Line
-from gateway.server.log_keys import log_key
+from gateway.server.log_keys import log_key, log_links
 from gateway.server.trust import Trust
 from gateway.shares import Shares
 from gateway.storage.steps import Steps
@@ -35,11 +44,15 @@ _STEP_SECONDS: Final = 900.0
 
 class _Parts(NamedTuple):
     clearings: SqlClearings
+    disputes: SqlDisputes
+    kept: SqlEvidence
     attempts: SqlAttempts
     ledger: RegionLedger
     sides: OwnSides
     evidence: DisputeEvidence
     keys: ClearingKeys
+    amounts: SqlAmounts
+    reckoning: Reckoning
 
 
 def _parts(grounds: Grounds) -> _Parts:
@@ -51,18 +64,28 @@ def _parts(grounds: Grounds) -> _Parts:
         return "" if admission is None else admission.operator_id
 
     clearings = SqlClearings(engines.evidence)
+    disputes, kept = SqlDisputes(engines.evidence), SqlEvidence(engines.evidence)
     ledger = RegionLedger(engines.records, grounds.issuer, operator_of)
     key = log_key(grounds.home, engines, LogId.USAGE, grounds.issuer)
     # A proof of what was not logged a day ago is waited for, and nobody is hurried.
     proofs = UsageProofs(engines.records, OperatorLogs(engines.evidence, key), lambda: None)
-    evidence = DisputeEvidence(ledger, proofs, operator_of, grounds.issuer, key.verifier)
+    keys = log_links(engines, LogId.USAGE, key).keys
+    evidence = DisputeEvidence(ledger, proofs, kept, operator_of, grounds.issuer, keys)
+    amounts = SqlAmounts(engines.evidence)
+    reckoned = ClearingAmounts(
+        ledger, clearings, amounts, disputes.ever, feed.current, operator_of, grounds.issuer
+    )
     return _Parts(
         clearings,
+        disputes,
+        kept,
         SqlAttempts(engines.evidence),
         ledger,
-        OwnSides(ledger, clearings, grounds.issuer),
+        OwnSides(ledger, clearings, disputes, grounds.issuer),
         evidence,
         ClearingKeys(grounds.keys, feed),
+        amounts,
+        Reckoning(reckoned, amounts, grounds.clock, grounds.issuer),
     )
 
 
@@ -87,15 +110,19 @@ def clearing_served(
     parts = _parts(grounds)
     shares = Shares("clearing")
     stack.callback(shares.close)
+    asked = Asked(parts.sides, trust.regions.require_client, shares, grounds.clock, grounds.issuer)
+    comparisons = ClearingComparisons(asked, parts.clearings, parts.disputes)
     desk = ClearingDesk(
+        asked,
         parts.clearings,
-        parts.sides,
+        parts.disputes,
         parts.evidence,
         parts.keys,
-        trust.regions.require_client,
-        shares,
-        grounds.clock,
-        grounds.issuer,
+        parts.reckoning,
+        parts.attempts,
+    )
+    disputes = DisputeService(
+        parts.clearings, parts.disputes, parts.kept, parts.amounts, grounds.clock
     )
     service = ClearingService(
         parts.clearings,
@@ -104,8 +131,13 @@ def clearing_served(
         grounds.clock,
         grounds.issuer,
         lambda: line.tell(CLEARING),
+        parts.amounts,
     )
-    return {"FederationService": [desk], "ClearingService": [service]}
+    ceilings = CeilingService(parts.amounts, trust.regions, grounds.clock)
+    return {
+        "FederationService": [comparisons, desk],
+        "ClearingService": [service, disputes, ceilings],
+    }
 
 
 @asynccontextmanager
@@ -118,6 +150,7 @@ async def clearing_kept(
         steps = Steps(CLEARING.name, _THREADS, _STEP_SECONDS)
         clerk = ClearingClerk(
             parts.clearings,
+            parts.disputes,
             parts.sides,
             parts.evidence,
             ClearingCalls(ways.links, ways.tokens),
@@ -125,12 +158,14 @@ async def clearing_kept(
             grounds.clock,
             grounds.issuer,
             steps,
+            parts.reckoning,
         )
         follower = ClearingFollower(
             grounds.engines.evidence,
             parts.clearings,
             parts.attempts,
             parts.ledger,
+            parts.evidence,
             clerk,
             trust.regions,
             lambda: _operators(grounds),

@@ -1,7 +1,6 @@
 """Evidence, composed: the logs and the map that prove the disclosure, the logs of use, what
 operators hold, and what is done about it."""
 
-import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
 from gateway.conformance.copies_service import CopiesService
-from gateway.conformance.guarded_proofs import GuardedProofs
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.throttle import Throttle
 from gateway.conformance.trail import ConformanceTrail
@@ -136,11 +134,6 @@ async def evidence_of(
             )
         )
         services["ConformanceService"] += enforced.services
-        services["DisclosureService"].append(
-            GuardedProofs(
-                transparency.subject_proofs, enforced.throttle, feed.current, clock, time.monotonic
-            )
-        )
         copies = CopiesService(
             engines, RegionCopies(engines, elsewhere), enforced.attested, policy, clock
         )

@@ -66,7 +66,8 @@ async def grounds_of(
         stack.callback(engines.dispose)
         signs = open_signs(engines, stack.enter_context(ExitStack()))
         # Before anybody is answered: what operators owed while all was away is not late.
-        await asyncio.to_thread(_put_off, uptime_of(engines, policies.conformance), clock.now())
+        uptime = uptime_of(engines, policies.conformance, policies.agreement)
+        await asyncio.to_thread(_put_off, uptime, clock.now())
         feed = await _started_feed(config, clock, engines, signs, stack)
         yield Grounds(
             config,

@@ -28,6 +28,7 @@ from gateway.conformance.holdings import Holdings
 from gateway.conformance.overdue import OverdueRemovals
 from gateway.conformance.overdue_consents import OverdueConsents
 from gateway.conformance.removals import RemovalDuties
+from gateway.conformance.said_before import SaidBefore
 from gateway.conformance.settling import Settling
 from gateway.conformance.suspension import Suspensions
 from gateway.consents.clerk import ConsentClerk
@@ -209,10 +210,11 @@ def _enforcer(grounds: Grounds) -> BackgroundWork:
     evidence = engines.evidence
     findings = FirmFindings(Findings(evidence, policy), partial(_is_region, grounds))
     holdings = Holdings(engines)
+    duties = RemovalDuties(engines, holdings, policy)
     elsewhere = RegionRemovals(engines, policy)
     challenges = Challenges(engines, policy)
     timed: Sequence[Step] = (
-        OverdueRemovals(evidence, RemovalDuties(engines, holdings, policy), findings).step,
+        OverdueRemovals(evidence, SaidBefore(engines, duties, holdings), findings).step,
         OverdueRemovals(evidence, elsewhere, findings, REGION_REMOVALS).step,
         OverdueConsents(SqlOverdue(engines.records), findings).step,
         challenges.expire,
@@ -224,14 +226,14 @@ def _enforcer(grounds: Grounds) -> BackgroundWork:
         ).step,
         Settling(evidence, policy, Suspensions(SqlAuthorityLog(engines.authority))).step,
     )
-    uptime = uptime_of(engines, policy)
+    uptime = uptime_of(engines, policy, grounds.policies.agreement)
     return enforcer(
         evidence,
         [
             *(while_up(uptime, step) for step in timed),
             challenges.forget,
             EvidenceLife(evidence).forget,
-            _agreements(grounds),
+            while_up(uptime, _agreements(grounds)),
         ],
         grounds.clock,
         any_of(signs.disclosure, signs.evidence, signs.authority),

@@ -14,6 +14,8 @@ from gateway.server.files import most_grpc
 _WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104  # recognised, not bound
 _MOST_METADATA_BYTES: Final = 16_384
 _LEAST_PING_SECONDS: Final = 10
+# A connection without a call holds one of the files there are; to open another takes milliseconds.
+_IDLE_SECONDS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ def options(config: GatewayConfig) -> list[tuple[str, Any]]:
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1_000),
         ("grpc.max_metadata_size", _MOST_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", _MOST_METADATA_BYTES),
+        ("grpc.max_connection_idle_ms", _IDLE_SECONDS * 1_000),
         # A client that pings more often than this is cut off (GOAWAY too_many_pings).
         ("grpc.http2.min_ping_interval_without_data_ms", _LEAST_PING_SECONDS * 1_000),
     ]

@@ -6,6 +6,7 @@ from gateway.installation.home import Home
 from gateway.storage.engines import Engines
 from gateway.transparency.identity import key_of_log
 from gateway.transparency.keys import LogKey
+from gateway.transparency.links import LogLinks
 from gateway.transparency.routes import PREFIX
 from gateway.transparency.salts import Salts
 from gateway.transparency.tables import LogId
@@ -23,3 +24,9 @@ def log_key(
     return key_of_log(
         engines.evidence, log, home.log_key(log.path), place.netloc + place.path, salts
     )
+
+
+def log_links(engines: Engines, log: LogId, key: LogKey) -> LogLinks:
+    """Return the keys before and after that of one of the installation's logs. Raises what the
+    store raises."""
+    return LogLinks(engines.evidence, log, key.verifier)

@@ -30,6 +30,7 @@ from gateway.authority.feed import AuthorityFeed
 from gateway.catalogue.service import CatalogueService
 from gateway.clock import Clock, SystemClock
 from gateway.config import GatewayConfig
+from gateway.conformance.guarded_proofs import GuardedProofs
 from gateway.disclose.service import DisclosureService
 from gateway.disclose.store import DisclosureStore
 from gateway.meter.reader import SqlUsageReader
@@ -54,6 +55,7 @@ from gateway.server.people import sign_in_desk
 from gateway.server.policies import Policies
 from gateway.server.portal import portal
 from gateway.server.pricing import pricing
+from gateway.server.proving import subject_proofs
 from gateway.server.pulse import at_work, felt_pulse
 from gateway.server.records import RecordPath, record_path
 from gateway.server.refusals import RefusalLog
@@ -186,6 +188,7 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
         statements = RegistrationService(
             SqlAuthorityLog(engines.authority), feed, clock, keys, issuer
         )
+        refusals = RefusalLog(records.committer, records.decisions, clock)
         methods = _methods(
             clock,
             engines,
@@ -193,13 +196,13 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
             statements,
             consents,
             evidence,
+            subject_proofs(evidence, refusals, feed, clock),
             records,
             reports,
             pricing(engines, feed, clock, stack),
             settling(home, engines, feed, clock, issuer, stack),
             federation,
         )
-        refusals = RefusalLog(records.committer, records.decisions, clock)
         pages = page_methods(methods, refusals)
         app = web_app(
             config,
@@ -277,6 +280,7 @@ def _methods(
     statements: RegistrationService,
     consents: Consenting,
     evidence: Evidence,
+    proofs_of_subjects: GuardedProofs,
     records: RecordPath,
     reports: Reporting,
     prices: Sequence[object],
@@ -288,7 +292,8 @@ def _methods(
         "CreditRecordService": [records.service()],
         "ReportService": [reports.service],
         "DisclosureService": [
-            DisclosureService(DisclosureStore(engines.records), feed, clock, evidence.disclosed)
+            DisclosureService(DisclosureStore(engines.records), feed, clock, evidence.disclosed),
+            proofs_of_subjects,
         ],
         "CatalogueService": [CatalogueService(feed), CatalogueItems(log, feed, clock)],
         "OperatorService": [OperatorService(log, feed, clock)],

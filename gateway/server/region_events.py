@@ -4,12 +4,13 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from consent.regions import SqlConsentRegions
 from gateway.federation.asking.event_calls import EventCalls
 from gateway.federation.asking.event_follower import RegionEventFollower
 from gateway.federation.asking.event_news import RegionEventNews
 from gateway.federation.asking.event_watch import RegionRecordWatch
 from gateway.federation.asking.region_events import SqlRegionEvents
-from gateway.federation.asking.removal_telling import PastChanges, RemovalTeller
+from gateway.federation.asking.removal_telling import PastChanges, PastConsents, RemovalTeller
 from gateway.federation.asking.removals import RegionRemovals
 from gateway.server.asking import Ways
 from gateway.server.grounds import Grounds
@@ -47,6 +48,7 @@ async def region_events_served(
             grounds.clock,
             grounds.config.federation_lease_seconds,
             trust.own.entity_id,
+            RegionRemovals(grounds.engines, grounds.policies.conformance),
             grounds.policies.conformance,
         )
         yield RegionEventsServed(watch, news)
@@ -58,7 +60,7 @@ async def region_events_kept(
 ) -> AsyncGenerator[Sequence[Busy]]:
     """Follow what becomes of other regions' records, and tell these what is gone, while the
     context lasts; give who does."""
-    engines, calls = grounds.engines, EventCalls(ways.links, ways.tokens)
+    engines, calls = grounds.engines, EventCalls(ways.links, ways.tokens, trust.own.entity_id)
     follower = RegionEventFollower(
         engines.records,
         SqlRegionEvents(engines.records),
@@ -68,11 +70,24 @@ async def region_events_kept(
         grounds.config.federation_lease_seconds,
     )
     removals = RegionRemovals(engines, grounds.policies.conformance)
-    teller = RemovalTeller(
-        PastChanges(engines.records, removals), calls, trust.regions, grounds.clock
+    tellers = (
+        RemovalTeller(
+            "removal-telling",
+            PastChanges(engines.records, removals),
+            calls.acknowledge,
+            trust.regions,
+            grounds.clock,
+        ),
+        RemovalTeller(
+            "consent-removal-telling",
+            PastConsents(SqlConsentRegions(engines.records)),
+            calls.acknowledge_under,
+            trust.regions,
+            grounds.clock,
+        ),
     )
     async with AsyncExitStack() as stack:
-        for each in (follower, teller):
+        for each in (follower, *tellers):
             await each.start()
             stack.push_async_callback(each.stop)
-        yield follower, teller
+        yield follower, *tellers

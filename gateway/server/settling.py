@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.documents.service import StatementDocuments
-from gateway.documents.signed import StatementSigner
+from gateway.documents.signed import FormerSigner, StatementSigner
 from gateway.documents.uses import StatementUses
+from gateway.federation.clearing.debts import SqlClearedDebts
 from gateway.installation.home import Home
 from gateway.meter.reader import SqlUsageReader
-from gateway.server.log_keys import log_key
+from gateway.server.log_keys import log_key, log_links
 from gateway.settlement.closing import Closer
 from gateway.settlement.credit import evidence_verifier
 from gateway.settlement.credit_service import CreditService
@@ -23,6 +25,8 @@ from gateway.settlement.settling import Settler
 from gateway.settlement.store import SqlClosings
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
+from gateway.transparency.beginning import put_away_at
+from gateway.transparency.links import LogLinks
 from gateway.transparency.tables import LogId
 from operators.sql import SqlAuthorityLog
 
@@ -45,7 +49,8 @@ def settling(
     working, looking = Shares("statements"), Shares("settlement")
     stack.callback(working.close)
     stack.callback(looking.close)
-    key = log_key(home, engines, LogId.USAGE, issuer)
+    file = home.log_key(LogId.USAGE.path)
+    links = log_links(engines, LogId.USAGE, log_key(home, engines, LogId.USAGE, issuer))
     return {
         "UsageService": [
             UsageStatements(closer, feed, clock, working),
@@ -53,7 +58,7 @@ def settling(
                 closer,
                 closings,
                 StatementUses(engines.records, SqlUsageReader(engines.records)),
-                StatementSigner(home.log_key(LogId.USAGE.path).read_bytes()),
+                StatementSigner(file.read_bytes(), _former_signers(file, links)),
                 issuer,
                 feed,
                 clock,
@@ -62,7 +67,7 @@ def settling(
         ],
         "SettlementService": [
             ClosingService(
-                Settler(months, closings, closer),
+                Settler(months, closings, closer, SqlClearedDebts(engines.evidence)),
                 closings,
                 SqlJournal(engines.evidence),
                 feed,
@@ -70,7 +75,7 @@ def settling(
                 looking,
             ),
             CreditService(
-                evidence_verifier(key.verifier, OwnLog(engines.records).uses),
+                evidence_verifier(links.keys, OwnLog(engines.records).uses),
                 SqlCreditNotes(engines.evidence),
                 months,
                 closer,
@@ -80,3 +85,10 @@ def settling(
             ),
         ],
     }
+
+
+def _former_signers(file: Path, links: LogLinks) -> list[FormerSigner]:
+    """Return the former keys that are still beside ``file``. Where one is not, the next signs what
+    it has signed: the same statements under another signature."""
+    kept = [(put_away_at(file, each.number), each.at) for each in links.former]
+    return [FormerSigner(away.read_bytes(), at) for away, at in kept if away.exists()]

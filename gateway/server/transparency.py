@@ -12,7 +12,7 @@ from starlette.routing import Route
 from gateway.clock import Clock
 from gateway.installation.home import Home
 from gateway.server.line import Line
-from gateway.server.log_keys import log_key
+from gateway.server.log_keys import log_key, log_links
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
 from gateway.storage.turn import LOGGING
@@ -21,7 +21,7 @@ from gateway.transparency.keys import LogKey
 from gateway.transparency.log import MerkleLog
 from gateway.transparency.map_reader import MapReader, open_map
 from gateway.transparency.progress import LogProgress
-from gateway.transparency.routes import log_routes
+from gateway.transparency.routes import links_route, log_routes
 from gateway.transparency.salts import Salts
 from gateway.transparency.service import TransparencyService
 from gateway.transparency.subject_proof import SubjectProofService
@@ -67,6 +67,7 @@ async def transparency_of(
     """
     salts = Salts.kept_in(home.salts)
     key = log_key(home, engines, LogId.DISCLOSURE, issuer, salts)
+    links, below = log_links(engines, LogId.DISCLOSURE, key), urlsplit(issuer).path.rstrip("/")
     log = MerkleLog(engines.evidence, LogId.DISCLOSURE, key)
     events = EventProofs(engines.evidence, log)
     progress = LogProgress(engines.evidence, partial(line.tell, LOGGING))
@@ -86,5 +87,8 @@ async def transparency_of(
             progress,
             (TransparencyService(log, events, shares),),
             SubjectProofService(map_reader, engines.records, salts, progress, clock),
-            log_routes(log, shares, urlsplit(issuer).path.rstrip("/"), entries=True),
+            [
+                *log_routes(log, shares, below, entries=True),
+                links_route(links, shares, LogId.DISCLOSURE.path, below),
+            ],
         )

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from gateway.config import ConfigRefused, GatewayConfig
 from gateway.consents.schema import receipt_keys
+from gateway.federation.trust.anew import ChainsAnew
 from gateway.federation.trust.catalogue import catalogue_document, catalogue_version
 from gateway.federation.trust.chain import AnchorTrust
 from gateway.federation.trust.configuration import EntityConfiguration, Published
@@ -48,8 +49,8 @@ _ROOTS_PACE: Final = Pace(0.2)
 class Trust:
     """What the other parts of a process need of trust between regions.
 
-    ``log_keys`` are the verifier keys this region publishes, by what they sign, and ``grpc``
-    its addresses: both are filled in by who composes. ``statements`` serves
+    ``log_keys`` are the verifier keys this region publishes, by what they sign, ``log_links`` what
+    links those before and after to them, and ``grpc`` its addresses: all are filled in by who composes. ``statements`` serves
     GetRegionStatement. ``routes`` are of the HTTP application; ``end`` ends questions that
     wait.
     """
@@ -58,6 +59,8 @@ class Trust:
     regions: StandingRegions
     statements: RegionStatements
     log_keys: dict[str, str]
+    log_links: dict[str, list[str]]
+    anew: ChainsAnew
     grpc: list[str]
     roots: ClientRoots
     routes: Sequence[Route]
@@ -88,6 +91,7 @@ async def trust_of(grounds: Grounds) -> AsyncGenerator[Trust | None]:
     tls = TlsFiles.of(config, grounds.home)
     own = own_region(grounds)
     log_keys: dict[str, str] = {}
+    log_links: dict[str, list[str]] = {}
     addresses: list[str] = []
 
     def authority() -> Authority:
@@ -100,6 +104,7 @@ async def trust_of(grounds: Grounds) -> AsyncGenerator[Trust | None]:
             log_keys,
             receipt_keys(view.signing_keys),
             catalogue_version(view.catalogue),
+            log_links,
         )
 
     async with AsyncExitStack() as stack:
@@ -140,6 +145,10 @@ async def trust_of(grounds: Grounds) -> AsyncGenerator[Trust | None]:
         def superior() -> str:
             return [anchor.entity_id, *path(own.entity_id)][-1]
 
+        def enrolled(entity_id: str) -> bool:
+            heard = news.newest
+            return heard is None or (entity_id in heard.regions and entity_id not in heard.cut_off)
+
         configuration = EntityConfiguration(own, superior, published)
         routes, end = trust_routes(
             own.entity_id,
@@ -153,8 +162,10 @@ async def trust_of(grounds: Grounds) -> AsyncGenerator[Trust | None]:
             regions,
             RegionStatements(own.entity_id, configuration.signed, resolver, regions, path, clock),
             log_keys,
+            log_links,
+            ChainsAnew(keeper.look_anew, feed.refresh, regions),
             addresses,
-            ClientRoots(tls.client_ca, lambda: authority().regions),
+            ClientRoots(tls.client_ca, lambda: authority().regions, enrolled),
             routes,
             end,
         )

@@ -11,9 +11,11 @@ from gateway.conformance.uptime import Uptime
 from gateway.federation.asking.removal_tables import REGION_REMOVALS
 from gateway.federation.asking.removals import RegionRemovals
 from gateway.storage.engines import Engines
+from gateway.usage.policy import AgreementPolicy
+from gateway.usage.sparing import SparedDuties
 
 
-def uptime_of(engines: Engines, policy: ConformancePolicy) -> Uptime:
+def uptime_of(engines: Engines, policy: ConformancePolicy, agreement: AgreementPolicy) -> Uptime:
     """Return what beats, and puts off what operators owe, for one thread of a process."""
     removals = (
         (RemovalDuties(engines, Holdings(engines), policy), DUTIES),
@@ -21,7 +23,12 @@ def uptime_of(engines: Engines, policy: ConformancePolicy) -> Uptime:
     )
     return Uptime(
         engines.evidence,
-        PuttingOff(SqlOverdue(engines.records), removals),
+        PuttingOff(
+            SqlOverdue(engines.records),
+            removals,
+            max(policy.repeated_seconds, policy.false_seconds),
+            [SparedDuties(agreement)],
+        ),
         policy.silence_seconds,
         policy.grace_seconds,
     )

@@ -19,12 +19,13 @@ from gateway.meter.deliveries import Deliveries
 from gateway.meter.reader import SqlUsageReader
 from gateway.meter.receipts import ReceiptSigner
 from gateway.server.line import Line
-from gateway.server.log_keys import log_key
+from gateway.server.log_keys import log_key, log_links
+from gateway.server.transparency import LOG_FILES_WAITING
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
 from gateway.storage.signs import StoreSigns
 from gateway.storage.turn import USAGE
-from gateway.transparency.routes import PREFIX
+from gateway.transparency.routes import PREFIX, links_route
 from gateway.transparency.tables import LogId
 from gateway.usage.charged import is_charged
 from gateway.usage.cosigning import Cosignatures
@@ -74,8 +75,10 @@ async def usage_logs(
     Raises as `log_key`, and what the stores raise when they cannot be read.
     """
     key = log_key(home, engines, LogId.USAGE, issuer)
+    links = log_links(engines, LogId.USAGE, key)
     logs = OperatorLogs(engines.evidence, key)
     loop = asyncio.get_running_loop()
+    below = urlsplit(issuer).path.rstrip("/")
 
     def authority() -> Authority:
         return feed.current().authority
@@ -89,6 +92,8 @@ async def usage_logs(
         stack.push_async_callback(news.stop)
         reads = Shares("usage")
         stack.callback(reads.close)
+        files = Shares("usage-log", LOG_FILES_WAITING)
+        stack.callback(files.close)
         proofs = UsageProofs(
             engines.records, logs, lambda: loop.call_soon_threadsafe(line.tell, USAGE)
         )
@@ -102,7 +107,13 @@ async def usage_logs(
             ReceiptSigner(key),
             (
                 UsageLogService(
-                    proofs, Cosignatures(engines.evidence, logs), duties, reads, authority, clock
+                    proofs,
+                    Cosignatures(engines.evidence, logs),
+                    duties,
+                    links,
+                    reads,
+                    authority,
+                    clock,
                 ),
                 DeliveryStatements(Deliveries(engines.records), reads, authority),
                 UsageStream(
@@ -110,9 +121,8 @@ async def usage_logs(
                 ),
             ),
             [
-                Route(
-                    f"{urlsplit(issuer).path.rstrip('/')}{PREFIX}/{LogId.USAGE.path}/key", show_key
-                )
+                Route(f"{below}{PREFIX}/{LogId.USAGE.path}/key", show_key),
+                links_route(links, files, LogId.USAGE.path, below),
             ],
             news.end,
             unsigned,

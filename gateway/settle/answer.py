@@ -26,7 +26,7 @@ def usage_entries(answer: MeteredAnswer) -> Iterator[usage_pb.UsageEntry]:
             source=entry.source,
             region=entry.region,
             purpose=answer.purpose,
-            licence=answer.licence,
+            licence=entry.licence,
             consent=answer.consent,
             serve_time=Timestamp(seconds=answer.served_at),
             fee_micro_yuan=entry.unit_price,

@@ -9,13 +9,19 @@ from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.catalogue.model import CATALOGUE_ITEM
 from operators.log import Change
 from operators.model import OPERATOR
+from operators.regions import REGION_ADMISSION
 
 _REVOKED: Final = OperatorState.OPERATOR_STATE_REVOKED
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassBook(Classes):
-    """The classes of every item and operator. `advanced` makes the next book."""
+    """The classes of every item and operator. `advanced` makes the next book.
+
+    ``regions`` are the operators that other regions of the federation ever were here.
+    """
+
+    regions: frozenset[str] = frozenset()
 
     @classmethod
     def empty(cls) -> "ClassBook":
@@ -26,6 +32,7 @@ class ClassBook(Classes):
         """Return the book after ``changes``, passing over other kinds."""
         items: dict[str, History[str]] = {}
         operators: dict[str, History[OperatorStanding]] = {}
+        regions: set[str] = set()
         for change in changes:
             document, id_ = change.document, change.id
             if change.kind == CATALOGUE_ITEM:
@@ -39,6 +46,10 @@ class ClassBook(Classes):
                     str(document.get("operator_class", "")), document["state"] != _REVOKED
                 )
                 operators[id_] = operator.then(change.changed_at, standing)
-        if not items and not operators:
+            elif change.kind == REGION_ADMISSION:
+                regions.add(str(document["operator_id"]))
+        if not items and not operators and regions <= self.regions:
             return self
-        return ClassBook({**self.items, **items}, {**self.operators, **operators})
+        return ClassBook(
+            {**self.items, **items}, {**self.operators, **operators}, self.regions | regions
+        )

@@ -52,7 +52,8 @@ def require_new_plan(plan: PricePlan, book: PriceBook, present: Present) -> None
     RESOURCE_EXISTS for an id already used, INVALID_REQUEST for a start in the past,
     STATE_CONFLICT when another plan starts at the same instant.
     """
-    _require_new_id("price plan", plan, book.plans.things)
+    known = (*(each.id for each in book.plans.things), *book.withdrawn)
+    _require_new_id("price plan", plan, known)
     fault = present.fault(plan.effective_from)
     if fault:
         raise invalid(Violation("plan.effective_from", fault))
@@ -65,7 +66,7 @@ def require_new_rule(rule: SharingRule, book: SharingBook, present: Present) -> 
     As `require_new_plan`, but a rule may start in the past when it comes before all
     others: it then decides only where no rule did, so no statement could be given.
     """
-    _require_new_id("sharing rule", rule, book.rules.things)
+    _require_new_id("sharing rule", rule, [each.id for each in book.rules.things])
     fault = present.fault(rule.effective_from)
     if fault and book.rule_at(rule.effective_from) is not None:
         raise invalid(
@@ -74,10 +75,34 @@ def require_new_rule(rule: SharingRule, book: SharingBook, present: Present) -> 
     _require_own_start("sharing rule", rule, book.rules.things)
 
 
-def _require_new_id(what: str, thing: Dated, known: Sequence[Dated]) -> None:
+def plan_to_withdraw(plan_id: str, book: PriceBook, present: Present) -> PricePlan | None:
+    """Return the plan of an id, which may be withdrawn since it is not in force yet; None where
+    it was withdrawn already.
+
+    Raises Refused RESOURCE_NOT_FOUND, and STATE_CONFLICT once it began: what is served by it costs
+    what it says.
+    """
+    if plan_id in book.withdrawn:
+        return None
+    plan = next((each for each in book.plans.things if each.plan_id == plan_id), None)
+    if plan is None:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND,
+            "No price plan has this plan_id; ListPricePlans lists them.",
+        )
+    if plan.effective_from <= present.now or present.fault(plan.effective_from):
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
+            "The price plan began, and what is served by it costs what it says: put another one"
+            " into force behind it.",
+        )
+    return plan
+
+
+def _require_new_id(what: str, thing: Dated, known: Sequence[str]) -> None:
     # Before the start is looked at: a repeated creation hears that it succeeded, even
     # when its start has passed meanwhile.
-    if any(other.id == thing.id for other in known):
+    if thing.id in known:
         raise Refused(
             RefusalReason.REFUSAL_REASON_RESOURCE_EXISTS,
             f"There is already a {what} of this id; choose another.",

@@ -23,6 +23,8 @@ _MONEY: Final = frozenset(
         "minimum",
         "of_amount",
         "of_fee",
+        "owed",
+        "rest",
         "unit_price",
     }
 )
@@ -126,6 +128,25 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "按分成规则 {rule_id}：{fee} 元不属于任何使用，平台 {platform}，返还机构 {operator}",
         "by rule {rule_id}: {fee} yuan belong to no use, {platform} to the platform, {operator}"
         " back to the operator",
+    ),
+    "shared_beyond_owed": (
+        "{fee} 元中 {owed} 元应付其他地区；其余 {rest} 元按分成规则 {rule_id}：来源部门 {source}，"
+        "地区 {region}，平台 {platform}，返还机构 {operator}",
+        "of {fee} yuan {owed} yuan are owed to other regions; of the other {rest} yuan, by rule"
+        " {rule_id}, {source} to the source, {region} to the region, {platform} to the platform,"
+        " {operator} back to the operator",
+    ),
+    "shared_pooled_beyond_owed": (
+        "{fee} 元中 {owed} 元应付其他地区；其余 {rest} 元按分成规则 {rule_id}：来源部门合计 {source}"
+        "（汇总后再分），地区 {region}，平台 {platform}，返还机构 {operator}",
+        "of {fee} yuan {owed} yuan are owed to other regions; of the other {rest} yuan, by rule"
+        " {rule_id}, {source} to the pool of all sources, {region} to the region, {platform} to"
+        " the platform, {operator} back to the operator",
+    ),
+    "less_than_owed": (
+        "收费 {fee} 元，应付其他地区 {owed} 元：差额 {rest} 元由平台承担",
+        "{fee} yuan, of which {owed} yuan are owed to other regions: the platform bears the"
+        " difference, {rest} yuan",
     ),
     "pool_by_use": (
         "分成规则 {rule_id}：来源部门合计 {amount} 元，按使用条数分配",

@@ -19,7 +19,7 @@ from gateway.note import note_faults
 from gateway.settle.shares import OWN, SharingRule
 
 _MOST_PRICES: Final = 1_000
-_MOST_REASON: Final = 500
+MOST_REASON: Final = 500
 _MOST_VIOLATIONS: Final = 100
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 _ID_MEND: Final = (
@@ -37,7 +37,7 @@ _NAMES: Final[Mapping[str, str]] = {
 def new_price_plan(plan: PricePlanMessage, reason: str) -> PricePlan:
     """Return the plan a CreatePricePlan call brings; raises Refused INVALID_REQUEST."""
     faults = _start_faults("plan.effective_from", plan)
-    faults += note_faults("reason", reason, _MOST_REASON)
+    faults += note_faults("reason", reason, MOST_REASON)
     return _price_plan(plan, plan.effective_from.seconds, faults)
 
 
@@ -53,7 +53,7 @@ def new_sharing_rule(rule: SharingRuleMessage, reason: str) -> SharingRule:
     """Return the rule a CreateSharingRule call brings; raises Refused INVALID_REQUEST."""
     faults = _id_faults("rule.rule_id", rule.rule_id)
     faults += _start_faults("rule.effective_from", rule)
-    faults += note_faults("reason", reason, _MOST_REASON)
+    faults += note_faults("reason", reason, MOST_REASON)
     try:
         checked = SharingRule.model_validate(
             {

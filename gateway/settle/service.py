@@ -4,16 +4,23 @@ import asyncio
 from collections.abc import Mapping
 
 from creditgate.rating.plans import plan_message
-from creditgate.rating.prices import PRICE_PLAN
+from creditgate.rating.prices import PRICE_PLAN, WITHDRAWN
+from creditgate.refusal import invalid
 from creditgate.v1 import settlement_service_pb2 as settlement_pb
 from creditgate.v1 import usage_service_pb2 as usage_pb
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
+from gateway.note import note_faults
 from gateway.settle.answer import rule_message, usage_entries
-from gateway.settle.entry_into_force import Present, require_new_plan, require_new_rule
+from gateway.settle.entry_into_force import (
+    Present,
+    plan_to_withdraw,
+    require_new_plan,
+    require_new_rule,
+)
 from gateway.settle.listing import dated_page
 from gateway.settle.paging import page_token
-from gateway.settle.plan_request import new_price_plan, new_sharing_rule
+from gateway.settle.plan_request import MOST_REASON, new_price_plan, new_sharing_rule
 from gateway.settle.priced import require_sound
 from gateway.settle.request import usage_ask
 from gateway.settle.shares import SHARING_RULE
@@ -76,7 +83,7 @@ class SettlementService:
             view = await self._feed.refresh()
             present = await asyncio.to_thread(self._present)
             require_new_plan(plan, view.prices, present)
-            require_sound(request, view.classes, view.prices)
+            require_sound(request, plan, view.classes, view.prices)
             await self._create(
                 view,
                 PRICE_PLAN,
@@ -87,6 +94,28 @@ class SettlementService:
                 request.reason,
             )
         return settlement_pb.CreatePricePlanResponse(plan=plan_message(plan))
+
+    async def withdraw_price_plan(
+        self, request: settlement_pb.WithdrawPricePlanRequest, caller: Caller
+    ) -> settlement_pb.WithdrawPricePlanResponse:
+        """Answer WithdrawPricePlan; raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND,
+        STATE_CONFLICT once it is in force, ETAG_MISMATCH when another process came first."""
+        faults = note_faults("reason", request.reason, MOST_REASON)
+        if faults:
+            raise invalid(*faults)
+        async with self._creating:
+            view = await self._feed.refresh()
+            present = await asyncio.to_thread(self._present)
+            plan = plan_to_withdraw(request.plan_id, view.prices, present)
+            if plan is not None:
+                await self._append(
+                    view,
+                    Draft(PRICE_PLAN, plan.id, 1, {"plan_id": plan.id, WITHDRAWN: True}),
+                    caller,
+                    present.now,
+                    request.reason,
+                )
+        return settlement_pb.WithdrawPricePlanResponse()
 
     async def list_price_plans(
         self, request: settlement_pb.ListPricePlansRequest, caller: Caller
@@ -145,9 +174,15 @@ class SettlementService:
         now: int,
         reason: str,
     ) -> None:
+        draft = Draft(kind, thing_id, 0, document)
+        await self._append(view, draft, caller, now, reason)
+
+    async def _append(
+        self, view: SettlementView, draft: Draft, caller: Caller, now: int, reason: str
+    ) -> None:
         await asyncio.to_thread(
             self._log.append,
-            [Draft(kind, thing_id, 0, document)],
+            [draft],
             changed_by=caller.principal or caller.client_id,
             changed_at=now,
             reason=reason,

@@ -24,6 +24,8 @@ OWN: Final = SourceDivision.SOURCE_DIVISION_OWN
 BY_USE: Final = SourceDivision.SOURCE_DIVISION_BY_USE
 BY_CONTRIBUTION: Final = SourceDivision.SOURCE_DIVISION_BY_CONTRIBUTION
 
+_REGIONS: Final = "regions/"
+
 BasisPoints = Annotated[int, Field(ge=0, le=WHOLE)]
 
 
@@ -31,11 +33,23 @@ class Share(NamedTuple):
     """One beneficiary's part of a fee, in micro-yuan.
 
     ``beneficiary`` is "sources/{source}", "regions/{region}", "platform" or
-    "operators/{operator_id}".
+    "operators/{operator_id}". The region is a code of GB/T 2260, or the entity identifier of
+    another region of the federation that is owed for its records; see `peer_share`.
     """
 
     beneficiary: str
     amount: int
+
+
+def peer_share(entity_id: str) -> str:
+    """Return the beneficiary that another region of the federation is, by its entity identifier."""
+    return _REGIONS + entity_id
+
+
+def peer_of(beneficiary: str) -> str:
+    """Return which other region of the federation a beneficiary is, "" for any other."""
+    name = beneficiary.removeprefix(_REGIONS)
+    return name if beneficiary.startswith(_REGIONS) and "://" in name else ""
 
 
 class SharingRule(BaseModel):

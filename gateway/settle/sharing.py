@@ -8,7 +8,7 @@ that rounding does not add up over lines. Where a rule does not leave each sourc
 its own fees, the sources' parts are pooled, and the pool is divided among all of them.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
@@ -20,8 +20,16 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.settle.bill import Pool, PoolShare, SharedBill, SharedLine
 from gateway.settle.contribution import contribution
 from gateway.settle.month import utc_text
-from gateway.settle.shares import BY_CONTRIBUTION, OWN, PLATFORM, Share, SharingBook, SharingRule
-from gateway.settle.use import Combination, MonthUse
+from gateway.settle.shares import (
+    BY_CONTRIBUTION,
+    OWN,
+    PLATFORM,
+    Share,
+    SharingBook,
+    SharingRule,
+    peer_share,
+)
+from gateway.settle.use import Combination, MonthUse, Owed
 
 _Combinations = Callable[[], Sequence[Combination]]
 
@@ -37,26 +45,43 @@ class _Key(NamedTuple):
     operator_class: str
 
 
-def share_bill(bill: Bill, use: MonthUse, sharing: SharingBook) -> SharedBill:
-    """Return who gets what of ``bill``, the rating of ``use``.
+def share_bill(
+    bill: Bill,
+    use: MonthUse,
+    sharing: SharingBook,
+    owed: Iterable[Owed] = (),
+    *,
+    rebates: bool = True,
+) -> SharedBill:
+    """Return who gets what of ``bill``, the rating of ``use``, and of which other regions are
+    ``owed``. Without ``rebates`` the operator gets nothing back.
 
     Raises Refused STATE_CONFLICT when no rule was in force for some of it.
     """
     rules: dict[_Key, SharingRule] = {}
     fees: dict[_Key, int] = defaultdict(int)
-    for line in bill.lines:
-        rule = _rule(sharing, line.part_from)
+    set_aside: dict[_Key, Counter[str]] = defaultdict(Counter)
+    classes: dict[int, str] = {}
+
+    def key_of(part_from: int, item: str, source: str, region: str) -> _Key:
+        rule = _rule(sharing, part_from)
         key = _Key(
-            rule.effective_from,
-            rule.rule_id,
-            line.item,
-            line.source,
-            line.region,
-            line.operator_class,
+            rule.effective_from, rule.rule_id, item, source, region, classes.get(part_from, "")
         )
         rules[key] = rule
-        fees[key] += line.fee
-    lines = tuple(_line(bill.operator_id, key, rules[key], fees[key]) for key in sorted(fees))
+        return key
+
+    for line in bill.lines:
+        classes[line.part_from] = line.operator_class
+        fees[key_of(line.part_from, line.item, line.source, line.region)] += line.fee
+    for each in owed:
+        key = key_of(each.part_from, each.item, each.source, each.district)
+        fees[key] += 0
+        set_aside[key][each.region] += each.amount
+    lines = tuple(
+        _line(bill.operator_id, key, rules[key], fees[key], set_aside[key], rebates=rebates)
+        for key in sorted(fees)
+    )
     # Asked for once, and only where a rule needs them.
     combinations = cache(use.combinations)
     by_id = {rules[key].rule_id: rules[key] for key in sorted(rules)}
@@ -80,39 +105,51 @@ def _rule(sharing: SharingBook, at: int) -> SharingRule:
     return rule
 
 
-def _line(operator_id: str, key: _Key, rule: SharingRule, fee: int) -> SharedLine:
+def _line(
+    operator_id: str,
+    key: _Key,
+    rule: SharingRule,
+    fee: int,
+    set_aside: Mapping[str, int],
+    *,
+    rebates: bool,
+) -> SharedLine:
     source, region, platform, operator = rule.parts
-    if not rule.gives_back(key.operator_class):
+    if not rebates or not rule.gives_back(key.operator_class):
         platform, operator = platform + operator, 0
     explanation = "shared" if rule.source_division == OWN else "shared_pooled"
     if key.item == NO_ITEM:
         source, region, platform = 0, 0, source + region + platform
         explanation = "shared_of_no_use"
-    parts = source, region, platform, operator
-    own = f"sources/{key.source}" if rule.source_division == OWN else _pool_name(rule)
-    names = own, f"regions/{key.region}", PLATFORM, f"operators/{operator_id}"
+    numbers: dict[str, int | str] = {"fee": fee, "rule_id": rule.rule_id}
+    peers = {peer_share(name): part for name, part in sorted(set_aside.items()) if part}
+    rest = fee - sum(peers.values())
+    if peers:
+        numbers |= {"owed": fee - rest, "rest": rest}
+        explanation += "_beyond_owed"
+    if rest < 0:
+        shares = {**peers, PLATFORM: rest}
+        explanation = "less_than_owed"
+    else:
+        parts = source, region, platform, operator
+        own = f"sources/{key.source}" if rule.source_division == OWN else _pool_name(rule)
+        names = own, f"regions/{key.region}", PLATFORM, f"operators/{operator_id}"
+        divided = zip(names, divide(rest, parts), parts, strict=True)
+        shares = {**peers, **{name: amount for name, amount, part in divided if part}}
+        numbers |= {
+            "source": source,
+            "region": region,
+            "platform": platform,
+            "operator": operator,
+        }
     return SharedLine(
         rule.rule_id,
         key.item,
         key.source,
         key.region,
         fee,
-        tuple(
-            Share(name, amount)
-            for name, amount, part in zip(names, divide(fee, parts), parts, strict=True)
-            if part
-        ),
-        Explanation(
-            explanation,
-            {
-                "fee": fee,
-                "source": source,
-                "region": region,
-                "platform": platform,
-                "operator": operator,
-                "rule_id": rule.rule_id,
-            },
-        ),
+        tuple(Share(*each) for each in shares.items()),
+        Explanation(explanation, numbers),
     )
 
 

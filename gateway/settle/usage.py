@@ -39,7 +39,7 @@ class MeteredLine:
 
 @dataclass(frozen=True, slots=True)
 class MeteredEntry:
-    """One record served once, for ``unit_price`` micro-yuan."""
+    """One record served once, for ``unit_price`` micro-yuan, against the quota of ``licence``."""
 
     record_id: str
     revision: int
@@ -47,6 +47,7 @@ class MeteredEntry:
     source: str
     region: str
     unit_price: int
+    licence: str
 
 
 @dataclass(frozen=True, slots=True)

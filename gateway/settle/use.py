@@ -35,6 +35,18 @@ class Combination(NamedTuple):
     answers: int
 
 
+class Owed(NamedTuple):
+    """What this region owes another for records of it that were used, by that region's list
+    price (micro-yuan). ``region`` is its entity identifier; the rest is of the use's parts."""
+
+    part_from: int
+    item: str
+    source: str
+    district: str
+    region: str
+    amount: int
+
+
 class MonthUse(RatedUse, Protocol):
     """What one operator used in a month, and by which sources together."""
 

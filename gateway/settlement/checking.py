@@ -4,9 +4,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from creditgate.v1.settlement_service_pb2 import JournalEntry, JournalEntryKind
+from gateway.federation.clearing.debts import SqlClearedDebts
+from gateway.settle.month import month_named, shifted
+from gateway.settlement.cleared import ClearedDebts, ClearedThrough, through_of
 from gateway.settlement.closing import Closer
 from gateway.settlement.documents import document_bytes
-from gateway.settlement.journal import Entry, Posting, closing_entries, credit_entry
+from gateway.settlement.journal import (
+    Entry,
+    Posting,
+    closing_entries,
+    credit_entry,
+    settlement_entry,
+)
 from gateway.settlement.journal_store import SqlJournal
 from gateway.settlement.month_use import LedgerMonths
 from gateway.settlement.settling import settlement_of
@@ -44,7 +53,7 @@ def check_month(engines: Engines, month: str) -> MonthChecked:
         each.operator_id for each in closed if closer.worked_out_again(each) != each.document
     )
     faults = (
-        *_of_settlement(closings, month, closed),
+        *_of_settlement(closings, SqlClearedDebts(engines.evidence), month, closed),
         *_of_closings(closings, month, closed),
         *_of_journal(closings, SqlJournal(engines.evidence), month, closed),
     )
@@ -52,7 +61,7 @@ def check_month(engines: Engines, month: str) -> MonthChecked:
 
 
 def _of_settlement(
-    closings: SqlClosings, month: str, closed: Sequence[ClosedMonth]
+    closings: SqlClosings, debts: ClearedDebts, month: str, closed: Sequence[ClosedMonth]
 ) -> Iterator[str]:
     settled = closings.settled(month)
     if settled is None:
@@ -63,10 +72,25 @@ def _of_settlement(
     for named in settled.settlement.closings:
         if named.operator_id not in there:
             yield f"the closing of {named.operator_id} is missing that its settlement names"
-    again = settlement_of(month, closed)
+    before = _counted_before(closings, month)
+    cleared = {
+        each.region: ClearedThrough(
+            each.through_time.seconds,
+            debts.owed_between(each.region, before.get(each.region, 0), each.through_time.seconds),
+        )
+        for each in settled.settlement.clearings
+    }
+    again = settlement_of(month, closed, before, cleared)
     again.close_time.seconds = settled.closed_at
     if document_bytes(again) != settled.document:
         yield "its settlement is not that of its closings"
+
+
+def _counted_before(closings: SqlClosings, month: str) -> Mapping[str, int]:
+    """Return up to when the settlement before a month's counted clearings, by region."""
+    named = month_named(month)
+    before = None if named is None else closings.settled(shifted(named, -1).name)
+    return through_of(None if before is None else before.settlement)
 
 
 def _of_closings(closings: SqlClosings, month: str, closed: Sequence[ClosedMonth]) -> Iterator[str]:
@@ -88,6 +112,9 @@ def _of_journal(
     for operator_id in sorted(operators):
         for note in closings.notes(operator_id, month):
             expected |= _expected([credit_entry(note)], note.create_time.seconds)
+    settled = closings.settled(month)
+    if settled is not None:
+        expected |= _expected([settlement_entry(settled.settlement)], settled.closed_at)
     for entry in booked:
         about = entry.kind, entry.operator_id, entry.about
         postings = {

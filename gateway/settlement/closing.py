@@ -6,6 +6,8 @@ place, and how much of authority was known, stand with the closing: so it can be
 again, to the same bytes, from the ledger and the authority log.
 """
 
+from typing import Final
+
 from creditgate.rating.basis import basis_of
 from creditgate.rating.rating import rate
 from creditgate.rating.terms import cuts
@@ -21,6 +23,9 @@ from gateway.settlement.right_lines import NONE, RightLines
 from gateway.settlement.statement import complete, rated_statement, without_basis
 from gateway.settlement.store import ClosedMonth, NotesChanged, SqlClosings
 from operators.log import AuthorityLog
+
+SHARING_FORM: Final = 1
+"""How shares are worked out now: what other regions are owed is set aside first."""
 
 
 def _name(month: Month) -> str:
@@ -97,17 +102,24 @@ class Closer:
         month = month_named(closed.month)
         assert month is not None, "only months are closed"
         books = books_at(self._log, closed.authority_sequence)
-        statement = self._worked_out(closed.operator_id, month, closed.position, books)
+        # Shares of what was closed before are worked out as they were then.
+        form = closed.statement.sharing_form
+        statement = self._worked_out(closed.operator_id, month, closed.position, books, form)
         statement.close_time.seconds = closed.closed_at
         return statement
 
     def _worked_out(
-        self, operator_id: str, month: Month, position: LedgerPosition, books: Books
+        self,
+        operator_id: str,
+        month: Month,
+        position: LedgerPosition,
+        books: Books,
+        form: int = SHARING_FORM,
     ) -> Statement:
-        statement = self._rated(operator_id, month, position, books)
+        statement = self._rated(operator_id, month, position, books, form=form)
         complete(
             statement,
-            self._adjustments(operator_id, month, position, books),
+            self._adjustments(operator_id, month, position, books, form),
             self._closings.notes(operator_id, month.name),
         )
         return statement
@@ -119,6 +131,7 @@ class Closer:
         position: LedgerPosition,
         books: Books,
         right: RightLines = NONE,
+        form: int = SHARING_FORM,
     ) -> Statement:
         starts = cuts(
             operator_id, month.from_, month.until, books.prices, books.sharing.rules, books.classes
@@ -127,7 +140,16 @@ class Closer:
             operator_id, starts, month.until, books.classes.price_class, position, right
         )
         bill = rate(use, books.prices, books.classes)
-        statement = rated_statement(month.name, share_bill(bill, use, books.sharing), use)
+        shared = share_bill(
+            bill,
+            use,
+            books.sharing,
+            use.owed() if form else (),
+            # What another region pays is cleared, and is nobody's but those it is shared among.
+            rebates=not form or operator_id not in books.classes.regions,
+        )
+        statement = rated_statement(month.name, shared, use)
+        statement.sharing_form = form
         statement.usage_sequence = use.last_sequence
         statement.usage_size = position.size
         statement.authority_sequence = books.sequence
@@ -136,7 +158,12 @@ class Closer:
         return statement
 
     def _adjustments(
-        self, operator_id: str, month: Month, position: LedgerPosition, books: Books
+        self,
+        operator_id: str,
+        month: Month,
+        position: LedgerPosition,
+        books: Books,
+        form: int = SHARING_FORM,
     ) -> list[StatementAdjustment]:
         """Return what came to closed months since the last closing, in order of month."""
         before = self._closings.before(operator_id, month.name)
@@ -147,10 +174,10 @@ class Closer:
         closed = [each.statement for each in before]
         found = (
             adjustment(
-                self._rated(operator_id, each, since, books)
+                self._rated(operator_id, each, since, books, form=form)
                 if is_settled(each.name, closed)
                 else None,
-                self._rated(operator_id, each, position, books),
+                self._rated(operator_id, each, position, books, form=form),
                 SettledUse(since.size, subjects_settled(each.name, closed)),
             )
             for each in sorted({month_of(day) for day in late}, key=_name)

@@ -20,8 +20,8 @@ from creditgate.rating.settled import (
     share_messages,
 )
 from creditgate.refusal import Refused, Violation, invalid
+from creditgate.transparency.linked import Pinned
 from creditgate.transparency.merkle import ProofInvalid
-from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.statement_evidence import (
     UsesUnder,
     is_about_statement,
@@ -86,9 +86,9 @@ Verifier = Callable[[bytes, str], Overcharge | WrongStatement]
 Raises Refused INVALID_REQUEST where it proves none."""
 
 
-def evidence_verifier(key: VerifierKey, uses_under: UsesUnder) -> Verifier:
-    """Return what verifies evidence by the key of receipts; ``uses_under`` gives the uses that
-    short evidence against a statement has the head of."""
+def evidence_verifier(key: Pinned, uses_under: UsesUnder) -> Verifier:
+    """Return what verifies evidence by the keys of receipts, the present one and those linked to
+    it; ``uses_under`` gives the uses that short evidence against a statement has the head of."""
 
     def verify(evidence: bytes, operator_id: str) -> Overcharge | WrongStatement:
         try:
@@ -111,7 +111,7 @@ def evidence_verifier(key: VerifierKey, uses_under: UsesUnder) -> Verifier:
     return verify
 
 
-def _wrong_statement(evidence: bytes, key: VerifierKey, uses_under: UsesUnder) -> WrongStatement:
+def _wrong_statement(evidence: bytes, key: Pinned, uses_under: UsesUnder) -> WrongStatement:
     statement = statement_of(UsageEvidence.FromString(evidence).statement.document, key)
     if not statement.HasField("close_time"):
         # What an open month comes to is not charged yet.

@@ -70,7 +70,8 @@ class CreditService:
         digest = sha256(request.SerializeToString(deterministic=True)).digest()
         while (note := self._notes.made(note_id, digest)) is None:
             kept = self._notes.of_operator(operator_id)
-            made = self._made(request, kept, view)
+            proven = self._verify(request.evidence, operator_id)
+            made = self._made(operator_id, proven, kept, view)
             made.credit_note_id = note_id
             made.evidence_sha256 = sha256(request.evidence).digest()
             made.reason = request.reason
@@ -78,23 +79,25 @@ class CreditService:
             made.created_by = by
             known = [each.note.credit_note_id for each in kept]
             try:
-                return self._notes.add(made, digest, request.evidence, now, known)
+                return self._notes.add(made, digest, request.evidence, now, known, proven)
             except NotesChanged:
                 continue
         return note
 
     def _made(
-        self, request: pb.CreateCreditNoteRequest, kept: list[KeptNote], view: SettlementView
+        self,
+        operator_id: str,
+        overcharge: Overcharge | WrongStatement,
+        kept: list[KeptNote],
+        view: SettlementView,
     ) -> usage_pb.CreditNote:
-        operator_id = request.operator_id
-        overcharge = self._verify(request.evidence, operator_id)
         if isinstance(overcharge, WrongStatement):
             return self._made_of_statement(overcharge, kept)
         before = [
             (each.note, proven)
             for each in kept
             if not each.note.statement_month
-            and isinstance(proven := self._verify(each.evidence, operator_id), Overcharge)
+            and isinstance(proven := self._proven(each, operator_id), Overcharge)
         ]
         month_of_use = self._months_of(operator_id, [overcharge, *(each for _, each in before)])
         month = month_of_use.get(overcharge.usage_index)
@@ -107,6 +110,10 @@ class CreditService:
         right = together([overcharge, *(each for _, each in alike)])
         charged, ought = self._closer.as_it_ought(operator_id, month, view, right)
         return credit_note(overcharge, charged, ought, [note for note, _ in alike])
+
+    def _proven(self, kept: KeptNote, operator_id: str) -> Overcharge | WrongStatement:
+        """Return what the evidence of a note proved when it was made."""
+        return kept.proven or self._verify(kept.evidence, operator_id)
 
     def _made_of_statement(
         self, proven: WrongStatement, kept: list[KeptNote]

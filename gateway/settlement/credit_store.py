@@ -10,8 +10,11 @@ from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_service_pb2 import CreditNote
 from gateway.settle.month import month_named, month_of, shifted
+from gateway.settlement.credit import Overcharge
 from gateway.settlement.documents import document_bytes, message_of
 from gateway.settlement.journal import credit_entry
+from gateway.settlement.proven import proven_in, proven_text
+from gateway.settlement.statement_credit import WrongStatement
 from gateway.settlement.store import NotesChanged, book, last_closed, take_turn
 from gateway.settlement.tables import CREDIT_NOTES, CREDITED
 from gateway.storage.engines import reading
@@ -21,10 +24,12 @@ _NOTE = CREDIT_NOTES.c
 
 
 class KeptNote(NamedTuple):
-    """A credit note, and the evidence it rests on."""
+    """A credit note, the evidence it rests on, and what that proved of a use, None where that was
+    not kept."""
 
     note: CreditNote
     evidence: bytes
+    proven: Overcharge | None
 
 
 class SqlCreditNotes:
@@ -44,23 +49,34 @@ class SqlCreditNotes:
     def of_operator(self, operator_id: str) -> list[KeptNote]:
         """Return all notes of an operator, in the order they were created."""
         query = (
-            select(_NOTE.document, _NOTE.evidence)
+            select(_NOTE.document, _NOTE.evidence, _NOTE.proven)
             .where(_NOTE.operator_id == operator_id)
             .order_by(_NOTE.created_at, _NOTE.credit_note_id)
         )
         with reading(self._engine) as connection:
             return [
-                KeptNote(message_of(bytes(document), CreditNote), bytes(evidence))
-                for document, evidence in connection.execute(query)
+                KeptNote(
+                    message_of(bytes(row.document), CreditNote),
+                    bytes(row.evidence),
+                    None if row.proven is None else proven_in(row.proven),
+                )
+                for row in connection.execute(query)
             ]
 
     def add(
-        self, note: CreditNote, digest: bytes, evidence: bytes, now: int, known: Collection[str]
+        self,
+        note: CreditNote,
+        digest: bytes,
+        evidence: bytes,
+        now: int,
+        known: Collection[str],
+        proven: Overcharge | WrongStatement,
     ) -> CreditNote:
         """Book a note in the operator's open month, and return it; or what an earlier request
         of its id booked.
 
-        ``known`` are the ids of the operator's notes it rests on. Raises NotesChanged where
+        ``known`` are the ids of the operator's notes it rests on, ``proven`` what its evidence
+        proved. Raises NotesChanged where
         there are others by now, and as `made`.
         """
         with self._engine.begin() as connection:
@@ -83,6 +99,7 @@ class SqlCreditNotes:
                     request_digest=digest,
                     evidence=evidence,
                     document=document_bytes(note),
+                    proven=proven_text(proven),
                 )
             )
             wrote(connection, CREDIT_NOTES, [(note.credit_note_id,)])

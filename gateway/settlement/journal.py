@@ -1,15 +1,17 @@
 """The journal: what is booked of statements, adjustments and credit notes, by double entry. Pure.
 
 The operator's account is debited what it owes, the beneficiaries' are credited their shares;
-what is negative is booked on the other side. Every entry balances (guarantee G6).
+what is negative is booked on the other side. What clearing with other regions comes to beyond the
+shares is theirs and the platform's. Every entry balances (guarantee G6).
 """
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from creditgate.rating.settled import by_beneficiary
-from creditgate.v1.settlement_service_pb2 import JournalEntryKind
+from creditgate.v1.settlement_service_pb2 import JournalEntryKind, Settlement
 from creditgate.v1.usage_service_pb2 import CreditNote, RevenueShare, Statement
+from gateway.settlement.cleared import beyond_set_aside
 
 
 class Posting(NamedTuple):
@@ -21,7 +23,10 @@ class Posting(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One entry, not numbered yet: ``about`` is the month adjusted or the credit note's id."""
+    """One entry, not numbered yet: ``about`` is the month adjusted or the credit note's id.
+
+    ``operator_id`` is empty where it is of none.
+    """
 
     kind: JournalEntryKind.ValueType
     operator_id: str
@@ -51,6 +56,22 @@ def credit_entry(note: CreditNote) -> Entry:
         note.month,
         note.credit_note_id,
         tuple(Posting(each.account, each.credit, each.debit) for each in booked),
+    )
+
+
+def settlement_entry(settlement: Settlement) -> Entry:
+    """Return what settling a month books: what clearings came to beyond what was set aside."""
+    sides = beyond_set_aside(settlement.clearings)
+    return Entry(
+        JournalEntryKind.JOURNAL_ENTRY_KIND_CLEARING,
+        "",
+        settlement.month,
+        "",
+        tuple(
+            Posting(account, max(-side, 0), max(side, 0))
+            for account, side in sorted(sides.items())
+            if side
+        ),
     )
 
 

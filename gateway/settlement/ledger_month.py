@@ -29,8 +29,9 @@ from gateway.meter.model import (
     unpack_entries,
 )
 from gateway.meter.tables import USAGE
-from gateway.settle.use import Combination, PriceClassOf
+from gateway.settle.use import Combination, Owed, PriceClassOf
 from gateway.settlement.entries import AnswerRow, EntryCounts, PartKey
+from gateway.settlement.region_records import region_records
 from gateway.settlement.right_lines import RightLines
 from gateway.settlement.right_use import right_uses
 from gateway.storage.engines import reading, snapshot
@@ -111,6 +112,32 @@ class LedgerMonth:
     def combinations(self) -> Sequence[Combination]:
         """Return the combinations of sources; see the protocol."""
         return self._entries.combinations()
+
+    def owed(self) -> Sequence[Owed]:
+        """Return what is owed to other regions for their records, by their list prices, in
+        order. Raises LookupError where such records were not kept."""
+        found: Counter[tuple[int, int, str]] = Counter()
+        query = self._entry_rows().where(_OWN.entries == b"")
+        options = {"yield_per": self._at_once}
+        with (
+            snapshot(self._engine) as connection,
+            reading(self._engine) as other,
+            connection.execute(query, execution_options=options) as rows,
+        ):
+            for some in rows.partitions():
+                answers = [self._net(*row) for row in some]
+                charged = {each.elsewhere: each for each in answers if each.elsewhere}
+                texts = {chunk: each.lines for chunk, each in charged.items()}
+                records = region_records(other, self.operator_id, texts, self._lines)
+                for chunk, each in charged.items():
+                    cut = bisect_right(self._starts, each.served_at) - 1
+                    for line_no, kept in records[chunk]:
+                        found[cut, line_no, kept.region] += kept.fee
+        return [
+            Owed(self._starts[cut], *self._lines[line_no], region, amount)
+            for (cut, line_no, region), amount in sorted(found.items())
+            if amount
+        ]
 
     def _part(
         self, key: PartKey, records: int, answers: int, price_class_of: PriceClassOf
@@ -199,7 +226,20 @@ class LedgerMonth:
             self._keys,
             {key.line_no: self._lines[key.line_no] for key in self._keys},
         )
-        query = self._answers(
+        query = self._entry_rows()
+        options = {"yield_per": self._at_once}
+        with (
+            snapshot(self._engine) as connection,
+            reading(self._engine) as other,
+            connection.execute(query, execution_options=options) as found,
+        ):
+            for rows in found.partitions():
+                counts.add(other, [self._net(*row) for row in rows])
+        return counts
+
+    def _entry_rows(self) -> Select[*tuple[Any, ...]]:
+        """Return the query of the answers of the month, as `_net` takes them."""
+        return self._answers(
             select(
                 _OWN.sequence,
                 _OWN.served_at,
@@ -212,15 +252,6 @@ class LedgerMonth:
             self.from_,
             self.until,
         )
-        options = {"yield_per": self._at_once}
-        with (
-            snapshot(self._engine) as connection,
-            reading(self._engine) as other,
-            connection.execute(query, execution_options=options) as found,
-        ):
-            for rows in found.partitions():
-                counts.add(other, [self._net(*row) for row in rows])
-        return counts
 
     def _net(
         self,

@@ -17,11 +17,25 @@ from gateway.meter.model import lines_of
 from gateway.storage.paging import pages
 
 
+class KeptRecord(NamedTuple):
+    """A record of another region as it was kept: its subject, the region's entity identifier,
+    and its list price there (micro-yuan)."""
+
+    subject: str
+    region: str
+    fee: int
+
+
 class RegionRecord(NamedTuple):
-    """One record of another region that an answer charges: its line here, and its subject."""
+    """One record of another region that an answer charges: its line here, and what was kept."""
 
     line_no: int
-    subject: str
+    kept: KeptRecord
+
+    @property
+    def subject(self) -> str:
+        """Whom it is about."""
+        return self.kept.subject
 
 
 def region_records(
@@ -41,23 +55,23 @@ def region_records(
 
 
 def _those(
-    kept: Mapping[Line, list[str]], text: str, lines: Mapping[int, Line]
+    kept: Mapping[Line, list[KeptRecord]], text: str, lines: Mapping[int, Line]
 ) -> Iterable[RegionRecord]:
     taken: Counter[Line] = Counter()
     for line_no, records, _ in lines_of(text):
         line = lines[line_no]
-        subjects = kept.get(line, [])[taken[line] : taken[line] + records]
-        if len(subjects) < records:
+        some = kept.get(line, [])[taken[line] : taken[line] + records]
+        if len(some) < records:
             raise LookupError("the ledger charges records of another region that were not kept")
         taken[line] += records
-        yield from (RegionRecord(line_no, subject) for subject in subjects)
+        yield from (RegionRecord(line_no, each) for each in some)
 
 
 def _kept(
     connection: Connection, operator_id: str, chunks: Collection[RegionChunk]
-) -> Mapping[RegionChunk, Mapping[Line, list[str]]]:
-    """Return the subjects of the records of chunks by line, one a record, in order of their ids."""
-    found: defaultdict[RegionChunk, defaultdict[Line, list[str]]] = defaultdict(
+) -> Mapping[RegionChunk, Mapping[Line, list[KeptRecord]]]:
+    """Return what was kept of the records of chunks by line, in order of their ids."""
+    found: defaultdict[RegionChunk, defaultdict[Line, list[KeptRecord]]] = defaultdict(
         lambda: defaultdict(list)
     )
     uses = REGION_USES.c
@@ -69,6 +83,8 @@ def _kept(
             uses.source,
             uses.region_code,
             uses.subject,
+            uses.region,
+            uses.fee,
         )
         # What was never passed on is charged to nobody here.
         .where(uses.operator_id == operator_id, uses.subject != NOT_PASSED_ON)
@@ -78,5 +94,5 @@ def _kept(
         for row in connection.execute(query.where(uses.region_request_id.in_(some))):
             chunk = RegionChunk(row[0], row[1])
             if chunk in chunks:
-                found[chunk][Line(*row[2:5])].append(row[5])
+                found[chunk][Line(*row[2:5])].append(KeptRecord(*row[5:8]))
     return found

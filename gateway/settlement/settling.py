@@ -1,7 +1,7 @@
 """Settling a month: every operator's closed, and together one settlement. Calls block."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from creditgate.rating.settled import by_beneficiary, share_messages
 from creditgate.refusal import Refused
@@ -10,8 +10,16 @@ from creditgate.v1.settlement_service_pb2 import Settlement
 from creditgate.v1.usage_service_pb2 import CreditNote, Statement, StatementAdjustment
 from gateway.settle.month import Month, month_named, month_of, shifted
 from gateway.settle.views import SettlementView
+from gateway.settlement.cleared import (
+    ClearedDebts,
+    ClearedThrough,
+    settled_clearings,
+    through_of,
+    with_clearings,
+)
 from gateway.settlement.closing import Closer
 from gateway.settlement.documents import document_bytes
+from gateway.settlement.journal import settlement_entry
 from gateway.settlement.month_use import LedgerMonths
 from gateway.settlement.store import ClosedMonth, SettledMonth, SqlClosings
 
@@ -19,10 +27,13 @@ from gateway.settlement.store import ClosedMonth, SettledMonth, SqlClosings
 class Settler:
     """Closes months for all operators, one after the other."""
 
-    def __init__(self, months: LedgerMonths, closings: SqlClosings, closer: Closer) -> None:
+    def __init__(
+        self, months: LedgerMonths, closings: SqlClosings, closer: Closer, debts: ClearedDebts
+    ) -> None:
         self._months = months
         self._closings = closings
         self._closer = closer
+        self._debts = debts
 
     def settle(
         self, month: Month, view: SettlementView, by: str, request_id: str, now: int
@@ -46,12 +57,19 @@ class Settler:
             operators = view.authority.operators.keys() | self._months.operators()
             for operator_id in sorted(operators):
                 self._closer.close(operator_id, month, view, now)
-            settlement = settlement_of(month.name, self._closings.of_month(month.name))
+            before = through_of(self._before(month))
+            closed = self._closings.of_month(month.name)
+            settlement = settlement_of(month.name, closed, before, self._debts.owed(before))
             settlement.close_time.seconds = now
             settled = self._closings.settle(
-                SettledMonth(month.name, now, by, request_id, document_bytes(settlement))
+                SettledMonth(month.name, now, by, request_id, document_bytes(settlement)),
+                settlement_entry(settlement),
             )
         return settled.settlement
+
+    def _before(self, month: Month) -> Settlement | None:
+        before = self._closings.settled(shifted(month, -1).name)
+        return None if before is None else before.settlement
 
     def _require_next(self, month: Month, view: SettlementView, now: int) -> None:
         last = month_named(self._closings.last_settled())
@@ -74,20 +92,30 @@ class Settler:
         return month_of(min(instants if used is None else [*instants, used], default=now))
 
 
-def settlement_of(month: str, closed: Sequence[ClosedMonth]) -> Settlement:
-    """Return the settlement of a month's closings, all there are."""
+def settlement_of(
+    month: str,
+    closed: Sequence[ClosedMonth],
+    before: Mapping[str, int],
+    cleared: Mapping[str, ClearedThrough],
+) -> Settlement:
+    """Return the settlement of a month's closings, all there are.
+
+    Up to when clearings were counted ``before``, and what was ``cleared`` since, by region.
+    """
     shares: Counter[str] = Counter()
     due: Counter[str] = Counter()
     statements = [each.statement for each in closed]
     for statement in statements:
         shares.update(by_beneficiary(statement.shares))
         due.update(by_beneficiary(statement.due_shares))
+    clearings = settled_clearings(share_messages(due), before, cleared)
     return Settlement(
         month=month,
         total_micro_yuan=sum(each.total_micro_yuan for each in statements),
         shares=share_messages(shares),
         due_micro_yuan=sum(each.due_micro_yuan for each in statements),
-        due_shares=share_messages(due),
+        due_shares=with_clearings(share_messages(due), clearings),
+        clearings=clearings,
         closings=(
             each.closing(statement) for each, statement in zip(closed, statements, strict=True)
         ),

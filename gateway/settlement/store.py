@@ -194,14 +194,16 @@ class SqlClosings:
         with reading(self._engine) as connection:
             return connection.execute(query).scalar_one_or_none() or ""
 
-    def settle(self, settled: SettledMonth) -> SettledMonth:
-        """Keep a month's settlement and return it, or what another process kept meanwhile."""
+    def settle(self, settled: SettledMonth, entry: Entry) -> SettledMonth:
+        """Keep a month's settlement, book its entry and return it, or what another process kept
+        meanwhile."""
         with self._engine.begin() as connection:
             take_turn(connection)
             earlier = _settled(connection, settled.month)
             if earlier is None:
                 connection.execute(insert(MONTHS).values(**settled._asdict()))
                 wrote(connection, MONTHS, [(settled.month,)])
+                book(connection, entry, settled.closed_at)
         return earlier or settled
 
 

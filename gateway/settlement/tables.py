@@ -11,6 +11,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
 
@@ -65,12 +66,14 @@ POSTINGS: Final = Table(
     "journal_postings",
     METADATA,
     Column("entry", BigInteger, primary_key=True, autoincrement=False),
-    Column("account", String(255), primary_key=True),
+    Column("account", String(300), primary_key=True),
     Column("debit", BigInteger, nullable=False),
     Column("credit", BigInteger, nullable=False),
     Index("ix_journal_postings_account", "account", "entry"),
 )
 
+# proven is what the evidence proved of a use when the note was made (`gateway.settlement.proven`);
+# null of a statement, and of notes from before that was kept.
 CREDIT_NOTES: Final = Table(
     "credit_notes",
     METADATA,
@@ -83,6 +86,7 @@ CREDIT_NOTES: Final = Table(
     Column("request_digest", LargeBinary, nullable=False),
     Column("evidence", LargeBinary, nullable=False),
     Column("document", LargeBinary, nullable=False),
+    Column("proven", Text),
     Index("ix_credit_notes_month", "operator_id", "month"),
 )
 

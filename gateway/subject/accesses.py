@@ -28,13 +28,15 @@ _PLACE: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,9})")
 
 @dataclass(frozen=True, slots=True)
 class AccessLine:
-    """Records of one item served in one answer, or none that it found."""
+    """Records of one item served in one answer, or none that it found. ``disclosed_by`` is the
+    other region that disclosed them, "" for this one."""
 
     at: str
     operator: str
     item: str
     purpose: str
     region: str
+    disclosed_by: str
     records: int
     found: bool
     consent_id: str
@@ -109,6 +111,7 @@ def _line(view: AuthorityView, access: Access, records: int, language: Language)
         item=item_name(view, access.item, language),
         purpose=purpose_name(access.purpose, language),
         region=region_name(access.region, language),
+        disclosed_by=access.home_region.removeprefix("https://"),
         records=records,
         found=bool(access.record_id),
         consent_id=access.consent.removeprefix("consents/"),

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from consent.delegation import Power
-from consent.model import ConsentChange
+from consent.model import Consent, ConsentChange
 from consent.removals import Removal
 from consent.states import FINAL, LIVE, REQUESTED
 from consent.subject_keys import SubjectKey
 from gateway.consents.plain import plain_consent
+from gateway.pages.rendering import Language
 from gateway.subject import answer
-from gateway.subject.lines import change_line, consent_line, removal_line
+from gateway.subject.lines import RemovalLine, change_line, consent_line, removal_line
 from gateway.subject.naming import consent_id_of
 from gateway.subject.opening import deputies_of, history, opened
+from gateway.subject.region_lines import region_removal_line
 from gateway.subject.standing import Standing, found
 from gateway.subject.visit import CompanyVisit
 
@@ -79,7 +81,7 @@ async def show(visit: CompanyVisit) -> Response:
         ]
         if sees
         else [],
-        removal=None if removal is None or not sees else removal_line(removal, visit.now, language),
+        removal=_removal(consent, removal, visit.now, language) if sees else None,
         has_receipt=sees and bool(consent.receipt),
         has_notice=consent.notice is not None and bool(consent.notice.text),
         signed=bool(consent.subject_signature),
@@ -87,6 +89,16 @@ async def show(visit: CompanyVisit) -> Response:
         typed=signable and not consent.subject_signature,
         sign_token=visit.browser.form_token(visit.purpose("sign", consent.consent_id)),
     )
+
+
+def _removal(
+    consent: Consent, removal: Removal | None, now: int, language: Language
+) -> RemovalLine | None:
+    if removal is None:
+        return None
+    if consent.kept_elsewhere:
+        return region_removal_line(removal, language)
+    return removal_line(removal, now, language)
 
 
 @dataclass(frozen=True, slots=True)

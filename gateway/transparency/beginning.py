@@ -53,15 +53,24 @@ def begin_anew(engine: Engine, log: LogId, file: Path, tables: Sequence[Table]) 
 def put_away_as(file: Path) -> Path:
     """Return what a log's key in ``file`` is called once another is in its place."""
     number = 1
-    while (away := file.with_suffix(f".{number}.pem")).exists():
+    while (away := put_away_at(file, number)).exists():
         number += 1
     return away
 
 
 def next_origin(former: str, away: Path) -> str:
     """Return the origin that follows ``former``, whose key goes to ``away``."""
-    generation = int(away.suffixes[-2].removeprefix(".")) + 1
-    return f"{_GENERATION.sub('', former)}/{generation}"
+    return f"{_GENERATION.sub('', former)}/{number_of(away) + 1}"
+
+
+def number_of(away: Path) -> int:
+    """Return the number that a key which was put away has, from 1."""
+    return int(away.suffixes[-2].removeprefix("."))
+
+
+def put_away_at(file: Path, number: int) -> Path:
+    """Return where the key of a number is that was in ``file`` once."""
+    return file.with_suffix(f".{number}.pem")
 
 
 def _is_of(table: Table, log: LogId) -> ColumnElement[bool]:

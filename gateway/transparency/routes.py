@@ -8,12 +8,13 @@ import gzip
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from creditgate.refusal import Refused
 from creditgate.transparency.tiles import Tile, parse_tile_path
 from gateway.shares import Shares
+from gateway.transparency.links import LogLinks
 from gateway.transparency.log import LogReader
 
 PREFIX: Final = "/log"
@@ -60,6 +61,20 @@ def log_routes(log: LogReader, shares: Shares, below: str = "", *, entries: bool
         Route(f"{prefix}/key", key),
         Route(f"{prefix}/tile/{{path:path}}", tile),
     ]
+
+
+def links_route(links: LogLinks, shares: Shares, path: str, below: str = "") -> Route:
+    """Return the route that tells which keys a log had and has next, of the log called ``path``: a
+    JSON list of the notes by which each names the one that follows, the oldest first."""
+
+    async def told(request: Request) -> Response:
+        try:
+            notes = await shares.run(_asker(request), links.notes)
+        except Refused as refused:
+            return _too_much(refused)
+        return JSONResponse(notes, headers=_FRESH)
+
+    return Route(f"{below}{PREFIX}/{path}/successions", told)
 
 
 def _content(log: LogReader, tile: Tile) -> bytes:

@@ -2,40 +2,143 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-from sqlalchemy import Engine, Table
+from sqlalchemy import Connection, Engine, Table, delete, insert
 
-from creditgate.transparency.succession import succession_note
+from creditgate.transparency.linked import LinkedKeys
+from creditgate.transparency.note import VerifierKey
+from creditgate.transparency.succession import announcement_note, succession_note
+from gateway.clock import Clock, SystemClock
 from gateway.pki.files import write_first, write_private
-from gateway.transparency.beginning import forget, next_origin, put_away_as
-from gateway.transparency.identity import newest_signed, require_whole
+from gateway.transparency.beginning import forget, next_origin, number_of, put_away_as
+from gateway.transparency.identity import NotWhole, known_key, newest_signed, require_whole
 from gateway.transparency.keys import LogKey, new_key
 from gateway.transparency.last_signed import LastSigned
-from gateway.transparency.tables import LogId
+from gateway.transparency.links import announced_for
+from gateway.transparency.tables import ANNOUNCEMENTS, LINKS, LogId
+
+ANNOUNCED_SECONDS: Final = 120
+"""For so long a key is announced before it signs: other regions look each minute."""
 
 
-def succeed(engine: Engine, log: LogId, file: Path, tables: Sequence[Table]) -> str:
-    """End a log and have another begun in its place, under a new key in ``file``; return the note
-    by which the former key says so. The gateway, which must not run, begins it as it starts, from
-    the rows that the former was made of; ``tables`` go with the log.
+class NotAnnounced(RuntimeError):
+    """The next key was not announced, or not for long enough; ``seconds`` are left, None where it
+    was not."""
 
-    The former key is kept, with the note beside it (``.succession``). Cut off anywhere, what is
-    there begins as one of the two, or is refused as lost. Raises NotWhole where the store lacks
-    what was signed, and OSError.
+    def __init__(self, seconds: int | None) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+def announce(engine: Engine, log: LogId, file: Path, now: int, *, anew: bool = False) -> str:
+    """Make the key that is to follow that in ``file``, and return the note by which this one says
+    so; where that was done, the note that there is, unless another is to be made ``anew``.
+
+    The gateway may run: it tells what is announced from now on. Raises NotWhole where the log has
+    not begun, or another key is there; OSError.
     """
-    away = put_away_as(file)
+    with engine.begin() as connection:
+        known = known_key(connection, log)
+        if known is None or not file.exists() or LogKey.kept_in(file, known.name).verifier != known:
+            raise NotWhole
+        announced = announced_for(connection, log, known)
+        if announced is not None and not anew and _announced_key(connection, log, file, known):
+            return announced.note
+        write_private(_following(file), new_key())
+        begun = LogKey.kept_in(_following(file), next_origin(known.name, put_away_as(file)))
+        note = announcement_note(begun.verifier, LogKey.kept_in(file, known.name))
+        _forget_announced(connection, log)
+        connection.execute(insert(ANNOUNCEMENTS).values(log=log, note=note, at=now))
+    return note
+
+
+def require_announced(engine: Engine, log: LogId, file: Path, now: int) -> None:
+    """Check that the key which would follow that in ``file`` was announced for long enough.
+
+    Raises NotAnnounced.
+    """
+    with engine.begin() as connection:
+        known = known_key(connection, log)
+        announced = None if known is None else announced_for(connection, log, known)
+        if (
+            known is None
+            or announced is None
+            or _announced_key(connection, log, file, known) is None
+        ):
+            raise NotAnnounced(None)
+    left = announced.at + ANNOUNCED_SECONDS - now
+    if left > 0:
+        raise NotAnnounced(left)
+
+
+def succeed(
+    engine: Engine,
+    log: LogId,
+    file: Path,
+    tables: Sequence[Table],
+    *,
+    stolen: bool = False,
+    clock: Clock | None = None,
+) -> str:
+    """End a log and have another begun in its place, under a new key in ``file``: the one that was
+    announced, if one was. Return the note by which the former key says so. The gateway, which must
+    not run, begins it as it starts, from the rows that the former was made of; ``tables`` go with
+    the log.
+
+    The former key is kept, with the note, which both sign, beside it (``.succession``) and in the
+    store. Where it was
+    ``stolen`` there is no note, "" is returned, and nobody is to believe what it signed; what was
+    announced may be in other hands as well. Cut off anywhere, what is there begins as one of the
+    two, or is refused as lost. Raises NotWhole where the store lacks what was signed, and OSError.
+    """
+    away, note = put_away_as(file), ""
+    following = _following(file)
     with engine.begin() as connection:
         last = require_whole(connection, log, file)
         former = LogKey.kept_in(file, last.origin)
-        following = file.with_suffix(".next")
-        write_private(following, new_key())
+        announced = _announced_key(connection, log, file, former.verifier)
+        if announced is None or stolen:
+            write_private(following, new_key())
         begun = LogKey.kept_in(following, next_origin(last.origin, away))
-        newest = newest_signed(connection, log)
-        note = succession_note(newest.size, newest.root, begun.verifier, former)
-        write_private(away.with_suffix(".succession"), note.encode())
+        away.with_suffix(".succession").unlink(missing_ok=True)
+        if not stolen:
+            newest = newest_signed(connection, log)
+            note = succession_note(newest.size, newest.root, begun, former)
+            write_private(away.with_suffix(".succession"), note.encode())
+            connection.execute(
+                insert(LINKS).values(
+                    log=log,
+                    number=number_of(away),
+                    note=note,
+                    at=(clock or SystemClock()).now(),
+                )
+            )
         write_first(away, file.read_bytes())
         write_first(LastSigned.beside(away), LastSigned.beside(file).read_bytes())
+        _forget_announced(connection, log)
         forget(connection, log, tables)
     following.replace(file)
     LastSigned.replaced(file, begun.verifier.name)
     return note
+
+
+def _announced_key(
+    connection: Connection, log: LogId, file: Path, key: VerifierKey
+) -> VerifierKey | None:
+    """Return the key that ``key`` announces, if it is the one at hand."""
+    announced = announced_for(connection, log, key)
+    following = _following(file)
+    if announced is None or not following.exists():
+        return None
+    own = LogKey.kept_in(following, next_origin(key.name, put_away_as(file))).verifier
+    told = LinkedKeys.of(key, [announced.note]).announced
+    return own if own == told else None
+
+
+def _following(file: Path) -> Path:
+    return file.with_suffix(".next")
+
+
+def _forget_announced(connection: Connection, log: LogId) -> None:
+    connection.execute(delete(ANNOUNCEMENTS).where(ANNOUNCEMENTS.c.log == log))

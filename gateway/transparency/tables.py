@@ -100,3 +100,24 @@ HEADS: Final = Table(
     Column("seal", LargeBinary, nullable=False),
     Index("ix_disclosure_log_heads_event", "event_sequence", "log_index"),
 )
+
+# The note by which a former key of a log and the next say that one follows the other, and when the
+# former was put away (seconds, UTC); number is that of its file. What was put away without a note has
+# no row.
+LINKS: Final = Table(
+    "log_links",
+    METADATA,
+    Column("log", SmallInteger, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+# The note by which the key of a log says which is to follow, until that does.
+ANNOUNCEMENTS: Final = Table(
+    "log_announcements",
+    METADATA,
+    Column("log", SmallInteger, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)

@@ -13,7 +13,11 @@ from gateway.transparency.beginning import put_away_as
 from gateway.usage.tables import AGREEMENT_DUTIES, COSIGNATURES, USAGE_LOGS
 
 USAGE_TABLES: Final[Sequence[Table]] = (USAGE_LOGS, COSIGNATURES, AGREEMENT_DUTIES)
-"""What goes with the usage logs: the ledger's rows make them again, under the next key."""
+"""What goes with the usage logs where nothing links the next key to the former: the ledger's rows
+make them again, and operators agree with them anew."""
+LINKED_USAGE_TABLES: Final[Sequence[Table]] = (USAGE_LOGS,)
+"""What goes with them where the former key names the next: what was agreed with stays agreed with,
+since the logs that are made again have the same leaves."""
 
 
 def keep_agreed(evidence: Engine, file: Path) -> None:

@@ -5,17 +5,19 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
-from creditgate.transparency.merkle import ProofInvalid, leaf_hash
-from creditgate.transparency.note import VerifierKey, open_checkpoint
+from creditgate.transparency.linked import LinkedKeys, open_linked
+from creditgate.transparency.merkle import GrowingRoot, ProofInvalid, leaf_hash
+from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.receipts import usage_log_key
 from gateway.meter.tables import USAGE_HEADS
 from gateway.storage.engines import Engines, reading, snapshot
 from gateway.transparency.check_log import CheckedLog
 from gateway.transparency.faults import EnoughFaults, Fault, Faults
 from gateway.transparency.identity import known_key
-from gateway.transparency.tables import CHECKPOINTS, LogId, OperatorLogId
+from gateway.transparency.links import former_keys
+from gateway.transparency.tables import LogId, OperatorLogId
 from gateway.usage.leaves import LedgerLeaf, LedgerLeaves
 from gateway.usage.tables import COSIGNATURES, USAGE_LOGS
 
@@ -60,17 +62,27 @@ class _Check:
             self._faults.require(
                 own, f"logs, {log.path}", "its key or origin is not the operator's"
             )
-            if key is not None:
-                self._log(operator_id, log, key, sequence)
-                self._cosignature(operator_id, log, key)
+            if key is not None and receipts is not None:
+                agreed = self._agreed(operator_id)
+                wanted = -1 if agreed is None else agreed.size
+                root = self._log(operator_id, log, key, sequence, wanted)
+                if agreed is not None:
+                    self._cosignature(operator_id, log, receipts, agreed, root)
                 self.logs += 1
 
-    def _log(self, operator_id: str, log: OperatorLogId, key: VerifierKey, sequence: int) -> None:
+    def _log(
+        self, operator_id: str, log: OperatorLogId, key: VerifierKey, sequence: int, wanted: int
+    ) -> bytes | None:
+        """Check a log; return the root of its first ``wanted`` leaves, None where it has fewer."""
         ledger = self._made(operator_id)
         newest = size = 0
+        grown, root = GrowingRoot(), None
         for size, logged in enumerate(
             CheckedLog(self._evidence, log, key, self._faults).leaf_hashes(), 1
         ):
+            grown.add(logged)
+            if size == wanted:
+                root = grown.root()
             made = next(ledger, None)
             place = f"usage_answers, {log.path}, usage_index {size - 1}"
             if made is None:
@@ -100,6 +112,7 @@ class _Check:
             f"usage_heads, {log.path}",
             "the ledger is behind the usage log",
         )
+        return root
 
     def _made(self, operator_id: str) -> Iterator[LedgerLeaf]:
         """Yield an operator's leaves made anew, in order."""
@@ -108,27 +121,35 @@ class _Check:
             yield from page
             sequence = page[-1].sequence
 
-    def _cosignature(self, operator_id: str, log: OperatorLogId, key: VerifierKey) -> None:
-        kept = self._evidence.execute(
+    def _agreed(self, operator_id: str) -> Row[str, int] | None:
+        return self._evidence.execute(
             select(COSIGNATURES.c.checkpoint, COSIGNATURES.c.size).where(
                 COSIGNATURES.c.operator_id == operator_id
             )
         ).first()
-        if kept is None:
-            return
+
+    def _cosignature(
+        self,
+        operator_id: str,
+        log: OperatorLogId,
+        receipts: VerifierKey,
+        agreed: Row[str, int],
+        root: bytes | None,
+    ) -> None:
+        """Check what an operator agreed with against ``root``, which its log has of that size."""
         place = f"usage_cosignatures, {log.path}"
+        before = former_keys(self._evidence, LogId.USAGE, receipts)
+        keys = LinkedKeys.of(receipts, [each.note for each in before])
         try:
-            checkpoint = open_checkpoint(kept.checkpoint, key)
+            checkpoint = open_linked(agreed.checkpoint, keys.of_operator(operator_id))
         except ProofInvalid as error:
             self._faults.note(place, str(error))
             return
-        root = self._evidence.execute(
-            select(CHECKPOINTS.c.root).where(
-                CHECKPOINTS.c.log == log, CHECKPOINTS.c.size == checkpoint.size
-            )
-        ).scalar()
+        if root is None and checkpoint.origin != usage_log_key(receipts, operator_id).name:
+            # Under the present key the log is being made anew, and has not come so far.
+            return
         self._faults.require(
-            checkpoint.size == kept.size and root is not None and checkpoint.root == bytes(root),
+            checkpoint.size == agreed.size and checkpoint.root == root,
             place,
             "what was agreed with is not in the usage log",
         )

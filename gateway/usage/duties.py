@@ -13,7 +13,7 @@ from creditgate.v1.alert_service_pb2 import AlertKind
 from gateway.alerts.raising import raise_alert
 from gateway.storage.engines import reading
 from gateway.storage.writes import wrote
-from gateway.usage.duty import Duty, Looked, duty_after
+from gateway.usage.duty import Duty, Looked, duty_after, refused_from_on
 from gateway.usage.logs import OperatorLogs
 from gateway.usage.places import made_at
 from gateway.usage.policy import AgreementPolicy
@@ -70,16 +70,16 @@ class AgreementDuties:
 
     def of(self, operator_id: str) -> Owed:
         """Return what an operator has yet to agree with."""
-        query = select(_D.since, _D.due, _AGREED).select_from(_JOINED)
+        query = select(_D.since, _D.due, _D.spared_until, _AGREED).select_from(_JOINED)
         with reading(self._evidence) as connection:
             row = connection.execute(query.where(_D.operator_id == operator_id)).first()
         logged = self._logs.standing(operator_id).size
         if row is None:
             return Owed(logged, None, None, 0)
-        since, due, agreed = row
+        since, due, spared, agreed = row
         if agreed >= logged:
             return Owed(logged, None, None, 0)
-        refused_from = self._policy.refused_from(operator_id, since)
+        refused_from = refused_from_on(self._policy, operator_id, since, spared)
         return Owed(logged, since, refused_from, due if due > agreed else 0)
 
     def step(self, operators: Collection[str], now: int) -> None:
@@ -90,7 +90,9 @@ class AgreementDuties:
                 connection.execute(select(COSIGNATURES.c.operator_id, COSIGNATURES.c.size)).all()
             )
             duties = {
-                row.operator_id: Duty(row.agreed, row.since, row.reminded, row.due)
+                row.operator_id: Duty(
+                    row.agreed, row.since, row.reminded, row.due, row.spared_until
+                )
                 for row in connection.execute(select(AGREEMENT_DUTIES))
             }
         changed: dict[str, Duty | None] = {}

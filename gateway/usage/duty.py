@@ -5,6 +5,10 @@ A use is agreed with by a cosignature of a checkpoint that has it. Time counts f
 use that no cosignature covers: agreeing with a part moves it on to the next, and no further. An
 operator that is refused must agree with all that was logged when that began; then nothing of
 what it was refused for is left, however the clock was set meanwhile.
+
+Nobody is refused that was not reminded for as long as the policy says before: where the gateway
+was away when it should have reminded, time counts from when it did. Agreeing with a part does not
+make that time begin anew.
 """
 
 from typing import NamedTuple
@@ -17,13 +21,14 @@ class Duty(NamedTuple):
 
     ``agreed`` are the uses it has agreed with, ``since`` (seconds, UTC) is when the next one
     was made, ``reminded`` tells whether it was told of that, ``due`` is how many uses it must
-    agree with to be served, 0 while it is.
+    agree with to be served, 0 while it is. Before ``spared_until`` (seconds, UTC) it is not refused.
     """
 
     agreed: int
     since: int
     reminded: bool
     due: int
+    spared_until: int = 0
 
 
 class Looked(NamedTuple):
@@ -40,11 +45,14 @@ def duty_after(
     before: Duty | None, looked: Looked, operator_id: str, policy: AgreementPolicy
 ) -> Duty | None:
     """Return an operator's duty as of a look, None where it has agreed with all that is logged."""
+    if before is not None and looked.agreed > looked.logged:
+        # Under another key the log is being made anew: it is not there yet as far as it was.
+        return before
     if looked.agreed >= looked.logged:
         return None
-    since, reminded, due = looked.now, False, 0
+    since, reminded, due, spared = looked.now, False, 0, 0
     if before is not None:
-        since = before.since
+        since, spared = before.since, before.spared_until
         if before.agreed == looked.agreed:
             reminded = before.reminded
         else:
@@ -52,9 +60,19 @@ def duty_after(
             since = max(since, min(looked.made, looked.now))
         due = before.due if before.due > looked.agreed else 0
     reminded = reminded or looked.now >= since + policy.remind_seconds
-    refused_from = policy.refused_from(operator_id, since)
+    if reminded and not (before is not None and before.reminded):
+        spared = max(spared, looked.now + policy.refuse_seconds)
+    refused_from = refused_from_on(policy, operator_id, since, spared)
     if refused_from is None or looked.now < policy.excused_until(operator_id):
         due = 0
     elif not due and looked.now >= refused_from:
         due = looked.logged
-    return Duty(looked.agreed, since, reminded, due)
+    return Duty(looked.agreed, since, reminded, due, spared)
+
+
+def refused_from_on(
+    policy: AgreementPolicy, operator_id: str, since: int, spared_until: int
+) -> int | None:
+    """Return from when on an operator of such a duty is refused, None for never; seconds, UTC."""
+    refused_from = policy.refused_from(operator_id, since)
+    return None if refused_from is None else max(refused_from, spared_until)

@@ -29,12 +29,17 @@ class AgreementPolicy(BaseModel):
         """How long after a use its operator is reminded."""
         return int(self.remind.total_seconds())
 
+    @property
+    def refuse_seconds(self) -> int:
+        """How long after that its answers are refused, 0 where they never are."""
+        return 0 if self.refuse is None else int(self.refuse.total_seconds())
+
     def refused_from(self, operator_id: str, since: int) -> int | None:
         """Return from when on an operator is refused answers whose oldest use that it has not
         agreed with is of ``since``; None for never. Seconds, UTC."""
         if self.refuse is None:
             return None
-        due = since + self.remind_seconds + int(self.refuse.total_seconds())
+        due = since + self.remind_seconds + self.refuse_seconds
         return max(due, self.excused_until(operator_id))
 
     def excused_until(self, operator_id: str) -> int:

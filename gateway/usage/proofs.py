@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.transparency.merkle import leaf_hash
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.meter.tables import USAGE_HEADS
 from gateway.storage.engines import reading
 from gateway.transparency.log import MerkleLog, SignedCheckpoint
 from gateway.usage.leaves import LedgerLeaf, LedgerLeaves, LedgerLost
@@ -73,8 +74,8 @@ class UsageProofs:
     def leaves(self, operator_id: str, start: int, limit: int, known: int) -> LeafPage:
         """Return leaves from a place on, and that the log grew from ``known`` leaves.
 
-        Raises Refused INVALID_REQUEST for sizes it never had, and LedgerLost where the ledger
-        has not what the log has.
+        Raises Refused INVALID_REQUEST for sizes it never had, TEMPORARILY_UNAVAILABLE for those
+        that it is yet to have, and LedgerLost where the ledger has not what the log has.
         """
         log = self._logs.of(operator_id)
         latest = None if log is None else log.latest()
@@ -84,6 +85,9 @@ class UsageProofs:
             for name, number in (("start_index", start), ("consistent_with", known))
             if not 0 <= number <= size
         ]
+        if faults and size < max(start, known) <= self._used(operator_id):
+            # Under another key a log is made anew, and has not come so far yet.
+            raise _behind()
         if faults:
             raise invalid(*faults)
         if log is None:
@@ -102,6 +106,12 @@ class UsageProofs:
         _require_logged(log, found)
         return [each.leaf for each in found]
 
+    def _used(self, operator_id: str) -> int:
+        """Return how many uses the ledger has."""
+        query = select(USAGE_HEADS.c.next_index).where(USAGE_HEADS.c.operator_id == operator_id)
+        with reading(self._records) as connection:
+            return connection.execute(query).scalar() or 0
+
     def _covering(self, operator_id: str, place: int) -> tuple[MerkleLog, SignedCheckpoint]:
         until = time.monotonic() + LOGGED_SECONDS
         while True:
@@ -110,13 +120,17 @@ class UsageProofs:
             if log is not None and latest is not None and place < latest.size:
                 return log, latest
             if time.monotonic() > until:
-                raise Refused(
-                    RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
-                    "The usage log is behind the ledger; try again.",
-                    retry_after=1,
-                )
+                raise _behind()
             self._hurry()
             time.sleep(_LOOK_SECONDS)
+
+
+def _behind() -> Refused:
+    return Refused(
+        RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
+        "The usage log is behind the ledger; try again.",
+        retry_after=1,
+    )
 
 
 def _require_logged(log: MerkleLog, found: Sequence[LedgerLeaf]) -> None:

@@ -1,7 +1,7 @@
 """UsageService, as far as the usage log goes: proofs, leaves, cosignatures."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from joserfc.jwk import KeySet, KeySetSerialization
@@ -13,10 +13,11 @@ from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
 from gateway.settle.whose import operator_asked
 from gateway.shares import Shares
+from gateway.transparency.links import LogLinks
 from gateway.usage.cosigning import Cosignatures, Cosigner
 from gateway.usage.duties import AgreementDuties
 from gateway.usage.names import use_named
-from gateway.usage.proofs import UsageProofs
+from gateway.usage.proofs import LeafPage, UsageProofs
 from operators.authority import Authority
 
 MOST_LEAVES: Final = 1_000
@@ -34,10 +35,12 @@ class UsageLogService:
         proofs: UsageProofs,
         cosignatures: Cosignatures,
         duties: AgreementDuties,
+        links: LogLinks,
         reads: Shares,
         authority: Callable[[], Authority],
         clock: Clock,
     ) -> None:
+        self._links = links
         self._proofs = proofs
         self._cosignatures = cosignatures
         self._duties = duties
@@ -78,15 +81,16 @@ class UsageLogService:
     async def list_usage_leaves(
         self, request: pb.ListUsageLeavesRequest, caller: Caller
     ) -> pb.ListUsageLeavesResponse:
-        """Answer ListUsageLeaves; raises Refused as `operator_asked`, INVALID_REQUEST."""
+        """Answer ListUsageLeaves; raises Refused as `operator_asked`, INVALID_REQUEST,
+        TEMPORARILY_UNAVAILABLE."""
         operator_id = operator_asked(request.operator_id, caller, self._authority())
         if not 0 <= request.page_size <= MOST_LEAVES:
             raise invalid(
                 Violation("page_size", f"use 1 to {MOST_LEAVES}, or 0 for {USUAL_LEAVES}")
             )
-        page = await self._reads.run(
+        page, successions = await self._reads.run(
             caller.client_id,
-            self._proofs.leaves,
+            self._leaves,
             operator_id,
             request.start_index,
             request.page_size or USUAL_LEAVES,
@@ -96,7 +100,13 @@ class UsageLogService:
             leaves=page.leaves,
             checkpoint="" if page.checkpoint is None else page.checkpoint.note,
             consistency_proof=page.consistency,
+            successions=successions,
         )
+
+    def _leaves(
+        self, operator_id: str, start: int, limit: int, known: int
+    ) -> tuple[LeafPage, Sequence[str]]:
+        return self._proofs.leaves(operator_id, start, limit, known), self._links.notes()
 
     async def cosign_usage(
         self, request: pb.CosignUsageRequest, caller: Caller

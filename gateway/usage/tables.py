@@ -49,4 +49,5 @@ AGREEMENT_DUTIES: Final = Table(
     Column("since", BigInteger, nullable=False),
     Column("reminded", Boolean, nullable=False),
     Column("due", BigInteger, nullable=False),
+    Column("spared_until", BigInteger, nullable=False, server_default="0"),
 )

@@ -335,3 +335,18 @@ async def test_of_other_regions_subjects_count_as_found_and_records_do_not(
     watched.watch(few)
     (alert,) = await watched.listed()
     assert (alert.kind, alert.counted) == (AlertKind.ALERT_KIND_ASKED_SWEEP, 20)
+
+
+async def test_records_of_other_regions_are_records_whatever_they_are_counted_for(
+    watched: Watched,
+) -> None:
+    # It is half past seven in the morning in Beijing.
+    bulk = {"records_an_hour": 50, "opens": 9, "closes": 18}
+    many = policy(out_of_hours=policy().out_of_hours.model_dump() | bulk)
+    watched.elsewhere("q-1", "two", [company(9)], records=49)
+    watched.watch(many)
+    assert await watched.listed() == []
+    watched.use([0])
+    watched.watch(many)
+    (alert,) = await watched.listed()
+    assert (alert.kind, alert.counted) == (AlertKind.ALERT_KIND_OUT_OF_HOURS, 50)

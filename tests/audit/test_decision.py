@@ -31,7 +31,9 @@ ANSWER: dict[str, Any] = {
     "entries": pack_entries([1, 2]),
     "asked_items": "penalty tax",
     "kind": UsageKind.USAGE_KIND_ANSWER,
+    "licences": "",
 }
+SEVERAL = ANSWER | {"decision_id": "d-10", "licences": '[["L-1",[2]],["L-2",[]]]'}
 CREDIT = ANSWER | {"decision_id": "d-9", "kind": UsageKind.USAGE_KIND_REVERSAL, "asked_items": ""}
 OTHER = ANSWER | {
     "decision_id": "d-8",
@@ -60,13 +62,24 @@ def entries() -> Entries:
 
 
 def test_an_entry_has_nothing_of_the_one_before() -> None:
-    rows = (ANSWER, OTHER, CREDIT, ANSWER)
+    rows = (ANSWER, OTHER, CREDIT, SEVERAL, ANSWER)
     made = entries().of(answered(*rows), 5)
     alone = [entries().of(answered(each), index)[0] for index, each in enumerate(rows, 5)]
     assert made == alone
     assert pb.DecisionEntry.FromString(made[0].leaf).asked_items == ["penalty", "tax"]
     assert pb.DecisionEntry.FromString(made[1].leaf).consent == ""
     assert not pb.DecisionEntry.FromString(made[1].leaf).asked_items
+
+
+def test_an_entry_names_all_licences_it_rests_on_where_they_are_several() -> None:
+    rows = (SEVERAL, ANSWER, OTHER | {"licences": None}, CREDIT | {"licences": SEVERAL["licences"]})
+    said = [pb.DecisionEntry.FromString(each.leaf) for each in entries().of(answered(*rows), 5)]
+    assert [(each.licence, list(each.licences)) for each in said] == [
+        ("L-1", ["L-1", "L-2"]),
+        ("L-1", []),
+        ("", []),
+        ("L-1", ["L-1", "L-2"]),
+    ]
 
 
 def test_what_is_credited_is_no_answer() -> None:

@@ -104,7 +104,7 @@ def test_a_detail_that_rests_on_a_consent_is_used_by_naming_it() -> None:
     assert taken(bounds(resting, consent="consents/1"))
 
 
-def test_subjects_of_two_licences_are_not_metered_together() -> None:
+def test_subjects_of_two_licences_are_served_together_each_line_under_its_own() -> None:
     entries = licensed(item("penalty"), item("rating"))
     licences = (licence(number="L-1"), licence(number="L-2", items={"rating"}))
     ground = GROUND._replace(view=view_of(*entries, *licences))
@@ -112,9 +112,15 @@ def test_subjects_of_two_licences_are_not_metered_together() -> None:
         detail(subjects=[FIRST], items=["penalty"]),
         detail(subjects=[SECOND], items=["rating"]),
     )
-    assert refused(*apart, ground=ground) == "ITEM_NOT_ALLOWED"
+    limits = bounds(*apart, ground=ground)
+    assert taken(limits) == {(FIRST, 1), (FIRST, 2), (SECOND, 3), (SECOND, 4)}
+    resting = limits.passage.resting
+    assert resting is not None
+    assert resting.of_line == {1: ("L-1",), 2: ("L-1",), 3: ("L-2",), 4: ("L-2",)}
+    assert limits.passage.allow.alone() is None
     second = bounds(*apart, subjects=(SECOND,), ground=ground)
     assert second.passage.allow.licence == "L-2"
+    assert second.passage.resting is None
 
 
 def test_bounds_stand_while_every_detail_they_rest_on_does() -> None:

@@ -16,11 +16,11 @@ from playwright.async_api import Browser, Page, StorageState, ViewportSize, expe
 from creditgate.rating.components import CAP, GRADUATED, PriceComponent, Tier
 from creditgate.rating.prices import PRICE_PLAN, PricePlan
 from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.federation.clearing.dispute_store import SqlDisputes
 from gateway.federation.clearing.stands import HOME, stand_of
-from gateway.federation.clearing.store import SqlClearings
 from operators.brakes import BRAKE
 from operators.proposal import PROPOSAL, Proposal
-from sdk.clearings import read_clearing
+from sdk.clearings import lines_of, read_clearing
 from tests.braking import brake
 from tests.browser.axe import faults
 from tests.browser.chromium import chromium
@@ -277,11 +277,15 @@ async def test_clearing_shows_each_day_its_disputes_and_evidence_and_whose_versi
         await expect(card).to_contain_text(words)
     await card.get_by_role("link", name="看证据").click()
     await expect(page.get_by_text("来源地区签名的计费回执")).to_be_visible()
+    beyond = page.locator(".cards > li", has=page.get_by_role("heading", name="2026-07"))
+    for words in ("1,200", "40.00 元", "30.00 元", "-10.00 元"):
+        await expect(beyond).to_contain_text(words)
     async with page.expect_download() as downloading:
         await page.get_by_role("link", name="下载").click()
     file = await (await downloading.value).path()
     kept = read_clearing(await asyncio.to_thread(file.read_bytes))
-    assert (kept.document, len(kept.evidence)) == ("invented.document.text", 1)
+    assert (lines_of(kept.document)[0].amount, len(kept.evidence)) == (-10_000_000, 1)
+    assert [each.shown for each in kept.disputes] == [DISPUTE.shown]
     await page.get_by_role("link", name="返回地区间清算").click()
     await card.locator("summary").focus()
     await page.keyboard.press("Enter")
@@ -289,8 +293,9 @@ async def test_clearing_shows_each_day_its_disputes_and_evidence_and_whose_versi
     await card.get_by_label("理由").fill("回执支持")
     await card.get_by_role("button", name="确认").click()
     await expect(page.get_by_text("已确认以何方为准")).to_be_visible()
-    (row,) = SqlClearings(site.world.installation.engines.evidence).disputes(REGION)
-    assert (row.stands, row.stands_version) == stand_of(DISPUTE, HOME)
+    disputes = SqlDisputes(site.world.installation.engines.evidence)
+    (row,) = disputes.listed(REGION, closed=True, after="", limit=2)
+    assert (row.stands, row.stands_version) == stand_of(DISPUTE.shown, HOME)
     assert (row.resolved_by, row.note) == (f"administrator:{SECURER}", "回执支持")
     await page.context.close()
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from creditgate.v1 import conformance_service_pb2 as pb
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
-from gateway.conformance.attested import Basis
+from gateway.conformance.basis import Basis
 from gateway.conformance.policy_file import read_policy
 from tests.cli.commands import Done, creditgate_here
 from tests.conformance.enforcing import attested_on, difference

@@ -16,7 +16,8 @@ from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.authority.view import AuthorityView
 from gateway.conformance.answered import last_answer
-from gateway.conformance.attested import Attested, Basis
+from gateway.conformance.attested import Attested
+from gateway.conformance.basis import Basis
 from gateway.conformance.blocks import Sequences
 from gateway.conformance.certificate import Certificates
 from gateway.conformance.certified import Certified

@@ -29,6 +29,8 @@ _ALTERED = (
     FindingKind.FINDING_KIND_CONTENT_ALTERED,
     FindingKind.FINDING_KIND_PERIOD_ALTERED,
 )
+UNDER_WAY = 600
+"""So long what was served may be on its way."""
 _LAST = 1 << 62
 """A position behind all events."""
 
@@ -114,9 +116,13 @@ class Firm:
     """One operator: what it was served, what it holds, what it owes and said."""
 
     served: dict[int, Revision] = field(default_factory=dict[int, Revision])
+    served_at: dict[int, int] = field(default_factory=dict[int, int])
+    """When it was served each last."""
     holds: set[Held] = field(default_factory=set[Held])
     acknowledged: dict[int, int] = field(default_factory=dict[int, int])
     """When it acknowledged the removal for each event."""
+    said: set[int] = field(default_factory=set[int])
+    """Events for which it owes nothing: it had said before that it holds no such copy."""
     standing: dict[tuple[int, str], Fault] = field(default_factory=dict[tuple[int, str], Fault])
     overdue: dict[int, str] = field(default_factory=dict[int, str])
     """Events with findings of overdue removals that stand, and their records."""
@@ -186,8 +192,24 @@ class History:
             for event in self.told(firm)
             if (deadline := self.deadline(firm, event)) is not None
             and event.sequence not in firm.acknowledged
+            and event.sequence not in firm.said
             and self.restored(event) is None
         }
+
+    def note_said(self, firm: Firm, event: Event) -> None:
+        """Note whether an operator has said before an event that it holds no copy it makes void."""
+        record = self.records[event.record_id]
+        for void in record.revisions:
+            if record.ended(void) != event:
+                continue
+            alike = record.alike(void.copy, event.sequence)
+            served = [each.sequence for each in alike if each.sequence in firm.served]
+            ends = [end.sequence for each in alike if (end := record.ended(each)) is not None]
+            gone = [each for each in ends if each in firm.acknowledged]
+            if served and any(each > max(served) for each in gone):
+                firm.said.add(event.sequence)
+            if not firm.told_missing.isdisjoint(each.sequence for each in alike):
+                firm.said.add(event.sequence)
 
     def drop_restored(self, firm: Firm) -> None:
         """Have what is overdue end by itself where the copies are right again."""
@@ -292,7 +314,11 @@ class History:
         firm.false = {key: each for key, each in firm.false.items() if key not in gone} | {
             live[each].record_id: each for each in again
         }
-        told = {each for each in lacked if live[each].record_id in missing}
+        told = {
+            each
+            for each in lacked
+            if live[each].record_id in missing and firm.served_at[each] + UNDER_WAY <= now
+        }
         firm.told_missing = told | (firm.told_missing & lacked) | again
 
     def _excused(self, firm: Firm, reflects: int, now: int) -> bool:
@@ -309,12 +335,13 @@ class History:
         served = [each for each in revisions if each.sequence in firm.served]
         as_served = [each for each in served if each.copy == held]
         as_disclosed = [each for each in revisions if each.copy == held]
-        if record is not None and as_served:
+        of_content = [each for each in served if each.copy.content == held.content]
+        # Its content may have been served, and its period told by the stream.
+        if record is not None and (as_served or (as_disclosed and of_content)):
             return _judge_served(record, as_disclosed, firm.acknowledged, reflects, now)
         if as_disclosed or not served:
             weight = as_disclosed[-1].sequence if as_disclosed else 0
             return weight, Fault(FindingKind.FINDING_KIND_NEVER_SERVED, held.record_id, 0)
-        of_content = [each for each in served if each.copy.content == held.content]
         kind = (
             FindingKind.FINDING_KIND_PERIOD_ALTERED
             if of_content

@@ -29,7 +29,8 @@ from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from creditgate.v1.credit_record_service_pb2_grpc import CreditRecordServiceStub
 from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.vocabulary_pb2 import Interval
-from gateway.conformance.attested import Attested, Basis
+from gateway.conformance.attested import Attested
+from gateway.conformance.basis import Basis
 from gateway.conformance.model import (
     CONTESTED,
     DISMISSED,

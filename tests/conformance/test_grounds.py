@@ -4,6 +4,7 @@ opens the same, no longer than the operator says that it has any."""
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+import numpy as np
 import pytest
 
 from consent.changing import Act
@@ -13,14 +14,17 @@ from creditgate.transparency.facts import NO_END, Copy
 from creditgate.v1.conformance_service_pb2 import FindingKind
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from creditgate.v1.vocabulary_pb2 import Severity
+from gateway.conformance.answered import last_answer
 from gateway.conformance.check import check_conformance
-from gateway.conformance.classify import Grace
+from gateway.conformance.classify import Grace, Removal
 from gateway.conformance.following import HoldingsSteps
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.judging import Judge
 from gateway.conformance.matching import Matching
 from gateway.conformance.removals import RemovalDuties, Removed
 from gateway.conformance.revisions import Ending, revisions_of
+from gateway.conformance.said_before import SaidBefore
+from gateway.conformance.told_missing import ToldMissing, keep_told_missing
 from gateway.conformance.warm import WarmSets
 from gateway.federation.asking.copies import RegionCopies
 from gateway.federation.asking.removals import RegionRemovals
@@ -320,6 +324,35 @@ def test_what_was_read_before_its_removal_was_acknowledged_is_excused(world: Wor
     assert world.found(world.copy) == {LIFE_OVER}
 
 
+@pytest.mark.parametrize("days", [1, 60])
+def test_who_said_that_it_holds_no_whole_copy_owes_that_of_what_a_consent_opened_besides(
+    world: World, days: int
+) -> None:
+    sequence = world.publish()
+    world.disclosing.serve(FIRM, sequence)
+    world.serve(world.consent(days), sequence)
+    with reading(world.engines.records) as records:
+        told = ToldMissing(np.array([sequence]), last_answer(records, FIRM), world.now + 1)
+    with world.engines.evidence.begin() as evidence:
+        keep_told_missing(evidence, FIRM, told)
+    world.wait(2)
+    world.disclosing.end("r")
+    SaidBefore(world.engines, world.duties, Holdings(world.engines)).follow()
+    assert world.owed() == (days > 2)
+
+
+def test_a_word_on_a_consent_excuses_nothing_that_was_held_too_long(world: World) -> None:
+    consent = world.consent(days=1)
+    world.serve(consent, world.publish())
+    world.end(consent)
+    world.wait(1)
+    over = world.now
+    world.wait(1)
+    world.say_removed(consent)
+    assert world.found(world.copy, read_at=over - 1) == set()
+    assert world.found(world.copy, read_at=over) == {LIFE_OVER}
+
+
 def test_a_copy_is_right_after_a_correction_of_the_grade_alone(world: World) -> None:
     first = world.publish()
     world.disclosing.serve(FIRM, first)
@@ -336,6 +369,27 @@ def _at_once(_severity: int) -> int:
 
 def test_an_event_after_the_copies_were_read_is_excused_whatever_its_deadline() -> None:
     event = Ending(1, DisclosureEventKind.DISCLOSURE_EVENT_KIND_WITHDRAWN, at=5)
-    grace = Grace(0, _at_once, now=10, acknowledged={1: 6}, read_at=4)
+    grace = Grace(0, _at_once, now=10, removals={1: Removal(5, 6)}, read_at=4, file_age=6)
     assert grace.covers(event, 0)
     assert not grace._replace(read_at=5).covers(event, 0)
+    # Void copies must go: so long alone.
+    assert not grace._replace(file_age=5).covers(event, 0)
+
+
+def test_a_void_copy_is_excused_until_the_deadline_that_the_operator_has() -> None:
+    event = Ending(1, DisclosureEventKind.DISCLOSURE_EVENT_KIND_WITHDRAWN, at=5)
+    grace = Grace(0, _at_once, now=10, removals={1: Removal(11, None)})
+    assert grace.covers(event, 0)
+    assert not grace._replace(now=11).covers(event, 0)
+    assert not grace._replace(after=1).covers(event, 0)
+    assert not grace._replace(removals={}).covers(event, 0)
+
+
+def test_a_word_that_a_copy_is_gone_since_it_was_read_is_not_worse_than_none() -> None:
+    event = Ending(1, DisclosureEventKind.DISCLOSURE_EVENT_KIND_WITHDRAWN, at=5)
+    said = Grace(0, _at_once, now=10, removals={1: Removal(20, 8)}, read_at=7)
+    silent = said._replace(removals={1: Removal(20, None)})
+    for now in (10, 19, 20):
+        assert said._replace(now=now).covers(event, 0) == silent._replace(now=now).covers(event, 0)
+    assert said.covers(event, 0)
+    assert not said._replace(read_at=8).covers(event, 0)

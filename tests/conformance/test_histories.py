@@ -151,6 +151,12 @@ class Histories(RuleBasedStateMachine):
     def correct(self, which: int, grade: Severity.ValueType, lasts: int, text: str) -> None:
         """Correct a record; perhaps back to what it was."""
         record = self.live[which % len(self.live)]
+        if record.newest.copy.disclosed_until <= self.now:
+            # None is disclosed again by a correction.
+            return
+        if any(each.severity == SERIOUS for each in record.revisions):
+            # What began so long ago a lesser grade lets be disclosed no longer.
+            grade = SERIOUS
         made = draft(record.record_id, record.subject)
         self._set(made, grade, lasts, 0)
         made.content = content(text)
@@ -170,6 +176,7 @@ class Histories(RuleBasedStateMachine):
         self.head = answer.record.event_sequence
         self._fixed(record, CORRECTED, made.content, made)
         for firm in self.firms:
+            self.history.note_said(firm, record.events[-1])
             self.history.drop_restored(firm)
 
     @precondition(lambda self: self.live)
@@ -193,6 +200,8 @@ class Histories(RuleBasedStateMachine):
 
         self.head = self.run(patiently(call)).event_sequence
         record.events.append(Event(self.head, kind, self.now, record.record_id, revision))
+        for firm in self.firms:
+            self.history.note_said(firm, record.events[-1])
 
     @rule(hours=st.sampled_from((1, 9, 31)))
     def pass_time(self, hours: int) -> None:
@@ -218,6 +227,7 @@ class Histories(RuleBasedStateMachine):
             period = got.disclosed_from.seconds, got.disclosed_until.seconds
             assert period == (copy.disclosed_from, copy.disclosed_until)
             self.firms[firm].served[revision.sequence] = revision
+            self.firms[firm].served_at[revision.sequence] = self.now
             self.firms[firm].told_missing.discard(revision.sequence)
             self.firms[firm].holds.add(copy)
         if expected:
@@ -350,13 +360,17 @@ class Histories(RuleBasedStateMachine):
         assert answer.entitled_copies == len(self.history.entitled(own, self.now))
 
     def _settle(self, firm: int) -> None:
-        """Wait until the gateway has found what is overdue, and no more."""
+        """Wait until the gateway has found what is overdue, and no more, and has seen what is not
+        owed."""
         own, operator = self.firms[firm], self.operators[firm]
+        request = pb.GetConformanceRequest()
+        owed = len(self.history.owed(own))
 
         async def settled() -> bool:
             findings = await operator.findings()
             overdue = {each.event_sequence for each in findings if each.kind == _OVERDUE}
-            return overdue == own.overdue.keys()
+            standing = await patiently(lambda: operator.conformance.GetConformance(request))
+            return overdue == own.overdue.keys() and standing.outstanding_removals == owed
 
         self.run(eventually(settled))
 
@@ -380,7 +394,11 @@ class Histories(RuleBasedStateMachine):
             if deadline is None:
                 assert not response.HasField("removal_deadline")
                 continue
-            done = event.sequence in own.acknowledged or self.history.restored(event) is not None
+            done = (
+                event.sequence in own.acknowledged
+                or event.sequence in own.said
+                or self.history.restored(event) is not None
+            )
             if not (acknowledged and done):
                 # A stream that is behind no longer demands what was acknowledged.
                 assert response.removal_deadline.seconds in (deadline, 0)

@@ -4,6 +4,7 @@ it, or ended, since then is not held against it. And a copy that equals the disc
 import csv
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ from gateway.conformance.covering import MOST_AGE_SECONDS
 from gateway.respond.under_way import UNDER_WAY_SECONDS
 from sdk.challenges import Challenges
 from sdk.copies.file import CopiesFile
+from sdk.refusals import explain
 from tests.clock import StandingClock
 from tests.conformance.acting import Operator, Stage, staged
 from tests.conformance.attesting import attest, copy_of, opening, reconcile
@@ -36,7 +38,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 _HOUR: Final = 3_600
 _FALSE: Final = FindingKind.FINDING_KIND_ATTESTATION_FALSE
 _MISSING: Final = FindingKind.FINDING_KIND_MISSING
-_OPERATORS: Final = 20
+_OPERATORS: Final = 30
 _numbers = count(1)
 
 
@@ -183,37 +185,68 @@ async def test_who_tells_missing_what_it_had_long_before_it_read_its_copies_is_c
     assert await _kinds(operator) == [_FALSE]
 
 
-async def test_who_says_it_read_its_copies_longer_ago_than_a_day_is_not_believed(
-    stage: Stage, operator: Operator
-) -> None:
-    held = await _served(stage, operator)
-    stage.clock.at += MOST_AGE_SECONDS + UNDER_WAY_SECONDS
-    await _attest(operator, (), stage.clock.at - 30 * 86_400)
-    assert (await _attest(operator, held, stage.clock.at)).standing_findings == 1
+async def _refused(operator: Operator, copies: Sequence[Copy], read_at: int) -> str:
+    """Have an attestation refused for when its copies were read; return what is said to it."""
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await _attest(operator, copies, read_at)
+    told = explain(refused.value)
+    assert (told.status, told.reason) == ("INVALID_ARGUMENT", "INVALID_REQUEST")
+    (violation,) = told.violations
+    assert violation.field == "opening.made_time"
+    return violation.description
 
 
-async def test_an_older_dump_attested_later_takes_back_nothing_that_was_told(
+async def test_copies_read_longer_ago_than_a_day_are_refused_and_nobody_is_accused_by_them(
     stage: Stage, operator: Operator
 ) -> None:
-    made = stage.clock.at
-    stage.clock.at += 60
-    held = await _served(stage, operator)
+    held, dump = list[Copy](), list[Copy]()
+    for _ in range(2):
+        dump, made = list(held), stage.clock.at
+        stage.clock.at += _HOUR
+        held += await _served(stage, operator)
+        stage.clock.at = made + MOST_AGE_SECONDS
+        assert not (await _attest(operator, dump, made)).standing_findings
+        stage.clock.at += 1
+        assert "younger file" in await _refused(operator, dump, made)
+    assert not (await _attest(operator, held, stage.clock.at)).standing_findings
+    assert not await _kinds(operator)
+
+
+async def test_copies_read_before_those_attested_last_are_refused(
+    stage: Stage, operator: Operator
+) -> None:
+    kept, deleted = await _served(stage, operator), await _served(stage, operator)
     stage.clock.at += _HOUR
-    # Now it tells the copy missing; then that it could not know.
-    await _attest(operator, (), stage.clock.at)
-    assert not (await _attest(operator, (), made)).standing_findings
-    assert (await _attest(operator, held, stage.clock.at)).standing_findings == 1
+    made = stage.clock.at
+    stage.clock.at += _HOUR
+    request = opening(1)
+    request.made_time.seconds = stage.clock.at
+    first = await attest(operator.channel, kept, opened=request)
+    stage.clock.at += _HOUR
+    for attested in (attest, reconcile):
+        opened = opening(2)
+        opened.made_time.seconds = made
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await attested(operator.channel, [*kept, *deleted], opened=opened)
+        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "attested last" in await _refused(operator, kept, request.made_time.seconds - 1)
+    # What was kept is answered as it was, and the same file may be attested again.
+    assert await attest(operator.channel, kept, opened=request) == first
+    assert not (await _attest(operator, kept, request.made_time.seconds)).standing_findings
+    assert await _kinds(operator) == [_MISSING]
 
 
-async def test_an_older_dump_does_not_mend_what_was_found_since(
+async def test_a_clock_that_was_set_back_keeps_nobody_from_attesting(
     stage: Stage, operator: Operator
 ) -> None:
-    made = stage.clock.at
-    stage.clock.at += 60
-    (copy,) = await _served(stage, operator)
-    altered = copy._replace(content_digest=bytes(32))
-    assert (await _attest(operator, [altered], stage.clock.at)).standing_findings == 1
-    assert (await _attest(operator, (), made)).standing_findings == 1
+    held = await _served(stage, operator)
+    assert not (await _attest(operator, held, stage.clock.at)).standing_findings
+    stage.clock.at -= 60
+    try:
+        assert not (await attest(operator.channel, held)).standing_findings
+        assert not (await _attest(operator, held, stage.clock.at)).standing_findings
+    finally:
+        stage.clock.at += 60
 
 
 async def test_a_dump_from_before_an_event_does_not_show_gone_what_was_served_since(
@@ -230,18 +263,35 @@ async def test_a_dump_from_before_an_event_does_not_show_gone_what_was_served_si
     assert not (await _attest(operator, held, stage.clock.at)).standing_findings
 
 
-@pytest.mark.parametrize("after_event", [-5, 5])
+@pytest.mark.parametrize("after_event", [-_HOUR, -5, 5])
 async def test_copies_read_before_a_removal_was_acknowledged_do_not_contradict_it(
     stage: Stage, operator: Operator, after_event: int
 ) -> None:
     held, reflects = await _served(stage, operator), await stage.head()
-    stage.clock.at += 60
+    stage.clock.at += _HOUR
     event, at = await _withdraw(stage, held[0]), stage.clock.at
-    stage.clock.at += 10
+    stage.clock.at += _HOUR
     await _acknowledge(operator, event, stage.clock.at)
-    stage.clock.at += 60
+    stage.clock.at += 5 * _HOUR
     attestation = await _attest(operator, held, at + after_event, reflects)
     assert (attestation.standing_findings, attestation.certificate) == (0, "")
+    # Gone it is, and stays.
+    assert (await _attest(operator, held, at + _HOUR, reflects)).standing_findings == 1
+
+
+async def test_copies_read_before_their_period_ended_are_excused_and_not_certified(
+    stage: Stage, operator: Operator
+) -> None:
+    made = draft(f"read-{next(_numbers)}", new_subject())
+    made.disclosed_from.seconds = stage.clock.at - 400 * 86_400
+    made.disclosed_until.seconds = stage.clock.at + 2 * _HOUR
+    await stage.publish(made)
+    answer = await operator.ask(made.subject, stage.key, ProofKind.PROOF_KIND_UNSPECIFIED)
+    held = [copy_of(each) for each in answer.records]
+    stage.clock.at += 7 * _HOUR
+    attestation = await _attest(operator, held, made.disclosed_until.seconds - 1)
+    assert (attestation.standing_findings, attestation.certificate) == (0, "")
+    assert (await _attest(operator, held, made.disclosed_until.seconds)).standing_findings == 1
 
 
 async def test_copies_read_after_they_were_said_to_be_gone_contradict_it(
@@ -301,6 +351,81 @@ async def test_a_copy_of_a_record_corrected_back_to_what_it_was_is_right_until_t
     assert await _owed(operator) == 1
     assert (await _attest(operator, held, stage.clock.at, right)).standing_findings == 0
     assert (await _attest(operator, held, stage.clock.at, again)).standing_findings == 1
+
+
+async def _correct_period(stage: Stage, record: DisclosedRecord, until: int) -> int:
+    """Correct the end of a record's period alone; return the position of the event."""
+    request = disclosure_pb.CorrectRecordRequest(
+        name=record.name, expected_revision=1, content=record.content, reason="period"
+    )
+    request.disclosed_until.seconds = until
+    return (await stage.disclosure.CorrectRecord(request)).record.event_sequence
+
+
+async def test_a_copy_whose_period_was_corrected_by_the_stream_is_right_and_is_asked_for(
+    stage: Stage, operator: Operator, tmp_path: Path
+) -> None:
+    (record,) = await _records(stage, operator)
+    until = record.disclosed_until.seconds - 86_400
+    event = await _correct_period(stage, record, until)
+    record.disclosed_until.seconds = until
+    copy = copy_of(record)
+    stage.clock.at += 60
+    attestation = await _attest(operator, [copy], stage.clock.at, event)
+    assert attestation.standing_findings == 0
+    assert claims_in(attestation.certificate)["drawable"] == 1
+    await _show_all(operator, [record], tmp_path)
+    other = copy._replace(disclosed_until=until - 1)
+    assert (await _attest(operator, [other], stage.clock.at, event)).standing_findings == 1
+    assert await _kinds(operator) == [FindingKind.FINDING_KIND_PERIOD_ALTERED]
+
+
+async def test_who_attested_a_copy_falsely_that_was_never_served_so_mends_it_by_attesting_none(
+    stage: Stage, operator: Operator, tmp_path: Path
+) -> None:
+    (record,) = await _records(stage, operator)
+    until = record.disclosed_until.seconds - 86_400
+    event = await _correct_period(stage, record, until)
+    copy = copy_of(record)._replace(disclosed_until=until)
+    stage.clock.at += 60
+    assert not (await _attest(operator, [copy], stage.clock.at, event)).standing_findings
+    (tmp_path / "none.jsonl").touch()
+    challenges = Challenges(operator.channel)
+    await challenges.answer(CopiesFile(tmp_path / "none.jsonl"), await challenges.list(), gone=True)
+    assert await _kinds(operator) == [_FALSE]
+    # That it is attested again is no proof; it is asked for again.
+    assert (await _attest(operator, [copy], stage.clock.at, event)).standing_findings == 1
+    assert len(await challenges.list()) == 1
+    assert not (await _attest(operator, (), stage.clock.at, event)).standing_findings
+    assert not await _kinds(operator)
+
+
+async def test_a_copy_whose_period_was_corrected_by_the_stream_goes_as_any_other(
+    stage: Stage, operator: Operator
+) -> None:
+    (record,) = await _records(stage, operator)
+    until = record.disclosed_until.seconds - 86_400
+    before = await _correct_period(stage, record, until)
+    copy = copy_of(record)._replace(disclosed_until=until)
+    request = disclosure_pb.WithdrawRecordRequest(
+        name=record.name, expected_revision=2, reason="set aside"
+    )
+    after = (await stage.disclosure.WithdrawRecord(request)).event_sequence
+    stage.clock.at += 60
+    excused = await _attest(operator, [copy], stage.clock.at, before)
+    assert (excused.standing_findings, excused.certificate) == (0, "")
+    assert (await _attest(operator, [copy], stage.clock.at, after)).standing_findings == 1
+    assert await _kinds(operator) == [FindingKind.FINDING_KIND_WITHDRAWN_HELD]
+
+
+async def test_a_period_that_was_corrected_of_what_was_never_served_is_obtained_elsewhere(
+    stage: Stage, operator: Operator
+) -> None:
+    (record,) = await _records(stage, operator)
+    wrong = await _correct(stage, record, 1, content("wrong"))
+    other = copy_of(record)._replace(content_digest=sha256(content("wrong")).digest())
+    assert (await _attest(operator, [other], stage.clock.at, wrong)).standing_findings == 1
+    assert await _kinds(operator) == [FindingKind.FINDING_KIND_NEVER_SERVED]
 
 
 async def test_a_correction_that_changes_nothing_is_refused(

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Generator
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, literal, select
+from sqlalchemy import create_engine, insert, literal, select
 
 from consent.overdue import SqlOverdue
 from consent.removals import Removal
@@ -17,8 +18,9 @@ from creditgate.v1 import conformance_service_pb2 as pb
 from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
 from creditgate.v1.conformance_service_pb2 import FindingKind
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
+from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.conformance.challenges import Challenges
-from gateway.conformance.model import RECTIFY, WARNED
+from gateway.conformance.model import ATTESTATION_FALSE, RECTIFY, THROTTLED, WARNED
 from gateway.conformance.outage import Outage
 from gateway.conformance.overdue import OverdueRemovals
 from gateway.conformance.overdue_consents import OverdueConsents
@@ -27,11 +29,14 @@ from gateway.conformance.removals import Removed
 from gateway.server.grounds import grounds_of
 from gateway.server.policies import Policies
 from gateway.server.uptime import uptime_of
+from gateway.usage.policy import AgreementPolicy
+from gateway.usage.tables import AGREEMENT_DUTIES
 from tests.clock import NOW, StandingClock
 from tests.conformance.acting import Operator, Stage, patiently, staged
 from tests.conformance.attesting import attest, copy_of
 from tests.conformance.enforcing import DAY, ISSUER, Enforced, difference, enforced_on
 from tests.conformance.policies import policy_file
+from tests.conformance.test_challenges import absent
 from tests.consent.store import ConsentStore
 from tests.consent.world import act
 from tests.consents.counter import new_subject
@@ -40,6 +45,7 @@ from tests.server.calls import draft
 from tests.stores import SqliteStores
 
 HOUR: Final = 3_600
+AGREEMENT: Final = AgreementPolicy(remind=timedelta(days=7), refuse=timedelta(days=14))
 GRACE: Final = 4 * HOUR
 SILENCE: Final = 12 * HOUR
 INSTANTS: Final = st.integers(0, 10**10)
@@ -90,7 +96,7 @@ class World:
 
     def begin(self) -> None:
         """Start the gateway's processes."""
-        self.uptime = uptime_of(self.enforced.engines, self.enforced.policy)
+        self.uptime = uptime_of(self.enforced.engines, self.enforced.policy, AGREEMENT)
         self.uptime.step(self.enforced.clock.now())
 
     def stay_up(self, seconds: int) -> None:
@@ -204,6 +210,17 @@ def test_copies_to_be_shown_and_attestations_due_are_put_off(world: World) -> No
     assert world.found() == set()
 
 
+def test_refusing_for_use_that_is_not_agreed_with_is_put_off(world: World) -> None:
+    evidence, since = world.enforced.engines.evidence, world.enforced.clock.now()
+    owed = {"operator_id": world.firm, "agreed": 0, "since": since, "reminded": True, "due": 0}
+    with evidence.begin() as connection:
+        connection.execute(insert(AGREEMENT_DUTIES).values(owed))
+    world.be_away(30 * DAY)
+    with evidence.begin() as connection:
+        spared = connection.execute(select(AGREEMENT_DUTIES.c.spared_until)).scalar_one()
+    assert spared == since + (21 + 30) * DAY
+
+
 def test_a_finding_comes_no_further_while_the_gateway_is_away(world: World) -> None:
     policy = world.enforced.policy
     world.enforced.attest(difference("one", FindingKind.FINDING_KIND_EXPIRED_HELD))
@@ -219,6 +236,62 @@ def test_a_finding_comes_no_further_while_the_gateway_is_away(world: World) -> N
     assert world.enforced.stage() == RECTIFY
     left = finding.deadline + 100 * DAY - world.enforced.clock.now()
     assert left == policy.rectify_seconds(finding.severity) - policy.warned_seconds - SILENCE
+
+
+def test_a_certificate_counts_on_while_the_gateway_is_away(world: World) -> None:
+    world.enforced.serve("one")
+    world.enforced.checkpoint()
+    attested = world.enforced.attest(copies=1).attestation_id
+
+    def status() -> str | None:
+        return world.enforced.certified.status(attested, world.enforced.clock.now())
+
+    world.stay_up(HOUR // 2)
+    world.be_away(3 * DAY)
+    assert status() == "valid"
+    world.stay_up(GRACE - 1)
+    assert status() == "valid"
+    assert world.enforced.attest(copies=1).certificate
+    world.stay_up(1)
+    assert status() == "superseded"
+    assert not world.enforced.attest(copies=1).certificate
+
+
+@pytest.mark.parametrize("away", [0, 3 * DAY])
+def test_the_time_of_a_false_attestation_goes_on_in_another_but_for_an_outage(
+    world: World, away: int
+) -> None:
+    enforced = world.enforced
+    sequences = dict(zip("ab", enforced.serve("a", "b"), strict=True))
+
+    def lie(name: str) -> int:
+        """Have a lie about a copy found out; return its deadline, and mend it."""
+        enforced.attest(copies=2)
+        enforced.show((enforced.record(name), b""))
+        deadline = enforced.standing()[enforced.record(name), ATTESTATION_FALSE].deadline
+        enforced.attest(absent(enforced, name, sequences[name]), copies=1)
+        return deadline
+
+    first = lie("a")
+    world.stay_up(DAY)
+    if away:
+        world.be_away(away)
+    # The last beat is a minute old at most.
+    assert 0 <= lie("b") - (first + away) <= min(away, 60)
+
+
+def test_the_stage_of_a_false_attestation_that_was_rectified_stays_after_an_outage(
+    world: World,
+) -> None:
+    enforced = world.enforced
+    (sequence,) = enforced.serve("a")
+    enforced.attest(copies=1)
+    enforced.show((enforced.record("a"), b""))
+    world.stay_up(enforced.policy.rectify_seconds(Severity.SEVERITY_GENERAL) + HOUR)
+    assert enforced.stage() == THROTTLED
+    enforced.attest(absent(enforced, "a", sequence), copies=0)
+    world.be_away(3 * DAY)
+    assert enforced.stage() == THROTTLED
 
 
 def test_at_the_least_a_grace_is_left(world: World) -> None:
@@ -269,10 +342,15 @@ async def test_a_host_that_was_suspended_and_a_gateway_that_was_down_accuse_nobo
             staged(installation, tmp_path) as stage,
             stage.operators(1) as (operator,),
         ):
-            await _owing(stage, operator)
+            copies = await _owing(stage, operator)
             clock.at += 10 * DAY
             await eventually(lambda: _has_time(operator), seconds=20)
             assert await operator.findings() == []
+            # Nor for what it holds within the deadline it is told.
+            (told,) = await operator.told_after(0, 1)
+            assert told.removal_deadline.seconds > clock.at
+            attestation = await attest(operator.channel, copies)
+            assert attestation.standing_findings == 0
         clock.at += 10 * DAY
         config = installation.config.model_copy(update=settings)
         # Whoever serves or works begins so.
@@ -295,8 +373,8 @@ async def _has_time(operator: Operator) -> bool:
     return not told.overdue_removals and len(asked.challenges) > 0 and due > 0
 
 
-async def _owing(stage: Stage, operator: Operator) -> None:
-    """Have an operator attest two copies, and one be withdrawn."""
+async def _owing(stage: Stage, operator: Operator) -> list[Copy]:
+    """Have an operator attest two copies, and one be withdrawn; return them."""
     subjects = {f"outage-{each}": new_subject() for each in ("stays", "goes")}
     copies: list[Copy] = []
     for record, subject in subjects.items():
@@ -309,3 +387,4 @@ async def _owing(stage: Stage, operator: Operator) -> None:
             name="records/outage-goes", expected_revision=1, reason="withdrawn"
         )
     )
+    return copies

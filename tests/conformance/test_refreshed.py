@@ -267,4 +267,4 @@ def test_a_sample_proves_as_the_policy_says(confirmed: int, refreshed: int, wait
     share, bound = policy.sampling.refreshed_share, policy.unshown_seconds
     enough = refreshed <= share * (confirmed + refreshed)
     assert Sample(confirmed, refreshed, None).proves(policy, waited) == enough
-    assert Sample(confirmed, refreshed, 0).proves(policy, waited) == (enough and waited < bound)
+    assert Sample(confirmed, refreshed, bound).proves(policy, waited) == (enough and waited < bound)

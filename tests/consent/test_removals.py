@@ -97,7 +97,7 @@ def test_what_use_has_ended_can_be_acknowledged_before_anybody_wrote_that_it_has
     assert consents.changes(limit=9)[-1].state == EXHAUSTED
 
 
-@pytest.mark.parametrize("removed_at", [NOW - 1, NOW + 31])
+@pytest.mark.parametrize("removed_at", [NOW - 61, NOW + 91])
 def test_a_removal_is_after_the_last_answer_and_not_to_come(
     consents: ConsentStore, removed_at: int
 ) -> None:

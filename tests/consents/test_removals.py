@@ -121,6 +121,17 @@ async def test_copies_are_not_gone_before_the_last_answer(counter: Counter) -> N
     assert fields_of(refusal) == {"removals[0].remove_time"}
 
 
+@pytest.mark.parametrize("seconds", [-30, 30])
+async def test_a_clock_that_is_a_little_off_makes_no_word_wrong(
+    counter: Counter, seconds: int
+) -> None:
+    consent = await ended(counter)
+    at = counter.now
+    await acknowledge(counter, [removal(consent, at + seconds)])
+    told = (await counter.read(consent.name)).removal
+    assert at - 5 <= told.remove_time.seconds <= counter.now
+
+
 async def test_what_was_reported_gone_is_nothing_to_give_up(counter: Counter) -> None:
     once = counter.terms(access_mode=consent_pb.CONSENT_ACCESS_MODE_ONCE)
     consent = await counter.given(await counter.published(), once)

@@ -1,5 +1,7 @@
 """A reconciliation goes by its turns, ends with an outcome, and tells what went wrong."""
 
+import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -87,6 +89,25 @@ async def test_every_copy_is_shown_once_where_all_are_wanted(
     assert parts == [3, 3, 1]
     assert records == {f"records/{copy.record_id}" for copy in COPIES}
     assert done.all_shown
+
+
+async def test_a_file_that_was_written_longer_ago_than_a_day_is_not_attested(
+    file: CopiesFile,
+) -> None:
+    old = time.time() - 86_400 - 60
+    os.utime(file.path, (old, old))
+
+    async def gateway(turns: Turns) -> AsyncIterator[ReconcileCopiesResponse]:
+        assert (await anext(turns)).opening.made_time.seconds == int(old)
+        yield OUTCOME
+
+    async with scripted(gateway) as conformance:
+        for attested in (conformance.reconcile, conformance.attest):
+            with pytest.raises(CopiesRefused, match="younger file"):
+                await attested(file, 0)
+        # What was attested by a request before is told, whatever has become of the file.
+        done = await conformance.reconcile(file, 0, request_id="r-1")
+    assert done.attestation == OUTCOME.attestation
 
 
 @pytest.mark.parametrize(

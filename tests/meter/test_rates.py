@@ -80,6 +80,33 @@ def test_no_time_sees_more_than_a_burst_and_what_is_earned_in_it(
             assert (cells - burst) * interval <= taken[last][0] - start
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 3_000_000), st.integers(1, 60)), min_size=1, max_size=60),
+    st.integers(100, 2_000_000),
+    st.integers(1, 12),
+)
+def test_what_is_taken_in_any_case_exceeds_a_limit_by_one_answer_at_most(
+    asked: list[tuple[int, int]], interval: int, burst: int
+) -> None:
+    """Where each is let in only while a cell is left, whatever it then comes to."""
+    taken, known, owed = list[tuple[int, int]](), dict[RateKey, int](), dict[RateKey, int]()
+    now = START
+    for gap, cells in asked:
+        now += gap
+        arrivals = Arrivals(known, now, owed)
+        if arrivals.refusal([debit(1, interval=interval, burst=burst)]) is None:
+            arrivals.take([debit(cells, interval=interval, burst=burst)], owed=True)
+            known |= arrivals.moved
+            owed |= arrivals.owing
+            taken.append((now, cells))
+    for first, (start, _) in enumerate(taken):
+        cells = 0
+        for at, count in taken[first:]:
+            # Those before the last had to leave a cell of the burst.
+            assert (cells - (burst - 1)) * interval <= at - start
+            cells += count
+
+
 @given(st.integers(0, 10**7), st.integers(100, 10**6), st.integers(1, 50), st.integers(1, 50))
 def test_who_waits_as_told_conforms_and_not_a_microsecond_earlier(
     ahead: int, interval: int, burst: int, cells: int

@@ -109,6 +109,7 @@ class History:
                     1,
                     *self.kind_of(entry),
                     self.price(self.kind_of(entry), week),
+                    made.licence,
                 )
                 for entry in unpack_entries(made.entries)
             ),
@@ -189,8 +190,8 @@ def test_entry_shows_the_revision_that_was_served(records_engine: Engine) -> Non
     disclosure.repair("a", 2)
     answers = _everything(SqlUsageReader(records_engine))
     assert [answer.entries for answer in answers] == [
-        (MeteredEntry("a", 1, "penalty.general", "s", "110000", 7),),
-        (MeteredEntry("a", 2, "penalty.general", "t", "110000", 9),),
+        (MeteredEntry("a", 1, "penalty.general", "s", "110000", 7, "L-1"),),
+        (MeteredEntry("a", 2, "penalty.general", "t", "110000", 9, "L-1"),),
     ]
 
 

@@ -13,9 +13,13 @@ from tests.oauth.world import World
 _PATIENCE = 5
 
 
-async def _open(world: World, issuer: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _open(
+    world: World, issuer: str, *, shown: bool = False
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     parts = urlsplit(issuer)
-    return await asyncio.open_connection(parts.hostname, parts.port, ssl=world.trust(None))
+    return await asyncio.open_connection(
+        parts.hostname, parts.port, ssl=world.trust(world.identity.certificate if shown else None)
+    )
 
 
 async def _ends(reader: asyncio.StreamReader) -> bool:
@@ -40,20 +44,44 @@ async def test_connection_that_begins_no_request_is_closed(
         writer.close()
 
 
-async def test_silent_connections_make_room_for_those_who_ask(
+UNFINISHED = (
+    b"POST /oauth/token HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\na"
+)
+
+
+async def test_connection_that_never_ends_its_request_is_closed(
     world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
+    async with world.serving() as issuer:
+        reader, writer = await _open(world, issuer, shown=True)
+        writer.write(UNFINISHED)
+        # Byte by byte starts no time anew.
+        for _ in range(4):
+            await asyncio.sleep(0.1)
+            writer.write(b"a")
+        assert await _ends(reader)
+        writer.close()
+
+
+@pytest.mark.parametrize("sent", [b"", UNFINISHED])
+async def test_silent_connections_make_room_for_those_who_ask(
+    world: World, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     monkeypatch.setattr(connection, "_MOST_CONNECTIONS", 4)
     async with world.serving() as issuer, AsyncExitStack() as stack:
-        silent = [await _open(world, issuer) for _ in range(8)]
+        # The token endpoint reads on for those with a certificate alone.
+        silent = [await _open(world, issuer, shown=bool(sent)) for _ in range(8)]
         for _, writer in silent:
             stack.callback(writer.close)
+            writer.write(sent)
         async with httpx.AsyncClient(verify=world.trust(None)) as http:
             answer = await http.get(f"{issuer}/healthz")
         assert answer.status_code == 200
-        # Those that were silent longest went, not those that came last.
+        # Those that were silent longest went, and no more than had to.
         assert await _ends(silent[0][0])
-        assert not silent[-1][0].at_eof()
+        assert sum(not reader.at_eof() for reader, _ in silent[4:]) == 3
 
 
 async def test_connection_is_kept_from_one_request_to_the_next(

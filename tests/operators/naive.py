@@ -92,12 +92,17 @@ class Opened:
 
 @dataclass(frozen=True)
 class Answer:
-    """What may be taken: pairs of item and district, under which licence."""
+    """What may be taken: triples of licence, item and district; by which grants; and the quota
+    of each licence."""
 
-    licence: str
-    pairs: frozenset[tuple[str, str]]
+    shares: frozenset[tuple[str, str, str]]
     grants: frozenset[str]
-    quota: int
+    quotas: frozenset[tuple[str, int]]
+
+    @property
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        """Items and districts, under whatever licence."""
+        return frozenset((item, district) for _, item, district in self.shares)
 
 
 def in_district(codes: frozenset[str], district: str) -> bool:
@@ -205,50 +210,41 @@ def answer(
     if any(item not in detail.get("items", items) for item in items):
         return "ITEM_NOT_ALLOWED"
     grants = standing_grants(world, client, scope, token_scopes, now)
-    furthest = -1
-    for licence in standing_licences(world, client, now):
-        given = under(licence, grants, items, purpose, detail)
-        if isinstance(given, Answer):
-            return given
-        furthest = max(furthest, given)
-    return STAGES[furthest]
-
-
-def under(
-    licence: Licence,
-    grants: Sequence[Opened],
-    items: frozenset[str],
-    purpose: int,
-    detail: Mapping[str, Any],
-) -> Answer | int:
-    """Return what one licence gives, or how far down the stages it came."""
     grants = [grant for grant in grants if grant.purpose(purpose)]
-    if purpose not in licence.purposes or not grants:
-        return 0
-    granted = {item: [grant for grant in grants if grant.item(item)] for item in licence.items}
-    open_items = {
-        item
-        for item, opening in granted.items()
-        if opening and item in detail.get("items", licence.items)
-    }
-    places = {
-        item: {
-            district
-            for district in DISTRICTS
-            if in_district(licence.regions, district)
+    licences = [one for one in standing_licences(world, client, now) if purpose in one.purposes]
+    if not (grants and licences):
+        return "PURPOSE_NOT_ALLOWED"
+    reached = {
+        (licence.number, item, district)
+        for licence in licences
+        for item in licence.items
+        for grant in grants
+        if grant.item(item) and item in detail.get("items", {item})
+        for district in (None, *DISTRICTS)
+        if district is None
+        or (
+            in_district(licence.regions, district)
             and in_district(frozenset(detail.get("regions", "*")), district)
-            and any(one.district(district) for one in granted[item])
-        }
-        for item in open_items
+            and grant.district(district)
+        )
     }
+    open_items = {item for _, item, _ in reached}
     if not open_items & (items or open_items) or not items <= open_items:
-        return 1
-    if any(not places[item] for item in items) or not any(places.values()):
-        return 2
-    taken = {item for item in items or open_items if places[item]}
+        return "ITEM_NOT_ALLOWED"
+    shares = frozenset(
+        (number, item, district)
+        for number, item, district in reached
+        if district is not None and item in (items or open_items)
+    )
+    taken = {item for _, item, _ in shares}
+    if not taken or not items <= taken:
+        return "REGION_NOT_ALLOWED"
     return Answer(
-        licence.number,
-        frozenset((item, district) for item in taken for district in places[item]),
+        shares,
         frozenset(one.grant.grant_id for one in grants if any(map(one.item, taken))),
-        licence.daily_record_quota,
+        frozenset(
+            (one.number, one.daily_record_quota)
+            for one in licences
+            if one.number in {number for number, _, _ in shares}
+        ),
     )

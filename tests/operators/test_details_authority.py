@@ -38,7 +38,7 @@ def test_whatever_a_granted_detail_names_is_allowed(
     if fault_of(authority(world), "alpha-one", scopes, asked, now) is not None:
         return
     purposes = [Purpose.Value(f"PURPOSE_{name}") for name in asked.purposes]
-    # With the detail: of several licences, the first that opens something of it is used.
+    # With the detail, as the token carries it.
     carried = asked.model_copy(update={"period": DetailPeriod()}).as_json()
     answers = [
         naive.answer(world, "alpha-one", READ, scopes, asked.items, purpose, now, carried)
@@ -92,9 +92,12 @@ def test_what_goes_beyond_the_licence_is_told(
     assert faulty(detail(**fields), *FIRM, licence(regions={"11"})) == expected
 
 
-def test_items_of_two_licences_are_not_granted_in_one_detail() -> None:
+def test_items_of_two_licences_are_granted_in_one_detail() -> None:
     licences = (licence(number="1"), licence(number="2", items={"rating"}))
-    assert faulty(detail(items=["penalty", "rating"]), *FIRM, *licences) == ("items", None)
+    state = authority_of(*FIRM, *licences)
+    both = detail(items=["penalty", "rating"])
+    assert fault_of(state, "alpha-one", frozenset({READ}), both, 10) is None
+    assert faulty(detail(items=["penalty", "merit"]), *FIRM, *licences) == ("items", "merit")
 
 
 def test_a_detail_needs_the_scope_and_a_licence() -> None:

@@ -11,7 +11,7 @@ from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from creditgate.v1.vocabulary_pb2 import Purpose
 from operators.authority import Authority
 from operators.authorization_details import AuthorizationDetail
-from operators.decision import Allow, Ask, Refuse
+from operators.decision import Allow, Ask, Refuse, UnderLicence
 from operators.duties import DUTY_SCOPES
 from operators.roles import scopes_of_role
 from operators.rules import decide, may_call
@@ -46,17 +46,26 @@ def told(decision: Allow | Refuse) -> Answer | str:
     if isinstance(decision, Refuse):
         return reason_name(decision.reason)
     assert decision.regions_by_item.keys() == decision.items
-    return Answer(
-        decision.licence,
+    numbers = [each.number for each in decision.licences]
+    assert numbers == sorted(set(numbers))
+    answer = Answer(
         frozenset(
-            (item, district)
-            for item, regions in decision.regions_by_item.items()
+            (licence.number, item, district)
+            for licence in decision.licences
+            for item, regions in licence.regions_by_item.items()
             for district in DISTRICTS
             if covers(regions, district)
         ),
         frozenset(decision.grant_ids),
-        decision.daily_record_quota,
+        frozenset((each.number, each.daily_record_quota) for each in decision.licences),
     )
+    assert answer.pairs == {
+        (item, district)
+        for item, regions in decision.regions_by_item.items()
+        for district in DISTRICTS
+        if covers(regions, district)
+    }
+    return answer
 
 
 def naively(world: World, ask: Ask, now: int) -> Answer | str:
@@ -135,9 +144,8 @@ def test_an_allowance_names_what_it_rests_on() -> None:
     state = authority_of(operator(), licence(), client(), grant(valid_until=500))
     assert decide(state, ASK, 10) == Allow(
         operator_id="alpha",
-        licence="L-1",
+        licences=(UnderLicence("L-1", 100, {"penalty": frozenset({"*"})}),),
         items=frozenset({"penalty"}),
-        daily_record_quota=100,
         grant_ids=("G-1",),
         stands_until=500,
         regions_by_item={"penalty": frozenset({"*"})},
@@ -169,20 +177,49 @@ def test_what_has_no_end_stands_to_the_end_of_time() -> None:
     assert decision.stands_until == END_OF_TIME
 
 
-def test_licences_do_not_add_up() -> None:
-    things = (
+def test_several_licences_open_together_what_each_opens_and_nothing_more() -> None:
+    state = authority_of(
         operator(),
-        licence(number="L-1", items={"penalty"}),
-        licence(number="L-2", items={"rating"}),
+        licence(number="L-1", items={"penalty", "rating"}, regions={"11"}),
+        licence(number="L-2", items={"rating"}, regions={"31"}, daily_record_quota=7),
+        licence(number="L-3", items={"merit"}, purposes={Purpose.PURPOSE_BIDDING}),
         client(),
         grant(),
     )
-    both = Ask("alpha-one", READ, frozenset({READ}), frozenset({"penalty", "rating"}), CREDIT)
-    assert reason(both, *things) == "ITEM_NOT_ALLOWED"
-    rating = Ask("alpha-one", READ, frozenset({READ}), frozenset({"rating"}), CREDIT)
-    decision = decide(authority_of(*things), rating, 10)
+    decision = decide(state, ASK, 10)
     assert isinstance(decision, Allow)
-    assert decision.licence == "L-2"
+    assert decision.regions_by_item == {"penalty": {"11"}, "rating": {"11", "31"}}
+    assert [(each.number, each.daily_record_quota) for each in decision.licences] == [
+        ("L-1", 100),
+        ("L-2", 7),
+    ]
+    both = decide(state, ASK._replace(items=frozenset({"penalty", "rating"})), 10)
+    assert isinstance(both, Allow)
+    assert both.regions_by_item == decision.regions_by_item
+    rating = decide(state, ASK._replace(items=frozenset({"rating"})), 10)
+    assert isinstance(rating, Allow)
+    assert rating.alone() is None
+
+
+def test_of_licences_that_open_all_alone_the_largest_is_named() -> None:
+    state = authority_of(
+        operator(),
+        licence(number="L-1"),
+        licence(number="L-2", daily_record_quota=900),
+        licence(number="L-3", items={"penalty", "rating"}, daily_record_quota=900),
+        client(),
+        grant(),
+    )
+    named = decide(state, ASK._replace(items=frozenset({"penalty"})), 10)
+    assert isinstance(named, Allow)
+    alone = named.alone()
+    assert alone is not None
+    assert [each.number for each in alone.licences] == ["L-2"]
+    everything = decide(state, ASK, 10)
+    assert isinstance(everything, Allow)
+    alone = everything.alone()
+    assert alone is not None
+    assert [each.number for each in alone.licences] == ["L-3"]
 
 
 def test_two_grants_do_not_open_each_others_places() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from gateway.documents import service
 from gateway.settle.month import month_of, shifted
-from operators.model import CLIENT
+from operators.model import CLIENT, LICENCE, Licence
 from tests.braking import brake
-from tests.installation import OPERATOR_CLIENT, OPERATOR_ID, PUBLIC_ITEM
+from tests.installation import OPERATOR_CLIENT, OPERATOR_ID, PUBLIC_ITEM, PURPOSE
 from tests.portal.world import OTHER, REPRESENTATIVE, PortalWorld
 from tests.subject.world import caught_up
 
@@ -45,6 +45,34 @@ async def test_use_cost_and_quota_are_those_of_the_ledger(world: PortalWorld) ->
     assert sum(round(float(each) * 1_000_000) for each in amounts) == 750_000
     listed = await world.see(f"/{OPERATOR_ID}/statements")
     assert "<dd>0.75 元</dd>" in listed.text
+
+
+async def test_each_licence_has_its_own_use_of_the_day(world: PortalWorld) -> None:
+    await world.sign_in(REPRESENTATIVE)
+    before = cards((await world.see(f"/{OPERATOR_ID}")).text)["今日剩余额度"]
+    now = world.installation.clock.now()
+    licence = Licence(
+        number="L-TODAY",
+        operator_id=OPERATOR_ID,
+        valid_from=now - 1,
+        valid_until=now + 3_600,
+        items=frozenset({"registration"}),
+        purposes=frozenset({PURPOSE}),
+        regions=frozenset({"*"}),
+        daily_record_quota=7,
+    )
+    world.installation.keep(LICENCE, "L-TODAY", licence)
+    await caught_up()
+    page = await world.see(f"/{OPERATOR_ID}/use?lang=zh")
+    shown = page.text.partition("L-TODAY")[2]
+    assert "<dt>今日已用</dt><dd>0</dd>" in shown
+    assert "<dt>剩余</dt><dd>7</dd>" in shown
+    left = cards((await world.see(f"/{OPERATOR_ID}")).text)["今日剩余额度"]
+    assert int(left.replace(",", "")) == int(before.replace(",", "")) + 7
+    world.installation.keep(
+        LICENCE, "L-TODAY", licence.model_copy(update={"version": 1, "revoked_at": now})
+    )
+    await caught_up()
 
 
 async def test_a_line_of_a_statement_leads_to_its_uses(world: PortalWorld) -> None:

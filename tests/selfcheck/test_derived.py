@@ -7,15 +7,21 @@ from sqlalchemy import delete, insert
 from consent.model import ONCE, ConsentItem
 from consent.tables import CONSENT_USE, FOLLOWED, SUBJECT_USE
 from gateway.consents.subject_uses import SubjectUses
-from gateway.meter.tables import QUOTA, USAGE_HEADS
+from gateway.meter.decisions import DecisionIds
+from gateway.meter.deliveries import Deliveries
+from gateway.meter.delivery import START, Delivering, DeliveryKey
+from gateway.meter.settler import DeliverySettler
+from gateway.meter.tables import LICENCE_USE, QUOTA, USAGE_HEADS
 from gateway.selfcheck.derived import check_derived
 from gateway.storage.engines import Engines
+from tests.clock import NOW, StandingClock
 from tests.conformance.disclosing import Disclosing
 from tests.consent.store import ConsentStore
 from tests.consent.world import EVALUATION, terms
+from tests.meter.test_licences import Sharing
 from tests.transparency.tampering import mutate, removed, rows_of
 
-COUNTED = (QUOTA, USAGE_HEADS, CONSENT_USE, SUBJECT_USE)
+COUNTED = (QUOTA, LICENCE_USE, USAGE_HEADS, CONSENT_USE, SUBJECT_USE)
 
 
 def history(engines: Engines) -> None:
@@ -46,6 +52,21 @@ def test_counts_are_those_of_the_ledger_and_others_are_found(engines: Engines) -
                     table.name
                 }
     assert not check_derived(engines)
+
+
+def test_what_licences_bear_together_and_get_back_is_counted_anew(engines: Engines) -> None:
+    sharing = Sharing(engines.records)
+    key = DeliveryKey("alpha", "delivery")
+    turn = Deliveries(engines.records).take_up(key, b"payload", NOW).turn
+    sharing.ask({1: 6, 2: 1}, request_id="delivery", delivery=Delivering(turn, START))
+    sharing.ask({1: 1, 2: 1})
+    sharing.ask({1: 1}, rests_on=None, daily_quota=9)
+    assert not check_derived(engines)
+    clock = StandingClock()
+    DeliverySettler(engines.records, clock, DecisionIds(), grace_seconds=-1, per_day=3).settle(key)
+    assert not check_derived(engines)
+    stores = {LICENCE_USE: engines.records}
+    assert mutate(stores, (), lambda: check_derived(engines), Random(20261128), 2) > 1
 
 
 def test_uses_that_nobody_had_and_positions_taken_away_are_found(engines: Engines) -> None:

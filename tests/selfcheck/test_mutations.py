@@ -37,6 +37,8 @@ WITHOUT_ROWS = {
     "alerts",
     "audit_gaps",
     "audit_lost",
+    "clearing_amounts",
+    "clearing_ceilings",
     "credit_notes",
     "credited_uses",
     "finding_evidence",

@@ -88,4 +88,4 @@ def entry(
     unit_price: int = 7,
 ) -> MeteredEntry:
     """Return one record served."""
-    return MeteredEntry(record_id, 1, item, source, region, unit_price)
+    return MeteredEntry(record_id, 1, item, source, region, unit_price, "L-1")

@@ -12,6 +12,7 @@ from creditgate.rating.terms import terms
 from gateway.settle.bill import SharedBill
 from gateway.settle.explain import KEYS, explained
 from gateway.settle.sharing import share_bill
+from gateway.settle.use import Owed
 from tests.examples import seeds
 from tests.settle import drawn
 from tests.settle.drawn import Books
@@ -181,7 +182,15 @@ def test_every_line_explains_itself_in_both_languages() -> None:
     used: set[str] = set()
     for _ in range(600):
         known = drawn.books(random)
-        shared = _shared(known, drawn.facts(random, known))
+        facts = drawn.facts(random, known)
+        use = known.cut(facts)
+        owed = [
+            Owed(use.cut_of(fact.at), fact.item, fact.source, fact.region, "https://n", fact.answer)
+            for fact in facts
+            if fact.answer % 5 == 0
+        ]
+        bill = rate(use, known.prices, known.classes)
+        shared = share_bill(bill, use, known.sharing, owed)
         explanations = [
             *(charge.explanation for charge in shared.bill.charges),
             *(line.explanation for line in shared.bill.lines),

@@ -1,9 +1,12 @@
 """SettlementService: what may be put into force, and how it acts."""
 
+from typing import Any
+
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from creditgate.refusal import Refused
+from creditgate.rating.prices import PriceBook
+from creditgate.refusal import Refused, reason_name
 from creditgate.v1 import settlement_service_pb2 as settlement_pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Purpose
@@ -387,3 +390,79 @@ async def test_start_that_is_no_whole_second_is_refused(
     with pytest.raises(Refused) as refusal:
         await world.settlement_service.create_sharing_rule(request, ADMINISTRATOR)
     assert _fields(refusal) == ["rule.effective_from"]
+
+
+def _only(component_id: str, price_class: str, **more: Any) -> settlement_pb.PriceComponent:
+    return settlement_pb.PriceComponent(
+        component_id=component_id,
+        kind=settlement_pb.PRICE_COMPONENT_KIND_PER_RECORD,
+        unit_price_micro_yuan=5,
+        price_classes=[price_class],
+        **more,
+    )
+
+
+async def test_class_that_a_component_prices_is_not_left_out(world: World) -> None:
+    await _create_plan(world, "both", NOW, basic=100, extra=100)
+    request = plan_request("by-component", NOW + 10, basic=100)
+    request.plan.components.append(_only("extra", "extra"))
+    await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
+    # For one purpose alone it is.
+    request = plan_request("half", NOW + 20, basic=100)
+    request.plan.components.append(_only("extra", "extra", purposes=[Purpose.PURPOSE_BIDDING]))
+    with pytest.raises(Refused) as refusal:
+        await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
+    assert _fields(refusal) == ["plan.prices"]
+
+
+async def test_plan_adds_nothing_that_the_one_after_it_leaves_out(world: World) -> None:
+    await _create_plan(world, "later", NOW + 20, basic=100)
+    sooner = plan_request("sooner", NOW + 10, basic=100, extra=100)
+    with pytest.raises(Refused) as refusal:
+        await world.settlement_service.create_price_plan(sooner, ADMINISTRATOR)
+    (violation,) = refusal.value.violations
+    assert violation.field == "plan.prices"
+    assert "later" in violation.description
+    coming = plan_request("coming", NOW + 10, basic=100, new=100)
+    coming.coming_price_classes.append("new")
+    with pytest.raises(Refused):
+        await world.settlement_service.create_price_plan(coming, ADMINISTRATOR)
+    sooner.dropped_price_classes.append("extra")
+    await world.settlement_service.create_price_plan(sooner, ADMINISTRATOR)
+    # What was dropped once need not be dropped again.
+    await _create_plan(world, "between", NOW + 15, basic=100, extra=90)
+
+
+async def test_plan_that_did_not_begin_is_withdrawn_and_its_start_is_free_again(
+    world: World,
+) -> None:
+    await _create_plan(world, "now", NOW, basic=100, extra=100)
+    await _create_plan(world, "wrong", NOW + 10, basic=100_000, extra=100_000)
+    request = settlement_pb.WithdrawPricePlanRequest(plan_id="wrong", reason="a zero too many")
+    for _ in range(2):
+        await world.settlement_service.withdraw_price_plan(request, ADMINISTRATOR)
+    with pytest.raises(Refused) as refusal:
+        await _create_plan(world, "wrong", NOW + 10, basic=100, extra=100)
+    assert refusal.value.reason == RefusalReason.REFUSAL_REASON_RESOURCE_EXISTS
+    await _create_plan(world, "right", NOW + 10, basic=101, extra=101)
+    prices = world.feed.current().prices
+    decides = [prices.plan_at(at) for at in (NOW, NOW + 10, NOW + 11)]
+    assert [plan and plan.plan_id for plan in decides] == ["now", "right", "right"]
+    # Whoever reads the whole log anew sees the same.
+    anew = PriceBook.empty().advanced(world.log.since(0))
+    assert [plan.plan_id for plan in anew.plans.things] == ["now", "right"]
+    assert anew.withdrawn == {"wrong"}
+
+
+async def test_plan_that_began_is_not_withdrawn(world: World) -> None:
+    await _create_plan(world, "now", NOW, basic=100, extra=100)
+    for plan_id, reason in (("now", "STATE_CONFLICT"), ("none", "RESOURCE_NOT_FOUND")):
+        request = settlement_pb.WithdrawPricePlanRequest(plan_id=plan_id, reason="no more")
+        with pytest.raises(Refused) as refusal:
+            await world.settlement_service.withdraw_price_plan(request, ADMINISTRATOR)
+        assert reason_name(refusal.value.reason) == reason
+    with pytest.raises(Refused) as refusal:
+        await world.settlement_service.withdraw_price_plan(
+            settlement_pb.WithdrawPricePlanRequest(plan_id="now"), ADMINISTRATOR
+        )
+    assert _fields(refusal) == ["reason"]

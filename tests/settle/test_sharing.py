@@ -1,7 +1,9 @@
 """Who gets what of a bill: own parts, pools by use and by contribution, rebates, the rest."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 
 import pytest
 
@@ -9,6 +11,7 @@ from creditgate.rating.bill import RatedCell
 from creditgate.rating.components import FLAT, FREE_TIER, GRADUATED, PER_SUBJECT, PriceComponent
 from creditgate.rating.prices import PriceBook, PricePlan
 from creditgate.rating.rating import rate
+from creditgate.rating.settled import by_beneficiary, share_messages
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.settlement_service_pb2 import SourceDivision
@@ -18,7 +21,9 @@ from gateway.settle.contribution import contribution
 from gateway.settle.explain import explained
 from gateway.settle.shares import BY_CONTRIBUTION, BY_USE, OWN, SharingBook, SharingRule
 from gateway.settle.sharing import share_bill
-from gateway.settle.use import Combination, Supply
+from gateway.settle.use import Combination, Owed, Supply
+from gateway.settlement.cleared import ClearedThrough, settled_clearings, with_clearings
+from tests.settle import drawn
 from tests.settle.drawn import MONTH, Books, item_change, operator_change
 from tests.settle.month import PlainMonth, Served
 from tests.settle.strategies import plan_change, rule_change
@@ -251,3 +256,83 @@ def test_use_before_the_first_rule_is_refused_with_the_mend() -> None:
     with pytest.raises(Refused, match="1970-01-01T00:00:00Z or earlier") as refusal:
         _shares(_books(_rule(start=500)), _served("mem"))
     assert refusal.value.reason == RefusalReason.REFUSAL_REASON_STATE_CONFLICT
+
+
+_PEER = "https://north.example"
+
+
+def _shared(
+    known: Books, owed: int, *facts: Served, rebates: bool = True
+) -> tuple[SharedBill, dict[str, int]]:
+    use = known.cut(facts)
+    bill = rate(use, known.prices, known.classes)
+    debts = [Owed(use.cut_of(5), "penalty", "mem", "11", _PEER, owed)]
+    shared = share_bill(bill, use, known.sharing, debts, rebates=rebates)
+    return shared, dict(shared.shares)
+
+
+def test_what_another_region_is_owed_is_set_aside_and_the_rest_alone_is_shared() -> None:
+    shared, shares = _shared(_books(_rule()), 40, _served("mem"))
+    assert shares == {
+        f"regions/{_PEER}": 40,
+        "sources/mem": 36,
+        "regions/11": 12,
+        "platform": 6,
+        "operators/alpha": 6,
+    }
+    assert explained(shared.lines[0].explanation, "en").startswith(
+        "of 0.0001 yuan 0.00004 yuan are owed to other regions; of the other 0.00006 yuan,"
+    )
+    _, pooled = _shared(_books(_rule(BY_USE)), 40, _served("mem"))
+    assert pooled == shares
+
+
+def test_platform_bears_what_an_operator_pays_less_than_is_owed() -> None:
+    shared, shares = _shared(_books(_rule()), 130, _served("mem"), _served("mem", answer=1))
+    assert shares[f"regions/{_PEER}"] == 130
+    shared, shares = _shared(_books(_rule()), 130, _served("mem"))
+    assert shares == {f"regions/{_PEER}": 130, "platform": -30}
+    assert "the platform bears" in explained(shared.lines[0].explanation, "en")
+
+
+def test_another_region_is_given_nothing_back() -> None:
+    _, shares = _shared(_books(_rule()), 0, _served("mem"), rebates=False)
+    assert shares == {"sources/mem": 60, "regions/11": 20, "platform": 20}
+
+
+def test_each_micro_yuan_that_is_paid_is_shared_out_once_over_two_regions() -> None:
+    """What operators pay is what sources, regions, platforms and operators given back to are owed,
+    at both ends; the other region's part at the asking end is what it shares at home."""
+    random = Random(6)
+    some = 0
+    for _ in range(400):
+        home, asking = drawn.books(random), drawn.books(random)
+        facts = drawn.facts(random, asking)
+        there = [fact._replace(unit_price=random.choice((0, 1, 70_000, 333_333))) for fact in facts]
+        use = asking.cut(facts)
+        bill = rate(use, asking.prices, asking.classes)
+        owed = [
+            Owed(use.cut_of(fact.at), fact.item, fact.source, fact.region, _PEER, other.unit_price)
+            for fact, other in zip(facts, there, strict=True)
+        ]
+        here = dict(share_bill(bill, use, asking.sharing, owed).shares)
+        theirs = home.cut(there)
+        statement = share_bill(
+            rate(theirs, home.prices, home.classes), theirs, home.sharing, rebates=False
+        )
+        listed = sum(fact.unit_price for fact in there)
+        # The clearing: entries by list price, and the difference to the statement of the home.
+        cleared = listed + (statement.bill.total - listed)
+        settled = with_clearings(
+            share_messages(Counter(here)),
+            settled_clearings(
+                share_messages(Counter(here)), {}, {_PEER: ClearedThrough(1, cleared)}
+            ),
+        )
+        booked = by_beneficiary(settled)
+        paid = bill.total
+        assert booked.pop(f"regions/{_PEER}", 0) == cleared == sum(dict(statement.shares).values())
+        assert sum(booked.values()) + sum(dict(statement.shares).values()) == paid
+        assert not any(name.startswith("operators/") for name, _ in statement.shares)
+        some += cleared != listed and paid > 0
+    assert some > 100

@@ -12,6 +12,7 @@ from creditgate.v1.settlement_service_pb2 import Settlement
 from creditgate.v1.usage_service_pb2 import Statement
 from gateway.disclose.tables import LINES, REVISIONS
 from gateway.federation.asking.tables import REGION_USES
+from gateway.federation.clearing.debts import SqlClearedDebts
 from gateway.meter.model import (
     ANSWER,
     REVERSAL,
@@ -235,7 +236,9 @@ class Months:
         self.months = LedgerMonths(engines.records)
         self.closings = SqlClosings(engines.evidence)
         self.closer = Closer(self.months, self.closings, self.log)
-        self.settler = Settler(self.months, self.closings, self.closer)
+        self.settler = Settler(
+            self.months, self.closings, self.closer, SqlClearedDebts(engines.evidence)
+        )
         self.journal = SqlJournal(engines.evidence)
 
     async def start(self) -> None:

@@ -16,6 +16,7 @@ from gateway.exports.tables import METADATA as EXPORTS
 from gateway.federation.asking.event_tables import METADATA as REGION_EVENTS
 from gateway.federation.asking.removal_tables import METADATA as REGION_REMOVALS
 from gateway.federation.asking.tables import METADATA as REGION_USES
+from gateway.federation.clearing.amount_tables import METADATA as CLEARING_AMOUNTS
 from gateway.federation.clearing.tables import METADATA as CLEARING
 from gateway.federation.recognition.tables import METADATA as RECOGNISING
 from gateway.federation.witness.tables import METADATA as WITNESSING
@@ -65,6 +66,7 @@ TABLES: Final[dict[Schema, tuple[MetaData, ...]]] = {
         ALERTS,
         WITNESSING,
         CLEARING,
+        CLEARING_AMOUNTS,
         RECOGNISING,
         UPTIME,
     ),

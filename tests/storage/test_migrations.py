@@ -5,11 +5,12 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, delete, insert, inspect, select, text
+from sqlalchemy import Column, MetaData, Table, delete, insert, inspect, select, text
 
 from consent.queries import ConsentQueries
 from consent.tables import WRITES
@@ -191,3 +192,33 @@ def test_removals_owed_before_stay_owed_by_their_deadlines_and_are_logged_anew(
         with engines.records.connect() as connection:
             written = connection.execute(select(WRITES.c.written, WRITES.c.row_key)).all()
         assert ("consent_removals", '["c-1"]') in written
+
+
+def test_what_operators_attested_and_were_asked_for_is_logged_anew_where_it_says_more(
+    stores: SqliteStores | PostgresStores,
+) -> None:
+    keys = {
+        "attestations": "attestation_id",
+        "challenges": "challenge_id",
+        "findings": "finding_id",
+    }
+    with stores.database(migrated=False) as store, engines_of(*store) as engines:
+        config = alembic_config("evidence")
+        with engines.evidence.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0025")
+            for name, key in keys.items():
+                table = Table(name, MetaData(), autoload_with=connection)
+                values = {each.name: _some(each) for each in table.columns}
+                connection.execute(insert(table).values(values | {key: f"{name}-1"}))
+        upgrade_all(engines)
+        with engines.evidence.connect() as connection:
+            written = connection.execute(
+                select(EVIDENCE_WRITES.c.written, EVIDENCE_WRITES.c.row_key)
+            ).all()
+    assert {(name, f'["{name}-1"]') for name in keys} <= {(row[0], row[1]) for row in written}
+
+
+def _some(column: Column[Any]) -> object:
+    """Return some value for a column, of whatever type."""
+    return column.type.python_type()

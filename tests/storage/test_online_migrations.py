@@ -58,7 +58,8 @@ def _revisions(schema: Schema) -> list[str]:
 
 def _upgraded(engine: Engine, schema: Schema, revision: str) -> None:
     config = alembic_config(schema)
-    with engine.begin() as connection:
+    # In no transaction: each migration has its own, or none for an index made concurrently.
+    with engine.connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
 

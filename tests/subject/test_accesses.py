@@ -1,6 +1,7 @@
 """Who used a company's data: every use, to whom it belongs, and to nobody else."""
 
 import re
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import update
@@ -9,8 +10,9 @@ from consent.model import Actor
 from consent.tables import CONSENT_REMOVAL
 from creditgate.v1.conformance_service_pb2 import FindingState, ListFindingsRequest
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
+from tests.federation.asking.under_consent import Elsewhere
 from tests.installation import OPERATOR_ID, eventually
-from tests.people import browser
+from tests.people import COMPANY, browser
 from tests.subject.test_delegations import accepted, appointed, link_of, withdrawn
 from tests.subject.world import BANK_ID, FIRM, INSURANCE, PENALTY, TAX, ZHAO_QIAN, World, text_of
 
@@ -34,6 +36,23 @@ async def test_uses_under_a_consent_appear_at_once_and_public_ones_soon(world: W
         return "查询行政处罚信息" in shown and "公示信息" in shown
 
     await eventually(public_too)
+
+
+async def test_a_record_of_another_region_is_told_with_the_region_that_gave_it(
+    world: World,
+) -> None:
+    consent = world.given(world.terms((TAX,)))
+    elsewhere = Elsewhere(world.installation.engines.records)
+    now = world.installation.clock.now()
+    elsewhere.give(consent, uuid4().hex, now, subject=COMPANY, own_item=TAX)
+    await world.signed_in()
+    path = f"/accesses?consent={consent.consent_id}"
+    told = text_of(await world.browser.go(world.my(path)))
+    assert "查询纳税信息" in told
+    assert "由 north.invalid 披露" in told
+    assert "没有查到记录" not in told
+    revoking = await world.browser.go(world.my(f"/consents/{consent.consent_id}/revoke"))
+    assert "还没有取得过任何信息" not in text_of(revoking)
 
 
 async def test_uses_are_narrowed_by_operator_time_and_consent(world: World) -> None:

@@ -43,13 +43,15 @@ OWN = Checkpoint(LOG_KEY.verifier.name, 7, bytes(range(32)))
 class Cosigner:
     """A witness with a key of its own."""
 
-    def __init__(self, name: str = "witness.invalid/one") -> None:
-        self._private = Ed25519PrivateKey.generate()
-        self.verifier = CosignerKey(name, self._private.public_key().public_bytes_raw())
+    def __init__(
+        self, name: str = "witness.invalid/one", private: Ed25519PrivateKey | None = None
+    ) -> None:
+        self.private = private or Ed25519PrivateKey.generate()
+        self.verifier = CosignerKey(name, self.private.public_key().public_bytes_raw())
 
     def sign(self, text: bytes) -> bytes:
         """Return the signature of ``text``."""
-        return self._private.sign(text)
+        return self.private.sign(text)
 
 
 def cosigned(*cosigners: Cosigner, at: int = 1_000) -> str:

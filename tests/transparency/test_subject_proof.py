@@ -10,6 +10,8 @@ from creditgate.transparency.completeness import Head, ProvedSubject
 from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.verify import verify_subject_proof
 from creditgate.v1 import disclosure_service_pb2 as pb
+from creditgate.v1.audit_service_pb2 import DECISION_OUTCOME_ALLOWED, ListDecisionsRequest
+from creditgate.v1.audit_service_pb2_grpc import AuditServiceStub
 from creditgate.v1.brake_service_pb2 import BrakeReach, EngageBrakeRequest
 from creditgate.v1.brake_service_pb2_grpc import BrakeServiceStub
 from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
@@ -73,6 +75,30 @@ async def test_anyone_can_check_what_is_disclosed_of_a_subject_or_that_nothing_i
         )
         # At once, not only when the log has followed.
         assert names((await asked(channel, company(1), key))[1]) == ["records/two"]
+
+
+async def test_that_a_proof_was_told_is_a_decision_in_the_log(
+    installation: Installation,
+) -> None:
+    method = "/creditgate.v1.DisclosureService/GetSubjectProof"
+    async with (
+        installation.running() as gateway,
+        gateway.channel(OPERATOR_CLIENT) as channel,
+        gateway.channel(ADMINISTRATOR) as auditing,
+    ):
+        await DisclosureServiceStub(channel).GetSubjectProof(
+            pb.GetSubjectProofRequest(subject=company(1))
+        )
+
+        async def logged_once() -> bool:
+            listed = await AuditServiceStub(auditing).ListDecisions(
+                ListDecisionsRequest(client_id=OPERATOR_CLIENT)
+            )
+            return [(each.entry.method, each.entry.outcome) for each in listed.decisions] == [
+                (method, DECISION_OUTCOME_ALLOWED)
+            ]
+
+        await eventually(logged_once)
 
 
 @pytest.mark.parametrize(

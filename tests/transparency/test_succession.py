@@ -1,17 +1,23 @@
 """A log goes over to another key, and whoever pinned the former learns it from the former."""
 
-import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from creditgate.credit_report_proof import is_log_of
+from creditgate.transparency.linked import LinkedKeys
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey, open_checkpoint
 from creditgate.transparency.succession import open_succession
+from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsRequest
+from creditgate.v1.credit_record_service_pb2_grpc import CreditRecordServiceStub
+from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from gateway.selfcheck.check import check_stores
 from gateway.transparency.salts import Salts
+from sdk.answers import KeptAnswer
 from tests.cli.commands import creditgate_here
-from tests.installation import PUBLISHER, Installation, company
+from tests.installation import PUBLIC_ITEM, PUBLISHER, PURPOSE, Installation, company
 from tests.server.calls import draft, publish, query
 
 _LOGS = ("disclosure", "decisions", "usage")
@@ -40,7 +46,7 @@ async def test_each_log_goes_over_to_a_key_that_its_former_key_names(
         pinned = {log: _key(home, log) for log in _LOGS}
         notes = {log: tmp_path / f"{log}-{round_}" for log in _LOGS}
         for log, file in notes.items():
-            done = creditgate_here(home, "log", "rotate", "--log", log)
+            done = creditgate_here(home, "log", "rotate", "--log", log, "--at-once")
             assert done.status == 0, done.told
             file.write_text(done.out)
         await _serve(embedded, f"s-{round_}")
@@ -60,14 +66,15 @@ async def test_a_succession_is_believed_of_the_former_key_alone_and_to_the_lette
     home = embedded.folder
     await _serve(embedded, "r-1")
     pinned, another = (VerifierKey.parse(_key(home, log)) for log in _LOGS[:2])
-    note = creditgate_here(home, "log", "rotate").out
+    note = creditgate_here(home, "log", "rotate", "--at-once").out
     assert open_succession(note, pinned).next_key.name == f"{pinned.name}/2"
     with pytest.raises(ProofInvalid):
         open_succession(note, another)
     checkpoint = creditgate_here(home, "log", "checkpoint", "--log", "decisions").out
     with pytest.raises(ProofInvalid, match="no succession"):
         open_succession(checkpoint, another)
-    for place in itertools.chain(range(0, len(note) - 90, 7)):
+    # Up to the end of the former key's signature: the next key's is behind it.
+    for place in range(0, len(note.rpartition("\n— ")[0]) - 90, 7):
         altered = note[:place] + ("A" if note[place] != "A" else "B") + note[place + 1 :]
         with pytest.raises(ProofInvalid):
             open_succession(altered, pinned)
@@ -75,4 +82,51 @@ async def test_a_succession_is_believed_of_the_former_key_alone_and_to_the_lette
     done = creditgate_here(home, "log", "successor", tmp_path / "note", "--key", str(another))
     assert done.status == 1
     # The former key cannot vouch for a log that has not begun again.
-    assert creditgate_here(home, "log", "rotate").status == 1
+    assert creditgate_here(home, "log", "rotate", "--at-once").status == 1
+
+
+async def test_what_the_former_key_proved_is_proved_by_the_next_and_its_note(
+    embedded: Installation,
+) -> None:
+    subject = company(1)
+    request = GetSubjectRecordsRequest(
+        subject=subject,
+        items=[PUBLIC_ITEM],
+        purpose=PURPOSE,
+        request_id="r-1",
+        proof=ProofKind.PROOF_KIND_COMPLETE,
+    )
+    async with (
+        embedded.running() as gateway,
+        gateway.channel(PUBLISHER) as publisher,
+        gateway.channel() as operator,
+    ):
+        await publish(publisher, [draft("r-1", subject)])
+        stub: Any = CreditRecordServiceStub(operator)
+        kept = KeptAnswer.of(request, await stub.GetSubjectRecords(request))
+    former = VerifierKey.parse(_key(embedded.folder, "disclosure"))
+    note = creditgate_here(embedded.folder, "log", "rotate", "--at-once").out
+    await _serve(embedded, "s-1")
+    present = VerifierKey.parse(_key(embedded.folder, "disclosure"))
+    linked = LinkedKeys.of(present, [note])
+    found = kept.verified(linked)
+    assert found.checkpoint.origin == former.name
+    with pytest.raises(ProofInvalid):
+        kept.verified(present)
+
+
+def test_a_log_is_of_its_gateway_under_each_of_its_keys() -> None:
+    issuer = "https://gateway.invalid/base"
+    own = "gateway.invalid/base/log/disclosure"
+    assert all(is_log_of(name, issuer) for name in (own, f"{own}/2", f"{own}/14"))
+    for name in (
+        f"q{own[1:]}/2",
+        f"{own}/1",
+        f"{own}/02",
+        f"{own}/2/3",
+        f"{own}/x",
+        f"{own}2",
+        f"x{own}",
+        "/2",
+    ):
+        assert not is_log_of(name, issuer)

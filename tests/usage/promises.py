@@ -27,6 +27,7 @@ from creditgate.v1.usage_log_pb2 import (
     UsageReceipt,
 )
 from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.transparency.keys import LogKey
 from tests.receipts import KEY, RECEIPTS
 
 OPERATOR = "alpha"
@@ -154,9 +155,11 @@ def chunk(
 class Log:
     """The usage log of an operator, with whatever leaves."""
 
-    def __init__(self, *leaves: UsageLeaf, operator_id: str = OPERATOR) -> None:
+    def __init__(
+        self, *leaves: UsageLeaf, operator_id: str = OPERATOR, signed_by: LogKey = KEY
+    ) -> None:
         self.leaves = [bytes_of(leaf) for leaf in leaves]
-        self._key = KEY.named(usage_log_key(KEY.verifier, operator_id).name)
+        self._key = signed_by.named(usage_log_key(signed_by.verifier, operator_id).name)
         self._levels = levels_of([leaf_hash(leaf) for leaf in self.leaves])
 
     @property

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from creditgate.refusal import Refused
 from creditgate.v1.alert_service_pb2 import AlertKind
 from gateway.alerts.store import SqlAlerts
+from gateway.conformance.outage import Outage
 from gateway.pki.client_keys import make_assertion_key
 from gateway.storage.engines import Engines, reading
 from gateway.storage.writes import WRITES
@@ -21,6 +22,7 @@ from gateway.usage.cosigning import Cosignatures, Cosigner
 from gateway.usage.duties import AgreementDuties, Unsigned
 from gateway.usage.places import made_at
 from gateway.usage.policy import AgreementPolicy
+from gateway.usage.sparing import SparedDuties
 from gateway.usage.unsigned import COMMAND, UnsignedUse
 from sdk.signing import SigningKey
 from sdk.usage_agreements import COSIGNATURE_TYPE, checkpoint_digest
@@ -66,9 +68,11 @@ class Agreeing(Used):
         self.duties.step(["alpha", "beta", "gone"], self.clock.now())
 
     def pass_days(self, days: float) -> None:
-        """Let time pass, and look."""
-        self.clock.at += int(days * DAY)
-        self.look()
+        """Let time pass, and look each day."""
+        whole, rest = divmod(int(days * DAY), DAY)
+        for seconds in (*[DAY] * whole, *([rest] if rest else ())):
+            self.clock.at += seconds
+            self.look()
 
     def agree(self, size: int, key: SigningKey | None = None, sub: str = "alpha") -> int:
         """Cosign the checkpoint of a size, by alpha's key or another."""
@@ -117,7 +121,8 @@ def test_operator_is_reminded_once_then_refused_and_others_are_not(world: Agreei
     ]
     assert alerts[0].threshold == 7 * 24
     assert world.duties.refused() == {}
-    world.pass_days(4)
+    # It was reminded late: it has the whole time from then.
+    world.pass_days(6)
     assert world.duties.refused() == {"beta": Unsigned(NOW, 1)}
 
 
@@ -246,3 +251,41 @@ async def test_refusal_tells_since_when_and_what_mends_it(world: Agreeing) -> No
             assert time.monotonic() < asked + 5
             await asyncio.sleep(0.01)
     await unsigned.stop()
+
+
+def test_who_was_reminded_before_an_outage_has_as_much_time_after_it(world: Agreeing) -> None:
+    world.use()
+    world.use("beta")
+    world.look()
+    world.pass_days(20)
+    began = world.clock.now()
+    for away, left in ((30 * DAY, DAY), (2 * DAY, DAY), (DAY, 4 * 3_600)):
+        if left < DAY:
+            world.clock.at += DAY - 60
+            world.look()
+            began = world.clock.now()
+        world.clock.at += away
+        ended = world.clock.now()
+        with world.engines.evidence.begin() as connection:
+            SparedDuties(POLICY).put_off(connection, Outage(began, ended, 4 * 3_600))
+        world.look()
+        assert world.duties.refused() == {}
+        assert world.duties.of("alpha").refused_from == ended + left
+        began = ended
+    world.clock.at += 4 * 3_600
+    world.look()
+    assert world.duties.refused().keys() == {"alpha", "beta"}
+
+
+def test_an_outage_spares_nobody_that_was_refused_before(world: Agreeing) -> None:
+    world.use()
+    world.look()
+    world.pass_days(21)
+    refused, told = world.duties.refused(), world.duties.of("alpha")
+    assert refused
+    with world.engines.evidence.begin() as connection:
+        now = world.clock.now()
+        SparedDuties(POLICY).put_off(connection, Outage(now, now + 9 * DAY, 0))
+    world.pass_days(1)
+    assert world.duties.refused() == refused
+    assert world.duties.of("alpha") == told

@@ -44,21 +44,55 @@ def test_use_that_was_there_before_the_duty_counts_from_the_first_look() -> None
 
 def test_operator_is_reminded_then_refused_to_the_second() -> None:
     duty = after(None, 5, 0, T)
-    for seconds, reminded, due in (
-        (7 * DAY - 1, False, 0),
-        (7 * DAY, True, 0),
-        (21 * DAY - 1, True, 0),
-        (21 * DAY, True, 6),
+    refused_from = T + 21 * DAY
+    for seconds, reminded, due, spared in (
+        (7 * DAY - 1, False, 0, 0),
+        (7 * DAY, True, 0, refused_from),
+        (21 * DAY - 1, True, 0, refused_from),
+        (21 * DAY, True, 6, refused_from),
     ):
         duty = after(duty, 6, 0, T + seconds)
-        assert duty == Duty(0, T, reminded, due)
+        assert duty == Duty(0, T, reminded, due, spared)
+
+
+@given(away=st.integers(0, 400 * DAY), agreed=st.sampled_from([0, 3]))
+def test_nobody_is_refused_before_it_was_reminded_for_the_whole_time(
+    away: int, agreed: int
+) -> None:
+    duty = after(None, 5, 0, T)
+    back = T + 7 * DAY - 1 + away
+    duty = after(duty, 6, agreed, back, made=T)
+    assert duty is not None and duty.reminded == (away > 0) and not duty.due
+    reminded = max(back, T + 7 * DAY)
+    duty = after(duty, 6, agreed, reminded)
+    last = after(duty, 6, agreed, reminded + 14 * DAY - 1)
+    assert last is not None and not last.due
+    last = after(last, 6, agreed, reminded + 14 * DAY)
+    assert last is not None and last.due == 6
+
+
+def test_agreeing_with_a_part_gives_no_time_anew_once_it_was_reminded() -> None:
+    duty = after(None, 9, 0, T)
+    duty = after(duty, 9, 0, T + 7 * DAY)
+    for agreed in range(1, 8):
+        duty = after(duty, 9, agreed, T + (7 + agreed * 2) * DAY - 1, made=T)
+    assert duty is not None and duty.spared_until == T + 21 * DAY and not duty.due
+    duty = after(duty, 9, 8, T + 21 * DAY, made=T)
+    assert duty is not None and duty.due == 9
+
+
+def test_a_log_that_is_made_anew_ends_no_duty() -> None:
+    before = Duty(5, T, reminded=True, due=0, spared_until=T + 21 * DAY)
+    assert after(before, 3, 5, T + 9 * DAY) == before
 
 
 def test_agreeing_with_a_part_moves_the_time_to_the_next_use_and_no_further() -> None:
     duty = after(None, 5, 0, T)
     duty = after(duty, 9, 3, T + 20 * DAY, made=T + 2 * DAY)
-    assert duty == Duty(3, T + 2 * DAY, reminded=True, due=0)
-    duty = after(duty, 9, 3, T + 23 * DAY)
+    # Nobody had looked at it in time, so nobody had reminded it.
+    spared = T + 34 * DAY
+    assert duty == Duty(3, T + 2 * DAY, reminded=True, due=0, spared_until=spared)
+    duty = after(Duty(3, T + 2 * DAY, reminded=True, due=0), 9, 3, T + 23 * DAY)
     assert duty == Duty(3, T + 2 * DAY, reminded=True, due=9)
 
 
@@ -115,7 +149,8 @@ def test_no_use_is_older_than_the_bound_while_its_operator_is_served(
         now += passed
         duty = after(duty, len(made), agreed, now, oldest)
         if agreed < len(made) and not (duty and duty.due):
-            assert now - made[agreed] < 21 * DAY
+            # A look is late by as long as nobody looked.
+            assert now - made[agreed] < 21 * DAY + 4 * DAY
         if duty and duty.due:
             assert agreed < duty.due <= len(made)
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from creditgate.refusal import Refused
-from creditgate.transparency.cosignatures import cosignature_line
+from creditgate.transparency.cosignatures import CosignerKey, cosignature_line
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import taken_apart
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -82,6 +84,64 @@ async def test_ones_own_cosignature_counts_and_that_of_the_logs_region_does_not(
     answered = world.witness.show(abroad.entity_id, ONE.key.verifier, ONE.shown(0, 20), at)
     note = cosigned(ONE, 20, WITNESSES[:2], at) + answered.cosignature
     await belief.require_believed(abroad, ONE.checkpoint(20), note, [])
+
+
+@pytest.mark.parametrize("name", ["aaa", "peer0"], ids=["by another name", "by its name"])
+async def test_a_copy_of_anothers_witness_key_lowers_no_quorum_and_takes_no_vote(
+    world: World, name: str
+) -> None:
+    copied = WITNESSES[0].verifier
+    key = copied if name == "peer0" else CosignerKey("aaa.invalid/witness", copied.public)
+    # The log's own region, and another one that stands, say that the key is theirs.
+    abroad = region("abroad", str(ONE.key.verifier), str(key))
+    world.stands(region("aaa", witness=str(key)), abroad, *peers())
+    belief, at = await believing(world), world.clock.now()
+    with pytest.raises(Refused) as refused:
+        few = cosigned(ONE, 20, WITNESSES[:2], at)
+        await belief.require_believed(abroad, ONE.checkpoint(20), few, [])
+    assert refused.value.metadata == {"why": "quorum"}
+    await belief.require_believed(
+        abroad, ONE.checkpoint(20), cosigned(ONE, 20, WITNESSES[:3], at), []
+    )
+
+
+async def test_ones_own_witness_counts_for_a_log_whose_region_copies_its_key(
+    world: World,
+) -> None:
+    own = world.witness.key.verifier
+    abroad = region("abroad", str(ONE.key.verifier), str(own))
+    world.stands(abroad, *peers())
+    belief, at = await believing(world), world.clock.now()
+    answered = world.witness.show(abroad.entity_id, ONE.key.verifier, ONE.shown(0, 20), at)
+    note = cosigned(ONE, 20, WITNESSES[:2], at) + answered.cosignature
+    await belief.require_believed(abroad, ONE.checkpoint(20), note, [])
+
+
+async def test_a_witness_that_states_different_keys_here_and_there_spoils_no_cosignature(
+    world: World,
+) -> None:
+    former, now = colliding()
+    world.stands(world.abroad, region("aaa", witness=str(now.verifier)), *peers()[:3])
+    belief, at = await believing(world), world.clock.now()
+    # Where the answer comes from it had another key, of the same name and key id.
+    note = cosigned(ONE, 20, [former, *WITNESSES[:3]], at)
+    await belief.require_believed(world.abroad, ONE.checkpoint(20), note, [])
+    with pytest.raises(Refused):
+        few = cosigned(ONE, 20, [former, *WITNESSES[:2]], at)
+        await belief.require_believed(world.abroad, ONE.checkpoint(20), few, [])
+
+
+def colliding() -> tuple[Cosigner, Cosigner]:
+    """Return two keys of one name that have the same key id: 4 bytes, found after 91,000 tries."""
+    former, now = (
+        Cosigner(
+            "aaa.invalid/witness",
+            Ed25519PrivateKey.from_private_bytes(sha256(b"witness %d" % number).digest()),
+        )
+        for number in (34_340, 91_145)
+    )
+    assert former.verifier.key_id == now.verifier.key_id
+    return former, now
 
 
 async def test_the_quorum_that_is_set_holds_and_one_beyond_all_witnesses_believes_nothing(
@@ -163,7 +223,7 @@ async def test_an_answer_that_contradicts_what_was_cosigned_here_is_caught_by_it
     with pytest.raises(Refused) as refused:
         await belief.require_believed(world.abroad, OTHER.checkpoint(13), note, [])
     assert refused.value.metadata == {"why": "split_view"}
-    assert world.splits.distrusted() == {ONE.key.verifier.name}
+    assert world.splits.distrusted() == {str(ONE.key.verifier)}
 
 
 async def test_where_split_views_cannot_be_read_nothing_is_believed(world: World) -> None:
@@ -205,6 +265,37 @@ async def test_at_home_an_answer_waits_for_its_quorum_or_leads_on_from_an_older_
     assert not state.consistency_proof
     with pytest.raises(Refused):
         await home.cosigned(99, allowed, 0.05)
+
+
+async def test_at_home_a_copied_key_counts_once_and_spoils_no_cosignature(world: World) -> None:
+    log = world.own
+    with world.engines.evidence.begin() as connection:
+        log.append(connection, [b"a"])
+        signed = log.sign(connection, 0)
+    former, now = colliding()
+    copied = CosignerKey("copy.invalid/witness", WITNESSES[0].verifier.public)
+    world.stands(
+        region("aaa", witness=str(now.verifier)), region("copy", witness=str(copied)), *peers()
+    )
+    home = HomeQuorum(log, world.book, None, lambda: None)
+    # Five keys of six regions.
+    assert home.quorum == 3
+    text, _ = taken_apart(signed.note)
+    first = cosignature_line(text, WITNESSES[0], 0)
+    alike = Cosigner("copy.invalid/witness", WITNESSES[0].private)
+    lines = [cosignature_line(text, former, 0), cosignature_line(text, alike, 0), first]
+    lines.append(cosignature_line(text, WITNESSES[1], 0))
+    assert add_cosignatures(world.engines.evidence, log.log, signed.size, lines)
+    with pytest.raises(Refused):
+        await home.cosigned(signed.size, allowed, 0.05)
+    lines = [cosignature_line(text, WITNESSES[2], 0)]
+    assert add_cosignatures(world.engines.evidence, log.log, signed.size, lines)
+    assert (await home.cosigned(signed.size, allowed, 0.05)).note.count(first) == 1
+    latest = log.latest()
+    assert latest is not None
+    assert home.cosigned_by(latest) == [
+        f"https://{name}.invalid" for name in ("copy", "peer0", "peer1", "peer2")
+    ]
 
 
 async def test_an_answer_that_waits_for_its_quorum_is_for_nobody_who_is_cut_off_meanwhile(

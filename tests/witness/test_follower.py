@@ -198,7 +198,7 @@ async def test_evidence_that_a_peer_tells_of_is_taken_and_passed_on(showing: Sho
 
     async with showing.following():
         await eventually(passed_on, 5)
-    assert showing.world.splits.distrusted() == {one.key.verifier.name}
+    assert showing.world.splits.distrusted() == {str(one.key.verifier)}
 
 
 async def test_only_one_process_shows_at_a_time(showing: Showing) -> None:

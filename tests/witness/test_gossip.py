@@ -4,18 +4,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
 from creditgate.transparency.merkle import ProofInvalid
+from creditgate.transparency.note import origin_of
 from creditgate.v1.alert_service_pb2 import AlertKind
 from gateway.alerts.tables import ALERTS
+from gateway.federation.witness.desk import WitnessDesk
 from gateway.federation.witness.splits import Accused, SplitViews, evidence_of
+from gateway.shares import Shares
 from gateway.storage.engines import Engines
 from gateway.storage.writes import WRITES
+from gateway.transparency.keys import LogKey
 from sdk.histories import SplitView
 from tests.transparency.keys import key_of
 from tests.witness.histories import History, forked
-from tests.witness.world import OWN, World
+from tests.witness.world import OWN, World, region
 
 TEXTS = [f"entry {number}" for number in range(30)]
 ONE, OTHER = forked(TEXTS, 10)
@@ -42,7 +47,7 @@ def test_another_root_of_a_size_cosigned_here_is_a_split_view(world: World) -> N
     (found,) = world.splits.listed(cleared=False, before=None, limit=9)
     evidence_of(found).require(ONE.key.verifier)
     assert (found.region, found.told_by) == (ACCUSED.entity_id, PEER)
-    assert world.splits.distrusted() == {ONE.key.verifier.name}
+    assert world.splits.distrusted() == {str(ONE.key.verifier)}
     assert world.found == 1
 
 
@@ -132,4 +137,71 @@ def test_another_split_view_of_a_cleared_log_is_distrusted_again(world: World) -
     world.splits.clear(found.number, "administrator:wei", "looked into", 9)
     third = forked(TEXTS, 11)[1]
     world.gossip().seen(PEER, [third.note(13)], 10)
-    assert world.splits.distrusted() == {ONE.key.verifier.name}
+    assert world.splits.distrusted() == {str(ONE.key.verifier)}
+
+
+def framing() -> History:
+    """Return a log that names the origin of the one abroad, by a key of its own."""
+    return History.of(TEXTS, LogKey(ONE.key.verifier.name, Ed25519PrivateKey.generate()))
+
+
+def split_of(history: History) -> SplitView:
+    """Return the evidence that a key has signed two histories."""
+    other = History.of([*TEXTS[:10], "another"], history.key)
+    return SplitView(history.note(11), other.note(11), other.checkpoint(11).root, ())
+
+
+@pytest.mark.parametrize("name", ["aaa", "zzz"], ids=["sorted before", "sorted after"])
+def test_who_names_the_origin_of_another_log_convicts_its_own_alone(
+    world: World, name: str
+) -> None:
+    own = framing()
+    framer = region(name, str(own.key.verifier))
+    world.stands(*sorted([framer, world.abroad], key=lambda each: each.entity_id))
+    world.gossip().accuse(framer.entity_id, [split_of(own)], 0)
+    (found,) = world.splits.listed(cleared=False, before=None, limit=9)
+    assert (found.region, found.log_key) == (framer.entity_id, str(own.key.verifier))
+    assert world.splits.distrusted() == {str(own.key.verifier)}
+    # What the other log does is found out as ever.
+    world.gossip().seen(PEER, [OTHER.note(13)], 0)
+    assert str(ONE.key.verifier) in world.splits.distrusted()
+
+
+def test_who_names_the_origin_of_this_regions_log_convicts_its_own_alone(world: World) -> None:
+    with world.engines.evidence.begin() as connection:
+        world.own.append(connection, [b"a", b"b"])
+        world.own.sign(connection, 0)
+    own = History.of(TEXTS, LogKey(world.own.key.name, Ed25519PrivateKey.generate()))
+    framer = region("framer", str(own.key.verifier))
+    world.stands(framer, world.abroad)
+    world.gossip().accuse(framer.entity_id, [split_of(own)], 0)
+    (found,) = world.splits.listed(cleared=False, before=None, limit=9)
+    assert found.region == framer.entity_id
+
+
+def test_of_a_regions_many_split_views_two_are_told_and_none_of_another_is_left_out(
+    world: World,
+) -> None:
+    world.splits.keep(ACCUSED, ONE.key.verifier, split(), "", 0)
+    framer = Accused("https://framer.invalid", "framer")
+    for number in range(20):
+        own = History.of(TEXTS, key_of(f"framer.invalid/{number}"))
+        world.splits.keep(framer, own.key.verifier, split_of(own), "", 0)
+    told = [row.log_key for row in world.splits.open_ones(16)]
+    assert len(told) == 3
+    assert told[-1] == str(ONE.key.verifier)
+
+
+def test_a_region_that_had_many_logs_leaves_none_of_another_untold(world: World) -> None:
+    logs = [History.of(TEXTS, key_of(f"aaa.invalid/{number}")) for number in range(5)]
+    for each in logs:
+        world.witness.show("https://aaa.invalid", each.key.verifier, each.shown(0, 3), 0)
+    world.stands(region("aaa", str(logs[-1].key.verifier)), world.abroad)
+    shares = Shares("test")
+    desk = WitnessDesk(
+        world.witness, world.splits, world.gossip(), world.book, world.own, shares, world.clock
+    )
+    told = [origin_of(note) for note in desk.told(PEER).seen]
+    assert told == [logs[-1].key.verifier.name, ONE.key.verifier.name]
+    assert [origin_of(note) for note in desk.told(ACCUSED.entity_id).seen] == told[:1]
+    shares.close()

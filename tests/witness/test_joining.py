@@ -71,7 +71,7 @@ async def test_what_another_witness_saw_is_held_against_the_files_of_the_log(
             gossip.seen("https://peer.invalid", [forged.note(seen)], 0)
             world.clock.at += PATIENCE_SECONDS
             await eventually(joined, 10)
-            assert world.splits.distrusted() == {origin}
+            assert world.splits.distrusted() == {str(key.verifier)}
             await joiner.stop()
 
 

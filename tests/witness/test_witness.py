@@ -17,7 +17,7 @@ from gateway.federation.witness.beginning import NothingForgotten, begin_witness
 from gateway.federation.witness.keys import WitnessForgot
 from gateway.federation.witness.rules import FRESH_SECONDS, Judgement
 from gateway.federation.witness.tables import WITNESSED, WITNESSED_LOGS
-from gateway.federation.witness.witness import MOST_KEPT, AnotherKey, Shown
+from gateway.federation.witness.witness import MOST_KEPT, Shown
 from gateway.storage.engines import Engines
 from gateway.transparency.keys import LogKey
 from tests.stores import PostgresStores, SqliteStores, engines_of
@@ -48,7 +48,7 @@ def test_a_cosignature_is_of_what_was_shown_and_of_now(world: World) -> None:
     note = ONE.note(7) + answered.cosignature
     assert cosignatures_in(note, [key]) == {key: world.clock.now()}
     assert key.name == "own.invalid/witness"
-    kept = world.witness.last_of(ONE.key.verifier.name)
+    kept = world.witness.last_of(ONE.key.verifier)
     assert kept is not None
     assert kept.cosigned == note
 
@@ -79,15 +79,22 @@ def test_what_the_log_has_not_signed_is_not_looked_at(world: World) -> None:
         assert not connection.execute(select(WITNESSED_LOGS)).all()
 
 
-def test_a_log_of_another_key_under_a_known_origin_is_not_taken(world: World) -> None:
-    show(world, ONE.shown(0, 7))
+def test_who_names_the_origin_of_another_log_keeps_that_from_nothing(world: World) -> None:
+    # Another region was here first, with a key of its own under that origin.
     another = LogKey(ONE.key.verifier.name, Ed25519PrivateKey.generate())
-    history = History.of(TEXTS, another)
-    with pytest.raises(AnotherKey):
-        show(world, history.shown(7, 9), history)
-    with pytest.raises(AnotherKey):
-        world.witness.show("https://thief.invalid", ONE.key.verifier, ONE.shown(7, 9), 0)
-    assert show(world, ONE.shown(7, 9)) == (Judgement.COSIGN, 9)
+    history = History.of(["of", "its", "own"], another)
+    witness, thief = world.witness, "https://thief.invalid"
+    assert witness.show(thief, another.verifier, history.shown(0, 3), 0).size == 3
+    assert show(world, ONE.shown(0, 7)) == (Judgement.COSIGN, 7)
+    # Nor does it by showing what the other has signed: that is the one history of its key.
+    assert witness.show(thief, ONE.key.verifier, ONE.shown(7, 8), 0).size == 8
+    assert show(world, ONE.shown(8, 13)) == (Judgement.COSIGN, 13)
+    other = witness.show(thief, ONE.key.verifier, OTHER.shown(0, 13), 0)
+    assert other.judgement is Judgement.CONTRADICTS
+    assert open_checkpoint(witness.held(ONE.key.verifier, 13), ONE.key.verifier).size == 13
+    assert witness.held(another.verifier, 13) == ""
+    kept = {(each.log_key, each.size) for each in witness.witnessed()}
+    assert kept == {(str(another.verifier), 3), (str(ONE.key.verifier), 13)}
 
 
 def test_shown_again_a_checkpoint_gets_the_same_cosignature_for_a_while(world: World) -> None:
@@ -173,8 +180,11 @@ def test_a_damaged_note_beside_the_key_is_told(world: World) -> None:
 
 def test_only_the_newest_checkpoints_of_a_log_are_kept(world: World) -> None:
     show(world, ONE.shown(0, 1))
-    origin = ONE.key.verifier.name
-    older = [{"origin": origin, "size": -n, "root": b"", "note": ""} for n in range(1, MOST_KEPT)]
+    log = ONE.key.verifier
+    older = [
+        {"origin": log.name, "log_key": str(log), "size": -n, "root": b"", "note": ""}
+        for n in range(1, MOST_KEPT)
+    ]
     with world.engines.evidence.begin() as connection:
         connection.execute(insert(WITNESSED), older)
     for size in range(1, 33):
@@ -186,7 +196,7 @@ def test_only_the_newest_checkpoints_of_a_log_are_kept(world: World) -> None:
         sizes = connection.execute(select(WITNESSED.c.size)).scalars().all()
     assert len(sizes) == MOST_KEPT
     assert max(sizes) == 34
-    assert open_checkpoint(world.witness.held(origin, 34), ONE.key.verifier).size == 34
+    assert open_checkpoint(world.witness.held(log, 34), log).size == 34
 
 
 def test_a_log_that_was_forgotten_by_hand_is_found_out(world: World) -> None:

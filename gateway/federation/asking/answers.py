@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from creditgate.federated_query import batch_of
+from creditgate.transparency.linked import Pinned, linked
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import Checkpoint, VerifierKey
 from creditgate.transparency.usage import (
@@ -32,6 +33,8 @@ from creditgate.v1.federation_service_pb2 import (
     QueryRecordsResponse,
 )
 from creditgate.v1.usage_log_pb2 import UsageDetail, UsageKind, UsageLeaf, UsageReceipt
+from gateway.federation.trust.book import Region
+from gateway.federation.trust.log_keys import log_keys
 
 MOST_SKEW_SECONDS: Final = 360
 """How far a region's instant of serving may lie from the time here: clocks may differ by 5
@@ -43,10 +46,11 @@ _RECORD: Final = re.compile(r"records/[^\x00\r\n]{1,128}")
 
 
 class RegionKeys(NamedTuple):
-    """The keys of a region, from its trust chain: of its disclosure log, and of its receipts."""
+    """The keys of a region, from its trust chain, that it signs with by now: of its disclosure log,
+    and of its receipts. One that is announced may sign already; those before sign no more."""
 
-    disclosure: VerifierKey
-    usage: VerifierKey
+    disclosure: Pinned
+    usage: Pinned
 
     @classmethod
     def of(cls, log_keys: Mapping[str, str]) -> "RegionKeys":
@@ -58,6 +62,11 @@ class RegionKeys(NamedTuple):
             )
         except (KeyError, ValueError):
             raise ProofInvalid("the region's statement names no keys of its logs") from None
+
+    @classmethod
+    def of_region(cls, region: Region) -> "RegionKeys":
+        """Return the keys of a region. Raises as `of`."""
+        return cls(log_keys(region, "disclosure").live, log_keys(region, "usage").live)
 
 
 class Metered(NamedTuple):
@@ -120,7 +129,9 @@ def verified_chunk(
     last = answers[-1]
     batch = batch_of(query, consent).SerializeToString(deterministic=True)
     verified = verify_answer(
-        batch, [answer.SerializeToString(deterministic=True) for answer in answers], keys.disclosure
+        batch,
+        [answer.SerializeToString(deterministic=True) for answer in answers],
+        linked(keys.disclosure).named_in(last.proof.checkpoint),
     )
     if last.first_subject != expected_first:
         raise ProofInvalid("the chunk is not the next one of the answer")

@@ -1,4 +1,4 @@
-"""Calling one region: hedged, taken up again where it broke, and verified chunk by chunk.
+"""Calling one region for a chunk: hedged, asked again where it broke, and verified.
 
 Every call of one question has the same request id, so that the region charges it once however
 often it is asked. The time a region has is counted while it is waited for, not while the
@@ -9,11 +9,12 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from creditgate.refusal import Refused
+from creditgate.transparency.linked import UnknownKey
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.strict import strictly
 from creditgate.v1.federation_service_pb2 import QueryRecordsRequest, QueryRecordsResponse
@@ -25,11 +26,11 @@ from gateway.federation.asking.answers import (
     verified_before,
     verified_chunk,
 )
-from gateway.federation.asking.beginning import begun
+from gateway.federation.asking.beginning import Answering, begun
+from gateway.federation.asking.budget import Budget
 from gateway.federation.asking.circuit import CLOSED, Circuit
 from gateway.federation.asking.coming import Coming
 from gateway.federation.asking.endings import (
-    LATE,
     UNREACHABLE,
     UNVERIFIED,
     Ended,
@@ -39,19 +40,21 @@ from gateway.federation.asking.hedging import Hedging
 from gateway.federation.asking.links import RegionLinks
 from gateway.federation.asking.ports import Witnesses
 from gateway.federation.asking.tokens import NoToken, RegionTokens
+from gateway.federation.trust.anew import Anew, as_before
 from gateway.federation.trust.book import Region
 
 _ATTEMPTS: Final = 4
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _MOST_CHUNK_BYTES: Final = 256 << 20
+_END_SECONDS: Final = 0.05
+"""For a call that has given what was asked for to end by itself."""
 _log = logging.getLogger(__name__)
-_Value = TypeVar("_Value")
 
 
 class Question(NamedTuple):
     """One question to one region.
 
-    ``query`` is sent, but for ``resume_from``; ``consent`` is the name that the region knows the
+    ``query`` is sent, but for which chunk is wanted; ``consent`` is the name that the region knows the
     consent of its receipt by, "" without; ``details`` narrow the token (RFC 9396).
     """
 
@@ -69,25 +72,6 @@ class Verified(NamedTuple):
 
 
 @dataclass
-class Budget:
-    """The seconds a region has left; spent only by waiting for it."""
-
-    seconds: float
-    _monotonic: Callable[[], float] = field(default=time.monotonic)
-
-    async def spent(self, waiting: Awaitable[_Value]) -> _Value:
-        """Return what is waited for. Raises Ended LATE when the time is over."""
-        started = self._monotonic()
-        try:
-            async with asyncio.timeout(max(0.0, self.seconds)):
-                return await waiting
-        except TimeoutError:
-            raise Ended(LATE) from None
-        finally:
-            self.seconds -= self._monotonic() - started
-
-
-@dataclass
 class _Known:
     """What this process has learnt of a region."""
 
@@ -98,7 +82,8 @@ class _Known:
 class RegionCalls:
     """Calls regions, and remembers how they answer; one event loop's own.
 
-    ``now`` gives seconds UTC, ``monotonic`` seconds that never go back.
+    ``now`` gives seconds UTC, ``monotonic`` seconds that never go back; ``anew`` a region as its
+    chain has it by now.
     """
 
     def __init__(
@@ -108,7 +93,9 @@ class RegionCalls:
         witnesses: Witnesses,
         now: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
+        anew: Anew = as_before,
     ) -> None:
+        self._anew = anew
         self._links = links
         self._tokens = tokens
         self._witnesses = witnesses
@@ -116,46 +103,50 @@ class RegionCalls:
         self._monotonic = monotonic
         self._known: dict[str, _Known] = {}
 
-    async def chunks(self, question: Question, budget: Budget) -> AsyncGenerator[Verified]:
-        """Yield the chunks of the region's answer, each verified, in order and to the last.
+    async def chunk(self, question: Question, first: int, budget: Budget) -> Verified:
+        """Return the chunk of the region's answer that begins at the subject ``first``, verified.
 
-        Raises Ended where the answer ends before.
+        Nothing behind it is asked for. Raises Ended where it does not come.
         """
         known = self._known.setdefault(question.region.entity_id, _Known())
         if (wait := known.circuit.wait(self._monotonic())) is not None:
             raise Ended(UNREACHABLE, retry_after=wait)
         known.circuit = known.circuit.begun(self._monotonic())
+
+        def be_late() -> None:
+            # Once, whenever its answer comes.
+            known.circuit = known.circuit.failed(self._monotonic())
+
+        budget.when_late = be_late
         try:
-            async for verified in self._answer(question, budget, known):
-                known.circuit = known.circuit.succeeded()
-                yield verified
+            verified = await self._answer(question, first, budget, known)
         except Ended as ended:
-            now = self._monotonic()
-            known.circuit = known.circuit.failed(now) if ended.silent else known.circuit.succeeded()
+            if not (budget.late.is_set() or (ended.silent and budget.left)):
+                known.circuit = (
+                    known.circuit.failed(self._monotonic())
+                    if ended.silent
+                    else known.circuit.succeeded()
+                )
             raise
         finally:
             known.circuit = known.circuit.undecided()
+        if not budget.late.is_set():
+            known.circuit = known.circuit.succeeded()
+        return verified
 
     async def _answer(
-        self, question: Question, budget: Budget, known: _Known
-    ) -> AsyncGenerator[Verified]:
+        self, question: Question, first: int, budget: Budget, known: _Known
+    ) -> Verified:
         keys = _keys(question.region)
-        answered, attempts = 0, 0
-        while answered < len(question.query.subjects):
+        attempts = 0
+        while True:
             attempts += 1
-            before = answered
             try:
-                async for verified in self._once(question, keys, answered, budget, known):
-                    answered = verified.chunk.first + verified.chunk.subject_count
-                    yield verified
-                if answered < len(question.query.subjects):
-                    raise Ended(UNREACHABLE, again=True)
+                return await self._once(question, keys, first, budget, known)
             except Ended as ended:
-                # What brought the answer on was no vain attempt.
-                attempts = 0 if answered > before else attempts
-                if not ended.again or attempts >= _ATTEMPTS:
-                    raise
                 pause = _pause(attempts, ended)
+                if not ended.again or attempts >= _ATTEMPTS or budget.left:
+                    raise
                 if pause >= budget.seconds:
                     raise
                 await budget.spent(asyncio.sleep(pause))
@@ -167,16 +158,19 @@ class RegionCalls:
         first: int,
         budget: Budget,
         known: _Known,
-    ) -> AsyncGenerator[Verified]:
+    ) -> Verified:
         query = QueryRecordsRequest()
         query.CopyFrom(question.query)
         query.resume_from = first
+        query.most_chunks = 1
         token = await budget.spent(self._token(question))
         try:
             channels = await self._links.channels(question.region)
             message = query.SerializeToString(deterministic=True)
+            # From here on the region may meter it.
+            budget.require()
             answering, part = await budget.spent(
-                begun(channels, message, token, known.hedging, self._monotonic)
+                begun(channels, message, token, known.hedging, self._monotonic), asked=True
             )
         except OSError:
             raise Ended(UNREACHABLE) from None
@@ -187,27 +181,42 @@ class RegionCalls:
         coming = Coming()
         try:
             while part is not None:
+                budget.take(len(part))
                 answer = _read(question.region, part)
                 if answer.HasField("metered_before"):
-                    coming.before = self._before(question, query, keys, answer)
+                    coming.before = await self._before(question, query, keys, answer)
                 else:
                     coming.take(part, answer)
                     if coming.size > _MOST_CHUNK_BYTES:
                         raise Ended(UNVERIFIED)
                     if answer.chunk.chunk_complete:
-                        chunk = await self._verified(question, query, keys, coming, first)
-                        first = chunk.first + chunk.subject_count
-                        yield Verified(chunk, tuple(coming.parts))
-                        coming = Coming()
-                part = await budget.spent(answering.next())
-            if coming.before is not None:
-                raise Ended(UNREACHABLE, again=True)
+                        return await self._whole(question, query, keys, coming, answering)
+                part = await budget.spent(answering.next(), asked=True)
+            raise Ended(UNREACHABLE, again=True)
         except Ended as ended:
             ended.metered = coming.before
             raise
         finally:
             # An abandoned call would stay in flight (grpc #43462).
             answering.call.cancel()
+
+    async def _whole(
+        self,
+        question: Question,
+        query: QueryRecordsRequest,
+        keys: RegionKeys,
+        coming: Coming,
+        answering: Answering,
+    ) -> Verified:
+        """Return the chunk that came whole, while the call ends by itself."""
+        end = asyncio.ensure_future(answering.next())
+        try:
+            chunk = await self._verified(question, query, keys, coming)
+            await asyncio.wait({end}, timeout=_END_SECONDS)
+            return Verified(chunk, tuple(coming.parts))
+        finally:
+            end.cancel()
+            await asyncio.gather(end, return_exceptions=True)
 
     async def _token(self, question: Question) -> str:
         try:
@@ -217,15 +226,22 @@ class RegionCalls:
         except NoToken as error:
             raise of_token(error) from None
 
-    def _before(
+    async def _before(
         self,
         question: Question,
         query: QueryRecordsRequest,
         keys: RegionKeys,
         answer: QueryRecordsResponse,
     ) -> Metered:
+        told = answer.metered_before
         try:
-            return verified_before(query, answer.metered_before, keys, self._now())
+            try:
+                return verified_before(query, told, keys, self._now())
+            except UnknownKey:
+                after = await self._anew(question.region)
+                if after is None:
+                    raise
+                return verified_before(query, told, RegionKeys.of_region(after), self._now())
         except ProofInvalid as error:
             raise _unproven(question.region, error) from None
 
@@ -235,29 +251,18 @@ class RegionCalls:
         query: QueryRecordsRequest,
         keys: RegionKeys,
         coming: Coming,
-        first: int,
     ) -> Chunk:
-        """Return the chunk that came whole."""
+        """Return the chunk, believed; by a key that the region is not known by, once its chain was
+        looked at anew."""
         try:
-            answers = coming.answers
-            last = answers[-1]
-            chunk = await asyncio.to_thread(
-                verified_chunk,
-                query,
-                question.consent,
-                answers,
-                keys,
-                first,
-                self._now(),
-                coming.before,
-            )
-            await self._witnesses.require_believed(
-                question.region,
-                chunk.checkpoint,
-                last.cosigned_checkpoint,
-                list(last.consistency_proof),
-                chunk.note,
-            )
+            try:
+                return await self._believed(question, query, keys, coming)
+            except UnknownKey:
+                after = await self._anew(question.region)
+                if after is None:
+                    raise
+                known = question._replace(region=after)
+                return await self._believed(known, query, RegionKeys.of_region(after), coming)
         except ProofInvalid as error:
             raise _unproven(question.region, error) from None
         except Refused as refused:
@@ -266,6 +271,34 @@ class RegionCalls:
             raise Ended(
                 UNVERIFIED, refused.reason, again=passing, retry_after=refused.retry_after
             ) from None
+
+    async def _believed(
+        self,
+        question: Question,
+        query: QueryRecordsRequest,
+        keys: RegionKeys,
+        coming: Coming,
+    ) -> Chunk:
+        """Return the chunk. Raises ProofInvalid and Refused where it is not believed."""
+        answers = coming.answers
+        last = answers[-1]
+        chunk = await asyncio.to_thread(
+            verified_chunk,
+            query,
+            question.consent,
+            answers,
+            keys,
+            query.resume_from,
+            self._now(),
+            coming.before,
+        )
+        await self._witnesses.require_believed(
+            question.region,
+            chunk.checkpoint,
+            last.cosigned_checkpoint,
+            list(last.consistency_proof),
+            chunk.note,
+        )
         return chunk
 
 
@@ -289,7 +322,7 @@ def _pause(attempts: int, ended: Ended) -> float:
 
 def _keys(region: Region) -> RegionKeys:
     try:
-        return RegionKeys.of({str(name): key for name, key in region.log_keys.items()})
+        return RegionKeys.of_region(region)
     except ProofInvalid as error:
         raise _unproven(region, error) from None
 

@@ -11,6 +11,7 @@ from consent.queries import ConsentQueries
 from creditgate.reconcile.elements import element_of
 from creditgate.transparency.facts import Copy
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
+from gateway.conformance.classify import Removal
 from gateway.conformance.elsewhere import GivenElsewhere
 from gateway.conformance.grounds import grounds
 from gateway.conformance.revisions import Ending
@@ -42,8 +43,9 @@ _GIVEN: Final = (
         _U.disclosed_from,
         _U.disclosed_until,
         _U.severity,
-        _U.cut,
-        _U.served_at,
+        _U.opened,
+        _U.own_item,
+        _A.recorded_at,
         _A.consent,
     )
     .join(
@@ -61,11 +63,11 @@ _Given = Row[*tuple[Any, ...]]
 
 
 class _Told(NamedTuple):
-    """What an operator was told of records, by region and id, and of what it said that it is
-    gone, by number, and since when (seconds, UTC)."""
+    """What an operator was told of records, by region and id, and the removals it owes for it, by
+    number."""
 
     events: Mapping[tuple[str, str], list[RegionEvent]]
-    acknowledged: Mapping[int, int]
+    removals: Mapping[int, Removal]
 
 
 class RegionCopies:
@@ -119,29 +121,34 @@ class RegionCopies:
         events = self._events.of_records(operator_id, record_ids) if record_ids else []
         for event in events:
             found[event.region, event.change.record_id].append(event)
-        gone = self._removals.acknowledged(operator_id, [each.number for each in events])
-        return _Told(found, gone)
+        removals = self._removals.owed_for(operator_id, [each.number for each in events])
+        return _Told(found, removals)
 
     def _keeps(self, rows: Sequence[_Given]) -> Mapping[int, CutCopy]:
-        """Return of each row, by its place, its copy as it may be kept: of those that a consent cut
-        which can be read."""
-        cut = {
+        """Return of each row, by its place, its copy as it may be kept: of those that a consent
+        opened which can be read."""
+        opened = {
             place: row.consent.removeprefix(NAME_PREFIX)
             for place, row in enumerate(rows)
-            if row.cut and row.consent
+            if row.consent and row.opened is not False and row.content_digest is not None
         }
         consents = {
             consent_id: consent
-            for some in pages(set(cut.values()))
+            for some in pages(set(opened.values()))
             for consent_id, consent in self._consents.readable(some).items()
         }
         copies = [
-            _cut_copy(place, rows[place], consents[consent_id])
-            for place, consent_id in cut.items()
-            if consent_id in consents
+            _cut_copy(place, rows[place], consent)
+            for place, consent_id in opened.items()
+            if (consent := consents.get(consent_id)) is not None and _is_under(consent, rows[place])
         ]
         with reading(self._records) as connection:
             return {each.sequence: each for each in grounds(connection, copies)}
+
+
+def _is_under(consent: Consent, row: _Given) -> bool:
+    """Tell whether a consent opened what was given; of older answers by its items."""
+    return row.opened or row.own_item in consent.terms.fields_by_item
 
 
 def _cut_copy(place: int, row: _Given, consent: Consent) -> CutCopy:
@@ -152,7 +159,7 @@ def _cut_copy(place: int, row: _Given, consent: Consent) -> CutCopy:
         copy.content_digest,
         copy.disclosed_until,
         consent.consent_id,
-        row.served_at + consent.terms.data_life_seconds,
+        row.recorded_at + consent.terms.data_life_seconds,
     )
 
 
@@ -171,9 +178,10 @@ def _given(row: _Given, told: _Told, cut: CutCopy | None) -> GivenElsewhere:
         None if row.content_digest is None else _copy(row),
         row.severity or 0,
         None if ending is None else _ending(ending),
-        None if ending is None else told.acknowledged.get(ending.number),
+        None if ending is None else told.removals.get(ending.number),
         None if cut is None else cut.keep_until,
         None if cut is None else cut.gone_at,
+        0 if cut is None else cut.otherwise_until,
     )
 
 

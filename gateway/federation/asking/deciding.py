@@ -3,12 +3,13 @@
 The same rules as for this gateway's own records (guarantee G3): licence, grants, purpose, items,
 the token's details, brakes, prices, and the consent relied on. The question itself is metered
 as a use without records, so that it is decided once for all its retries, is in the decision log
-(G7), counts against quotas and limits of rates, and uses up a consent that is for one use.
+(G7), counts against limits of rates, and uses up a consent that is for one use. What regions give
+is charged by `gateway.federation.asking.charging`.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import sha256
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -19,10 +20,9 @@ from creditgate.v1.credit_record_service_pb2 import Receipt
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from creditgate.v1.federated_record_service_pb2 import QueryRegionsRequest
 from creditgate.v1.refusal_pb2 import RefusalReason
-from creditgate.v1.usage_log_pb2 import UsageReceipt
 from gateway.authenticate.caller import Caller
 from gateway.authenticate.token import require_standing
-from gateway.authorise.bounds import Ground, SubjectBounds, subject_bounds
+from gateway.authorise.bounds import Ground, subject_bounds
 from gateway.authorise.consents import ConsentLookup
 from gateway.authorise.gate import Gate, Passage
 from gateway.authorise.opening import Openings, require_alone, require_no_consent
@@ -30,11 +30,10 @@ from gateway.authority.feed import AuthorityFeed
 from gateway.authority.view import AuthorityView
 from gateway.clock import Clock, micros_of
 from gateway.disclose.model import Line
-from gateway.federation.asking.lines import NumberedLines
-from gateway.federation.asking.uses import RegionUses
+from gateway.federation.asking.claims import ChargedAs, Decided, claim_of, receipt_of
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
-from gateway.meter.model import Charged, LineCount, NotCharged, Replayed, TooFast, UsageClaim
+from gateway.meter.model import Charged, NotCharged, Replayed, TooFast, UsageClaim
 from gateway.respond.answer import require_prices
 from gateway.respond.left import tell_left
 from gateway.respond.rates import KnownOver, debits_of, too_fast
@@ -47,60 +46,19 @@ from operators.decision import Ask
 SCOPE: Final = "credit.regions:query"
 _ATTEMPTS: Final = 8
 _GOOD_SECONDS: Final = 2
-_MOST_QUOTA: Final = 1 << 62
 # The records asked for are of no revenue line of this gateway's.
 _NO_LINES: Final[Mapping[int, Line]] = MappingProxyType({})
 
 
-class Decided(NamedTuple):
-    """What an operator may ask for at an instant.
-
-    ``prices`` are what one record of each item costs it here, micro-yuan; ``consent`` is the
-    one relied on, None where none is.
-    """
-
-    passage: Passage
-    bounds: SubjectBounds | None
-    prices: Mapping[str, int]
-    consent: Consent | None
-
-    def reach(self, subject: str) -> Mapping[str, frozenset[str]]:
-        """Return the region codes that each item may be asked for in, of ``subject``."""
-        passage = self.passage if self.bounds is None else self.bounds.of(subject)
-        return passage.allow.regions_by_item
-
-
-class ChargedAs(NamedTuple):
-    """What a use is charged as in the ledger: its request's id, and the number of its chunk."""
-
-    request_id: str
-    chunk: int
-
-
 class Admitted(NamedTuple):
-    """A question that was metered: its receipt, and how many records the day's quota has
-    left, None for a retry."""
+    """A question that was metered: its receipt."""
 
     receipt: Receipt
-    left: int | None
 
     @property
     def decision_id(self) -> str:
         """The decision behind it."""
         return self.receipt.decision_id
-
-
-class Charge(NamedTuple):
-    """Records of a chunk of another region, to be charged to the operator.
-
-    ``request_id`` and ``chunk`` are what a retry of it is known by, ``counts`` how many there
-    are of each item here, source and region; ``records_digest`` as UsageLeaf has it.
-    """
-
-    request_id: str
-    chunk: int
-    counts: Mapping[Line, int]
-    records_digest: bytes
 
 
 class Deciding:
@@ -112,8 +70,6 @@ class Deciding:
         consents: ConsentLookup,
         committer: GroupCommitter,
         decisions: DecisionIds,
-        uses: RegionUses,
-        lines: NumberedLines,
         clock: Clock,
         replay_seconds: int,
         unsigned: UnsignedUse,
@@ -124,8 +80,6 @@ class Deciding:
         self._consents = consents
         self._committer = committer
         self._decisions = decisions
-        self._uses = uses
-        self._lines = lines
         self._clock = clock
         self._replay_seconds = replay_seconds
         self._unsigned = unsigned
@@ -149,6 +103,7 @@ class Deciding:
             passage = bounds.passage
         else:
             passage = self._gate.passage(view, _NO_LINES, use.ask, now)
+        passage = _under_one(passage)
         if charged is not None:
             await self.require_agreed(passage.allow.operator_id, charged)
         require_prices(passage)
@@ -168,9 +123,13 @@ class Deciding:
 
     async def require(self, use: Use, subjects: Sequence[str]) -> None:
         """Decide anew, of what is as it is now: before each part is passed on (guarantee G4)."""
+        self.forget(use)
+        await self.decided(use, subjects)
+
+    def forget(self, use: Use) -> None:
+        """Decide by the consent that a use relies on as it is read anew."""
         if use.consent:
             self._consents.forget(use.consent.removeprefix(NAME_PREFIX))
-        await self.decided(use, subjects)
 
     async def admitted(self, use: Use, subjects: Sequence[str]) -> tuple[Decided, Admitted]:
         """Decide a question and make it durable. Raises Refused."""
@@ -181,95 +140,45 @@ class Deciding:
             debits = debits_of(limits, use, passage, subjects) if limits else ()
             if debits:
                 self._over.require(debits, limits)
-            now = self._clock.now()
-            used = await asyncio.to_thread(self._uses.used_on_day, passage.allow.operator_id, now)
-            claim = self._claim(use, decided, now, used, len(subjects))
+            claim = self._claim(use, decided, len(subjects))
             outcome = await self._committer.charge(claim._replace(debits=debits))
             match outcome:
                 case Charged(fee, usage, left):
                     if left is not None:
                         tell_left(left, limits)
-                    receipt = _receipt(claim, claim.decision_id, fee, usage)
-                    return decided, Admitted(receipt, left.quota if left else None)
+                    receipt = receipt_of(claim, claim.decision_id, fee, usage)
+                    return decided, Admitted(receipt)
                 case Replayed(decision_id, usage):
-                    receipt = _receipt(claim, decision_id, 0, usage, replayed=True)
-                    return decided, Admitted(receipt, None)
+                    again = receipt_of(claim, decision_id, 0, usage, replayed=True)
+                    return decided, Admitted(again)
                 case TooFast():
                     self._over.remember(outcome)
                     raise too_fast(outcome, limits)
                 case NotCharged():
                     raise not_charged(outcome)
                 case _:
-                    if use.consent:
-                        self._consents.forget(use.consent.removeprefix(NAME_PREFIX))
+                    self.forget(use)
         raise changing()
 
-    async def charged(
-        self, use: Use, subjects: Sequence[str], decided: Decided, charge: Charge
-    ) -> Receipt:
-        """Charge records of another region by this gateway's prices, and return the receipt.
-
-        ``decided`` is what was decided last. Raises Refused; nothing is charged then.
-        """
-        numbers = await self._lines.numbered(charge.counts)
-        for _ in range(_ATTEMPTS):
-            lines = tuple(
-                LineCount(numbers[line], count, decided.prices[line.item])
-                for line, count in sorted(charge.counts.items())
-            )
-            claim = self._claim(use, decided, self._clock.now(), 0)._replace(
-                request_id=charge.request_id,
-                chunk=charge.chunk,
-                payload_digest=sha256(use.digest + charge.request_id.encode()).digest(),
-                lines=lines,
-                # The question was counted, and its records are by `QuotaLeft`.
-                daily_quota=_MOST_QUOTA,
-                relies_on=None,
-                asked_items=(),
-                asked_subjects=0,
-                records_digest=charge.records_digest,
-            )
-            outcome = await self._committer.charge(claim)
-            match outcome:
-                case Charged(fee, receipt, _):
-                    return _receipt(claim, claim.decision_id, fee, receipt)
-                case Replayed(decision_id, receipt):
-                    return _receipt(claim, decision_id, 0, receipt, replayed=True)
-                case NotCharged():
-                    raise not_charged(outcome)
-                case _:
-                    again = ChargedAs(charge.request_id, charge.chunk)
-                    decided = await self.decided(use, subjects, again)
-        raise changing()
-
-    def _claim(self, use: Use, decided: Decided, now: int, used: int, asked: int = 0) -> UsageClaim:
+    def _claim(self, use: Use, decided: Decided, asked: int) -> UsageClaim:
+        now = self._clock.now()
         allow, consent = decided.passage.allow, decided.consent
-        replay_seconds = self._replay_seconds
         good_until = min(now + _GOOD_SECONDS, allow.stands_until)
         if consent is not None:
             good_until = min(good_until, consent.terms.valid_until)
-            replay_seconds = min(replay_seconds, consent.terms.data_life_seconds)
-        return UsageClaim(
-            operator_id=allow.operator_id,
-            client_id=use.ask.client_id,
-            request_id=use.request_id,
-            chunk=0,
-            payload_digest=use.digest,
-            licence=allow.licence,
-            purpose=use.purpose,
-            decision_id=self._decisions.next(),
-            served_at=now,
-            disclosure_sequence=0,
-            entries=b"",
-            lines=(),
-            # What other regions gave counts as what this one did.
-            daily_quota=max(0, allow.daily_record_quota - used),
-            replay_seconds=replay_seconds,
-            good_until=good_until,
-            may_be_empty=True,
-            stands=self._standing(decided.passage.view, use.revocable),
+        claim = claim_of(
+            use,
+            decided,
+            ChargedAs(use.request_id, 0),
+            self._decisions.next(),
+            now,
+            self._replay_seconds,
+            good_until,
+            self._standing(decided.passage.view, use.revocable),
+        )
+        return claim._replace(
             relies_on=consent,
-            asked_items=tuple(sorted(use.ask.items)) if consent is not None else (),
+            asked_items=() if consent is None else _looked_for(decided.passage, consent),
             asked_subjects=asked,
         )
 
@@ -309,18 +218,27 @@ def use_of_question(caller: Caller, request: QueryRegionsRequest) -> Use:
     )
 
 
-def _receipt(
-    claim: UsageClaim, decision_id: str, fee: int, usage: bytes, *, replayed: bool = False
-) -> Receipt:
-    receipt = Receipt(
-        decision_id=decision_id,
-        charged_entries=0 if replayed else sum(line.records for line in claim.lines),
-        charged_micro_yuan=fee,
-        replayed=replayed,
-        usage=UsageReceipt.FromString(usage),
-    )
-    receipt.serve_time.seconds = claim.served_at
-    return receipt
+def _looked_for(passage: Passage, consent: Consent) -> tuple[str, ...]:
+    """Return the items that are looked for under a consent: those asked for that need it."""
+    return tuple(sorted(passage.consent_items & consent.terms.fields_by_item.keys()))
+
+
+def _under_one(passage: Passage) -> Passage:
+    """Return a passage that rests on one licence, for a region is shown one credential.
+
+    Raises Refused ITEM_NOT_ALLOWED where no licence opens all of it by itself: an answer under
+    one of them would look whole.
+    """
+    if passage.resting is None:
+        return passage
+    allow = passage.allow.alone()
+    if allow is None:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_ITEM_NOT_ALLOWED,
+            "Your licences open what is asked for apart from one another; name the items of one of"
+            " them, and ask for the others in a call of their own.",
+        )
+    return replace(passage, allow=allow, resting=None)
 
 
 def _prices(passage: Passage, use: Use) -> dict[str, int]:

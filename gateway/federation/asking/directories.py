@@ -15,7 +15,6 @@ import grpc
 
 from creditgate.refusal import Refused
 from creditgate.transparency.merkle import ProofInvalid
-from creditgate.transparency.note import VerifierKey
 from creditgate.v1.region_directory_service_pb2 import (
     GetSubjectDirectoryRequest,
     GetSubjectDirectoryResponse,
@@ -30,6 +29,7 @@ from gateway.federation.asking.links import RegionLinks
 from gateway.federation.asking.subject_filter import MOST_ENTRIES_POWER
 from gateway.federation.asking.tokens import NoToken, RegionTokens
 from gateway.federation.trust.book import Region, RegionBook
+from gateway.federation.trust.log_keys import log_keys
 
 SCOPE: Final = "federation.directory:read"
 REFRESH_SECONDS: Final = 240.0
@@ -106,8 +106,7 @@ class Directories:
                     raise ProofInvalid("the filter is larger than any")
         finally:
             call.cancel()
-        key = _key_of(region)
-        named = open_directory_note(note, region.entity_id, key)
+        named = open_directory_note(note, region.entity_id, log_keys(region, "disclosure").live)
         if named.made_at > self._now() + LIFE_SECONDS:
             raise ProofInvalid("the directory is of a time to come")
         known = bytes(bits)
@@ -139,10 +138,3 @@ class Directories:
             except (ProofInvalid, NoToken, OSError, grpc.RpcError) as error:
                 _log.info("no directory of %s: %s", region.entity_id, type(error).__name__)
                 due[region.entity_id] = monotonic() + _RETRY_SECONDS
-
-
-def _key_of(region: Region) -> VerifierKey:
-    try:
-        return VerifierKey.parse(region.log_keys["disclosure"])
-    except (KeyError, ValueError):
-        raise ProofInvalid("the region's statement names no key of its disclosure log") from None

@@ -9,8 +9,9 @@ from base64 import b64decode, b64encode
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from creditgate.transparency.linked import Pinned, linked
 from creditgate.transparency.merkle import ProofInvalid
-from creditgate.transparency.note import Signer, VerifierKey, open_note, signed
+from creditgate.transparency.note import Signer, open_note, signed
 from gateway.federation.asking.subject_filter import SubjectFilter
 
 _FORMAT: Final = "creditgate/subject-directory/v1"
@@ -67,12 +68,12 @@ def note_of(named: Named, signer: Signer) -> str:
     return signed(_body(named), signer)
 
 
-def open_directory_note(note: str, region: str, key: VerifierKey) -> Named:
-    """Return what a note says that the disclosure log key of ``region`` has signed.
+def open_directory_note(note: str, region: str, pinned: Pinned) -> Named:
+    """Return what a note says that a key of the disclosure log of ``region`` has signed.
 
     Raises ProofInvalid.
     """
-    lines = open_note(note, key).split("\n")
+    lines = _opened(note, pinned).split("\n")
     if len(lines) != 7 or lines[0] != _FORMAT:
         raise ProofInvalid("the signed note names no directory of this region")
     try:
@@ -88,6 +89,16 @@ def open_directory_note(note: str, region: str, key: VerifierKey) -> Named:
     if _body(named) != "\n".join(lines):
         raise ProofInvalid("the signed note names no directory")
     return named
+
+
+def _opened(note: str, pinned: Pinned) -> str:
+    *others, present = reversed(linked(pinned).every)
+    for key in others:
+        try:
+            return open_note(note, key)
+        except ProofInvalid:
+            continue
+    return open_note(note, present)
 
 
 def directory_of(named: Named, bits: bytes) -> SubjectDirectory:

@@ -1,6 +1,7 @@
 """Calling WatchDisclosures and AcknowledgeRemovals in another region, as the operator that this
 region is there."""
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -10,11 +11,13 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from consent.regions import GoneUnder
+from creditgate.federated_query import consent_elsewhere
 from creditgate.v1 import conformance_service_pb2 as pb
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.federation.asking.links import RegionLinks
-from gateway.federation.asking.removal_telling import Gone, NotOwed
+from gateway.federation.asking.removal_telling import Gone, NotTaken
 from gateway.federation.asking.tokens import RegionTokens
 from gateway.federation.streams import read_of
 from gateway.federation.trust.book import Region
@@ -24,15 +27,18 @@ SCOPE: Final = "credit.conformance:watch"
 ACKNOWLEDGE_SCOPE: Final = "credit.conformance:acknowledge"
 _ACKNOWLEDGE_SECONDS: Final = 30.0
 _NOT_OWED: Final = RefusalReason.Name(RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND)
+_INVALID: Final = RefusalReason.Name(RefusalReason.REFUSAL_REASON_INVALID_REQUEST)
+_REMOVAL: Final = re.compile(r"removals\[([0-9]{1,4})\]")
 
 
 class EventCalls:
     """`gateway.federation.asking.event_follower.Ways`, and those of `removal_telling`, over gRPC;
-    one event loop's own."""
+    one event loop's own. ``own`` is the entity identifier of this region."""
 
-    def __init__(self, links: RegionLinks, tokens: RegionTokens) -> None:
+    def __init__(self, links: RegionLinks, tokens: RegionTokens, own: str) -> None:
         self._links = links
         self._tokens = tokens
+        self._own = own
 
     @asynccontextmanager
     async def watch(
@@ -59,23 +65,48 @@ class EventCalls:
         """Tell a region that copies of what it served are gone; one that was told before may be
         among them.
 
-        Raises NotOwed for the first of which the region knows nothing, NoToken, OSError, and what
+        Raises NotTaken for the first that the region does not take, NoToken, OSError, and what
         gRPC raises.
         """
-        token = await self._tokens.own(region, ACKNOWLEDGE_SCOPE)
-        channel, *_ = await self._links.channels(region)
-        request = pb.AcknowledgeRemovalsRequest(
-            removals=[
+        await self._acknowledge(
+            region,
+            [
                 pb.RemovalAcknowledgement(
                     event_sequence=each.event_sequence,
                     remove_time=Timestamp(seconds=each.removed_at),
                 )
                 for each in gone
-            ]
+            ],
+            wrong_times=False,
         )
+
+    async def acknowledge_under(self, region: Region, gone: Sequence[GoneUnder]) -> None:
+        """Tell a region that copies of what it served under consents kept here are gone; raises as
+        `acknowledge`, and NotTaken also where it does not take the time of one."""
+        await self._acknowledge(
+            region,
+            [
+                pb.RemovalAcknowledgement(
+                    consent=consent_elsewhere(self._own, each.consent),
+                    remove_time=Timestamp(seconds=each.removed_at),
+                )
+                for each in gone
+            ],
+            wrong_times=True,
+        )
+
+    async def _acknowledge(
+        self,
+        region: Region,
+        removals: Sequence[pb.RemovalAcknowledgement],
+        *,
+        wrong_times: bool,
+    ) -> None:
+        token = await self._tokens.own(region, ACKNOWLEDGE_SCOPE)
+        channel, *_ = await self._links.channels(region)
         try:
             await ConformanceServiceStub(channel).AcknowledgeRemovals(
-                request,
+                pb.AcknowledgeRemovalsRequest(removals=removals),
                 metadata=(("authorization", f"Bearer {token}"),),
                 timeout=_ACKNOWLEDGE_SECONDS,
             )
@@ -83,7 +114,13 @@ class EventCalls:
             if error.code() == grpc.StatusCode.UNAUTHENTICATED:
                 self._tokens.forget(token)
             refusal = explain(error)
-            place = refusal.metadata.get("removal", "")
-            if refusal.reason == _NOT_OWED and place.isdecimal() and int(place) < len(gone):
-                raise NotOwed(int(place)) from None
+            place, others_stand = refusal.metadata.get("removal", ""), True
+            if wrong_times and refusal.reason == _INVALID:
+                fields = (_REMOVAL.match(each.field) for each in refusal.violations)
+                place = next((found[1] for found in fields if found is not None), "")
+                others_stand = False
+            elif refusal.reason != _NOT_OWED:
+                raise
+            if place.isdecimal() and int(place) < len(removals):
+                raise NotTaken(int(place), others_stand=others_stand) from None
             raise

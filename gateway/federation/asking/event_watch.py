@@ -7,7 +7,7 @@ known: an operator never takes silence for good news.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -21,7 +21,7 @@ from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
 from gateway.federation.asking.event_news import RegionEventNews
 from gateway.federation.asking.region_events import Heard, RegionEvent, SqlRegionEvents
-from gateway.federation.asking.removals import Deadlines
+from gateway.federation.asking.removals import Deadlines, RegionRemovals
 from gateway.federation.trust.book import RegionBook
 from gateway.shares import Shares
 from operators.rules import require_call
@@ -50,6 +50,7 @@ class RegionRecordWatch:
         clock: Clock,
         lease_seconds: float,
         own: str,
+        removals: RegionRemovals,
         deadlines: Deadlines,
     ) -> None:
         self._events = events
@@ -60,6 +61,7 @@ class RegionRecordWatch:
         self._clock = clock
         self._lease_seconds = int(lease_seconds)
         self._own = own
+        self._removals = removals
         self._deadlines = deadlines
         self._heartbeat_seconds = min(HEARTBEAT_SECONDS, lease_seconds / _HEARTBEATS_A_LEASE)
 
@@ -91,12 +93,10 @@ class RegionRecordWatch:
                     raise _ending()
                 # Before reading: what comes after is news again.
                 stirred.clear()
-                page = await self._reads.run(
-                    operator_id, self._events.after, operator_id, after, _PAGE_EVENTS
-                )
-                for event in page:
+                page = await self._reads.run(operator_id, self._after, operator_id, after)
+                for event, deadline in page:
                     self._require(caller)
-                    yield self._event(event)
+                    yield self._event(event, deadline)
                     after = event.number
                 if now() >= silent_until:
                     # Behind what was read: what it says is known was told before.
@@ -106,6 +106,21 @@ class RegionRecordWatch:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(silent_until - now()):
                             await stirred.wait()
+
+    def _after(self, operator_id: str, after: int) -> Sequence[tuple[RegionEvent, int]]:
+        """Return events of an operator after a number, each with the deadline of its removal
+        (seconds, UTC): that which is written down, once it is."""
+        events = self._events.after(operator_id, after, _PAGE_EVENTS)
+        owed = self._removals.owed_for(operator_id, [each.number for each in events])
+        return [
+            (
+                each,
+                owed[each.number].deadline
+                if each.number in owed
+                else each.told_at + self._deadlines.removal_seconds(each.severity),
+            )
+            for each in events
+        ]
 
     async def _require_known(self, after: int, operator_id: str) -> None:
         if not 0 <= after <= _LAST_NUMBER or (
@@ -147,7 +162,7 @@ class RegionRecordWatch:
                 message.known_until.seconds = until
         return message
 
-    def _event(self, event: RegionEvent) -> pb.WatchRegionRecordsResponse:
+    def _event(self, event: RegionEvent, deadline: int) -> pb.WatchRegionRecordsResponse:
         change = event.change
         return pb.WatchRegionRecordsResponse(
             event=pb.RegionRecordEvent(
@@ -159,9 +174,7 @@ class RegionRecordWatch:
                 item=change.item,
                 event_time=Timestamp(seconds=change.event_time),
                 event_sequence=change.event_sequence,
-                removal_deadline=Timestamp(
-                    seconds=event.told_at + self._deadlines.removal_seconds(event.severity)
-                ),
+                removal_deadline=Timestamp(seconds=deadline),
             ),
             send_time=Timestamp(seconds=self._clock.now()),
         )

@@ -5,11 +5,14 @@ All that it charged is kept, whatever is passed on of it: so both ledgers have t
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from consent.model import Consent
+from consent.regions import SqlConsentRegions
 from creditgate.refusal import Refused
 from creditgate.transparency.usage import CountedBy
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
@@ -66,13 +69,38 @@ class Keeping:
     passed on then.
     """
 
-    def __init__(self, uses: RegionUses, clock: Clock) -> None:
+    def __init__(self, uses: RegionUses, regions: SqlConsentRegions, clock: Clock) -> None:
         self._uses = uses
+        self._regions = regions
         self._clock = clock
 
-    async def given(self, charged: Charged, chunk: Chunk, uses: Sequence[RegionUse]) -> None:
-        """Keep a chunk whose records are passed on, as ``uses``."""
-        await self._keep(charged, _Said.of(chunk), [*uses, *_gone(chunk.gone, chunk.prices)])
+    async def asking(self, consent: Consent, region: str) -> None:
+        """Keep that a region is asked under a consent: it waits for a word of what it serves,
+        whether that comes here or not."""
+        asking = partial(self._regions.asking, consent.consent_id, region, self._clock.now())
+        await self._durably(asking)
+
+    async def given(
+        self,
+        charged: Charged,
+        chunk: Chunk,
+        uses: Sequence[RegionUse],
+        consent: Consent | None = None,
+    ) -> None:
+        """Keep a chunk whose records are passed on, as ``uses``; ``consent`` is the one it was
+        decided by.
+
+        Raises Changed where that is another by now, and Refused where it lets nothing be given
+        (again): see `gateway.federation.asking.uses.RegionUses.keep`.
+        """
+        kept = [*uses, *_gone(chunk.gone, chunk.prices)]
+        try:
+            await self._keep(charged, _Said.of(chunk), kept, consent)
+        except Refused as refused:
+            if refused.reason != RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE:
+                # The region charged it all the same.
+                await self.withheld(charged, chunk)
+            raise
 
     async def withheld(self, charged: Charged, chunk: Chunk) -> None:
         """Keep a chunk that may not be passed on any more."""
@@ -85,7 +113,13 @@ class Keeping:
         said = _Said(metered.leaf, metered.usage, metered.leaf.decision_id, first, 0, "")
         await self._keep(charged, said, list(_gone(metered.records, metered.prices)))
 
-    async def _keep(self, charged: Charged, said: _Said, uses: Sequence[RegionUse]) -> None:
+    async def _keep(
+        self,
+        charged: Charged,
+        said: _Said,
+        uses: Sequence[RegionUse],
+        consent: Consent | None = None,
+    ) -> None:
         asked, plan, request_id = charged
         allow = asked.decided.passage.allow
         answer = RegionAnswer(
@@ -109,9 +143,13 @@ class Keeping:
             own_fee=sum(use.own_fee for use in uses),
             receipt=said.usage.SerializeToString(deterministic=True),
             checkpoint=said.note,
+            opened=sum(bool(use.opened) for use in uses),
         )
+        await self._durably(partial(self._uses.keep, answer, uses, consent))
+
+    async def _durably(self, keep: Callable[[], object]) -> None:
         try:
-            await asyncio.to_thread(self._uses.keep, answer, uses)
+            await asyncio.to_thread(keep)
         except SQLAlchemyError as error:
             _log.error("a use of another region could not be kept: %s", type(error).__name__)
             raise Refused(

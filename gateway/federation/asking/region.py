@@ -6,14 +6,7 @@ of the question is said whatever happens (G10).
 
 import time
 from base64 import b32encode
-from collections import Counter
-from collections.abc import (
-    AsyncGenerator,
-    Awaitable,
-    Callable,
-    Iterator,
-    Mapping,
-)
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
@@ -21,7 +14,6 @@ from google.protobuf.duration_pb2 import Duration
 
 from creditgate.federated_query import consent_elsewhere
 from creditgate.refusal import Refused
-from creditgate.transparency.usage import records_digest
 from creditgate.v1.credit_record_service_pb2 import Receipt
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from creditgate.v1.federated_record_service_pb2 import (
@@ -32,20 +24,15 @@ from creditgate.v1.federated_record_service_pb2 import (
 )
 from creditgate.v1.federation_service_pb2 import QueryRecordsRequest
 from gateway.disclose.frame import field
-from gateway.disclose.model import Line
 from gateway.federation.asking.asked import Asked
-from gateway.federation.asking.calls import Budget, Question, RegionCalls, Verified
-from gateway.federation.asking.deciding import (
-    Admitted,
-    Charge,
-    ChargedAs,
-    Deciding,
-)
+from gateway.federation.asking.budget import Budget
+from gateway.federation.asking.calls import Question, Verified
+from gateway.federation.asking.deciding import Admitted
 from gateway.federation.asking.endings import REFUSED, Ended
-from gateway.federation.asking.keeping import Charged, Keeping
+from gateway.federation.asking.ordering import Orderer, Ordering
+from gateway.federation.asking.orders import Orders
 from gateway.federation.asking.ports import Credentials, OwnRegion, Witnesses
 from gateway.federation.asking.routing import Plan
-from gateway.federation.asking.uses import RegionUse
 from gateway.federation.trust.book import Region, RegionBook
 from gateway.federation.trust.standing import not_trusted
 from operators.authorization_details import PURPOSE_NAMES, TYPE
@@ -78,21 +65,19 @@ class RegionAsker:
         self,
         own: OwnRegion,
         book: RegionBook,
-        deciding: Deciding,
         credentials: Credentials,
         witnesses: Witnesses,
-        calls: RegionCalls,
-        keeping: Keeping,
+        orderer: Orderer,
+        orders: Orders,
         issuer: str,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._own = own
         self._book = book
-        self._deciding = deciding
         self._credentials = credentials
         self._witnesses = witnesses
-        self._calls = calls
-        self._keeping = keeping
+        self._orderer = orderer
+        self._orders = orders
         self._issuer = issuer
         self._monotonic = monotonic
 
@@ -128,40 +113,19 @@ class RegionAsker:
             raise not_trusted()
         question = self._question(region, plan, asked)
         own_items = {there: here for here, there in plan.translation.pairs}
-        budget = Budget(asked.deadline)
-        # Before the region is asked, which would charge it.
-        await self._require_agreed(asked, question, 0)
-        async for verified in self._chunks(plan, asked, question, budget, passed):
-            # Cut off, or its log distrusted, since it was asked: nothing more of it is believed.
-            self._witnesses.require_trusted(self._book.region(plan.region))
-            receipt = await self._kept(plan, asked, question, verified, own_items)
-            for step in _steps(plan.region, verified, own_items, receipt):
+        budget = Budget(asked.deadline, self._monotonic)
+        operator_id = asked.decided.passage.allow.operator_id
+        ordering = Ordering(plan, asked, question, own_items, budget)
+        while passed.subjects < len(plan.subjects):
+            order = self._orderer.ordered(ordering, passed.subjects)
+            verified, given = await self._orders.result(operator_id, budget, order)
+            if given.left is not None:
+                asked.left.found(given.left, given.limits)
+            for step in _steps(plan.region, verified, own_items, given.receipt):
                 await emit(step)
             passed.subjects = verified.chunk.first + verified.chunk.subject_count
             passed.records += len(verified.chunk.records)
-            passed.fee += receipt.charged_micro_yuan
-            asked.quota.take(receipt.charged_entries)
-            if passed.subjects < len(plan.subjects):
-                asked.quota.require()
-                await self._require_agreed(asked, question, passed.subjects)
-
-    async def _chunks(
-        self, plan: Plan, asked: Asked, question: Question, budget: Budget, passed: _Passed
-    ) -> AsyncGenerator[Verified]:
-        """Yield the chunks of the answer; where it ends, keep what was charged and never came."""
-        try:
-            async for verified in self._calls.chunks(question, budget):
-                yield verified
-        except Ended as ended:
-            if ended.metered is not None:
-                charged = Charged(asked, plan, question.query.request_id)
-                await self._keeping.lost(charged, ended.metered, passed.subjects)
-            raise
-
-    async def _require_agreed(self, asked: Asked, question: Question, first: int) -> None:
-        operator_id = asked.decided.passage.allow.operator_id
-        charged = ChargedAs(question.query.request_id, first)
-        await self._deciding.require_agreed(operator_id, charged)
+            passed.fee += given.receipt.charged_micro_yuan
 
     def _question(self, region: Region, plan: Plan, asked: Asked) -> Question:
         request, allow = asked.request, asked.decided.passage.allow
@@ -191,46 +155,6 @@ class RegionAsker:
         }
         name = "" if consent is None else consent_elsewhere(self._issuer, consent.name)
         return Question(region, query, name, details)
-
-    async def _kept(
-        self,
-        plan: Plan,
-        asked: Asked,
-        question: Question,
-        verified: Verified,
-        own_items: Mapping[str, str],
-    ) -> Receipt:
-        """Make a chunk durable, charge it, and return this gateway's receipt of it.
-
-        Raises Refused: what may not be had any more, and TEMPORARILY_UNAVAILABLE where it cannot
-        be kept. Nothing is passed on then.
-        """
-        chunk = verified.chunk
-        subjects = asked.request.subjects
-        request_id = question.query.request_id
-        charged = Charged(asked, plan, request_id)
-        try:
-            # However long the region took, authority and prices are those of now (G4).
-            decided = await self._deciding.decided(
-                asked.use, subjects, ChargedAs(request_id, chunk.first)
-            )
-        except Refused:
-            # The region charged it all the same.
-            await self._keeping.withheld(charged, chunk)
-            raise
-        uses = [
-            RegionUse.of(
-                record,
-                own_items[record.item],
-                chunk.price(record),
-                decided.prices[own_items[record.item]],
-            )
-            for record in chunk.records
-        ]
-        await self._keeping.given(charged, chunk, uses)
-        counts = Counter(Line(use.own_item, use.source, use.region_code) for use in uses)
-        charge = Charge(request_id, chunk.first, counts, records_digest(chunk.records))
-        return await self._deciding.charged(asked.use, subjects, decided, charge)
 
 
 def region_request_id(operator_id: str, request_id: str, region: str) -> str:

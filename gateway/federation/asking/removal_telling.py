@@ -1,18 +1,21 @@
-"""Telling other regions that what they corrected, repaired or withdrew is gone here (guarantee G9).
+"""Telling other regions that what they corrected, repaired or withdrew is gone here, and what they
+gave under consents that are kept here (guarantee G9).
 
 A region has one word for all operators that it asked for: once each of them that was given what
 an event makes void has acknowledged the removal, and no answer from before may come any more, the
-region says so as the operator that it is there, by ConformanceService.AcknowledgeRemovals.
+region says so as the operator that it is there, by ConformanceService.AcknowledgeRemovals. Of a
+consent likewise, by the name that it has there.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Engine, delete, literal, select, tuple_
 
+from consent.regions import GoneUnder, SqlConsentRegions
 from gateway.clock import Clock
 from gateway.federation.asking.event_tables import REGION_CHANGES
 from gateway.federation.asking.region_events import LATE_SECONDS
@@ -25,11 +28,12 @@ from gateway.storage.steps import Steps
 
 PACE: Final = Pace(5.0, apart_seconds=5.0, share=0.1)
 _CHANGES_AT_ONCE: Final = 500
+_CONSENTS_AT_ONCE: Final = 500
 _REMOVALS_AT_ONCE: Final = 1_000
 _FIRST_PAUSE_SECONDS: Final = 5.0
 _LONGEST_PAUSE_SECONDS: Final = 600.0
 _C: Final = REGION_CHANGES.c
-_Read = TypeVar("_Read")
+_Gone = TypeVar("_Gone")
 
 
 class Gone(NamedTuple):
@@ -40,20 +44,32 @@ class Gone(NamedTuple):
     removed_at: int
 
 
-class NotOwed(Exception):
-    """The region knows of no removal owed for one: those before it were taken."""
+class NotTaken(Exception):
+    """The region does not take one: it knows of no removal owed for it, or not of such a time.
+    ``others_stand`` tells whether those before it were taken."""
 
-    def __init__(self, place: int) -> None:
+    def __init__(self, place: int, *, others_stand: bool) -> None:
         super().__init__(place)
         self.place = place
+        self.others_stand = others_stand
 
 
-class Ways(Protocol):
-    """The way to other regions' gateways."""
+class Past(Protocol[_Gone]):
+    """What other regions are to be told. Calls block."""
 
-    async def acknowledge(self, region: Region, gone: Sequence[Gone]) -> None:
-        """Tell a region that copies are gone. Raises NotOwed, and what the way there raises."""
+    def gone(self, now: int) -> Mapping[str, Sequence[_Gone]]:
+        """Return by region what it can be told at ``now`` (seconds, UTC)."""
         ...
+
+    def told(
+        self, region: str, taken: Sequence[_Gone], not_taken: Sequence[_Gone], now: int
+    ) -> None:
+        """Keep that a region was told at ``now`` (seconds, UTC), and what it took."""
+        ...
+
+
+Tell = Callable[[Region, Sequence[_Gone]], Awaitable[None]]
+"""Tells a region that copies are gone. Raises NotTaken, and what the way there raises."""
 
 
 class PastChanges:
@@ -95,32 +111,56 @@ class PastChanges:
         with reading(self._engine) as connection:
             return [(row[0], row[1], row[2]) for row in connection.execute(query)]
 
-    def told(self, region: str, sequences: Iterable[int]) -> None:
-        """Keep that a region was told of these."""
+    def told(self, region: str, taken: Sequence[Gone], not_taken: Sequence[Gone], now: int) -> None:
+        """Keep that a region was told of these: what it does not wait for it says itself."""
         with self._engine.begin() as connection:
-            for some in pages(sequences):
+            for some in pages(each.event_sequence for each in (*taken, *not_taken)):
                 connection.execute(
                     delete(REGION_CHANGES).where(_C.region == region, _C.event_sequence.in_(some))
                 )
 
 
-class RemovalTeller:
-    """Tells the regions of ``book``; one event loop's own.
+class PastConsents:
+    """What regions gave under consents that are kept here, all copies of which are gone. Calls
+    block."""
+
+    def __init__(self, regions: SqlConsentRegions) -> None:
+        self._regions = regions
+
+    def gone(self, now: int) -> Mapping[str, list[GoneUnder]]:
+        """Return by region what it can be told at ``now`` (seconds, UTC), of some that are due."""
+        found: dict[str, list[GoneUnder]] = defaultdict(list)
+        for each in self._regions.gone(now, _CONSENTS_AT_ONCE):
+            found[each.region].append(each)
+        return found
+
+    def told(
+        self, region: str, taken: Sequence[GoneUnder], not_taken: Sequence[GoneUnder], now: int
+    ) -> None:
+        """Keep that a region was told; what it did not take it may know of later."""
+        self._regions.told(taken)
+        self._regions.unknown(not_taken, now)
+
+
+class RemovalTeller(Generic[_Gone]):
+    """Tells the regions of ``book``; one event loop's own. ``name`` is what the log calls it.
 
     Where several processes do, a region hears the same again, which changes nothing there. One
     that cannot be told, as it stands no more, is away or grants no such scope, is told later.
     """
 
-    def __init__(self, changes: PastChanges, ways: Ways, book: RegionBook, clock: Clock) -> None:
-        self._changes = changes
-        self._ways = ways
+    def __init__(
+        self, name: str, past: Past[_Gone], tell: Tell[_Gone], book: RegionBook, clock: Clock
+    ) -> None:
+        self._past = past
+        self._say = tell
         self._book = book
         self._clock = clock
         self._failures = Failures("telling removals to other regions")
         self._pauses: dict[str, float] = {}
         self._next: dict[str, float] = {}
-        self._steps = Steps("removal-telling")
-        self._rounds = Rounds("removal-telling", self._once, PACE)
+        self._steps = Steps(name)
+        self._rounds = Rounds(name, self._once, PACE)
 
     @property
     def name(self) -> str:
@@ -141,14 +181,14 @@ class RemovalTeller:
         self._steps.close()
 
     async def _once(self) -> bool:
-        gone = await self._steps.take(partial(self._changes.gone, self._clock.now()))
+        gone = await self._steps.take(partial(self._past.gone, self._clock.now()))
         standing = {region.entity_id: region for region in self._book.regions()}
         now = asyncio.get_running_loop().time()
         due = [each for each in gone if each in standing and now >= self._next.get(each, now)]
         await asyncio.gather(*(self._tell(standing[each], gone[each]) for each in due))
         return False
 
-    async def _tell(self, region: Region, gone: Sequence[Gone]) -> None:
+    async def _tell(self, region: Region, gone: Sequence[_Gone]) -> None:
         entity_id = region.entity_id
         try:
             for start in range(0, len(gone), _REMOVALS_AT_ONCE):
@@ -163,14 +203,17 @@ class RemovalTeller:
             self._pauses.pop(entity_id, None)
             self._next.pop(entity_id, None)
 
-    async def _tell_some(self, region: Region, gone: Sequence[Gone]) -> None:
-        left = gone
+    async def _tell_some(self, region: Region, gone: Sequence[_Gone]) -> None:
+        left, taken, not_taken = list(gone), list[_Gone](), list[_Gone]()
         while left:
             try:
-                await self._ways.acknowledge(region, left)
-                left = ()
-            except NotOwed as refused:
-                # It says itself that it waits for none.
-                left = left[refused.place + 1 :]
-        sequences = [each.event_sequence for each in gone]
-        await self._steps.take(partial(self._changes.told, region.entity_id, sequences))
+                await self._say(region, left)
+                taken += left
+                break
+            except NotTaken as refused:
+                not_taken.append(left.pop(refused.place))
+                if refused.others_stand:
+                    taken += left[: refused.place]
+                    left = left[refused.place :]
+        told = partial(self._past.told, region.entity_id, taken, not_taken, self._clock.now())
+        await self._steps.take(told)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.conformance.acknowledgement import RemovedElsewhere
+from gateway.conformance.classify import Removal
 from gateway.conformance.removal_rows import after_word, newly_told
 from gateway.conformance.removal_tables import Finding
 from gateway.conformance.removals import Owed
@@ -171,17 +172,15 @@ class RegionRemovals:
         ]
         _acknowledge(connection, operator_id, gone, by, now)
 
-    def acknowledged(self, operator_id: str, numbers: Iterable[int]) -> Mapping[int, int]:
-        """Return for which of the events an operator has acknowledged the removal, and since when
-        the copy is gone by its word (seconds, UTC)."""
-        of_operator = select(_R.number, _R.removed_at).where(
-            _R.operator_id == operator_id, _R.acknowledged_at.is_not(None)
-        )
+    def owed_for(self, operator_id: str, numbers: Iterable[int]) -> Mapping[int, Removal]:
+        """Return what an operator owes, or has done, for those of the events for which that is
+        written down."""
+        query = select(_R.number, _R.deadline, _R.removed_at).where(_R.operator_id == operator_id)
         with reading(self._evidence) as connection:
             return {
-                number: removed_at
+                row.number: Removal(row.deadline, row.removed_at)
                 for some in pages(numbers)
-                for number, removed_at in connection.execute(of_operator.where(_R.number.in_(some)))
+                for row in connection.execute(query.where(_R.number.in_(some)))
             }
 
     def gone(self, region: str, sequences: Iterable[int]) -> Mapping[int, int | None]:

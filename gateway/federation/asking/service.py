@@ -17,11 +17,11 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
 from gateway.conformance.throttle import Throttle
-from gateway.federation.asking.asked import Asked
-from gateway.federation.asking.deciding import Decided, Deciding, use_of_question
+from gateway.federation.asking.asked import Asked, LeftNow
+from gateway.federation.asking.claims import Decided
+from gateway.federation.asking.deciding import Deciding, use_of_question
 from gateway.federation.asking.directories import Directories
 from gateway.federation.asking.question import check_question, deadline_of
-from gateway.federation.asking.quota import QuotaLeft
 from gateway.federation.asking.region import NOT_ASKED, RegionAsker, closed
 from gateway.federation.asking.routing import ASKED, Known, Plan, Question, planned
 from gateway.federation.trust.book import RegionBook
@@ -69,14 +69,7 @@ class FederatedRecordService:
         # Before it is metered: where nothing can be known of any region, nothing was asked.
         _require_known(self._book)
         decided, admitted = await self._deciding.admitted(use, request.subjects)
-        asked = Asked(
-            request,
-            use,
-            decided,
-            admitted,
-            QuotaLeft(admitted.left, self._clock.now()),
-            deadline_of(request),
-        )
+        asked = Asked(request, use, decided, admitted, deadline_of(request), LeftNow())
         # Before all else: whatever breaks the answer, what was metered has its receipt.
         yield QueryRegionsResponse(question=admitted.receipt)
         plans = self._planned(request, decided)
@@ -89,6 +82,7 @@ class FederatedRecordService:
             # However long the regions take, authority is that of now (G4).
             await self._deciding.require(use, request.subjects)
             yield step
+        asked.left.tell()
 
     def _planned(self, request: QueryRegionsRequest, decided: Decided) -> list[Plan]:
         now = self._clock.now()

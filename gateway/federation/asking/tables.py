@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 METADATA: Final = MetaData()
@@ -22,7 +23,9 @@ METADATA: Final = MetaData()
 # ends meter under; region_decision is the region's own decision; region_fee what it charges for
 # the chunk, own_fee what the operator is charged here, both micro-yuan. receipt is the region's
 # signed receipt of the use, a serialised UsageReceipt; checkpoint the signed note of its
-# disclosure log that the chunk was proved against. served_at is by the region's receipt.
+# disclosure log that the chunk was proved against. served_at is by the region's receipt, recorded_at
+# by this gateway. opened is how many of the records passed on the consent opened, null in older
+# answers.
 REGION_ANSWERS: Final = Table(
     "region_answers",
     METADATA,
@@ -46,16 +49,26 @@ REGION_ANSWERS: Final = Table(
     Column("own_fee", BigInteger, nullable=False),
     Column("receipt", LargeBinary, nullable=False),
     Column("checkpoint", Text, nullable=False),
+    Column("opened", Integer),
     # Clearing compares a day with one region.
     Index("ix_region_answers_region_served_at", "region", "served_at"),
     Index("ix_region_answers_operator_recorded_at", "operator_id", "recorded_at"),
+    # From a consent to what was given under it.
+    Index(
+        "ix_region_answers_consent",
+        "consent",
+        "region",
+        sqlite_where=text("consent <> ''"),
+        postgresql_where=text("consent <> ''"),
+    ),
 )
 
 # One row is one record of such a chunk. item is the region's, own_item the one that stands for
 # it here; fee and own_fee as above, of the record. content_digest is SHA-256 of the content as it
 # was given, which a consent may have cut; the period in seconds, UTC, disclosed_until NO_END of
 # `creditgate.transparency.facts` without end; severity a Severity. These five are null for what
-# was given before they were kept. subject is empty, and they are null, of what the region charged
+# was given before they were kept. opened tells whether the consent of its answer opened it, which it
+# did not of what anybody may have; null in older answers. subject is empty, and they are null, of what the region charged
 # and the operator was not given: its answer was lost, and it had ended when it was asked for again.
 REGION_USES: Final = Table(
     "region_uses",
@@ -80,6 +93,7 @@ REGION_USES: Final = Table(
     Column("disclosed_until", BigInteger),
     Column("severity", SmallInteger),
     Column("cut", Boolean),
+    Column("opened", Boolean),
     Index("ix_region_uses_region_served_at", "region", "served_at"),
     # From a record, and from a subject, to who received it (guarantee G7).
     Index("ix_region_uses_region_record", "region", "record_id"),

@@ -13,9 +13,14 @@ from typing import Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Engine, Table, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from consent.model import Consent
+from consent.served import owe_served, require_unchanged
 from creditgate.transparency.facts import NO_END
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
+from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
+from gateway.meter.model import NotCharged
+from gateway.respond.refusals import not_charged
 from gateway.storage.engines import reading
 
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -23,7 +28,6 @@ NOT_PASSED_ON: Final = ""
 """The subject of a record that was charged by its region and never given to the operator."""
 _ROWS_A_STATEMENT: Final = 500
 _RECORDS: Final = "records/"
-_SECONDS_A_DAY: Final = 86_400
 
 
 class RegionChunk(NamedTuple):
@@ -56,11 +60,12 @@ class RegionAnswer(NamedTuple):
     own_fee: int
     receipt: bytes
     checkpoint: str
+    opened: int | None = 0
 
 
 class RegionUse(NamedTuple):
-    """One record of a chunk; fields as those of `tables.REGION_USES` that its answer lacks, the
-    last five None where they were not kept yet."""
+    """One record of a chunk; fields as those of `tables.REGION_USES` that its answer lacks, those
+    from the digest of its content to ``opened`` None where they were not kept yet."""
 
     record_id: str
     revision: int
@@ -76,6 +81,7 @@ class RegionUse(NamedTuple):
     disclosed_until: int | None = None
     severity: int | None = None
     cut: bool | None = None
+    opened: bool | None = False
 
     @property
     def passed_on(self) -> bool:
@@ -83,8 +89,11 @@ class RegionUse(NamedTuple):
         return self.subject != NOT_PASSED_ON
 
     @classmethod
-    def of(cls, record: DisclosedRecord, own_item: str, fee: int, own_fee: int) -> "RegionUse":
-        """Return the use of a record as a region gave it; fees are micro-yuan."""
+    def of(
+        cls, record: DisclosedRecord, own_item: str, fee: int, own_fee: int, *, opened: bool
+    ) -> "RegionUse":
+        """Return the use of a record as a region gave it; fees are micro-yuan, ``opened`` tells
+        whether the consent relied on opened it."""
         has_end = record.HasField("disclosed_until")
         return cls(
             record_id=record.name.removeprefix(_RECORDS),
@@ -101,6 +110,7 @@ class RegionUse(NamedTuple):
             disclosed_until=record.disclosed_until.seconds if has_end else NO_END,
             severity=record.severity,
             cut=bool(record.served_fields),
+            opened=opened,
         )
 
 
@@ -110,45 +120,49 @@ class RegionUses:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def keep(self, answer: RegionAnswer, uses: Sequence[RegionUse]) -> bool:
+    def keep(
+        self, answer: RegionAnswer, uses: Sequence[RegionUse], consent: Consent | None = None
+    ) -> bool:
         """Make a chunk durable with its records, and tell whether it was not kept before.
 
         Of one that was, records that were not passed on then and are now are kept as given.
-        Raises what SQLAlchemy raises; nothing may be passed on then.
+        ``consent`` is what the chunk is passed on under, None where it is not or under none: it
+        stands as it is until the chunk is durable, and its copies are owed. Raises what SQLAlchemy
+        raises, and as `consent.served.require_unchanged`; REQUEST_ID_REUSED for a chunk whose data
+        life under it is over. Nothing may be passed on then.
         """
         with self._engine.begin() as connection:
-            insert = _INSERT[connection.dialect.name]
-            adding = insert(REGION_ANSWERS).values(answer._asdict()).on_conflict_do_nothing()
-            kept = connection.execute(adding.returning(REGION_ANSWERS.c.region)).first()
-            if kept is None:
-                _give(connection, answer, uses)
-                return False
-            shared = {
-                "operator_id": answer.operator_id,
-                "request_id": answer.request_id,
-                "region": answer.region,
-                "first_subject": answer.first_subject,
-                "region_request_id": answer.region_request_id,
-                "served_at": answer.served_at,
-            }
-            rows = [{**use._asdict(), **shared} for use in uses]
-            for start in range(0, len(rows), _ROWS_A_STATEMENT):
-                # A record that another chunk of the request had is kept by that one.
-                some = rows[start : start + _ROWS_A_STATEMENT]
-                connection.execute(insert(REGION_USES).on_conflict_do_nothing(), some)
-            return True
+            if consent is not None:
+                require_unchanged(connection, consent)
+                _require_alive(connection, answer, consent)
+            new = self._keep(connection, answer, uses)
+            if consent is not None and answer.opened:
+                owe_served(connection, consent, answer.recorded_at)
+            return new
 
-    def used_on_day(self, operator_id: str, now: int) -> int:
-        """Return how many records an operator was given from other regions on the UTC day of
-        ``now`` (seconds)."""
-        start = now - now % _SECONDS_A_DAY
-        query = select(func.coalesce(func.sum(REGION_ANSWERS.c.records), 0)).where(
-            REGION_ANSWERS.c.operator_id == operator_id,
-            REGION_ANSWERS.c.recorded_at >= start,
-            REGION_ANSWERS.c.recorded_at < start + _SECONDS_A_DAY,
-        )
-        with reading(self._engine) as connection:
-            return int(connection.execute(query).scalar_one())
+    def _keep(
+        self, connection: Connection, answer: RegionAnswer, uses: Sequence[RegionUse]
+    ) -> bool:
+        insert = _INSERT[connection.dialect.name]
+        adding = insert(REGION_ANSWERS).values(answer._asdict()).on_conflict_do_nothing()
+        kept = connection.execute(adding.returning(REGION_ANSWERS.c.region)).first()
+        if kept is None:
+            _give(connection, answer, uses)
+            return False
+        shared = {
+            "operator_id": answer.operator_id,
+            "request_id": answer.request_id,
+            "region": answer.region,
+            "first_subject": answer.first_subject,
+            "region_request_id": answer.region_request_id,
+            "served_at": answer.served_at,
+        }
+        rows = [{**use._asdict(), **shared} for use in uses]
+        for start in range(0, len(rows), _ROWS_A_STATEMENT):
+            # A record that another chunk of the request had is kept by that one.
+            some = rows[start : start + _ROWS_A_STATEMENT]
+            connection.execute(insert(REGION_USES).on_conflict_do_nothing(), some)
+        return True
 
     def answers(self, region: str, from_: int, until: int) -> list[RegionAnswer]:
         """Return the chunks that ``region`` served within [from_, until) (seconds UTC, by its
@@ -183,7 +197,7 @@ class RegionUses:
 
 def _give(connection: Connection, answer: RegionAnswer, uses: Sequence[RegionUse]) -> None:
     """Keep as given what of a chunk was not passed on before, and is now."""
-    given = fees = 0
+    given = fees = opened = 0
     for use in uses:
         if not use.passed_on:
             continue
@@ -200,6 +214,7 @@ def _give(connection: Connection, answer: RegionAnswer, uses: Sequence[RegionUse
         ).rowcount
         given += changed
         fees += changed * use.own_fee
+        opened += changed * bool(use.opened)
     if given:
         own = REGION_ANSWERS.c
         connection.execute(
@@ -208,9 +223,20 @@ def _give(connection: Connection, answer: RegionAnswer, uses: Sequence[RegionUse
             .values(
                 records=own.records + given,
                 own_fee=own.own_fee + fees,
+                opened=func.coalesce(own.opened, own.records) + opened,
                 subject_count=answer.subject_count,
                 checkpoint=answer.checkpoint,
             )
+        )
+
+
+def _require_alive(connection: Connection, answer: RegionAnswer, consent: Consent) -> None:
+    """Raise Refused unless a chunk may still be kept by who is given it, or given it again."""
+    query = select(REGION_ANSWERS.c.recorded_at).where(*_of_chunk(REGION_ANSWERS, answer))
+    given_at = connection.execute(query).scalar_one_or_none()
+    if given_at is not None and answer.recorded_at >= given_at + consent.terms.data_life_seconds:
+        raise not_charged(
+            NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED, life_over=True)
         )
 
 

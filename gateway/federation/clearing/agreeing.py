@@ -1,32 +1,151 @@
-"""What two regions agree on, made by one and checked by the other against its own entries."""
+"""What two regions agree on, found by each in its own ledger and in what the other claims."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from creditgate.clearing import (
-    MOST_DISPUTES,
+    SCHEMA_VERSION,
     Clearing,
     ClearingAcceptance,
-    ClearingEntry,
-    Dispute,
-    disputes_of,
+    LeftOut,
+    Sums,
     document_digest,
 )
-from gateway.federation.clearing.own_side import OwnSide
-from gateway.federation.clearing.store import Made, counts_of
-
-
-class TooManyDisputes(Exception):
-    """The ledgers differ by more than a clearing leaves out: people look first."""
+from creditgate.clearing_amounts import AmountLine
+from creditgate.clearing_disputes import (
+    UNDER_WAY,
+    Dispute,
+    dispute_id,
+    dispute_of,
+    disputes_digest,
+    kind_at,
+)
+from creditgate.clearing_entries import ClearingEntry, entries_digest
+from creditgate.reconcile.elements import ELEMENT_BYTES
+from creditgate.v1.clearing_service_pb2 import ClearingDisputeKind
+from gateway.federation.clearing.claims import Claims, Part
+from gateway.federation.clearing.own_side import Carried, OwnSide
+from gateway.federation.clearing.store import Made
 
 
 class Differs(Exception):
     """A clearing is not what this region's ledger says; the message says how."""
 
 
-def proposal(
+class Outcome(NamedTuple):
+    """What follows from two sides: what is agreed, with its elements, packed, and what is left out:
+    disputes ``found`` or found changed, and those ``carried`` on with their kind by now."""
+
+    sums: Sums
+    elements: bytes
+    left_out: LeftOut
+    found: tuple[Dispute, ...]
+    carried: Mapping[bytes, ClearingDisputeKind.ValueType]
+
+
+class _Tally:
+    """What is agreed, summed up."""
+
+    def __init__(self) -> None:
+        self.digests: list[bytes] = []
+        self.own_due = self.other_due = self.adjusted = 0
+
+    def add(self, parts: Iterable[Part]) -> None:
+        """Take in some entries, each once."""
+        for digest, fee, is_home, is_late in parts:
+            self.digests.append(digest)
+            self.own_due += fee if is_home else 0
+            self.other_due += 0 if is_home else fee
+            self.adjusted += is_late
+
+
+def outcome(side: OwnSide, theirs: Claims, until: int, proposing: str) -> Outcome:
+    """Return what follows for one side from what the other claims of each answer that differs, in
+    a period up to ``until`` (seconds, UTC).
+
+    ``proposing`` is the region that proposes. Raises LedgerMoved.
+    """
+    alike = _Tally()
+    found: list[Dispute] = []
+    for answer in side.answers:
+        if answer not in theirs:
+            alike.add(side.parts(answer))
+    mine = side.claims(theirs.keys())
+    for answer, other in theirs.items():
+        own, claimed = set(mine[answer]), set(other)
+        alike.add(_part(entry, side) for entry in own & claimed)
+        here, there = tuple(own - claimed), tuple(claimed - own)
+        if here or there:
+            is_home = (here or there)[0].home == side.own
+            home, asking = (here, there) if is_home else (there, here)
+            found.append(dispute_of(home, asking, until))
+    left = {answer: each for answer, each in side.carried.items() if answer not in theirs}
+    return _outcome(side, alike, found, left, until, proposing)
+
+
+def handed_back(
     side: OwnSide,
-    own_only: Sequence[ClearingEntry],
-    other_only: Sequence[ClearingEntry],
+    agreed: frozenset[bytes],
+    found: tuple[Dispute, ...],
+    closed: frozenset[bytes],
+    until: int,
+) -> Outcome:
+    """Return what follows for the side that proposed a clearing and lost it, from what the other
+    kept of it: the elements agreed, the disputes found, and the answers of those it closed."""
+    alike = _Tally()
+    alike.add(
+        part
+        for answer in side.answers
+        for part in side.parts(answer)
+        if part.digest[:ELEMENT_BYTES] in agreed
+    )
+    changed = closed | {each.answer.id for each in found}
+    for answer in changed & side.opened.keys():
+        anew = {part.digest for part in side.parts(answer)}
+        settled = {
+            digest: _part(entry, side)
+            for version in side.kept(answer)
+            for entry in version
+            if (digest := entry.digest())[:ELEMENT_BYTES] in agreed and digest not in anew
+        }
+        alike.add(settled.values())
+    left = {answer: each for answer, each in side.opened.items() if answer not in changed}
+    return _outcome(side, alike, found, left, until, side.own)
+
+
+def _outcome(
+    side: OwnSide,
+    alike: _Tally,
+    found: Sequence[Dispute],
+    left: Mapping[bytes, Carried],
+    until: int,
+    proposing: str,
+) -> Outcome:
+    """Return the outcome where the disputes ``found`` are left out, and those ``left`` still."""
+    carried = {answer: kind_at(each.kind, each.served, until) for answer, each in left.items()}
+    own_due, other_due = alike.own_due, alike.other_due
+    dues = (own_due, other_due) if proposing == side.own else (other_due, own_due)
+    digest = entries_digest(alike.digests)
+    kinds = [*carried.values(), *(each.kind for each in found)]
+    under_way = kinds.count(UNDER_WAY)
+    shown = [(dispute_id(answer), each.shown) for answer, each in left.items()]
+    shown += [(dispute_id(each.answer.id), each.shown) for each in found]
+    return Outcome(
+        Sums(len(alike.digests), alike.adjusted, *dues, digest),
+        b"".join(sorted(each[:ELEMENT_BYTES] for each in alike.digests)),
+        LeftOut(len(kinds) - under_way, under_way, disputes_digest(shown)),
+        tuple(found),
+        carried,
+    )
+
+
+def _part(entry: ClearingEntry, side: OwnSide) -> Part:
+    return Part(entry.digest(), entry.fee, entry.home == side.own, entry.serve_seconds < side.start)
+
+
+def proposal(
+    found: Outcome,
+    amounts: tuple[AmountLine, ...],
     *,
     own: str,
     other: str,
@@ -35,20 +154,16 @@ def proposal(
     previous: str,
     now: int,
 ) -> Clearing:
-    """Return the clearing that ``own`` proposes to ``other``, where each alone has the entries
-    named.
+    """Return the clearing that ``own`` proposes to ``other``, with what months come to beyond list
+    prices.
 
-    ``previous`` is the document of the last one, "" in the first; times in seconds, UTC. Raises
-    TooManyDisputes.
+    ``previous`` is the document of the last one, "" in the first; times in seconds, UTC.
     """
-    disputes = disputes_of(own_only, other_only, own, until)
-    if len(disputes) > MOST_DISPUTES:
-        raise TooManyDisputes
-    sums, _ = side.agreed(own_only, own)
+    sums, left_out = found.sums, found.left_out
     return Clearing(
         iss=own,
         iat=now,
-        schema_version="1",
+        schema_version=SCHEMA_VERSION,
         other=other,
         start=start,
         until=until,
@@ -58,7 +173,10 @@ def proposal(
         proposing_due=sums.proposing_due,
         other_due=sums.other_due,
         entries_digest=sums.digest,
-        disputes=tuple(each.part() for each in disputes),
+        disputes=left_out.disputes,
+        under_way=left_out.under_way,
+        disputes_digest=left_out.digest,
+        amounts=amounts,
     )
 
 
@@ -69,23 +187,12 @@ def acceptance(document: str, own: str, now: int) -> ClearingAcceptance:
     )
 
 
-def require_same(clearing: Clearing, side: OwnSide, own: str) -> bytes:
-    """Return the elements agreed on where a clearing says what this region's own entries do.
-
-    Raises Differs.
-    """
-    disputes = [each.dispute for each in clearing.disputes]
-    other = clearing.other if clearing.iss == own else clearing.iss
-    own_only = [one for each in disputes if (one := each.version(own)) is not None]
-    other_only = [one for each in disputes if (one := each.version(other)) is not None]
-    if not all(side.has(each) for each in own_only):
-        raise Differs("it disputes an entry of this region that this region has not")
-    if any(side.has(each) for each in other_only):
-        raise Differs("it disputes an entry that both regions have")
-    sums, elements = side.agreed(own_only, clearing.iss)
-    if sums != clearing.sums:
+def require_same(clearing: Clearing, found: Outcome) -> None:
+    """Raise Differs unless a clearing says what this region finds."""
+    if clearing.sums != found.sums:
         raise Differs("it agrees on other entries, or on other amounts")
-    return elements
+    if clearing.left_out != found.left_out:
+        raise Differs("it leaves out other answers")
 
 
 def made(
@@ -95,14 +202,10 @@ def made(
     side: OwnSide,
     elements: bytes,
     *,
-    own: str,
-    made_at: int,
     agreed_at: int | None,
 ) -> Made:
-    """Return a clearing as it is kept by ``own``."""
-    other = clearing.other if clearing.iss == own else clearing.iss
-    left_out: list[Dispute] = [each.dispute for each in clearing.disputes]
-    disputes, under_way = counts_of(left_out)
+    """Return a clearing as it is kept by the region whose side it is."""
+    other = clearing.other if clearing.iss == side.own else clearing.iss
     return Made(
         region=other,
         start=clearing.start,
@@ -110,14 +213,14 @@ def made(
         proposing=clearing.iss,
         document=document,
         acceptance=signature,
-        made_at=made_at,
+        made_at=clearing.iat,
         agreed_at=agreed_at,
         entries=clearing.entries,
         adjusted=clearing.adjusted,
         owed=clearing.due_to(other),
-        due=clearing.due_to(own),
-        disputes=disputes,
-        under_way=under_way,
+        due=clearing.due_to(side.own),
+        disputes=clearing.disputes,
+        under_way=clearing.under_way,
         ledger_entries=side.in_ledger,
         elements=elements,
     )

@@ -1,28 +1,64 @@
 """Calling ReconcileClearing and AgreeClearing in another region, as this region."""
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
-from creditgate.clearing import MOST_DISPUTES, ClearingEntry
-from creditgate.reconcile.symbols import FORMAT_VERSION, MOST_SYMBOLS, CodedSet
+from creditgate.clearing import FORMAT_VERSION
+from creditgate.clearing_disputes import answer_id
+from creditgate.reconcile.elements import ELEMENT_BYTES
+from creditgate.reconcile.symbols import CodedSet
+from creditgate.shapes import END_OF_TIME
 from creditgate.v1 import federation_service_pb2 as pb
 from creditgate.v1.conformance_service_pb2 import CodedSymbols
 from gateway.federation.asking.links import RegionLinks
 from gateway.federation.asking.tokens import NoToken, RegionTokens
+from gateway.federation.clearing.claims import Claims
+from gateway.federation.clearing.comparing import MOST_AT_ONCE
+from gateway.federation.clearing.own_side import MOST_ENTRIES
+from gateway.federation.clearing.paging import (
+    Claimed,
+    Unclaimable,
+    claims_of,
+    elements_of,
+)
 from gateway.federation.trust.book import Region
 from gateway.federation.witness.peers import PeerLost
 from sdk.refusals import explain
 
 RECONCILE_SCOPE: Final = "federation.clearing:reconcile"
 AGREE_SCOPE: Final = "federation.clearing:agree"
+OTHER_VERSION: Final = "it clears by another version: upgrade whichever of both is older"
+_OPENING: Final = "opening"
 _SERVICE: Final = "/creditgate.v1.FederationService/"
 _RECONCILE_SECONDS: Final = 1_800.0
 _AGREE_SECONDS: Final = 600.0
+_Answer = TypeVar("_Answer", bound=Message)
+_OUT_OF_TURN: Final = "it answered out of turn"
+MOST_HANDED_BACK: Final = 2 * MOST_ENTRIES
+"""Most entries that a clearing which is handed back has agreed on."""
 
-Coded = Callable[[bytes], CodedSet]
-"""Makes the coded set of the caller's entries, under a key for checksums."""
+
+class Comparing(Protocol):
+    """The caller's side of one comparison."""
+
+    elements: bytes
+    most_elements: int
+
+    async def coded(self, key: bytes) -> CodedSet:
+        """Return the coded set of its elements, under a key for checksums."""
+        ...
+
+    async def claims(self, elements: list[bytes]) -> Claims:
+        """Return what it claims of the answers that elements are of."""
+        ...
+
+    def claimed(self, until: int) -> Claimed:
+        """Return what collects the other's claims on what was served before ``until`` (seconds,
+        UTC)."""
+        ...
 
 
 class PeerRefused(Exception):
@@ -33,22 +69,32 @@ class PeerRefused(Exception):
         self.why = why
 
 
-class Differences(NamedTuple):
-    """How two sides differ: elements that only the caller has; entries only the other has, and
-    its evidence on them."""
+class HandedBack(NamedTuple):
+    """A clearing agreed already that the caller does not know: the home regions' and the asking
+    ones' versions of the disputes it found, the answers of those it closed, and the elements
+    agreed."""
 
-    only_caller: list[bytes]
-    only_other: list[ClearingEntry]
-    evidence: list[pb.ClearingEvidence]
+    signed: pb.SignedClearing
+    home: Claims
+    asking: Claims
+    closed: frozenset[bytes]
+    agreed: bytes
 
 
 class ClearingPeers(Protocol):
     """Clears with regions that stand."""
 
     async def reconcile(
-        self, region: Region, opening: pb.ClearingOpening, coded: Coded
-    ) -> Differences | pb.SignedClearing:
-        """Return how the sides differ, or what was agreed already. Raises PeerLost,
+        self, region: Region, opening: pb.ClearingOpening, side: Comparing
+    ) -> Claims | HandedBack:
+        """Return what the region claims of the answers that differ, once it knows what ``side``
+        does, or what was agreed already. Raises PeerLost, PeerRefused."""
+        ...
+
+    async def rate(
+        self, region: Region, request: pb.RateClearingRequest
+    ) -> pb.RateClearingResponse:
+        """Return what the region's statements say of what both agree on. Raises PeerLost,
         PeerRefused."""
         ...
 
@@ -67,9 +113,9 @@ class ClearingCalls:
         self._tokens = tokens
 
     async def reconcile(
-        self, region: Region, opening: pb.ClearingOpening, coded: Coded
-    ) -> Differences | pb.SignedClearing:
-        """Return how the sides differ; see the port."""
+        self, region: Region, opening: pb.ClearingOpening, side: Comparing
+    ) -> Claims | HandedBack:
+        """Return what the region claims; see the port."""
         opening.format_version = FORMAT_VERSION
         token, channel = await self._way(region, RECONCILE_SCOPE)
         method: Any = channel.stream_stream(
@@ -80,25 +126,40 @@ class ClearingCalls:
         call = method(metadata=(("authorization", f"Bearer {token}"),), timeout=_RECONCILE_SECONDS)
         try:
             await call.write(pb.ReconcileClearingRequest(opening=opening))
-            return await _differences(call, coded)
+            return await _Turns(call, side, opening.until_seconds).taken()
         except grpc.aio.AioRpcError as error:
             raise self._lost(error, token) from None
         finally:
             # A stream that nobody reads to its end stays open otherwise.
             call.cancel()
 
+    async def rate(
+        self, region: Region, request: pb.RateClearingRequest
+    ) -> pb.RateClearingResponse:
+        """Return what the region's statements say; see the port."""
+        return await self._one(
+            region, RECONCILE_SCOPE, "RateClearing", request, pb.RateClearingResponse
+        )
+
     async def agree(
         self, region: Region, request: pb.AgreeClearingRequest
     ) -> pb.AgreeClearingResponse:
         """Return the region's signature; see the port."""
-        token, channel = await self._way(region, AGREE_SCOPE)
+        return await self._one(
+            region, AGREE_SCOPE, "AgreeClearing", request, pb.AgreeClearingResponse
+        )
+
+    async def _one(
+        self, region: Region, scope: str, name: str, request: Message, answered: type[_Answer]
+    ) -> _Answer:
+        token, channel = await self._way(region, scope)
         method: Any = channel.unary_unary(
-            f"{_SERVICE}AgreeClearing",
-            request_serializer=pb.AgreeClearingRequest.SerializeToString,
-            response_deserializer=pb.AgreeClearingResponse.FromString,
+            f"{_SERVICE}{name}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=answered.FromString,
         )
         try:
-            answer: pb.AgreeClearingResponse = await method(
+            answer: _Answer = await method(
                 request, metadata=(("authorization", f"Bearer {token}"),), timeout=_AGREE_SECONDS
             )
         except grpc.aio.AioRpcError as error:
@@ -120,38 +181,99 @@ class ClearingCalls:
             self._tokens.forget(token)
         refusal = explain(error)
         if refusal.reason:
-            return PeerRefused(refusal.reason, refusal.metadata.get("why", ""))
+            is_version = any(each.field == _OPENING for each in refusal.violations)
+            why = OTHER_VERSION if is_version else refusal.metadata.get("why", "")
+            return PeerRefused(refusal.reason, why)
         return PeerLost(error.code().name)
 
 
-async def _differences(call: Any, coded: Coded) -> Differences | pb.SignedClearing:
-    symbols: CodedSet | None = None
-    taken = 0
-    found = Differences([], [], [])
-    answers: AsyncIterator[pb.ReconcileClearingResponse] = aiter(call)
-    async for answer in answers:
-        turn = answer.WhichOneof("turn")
+class _Turns:
+    """The caller's turns of one comparison."""
+
+    def __init__(self, call: Any, side: Comparing, until: int) -> None:
+        self._call = call
+        self._side = side
+        self._until = until
+        self._answers: AsyncIterator[pb.ReconcileClearingResponse] = aiter(call)
+
+    async def taken(self) -> Claims | HandedBack:
+        """Return what the other claims, or what was agreed already. Raises PeerLost."""
+        turn, answer = await self._next()
         if turn == "agreed":
-            return answer.agreed
-        if turn == "terms" and symbols is None:
-            symbols = coded(answer.terms.checksum_key)
-        elif turn == "symbols_wanted" and symbols is not None:
+            return await self._handed_back(answer.agreed)
+        if turn != "terms":
+            raise PeerLost(_OUT_OF_TURN)
+        symbols = await self._side.coded(answer.terms.checksum_key)
+        taken = 0
+        turn, answer = await self._next()
+        while turn == "symbols_wanted":
             wanted = answer.symbols_wanted
-            if not 0 < wanted <= MOST_SYMBOLS - taken:
+            if not 0 < wanted <= MOST_AT_ONCE or taken > self._side.most_elements:
                 raise PeerLost("it wants more symbols than there are")
-            packed = symbols.symbols(taken, wanted).packed()
-            shown = CodedSymbols(first_index=taken, symbols=packed)
+            shown = CodedSymbols(first_index=taken, symbols=symbols.symbols(taken, wanted).packed())
             taken += wanted
-            await call.write(pb.ReconcileClearingRequest(symbols=shown))
-        elif turn == "differences":
+            await self._call.write(pb.ReconcileClearingRequest(symbols=shown))
+            turn, answer = await self._next()
+        if turn == "elements_wanted":
+            for elements in elements_of(self._side.elements):
+                await self._call.write(pb.ReconcileClearingRequest(elements=elements))
+            turn, answer = await self._next()
+        return await self._claims(turn, answer)
+
+    async def _claims(self, turn: str, answer: pb.ReconcileClearingResponse) -> Claims:
+        """Return what the other claims, from the first message that tells of it on, and tell it
+        what this side does."""
+        only_own: list[bytes] = []
+        claimed = self._side.claimed(self._until)
+        more = True
+        while more:
             told = answer.differences
-            found.only_caller.extend(told.only_caller.elements)
-            found.only_other.extend(map(ClearingEntry.of, told.only_callee))
-            found.evidence.extend(told.evidence)
-            if max(len(found.only_caller), len(found.only_other)) > MOST_DISPUTES:
-                raise PeerLost("it tells of more differences than a clearing takes")
-            if not told.more:
-                return found
-        else:
-            raise PeerLost("it answered out of turn")
-    raise PeerLost("it broke off")
+            only_own += told.only_caller.elements
+            if turn != "differences" or len(only_own) > self._side.most_elements:
+                raise PeerLost(_OUT_OF_TURN)
+            _add(claimed, told.only_callee)
+            if more := told.more:
+                turn, answer = await self._next()
+        own = await self._side.claims(only_own)
+        for claims in claims_of(own):
+            await self._call.write(pb.ReconcileClearingRequest(claims=claims))
+        turn, _ = await self._next()
+        if turn != "kept":
+            raise PeerLost(_OUT_OF_TURN)
+        return claimed.claims(own)
+
+    async def _handed_back(self, signed: pb.SignedClearing) -> HandedBack:
+        home, asking = (self._side.claimed(END_OF_TIME) for _ in range(2))
+        closed: set[bytes] = set()
+        agreed = bytearray()
+        more = True
+        while more:
+            turn, answer = await self._next()
+            told = answer.left_out
+            if turn != "left_out" or len(agreed) > ELEMENT_BYTES * MOST_HANDED_BACK:
+                raise PeerLost(_OUT_OF_TURN)
+            _add(home, told.home_entries)
+            _add(asking, told.asking_entries)
+            try:
+                closed.update(map(answer_id, told.closed_dispute_ids))
+            except ValueError:
+                raise PeerLost("it names disputes that cannot be") from None
+            agreed += told.agreed_elements
+            more = told.more
+        return HandedBack(
+            signed, home.claims(()), asking.claims(()), frozenset(closed), bytes(agreed)
+        )
+
+    async def _next(self) -> tuple[str, pb.ReconcileClearingResponse]:
+        """Return what kind of turn is next, and it."""
+        answer = await anext(self._answers, None)
+        if answer is None:
+            raise PeerLost("it broke off")
+        return answer.WhichOneof("turn") or "", answer
+
+
+def _add(claimed: Claimed, entries: Sequence[pb.ClearingEntry]) -> None:
+    try:
+        claimed.add(entries)
+    except Unclaimable as fault:
+        raise PeerLost(str(fault)) from None

@@ -6,30 +6,42 @@ what the other side has signed and this one does not know yet, is taken from the
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
-from creditgate.clearing import MOST_DISPUTES, Clearing
-from creditgate.reconcile.symbols import coded
+from creditgate.clearing import Clearing
+from creditgate.clearing_amounts import AmountLine
 from creditgate.refusal import Refused, reason_name
 from creditgate.v1 import federation_service_pb2 as pb
 from gateway.clock import Clock
+from gateway.federation.clearing.agreed_uses import Period
 from gateway.federation.clearing.agreeing import (
     Differs,
-    TooManyDisputes,
+    Outcome,
+    handed_back,
     made,
+    outcome,
     proposal,
     require_same,
 )
-from gateway.federation.clearing.calling import ClearingPeers, Differences, PeerRefused
-from gateway.federation.clearing.evidence import DisputeEvidence, pieces
+from gateway.federation.clearing.calling import ClearingPeers, HandedBack, PeerRefused
+from gateway.federation.clearing.ceiling_check import AboveCeiling
+from gateway.federation.clearing.claims import Claims
+from gateway.federation.clearing.comparing import each_element
+from gateway.federation.clearing.dispute_store import SqlDisputes
+from gateway.federation.clearing.evidence import DisputeEvidence
+from gateway.federation.clearing.evidence_store import Shown
 from gateway.federation.clearing.own_side import LedgerMoved, OwnSide, OwnSides, TooMany
+from gateway.federation.clearing.paging import disputes_in
+from gateway.federation.clearing.reckoning import Reckoning
+from gateway.federation.clearing.side_comparing import SideComparing
 from gateway.federation.clearing.signing import ClearingKeys, keys_of
 from gateway.federation.clearing.store import (
+    UNKNOWN_ENTRIES,
     AgreedOtherwise,
     ClearingRow,
+    Settled,
     SqlClearings,
 )
 from gateway.federation.trust.book import Region
@@ -40,6 +52,13 @@ from sdk.documents import DocumentRefused
 
 DIFFERS: Final = "differs"
 """Why a region refuses a clearing that its ledger does not bear out: it is made anew."""
+OTHERWISE: Final = "agreed_otherwise"
+"""Why a region refuses a clearing of a period that it has signed another one of: it hands that
+back."""
+NOT_NEXT: Final = "does_not_follow"
+"""Why a region refuses a clearing that does not follow on the last one it knows."""
+AMOUNTS: Final = "amounts"
+"""Why a region refuses a clearing whose lines it does not find: it is made anew without them."""
 _MOST_ROUNDS: Final = 8
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -55,6 +74,7 @@ class ClearingClerk:
     def __init__(
         self,
         clearings: SqlClearings,
+        disputes: SqlDisputes,
         sides: OwnSides,
         evidence: DisputeEvidence,
         peers: ClearingPeers,
@@ -62,8 +82,11 @@ class ClearingClerk:
         clock: Clock,
         own: str,
         steps: Steps,
+        reckoning: Reckoning,
     ) -> None:
+        self._reckoning = reckoning
         self._clearings = clearings
+        self._disputes = disputes
         self._sides = sides
         self._evidence = evidence
         self._peers = peers
@@ -71,6 +94,8 @@ class ClearingClerk:
         self._clock = clock
         self._own = own
         self._steps = steps
+        # What was found for what is proposed, by region: not worked out twice.
+        self._drawn: dict[str, tuple[str, Outcome]] = {}
 
     async def clear(self, region: Region, until: int) -> ClearingRow:
         """Return the last clearing with ``region`` once it is agreed up to ``until`` (seconds,
@@ -88,12 +113,12 @@ class ClearingClerk:
             raise NotCleared(f"what the region signed proves nothing: {refused}") from None
         except Refused as refused:
             raise NotCleared(f"this gateway refuses: {reason_name(refused.reason)}") from None
-        except (TooMany, TooManyDisputes):
-            raise NotCleared(
-                f"there are too many entries, or more than {MOST_DISPUTES} of them differ"
-            ) from None
+        except TooMany:
+            raise NotCleared("there are too many entries: clear a shorter period") from None
         except AgreedOtherwise:
             raise NotCleared("another clearing of the period is agreed already") from None
+        except AboveCeiling as above:
+            raise NotCleared(f"it is above the ceiling: {above}") from None
         raise NotCleared("the ledgers change faster than they are compared; it is tried again")
 
     async def _done(self, region: Region, until: int) -> ClearingRow | None:
@@ -110,118 +135,172 @@ class ClearingClerk:
         opening = pb.ClearingOpening(
             until_seconds=until, previous_until_seconds=start, entries=len(side)
         )
-        elements = side.elements
-        answer = await self._peers.reconcile(region, opening, partial(coded, elements))
-        if isinstance(answer, Differences):
-            previous = "" if last is None else last.document
-            await self._blocking(self._draw_up, region, side, answer, start, until, previous)
-        else:
-            await self._adopt(region, start, answer)
+        regions = frozenset({self._own, region.entity_id})
+        comparing = SideComparing(regions, side, self._steps)
+        try:
+            answer = await self._peers.reconcile(region, opening, comparing)
+            if isinstance(answer, HandedBack):
+                await self._adopt(region, start, answer)
+            else:
+                previous = "" if last is None else last.document
+                found = await self._blocking(outcome, side, answer, until, self._own)
+                amounts = await self._amounts(region, found, start, until)
+                await self._blocking(
+                    self._draw_up,
+                    region.entity_id,
+                    side,
+                    answer,
+                    found,
+                    amounts,
+                    start,
+                    until,
+                    previous,
+                )
+        except LedgerMoved:
+            # It is compared anew.
+            pass
+        except PeerRefused as refused:
+            if refused.why != DIFFERS:
+                raise
         return None
+
+    async def _amounts(
+        self, region: Region, found: Outcome, start: int, until: int
+    ) -> tuple[AmountLine, ...]:
+        """Return what months come to beyond list prices, by both regions' statements."""
+        request = pb.RateClearingRequest(
+            until_seconds=until,
+            previous_until_seconds=start,
+            entries_digest=found.sums.digest,
+        )
+        told = await self._peers.rate(region, request)
+        period = Period(region.entity_id, start, until, found.elements)
+        return await self._blocking(self._reckoning.drawn, region, period, told.ratings)
 
     def _draw_up(
         self,
-        region: Region,
+        region: str,
         side: OwnSide,
-        found: Differences,
+        claims: Claims,
+        found: Outcome,
+        amounts: tuple[AmountLine, ...],
         start: int,
         until: int,
         previous: str,
     ) -> None:
-        """Keep the clearing that follows from what differs, before it is proposed."""
+        """Keep the clearing that follows from what the other claims, before it is proposed."""
         try:
-            own_only = side.found(found.only_caller)
             clearing = proposal(
-                side,
-                own_only,
-                found.only_other,
+                found,
+                amounts,
                 own=self._own,
-                other=region.entity_id,
+                other=region,
                 start=start,
                 until=until,
                 previous=previous,
                 now=self._clock.now(),
             )
-            elements = require_same(clearing, side, self._own)
-            document = self._keys.sign(clearing)
-            verified_proposal(document, self._keys.own(), self._own)
-        except LedgerMoved:
-            return
-        except (ValidationError, Differs):
-            raise PeerLost("it shows entries that cannot be") from None
-        row = made(
-            clearing,
-            document,
-            "",
-            side,
-            elements,
-            own=self._own,
-            made_at=clearing.iat,
-            agreed_at=None,
-        )
-        self._clearings.propose(row, pieces(found.evidence))
+        except ValidationError:
+            raise PeerLost("it claims amounts that cannot be") from None
+        document = self._keys.sign(clearing)
+        verified_proposal(document, self._keys.own(), self._own)
+        self._disputes.keep_claims(region, until, claims)
+        self._clearings.propose(made(clearing, document, "", side, found.elements, agreed_at=None))
+        self._drawn[region] = (document, found)
 
     async def _propose(self, region: Region, pending: ClearingRow) -> None:
         """Propose what is kept; keep it as agreed, or forget it where it was refused because the
         ledgers are not what they were."""
         clearing = verified_proposal(pending.document, self._keys.own(), self._own)
-        left_out = [each.dispute for each in clearing.disputes]
-        entries = [one for each in left_out for one in each.versions]
-        shown = await self._blocking(self._evidence.of, region.entity_id, entries)
-        request = pb.AgreeClearingRequest(document=pending.document, evidence=shown)
+        try:
+            found = await self._blocking(self._found, region.entity_id, pending, clearing)
+        except (Differs, LedgerMoved):
+            # Whether the other has signed it, it tells; else it is compared anew.
+            await self._blocking(self._clearings.withdraw, region.entity_id)
+            return
+        shown = await self._blocking(self._evidence.due, region.entity_id, found.found)
+        request = pb.AgreeClearingRequest(
+            document=pending.document,
+            evidence=[pb.ClearingEvidence.FromString(each.evidence) for each in shown.own],
+            ratings=await self._blocking(self._reckoning.shown, region.entity_id, clearing.until),
+        )
         try:
             answer = await self._peers.agree(region, request)
         except PeerRefused as refused:
-            if refused.why != DIFFERS:
+            if refused.why == AMOUNTS:
+                self._reckoning.leave_out(region.entity_id)
+            elif refused.why not in (DIFFERS, OTHERWISE, NOT_NEXT):
                 raise
-            _log.info("%s has another ledger by now: compared anew", region.entity_id)
+            _log.info("%s did not sign (%s): compared anew", region.entity_id, refused.why)
             await self._blocking(self._clearings.withdraw, region.entity_id)
             return
-        await self._blocking(self._keep, region, pending, answer.acceptance, clearing, shown)
+        await self._blocking(self._keep, region, pending, answer, found, shown)
+        self._reckoning.agreed(region.entity_id)
+
+    def _found(self, region: str, pending: ClearingRow, clearing: Clearing) -> Outcome:
+        """Return what this region finds for what it has proposed. Raises Differs, LedgerMoved."""
+        drawn = self._drawn.pop(region, None)
+        if drawn is not None and drawn[0] == pending.document:
+            return drawn[1]
+        side = self._sides.of(region, clearing.start, clearing.until)
+        claims = self._disputes.claims(region, clearing.until)
+        found = outcome(side, claims, clearing.until, self._own)
+        require_same(clearing, found)
+        return found
 
     def _keep(
         self,
         region: Region,
         pending: ClearingRow,
-        acceptance: str,
-        clearing: Clearing,
-        shown: list[pb.ClearingEvidence],
+        answer: pb.AgreeClearingResponse,
+        found: Outcome,
+        shown: Shown,
     ) -> None:
-        verify_acceptance(acceptance, pending.document, keys_of(region), region.entity_id)
-        theirs = self._clearings.evidence(region.entity_id, pending.until)
-        evidence = [*shown, *map(pb.ClearingEvidence.FromString, theirs)]
-        told = self._evidence.told([each.dispute for each in clearing.disputes], evidence, region)
+        verify_acceptance(answer.acceptance, pending.document, keys_of(region), region.entity_id)
+        theirs = self._evidence.theirs(region.entity_id, answer.evidence, found.found)
         self._clearings.agreed(
-            pending, acceptance, self._clock.now(), told, pieces(evidence), region.operator_id
+            pending,
+            answer.acceptance,
+            self._clock.now(),
+            self._settled(region, found, shown._replace(theirs=theirs)),
         )
 
-    async def _adopt(self, region: Region, start: int, signed: pb.SignedClearing) -> None:
+    def _settled(self, region: Region, found: Outcome, shown: Shown) -> Settled:
+        return Settled(
+            self._own,
+            found.found,
+            found.carried,
+            shown,
+            self._evidence.judge(region),
+            region.operator_id,
+        )
+
+    async def _adopt(self, region: Region, start: int, lost: HandedBack) -> None:
         """Keep what was agreed already, and this side has lost."""
-        keys = {self._own: self._keys.own(), region.entity_id: keys_of(region)}
+        name, signed = region.entity_id, lost.signed
+        keys = {self._own: self._keys.own(), name: keys_of(region)}
         clearing = verified_clearing(signed.document, signed.acceptance, keys, self._own)
-        if clearing.start != start or clearing.other != region.entity_id:
+        if clearing.start != start or clearing.other != name:
             raise DocumentRefused("It is not the clearing that follows.")
 
         def keep() -> None:
-            side = self._sides.of(region.entity_id, clearing.start, clearing.until)
-            elements = require_same(clearing, side, self._own)
-            left_out = [each.dispute for each in clearing.disputes]
-            shown = self._evidence.of(
-                region.entity_id, [one for each in left_out for one in each.versions]
-            )
-            now = self._clock.now()
+            side = self._sides.of(name, clearing.start, clearing.until)
+            disputes = disputes_in(lost.home, lost.asking, clearing.until)
+            agreed = frozenset(each_element(lost.agreed))
+            found = handed_back(side, agreed, disputes, lost.closed, clearing.until)
+            require_same(clearing, found)
             row = made(
                 clearing,
                 signed.document,
                 signed.acceptance,
                 side,
-                elements,
-                own=self._own,
-                made_at=clearing.iat,
-                agreed_at=now,
+                found.elements,
+                agreed_at=self._clock.now(),
             )
-            told = self._evidence.told(left_out, shown, region)
-            self._clearings.agree(row, told, pieces(shown), region.operator_id)
+            shown = self._evidence.due(name, found.found)
+            # What has come since it was signed is looked for in the next one.
+            row = row._replace(ledger_entries=UNKNOWN_ENTRIES)
+            self._clearings.agree(row, self._settled(region, found, shown))
 
         try:
             await self._blocking(keep)

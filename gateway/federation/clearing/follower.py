@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.clock import Clock
 from gateway.federation.clearing.attempts import SqlAttempts
 from gateway.federation.clearing.clerk import ClearingClerk, NotCleared
+from gateway.federation.clearing.evidence import DisputeEvidence
 from gateway.federation.clearing.ledger import RegionLedger
 from gateway.federation.clearing.rules import OVERDUE_SECONDS, next_until, overdue_since
 from gateway.federation.clearing.store import SqlClearings
@@ -45,6 +46,7 @@ class ClearingFollower:
         clearings: SqlClearings,
         attempts: SqlAttempts,
         ledger: RegionLedger,
+        evidence_of_disputes: DisputeEvidence,
         clerk: ClearingClerk,
         book: RegionBook,
         known: Callable[[], Mapping[str, str]],
@@ -55,6 +57,7 @@ class ClearingFollower:
         self._clearings = clearings
         self._attempts = attempts
         self._ledger = ledger
+        self._evidence = evidence_of_disputes
         self._clerk = clerk
         self._book = book
         self._known = known
@@ -123,14 +126,15 @@ class ClearingFollower:
         last = await self._steps.take(self._clearings.last, name)
         cleared = None if last is None else last.until
         await self._tell_overdue(region, cleared)
+        topped_up = await self._steps.take(self._evidence.top_up, region, self._now())
         if self._own >= name:
-            return False
+            return topped_up
         until = wanted
         if until is None:
             until = next_until(cleared, self._now())
             not_before, _ = self._tries.get(name, (0.0, 0))
             if until is None or monotonic() < not_before or not await self._counts(region, cleared):
-                return False
+                return topped_up
         try:
             await self._clerk.clear(region, until)
         except NotCleared as failed:
@@ -143,7 +147,7 @@ class ClearingFollower:
             if wanted is not None:
                 await self._steps.take(self._attempts.tried, name, wanted)
         self._tries.pop(name, None)
-        return next_until(until, self._now()) is not None
+        return topped_up or next_until(until, self._now()) is not None
 
     async def _failed(self, region: str, why: str) -> None:
         _, failures = self._tries.get(region, (0.0, 0))

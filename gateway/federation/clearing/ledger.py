@@ -4,16 +4,18 @@ Where it is home, the usage ledger; where it asked, what it kept of the other's 
 their receipts. Calls block.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Final, NamedTuple
 
 from sqlalchemy import Engine, func, select
 
-from creditgate.clearing import ClearingEntry
+from creditgate.clearing_amounts import NOT_TOLD
+from creditgate.clearing_entries import ClearingEntry
 from creditgate.federated_query import region_client_id
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.strict import strictly
 from creditgate.v1.usage_log_pb2 import UsageLeaf, UsageReceipt
+from gateway.disclose.tables import REVISIONS
 from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
 from gateway.federation.asking.uses import RegionAnswer, RegionUses
 from gateway.meter.model import ANSWER
@@ -21,9 +23,23 @@ from gateway.meter.reader import SqlUsageReader
 from gateway.meter.tables import USAGE
 from gateway.settle.usage import MeteredAnswer
 from gateway.storage.engines import reading
+from gateway.storage.paging import pages
 
 _AT_ONCE: Final = 10_000
 _SLICE_SECONDS: Final = 900
+
+
+class Used(NamedTuple):
+    """An entry, with what else decides about its price: the source and district of its record, for
+    which purpose it was used, and whom it is about, `NOT_TOLD` where that is not in the ledger
+    itself."""
+
+    entry: ClearingEntry
+    source: str
+    district: str
+    purpose: int
+    subject: str
+
 
 OperatorOf = Callable[[str], str]
 """Gives the operator that a region is here, by entity id: "" for one that never was admitted."""
@@ -41,34 +57,62 @@ class RegionLedger:
 
     def entries(self, region: str, from_: int, until: int) -> Iterator[ClearingEntry]:
         """Give the entries of [from_, until) (seconds, UTC), in no order."""
+        return (used.entry for used in self.used(region, from_, until))
+
+    def used(self, region: str, from_: int, until: int) -> Iterator[Used]:
+        """Give the entries of [from_, until) with what else decides about their price."""
         for answer in self._answers(region, from_, until):
             for entry in answer.entries:
-                yield ClearingEntry(
-                    self._own,
-                    region,
-                    answer.request_id,
-                    answer.chunk,
-                    entry.record_id,
-                    entry.revision,
-                    entry.item,
-                    answer.served_at,
-                    entry.unit_price,
+                yield Used(
+                    ClearingEntry(
+                        self._own,
+                        region,
+                        answer.request_id,
+                        answer.chunk,
+                        entry.record_id,
+                        entry.revision,
+                        entry.item,
+                        answer.served_at,
+                        entry.unit_price,
+                    ),
+                    entry.source,
+                    entry.region,
+                    answer.purpose,
+                    NOT_TOLD,
                 )
         for asked in self._asked_of(region, from_, until):
             uses = self._asked.uses(asked)
             chunk = _chunk(asked) if uses else 0
             for use in uses:
-                yield ClearingEntry(
-                    region,
-                    self._own,
-                    asked.region_request_id,
-                    chunk,
-                    use.record_id,
-                    use.revision,
-                    use.item,
-                    asked.served_at,
-                    use.fee,
+                yield Used(
+                    ClearingEntry(
+                        region,
+                        self._own,
+                        asked.region_request_id,
+                        chunk,
+                        use.record_id,
+                        use.revision,
+                        use.item,
+                        asked.served_at,
+                        use.fee,
+                    ),
+                    use.source,
+                    use.region_code,
+                    asked.purpose,
+                    use.subject,
                 )
+
+    def subjects(self, entries: Collection[ClearingEntry]) -> Mapping[tuple[str, int], str]:
+        """Return whom records of this region are about, by id and revision."""
+        named = REVISIONS.c
+        found: dict[tuple[str, int], str] = {}
+        with reading(self._records) as connection:
+            for some in pages({each.record_id for each in entries}):
+                query = select(named.record_id, named.revision, named.subject).where(
+                    named.record_id.in_(some)
+                )
+                found |= {(row[0], row[1]): row[2] for row in connection.execute(query)}
+        return found
 
     def count(self, region: str, from_: int, until: int) -> int:
         """Return how many there are."""

@@ -1,23 +1,36 @@
-"""This region's side of a clearing: every entry that is not cleared yet. Calls block.
+"""This region's side of a clearing: every answer that is not cleared yet. Calls block.
 
 Those of the period; those of earlier ones that came late; and those that earlier clearings left
-out, in the version that stands for this region.
+out. Of these, what is as both know it is one element, whatever it has in it: it is compared, and
+told, no more. What was resolved since, or has come since, is claimed anew.
 """
 
-from collections.abc import Callable, Collection, Iterator
-from typing import Final
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
 
-from creditgate.clearing import ClearingEntry, EntryKey, Sums, entries_digest
+from creditgate.clearing_disputes import Shown
+from creditgate.clearing_entries import AnswerKey, ClearingEntry, Entries
 from creditgate.reconcile.elements import ELEMENT_BYTES
-from gateway.federation.clearing.disputed import DisputeRow, dispute_in, stand_in
+from creditgate.v1.clearing_service_pb2 import ClearingDisputeKind, ClearingStand
+from gateway.federation.clearing.claims import (
+    Part,
+    claim_element,
+    claim_of,
+    open_element,
+    packed,
+    parts,
+)
+from gateway.federation.clearing.dispute_store import OpenDispute, SqlDisputes
 from gateway.federation.clearing.ledger import RegionLedger
-from gateway.federation.clearing.stands import claimed
+from gateway.federation.clearing.stands import ASKING, HOME, claimed, side_of
 from gateway.federation.clearing.store import SqlClearings
 
 LATE_SECONDS: Final = 32 * 86_400
 """So far back entries may come late: a request is answered again for 31 days at most."""
 MOST_ENTRIES: Final = 2_000_000
-"""Most entries of one clearing: about 300 MB while it is made."""
+"""Most entries of the ledger in one clearing: at worst, of one record an answer, 500 MB while it is
+made."""
 
 
 class TooMany(Exception):
@@ -28,108 +41,180 @@ class LedgerMoved(Exception):
     """The ledger is not what it was a moment ago: begin anew."""
 
 
+class Carried(NamedTuple):
+    """An open dispute as both know it: its kind by then, the last second of what the home region
+    claims, and how many entries both versions have."""
+
+    shown: Shown
+    kind: ClearingDisputeKind.ValueType
+    served: int
+    entries: int
+
+
 class OwnSide:
-    """The entries of one clearing as this region has them; see `OwnSides`."""
+    """One region's side of one clearing, of the period from ``start`` on; see `OwnSides`.
+
+    ``entries`` gives what it claims, any number of times. ``opened`` are the open disputes, by the
+    ids of their answers, and ``anew`` those of them of which it claims what ``entries`` gives; of
+    the others it claims its own version, as before: ``kept`` gives that and the other's.
+    """
 
     def __init__(
-        self, own: str, start: int, entries: Callable[[], Iterator[ClearingEntry]], in_ledger: int
+        self,
+        own: str,
+        start: int,
+        entries: Callable[[], Iterator[ClearingEntry]],
+        opened: Mapping[bytes, Carried],
+        anew: Collection[bytes],
+        kept: Callable[[bytes], tuple[Entries, Entries]],
+        in_ledger: int,
     ) -> None:
-        self._own = own
-        self._start = start
-        self._entries = entries
+        self.own = own
+        self.start = start
+        self.opened = opened
+        self.carried = {answer: each for answer, each in opened.items() if answer not in anew}
         self.in_ledger = in_ledger
         """How many entries the ledger has of the period itself."""
-        # Fee, who is home and whether it is late, by digest.
-        self._known: dict[bytes, tuple[int, bool, bool]] = {}
-        for entry in entries():
-            self._known[entry.digest()] = (
-                entry.fee,
-                entry.home == own,
-                entry.serve_seconds < start,
-            )
-            if len(self._known) > MOST_ENTRIES:
-                raise TooMany
+        self._entries = entries
+        self.kept = kept
+        self.most_elements = MOST_ENTRIES + 2 * len(opened)
+        """Most elements that the other side can have: both know the same disputes, mostly."""
+        self.most_claimed = MOST_ENTRIES + sum(each.entries for each in opened.values())
+        """Most entries that the other side can claim: of its ledger, and of disputes."""
+        growing: defaultdict[bytes, bytearray] = defaultdict(bytearray)
+        for answer, entry in _by_answer(entries()):
+            growing[answer] += packed(entry, own, start)
+        self._claims = {answer: claim_of(bytes(grown)) for answer, grown in growing.items()}
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._claims) + len(self.carried)
 
     @property
     def elements(self) -> bytes:
-        """The elements of all entries, packed, in order."""
-        return packed(self._known)
+        """The elements of all answers, packed, in order."""
+        return b"".join(sorted(element for _, element in self._units()))
 
-    def has(self, entry: ClearingEntry) -> bool:
-        """Tell whether an entry is among them."""
-        return entry.digest() in self._known
+    @property
+    def answers(self) -> Iterable[bytes]:
+        """The ids of the answers of which it claims something anew."""
+        return self._claims.keys()
 
-    def found(self, elements: Collection[bytes]) -> list[ClearingEntry]:
-        """Return the entries of elements, in order. Raises LedgerMoved where some are missing."""
+    def parts(self, answer: bytes) -> Iterator[Part]:
+        """Give what it claims anew of an answer, by id."""
+        return parts(self._claims.get(answer, b""))
+
+    def ids(self, elements: Collection[bytes]) -> set[bytes]:
+        """Return the ids of the answers that elements are of. Raises LedgerMoved where it has not
+        all of them."""
         wanted = frozenset(elements)
-        found = {
-            entry.digest(): entry
-            for entry in self._entries()
-            if entry.digest()[:ELEMENT_BYTES] in wanted
-        }
+        found = {answer for answer, element in self._units() if element in wanted}
         if len(found) != len(wanted):
             raise LedgerMoved
-        return sorted(found.values())
+        return found
 
-    def agreed(self, left_out: Collection[ClearingEntry], proposing: str) -> tuple[Sums, bytes]:
-        """Return what is agreed on where ``left_out`` are not, and the elements of it, packed.
+    def claims(self, answers: Collection[bytes]) -> dict[bytes, Entries]:
+        """Return what it claims of answers, by id: () where it is nothing. Raises LedgerMoved."""
+        wanted = frozenset(answers)
+        found: dict[bytes, list[ClearingEntry]] = {answer: [] for answer in wanted}
+        if wanted & self._claims.keys():
+            for answer, entry in _by_answer(self._entries()):
+                if answer in wanted:
+                    found[answer].append(entry)
+        claims = {answer: tuple(sorted(set(entries))) for answer, entries in found.items()}
+        for answer in wanted:
+            digests = sorted(entry.digest() for entry in claims[answer])
+            if digests != [part.digest for part in self.parts(answer)]:
+                raise LedgerMoved
+            if answer in self.carried:
+                claims[answer], _ = self.kept(answer)
+        return claims
 
-        ``proposing`` is the region that proposes.
-        """
-        out = {entry.digest() for entry in left_out}
-        agreed = self._known.keys() - out
-        own_due = other_due = adjusted = 0
-        for digest in agreed:
-            fee, is_home, is_late = self._known[digest]
-            own_due += fee if is_home else 0
-            other_due += 0 if is_home else fee
-            adjusted += is_late
-        dues = (own_due, other_due) if proposing == self._own else (other_due, own_due)
-        return Sums(len(agreed), adjusted, *dues, entries_digest(agreed)), packed(agreed)
+    def _units(self) -> Iterator[tuple[bytes, bytes]]:
+        """Give the id and the element of each answer."""
+        for answer, claim in self._claims.items():
+            yield answer, claim_element(answer, (part.digest for part in parts(claim)))
+        for answer, carried in self.carried.items():
+            yield answer, open_element(answer, carried.shown)
 
 
 class OwnSides:
     """Makes this region's sides of clearings. ``own`` is its entity identifier."""
 
-    def __init__(self, ledger: RegionLedger, clearings: SqlClearings, own: str) -> None:
+    def __init__(
+        self, ledger: RegionLedger, clearings: SqlClearings, disputes: SqlDisputes, own: str
+    ) -> None:
         self._ledger = ledger
         self._clearings = clearings
+        self._disputes = disputes
         self._own = own
 
     def of(self, region: str, start: int, until: int) -> OwnSide:
         """Return its side of the clearing with ``region`` of a period, [start, until) (seconds,
         UTC), which begins where the last one ended. Raises TooMany."""
         ledger = self._ledger
-        left_out = self._clearings.disputes(region)
-        keys = {_key(row) for row in left_out if not _may_come(row, self._own)}
+        opened = self._disputes.opened(region)
+        known = opened.keys() | self._disputes.closed(region)
         late = [
             row
             for row in self._clearings.since(region, start - LATE_SECONDS)
             if ledger.count(region, row.start, row.until) != row.ledger_entries
         ]
+        awaited = {answer for answer, each in opened.items() if self._may_come(each)}
 
-        def entries() -> Iterator[ClearingEntry]:
-            yield from (e for e in ledger.entries(region, start, until) if e.key not in keys)
+        def found() -> Iterator[ClearingEntry]:
+            yield from ledger.entries(region, start, until)
             if late:
-                known = self._cleared(region, start)
+                cleared = self._cleared(region, start)
                 for row in late:
                     for entry in ledger.entries(region, row.start, row.until):
-                        is_known = entry.digest()[:ELEMENT_BYTES] in known
-                        if not is_known and entry.key not in keys:
+                        if entry.digest()[:ELEMENT_BYTES] not in cleared:
                             yield entry
-            for row in left_out:
-                entry = (
-                    claimed(dispute_in(row), stand_in(row), self._own)
-                    if row.closed is None
-                    else None
-                )
-                if entry is not None:
-                    yield entry
 
-        return OwnSide(self._own, start, entries, ledger.count(region, start, until))
+        def new() -> Iterator[ClearingEntry]:
+            number = 0
+            for answer, entry in _by_answer(found()):
+                if answer in known and answer not in awaited:
+                    continue
+                if number == MOST_ENTRIES:
+                    raise TooMany
+                number += 1
+                yield entry
+
+        came = {id_ for id_, _ in _by_answer(new())} & awaited if awaited else set[bytes]()
+        sides = {answer: self._claimed(each) for answer, each in opened.items()}
+        conceded = {
+            answer: each
+            for answer, each in opened.items()
+            if answer not in came and sides[answer] != side_of(each.home, self._own)
+        }
+
+        def entries() -> Iterator[ClearingEntry]:
+            yield from new()
+            for answer, each in conceded.items():
+                yield from self._disputes.entries(each, sides[answer])
+
+        known_as = {
+            answer: Carried(each.shown, each.kind, each.served, each.entries)
+            for answer, each in opened.items()
+        }
+
+        def kept(answer: bytes) -> tuple[Entries, Entries]:
+            each = opened[answer]
+            home, asking = (self._disputes.entries(each, side) for side in (HOME, ASKING))
+            return (home, asking) if each.home == self._own else (asking, home)
+
+        anew = came | conceded.keys()
+        in_ledger = ledger.count(region, start, until)
+        return OwnSide(self._own, start, entries, known_as, anew, kept, in_ledger)
+
+    def _claimed(self, dispute: OpenDispute) -> ClearingStand.ValueType:
+        return claimed(dispute.shown, dispute.stand, side_of(dispute.home, self._own))
+
+    def _may_come(self, dispute: OpenDispute) -> bool:
+        """Tell whether an answer may still come into this region's ledger: it has nothing of it,
+        and nobody has said whose version stands."""
+        own = dispute.shown.home if dispute.home == self._own else dispute.shown.asking
+        return not own and not dispute.stand.side
 
     def _cleared(self, region: str, start: int) -> set[bytes]:
         """Return the elements that clearings agreed on as far back as entries may come late."""
@@ -143,16 +228,11 @@ class OwnSides:
         return known
 
 
-def packed(digests: Collection[bytes]) -> bytes:
-    """Return the elements of entries by their digests, packed, in order."""
-    return b"".join(sorted(digest[:ELEMENT_BYTES] for digest in digests))
-
-
-def _may_come(row: DisputeRow, own: str) -> bool:
-    """Tell whether an entry of a dispute may still come into this region's ledger: it has none,
-    and nobody has said whose version stands."""
-    return row.closed is None and not row.stands and dispute_in(row).version(own) is None
-
-
-def _key(row: DisputeRow) -> EntryKey:
-    return dispute_in(row).versions[0].key
+def _by_answer(entries: Iterable[ClearingEntry]) -> Iterator[tuple[bytes, ClearingEntry]]:
+    """Give entries with the ids of their answers; those of an answer mostly follow one another."""
+    last, answer = None, b""
+    for entry in entries:
+        if entry[: len(AnswerKey._fields)] != last:
+            last = entry[: len(AnswerKey._fields)]
+            answer = entry.answer.id
+        yield answer, entry

@@ -4,31 +4,32 @@ A clearing, its disputes, the evidence on them and the alert are one transaction
 the process, both sides have all of it or can agree on the same once more.
 """
 
-from collections.abc import Sequence
-from hashlib import sha256
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
-from creditgate.clearing import UNDER_WAY, Dispute
+from creditgate.clearing_disputes import Dispute, dispute_id
 from creditgate.v1.alert_service_pb2 import AlertKind
+from creditgate.v1.clearing_service_pb2 import ClearingDisputeKind
 from gateway.alerts.raising import raise_alert
-from gateway.federation.clearing.disputed import DisputeRow, Told, leave_out, resolve
-from gateway.federation.clearing.stands import Stand
-from gateway.federation.clearing.tables import CLEARINGS, DISPUTES, EVIDENCE, FAILURES
+from gateway.federation.clearing.disputed import leave_out
+from gateway.federation.clearing.evidence_store import Judge, Shown, keep
+from gateway.federation.clearing.tables import CLAIMS, CLEARINGS, FAILURES
 from gateway.storage.engines import reading
 from gateway.storage.writes import wrote
 
 _C: Final = CLEARINGS.c
-_D: Final = DISPUTES.c
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _HOUR_SECONDS: Final = 3_600
 
 ClearingRow = Row[*tuple[Any, ...]]
 """A row of `tables.CLEARINGS` without its elements."""
 _SHOWN: Final = tuple(column for column in CLEARINGS.c if column.name != "elements")
+
+
+UNKNOWN_ENTRIES: Final = -1
+"""Entries in the ledger of a clearing that was handed back: what it had when it was signed."""
 
 
 class AgreedOtherwise(Exception):
@@ -54,6 +55,21 @@ class Made(NamedTuple):
     under_way: int
     ledger_entries: int
     elements: bytes
+
+
+class Settled(NamedTuple):
+    """What follows from a clearing of the region ``own`` besides what it says: disputes ``found``
+    or found changed, those ``carried`` on with their kinds, evidence, and who judges by it.
+
+    ``operator_id`` is what the other region is here, for the alert on disputes.
+    """
+
+    own: str
+    found: Sequence[Dispute]
+    carried: Mapping[bytes, ClearingDisputeKind.ValueType]
+    evidence: Shown
+    judge: Judge
+    operator_id: str
 
 
 class SqlClearings:
@@ -102,13 +118,12 @@ class SqlClearings:
             query = select(_C.elements).where(_C.number == number)
             return bytes(connection.execute(query).scalar_one())
 
-    def propose(self, made: Made, evidence: Sequence[bytes]) -> None:
-        """Keep a clearing before it is proposed, with the evidence that the other side showed."""
+    def propose(self, made: Made) -> None:
+        """Keep a clearing before it is proposed."""
         with self._engine.begin() as connection:
             key = connection.execute(insert(CLEARINGS).values(**made._asdict()))
             assert key.inserted_primary_key is not None, "one row was inserted"
             wrote(connection, CLEARINGS, [key.inserted_primary_key])
-            _keep_evidence(connection, made.region, made.until, evidence)
 
     def withdraw(self, region: str) -> None:
         """Forget what was proposed to a region: it never signed it."""
@@ -118,13 +133,10 @@ class SqlClearings:
             connection.execute(delete(CLEARINGS).where(_C.number.in_(numbers)))
             wrote(connection, CLEARINGS, [(number,) for number in numbers])
 
-    def agree(
-        self, made: Made, told: Sequence[Told], evidence: Sequence[bytes], operator_id: str
-    ) -> ClearingRow:
+    def agree(self, made: Made, settled: Settled) -> ClearingRow:
         """Keep a clearing that both have signed, and return it, or the same as it was kept before.
 
-        ``operator_id`` is what the region is here, for the alert on disputes. Raises
-        AgreedOtherwise.
+        Raises AgreedOtherwise.
         """
         before = self._kept(made)
         if before is not None:
@@ -135,7 +147,7 @@ class SqlClearings:
                     insert(CLEARINGS).values(**made._asdict())
                 ).inserted_primary_key
                 assert number is not None, "one row was inserted"
-                _take(connection, made, int(number[0]), told, evidence, operator_id)
+                _take(connection, made, int(number[0]), settled)
         except IntegrityError:
             # Somebody else agreed meanwhile.
             before = self._kept(made)
@@ -151,9 +163,7 @@ class SqlClearings:
         pending: ClearingRow,
         acceptance: str,
         now: int,
-        told: Sequence[Told],
-        evidence: Sequence[bytes],
-        operator_id: str,
+        settled: Settled,
     ) -> None:
         """Keep it that the other side has signed what was proposed, once; see `agree`."""
         with self._engine.begin() as connection:
@@ -164,7 +174,7 @@ class SqlClearings:
             )
             if taken.rowcount:
                 made = _made(pending)._replace(acceptance=acceptance, agreed_at=now)
-                _take(connection, made, pending.number, told, evidence, operator_id)
+                _take(connection, made, pending.number, settled)
 
     def _kept(self, made: Made) -> ClearingRow | None:
         query = select(*_SHOWN).where(_C.region == made.region, _C.start == made.start)
@@ -173,33 +183,6 @@ class SqlClearings:
         if found is not None and found.document != made.document:
             raise AgreedOtherwise
         return found
-
-    def disputes(self, region: str) -> Sequence[DisputeRow]:
-        """Return every entry that clearings with a region left out, closed ones too."""
-        with reading(self._engine) as connection:
-            return connection.execute(select(DISPUTES).where(_D.region == region)).all()
-
-    def listed_disputes(
-        self, region: str, *, closed: bool, after: str, limit: int
-    ) -> Sequence[DisputeRow]:
-        """Return disputes behind an id, in order: with one region, or with all for ""."""
-        query = select(DISPUTES).where(_D.dispute_id > after).order_by(_D.dispute_id).limit(limit)
-        if region:
-            query = query.where(_D.region == region)
-        if not closed:
-            query = query.where(_D.closed.is_(None))
-        with reading(self._engine) as connection:
-            return connection.execute(query).all()
-
-    def resolve(
-        self, dispute_id: str, wanted: Stand, by: str, note: str, now: int
-    ) -> DisputeRow | None:
-        """Return an open dispute once the version ``wanted`` stands; None where there is none.
-
-        Raises OtherVersion where that is not the side's own by now.
-        """
-        with self._engine.begin() as connection:
-            return resolve(connection, dispute_id, wanted, by, note, now)
 
     def listed(self, region: str, *, before: int | None, limit: int) -> Sequence[ClearingRow]:
         """Return clearings with numbers below ``before``, newest first: with one region, or
@@ -211,16 +194,6 @@ class SqlClearings:
             query = query.where(_C.number < before)
         with reading(self._engine) as connection:
             return connection.execute(query).all()
-
-    def evidence(self, region: str, until: int) -> Sequence[bytes]:
-        """Return the evidence that was shown with a clearing."""
-        query = (
-            select(EVIDENCE.c.evidence)
-            .where(EVIDENCE.c.region == region, EVIDENCE.c.until == until)
-            .order_by(EVIDENCE.c.digest)
-        )
-        with reading(self._engine) as connection:
-            return [bytes(each) for each in connection.execute(query).scalars()]
 
     def nets(self, after: int, until: int | None) -> Sequence[Row[*tuple[Any, ...]]]:
         """Return (region, clearings, owed, due) of the clearings agreed whose periods end after
@@ -242,29 +215,33 @@ def _made(row: ClearingRow) -> Made:
     return Made._make([*(getattr(row, name) for name in Made._fields if name != "elements"), b""])
 
 
-def _take(
-    connection: Connection,
-    made: Made,
-    number: int,
-    told: Sequence[Told],
-    evidence: Sequence[bytes],
-    operator_id: str,
-) -> None:
+def _take(connection: Connection, made: Made, number: int, settled: Settled) -> None:
     """Keep what follows from a clearing that both have signed."""
     assert made.agreed_at is not None, "both have signed it"
     wrote(connection, CLEARINGS, [(number,)])
-    withdrawn = leave_out(connection, made.region, made.until, told)
-    _keep_evidence(connection, made.region, made.until, evidence)
+    left = leave_out(
+        connection, made.region, settled.own, made.until, settled.found, settled.carried
+    )
+    keep(
+        connection,
+        made.region,
+        settled.evidence,
+        [dispute_id(each.answer.id) for each in settled.found],
+        settled.judge,
+        shown=made.until,
+        now=made.agreed_at,
+    )
     connection.execute(delete(FAILURES).where(FAILURES.c.region == made.region))
+    connection.execute(delete(CLAIMS).where(CLAIMS.c.region == made.region))
     hour = made.until // _HOUR_SECONDS
     for kind, counted in (
-        (AlertKind.ALERT_KIND_CLEARING_DISPUTE, made.disputes),
-        (AlertKind.ALERT_KIND_CLEARING_CONCESSION, withdrawn),
+        (AlertKind.ALERT_KIND_CLEARING_DISPUTE, left.told),
+        (AlertKind.ALERT_KIND_CLEARING_CONCESSION, left.withdrawn),
     ):
         if counted:
             raise_alert(
                 connection,
-                operator_id,
+                settled.operator_id,
                 kind,
                 hour=hour,
                 purpose=0,
@@ -273,25 +250,3 @@ def _take(
                 threshold=1,
                 now=made.agreed_at,
             )
-
-
-def _keep_evidence(
-    connection: Connection, region: str, until: int, evidence: Sequence[bytes]
-) -> None:
-    for piece in evidence:
-        connection.execute(
-            _INSERT[connection.dialect.name](EVIDENCE)
-            .values(
-                region=region,
-                until=until,
-                digest=sha256(piece).hexdigest(),
-                evidence=piece,
-            )
-            .on_conflict_do_nothing()
-        )
-
-
-def counts_of(disputes: Sequence[Dispute]) -> tuple[int, int]:
-    """Return how many disputes there are, and how many entries that may be under way."""
-    under_way = sum(each.kind == UNDER_WAY for each in disputes)
-    return len(disputes) - under_way, under_way

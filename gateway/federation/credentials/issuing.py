@@ -111,17 +111,17 @@ class LicenceCredentials:
     def number(self) -> int:
         """Return the number of the status list of the moment. Raises Refused
         AUTHORITY_UNKNOWN."""
-        return self._view().sequence
+        return self._view().number
 
     def status_list(self) -> str:
         """Return the status list, signed this second. Raises Refused as `number`."""
         view, now = self._view(), self._clock.now()
-        if self._list[:2] != (view.sequence, now):
+        if self._list[:2] != (view.number, now):
             claims = status_list_claims(
-                self._region, statuses_of(view.authority), view.sequence, now, _LIST_SECONDS
+                self._region, statuses_of(view.authority), view.number, now, _LIST_SECONDS
             )
             signed = self._keys.sign(view.signing_keys, claims, STATUS_LIST_TYPE, now)
-            self._list = (view.sequence, now, signed)
+            self._list = (view.number, now, signed)
         return self._list[2]
 
     def _index(self, authority: Authority, number: str) -> int:

@@ -37,7 +37,7 @@ class LicenceStatus(IntEnum):
 
 class StatusList(NamedTuple):
     """What a region said of its licences at ``issued_at`` (seconds, UTC); ``number`` grows with
-    each change of its authority."""
+    each change of its authority, and when its store is put back from a copy."""
 
     number: int
     issued_at: int

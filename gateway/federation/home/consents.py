@@ -15,11 +15,11 @@ from typing import Final
 
 from consent.changing import Act
 from consent.model import NAME_PREFIX, Actor, Consent
-from consent.rules import gap_of
+from consent.rules import Gap, gap_of
 from consent.sql import SqlConsents
 from consent.states import EXHAUSTED, EXPIRED, GRANTED, REVOKED
 from creditgate.consent_artefact import ConsentArtefact
-from creditgate.federated_query import consent_elsewhere
+from creditgate.federated_query import consent_elsewhere, region_client_id
 from creditgate.refusal import Refused
 from creditgate.v1.federation_service_pb2 import ConsentStanding
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -86,8 +86,6 @@ class ForeignConsents:
         self._declared = declared
         self._codes = codes
         self._clock = clock
-        # By entity identifier: what names are made with.
-        self._issuers: dict[str, str] = {}
         self._failures = Failures("consents of other regions")
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="consents-elsewhere")
 
@@ -105,7 +103,6 @@ class ForeignConsents:
         """
         artefact = self._receipts.read(receipt, region)
         require_covers(artefact, operator_id, self._codes())
-        self._issuers[region.entity_id] = region.issuer
         standing = await follower.follow(region.entity_id, artefact.consent)
         _require_standing(standing)
         loop = asyncio.get_running_loop()
@@ -114,15 +111,18 @@ class ForeignConsents:
 
     def told(self, region: str, standing: ConsentStanding) -> None:
         """Take in how a consent stands in its region: write down what has ended it there."""
-        if standing.state in _ENDED_FOR_GOOD and region in self._issuers:
-            self._threads.submit(self._end, self._issuers[region], standing)
+        if standing.state in _ENDED_FOR_GOOD:
+            self._threads.submit(self._end, region, standing)
 
     def _kept(self, artefact: ConsentArtefact, receipt: str, region: Region) -> Consent:
-        """Return the consent as written here, now if it was not before."""
-        consent_id = consent_elsewhere(region.issuer, artefact.consent).removeprefix(NAME_PREFIX)
+        """Return the consent as written here, now if it was not before.
+
+        Raises Refused CONSENT_UNKNOWN for one that is not the region's, whatever its name.
+        """
+        consent_id = _id_here(region.entity_id, artefact.consent)
         kept = self._consents.get(consent_id)
         if kept is not None:
-            return kept
+            return _of_region(kept, region.client_id)
         counterparts = self._counterparts(region.entity_id)
         made = made_out(artefact, receipt, region, counterparts, self._declared)
         act = Act(Actor.GATEWAY, region.client_id, _KEPT, self._clock.now())
@@ -133,20 +133,39 @@ class ForeignConsents:
             kept = self._consents.get(consent_id)
             if kept is None:
                 raise
-            return kept
+            return _of_region(kept, region.client_id)
 
-    def _end(self, issuer: str, standing: ConsentStanding) -> None:
+    def _end(self, region: str, standing: ConsentStanding) -> None:
         try:
-            name = consent_elsewhere(issuer, standing.consent)
+            consent_id = _id_here(region, standing.consent)
+            kept = self._consents.get(consent_id)
+            if kept is None:
+                # One that nothing was asked under.
+                return
+            _of_region(kept, region_client_id(region))
             act = Act(Actor.GATEWAY, "", _ENDED, self._clock.now())
-            self._consents.follow(name.removeprefix(NAME_PREFIX), standing.state, act)
-        except Refused as refused:
-            # One that nothing was asked under.
-            if refused.reason != RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND:
-                self._failures.tell("writing an end", refused)
+            self._consents.follow(consent_id, standing.state, act)
         except Exception as error:
             # It is refused by what was heard, and told again with the next stream.
             self._failures.tell("writing an end", error)
+
+
+def _id_here(region: str, consent: str) -> str:
+    """Return the id under which a consent of ``region`` (entity identifier) is kept here.
+
+    Nothing that a region says of itself goes into it: no two regions name one consent.
+    """
+    return consent_elsewhere(region, consent).removeprefix(NAME_PREFIX)
+
+
+def _of_region(kept: Consent, client_id: str) -> Consent:
+    """Return a consent that the region of ``client_id`` showed here first.
+
+    Raises Refused CONSENT_UNKNOWN for any other: only who keeps a consent says how it stands.
+    """
+    if kept.client_id != client_id:
+        raise gap_refusal(Gap(RefusalReason.REFUSAL_REASON_CONSENT_UNKNOWN))
+    return kept
 
 
 def _require_standing(standing: Standing) -> None:

@@ -36,5 +36,7 @@ def require_well_formed(request: QueryRecordsRequest, asking_region: str) -> Non
         faults.append(Violation("mapping_version", "required: 1 to 64 visible ASCII characters"))
     if _DECISION.fullmatch(request.asking_decision_id) is None:
         faults.append(Violation("asking_decision_id", "required: must read decisions/{id}"))
+    if request.most_chunks < 0:
+        faults.append(Violation("most_chunks", "0 for all, or how many chunks at most"))
     if faults:
         raise invalid(*faults)

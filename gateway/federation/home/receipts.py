@@ -69,14 +69,16 @@ class ForeignReceipts:
         if len(receipt) > MOST_CHARACTERS:
             raise _unknown()
         # With the keys: a key that its trust chain no longer has signs nothing any more.
-        name = sha256("\n".join((region.issuer, region.document_keys, receipt)).encode()).digest()
+        name = sha256(
+            "\n".join((region.entity_id, region.document_keys, receipt)).encode()
+        ).digest()
         known = self._verified.get(name)
         if known is not None:
             self._verified.move_to_end(name)
             return known
         try:
             keys = read_keys(region.document_keys.encode())
-            artefact = verified_receipt(receipt, keys, region.issuer).document
+            artefact = verified_receipt(receipt, keys, region.entity_id).document
         except (DocumentRefused, KeysUnavailable):
             raise _unknown() from None
         self._verified[name] = artefact
@@ -121,7 +123,7 @@ def made_out(
     if not items:
         raise _exceeded("items")
     try:
-        name = consent_elsewhere(region.issuer, artefact.consent)
+        name = consent_elsewhere(region.entity_id, artefact.consent)
         return _consent(artefact, receipt, region, items, name.removeprefix("consents/"))
     except (ValidationError, ValueError):
         # By its type alone: the message could repeat what the receipt holds.

@@ -141,6 +141,7 @@ class FederatedRecords:
         batch = batch_of(request, consent.name if consent else "")
         await self._keep(request, batch, asking, region, licence)
         retried = _Retried(caller.operator_id, request.request_id, request.resume_from)
+        wanted = request.most_chunks or len(request.subjects)
         try:
             async for message in self._batches.batch_get_subject_records(batch, asking):
                 chunk = BatchGetSubjectRecordsResponse.FromString(message)
@@ -150,6 +151,10 @@ class FederatedRecords:
                         yield before
                     retried.begin(chunk.first_subject + chunk.subject_count)
                 yield await self._answer(message, chunk, footing)
+                wanted -= chunk.chunk_complete
+                if not wanted:
+                    # The next one would be metered.
+                    return
         except Refused as refused:
             superseded = RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED
             if refused.reason == superseded and (before := await self._before(retried)):

@@ -185,8 +185,8 @@ class RecognitionDesk:
     ) -> _Ask:
         region = self._book.region(request.region)
         self._belief.require_trusted(region)
-        # Also by a key that was before: what it signed then is of the same history.
-        log = log_keys(region, "disclosure")
+        # By a former key it would be of a log that ended: of no history that witnesses see grow.
+        log = log_keys(region, "disclosure").live
         rule = _rule(self._feed.current(), region, request.purpose)
         return _Ask(
             caller,

@@ -1,6 +1,7 @@
 """The book of regions: who may be asked, and who may ask, at this instant."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, Protocol
 
 LogPurpose = Literal["disclosure", "usage", "witness"]
@@ -19,7 +20,8 @@ class Region(NamedTuple):
     ``issuer`` its authorisation server; ``roots`` the CAs of its server and client
     certificates (PEM), ``certificate_thumbprints`` those of its federation clients (RFC 8705
     x5t#S256). ``codes`` are the division codes it is home of (GB/T 2260 prefixes).
-    ``log_keys`` are C2SP verifier keys by purpose, ``jwks`` the JWK Set (JSON) it signs
+    ``log_keys`` are C2SP verifier keys by purpose, ``log_links`` the notes that link
+    former and next ones to them (`gateway.federation.trust.log_keys`), ``jwks`` the JWK Set (JSON) it signs
     client assertions with, ``document_keys`` that of its documents: licence credentials,
     status lists, consent receipts, receipts, reports. ``catalogue`` is the URL of its
     catalogue, ``catalogue_version`` the version. It stands before ``stands_until`` (seconds,
@@ -40,6 +42,7 @@ class Region(NamedTuple):
     catalogue: str
     catalogue_version: str
     stands_until: int
+    log_links: Mapping[LogPurpose, tuple[str, ...]] = MappingProxyType({})
 
 
 class RegionBook(Protocol):

@@ -38,7 +38,8 @@ class TrustChain(NamedTuple):
 
     ``metadata`` is the leaf's, with its superiors' policies applied; ``expires_at`` (seconds,
     UTC) is when the first statement expires; ``revision`` the anchor's number of what it
-    states of the leaf.
+    states of the leaf. ``tls_roots`` are the authorities (PEM) of the leaf's servers, as whoever
+    stands right above it states them.
     """
 
     statements: tuple[str, ...]
@@ -46,6 +47,7 @@ class TrustChain(NamedTuple):
     metadata: Metadata
     expires_at: int
     revision: int
+    tls_roots: str
 
     @property
     def digest(self) -> str:
@@ -84,6 +86,7 @@ def verified_chain(statements: Sequence[str], anchor: AnchorTrust, now: int) -> 
         {kind: fields for kind, fields in metadata.items() if types is None or kind in types},
         min(statement.exp for statement in read),
         superiors[-1].revision,
+        superiors[0].tls_roots,
     )
 
 

@@ -6,6 +6,7 @@ project's own, docs/regions.md has its members.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from gateway.federation.trust.news import NEWS_PATH
@@ -21,12 +22,13 @@ CATALOGUE_PATH: Final = "/federation/catalogue"
 
 class Published(NamedTuple):
     """What changes while a process runs: addresses "host:port" of its methods, verifier keys by
-    what they sign, the JWK Set of its documents, the version of its catalogue."""
+    what they sign, what links former and next ones to them, the JWK Set of its documents, the version of its catalogue."""
 
     grpc: Sequence[str]
     log_keys: Mapping[str, str]
     document_keys: Mapping[str, Any]
     catalogue_version: str
+    log_links: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class EntityConfiguration:
@@ -76,6 +78,9 @@ class EntityConfiguration:
                 "tls_roots": own.roots,
                 "certificate_thumbprints": own.thumbprints,
                 "log_keys": dict(published.log_keys),
+                "log_links": {
+                    purpose: list(notes) for purpose, notes in published.log_links.items() if notes
+                },
                 "jwks": own.assertion_key.jwks,
                 "document_keys": dict(published.document_keys),
                 "catalogue": issuer + CATALOGUE_PATH,

@@ -16,6 +16,7 @@ from gateway.clock import Clock
 from gateway.federation.trust.chain import TrustChain
 from gateway.federation.trust.description import known_region
 from gateway.federation.trust.news import News
+from gateway.federation.trust.places import require_own_places
 from gateway.federation.trust.resolver import Asked, ChainResolver
 from gateway.federation.trust.statement import StatementInvalid
 from operators.authority import Authority
@@ -68,8 +69,21 @@ class ChainKeeper:
             if entity_id not in news.cut_off and self._is_due(known, entity_id, revision)
         ]
         for entity_id, chain in self._resolver.resolved(due).items():
-            self._look(known, entity_id, chain)
+            self._look(known, entity_id, chain, news)
         return False
+
+    def look_anew(self, entity_id: str) -> None:
+        """Look at the chain of one region now, whenever it is due; any thread.
+
+        Raises as `step`.
+        """
+        news = self._news()
+        if news is None or entity_id in news.cut_off or entity_id not in news.regions:
+            return
+        asked = Asked(entity_id, news.regions[entity_id], news.path(entity_id))
+        known = self._authority().regions.known
+        for name, chain in self._resolver.resolved([asked]).items():
+            self._look(known, name, chain, news)
 
     def _is_due(self, known: Mapping[str, KnownRegion], entity_id: str, revision: int) -> bool:
         if monotonic() >= self._due.get(entity_id, 0.0):
@@ -78,12 +92,17 @@ class ChainKeeper:
         return region is not None and region.revision < revision
 
     def _look(
-        self, known: Mapping[str, KnownRegion], entity_id: str, chain: TrustChain | Exception
+        self,
+        known: Mapping[str, KnownRegion],
+        entity_id: str,
+        chain: TrustChain | Exception,
+        news: News,
     ) -> None:
         try:
             if isinstance(chain, Exception):
                 raise chain
             region = known_region(chain)
+            require_own_places(region, news.regions)
         except Exception as error:
             # Its chain from before holds until it expires, or the news tell otherwise.
             _log.warning("the chain of %s: %s", entity_id, _told(error))

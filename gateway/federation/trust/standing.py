@@ -7,6 +7,7 @@ from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.clock import Clock
 from gateway.federation.trust.book import LogPurpose, Region
+from gateway.federation.trust.description import speaks_for_itself
 from gateway.federation.trust.news import News
 from operators.authority import Authority
 from operators.regions import KnownRegion, region_client_id
@@ -92,6 +93,7 @@ class StandingRegions:
         known = regions.known.get(client_id)
         if (
             known is None
+            or not speaks_for_itself(known)
             or known.stands_until <= self._clock.now()
             or not news.stands(entity_id, known.revision)
             or not all(condition(entity_id) for condition in self._conditions)
@@ -132,4 +134,5 @@ def _region(known: KnownRegion, operator_id: str) -> Region:
         catalogue=known.catalogue,
         catalogue_version=known.catalogue_version,
         stands_until=known.stands_until,
+        log_links=cast("dict[LogPurpose, tuple[str, ...]]", cast(Any, known.log_links)),
     )

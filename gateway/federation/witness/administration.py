@@ -100,7 +100,7 @@ class WitnessService:
                     checkpoint=each.cosigned,
                     tree_size=each.size,
                     cosign_time=Timestamp(seconds=each.cosigned_at),
-                    distrusted=each.origin in distrusted,
+                    distrusted=each.log_key in distrusted,
                 )
                 for each in self._witness.witnessed()
             ],

@@ -13,22 +13,18 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import sha256
 from time import monotonic
-from typing import Final
+from typing import Final, NamedTuple
 
 from creditgate.refusal import Refused
-from creditgate.transparency.cosignatures import (
-    CosignerKey,
-    TooFewWitnesses,
-    WitnessPolicy,
-    verify_witnessed,
-)
+from creditgate.transparency.cosignatures import CosignerKey, TooFewWitnesses
 from creditgate.transparency.merkle import ProofInvalid, verify_consistency
-from creditgate.transparency.note import Checkpoint
+from creditgate.transparency.note import Checkpoint, origin_of
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.clock import Clock
 from gateway.federation.trust.book import Region, RegionBook
+from gateway.federation.witness.cosigners import Cosigners, cosigners_of, require_cosigned
 from gateway.federation.witness.gossip import Gossip
-from gateway.federation.witness.logs import RegionLog, log_of, witness_of
+from gateway.federation.witness.logs import RegionLog, log_of
 from gateway.federation.witness.quorum import too_few
 from gateway.federation.witness.rules import quorum_of
 from gateway.federation.witness.splits import SplitViews
@@ -106,7 +102,7 @@ class Belief:
         Refused as `require_trusted` and TEMPORARILY_UNAVAILABLE where too few have cosigned,
         and what the store raises.
         """
-        log = self._trusted_log(region)
+        log = self._trusted_log(region, proved.origin)
         policy = self._policy(region)
         known_by = _digest(log, policy, proved, cosigned, consistency_proof)
         if known_by in self._believed:
@@ -120,7 +116,7 @@ class Belief:
             raise too_few() from None
         # What this very comparison has found is known at once.
         await self._look()
-        self._trusted_log(region)
+        self._trusted_log(region, proved.origin)
         if cosigned and not consistency_proof:
             # With a proof it holds for a time alone.
             self._believed[known_by] = None
@@ -135,18 +131,18 @@ class Belief:
 
         Raises ProofInvalid, and Refused as `require_believed`.
         """
-        log, policy = self._trusted_log(region), self._policy(region)
+        log, policy = self._trusted_log(region, origin_of(cosigned)), self._policy(region)
         try:
             later = await asyncio.to_thread(
-                verify_witnessed, cosigned, log.key, policy, self._clock.now()
+                require_cosigned, cosigned, log.key, *policy, self._clock.now()
             )
         except TooFewWitnesses:
             raise too_few() from None
         after = later.checkpoint
         verify_consistency(before.size, after.size, before.root, after.root, proof)
 
-    def _trusted_log(self, region: Region) -> RegionLog:
-        log = log_of(region)
+    def _trusted_log(self, region: Region, origin: str = "") -> RegionLog:
+        log = log_of(region, origin)
         if log is None:
             raise _not_trusted("It states no key of its disclosure log.", "no_log_key")
         if monotonic() >= self._known_at + LEASE_SECONDS:
@@ -155,46 +151,37 @@ class Belief:
                 "Whether the region's log is trusted cannot be read now; try again.",
                 retry_after=1,
             )
-        if log.key.name in self._distrusted:
+        if str(log.key) in self._distrusted:
             raise _not_trusted("Its disclosure log has signed two histories.", "split_view")
         return log
 
-    def _policy(self, region: Region) -> WitnessPolicy:
+    def _policy(self, region: Region) -> "_Policy":
         """Return the witnesses of a region's log, and the quorum, as they stand now.
 
         Raises Refused TEMPORARILY_UNAVAILABLE where there are fewer witnesses than the quorum.
         """
-        # By their keys: the text that is cosigned names nobody.
-        witnesses = {self._own.public: self._own}
-        for other in self._book.regions():
-            key = witness_of(other)
-            if key is not None:
-                witnesses.setdefault(key.public, key)
-        theirs = witness_of(region)
-        if theirs is not None:
-            # Nobody is a witness of its own log.
-            witnesses.pop(theirs.public, None)
+        witnesses = cosigners_of(region, self._book.regions(), self._own)
         quorum = quorum_of(len(witnesses), self._wanted)
         if quorum > len(witnesses):
             raise too_few()
-        return WitnessPolicy(tuple(witnesses.values()), quorum)
+        return _Policy(witnesses, quorum)
 
     def _verify(
         self,
         log: RegionLog,
-        policy: WitnessPolicy,
+        policy: "_Policy",
         proved: Checkpoint,
         cosigned: str,
         proof: Sequence[bytes],
         note: str,
     ) -> None:
         now = self._clock.now()
-        witnessed = verify_witnessed(cosigned, log.key, policy, now)
+        witnessed = require_cosigned(cosigned, log.key, *policy, now)
         self._gossip.seen("", [each for each in (cosigned, note) if each], now)
         if witnessed.checkpoint == proved:
             return
         # The quorum's youngest cosignatures: as many as it takes.
-        newest = sorted(witnessed.cosigned.values(), reverse=True)[: policy.quorum]
+        newest = sorted(witnessed.at.values(), reverse=True)[: policy.quorum]
         if newest and newest[-1] < now - MOST_BEHIND_SECONDS:
             raise TooFewWitnesses("what witnesses cosigned is too old to lead on from")
         if proved.origin != log.key.name:
@@ -209,16 +196,23 @@ class Belief:
         return False
 
 
+class _Policy(NamedTuple):
+    """Who may cosign a log, and how many must have."""
+
+    witnesses: Cosigners
+    quorum: int
+
+
 def _digest(
     log: RegionLog,
-    policy: WitnessPolicy,
+    policy: _Policy,
     proved: Checkpoint,
     cosigned: str,
     proof: Sequence[bytes],
 ) -> bytes:
     told = (
         str(log.key),
-        *map(str, policy.witnesses),
+        *(str(key) for names in policy.witnesses.values() for key in names),
         str(policy.quorum),
         proved.origin,
         str(proved.size),

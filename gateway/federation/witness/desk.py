@@ -13,7 +13,7 @@ from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
 from gateway.federation.trust.book import Region, RegionBook
 from gateway.federation.witness.gossip import MOST_SEEN, MOST_SPLITS, Gossip
-from gateway.federation.witness.logs import RegionLog, log_of
+from gateway.federation.witness.logs import RegionLog, log_of, logs_of
 from gateway.federation.witness.rules import ShownInvalid
 from gateway.federation.witness.splits import SplitViews, evidence_of
 from gateway.federation.witness.wire import (
@@ -23,7 +23,7 @@ from gateway.federation.witness.wire import (
     exchange_faults,
     shown_in,
 )
-from gateway.federation.witness.witness import AnotherKey, Answered, Shown, Witness
+from gateway.federation.witness.witness import Answered, Shown, Witness
 from gateway.shares import Shares
 from gateway.transparency.log import LogReader
 
@@ -89,8 +89,17 @@ class WitnessDesk:
 
     def told(self, to: str) -> Told:
         """Return what an exchange tells the region of entity id ``to``: what was cosigned last
-        of all logs but its own, and the split views that stand. Blocks."""
-        seen = [each.cosigned for each in self._witness.witnessed() if each.region != to]
+        of all logs but its own, and the split views that stand. Blocks.
+
+        Of each region the logs that it has now: the former ones of one would crowd others out.
+        """
+        present = {
+            str(log.key)
+            for region in self._book.regions()
+            if region.entity_id != to
+            for log in logs_of(region)
+        }
+        seen = [each.cosigned for each in self._witness.witnessed() if each.log_key in present]
         splits = [evidence_message(evidence_of(row)) for row in self._splits.open_ones(MOST_SPLITS)]
         return Told(seen[:MOST_SEEN], splits)
 
@@ -101,9 +110,9 @@ class WitnessDesk:
     def _exchanged(
         self, request: pb.ExchangeCheckpointsRequest, region: Region
     ) -> pb.ExchangeCheckpointsResponse:
-        log, now = log_of(region), self._clock.now()
+        now = self._clock.now()
         answer = pb.ExchangeCheckpointsResponse(
-            witnessed=[self._witnessed(log, each) for each in request.checkpoints]
+            witnessed=[self._witnessed(region, each) for each in request.checkpoints]
         )
         self._gossip.accuse(region.entity_id, evidence_in(request.split_views), now)
         self._gossip.seen(region.entity_id, request.seen_checkpoints, now)
@@ -115,10 +124,9 @@ class WitnessDesk:
         answer.split_views.extend(told.splits)
         return answer
 
-    def _witnessed(
-        self, log: RegionLog | None, message: pb.CheckpointShown
-    ) -> pb.CheckpointWitnessed:
+    def _witnessed(self, region: Region, message: pb.CheckpointShown) -> pb.CheckpointWitnessed:
         origin = origin_of(message.checkpoint)
+        log = log_of(region, origin)
         if log is None or origin != log.key.name:
             # Each region shows its own log alone: others' are compared, not cosigned.
             return pb.CheckpointWitnessed(
@@ -126,8 +134,8 @@ class WitnessDesk:
             )
         try:
             answered = self.show(log, shown_in(message))
-        except (ProofInvalid, ShownInvalid, AnotherKey):
-            last = self._witness.last_of(origin)
+        except (ProofInvalid, ShownInvalid):
+            last = self._witness.last_of(log.key)
             return pb.CheckpointWitnessed(
                 outcome=pb.WITNESS_OUTCOME_INVALID,
                 origin=origin,

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from creditgate.transparency.merkle import ProofInvalid
-from creditgate.transparency.note import VerifierKey, open_checkpoint, origin_of
+from creditgate.transparency.note import VerifierKey, open_checkpoint
 from gateway.federation.trust.book import RegionBook
-from gateway.federation.witness.logs import RegionLog, log_named
+from gateway.federation.witness.logs import RegionLog, log_signing
 from gateway.federation.witness.splits import Accused, SplitViews, same_size_split
 from gateway.federation.witness.witness import Witness
 from gateway.transparency.log import LogReader
@@ -76,11 +76,10 @@ class Gossip:
         """Take evidence against logs known here; what is none is passed over. Raises what the
         store raises."""
         for split in splits:
-            origin = origin_of(split.first)
             try:
-                if origin == self._own.key.name:
+                if self._is_own(split.first):
                     self._keep(self._accused, self._own.key, split, told_by, now)
-                elif (log := log_named(self._book, origin)) is not None:
+                elif (log := log_signing(self._book, split.first)) is not None:
                     self._keep(Accused.of(log.region), log.key, split, told_by, now)
             except ProofInvalid as invalid:
                 _log.warning("%s tells of a split view that is none: %s", told_by, invalid)
@@ -91,7 +90,7 @@ class Gossip:
         Raises ProofInvalid for what the log has not signed, and what the store raises.
         """
         checkpoint = open_checkpoint(note, log.key)
-        held = self._witness.held(log.key.name, checkpoint.size)
+        held = self._witness.held(log.key, checkpoint.size)
         if not held:
             return False
         split = same_size_split(held, note, log.key)
@@ -100,15 +99,23 @@ class Gossip:
         return True
 
     def _compare(self, told_by: str, note: str, now: int) -> None:
-        origin = origin_of(note)
-        if origin == self._own.key.name:
+        if self._is_own(note):
             self._compare_own(told_by, note, now)
             return
-        log = log_named(self._book, origin)
+        log = log_signing(self._book, note)
         if log is None or self.compare_held(log, note, told_by, now):
             return
-        if self._witness.last_of(origin) is not None:
+        if self._witness.last_of(log.key) is not None:
             self._joining.add(log, note, told_by)
+
+    def _is_own(self, note: str) -> bool:
+        """Tell whether this region's own log has signed a note: another region may name its
+        origin, never its key."""
+        try:
+            open_checkpoint(note, self._own.key)
+        except ProofInvalid:
+            return False
+        return True
 
     def _compare_own(self, told_by: str, note: str, now: int) -> None:
         """Compare a checkpoint somebody has of this region's own log: where it was not signed

@@ -74,9 +74,10 @@ class Joiner:
         Of one log a few wait at most: those told of since are of the same history or not.
         """
         checkpoint = open_checkpoint(note, log.key)
-        key = (checkpoint.origin, checkpoint.size, checkpoint.root)
+        name = str(log.key)
+        key = (name, checkpoint.size, checkpoint.root)
         with self._changing:
-            waiting = sum(origin == checkpoint.origin for origin, _, _ in self._waiting)
+            waiting = sum(other == name for other, _, _ in self._waiting)
             if key not in self._waiting and waiting < _MOST_OF_A_LOG:
                 self._waiting[key] = _Waiting(log, note, told_by, self._clock.now())
 
@@ -99,7 +100,7 @@ class Joiner:
         now, log = self._clock.now(), waiting.log
         if self._gossip.compare_held(log, waiting.note, waiting.told_by, now):
             return True
-        last = self._witness.last_of(log.key.name)
+        last = self._witness.last_of(log.key)
         if last is None:
             return True
         try:

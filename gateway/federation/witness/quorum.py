@@ -1,14 +1,15 @@
 """The quorum at home: answers to peers carry a checkpoint that enough witnesses have cosigned."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
 from creditgate.refusal import Refused
-from creditgate.transparency.cosignatures import CosignerKey, cosignatures_in
+from creditgate.transparency.cosignatures import CosignerKey
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.federation.trust.book import RegionBook
+from gateway.federation.witness.cosigners import Cosigners, cosigners, signed_by
 from gateway.federation.witness.logs import witness_of
 from gateway.federation.witness.rules import quorum_of
 from gateway.transparency.log import LogReader, SignedCheckpoint
@@ -57,7 +58,7 @@ class HomeQuorum:
         self._book = book
         self._wanted = wanted
         self._hurry = hurry
-        self._last: tuple[str, frozenset[CosignerKey]] | None = None
+        self._last: tuple[str, frozenset[tuple[CosignerKey, ...]]] | None = None
 
     @property
     def quorum(self) -> int:
@@ -66,13 +67,12 @@ class HomeQuorum:
 
     def cosigned_by(self, checkpoint: SignedCheckpoint) -> list[str]:
         """Return the regions that stand and have cosigned a checkpoint, by entity id."""
-        keys = self._witnesses()
-        try:
-            found = cosignatures_in(checkpoint.cosigned, keys)
-        except ProofInvalid:
-            # What was verified when it came is not of the keys of now.
-            return []
-        return [keys[key] for key in found]
+        found = _signed_by(checkpoint, self._witnesses())
+        return [
+            region.entity_id
+            for region in self._book.regions()
+            if (key := witness_of(region)) is not None and key.public in found
+        ]
 
     async def cosigned(
         self, size: int, require: Callable[[], None], seconds: float = PATIENCE_SECONDS
@@ -104,21 +104,24 @@ class HomeQuorum:
         raise too_few()
 
     def _has_quorum(self, checkpoint: SignedCheckpoint) -> bool:
-        keys = self._witnesses()
-        known = (checkpoint.cosigned, frozenset(keys))
+        witnesses = self._witnesses()
+        known = (checkpoint.cosigned, frozenset(witnesses.values()))
         if self._last != known:
-            if len(self.cosigned_by(checkpoint)) < quorum_of(len(keys), self._wanted):
+            if len(_signed_by(checkpoint, witnesses)) < quorum_of(len(witnesses), self._wanted):
                 return False
             # Verified once for all that is answered by it.
             self._last = known
         return True
 
-    def _witnesses(self) -> dict[CosignerKey, str]:
-        return {
-            key: region.entity_id
-            for region in self._book.regions()
-            if (key := witness_of(region)) is not None
-        }
+    def _witnesses(self) -> Cosigners:
+        return cosigners(map(witness_of, self._book.regions()))
+
+
+def _signed_by(checkpoint: SignedCheckpoint, witnesses: Cosigners) -> Mapping[bytes, int]:
+    try:
+        return signed_by(checkpoint.cosigned, witnesses)
+    except ProofInvalid:
+        return {}
 
 
 def too_few() -> Refused:

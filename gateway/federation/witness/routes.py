@@ -15,13 +15,14 @@ from starlette.routing import Route
 
 from creditgate.refusal import Refused
 from creditgate.transparency.merkle import HASH_BYTES, ProofInvalid
-from creditgate.transparency.note import MOST_NOTE_BYTES, open_checkpoint, origin_of
+from creditgate.transparency.note import MOST_NOTE_BYTES, origin_of
 from gateway.federation.trust.book import RegionBook
+from gateway.federation.trust.places import owner_of
 from gateway.federation.witness.desk import WitnessDesk
 from gateway.federation.witness.keys import PATH
-from gateway.federation.witness.logs import RegionLog, log_named
+from gateway.federation.witness.logs import log_signing, logs_named
 from gateway.federation.witness.rules import MOST_PROOF_NODES, Judgement, ShownInvalid
-from gateway.federation.witness.witness import AnotherKey, Answered, Shown, Witness
+from gateway.federation.witness.witness import Answered, Shown, Witness
 from gateway.shares import Shares
 
 _MOST_SIZE_DIGITS: Final = 19
@@ -48,11 +49,10 @@ def witness_routes(
             shown = shown_in(body)
         except _Unreadable:
             return _told(400, "This is no request of add-checkpoint (c2sp.org/tlog-witness).")
-        log = log_named(book, origin_of(shown.note))
-        if log is None:
+        if not logs_named(book, origin_of(shown.note)):
             return _told(404, "This witness knows no such log.")
         try:
-            answered = await shares.run(_asker(request), _judged, desk, log, shown)
+            answered = await shares.run(_asker(request), _judged, desk, book, shown)
         except Refused as refused:
             return _told(429, refused.message, {"Retry-After": str(refused.retry_after)})
         except _Forbidden:
@@ -85,18 +85,14 @@ def witness_routes(
 
 
 class _Forbidden(Exception):
-    pass
+    """No log of that origin has signed what was shown."""
 
 
-def _judged(desk: WitnessDesk, log: RegionLog, shown: Shown) -> Answered:
-    try:
-        open_checkpoint(shown.note, log.key)
-    except ProofInvalid:
-        raise _Forbidden from None
-    try:
-        return desk.show(log, shown)
-    except AnotherKey:
-        raise _Forbidden from None
+def _judged(desk: WitnessDesk, book: RegionBook, shown: Shown) -> Answered:
+    log = log_signing(book, shown.note)
+    if log is None:
+        raise _Forbidden
+    return desk.show(log, shown)
 
 
 def _answer(answered: Answered) -> Response:
@@ -110,10 +106,12 @@ def _answer(answered: Answered) -> Response:
 
 
 def _newest(witness: Witness, origin_hash: str) -> str | None:
-    for log in witness.witnessed():
-        if sha256(log.origin.encode()).hexdigest() == origin_hash:
-            return log.cosigned
-    return None
+    found = [
+        log for log in witness.witnessed() if sha256(log.origin.encode()).hexdigest() == origin_hash
+    ]
+    # Of two logs that name one origin, that of the region at whose place it is.
+    found.sort(key=lambda log: not owner_of(log.origin, (log.region,)))
+    return found[0].cosigned if found else None
 
 
 async def _body(request: Request) -> bytes | None:

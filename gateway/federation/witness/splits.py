@@ -23,6 +23,9 @@ from sdk.histories import SplitView
 MOST_OPEN: Final = 64
 """Split views of one log that are kept while none is cleared: more tell nothing new."""
 
+MOST_TOLD_OF_ONE: Final = 2
+"""Logs of one region whose split views are told to peers: the one it has now, and the former."""
+
 _HOUR_SECONDS: Final = 3_600
 _log = logging.getLogger(__name__)
 
@@ -64,7 +67,7 @@ class SplitViews:
             open_ones = connection.execute(
                 select(func.count())
                 .select_from(SPLIT_VIEWS)
-                .where(SPLIT_VIEWS.c.origin == key.name, SPLIT_VIEWS.c.cleared_at.is_(None))
+                .where(SPLIT_VIEWS.c.log_key == str(key), SPLIT_VIEWS.c.cleared_at.is_(None))
             ).scalar_one()
             if open_ones >= MOST_OPEN:
                 return False
@@ -106,21 +109,33 @@ class SplitViews:
         return True
 
     def distrusted(self) -> frozenset[str]:
-        """Return the origins of the logs that are distrusted."""
-        query = select(SPLIT_VIEWS.c.origin).where(SPLIT_VIEWS.c.cleared_at.is_(None)).distinct()
+        """Return the keys (C2SP) of the logs that are distrusted: of a log that names another's
+        origin, its own alone."""
+        query = select(SPLIT_VIEWS.c.log_key).where(SPLIT_VIEWS.c.cleared_at.is_(None)).distinct()
         with reading(self._evidence) as connection:
             return frozenset(connection.execute(query).scalars())
 
     def open_ones(self, limit: int) -> list[FoundSplit]:
-        """Return the newest that are not cleared, of each log one at most."""
+        """Return the newest that are not cleared, of each log one at most, and of each region
+        `MOST_TOLD_OF_ONE`: what one brings upon itself crowds no other out."""
         newest = (
-            select(func.max(SPLIT_VIEWS.c.number))
+            select(
+                func.max(SPLIT_VIEWS.c.number).label("number"),
+                func.row_number()
+                .over(
+                    partition_by=SPLIT_VIEWS.c.region,
+                    order_by=func.max(SPLIT_VIEWS.c.number).desc(),
+                )
+                .label("place"),
+            )
             .where(SPLIT_VIEWS.c.cleared_at.is_(None))
-            .group_by(SPLIT_VIEWS.c.origin)
+            .group_by(SPLIT_VIEWS.c.region, SPLIT_VIEWS.c.log_key)
+            .subquery()
         )
+        told = select(newest.c.number).where(newest.c.place <= MOST_TOLD_OF_ONE)
         query = (
             select(SPLIT_VIEWS)
-            .where(SPLIT_VIEWS.c.number.in_(newest))
+            .where(SPLIT_VIEWS.c.number.in_(told))
             .order_by(SPLIT_VIEWS.c.number.desc())
             .limit(limit)
         )

@@ -19,13 +19,14 @@ METADATA: Final = MetaData()
 _Number = BigInteger().with_variant(Integer, "sqlite")
 
 # One row for each log of another region, locked by whoever cosigns for it. log_key is the
-# C2SP key its checkpoints are verified by; act numbers all that this witness ever signed.
+# C2SP key its checkpoints are verified by: with the origin, which any region may name, it tells
+# logs apart. region is who showed it last; act numbers all that this witness ever signed.
 WITNESSED_LOGS: Final = Table(
     "witnessed_logs",
     METADATA,
     Column("origin", String(255), primary_key=True),
     Column("region", String(512), nullable=False),
-    Column("log_key", Text, nullable=False),
+    Column("log_key", Text, primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("root", LargeBinary, nullable=False),
     Column("note", Text, nullable=False),
@@ -39,6 +40,7 @@ WITNESSED: Final = Table(
     "witnessed_checkpoints",
     METADATA,
     Column("origin", String(255), primary_key=True),
+    Column("log_key", Text, primary_key=True, server_default=""),
     Column("size", _Number, primary_key=True, autoincrement=False),
     Column("root", LargeBinary, nullable=False),
     Column("note", Text, nullable=False),

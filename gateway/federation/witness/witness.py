@@ -9,7 +9,18 @@ the new checkpoint before responding", atomically with the check of the old size
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Table,
+    and_,
+    delete,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from creditgate.transparency.cosignatures import cosignature_line
@@ -31,11 +42,6 @@ MOST_KEPT: Final = 512
 
 _PRUNE_EVERY: Final = 64
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-
-
-class AnotherKey(ValueError):
-    """A log's origin is known under another key or region than it is shown by: a log that
-    takes another key begins anew, under another origin."""
 
 
 class Shown(NamedTuple):
@@ -63,10 +69,14 @@ class Answered(NamedTuple):
 
 
 class WitnessedLog(NamedTuple):
-    """What was cosigned last of a log: the log's note and this witness's line behind it."""
+    """What was cosigned last of a log: the log's note and this witness's line behind it.
+
+    ``log_key`` is the log's C2SP key, ``region`` who showed it last.
+    """
 
     origin: str
     region: str
+    log_key: str
     size: int
     note: str
     cosignature: str
@@ -93,8 +103,9 @@ class Witness:
     def show(self, region: str, log: VerifierKey, shown: Shown, now: int) -> Answered:
         """Judge a checkpoint of ``region``'s log and cosign it where that may be.
 
-        Raises ProofInvalid for a note that the log has not signed and a proof that does not
-        prove, ShownInvalid, AnotherKey, WitnessForgot, and what the store raises: then nothing is cosigned.
+        Of one key and origin one history alone is cosigned, whoever shows it. Raises
+        ProofInvalid for a note that the log has not signed and a proof that does not prove,
+        ShownInvalid, WitnessForgot, and what the store raises: then nothing is cosigned.
         """
         checkpoint = open_checkpoint(shown.note, log)
         with self._evidence.begin() as connection:
@@ -116,41 +127,38 @@ class Witness:
             else:
                 act += 1
                 line = cosignature_line(taken_apart(shown.note)[0], self.key, now)
-                self._keep(connection, checkpoint, log, shown.note, line, now, act)
+                self._keep(connection, region, checkpoint, log, shown.note, line, now, act)
         # Committed, and noted: only now may it be shown.
         self.key.committed(act)
         return Answered(Judgement.COSIGN, log.name, checkpoint.size, line)
 
     def witnessed(self) -> list[WitnessedLog]:
-        """Return what was cosigned last of each log, in order of origin."""
+        """Return what was cosigned last of each log, in order of origin and key."""
         with reading(self._evidence) as connection:
             rows = connection.execute(
                 select(WITNESSED_LOGS)
                 .where(WITNESSED_LOGS.c.act > 0)
-                .order_by(WITNESSED_LOGS.c.origin)
+                .order_by(WITNESSED_LOGS.c.origin, WITNESSED_LOGS.c.log_key)
             )
             return [_log(row) for row in rows]
 
-    def last_of(self, origin: str) -> WitnessedLog | None:
+    def last_of(self, log: VerifierKey) -> WitnessedLog | None:
         """Return what was cosigned last of a log, None where nothing was."""
-        query = select(WITNESSED_LOGS).where(
-            WITNESSED_LOGS.c.origin == origin, WITNESSED_LOGS.c.act > 0
-        )
+        query = select(WITNESSED_LOGS).where(_is(WITNESSED_LOGS, log), WITNESSED_LOGS.c.act > 0)
         with reading(self._evidence) as connection:
             row = connection.execute(query).first()
         return None if row is None else _log(row)
 
-    def held(self, origin: str, size: int) -> str:
+    def held(self, log: VerifierKey, size: int) -> str:
         """Return the note cosigned of a log at a size, "" where none is kept."""
-        query = select(WITNESSED.c.note).where(
-            WITNESSED.c.origin == origin, WITNESSED.c.size == size
-        )
+        query = select(WITNESSED.c.note).where(_is(WITNESSED, log), WITNESSED.c.size == size)
         with reading(self._evidence) as connection:
             return connection.execute(query).scalar() or ""
 
     def _keep(
         self,
         connection: Connection,
+        region: str,
         checkpoint: Checkpoint,
         log: VerifierKey,
         shown: str,
@@ -162,8 +170,9 @@ class Witness:
         note = _own_lines(shown, log)
         connection.execute(
             update(WITNESSED_LOGS)
-            .where(WITNESSED_LOGS.c.origin == checkpoint.origin)
+            .where(_is(WITNESSED_LOGS, log))
             .values(
+                region=region,
                 size=checkpoint.size,
                 root=checkpoint.root,
                 note=note,
@@ -175,11 +184,15 @@ class Witness:
         add = _INSERT[connection.dialect.name](WITNESSED).on_conflict_do_nothing()
         connection.execute(
             add.values(
-                origin=checkpoint.origin, size=checkpoint.size, root=checkpoint.root, note=note
+                origin=log.name,
+                log_key=str(log),
+                size=checkpoint.size,
+                root=checkpoint.root,
+                note=note,
             )
         )
         if act % _PRUNE_EVERY == 0:
-            _prune(connection, checkpoint.origin)
+            _prune(connection, log)
 
 
 def _locked(connection: Connection, region: str, log: VerifierKey) -> Row[*tuple[Any, ...]]:
@@ -199,12 +212,13 @@ def _locked(connection: Connection, region: str, log: VerifierKey) -> Row[*tuple
             act=0,
         )
     )
-    row = connection.execute(
-        select(WITNESSED_LOGS).where(WITNESSED_LOGS.c.origin == log.name).with_for_update()
+    return connection.execute(
+        select(WITNESSED_LOGS).where(_is(WITNESSED_LOGS, log)).with_for_update()
     ).one()
-    if (row.region, row.log_key) != (region, str(log)):
-        raise AnotherKey
-    return row
+
+
+def _is(table: Table, log: VerifierKey) -> ColumnElement[bool]:
+    return and_(table.c.origin == log.name, table.c.log_key == str(log))
 
 
 def _checkpoint_of(row: Row[*tuple[Any, ...]]) -> Checkpoint | None:
@@ -221,22 +235,20 @@ def _own_lines(note: str, log: VerifierKey) -> str:
     return f"{text}\n{''.join(own)}"
 
 
-def _prune(connection: Connection, origin: str) -> None:
+def _prune(connection: Connection, log: VerifierKey) -> None:
     oldest = (
         select(WITNESSED.c.size)
-        .where(WITNESSED.c.origin == origin)
+        .where(_is(WITNESSED, log))
         .order_by(WITNESSED.c.size.desc())
         .offset(MOST_KEPT)
         .limit(1)
     )
     size = connection.execute(oldest).scalar()
     if size is not None:
-        connection.execute(
-            delete(WITNESSED).where(WITNESSED.c.origin == origin, WITNESSED.c.size <= size)
-        )
+        connection.execute(delete(WITNESSED).where(_is(WITNESSED, log), WITNESSED.c.size <= size))
 
 
 def _log(row: Row[*tuple[Any, ...]]) -> WitnessedLog:
     return WitnessedLog(
-        row.origin, row.region, row.size, row.note, row.cosignature, row.cosigned_at
+        row.origin, row.region, row.log_key, row.size, row.note, row.cosignature, row.cosigned_at
     )

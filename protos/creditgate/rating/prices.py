@@ -19,6 +19,8 @@ from creditgate.rating.timeline import Change, Timeline
 from creditgate.shapes import END_OF_TIME
 
 PRICE_PLAN: Final = "price_plan"
+WITHDRAWN: Final = "withdrawn"
+"""Of a version of a plan that was withdrawn before it began: True, beside its id alone."""
 MOST_COMPONENTS: Final = 50
 
 
@@ -73,9 +75,13 @@ def _contradict(minimum: PriceComponent, cap: PriceComponent) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PriceBook:
-    """Every price plan. It never changes; `advanced` makes the next one."""
+    """Every price plan. It never changes; `advanced` makes the next one.
+
+    ``withdrawn`` are the ids of those that were withdrawn before they began: nobody else's.
+    """
 
     plans: Timeline[PricePlan] = field(default_factory=Timeline[PricePlan])
+    withdrawn: frozenset[str] = frozenset()
 
     @classmethod
     def empty(cls) -> "PriceBook":
@@ -87,8 +93,15 @@ class PriceBook:
 
         Raises pydantic.ValidationError for a plan this version does not understand.
         """
-        plans = self.plans.advanced(changes, PRICE_PLAN, PricePlan.model_validate)
-        return self if plans is self.plans else PriceBook(plans)
+        plans = self.plans.advanced(changes, PRICE_PLAN, _read)
+        if plans is self.plans:
+            return self
+        withdrawn = {
+            change.id
+            for change in changes
+            if change.kind == PRICE_PLAN and change.document.get(WITHDRAWN)
+        }
+        return PriceBook(plans, self.withdrawn | withdrawn)
 
     def plan_at(self, at: int) -> PricePlan | None:
         """Return the plan that decides at ``at`` (seconds, UTC), None before the first.
@@ -97,3 +110,7 @@ class PriceBook:
         earlier plans say. As long as the same plan decides, the same object comes back.
         """
         return self.plans.at(at)
+
+
+def _read(document: Mapping[str, object]) -> PricePlan | None:
+    return None if document.get(WITHDRAWN) is True else PricePlan.model_validate(document)

@@ -63,14 +63,16 @@ class Timeline(Generic[_Thing]):
         self,
         changes: Sequence[Change],
         kind: str,
-        read: Callable[[Mapping[str, object]], _Thing],
+        read: Callable[[Mapping[str, object]], _Thing | None],
     ) -> "Timeline[_Thing]":
         """Return the timeline after ``changes``, itself when none is of ``kind``.
 
-        Raises what ``read`` raises on a document it does not understand.
+        What ``read`` returns None for is in it no more. Raises what ``read`` raises on a document
+        it does not understand.
         """
         newest = {change.id: change.document for change in changes if change.kind == kind}
         if not newest:
             return self
         kept = (thing for thing in self.things if thing.id not in newest)
-        return Timeline((*kept, *(read(document) for document in newest.values())))
+        read_anew = (read(document) for document in newest.values())
+        return Timeline((*kept, *(thing for thing in read_anew if thing is not None)))

@@ -6,8 +6,8 @@ Source: federated_record_service.proto, usage_log.proto. What is wrong is a `Pro
 from collections import Counter
 from collections.abc import Sequence
 
+from creditgate.transparency.linked import Pinned
 from creditgate.transparency.merkle import ProofInvalid
-from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.usage import (
     CountedBy,
     detail_of,
@@ -22,7 +22,7 @@ from creditgate.v1.federated_record_service_pb2 import RegionPart
 from creditgate.v1.usage_log_pb2 import UsageLeaf
 
 
-def verify_question(receipt: Receipt, key: VerifierKey) -> UsageLeaf:
+def verify_question(receipt: Receipt, key: Pinned) -> UsageLeaf:
     """Return the use that a question to other regions was metered as: it charges nothing.
 
     ``key`` is the pinned key of receipts of one's own gateway. Raises ProofInvalid.
@@ -35,7 +35,7 @@ def verify_question(receipt: Receipt, key: VerifierKey) -> UsageLeaf:
     return leaf
 
 
-def verify_region_use(parts: Sequence[RegionPart], key: VerifierKey) -> UsageLeaf:
+def verify_region_use(parts: Sequence[RegionPart], key: Pinned) -> UsageLeaf:
     """Return the use that a chunk of another region was charged as, once that is what was received.
 
     ``parts`` are all of the chunk, in order; ``key`` as above. A retry has the receipt of the

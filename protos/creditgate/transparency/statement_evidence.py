@@ -8,17 +8,17 @@ ledger of the same uses takes them from there, and comes to the same.
 
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.json_format import ParseDict, ParseError
 
 from creditgate.rating.checking import StatementChecked, check_statement
 from creditgate.rating.grounds import Grounds
 from creditgate.rating.logged import LoggedUse, logged_uses
-from creditgate.statement_document import StatementInvalid, open_statement
+from creditgate.statement_document import StatementInvalid, is_signed_by, open_statement
+from creditgate.transparency.linked import Pinned, linked, open_linked
 from creditgate.transparency.merkle import ProofInvalid, leaf_hash, root_of
-from creditgate.transparency.note import Checkpoint, VerifierKey, open_checkpoint
-from creditgate.transparency.receipts import usage_log_key
+from creditgate.transparency.note import Checkpoint
 from creditgate.transparency.strict import strictly
 from creditgate.transparency.usage import detail_of
 from creditgate.v1.usage_evidence_pb2 import StatementEvidence, UsageEvidence, UsageEvidenceKind
@@ -39,7 +39,7 @@ def is_about_statement(evidence: bytes) -> bool:
 
 
 def verify_statement_evidence(
-    evidence: bytes, key: VerifierKey, uses_under: UsesUnder | None = None
+    evidence: bytes, key: Pinned, uses_under: UsesUnder | None = None
 ) -> StatementChecked:
     """Return what a serialised UsageEvidence of kind STATEMENT shows. ``key`` is that of receipts;
     ``uses_under`` gives the uses of short evidence, which shows nothing without it.
@@ -74,15 +74,25 @@ def checked_statement(statement: Statement, grounds: Grounds) -> StatementChecke
         raise ProofInvalid("the statement tells what none can") from None
 
 
-def statement_of(document: str, key: VerifierKey) -> Statement:
+def statement_of(document: str, key: Pinned) -> Statement:
     """Return the statement of a signed document that has one, whole. Raises ProofInvalid."""
     try:
-        (told,) = open_statement(document, key)["statements"]
+        (told,) = open_linked_statement(document, key)["statements"]
         return ParseDict(told, Statement())
     except StatementInvalid as error:
         raise ProofInvalid(str(error)) from None
     except (KeyError, TypeError, ValueError, ParseError):
         raise ProofInvalid("the document is not one whole statement of one operator") from None
+
+
+def open_linked_statement(document: str, pinned: Pinned) -> dict[str, Any]:
+    """Return what a document states, as `open_statement`, that one of the keys signed. Raises
+    StatementInvalid."""
+    *rest, oldest = reversed(linked(pinned).every)
+    for key in rest:
+        if is_signed_by(document, key):
+            return open_statement(document, key)
+    return open_statement(document, oldest)
 
 
 def lines_given(leaves: Iterable[bytes], details: Sequence[bytes]) -> list[LoggedUse]:
@@ -116,10 +126,10 @@ def shortened(evidence: bytes) -> bytes:
 
 
 def _uses(
-    shown: StatementEvidence, operator_id: str, key: VerifierKey, uses_under: UsesUnder | None
+    shown: StatementEvidence, operator_id: str, key: Pinned, uses_under: UsesUnder | None
 ) -> Sequence[LoggedUse]:
     try:
-        head = open_checkpoint(shown.checkpoint, usage_log_key(key, operator_id))
+        head = open_linked(shown.checkpoint, linked(key).of_operator(operator_id))
     except ValueError as error:
         # Of an operator whose id no log has, too.
         raise ProofInvalid(str(error)) from None

@@ -1,4 +1,5 @@
-"""Use verified offline, by the one pinned key of receipts: receipts, answers, logged leaves. Pure.
+"""Use verified offline, by the pinned key of receipts, or those linked to it: receipts, answers,
+logged leaves. Pure.
 
 Whatever does not hold is a `ProofInvalid` that tells what. Sources: usage_log.proto for the
 formats, RFC 6962 section 2.1 for the trees, C2SP tlog-checkpoint for heads of logs.
@@ -10,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from creditgate.transparency.linked import Pinned, key_of, linked, open_linked
 from creditgate.transparency.merkle import ProofInvalid, inclusion_root, leaf_hash, verify_inclusion
-from creditgate.transparency.note import Checkpoint, VerifierKey, open_checkpoint
-from creditgate.transparency.receipts import receipt_text, usage_log_key
+from creditgate.transparency.note import Checkpoint
+from creditgate.transparency.receipts import receipt_text
 from creditgate.transparency.strict import strictly
 from creditgate.v1.credit_record_service_pb2 import (
     BatchGetSubjectRecordsResponse,
@@ -32,6 +34,7 @@ from creditgate.v1.usage_log_pb2 import (
 Answer = GetSubjectRecordsResponse | GetRecordResponse | BatchGetSubjectRecordsResponse
 
 _REVISION_BYTES: Final = 8
+_KEY_ID_BYTES: Final = 4
 
 
 class LoggedUse(NamedTuple):
@@ -54,10 +57,10 @@ class CountedBy(NamedTuple):
         return cls(counted.item, counted.source, counted.region)
 
 
-def verify_receipt(receipt: UsageReceipt, key: VerifierKey) -> UsageLeaf:
-    """Return the use that the gateway of ``key`` promised to count. Raises ProofInvalid."""
-    if receipt.key_id != int.from_bytes(key.key_id, "big"):
-        raise ProofInvalid("the receipt is signed by another key")
+def verify_receipt(receipt: UsageReceipt, pinned: Pinned) -> UsageLeaf:
+    """Return the use that the gateway of ``pinned`` promised to count. Raises ProofInvalid,
+    UnknownKey where it is signed by none of its keys."""
+    key = key_of(pinned, receipt.key_id.to_bytes(_KEY_ID_BYTES, "big"), "the receipt")
     path = list(receipt.group_path)
     hashed = leaf_hash(receipt.leaf)
     root = inclusion_root(receipt.group_index, receipt.group_size, hashed, path)
@@ -65,7 +68,7 @@ def verify_receipt(receipt: UsageReceipt, key: VerifierKey) -> UsageLeaf:
     return strictly(UsageLeaf, receipt.leaf)
 
 
-def verify_served(answer: Sequence[Answer], key: VerifierKey) -> UsageLeaf:
+def verify_served(answer: Sequence[Answer], key: Pinned) -> UsageLeaf:
     """Return the use that an answer was charged as, once that is what was received.
 
     ``answer`` is one message, or all parts of a chunk in order. A retry has the receipt of the
@@ -86,7 +89,7 @@ def verify_served(answer: Sequence[Answer], key: VerifierKey) -> UsageLeaf:
     return leaf
 
 
-def promised_by(receipt: Receipt, key: VerifierKey) -> UsageLeaf:
+def promised_by(receipt: Receipt, key: Pinned) -> UsageLeaf:
     """Return the use that the receipt of an answer is signed for. Raises ProofInvalid."""
     if not receipt.HasField("usage"):
         raise ProofInvalid("the answer has no receipt of its use")
@@ -114,11 +117,11 @@ def require_told(leaf: UsageLeaf, receipt: Receipt, records: Sequence[DisclosedR
 
 
 def verify_logged(
-    leaf: bytes, path: Sequence[bytes], checkpoint: str, operator_id: str, key: VerifierKey
+    leaf: bytes, path: Sequence[bytes], checkpoint: str, operator_id: str, key: Pinned
 ) -> LoggedUse:
     """Return the use that ``leaf`` states, once it is in the usage log of ``operator_id`` at the
     place it names. ``key`` is that of receipts. Raises ProofInvalid."""
-    head = open_checkpoint(checkpoint, usage_log_key(key, operator_id))
+    head = open_linked(checkpoint, linked(key).of_operator(operator_id))
     use = strictly(UsageLeaf, leaf)
     if use.operator_id != operator_id:
         raise ProofInvalid("the leaf is of another operator")
@@ -148,7 +151,7 @@ def detail_of(leaf: UsageLeaf, detail: bytes = b"") -> UsageDetail | None:
     another's.
     """
     if not leaf.detail_digest:
-        return UsageDetail(lines=leaf.lines, revisions=leaf.revisions)
+        return UsageDetail(lines=leaf.lines, revisions=leaf.revisions, licences=leaf.licences)
     if not detail:
         return None
     if sha256(detail).digest() != leaf.detail_digest:

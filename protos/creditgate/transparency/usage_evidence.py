@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from creditgate.transparency.linked import LinkedKeys, Pinned, linked, open_linked
 from creditgate.transparency.merkle import ProofInvalid, verify_consistency
-from creditgate.transparency.note import Checkpoint, VerifierKey, open_checkpoint
-from creditgate.transparency.receipts import usage_log_key
+from creditgate.transparency.note import Checkpoint
 from creditgate.transparency.strict import strictly
 from creditgate.transparency.usage import detail_of, records_digest, verify_logged, verify_receipt
 from creditgate.transparency.usage_charges import conflict_overcharge, miscounted, of_one_request
@@ -57,7 +57,7 @@ class VerifiedEvidence(NamedTuple):
     agreement: UsageAgreement | None = None
 
 
-def verify_evidence(evidence: bytes, key: VerifierKey) -> VerifiedEvidence:
+def verify_evidence(evidence: bytes, key: Pinned) -> VerifiedEvidence:
     """Return what a serialised UsageEvidence shows. ``key`` is that of receipts.
 
     Raises ProofInvalid.
@@ -75,7 +75,7 @@ def verify_evidence(evidence: bytes, key: VerifierKey) -> VerifiedEvidence:
     return judge(message, [_shown(each, key) for each in message.leaves], key)
 
 
-def _shown(shown: ShownLeaf, key: VerifierKey) -> ShownUse:
+def _shown(shown: ShownLeaf, key: Pinned) -> ShownUse:
     if shown.WhichOneof("shown") == "receipt":
         detail = shown.detail or shown.receipt.detail
         return ShownUse(verify_receipt(shown.receipt, key), None, detail)
@@ -91,7 +91,7 @@ def _shown(shown: ShownLeaf, key: VerifierKey) -> ShownUse:
     return ShownUse(found.leaf, found.checkpoint, shown.detail)
 
 
-def _use(message: UsageEvidence, shown: Sequence[ShownUse], key: VerifierKey) -> VerifiedEvidence:
+def _use(message: UsageEvidence, shown: Sequence[ShownUse], key: Pinned) -> VerifiedEvidence:
     use = _only(shown)
     agreement = message.agreement if message.HasField("agreement") else None
     if agreement is not None:
@@ -99,11 +99,11 @@ def _use(message: UsageEvidence, shown: Sequence[ShownUse], key: VerifierKey) ->
     return VerifiedEvidence(USE, use.leaf, 0, convicts=False, agreement=agreement)
 
 
-def _require_covered(use: ShownUse, agreement: UsageAgreement, key: VerifierKey) -> None:
+def _require_covered(use: ShownUse, agreement: UsageAgreement, key: Pinned) -> None:
     if use.checkpoint is None:
         raise ProofInvalid("a use that is agreed with is shown by the log")
-    own = usage_log_key(key, use.leaf.operator_id)
-    agreed = open_checkpoint(agreement.checkpoint, own)
+    # Under another key the log has the same leaves, and so the same tree.
+    agreed = open_linked(agreement.checkpoint, linked(key).of_operator(use.leaf.operator_id))
     proof = list(agreement.consistency_proof)
     head = use.checkpoint
     verify_consistency(agreed.size, head.size, agreed.root, head.root, proof)
@@ -111,11 +111,14 @@ def _require_covered(use: ShownUse, agreement: UsageAgreement, key: VerifierKey)
         raise ProofInvalid("what was agreed with does not reach to the use")
 
 
-def _conflict(_: UsageEvidence, shown: Sequence[ShownUse], __: VerifierKey) -> VerifiedEvidence:
+def _conflict(_: UsageEvidence, shown: Sequence[ShownUse], key: Pinned) -> VerifiedEvidence:
     first, logged = _two(shown)
     if logged.checkpoint is None:
         raise ProofInvalid("what is charged is shown by the log")
-    if first.checkpoint is not None and first.checkpoint.size > logged.checkpoint.size:
+    keys = linked(key).of_operator(logged.leaf.operator_id)
+    if first.checkpoint is not None and _age(first.checkpoint, keys) > _age(
+        logged.checkpoint, keys
+    ):
         raise ProofInvalid("the newer state of the log comes second")
     if first.leaf.usage_index != logged.leaf.usage_index or first.leaf == logged.leaf:
         raise ProofInvalid("the leaves are not two of one place")
@@ -123,7 +126,12 @@ def _conflict(_: UsageEvidence, shown: Sequence[ShownUse], __: VerifierKey) -> V
     return VerifiedEvidence(CONFLICT, logged.leaf, overcharge, convicts=True, other=first.leaf)
 
 
-def _twice(_: UsageEvidence, shown: Sequence[ShownUse], __: VerifierKey) -> VerifiedEvidence:
+def _age(head: Checkpoint, keys: LinkedKeys) -> tuple[int, int]:
+    """Return what tells the newer of two states of a log: under a later key it begins anew."""
+    return keys.place(head.origin), head.size
+
+
+def _twice(_: UsageEvidence, shown: Sequence[ShownUse], __: Pinned) -> VerifiedEvidence:
     first, again = _two(shown)
     if not of_one_request(first.leaf, again.leaf) or not _are_answers(first.leaf, again.leaf):
         raise ProofInvalid("the leaves are not of one answer")
@@ -133,9 +141,7 @@ def _twice(_: UsageEvidence, shown: Sequence[ShownUse], __: VerifierKey) -> Veri
     return VerifiedEvidence(TWICE, again.leaf, fee, convicts=True, other=first.leaf)
 
 
-def _miscounted(
-    message: UsageEvidence, shown: Sequence[ShownUse], _: VerifierKey
-) -> VerifiedEvidence:
+def _miscounted(message: UsageEvidence, shown: Sequence[ShownUse], _: Pinned) -> VerifiedEvidence:
     use = _only(shown)
     detail = detail_of(use.leaf, use.detail)
     if detail is None:
@@ -148,7 +154,7 @@ def _miscounted(
     return VerifiedEvidence(MISCOUNTED, use.leaf, overcharge, convicts=True)
 
 
-def _unpromised(_: UsageEvidence, shown: Sequence[ShownUse], __: VerifierKey) -> VerifiedEvidence:
+def _unpromised(_: UsageEvidence, shown: Sequence[ShownUse], __: Pinned) -> VerifiedEvidence:
     use = _only(shown)
     if use.checkpoint is None or not _are_answers(use.leaf):
         raise ProofInvalid("what is charged without a receipt is shown by the log")
@@ -174,7 +180,7 @@ def _two(shown: Sequence[ShownUse]) -> tuple[ShownUse, ShownUse]:
     return first, second
 
 
-_Judge = Callable[[UsageEvidence, Sequence[ShownUse], VerifierKey], VerifiedEvidence]
+_Judge = Callable[[UsageEvidence, Sequence[ShownUse], Pinned], VerifiedEvidence]
 _JUDGES: Final[Mapping[int, _Judge]] = MappingProxyType(
     {
         USE: _use,

@@ -68,6 +68,11 @@ class _AlertKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertKind.V
     (让步版本被更改): operator_id is that of the region, counted the concessions that hold no
     more. Say anew what stands (ClearingService.ResolveClearingDispute).
     """
+    ALERT_KIND_CLEARING_AMOUNT: _AlertKind.ValueType  # 12
+    """What a region claims for its records was not signed (清算金额未确认): it is above the ceiling,
+    or not what follows from the plan it told. operator_id is that of the region, counted what it
+    claims and threshold what is accepted, micro-yuan (ClearingService.GetClearing, ListClearings).
+    """
 
 class AlertKind(_AlertKind, metaclass=_AlertKindEnumTypeWrapper):
     """What is unusual."""
@@ -112,6 +117,11 @@ ALERT_KIND_CLEARING_CONCESSION: AlertKind.ValueType  # 11
 """A region has changed the version of a disputed use that was conceded to it
 (让步版本被更改): operator_id is that of the region, counted the concessions that hold no
 more. Say anew what stands (ClearingService.ResolveClearingDispute).
+"""
+ALERT_KIND_CLEARING_AMOUNT: AlertKind.ValueType  # 12
+"""What a region claims for its records was not signed (清算金额未确认): it is above the ceiling,
+or not what follows from the plan it told. operator_id is that of the region, counted what it
+claims and threshold what is accepted, micro-yuan (ClearingService.GetClearing, ListClearings).
 """
 Global___AlertKind: _TypeAlias = AlertKind  # noqa: Y015
 

@@ -91,6 +91,7 @@ class DecisionEntry(_message.Message):
     ASKING_OPERATOR_FIELD_NUMBER: _builtins.int
     ASKING_LICENCE_FIELD_NUMBER: _builtins.int
     ASKING_DECISION_FIELD_NUMBER: _builtins.int
+    LICENCES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "decisions/{decision_id}", as in Receipt.decision_id."""
     sequence: _builtins.int
@@ -108,7 +109,9 @@ class DecisionEntry(_message.Message):
     reason: _refusal_pb2.RefusalReason.ValueType
     """Why it was refused; unspecified when allowed."""
     licence: _builtins.str
-    """Number of the licence relied on; empty where none was."""
+    """Number of the licence relied on; empty where none was, the first of licences where several
+    were.
+    """
     consent: _builtins.str
     """Consent relied on, named by a call that was refused, or changed,
     "consents/{consent_id}"; empty where none was.
@@ -198,6 +201,12 @@ class DecisionEntry(_message.Message):
     def allowed_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Catalogue item codes allowed."""
 
+    @_builtins.property
+    def licences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where several licences were relied on, their numbers, first those that records count
+        against; empty for others.
+        """
+
     def __init__(
         self,
         *,
@@ -233,10 +242,11 @@ class DecisionEntry(_message.Message):
         asking_operator: _builtins.str = ...,
         asking_licence: _builtins.str = ...,
         asking_decision: _builtins.str = ...,
+        licences: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decide_time", b"decide_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_items", b"allowed_items", "asked_items", b"asked_items", "asking_decision", b"asking_decision", "asking_licence", b"asking_licence", "asking_operator", b"asking_operator", "asking_region", b"asking_region", "authority_sequence", b"authority_sequence", "client_id", b"client_id", "consent", b"consent", "consent_state", b"consent_state", "credit", b"credit", "decide_time", b"decide_time", "disclosure_sequence", b"disclosure_sequence", "fact_digest", b"fact_digest", "fact_key", b"fact_key", "fact_kind", b"fact_kind", "grant_ids", b"grant_ids", "licence", b"licence", "method", b"method", "name", b"name", "operator_id", b"operator_id", "outcome", b"outcome", "purpose", b"purpose", "reason", b"reason", "receipt_digest", b"receipt_digest", "request_digest", b"request_digest", "request_id", b"request_id", "scope", b"scope", "sequence", b"sequence", "served_records", b"served_records", "trace_id", b"trace_id", "usage_digest", b"usage_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_items", b"allowed_items", "asked_items", b"asked_items", "asking_decision", b"asking_decision", "asking_licence", b"asking_licence", "asking_operator", b"asking_operator", "asking_region", b"asking_region", "authority_sequence", b"authority_sequence", "client_id", b"client_id", "consent", b"consent", "consent_state", b"consent_state", "credit", b"credit", "decide_time", b"decide_time", "disclosure_sequence", b"disclosure_sequence", "fact_digest", b"fact_digest", "fact_key", b"fact_key", "fact_kind", b"fact_kind", "grant_ids", b"grant_ids", "licence", b"licence", "licences", b"licences", "method", b"method", "name", b"name", "operator_id", b"operator_id", "outcome", b"outcome", "purpose", b"purpose", "reason", b"reason", "receipt_digest", b"receipt_digest", "request_digest", b"request_digest", "request_id", b"request_id", "scope", b"scope", "sequence", b"sequence", "served_records", b"served_records", "trace_id", b"trace_id", "usage_digest", b"usage_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

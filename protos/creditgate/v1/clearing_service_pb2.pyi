@@ -30,33 +30,33 @@ class _ClearingDisputeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_C
     CLEARING_DISPUTE_KIND_UNSPECIFIED: _ClearingDisputeKind.ValueType  # 0
     """Not stated."""
     CLEARING_DISPUTE_KIND_ASKING_ONLY: _ClearingDisputeKind.ValueType  # 1
-    """Only the asking region has the entry."""
+    """Only the asking region has the entries."""
     CLEARING_DISPUTE_KIND_HOME_ONLY: _ClearingDisputeKind.ValueType  # 2
-    """Only the home region has the entry."""
+    """Only the home region has the entries."""
     CLEARING_DISPUTE_KIND_FEE: _ClearingDisputeKind.ValueType  # 3
-    """Both have it, with different fees."""
+    """Both have them, with different fees."""
     CLEARING_DISPUTE_KIND_CONTENT: _ClearingDisputeKind.ValueType  # 4
-    """Both have it, with another item, chunk or instant."""
+    """Both have entries, of other records, items or instants."""
     CLEARING_DISPUTE_KIND_UNDER_WAY: _ClearingDisputeKind.ValueType  # 5
-    """Only the home region has the entry, and it is so young that the answer may still be under
+    """Only the home region has the entries, and they are so young that the answer may still be under
     way: no dispute yet.
     """
 
 class ClearingDisputeKind(_ClearingDisputeKind, metaclass=_ClearingDisputeKindEnumTypeWrapper):
-    """Why two ledgers do not agree on an entry."""
+    """Why two ledgers do not agree on an answer."""
 
 CLEARING_DISPUTE_KIND_UNSPECIFIED: ClearingDisputeKind.ValueType  # 0
 """Not stated."""
 CLEARING_DISPUTE_KIND_ASKING_ONLY: ClearingDisputeKind.ValueType  # 1
-"""Only the asking region has the entry."""
+"""Only the asking region has the entries."""
 CLEARING_DISPUTE_KIND_HOME_ONLY: ClearingDisputeKind.ValueType  # 2
-"""Only the home region has the entry."""
+"""Only the home region has the entries."""
 CLEARING_DISPUTE_KIND_FEE: ClearingDisputeKind.ValueType  # 3
-"""Both have it, with different fees."""
+"""Both have them, with different fees."""
 CLEARING_DISPUTE_KIND_CONTENT: ClearingDisputeKind.ValueType  # 4
-"""Both have it, with another item, chunk or instant."""
+"""Both have entries, of other records, items or instants."""
 CLEARING_DISPUTE_KIND_UNDER_WAY: ClearingDisputeKind.ValueType  # 5
-"""Only the home region has the entry, and it is so young that the answer may still be under
+"""Only the home region has the entries, and they are so young that the answer may still be under
 way: no dispute yet.
 """
 Global___ClearingDisputeKind: _TypeAlias = ClearingDisputeKind  # noqa: Y015
@@ -75,7 +75,7 @@ class _ClearingStandEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Clearin
     """That of the asking region: none where it has none."""
 
 class ClearingStand(_ClearingStand, metaclass=_ClearingStandEnumTypeWrapper):
-    """Whose version of an entry stands."""
+    """Whose version of an answer stands."""
 
 CLEARING_STAND_UNSPECIFIED: ClearingStand.ValueType  # 0
 """Nobody has said."""
@@ -86,8 +86,78 @@ CLEARING_STAND_ASKING: ClearingStand.ValueType  # 2
 Global___ClearingStand: _TypeAlias = ClearingStand  # noqa: Y015
 
 @_typing.final
+class ClearingLine(_message.Message):
+    """Entries of one answer that are alike but for their records."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVE_SECONDS_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    FEE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    serve_seconds: _builtins.int
+    """Second of serving (UTC)."""
+    item: _builtins.str
+    """Catalogue item code of the home region."""
+    fee_micro_yuan: _builtins.int
+    """Fee of each in micro-yuan."""
+    entries: _builtins.int
+    """How many they are."""
+    def __init__(
+        self,
+        *,
+        serve_seconds: _builtins.int = ...,
+        item: _builtins.str = ...,
+        fee_micro_yuan: _builtins.int = ...,
+        entries: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "fee_micro_yuan", b"fee_micro_yuan", "item", b"item", "serve_seconds", b"serve_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClearingLine: _TypeAlias = ClearingLine  # noqa: Y015
+
+@_typing.final
+class ClearingVersion(_message.Message):
+    """What one region claims of an answer in dispute, but for what both agree on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    FEE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    ENTRIES_DIGEST_FIELD_NUMBER: _builtins.int
+    entries: _builtins.int
+    """Entries."""
+    fee_micro_yuan: _builtins.int
+    """Their fees in micro-yuan."""
+    entries_digest: _builtins.str
+    """SHA-256 over the digests of the entries in order, in hexadecimal."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingLine]:
+        """The same by time, item and fee."""
+
+    def __init__(
+        self,
+        *,
+        entries: _builtins.int = ...,
+        fee_micro_yuan: _builtins.int = ...,
+        lines: _abc.Iterable[Global___ClearingLine] | None = ...,
+        entries_digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "entries_digest", b"entries_digest", "fee_micro_yuan", b"fee_micro_yuan", "lines", b"lines"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClearingVersion: _TypeAlias = ClearingVersion  # noqa: Y015
+
+@_typing.final
 class ClearingDispute(_message.Message):
-    """One entry the ledgers do not agree on."""
+    """One answer the ledgers do not agree on."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -105,6 +175,12 @@ class ClearingDispute(_message.Message):
     NOTE_FIELD_NUMBER: _builtins.int
     HOME_VERSION_FIELD_NUMBER: _builtins.int
     ASKING_VERSION_FIELD_NUMBER: _builtins.int
+    HOME_FIELD_NUMBER: _builtins.int
+    ASKING_FIELD_NUMBER: _builtins.int
+    HOME_REGION_FIELD_NUMBER: _builtins.int
+    ASKING_REGION_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
     dispute_id: _builtins.str
     """Its id, the same in both regions."""
     region: _builtins.str
@@ -125,13 +201,21 @@ class ClearingDispute(_message.Message):
     """Digest of the home region's version, SHA-256 in hexadecimal; empty where it has none."""
     asking_version: _builtins.str
     """Digest of the asking region's version, as home_version."""
+    home_region: _builtins.str
+    """Entity identifier of the home region."""
+    asking_region: _builtins.str
+    """Entity identifier of the asking region."""
+    request_id: _builtins.str
+    """The asking region's idempotency key."""
+    chunk: _builtins.int
+    """Number of the chunk of the home region's answer."""
     @_builtins.property
     def home_entry(self) -> _federation_service_pb2.ClearingEntry:
-        """The home region's version; unset where it has none."""
+        """The first entry of the home region's version; unset where it has none."""
 
     @_builtins.property
     def asking_entry(self) -> _federation_service_pb2.ClearingEntry:
-        """The asking region's version; unset where it has none."""
+        """The first entry of the asking region's version; unset where it has none."""
 
     @_builtins.property
     def find_time(self) -> _timestamp_pb2.Timestamp:
@@ -144,6 +228,14 @@ class ClearingDispute(_message.Message):
     @_builtins.property
     def resolve_time(self) -> _timestamp_pb2.Timestamp:
         """When (UTC)."""
+
+    @_builtins.property
+    def home(self) -> Global___ClearingVersion:
+        """The home region's version; unset where it has none."""
+
+    @_builtins.property
+    def asking(self) -> Global___ClearingVersion:
+        """The asking region's version; unset where it has none."""
 
     def __init__(
         self,
@@ -162,10 +254,16 @@ class ClearingDispute(_message.Message):
         note: _builtins.str = ...,
         home_version: _builtins.str = ...,
         asking_version: _builtins.str = ...,
+        home: Global___ClearingVersion | None = ...,
+        asking: Global___ClearingVersion | None = ...,
+        home_region: _builtins.str = ...,
+        asking_region: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        chunk: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["asking_entry", b"asking_entry", "close_time", b"close_time", "find_time", b"find_time", "home_entry", b"home_entry", "resolve_time", b"resolve_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asking", b"asking", "asking_entry", b"asking_entry", "close_time", b"close_time", "find_time", b"find_time", "home", b"home", "home_entry", b"home_entry", "resolve_time", b"resolve_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asking_entry", b"asking_entry", "asking_version", b"asking_version", "close_time", b"close_time", "dispute_id", b"dispute_id", "find_time", b"find_time", "home_entry", b"home_entry", "home_version", b"home_version", "kind", b"kind", "note", b"note", "region", b"region", "resolve_time", b"resolve_time", "resolved_by", b"resolved_by", "stands", b"stands", "supported", b"supported"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asking", b"asking", "asking_entry", b"asking_entry", "asking_region", b"asking_region", "asking_version", b"asking_version", "chunk", b"chunk", "close_time", b"close_time", "dispute_id", b"dispute_id", "find_time", b"find_time", "home", b"home", "home_entry", b"home_entry", "home_region", b"home_region", "home_version", b"home_version", "kind", b"kind", "note", b"note", "region", b"region", "request_id", b"request_id", "resolve_time", b"resolve_time", "resolved_by", b"resolved_by", "stands", b"stands", "supported", b"supported"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -201,9 +299,9 @@ class Clearing(_message.Message):
     due_micro_yuan: _builtins.int
     """What the other owes this region, micro-yuan."""
     disputes: _builtins.int
-    """Entries in dispute, left out of both amounts."""
+    """Answers in dispute, left out of both amounts: new ones, and those still open."""
     under_way: _builtins.int
-    """Entries that may still be under way, left out too."""
+    """Answers that may still be under way, left out too."""
     @_builtins.property
     def from_time(self) -> _timestamp_pb2.Timestamp:
         """Beginning of the period (UTC); unset in the first."""
@@ -240,6 +338,105 @@ class Clearing(_message.Message):
 Global___Clearing: _TypeAlias = Clearing  # noqa: Y015
 
 @_typing.final
+class ClearingAmount(_message.Message):
+    """What the use of a month comes to beyond list prices, by the statement of the region whose records
+    were used; part of a clearing.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOME_REGION_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    LISTED_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    RATED_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    AMOUNT_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    home_region: _builtins.str
+    """The home region."""
+    month: _builtins.str
+    """Calendar month in UTC, "YYYY-MM"."""
+    entries: _builtins.int
+    """Entries of the month agreed so far, those of earlier clearings included."""
+    listed_micro_yuan: _builtins.int
+    """What they cost by list price, micro-yuan."""
+    rated_micro_yuan: _builtins.int
+    """What the home region's statement says of them, micro-yuan."""
+    amount_micro_yuan: _builtins.int
+    """What is due to the home region by this line beside the entries, micro-yuan: below zero where
+    it had too much by list price. 0 where the line was not signed.
+    """
+    refused: _builtins.str
+    """Why the line was not signed: the next clearing has it anew; empty where it was."""
+    def __init__(
+        self,
+        *,
+        home_region: _builtins.str = ...,
+        month: _builtins.str = ...,
+        entries: _builtins.int = ...,
+        listed_micro_yuan: _builtins.int = ...,
+        rated_micro_yuan: _builtins.int = ...,
+        amount_micro_yuan: _builtins.int = ...,
+        refused: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_micro_yuan", b"amount_micro_yuan", "entries", b"entries", "home_region", b"home_region", "listed_micro_yuan", b"listed_micro_yuan", "month", b"month", "rated_micro_yuan", b"rated_micro_yuan", "refused", b"refused"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClearingAmount: _TypeAlias = ClearingAmount  # noqa: Y015
+
+@_typing.final
+class ClearingCeiling(_message.Message):
+    """The most that this region accepts of another for its records."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    MONTH_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    SET_BY_FIELD_NUMBER: _builtins.int
+    SET_TIME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    record_micro_yuan: _builtins.int
+    """For one record, by list price, and by what a month's records come to together without flat
+    fees and minimum; micro-yuan. Unset for no ceiling.
+    """
+    month_micro_yuan: _builtins.int
+    """For all of a month, micro-yuan; unset for no ceiling."""
+    set_by: _builtins.str
+    """By whom it was set."""
+    reason: _builtins.str
+    """Why."""
+    @_builtins.property
+    def set_time(self) -> _timestamp_pb2.Timestamp:
+        """When (UTC)."""
+
+    def __init__(
+        self,
+        *,
+        record_micro_yuan: _builtins.int | None = ...,
+        month_micro_yuan: _builtins.int | None = ...,
+        set_by: _builtins.str = ...,
+        set_time: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_month_micro_yuan", b"_month_micro_yuan", "_record_micro_yuan", b"_record_micro_yuan", "month_micro_yuan", b"month_micro_yuan", "record_micro_yuan", b"record_micro_yuan", "set_time", b"set_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_month_micro_yuan", b"_month_micro_yuan", "_record_micro_yuan", b"_record_micro_yuan", "month_micro_yuan", b"month_micro_yuan", "reason", b"reason", "record_micro_yuan", b"record_micro_yuan", "set_by", b"set_by", "set_time", b"set_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__month_micro_yuan: _TypeAlias = _typing.Literal["month_micro_yuan"]  # noqa: Y015
+    _WhichOneofArgType__month_micro_yuan: _TypeAlias = _typing.Literal["_month_micro_yuan", b"_month_micro_yuan"]  # noqa: Y015
+    _WhichOneofReturnType__record_micro_yuan: _TypeAlias = _typing.Literal["record_micro_yuan"]  # noqa: Y015
+    _WhichOneofArgType__record_micro_yuan: _TypeAlias = _typing.Literal["_record_micro_yuan", b"_record_micro_yuan"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__month_micro_yuan) -> _WhichOneofReturnType__month_micro_yuan | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__record_micro_yuan) -> _WhichOneofReturnType__record_micro_yuan | None: ...
+
+Global___ClearingCeiling: _TypeAlias = ClearingCeiling  # noqa: Y015
+
+@_typing.final
 class ClearingPeer(_message.Message):
     """How clearing stands with a region."""
 
@@ -250,6 +447,7 @@ class ClearingPeer(_message.Message):
     PROPOSES_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     FAILING_SINCE_TIME_FIELD_NUMBER: _builtins.int
+    CEILING_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The region."""
     proposes: _builtins.bool
@@ -264,6 +462,10 @@ class ClearingPeer(_message.Message):
     def failing_since_time(self) -> _timestamp_pb2.Timestamp:
         """Since when attempts have failed (UTC); unset where the last did not."""
 
+    @_builtins.property
+    def ceiling(self) -> Global___ClearingCeiling:
+        """The most this region accepts of it; unset where no ceiling was ever set."""
+
     def __init__(
         self,
         *,
@@ -272,10 +474,11 @@ class ClearingPeer(_message.Message):
         proposes: _builtins.bool = ...,
         failure: _builtins.str = ...,
         failing_since_time: _timestamp_pb2.Timestamp | None = ...,
+        ceiling: Global___ClearingCeiling | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cleared_until_time", b"cleared_until_time", "failing_since_time", b"failing_since_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ceiling", b"ceiling", "cleared_until_time", b"cleared_until_time", "failing_since_time", b"failing_since_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cleared_until_time", b"cleared_until_time", "failing_since_time", b"failing_since_time", "failure", b"failure", "proposes", b"proposes", "region", b"region"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ceiling", b"ceiling", "cleared_until_time", b"cleared_until_time", "failing_since_time", b"failing_since_time", "failure", b"failure", "proposes", b"proposes", "region", b"region"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -353,8 +556,14 @@ class GetClearingRequest(_message.Message):
 
     REGION_FIELD_NUMBER: _builtins.int
     UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The other region."""
+    page_size: _builtins.int
+    """Most disputes to return, 1 to 200; 0 means 50."""
+    page_token: _builtins.str
+    """Token from an earlier page (AIP-158)."""
     @_builtins.property
     def until_time(self) -> _timestamp_pb2.Timestamp:
         """End of its period (UTC), whole seconds."""
@@ -364,10 +573,12 @@ class GetClearingRequest(_message.Message):
         *,
         region: _builtins.str = ...,
         until_time: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["until_time", b"until_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["region", b"region", "until_time", b"until_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "region", b"region", "until_time", b"until_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -382,17 +593,32 @@ class GetClearingResponse(_message.Message):
     CLEARING_FIELD_NUMBER: _builtins.int
     SIGNED_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    DISPUTES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AMOUNTS_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
     @_builtins.property
     def clearing(self) -> Global___Clearing:
-        """What it says."""
+        """What it says, on the first page."""
 
     @_builtins.property
     def signed(self) -> _federation_service_pb2.SignedClearing:
-        """As both regions signed it."""
+        """As both regions signed it, on the first page."""
 
     @_builtins.property
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[_federation_service_pb2.ClearingEvidence]:
-        """The evidence at hand on its disputes, at most 1 MiB together."""
+        """The evidence at hand on the disputes of this page."""
+
+    @_builtins.property
+    def disputes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingDispute]:
+        """What it left out, as it was then, by id: a page of it."""
+
+    @_builtins.property
+    def amounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingAmount]:
+        """What it has beyond list prices, and what was not signed of that, in order of home region and
+        month.
+        """
 
     def __init__(
         self,
@@ -400,10 +626,13 @@ class GetClearingResponse(_message.Message):
         clearing: Global___Clearing | None = ...,
         signed: _federation_service_pb2.SignedClearing | None = ...,
         evidence: _abc.Iterable[_federation_service_pb2.ClearingEvidence] | None = ...,
+        disputes: _abc.Iterable[Global___ClearingDispute] | None = ...,
+        next_page_token: _builtins.str = ...,
+        amounts: _abc.Iterable[Global___ClearingAmount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["clearing", b"clearing", "signed", b"signed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clearing", b"clearing", "evidence", b"evidence", "signed", b"signed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amounts", b"amounts", "clearing", b"clearing", "disputes", b"disputes", "evidence", b"evidence", "next_page_token", b"next_page_token", "signed", b"signed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -419,6 +648,7 @@ class ListClearingDisputesRequest(_message.Message):
     SHOW_CLOSED_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    DISPUTE_ID_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """Only with this region; empty for all."""
     show_closed: _builtins.bool
@@ -427,6 +657,8 @@ class ListClearingDisputesRequest(_message.Message):
     """Most to return, 1 to 200; 0 means 50."""
     page_token: _builtins.str
     """Token from an earlier page (AIP-158)."""
+    dispute_id: _builtins.str
+    """Only this one, open or closed, with a page of the entries of both versions."""
     def __init__(
         self,
         *,
@@ -434,10 +666,11 @@ class ListClearingDisputesRequest(_message.Message):
         show_closed: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        dispute_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "region", b"region", "show_closed", b"show_closed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispute_id", b"dispute_id", "page_size", b"page_size", "page_token", b"page_token", "region", b"region", "show_closed", b"show_closed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -451,21 +684,33 @@ class ListClearingDisputesResponse(_message.Message):
 
     DISPUTES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    HOME_ENTRIES_FIELD_NUMBER: _builtins.int
+    ASKING_ENTRIES_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token of the next page; empty on the last."""
     @_builtins.property
     def disputes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingDispute]:
         """Disputes, by id."""
 
+    @_builtins.property
+    def home_entries(self) -> _containers.RepeatedCompositeFieldContainer[_federation_service_pb2.ClearingEntry]:
+        """With dispute_id, a page of the entries of the home region's version."""
+
+    @_builtins.property
+    def asking_entries(self) -> _containers.RepeatedCompositeFieldContainer[_federation_service_pb2.ClearingEntry]:
+        """With dispute_id, a page of the entries of the asking region's version."""
+
     def __init__(
         self,
         *,
         disputes: _abc.Iterable[Global___ClearingDispute] | None = ...,
         next_page_token: _builtins.str = ...,
+        home_entries: _abc.Iterable[_federation_service_pb2.ClearingEntry] | None = ...,
+        asking_entries: _abc.Iterable[_federation_service_pb2.ClearingEntry] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["disputes", b"disputes", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asking_entries", b"asking_entries", "disputes", b"disputes", "home_entries", b"home_entries", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -584,6 +829,71 @@ class ResolveClearingDisputeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolveClearingDisputeResponse: _TypeAlias = ResolveClearingDisputeResponse  # noqa: Y015
+
+@_typing.final
+class SetClearingCeilingRequest(_message.Message):
+    """Sets a ceiling, instead of the one before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    RECORD_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    MONTH_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """The other region."""
+    record_micro_yuan: _builtins.int
+    """For one record, micro-yuan, 0 or more; unset for no ceiling."""
+    month_micro_yuan: _builtins.int
+    """For a month, micro-yuan, 0 or more; unset for no ceiling."""
+    reason: _builtins.str
+    """Why: 1 to 500 characters."""
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+        record_micro_yuan: _builtins.int | None = ...,
+        month_micro_yuan: _builtins.int | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_month_micro_yuan", b"_month_micro_yuan", "_record_micro_yuan", b"_record_micro_yuan", "month_micro_yuan", b"month_micro_yuan", "record_micro_yuan", b"record_micro_yuan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_month_micro_yuan", b"_month_micro_yuan", "_record_micro_yuan", b"_record_micro_yuan", "month_micro_yuan", b"month_micro_yuan", "reason", b"reason", "record_micro_yuan", b"record_micro_yuan", "region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__month_micro_yuan: _TypeAlias = _typing.Literal["month_micro_yuan"]  # noqa: Y015
+    _WhichOneofArgType__month_micro_yuan: _TypeAlias = _typing.Literal["_month_micro_yuan", b"_month_micro_yuan"]  # noqa: Y015
+    _WhichOneofReturnType__record_micro_yuan: _TypeAlias = _typing.Literal["record_micro_yuan"]  # noqa: Y015
+    _WhichOneofArgType__record_micro_yuan: _TypeAlias = _typing.Literal["_record_micro_yuan", b"_record_micro_yuan"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__month_micro_yuan) -> _WhichOneofReturnType__month_micro_yuan | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__record_micro_yuan) -> _WhichOneofReturnType__record_micro_yuan | None: ...
+
+Global___SetClearingCeilingRequest: _TypeAlias = SetClearingCeilingRequest  # noqa: Y015
+
+@_typing.final
+class SetClearingCeilingResponse(_message.Message):
+    """The ceiling."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CEILING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ceiling(self) -> Global___ClearingCeiling:
+        """As stored."""
+
+    def __init__(
+        self,
+        *,
+        ceiling: Global___ClearingCeiling | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ceiling", b"ceiling"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ceiling", b"ceiling"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetClearingCeilingResponse: _TypeAlias = SetClearingCeilingResponse  # noqa: Y015
 
 @_typing.final
 class GetClearingNetsRequest(_message.Message):

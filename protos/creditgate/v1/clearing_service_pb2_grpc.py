@@ -62,6 +62,11 @@ class ClearingServiceStub(object):
                 request_serializer=creditgate_dot_v1_dot_clearing__service__pb2.ResolveClearingDisputeRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_clearing__service__pb2.ResolveClearingDisputeResponse.FromString,
                 _registered_method=True)
+        self.SetClearingCeiling = channel.unary_unary(
+                '/creditgate.v1.ClearingService/SetClearingCeiling',
+                request_serializer=creditgate_dot_v1_dot_clearing__service__pb2.SetClearingCeilingRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_clearing__service__pb2.SetClearingCeilingResponse.FromString,
+                _registered_method=True)
         self.GetClearingNets = channel.unary_unary(
                 '/creditgate.v1.ClearingService/GetClearingNets',
                 request_serializer=creditgate_dot_v1_dot_clearing__service__pb2.GetClearingNetsRequest.SerializeToString,
@@ -84,8 +89,8 @@ class ClearingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetClearing(self, request, context):
-        """Returns a clearing as both regions signed it, with the evidence on its disputes. Needs scope
-        clearings:read.
+        """Returns a clearing as both regions signed it, with a page of what it left out and the evidence
+        on that. Needs scope clearings:read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,12 +112,21 @@ class ClearingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ResolveClearingDispute(self, request, context):
-        """Says whose version of a disputed entry stands, as far as this region goes: the next clearing
+        """Says whose version of a disputed answer stands, as far as this region goes: the next clearing
         has it where the other region says the same. What stands is the version named, which must be
         the side's own as it is now, else it is refused (ETAG_MISMATCH): so two desks never mean
         different ones. Where the other region shows another later, nobody has said. Where each region
         concedes to the other, the version that was the home region's stands. Needs scope
         clearings:resolve.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetClearingCeiling(self, request, context):
+        """Sets the most that this region accepts of another for its records: above it no clearing is
+        signed, and people are told, until the ceiling is raised or the other region mends its price.
+        Needs scope clearings:resolve.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,6 +167,11 @@ def add_ClearingServiceServicer_to_server(servicer, server):
                     servicer.ResolveClearingDispute,
                     request_deserializer=creditgate_dot_v1_dot_clearing__service__pb2.ResolveClearingDisputeRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_clearing__service__pb2.ResolveClearingDisputeResponse.SerializeToString,
+            ),
+            'SetClearingCeiling': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetClearingCeiling,
+                    request_deserializer=creditgate_dot_v1_dot_clearing__service__pb2.SetClearingCeilingRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_clearing__service__pb2.SetClearingCeilingResponse.SerializeToString,
             ),
             'GetClearingNets': grpc.unary_unary_rpc_method_handler(
                     servicer.GetClearingNets,
@@ -298,6 +317,33 @@ class ClearingService(object):
             '/creditgate.v1.ClearingService/ResolveClearingDispute',
             creditgate_dot_v1_dot_clearing__service__pb2.ResolveClearingDisputeRequest.SerializeToString,
             creditgate_dot_v1_dot_clearing__service__pb2.ResolveClearingDisputeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetClearingCeiling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.ClearingService/SetClearingCeiling',
+            creditgate_dot_v1_dot_clearing__service__pb2.SetClearingCeilingRequest.SerializeToString,
+            creditgate_dot_v1_dot_clearing__service__pb2.SetClearingCeilingResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,8 +41,8 @@ class ClearingServiceStub:
     clearings:read.
     """
     GetClearing: _grpc.UnaryUnaryMultiCallable[_clearing_service_pb2.GetClearingRequest, _clearing_service_pb2.GetClearingResponse]
-    """Returns a clearing as both regions signed it, with the evidence on its disputes. Needs scope
-    clearings:read.
+    """Returns a clearing as both regions signed it, with a page of what it left out and the evidence
+    on that. Needs scope clearings:read.
     """
     ListClearingDisputes: _grpc.UnaryUnaryMultiCallable[_clearing_service_pb2.ListClearingDisputesRequest, _clearing_service_pb2.ListClearingDisputesResponse]
     """Lists disputes, by id. Needs scope clearings:read."""
@@ -51,12 +51,17 @@ class ClearingServiceStub:
     Refused where it is the other region that proposes. Needs scope clearings:run.
     """
     ResolveClearingDispute: _grpc.UnaryUnaryMultiCallable[_clearing_service_pb2.ResolveClearingDisputeRequest, _clearing_service_pb2.ResolveClearingDisputeResponse]
-    """Says whose version of a disputed entry stands, as far as this region goes: the next clearing
+    """Says whose version of a disputed answer stands, as far as this region goes: the next clearing
     has it where the other region says the same. What stands is the version named, which must be
     the side's own as it is now, else it is refused (ETAG_MISMATCH): so two desks never mean
     different ones. Where the other region shows another later, nobody has said. Where each region
     concedes to the other, the version that was the home region's stands. Needs scope
     clearings:resolve.
+    """
+    SetClearingCeiling: _grpc.UnaryUnaryMultiCallable[_clearing_service_pb2.SetClearingCeilingRequest, _clearing_service_pb2.SetClearingCeilingResponse]
+    """Sets the most that this region accepts of another for its records: above it no clearing is
+    signed, and people are told, until the ceiling is raised or the other region mends its price.
+    Needs scope clearings:resolve.
     """
     GetClearingNets: _grpc.UnaryUnaryMultiCallable[_clearing_service_pb2.GetClearingNetsRequest, _clearing_service_pb2.GetClearingNetsResponse]
     """Returns what this region and each other owe one another by the clearings of a time, and the
@@ -76,8 +81,8 @@ class ClearingServiceAsyncStub(ClearingServiceStub):
     clearings:read.
     """
     GetClearing: _aio.UnaryUnaryMultiCallable[_clearing_service_pb2.GetClearingRequest, _clearing_service_pb2.GetClearingResponse]  # type: ignore[assignment]
-    """Returns a clearing as both regions signed it, with the evidence on its disputes. Needs scope
-    clearings:read.
+    """Returns a clearing as both regions signed it, with a page of what it left out and the evidence
+    on that. Needs scope clearings:read.
     """
     ListClearingDisputes: _aio.UnaryUnaryMultiCallable[_clearing_service_pb2.ListClearingDisputesRequest, _clearing_service_pb2.ListClearingDisputesResponse]  # type: ignore[assignment]
     """Lists disputes, by id. Needs scope clearings:read."""
@@ -86,12 +91,17 @@ class ClearingServiceAsyncStub(ClearingServiceStub):
     Refused where it is the other region that proposes. Needs scope clearings:run.
     """
     ResolveClearingDispute: _aio.UnaryUnaryMultiCallable[_clearing_service_pb2.ResolveClearingDisputeRequest, _clearing_service_pb2.ResolveClearingDisputeResponse]  # type: ignore[assignment]
-    """Says whose version of a disputed entry stands, as far as this region goes: the next clearing
+    """Says whose version of a disputed answer stands, as far as this region goes: the next clearing
     has it where the other region says the same. What stands is the version named, which must be
     the side's own as it is now, else it is refused (ETAG_MISMATCH): so two desks never mean
     different ones. Where the other region shows another later, nobody has said. Where each region
     concedes to the other, the version that was the home region's stands. Needs scope
     clearings:resolve.
+    """
+    SetClearingCeiling: _aio.UnaryUnaryMultiCallable[_clearing_service_pb2.SetClearingCeilingRequest, _clearing_service_pb2.SetClearingCeilingResponse]  # type: ignore[assignment]
+    """Sets the most that this region accepts of another for its records: above it no clearing is
+    signed, and people are told, until the ceiling is raised or the other region mends its price.
+    Needs scope clearings:resolve.
     """
     GetClearingNets: _aio.UnaryUnaryMultiCallable[_clearing_service_pb2.GetClearingNetsRequest, _clearing_service_pb2.GetClearingNetsResponse]  # type: ignore[assignment]
     """Returns what this region and each other owe one another by the clearings of a time, and the
@@ -120,8 +130,8 @@ class ClearingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _clearing_service_pb2.GetClearingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_clearing_service_pb2.GetClearingResponse, _abc.Awaitable[_clearing_service_pb2.GetClearingResponse]]:
-        """Returns a clearing as both regions signed it, with the evidence on its disputes. Needs scope
-        clearings:read.
+        """Returns a clearing as both regions signed it, with a page of what it left out and the evidence
+        on that. Needs scope clearings:read.
         """
 
     @_abc_1.abstractmethod
@@ -148,12 +158,23 @@ class ClearingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _clearing_service_pb2.ResolveClearingDisputeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_clearing_service_pb2.ResolveClearingDisputeResponse, _abc.Awaitable[_clearing_service_pb2.ResolveClearingDisputeResponse]]:
-        """Says whose version of a disputed entry stands, as far as this region goes: the next clearing
+        """Says whose version of a disputed answer stands, as far as this region goes: the next clearing
         has it where the other region says the same. What stands is the version named, which must be
         the side's own as it is now, else it is refused (ETAG_MISMATCH): so two desks never mean
         different ones. Where the other region shows another later, nobody has said. Where each region
         concedes to the other, the version that was the home region's stands. Needs scope
         clearings:resolve.
+        """
+
+    @_abc_1.abstractmethod
+    def SetClearingCeiling(
+        self,
+        request: _clearing_service_pb2.SetClearingCeilingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_clearing_service_pb2.SetClearingCeilingResponse, _abc.Awaitable[_clearing_service_pb2.SetClearingCeilingResponse]]:
+        """Sets the most that this region accepts of another for its records: above it no clearing is
+        signed, and people are told, until the ceiling is raised or the other region mends its price.
+        Needs scope clearings:resolve.
         """
 
     @_abc_1.abstractmethod

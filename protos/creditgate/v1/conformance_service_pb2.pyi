@@ -392,10 +392,11 @@ class AttestationOpening(_message.Message):
     """Version of element and symbol format, from 1."""
     @_builtins.property
     def made_time(self) -> _timestamp_pb2.Timestamp:
-        """As of when the copies are told (UTC, whole seconds), up to a day ago; unset: when the call
-        begins. What was served later and is not held is neither missing nor certified. A copy that
-        ended later (event, period, consent, acknowledged removal) is not held against the caller, within
-        minutes that the gateway's policy sets (file_age).
+        """As of when the copies are told (UTC, whole seconds), a day ago at most and not before those of
+        the last attestation; unset: when the call begins. What was served later and is not held is
+        neither missing nor certified. Not held against the caller is a copy whose period, or data life
+        under a consent, ended later; nor, until the deadline of its removal, one that an event ended,
+        even if it was acknowledged that it is gone since.
         """
 
     def __init__(

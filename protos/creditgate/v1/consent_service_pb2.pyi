@@ -819,8 +819,11 @@ class ConsentAccess(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     REGION_FIELD_NUMBER: _builtins.int
     SERVE_TIME_FIELD_NUMBER: _builtins.int
+    HOME_REGION_FIELD_NUMBER: _builtins.int
     usage: _builtins.str
-    """The usage entry behind it, as in UsageEntry.name; empty where nothing was found."""
+    """The usage entry behind it, as in UsageEntry.name; empty where nothing was found, and of a
+    record of another region.
+    """
     consent: _builtins.str
     """Consent relied on; empty for public items."""
     operator_id: _builtins.str
@@ -839,6 +842,10 @@ class ConsentAccess(_message.Message):
     """Region code of the record, as in UsageEntry.region; empty where nothing was
     found.
     """
+    home_region: _builtins.str
+    """The region that disclosed the record, by its entity identifier; empty for this one, and
+    where nothing was found.
+    """
     @_builtins.property
     def serve_time(self) -> _timestamp_pb2.Timestamp:
         """Instant of serving (UTC)."""
@@ -854,10 +861,11 @@ class ConsentAccess(_message.Message):
         purpose: _vocabulary_pb2.Purpose.ValueType = ...,
         region: _builtins.str = ...,
         serve_time: _timestamp_pb2.Timestamp | None = ...,
+        home_region: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["serve_time", b"serve_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "item", b"item", "operator_id", b"operator_id", "purpose", b"purpose", "record", b"record", "region", b"region", "serve_time", b"serve_time", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "home_region", b"home_region", "item", b"item", "operator_id", b"operator_id", "purpose", b"purpose", "record", b"record", "region", b"region", "serve_time", b"serve_time", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

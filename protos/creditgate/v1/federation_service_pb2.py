@@ -29,12 +29,13 @@ from creditgate.v1 import credit_record_service_pb2 as creditgate_dot_v1_dot_cre
 from creditgate.v1 import disclosed_record_pb2 as creditgate_dot_v1_dot_disclosed__record__pb2
 from creditgate.v1 import disclosure_proof_pb2 as creditgate_dot_v1_dot_disclosure__proof__pb2
 from creditgate.v1 import usage_log_pb2 as creditgate_dot_v1_dot_usage__log__pb2
+from creditgate.v1 import usage_service_pb2 as creditgate_dot_v1_dot_usage__service__pb2
 from creditgate.v1 import vocabulary_pb2 as creditgate_dot_v1_dot_vocabulary__pb2
 from creditgate.v1 import witness_service_pb2 as creditgate_dot_v1_dot_witness__service__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&creditgate/v1/federation_service.proto\x12\rcreditgate.v1\x1a!creditgate/v1/authorization.proto\x1a\'creditgate/v1/conformance_service.proto\x1a#creditgate/v1/consent_service.proto\x1a)creditgate/v1/credit_record_service.proto\x1a$creditgate/v1/disclosed_record.proto\x1a$creditgate/v1/disclosure_proof.proto\x1a\x1d\x63reditgate/v1/usage_log.proto\x1a\x1e\x63reditgate/v1/vocabulary.proto\x1a#creditgate/v1/witness_service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x02\n\x13QueryRecordsRequest\x12\x15\n\rasking_region\x18\x01 \x01(\t\x12\x1a\n\x12licence_credential\x18\x02 \x01(\t\x12\x10\n\x08subjects\x18\x03 \x03(\t\x12\r\n\x05items\x18\x04 \x03(\t\x12\x17\n\x0fmapping_version\x18\x05 \x01(\t\x12\'\n\x07purpose\x18\x06 \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12\x17\n\x0f\x63onsent_receipt\x18\x07 \x01(\t\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x1a\n\x12\x61sking_decision_id\x18\t \x01(\t\x12\x13\n\x0bresume_from\x18\n \x01(\x05\x12\'\n\x05proof\x18\x0b \x01(\x0e\x32\x18.creditgate.v1.ProofKind\"\x8e\x03\n\x14QueryRecordsResponse\x12\x33\n\x07records\x18\x01 \x03(\x0b\x32\x1e.creditgate.v1.DisclosedRecordB\x02\x18\x01\x12+\n\x07receipt\x18\x02 \x01(\x0b\x32\x16.creditgate.v1.ReceiptB\x02\x18\x01\x12\x19\n\rfirst_subject\x18\x03 \x01(\x05\x42\x02\x18\x01\x12\x19\n\rsubject_count\x18\x04 \x01(\x05\x42\x02\x18\x01\x12\x16\n\ncheckpoint\x18\x05 \x01(\tB\x02\x18\x01\x12\x1a\n\x0esubject_proofs\x18\x06 \x03(\x0c\x42\x02\x18\x01\x12<\n\x05\x63hunk\x18\x07 \x01(\x0b\x32-.creditgate.v1.BatchGetSubjectRecordsResponse\x12\x1b\n\x13\x63osigned_checkpoint\x18\x08 \x01(\t\x12\x19\n\x11\x63onsistency_proof\x18\t \x03(\x0c\x12\x34\n\x0emetered_before\x18\n \x01(\x0b\x32\x1c.creditgate.v1.MeteredBefore\"u\n\rMeteredRecord\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x05\x12\x16\n\x0e\x65vent_sequence\x18\x03 \x01(\x03\x12\x0c\n\x04item\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x0e\n\x06region\x18\x06 \x01(\t\"j\n\rMeteredBefore\x12*\n\x05usage\x18\x01 \x01(\x0b\x32\x1b.creditgate.v1.UsageReceipt\x12-\n\x07records\x18\x02 \x03(\x0b\x32\x1c.creditgate.v1.MeteredRecord\"G\n\x15\x46ollowConsentsRequest\x12\x0b\n\x03\x61sk\x18\x01 \x01(\x03\x12\x10\n\x08\x63onsents\x18\x02 \x03(\t\x12\x0f\n\x07\x64ropped\x18\x03 \x03(\t\"\x90\x01\n\x0f\x43onsentStanding\x12\x0f\n\x07\x63onsent\x18\x01 \x01(\t\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x1b.creditgate.v1.ConsentState\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12/\n\x0b\x63hange_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\\\n\x16\x46ollowConsentsResponse\x12\x0f\n\x07\x61nswers\x18\x01 \x01(\x03\x12\x31\n\tstandings\x18\x02 \x03(\x0b\x32\x1e.creditgate.v1.ConsentStanding\".\n\x19GetRegionStatementRequest\x12\x11\n\tentity_id\x18\x01 \x01(\t\"|\n\x1aGetRegionStatementResponse\x12\x18\n\x10\x65ntity_statement\x18\x01 \x01(\t\x12\x13\n\x0btrust_chain\x18\x02 \x03(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"W\n\x0f\x43heckpointShown\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x15\n\rold_tree_size\x18\x02 \x01(\x03\x12\x19\n\x11\x63onsistency_proof\x18\x03 \x03(\x0c\"\xde\x01\n\x13\x43heckpointWitnessed\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12.\n\x07outcome\x18\x02 \x01(\x0e\x32\x1d.creditgate.v1.WitnessOutcome\x12\x13\n\x0b\x63osignature\x18\x03 \x01(\t\x12\x1a\n\x12\x63osigned_tree_size\x18\x04 \x01(\x03\x12 \n\x18\x63ontradicting_checkpoint\x18\x05 \x01(\t\x12\x34\n\nsplit_view\x18\x06 \x01(\x0b\x32 .creditgate.v1.SplitViewEvidence\"\xa2\x01\n\x1a\x45xchangeCheckpointsRequest\x12\x33\n\x0b\x63heckpoints\x18\x01 \x03(\x0b\x32\x1e.creditgate.v1.CheckpointShown\x12\x18\n\x10seen_checkpoints\x18\x02 \x03(\t\x12\x35\n\x0bsplit_views\x18\x03 \x03(\x0b\x32 .creditgate.v1.SplitViewEvidence\"\xda\x01\n\x1b\x45xchangeCheckpointsResponse\x12\x35\n\twitnessed\x18\x01 \x03(\x0b\x32\".creditgate.v1.CheckpointWitnessed\x12\x33\n\x0b\x63heckpoints\x18\x02 \x03(\x0b\x32\x1e.creditgate.v1.CheckpointShown\x12\x18\n\x10seen_checkpoints\x18\x03 \x03(\t\x12\x35\n\x0bsplit_views\x18\x04 \x03(\x0b\x32 .creditgate.v1.SplitViewEvidence\"\xc0\x01\n\rClearingEntry\x12\x13\n\x0bhome_region\x18\x01 \x01(\t\x12\x15\n\rasking_region\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\r\n\x05\x63hunk\x18\x04 \x01(\x05\x12\x11\n\trecord_id\x18\x05 \x01(\t\x12\x10\n\x08revision\x18\x06 \x01(\x05\x12\x0c\n\x04item\x18\x07 \x01(\t\x12\x15\n\rserve_seconds\x18\x08 \x01(\x03\x12\x16\n\x0e\x66\x65\x65_micro_yuan\x18\t \x01(\x03\"b\n\x10\x43learingEvidence\x12\x11\n\x07receipt\x18\x01 \x01(\x0cH\x00\x12/\n\x06logged\x18\x02 \x01(\x0b\x32\x1d.creditgate.v1.LoggedUseProofH\x00\x42\n\n\x08\x65vidence\"e\n\x0eLoggedUseProof\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12\x0c\n\x04path\x18\x02 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x03 \x01(\t\x12\x13\n\x0boperator_id\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\x0c\"6\n\x0eSignedClearing\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\x12\n\nacceptance\x18\x02 \x01(\t\"q\n\x0f\x43learingOpening\x12\x15\n\runtil_seconds\x18\x01 \x01(\x03\x12\x1e\n\x16previous_until_seconds\x18\x02 \x01(\x03\x12\x0f\n\x07\x65ntries\x18\x03 \x01(\x03\x12\x16\n\x0e\x66ormat_version\x18\x04 \x01(\x05\"\x85\x01\n\x18ReconcileClearingRequest\x12\x31\n\x07opening\x18\x01 \x01(\x0b\x32\x1e.creditgate.v1.ClearingOpeningH\x00\x12.\n\x07symbols\x18\x02 \x01(\x0b\x32\x1b.creditgate.v1.CodedSymbolsH\x00\x42\x06\n\x04turn\"6\n\rClearingTerms\x12\x14\n\x0c\x63hecksum_key\x18\x01 \x01(\x0c\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x03\"\xd8\x01\n\x19ReconcileClearingResponse\x12-\n\x05terms\x18\x01 \x01(\x0b\x32\x1c.creditgate.v1.ClearingTermsH\x00\x12\x18\n\x0esymbols_wanted\x18\x02 \x01(\x05H\x00\x12\x39\n\x0b\x64ifferences\x18\x03 \x01(\x0b\x32\".creditgate.v1.ClearingDifferencesH\x00\x12/\n\x06\x61greed\x18\x04 \x01(\x0b\x32\x1d.creditgate.v1.SignedClearingH\x00\x42\x06\n\x04turn\"\xba\x01\n\x13\x43learingDifferences\x12/\n\x0bonly_caller\x18\x01 \x01(\x0b\x32\x1a.creditgate.v1.SetElements\x12\x31\n\x0bonly_callee\x18\x02 \x03(\x0b\x32\x1c.creditgate.v1.ClearingEntry\x12\x31\n\x08\x65vidence\x18\x03 \x03(\x0b\x32\x1f.creditgate.v1.ClearingEvidence\x12\x0c\n\x04more\x18\x04 \x01(\x08\"[\n\x14\x41greeClearingRequest\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\x31\n\x08\x65vidence\x18\x02 \x03(\x0b\x32\x1f.creditgate.v1.ClearingEvidence\"[\n\x15\x41greeClearingResponse\x12\x12\n\nacceptance\x18\x01 \x01(\t\x12.\n\nagree_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xa8\x01\n\x0eWitnessOutcome\x12\x1f\n\x1bWITNESS_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18WITNESS_OUTCOME_COSIGNED\x10\x01\x12\x19\n\x15WITNESS_OUTCOME_STALE\x10\x02\x12\x1f\n\x1bWITNESS_OUTCOME_CONTRADICTS\x10\x03\x12\x1b\n\x17WITNESS_OUTCOME_INVALID\x10\x04\x32\xbb\x06\n\x11\x46\x65\x64\x65rationService\x12w\n\x0cQueryRecords\x12\".creditgate.v1.QueryRecordsRequest\x1a#.creditgate.v1.QueryRecordsResponse\"\x1c\xaa\xd1\x19\x18\x66\x65\x64\x65ration.records:query0\x01\x12\x81\x01\n\x0e\x46ollowConsents\x12$.creditgate.v1.FollowConsentsRequest\x1a%.creditgate.v1.FollowConsentsResponse\"\x1e\xaa\xd1\x19\x1a\x66\x65\x64\x65ration.consents:follow(\x01\x30\x01\x12\x89\x01\n\x12GetRegionStatement\x12(.creditgate.v1.GetRegionStatementRequest\x1a).creditgate.v1.GetRegionStatementResponse\"\x1e\xaa\xd1\x19\x1a\x66\x65\x64\x65ration.statements:read\x12\x91\x01\n\x13\x45xchangeCheckpoints\x12).creditgate.v1.ExchangeCheckpointsRequest\x1a*.creditgate.v1.ExchangeCheckpointsResponse\"#\xaa\xd1\x19\x1f\x66\x65\x64\x65ration.checkpoints:exchange\x12\x8d\x01\n\x11ReconcileClearing\x12\'.creditgate.v1.ReconcileClearingRequest\x1a(.creditgate.v1.ReconcileClearingResponse\"!\xaa\xd1\x19\x1d\x66\x65\x64\x65ration.clearing:reconcile(\x01\x30\x01\x12y\n\rAgreeClearing\x12#.creditgate.v1.AgreeClearingRequest\x1a$.creditgate.v1.AgreeClearingResponse\"\x1d\xaa\xd1\x19\x19\x66\x65\x64\x65ration.clearing:agreeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&creditgate/v1/federation_service.proto\x12\rcreditgate.v1\x1a!creditgate/v1/authorization.proto\x1a\'creditgate/v1/conformance_service.proto\x1a#creditgate/v1/consent_service.proto\x1a)creditgate/v1/credit_record_service.proto\x1a$creditgate/v1/disclosed_record.proto\x1a$creditgate/v1/disclosure_proof.proto\x1a\x1d\x63reditgate/v1/usage_log.proto\x1a!creditgate/v1/usage_service.proto\x1a\x1e\x63reditgate/v1/vocabulary.proto\x1a#creditgate/v1/witness_service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc7\x02\n\x13QueryRecordsRequest\x12\x15\n\rasking_region\x18\x01 \x01(\t\x12\x1a\n\x12licence_credential\x18\x02 \x01(\t\x12\x10\n\x08subjects\x18\x03 \x03(\t\x12\r\n\x05items\x18\x04 \x03(\t\x12\x17\n\x0fmapping_version\x18\x05 \x01(\t\x12\'\n\x07purpose\x18\x06 \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12\x17\n\x0f\x63onsent_receipt\x18\x07 \x01(\t\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x1a\n\x12\x61sking_decision_id\x18\t \x01(\t\x12\x13\n\x0bresume_from\x18\n \x01(\x05\x12\'\n\x05proof\x18\x0b \x01(\x0e\x32\x18.creditgate.v1.ProofKind\x12\x13\n\x0bmost_chunks\x18\x0c \x01(\x05\"\x8e\x03\n\x14QueryRecordsResponse\x12\x33\n\x07records\x18\x01 \x03(\x0b\x32\x1e.creditgate.v1.DisclosedRecordB\x02\x18\x01\x12+\n\x07receipt\x18\x02 \x01(\x0b\x32\x16.creditgate.v1.ReceiptB\x02\x18\x01\x12\x19\n\rfirst_subject\x18\x03 \x01(\x05\x42\x02\x18\x01\x12\x19\n\rsubject_count\x18\x04 \x01(\x05\x42\x02\x18\x01\x12\x16\n\ncheckpoint\x18\x05 \x01(\tB\x02\x18\x01\x12\x1a\n\x0esubject_proofs\x18\x06 \x03(\x0c\x42\x02\x18\x01\x12<\n\x05\x63hunk\x18\x07 \x01(\x0b\x32-.creditgate.v1.BatchGetSubjectRecordsResponse\x12\x1b\n\x13\x63osigned_checkpoint\x18\x08 \x01(\t\x12\x19\n\x11\x63onsistency_proof\x18\t \x03(\x0c\x12\x34\n\x0emetered_before\x18\n \x01(\x0b\x32\x1c.creditgate.v1.MeteredBefore\"u\n\rMeteredRecord\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x05\x12\x16\n\x0e\x65vent_sequence\x18\x03 \x01(\x03\x12\x0c\n\x04item\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x0e\n\x06region\x18\x06 \x01(\t\"j\n\rMeteredBefore\x12*\n\x05usage\x18\x01 \x01(\x0b\x32\x1b.creditgate.v1.UsageReceipt\x12-\n\x07records\x18\x02 \x03(\x0b\x32\x1c.creditgate.v1.MeteredRecord\"G\n\x15\x46ollowConsentsRequest\x12\x0b\n\x03\x61sk\x18\x01 \x01(\x03\x12\x10\n\x08\x63onsents\x18\x02 \x03(\t\x12\x0f\n\x07\x64ropped\x18\x03 \x03(\t\"\x90\x01\n\x0f\x43onsentStanding\x12\x0f\n\x07\x63onsent\x18\x01 \x01(\t\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x1b.creditgate.v1.ConsentState\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12/\n\x0b\x63hange_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\\\n\x16\x46ollowConsentsResponse\x12\x0f\n\x07\x61nswers\x18\x01 \x01(\x03\x12\x31\n\tstandings\x18\x02 \x03(\x0b\x32\x1e.creditgate.v1.ConsentStanding\".\n\x19GetRegionStatementRequest\x12\x11\n\tentity_id\x18\x01 \x01(\t\"|\n\x1aGetRegionStatementResponse\x12\x18\n\x10\x65ntity_statement\x18\x01 \x01(\t\x12\x13\n\x0btrust_chain\x18\x02 \x03(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"W\n\x0f\x43heckpointShown\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x15\n\rold_tree_size\x18\x02 \x01(\x03\x12\x19\n\x11\x63onsistency_proof\x18\x03 \x03(\x0c\"\xde\x01\n\x13\x43heckpointWitnessed\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12.\n\x07outcome\x18\x02 \x01(\x0e\x32\x1d.creditgate.v1.WitnessOutcome\x12\x13\n\x0b\x63osignature\x18\x03 \x01(\t\x12\x1a\n\x12\x63osigned_tree_size\x18\x04 \x01(\x03\x12 \n\x18\x63ontradicting_checkpoint\x18\x05 \x01(\t\x12\x34\n\nsplit_view\x18\x06 \x01(\x0b\x32 .creditgate.v1.SplitViewEvidence\"\xa2\x01\n\x1a\x45xchangeCheckpointsRequest\x12\x33\n\x0b\x63heckpoints\x18\x01 \x03(\x0b\x32\x1e.creditgate.v1.CheckpointShown\x12\x18\n\x10seen_checkpoints\x18\x02 \x03(\t\x12\x35\n\x0bsplit_views\x18\x03 \x03(\x0b\x32 .creditgate.v1.SplitViewEvidence\"\xda\x01\n\x1b\x45xchangeCheckpointsResponse\x12\x35\n\twitnessed\x18\x01 \x03(\x0b\x32\".creditgate.v1.CheckpointWitnessed\x12\x33\n\x0b\x63heckpoints\x18\x02 \x03(\x0b\x32\x1e.creditgate.v1.CheckpointShown\x12\x18\n\x10seen_checkpoints\x18\x03 \x03(\t\x12\x35\n\x0bsplit_views\x18\x04 \x03(\x0b\x32 .creditgate.v1.SplitViewEvidence\"\xc0\x01\n\rClearingEntry\x12\x13\n\x0bhome_region\x18\x01 \x01(\t\x12\x15\n\rasking_region\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\r\n\x05\x63hunk\x18\x04 \x01(\x05\x12\x11\n\trecord_id\x18\x05 \x01(\t\x12\x10\n\x08revision\x18\x06 \x01(\x05\x12\x0c\n\x04item\x18\x07 \x01(\t\x12\x15\n\rserve_seconds\x18\x08 \x01(\x03\x12\x16\n\x0e\x66\x65\x65_micro_yuan\x18\t \x01(\x03\"b\n\x10\x43learingEvidence\x12\x11\n\x07receipt\x18\x01 \x01(\x0cH\x00\x12/\n\x06logged\x18\x02 \x01(\x0b\x32\x1d.creditgate.v1.LoggedUseProofH\x00\x42\n\n\x08\x65vidence\"e\n\x0eLoggedUseProof\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12\x0c\n\x04path\x18\x02 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x03 \x01(\t\x12\x13\n\x0boperator_id\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\x0c\"6\n\x0eSignedClearing\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\x12\n\nacceptance\x18\x02 \x01(\t\"q\n\x0f\x43learingOpening\x12\x15\n\runtil_seconds\x18\x01 \x01(\x03\x12\x1e\n\x16previous_until_seconds\x18\x02 \x01(\x03\x12\x0f\n\x07\x65ntries\x18\x03 \x01(\x03\x12\x16\n\x0e\x66ormat_version\x18\x04 \x01(\x05\"\xeb\x01\n\x18ReconcileClearingRequest\x12\x31\n\x07opening\x18\x01 \x01(\x0b\x32\x1e.creditgate.v1.ClearingOpeningH\x00\x12.\n\x07symbols\x18\x02 \x01(\x0b\x32\x1b.creditgate.v1.CodedSymbolsH\x00\x12\x33\n\x08\x65lements\x18\x03 \x01(\x0b\x32\x1f.creditgate.v1.ClearingElementsH\x00\x12/\n\x06\x63laims\x18\x04 \x01(\x0b\x32\x1d.creditgate.v1.ClearingClaimsH\x00\x42\x06\n\x04turn\"2\n\x10\x43learingElements\x12\x10\n\x08\x65lements\x18\x01 \x01(\x0c\x12\x0c\n\x04more\x18\x02 \x01(\x08\"M\n\x0e\x43learingClaims\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.creditgate.v1.ClearingEntry\x12\x0c\n\x04more\x18\x02 \x01(\x08\"\xbe\x01\n\x0f\x43learingLeftOut\x12\x32\n\x0chome_entries\x18\x01 \x03(\x0b\x32\x1c.creditgate.v1.ClearingEntry\x12\x34\n\x0e\x61sking_entries\x18\x02 \x03(\x0b\x32\x1c.creditgate.v1.ClearingEntry\x12\x1a\n\x12\x63losed_dispute_ids\x18\x03 \x03(\t\x12\x17\n\x0f\x61greed_elements\x18\x04 \x01(\x0c\x12\x0c\n\x04more\x18\x05 \x01(\x08\"6\n\rClearingTerms\x12\x14\n\x0c\x63hecksum_key\x18\x01 \x01(\x0c\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x03\"\xb7\x02\n\x19ReconcileClearingResponse\x12-\n\x05terms\x18\x01 \x01(\x0b\x32\x1c.creditgate.v1.ClearingTermsH\x00\x12\x18\n\x0esymbols_wanted\x18\x02 \x01(\x05H\x00\x12\x39\n\x0b\x64ifferences\x18\x03 \x01(\x0b\x32\".creditgate.v1.ClearingDifferencesH\x00\x12/\n\x06\x61greed\x18\x04 \x01(\x0b\x32\x1d.creditgate.v1.SignedClearingH\x00\x12\x19\n\x0f\x65lements_wanted\x18\x05 \x01(\x08H\x00\x12\x32\n\x08left_out\x18\x06 \x01(\x0b\x32\x1e.creditgate.v1.ClearingLeftOutH\x00\x12\x0e\n\x04kept\x18\x07 \x01(\x08H\x00\x42\x06\n\x04turn\"\xbe\x01\n\x13\x43learingDifferences\x12/\n\x0bonly_caller\x18\x01 \x01(\x0b\x32\x1a.creditgate.v1.SetElements\x12\x31\n\x0bonly_callee\x18\x02 \x03(\x0b\x32\x1c.creditgate.v1.ClearingEntry\x12\x35\n\x08\x65vidence\x18\x03 \x03(\x0b\x32\x1f.creditgate.v1.ClearingEvidenceB\x02\x18\x01\x12\x0c\n\x04more\x18\x04 \x01(\x08\"\xcf\x01\n\x0e\x43learingRating\x12\x13\n\x0bhome_region\x18\x01 \x01(\t\x12\r\n\x05month\x18\x02 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x03 \x01(\x03\x12\x19\n\x11listed_micro_yuan\x18\x04 \x01(\x03\x12\x18\n\x10rated_micro_yuan\x18\x05 \x01(\x03\x12\x19\n\x11\x62\x65\x66ore_micro_yuan\x18\x06 \x01(\x03\x12)\n\x05\x62\x61sis\x18\x07 \x01(\x0b\x32\x1a.creditgate.v1.RatingBasis\x12\r\n\x05plans\x18\x08 \x03(\x0c\"d\n\x13RateClearingRequest\x12\x15\n\runtil_seconds\x18\x01 \x01(\x03\x12\x1e\n\x16previous_until_seconds\x18\x02 \x01(\x03\x12\x16\n\x0e\x65ntries_digest\x18\x03 \x01(\t\"F\n\x14RateClearingResponse\x12.\n\x07ratings\x18\x01 \x03(\x0b\x32\x1d.creditgate.v1.ClearingRating\"\x8b\x01\n\x14\x41greeClearingRequest\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\x31\n\x08\x65vidence\x18\x02 \x03(\x0b\x32\x1f.creditgate.v1.ClearingEvidence\x12.\n\x07ratings\x18\x03 \x03(\x0b\x32\x1d.creditgate.v1.ClearingRating\"\x8e\x01\n\x15\x41greeClearingResponse\x12\x12\n\nacceptance\x18\x01 \x01(\t\x12.\n\nagree_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x08\x65vidence\x18\x03 \x03(\x0b\x32\x1f.creditgate.v1.ClearingEvidence*\xa8\x01\n\x0eWitnessOutcome\x12\x1f\n\x1bWITNESS_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18WITNESS_OUTCOME_COSIGNED\x10\x01\x12\x19\n\x15WITNESS_OUTCOME_STALE\x10\x02\x12\x1f\n\x1bWITNESS_OUTCOME_CONTRADICTS\x10\x03\x12\x1b\n\x17WITNESS_OUTCOME_INVALID\x10\x04\x32\xb7\x07\n\x11\x46\x65\x64\x65rationService\x12w\n\x0cQueryRecords\x12\".creditgate.v1.QueryRecordsRequest\x1a#.creditgate.v1.QueryRecordsResponse\"\x1c\xaa\xd1\x19\x18\x66\x65\x64\x65ration.records:query0\x01\x12\x81\x01\n\x0e\x46ollowConsents\x12$.creditgate.v1.FollowConsentsRequest\x1a%.creditgate.v1.FollowConsentsResponse\"\x1e\xaa\xd1\x19\x1a\x66\x65\x64\x65ration.consents:follow(\x01\x30\x01\x12\x89\x01\n\x12GetRegionStatement\x12(.creditgate.v1.GetRegionStatementRequest\x1a).creditgate.v1.GetRegionStatementResponse\"\x1e\xaa\xd1\x19\x1a\x66\x65\x64\x65ration.statements:read\x12\x91\x01\n\x13\x45xchangeCheckpoints\x12).creditgate.v1.ExchangeCheckpointsRequest\x1a*.creditgate.v1.ExchangeCheckpointsResponse\"#\xaa\xd1\x19\x1f\x66\x65\x64\x65ration.checkpoints:exchange\x12\x8d\x01\n\x11ReconcileClearing\x12\'.creditgate.v1.ReconcileClearingRequest\x1a(.creditgate.v1.ReconcileClearingResponse\"!\xaa\xd1\x19\x1d\x66\x65\x64\x65ration.clearing:reconcile(\x01\x30\x01\x12z\n\x0cRateClearing\x12\".creditgate.v1.RateClearingRequest\x1a#.creditgate.v1.RateClearingResponse\"!\xaa\xd1\x19\x1d\x66\x65\x64\x65ration.clearing:reconcile\x12y\n\rAgreeClearing\x12#.creditgate.v1.AgreeClearingRequest\x1a$.creditgate.v1.AgreeClearingResponse\"\x1d\xaa\xd1\x19\x19\x66\x65\x64\x65ration.clearing:agreeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,6 +54,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUERYRECORDSRESPONSE'].fields_by_name['checkpoint']._serialized_options = b'\030\001'
   _globals['_QUERYRECORDSRESPONSE'].fields_by_name['subject_proofs']._loaded_options = None
   _globals['_QUERYRECORDSRESPONSE'].fields_by_name['subject_proofs']._serialized_options = b'\030\001'
+  _globals['_CLEARINGDIFFERENCES'].fields_by_name['evidence']._loaded_options = None
+  _globals['_CLEARINGDIFFERENCES'].fields_by_name['evidence']._serialized_options = b'\030\001'
   _globals['_FEDERATIONSERVICE'].methods_by_name['QueryRecords']._loaded_options = None
   _globals['_FEDERATIONSERVICE'].methods_by_name['QueryRecords']._serialized_options = b'\252\321\031\030federation.records:query'
   _globals['_FEDERATIONSERVICE'].methods_by_name['FollowConsents']._loaded_options = None
@@ -63,58 +66,72 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FEDERATIONSERVICE'].methods_by_name['ExchangeCheckpoints']._serialized_options = b'\252\321\031\037federation.checkpoints:exchange'
   _globals['_FEDERATIONSERVICE'].methods_by_name['ReconcileClearing']._loaded_options = None
   _globals['_FEDERATIONSERVICE'].methods_by_name['ReconcileClearing']._serialized_options = b'\252\321\031\035federation.clearing:reconcile'
+  _globals['_FEDERATIONSERVICE'].methods_by_name['RateClearing']._loaded_options = None
+  _globals['_FEDERATIONSERVICE'].methods_by_name['RateClearing']._serialized_options = b'\252\321\031\035federation.clearing:reconcile'
   _globals['_FEDERATIONSERVICE'].methods_by_name['AgreeClearing']._loaded_options = None
   _globals['_FEDERATIONSERVICE'].methods_by_name['AgreeClearing']._serialized_options = b'\252\321\031\031federation.clearing:agree'
-  _globals['_WITNESSOUTCOME']._serialized_start=3903
-  _globals['_WITNESSOUTCOME']._serialized_end=4071
-  _globals['_QUERYRECORDSREQUEST']._serialized_start=423
-  _globals['_QUERYRECORDSREQUEST']._serialized_end=729
-  _globals['_QUERYRECORDSRESPONSE']._serialized_start=732
-  _globals['_QUERYRECORDSRESPONSE']._serialized_end=1130
-  _globals['_METEREDRECORD']._serialized_start=1132
-  _globals['_METEREDRECORD']._serialized_end=1249
-  _globals['_METEREDBEFORE']._serialized_start=1251
-  _globals['_METEREDBEFORE']._serialized_end=1357
-  _globals['_FOLLOWCONSENTSREQUEST']._serialized_start=1359
-  _globals['_FOLLOWCONSENTSREQUEST']._serialized_end=1430
-  _globals['_CONSENTSTANDING']._serialized_start=1433
-  _globals['_CONSENTSTANDING']._serialized_end=1577
-  _globals['_FOLLOWCONSENTSRESPONSE']._serialized_start=1579
-  _globals['_FOLLOWCONSENTSRESPONSE']._serialized_end=1671
-  _globals['_GETREGIONSTATEMENTREQUEST']._serialized_start=1673
-  _globals['_GETREGIONSTATEMENTREQUEST']._serialized_end=1719
-  _globals['_GETREGIONSTATEMENTRESPONSE']._serialized_start=1721
-  _globals['_GETREGIONSTATEMENTRESPONSE']._serialized_end=1845
-  _globals['_CHECKPOINTSHOWN']._serialized_start=1847
-  _globals['_CHECKPOINTSHOWN']._serialized_end=1934
-  _globals['_CHECKPOINTWITNESSED']._serialized_start=1937
-  _globals['_CHECKPOINTWITNESSED']._serialized_end=2159
-  _globals['_EXCHANGECHECKPOINTSREQUEST']._serialized_start=2162
-  _globals['_EXCHANGECHECKPOINTSREQUEST']._serialized_end=2324
-  _globals['_EXCHANGECHECKPOINTSRESPONSE']._serialized_start=2327
-  _globals['_EXCHANGECHECKPOINTSRESPONSE']._serialized_end=2545
-  _globals['_CLEARINGENTRY']._serialized_start=2548
-  _globals['_CLEARINGENTRY']._serialized_end=2740
-  _globals['_CLEARINGEVIDENCE']._serialized_start=2742
-  _globals['_CLEARINGEVIDENCE']._serialized_end=2840
-  _globals['_LOGGEDUSEPROOF']._serialized_start=2842
-  _globals['_LOGGEDUSEPROOF']._serialized_end=2943
-  _globals['_SIGNEDCLEARING']._serialized_start=2945
-  _globals['_SIGNEDCLEARING']._serialized_end=2999
-  _globals['_CLEARINGOPENING']._serialized_start=3001
-  _globals['_CLEARINGOPENING']._serialized_end=3114
-  _globals['_RECONCILECLEARINGREQUEST']._serialized_start=3117
-  _globals['_RECONCILECLEARINGREQUEST']._serialized_end=3250
-  _globals['_CLEARINGTERMS']._serialized_start=3252
-  _globals['_CLEARINGTERMS']._serialized_end=3306
-  _globals['_RECONCILECLEARINGRESPONSE']._serialized_start=3309
-  _globals['_RECONCILECLEARINGRESPONSE']._serialized_end=3525
-  _globals['_CLEARINGDIFFERENCES']._serialized_start=3528
-  _globals['_CLEARINGDIFFERENCES']._serialized_end=3714
-  _globals['_AGREECLEARINGREQUEST']._serialized_start=3716
-  _globals['_AGREECLEARINGREQUEST']._serialized_end=3807
-  _globals['_AGREECLEARINGRESPONSE']._serialized_start=3809
-  _globals['_AGREECLEARINGRESPONSE']._serialized_end=3900
-  _globals['_FEDERATIONSERVICE']._serialized_start=4074
-  _globals['_FEDERATIONSERVICE']._serialized_end=4901
+  _globals['_WITNESSOUTCOME']._serialized_start=4969
+  _globals['_WITNESSOUTCOME']._serialized_end=5137
+  _globals['_QUERYRECORDSREQUEST']._serialized_start=458
+  _globals['_QUERYRECORDSREQUEST']._serialized_end=785
+  _globals['_QUERYRECORDSRESPONSE']._serialized_start=788
+  _globals['_QUERYRECORDSRESPONSE']._serialized_end=1186
+  _globals['_METEREDRECORD']._serialized_start=1188
+  _globals['_METEREDRECORD']._serialized_end=1305
+  _globals['_METEREDBEFORE']._serialized_start=1307
+  _globals['_METEREDBEFORE']._serialized_end=1413
+  _globals['_FOLLOWCONSENTSREQUEST']._serialized_start=1415
+  _globals['_FOLLOWCONSENTSREQUEST']._serialized_end=1486
+  _globals['_CONSENTSTANDING']._serialized_start=1489
+  _globals['_CONSENTSTANDING']._serialized_end=1633
+  _globals['_FOLLOWCONSENTSRESPONSE']._serialized_start=1635
+  _globals['_FOLLOWCONSENTSRESPONSE']._serialized_end=1727
+  _globals['_GETREGIONSTATEMENTREQUEST']._serialized_start=1729
+  _globals['_GETREGIONSTATEMENTREQUEST']._serialized_end=1775
+  _globals['_GETREGIONSTATEMENTRESPONSE']._serialized_start=1777
+  _globals['_GETREGIONSTATEMENTRESPONSE']._serialized_end=1901
+  _globals['_CHECKPOINTSHOWN']._serialized_start=1903
+  _globals['_CHECKPOINTSHOWN']._serialized_end=1990
+  _globals['_CHECKPOINTWITNESSED']._serialized_start=1993
+  _globals['_CHECKPOINTWITNESSED']._serialized_end=2215
+  _globals['_EXCHANGECHECKPOINTSREQUEST']._serialized_start=2218
+  _globals['_EXCHANGECHECKPOINTSREQUEST']._serialized_end=2380
+  _globals['_EXCHANGECHECKPOINTSRESPONSE']._serialized_start=2383
+  _globals['_EXCHANGECHECKPOINTSRESPONSE']._serialized_end=2601
+  _globals['_CLEARINGENTRY']._serialized_start=2604
+  _globals['_CLEARINGENTRY']._serialized_end=2796
+  _globals['_CLEARINGEVIDENCE']._serialized_start=2798
+  _globals['_CLEARINGEVIDENCE']._serialized_end=2896
+  _globals['_LOGGEDUSEPROOF']._serialized_start=2898
+  _globals['_LOGGEDUSEPROOF']._serialized_end=2999
+  _globals['_SIGNEDCLEARING']._serialized_start=3001
+  _globals['_SIGNEDCLEARING']._serialized_end=3055
+  _globals['_CLEARINGOPENING']._serialized_start=3057
+  _globals['_CLEARINGOPENING']._serialized_end=3170
+  _globals['_RECONCILECLEARINGREQUEST']._serialized_start=3173
+  _globals['_RECONCILECLEARINGREQUEST']._serialized_end=3408
+  _globals['_CLEARINGELEMENTS']._serialized_start=3410
+  _globals['_CLEARINGELEMENTS']._serialized_end=3460
+  _globals['_CLEARINGCLAIMS']._serialized_start=3462
+  _globals['_CLEARINGCLAIMS']._serialized_end=3539
+  _globals['_CLEARINGLEFTOUT']._serialized_start=3542
+  _globals['_CLEARINGLEFTOUT']._serialized_end=3732
+  _globals['_CLEARINGTERMS']._serialized_start=3734
+  _globals['_CLEARINGTERMS']._serialized_end=3788
+  _globals['_RECONCILECLEARINGRESPONSE']._serialized_start=3791
+  _globals['_RECONCILECLEARINGRESPONSE']._serialized_end=4102
+  _globals['_CLEARINGDIFFERENCES']._serialized_start=4105
+  _globals['_CLEARINGDIFFERENCES']._serialized_end=4295
+  _globals['_CLEARINGRATING']._serialized_start=4298
+  _globals['_CLEARINGRATING']._serialized_end=4505
+  _globals['_RATECLEARINGREQUEST']._serialized_start=4507
+  _globals['_RATECLEARINGREQUEST']._serialized_end=4607
+  _globals['_RATECLEARINGRESPONSE']._serialized_start=4609
+  _globals['_RATECLEARINGRESPONSE']._serialized_end=4679
+  _globals['_AGREECLEARINGREQUEST']._serialized_start=4682
+  _globals['_AGREECLEARINGREQUEST']._serialized_end=4821
+  _globals['_AGREECLEARINGRESPONSE']._serialized_start=4824
+  _globals['_AGREECLEARINGRESPONSE']._serialized_end=4966
+  _globals['_FEDERATIONSERVICE']._serialized_start=5140
+  _globals['_FEDERATIONSERVICE']._serialized_end=6091
 # @@protoc_insertion_point(module_scope)

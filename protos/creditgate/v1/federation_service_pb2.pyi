@@ -10,6 +10,7 @@ from creditgate.v1 import credit_record_service_pb2 as _credit_record_service_pb
 from creditgate.v1 import disclosed_record_pb2 as _disclosed_record_pb2
 from creditgate.v1 import disclosure_proof_pb2 as _disclosure_proof_pb2
 from creditgate.v1 import usage_log_pb2 as _usage_log_pb2
+from creditgate.v1 import usage_service_pb2 as _usage_service_pb2
 from creditgate.v1 import vocabulary_pb2 as _vocabulary_pb2
 from creditgate.v1 import witness_service_pb2 as _witness_service_pb2
 from google.protobuf import descriptor as _descriptor
@@ -90,6 +91,7 @@ class QueryRecordsRequest(_message.Message):
     ASKING_DECISION_ID_FIELD_NUMBER: _builtins.int
     RESUME_FROM_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
+    MOST_CHUNKS_FIELD_NUMBER: _builtins.int
     asking_region: _builtins.str
     """Entity identifier of the asking region: the caller's own."""
     licence_credential: _builtins.str
@@ -126,6 +128,10 @@ class QueryRecordsRequest(_message.Message):
     consent takes a consent, a licence and details for all regions ("*"): with others ask for
     INCLUSION, which proves each record and not that there are no more.
     """
+    most_chunks: _builtins.int
+    """Most chunks to serve, and so to meter, from resume_from on; 0 for all. So an asking region
+    owes no more than it has asked for.
+    """
     @_builtins.property
     def subjects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Unified social credit codes, 18 characters each, at most 10,000."""
@@ -150,10 +156,11 @@ class QueryRecordsRequest(_message.Message):
         asking_decision_id: _builtins.str = ...,
         resume_from: _builtins.int = ...,
         proof: _disclosure_proof_pb2.ProofKind.ValueType = ...,
+        most_chunks: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asking_decision_id", b"asking_decision_id", "asking_region", b"asking_region", "consent_receipt", b"consent_receipt", "items", b"items", "licence_credential", b"licence_credential", "mapping_version", b"mapping_version", "proof", b"proof", "purpose", b"purpose", "request_id", b"request_id", "resume_from", b"resume_from", "subjects", b"subjects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asking_decision_id", b"asking_decision_id", "asking_region", b"asking_region", "consent_receipt", b"consent_receipt", "items", b"items", "licence_credential", b"licence_credential", "mapping_version", b"mapping_version", "most_chunks", b"most_chunks", "proof", b"proof", "purpose", b"purpose", "request_id", b"request_id", "resume_from", b"resume_from", "subjects", b"subjects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -843,9 +850,11 @@ class ClearingOpening(_message.Message):
     previous_until_seconds: _builtins.int
     """End of the last clearing that the caller knows; 0 before the first."""
     entries: _builtins.int
-    """Number of the caller's entries, both directions."""
+    """Number of the caller's elements, both directions: one for each answer, and for each open
+    dispute that is as it was.
+    """
     format_version: _builtins.int
-    """Version of element and symbol format: 1."""
+    """Version of element and symbol format: 2."""
     def __init__(
         self,
         *,
@@ -870,29 +879,143 @@ class ReconcileClearingRequest(_message.Message):
 
     OPENING_FIELD_NUMBER: _builtins.int
     SYMBOLS_FIELD_NUMBER: _builtins.int
+    ELEMENTS_FIELD_NUMBER: _builtins.int
+    CLAIMS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def opening(self) -> Global___ClearingOpening:
         """The opening; first message only."""
 
     @_builtins.property
     def symbols(self) -> _conformance_service_pb2.CodedSymbols:
-        """More symbols of the caller's entries, as many as were asked for."""
+        """More symbols of the caller's elements, as many as were asked for."""
+
+    @_builtins.property
+    def elements(self) -> Global___ClearingElements:
+        """All of the caller's elements, where they were asked for: as many messages as they take."""
+
+    @_builtins.property
+    def claims(self) -> Global___ClearingClaims:
+        """What the caller claims of the answers that differ, once it was told which: the last
+        messages, as many as they take.
+        """
 
     def __init__(
         self,
         *,
         opening: Global___ClearingOpening | None = ...,
         symbols: _conformance_service_pb2.CodedSymbols | None = ...,
+        elements: Global___ClearingElements | None = ...,
+        claims: Global___ClearingClaims | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["opening", b"opening", "symbols", b"symbols", "turn", b"turn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "elements", b"elements", "opening", b"opening", "symbols", b"symbols", "turn", b"turn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["opening", b"opening", "symbols", b"symbols", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "elements", b"elements", "opening", b"opening", "symbols", b"symbols", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_turn: _TypeAlias = _typing.Literal["opening", "symbols"]  # noqa: Y015
+    _WhichOneofReturnType_turn: _TypeAlias = _typing.Literal["opening", "symbols", "elements", "claims"]  # noqa: Y015
     _WhichOneofArgType_turn: _TypeAlias = _typing.Literal["turn", b"turn"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_turn) -> _WhichOneofReturnType_turn | None: ...
 
 Global___ReconcileClearingRequest: _TypeAlias = ReconcileClearingRequest  # noqa: Y015
+
+@_typing.final
+class ClearingElements(_message.Message):
+    """Elements of a set, in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ELEMENTS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    elements: _builtins.bytes
+    """At most 20,000, 16 bytes each, packed."""
+    more: _builtins.bool
+    """Whether another message follows."""
+    def __init__(
+        self,
+        *,
+        elements: _builtins.bytes = ...,
+        more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elements", b"elements", "more", b"more"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClearingElements: _TypeAlias = ClearingElements  # noqa: Y015
+
+@_typing.final
+class ClearingClaims(_message.Message):
+    """What a region claims of answers that differ, each whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    more: _builtins.bool
+    """Whether another message follows."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingEntry]:
+        """Entries, at most 500; those of an answer follow one another."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___ClearingEntry] | None = ...,
+        more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "more", b"more"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClearingClaims: _TypeAlias = ClearingClaims  # noqa: Y015
+
+@_typing.final
+class ClearingLeftOut(_message.Message):
+    """What a clearing left out, and what it did not, for a region that has lost it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOME_ENTRIES_FIELD_NUMBER: _builtins.int
+    ASKING_ENTRIES_FIELD_NUMBER: _builtins.int
+    CLOSED_DISPUTE_IDS_FIELD_NUMBER: _builtins.int
+    AGREED_ELEMENTS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    agreed_elements: _builtins.bytes
+    """First 16 bytes of the digests of the entries it agreed on, packed, at most 20,000."""
+    more: _builtins.bool
+    """Whether another message follows."""
+    @_builtins.property
+    def home_entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingEntry]:
+        """Home regions' versions of the disputes that the clearing found or found changed, at most 500
+        entries.
+        """
+
+    @_builtins.property
+    def asking_entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingEntry]:
+        """Asking regions' versions of them, as home_entries."""
+
+    @_builtins.property
+    def closed_dispute_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Disputes that it closed, at most 500."""
+
+    def __init__(
+        self,
+        *,
+        home_entries: _abc.Iterable[Global___ClearingEntry] | None = ...,
+        asking_entries: _abc.Iterable[Global___ClearingEntry] | None = ...,
+        closed_dispute_ids: _abc.Iterable[_builtins.str] | None = ...,
+        agreed_elements: _builtins.bytes = ...,
+        more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed_elements", b"agreed_elements", "asking_entries", b"asking_entries", "closed_dispute_ids", b"closed_dispute_ids", "home_entries", b"home_entries", "more", b"more"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClearingLeftOut: _TypeAlias = ClearingLeftOut  # noqa: Y015
 
 @_typing.final
 class ClearingTerms(_message.Message):
@@ -930,21 +1053,34 @@ class ReconcileClearingResponse(_message.Message):
     SYMBOLS_WANTED_FIELD_NUMBER: _builtins.int
     DIFFERENCES_FIELD_NUMBER: _builtins.int
     AGREED_FIELD_NUMBER: _builtins.int
+    ELEMENTS_WANTED_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
     symbols_wanted: _builtins.int
     """Number of further symbols wanted."""
+    elements_wanted: _builtins.bool
+    """Instead of symbols_wanted: all elements of the caller are wanted, for they are fewer bytes."""
+    kept: _builtins.bool
+    """What the caller claims is kept, and a clearing that follows from it can be proposed. Last
+    message.
+    """
     @_builtins.property
     def terms(self) -> Global___ClearingTerms:
         """The terms, in answer to the opening."""
 
     @_builtins.property
     def differences(self) -> Global___ClearingDifferences:
-        """Differences found: the last messages, as many as they take."""
+        """Differences found, as many messages as they take; the caller's claims follow."""
 
     @_builtins.property
     def agreed(self) -> Global___SignedClearing:
         """Instead of terms: a clearing later than the last one the caller knows was agreed already.
-        Last message.
+        What it left out follows.
         """
+
+    @_builtins.property
+    def left_out(self) -> Global___ClearingLeftOut:
+        """What the clearing agreed already left out: the last messages, as many as they take."""
 
     def __init__(
         self,
@@ -953,12 +1089,15 @@ class ReconcileClearingResponse(_message.Message):
         symbols_wanted: _builtins.int = ...,
         differences: Global___ClearingDifferences | None = ...,
         agreed: Global___SignedClearing | None = ...,
+        elements_wanted: _builtins.bool = ...,
+        left_out: Global___ClearingLeftOut | None = ...,
+        kept: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agreed", b"agreed", "differences", b"differences", "symbols_wanted", b"symbols_wanted", "terms", b"terms", "turn", b"turn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreed", b"agreed", "differences", b"differences", "elements_wanted", b"elements_wanted", "kept", b"kept", "left_out", b"left_out", "symbols_wanted", b"symbols_wanted", "terms", b"terms", "turn", b"turn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed", b"agreed", "differences", b"differences", "symbols_wanted", b"symbols_wanted", "terms", b"terms", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed", b"agreed", "differences", b"differences", "elements_wanted", b"elements_wanted", "kept", b"kept", "left_out", b"left_out", "symbols_wanted", b"symbols_wanted", "terms", b"terms", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_turn: _TypeAlias = _typing.Literal["terms", "symbols_wanted", "differences", "agreed"]  # noqa: Y015
+    _WhichOneofReturnType_turn: _TypeAlias = _typing.Literal["terms", "symbols_wanted", "differences", "agreed", "elements_wanted", "left_out", "kept"]  # noqa: Y015
     _WhichOneofArgType_turn: _TypeAlias = _typing.Literal["turn", b"turn"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_turn) -> _WhichOneofReturnType_turn | None: ...
 
@@ -978,15 +1117,16 @@ class ClearingDifferences(_message.Message):
     """Whether another message follows."""
     @_builtins.property
     def only_caller(self) -> _conformance_service_pb2.SetElements:
-        """Elements only the caller has."""
+        """Elements only the caller has, at most 20,000."""
 
     @_builtins.property
     def only_callee(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingEntry]:
-        """Entries only the callee has, at most 500."""
+        """What the callee claims of the answers whose elements only it has, at most 500 entries."""
 
     @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingEvidence]:
-        """Evidence that the callee has on them, at most 1 MiB; in the last message."""
+        """Empty since format_version 2: evidence goes with AgreeClearing."""
 
     def __init__(
         self,
@@ -1005,6 +1145,118 @@ class ClearingDifferences(_message.Message):
 Global___ClearingDifferences: _TypeAlias = ClearingDifferences  # noqa: Y015
 
 @_typing.final
+class ClearingRating(_message.Message):
+    """What a month of use comes to by the home region's statement, of all entries that both regions
+    agreed on so far, those of the clearing under way included; with what it takes to work it out.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOME_REGION_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    LISTED_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    RATED_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    BEFORE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
+    PLANS_FIELD_NUMBER: _builtins.int
+    home_region: _builtins.str
+    """The home region."""
+    month: _builtins.str
+    """Calendar month in UTC, "YYYY-MM"."""
+    entries: _builtins.int
+    """Entries of the month."""
+    listed_micro_yuan: _builtins.int
+    """What they cost by list price, micro-yuan."""
+    rated_micro_yuan: _builtins.int
+    """What the statement says, micro-yuan."""
+    before_micro_yuan: _builtins.int
+    """What earlier clearings have of the difference, micro-yuan."""
+    @_builtins.property
+    def basis(self) -> _usage_service_pb2.RatingBasis:
+        """What it was rated by; it names plans by their digests."""
+
+    @_builtins.property
+    def plans(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The price plans of the basis: serialised PricePlans, at most 64."""
+
+    def __init__(
+        self,
+        *,
+        home_region: _builtins.str = ...,
+        month: _builtins.str = ...,
+        entries: _builtins.int = ...,
+        listed_micro_yuan: _builtins.int = ...,
+        rated_micro_yuan: _builtins.int = ...,
+        before_micro_yuan: _builtins.int = ...,
+        basis: _usage_service_pb2.RatingBasis | None = ...,
+        plans: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "before_micro_yuan", b"before_micro_yuan", "entries", b"entries", "home_region", b"home_region", "listed_micro_yuan", b"listed_micro_yuan", "month", b"month", "plans", b"plans", "rated_micro_yuan", b"rated_micro_yuan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClearingRating: _TypeAlias = ClearingRating  # noqa: Y015
+
+@_typing.final
+class RateClearingRequest(_message.Message):
+    """Asks what the use of a period comes to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNTIL_SECONDS_FIELD_NUMBER: _builtins.int
+    PREVIOUS_UNTIL_SECONDS_FIELD_NUMBER: _builtins.int
+    ENTRIES_DIGEST_FIELD_NUMBER: _builtins.int
+    until_seconds: _builtins.int
+    """End of the period (UTC): served before this second."""
+    previous_until_seconds: _builtins.int
+    """End of the last clearing; 0 before the first."""
+    entries_digest: _builtins.str
+    """Digest of the entries agreed, as the clearing will have it."""
+    def __init__(
+        self,
+        *,
+        until_seconds: _builtins.int = ...,
+        previous_until_seconds: _builtins.int = ...,
+        entries_digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries_digest", b"entries_digest", "previous_until_seconds", b"previous_until_seconds", "until_seconds", b"until_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RateClearingRequest: _TypeAlias = RateClearingRequest  # noqa: Y015
+
+@_typing.final
+class RateClearingResponse(_message.Message):
+    """What it comes to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ratings(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingRating]:
+        """Of the months that the period may change, at most 32. Where a statement can't say more than
+        list prices, what it rests on alone.
+        """
+
+    def __init__(
+        self,
+        *,
+        ratings: _abc.Iterable[Global___ClearingRating] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ratings", b"ratings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RateClearingResponse: _TypeAlias = RateClearingResponse  # noqa: Y015
+
+@_typing.final
 class AgreeClearingRequest(_message.Message):
     """Proposes a clearing."""
 
@@ -1012,24 +1264,30 @@ class AgreeClearingRequest(_message.Message):
 
     DOCUMENT_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    RATINGS_FIELD_NUMBER: _builtins.int
     document: _builtins.str
     """The clearing as the caller signed it: a JWT of type creditgate-clearing+jwt, at most
-    2,600,000 characters. It has the agreed amounts, a digest of the entries agreed, and the
-    disputes.
+    65,536 characters. It has the agreed amounts, a digest of the entries agreed, and how many
+    answers are in dispute, with a digest of those.
     """
     @_builtins.property
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingEvidence]:
-        """Evidence that the caller has on the disputes, at most 1 MiB together."""
+        """Evidence that the caller has on disputes and has not shown yet, at most 1 MiB together."""
+
+    @_builtins.property
+    def ratings(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingRating]:
+        """What the lines of the document of which the caller is home rest on."""
 
     def __init__(
         self,
         *,
         document: _builtins.str = ...,
         evidence: _abc.Iterable[Global___ClearingEvidence] | None = ...,
+        ratings: _abc.Iterable[Global___ClearingRating] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "evidence", b"evidence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "evidence", b"evidence", "ratings", b"ratings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1043,21 +1301,27 @@ class AgreeClearingResponse(_message.Message):
 
     ACCEPTANCE_FIELD_NUMBER: _builtins.int
     AGREE_TIME_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     acceptance: _builtins.str
     """The other region's signature: a JWT of type creditgate-clearing-acceptance+jwt."""
     @_builtins.property
     def agree_time(self) -> _timestamp_pb2.Timestamp:
         """When it agreed (UTC)."""
 
+    @_builtins.property
+    def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingEvidence]:
+        """Evidence that the callee has on disputes and had not shown before, at most 1 MiB together."""
+
     def __init__(
         self,
         *,
         acceptance: _builtins.str = ...,
         agree_time: _timestamp_pb2.Timestamp | None = ...,
+        evidence: _abc.Iterable[Global___ClearingEvidence] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agree_time", b"agree_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "agree_time", b"agree_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "agree_time", b"agree_time", "evidence", b"evidence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

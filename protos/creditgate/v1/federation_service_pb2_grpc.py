@@ -65,6 +65,11 @@ class FederationServiceStub(object):
                 request_serializer=creditgate_dot_v1_dot_federation__service__pb2.ReconcileClearingRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_federation__service__pb2.ReconcileClearingResponse.FromString,
                 _registered_method=True)
+        self.RateClearing = channel.unary_unary(
+                '/creditgate.v1.FederationService/RateClearing',
+                request_serializer=creditgate_dot_v1_dot_federation__service__pb2.RateClearingRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_federation__service__pb2.RateClearingResponse.FromString,
+                _registered_method=True)
         self.AgreeClearing = channel.unary_unary(
                 '/creditgate.v1.FederationService/AgreeClearing',
                 request_serializer=creditgate_dot_v1_dot_federation__service__pb2.AgreeClearingRequest.SerializeToString,
@@ -128,6 +133,15 @@ class FederationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RateClearing(self, request, context):
+        """Tells what this region's own statements say of the use that both found alike, beyond list
+        prices, by month. It follows on ReconcileClearing, for the same period. Needs scope
+        federation.clearing:reconcile.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AgreeClearing(self, request, context):
         """Agrees a clearing: the callee finds the same entries, amounts and disputes in its own
         ledger, or refuses. The same clearing is agreed any number of times; another one for the
@@ -164,6 +178,11 @@ def add_FederationServiceServicer_to_server(servicer, server):
                     servicer.ReconcileClearing,
                     request_deserializer=creditgate_dot_v1_dot_federation__service__pb2.ReconcileClearingRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_federation__service__pb2.ReconcileClearingResponse.SerializeToString,
+            ),
+            'RateClearing': grpc.unary_unary_rpc_method_handler(
+                    servicer.RateClearing,
+                    request_deserializer=creditgate_dot_v1_dot_federation__service__pb2.RateClearingRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_federation__service__pb2.RateClearingResponse.SerializeToString,
             ),
             'AgreeClearing': grpc.unary_unary_rpc_method_handler(
                     servicer.AgreeClearing,
@@ -312,6 +331,33 @@ class FederationService(object):
             '/creditgate.v1.FederationService/ReconcileClearing',
             creditgate_dot_v1_dot_federation__service__pb2.ReconcileClearingRequest.SerializeToString,
             creditgate_dot_v1_dot_federation__service__pb2.ReconcileClearingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RateClearing(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.FederationService/RateClearing',
+            creditgate_dot_v1_dot_federation__service__pb2.RateClearingRequest.SerializeToString,
+            creditgate_dot_v1_dot_federation__service__pb2.RateClearingResponse.FromString,
             options,
             channel_credentials,
             insecure,

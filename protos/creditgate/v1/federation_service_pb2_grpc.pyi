@@ -66,6 +66,11 @@ class FederationServiceStub:
     differences. Of two regions the one whose entity identifier comes first calls. Needs scope
     federation.clearing:reconcile.
     """
+    RateClearing: _grpc.UnaryUnaryMultiCallable[_federation_service_pb2.RateClearingRequest, _federation_service_pb2.RateClearingResponse]
+    """Tells what this region's own statements say of the use that both found alike, beyond list
+    prices, by month. It follows on ReconcileClearing, for the same period. Needs scope
+    federation.clearing:reconcile.
+    """
     AgreeClearing: _grpc.UnaryUnaryMultiCallable[_federation_service_pb2.AgreeClearingRequest, _federation_service_pb2.AgreeClearingResponse]
     """Agrees a clearing: the callee finds the same entries, amounts and disputes in its own
     ledger, or refuses. The same clearing is agreed any number of times; another one for the
@@ -108,6 +113,11 @@ class FederationServiceAsyncStub(FederationServiceStub):
     """Compares both regions' ledgers by rateless set reconciliation: what was used of one
     another and is not cleared yet. The caller shows symbols until the callee can tell the
     differences. Of two regions the one whose entity identifier comes first calls. Needs scope
+    federation.clearing:reconcile.
+    """
+    RateClearing: _aio.UnaryUnaryMultiCallable[_federation_service_pb2.RateClearingRequest, _federation_service_pb2.RateClearingResponse]  # type: ignore[assignment]
+    """Tells what this region's own statements say of the use that both found alike, beyond list
+    prices, by month. It follows on ReconcileClearing, for the same period. Needs scope
     federation.clearing:reconcile.
     """
     AgreeClearing: _aio.UnaryUnaryMultiCallable[_federation_service_pb2.AgreeClearingRequest, _federation_service_pb2.AgreeClearingResponse]  # type: ignore[assignment]
@@ -179,6 +189,17 @@ class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Compares both regions' ledgers by rateless set reconciliation: what was used of one
         another and is not cleared yet. The caller shows symbols until the callee can tell the
         differences. Of two regions the one whose entity identifier comes first calls. Needs scope
+        federation.clearing:reconcile.
+        """
+
+    @_abc_1.abstractmethod
+    def RateClearing(
+        self,
+        request: _federation_service_pb2.RateClearingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_federation_service_pb2.RateClearingResponse, _abc.Awaitable[_federation_service_pb2.RateClearingResponse]]:
+        """Tells what this region's own statements say of the use that both found alike, beyond list
+        prices, by month. It follows on ReconcileClearing, for the same period. Needs scope
         federation.clearing:reconcile.
         """
 

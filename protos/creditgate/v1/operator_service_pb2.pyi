@@ -155,7 +155,7 @@ class Licence(_message.Message):
     operator_id: _builtins.str
     """Holder."""
     daily_record_quota: _builtins.int
-    """Most records served to the operator in one UTC day; 0 means none."""
+    """Most records served under it in one UTC day; 0 means none."""
     etag: _builtins.str
     """Entity tag; output only."""
     @_builtins.property

@@ -148,6 +148,10 @@ class _JournalEntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Jour
     """What came to an earlier month after it was closed."""
     JOURNAL_ENTRY_KIND_CREDIT_NOTE: _JournalEntryKind.ValueType  # 3
     """A credit note."""
+    JOURNAL_ENTRY_KIND_CLEARING: _JournalEntryKind.ValueType  # 4
+    """What clearings agreed on beyond what statements set aside for other regions: the platform's.
+    It is of no operator.
+    """
 
 class JournalEntryKind(_JournalEntryKind, metaclass=_JournalEntryKindEnumTypeWrapper):
     """What a journal entry books."""
@@ -160,6 +164,10 @@ JOURNAL_ENTRY_KIND_ADJUSTMENT: JournalEntryKind.ValueType  # 2
 """What came to an earlier month after it was closed."""
 JOURNAL_ENTRY_KIND_CREDIT_NOTE: JournalEntryKind.ValueType  # 3
 """A credit note."""
+JOURNAL_ENTRY_KIND_CLEARING: JournalEntryKind.ValueType  # 4
+"""What clearings agreed on beyond what statements set aside for other regions: the platform's.
+It is of no operator.
+"""
 Global___JournalEntryKind: _TypeAlias = JournalEntryKind  # noqa: Y015
 
 @_typing.final
@@ -424,7 +432,8 @@ class CreatePricePlanRequest(_message.Message):
     @_builtins.property
     def dropped_price_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Price classes left out that the plan in force until then prices: their items can't be served
-        from the plan's start on. Others left out are refused.
+        from the plan's start on. Those too that this plan adds and the one after it does not price.
+        Others left out are refused.
         """
 
     def __init__(
@@ -466,6 +475,49 @@ class CreatePricePlanResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreatePricePlanResponse: _TypeAlias = CreatePricePlanResponse  # noqa: Y015
+
+@_typing.final
+class WithdrawPricePlanRequest(_message.Message):
+    """Withdraws a price plan."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    plan_id: _builtins.str
+    """Its id."""
+    reason: _builtins.str
+    """Why: 1 to 500 characters."""
+    def __init__(
+        self,
+        *,
+        plan_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_id", b"plan_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawPricePlanRequest: _TypeAlias = WithdrawPricePlanRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawPricePlanResponse(_message.Message):
+    """It is withdrawn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawPricePlanResponse: _TypeAlias = WithdrawPricePlanResponse  # noqa: Y015
 
 @_typing.final
 class ListPricePlansRequest(_message.Message):
@@ -860,6 +912,7 @@ class Settlement(_message.Message):
     CLOSINGS_FIELD_NUMBER: _builtins.int
     PLAN_IDS_FIELD_NUMBER: _builtins.int
     RULE_IDS_FIELD_NUMBER: _builtins.int
+    CLEARINGS_FIELD_NUMBER: _builtins.int
     month: _builtins.str
     """Calendar month, "YYYY-MM"."""
     total_micro_yuan: _builtins.int
@@ -890,6 +943,10 @@ class Settlement(_message.Message):
     def rule_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Sharing rules it rests on, in order of id."""
 
+    @_builtins.property
+    def clearings(self) -> _containers.RepeatedCompositeFieldContainer[Global___SettledClearing]:
+        """What clearing came to since the settlement before, by region; in order of region."""
+
     def __init__(
         self,
         *,
@@ -902,14 +959,54 @@ class Settlement(_message.Message):
         closings: _abc.Iterable[Global___Closing] | None = ...,
         plan_ids: _abc.Iterable[_builtins.str] | None = ...,
         rule_ids: _abc.Iterable[_builtins.str] | None = ...,
+        clearings: _abc.Iterable[Global___SettledClearing] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time", "closings", b"closings", "due_micro_yuan", b"due_micro_yuan", "due_shares", b"due_shares", "month", b"month", "plan_ids", b"plan_ids", "rule_ids", b"rule_ids", "shares", b"shares", "total_micro_yuan", b"total_micro_yuan"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clearings", b"clearings", "close_time", b"close_time", "closings", b"closings", "due_micro_yuan", b"due_micro_yuan", "due_shares", b"due_shares", "month", b"month", "plan_ids", b"plan_ids", "rule_ids", b"rule_ids", "shares", b"shares", "total_micro_yuan", b"total_micro_yuan"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Settlement: _TypeAlias = Settlement  # noqa: Y015
+
+@_typing.final
+class SettledClearing(_message.Message):
+    """What this region owes another for records that it asked for. With these amounts due_shares has
+    for "regions/{region}" what clearings agreed on, and the platform bears the difference to what
+    statements set aside.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    THROUGH_TIME_FIELD_NUMBER: _builtins.int
+    OWED_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    SET_ASIDE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """Entity identifier of the other region."""
+    owed_micro_yuan: _builtins.int
+    """What clearings agreed on that this region owes, micro-yuan."""
+    set_aside_micro_yuan: _builtins.int
+    """What statements set aside for the region by list price, micro-yuan."""
+    @_builtins.property
+    def through_time(self) -> _timestamp_pb2.Timestamp:
+        """End of the period of the last clearing counted (UTC); unset before the first."""
+
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+        through_time: _timestamp_pb2.Timestamp | None = ...,
+        owed_micro_yuan: _builtins.int = ...,
+        set_aside_micro_yuan: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["through_time", b"through_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["owed_micro_yuan", b"owed_micro_yuan", "region", b"region", "set_aside_micro_yuan", b"set_aside_micro_yuan", "through_time", b"through_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettledClearing: _TypeAlias = SettledClearing  # noqa: Y015
 
 @_typing.final
 class Closing(_message.Message):

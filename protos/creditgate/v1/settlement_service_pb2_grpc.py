@@ -40,6 +40,11 @@ class SettlementServiceStub(object):
                 request_serializer=creditgate_dot_v1_dot_settlement__service__pb2.CreatePricePlanRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_settlement__service__pb2.CreatePricePlanResponse.FromString,
                 _registered_method=True)
+        self.WithdrawPricePlan = channel.unary_unary(
+                '/creditgate.v1.SettlementService/WithdrawPricePlan',
+                request_serializer=creditgate_dot_v1_dot_settlement__service__pb2.WithdrawPricePlanRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_settlement__service__pb2.WithdrawPricePlanResponse.FromString,
+                _registered_method=True)
         self.ListPricePlans = channel.unary_unary(
                 '/creditgate.v1.SettlementService/ListPricePlans',
                 request_serializer=creditgate_dot_v1_dot_settlement__service__pb2.ListPricePlansRequest.SerializeToString,
@@ -93,6 +98,14 @@ class SettlementServiceServicer(object):
 
     def CreatePricePlan(self, request, context):
         """Puts a price plan into force from a date. Needs scope prices:create.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawPricePlan(self, request, context):
+        """Withdraws a price plan that is not in force yet: it never decides, its id is nobody else's,
+        and another plan may start at its instant. Refused once it began. Needs scope prices:create.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,6 +184,11 @@ def add_SettlementServiceServicer_to_server(servicer, server):
                     request_deserializer=creditgate_dot_v1_dot_settlement__service__pb2.CreatePricePlanRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_settlement__service__pb2.CreatePricePlanResponse.SerializeToString,
             ),
+            'WithdrawPricePlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawPricePlan,
+                    request_deserializer=creditgate_dot_v1_dot_settlement__service__pb2.WithdrawPricePlanRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_settlement__service__pb2.WithdrawPricePlanResponse.SerializeToString,
+            ),
             'ListPricePlans': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPricePlans,
                     request_deserializer=creditgate_dot_v1_dot_settlement__service__pb2.ListPricePlansRequest.FromString,
@@ -245,6 +263,33 @@ class SettlementService(object):
             '/creditgate.v1.SettlementService/CreatePricePlan',
             creditgate_dot_v1_dot_settlement__service__pb2.CreatePricePlanRequest.SerializeToString,
             creditgate_dot_v1_dot_settlement__service__pb2.CreatePricePlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawPricePlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.SettlementService/WithdrawPricePlan',
+            creditgate_dot_v1_dot_settlement__service__pb2.WithdrawPricePlanRequest.SerializeToString,
+            creditgate_dot_v1_dot_settlement__service__pb2.WithdrawPricePlanResponse.FromString,
             options,
             channel_credentials,
             insecure,

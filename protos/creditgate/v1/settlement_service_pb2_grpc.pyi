@@ -35,6 +35,10 @@ class SettlementServiceStub:
     def __new__(cls, channel: _aio.Channel) -> SettlementServiceAsyncStub: ...
     CreatePricePlan: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.CreatePricePlanRequest, _settlement_service_pb2.CreatePricePlanResponse]
     """Puts a price plan into force from a date. Needs scope prices:create."""
+    WithdrawPricePlan: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.WithdrawPricePlanRequest, _settlement_service_pb2.WithdrawPricePlanResponse]
+    """Withdraws a price plan that is not in force yet: it never decides, its id is nobody else's,
+    and another plan may start at its instant. Refused once it began. Needs scope prices:create.
+    """
     ListPricePlans: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.ListPricePlansRequest, _settlement_service_pb2.ListPricePlansResponse]
     """Lists price plans. Needs scope prices:read."""
     DryRunPricePlan: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.DryRunPricePlanRequest, _settlement_service_pb2.DryRunPricePlanResponse]
@@ -65,6 +69,10 @@ class SettlementServiceAsyncStub(SettlementServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreatePricePlan: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.CreatePricePlanRequest, _settlement_service_pb2.CreatePricePlanResponse]  # type: ignore[assignment]
     """Puts a price plan into force from a date. Needs scope prices:create."""
+    WithdrawPricePlan: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.WithdrawPricePlanRequest, _settlement_service_pb2.WithdrawPricePlanResponse]  # type: ignore[assignment]
+    """Withdraws a price plan that is not in force yet: it never decides, its id is nobody else's,
+    and another plan may start at its instant. Refused once it began. Needs scope prices:create.
+    """
     ListPricePlans: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.ListPricePlansRequest, _settlement_service_pb2.ListPricePlansResponse]  # type: ignore[assignment]
     """Lists price plans. Needs scope prices:read."""
     DryRunPricePlan: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.DryRunPricePlanRequest, _settlement_service_pb2.DryRunPricePlanResponse]  # type: ignore[assignment]
@@ -98,6 +106,16 @@ class SettlementServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_settlement_service_pb2.CreatePricePlanResponse, _abc.Awaitable[_settlement_service_pb2.CreatePricePlanResponse]]:
         """Puts a price plan into force from a date. Needs scope prices:create."""
+
+    @_abc_1.abstractmethod
+    def WithdrawPricePlan(
+        self,
+        request: _settlement_service_pb2.WithdrawPricePlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_settlement_service_pb2.WithdrawPricePlanResponse, _abc.Awaitable[_settlement_service_pb2.WithdrawPricePlanResponse]]:
+        """Withdraws a price plan that is not in force yet: it never decides, its id is nobody else's,
+        and another plan may start at its instant. Refused once it began. Needs scope prices:create.
+        """
 
     @_abc_1.abstractmethod
     def ListPricePlans(

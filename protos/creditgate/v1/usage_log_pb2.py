@@ -25,21 +25,23 @@ _sym_db = _symbol_database.Default()
 from creditgate.v1 import vocabulary_pb2 as creditgate_dot_v1_dot_vocabulary__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63reditgate/v1/usage_log.proto\x12\rcreditgate.v1\x1a\x1e\x63reditgate/v1/vocabulary.proto\"i\n\tUsageLine\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0e\n\x06region\x18\x03 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x04 \x01(\x03\x12\x1d\n\x15unit_price_micro_yuan\x18\x05 \x01(\x03\"\xda\x03\n\tUsageLeaf\x12&\n\x04kind\x18\x01 \x01(\x0e\x32\x18.creditgate.v1.UsageKind\x12\x13\n\x0boperator_id\x18\x02 \x01(\t\x12\x13\n\x0busage_index\x18\x03 \x01(\x03\x12\x11\n\tclient_id\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\r\n\x05\x63hunk\x18\x06 \x01(\x05\x12\x16\n\x0epayload_digest\x18\x07 \x01(\x0c\x12\x0f\n\x07licence\x18\x08 \x01(\t\x12\x0f\n\x07\x63onsent\x18\t \x01(\t\x12\'\n\x07purpose\x18\n \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x0b \x01(\t\x12\x15\n\rserve_seconds\x18\x0c \x01(\x03\x12\x1b\n\x13\x64isclosure_sequence\x18\r \x01(\x03\x12\'\n\x05lines\x18\x0e \x03(\x0b\x32\x18.creditgate.v1.UsageLine\x12\x16\n\x0e\x66\x65\x65_micro_yuan\x18\x0f \x01(\x03\x12\x16\n\x0erecords_digest\x18\x10 \x01(\x0c\x12\x11\n\trevisions\x18\x11 \x01(\x0c\x12\x16\n\x0ereversed_index\x18\x12 \x01(\x03\x12\x15\n\rdetail_digest\x18\x13 \x01(\x0c\"I\n\x0bUsageDetail\x12\'\n\x05lines\x18\x0e \x03(\x0b\x32\x18.creditgate.v1.UsageLine\x12\x11\n\trevisions\x18\x11 \x01(\x0c\"\x8c\x01\n\x0cUsageReceipt\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12\x13\n\x0bgroup_index\x18\x02 \x01(\x05\x12\x12\n\ngroup_size\x18\x03 \x01(\x05\x12\x12\n\ngroup_path\x18\x04 \x03(\x0c\x12\x0e\n\x06key_id\x18\x05 \x01(\x07\x12\x11\n\tsignature\x18\x06 \x01(\x0c\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\x0c*W\n\tUsageKind\x12\x1a\n\x16USAGE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11USAGE_KIND_ANSWER\x10\x01\x12\x17\n\x13USAGE_KIND_REVERSAL\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63reditgate/v1/usage_log.proto\x12\rcreditgate.v1\x1a\x1e\x63reditgate/v1/vocabulary.proto\"i\n\tUsageLine\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0e\n\x06region\x18\x03 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x04 \x01(\x03\x12\x1d\n\x15unit_price_micro_yuan\x18\x05 \x01(\x03\"0\n\x0cUsageLicence\x12\x0f\n\x07licence\x18\x01 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x02 \x03(\x05\"\x89\x04\n\tUsageLeaf\x12&\n\x04kind\x18\x01 \x01(\x0e\x32\x18.creditgate.v1.UsageKind\x12\x13\n\x0boperator_id\x18\x02 \x01(\t\x12\x13\n\x0busage_index\x18\x03 \x01(\x03\x12\x11\n\tclient_id\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\r\n\x05\x63hunk\x18\x06 \x01(\x05\x12\x16\n\x0epayload_digest\x18\x07 \x01(\x0c\x12\x0f\n\x07licence\x18\x08 \x01(\t\x12\x0f\n\x07\x63onsent\x18\t \x01(\t\x12\'\n\x07purpose\x18\n \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x0b \x01(\t\x12\x15\n\rserve_seconds\x18\x0c \x01(\x03\x12\x1b\n\x13\x64isclosure_sequence\x18\r \x01(\x03\x12\'\n\x05lines\x18\x0e \x03(\x0b\x32\x18.creditgate.v1.UsageLine\x12\x16\n\x0e\x66\x65\x65_micro_yuan\x18\x0f \x01(\x03\x12\x16\n\x0erecords_digest\x18\x10 \x01(\x0c\x12\x11\n\trevisions\x18\x11 \x01(\x0c\x12\x16\n\x0ereversed_index\x18\x12 \x01(\x03\x12\x15\n\rdetail_digest\x18\x13 \x01(\x0c\x12-\n\x08licences\x18\x14 \x03(\x0b\x32\x1b.creditgate.v1.UsageLicence\"x\n\x0bUsageDetail\x12\'\n\x05lines\x18\x0e \x03(\x0b\x32\x18.creditgate.v1.UsageLine\x12\x11\n\trevisions\x18\x11 \x01(\x0c\x12-\n\x08licences\x18\x14 \x03(\x0b\x32\x1b.creditgate.v1.UsageLicence\"\x8c\x01\n\x0cUsageReceipt\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12\x13\n\x0bgroup_index\x18\x02 \x01(\x05\x12\x12\n\ngroup_size\x18\x03 \x01(\x05\x12\x12\n\ngroup_path\x18\x04 \x03(\x0c\x12\x0e\n\x06key_id\x18\x05 \x01(\x07\x12\x11\n\tsignature\x18\x06 \x01(\x0c\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\x0c*W\n\tUsageKind\x12\x1a\n\x16USAGE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11USAGE_KIND_ANSWER\x10\x01\x12\x17\n\x13USAGE_KIND_REVERSAL\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'creditgate.v1.usage_log_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_USAGEKIND']._serialized_start=882
-  _globals['_USAGEKIND']._serialized_end=969
+  _globals['_USAGEKIND']._serialized_start=1026
+  _globals['_USAGEKIND']._serialized_end=1113
   _globals['_USAGELINE']._serialized_start=80
   _globals['_USAGELINE']._serialized_end=185
-  _globals['_USAGELEAF']._serialized_start=188
-  _globals['_USAGELEAF']._serialized_end=662
-  _globals['_USAGEDETAIL']._serialized_start=664
-  _globals['_USAGEDETAIL']._serialized_end=737
-  _globals['_USAGERECEIPT']._serialized_start=740
-  _globals['_USAGERECEIPT']._serialized_end=880
+  _globals['_USAGELICENCE']._serialized_start=187
+  _globals['_USAGELICENCE']._serialized_end=235
+  _globals['_USAGELEAF']._serialized_start=238
+  _globals['_USAGELEAF']._serialized_end=759
+  _globals['_USAGEDETAIL']._serialized_start=761
+  _globals['_USAGEDETAIL']._serialized_end=881
+  _globals['_USAGERECEIPT']._serialized_start=884
+  _globals['_USAGERECEIPT']._serialized_end=1024
 # @@protoc_insertion_point(module_scope)

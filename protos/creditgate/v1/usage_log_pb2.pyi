@@ -88,6 +88,36 @@ class UsageLine(_message.Message):
 Global___UsageLine: _TypeAlias = UsageLine  # noqa: Y015
 
 @_typing.final
+class UsageLicence(_message.Message):
+    """A licence that an answer was decided under, among several."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LICENCE_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    licence: _builtins.str
+    """Its number."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many records of each line count against its quota, in order of the lines; none where no
+        record of the answer does.
+        """
+
+    def __init__(
+        self,
+        *,
+        licence: _builtins.str = ...,
+        entries: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "licence", b"licence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageLicence: _TypeAlias = UsageLicence  # noqa: Y015
+
+@_typing.final
 class UsageLeaf(_message.Message):
     """One entry of an operator's usage log. Its bytes are fixed when the answer is metered, and
     are never serialised anew; its hash is the RFC 6962 leaf hash of them.
@@ -114,6 +144,7 @@ class UsageLeaf(_message.Message):
     REVISIONS_FIELD_NUMBER: _builtins.int
     REVERSED_INDEX_FIELD_NUMBER: _builtins.int
     DETAIL_DIGEST_FIELD_NUMBER: _builtins.int
+    LICENCES_FIELD_NUMBER: _builtins.int
     kind: Global___UsageKind.ValueType
     """What it states."""
     operator_id: _builtins.str
@@ -129,7 +160,7 @@ class UsageLeaf(_message.Message):
     payload_digest: _builtins.bytes
     """SHA-256 of the request's payload as idempotency compares it."""
     licence: _builtins.str
-    """Number of the licence it was served under."""
+    """Number of the licence it was served under; the first of licences where those are several."""
     consent: _builtins.str
     """Resource name of the consent relied on; empty where none was."""
     purpose: _vocabulary_pb2.Purpose.ValueType
@@ -159,12 +190,19 @@ class UsageLeaf(_message.Message):
     reversed_index: _builtins.int
     """Of a REVERSAL: usage_index of the answer it credits."""
     detail_digest: _builtins.bytes
-    """Where lines and revisions would be longer than 2,048 bytes together as they stand here,
-    both are left out, and this is the SHA-256 of the serialised UsageDetail that has them.
+    """Where lines, revisions and licences would be longer than 2,048 bytes together as they stand
+    here, all are left out, and this is the SHA-256 of the serialised UsageDetail that has them.
     """
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageLine]:
         """Use by item, source, region and price, in order of serving; see detail_digest."""
+
+    @_builtins.property
+    def licences(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageLicence]:
+        """Where the operator holds several licences that open what was asked for: all of them, first
+        those that records count against. That there are no other records rests on each. Left out
+        where one does; see detail_digest.
+        """
 
     def __init__(
         self,
@@ -188,10 +226,11 @@ class UsageLeaf(_message.Message):
         revisions: _builtins.bytes = ...,
         reversed_index: _builtins.int = ...,
         detail_digest: _builtins.bytes = ...,
+        licences: _abc.Iterable[Global___UsageLicence] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "client_id", b"client_id", "consent", b"consent", "decision_id", b"decision_id", "detail_digest", b"detail_digest", "disclosure_sequence", b"disclosure_sequence", "fee_micro_yuan", b"fee_micro_yuan", "kind", b"kind", "licence", b"licence", "lines", b"lines", "operator_id", b"operator_id", "payload_digest", b"payload_digest", "purpose", b"purpose", "records_digest", b"records_digest", "request_id", b"request_id", "reversed_index", b"reversed_index", "revisions", b"revisions", "serve_seconds", b"serve_seconds", "usage_index", b"usage_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "client_id", b"client_id", "consent", b"consent", "decision_id", b"decision_id", "detail_digest", b"detail_digest", "disclosure_sequence", b"disclosure_sequence", "fee_micro_yuan", b"fee_micro_yuan", "kind", b"kind", "licence", b"licence", "licences", b"licences", "lines", b"lines", "operator_id", b"operator_id", "payload_digest", b"payload_digest", "purpose", b"purpose", "records_digest", b"records_digest", "request_id", b"request_id", "reversed_index", b"reversed_index", "revisions", b"revisions", "serve_seconds", b"serve_seconds", "usage_index", b"usage_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -199,16 +238,21 @@ Global___UsageLeaf: _TypeAlias = UsageLeaf  # noqa: Y015
 
 @_typing.final
 class UsageDetail(_message.Message):
-    """Lines and revisions of a large answer, under the numbers they have in a leaf."""
+    """Lines, revisions and licences of a large answer, under the numbers they have in a leaf."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     LINES_FIELD_NUMBER: _builtins.int
     REVISIONS_FIELD_NUMBER: _builtins.int
+    LICENCES_FIELD_NUMBER: _builtins.int
     revisions: _builtins.bytes
     """As in the leaf."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageLine]:
+        """As in the leaf."""
+
+    @_builtins.property
+    def licences(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageLicence]:
         """As in the leaf."""
 
     def __init__(
@@ -216,10 +260,11 @@ class UsageDetail(_message.Message):
         *,
         lines: _abc.Iterable[Global___UsageLine] | None = ...,
         revisions: _builtins.bytes = ...,
+        licences: _abc.Iterable[Global___UsageLicence] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "revisions", b"revisions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["licences", b"licences", "lines", b"lines", "revisions", b"revisions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

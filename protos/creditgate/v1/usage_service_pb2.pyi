@@ -73,6 +73,7 @@ class UsageEntry(_message.Message):
     SERVE_TIME_FIELD_NUMBER: _builtins.int
     FEE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
     DECISION_ID_FIELD_NUMBER: _builtins.int
+    HOME_REGION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "operators/{operator_id}/usage/{usage_index}-{number}": the place of its answer
     in the operator's usage log, and its own in that, from 0.
@@ -94,13 +95,20 @@ class UsageEntry(_message.Message):
     purpose: _vocabulary_pb2.Purpose.ValueType
     """Purpose stated."""
     licence: _builtins.str
-    """Number of the licence it was served under."""
+    """Number of the licence it was served under, against whose quota it counts. To the subject,
+    where it may have been one of several, and for what was looked for and not found, all of
+    them, separated by blanks.
+    """
     consent: _builtins.str
     """Consent relied on; empty for public items."""
     fee_micro_yuan: _builtins.int
     """Fee in micro-yuan."""
     decision_id: _builtins.str
     """Decision behind it."""
+    home_region: _builtins.str
+    """The region that disclosed the record, by its entity identifier; empty for this one. Of records
+    of other regions traces alone tell, without a name.
+    """
     @_builtins.property
     def serve_time(self) -> _timestamp_pb2.Timestamp:
         """Instant of serving (UTC)."""
@@ -122,10 +130,11 @@ class UsageEntry(_message.Message):
         serve_time: _timestamp_pb2.Timestamp | None = ...,
         fee_micro_yuan: _builtins.int = ...,
         decision_id: _builtins.str = ...,
+        home_region: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["serve_time", b"serve_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "consent", b"consent", "decision_id", b"decision_id", "fee_micro_yuan", b"fee_micro_yuan", "item", b"item", "licence", b"licence", "name", b"name", "purpose", b"purpose", "record", b"record", "region", b"region", "request_id", b"request_id", "revision", b"revision", "serve_time", b"serve_time", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "consent", b"consent", "decision_id", b"decision_id", "fee_micro_yuan", b"fee_micro_yuan", "home_region", b"home_region", "item", b"item", "licence", b"licence", "name", b"name", "purpose", b"purpose", "record", b"record", "region", b"region", "request_id", b"request_id", "revision", b"revision", "serve_time", b"serve_time", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -311,6 +320,7 @@ class ListUsageLeavesResponse(_message.Message):
     LEAVES_FIELD_NUMBER: _builtins.int
     CHECKPOINT_FIELD_NUMBER: _builtins.int
     CONSISTENCY_PROOF_FIELD_NUMBER: _builtins.int
+    SUCCESSIONS_FIELD_NUMBER: _builtins.int
     checkpoint: _builtins.str
     """The newest checkpoint."""
     @_builtins.property
@@ -323,16 +333,24 @@ class ListUsageLeavesResponse(_message.Message):
         each.
         """
 
+    @_builtins.property
+    def successions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Signed notes by which former keys of receipts say which key follows them, the oldest first,
+        and at the end that by which the present key announces the next, if it does
+        (docs/usage.md).
+        """
+
     def __init__(
         self,
         *,
         leaves: _abc.Iterable[_builtins.bytes] | None = ...,
         checkpoint: _builtins.str = ...,
         consistency_proof: _abc.Iterable[_builtins.bytes] | None = ...,
+        successions: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "consistency_proof", b"consistency_proof", "leaves", b"leaves"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "consistency_proof", b"consistency_proof", "leaves", b"leaves", "successions", b"successions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1257,6 +1275,7 @@ class Statement(_message.Message):
     AUTHORITY_SEQUENCE_FIELD_NUMBER: _builtins.int
     CLOSE_TIME_FIELD_NUMBER: _builtins.int
     BASIS_FIELD_NUMBER: _builtins.int
+    SHARING_FORM_FIELD_NUMBER: _builtins.int
     operator_id: _builtins.str
     """The operator."""
     month: _builtins.str
@@ -1277,6 +1296,10 @@ class Statement(_message.Message):
     """
     authority_sequence: _builtins.int
     """Sequence of the authority log it was rated at."""
+    sharing_form: _builtins.int
+    """1 where what records of other regions are owed to them by list price is set aside for them
+    first, and only the rest is shared; 0 in months that were closed before that was so.
+    """
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatementLine]:
         """Lines by item, source, region; they sum to total_micro_yuan."""
@@ -1354,10 +1377,11 @@ class Statement(_message.Message):
         authority_sequence: _builtins.int = ...,
         close_time: _timestamp_pb2.Timestamp | None = ...,
         basis: Global___RatingBasis | None = ...,
+        sharing_form: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "close_time", b"close_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "authority_sequence", b"authority_sequence", "basis", b"basis", "charges", b"charges", "close_time", b"close_time", "credit_notes", b"credit_notes", "details", b"details", "due_micro_yuan", b"due_micro_yuan", "due_shares", b"due_shares", "lines", b"lines", "list_micro_yuan", b"list_micro_yuan", "month", b"month", "operator_id", b"operator_id", "plan_ids", b"plan_ids", "pools", b"pools", "rule_ids", b"rule_ids", "shares", b"shares", "sharing", b"sharing", "total_entries", b"total_entries", "total_micro_yuan", b"total_micro_yuan", "usage_sequence", b"usage_sequence", "usage_size", b"usage_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "authority_sequence", b"authority_sequence", "basis", b"basis", "charges", b"charges", "close_time", b"close_time", "credit_notes", b"credit_notes", "details", b"details", "due_micro_yuan", b"due_micro_yuan", "due_shares", b"due_shares", "lines", b"lines", "list_micro_yuan", b"list_micro_yuan", "month", b"month", "operator_id", b"operator_id", "plan_ids", b"plan_ids", "pools", b"pools", "rule_ids", b"rule_ids", "shares", b"shares", "sharing", b"sharing", "sharing_form", b"sharing_form", "total_entries", b"total_entries", "total_micro_yuan", b"total_micro_yuan", "usage_sequence", b"usage_sequence", "usage_size", b"usage_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

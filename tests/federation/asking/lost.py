@@ -1,11 +1,17 @@
 """Answers that are lost on their way, and what both ends have of them after."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
 from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import func, select
 
-from creditgate.clearing import ClearingEntry
+from creditgate.clearing_entries import ClearingEntry
 from creditgate.v1 import disclosure_service_pb2 as pb
 from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
+from gateway.federation.asking import budget
 from gateway.federation.asking.region import region_request_id
 from gateway.federation.clearing.ledger import RegionLedger
 from gateway.meter.tables import USAGE
@@ -15,22 +21,32 @@ from tests.federation.asking.world import World, ended
 from tests.installation import OPERATOR_ID, PUBLISHER, content, eventually
 
 
+@contextmanager
+def given_up() -> Generator[None]:
+    """Have no answer read on that is late, as where its asking gateway ended."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(budget, "OVERTIME_SECONDS", 0.0)
+        yield
+
+
+async def metered(world: World, request_id: str) -> bool:
+    """Tell whether region "two" has metered its answer to a question."""
+    there = region_request_id(OPERATOR_ID, request_id, world.two.entity_id)
+    query = select(func.count()).where(USAGE.c.request_id == there)
+    with reading(world.two.installation.engines.records) as connection:
+        return bool(connection.execute(query).scalar_one())
+
+
 async def lose(world: World, relay: Relay, subject: str, request_id: str) -> None:
     """Ask region "two" about a subject, and cut the connection once it has metered its answer,
     of which nothing arrives."""
-    there = region_request_id(OPERATOR_ID, request_id, world.two.entity_id)
-    query = select(func.count()).where(USAGE.c.request_id == there)
-
-    async def metered() -> bool:
-        with reading(world.two.installation.engines.records) as connection:
-            return bool(connection.execute(query).scalar_one())
-
     relay.flowing.clear()
     try:
         deadline = Duration(nanos=700_000_000)
-        answer = await world.ask(subject, request_id=request_id, region_deadline=deadline)
-        assert ended(answer, world.two) in {"LATE", "UNREACHABLE"}
-        await eventually(metered)
+        with given_up():
+            answer = await world.ask(subject, request_id=request_id, region_deadline=deadline)
+            assert ended(answer, world.two) in {"LATE", "UNREACHABLE"}
+            await eventually(partial(metered, world, request_id))
         relay.cut()
     finally:
         relay.flowing.set()

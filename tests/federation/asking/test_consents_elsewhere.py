@@ -1,35 +1,67 @@
-"""A consent granted here opens records of other regions within its regions, and no longer."""
+"""A consent granted here opens records of other regions within its regions, and no longer; what it
+opened is owed, told and ended here, and told to the regions that gave it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import grpc
 import pytest
 import pytest_asyncio
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from consent import regions
+from consent.overdue import SqlOverdue
+from consent.sql import SqlConsents
+from creditgate.federated_query import consent_elsewhere
+from creditgate.v1 import consent_service_pb2 as pb
+from creditgate.v1.audit_service_pb2 import TraceConsentRequest
+from creditgate.v1.conformance_service_pb2 import (
+    AcknowledgeRemovalsRequest,
+    RemovalAcknowledgement,
+)
+from gateway.federation.asking import removal_telling
+from gateway.storage.background import Pace
 from sdk.refusals import explain
 from sdk.tokens import TokenRefused
-from tests.consents.counter import OTHER_CLIENT, Counter, furnish, open_counter
+from tests.conformance.attesting import attest, copy_of, reconcile
+from tests.conformance.policies import policy_file
+from tests.consents.counter import DAY, OTHER_CLIENT, Counter, furnish, open_counter
+from tests.federation.asking.lost import metered
+from tests.federation.asking.relay import Relay, relaying
 from tests.federation.asking.world import (
     World,
     company,
     ended,
     names,
     not_asked,
-    open_world,
+    open_relayed,
 )
-from tests.installation import CONSENT_ITEM, Gateway, eventually
+from tests.installation import CONSENT_ITEM, PUBLIC_ITEM, Gateway, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with open_world(Path(tmp_path_factory.mktemp("consents"))) as opened:
-        furnish(opened.one.installation)
-        await eventually(partial(_enrolled, opened.one.gateway), 10)
+async def relay() -> AsyncIterator[Relay]:
+    async with relaying() as opened:
         yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory, relay: Relay) -> AsyncIterator[World]:
+    home = Path(tmp_path_factory.mktemp("consents"))
+    with pytest.MonkeyPatch.context() as patch:
+        # No answer of a test is on its way for ten minutes.
+        patch.setattr(regions, "LATE_SECONDS", 1)
+        patch.setattr(regions, "FIRST_PAUSE_SECONDS", 1)
+        patch.setattr(removal_telling, "PACE", Pace(0.5))
+        async with open_relayed(home, relay, conformance_policy=policy_file(home)) as opened:
+            furnish(opened.one.installation)
+            await eventually(partial(_enrolled, opened.one.gateway), 10)
+            yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -68,6 +100,166 @@ async def test_a_consent_taken_back_opens_nothing_any_more(world: World, counter
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await world.ask(subject, items=[CONSENT_ITEM], consent=consent.name)
     assert explain(error.value).reason == "CONSENT_REVOKED"
+
+
+async def test_what_another_region_gave_under_a_consent_is_told_owed_and_ended(
+    world: World, counter: Counter
+) -> None:
+    subject = company("two")
+    (name,) = await world.publish(world.two, subject, item=CONSENT_ITEM)
+    consent = await counter.given(subject)
+    answer = await world.ask(subject, items=[CONSENT_ITEM], consent=consent.name)
+    copies = [copy_of(each) for _, each in answer.regions[world.two.entity_id].records]
+
+    listed = await counter.operator.ListAccesses(pb.ListAccessesRequest(consent=consent.name))
+    (access,) = listed.accesses
+    assert (access.record, access.home_region) == (name, world.two.entity_id)
+    assert (access.item, access.consent, access.usage) == (CONSENT_ITEM, consent.name, "")
+    steps = (await counter.audit.TraceConsent(TraceConsentRequest(consent=consent.name))).steps
+    assert [step.WhichOneof("step") for step in steps][-2:] == ["decision", "usage"]
+    used = steps[-1].usage
+    assert (used.record, used.home_region, used.revision) == (name, world.two.entity_id, 1)
+
+    counter.revoke(consent)
+    owed = await counter.read(consent.name)
+    assert owed.data_life_until.seconds == pytest.approx(counter.now + DAY, abs=5)
+    async with world.one.gateway.channel("alpha-one") as channel:
+        assert (await attest(channel, copies)).opened_findings == 0
+        word = RemovalAcknowledgement(
+            consent=consent.name, remove_time=Timestamp(seconds=counter.now)
+        )
+        acknowledged = await counter.conformance.AcknowledgeRemovals(
+            AcknowledgeRemovalsRequest(removals=[word])
+        )
+        assert acknowledged.acknowledged_removals == 1
+        found = await reconcile(channel, copies)
+        assert found.opened_findings == 1
+
+
+async def test_what_anybody_may_have_comes_along_and_is_not_of_the_consent(
+    world: World, counter: Counter
+) -> None:
+    subject, unknown = company("two"), company("two")
+    items = [CONSENT_ITEM, PUBLIC_ITEM]
+    for item in items:
+        await world.publish(world.two, subject, item=item)
+    consent = await counter.given(subject)
+    answer = await world.ask(subject, items=items, consent=consent.name)
+    records = [record for _, record in answer.regions[world.two.entity_id].records]
+
+    async def told(*, subject: str = "", consent: str = "") -> list[tuple[str, bool]]:
+        which = pb.ListAccessesRequest(subject=subject, consent=consent)
+        page = await counter.operator.ListAccesses(which)
+        return sorted((each.item, bool(each.consent)) for each in page.accesses)
+
+    assert await told(subject=subject) == sorted([(CONSENT_ITEM, True), (PUBLIC_ITEM, False)])
+    assert await told(consent=consent.name) == [(CONSENT_ITEM, True)]
+    counter.revoke(consent)
+    word = RemovalAcknowledgement(consent=consent.name, remove_time=Timestamp(seconds=counter.now))
+    await counter.conformance.AcknowledgeRemovals(AcknowledgeRemovalsRequest(removals=[word]))
+    async with world.one.gateway.channel("alpha-one") as channel:
+        public = [copy_of(each) for each in records if each.item == PUBLIC_ITEM]
+        assert (await reconcile(channel, public)).opened_findings == 0
+
+    # Nothing is found: what was looked for under the consent is told, and that alone.
+    vain = await counter.given(unknown)
+    await world.ask(unknown, items=items, consent=vain.name)
+    assert await told(subject=unknown) == [(CONSENT_ITEM, True)]
+
+
+async def test_a_region_is_told_by_name_when_its_copies_are_gone(
+    world: World, counter: Counter
+) -> None:
+    subject = company("two")
+    await world.publish(world.two, subject, item=CONSENT_ITEM)
+    consent = await counter.given(subject)
+    await world.ask(subject, items=[CONSENT_ITEM], consent=consent.name)
+    counter.revoke(consent)
+    there = SqlConsents(world.two.installation.engines.records)
+    name = consent_elsewhere(world.one.entity_id, consent.name)
+    consent_id = name.removeprefix("consents/")
+
+    async def owed() -> bool:
+        return consent_id in there.removals([consent_id])
+
+    async def told() -> bool:
+        return there.removals([consent_id])[consent_id].acknowledged_at is not None
+
+    await eventually(owed, 10)
+    # The subject is not told that a region is late: it hears from the one that keeps the consent.
+    late = counter.now + 9 * DAY
+    assert SqlOverdue(world.two.installation.engines.records).of_subject(subject, late, 5) == []
+    ours = SqlOverdue(world.one.installation.engines.records).of_subject(subject, late, 5)
+    assert [each.operator_id for each in ours] == ["alpha"]
+    assert not await told()
+    removed_at = counter.now
+    word = RemovalAcknowledgement(consent=consent.name, remove_time=Timestamp(seconds=removed_at))
+    await counter.conformance.AcknowledgeRemovals(AcknowledgeRemovalsRequest(removals=[word]))
+    await eventually(told, 15)
+    removal = there.removals([consent_id])[consent_id]
+    assert removal.removed_at == pytest.approx(removed_at, abs=3)
+
+
+async def test_nothing_is_passed_on_under_a_consent_taken_back_while_the_region_answers(
+    world: World, counter: Counter, relay: Relay
+) -> None:
+    subject, request_id = company("two"), uuid4().hex
+    await world.publish(world.two, subject, item=CONSENT_ITEM)
+    consent = await counter.given(subject)
+    relay.flowing.clear()
+    try:
+        asking = asyncio.create_task(
+            world.ask(subject, items=[CONSENT_ITEM], consent=consent.name, request_id=request_id)
+        )
+        await eventually(partial(metered, world, request_id), 15)
+        # By another process: what this one remembers of the consent is old.
+        counter.revoke(consent)
+    finally:
+        relay.flowing.set()
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await asking
+    assert explain(error.value).reason == "CONSENT_REVOKED"
+
+    async def kept() -> bool:
+        return bool(given())
+
+    def given() -> list[bool]:
+        every = world.uses.answers(world.two.entity_id, counter.now - 60, counter.now + 60)
+        its = (each for each in every if each.request_id == request_id)
+        return [use.passed_on for each in its for use in world.uses.uses(each)]
+
+    # The region charged it: it is kept as owed to it, and given to nobody.
+    await eventually(kept, 15)
+    assert given() == [False]
+    revoked = await counter.read(consent.name)
+    assert not revoked.HasField("removal")
+    there = SqlConsents(world.two.installation.engines.records)
+    consent_id = consent_elsewhere(world.one.entity_id, consent.name).removeprefix("consents/")
+
+    async def told() -> bool:
+        removal = there.removals([consent_id]).get(consent_id)
+        return removal is not None and removal.acknowledged_at is not None
+
+    # The region that served it waits for a word all the same.
+    await eventually(told, 15)
+
+
+async def test_a_consent_for_one_use_that_other_regions_answered_is_taken_back(
+    world: World, counter: Counter
+) -> None:
+    subject = company("two")
+    await world.publish(world.two, subject, item=CONSENT_ITEM)
+    once = counter.terms(access_mode=pb.CONSENT_ACCESS_MODE_ONCE)
+    consent = await counter.given(subject, once)
+    await world.ask(subject, items=[CONSENT_ITEM], consent=consent.name)
+
+    async def used_up() -> bool:
+        return (await counter.read(consent.name)).state == pb.CONSENT_STATE_EXHAUSTED
+
+    await eventually(used_up, 10)
+    assert (await counter.read(consent.name)).HasField("removal")
+    counter.revoke(consent)
+    assert (await counter.read(consent.name)).state == pb.CONSENT_STATE_REVOKED
 
 
 async def test_a_consent_of_another_subject_opens_nothing(world: World, counter: Counter) -> None:

@@ -18,6 +18,7 @@ from creditgate.transparency.strict import strictly
 from creditgate.transparency.usage import verify_receipt
 from creditgate.v1.federated_record_service_pb2 import RegionPart
 from creditgate.v1.federation_service_pb2 import QueryRecordsRequest, QueryRecordsResponse
+from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.usage_log_pb2 import UsageKind, UsageLeaf
 from gateway.federation.asking.answers import (
     MOST_SKEW_SECONDS,
@@ -32,6 +33,7 @@ from gateway.settlement.month_use import LedgerMonths
 from sdk.federated import ask_regions, query_regions
 from sdk.refusals import explain
 from sdk.region_receipts import RegionReceipts
+from sdk.tokens import TokenRefused
 from sdk.usage import Usage
 from sdk.usage_book import UsageBook
 from tests.cli.commands import creditgate
@@ -55,6 +57,7 @@ from tests.installation import (
     eventually,
 )
 from tests.server.delivering import key_of
+from tests.subject.world import caught_up
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -302,6 +305,32 @@ async def test_what_the_operator_may_not_have_is_refused_before_any_region_is_as
     assert await refused(world, subject, purpose=6) == "PURPOSE_NOT_ALLOWED"
     assert await refused(world, subject, subject) == "INVALID_REQUEST"
     assert await refused(world, items=[PUBLIC_ITEM]) == "INVALID_REQUEST"
+
+
+async def test_a_question_rests_on_one_licence_or_is_refused(world: World) -> None:
+    installation, subject = world.one.installation, company("two")
+    installation.license("several", "L-several-1", items=[PUBLIC_ITEM], quota=5)
+    installation.license("several", "L-several-2", items=[CONSENT_ITEM])
+    installation.enrol("several-one", ClientRole.CLIENT_ROLE_OPERATOR, "several")
+    asking: dict[str, Any] = {"client_id": "several-one"}
+
+    async def answered(licence: str) -> bool:
+        try:
+            answer = await world.ask(subject, **asking)
+        except TokenRefused:
+            return False
+        leaf = UsageLeaf.FromString(answer.question.usage.leaf)
+        return leaf.licence == licence and ended(answer, world.two) == "EMPTY"
+
+    await eventually(lambda: answered("L-several-1"), 10)
+    both = asking | {"items": [PUBLIC_ITEM, CONSENT_ITEM]}
+    assert await refused(world, subject, **both) == "ITEM_NOT_ALLOWED"
+    # Of two that open it all, the one with the larger quota.
+    installation.license("several", "L-several-3", items=[PUBLIC_ITEM], quota=500)
+    await eventually(lambda: answered("L-several-3"), 10)
+    installation.license("several", "L-several-4", items=[PUBLIC_ITEM, CONSENT_ITEM], quota=1)
+    await caught_up()
+    assert await refused(world, subject, **both) == "CONSENT_REQUIRED"
 
 
 async def test_a_request_id_is_for_one_question(world: World) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 import pytest
+from sqlalchemy import update
 
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from creditgate.v1.federated_record_service_pb2 import (
@@ -19,8 +20,11 @@ from creditgate.v1.federated_record_service_pb2 import (
     WatchRegionRecordsResponse,
 )
 from creditgate.v1.federated_record_service_pb2_grpc import FederatedRecordServiceStub
+from gateway.conformance.policy_file import read_policy
 from gateway.disclose.store import DisclosureStore
 from gateway.federation.asking.event_watch import MOST_WATCHERS
+from gateway.federation.asking.removal_tables import REGION_REMOVALS
+from gateway.federation.asking.removals import RegionRemovals
 from sdk.federated import follow_region_records
 from sdk.refusals import explain
 from tests.federating import DISTRICTS, RegionGateway, running_anchor_at, running_region
@@ -61,9 +65,26 @@ async def test_a_record_repaired_elsewhere_is_told_within_two_seconds_to_who_was
             assert taken < 2
             assert heard.keys() == {world.two.entity_id, world.three.entity_id}
             # From the number of the last one on: nothing twice, and nothing left out.
+        later = put_off(world, second.event.number)
         async with watched(world, after=1) as events:
             again = await next_of(events)
+            # What is owed is told as it is written down.
+            assert again.event.removal_deadline.seconds == later
+            again.event.removal_deadline.CopyFrom(second.event.removal_deadline)
             assert again.event == second.event
+
+
+def put_off(world: World, number: int) -> int:
+    """Put off what is owed for an event; return by when it is owed then."""
+    engines = world.one.installation.engines
+    RegionRemovals(engines, read_policy()).follow()
+    columns = REGION_REMOVALS.c
+    later = update(REGION_REMOVALS).values(deadline=columns.deadline + 1_000)
+    with engines.evidence.begin() as connection:
+        moved = connection.execute(
+            later.where(columns.number == number).returning(columns.deadline)
+        )
+        return moved.scalar_one()
 
 
 @pytest.mark.soak

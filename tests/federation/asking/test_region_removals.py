@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from consent.model import Consent
+from consent.overdue import SqlOverdue
 from consent.sql import SqlConsents
 from creditgate.transparency.facts import NO_END, Copy
 from creditgate.v1.conformance_service_pb2 import FindingKind
@@ -21,8 +22,10 @@ from gateway.conformance.findings import Findings
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.judging import Differing, Judge, Judged
 from gateway.conformance.model import REMOVAL_OVERDUE
+from gateway.conformance.outage import Outage
 from gateway.conformance.overdue import OverdueRemovals
 from gateway.conformance.policy_file import read_policy
+from gateway.conformance.putting_off import PuttingOff
 from gateway.conformance.removals import Owed
 from gateway.federation.asking.copies import RegionCopies
 from gateway.federation.asking.region_events import LATE_SECONDS, Change, SqlRegionEvents
@@ -72,21 +75,27 @@ class World:
         }
         use = uses(1)[0]._replace(**(whole | changed))
         made = Made(region=region, operator_id=operator_id, request_id=f"r-{next(self.requests)}")
-        self.kept.keep(answer(made, 1)._replace(consent=consent), [use])
+        kept = answer(made, 1)._replace(
+            consent=consent, opened=None if use.opened is None else int(use.opened)
+        )
+        self.kept.keep(kept, [use])
 
     def tell(self, kind: int = REPAIRED, revision: int = 1, sequence: int = 10) -> None:
         """Hear from the region what became of its record."""
         change = Change(sequence, GIVEN.record_id, revision, kind, "xzcf", NOW - 5)
         self.events.take(NORTH, [change], sequence, NOW)
 
-    def judged(self, *copies: Copy, now: int = NOW) -> Judged:
-        """Judge copies that alpha shows."""
+    def judged(self, *copies: Copy, now: int = NOW, read_at: int | None = None) -> Judged:
+        """Judge copies that alpha shows, which it read at ``read_at``."""
         differing = Differing([], [], [], [], copies)
-        return self.judge.judge("alpha", differing, Grace(10**9, ByDays().removal_seconds, now))
+        grace = Grace(10**9, ByDays().removal_seconds, now, read_at=read_at)
+        return self.judge.judge("alpha", differing, grace)
 
-    def found(self, *copies: Copy, now: int = NOW) -> list[tuple[str, str]]:
+    def found(
+        self, *copies: Copy, now: int = NOW, read_at: int | None = None
+    ) -> list[tuple[str, str]]:
         """Return what is found about copies, by kind and region."""
-        judged = self.judged(*copies, now=now)
+        judged = self.judged(*copies, now=now, read_at=read_at)
         return [
             (
                 FindingKind.Name(FindingKind.ValueType(each.kind)).removeprefix("FINDING_KIND_"),
@@ -131,7 +140,7 @@ def test_of_what_was_given_before_it_was_kept_nobody_is_accused(world: World) ->
     assert world.found(GIVEN, GIVEN._replace(content_digest=OTHER)) == []
 
 
-def test_a_copy_that_a_consent_cut_is_kept_as_long_as_one_of_the_consents_lets_it(
+def test_a_copy_that_a_consent_opened_is_kept_as_long_as_one_of_the_consents_lets_it(
     world: World,
 ) -> None:
     consents = SqlConsents(world.engines.records)
@@ -141,16 +150,44 @@ def test_a_copy_that_a_consent_cut_is_kept_as_long_as_one_of_the_consents_lets_i
         return consenting.given(consents, company(1), terms)
 
     short, lasting = given(10), given(20)
-    world.give(consent=short.name, cut=True)
+    # Cut or whole: it was opened all the same.
+    world.give(consent=short.name, opened=True, cut=True)
     over = [("CONSENT_LIFE_OVER", NORTH)]
     assert world.found(GIVEN, now=NOW + 240 * HOUR - 1) == []
     assert world.found(GIVEN, now=NOW + 240 * HOUR) == over
-    world.give(consent=lasting.name, cut=True)
+    world.give(consent=lasting.name, opened=True)
     assert world.found(GIVEN, now=NOW + 480 * HOUR - 1) == []
     assert world.found(GIVEN, now=NOW + 480 * HOUR) == over
-    # What the consent did not cut is everybody's to have.
+    # What the consent did not open is everybody's to have.
     world.give(consent=short.name)
     assert world.found(GIVEN, now=NOW + 480 * HOUR) == []
+
+
+def test_a_consent_taken_back_ends_copies_of_other_regions_and_so_does_the_firms_word(
+    world: World,
+) -> None:
+    consents = SqlConsents(world.engines.records)
+    consent = consenting.given(consents, company(1), consenting.terms(["penalty"]))
+    world.give(consent=consent.name, opened=True)
+    consenting.moved(consents, consent, "revoke", NOW + 1)
+    over = [("CONSENT_LIFE_OVER", NORTH)]
+    assert world.found(GIVEN, now=NOW + 24 * HOUR) == []
+    assert world.found(GIVEN, now=NOW + 24 * HOUR + 1) == over
+    consents.acknowledge(consent.consent_id, "alpha", NOW + 2, "alpha-one", NOW + 3)
+    assert world.found(GIVEN, now=NOW + 4) == over
+
+
+def test_a_copy_given_before_it_was_known_what_a_consent_opened_is_judged_by_its_items(
+    world: World,
+) -> None:
+    consents = SqlConsents(world.engines.records)
+    over = [("CONSENT_LIFE_OVER", NORTH)]
+    for item, found in (("other", []), ("penalty", over)):
+        terms = consenting.terms([item], data_life_seconds=HOUR)
+        consent = consenting.given(consents, company(1), terms)
+        digest = sha256(item.encode()).digest()
+        world.give(consent=consent.name, opened=None, content_digest=digest)
+        assert world.found(GIVEN._replace(content_digest=digest), now=NOW + HOUR) == found
 
 
 def test_two_regions_may_name_their_records_alike(world: World) -> None:
@@ -257,5 +294,33 @@ def test_a_region_is_told_once_nobody_holds_what_it_ended_and_no_answer_may_come
     world.removals.acknowledge("beta", [RemovedElsewhere(1, NOW + 6)], "b", NOW + 7)
     assert past.gone(late) == {NORTH: [Gone(10, NOW + 6)]}
     assert past.gone(late + 3) == {NORTH: [Gone(10, NOW + 6), Gone(20, NOW + 3)]}
-    past.told(NORTH, [10])
+    past.told(NORTH, [Gone(10, NOW + 6)], [], late)
     assert past.gone(late + 3) == {NORTH: [Gone(20, NOW + 3)]}
+
+
+def test_a_void_copy_of_another_regions_record_is_excused_until_the_deadline_it_has(
+    world: World,
+) -> None:
+    world.give()
+    world.tell()
+    world.removals.follow("alpha")
+    outage = Outage(NOW, NOW + 10 * TWO_DAYS, 0)
+    with world.engines.evidence.begin() as connection:
+        duties = [(world.removals, REGION_REMOVALS)]
+        PuttingOff(SqlOverdue(world.engines.records), duties, 0).put_off(connection, outage)
+    deadline = outage.ended + TWO_DAYS
+    assert world.found(GIVEN, now=deadline - 1) == []
+    assert world.found(GIVEN, now=deadline) == [("REPAIRED_HELD", NORTH)]
+
+
+def test_a_word_that_another_regions_record_is_gone_is_not_worse_than_none(world: World) -> None:
+    world.give()
+    world.tell()
+    (event,) = world.events.after("alpha", 0, 10)
+    gone = NOW + HOUR
+    world.removals.acknowledge("alpha", [RemovedElsewhere(event.number, gone)], "one", gone)
+    now = gone + HOUR
+    assert world.judged(GIVEN, now=now, read_at=gone - 1).excused
+    assert world.found(GIVEN, now=now, read_at=gone - 1) == []
+    assert world.found(GIVEN, now=now, read_at=gone) == [("REPAIRED_HELD", NORTH)]
+    assert world.found(GIVEN, now=NOW + TWO_DAYS, read_at=gone - 1) == [("REPAIRED_HELD", NORTH)]

@@ -86,16 +86,6 @@ def test_clearing_finds_the_uses_of_a_region_by_when_it_served_them(
     assert kept.answers(SOUTH, DAY, DAY + 86_400) == []
 
 
-def test_the_records_of_a_day_count_for_its_operator_alone(records_engine: Engine) -> None:
-    kept = RegionUses(records_engine)
-    kept.keep(answer(Made(served_at=DAY), 5), uses(5))
-    kept.keep(answer(Made(first=500, served_at=DAY + 86_399), 2), uses(2))
-    kept.keep(answer(Made(request_id="r-2", served_at=DAY - 1), 9), uses(9))
-    kept.keep(answer(Made(request_id="r-3", operator_id="beta", served_at=DAY), 9), uses(9))
-    assert kept.used_on_day("alpha", DAY + 40_000) == 7
-    assert kept.used_on_day("gamma", DAY) == 0
-
-
 def test_what_was_not_passed_on_is_kept_as_given_once_it_is(records_engine: Engine) -> None:
     kept = RegionUses(records_engine)
     lost = [each._replace(subject=NOT_PASSED_ON, own_item="", own_fee=0) for each in uses(3)]
@@ -108,4 +98,3 @@ def test_what_was_not_passed_on_is_kept_as_given_once_it_is(records_engine: Engi
         assert found == [*uses(2), lost[2]]
         (now,) = kept.answers(NORTH, NOW, NOW + 1)
         assert (now.records, now.own_fee, now.region_fee, now.subject_count) == (2, 50, 30, 10)
-    assert kept.used_on_day("alpha", NOW) == 2

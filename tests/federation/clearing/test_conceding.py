@@ -1,7 +1,6 @@
 """Two real gateways concede disputed entries: to one version, whatever is made of it later."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 
 import grpc
@@ -9,11 +8,12 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import delete, select, update
 
+from creditgate.clearing_entries import Version, entries_in, entries_text
 from creditgate.v1 import clearing_service_pb2 as pb
 from creditgate.v1.alert_service_pb2 import AlertKind
 from gateway.alerts.tables import ALERTS
 from gateway.federation.asking.tables import REGION_USES
-from gateway.federation.clearing.tables import DISPUTES
+from gateway.federation.clearing.tables import VERSIONS
 from gateway.storage.engines import reading
 from sdk.refusals import explain
 from tests.cli.commands import creditgate
@@ -58,13 +58,20 @@ async def test_who_concedes_gives_way_to_one_version_and_to_none_that_is_made_of
     cheating = world.peer(honest)
     dispute = await altered(world)
     await world.resolve(honest, dispute, stands)
-    entry = DISPUTES.c.home_entry if stands == HOME else DISPUTES.c.asking_entry
+    side = "home" if stands == HOME else "asking"
     with cheating.installation.engines.evidence.begin() as connection:
-        own = DISPUTES.c.dispute_id == dispute.dispute_id
-        version = json.loads(connection.execute(select(entry).where(own)).scalar_one())
-        claimed = {HOME: 1000 * FEE, ASKING: 0}[stands]
-        raised = json.dumps(version | {"fee": claimed}, ensure_ascii=False, sort_keys=True)
-        connection.execute(update(DISPUTES).where(own).values({entry: raised}))
+        own = VERSIONS.c.dispute_id == dispute.dispute_id
+        column = VERSIONS.c[f"{side}_entries"]
+        (entry,) = entries_in(connection.execute(select(column).where(own)).scalar_one())
+        raised = (entry._replace(fee={HOME: 1000 * FEE, ASKING: 0}[stands]),)
+        version = Version.of(raised)
+        assert version is not None
+        claimed = {
+            column: entries_text(raised),
+            VERSIONS.c[side]: version.text(),
+            VERSIONS.c[f"{side}_version"]: version.digest(),
+        }
+        connection.execute(update(VERSIONS).where(own).values(claimed))
     for _ in range(2):
         clearing = await world.run()
         assert (clearing.agreed_entries, clearing.disputes) == (0, 1)
@@ -75,7 +82,7 @@ async def test_who_concedes_gives_way_to_one_version_and_to_none_that_is_made_of
     await world.resolve(cheating, dispute, ASKING if stands == HOME else HOME)
     settled = await world.run()
     assert (settled.agreed_entries, settled.disputes) == (1, 0)
-    assert max(settled.owed_micro_yuan, settled.due_micro_yuan) == version["fee"]
+    assert max(settled.owed_micro_yuan, settled.due_micro_yuan) == entry.fee
     with honest.installation.engines.evidence.begin() as connection:
         connection.execute(delete(ALERTS))
 

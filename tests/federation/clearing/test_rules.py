@@ -1,28 +1,31 @@
 """What differs between two ledgers is found exactly, and netting sums to zero."""
 
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creditgate.clearing import (
+from creditgate.clearing_disputes import (
     ASKING_ONLY,
     CONTENT,
     FEE,
     HOME_ONLY,
     UNDER_WAY,
     UNDER_WAY_SECONDS,
-    ClearingEntry,
-    Dispute,
-    disputes_of,
+    dispute_of,
+    kind_at,
 )
-from creditgate.reconcile.decode import Decoder
-from creditgate.reconcile.elements import elements_of
-from creditgate.reconcile.symbols import coded
+from creditgate.clearing_entries import (
+    MOST_BEFORE,
+    ClearingEntry,
+    Version,
+    entries_in,
+    entries_text,
+    first_entry,
+)
 from gateway.federation.clearing.netting import Owed, bilateral, positions, transfers
-from gateway.federation.clearing.own_side import packed
 from gateway.federation.clearing.rules import (
     DAY_SECONDS,
     OVERDUE_SECONDS,
@@ -34,7 +37,6 @@ from gateway.federation.clearing.rules import (
 
 NORTH, SOUTH = "https://north.invalid", "https://south.invalid"
 UNTIL: Final = 1_775_001_600
-KEY: Final = bytes(range(16))
 
 
 def drawn(random: Random) -> ClearingEntry:
@@ -53,67 +55,54 @@ def drawn(random: Random) -> ClearingEntry:
     )
 
 
-def history(random: Random) -> tuple[set[ClearingEntry], set[ClearingEntry], set[Dispute]]:
-    """Return the ledgers of north and south, and the differences that were put in."""
-    north: set[ClearingEntry] = set()
-    south: set[ClearingEntry] = set()
-    injected: set[Dispute] = set()
-    for _ in range(random.randrange(12)):
-        entry = drawn(random)
-        at_home, at_asking = (north, south) if entry.home == NORTH else (south, north)
-        fault = random.randrange(7)
-        if fault != 0:
-            at_home.add(entry)
-        other = {
-            2: entry._replace(fee=entry.fee + 1),
-            3: entry._replace(item="dishonesty"),
-            4: entry._replace(chunk=entry.chunk + 1),
-        }.get(fault, entry)
-        if fault != 1:
-            at_asking.add(other)
-        if fault == 0:
-            injected.add(Dispute(ASKING_ONLY, None, entry))
-        elif fault == 1:
-            is_young = entry.serve_seconds >= UNTIL - UNDER_WAY_SECONDS
-            injected.add(Dispute(UNDER_WAY if is_young else HOME_ONLY, entry, None))
-        elif fault in (2, 3, 4):
-            injected.add(Dispute(FEE if fault == 2 else CONTENT, entry, other))
-    return north, south, injected
+@pytest.mark.parametrize(
+    ("home", "asking", "kind"),
+    [
+        ({}, None, HOME_ONLY),
+        (None, {}, ASKING_ONLY),
+        ({"serve_seconds": UNTIL - UNDER_WAY_SECONDS}, None, UNDER_WAY),
+        ({"fee": 5}, {"fee": 6}, FEE),
+        ({"item": "xzcf"}, {"item": "xzxk"}, CONTENT),
+        ({"record_id": "a", "fee": 5}, {"record_id": "b", "fee": 6}, CONTENT),
+        ({"serve_seconds": UNTIL - 9_000}, {"serve_seconds": UNTIL - 9_001}, CONTENT),
+    ],
+)
+def test_what_an_answer_differs_by_is_told(
+    home: dict[str, Any] | None, asking: dict[str, Any] | None, kind: int
+) -> None:
+    entry = drawn(Random(3))._replace(serve_seconds=UNTIL - 9_000)
+    at_home, at_asking = (
+        () if each is None else (entry._replace(**each),) for each in (home, asking)
+    )
+    found = dispute_of(at_home, at_asking, UNTIL)
+    assert found.kind == kind
+    later = kind_at(found.kind, UNTIL - UNDER_WAY_SECONDS, UNTIL + UNDER_WAY_SECONDS)
+    assert later == (HOME_ONLY if kind in (HOME_ONLY, UNDER_WAY) else kind)
 
 
-def found_by_both(north: set[ClearingEntry], south: set[ClearingEntry]) -> set[Dispute]:
-    only_north, only_south = north - south, south - north
-    one = disputes_of(only_north, only_south, NORTH, UNTIL)
-    assert one == disputes_of(only_south, only_north, SOUTH, UNTIL)
-    return set(one)
+TEXT = st.text(st.characters(exclude_characters="\n\r\x00"), min_size=1, max_size=64)
 
 
-def test_differences_put_into_ten_thousand_histories_are_found_exactly() -> None:
-    random = Random(20261128)
-    for _ in range(10_000):
-        north, south, injected = history(random)
-        assert found_by_both(north, south) == injected
-
-
-def test_symbols_tell_the_same_differences_as_the_ledgers_themselves() -> None:
-    random = Random(7)
-    for _ in range(200):
-        north, south, _ = history(random)
-        alike = {drawn(random) for _ in range(random.randrange(300))}
-        north |= alike
-        south |= alike
-        ours, theirs = (
-            {entry.digest()[:16]: entry for entry in ledger} for ledger in (south, north)
-        )
-        decoder = Decoder(KEY, len(theirs) - len(ours))
-        own, other = (coded(packed([*ledger]), KEY) for ledger in (ours, theirs))
-        while not decoder.decoded:
-            first, more = decoder.taken, decoder.wanted() if decoder.taken else 64
-            decoder.take(other.symbols(first, more), own.symbols(first, more))
-        only_north = [theirs[each.tobytes()] for each in decoder.theirs]
-        only_south = [ours[each.tobytes()] for each in decoder.ours]
-        assert set(only_north) == north - south
-        assert set(only_south) == south - north
+@given(st.lists(st.tuples(TEXT, st.integers(0, 9), TEXT, st.integers(0, 2**60)), max_size=8))
+def test_what_is_claimed_is_kept_as_it_is_and_named_by_all_of_it(
+    rows: list[tuple[str, int, str, int]],
+) -> None:
+    key = (NORTH, SOUTH, "q-1", 2)
+    entries = tuple(
+        sorted({ClearingEntry(*key, record, r, item, 7, fee) for record, r, item, fee in rows})
+    )
+    text = entries_text(entries)
+    assert entries_in(text) == entries
+    assert first_entry(text[:MOST_BEFORE]) == (entries[0] if entries else None)
+    version = Version.of(entries)
+    if version is None:
+        return
+    assert Version.read(version.text()) == version
+    assert (version.entries, version.fee) == (len(entries), sum(each.fee for each in entries))
+    another = entries[0]._replace(record_id=65 * "x")
+    for changed in (entries[1:], (*entries, another), (*entries[1:], another)):
+        other = Version.of(changed)
+        assert other is None or other.digest() != version.digest()
 
 
 @pytest.mark.parametrize("field", ClearingEntry._fields)
@@ -123,7 +112,6 @@ def test_every_field_of_an_entry_is_in_its_digest(field: str) -> None:
     other = entry._replace(**{field: value + 1 if isinstance(value, int) else value + "x"})
     assert other.digest() != entry.digest()
     assert ClearingEntry.of(entry.message()) == entry
-    assert len(elements_of(packed([entry.digest(), other.digest()]))) == 2
 
 
 NAMES = st.sampled_from([f"https://r{number}.invalid" for number in range(9)])

@@ -4,77 +4,75 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creditgate.clearing import ClearingEntry, Dispute, disputes_of
+from creditgate.clearing_disputes import Shown
+from creditgate.v1.clearing_service_pb2 import ClearingStand
 from gateway.federation.clearing.stands import (
     ASKING,
     HOME,
     UNDECIDED,
     Stand,
     claimed,
+    conceded,
     next_stand,
     stand_of,
 )
 
-NORTH, SOUTH = "https://north.invalid", "https://south.invalid"
-UNTIL = 1_775_001_600
-ENTRY = ClearingEntry(NORTH, SOUTH, "q-1", 0, "record-1", 1, "xzcf", UNTIL - 9_000, 10)
-VERSIONS = st.sampled_from([None, *(ENTRY._replace(fee=fee) for fee in range(6))])
+VERSIONS = st.sampled_from(["", *(letter * 64 for letter in "abcdef")])
 SIDES = st.sampled_from([HOME, ASKING])
 
 
-def dispute_between(home: ClearingEntry | None, asking: ClearingEntry | None) -> Dispute | None:
-    """Return what is in dispute, None where both have the same."""
-    if home == asking:
-        return None
-    ours, theirs = ([] if each is None else [each] for each in (home, asking))
-    (found,) = disputes_of(ours, theirs, NORTH, UNTIL)
-    return found
+def claim(shown: Shown, stand: Stand, own: ClearingStand.ValueType) -> str:
+    """Return the version that a side claims."""
+    return shown.home if claimed(shown, stand, own) == HOME else shown.asking
 
 
-@given(VERSIONS, VERSIONS, VERSIONS, VERSIONS, SIDES)
+def shown_by(own: ClearingStand.ValueType, mine: str, theirs: str) -> Shown:
+    """Return what is shown where one side claims one version, and the other another."""
+    return Shown(mine, theirs) if own == HOME else Shown(theirs, mine)
+
+
+@given(VERSIONS, VERSIONS, VERSIONS, VERSIONS, SIDES, SIDES)
 def test_who_conceded_claims_its_own_or_the_version_conceded_and_nothing_else(
-    home: ClearingEntry | None,
-    asking: ClearingEntry | None,
-    later: ClearingEntry | None,
-    latest: ClearingEntry | None,
-    side: int,
+    home: str,
+    asking: str,
+    later: str,
+    latest: str,
+    side: ClearingStand.ValueType,
+    own: ClearingStand.ValueType,
 ) -> None:
-    before = dispute_between(home, asking)
-    if before is None:
-        return
-    for own, other in ((NORTH, SOUTH), (SOUTH, NORTH)):
-        stand = stand_of(before, HOME if side == HOME else ASKING)
-        granted = {before.version(own), home if side == HOME else asking}
-        dispute = before
-        for theirs in (later, latest):
-            mine = claimed(dispute, stand, own)
-            assert mine in granted
-            now = dispute_between(*((mine, theirs) if own == NORTH else (theirs, mine)))
-            if now is None:
-                break
-            dispute, stand = now, next_stand(dispute, stand, now, other)
-        else:
-            assert claimed(dispute, stand, own) in granted
+    before = Shown(home, asking)
+    stand = stand_of(before, side)
+    granted = {home if own == HOME else asking, home if side == HOME else asking}
+    assert conceded(stand, own) == (side != own)
+    for theirs in (later, latest):
+        mine = claim(before, stand, own)
+        assert mine in granted
+        if mine == theirs:
+            return
+        now = shown_by(own, mine, theirs)
+        before, stand = now, next_stand(before, stand, now, own)
+    assert claim(before, stand, own) in granted
 
 
 @given(VERSIONS, VERSIONS)
 def test_two_that_concede_to_each_other_agree_on_what_was_first_the_home_regions(
-    home: ClearingEntry | None, asking: ClearingEntry | None
+    home: str, asking: str
 ) -> None:
-    before = dispute_between(home, asking)
-    if before is None:
+    before = Shown(home, asking)
+    if home == asking:
         return
     at_home, at_asking = stand_of(before, ASKING), stand_of(before, HOME)
-    now = dispute_between(claimed(before, at_home, NORTH), claimed(before, at_asking, SOUTH))
-    assert now is not None
-    assert claimed(now, next_stand(before, at_home, now, SOUTH), NORTH) == home
-    assert claimed(now, next_stand(before, at_asking, now, NORTH), SOUTH) == home
+    now = Shown(claim(before, at_home, HOME), claim(before, at_asking, ASKING))
+    assert claim(now, next_stand(before, at_home, now, HOME), HOME) == home
+    assert claim(now, next_stand(before, at_asking, now, ASKING), ASKING) == home
 
 
 @pytest.mark.parametrize("side", [HOME, ASKING])
-def test_a_stand_that_names_no_version_of_those_shown_is_none(side: int) -> None:
-    dispute = dispute_between(ENTRY, ENTRY._replace(fee=9))
-    assert dispute is not None
-    stand = Stand(HOME if side == HOME else ASKING, "")
-    assert claimed(dispute, stand, NORTH) == ENTRY
-    assert next_stand(dispute, stand, dispute, SOUTH) == UNDECIDED
+def test_a_stand_that_names_no_version_of_those_shown_is_none(
+    side: ClearingStand.ValueType,
+) -> None:
+    shown = Shown("a" * 64, "b" * 64)
+    stand = Stand(side, "")
+    assert claimed(shown, stand, HOME) == HOME
+    assert claimed(shown, stand, ASKING) == ASKING
+    assert next_stand(shown, stand, shown, HOME) == UNDECIDED

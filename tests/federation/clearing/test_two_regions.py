@@ -13,7 +13,8 @@ import pytest_asyncio
 from google.protobuf import json_format
 from sqlalchemy import delete, insert, select, update
 
-from creditgate.clearing import Clearing, document_digest, entries_digest
+from creditgate.clearing import Clearing, document_digest
+from creditgate.clearing_entries import entries_digest
 from creditgate.v1 import clearing_service_pb2 as pb
 from creditgate.v1.alert_service_pb2 import AlertKind
 from creditgate.v1.federation_service_pb2 import AgreeClearingRequest
@@ -228,7 +229,7 @@ async def test_an_answer_that_is_under_way_is_no_dispute_and_is_cleared_once_it_
         connection.execute(delete(REGION_USES).where(own))
         connection.execute(delete(REGION_ANSWERS).where(came))
     clearing = await world.run()
-    assert (clearing.agreed_entries, clearing.disputes, clearing.under_way) == (0, 0, 2)
+    assert (clearing.agreed_entries, clearing.disputes, clearing.under_way) == (0, 0, 1)
     with engine.begin() as connection:
         connection.execute(insert(REGION_ANSWERS).values(dict(answer)))
         connection.execute(insert(REGION_USES), [dict(use) for use in uses])
@@ -325,12 +326,12 @@ async def test_an_entry_that_the_home_region_dropped_is_proved_by_its_own_receip
         last = select(USAGE.c.sequence).order_by(USAGE.c.sequence.desc()).limit(1)
         connection.execute(delete(USAGE).where(USAGE.c.sequence.in_(last.scalar_subquery())))
     clearing = await world.run()
-    assert (clearing.agreed_entries, clearing.disputes) == (0, 2)
-    disputes = await world.disputes(world.home)
-    assert {each.kind for each in disputes} == {pb.CLEARING_DISPUTE_KIND_ASKING_ONLY}
-    assert {each.supported for each in disputes} == {ASKING}
-    for dispute in disputes:
-        await world.resolve(world.home, dispute, ASKING)
+    assert (clearing.agreed_entries, clearing.disputes) == (0, 1)
+    (dispute,) = await world.disputes(world.home)
+    assert (dispute.kind, dispute.asking.entries) == (pb.CLEARING_DISPUTE_KIND_ASKING_ONLY, 2)
+    assert not dispute.HasField("home")
+    assert dispute.supported == ASKING
+    await world.resolve(world.home, dispute, ASKING)
     settled = await world.run()
     assert (settled.agreed_entries, settled.adjusted_entries, settled.disputes) == (2, 2, 0)
 

@@ -5,14 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from creditgate.refusal import Refused
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authority.restoration import INSTALLATION, RESTORATION, Restoration, number_of
 from gateway.authority.view import AuthorityView
 from gateway.federation.credentials.credential import MOST_CHARACTERS, read_credential
 from gateway.federation.credentials.issuing import LIFE_SECONDS, LicenceCredentials
-from gateway.federation.credentials.status_list import LicenceStatus, read_status_list
+from gateway.federation.credentials.status_list import (
+    LicenceStatus,
+    StatusList,
+    read_status_list,
+)
+from gateway.federation.trust.hearing import Hearing
 from gateway.oauth.keys import KIND, SigningKey
 from gateway.oauth.signing import SigningKeys
 from operators.log import Change
@@ -126,3 +134,45 @@ def test_the_status_list_is_of_the_newest_state_and_numbered_by_it(issuing: Issu
     assert issuing.credentials.status_list() == issuing.credentials.status_list()
     issuing.write(LICENCE, "L-1", {**LICENCE_.as_document(), "revoked_at": NOW})
     assert listed() == (number + 1, LicenceStatus.INVALID)
+
+
+@given(
+    lost=st.integers(min_value=0, max_value=1_000_000),
+    kept=st.integers(min_value=0, max_value=1_000_000),
+    before=st.integers(min_value=0, max_value=NOW),
+    later=st.integers(min_value=1, max_value=1 << 32),
+)
+def test_what_is_told_after_a_restoration_is_numbered_above_all_that_was_told_before(
+    lost: int, kept: int, before: int, later: int
+) -> None:
+    former = number_of(kept + lost, before)
+    assert former < number_of(kept, before + later) < 1 << 53
+    assert number_of(kept, before) < number_of(kept + 1, before)
+    assert number_of(kept, 0) == kept
+
+
+async def test_a_region_that_was_restored_is_heard_at_once_by_who_heard_more(
+    issuing: Issuing,
+) -> None:
+    def told() -> StatusList:
+        text = issuing.credentials.status_list()
+        return read_status_list(text, LEAF, issuing.published, issuing.clock.at)
+
+    hearing = Hearing[StatusList]("test", tuple, lease_seconds=10.0, clock=issuing.clock)
+    copy = issuing.view
+    for _ in range(5):
+        issuing.write(LICENCE, "L-1", LICENCE_.as_document())
+    hearing.take(told(), 0.0)
+    # The store is as it was in the copy, and knows that it was restored.
+    issuing.view = copy
+    with pytest.raises(ValueError, match="older"):
+        hearing.take(told(), 0.0)
+    restored = Restoration(restored_at=issuing.clock.at)
+    issuing.write(RESTORATION, INSTALLATION, restored.as_document())
+    hearing.take(told(), 0.0)
+    heard = hearing.newest
+    assert heard is not None
+    assert heard.number == issuing.credentials.number() == issuing.view.number
+    issuing.write(LICENCE, "L-1", {**LICENCE_.as_document(), "revoked_at": NOW})
+    hearing.take(told(), 0.0)
+    assert hearing.newest is not heard

@@ -231,6 +231,20 @@ async def test_a_stream_that_broke_is_taken_up_at_its_next_chunk(pair: Pair) -> 
     assert rest.chunk.receipt.replayed
 
 
+async def test_no_more_chunks_are_metered_than_are_asked_for(pair: Pair) -> None:
+    size = pair.home.installation.config.chunk_subjects
+    subjects = [company(61_000 + number) for number in range(2 * size + 2)]
+    (first,) = await pair.query(*subjects, request_id="one-chunk", most_chunks=1)
+    assert first.chunk.chunk_complete
+    metered = select(func.count()).where(USAGE.c.request_id == "one-chunk")
+    with reading(pair.home.installation.engines.records) as connection:
+        assert connection.execute(metered).scalar_one() == 1
+    # It is no other question for that.
+    rest = await pair.query(*subjects, request_id="one-chunk", resume_from=size, most_chunks=7)
+    assert [each.chunk.first_subject for each in rest] == [size, 2 * size]
+    assert not any(each.chunk.receipt.replayed for each in rest)
+
+
 async def test_a_token_narrowed_to_a_subject_opens_no_other(pair: Pair) -> None:
     subject, other = await pair.published(), await pair.published()
     credential = pair.credential()
@@ -281,6 +295,7 @@ async def test_the_home_licence_bounds_what_the_credential_allows(pair: Pair) ->
         ({"subjects": []}, "INVALID_REQUEST"),
         ({"subjects": ["91000000DEM000011B"]}, "INVALID_REQUEST"),
         ({"resume_from": 1}, "INVALID_REQUEST"),
+        ({"most_chunks": -1}, "INVALID_REQUEST"),
         ({"licence_credential": ""}, "INVALID_REQUEST"),
         ({"licence_credential": "x" * 16_385}, "INVALID_REQUEST"),
         ({"licence_credential": "x"}, "LICENCE_CREDENTIAL_INVALID"),

@@ -141,7 +141,7 @@ def test_only_the_regions_own_keys_sign_its_receipts(signing: Signing, tmp_path:
         "other keys": region(other),
         "no keys": region(signing, document_keys='{"keys": []}'),
         "no set of keys": region(signing, document_keys="[]"),
-        "another issuer": region(signing, issuer="https://other.test"),
+        "another region, whatever it names": region(signing, entity_id="https://other.test"),
     }
     for name, there in strange.items():
         # Though it was read before, by the right keys.

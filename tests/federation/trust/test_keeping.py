@@ -164,3 +164,21 @@ async def test_a_chain_is_not_resolved_once_the_anchor_states_nothing(kept: Keep
     with pytest.raises(StatementInvalid, match="404"):
         await in_thread(kept.resolver.chain, kept.region.entity_id, revision)
     kept.anchor.restore(kept.region.entity_id)
+
+
+async def test_a_region_whose_log_has_a_name_at_anothers_place_is_not_kept_as_it_says(
+    kept: Keeping, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    register = kept.anchor.home.register()
+    enrolled, owner = register.regions[kept.region.entity_id], f"{kept.region.entity_id}/log"
+    kept.anchor.home.change(
+        lambda before: before.enrolled(owner, enrolled.jwks, enrolled.tls_roots, ("000008",), 1),
+        what="enrol", about=owner, by="t", why="t", now=1,
+    )  # fmt: skip
+    await in_thread(kept.step, monkeypatch, 0)
+    assert kept.written == []
+    assert "at the place of another region" in caplog.text
+    # Once nobody is there any more it may keep the name.
+    kept.anchor.withdraw(owner)
+    await in_thread(kept.step, monkeypatch, 3)
+    assert len(kept.written) == 1

@@ -2,15 +2,26 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 import grpc
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
-from gateway.federation.trust.roots import ClientRoots, FollowingContext, following_grpc_tls
+from gateway.federation.trust.authorities import read_authorities
+from gateway.federation.trust.roots import (
+    MOST_NAMES_BYTES,
+    ClientRoots,
+    FollowingContext,
+    following_grpc_tls,
+)
 from gateway.oauth.connection import tls_context
 from gateway.pki.development import (
     Issued,
@@ -21,8 +32,12 @@ from gateway.pki.development import (
 from operators.regions import Regions
 from tests.clock import NOW
 from tests.operators.regions import ENTITY, admission, known
+from tests.pki.named import named_as
 
 NOTHING: Final = Regions()
+
+
+WEST: Final = "https://west.example"
 
 
 def of(authority: Issued, *, admitted: bool = True) -> Regions:
@@ -32,12 +47,38 @@ def of(authority: Issued, *, admitted: bool = True) -> Regions:
     return Regions({region.client_id: region}, admissions)
 
 
+def beside(regions: Regions, roots: str, admitted_at: int = NOW) -> Regions:
+    """Return regions with another one, which says that ``roots`` are its authorities."""
+    west = known(WEST, roots=roots)
+    return Regions(
+        {**regions.known, west.client_id: west},
+        {
+            **regions.admissions,
+            west.client_id: admission(WEST, "west", admitted_at=admitted_at),
+        },
+    )
+
+
+def stands(_: str) -> bool:
+    return True
+
+
+NO_CERTIFICATE: Final = (
+    "-----BEGIN TRUSTED CERTIFICATE-----\nAAAA\n-----END TRUSTED CERTIFICATE-----\n"
+)
+_numbers: Final = count()
+
+
+def long_name(parts: int = 11) -> x509.Name:
+    """Return a name that nobody else has, of 75 bytes for each part."""
+    units = [f"{next(_numbers):064d}" for _ in range(parts)]
+    return x509.Name([x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit) for unit in units])
+
+
 class Files:
     """Two authorities, a server of the first, and clients of both."""
 
     def __init__(self, folder: Path) -> None:
-        import time
-
         now = int(time.time())
         self.own, self.other = make_ca("own", now), make_ca("other", now)
         self.ca, self.certificate, self.key = (folder / name for name in ("ca", "pem", "key"))
@@ -92,7 +133,7 @@ async def test_a_grpc_server_knows_a_region_from_its_admission_to_its_dismissal(
     files: Files,
 ) -> None:
     state = [NOTHING]
-    async with serving(files, ClientRoots(files.ca, lambda: state[0])) as port:
+    async with serving(files, ClientRoots(files.ca, lambda: state[0], stands)) as port:
         assert await connects(files, port, files.mine)
         assert not await connects(files, port, files.theirs)
         state[0] = of(files.other, admitted=False)
@@ -111,7 +152,7 @@ async def test_an_https_server_takes_the_authority_of_a_region_in_while_it_runs(
 ) -> None:
     state = [NOTHING]
     context = tls_context(files.certificate, files.key, files.ca)
-    following = FollowingContext(context, ClientRoots(files.ca, lambda: state[0]))
+    following = FollowingContext(context, ClientRoots(files.ca, lambda: state[0], stands))
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(await reader.read(1))
@@ -146,13 +187,109 @@ async def test_an_https_server_takes_the_authority_of_a_region_in_while_it_runs(
 
 
 def test_an_authority_is_named_once_however_many_regions_have_it(files: Files) -> None:
-    other = "https://west.example"
-    regions = of(files.other)
-    west = known(other, roots=files.other.certificate.decode())
-    both = Regions(
-        {**regions.known, west.client_id: west},
-        {**regions.admissions, west.client_id: admission(other, "west")},
+    both = beside(of(files.other), files.other.certificate.decode())
+    roots = ClientRoots(files.ca, lambda: both, stands)
+    assert roots.of_regions() == (files.other.certificate,)
+    assert roots.own() == files.own.certificate
+
+
+def hostile(files: Files) -> dict[str, str]:
+    """What a region may say its authorities are, to keep others out."""
+    third = make_ca("third", int(time.time())).certificate.decode()
+    return {
+        "what ends a reading": f"!\n{third}{NO_CERTIFICATE}",
+        "nothing that can be read": third.replace("MII", "AAA", 1),
+        "a name of the gateway's own": named_as(files.own),
+        "that name without a key id": named_as(files.own, key_id=False),
+        "a name of another region's": named_as(files.other),
+        "that other name without a key id": named_as(files.other, key_id=False),
+        "a name in other letters": named_as(
+            files.other,
+            subject=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "  OTHER ")]),
+        ),
+        "names that fill the list": "".join(
+            named_as(files.other, subject=long_name()) for _ in range(16)
+        ),
+    }
+
+
+@pytest.mark.parametrize("admitted_at", [NOW + 1, NOW - 1], ids=["later", "earlier"])
+async def test_no_authority_of_one_region_keeps_another_or_the_gateways_own_clients_out(
+    files: Files, admitted_at: int
+) -> None:
+    said = hostile(files)
+    if admitted_at < NOW:
+        # Whoever was admitted first has its names; people looked at those of both.
+        said = {why: each for why, each in said.items() if "other" not in why}
+    state = [of(files.other)]
+    async with serving(files, ClientRoots(files.ca, lambda: state[0], stands)) as port:
+        for why, roots in said.items():
+            state[0] = beside(of(files.other), roots, admitted_at)
+            assert await connects(files, port, files.theirs), why
+            assert await connects(files, port, files.mine), why
+
+
+async def test_over_https_no_authority_of_one_region_keeps_anothers_from_being_taken(
+    files: Files,
+) -> None:
+    (own,), (other,) = (
+        read_authorities(one.certificate.decode()) for one in (files.own, files.other)
     )
-    roots = ClientRoots(files.ca, lambda: both)
-    assert roots.all(both).count(b"BEGIN CERTIFICATE") == 2
-    assert other != ENTITY
+    for why, roots in hostile(files).items():
+        state = beside(of(files.other), roots, NOW + 1)
+        context = tls_context(files.certificate, files.key, files.ca)
+        known = partial(_same, state)
+        await FollowingContext(context, ClientRoots(files.ca, known, stands)).step()
+        taken = context.get_ca_certs(binary_form=True)
+        assert other.der in taken, why
+        for der in taken:
+            (one,) = read_authorities(ssl.DER_cert_to_PEM_cert(der))
+            assert not one.may_hide(own), why
+            assert not one.may_hide(other), why
+
+
+def _same(regions: Regions) -> Regions:
+    return regions
+
+
+async def test_a_region_that_the_anchor_cut_off_has_no_authority_in_new_connections(
+    files: Files,
+) -> None:
+    standing = {ENTITY}
+    state = of(files.other)
+    roots = ClientRoots(files.ca, lambda: state, lambda entity_id: entity_id in standing)
+    async with serving(files, roots) as port:
+        assert await connects(files, port, files.theirs)
+        standing.clear()
+        assert not await connects(files, port, files.theirs)
+        assert await connects(files, port, files.mine)
+        standing.add(ENTITY)
+        assert await connects(files, port, files.theirs)
+
+
+def test_long_names_have_the_room_that_others_leave(files: Files) -> None:
+    def long() -> str:
+        return "".join(named_as(files.other, subject=long_name()) for _ in range(3))
+
+    state = beside(of(files.other), long())
+    roots = ClientRoots(files.ca, lambda: state, stands)
+    assert len(roots.of_regions() or ()) == 4
+    crowd = state
+    for number in range(40):
+        entity = f"https://north{number}.example"
+        each = known(entity, roots=long())
+        crowd = Regions(
+            {**crowd.known, each.client_id: each},
+            {**crowd.admissions, each.client_id: admission(entity, f"n-{number}")},
+        )
+    state = crowd
+    of_all = roots.of_regions() or ()
+    assert files.other.certificate in of_all
+    names = sum(read_authorities(pem.decode())[0].name_bytes + 2 for pem in of_all)
+    assert names <= MOST_NAMES_BYTES
+
+
+def test_an_authority_with_a_longer_name_than_any_needs_is_refused(files: Files) -> None:
+    assert read_authorities(named_as(files.other, subject=long_name(13)))
+    with pytest.raises(ValueError, match="name"):
+        read_authorities(named_as(files.other, subject=long_name(14)))

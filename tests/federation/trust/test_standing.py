@@ -8,11 +8,12 @@ from creditgate.refusal import Refused, reason_name
 from gateway.federation.trust.hearing import not_heard
 from gateway.federation.trust.news import News
 from gateway.federation.trust.standing import StandingRegions
+from gateway.oauth.registrar import taken_by_another
 from operators.authority import Authority
 from operators.log import Change
 from operators.regions import REGION, REGION_ADMISSION, region_client_id
 from tests.clock import NOW, StandingClock
-from tests.operators.regions import ENTITY, admission, known
+from tests.operators.regions import ENTITY, THUMBPRINT, admission, known
 
 OWN = "https://own.example"
 WEST = "https://west.example"
@@ -127,3 +128,19 @@ def test_more_can_be_required_of_a_region(world: World) -> None:
     assert world.outcome() == "REGION_NOT_TRUSTED"
     distrusted.clear()
     assert world.outcome() == "OK"
+
+
+def test_a_region_whose_kept_statement_names_anothers_issuer_does_not_stand(world: World) -> None:
+    lie = known(issuer=WEST)
+    world.write(REGION, lie.client_id, lie.as_document())
+    assert world.outcome() == "REGION_NOT_TRUSTED"
+    assert world.outcome(WEST) == "OK"
+    world.write(REGION, lie.client_id, known().as_document())
+    assert world.outcome() == "OK"
+
+
+def test_a_certificate_that_a_region_says_is_its_own_is_taken_from_nobody(world: World) -> None:
+    world.write(REGION_ADMISSION, region_client_id(ENTITY), admission().as_document())
+    client = world.authority.clients[region_client_id(ENTITY)]
+    assert client.certificate_thumbprints == {THUMBPRINT}
+    assert not taken_by_another(world.authority, "a-firm", client.certificate_thumbprints)

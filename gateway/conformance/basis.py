@@ -1,0 +1,31 @@
+"""What an attestation is judged by, beside the differences that were found. Pure."""
+
+from typing import NamedTuple
+
+from gateway.conformance.blocks import NO_SEQUENCES, Sequences
+
+
+class Basis(NamedTuple):
+    """What an attestation was compared with: ``entitled``, how many copies the operator should
+    hold, as of the disclosure event ``compared``. ``answers`` is the position in the ledger of the
+    last answer that it must have had whole when they were read, and what was given again at ``since``
+    (seconds, UTC) or later may have been under way then.
+    ``excused``: something void is held and only not held against it yet. ``opening`` is the digest
+    of what the attestation was opened with (`gateway.conformance.shown.opening_digest`);
+    ``right`` are the revisions of which it attested right copies, of a content served whole: samples
+    are drawn of these. ``beyond`` are faults there are besides all differences.
+    ``void_elsewhere`` is as in `gateway.conformance.judging.Judged`, of copies read at ``read_at``
+    (seconds, UTC).
+    ``later`` are revisions served whole only after that and not held: nothing is said of these."""
+
+    entitled: int
+    answers: int
+    excused: bool = False
+    compared: int = 0
+    opening: bytes = b""
+    right: Sequences = NO_SEQUENCES
+    since: int = 0
+    beyond: int = 0
+    read_at: int = 0
+    void_elsewhere: frozenset[tuple[str, str]] = frozenset()
+    later: Sequences = NO_SEQUENCES

@@ -1,0 +1,210 @@
+"""ReconcileClearing: the side that is asked compares, and keeps what the other claims."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from secrets import token_bytes
+from typing import Final
+
+from creditgate.clearing import FORMAT_VERSION
+from creditgate.reconcile.elements import ELEMENT_BYTES, KEY_BYTES
+from creditgate.refusal import Refused, Violation, invalid
+from creditgate.v1 import federation_service_pb2 as pb
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authenticate.caller import Caller
+from gateway.federation.clearing.asked import Asked, conflict, too_large
+from gateway.federation.clearing.claims import Claims
+from gateway.federation.clearing.clerk import DIFFERS
+from gateway.federation.clearing.comparing import MOST_AT_ONCE, Comparison
+from gateway.federation.clearing.dispute_store import SqlDisputes
+from gateway.federation.clearing.own_side import LedgerMoved, OwnSide
+from gateway.federation.clearing.paging import (
+    Claimed,
+    Unclaimable,
+    differences_of,
+    left_out_of,
+)
+from gateway.federation.clearing.store import SqlClearings
+from gateway.federation.trust.book import Region
+
+SILENT_SECONDS: Final = 60
+"""Longest time the other side is waited for in a turn."""
+CLAIMS_SECONDS: Final = 900
+"""Longest time it is waited for until it begins to tell what it claims: it looks for that in all of
+its ledger."""
+MOST_SECONDS: Final = 1_800
+"""Longest time one comparison may take."""
+
+
+class ClearingComparisons:
+    """Serves ReconcileClearing; one event loop's own."""
+
+    def __init__(self, asked: Asked, clearings: SqlClearings, disputes: SqlDisputes) -> None:
+        self._asked = asked
+        self._clearings = clearings
+        self._disputes = disputes
+        self._comparing: set[str] = set()
+
+    async def reconcile_clearing(
+        self, requests: AsyncIterator[pb.ReconcileClearingRequest], caller: Caller
+    ) -> AsyncGenerator[pb.ReconcileClearingResponse]:
+        """Answer ReconcileClearing.
+
+        Raises Refused INVALID_REQUEST; STATE_CONFLICT where it is this region that proposes, or
+        the caller knows a clearing that this one does not; RATE_EXCEEDED while another
+        comparison with the region is under way, or it is silent; ANSWER_TOO_LARGE where there
+        is too much to compare.
+        """
+        region = self._asked.proposing(caller)
+        if region.entity_id in self._comparing:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
+                "A comparison with your region is under way; wait for its end.",
+                retry_after=5,
+            )
+        self._comparing.add(region.entity_id)
+        try:
+            async with asyncio.timeout(MOST_SECONDS):
+                opening = (await _next(requests, "opening")).opening
+                self._require_opening(opening)
+                agreed = await self._asked.run(caller, self._later, region, opening)
+                if agreed is not None:
+                    yield pb.ReconcileClearingResponse(agreed=agreed)
+                    for left_out in await self._asked.run(caller, self._left_out, region, opening):
+                        yield pb.ReconcileClearingResponse(left_out=left_out)
+                    return
+                side = await self._asked.run(
+                    caller,
+                    self._asked.side,
+                    region.entity_id,
+                    opening.previous_until_seconds,
+                    opening.until_seconds,
+                )
+                if opening.entries > side.most_elements:
+                    raise too_large("There are too many entries; clear a shorter period.")
+                key = token_bytes(KEY_BYTES)
+                yield pb.ReconcileClearingResponse(
+                    terms=pb.ClearingTerms(checksum_key=key, entries=len(side))
+                )
+                compared = await self._asked.run(
+                    caller, Comparison, key, side.elements, opening.entries
+                )
+                while wanted := await self._asked.run(caller, compared.wanted):
+                    yield pb.ReconcileClearingResponse(symbols_wanted=wanted)
+                    symbols = (await _next(requests, "symbols")).symbols
+                    await self._asked.run(caller, compared.take, symbols, wanted)
+                if wanted is None:
+                    yield pb.ReconcileClearingResponse(elements_wanted=True)
+                    elements = await _elements(requests, opening.entries)
+                    await self._asked.run(caller, compared.take_all, elements)
+                own = await self._asked.run(caller, _claims, side, compared.only_ours)
+                for told in await self._asked.run(
+                    caller, differences_of, compared.only_theirs, own
+                ):
+                    yield pb.ReconcileClearingResponse(differences=told)
+                claims = await self._claimed(requests, region, side, opening, own)
+                await self._asked.run(
+                    caller,
+                    self._disputes.keep_claims,
+                    region.entity_id,
+                    opening.until_seconds,
+                    claims,
+                )
+                yield pb.ReconcileClearingResponse(kept=True)
+        except TimeoutError:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
+                f"You were silent for {SILENT_SECONDS} seconds, or it took too long; begin anew.",
+                retry_after=1,
+            ) from None
+        finally:
+            self._comparing.discard(region.entity_id)
+
+    async def _claimed(
+        self,
+        requests: AsyncIterator[pb.ReconcileClearingRequest],
+        region: Region,
+        side: OwnSide,
+        opening: pb.ClearingOpening,
+        own: Claims,
+    ) -> Claims:
+        """Return what the caller claims of the answers that differ: () of those of this side's
+        that it claims nothing of."""
+        regions = frozenset({self._asked.own, region.entity_id})
+        claimed = Claimed(regions, opening.until_seconds, side.most_claimed)
+        more = True
+        while more:
+            claims = (await _next(requests, "claims", CLAIMS_SECONDS)).claims
+            try:
+                claimed.add(claims.entries)
+            except Unclaimable as fault:
+                raise invalid(Violation("claims", str(fault))) from None
+            more = claims.more
+        return claimed.claims(own)
+
+    def _left_out(
+        self, region: Region, opening: pb.ClearingOpening
+    ) -> Sequence[pb.ClearingLeftOut]:
+        """Return what the clearing that follows the last one the caller knows left out."""
+        later = self._clearings.from_(region.entity_id, opening.previous_until_seconds)
+        assert later is not None, "it was just found"
+        changed = self._disputes.changed(region.entity_id, later.until)
+        return left_out_of(changed, self._clearings.elements(later.number))
+
+    def _later(self, region: Region, opening: pb.ClearingOpening) -> pb.SignedClearing | None:
+        """Return the clearing that follows the last one the caller knows, None where there is
+        none. Raises Refused STATE_CONFLICT where the caller knows more."""
+        last = self._clearings.last(region.entity_id)
+        known = 0 if last is None else last.until
+        if known == opening.previous_until_seconds:
+            return None
+        later = self._clearings.from_(region.entity_id, opening.previous_until_seconds)
+        if later is None:
+            raise conflict(
+                "This region does not know the clearing that yours is to follow on.", "forgotten"
+            )
+        return pb.SignedClearing(document=later.document, acceptance=later.acceptance)
+
+    def _require_opening(self, opening: pb.ClearingOpening) -> None:
+        if opening.format_version != FORMAT_VERSION or opening.entries < 0:
+            raise invalid(
+                Violation(
+                    "opening",
+                    f"use format_version {FORMAT_VERSION}: disputes are by answer, and of any number",
+                )
+            )
+        if not 0 <= opening.previous_until_seconds < opening.until_seconds:
+            raise invalid(Violation("opening.until_seconds", "name a period"))
+        self._asked.require_until(opening.until_seconds)
+
+
+async def _next(
+    requests: AsyncIterator[pb.ReconcileClearingRequest], turn: str, seconds: int = SILENT_SECONDS
+) -> pb.ReconcileClearingRequest:
+    async with asyncio.timeout(seconds):
+        async for request in requests:
+            if request.WhichOneof("turn") == turn:
+                return request
+            break
+    raise invalid(Violation(turn, "is what is to be sent now"))
+
+
+async def _elements(requests: AsyncIterator[pb.ReconcileClearingRequest], number: int) -> bytes:
+    """Return as many elements as the opening says, packed."""
+    packed = bytearray()
+    more = True
+    while more:
+        message = (await _next(requests, "elements")).elements
+        packed += message.elements
+        most = min(number * ELEMENT_BYTES, len(packed))
+        if len(message.elements) > MOST_AT_ONCE * ELEMENT_BYTES or len(packed) > most:
+            raise invalid(Violation("elements", "send as many as the opening says"))
+        more = message.more
+    return bytes(packed)
+
+
+def _claims(side: OwnSide, elements: Sequence[bytes]) -> Claims:
+    """Return what a side claims of the answers that elements are of."""
+    try:
+        return side.claims(side.ids(elements))
+    except LedgerMoved:
+        raise conflict("The ledger has changed meanwhile; compare anew.", DIFFERS) from None

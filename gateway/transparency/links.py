@@ -1,0 +1,81 @@
+"""The keys that a log had before, has, and has next: what the store knows of them.
+
+A key that was put away by `creditgate log rotate` signed which one follows, and that one signed it
+too. One that was lost, or put away as stolen, did not, and nothing that it signed is believed any
+more. Calls block; any thread.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, select
+
+from creditgate.transparency.linked import LinkedKeys
+from creditgate.transparency.note import VerifierKey
+from creditgate.transparency.succession import former_named
+from gateway.storage.engines import reading
+from gateway.transparency.tables import ANNOUNCEMENTS, LINKS, LogId
+
+MOST_TOLD: Final = 16
+"""Most notes of former keys of a log that are told to others, the newest."""
+
+
+class FormerKey(NamedTuple):
+    """A key that signed for a log until ``at`` (seconds, UTC), by the ``note`` that names the next;
+    ``number`` is that of its file."""
+
+    number: int
+    note: str
+    at: int
+
+
+class Announced(NamedTuple):
+    """The note by which a log's key says which is to follow, and since when it does."""
+
+    note: str
+    at: int
+
+
+class LogLinks:
+    """The keys of one log of a store, whose present one is ``key``.
+
+    Which were before is read once: none is put away while a gateway runs.
+    """
+
+    def __init__(self, evidence: Engine, log: LogId, key: VerifierKey) -> None:
+        self._evidence = evidence
+        self._log = log
+        self.key = key
+        with reading(evidence) as connection:
+            self.former = former_keys(connection, log, key)
+
+    @property
+    def keys(self) -> LinkedKeys:
+        """Those that sign or signed."""
+        return LinkedKeys.of(self.key, [each.note for each in self.former])
+
+    def notes(self) -> list[str]:
+        """Return what is told to others: the newest notes of former keys, the oldest first, and the
+        present one's announcement where there is one."""
+        with reading(self._evidence) as connection:
+            announced = announced_for(connection, self._log, self.key)
+        told = [each.note for each in self.former[-MOST_TOLD:]]
+        return told if announced is None else [*told, announced.note]
+
+
+def former_keys(connection: Connection, log: LogId, key: VerifierKey) -> Sequence[FormerKey]:
+    """Return the keys of a log whose notes lead to ``key``, the oldest first."""
+    query = select(LINKS.c.number, LINKS.c.note, LINKS.c.at).where(LINKS.c.log == log)
+    found = [FormerKey(*row) for row in connection.execute(query.order_by(LINKS.c.number))]
+    before = LinkedKeys.of(key, [each.note for each in found]).chain[:-1]
+    return [each for each in found if former_named(each.note) in before]
+
+
+def announced_for(connection: Connection, log: LogId, key: VerifierKey) -> Announced | None:
+    """Return what ``key`` announces, None where it announces nothing."""
+    row = connection.execute(
+        select(ANNOUNCEMENTS.c.note, ANNOUNCEMENTS.c.at).where(ANNOUNCEMENTS.c.log == log)
+    ).first()
+    if row is None or LinkedKeys.of(key, [row.note]).announced is None:
+        return None
+    return Announced(row.note, row.at)

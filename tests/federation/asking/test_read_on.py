@@ -1,0 +1,193 @@
+"""What a home region meters is charged to the firm that asked, whether it waited or not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import grpc
+import pytest
+import pytest_asyncio
+from google.protobuf.duration_pb2 import Duration
+from sqlalchemy import func, select
+
+from creditgate.v1.federated_record_service_pb2_grpc import FederatedRecordServiceStub
+from creditgate.v1.operator_service_pb2 import ClientRole
+from gateway.federation.asking.region import region_request_id
+from gateway.meter.tables import USAGE
+from gateway.selfcheck.derived import check_derived
+from gateway.selfcheck.region_uses import check_region_uses
+from gateway.storage.engines import reading
+from operators.model import CLIENT
+from sdk.tokens import TokenRefused
+from tests.federation.asking.lost import entries
+from tests.federation.asking.relay import Relay, relaying
+from tests.federation.asking.world import (
+    World,
+    closing,
+    company,
+    ended,
+    names,
+    open_relayed,
+    question,
+)
+from tests.installation import OPERATOR_ID, PRICE, eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+CHUNK: Final = 2
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def relay() -> AsyncIterator[Relay]:
+    async with relaying() as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory, relay: Relay) -> AsyncIterator[World]:
+    folder = Path(tmp_path_factory.mktemp("read-on"))
+    async with open_relayed(folder, relay, chunk_subjects=CHUNK, witness_quorum=1) as opened:
+        yield opened
+
+
+class Question:
+    """A question to region "two" about companies that have a record each."""
+
+    def __init__(self, world: World, subjects: list[str]) -> None:
+        self.world = world
+        self.subjects = subjects
+        self.request_id = uuid4().hex
+        self.there = region_request_id(OPERATOR_ID, self.request_id, world.two.entity_id)
+
+    @classmethod
+    async def about(cls, world: World, companies: int) -> "Question":
+        subjects = [company("two") for _ in range(companies)]
+        for subject in subjects:
+            await world.publish(world.two, subject)
+        return cls(world, subjects)
+
+    async def ask(self, **more: Any) -> Any:
+        named: dict[str, Any] = {"regions": [self.world.two.entity_id]}
+        return await self.world.ask(*self.subjects, request_id=self.request_id, **named | more)
+
+    async def metered(self, records: int) -> bool:
+        """Tell whether the home region has metered so many records."""
+        return _sum(self.world, "two", self.there, USAGE.c.entry_count) == records
+
+    async def charged(self, records: int) -> bool:
+        """Tell whether the firm is charged for so many records."""
+        return _sum(self.world, "one", self.there, USAGE.c.region_records) == records
+
+
+def _sum(world: World, region: str, request_id: str, column: Any) -> int:
+    query = select(func.coalesce(func.sum(column), 0)).where(USAGE.c.request_id == request_id)
+    with reading(world.regions[region].installation.engines.records) as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+async def _settled(world: World, asked: Question) -> None:
+    """Check that both ends have the same of a question, and its own gateway's stores agree."""
+    here, there = entries(world, asked.request_id)
+    assert here == there
+    engines = world.one.installation.engines
+    assert check_derived(engines) == check_region_uses(engines) == []
+
+
+async def test_what_was_metered_for_who_hung_up_is_charged_to_it_and_given_again_for_nothing(
+    world: World, relay: Relay
+) -> None:
+    asked = await Question.about(world, 3 * CHUNK)
+    relay.flowing.clear()
+    try:
+        async with world.one.gateway.channel("alpha-one") as channel:
+            call: Any = FederatedRecordServiceStub(channel).QueryRegions(
+                question(
+                    asked.subjects,
+                    request_id=asked.request_id,
+                    regions=[world.two.entity_id],
+                )
+            )
+            await call.read()
+            await eventually(partial(asked.metered, CHUNK), 5)
+            call.cancel()
+        await asyncio.sleep(0.1)
+        assert await asked.charged(0)
+    finally:
+        relay.flowing.set()
+    await eventually(partial(asked.charged, CHUNK), 5)
+    # Nobody waited, so nothing more was asked for: neither is owed anything.
+    assert await asked.metered(CHUNK)
+    await _settled(world, asked)
+    again = await asked.ask()
+    assert len(names(again, world.two)) == 3 * CHUNK
+    assert closing(again, world.two).charged_micro_yuan == 2 * CHUNK * PRICE
+    assert await asked.charged(3 * CHUNK)
+    await _settled(world, asked)
+
+
+async def test_what_was_metered_by_a_region_that_is_late_is_charged_too(
+    world: World, relay: Relay
+) -> None:
+    asked = await Question.about(world, CHUNK)
+    relay.flowing.clear()
+    try:
+        answer = await asked.ask(region_deadline=Duration(nanos=300_000_000))
+        assert ended(answer, world.two) == "LATE"
+        assert await asked.charged(0)
+        await eventually(partial(asked.metered, CHUNK), 5)
+    finally:
+        relay.flowing.set()
+    await eventually(partial(asked.charged, CHUNK), 5)
+    await _settled(world, asked)
+    again = await asked.ask()
+    assert len(names(again, world.two)) == CHUNK
+    assert closing(again, world.two).charged_micro_yuan == 0
+
+
+async def test_a_region_meters_no_more_than_it_is_asked_for(world: World, relay: Relay) -> None:
+    asked = await Question.about(world, 4 * CHUNK)
+    async with world.one.gateway.channel("alpha-one") as channel:
+        call: Any = FederatedRecordServiceStub(channel).QueryRegions(
+            question(asked.subjects, request_id=asked.request_id, regions=[world.two.entity_id])
+        )
+        async for step in call:
+            if step.HasField("part"):
+                call.cancel()
+                break
+    await asyncio.sleep(0.3)
+    metered = _sum(world, "two", asked.there, USAGE.c.entry_count)
+    assert metered < 4 * CHUNK
+    await eventually(partial(asked.charged, metered), 5)
+    await _settled(world, asked)
+
+
+async def test_who_removes_its_own_client_while_a_region_is_asked_has_hung_up(
+    world: World, relay: Relay
+) -> None:
+    installation = world.one.installation
+    installation.enrol("alpha-two", ClientRole.CLIENT_ROLE_OPERATOR, OPERATOR_ID)
+    asked = await Question.about(world, CHUNK)
+
+    async def known() -> bool:
+        try:
+            return bool(await world.ask(company(), client_id="alpha-two"))
+        except TokenRefused:
+            return False
+
+    await eventually(known, 5)
+    relay.flowing.clear()
+    try:
+        asking = asyncio.create_task(asked.ask(client_id="alpha-two"))
+        await eventually(partial(asked.metered, CHUNK), 5)
+        client = installation.log.history(kind=CLIENT, id="alpha-two", after=0, limit=9)[-1]
+        removed = {**client.document, "removed_at": installation.clock.now()}
+        installation.put(CLIENT, "alpha-two", removed)
+        await asyncio.sleep(1.2)
+    finally:
+        relay.flowing.set()
+    with pytest.raises(grpc.aio.AioRpcError):
+        await asking
+    await eventually(partial(asked.charged, CHUNK), 5)
+    await _settled(world, asked)

@@ -1,0 +1,262 @@
+"""What other regions give a firm counts as what its own region does: quota, limits, and retries.
+
+A chunk has five subjects here, and each company one record: the bound that is left is one chunk.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import pytest
+import pytest_asyncio
+from sqlalchemy import func, select, update
+
+from creditgate.refusal import reason_name
+from creditgate.v1.federated_record_service_pb2_grpc import FederatedRecordServiceStub
+from creditgate.v1.limit_service_pb2 import LimitPer, LimitUnit
+from creditgate.v1.operator_service_pb2 import ClientRole
+from gateway.federation.asking.tables import REGION_USES
+from gateway.meter.model import SECONDS_A_DAY
+from gateway.meter.quota_use import SqlQuotaUse
+from gateway.meter.tables import QUOTA_HOLDS, USAGE
+from gateway.selfcheck.derived import check_derived
+from gateway.selfcheck.region_uses import check_region_uses
+from gateway.storage.engines import reading
+from operators.limits import LIMIT, Limit
+from sdk.federated import FederatedAnswer
+from sdk.refusals import explain
+from sdk.tokens import TokenRefused
+from tests.federating import DISTRICTS
+from tests.federation.asking.world import (
+    World,
+    closing,
+    company,
+    ended,
+    names,
+    open_world,
+    placed,
+    question,
+)
+from tests.installation import PUBLIC_ITEM, PUBLISHER, eventually
+from tests.server.calls import draft, publish, query
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+CHUNK: Final = 5
+_firms: Final = count(1)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    folder = Path(tmp_path_factory.mktemp("quota"))
+    async with open_world(folder, chunk_subjects=CHUNK) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def subjects(world: World) -> list[str]:
+    """Sixty companies, each with a record in region "two"."""
+    made = [company("two") for _ in range(60)]
+    drafts = [placed(draft(f"two-{each}", each, PUBLIC_ITEM), DISTRICTS["two"]) for each in made]
+    async with world.two.gateway.channel(PUBLISHER) as channel:
+        await publish(channel, drafts)
+    return made
+
+
+class Firm:
+    """An operator of the asking region, with a licence of its own."""
+
+    def __init__(self, world: World, quota: int) -> None:
+        self.world = world
+        self.operator_id = f"firm-{next(_firms)}"
+        self.client_id = f"{self.operator_id}-client"
+        installation = world.one.installation
+        installation.license(self.operator_id, f"L-{self.operator_id}", quota=quota)
+        installation.enrol(self.client_id, ClientRole.CLIENT_ROLE_OPERATOR, self.operator_id)
+
+    async def known(self) -> "Firm":
+        """Wait until it is known, here and there."""
+
+        async def answered() -> bool:
+            try:
+                answer = await self.ask([company("two")])
+            except TokenRefused:
+                return False
+            return ended(answer, self.world.two) == "EMPTY"
+
+        await eventually(answered, 10)
+        return self
+
+    async def ask(self, subjects: Sequence[str], **more: Any) -> FederatedAnswer:
+        """Ask region "two" alone."""
+        named = {"regions": [self.world.two.entity_id]}
+        return await self.world.ask(*subjects, client_id=self.client_id, **named | more)
+
+    async def hang_up(self, subjects: Sequence[str], request_id: str) -> None:
+        """Ask, and hang up at the receipt of the question."""
+        async with self.world.one.gateway.channel(self.client_id) as channel:
+            call: Any = FederatedRecordServiceStub(channel).QueryRegions(
+                question(subjects, request_id=request_id, regions=[self.world.two.entity_id])
+            )
+            await call.read()
+            call.cancel()
+
+    def given(self) -> int:
+        """Return how many records other regions gave it."""
+        query = select(func.count()).where(
+            REGION_USES.c.operator_id == self.operator_id, REGION_USES.c.subject != ""
+        )
+        return self._count(query)
+
+    def charged(self) -> int:
+        """Return how many records of other regions its own gateway charged it."""
+        return self._count(
+            select(func.coalesce(func.sum(USAGE.c.region_records), 0)).where(
+                USAGE.c.operator_id == self.operator_id
+            )
+        )
+
+    def counted(self) -> int:
+        """Return what its portal says was used of the day's quota."""
+        installation = self.world.one.installation
+        day = installation.clock.now() // SECONDS_A_DAY
+        by_day = SqlQuotaUse(installation.engines.records).by_day(self.operator_id, day - 1, day)
+        return sum(by_day.values())
+
+    def held(self) -> int:
+        """Return how many answers room is held for."""
+        holds = QUOTA_HOLDS.c
+        return self._count(select(func.count()).where(holds.operator_id == self.operator_id))
+
+    def _count(self, query: Any) -> int:
+        with reading(self.world.one.installation.engines.records) as connection:
+            return int(connection.execute(query).scalar_one())
+
+
+def reason(answer: FederatedAnswer, world: World) -> str:
+    """Return why region "two" was refused."""
+    return reason_name(closing(answer, world.two).refusal)
+
+
+async def own_record(firm: Firm, subject: str) -> str:
+    """Ask the firm's own region about a company; return the reason it is refused for, or ""."""
+    try:
+        async with firm.world.one.gateway.channel(firm.client_id) as channel:
+            await query(channel, subject, items=[PUBLIC_ITEM])
+    except grpc.aio.AioRpcError as error:
+        return explain(error).reason
+    return ""
+
+
+async def test_questions_at_once_go_beyond_the_quota_by_one_chunk_at_most(
+    world: World, subjects: list[str]
+) -> None:
+    quota = 8
+    firm = await Firm(world, quota).known()
+    own = company("one")
+    await world.publish(world.one, own)
+    asked = [(f"at-once-{number}", subjects[number * 8 : number * 8 + 8]) for number in range(6)]
+    answers = await asyncio.gather(*(firm.ask(some, request_id=id_) for id_, some in asked))
+    given = sum(len(names(answer, world.two)) for answer in answers)
+    assert quota <= given <= quota + CHUNK - 1
+    assert given == firm.given() == firm.charged() == firm.counted()
+    refused = [answer for answer in answers if ended(answer, world.two) == "REFUSED"]
+    assert {reason(answer, world) for answer in refused} == {"QUOTA_EXHAUSTED"}
+    assert len(refused) >= 4
+    # What other regions gave is not there for the firm's own region again.
+    assert await own_record(firm, own) == "QUOTA_EXHAUSTED"
+    # A retry gives what was charged, for nothing, and no more than that.
+    for (id_, some), first in zip(asked, answers, strict=True):
+        again = await firm.ask(some, request_id=id_)
+        assert names(again, world.two) == names(first, world.two)
+        assert closing(again, world.two).charged_micro_yuan == 0
+    assert firm.given() == firm.counted() == given
+    assert firm.held() == 0
+    engines = world.one.installation.engines
+    assert check_derived(engines) == check_region_uses(engines) == []
+    for before, after in ((CHUNK, CHUNK + 1), (CHUNK + 1, CHUNK)):
+        row = USAGE.c
+        one = (row.operator_id == firm.operator_id) & (row.region_records == before)
+        with engines.records.begin() as connection:
+            connection.execute(update(USAGE).where(one).values(region_records=after))
+        wrong = after != CHUNK
+        assert bool(check_derived(engines)) == bool(check_region_uses(engines)) == wrong
+
+
+async def test_questions_hung_up_on_are_judged_when_they_are_asked_again(
+    world: World, subjects: list[str]
+) -> None:
+    quota = 8
+    firm = await Firm(world, quota).known()
+    asked = [(f"hung-{number}", subjects[number * 20 : number * 20 + 20]) for number in range(3)]
+    for id_, some in asked:
+        await firm.hang_up(some, id_)
+    answers = [await firm.ask(some, request_id=id_) for id_, some in asked]
+    assert {ended(answer, world.two) for answer in answers} == {"REFUSED"}
+    assert {reason(answer, world) for answer in answers} == {"QUOTA_EXHAUSTED"}
+    assert quota <= firm.given() <= quota + CHUNK - 1
+    assert firm.given() == firm.charged() == firm.counted()
+
+
+async def test_what_is_left_is_told_behind_the_answer(world: World, subjects: list[str]) -> None:
+    firm = await Firm(world, CHUNK + 1).known()
+    async with world.one.gateway.channel(firm.client_id) as channel:
+        call: Any = FederatedRecordServiceStub(channel).QueryRegions(
+            question(subjects[:CHUNK], regions=[world.two.entity_id])
+        )
+        async for _ in call:
+            pass
+        told = {key: str(value) for key, value in await call.trailing_metadata() or ()}
+    assert told["ratelimit"].startswith('"daily-records";r=1;')
+
+
+async def test_limits_in_records_count_those_of_other_regions(
+    world: World, subjects: list[str]
+) -> None:
+    own = company("one")
+    await world.publish(world.one, own)
+    firms = [await Firm(world, 1_000).known() for _ in range(2)]
+    for firm, item in zip(firms, ("", PUBLIC_ITEM), strict=True):
+        _limit(firm, 8, item)
+    # Authority is not older than that.
+    await asyncio.sleep(1.2)
+    for firm in firms:
+        asked = [subjects[number * 10 : number * 10 + 10] for number in range(3)]
+        answers = await asyncio.gather(*map(partial(_asked, firm), asked))
+        # Those whose question itself comes too soon are refused as a whole.
+        through = [answer for answer in answers if answer is not None]
+        assert {ended(answer, world.two) for answer in through} == {"REFUSED"}
+        assert {reason(answer, world) for answer in through} == {"RATE_EXCEEDED"}
+        # Each question itself took one of eight.
+        assert 8 - 3 <= firm.given() <= 8 + CHUNK - 1
+        assert await own_record(firm, own) == "RATE_EXCEEDED"
+        assert await _asked(firm, subjects[:1]) is None
+
+
+def _limit(firm: Firm, records: int, item: str) -> None:
+    """Let a firm have so many records an hour, of one item or of all."""
+    installation = firm.world.one.installation
+    limit = Limit(
+        limit_id=f"records-{firm.operator_id}",
+        operator_id=firm.operator_id,
+        per=LimitPer.LIMIT_PER_ITEM if item else LimitPer.LIMIT_PER_OPERATOR,
+        item=item,
+        unit=LimitUnit.LIMIT_UNIT_RECORDS,
+        count=records,
+        period_seconds=3_600,
+        burst=records,
+        created_at=installation.clock.now(),
+    )
+    installation.keep(LIMIT, limit.limit_id, limit)
+
+
+async def _asked(firm: Firm, subjects: Sequence[str]) -> FederatedAnswer | None:
+    """Ask; None where the question itself is refused for its rate."""
+    try:
+        return await firm.ask(subjects)
+    except grpc.aio.AioRpcError as error:
+        assert explain(error).reason == "RATE_EXCEEDED"
+        return None
