@@ -199,12 +199,14 @@ def _message(message: DescriptorProto, path: _Path, comments: _Comments) -> Mess
         choices=tuple(
             (choice.name, comments.get((*choices, index), ""))
             for index, choice in enumerate(message.oneof_decl)
+            # Of a single field that may be left out the compiler makes a choice of its own.
+            if not choice.name.startswith("_")
         ),
     )
 
 
 def _field(field: FieldDescriptorProto, message: DescriptorProto, comment: str) -> Field:
-    in_choice = field.HasField("oneof_index")
+    in_choice = field.HasField("oneof_index") and not field.proto3_optional
     return Field(
         name=field.name,
         number=field.number,

@@ -33,6 +33,7 @@ DANGEROUS_SCOPES: Final = frozenset(
         "administrators:register",
         "administrators:remove",
         "brakes:release",
+        "clearings:limit",
         "clearings:resolve",
         "clients:register",
         "clients:remove",

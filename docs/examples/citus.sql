@@ -30,6 +30,7 @@ SELECT create_distributed_table('usage_answers', 'operator_id');
 SELECT create_distributed_table('usage_heads', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('usage_replays', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('quota_use', 'operator_id', colocate_with => 'usage_answers');
+SELECT create_distributed_table('licence_use', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('quota_holds', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('rate_use', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('deliveries', 'operator_id', colocate_with => 'usage_answers');
@@ -81,6 +82,7 @@ SELECT create_reference_table('revenue_lines');
 -- with.
 --   alert_followed alert_hours alert_subjects alerts attestations audit_followed audit_gaps
 --   audit_lost challenge_draws challenges clearing_claims clearing_disputes clearing_evidence clearing_versions clearing_failures gateway_beats
+--   clearing_amounts clearing_ceilings log_links log_announcements
 --   clearing_wanted clearings conformance_standings credit_notes credit_reports finding_evidence
 --   findings followed holdings_positions journal_entries journal_postings log_checkpoints logs
 --   map_head map_openness publisher_batches recognitions reconciliation_keys region_changes

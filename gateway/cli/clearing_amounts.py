@@ -7,7 +7,7 @@ import typer
 
 from creditgate.v1 import clearing_service_pb2 as pb
 from gateway.cli import calls
-from gateway.cli.options import PROFILE, AsJson, Profile, Why
+from gateway.cli.options import INT64, PROFILE, AsJson, Profile, Why
 from gateway.cli.output import Sheet, show, yuan
 
 _RIGHT: Final = frozenset({"entries", "by list price", "by statement", "due"})
@@ -21,13 +21,20 @@ def ceiling(
     record: Annotated[
         int | None,
         typer.Option(
-            "--record", metavar="MICROYUAN", help="Most for one record.", show_default="none"
+            "--record",
+            min=0,
+            max=INT64,
+            metavar="MICROYUAN",
+            help="Most for one record.",
+            show_default="none",
         ),
     ] = None,
     month: Annotated[
         int | None,
         typer.Option(
             "--month",
+            min=0,
+            max=INT64,
             metavar="MICROYUAN",
             help="Most for all of a month, flat fees too.",
             show_default="none",

@@ -31,6 +31,7 @@ HISTORY_KINDS: Final = (
     "signing_key",
     "region",
     "region_admission",
+    "restoration",
 )
 """Kinds of things the history knows."""
 

@@ -64,8 +64,13 @@ class History:
         """Correct one of the records, maybe to a period that is over."""
         if self.live:
             record_id = self.live[(subject * 3 + item) % len(self.live)]
-            from_ = self.mapped.store.record(record_id).record.disclosed_from.seconds
-            self.mapped.correct(record_id, from_ + length, str(start))
+            present = self.mapped.store.record(record_id).record
+            # What has expired is not disclosed again.
+            if not present.HasField("disclosed_until") or (
+                self.mapped.now < present.disclosed_until.seconds
+            ):
+                until = present.disclosed_from.seconds + length
+                self.mapped.correct(record_id, until, f"{present.revision} {start}")
 
     def end(self, subject: int, item: int, start: int, length: int) -> None:
         """Repair one of the records."""

@@ -7,7 +7,7 @@ item of it by the map of its signed checkpoint, and charged as its signed receip
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from creditgate.federated_query import batch_of
@@ -35,6 +35,7 @@ from creditgate.v1.federation_service_pb2 import (
 from creditgate.v1.usage_log_pb2 import UsageDetail, UsageKind, UsageLeaf, UsageReceipt
 from gateway.federation.trust.book import Region
 from gateway.federation.trust.log_keys import log_keys
+from operators.shapes import covers
 
 MOST_SKEW_SECONDS: Final = 360
 """How far a region's instant of serving may lie from the time here: clocks may differ by 5
@@ -153,6 +154,13 @@ def verified_chunk(
         last.proof.checkpoint,
         _gone(leaf, receipt, verified.records, before),
     )
+
+
+def require_reach(records: Iterable[DisclosedRecord], reach: Collection[str]) -> None:
+    """Raise ProofInvalid where a record is of a division beyond ``reach``, the codes that the
+    question was narrowed to: the region was not asked for it, and the firm may not have it (G3)."""
+    if not all(covers(reach, region) for region in {record.region for record in records}):
+        raise ProofInvalid("a record is of a division that was not asked for")
 
 
 def verified_before(

@@ -23,6 +23,7 @@ from gateway.federation.asking.answers import (
     Chunk,
     Metered,
     RegionKeys,
+    require_reach,
     verified_before,
     verified_chunk,
 )
@@ -31,6 +32,7 @@ from gateway.federation.asking.budget import Budget
 from gateway.federation.asking.circuit import CLOSED, Circuit
 from gateway.federation.asking.coming import Coming
 from gateway.federation.asking.endings import (
+    LATE,
     UNREACHABLE,
     UNVERIFIED,
     Ended,
@@ -43,6 +45,9 @@ from gateway.federation.asking.tokens import NoToken, RegionTokens
 from gateway.federation.trust.anew import Anew, as_before
 from gateway.federation.trust.book import Region
 
+_TELLING_SECONDS: Final = 3.0
+"""That a region takes longer than it was given says something of it where it was given so long:
+whoever wants to wait less does not keep others from it."""
 _ATTEMPTS: Final = 4
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _MOST_CHUNK_BYTES: Final = 256 << 20
@@ -113,15 +118,19 @@ class RegionCalls:
             raise Ended(UNREACHABLE, retry_after=wait)
         known.circuit = known.circuit.begun(self._monotonic())
 
+        had_time = budget.seconds >= _TELLING_SECONDS
+
         def be_late() -> None:
             # Once, whenever its answer comes.
-            known.circuit = known.circuit.failed(self._monotonic())
+            if had_time:
+                known.circuit = known.circuit.failed(self._monotonic())
 
         budget.when_late = be_late
         try:
             verified = await self._answer(question, first, budget, known)
         except Ended as ended:
-            if not (budget.late.is_set() or (ended.silent and budget.left)):
+            hurried = ended.outcome == LATE and not had_time
+            if not (budget.late.is_set() or hurried or (ended.silent and budget.left)):
                 known.circuit = (
                     known.circuit.failed(self._monotonic())
                     if ended.silent
@@ -292,6 +301,7 @@ class RegionCalls:
             self._now(),
             coming.before,
         )
+        require_reach(chunk.records, question.details["regions"])
         await self._witnesses.require_believed(
             question.region,
             chunk.checkpoint,

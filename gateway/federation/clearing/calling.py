@@ -29,6 +29,7 @@ from gateway.federation.witness.peers import PeerLost
 from sdk.refusals import explain
 
 RECONCILE_SCOPE: Final = "federation.clearing:reconcile"
+RATE_SCOPE: Final = "federation.clearing:rate"
 AGREE_SCOPE: Final = "federation.clearing:agree"
 OTHER_VERSION: Final = "it clears by another version: upgrade whichever of both is older"
 _OPENING: Final = "opening"
@@ -137,9 +138,7 @@ class ClearingCalls:
         self, region: Region, request: pb.RateClearingRequest
     ) -> pb.RateClearingResponse:
         """Return what the region's statements say; see the port."""
-        return await self._one(
-            region, RECONCILE_SCOPE, "RateClearing", request, pb.RateClearingResponse
-        )
+        return await self._one(region, RATE_SCOPE, "RateClearing", request, pb.RateClearingResponse)
 
     async def agree(
         self, region: Region, request: pb.AgreeClearingRequest

@@ -126,7 +126,7 @@ class ClearingServiceServicer(object):
     def SetClearingCeiling(self, request, context):
         """Sets the most that this region accepts of another for its records: above it no clearing is
         signed, and people are told, until the ceiling is raised or the other region mends its price.
-        Needs scope clearings:resolve.
+        Needs scope clearings:limit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

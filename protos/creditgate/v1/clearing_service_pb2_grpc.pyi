@@ -61,7 +61,7 @@ class ClearingServiceStub:
     SetClearingCeiling: _grpc.UnaryUnaryMultiCallable[_clearing_service_pb2.SetClearingCeilingRequest, _clearing_service_pb2.SetClearingCeilingResponse]
     """Sets the most that this region accepts of another for its records: above it no clearing is
     signed, and people are told, until the ceiling is raised or the other region mends its price.
-    Needs scope clearings:resolve.
+    Needs scope clearings:limit.
     """
     GetClearingNets: _grpc.UnaryUnaryMultiCallable[_clearing_service_pb2.GetClearingNetsRequest, _clearing_service_pb2.GetClearingNetsResponse]
     """Returns what this region and each other owe one another by the clearings of a time, and the
@@ -101,7 +101,7 @@ class ClearingServiceAsyncStub(ClearingServiceStub):
     SetClearingCeiling: _aio.UnaryUnaryMultiCallable[_clearing_service_pb2.SetClearingCeilingRequest, _clearing_service_pb2.SetClearingCeilingResponse]  # type: ignore[assignment]
     """Sets the most that this region accepts of another for its records: above it no clearing is
     signed, and people are told, until the ceiling is raised or the other region mends its price.
-    Needs scope clearings:resolve.
+    Needs scope clearings:limit.
     """
     GetClearingNets: _aio.UnaryUnaryMultiCallable[_clearing_service_pb2.GetClearingNetsRequest, _clearing_service_pb2.GetClearingNetsResponse]  # type: ignore[assignment]
     """Returns what this region and each other owe one another by the clearings of a time, and the
@@ -174,7 +174,7 @@ class ClearingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_clearing_service_pb2.SetClearingCeilingResponse, _abc.Awaitable[_clearing_service_pb2.SetClearingCeilingResponse]]:
         """Sets the most that this region accepts of another for its records: above it no clearing is
         signed, and people are told, until the ceiling is raised or the other region mends its price.
-        Needs scope clearings:resolve.
+        Needs scope clearings:limit.
         """
 
     @_abc_1.abstractmethod

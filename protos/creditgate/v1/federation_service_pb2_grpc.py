@@ -136,7 +136,7 @@ class FederationServiceServicer(object):
     def RateClearing(self, request, context):
         """Tells what this region's own statements say of the use that both found alike, beyond list
         prices, by month. It follows on ReconcileClearing, for the same period. Needs scope
-        federation.clearing:reconcile.
+        federation.clearing:rate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -69,7 +69,7 @@ class FederationServiceStub:
     RateClearing: _grpc.UnaryUnaryMultiCallable[_federation_service_pb2.RateClearingRequest, _federation_service_pb2.RateClearingResponse]
     """Tells what this region's own statements say of the use that both found alike, beyond list
     prices, by month. It follows on ReconcileClearing, for the same period. Needs scope
-    federation.clearing:reconcile.
+    federation.clearing:rate.
     """
     AgreeClearing: _grpc.UnaryUnaryMultiCallable[_federation_service_pb2.AgreeClearingRequest, _federation_service_pb2.AgreeClearingResponse]
     """Agrees a clearing: the callee finds the same entries, amounts and disputes in its own
@@ -118,7 +118,7 @@ class FederationServiceAsyncStub(FederationServiceStub):
     RateClearing: _aio.UnaryUnaryMultiCallable[_federation_service_pb2.RateClearingRequest, _federation_service_pb2.RateClearingResponse]  # type: ignore[assignment]
     """Tells what this region's own statements say of the use that both found alike, beyond list
     prices, by month. It follows on ReconcileClearing, for the same period. Needs scope
-    federation.clearing:reconcile.
+    federation.clearing:rate.
     """
     AgreeClearing: _aio.UnaryUnaryMultiCallable[_federation_service_pb2.AgreeClearingRequest, _federation_service_pb2.AgreeClearingResponse]  # type: ignore[assignment]
     """Agrees a clearing: the callee finds the same entries, amounts and disputes in its own
@@ -200,7 +200,7 @@ class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_federation_service_pb2.RateClearingResponse, _abc.Awaitable[_federation_service_pb2.RateClearingResponse]]:
         """Tells what this region's own statements say of the use that both found alike, beyond list
         prices, by month. It follows on ReconcileClearing, for the same period. Needs scope
-        federation.clearing:reconcile.
+        federation.clearing:rate.
         """
 
     @_abc_1.abstractmethod

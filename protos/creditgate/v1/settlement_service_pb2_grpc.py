@@ -105,7 +105,7 @@ class SettlementServiceServicer(object):
 
     def WithdrawPricePlan(self, request, context):
         """Withdraws a price plan that is not in force yet: it never decides, its id is nobody else's,
-        and another plan may start at its instant. Refused once it began. Needs scope prices:create.
+        and another plan may start at its instant. Refused once it began. Needs scope prices:withdraw.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

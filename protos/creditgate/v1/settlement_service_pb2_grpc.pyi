@@ -37,7 +37,7 @@ class SettlementServiceStub:
     """Puts a price plan into force from a date. Needs scope prices:create."""
     WithdrawPricePlan: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.WithdrawPricePlanRequest, _settlement_service_pb2.WithdrawPricePlanResponse]
     """Withdraws a price plan that is not in force yet: it never decides, its id is nobody else's,
-    and another plan may start at its instant. Refused once it began. Needs scope prices:create.
+    and another plan may start at its instant. Refused once it began. Needs scope prices:withdraw.
     """
     ListPricePlans: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.ListPricePlansRequest, _settlement_service_pb2.ListPricePlansResponse]
     """Lists price plans. Needs scope prices:read."""
@@ -71,7 +71,7 @@ class SettlementServiceAsyncStub(SettlementServiceStub):
     """Puts a price plan into force from a date. Needs scope prices:create."""
     WithdrawPricePlan: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.WithdrawPricePlanRequest, _settlement_service_pb2.WithdrawPricePlanResponse]  # type: ignore[assignment]
     """Withdraws a price plan that is not in force yet: it never decides, its id is nobody else's,
-    and another plan may start at its instant. Refused once it began. Needs scope prices:create.
+    and another plan may start at its instant. Refused once it began. Needs scope prices:withdraw.
     """
     ListPricePlans: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.ListPricePlansRequest, _settlement_service_pb2.ListPricePlansResponse]  # type: ignore[assignment]
     """Lists price plans. Needs scope prices:read."""
@@ -114,7 +114,7 @@ class SettlementServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_settlement_service_pb2.WithdrawPricePlanResponse, _abc.Awaitable[_settlement_service_pb2.WithdrawPricePlanResponse]]:
         """Withdraws a price plan that is not in force yet: it never decides, its id is nobody else's,
-        and another plan may start at its instant. Refused once it began. Needs scope prices:create.
+        and another plan may start at its instant. Refused once it began. Needs scope prices:withdraw.
         """
 
     @_abc_1.abstractmethod

@@ -205,6 +205,8 @@ async def test_nothing_is_passed_on_under_a_consent_taken_back_while_the_region_
 ) -> None:
     subject, request_id = company("two"), uuid4().hex
     await world.publish(world.two, subject, item=CONSENT_ITEM)
+    # By now the region's log with the record is witnessed, which the relay would hold up.
+    assert ended(await world.ask(subject), world.two) == "EMPTY"
     consent = await counter.given(subject)
     relay.flowing.clear()
     try:

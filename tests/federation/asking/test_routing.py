@@ -3,11 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from creditgate.transparency.merkle import ProofInvalid
 from creditgate.uscc import check_character
+from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.federated_record_service_pb2 import NotAskedReason
+from gateway.federation.asking.answers import require_reach
 from gateway.federation.asking.routing import ASKED, Known, Question, is_home, planned
 from operators.item_mappings import ItemMapping, ItemMappings
 from operators.shapes import ALL_REGIONS, covers
@@ -147,3 +151,25 @@ def test_each_reason_not_to_ask_is_told() -> None:
     assert reason(question(items=("penalty", "tax"))) == "ITEMS_UNMAPPED"
     assert reason(question(), ItemMappings()) == "ITEMS_UNMAPPED"
     assert reason(question(subjects=elsewhere)) == "NO_SUBJECT"
+
+
+@pytest.mark.parametrize(
+    ("reach", "regions", "within"),
+    [
+        (["*"], ["000001", "110000"], True),
+        (["11"], ["110000", "110105"], True),
+        (["000003"], ["000003"], True),
+        (["000003"], ["000003", "000001"], False),
+        (["11"], ["000000"], False),
+        (["11"], [], True),
+    ],
+)
+def test_a_record_of_a_division_that_was_not_asked_for_is_not_believed(
+    reach: list[str], regions: list[str], within: bool
+) -> None:
+    records = [DisclosedRecord(region=region) for region in regions]
+    if within:
+        require_reach(records, reach)
+    else:
+        with pytest.raises(ProofInvalid):
+            require_reach(records, reach)
