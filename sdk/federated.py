@@ -59,8 +59,10 @@ class RegionAnswer:
 
     @property
     def whole(self) -> bool:
-        """Whether the region answered for every subject it was asked about."""
-        return self.closing is not None and self.closing.outcome in _WHOLE
+        """Whether the region answered for every subject it was asked about, and proves that it has
+        no more."""
+        closing = self.closing
+        return closing is not None and closing.outcome in _WHOLE and closing.complete
 
     @property
     def records(self) -> list[tuple[str, DisclosedRecord]]:
@@ -104,7 +106,7 @@ class FederatedAnswer:
     @property
     def unanswered(self) -> Mapping[str, RegionClosing]:
         """The regions that may hold more than was answered, and how each ended: those that did
-        not answer whole, and those that were not asked for another reason than that they hold
+        not answer whole, or not provably so, and those that were not asked for another reason than that they hold
         nothing."""
         return {
             region: each.closing
@@ -204,6 +206,8 @@ def follow_region_records(
 
 def _proved(parts: Sequence[RegionPart], key: VerifierKey) -> tuple[ProvedSubject, ...]:
     last = parts[-1].answer.chunk
+    if not last.proof.HasField("map_head"):
+        raise ProofInvalid("each record is proved, and not that these are all there are")
     records = [record for part in parts for record in part.answer.chunk.records]
     _, proved = verify_complete(records, last.proof, key, last.receipt.serve_time.seconds)
     return proved

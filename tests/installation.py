@@ -184,6 +184,7 @@ class Installation:
         items: Iterable[str] = (PUBLIC_ITEM, CONSENT_ITEM, RESTRICTED_ITEM),
         purposes: Iterable[int] = (PURPOSE,),
         quota: int = 1_000_000,
+        regions: Iterable[str] = ("*",),
     ) -> None:
         """Register an operator and give it a licence for a year."""
         stem = "91000000" + f"{sum(operator_id.encode()):09d}"
@@ -202,7 +203,7 @@ class Installation:
             valid_until=now + 365 * 86_400,
             items=frozenset(items),
             purposes=frozenset(purposes),
-            regions=frozenset({"*"}),
+            regions=frozenset(regions),
             daily_record_quota=quota,
         )
         self.keep(LICENCE, number, licence)

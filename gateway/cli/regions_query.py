@@ -83,21 +83,23 @@ def _rest(
 def _closings(closings: Sequence[RegionClosing | None]) -> Sheet:
     return Sheet(
         "Regions",
-        ("region", "ended", "why", "subjects", "records", "yuan", "ms"),
+        ("region", "ended", "all", "why", "subjects", "records", "withheld", "yuan", "ms"),
         [
             (
                 each.region,
                 RegionOutcome.Name(each.outcome).removeprefix("REGION_OUTCOME_"),
+                "yes" if each.complete else "",
                 _why(each),
                 str(each.subjects_answered),
                 str(each.records),
+                str(each.withheld_records),
                 yuan(each.charged_micro_yuan),
                 str(each.elapsed.ToMilliseconds()),
             )
             for each in closings
             if each is not None
         ],
-        frozenset({"subjects", "records", "yuan", "ms"}),
+        frozenset({"subjects", "records", "withheld", "yuan", "ms"}),
     )
 
 

@@ -91,7 +91,8 @@ class Chunk(NamedTuple):
     region charges for one record of each kind, micro-yuan, ``leaf`` the use as it is in the
     region's usage log, ``checkpoint`` the head of its disclosure log, whose signed note is
     ``note``. ``gone`` are records that were charged for when the chunk was answered first and
-    that it has not any more.
+    that it has not any more. ``complete`` tells whether the records are proved to be all there are,
+    ``withheld`` how many there are besides.
     """
 
     records: tuple[DisclosedRecord, ...]
@@ -104,6 +105,8 @@ class Chunk(NamedTuple):
     checkpoint: Checkpoint
     note: str
     gone: tuple[MeteredRecord, ...] = ()
+    complete: bool = True
+    withheld: int = 0
 
     def price(self, record: DisclosedRecord) -> int:
         """Return what the region charges for one of its records, micro-yuan."""
@@ -153,6 +156,8 @@ def verified_chunk(
         verified.checkpoint,
         last.proof.checkpoint,
         _gone(leaf, receipt, verified.records, before),
+        verified.complete,
+        sum(sum(each.withheld.values()) for each in verified.subjects),
     )
 
 

@@ -56,6 +56,8 @@ class _Passed:
         self.subjects = 0
         self.records = 0
         self.fee = 0
+        self.complete = True
+        self.withheld = 0
 
 
 class RegionAsker:
@@ -87,7 +89,9 @@ class RegionAsker:
         passed = _Passed()
         try:
             await self._ask(plan, asked, emit, passed)
-            outcome, ended = (ANSWERED if passed.records else EMPTY), None
+            # That it has none is said where it is proved alone.
+            is_empty = passed.complete and not passed.records
+            outcome, ended = (EMPTY if is_empty else ANSWERED), None
         except Refused as refused:
             wait = None if refused.retry_after is None else float(refused.retry_after)
             ended = Ended(REFUSED, refused.reason, retry_after=wait)
@@ -98,6 +102,8 @@ class RegionAsker:
         closing.subjects_answered = passed.subjects
         closing.records = passed.records
         closing.charged_micro_yuan = passed.fee
+        closing.complete = ended is None and passed.complete
+        closing.withheld_records = passed.withheld
         closing.elapsed.CopyFrom(_duration(self._monotonic() - started))
         if ended is not None:
             closing.refusal = ended.refusal
@@ -126,6 +132,8 @@ class RegionAsker:
             passed.subjects = verified.chunk.first + verified.chunk.subject_count
             passed.records += len(verified.chunk.records)
             passed.fee += given.receipt.charged_micro_yuan
+            passed.complete &= verified.chunk.complete
+            passed.withheld += verified.chunk.withheld
 
     def _question(self, region: Region, plan: Plan, asked: Asked) -> Question:
         request, allow = asked.request, asked.decided.passage.allow

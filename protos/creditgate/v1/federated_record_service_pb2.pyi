@@ -36,7 +36,9 @@ class _RegionOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RegionO
     REGION_OUTCOME_UNSPECIFIED: _RegionOutcome.ValueType  # 0
     """Not stated."""
     REGION_OUTCOME_ANSWERED: _RegionOutcome.ValueType  # 1
-    """It answered for every subject it was asked about, and has records of some."""
+    """It answered for every subject it was asked about, and has records of some; or it has none to
+    show, and does not prove that there are none (see RegionClosing.complete).
+    """
     REGION_OUTCOME_EMPTY: _RegionOutcome.ValueType  # 2
     """It answered for every subject it was asked about, and proved that it has no records of the
     items asked for.
@@ -60,7 +62,9 @@ class RegionOutcome(_RegionOutcome, metaclass=_RegionOutcomeEnumTypeWrapper):
 REGION_OUTCOME_UNSPECIFIED: RegionOutcome.ValueType  # 0
 """Not stated."""
 REGION_OUTCOME_ANSWERED: RegionOutcome.ValueType  # 1
-"""It answered for every subject it was asked about, and has records of some."""
+"""It answered for every subject it was asked about, and has records of some; or it has none to
+show, and does not prove that there are none (see RegionClosing.complete).
+"""
 REGION_OUTCOME_EMPTY: RegionOutcome.ValueType  # 2
 """It answered for every subject it was asked about, and proved that it has no records of the
 items asked for.
@@ -348,6 +352,8 @@ class RegionClosing(_message.Message):
     ELAPSED_FIELD_NUMBER: _builtins.int
     CHARGED_MICRO_YUAN_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    WITHHELD_RECORDS_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """Entity identifier of the region."""
     outcome: Global___RegionOutcome.ValueType
@@ -370,6 +376,13 @@ class RegionClosing(_message.Message):
     """Decision behind the question in this gateway's audit log, "decisions/{decision_id}"; the
     same for all regions of a request.
     """
+    complete: _builtins.bool
+    """True where what was passed on, or that there is none, is proved to be all that the region has
+    of the subjects and items asked for; of ANSWERED and EMPTY. Not where a consent leaves out some
+    regions, nor where records are withheld.
+    """
+    withheld_records: _builtins.int
+    """Records that the proofs show to be there besides, and that neither licence nor token opens."""
     @_builtins.property
     def retry_delay(self) -> _duration_pb2.Duration:
         """How long to wait before asking again is of use; unset where that is not known."""
@@ -391,10 +404,12 @@ class RegionClosing(_message.Message):
         elapsed: _duration_pb2.Duration | None = ...,
         charged_micro_yuan: _builtins.int = ...,
         decision: _builtins.str = ...,
+        complete: _builtins.bool = ...,
+        withheld_records: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "retry_delay", b"retry_delay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charged_micro_yuan", b"charged_micro_yuan", "decision", b"decision", "elapsed", b"elapsed", "not_asked", b"not_asked", "outcome", b"outcome", "records", b"records", "refusal", b"refusal", "region", b"region", "retry_delay", b"retry_delay", "subjects_answered", b"subjects_answered"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charged_micro_yuan", b"charged_micro_yuan", "complete", b"complete", "decision", b"decision", "elapsed", b"elapsed", "not_asked", b"not_asked", "outcome", b"outcome", "records", b"records", "refusal", b"refusal", "region", b"region", "retry_delay", b"retry_delay", "subjects_answered", b"subjects_answered", "withheld_records", b"withheld_records"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

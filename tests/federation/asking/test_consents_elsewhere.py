@@ -16,6 +16,7 @@ from consent import regions
 from consent.overdue import SqlOverdue
 from consent.sql import SqlConsents
 from creditgate.federated_query import consent_elsewhere
+from creditgate.transparency.merkle import ProofInvalid
 from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1.audit_service_pb2 import TraceConsentRequest
 from creditgate.v1.conformance_service_pb2 import (
@@ -33,13 +34,16 @@ from tests.federation.asking.lost import metered
 from tests.federation.asking.relay import Relay, relaying
 from tests.federation.asking.world import (
     World,
+    closing,
     company,
     ended,
     names,
     not_asked,
     open_relayed,
+    placed,
 )
-from tests.installation import CONSENT_ITEM, PUBLIC_ITEM, Gateway, eventually
+from tests.installation import CONSENT_ITEM, PUBLIC_ITEM, PUBLISHER, Gateway, eventually
+from tests.server.calls import draft, publish
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -78,7 +82,12 @@ async def test_a_consent_opens_records_of_every_region_it_holds_in(
     consent = await counter.given(subject)
     answer = await world.ask(subject, items=[CONSENT_ITEM], consent=consent.name)
     assert names(answer, world.two) == kept
-    assert ended(answer, world.three) == "EMPTY"
+    # Under a consent that leaves out divisions it cannot prove that it has nothing.
+    assert (ended(answer, world.three), closing(answer, world.three).complete) == (
+        "ANSWERED",
+        False,
+    )
+    assert names(answer, world.three) == []
 
 
 async def test_a_region_outside_the_consent_is_not_asked(world: World, counter: Counter) -> None:
@@ -88,7 +97,12 @@ async def test_a_region_outside_the_consent_is_not_asked(world: World, counter: 
     answer = await world.ask(subject, items=[CONSENT_ITEM], consent=consent.name)
     assert not_asked(answer, world.two) == "OUTSIDE_LICENCE"
     assert names(answer, world.two) == []
-    assert ended(answer, world.three) == "EMPTY"
+    # Under a consent that leaves out divisions it cannot prove that it has nothing.
+    assert (ended(answer, world.three), closing(answer, world.three).complete) == (
+        "ANSWERED",
+        False,
+    )
+    assert names(answer, world.three) == []
 
 
 async def test_a_consent_taken_back_opens_nothing_any_more(world: World, counter: Counter) -> None:
@@ -277,3 +291,20 @@ async def _enrolled(gateway: Gateway) -> bool:
             return True
     except TokenRefused:
         return False
+
+
+async def test_a_consent_that_leaves_out_divisions_lets_nobody_say_that_there_is_nothing(
+    world: World, counter: Counter
+) -> None:
+    subject = company("three")
+    async with world.three.gateway.channel(PUBLISHER) as channel:
+        await publish(channel, [placed(draft(f"c-{subject}", subject, CONSENT_ITEM), "000001")])
+    consent = await counter.given(subject, counter.terms(regions=["000003"]))
+
+    answer = await world.ask(subject, items=[CONSENT_ITEM], consent=consent.name)
+
+    closed = closing(answer, world.three)
+    assert (ended(answer, world.three), closed.records, closed.complete) == ("ANSWERED", 0, False)
+    assert world.three.entity_id in answer.unanswered
+    with pytest.raises(ProofInvalid, match="not that these are all"):
+        answer.regions[world.three.entity_id].verify([subject], world.key(world.three))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -46,16 +47,19 @@ from tests.federation.asking.world import (
     names,
     not_asked,
     open_world,
+    placed,
     question,
 )
 from tests.installation import (
     CONSENT_ITEM,
     PRICE,
     PUBLIC_ITEM,
+    PUBLISHER,
     PURPOSE,
     RESTRICTED_ITEM,
     eventually,
 )
+from tests.server.calls import draft, publish
 from tests.server.delivering import key_of
 from tests.subject.world import caught_up
 
@@ -459,3 +463,31 @@ def _log_keys(world: World) -> dict[str, str]:
         kind="region", id=world.two.client_id, after=0, limit=100
     )
     return dict(history[-1].document["log_keys"])  # type: ignore[call-overload]
+
+
+async def test_a_region_is_empty_only_where_it_proves_that_there_is_nothing(world: World) -> None:
+    installation = world.one.installation
+    installation.license("narrow", "L-NARROW", regions=["000003"])
+    installation.enrol("narrow-one", ClientRole.CLIENT_ROLE_OPERATOR, "narrow")
+    await eventually(partial(_enrolled, world, "narrow-one"), 10)
+    subject = company("three")
+    async with world.three.gateway.channel(PUBLISHER) as channel:
+        await publish(channel, [placed(draft(f"x-{subject}", subject), "000001")])
+
+    answer = await world.ask(subject, client_id="narrow-one")
+
+    closed = closing(answer, world.three)
+    assert (ended(answer, world.three), closed.records) == ("ANSWERED", 0)
+    assert (closed.complete, closed.withheld_records) == (False, 1)
+    assert world.three.entity_id in answer.unanswered
+    empty = await world.ask(company("three"), client_id="narrow-one")
+    assert (ended(empty, world.three), closing(empty, world.three).complete) == ("EMPTY", True)
+    assert world.three.entity_id not in empty.unanswered
+
+
+async def _enrolled(world: World, client_id: str) -> bool:
+    try:
+        async with world.one.gateway.channel(client_id):
+            return True
+    except TokenRefused:
+        return False
