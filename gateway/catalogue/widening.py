@@ -18,6 +18,9 @@ _CLOSED: Final[Mapping[Openness.ValueType, int]] = {
     Openness.OPENNESS_RESTRICTED: 2,
 }
 
+# More than a rule may name; 0 there is no bound at all.
+_UNBOUNDED: Final = 1 << 31
+
 
 def widens_item(before: CatalogueItem | None, after: CatalogueItem) -> bool:
     """Tell whether ``after`` lets more be disclosed or seen than ``before``, which is None for an
@@ -59,7 +62,10 @@ def _longer(before: CatalogueItem, after: CatalogueItem) -> bool:
 
 
 def _longer_rule(before: PeriodRule, after: PeriodRule) -> bool:
-    # 0 is no bound at all.
-    bounded = after.max_months and (not before.max_months or after.max_months <= before.max_months)
-    unbounded_before = not after.max_months and not before.max_months
-    return not (bounded or unbounded_before) or (before.end_required and not after.end_required)
+    return _most_months(after) > _most_months(before) or (
+        before.end_required and not after.end_required
+    )
+
+
+def _most_months(rule: PeriodRule) -> int:
+    return rule.max_months or _UNBOUNDED

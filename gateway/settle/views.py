@@ -9,18 +9,8 @@ from operators.authority import Authority
 from operators.log import AuthorityLog
 
 
-class SettlementView(Protocol):
-    """What these services need of a view of authority."""
-
-    @property
-    def sequence(self) -> int:
-        """The newest change it knows."""
-        ...
-
-    @property
-    def authority(self) -> Authority:
-        """Operators."""
-        ...
+class RatingView(Protocol):
+    """What use is rated and shared by, of a view of authority."""
 
     @property
     def prices(self) -> PriceBook:
@@ -35,6 +25,20 @@ class SettlementView(Protocol):
     @property
     def classes(self) -> ClassBook:
         """Classes of items and operators, in time."""
+        ...
+
+
+class SettlementView(RatingView, Protocol):
+    """What these services need of a view of authority."""
+
+    @property
+    def sequence(self) -> int:
+        """The newest change it knows."""
+        ...
+
+    @property
+    def authority(self) -> Authority:
+        """Operators."""
         ...
 
 

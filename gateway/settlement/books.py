@@ -6,30 +6,16 @@ from typing import Protocol
 from creditgate.rating.prices import PriceBook
 from gateway.settle.classes import ClassBook
 from gateway.settle.shares import SharingBook
+from gateway.settle.views import RatingView
 from operators.log import AuthorityLog
 
 
-class Books(Protocol):
+class Books(RatingView, Protocol):
     """The books a month is rated and shared by. An authority view has them."""
 
     @property
     def sequence(self) -> int:
         """The newest change of authority they know."""
-        ...
-
-    @property
-    def prices(self) -> PriceBook:
-        """Price plans."""
-        ...
-
-    @property
-    def sharing(self) -> SharingBook:
-        """Sharing rules."""
-        ...
-
-    @property
-    def classes(self) -> ClassBook:
-        """Classes of items and operators, in time."""
         ...
 
 

@@ -7,7 +7,7 @@ Calls block.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -20,7 +20,6 @@ from creditgate.clearing_entries import ClearingEntry
 from creditgate.rating.basis import GivenStarts, RatedBy, basis_of, rated_by
 from creditgate.rating.months import month_bounds
 from creditgate.rating.plans import plan_bytes
-from creditgate.rating.prices import PriceBook
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.v1.federation_service_pb2 import ClearingRating
 from gateway.federation.clearing.agreed_uses import MOST_MONTHS, AgreedUses, Conceded, Period, plain
@@ -29,29 +28,9 @@ from gateway.federation.clearing.amount_store import SqlAmounts, Told
 from gateway.federation.clearing.ceiling_check import CeilingCheck
 from gateway.federation.clearing.ledger import OperatorOf, RegionLedger, Used
 from gateway.federation.clearing.store import SqlClearings
-from gateway.settle.classes import ClassBook
-from gateway.settle.shares import SharingBook
+from gateway.settle.views import RatingView
 
 _MOST_PLANS: Final = 64
-
-
-class AmountView(Protocol):
-    """What is needed of a view of authority."""
-
-    @property
-    def prices(self) -> PriceBook:
-        """Price plans."""
-        ...
-
-    @property
-    def sharing(self) -> SharingBook:
-        """Sharing rules."""
-        ...
-
-    @property
-    def classes(self) -> ClassBook:
-        """Classes of items and operators."""
-        ...
 
 
 class ClearingAmounts:
@@ -64,7 +43,7 @@ class ClearingAmounts:
         clearings: SqlClearings,
         kept: SqlAmounts,
         conceded: Conceded,
-        view: Callable[[], AmountView],
+        view: Callable[[], RatingView],
         operator_of: OperatorOf,
         own: str,
     ) -> None:
@@ -191,7 +170,7 @@ class ClearingAmounts:
             yield used, is_new
 
 
-def _books(view: AmountView) -> RatedBy:
+def _books(view: RatingView) -> RatedBy:
     starts = (rule.effective_from for rule in view.sharing.rules.things)
     return RatedBy(view.prices, view.classes, GivenStarts(tuple(sorted(starts))), {})
 
