@@ -162,7 +162,7 @@ class Attested:
                 earliest_false(connection, operator_id, now - self._policy.repeated_seconds),
                 basis.beyond,
                 frozenset[int](basis.later.tolist()),
-                mended - sampled.asking(connection),
+                mended - sampled.asking(connection) if mended else (),
             )
             attestation = self._kept(
                 connection,
