@@ -20,6 +20,7 @@ from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Outcome, RefusalEntry, Unwritable, UsageClaim
+from gateway.meter.same_core import SameCore
 
 MOST_IN_A_GROUP: Final = 256
 MOST_REFUSALS_IN_A_GROUP: Final = 64
@@ -75,6 +76,7 @@ class GroupCommitter:
         # None tells the thread that nothing more will come.
         self._groups: SimpleQueue[_Group | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
+        self._same_core = SameCore()
         self._thread = Thread(target=self._run, name="usage-ledger", daemon=True)
         self._thread.start()
 
@@ -127,6 +129,7 @@ class GroupCommitter:
                 pass
             self._groups.put(None)
         self._thread.join()
+        self._same_core.close()
 
     def _wake(self) -> None:
         if not self._handing_over:
@@ -140,6 +143,7 @@ class GroupCommitter:
         if self._handing_over:
             claims = _first(self._claims, MOST_IN_A_GROUP)
             refusals = _first(self._refusals, MOST_REFUSALS_IN_A_GROUP)
+            self._same_core.lead()
             self._groups.put(_Group(claims, refusals))
         else:
             self._take_turns()
@@ -157,6 +161,7 @@ class GroupCommitter:
 
     def _run(self) -> None:
         while (group := self._groups.get()) is not None:
+            self._same_core.follow()
             self._write(group.claims, group.refusals)
         self._ledger.close()
 

@@ -94,7 +94,7 @@ _REMOVED: Final = select(CONSENT_REMOVAL.c.consent_id).where(
 )
 _PAUSE: Final = timedelta(microseconds=250).total_seconds()
 _NANOSECONDS_A_MILLISECOND: Final = 1_000_000
-_BLOCKS: Final = (32, 8, 1)
+_BLOCKS: Final = tuple(1 << power for power in reversed(range(8)))
 # Request ids are random, so each claim looks at pages of its own in the ledger's index.
 _CACHE_KIBIBYTES: Final = 8_192
 _MOST_UNCHANGED: Final = 65_536
