@@ -1,8 +1,8 @@
 """Settings of one gateway process: TOML file, overridden by the environment.
 
 ``CREDITGATE_HOME=/srv/creditgate`` sets ``home``, and so on for every field. A key of
-the file that is no field is refused; of the environment it is not, since platforms
-put variables of the same prefix there (Kubernetes does for a service of that name).
+the file that is no field is refused; of the environment it is only where it reads nearly like one,
+since platforms put variables of the same prefix there (Kubernetes does for a service of that name).
 """
 
 import os
@@ -20,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gateway.misspelt import misspelt
 
 PREFIX = "CREDITGATE_"
 CONFIG_VARIABLE = "CREDITGATE_CONFIG"
@@ -127,8 +129,8 @@ class GatewayConfig(BaseSettings):
     development CA."""
 
     max_message_bytes: Annotated[int, Field(ge=65_536, le=64 << 20)] = 4 << 20
-    """Largest answer message, in bytes, but for its receipt of use (up to 36 KiB); larger
-    batches come in more messages."""
+    """Largest answer message, in bytes, but for the leaf of its use and what signs it (up to 4 KiB);
+    larger batches come in more messages."""
 
     max_request_bytes: Annotated[int, Field(ge=65_536, le=64 << 20)] = 4 << 20
     """Largest request message, in bytes."""
@@ -318,6 +320,10 @@ class GatewayConfig(BaseSettings):
         """
         if file is None and (named := os.environ.get(CONFIG_VARIABLE)):
             file = Path(named)
+        settings = [name.upper() for name in cls.model_fields]
+        if wrong := misspelt(os.environ, PREFIX, settings):
+            lines = [f"  {each.variable} is no setting; is {each.meant} meant?" for each in wrong]
+            raise ConfigRefused("\n".join(("The settings (environment) are not right:", *lines)))
         try:
             return cls(**({} if file is None else _beneath_environment(file)))
         except ValidationError as error:

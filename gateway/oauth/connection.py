@@ -86,8 +86,10 @@ class CertificateProtocol(H11Protocol):
         return None if self._silence is None else self._silence.when() - HEAD_SECONDS
 
     def give_up(self) -> None:
-        """Close the connection at once."""
-        self.transport.abort()
+        """Close the connection at once; one that is being closed ends by the time TLS gives that."""
+        self._stop_watching()
+        if not self.transport.is_closing():
+            self.transport.abort()
 
     def _watch(self) -> None:
         # Before the first request there is none, whatever uvicorn's annotation says.

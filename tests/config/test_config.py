@@ -55,9 +55,41 @@ def test_a_variable_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert GatewayConfig.load().workers == 2
 
 
-def test_variables_a_platform_adds_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CREDITGATE_SERVICE_HOST", "10.0.0.1")
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CREDITGATE_SERVICE_HOST", "10.0.0.1"),
+        ("CREDITGATE_GRPC_SERVICE_PORT", "443"),
+        ("CREDITGATE_PORT", "tcp://10.0.0.1:443"),
+        ("CREDITGATE_GRPCS_PORT", "tcp://10.0.0.1:443"),
+        ("CREDITGATE_GRPC_PORT_443_TCP_PORT", "443"),
+        ("CREDITGATE_PROFILE", "client.json"),
+        ("CREDITGATE_GRPC_PROT", ""),
+    ],
+)
+def test_variables_a_platform_adds_do_no_harm(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
     assert GatewayConfig.load() == GatewayConfig()
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("CREDITGATE_GRPC_PROT", "CREDITGATE_GRPC_PORT"),
+        ("CREDITGATE_WORKER", "CREDITGATE_WORKERS"),
+        ("creditgate_replaywindow_seconds", "CREDITGATE_REPLAY_WINDOW_SECONDS"),
+        ("CREDITGATE_MAX_SUBJECT_PER_BATCH", "CREDITGATE_MAX_SUBJECTS_PER_BATCH"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_by_what_was_meant(
+    variable: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "hunter2")
+    with pytest.raises(ConfigRefused, match=f"{variable} is no setting; is {meant} meant") as why:
+        GatewayConfig.load()
+    assert "hunter2" not in str(why.value)
 
 
 @pytest.mark.parametrize(

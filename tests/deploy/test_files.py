@@ -132,7 +132,7 @@ def test_the_image_is_built_from_hashes_and_runs_as_nobody_that_is_known() -> No
     assert "--require-hashes" in text
     assert re.findall(r"^FROM (.+)$", text, re.M) == ["${BASE} AS build", "${BASE}"]
     assert re.findall(r"^USER (.+)$", text, re.M) == ["10001:10001"]
-    kept = (DEPLOY / "container" / "Containerfile.containerignore").read_text()
+    kept = (DEPLOY / "container" / "Containerfile.dockerignore").read_text()
     for name in re.findall(r"^!(.+)$", kept, re.M):
         assert (ROOT / name).exists(), name
 
@@ -196,3 +196,29 @@ def test_systemd_finds_no_fault_in_the_units(tmp_path: Path) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_job_of_an_upgrade_is_run_alone_by_the_label_that_it_has() -> None:
+    (job,) = documents(DEPLOY / "kubernetes" / "base" / "first-setup.yaml")
+    text = (ROOT / "docs" / "operations.md").read_text()
+    ((label, value),) = re.findall(r"--selector (\S+)=(\S+)", text)
+    assert job["metadata"]["labels"] == {label: value}
+    assert text.index(f"delete job {job['metadata']['name']}") < text.index("--selector")
+    assert f"job/{job['metadata']['name']}" in text
+    # Every other resource would be changed with it.
+    others = [
+        each
+        for file in (DEPLOY / "kubernetes").rglob("*.yaml")
+        for each in documents(file)
+        if each and each["kind"] not in {"Kustomization", "Job"}
+    ]
+    assert all(label not in each["metadata"].get("labels", {}) for each in others)
+
+
+def test_check_and_copy_run_the_version_that_serves() -> None:
+    for name in ("backup", "check"):
+        unit = (DEPLOY / "systemd" / f"creditgate-{name}.service").read_text()
+        assert "/opt/creditgate/current/bin/creditgate" in unit
+    text = (ROOT / "docs" / "operations.md").read_text()
+    for place in "ab":
+        assert re.search(rf"ln -s\w* {place} /opt/creditgate/current", text)
