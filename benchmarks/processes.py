@@ -75,12 +75,23 @@ def serving(module: str, *arguments: str | Path) -> Generator[Server]:
         raise Failed(f"{module} ended before it was ready; see above.")
 
 
+def machine_cpu() -> float:
+    """Return the CPU seconds that everything on this machine has used so far."""
+    used = psutil.cpu_times()
+    return used.user + used.nice + used.system + used.irq + used.softirq + used.steal
+
+
 class LoadGenerator:
     """A client process that keeps its connections from round to round."""
 
     def __init__(self, module: str, process: "subprocess.Popen[str]") -> None:
         self._module = module
         self._process = process
+
+    @property
+    def cpu(self) -> float:
+        """The CPU seconds it has used so far, between rounds too."""
+        return sum(psutil.Process(self._process.pid).cpu_times()[:4])
 
     def run(self, wanted: Round) -> Outcome:
         """Run one round. Raises Failed when any call failed."""
@@ -92,9 +103,9 @@ class LoadGenerator:
 
 
 @contextmanager
-def generating(module: str, job: Job) -> Generator[LoadGenerator]:
+def generating(module: str, job: Job, *arguments: str) -> Generator[LoadGenerator]:
     """Run ``python -m module`` as a load generator for ``job``."""
-    with _running(module) as process:
+    with _running(module, *arguments) as process:
         _tell(process, job.model_dump_json())
         yield LoadGenerator(module, process)
 

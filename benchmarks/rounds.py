@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from time import perf_counter
 from typing import NamedTuple
 
 from benchmarks.clients.protocol import Outcome, Round
-from benchmarks.processes import LoadGenerator, Server
+from benchmarks.processes import LoadGenerator, Server, machine_cpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +20,12 @@ class Pace:
 
 
 class Turn(NamedTuple):
-    """One side's round: what its load generator saw, and the server's CPU seconds."""
+    """One side's round: what its load generator saw, the server's CPU seconds, and how many cores
+    others on the machine used meanwhile."""
 
     outcome: Outcome
     cpu: float
+    others: float
 
     def calls_per_second(self) -> float:
         """Answers a second."""
@@ -52,9 +55,14 @@ class Side:
     def turn(self, seconds: float) -> Turn:
         """Run one round. Raises Failed when any call failed."""
         wanted = Round(seconds=seconds, token=self.token())
-        before = self.server.usage.cpu
+        began, before, others = perf_counter(), self.server.usage.cpu, self._others()
         outcome = self.load.run(wanted)
-        return Turn(outcome, self.server.usage.cpu - before)
+        cpu, others = self.server.usage.cpu - before, self._others() - others
+        return Turn(outcome, cpu, (others - cpu) / (perf_counter() - began))
+
+    def _others(self) -> float:
+        """Return the CPU seconds that all but the load generator have used so far."""
+        return machine_cpu() - self.load.cpu
 
 
 def take_turns(sides: Sequence[Side], pace: Pace) -> list[list[Turn]]:

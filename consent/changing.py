@@ -9,11 +9,11 @@ from sqlalchemy import Connection, func, insert, select, text, update
 
 from consent.connections import take_turn
 from consent.model import Actor, Consent
-from consent.owed import owe
+from consent.owed import give_time, owe, unreported
 from consent.regions import stir
 from consent.rows import row_of
 from consent.rules import removal_deadline
-from consent.states import FINAL
+from consent.states import FINAL, LIVE
 from consent.tables import CONSENT, CONSENT_CHANGE, CONSENT_USE
 from consent.uses import Use
 from consent.writes import wrote
@@ -85,6 +85,37 @@ def write(
         stir(connection, consent.consent_id, told_at)
     log(connection, written, act, deadline, str(also.get("delegation") or act.delegation))
     return written
+
+
+def owe_more(connection: Connection, consent: Consent, use: Use, act: Act, told_at: int) -> Consent:
+    """Write what is owed for copies that no duty is about yet, and return the consent as written.
+
+    It is told at ``told_at`` (seconds, UTC), but not while the operator has not reported what it
+    was told of before: many short lives make no more notices than reports.
+    """
+    if use.last_at is None:
+        return consent
+    if unreported(connection, consent.consent_id) is None:
+        return write(connection, consent, consent.state, act, use, told_at)
+    owe(
+        connection,
+        consent,
+        use.last_at + consent.terms.data_life_seconds,
+        removal_deadline(consent.terms, consent.state, use.last_at, act.at),
+        told_at,
+    )
+    return consent
+
+
+def tell_rest(connection: Connection, consent: Consent, act: Act) -> None:
+    """Tell what is still owed under a consent in force, once what was told of before is reported."""
+    deadline = unreported(connection, consent.consent_id)
+    if deadline is None or consent.state not in LIVE:
+        return
+    give_time(connection, consent.consent_id, act.at)
+    told = consent.model_copy(update={"version": consent.version + 1, "changed_at": act.at})
+    put(connection, told)
+    log(connection, told, act, deadline)
 
 
 def put(connection: Connection, consent: Consent) -> None:

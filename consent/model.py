@@ -23,7 +23,7 @@ from creditgate.v1.consent_service_pb2 import (
 )
 from creditgate.v1.vocabulary_pb2 import Purpose
 
-SCHEMA_VERSION: Final = "2"
+SCHEMA_VERSION: Final = "3"
 DAY_SECONDS: Final = 86_400
 
 MOST_ITEMS: Final = 64
@@ -32,6 +32,9 @@ MOST_REGIONS: Final = 64
 MOST_TIMES_PER_DAY: Final = 1_000
 MOST_VALIDITY_SECONDS: Final = 3 * 366 * DAY_SECONDS
 """Longest validity of a consent: three years. What is asked for longer is asked for again."""
+LEAST_DATA_LIFE_SECONDS: Final = 3_600
+"""Shortest data life that may be asked for: each one that ends is told to operator and company.
+What another version or region let be shorter is kept as it was agreed."""
 MOST_DATA_LIFE_SECONDS: Final = 5 * 366 * DAY_SECONDS
 """Longest data life: five years, as credit bodies may keep adverse information
 (征信业管理条例, State Council Order No. 631, article 16)."""
@@ -205,6 +208,9 @@ NAME_PREFIX: Final = "consents/"
 
 CODE_PREFIX: Final = "code:"
 """How request ids of the authorisation code's way begin, and those of no other way."""
+
+PART_PREFIX: Final = "part:"
+"""How request ids of parts of consents begin (`consent.parts`), and those of no other."""
 
 
 class Consent(Part):

@@ -2,9 +2,22 @@
 those were acknowledged after all."""
 
 from collections.abc import Callable, Collection
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Engine, Select, TextClause, bindparam, case, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    Select,
+    TextClause,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from consent.connections import reader, writing
 from consent.tables import (
@@ -19,14 +32,19 @@ from consent.writes import wrote
 from creditgate.federated_query import CLIENT_PREFIX
 
 _REMOVAL: Final = CONSENT_REMOVAL.c
+_NONE_OPEN: Final = literal(value=False)
 
 
 class LateRemoval(NamedTuple):
-    """A removal that was due at ``deadline`` (seconds, UTC) and not acknowledged in time."""
+    """A removal of copies whose data life was over by ``life_until``, that was due at ``deadline``
+    (seconds, UTC) and not acknowledged in time. ``more_open`` tells of one that is acknowledged
+    whether there are others for its consent that are told of, and not."""
 
     consent_id: str
     operator_id: str
     deadline: int
+    life_until: int
+    more_open: bool = False
 
 
 class SqlOverdue:
@@ -47,17 +65,24 @@ class SqlOverdue:
 
     def made_good(self, limit: int) -> list[LateRemoval]:
         """Return up to ``limit`` removals that were told of and are acknowledged by now."""
-        return self._read(_some(IS_MADE_GOOD, limit))
+        other = CONSENT_REMOVAL.alias()
+        more_open = exists().where(
+            other.c.consent_id == _REMOVAL.consent_id,
+            other.c.finding == FOUND,
+            other.c.acknowledged_at.is_(None),
+        )
+        return self._read(_some(IS_MADE_GOOD, limit, more_open))
 
     def of_subject(self, subject: str, now: int, limit: int) -> list[LateRemoval]:
-        """Return up to ``limit`` removals of what was served of a subject that are overdue at
-        ``now`` (seconds, UTC) and still not acknowledged, the longest overdue first.
+        """Return of up to ``limit`` consents of a subject the removal that is overdue the longest
+        at ``now`` (seconds, UTC) and still not acknowledged, the longest overdue first.
 
         Regions are left out: one has a word once its operator has, which may keep what other
         regions gave it for longer, and whom it finds late it tells the subject itself.
         """
+        first = func.min(_REMOVAL.deadline)
         return self._read(
-            select(_REMOVAL.consent_id, _REMOVAL.operator_id, _REMOVAL.deadline)
+            select(_REMOVAL.consent_id, _REMOVAL.operator_id, first, func.min(_REMOVAL.life_until))
             .join(CONSENT, CONSENT.c.consent_id == _REMOVAL.consent_id)
             .where(
                 CONSENT.c.subject == subject,
@@ -65,7 +90,8 @@ class SqlOverdue:
                 _REMOVAL.acknowledged_at.is_(None),
                 *_overdue(now),
             )
-            .order_by(_REMOVAL.deadline)
+            .group_by(_REMOVAL.consent_id, _REMOVAL.operator_id)
+            .order_by(first)
             .limit(limit)
         )
 
@@ -74,53 +100,68 @@ class SqlOverdue:
     ) -> None:
         """Make the report of each removal that was due at ``since`` (seconds, UTC) or after, and
         is not acknowledged, due as ``later`` says. When copies must be gone stays: that is the
-        company's to say."""
+        company's to say.
+
+        Where that is sooner than their data life ends, since the consent was taken back, their
+        operator may not have been told: they are held against nobody before the report is due.
+        """
         due = case(
             (_REMOVAL.deadline > _REMOVAL.report_by, _REMOVAL.deadline), else_=_REMOVAL.report_by
+        )
+        not_told = (_REMOVAL.deadline < _REMOVAL.life_until) & or_(
+            _REMOVAL.deadline >= since, _REMOVAL.spared_until >= since
         )
         change = (
             update(CONSENT_REMOVAL)
             .where(IS_LATE, _REMOVAL.acknowledged_at.is_(None), due >= since)
-            .values(report_by=later(due))
-            .returning(_REMOVAL.consent_id)
+            .values(
+                report_by=later(due),
+                spared_until=case((not_told, later(due)), else_=_REMOVAL.spared_until),
+            )
+            .returning(_REMOVAL.consent_id, _REMOVAL.life_until)
         )
         with writing(self._engine) as connection:
-            for consent_id in connection.execute(change).scalars().all():
-                wrote(connection, CONSENT_REMOVAL, consent_id)
+            for key in connection.execute(change).all():
+                wrote(connection, CONSENT_REMOVAL, *key)
 
-    def found(self, consent_ids: Collection[str]) -> None:
+    def found(self, removals: Collection[LateRemoval]) -> None:
         """Note that it is told of these."""
-        self._note(consent_ids, FOUND)
+        self._note(removals, FOUND)
 
-    def rectified(self, consent_ids: Collection[str]) -> None:
+    def rectified(self, removals: Collection[LateRemoval]) -> None:
         """Note that it is told of these that they are made good."""
-        self._note(consent_ids, RECTIFIED)
+        self._note(removals, RECTIFIED)
 
-    def _read(self, query: Select[str, str, int]) -> list[LateRemoval]:
+    def _read(self, query: Select[*tuple[Any, ...]]) -> list[LateRemoval]:
         with self._reader.connect() as connection:
             return [LateRemoval(*row) for row in connection.execute(query)]
 
-    def _note(self, consent_ids: Collection[str], finding: int) -> None:
-        if not consent_ids:
+    def _note(self, removals: Collection[LateRemoval], finding: int) -> None:
+        keys = [(each.consent_id, each.life_until) for each in removals]
+        if not keys:
             return
+        its = tuple_(_REMOVAL.consent_id, _REMOVAL.life_until)
         with writing(self._engine) as connection:
-            connection.execute(
-                update(CONSENT_REMOVAL)
-                .where(_REMOVAL.consent_id == bindparam("of_consent"))
-                .values(finding=finding),
-                [{"of_consent": each} for each in consent_ids],
-            )
-            for each in consent_ids:
-                wrote(connection, CONSENT_REMOVAL, each)
+            connection.execute(update(CONSENT_REMOVAL).where(its.in_(keys)).values(finding=finding))
+            for key in keys:
+                wrote(connection, CONSENT_REMOVAL, *key)
 
 
 def _overdue(now: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return _REMOVAL.deadline <= now, _REMOVAL.report_by <= now
 
 
-def _some(which: TextClause, limit: int) -> Select[str, str, int]:
+def _some(
+    which: TextClause, limit: int, more_open: ColumnElement[bool] = _NONE_OPEN
+) -> Select[*tuple[Any, ...]]:
     return (
-        select(_REMOVAL.consent_id, _REMOVAL.operator_id, _REMOVAL.deadline)
+        select(
+            _REMOVAL.consent_id,
+            _REMOVAL.operator_id,
+            _REMOVAL.deadline,
+            _REMOVAL.life_until,
+            more_open,
+        )
         .where(which)
         .order_by(_REMOVAL.deadline)
         .limit(limit)

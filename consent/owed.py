@@ -1,10 +1,15 @@
-"""Writing down the duty to remove copies, and the word that they are gone."""
+"""Writing down the duties to remove copies, and the word that they are gone.
 
-from sqlalchemy import Connection, Row, insert, select, update
+Each is about copies whose data life is over by an instant, `life_until`, and that no earlier one is
+about. None is written over: what was reported late, or not at all, stays as it was, whatever is
+served afterwards.
+"""
+
+from sqlalchemy import Connection, Update, case, func, insert, select, update
 
 from consent.model import Consent
-from consent.rules import CLOCKS_APART_SECONDS, report_by
-from consent.tables import CONSENT_REMOVAL, FOUND, NOT_FOUND
+from consent.rules import CLOCKS_APART_SECONDS, REPORT_SECONDS, report_by
+from consent.tables import CONSENT_REMOVAL
 from consent.writes import wrote
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -19,56 +24,69 @@ def owe(
     return by when they must be.
 
     The data life of the last of them ends at ``life_until``; its operator can know since
-    ``told_at`` (all in seconds, UTC). Copies that nothing is owed for yet begin the duty anew. Of
-    those it is about already, what is sooner holds; None where they are gone by the operator's
-    word. The consent must be locked.
+    ``told_at`` (all in seconds, UTC). Of copies that a duty is about already, and that are not gone
+    by the operator's word, what is sooner holds; None where all are. The consent must be locked.
     """
-    query = select(CONSENT_REMOVAL).where(_ROW.consent_id == consent.consent_id).with_for_update()
-    owed = connection.execute(query).one_or_none()
+    consent_id = consent.consent_id
+    newest = connection.execute(
+        select(_ROW.life_until, _ROW.acknowledged_at)
+        .where(_ROW.consent_id == consent_id)
+        .order_by(_ROW.life_until.desc())
+        .limit(1)
+    ).one_or_none()
     due = report_by(deadline, told_at)
-    if owed is None:
-        connection.execute(
-            insert(CONSENT_REMOVAL).values(
-                consent_id=consent.consent_id,
-                operator_id=consent.operator_id,
-                deadline=deadline,
-                report_by=due,
-                life_until=life_until,
-                data_life_end=consent.terms.data_life_end,
-                acknowledged_by="",
-            )
+    was_due = case((_ROW.deadline > _ROW.report_by, _ROW.deadline), else_=_ROW.report_by)
+    _change(
+        connection,
+        update(CONSENT_REMOVAL)
+        .where(
+            _ROW.consent_id == consent_id,
+            _ROW.acknowledged_at.is_(None),
+            _ROW.deadline > deadline,
         )
-        wrote(connection, CONSENT_REMOVAL, consent.consent_id)
-        return deadline
-    if life_until > owed.life_until:
-        values = _begun_anew(owed, life_until, deadline, due, told_at)
-    elif owed.acknowledged_at is not None:
-        return None
-    else:
-        was_due = max(owed.deadline, owed.report_by)
-        if owed.deadline <= deadline and was_due <= due:
-            return int(owed.deadline)
-        deadline = min(deadline, owed.deadline)
-        values = {"deadline": deadline, "report_by": min(due, was_due)}
-    connection.execute(
-        update(CONSENT_REMOVAL).where(_ROW.consent_id == consent.consent_id).values(**values)
+        .values(deadline=deadline, report_by=case((was_due < due, was_due), else_=due)),
     )
-    wrote(connection, CONSENT_REMOVAL, consent.consent_id)
+    if newest is not None and life_until <= newest.life_until:
+        return None if newest.acknowledged_at is not None else _deadline(connection, consent_id)
+    connection.execute(
+        insert(CONSENT_REMOVAL).values(
+            consent_id=consent_id,
+            life_until=life_until,
+            operator_id=consent.operator_id,
+            deadline=deadline,
+            report_by=due,
+            data_life_end=consent.terms.data_life_end,
+            acknowledged_by="",
+        )
+    )
+    wrote(connection, CONSENT_REMOVAL, consent_id, life_until)
     return deadline
 
 
 def is_told(connection: Connection, consent_id: str, life_until: int) -> bool:
-    """Tell whether the duty is written down for all copies whose data life is over by
+    """Tell whether a duty is written down for all copies whose data life is over by
     ``life_until`` (seconds, UTC)."""
-    query = select(_ROW.life_until).where(_ROW.consent_id == consent_id)
-    written = connection.execute(query).scalar_one_or_none()
+    query = select(func.max(_ROW.life_until)).where(_ROW.consent_id == consent_id)
+    written = connection.execute(query).scalar_one()
     return written is not None and written >= life_until
+
+
+def unreported(connection: Connection, consent_id: str) -> int | None:
+    """Return by when the copies must be gone that an operator is to report first (seconds, UTC);
+    None where it has reported all that it owes."""
+    query = select(func.min(_ROW.deadline)).where(
+        _ROW.consent_id == consent_id, _ROW.acknowledged_at.is_(None)
+    )
+    return connection.execute(query).scalar_one()
 
 
 def is_gone(connection: Connection, consent_id: str) -> bool:
     """Tell whether an operator's word stands that what it owes to remove is gone."""
-    query = select(_ROW.acknowledged_at).where(_ROW.consent_id == consent_id)
-    return connection.execute(query).scalar_one_or_none() is not None
+    query = select(func.count(), func.count(_ROW.acknowledged_at)).where(
+        _ROW.consent_id == consent_id
+    )
+    duties, reported = connection.execute(query).one()
+    return 0 < duties == reported
 
 
 def gone_since(connection: Connection, consent_id: str, life_until: int) -> int | None:
@@ -95,56 +113,83 @@ def acknowledge(
     removed_at: int,
     by: str,
     now: int,
-) -> bool:
+) -> int:
     """Write an operator's word, as `consent.sql.SqlConsents.acknowledge` tells; the consent must
     be locked. ``last_at`` is when records were served last, None for never."""
+    its = (_ROW.consent_id == consent.consent_id, _ROW.operator_id == operator_id)
     owed = connection.execute(
-        select(CONSENT_REMOVAL)
-        .where(_ROW.consent_id == consent.consent_id, _ROW.operator_id == operator_id)
+        select(_ROW.life_until)
+        .where(*its, _ROW.acknowledged_at.is_(None))
+        .order_by(_ROW.life_until)
         .with_for_update()
-    ).one_or_none()
-    if owed is None:
+    ).scalars()
+    # When the last of the copies was served that a duty is about.
+    data_life = consent.terms.data_life_seconds
+    last_of = {
+        life_until: 0 if last_at is None else min(last_at, life_until - data_life)
+        for life_until in owed
+    }
+    said = select(_ROW.removed_at).where(*its, _ROW.acknowledged_at.is_not(None))
+    if not last_of and connection.execute(said.limit(1)).first() is None:
         raise Refused(
             RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND,
             "Nothing has to be removed for such a consent.",
         )
-    if owed.acknowledged_at is not None:
-        return False
-    # Of those the word is about: others may have been served since.
-    last_owed_at = owed.life_until - consent.terms.data_life_seconds
-    earliest = 0 if last_at is None else min(last_at, last_owed_at)
-    if not earliest - CLOCKS_APART_SECONDS <= removed_at <= now + CLOCKS_APART_SECONDS:
-        raise invalid(
-            Violation("remove_time", "give a time after the last answer and not after now")
+    if removed_at > now + CLOCKS_APART_SECONDS:
+        raise _no_time_for_it()
+    meant = [each for each, served_at in last_of.items() if served_at <= removed_at]
+    if not meant:
+        # A word that came before says nothing of what was served since.
+        if connection.execute(said.where(_ROW.removed_at == removed_at)).first() is not None:
+            return 0
+        # Clocks are not the same: one may come a little before what it is about.
+        latest = removed_at + CLOCKS_APART_SECONDS
+        meant = [each for each, served_at in last_of.items() if served_at <= latest]
+    if last_of and not meant:
+        raise _no_time_for_it()
+    for life_until in meant:
+        connection.execute(
+            update(CONSENT_REMOVAL)
+            .where(*its, _ROW.life_until == life_until)
+            .values(
+                removed_at=min(max(removed_at, last_of[life_until]), now),
+                acknowledged_at=now,
+                acknowledged_by=by,
+            )
         )
-    connection.execute(
+        wrote(connection, CONSENT_REMOVAL, consent.consent_id, life_until)
+    return len(meant)
+
+
+def give_time(connection: Connection, consent_id: str, told_at: int) -> None:
+    """Let an operator report what it owes and is told of at ``told_at`` (seconds, UTC) a day from
+    then, as far as it is not overdue by then."""
+    due = told_at + REPORT_SECONDS
+    _change(
+        connection,
         update(CONSENT_REMOVAL)
-        .where(_ROW.consent_id == consent.consent_id)
-        .values(
-            removed_at=min(max(removed_at, earliest), now),
-            acknowledged_at=now,
-            acknowledged_by=by,
+        .where(
+            _ROW.consent_id == consent_id,
+            _ROW.acknowledged_at.is_(None),
+            _ROW.report_by > told_at,
+            _ROW.report_by < due,
         )
+        .values(report_by=due),
     )
-    wrote(connection, CONSENT_REMOVAL, consent.consent_id)
-    return True
 
 
-def _begun_anew(
-    owed: Row[tuple[object, ...]], life_until: int, deadline: int, due: int, told_at: int
-) -> dict[str, int | str | None]:
-    values: dict[str, int | str | None] = {"deadline": deadline, "life_until": life_until}
-    if owed.acknowledged_at is None:
-        # What was to be reported is no less due where no copy may be left of what came since.
-        was_due = max(owed.deadline, owed.report_by)
-        return {**values, "report_by": due if deadline > told_at else was_due}
-    return {
-        **values,
-        "report_by": due,
-        "gone_until": owed.life_until,
-        "removed_at": None,
-        "acknowledged_at": None,
-        "acknowledged_by": "",
-        # A finding that nobody has rectified yet stays until this is acknowledged, too.
-        "finding": FOUND if owed.finding == FOUND else NOT_FOUND,
-    }
+def _no_time_for_it() -> Refused:
+    return invalid(Violation("remove_time", "give a time after the last answer and not after now"))
+
+
+def _deadline(connection: Connection, consent_id: str) -> int | None:
+    query = select(func.max(_ROW.deadline)).where(
+        _ROW.consent_id == consent_id, _ROW.acknowledged_at.is_(None)
+    )
+    return connection.execute(query).scalar_one()
+
+
+def _change(connection: Connection, change: Update) -> None:
+    changed = connection.execute(change.returning(_ROW.consent_id, _ROW.life_until)).all()
+    for consent_id, life_until in changed:
+        wrote(connection, CONSENT_REMOVAL, consent_id, life_until)

@@ -1,19 +1,14 @@
 """What is read of consents, their changes, their use and the removals owed."""
 
-from collections import defaultdict
 from collections.abc import Collection
 from typing import NamedTuple
 
-from sqlalchemy import (
-    Engine,
-    func,
-    select,
-)
+from sqlalchemy import func, select
 
-from consent.connections import reader
+from consent.histories import History, histories
 from consent.model import CODE_PREFIX, Consent, ConsentChange
-from consent.removals import Owed, Removal, is_due, removal_of
-from consent.states import BY_ITSELF, REFUSED, REQUESTED
+from consent.removal_queries import RemovalQueries
+from consent.states import BY_ITSELF, LIVE, REFUSED, REQUESTED
 from consent.tables import (
     CONSENT,
     CONSENT_CHANGE,
@@ -26,21 +21,18 @@ from consent.uses import Use, uses_of
 
 
 class Asked(NamedTuple):
-    """Consents an operator asked a subject's inbox for: how many wait for their answer, and
-    how many were asked for since an instant."""
+    """Consents an operator asked a subject's inbox for, or that another region has shown: how many
+    wait for their answer, or are in force, and how many there are since an instant."""
 
     open: int
     since: int
 
 
-class ConsentQueries:
+class ConsentQueries(RemovalQueries):
     """What is read of the consents of one store. Calls block and take no lock.
 
     The engine must be as `consent.connections` says.
     """
-
-    def __init__(self, engine: Engine) -> None:
-        self._reader = reader(engine)
 
     def get(self, consent_id: str) -> Consent | None:
         """Return one consent as written; None where there is none of that id."""
@@ -114,21 +106,6 @@ class ConsentQueries:
         with self._reader.connect() as connection:
             return uses_of(connection, consent_ids)
 
-    def removals(self, consent_ids: Collection[str]) -> dict[str, Removal]:
-        """Return the removals owed for these consents, as far as any are."""
-        query = select(CONSENT_REMOVAL).where(CONSENT_REMOVAL.c.consent_id.in_(consent_ids))
-        with self._reader.connect() as connection:
-            return {row.consent_id: removal_of(row) for row in connection.execute(query)}
-
-    def owed(self, operator_id: str, now: int) -> Owed:
-        """Return what an operator has still to acknowledge at ``now`` (seconds, UTC)."""
-        row = CONSENT_REMOVAL.c
-        query = select(
-            func.count(), func.min(row.deadline), func.count().filter(is_due(now))
-        ).where(row.operator_id == operator_id, row.acknowledged_at.is_(None))
-        with self._reader.connect() as connection:
-            return Owed(*connection.execute(query).one())
-
     def was_asked(self, operator_id: str, request_id: str) -> bool:
         """Tell whether an operator asked for a consent by this request id, of whomever and
         however long ago."""
@@ -155,6 +132,24 @@ class ConsentQueries:
         )
         with self._reader.connect() as connection:
             return Asked(*connection.execute(query).one())
+
+    def shown_by(self, client_id: str, subject: str, since: int) -> Asked:
+        """Return how many consents about a subject another region, by its client id, has shown:
+        of those in force as written, and since ``since`` (seconds, UTC) by this gateway's clock."""
+        standing = select(func.count()).where(
+            CONSENT.c.subject == subject,
+            CONSENT.c.client_id == client_id,
+            CONSENT.c.state.in_(LIVE),
+        )
+        lately = select(func.count(CONSENT_CHANGE.c.consent_id.distinct())).where(
+            CONSENT_CHANGE.c.subject == subject,
+            CONSENT_CHANGE.c.actor_id == client_id,
+            CONSENT_CHANGE.c.at >= since,
+        )
+        with self._reader.connect() as connection:
+            return Asked(
+                connection.execute(standing).scalar_one(), connection.execute(lately).scalar_one()
+            )
 
     def changes(
         self,
@@ -188,41 +183,11 @@ class ConsentQueries:
                 for row in connection.execute(query).mappings()
             )
 
-    def last_changes(self, consent_id: str, limit: int) -> tuple[ConsentChange, ...]:
-        """Return the last ``limit`` changes of a consent, in order of commit."""
-        query = (
-            select(CONSENT_CHANGE)
-            .where(CONSENT_CHANGE.c.consent_id == consent_id)
-            .order_by(CONSENT_CHANGE.c.sequence.desc())
-            .limit(limit)
-        )
+    def histories(self, consent_ids: Collection[str], *, limit: int) -> dict[str, History]:
+        """Return what happened to each of these consents, of one with more than ``limit`` changes
+        the first and the last."""
         with self._reader.connect() as connection:
-            rows = connection.execute(query).mappings().all()
-        return tuple(ConsentChange.model_validate(dict(row)) for row in reversed(rows))
-
-    def histories(
-        self, consent_ids: Collection[str], *, limit: int
-    ) -> dict[str, tuple[ConsentChange, ...]]:
-        """Return the changes of each of these consents, the first ``limit`` of each, in order
-        of commit."""
-        place = func.row_number().over(
-            partition_by=CONSENT_CHANGE.c.consent_id, order_by=CONSENT_CHANGE.c.sequence
-        )
-        numbered = (
-            select(CONSENT_CHANGE, place.label("place"))
-            .where(CONSENT_CHANGE.c.consent_id.in_(consent_ids))
-            .subquery()
-        )
-        query = (
-            select(*(numbered.c[column.name] for column in CONSENT_CHANGE.c))
-            .where(numbered.c.place <= limit)
-            .order_by(numbered.c.sequence)
-        )
-        found: dict[str, list[ConsentChange]] = defaultdict(list)
-        with self._reader.connect() as connection:
-            for row in connection.execute(query).mappings():
-                found[row["consent_id"]].append(ConsentChange.model_validate(dict(row)))
-        return {consent_id: tuple(changes) for consent_id, changes in found.items()}
+            return histories(connection, consent_ids, limit)
 
     def head(self) -> int:
         """Return the sequence of the newest change, 0 before the first."""
@@ -285,6 +250,7 @@ class ConsentQueries:
                 CONSENT.c.state.in_(BY_ITSELF),
                 CONSENT.c.consent_id > after,
             )
+            .distinct()
             .order_by(CONSENT.c.consent_id)
             .limit(limit)
         )

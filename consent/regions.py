@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from consent.connections import reader, writing
 from consent.model import DAY_SECONDS, NAME_PREFIX, Consent
 from consent.owed import gone_since
+from consent.part_names import part_id
 from consent.queries import ConsentQueries
 from consent.states import EXPIRED, REFUSED, REVOKED
 from consent.tables import (
@@ -142,11 +143,16 @@ class SqlConsentRegions:
     ) -> int | None:
         """Return since when no copy is held, and none can come: None where that is not so."""
         life = consent.terms.data_life_seconds
+        part = part_id(consent.consent_id, row.region)
         if given is None or given.passed_on_at is None:
             over = consent.state in _OVER or now >= row.asked_at + LATE_SECONDS + life
-            return now if over else None
+            return now if over or self._consents.get(part) is not None else None
+        until = given.passed_on_at + life
         with self._reader.connect() as connection:
-            return gone_since(connection, consent.consent_id, given.passed_on_at + life)
+            gone_at = gone_since(connection, consent.consent_id, until)
+            if gone_at is None:
+                gone_at = gone_since(connection, part, until)
+            return gone_at
 
     def _look(self, later: Collection[tuple[Row[Any], int]]) -> None:
         """Write when to look at rows next."""
@@ -164,6 +170,18 @@ class SqlConsentRegions:
                     )
                     .values(look_at=look_at)
                 )
+
+
+def regions_under(connection: Connection, consent_id: str) -> set[str]:
+    """Return the regions that were asked under a consent, as far as that still matters, or gave
+    records under it, by their entity identifiers."""
+    asked = select(_R.region).where(_R.consent_id == consent_id)
+    gave = (
+        select(_A.region)
+        .where(_A.consent == NAME_PREFIX + consent_id, ELSEWHERE_UNDER_CONSENT)
+        .distinct()
+    )
+    return {*connection.execute(asked).scalars(), *connection.execute(gave).scalars()}
 
 
 def stir(connection: Connection, consent_id: str, now: int) -> None:

@@ -6,7 +6,7 @@ is specific, can be withdrawn, and withdrawal ends keeping). The first that appl
 
 1. CONSENT_UNKNOWN: given to another operator, whatever else is wrong with it;
 2. CONSENT_NOT_GRANTED, CONSENT_REVOKED, CONSENT_EXHAUSTED, CONSENT_EXPIRED, CONSENT_PAUSED;
-3. CONSENT_EXPIRED: its validity has not begun;
+3. CONSENT_NOT_BEGUN: its validity has not begun;
 4. CONSENT_EXCEEDED, with the field that is outside it: subject, purpose, items.
 
 Regions and fields narrow what is served and refuse nothing: see `Cover`.
@@ -77,10 +77,12 @@ class Cover:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """It does not. ``field`` tells of CONSENT_EXCEEDED what is outside it, else ""."""
+    """It does not. ``field`` tells of CONSENT_EXCEEDED what is outside it, else "";
+    ``begins_after`` of CONSENT_NOT_BEGUN in how many seconds its validity begins, else 0."""
 
     reason: RefusalReason.ValueType
     field: str = ""
+    begins_after: int = 0
 
 
 def gap_of(state: ConsentState.ValueType) -> Gap:
@@ -101,7 +103,8 @@ def cover(consent: Consent, ask: ConsentAsk) -> Cover | Gap:
     if state != GRANTED and (state != EXHAUSTED or ask.now >= terms.valid_until):
         return Gap(_DEAD[state])
     if ask.now < terms.valid_from:
-        return Gap(_R.REFUSAL_REASON_CONSENT_EXPIRED)
+        begins_after = terms.valid_from - ask.now
+        return Gap(_R.REFUSAL_REASON_CONSENT_NOT_BEGUN, begins_after=begins_after)
     if ask.subject != consent.subject:
         return Gap(_R.REFUSAL_REASON_CONSENT_EXCEEDED, "subject")
     if ask.purpose not in terms.purposes:

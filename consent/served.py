@@ -3,7 +3,7 @@ consent as it stands until that is durable, and owed where it is over (guarantee
 
 from sqlalchemy import Connection
 
-from consent.changing import Act, write
+from consent.changing import Act, owe_more
 from consent.model import Actor, Consent
 from consent.owed import is_gone, is_told
 from consent.rows import locked
@@ -44,4 +44,4 @@ def owe_served(connection: Connection, consent: Consent, now: int) -> None:
     if not is_told(connection, consent.consent_id, over_at):
         ended_at = now if consent.ended_at is None else consent.ended_at
         by_itself = Act(Actor.GATEWAY, "", "", ended_at)
-        write(connection, consent, consent.state, by_itself, use, now)
+        owe_more(connection, consent, use, by_itself, now)

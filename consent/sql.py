@@ -11,13 +11,15 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, insert
 
-from consent.changing import LOG_LOCK, Act, log, put, write
+from consent.changing import LOG_LOCK, Act, log, owe_more, put, tell_rest, write
 from consent.connections import take_turn, writing
 from consent.delegation import Power, allows
 from consent.delegations_sql import standing_delegation
 from consent.lives import plan
 from consent.model import COUNTERSIGNED, Actor, Consent
-from consent.owed import acknowledge, is_gone, is_told
+from consent.owed import is_gone, is_told
+from consent.part_names import consent_of
+from consent.parts import acknowledge_all
 from consent.queries import ConsentQueries
 from consent.regions import stir
 from consent.rows import earlier_request, locked, row_of
@@ -213,25 +215,30 @@ class SqlConsents(ConsentQueries):
 
     def acknowledge(
         self, consent_id: str, operator_id: str, removed_at: int, by: str, now: int
-    ) -> bool:
+    ) -> int:
         """Write that an operator has removed what it held under a consent that has ended, or
-        under which the data life of the last copy has.
+        under which the data life of the last copy has, and return how many duties that is new of.
 
         What time or use has ended by then is written first. ``by`` is the client that says so,
-        ``removed_at`` when the last copy was gone and ``now`` the time (seconds, UTC). Returns
-        whether that is new: the first word stands. Raises Refused RESOURCE_NOT_FOUND where this
-        operator owes nothing for this consent; INVALID_REQUEST, field remove_time, for a removal
-        that is still to come or was before the last answer.
+        ``removed_at`` when the last copy was gone and ``now`` the time (seconds, UTC). A word is
+        of all that is owed for copies served by ``removed_at``; of each the first one stands.
+        Raises Refused RESOURCE_NOT_FOUND where this operator owes nothing for this consent;
+        INVALID_REQUEST, field remove_time, for a removal that is still to come or was before the
+        answer that is to be reported first.
         """
         with writing(self._engine) as connection:
             # A retry that is being judged goes before this, or is refused for it.
             consent = locked(connection, consent_id)
             use = uses_of(connection, [consent_id]).get(consent_id, Use())
             if consent.operator_id == operator_id:
-                _told_of_life(connection, consent, use, now)
-            new = acknowledge(connection, consent, operator_id, use.last_at, removed_at, by, now)
+                consent = _told_of_life(connection, consent, use, now)
+            told_of = consent_of(consent) or consent_id
+            new = acknowledge_all(
+                connection, consent, operator_id, use.last_at, removed_at, by, now
+            )
             if new:
-                stir(connection, consent_id, now)
+                tell_rest(connection, consent, Act(Actor.GATEWAY, "", "", now))
+                stir(connection, told_of, now)
             return new
 
 
@@ -255,8 +262,7 @@ def _told_of_life(connection: Connection, consent: Consent, use: Use, now: int) 
     over_at = use.last_at + settled.terms.data_life_seconds
     if now < over_at or is_told(connection, settled.consent_id, over_at):
         return settled
-    by_itself = Act(Actor.GATEWAY, "", "", now)
-    return write(connection, settled, settled.state, by_itself, use, now)
+    return owe_more(connection, settled, use, Act(Actor.GATEWAY, "", "", now), now)
 
 
 def _require_delegation(

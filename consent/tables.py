@@ -110,15 +110,24 @@ _LATE: Final = (
 )
 _MADE_GOOD: Final = "finding = 1 AND acknowledged_at IS NOT NULL"
 
-# One row for each consent that has ended, or under which the data life of the last copy has, if
-# anything was served under it. Copies must be gone by ``deadline``, and word of it come by
-# ``report_by``, where that is later. ``life_until`` is when the data life of the last copy ends that this is about:
-# one served later is not owed yet. Copies whose life was over by ``gone_until`` are gone, by an
-# earlier word. ``finding`` tells what became of one that is overdue.
+# The duties to remove what was served: one row for each consent that has ended, or under which the
+# data life of the last copy has, if anything was served, and each time that is so of later copies.
+# ``life_until`` is when the data life of the last copy ends that a row is about: one served later is
+# another's. Copies must be gone by ``deadline``, and word of it come by ``report_by``, where that is
+# later. What was taken back is held against nobody before ``spared_until``: the gateway was away, and
+# could not tell. ``finding`` tells what became of one that is overdue. ``gone_until`` is of when a
+# consent had one row: copies whose life was over by then are gone, by a word that is not there.
 CONSENT_REMOVAL: Final = Table(
     "consent_removals",
     METADATA,
     Column("consent_id", String(40), primary_key=True),
+    Column(
+        "life_until",
+        BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        server_default="253402300799",
+    ),
     Column("operator_id", String(40), nullable=False),
     Column("deadline", BigInteger, nullable=False),
     Column("data_life_end", SmallInteger, nullable=False),
@@ -127,8 +136,8 @@ CONSENT_REMOVAL: Final = Table(
     Column("acknowledged_by", String(80), nullable=False),
     Column("finding", SmallInteger, nullable=False, server_default="0"),
     Column("report_by", BigInteger, nullable=False, server_default="0"),
-    Column("life_until", BigInteger, nullable=False, server_default="253402300799"),
     Column("gone_until", BigInteger, nullable=False, server_default="0"),
+    Column("spared_until", BigInteger, nullable=False, server_default="0"),
     Index(
         "ix_consent_removals_owed",
         "operator_id",

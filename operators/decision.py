@@ -32,12 +32,14 @@ class Ask(NamedTuple):
 class UnderLicence(NamedTuple):
     """What one licence lets through of an ask, and the most records a UTC day under it.
 
-    ``regions_by_item`` is as `Allow` has it.
+    ``regions_by_item`` is as `Allow` has it. ``breadth`` tells how much the licence opens,
+    whatever was asked: the smaller, the fewer questions its quota can be kept for.
     """
 
     number: str
     daily_record_quota: int
     regions_by_item: Mapping[str, frozenset[str]]
+    breadth: int
 
 
 @dataclass(frozen=True, slots=True)

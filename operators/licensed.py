@@ -8,11 +8,14 @@ nothing looks absent that is merely under another licence.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from creditgate.v1.refusal_pb2 import RefusalReason
 from operators.decision import Allow, Ask, Refuse, UnderLicence
 from operators.model import Licence, ScopeGrant
-from operators.shapes import common_regions, covers
+from operators.shapes import ALL_REGIONS, common_regions, covers
+
+_DIGITS: Final = 6
 
 
 def licensed(
@@ -84,7 +87,19 @@ def _under(licence: Licence, grants: Sequence[ScopeGrant], ask: Ask) -> UnderLic
             item: _without_covered(common_regions(regions, ask.detail.regions))
             for item, regions in regions_by_item.items()
         }
-    return UnderLicence(licence.number, licence.daily_record_quota, regions_by_item)
+    return UnderLicence(
+        licence.number, licence.daily_record_quota, regions_by_item, _breadth(licence)
+    )
+
+
+def _breadth(licence: Licence) -> int:
+    """Return how many pairs of item and purpose a licence opens, times the divisions of six digits
+    that may lie in its regions."""
+    divisions = sum(
+        10 ** (_DIGITS if code == ALL_REGIONS else _DIGITS - len(code))
+        for code in _without_covered(licence.regions)
+    )
+    return len(licence.items) * len(licence.purposes) * divisions
 
 
 def _regions_of(item: str, licence: Licence, grants: Iterable[ScopeGrant]) -> frozenset[str] | None:

@@ -23,6 +23,7 @@ from creditgate.shapes import (
 __all__ = [
     "ALL_REGIONS",
     "END_OF_TIME",
+    "STATE_REGION",
     "ProtoEnum",
     "certificate_thumbprint",
     "client_id",
@@ -49,10 +50,13 @@ __all__ = [
 ]
 
 ALL_REGIONS: Final = "*"
+STATE_REGION: Final = "100000"
+"""The state's own: in the codes of what ministries and the State Administration for Market Regulation
+register it stands for the division (GB 32100-2015). Nothing lies above or below it."""
 # GB/T 2260: heads of the codes of provinces and what ranks with them; 66 is what the exchange of
 # credit information has for the Xinjiang corps, 00 stands where no division applies.
 _PROVINCE: Final = re.compile(
-    "00|1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-6]|71|8[12]",
+    f"00|1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-6]|71|8[12]|{STATE_REGION}",
 )
 
 
@@ -172,7 +176,7 @@ def instant(seconds: int) -> int:
 
 
 def names_province(region: str) -> bool:
-    """Tell whether a region lies in a province there is, or stands for all."""
+    """Tell whether a region lies in a province there is, is the state's own, or stands for all."""
     return region == ALL_REGIONS or _PROVINCE.match(region) is not None
 
 

@@ -1,6 +1,7 @@
 """Challenges answered (抽查): copies that the gateway wants to see, shown as they are held."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -61,62 +62,71 @@ class Challenges:
     ) -> Answered:
         """Show the copies of a file that ``challenges`` are about.
 
-        Where the file holds several of a record, the last is shown. With ``gone``, the
-        gateway is told that of records the file does not hold no copy is held; else they
-        are left, in case the file is not all there is. Raises grpc.RpcError, CopiesRefused,
-        OSError.
+        Where the file holds several of a record, of old revisions or of another region's record of
+        that id, all are shown. With ``gone``, the gateway is told that of records the file does not
+        hold no copy is held; else they are left, in case the file is not all there is. Raises
+        grpc.RpcError, CopiesRefused, OSError.
         """
         copies = await asyncio.to_thread(_found, file, challenges)
         done = Answered()
-        told: list[ShownCopy] = []
+        told: list[list[ShownCopy]] = []
         for challenge in challenges:
-            if gone or challenge.record in copies:
-                told.append(_shown(challenge, copies.get(challenge.record)))
+            if challenge.record in copies:
+                told.append([_shown(challenge, copy) for copy in copies[challenge.record]])
+            elif gone:
+                told.append([ShownCopy(challenge=challenge.name, not_held=True)])
             else:
                 done.left.append(challenge)
         for some in _requests(told):
             answer = await self._stub.AnswerChallenge(some, timeout=_DEADLINE_SECONDS)
-            done.shown += len(some.copies)
+            done.shown += len({copy.challenge for copy in some.copies})
             done.confirmed += answer.confirmed
             done.refreshed += answer.refreshed
             done.findings.extend(answer.findings)
         return done
 
 
-def _found(file: CopiesFile, challenges: Iterable[Challenge]) -> Mapping[str, HeldCopy]:
-    """Return the copies challenged, by the record's name."""
+def _found(file: CopiesFile, challenges: Iterable[Challenge]) -> Mapping[str, Sequence[HeldCopy]]:
+    """Return all copies there are of the records challenged, by the record's name."""
     wanted = {challenge.record for challenge in challenges}
-    found = {
-        f"{RECORDS}{copy.record_id}": copy
-        for copy in file
-        if f"{RECORDS}{copy.record_id}" in wanted
-    }
-    if any(copy.content is None for copy in found.values()):
-        raise CopiesRefused(
-            f"{file.path} keeps digests alone: challenges are answered from a file with contents"
-        )
+    found: defaultdict[str, list[HeldCopy]] = defaultdict(list)
+    for copy in file:
+        name = f"{RECORDS}{copy.record_id}"
+        if name not in wanted:
+            continue
+        if copy.content is None:
+            raise CopiesRefused(
+                f"{file.path} keeps digests alone: challenges are answered from a file with"
+                " contents"
+            )
+        found[name].append(copy)
+        if len(found[name]) > _COPIES_AT_ONCE:
+            raise CopiesRefused(
+                f"{file.path} holds more than {_COPIES_AT_ONCE} copies of {copy.record_id}"
+            )
     return found
 
 
-def _shown(challenge: Challenge, copy: HeldCopy | None) -> ShownCopy:
-    if copy is None or copy.content is None:
-        return ShownCopy(challenge=challenge.name, not_held=True)
+def _shown(challenge: Challenge, copy: HeldCopy) -> ShownCopy:
     return ShownCopy(
         challenge=challenge.name,
-        content=copy.content,
+        content=copy.content or b"",
         disclosed_from=Timestamp(seconds=copy.disclosed_from),
         disclosed_until=copy.until(),
     )
 
 
-def _requests(copies: Iterable[ShownCopy]) -> Iterator[AnswerChallengeRequest]:
-    """Yield copies in as few requests as their number and size allow."""
+def _requests(told: Iterable[Sequence[ShownCopy]]) -> Iterator[AnswerChallengeRequest]:
+    """Yield the copies of each challenge in as few requests as their number and size allow, those
+    of one together: it is judged by all that come with one request."""
     request, size = AnswerChallengeRequest(), 0
-    for copy in copies:
-        if len(request.copies) == _COPIES_AT_ONCE or size + copy.ByteSize() > _BYTES_AT_ONCE:
+    for copies in told:
+        more = sum(copy.ByteSize() for copy in copies)
+        full = len(request.copies) + len(copies) > _COPIES_AT_ONCE or size + more > _BYTES_AT_ONCE
+        if request.copies and full:
             yield request
             request, size = AnswerChallengeRequest(), 0
-        request.copies.append(copy)
-        size += copy.ByteSize()
+        request.copies.extend(copies)
+        size += more
     if request.copies:
         yield request

@@ -85,10 +85,11 @@ class Consents:
     async def acknowledge(
         self, names: Iterable[str], removed_at: int
     ) -> AcknowledgeRemovalsResponse:
-        """Report that nothing is held any more of what was served under ended consents.
+        """Report that nothing is held any more of what was served under consents by ``removed_at``
+        (seconds, UTC), when the last copy of it was gone.
 
-        ``removed_at`` is when the last copy was gone (seconds, UTC). Doing so again changes
-        nothing. Raises grpc.RpcError.
+        It is the word on each removal owed for that. Doing so again changes nothing. Raises
+        grpc.RpcError.
         """
         removals = [
             RemovalAcknowledgement(consent=name, remove_time=Timestamp(seconds=removed_at))

@@ -7,6 +7,7 @@ again.
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from creditgate.v1.credit_record_service_pb2_grpc import CreditRecordServiceStub
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from sdk.following import seconds_to_wait
 from sdk.refusals import explain
-from sdk.usage import keeping
+from sdk.usage import keeping, keeping_refused
 from sdk.usage_book import UsageBook
 
 _ATTEMPTS: Final = 5
@@ -97,6 +98,8 @@ class Delivery:
                 failed += 1
                 wait = _seconds_to_wait(error)
                 if failed == _ATTEMPTS or wait is None or wait > _MOST_WAIT_SECONDS:
+                    if self._book is not None:
+                        await keeping_refused(self._channel, self._book, error)
                     raise
             _log.warning("a delivery is taken up again from subject %d on", self._chunk)
             # gRPC itself tries to connect less and less often.
@@ -109,6 +112,8 @@ class Delivery:
         if sent.resume_from >= len(sent.subjects):
             # The end was not heard of, so the last chunk comes once more.
             sent.resume_from = self._chunk
+        if self._book is not None:
+            await asyncio.to_thread(self._book.sending, sent.request_id, int(time.time()))
         saying = _Saying(sent)
         call = self._stub.DeliverSubjectRecords(saying.messages())
         parts: list[BatchGetSubjectRecordsResponse] = []
@@ -149,7 +154,8 @@ class Delivery:
         if not last.chunk_complete or self._whole:
             return None
         if self._book is not None:
-            await keeping(self._channel, self._book, partial(self._book.keep, *parts))
+            keep = partial(self._book.keep, *parts, request_id=sent.request_id)
+            await keeping(self._channel, self._book, keep)
         self._whole = True
         return DeliveredChunk(sent, last.first_subject, last.subject_count, parts)
 

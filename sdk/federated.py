@@ -106,14 +106,25 @@ class FederatedAnswer:
     @property
     def unanswered(self) -> Mapping[str, RegionClosing]:
         """The regions that may hold more than was answered, and how each ended: those that did
-        not answer whole, or not provably so, and those that were not asked for another reason than that they hold
-        nothing."""
+        not answer whole, or not provably so, and those that were not asked for another reason than
+        that they say themselves that they hold nothing (`on_their_word`)."""
         return {
             region: each.closing
             for region, each in self.regions.items()
             if each.closing is not None
             and not each.whole
             and each.closing.not_asked not in _SETTLED
+        }
+
+    @property
+    def on_their_word(self) -> Mapping[str, RegionPlan]:
+        """The regions that were not asked about some subjects, or any, because their directory denies
+        them: it is signed, and proves nothing. Whoever has to know asks with ``every_region``, under
+        another request_id."""
+        return {
+            region: each.plan
+            for region, each in self.regions.items()
+            if each.plan.HasField("directory_time")
         }
 
     def take(self, step: QueryRegionsResponse) -> None:

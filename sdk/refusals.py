@@ -1,14 +1,18 @@
 """Refusals, readable: google.rpc error details decoded (AIP-193)."""
 
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from creditgate.refusal import DOMAIN, Violation
+from creditgate.v1.usage_log_pb2 import UsageReceipt
 
 _DETAILS_KEY = "grpc-status-details-bin"
+_CHARGED = "usage_receipt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,17 @@ class Refusal:
         fields = "".join(f"\n  {v.field}: {v.description}" for v in self.violations)
         wait = "" if self.retry_after is None else f" (try again in {self.retry_after:g} s)"
         return f"{name}: {self.message}{wait}{fields}"
+
+
+def charged(refusal: Refusal) -> UsageReceipt | None:
+    """Return the receipt of what a refused request was charged when it was answered first, where
+    the refusal has one: the answer was lost, and does not come any more. It is unverified
+    (`sdk.usage_book.UsageBook.keep_charged`)."""
+    try:
+        told = b64decode(refusal.metadata.get(_CHARGED, ""), validate=True)
+        return UsageReceipt.FromString(told) if told else None
+    except (ValueError, DecodeError):
+        return None
 
 
 def explain(error: grpc.RpcError) -> Refusal:

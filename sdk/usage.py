@@ -6,6 +6,7 @@ Over a channel of `sdk.connection.connect`. What each answer was charged is kept
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeVar
 
 import grpc
@@ -25,6 +26,7 @@ from creditgate.v1.usage_evidence_pb2 import (
 )
 from creditgate.v1.usage_log_pb2 import UsageDetail, UsageLeaf
 from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
+from sdk.refusals import charged, explain
 from sdk.signing import SigningKey
 from sdk.usage_agreements import checkpoint_digest
 from sdk.usage_book import UsageBook
@@ -193,3 +195,14 @@ async def keeping(channel: grpc.aio.Channel, book: UsageBook, keep: Callable[[],
         if not learnt:
             raise
         return await asyncio.to_thread(keep)
+
+
+async def keeping_refused(
+    channel: grpc.aio.Channel, book: UsageBook, error: grpc.RpcError
+) -> UsageLeaf | None:
+    """Keep the receipt that a refusal has of what its request was charged when it was answered
+    first; return its use, None where the refusal has none. Raises ProofInvalid."""
+    receipt = charged(explain(error))
+    if receipt is None:
+        return None
+    return await keeping(channel, book, partial(book.keep_charged, receipt))

@@ -24,6 +24,7 @@ from creditgate.v1.federated_record_service_pb2 import RegionPart
 from creditgate.v1.usage_log_pb2 import UsageDetail, UsageLeaf, UsageReceipt
 from sdk.usage_keys import BookKeys
 from sdk.usage_log import BookLog, newest_held
+from sdk.usage_sent import SentRequests, require_signed_again
 from sdk.usage_tables import (
     AGREED,
     LATER,
@@ -67,6 +68,7 @@ class UsageBook(BookLog):
     def __init__(self, engine: Engine, operator_id: str, key: VerifierKey) -> None:
         super().__init__(engine, operator_id, BookKeys(engine, key))
         self.key = key
+        self._sent = SentRequests(engine)
 
     def learn(self, notes: Sequence[str]) -> bool:
         """Take on the keys of receipts that ``notes`` of the gateway lead to from those known; tell
@@ -123,16 +125,36 @@ class UsageBook(BookLog):
         """Close the file."""
         self._engine.dispose()
 
-    def keep(self, *answer: Answer) -> UsageLeaf:
+    def sending(self, request_id: str, now: int, *, new: bool = False) -> None:
+        """Note that a request is about to be sent, at ``now`` (seconds, UTC); before each time.
+
+        ``new`` tells that its id was made for it, and that nobody has sent it. `keep` refuses what
+        calls itself a retry of a request that was sent once.
+        """
+        self._sent.note(request_id, now, new=new)
+
+    def keep(self, *answer: Answer, request_id: str = "") -> UsageLeaf:
         """Keep the receipt of an answer, or of all parts of a chunk in order; return its use.
 
-        A receipt that the gateway signed is kept even where it is not of what was received:
+        ``request_id`` is that of the request, where it is to be the one that is charged. A receipt that the gateway signed is kept even where it is not of what was received:
         it is evidence then. Raises ProofInvalid, and UnknownKey where it is signed by a key that
         the book does not know: it is put aside until the book learns that, for which
         `sdk.usage.keeping` asks the gateway.
         """
         self._keep(answer[-1].receipt.usage)
-        return verify_served(answer, self.keys)
+        leaf = verify_served(answer, self.keys)
+        if request_id and leaf.request_id != request_id:
+            raise ProofInvalid("the receipt is of another request")
+        if answer[-1].receipt.replayed:
+            require_signed_again(answer[-1].receipt)
+            self._sent.require_retry(leaf)
+        return leaf
+
+    def keep_charged(self, receipt: UsageReceipt) -> UsageLeaf:
+        """Keep a receipt of what was charged and does not come any more; return its use. Otherwise
+        as `keep`."""
+        self._keep(receipt)
+        return verify_receipt(receipt, self.keys)
 
     def keep_question(self, receipt: Receipt) -> UsageLeaf:
         """Keep the receipt of a question to other regions; return its use. Otherwise as `keep`."""
@@ -143,7 +165,10 @@ class UsageBook(BookLog):
         """Keep the receipt of a chunk of another region, given all its parts in order; return its
         use. Otherwise as `keep`."""
         self._keep(chunk[-1].receipt.usage)
-        return verify_region_use(chunk, self.keys)
+        leaf = verify_region_use(chunk, self.keys)
+        if chunk[-1].receipt.replayed:
+            require_signed_again(chunk[-1].receipt)
+        return leaf
 
     def _keep(self, receipt: UsageReceipt) -> None:
         try:

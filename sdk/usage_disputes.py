@@ -30,16 +30,19 @@ _KINDS: Final = {
 
 
 def dispute(
-    book: UsageBook, usage_index: int, records: Iterable[DisclosedRecord] = ()
+    book: UsageBook,
+    usage_index: int,
+    records: Iterable[DisclosedRecord] = (),
+    items: Iterable[str] = (),
 ) -> tuple[bytes, VerifiedEvidence]:
     """Return evidence against what is charged at a place of the log, and what it shows.
 
     What convicts is taken first. ``records`` are those received in the answer, to be counted
-    anew. Raises ProofInvalid where there is nothing to dispute, LookupError where the book has
+    anew; of another region's ``items`` has the item here that came with each. Raises ProofInvalid where there is nothing to dispute, LookupError where the book has
     no such leaf.
     """
     own = list(records)
-    made = _recounted(book, usage_index, own) if own else _first(book, usage_index)
+    made = _recounted(book, usage_index, own, list(items)) if own else _first(book, usage_index)
     evidence = made.SerializeToString(deterministic=True)
     return evidence, verify_evidence(evidence, book.keys)
 
@@ -76,8 +79,11 @@ def _evidence(book: UsageBook, difference: Difference) -> UsageEvidence:
     return evidence
 
 
-def _recounted(book: UsageBook, usage_index: int, records: list[DisclosedRecord]) -> UsageEvidence:
-    return UsageEvidence(kind=MISCOUNTED, leaves=[_shown(book, usage_index)], records=records)
+def _recounted(
+    book: UsageBook, usage_index: int, records: list[DisclosedRecord], items: list[str]
+) -> UsageEvidence:
+    leaves = [_shown(book, usage_index)]
+    return UsageEvidence(kind=MISCOUNTED, leaves=leaves, records=records, items=items)
 
 
 def _shown(book: UsageBook, usage_index: int) -> ShownLeaf:

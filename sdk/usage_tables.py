@@ -99,7 +99,15 @@ AGREED: Final = Table(
     Column("size", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
-LATER: Final = (AGREED, LINKS, PINS, ASIDE)
+# Requests that were sent: when first (seconds, UTC), and how often.
+SENT: Final = Table(
+    "sent",
+    METADATA,
+    Column("request_id", Text, primary_key=True),
+    Column("first_at", BigInteger, nullable=False),
+    Column("times", Integer, nullable=False),
+)
+LATER: Final = (AGREED, LINKS, PINS, ASIDE, SENT)
 """Tables that older books have not got yet."""
 _WAIT_SECONDS: Final = 30
 _FULL_BYTES: Final = HASH_BYTES * TILE_WIDTH

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 from sqlalchemy import Engine
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
+from gateway.server.memory import collect_rarely, load_quickly
 from gateway.storage.engines import Engines
 from tests.examples import THOROUGH
 from tests.stores import PostgresStores, SqliteStores, engines_of
@@ -16,14 +19,17 @@ from tests.surroundings import (
     keep_compiled_code,
     keep_compiled_statements,
     keep_files_in_memory,
+    keep_what_servers_are,
 )
 
 if TYPE_CHECKING:
     from tests.installation import Installation
 
+load_quickly()
 keep_files_in_memory()
 keep_compiled_code()
 keep_compiled_statements()
+keep_what_servers_are()
 # An example that takes long on a busy machine shows no fault.
 settings.register_profile("creditgate", deadline=None, max_examples=30)
 settings.register_profile(THOROUGH, deadline=None, max_examples=300)
@@ -34,6 +40,7 @@ settings.load_profile("creditgate")
 LONGEST = (
     "quality",
     "docs",
+    "cli",
     "authority",
     "benchmarks",
     "demo",
@@ -41,15 +48,24 @@ LONGEST = (
     "faults",
     "server",
     "conformance",
-    "cli",
     "browser",
     "node",
     "asking",
+    "clearing",
+    "home",
+    "trust",
     "administration",
     "transparency",
     "consents",
     "meter",
+    "selfcheck",
+    "backup",
+    "witness",
+    "recognition",
+    "anchor",
 )
+# Areas whose files share what takes seconds to make: one worker runs all of their files.
+TOGETHER = ("cli",)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,6 +77,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONGEST.index(area) if area in LONGEST else len(LONGEST), -tests[item.path]
 
     items.sort(key=turn)
+
+
+class FilesTogether(LoadFileScheduling):
+    """Files to workers, those of an area of `TOGETHER` to the same."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        area = Path(file).parent
+        return str(area) if area.name in TOGETHER else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesTogether | None:
+    """Schedule by files as `TOGETHER` says."""
+    return FilesTogether(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_finish() -> None:
+    """Put aside what was loaded for all tests, as a gateway does at its start."""
+    collect_rarely()
 
 
 @pytest.fixture(scope="session")

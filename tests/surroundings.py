@@ -1,4 +1,5 @@
-"""What makes a run quick wherever it is started: files in memory, code and SQL compiled once."""
+"""What makes a run quick wherever it is started: files in memory, code and SQL compiled once,
+servers asked once what they are."""
 
 import os
 import sys
@@ -8,7 +9,8 @@ from typing import Any
 from unittest.mock import patch
 
 import psutil
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.util import LRUCache
 
 from gateway.storage import engines
@@ -75,3 +77,22 @@ def keep_compiled_statements() -> None:
         return create_engine(url, execution_options={"compiled_cache": shared}, **how)
 
     patch.object(engines, "create_engine", made).start()
+
+
+def keep_what_servers_are() -> None:
+    """Have each database of PostgreSQL asked once for its version and settings, not by each engine
+    of each test: that is half of what the engine takes until it is connected."""
+    asked = PGDialect_psycopg.initialize
+    known: dict[str, dict[str, Any]] = {}
+
+    def initialize(dialect: PGDialect_psycopg, connection: Connection) -> None:
+        database = connection.engine.url.render_as_string(hide_password=False)
+        if database in known:
+            vars(dialect).update(known[database])
+            return
+        before = dict(vars(dialect))
+        asked(dialect, connection)
+        told = ("_type_memos", *before)
+        known[database] = {name: it for name, it in vars(dialect).items() if name not in told}
+
+    patch.object(PGDialect_psycopg, "initialize", initialize).start()

@@ -1,55 +1,69 @@
-"""What a second process that serves brings on a second core: for batches and for single calls.
+"""What a second process that serves brings on a second core: for single calls and for batches.
 
-One process and its keeper have one core, two processes and theirs have two. So both are bound by
-the server, and by nothing that one of them has and the other has not. The load generator has what
-the server leaves: beside one core of the server the other is its own, beside two it takes from
-them, and what it took is told. Batches leave nearly all to the server, so theirs is the ratio of
-the server; single calls are told beside them, with a load generator that takes little.
+One process and its keeper have one core, two processes and theirs have two, and each process gets
+the same load. So both are bound by the server, and by nothing that one of them has and the other
+has not. The load generator has what the server leaves: beside one core of the server the other is
+its own, beside two it takes from them. What it took is told, and beside what was answered stands
+what the server's own CPU would answer, had it the cores to itself: calls for each second of it.
+
+Told too is what the machine itself has to give: what plain work gains by a second core, and how
+many cores others used. Where they used some, one process on one core leaves them the other, two
+leave them none, and less than the server's own ratio is seen, for plain work as well.
 """
 
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
-from benchmarks.parts import batch
+from benchmarks.clients.light import BATCH
+from benchmarks.cores import second_core
 from benchmarks.parts.stage import USUAL, Gateway, Stage
 from benchmarks.results import Measure
-from benchmarks.rounds import Side, Turn, figure, ratio, take_turns
+from benchmarks.rounds import Side, Spread, Turn, figure, ratio, take_turns
 
-CLIENT: Final = "benchmarks.clients.light"
-SERVER: Final = "benchmarks.servers.several"
-# A connection stays with the process it came to: with many both have about as many.
-_SINGLE: Final = {"connections": 16, "in_flight": 256}
+
+class _Size(NamedTuple):
+    """A gateway with so many processes that serve, on so many cores."""
+
+    processes: int
+    cores: int
+
+
+class _Load(NamedTuple):
+    """What each process gets: see `Job`."""
+
+    connections: int
+    in_flight: int
+    batch: int = 0
+
+
+_CLIENT: Final = "benchmarks.clients.light"
+_SERVER: Final = "benchmarks.servers.several"
+# For each process. A connection stays with the process it came to: with many both have about as
+# many. Calls are so many that a process waits for a core, not for the disk.
+_SINGLES: Final = _Load(connections=32, in_flight=256)
 # Short, so that no process is without work for long at a round's end.
-_BATCHES: Final = {"connections": 16, "in_flight": 16, "batch": 500}
+_BATCHES: Final = _Load(connections=8, in_flight=8, batch=500)
 
 
 def measure(stage: Stage) -> list[Measure]:
     """Return what two processes on two cores answer over one on one, and over one on two."""
     with ExitStack() as stack:
-        gateways = [_gateway(stage, stack, *each) for each in ((1, 1), (2, 2), (1, 2))]
-        singles = [_side(stack, each, CLIENT, _SINGLE) for each in gateways]
-        batches = [_side(stack, each, batch.CLIENT, _BATCHES) for each in gateways[:2]]
+        sizes = (_Size(1, 1), _Size(2, 2), _Size(1, 2))
+        gateways = [(size, _gateway(stage, stack, size)) for size in sizes]
+        singles = [_side(stack, _SINGLES, *each) for each in gateways]
+        batches = [_side(stack, _BATCHES, *each, BATCH) for each in gateways[:2]]
         one, two, alone = take_turns(singles, stage.pace)
         batches_of_one, batches_of_two = take_turns(batches, stage.pace)
+        plain = second_core(stage.pace)
     return [
         Measure(
-            "scaling.batches_two_processes_over_one",
-            ratio(batches_of_two, batches_of_one, Turn.records_per_second),
-            at_least=1.8,
+            "scaling.two_processes_over_one", ratio(two, one, Turn.calls_per_second), at_least=1.8
         ),
         Measure(
-            "scaling.batches_one_process_records_per_second",
-            figure(batches_of_one, Turn.records_per_second),
-            "records/s",
+            "scaling.two_processes_over_one_by_server_cpu",
+            _doubled(ratio(one, two, Turn.cpu_per_call)),
         ),
-        Measure(
-            "scaling.batches_two_processes_records_per_second",
-            figure(batches_of_two, Turn.records_per_second),
-            "records/s",
-        ),
-        Measure("scaling.batches_client_share_of_cpu", figure(batches_of_two, _client_share)),
-        Measure("scaling.two_processes_over_one", ratio(two, one, Turn.calls_per_second)),
         Measure(
             "scaling.two_processes_over_one_with_both_cores",
             ratio(two, alone, Turn.calls_per_second),
@@ -63,19 +77,54 @@ def measure(stage: Stage) -> list[Measure]:
         Measure("scaling.one_process_server_cpu_per_call", figure(one, Turn.cpu_per_call), "µs"),
         Measure("scaling.two_processes_server_cpu_per_call", figure(two, Turn.cpu_per_call), "µs"),
         Measure("scaling.client_cpu_per_call", figure(two, _client_cpu), "µs"),
+        Measure("scaling.cores_of_one_process_used", figure(one, _cores), "cores"),
         Measure("scaling.cores_of_two_processes_used", figure(two, _cores), "cores"),
+        Measure("scaling.plain_work_two_cores_over_one", plain),
+        Measure("scaling.cores_used_by_others", figure([*one, *two], _others), "cores"),
+        Measure(
+            "scaling.batches_two_processes_over_one",
+            ratio(batches_of_two, batches_of_one, Turn.calls_per_second),
+        ),
+        Measure(
+            "scaling.batches_one_process_companies_per_second",
+            figure(batches_of_one, _companies_per_second),
+            "companies/s",
+        ),
+        Measure(
+            "scaling.batches_two_processes_companies_per_second",
+            figure(batches_of_two, _companies_per_second),
+            "companies/s",
+        ),
+        Measure("scaling.batches_client_share_of_cpu", figure(batches_of_two, _client_share)),
     ]
 
 
-def _gateway(stage: Stage, stack: ExitStack, workers: int, cores: int) -> Gateway:
-    """Return a gateway with so many processes that serve on so many cores, and an installation
-    of its own."""
-    place = replace(stage, folder=stage.folder / "scaling" / f"{workers}-on-{cores}")
-    return stack.enter_context(place.gateway(USUAL, SERVER, str(workers), str(cores)))
+def _gateway(stage: Stage, stack: ExitStack, size: _Size) -> Gateway:
+    """Return a gateway of a size, with an installation of its own."""
+    name = f"{size.processes}-on-{size.cores}"
+    place = replace(stage, folder=stage.folder / "scaling" / name)
+    return stack.enter_context(place.gateway(USUAL, _SERVER, str(size.processes), str(size.cores)))
 
 
-def _side(stack: ExitStack, gateway: Gateway, client: str, load: dict[str, int]) -> Side:
-    return stack.enter_context(gateway.loaded(client, gateway.job.model_copy(update=load)))
+def _side(stack: ExitStack, load: _Load, size: _Size, gateway: Gateway, *arguments: str) -> Side:
+    """Return a gateway under a load for each of its processes."""
+    job = gateway.job.model_copy(
+        update={
+            "connections": load.connections * size.processes,
+            "in_flight": load.in_flight * size.processes,
+            "batch": load.batch,
+        }
+    )
+    return stack.enter_context(gateway.loaded(_CLIENT, job, *arguments))
+
+
+def _doubled(spread: Spread) -> Spread:
+    return Spread(*(2 * each for each in spread))
+
+
+def _companies_per_second(turn: Turn) -> float:
+    """Return how many companies were answered about a second."""
+    return _BATCHES.batch * turn.calls_per_second()
 
 
 def _client_share(turn: Turn) -> float:
@@ -88,6 +137,11 @@ def _client_cpu(turn: Turn) -> float:
     return 1e6 * turn.outcome.client_cpu / turn.outcome.calls
 
 
+def _others(turn: Turn) -> float:
+    """Return how many cores others on the machine used."""
+    return turn.others
+
+
 def _cores(turn: Turn) -> float:
-    """Return how many cores server and load generator used."""
-    return (turn.cpu + turn.outcome.client_cpu) / turn.outcome.seconds
+    """Return how many cores the server used."""
+    return turn.cpu / turn.outcome.seconds

@@ -73,7 +73,8 @@ class Gateway:
         )
 
     @contextmanager
-    def loaded(self, module: str, job: Job | None = None) -> Generator[Side]:
-        """Give the side of this gateway called by load generator ``module``."""
-        with generating(module, job or self.job) as load:
+    def loaded(self, module: str, job: Job | None = None, *arguments: str) -> Generator[Side]:
+        """Give the side of this gateway called by load generator ``module``, which gets
+        ``arguments``."""
+        with generating(module, job or self.job, *arguments) as load:
             yield Side(self.server, load, self.tokens.token)

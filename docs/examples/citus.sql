@@ -39,6 +39,7 @@ SELECT create_distributed_table('region_answers', 'operator_id', colocate_with =
 SELECT create_distributed_table('region_uses', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('region_events', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('served_blocks', 'operator_id', colocate_with => 'usage_answers');
+SELECT create_distributed_table('put_right_blocks', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('consented_copies', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('told_missing', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('removal_duties', 'operator_id', colocate_with => 'usage_answers');
@@ -81,13 +82,13 @@ SELECT create_reference_table('revenue_lines');
 -- local: one row for each follower, log, operator, month or region, or each thing that people deal
 -- with.
 --   alert_followed alert_hours alert_subjects alerts attestations audit_followed audit_gaps
---   audit_lost challenge_draws challenges clearing_claims clearing_disputes clearing_evidence clearing_versions clearing_failures gateway_beats
---   clearing_amounts clearing_ceilings log_links log_announcements
+--   audit_lost challenge_draws challenges clearing_claims clearing_disputes clearing_evidence clearing_versions clearing_failures gateway_beats gateway_outages
+--   clearing_amounts clearing_ceilings clearing_time_plans log_links log_announcements
 --   clearing_wanted clearings conformance_standings credit_notes credit_reports finding_evidence
 --   findings followed holdings_positions journal_entries journal_postings log_checkpoints logs
 --   map_head map_openness publisher_batches recognitions reconciliation_keys region_changes
 --   region_credentials regions_heard removal_duties_followed settlement_closings settlement_months split_views stage_changes
 --   usage_cosignatures usage_duties usage_exported usage_logs witnessed_checkpoints
---   witnessed_logs
+--   witnessed_ends witnessed_logs
 
 COMMIT;

@@ -101,6 +101,10 @@ def issuing(request: pb.IssueLicenceRequest) -> Judge:
             for index, code in enumerate(request.licence.regions)
             if not names_province(code)
         ]
+        if not licence.daily_record_quota:
+            # It would stop every question that may have records of its items.
+            mend = "required: at least 1 record a UTC day"
+            faults.append(Violation("licence.daily_record_quota", mend))
         require(faults)
         return [draft(LICENCE, licence.number, licence)]
 

@@ -1,5 +1,7 @@
 """The alert policy: from how much on use is unusual. Pure; `policy_file` reads it."""
 
+from fractions import Fraction
+from math import ceil
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -69,6 +71,18 @@ class Unacknowledged(_Part):
     records_a_day: _Count
 
 
+class OwedNotGiven(_Part):
+    """So many records that a region charged on a day (UTC) and no operator was given, where they
+    are ``share`` of all it charged."""
+
+    records_a_day: _Count
+    share: _Share
+
+    def threshold(self, every: int) -> int:
+        """Return from how many on it is unusual, where a region charged ``every`` records."""
+        return max(self.records_a_day, ceil(Fraction(str(self.share)) * every))
+
+
 class AlertPolicy(_Part):
     """All thresholds; ``utc_offset_hours`` places days and office hours."""
 
@@ -80,3 +94,4 @@ class AlertPolicy(_Part):
     # Policies that were written before these are good still.
     unacknowledged: Unacknowledged = Unacknowledged(records_a_day=5_000)
     asked_sweep: AskedSweep = AskedSweep(subjects_a_day=5_000, found_share=0.05, factor=5, days=7)
+    owed_not_given: OwedNotGiven = OwedNotGiven(records_a_day=50, share=0.1)

@@ -1,6 +1,6 @@
 """What became of one record: its disclosure, and every time it was served."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -98,6 +98,12 @@ class RecordSteps:
         """
         with reading(self._records) as connection:
             answers = self._answers(connection, record, from_, until)
+        return self.of_answers(answers, record.record_id)
+
+    def of_answers(self, answers: Sequence[_Row], record_id: str, home_region: str = "") -> Source:
+        """Return the source of the decisions behind ``answers``, rows of the ledger that served or
+        charge a record, each followed by the record; ``home_region`` is the other region that
+        disclosed it, "" for this one. Raises as `served`."""
         indexes = self._proofs.indexes_of([answer.decision_id for answer in answers])
         if any(answer.decision_id not in indexes for answer in answers):
             raise Refused(
@@ -115,7 +121,7 @@ class RecordSteps:
                 steps += (
                     Step(place._replace(minor=number), pb.TraceStep(usage=entry))
                     for number, entry in enumerate(entries, 1)
-                    if entry.record == f"records/{record.record_id}"
+                    if entry.record == f"records/{record_id}" and entry.home_region == home_region
                 )
             steps = [step for step in steps if step.place > after]
             yield from sorted(steps, key=lambda step: step.place)

@@ -13,6 +13,7 @@ from gateway.audit.decision_steps import DecisionSteps
 from gateway.audit.operator_steps import AuthoritySteps
 from gateway.audit.proofs import DecisionProofs, LogAt
 from gateway.audit.record_steps import RecordSteps
+from gateway.audit.region_record_steps import RegionRecordSteps
 from gateway.audit.request import asked_of, id_faults, name_faults
 from gateway.audit.steps import Asked, Source, messages_of, page_of
 from gateway.audit.tables import DECISIONS
@@ -22,6 +23,7 @@ from gateway.shares import Shares
 from operators.authority import Authority
 
 _RECORDS: Final = "records/"
+_MOST_REGION: Final = 255
 _D: Final = DECISIONS.c
 
 
@@ -36,6 +38,7 @@ class AuditService:
         proofs: DecisionProofs,
         decisions: DecisionSteps,
         records: RecordSteps,
+        region_records: RegionRecordSteps,
         changes: AuthoritySteps,
         conformance: TrailSteps,
         authority: Callable[[], Authority],
@@ -44,6 +47,7 @@ class AuditService:
         self._proofs = proofs
         self._decisions = decisions
         self._records = records
+        self._region_records = region_records
         self._changes = changes
         self._conformance = conformance
         self._authority = authority
@@ -149,9 +153,14 @@ class AuditService:
         return pb.TraceOperatorResponse(steps=steps, next_page_token=token, proof=at.proof)
 
     def _trace_record(self, request: pb.TraceRecordRequest) -> pb.TraceRecordResponse:
-        record_id = request.record.removeprefix(_RECORDS)
+        record_id, region = request.record.removeprefix(_RECORDS), request.home_region
         faults = name_faults("record", request.record, _RECORDS)
-        asked = asked_of(request, ("record", record_id), faults)
+        if len(region) > _MOST_REGION:
+            faults.append(Violation("home_region", "use a region's entity identifier, or none"))
+        filters = ("record", record_id, region) if region else ("record", record_id)
+        asked = asked_of(request, filters, faults)
+        if region:
+            return self._trace_elsewhere(asked, region, record_id)
         record = self._records.record(record_id)
         if record is None:
             raise _unknown("record")
@@ -165,6 +174,15 @@ class AuditService:
                 *self._conformance.of_record(record_id),
             ],
         )
+        return pb.TraceRecordResponse(steps=steps, next_page_token=token, proof=at.proof)
+
+    def _trace_elsewhere(self, asked: Asked, region: str, record_id: str) -> pb.TraceRecordResponse:
+        """Trace who was given a record of another region here."""
+        if not self._region_records.is_known(region, record_id):
+            raise _unknown("record")
+        since = max(asked.after.at, asked.from_)
+        given = self._region_records.given(region, record_id, since, asked.until)
+        at, steps, token = self._traced(asked, lambda _: [given])
         return pb.TraceRecordResponse(steps=steps, next_page_token=token, proof=at.proof)
 
     def _traced(

@@ -16,8 +16,9 @@ from gateway.authorise.gate import Gate, Passage, open_items
 from gateway.authorise.resting import resting
 from gateway.authority.view import AuthorityView
 from gateway.disclose.model import Line, LiveRevision
-from operators.authorization_details import AuthorizationDetail
+from operators.authorization_details import TYPE, AuthorizationDetail
 from operators.decision import Allow, Ask, UnderLicence
+from operators.shapes import common_regions
 
 Details = tuple[AuthorizationDetail, ...]
 # Of several refusals, the one that came furthest is given; others rank last.
@@ -74,6 +75,27 @@ def covering(details: Details, subject: str, consent: str) -> Details:
             " that covers it.",
         )
     return _relying(about, consent)
+
+
+def within(details: Details, regions: Iterable[str]) -> Details:
+    """Return ``details`` within ``regions``, which are some: with no details, one for them alone.
+
+    Raises Refused REGION_NOT_ALLOWED where no detail shares any of them.
+    """
+    asked = frozenset(regions)
+    if not details:
+        return (AuthorizationDetail(type=TYPE, regions=asked),)
+    narrowed = tuple(
+        detail.model_copy(update={"regions": shared})
+        for detail in details
+        if (shared := common_regions(detail.regions, asked) if detail.regions else asked)
+    )
+    if not narrowed:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_REGION_NOT_ALLOWED,
+            "The token's authorization details share none of the regions asked for.",
+        )
+    return narrowed
 
 
 def subject_bounds(

@@ -39,7 +39,10 @@ _MESSAGES: Final[Mapping[int, str]] = {
         "The consent was revoked; copies made under it must be removed. Ask the subject anew."
     ),
     _R.REFUSAL_REASON_CONSENT_EXPIRED: (
-        "The consent's validity is over or has not begun; ask the subject for another one."
+        "The consent's validity is over; ask the subject for another one."
+    ),
+    _R.REFUSAL_REASON_CONSENT_NOT_BEGUN: (
+        "The consent's validity has not begun; try again when it has, as RetryInfo tells."
     ),
     _EXCEEDED: (
         "The consent does not cover this call; ask within its terms, or the subject for more."
@@ -204,6 +207,10 @@ def gap_refusal(gap: Gap) -> Refused:
     return Refused(
         gap.reason,
         _MESSAGES[gap.reason],
-        retry_after=(_PAUSED_SECONDS if gap.reason == _R.REFUSAL_REASON_CONSENT_PAUSED else None),
+        retry_after=(
+            _PAUSED_SECONDS
+            if gap.reason == _R.REFUSAL_REASON_CONSENT_PAUSED
+            else gap.begins_after or None
+        ),
         metadata={"field": gap.field} if gap.field else None,
     )

@@ -1,7 +1,9 @@
 """Which licences the records of a passage may rest on, where there are several. Pure.
 
 Each record served counts against the quota of one licence, and one that allows it. Which one
-is told where answers are charged, by what each has left; here is what may be chosen from.
+is told where answers are charged, by what each has left; here is what may be chosen from, and in
+which order: the licence that opens least comes first, so that the quota of one that opens more is
+left for what no other opens; of those alike the one with the larger quota, then the first by number.
 """
 
 from collections import defaultdict
@@ -17,8 +19,9 @@ from operators.shapes import covers
 class Resting:
     """What several licences bear of a passage.
 
-    ``quotas`` gives by number, in order, the most records a UTC day under each licence;
-    ``of_line`` for each line that may be served the licences that allow it, in order.
+    ``quotas`` gives, in the order they are charged in, the most records a UTC day under each
+    licence by its number; ``of_line`` for each line that may be served the licences that allow
+    it, in that order.
     ``needed`` has for each item sets of licences: while all of one set are used up, some
     records of the item could not be served, if there are any.
     """
@@ -36,8 +39,8 @@ def resting(
 ) -> Resting | None:
     """Return what the licences of ``allows``, all of one operator, bear of the lines and items
     that may be served; None where there is one licence."""
-    quotas = {each.number: each.daily_record_quota for allow in allows for each in allow.licences}
-    if len(quotas) == 1:
+    held = {each.number: each for allow in allows for each in allow.licences}
+    if len(held) == 1:
         return None
     places: defaultdict[str, defaultdict[str, frozenset[str]]]
     places = defaultdict(lambda: defaultdict(frozenset))
@@ -45,9 +48,14 @@ def resting(
         for licence in allow.licences:
             for item, regions in licence.regions_by_item.items():
                 places[item][licence.number] |= regions
-    numbers = sorted(quotas)
+    numbers = [
+        each.number
+        for each in sorted(
+            held.values(), key=lambda each: (each.breadth, -each.daily_record_quota, each.number)
+        )
+    ]
     return Resting(
-        quotas={number: quotas[number] for number in numbers},
+        quotas={number: held[number].daily_record_quota for number in numbers},
         of_line={
             no: tuple(
                 number

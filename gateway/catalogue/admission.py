@@ -59,12 +59,14 @@ class AdmissionRules:
         self._items = {code: _ItemRule(item) for code, item in catalogue.items()}
 
     def admit(
-        self, draft: RecordDraft, now: int, first_start: int | None = None
+        self, draft: RecordDraft, now: int, first_start: int | None = None, kept_region: str = ""
     ) -> Admitted | Rejection:
         """Return ``draft`` ready for disclosure, or the first reason against it.
 
-        ``now`` in seconds UTC; ``first_start`` as `period_fault` has it. Periods that start later or are over already may enter:
-        they are not served outside themselves (G2).
+        ``now`` in seconds UTC; ``first_start`` as `period_fault` has it. Periods that start later
+        or are over already may enter: they are not served outside themselves (G2).
+        ``kept_region`` is the region that the record is disclosed with, "" for a new one: no
+        rule that came later keeps it from being corrected.
         """
         record_id, subject, region = draft.record_id, draft.subject, draft.region
         if RECORD_ID.fullmatch(record_id) is None:
@@ -79,7 +81,7 @@ class AdmissionRules:
             return Rejection(RejectionReason.ITEM_UNKNOWN, "item")
         if draft.source not in rule.sources:
             return Rejection(RejectionReason.SOURCE_NOT_LISTED, "source")
-        if _REGION.fullmatch(region) is None or not names_province(region):
+        if region != kept_region and not (_REGION.fullmatch(region) and names_province(region)):
             return Rejection(RejectionReason.REGION_INVALID, "region")
         if subject_type(subject) not in rule.subject_types:
             return Rejection(RejectionReason.SUBJECT_TYPE_NOT_ALLOWED, "subject")

@@ -44,15 +44,31 @@ _NUMBER: Final = (
     r"(?(bracket)[)）] ?)"
     rf"(?:[0-9]{{8}}|{_GAP}?[0-9]{{4}}{_GAP}[0-9]{{4}})"
 )
-# Sums of money and numbers of documents may have eleven digits too.
-_MOBILE: Final = re.compile(
-    rf"{_BEFORE}(?<![¥￥$€第])(?<![¥￥$€] )(?<!人民币){_NUMBER}{_AFTER}"
-    r"(?! ?[万亿]?(?:元|美元|[万亿]|吨|平方米|立方米|千克|公斤|千瓦|公里|公顷|股))(?!号)"
+# Sums of money, amounts and numbers of documents may have eleven digits too. A unit that begins
+# another word is none.
+_UNIT: Final = (
+    r" ?[万亿]?(?:[美日韩欧港澳加新]?[元圆]|英镑|卢布|[万亿]|吨|平方米|立方米|千克|公斤|千瓦|公里|公顷"
+    r"|股(?![东长])|户(?![主名外口籍])|只(?![接能收限是用有可在])|台(?![湾北州长山])|部(?![门长队])"
+    r"|件(?!人)|套|辆|(?:mAh|[kM]Wh|kVA|kW|kg)(?![A-Za-z]))"
 )
-# After one of these words it is a telephone's, whatever follows.
+_MOBILE: Final = re.compile(
+    rf"{_BEFORE}(?<![¥￥$€第])(?<![¥￥$€] ){_NUMBER}{_AFTER}(?!{_UNIT})(?!号)"
+)
+# What tells in front that a sum follows, or the number of a document.
+_OTHER_NUMBER: Final = re.compile(
+    r"(?:资本|资产|资金|货值|案值|价值|产值|货款|[金总税余差款资售业]额|产[量能]"
+    r"|登记号|备案号|注册号|编号|案号|文号|准字|核准号|许可证号|人民币"
+    r"|(?<![A-Za-z])(?:CNY|RMB|USD|EUR|JPY|KRW|HKD|MOP|TWD|GBP|AUD|CAD|SGD|CHF|RUB))"
+    r"(?:\([^()]{0,8}\))?[ :为是共计约达人民币]{0,6}\Z"
+)
+_LONGEST_WORDS: Final = 24
+# After one of these words it is a telephone's, however its digits are grouped: but for a date, a
+# sum with decimals, and so many of something.
 _CALLED: Final = re.compile(
     r"(?:手机|电话|微信|联系方式|tel|phone|mob(?:ile)?|cell|wechat|wx)"
-    rf"[^0-9A-Za-z第+]{{0,6}}{_COUNTRY}[(（]?1{_GAP}?[3-9](?:[)）]?{_GAP}?[0-9]){{9}}(?![0-9])",
+    rf"[ :()=._号码为是-]{{0,6}}{_COUNTRY}(?![0-9]{{8,10}}\.[0-9]{{1,3}}(?![0-9]))"
+    r"(?!19[0-9]{2}[-./][01][0-9][-./][0-3][0-9](?![0-9]))"
+    rf"\(?1{_GAP}?[3-9](?:\)?{_GAP}?[0-9]){{9}}(?![0-9])(?!\.[0-9]{{1,2}}(?![0-9]))(?!{_UNIT})",
     re.IGNORECASE,
 )
 _CARD: Final = re.compile(
@@ -127,7 +143,7 @@ def holds_personal_data(text: str, subject: str) -> bool:
     """
     plain = text.translate(_PLAIN)
     return bool(
-        _MOBILE.search(plain)
+        any(_is_mobile(plain, match.start()) for match in _MOBILE.finditer(plain))
         or _CALLED.search(plain)
         or _EMAIL.search(plain)
         or any(_is_card(match[0]) for match in _CARD.finditer(plain))
@@ -140,6 +156,11 @@ def holds_identity_number(plain: str, subject: str) -> bool:
     """Tell whether a text in plain characters has a resident's identity number in it; ``subject``
     as `holds_personal_data`."""
     return any(_is_identity(match[0], subject) for match in _IDENTITY.finditer(plain))
+
+
+def _is_mobile(plain: str, start: int) -> bool:
+    words = plain[max(0, start - _LONGEST_WORDS) : start]
+    return _OTHER_NUMBER.search(words) is None
 
 
 def _is_identity(text: str, subject: str) -> bool:

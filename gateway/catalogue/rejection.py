@@ -18,7 +18,8 @@ class RejectionReason(Enum):
     ITEM_UNKNOWN = "use the code of a catalogue item; ListCatalogueItems lists them"
     SOURCE_NOT_LISTED = "use a source department that the catalogue item lists"
     REGION_INVALID = (
-        'use six digits (GB/T 2260) of a province there is, "000000" where no division applies'
+        'use six digits (GB/T 2260) of a province there is, "100000" for what the state registers'
+        ' itself, "000000" where no division applies'
     )
     SUBJECT_TYPE_NOT_ALLOWED = "the catalogue item is not about subjects of this code's kind"
     SEVERITY_REQUIRED = "grade the record: the catalogue item's records carry a severity"
@@ -56,7 +57,8 @@ class RejectionReason(Enum):
     PERIOD_TOO_SHORT = "end disclosure no sooner than the catalogue item's rule allows"
     PERIOD_TOO_LONG = (
         "end disclosure no later than the catalogue item's rule allows, counted from the earliest"
-        " start that the record had"
+        " start that the record had; where that start was wrong, withdraw the record and disclose the"
+        " finding under a new id"
     )
     RECORD_DIFFERS = "this id is disclosed with other content or period: use CorrectRecord"
     RECORD_ENDED = "this record was repaired or withdrawn: disclose a new finding under a new id"

@@ -1,5 +1,5 @@
-"""What widens a catalogue item: a change after which more may be disclosed, more people may be
-shown it, or at another price. Pure.
+"""What widens a catalogue item: a change after which more may or must be disclosed, more people
+may be shown it, it is told under another name or law, or costs something else. Pure.
 
 Source: Opinions on improving the social credit system (2025-03-31), article 6 (what may be
 disclosed is what the catalogue says) and article 10.
@@ -24,11 +24,12 @@ _UNBOUNDED: Final = 1 << 31
 
 def widens_item(before: CatalogueItem | None, after: CatalogueItem) -> bool:
     """Tell whether ``after`` lets more be disclosed or seen than ``before``, which is None for an
-    item that is new, or changes what it costs."""
+    item that is new, or changes what it costs, or what signed reports and pages call it."""
     if before is None:
         return True
     return (
         _CLOSED[after.openness] < _CLOSED[before.openness]
+        or (after.name_zh, after.name_en) != (before.name_zh, before.name_en)
         or after.price_class != before.price_class
         or not set(after.sources) <= set(before.sources)
         or not set(after.subject_types) <= set(before.subject_types)
@@ -62,8 +63,11 @@ def _longer(before: CatalogueItem, after: CatalogueItem) -> bool:
 
 
 def _longer_rule(before: PeriodRule, after: PeriodRule) -> bool:
-    return _most_months(after) > _most_months(before) or (
-        before.end_required and not after.end_required
+    return (
+        _most_months(after) > _most_months(before)
+        or after.min_months > before.min_months
+        or (before.end_required and not after.end_required)
+        or after.legal_source != before.legal_source
     )
 
 

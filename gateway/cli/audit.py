@@ -71,6 +71,14 @@ def decisions(
 @app.command("record", cls=ReportedCommand)
 def record(
     name: Annotated[str, typer.Argument(metavar="RECORD", help="Id of the record.")],
+    region: Annotated[
+        str,
+        typer.Option(
+            "--region",
+            metavar="ENTITY",
+            help="Region that disclosed it (https://...), where that is another one.",
+        ),
+    ] = "",
     from_: From = None,
     until: Until = None,
     page_size: PageSize = 100,
@@ -82,6 +90,7 @@ def record(
 ) -> None:
     """Tell a record's disclosure, everyone who received it, their removals and findings."""
     request = pb.TraceRecordRequest(
+        home_region=region,
         record=resource("records", name),
         period=terms.interval(from_, until),
         page_size=page_size,

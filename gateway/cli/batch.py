@@ -1,7 +1,7 @@
 """A batch taken whole: chunks in order, the stream taken up again where it broke."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
@@ -34,8 +34,12 @@ class Chunk:
     parts: Sequence[BatchGetSubjectRecordsResponse]
 
 
-async def chunks(gateway: Gateway, request: BatchGetSubjectRecordsRequest) -> AsyncIterator[Chunk]:
-    """Yield the chunks of a batch, each once.
+async def chunks(
+    gateway: Gateway,
+    request: BatchGetSubjectRecordsRequest,
+    begin: Callable[[], None] = lambda: None,
+) -> AsyncIterator[Chunk]:
+    """Yield the chunks of a batch, each once; ``begin`` is called before each time it is sent.
 
     A connection that breaks, or a stream whose token runs out, is tried again from the first chunk not yet whole, with the
     same request id, so that nothing is charged twice. Raises grpc.RpcError for refusals,
@@ -45,6 +49,7 @@ async def chunks(gateway: Gateway, request: BatchGetSubjectRecordsRequest) -> As
 
     attempts = _ATTEMPTS
     while True:
+        begin()
         try:
             async for chunk in _stream(gateway, request):
                 yield chunk

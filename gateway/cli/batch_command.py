@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, aclosing
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, TextIO
 
@@ -13,11 +14,11 @@ from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from gateway.cli import calls
 from gateway.cli.batch import Chunk, chunks, delivered
 from gateway.cli.failures import CommandFailed
-from gateway.cli.options import PROFILE, AsJson, Items, Profile, PurposeAsked
+from gateway.cli.options import PROFILE, AsJson, Items, Profile, PurposeAsked, RecordRegions
 from gateway.cli.output import Sheet, as_dict, console, print_json, show_sheet, yuan
 from gateway.cli.progress import bar
 from gateway.cli.proving import Pinned, Proof, ProofAsked, asked, kept
-from gateway.cli.receipts import receipt_kept
+from gateway.cli.receipts import keeping_refused, receipt_kept, sending
 from gateway.cli.record import records_sheet
 from gateway.cli.usage_book import Kept, ready_book
 from sdk.request_ids import new_request_id
@@ -60,6 +61,7 @@ def batch(
             help="Acknowledge records once they are written: what a break loses is credited.",
         ),
     ] = False,
+    places: RecordRegions = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
@@ -75,6 +77,7 @@ def batch(
         consent=consent,
         request_id=request_id or new_request_id(),
         proof=asked(proof, key),
+        regions=places,
     )
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
@@ -87,12 +90,16 @@ def batch(
         async def keep(gateway: calls.Gateway, chunk: Chunk) -> None:
             file = None if save is None else save / f"chunk-{chunk.first:05}.bin"
             kept(chunk.request, *chunk.parts, file=file, key=key)
-            await receipt_kept(gateway, book, *chunk.parts)
+            await receipt_kept(gateway, book, request.request_id, chunk.parts)
 
-        take = _deliver if acknowledged else _take
-        summary = calls.with_gateway(
-            profile, lambda gateway: take(gateway, request, keep_records, keep)
-        )
+        def begin() -> None:
+            sending(book, request.request_id, new=request_id is None)
+
+        take = _deliver if acknowledged else partial(_take, begin)
+        with keeping_refused(book):
+            summary = calls.with_gateway(
+                profile, lambda gateway: take(gateway, request, keep_records, keep)
+            )
     if as_json:
         shown = {} if output is not None else {"records": [as_dict(each) for each in records]}
         print_json({"request_id": request.request_id, **summary, **shown})
@@ -104,16 +111,17 @@ def batch(
 
 
 async def _take(
+    begin: Callable[[], None],
     gateway: calls.Gateway,
     request: pb.BatchGetSubjectRecordsRequest,
     keep_records: Callable[[Sequence[DisclosedRecord]], None],
     keep: _Keep,
 ) -> dict[str, int]:
     """Hand every chunk to ``keep``, then its records on, and return the sums, fees in
-    micro-yuan."""
+    micro-yuan; ``begin`` is called before each time the request is sent."""
     sums: dict[str, int] = dict.fromkeys(_SUMMED, 0)
     with bar("subjects") as advance:
-        async for chunk in chunks(gateway, request):
+        async for chunk in chunks(gateway, request, begin):
             await keep(gateway, chunk)
             keep_records(chunk.records)
             _add(sums, chunk)

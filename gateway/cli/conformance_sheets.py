@@ -18,6 +18,7 @@ _ATTESTED: Final = (
     "newly found",
     "rectified",
     "standing",
+    "to be asked for",
     "certificate",
 )
 
@@ -61,6 +62,7 @@ def finding_sheet(finding: pb.Finding) -> Sheet:
         ("found in", finding.attestation),
         ("found", utc(finding.detect_time)),
         ("deadline", utc(finding.deadline)),
+        ("waits to be asked for since", utc(finding.wait_time)),
         ("closed", utc(finding.close_time)),
         ("contested", utc(contest.contest_time)),
         ("statement", contest.statement),
@@ -88,11 +90,12 @@ def attestations_sheet(
                 str(attestation.opened_findings),
                 str(attestation.rectified_findings),
                 str(attestation.standing_findings),
+                str(attestation.waiting_findings),
                 _certificate(attestation),
             )
             for attestation in attestations
         ],
-        frozenset(_ATTESTED[3:9]),
+        frozenset(_ATTESTED[3:10]),
     )
 
 

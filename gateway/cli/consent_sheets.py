@@ -1,6 +1,6 @@
 """Consents and their uses as people read them on the command line."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from creditgate.v1 import consent_service_pb2 as pb
 from gateway.cli import terms
@@ -35,8 +35,8 @@ def consent_sheet(consent: pb.Consent) -> Sheet:
         ("answered by", consent.representative),
         ("delegation", consent.delegation),
         ("answered requests", str(consent.answered_requests)),
-        ("copies", _duty(consent)),
-        ("history", "\n".join(map(_event, consent.history))),
+        ("copies", "\n".join(_duties(consent))),
+        ("history", "\n".join(_history(consent))),
         ("receipt", consent.receipt),
         ("subject's signature", consent.subject_signature),
         ("subject's key", consent.subject_key),
@@ -81,7 +81,7 @@ def access_sheet(accesses: Iterable[pb.ConsentAccess]) -> Sheet:
                 access.region,
                 access.home_region,
                 access.consent,
-                access.record or "nothing found",
+                access.record or ("recognised" if access.recognised else "nothing found"),
             )
             for access in accesses
         ],
@@ -108,18 +108,37 @@ def _length(seconds: int) -> str:
     return f"{seconds} seconds" if rest else f"{days} days"
 
 
-def _duty(consent: pb.Consent) -> str:
-    if not consent.HasField("removal"):
-        return ""
-    removal = consent.removal
+def _duties(consent: pb.Consent) -> Iterator[str]:
+    """Yield each duty to remove copies, oldest first."""
+    if consent.HasField("removal") and consent.removal not in consent.removals:
+        yield _duty(consent.removal)
+    if consent.removals_left_out:
+        unreported = consent.unreported_left_out
+        yield f"({consent.removals_left_out} older ones left out, {unreported} not reported)"
+    yield from map(_duty, consent.removals)
+
+
+def _duty(removal: pb.ConsentRemoval) -> str:
     duty = f"{terms.show_data_life_end(removal.data_life_end)} until {utc(removal.deadline)}"
     if removal.HasField("acknowledge_time"):
-        return f"{duty}; gone {utc(removal.remove_time)}, as told {utc(removal.acknowledge_time)}"
+        told = f"{duty}; gone {utc(removal.remove_time)}, as told {utc(removal.acknowledge_time)}"
+        return f"{told}, LATE" if removal.overdue else told
     due = f"{duty}; reported by {utc(removal.report_by)}"
     return f"{due}; OVERDUE" if removal.overdue else due
 
 
+def _history(consent: pb.Consent) -> Iterator[str]:
+    """Yield each change, oldest first, and what is left out of their middle."""
+    half = len(consent.history) // 2
+    for number, event in enumerate(consent.history):
+        if number == half and consent.history_left_out:
+            yield f"({consent.history_left_out} left out)"
+        yield _event(event)
+
+
 def _event(event: pb.ConsentEvent) -> str:
     why = f": {event.reason}" if event.reason else ""
+    if event.part_of:
+        why = f": of {event.part_of}, what {event.region} gave"
     state = terms.show_consent_state(event.state)
     return f"{utc(event.event_time)}  {state} by {terms.show_actor(event.actor)}{why}"

@@ -69,6 +69,7 @@ def reconcile(
         return
     terminal = console()
     show_sheet(attestations_sheet([_attestation(done)], _OUTCOME), terminal)
+    _tell_waiting(_attestation(done))
     sent = _exchange(done)
     numbers = frozenset({"symbols", "copies shown"})
     rows = [(str(sent["symbols"]), str(sent["shown"]), "yes" if sent["all_shown"] else "no")]
@@ -94,6 +95,16 @@ def attest(
         ),
     )
     show(attestation, attestations_sheet([attestation], _OUTCOME), as_json=as_json)
+    _tell_waiting(attestation)
+
+
+def _tell_waiting(attestation: pb.Attestation) -> None:
+    if attestation.waiting_findings:
+        typer.echo(
+            f"{attestation.waiting_findings} more are to be asked for: answer what is asked for"
+            " (`creditgate copies answer FILE`) and attest again.",
+            err=True,
+        )
 
 
 def _attestation(done: "Reconciled") -> pb.Attestation:

@@ -155,6 +155,7 @@ def _sheet(
         ("of those it should hold", str(said.entitled)),
         ("told missing", str(said.missing)),
         ("of them, could be asked for", str(said.drawable)),
+        ("read", "" if said.read_at is None else utc_seconds(said.read_at)),
         ("compared with event", str(said.disclosure_sequence)),
         (
             "checkpoint",

@@ -40,7 +40,7 @@ def issue(
     ],
     daily_quota: Annotated[
         int,
-        typer.Option("--daily-quota", min=0, max=INT64, help="Most records served in one UTC day."),
+        typer.Option("--daily-quota", min=1, max=INT64, help="Most records served in one UTC day."),
     ],
     reason: Why,
     from_: From = None,

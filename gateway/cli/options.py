@@ -70,6 +70,14 @@ Regions = Annotated[
         help='Region (GB/T 2260, 2, 4 or 6 digits), or "*" for all; repeat for more.',
     ),
 ]
+RecordRegions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--region",
+        metavar="CODE",
+        help="Only records of this region (GB/T 2260, 2, 4 or 6 digits); repeat for more.",
+    ),
+]
 PurposeAsked = Annotated[
     Purpose.ValueType,
     typer.Option(

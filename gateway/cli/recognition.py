@@ -12,6 +12,7 @@ from gateway.cli import calls, terms
 from gateway.cli.failures import CommandFailed, ReportedCommand
 from gateway.cli.options import INT32, PROFILE, AsJson, Profile, PurposeAsked, Why
 from gateway.cli.output import Sheet, console, print_json, show, show_sheet, utc
+from gateway.cli.pages import resource
 from gateway.cli.recognition_sheets import (
     countries_sheet,
     parts_sheet,
@@ -32,6 +33,14 @@ _Transfer = Annotated[
     str,
     typer.Option("--transfer", metavar="TRANSFER", help="Approved transfer, for another country."),
 ]
+_Consent = Annotated[
+    str,
+    typer.Option(
+        "--consent",
+        metavar="CONSENT",
+        help="Consent of the subject, given here, for what is not public.",
+    ),
+]
 _Output = Annotated[
     Path | None,
     typer.Option("--output", dir_okay=False, help="Write the signed statement to this file."),
@@ -50,6 +59,7 @@ def report(
     region: _Region,
     purpose: PurposeAsked,
     transfer: _Transfer = "",
+    consent: _Consent = "",
     request_id: _RequestId = None,
     output: _Output = None,
     profile: Profile = PROFILE,
@@ -64,6 +74,7 @@ def report(
             purpose=purpose,
             request_id=request_id or new_request_id(),
             transfer_id=transfer,
+            consent=resource("consents", consent) if consent else "",
         ),
         pb.RecogniseReportResponse,
     )
@@ -77,6 +88,7 @@ def grades(
     region: _Region,
     purpose: PurposeAsked,
     transfer: _Transfer = "",
+    consent: _Consent = "",
     request_id: _RequestId = None,
     output: _Output = None,
     profile: Profile = PROFILE,
@@ -100,6 +112,7 @@ def grades(
             purpose=purpose,
             request_id=request_id or new_request_id(),
             transfer_id=transfer,
+            consent=resource("consents", consent) if consent else "",
         ),
         pb.RecogniseGradesResponse,
     )

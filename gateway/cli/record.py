@@ -23,13 +23,14 @@ from gateway.cli.options import (
     Items,
     Profile,
     PurposeAsked,
+    RecordRegions,
     Until,
     Why,
 )
 from gateway.cli.output import Sheet, period, several, show, utc, yuan
 from gateway.cli.pages import resource
 from gateway.cli.proving import Pinned, Proof, ProofAsked, Save, asked, kept
-from gateway.cli.receipts import keep_receipt
+from gateway.cli.receipts import keep_receipt, keeping_refused, sending
 from gateway.cli.usage_book import Kept, ready_book
 from sdk.request_ids import new_request_id
 
@@ -68,6 +69,7 @@ def query(
         list[str] | None,
         typer.Option("--only", metavar="REGION", help="With --regions: this one; repeat for more."),
     ] = None,
+    places: RecordRegions = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
@@ -80,6 +82,10 @@ def query(
             raise CommandFailed(
                 "Other regions always prove their answers, and the gateway verifies them: leave"
                 " out --proof, --save and --key."
+            )
+        if places:
+            raise CommandFailed(
+                "--region narrows what this gateway answers itself; leave it out, or --regions."
             )
         ready_book(book, profile)
         asked_of = QueryRegionsRequest(
@@ -100,10 +106,13 @@ def query(
         request_id=request_id or new_request_id(),
         consent=consent,
         proof=asked(proof, key),
+        regions=places,
     )
-    answer = calls.ask(profile, request, pb.GetSubjectRecordsResponse)
+    sending(book, request.request_id, new=request_id is None)
+    with keeping_refused(book):
+        answer = calls.ask(profile, request, pb.GetSubjectRecordsResponse)
     kept(request, answer, file=save, key=key)
-    keep_receipt(book, profile, answer)
+    keep_receipt(book, profile, request.request_id, answer)
     show(answer, records_sheet(answer.records), receipt_sheet(answer.receipt), as_json=as_json)
 
 
@@ -129,9 +138,11 @@ def show_(
         consent=consent,
         proof=asked(proof, key),
     )
-    answer = calls.ask(profile, request, pb.GetRecordResponse)
+    sending(book, request.request_id, new=request_id is None)
+    with keeping_refused(book):
+        answer = calls.ask(profile, request, pb.GetRecordResponse)
     kept(request, answer, file=save, key=key)
-    keep_receipt(book, profile, answer)
+    keep_receipt(book, profile, request.request_id, answer)
     show(answer, records_sheet(answer.records), receipt_sheet(answer.receipt), as_json=as_json)
 
 

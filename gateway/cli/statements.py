@@ -164,7 +164,9 @@ def uses(
             use.entry.item,
             use.entry.source,
             use.entry.consent,
-            f"{use.entry.record} ({use.entry.revision})",
+            " ".join(
+                filter(None, (f"{use.entry.record} ({use.entry.revision})", use.entry.home_region))
+            ),
             yuan(use.entry.fee_micro_yuan),
             _state(use),
         )

@@ -132,7 +132,7 @@ def _told(step: pb.TraceStep) -> tuple[str, str, str, str]:
             record = " ".join(filter(None, (usage.record, usage.home_region)))
             return "used", terms.show_purpose(usage.purpose), record, usage.client_id
         case "removal":
-            return "copies gone", "", "", step.removal.operator_id
+            return _gone(step.removal), "", "", step.removal.operator_id
         case "decision":
             entry = step.decision.entry
             return _outcome(entry), terms.show_purpose(entry.purpose), "", entry.client_id
@@ -146,6 +146,15 @@ def _told(step: pb.TraceStep) -> tuple[str, str, str, str]:
             return _found(step), "", step.finding.record, step.finding.operator_id
         case _:
             return terms.show_consent_state(step.consent.state), "", "", ""
+
+
+def _gone(removal: pb.RemovalTrace) -> str:
+    """Return that copies are gone, and when by the operator's word: the step is when it said so."""
+    if not removal.HasField("duty"):
+        return "copies gone"
+    duty = removal.duty
+    gone = f"copies gone {utc(duty.remove_time)}, due {utc(duty.deadline)}"
+    return f"{gone}; reported late" if duty.overdue else gone
 
 
 def _found(step: pb.TraceStep) -> str:

@@ -48,7 +48,7 @@ def list_(
         (
             utc(entry.serve_time),
             entry.client_id,
-            entry.record,
+            " ".join(filter(None, (entry.record, entry.home_region))),
             str(entry.revision),
             entry.item,
             terms.show_purpose(entry.purpose),

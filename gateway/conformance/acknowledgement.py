@@ -17,6 +17,7 @@ from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
 from gateway.conformance.removal_rows import GoneBefore
 from gateway.conformance.removals import Owed, RemovalDuties, Removed
+from gateway.conformance.uptime import Awake
 from gateway.consents.request import consent_id_of
 from gateway.instants import instant_faults
 from gateway.shares import Shares
@@ -90,6 +91,7 @@ class RemovalService:
         elsewhere: DutiesElsewhere,
         shares: Shares,
         clock: Clock,
+        awake: Awake,
     ) -> None:
         self._duties = duties
         self._consents = consents
@@ -97,6 +99,7 @@ class RemovalService:
         self._shares = shares
         self._owed = RemovalsOwed(duties, consents, elsewhere)
         self._clock = clock
+        self._awake = awake
 
     async def acknowledge_removals(
         self, request: pb.AcknowledgeRemovalsRequest, caller: Caller
@@ -117,6 +120,7 @@ class RemovalService:
         self, removals: Sequence[Removed | RemovedElsewhere | _Ended], caller: Caller
     ) -> pb.AcknowledgeRemovalsResponse:
         now = self._clock.now()
+        self._awake.wake(now)
         new = taken = 0
         for kind, alike in groupby(removals, type):
             if kind is not _Ended:
@@ -159,7 +163,7 @@ class RemovalService:
         others = [each for each in alike if isinstance(each, RemovedElsewhere)]
         return self._elsewhere.acknowledge(caller.operator_id, others, by, now)
 
-    def _ended(self, removal: _Ended, caller: Caller, index: int, now: int) -> bool:
+    def _ended(self, removal: _Ended, caller: Caller, index: int, now: int) -> int:
         try:
             return self._consents.acknowledge(
                 removal.consent_id, caller.operator_id, removal.removed_at, caller.client_id, now

@@ -1,6 +1,6 @@
 """Attestations: each is kept with what it changed, all in one transaction, once (AIP-155)."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from sqlalchemy import Connection, insert
@@ -19,7 +19,7 @@ from gateway.conformance.attested_needs import Certifying, Removals, Sampling
 from gateway.conformance.basis import Basis
 from gateway.conformance.blocks import Sequences
 from gateway.conformance.certificate import Numbers
-from gateway.conformance.comparing import ALTERED, Compared, compare, truly_missing
+from gateway.conformance.comparing import Compared, compare, truly_missing
 from gateway.conformance.elsewhere import RemovalsElsewhere
 from gateway.conformance.finding_rows import (
     close_findings,
@@ -27,19 +27,19 @@ from gateway.conformance.finding_rows import (
     dismissed_copies,
     earliest_false,
     false_before,
+    keep_waiting,
     new_finding,
     standing_findings,
     write_findings,
 )
 from gateway.conformance.finding_tables import ATTESTATIONS
 from gateway.conformance.holdings import Holdings
+from gateway.conformance.mended import given_up, mended_by, unproven_of
 from gateway.conformance.model import (
     ATTESTATION_FALSE,
-    CONTESTED,
     MISSING,
     Attestation,
     Difference,
-    Finding,
 )
 from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.removal_rows import attested_gone
@@ -126,20 +126,20 @@ class Attested:
         with reading(self._engine) as connection:
             standing = standing_findings(connection, operator_id)
             lately = sample_since(connection, operator_id, now - self._policy.certificate_seconds)
-        unproven = _unproven(standing)
+        unproven = unproven_of(standing)
         proven = lately.proves(self._policy, now)
         ended = self._sampling.ended(set(unproven.values()), now)
         if not basis.beyond:
             unheld = {record: unproven[record] for record in unproven.keys() - told}
-            ended |= self._given_up(operator_id, unheld.values(), basis.right)
+            ended |= given_up(self._holdings, operator_id, unheld.values(), basis.right)
         asked_again = {
             sequence
             for record_id, sequence in unproven.items()
             if record_id not in told and sequence not in ended
         }
         asked_again.update(each.revision_sequence for each in again.differences)
-        mended = _mended(standing, basis.right)
-        asked_again.update(mended)
+        mended = mended_by(self._engines.records, standing, basis.right)
+        asked_again.update(mended.values())
         sampled = self._sampling.draw(operator_id, basis.right, asked_again, now)
         self._removals.follow()
         self._elsewhere.follow(operator_id)
@@ -152,8 +152,10 @@ class Attested:
                 return _as_opened(known, basis.opening)
             self._require_turn(connection, operator_id, basis.read_at, now)
             before = false_before(connection, operator_id, now - self._policy.false_seconds)
+            stood = standing_findings(connection, operator_id)
+            asking = sampled.asking(connection) if mended else frozenset[int]()
             compared = compare(
-                standing_findings(connection, operator_id),
+                [each.resumed(now) for each in stood],
                 [*differences, *again.differences],
                 disclosure_sequence,
                 ended,
@@ -162,8 +164,9 @@ class Attested:
                 earliest_false(connection, operator_id, now - self._policy.repeated_seconds),
                 basis.beyond,
                 frozenset[int](basis.later.tolist()),
-                mended - sampled.asking(connection) if mended else (),
+                {altered for altered, right in mended.items() if right not in asking},
             )
+            keep_waiting(connection, stood, {each.finding_id for each in compared.waiting}, now)
             attestation = self._kept(
                 connection,
                 compared,
@@ -175,6 +178,7 @@ class Attested:
                     basis.entitled,
                     sum(each.kind == MISSING for each in differences),
                     len(basis.right),
+                    basis.read_at,
                 ),
                 Attestation(
                     attestation_id=dated_id(now),
@@ -186,16 +190,18 @@ class Attested:
                     disclosure_sequence=disclosure_sequence,
                     opened=len(compared.new),
                     rectified=len(compared.gone),
-                    standing=_standing(compared) + len(again.sequences) - len(again.differences),
+                    standing=compared.standing + len(again.sequences) - len(again.differences),
                     at=now,
                     certificate="",
                     certificate_until=0,
                     compared=basis.compared,
                     opening=basis.opening,
                     read_at=basis.read_at,
+                    waiting=len(compared.waiting),
                 ),
             )
             keep_told_by(connection, operator_id, told_now, absent, again)
+            self._removals.put_right(connection, operator_id, basis.put_right)
             if not basis.beyond:
                 held = {
                     each.record_id
@@ -249,14 +255,6 @@ class Attested:
             sample = sample_of(connection, attestation_id)
         return sample.proves(self._policy, now)
 
-    def _given_up(
-        self, operator_id: str, sequences: Collection[int], right: Sequences
-    ) -> frozenset[int]:
-        """Return the revisions of which no copy is attested, and none can be told missing, since
-        they were not served so: that is the word that there is none."""
-        unserved = self._holdings.not_whole(operator_id, set(sequences))
-        return unserved - _among(unserved, right)
-
     def _require_turn(
         self, connection: Connection, operator_id: str, read_at: int, now: int
     ) -> None:
@@ -288,7 +286,7 @@ class Attested:
             ],
         )
         rectified_false = any(each.kind == ATTESTATION_FALSE for each in compared.gone)
-        if checkpoint and _is_clean(compared) and not rectified_false:
+        if checkpoint and compared.is_clean and not rectified_false:
             certificate, until = self._certificates.issue(
                 attestation.attestation_id,
                 attestation.operator_id,
@@ -317,35 +315,3 @@ def _revisions(missing: Iterable[Difference]) -> Sequences:
     """Return the revisions, served whole, that differences are of."""
     sequences = {each.revision_sequence for each in missing if each.revision_sequence}
     return np.array(sorted(sequences), np.int64)
-
-
-def _unproven(standing: Sequence[Finding]) -> dict[str, int]:
-    """Return the records, with their revisions, of which false attestations stand."""
-    return {
-        each.record_id: each.revision_sequence
-        for each in standing
-        if each.kind == ATTESTATION_FALSE
-    }
-
-
-def _mended(standing: Sequence[Finding], right: Sequences) -> frozenset[int]:
-    """Return the revisions of which an altered copy was found, and a right one is attested now:
-    a word alone does not mend what was caught."""
-    altered = {each.revision_sequence for each in standing if each.kind in ALTERED}
-    return _among(altered, right)
-
-
-def _among(few: Collection[int], right: Sequences) -> frozenset[int]:
-    # Of a million right ones few are asked about: to sort them all would cost more than all else.
-    return frozenset[int](right[np.isin(right, np.array(sorted(few), np.int64))].tolist())
-
-
-def _standing(compared: Compared) -> int:
-    stay = sum(each.kind != MISSING and each.state != CONTESTED for each in compared.stay)
-    new = sum(each.kind != MISSING for each, _ in compared.new)
-    return stay + new + compared.unlisted
-
-
-def _is_clean(compared: Compared) -> bool:
-    # What is contested does not count against the operator, but nothing is certified over it.
-    return not _standing(compared) and all(each.kind == MISSING for each in compared.stay)

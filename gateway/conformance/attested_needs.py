@@ -71,3 +71,9 @@ class Removals(Protocol):
     def follow(self) -> None:
         """Write down what is owed for all events there are."""
         ...
+
+    def put_right(
+        self, connection: Connection, operator_id: str, sequences: Collection[int]
+    ) -> None:
+        """Write that an operator holds right copies of revisions that it was never served so."""
+        ...

@@ -24,6 +24,7 @@ from gateway.conformance.judging import Judge
 from gateway.conformance.matching import Matching, Repeated
 from gateway.conformance.model import Attestation, Difference
 from gateway.conformance.shown import copies_in, opening_digest, symbols_in
+from gateway.conformance.uptime import Awake
 from gateway.respond.under_way import UNDER_WAY_SECONDS
 
 FIRST_SYMBOLS: Final = 64
@@ -166,7 +167,13 @@ class Attester:
         self._require_copies(self._matching.copies)
 
     def finish(
-        self, records: Engine, judge: Judge, attested: Attesting, policy: Removing, clock: Clock
+        self,
+        records: Engine,
+        judge: Judge,
+        attested: Attesting,
+        policy: Removing,
+        clock: Clock,
+        awake: Awake,
     ) -> Attestation:
         """Judge what differs, and keep the attestation. Raises Refused as these do."""
         after = self._opening.disclosure_sequence
@@ -179,6 +186,8 @@ class Attester:
         )
         spoken_of = covered(records, self._operator_id, self._matching.differing(), self._read)
         judged = judge.judge(self._operator_id, spoken_of.differing, grace)
+        now = clock.now()
+        awake.wake(now)
         return attested.record(
             self._operator_id,
             self._opening.request_id,
@@ -186,10 +195,10 @@ class Attester:
             # Void copies that are only not held against it yet are not attested to be right.
             after if judged.excused else self._position,
             judged.differences,
-            clock.now(),
+            now,
             self._client_id,
             Basis(
-                self._held.copies - spoken_of.copies,
+                self._held.copies - spoken_of.copies + len(judged.right),
                 self._read.arrived,
                 judged.excused,
                 self._position,
@@ -199,7 +208,8 @@ class Attester:
                 judged.beyond,
                 self._read.at,
                 judged.void_elsewhere,
-                spoken_of.later,
+                np.union1d(spoken_of.later, np.array(sorted(judged.unsaid), np.int64)),
+                judged.right,
             ),
         )
 

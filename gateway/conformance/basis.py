@@ -16,7 +16,9 @@ class Basis(NamedTuple):
     are drawn of these. ``beyond`` are faults there are besides all differences.
     ``void_elsewhere`` is as in `gateway.conformance.judging.Judged`, of copies read at ``read_at``
     (seconds, UTC).
-    ``later`` are revisions served whole only after that and not held: nothing is said of these."""
+    ``later`` are revisions not held of which nothing is said: served whole only after that, or put right
+    before while an older copy of the record is held. ``put_right`` are those of ``right`` that were
+    never served so (`gateway.conformance.put_right`)."""
 
     entitled: int
     answers: int
@@ -29,3 +31,4 @@ class Basis(NamedTuple):
     read_at: int = 0
     void_elsewhere: frozenset[tuple[str, str]] = frozenset()
     later: Sequences = NO_SEQUENCES
+    put_right: frozenset[int] = frozenset()

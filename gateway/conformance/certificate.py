@@ -22,13 +22,14 @@ _PAUSE_SECONDS: Final = 0.05
 
 
 class Numbers(NamedTuple):
-    """How many copies an operator attested, should hold, and told missing; and of those attested
-    how many it could be asked to show."""
+    """How many copies an operator attested, should hold, and told missing; of those attested how many
+    it could be asked to show; and when they were read (seconds, UTC)."""
 
     copies: int
     entitled: int
     missing: int
     drawable: int
+    read_at: int
 
 
 class CheckpointLog(Protocol):
@@ -100,6 +101,7 @@ class Certificates:
             sub=operator_id,
             jti=attestation_id,
             iat=now,
+            read_at=numbers.read_at,
             exp=until,
             operator_name=operator.display_name,
             operator_uscc=operator.uscc,

@@ -26,6 +26,7 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.clock import Clock
 from gateway.conformance.certificate_status import CertificateStatements
 from gateway.conformance.certified import Certified
+from gateway.conformance.uptime import Awake
 from gateway.consents.schema import schema_route
 from gateway.shares import Shares
 
@@ -43,6 +44,7 @@ def certificate_routes(
     statements: CertificateStatements,
     shares: Shares,
     clock: Clock,
+    awake: Awake,
 ) -> list[Route]:
     """Return the routes of schemas and status below ``issuer``."""
 
@@ -50,6 +52,10 @@ def certificate_routes(
         ask: Callable[[str, int], _T | None], show: Callable[[_T, int], Response]
     ) -> Callable[[Request], Awaitable[Response]]:
         """Return what asks of the certificate that the path names, and shows what it learns."""
+
+        def ask_awake(certificate_id: str, now: int) -> _T | None:
+            awake.wake(now)
+            return ask(certificate_id, now)
 
         async def serve(request: Request) -> Response:
             certificate_id: str = request.path_params["certificate_id"]
@@ -59,7 +65,7 @@ def certificate_routes(
                 # Behind a proxy all share what one address is let.
                 host = "" if request.client is None else request.client.host
                 try:
-                    found = await shares.run(f"address {host}", ask, certificate_id, now)
+                    found = await shares.run(f"address {host}", ask_awake, certificate_id, now)
                 except Refused as refused:
                     return _trouble(refused)
             if found is None:

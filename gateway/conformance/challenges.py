@@ -1,5 +1,6 @@
 """Challenges (抽查): copies an operator attested and must show (`gateway.conformance.drawing`)."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -7,7 +8,6 @@ from typing import Final, NamedTuple
 import numpy as np
 from sqlalchemy import Connection, delete, literal_column, select, update
 
-from gateway.conformance.answered import last_held, last_replayed
 from gateway.conformance.drawing import is_over
 from gateway.conformance.finding_rows import (
     close_findings,
@@ -20,8 +20,9 @@ from gateway.conformance.finding_tables import CHALLENGES, DRAWS, UNANSWERED
 from gateway.conformance.model import ATTESTATION_FALSE, Challenge, Difference
 from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.revisions import revisions_of
+from gateway.conformance.served_since import ServedSince, served_since
 from gateway.conformance.standings import count_challenges, touch
-from gateway.conformance.told_missing import ToldMissing, keep_told_missing, told_missing
+from gateway.conformance.told_missing import keep_told_missing, told_missing
 from gateway.storage.engines import Engines, reading
 from gateway.storage.sweeping import Sweeping
 from gateway.storage.writes import wrote
@@ -35,7 +36,8 @@ _COLUMNS: Final = [CHALLENGES.c[name] for name in Challenge._fields]
 
 class Answer(NamedTuple):
     """A copy as an operator shows it: its `facts.copy_digest` and SHA-256 of its content,
-    both b"" where it holds none any more."""
+    both b"" where it holds none any more. There are several of one challenge where it holds several
+    copies of the record."""
 
     challenge_id: str
     copy_digest: bytes
@@ -49,14 +51,6 @@ class Judged(NamedTuple):
     confirmed: int
     refreshed: int
     finding_ids: Sequence[str]
-
-
-class _Served(NamedTuple):
-    """Whether a revision was served again ``since`` it was asked for, and whether one told
-    missing is ``held_back``: held, and not served since that was told."""
-
-    since: bool
-    held_back: bool
 
 
 @dataclass(slots=True)
@@ -106,18 +100,24 @@ class Challenges:
     def judge(self, operator_id: str, answers: Iterable[Answer], now: int) -> Judged:
         """Judge answers at ``now``; of a challenge that is closed nothing changes.
 
-        A copy that differs, is not held or comes too late makes a finding, unless its
+        Of several copies for one challenge it is enough that one is as it should be: a record's
+        former revision may be held until its deadline, and other regions name records alike. A copy
+        that differs, is not held or comes too late makes a finding, unless its
         disclosure has ended meanwhile. One that is as it should be rectifies what was found
         when it was asked for before; where the ledger has served it since it was asked for,
         that is counted apart and rectifies nothing.
         """
-        by_id = {each.challenge_id: each for each in answers}
+        by_id: defaultdict[str, list[Answer]] = defaultdict(list)
+        for each in answers:
+            by_id[each.challenge_id].append(each)
         while (judged := self._judge(operator_id, by_id, now)) is None:
             # The operator has attested meanwhile, and told other copies missing.
             pass
         return judged
 
-    def _judge(self, operator_id: str, by_id: Mapping[str, Answer], now: int) -> "Judged | None":
+    def _judge(
+        self, operator_id: str, by_id: Mapping[str, Sequence[Answer]], now: int
+    ) -> "Judged | None":
         """Judge answers; None where what the operator told missing has changed meanwhile."""
         query = select(*_COLUMNS).where(
             _C.operator_id == operator_id, UNANSWERED, _C.challenge_id.in_(by_id)
@@ -128,7 +128,7 @@ class Challenges:
         # The ledger is looked at before anything is locked: it is long, and others write too.
         ended = self._ended({each.revision_sequence for each in asked}, now)
         right = [each for each in asked if _is_right(each, by_id[each.challenge_id], now)]
-        served = self._served(operator_id, right, told)
+        served = served_since(self._records, operator_id, right, told)
         done = _Done()
         with self._evidence.begin() as connection:
             touch(connection, operator_id, now)
@@ -136,14 +136,14 @@ class Challenges:
             if present[1:] != told[1:] or not np.array_equal(present.sequences, told.sequences):
                 return None
             for challenge in (Challenge(*row) for row in connection.execute(query).all()):
-                answer = by_id[challenge.challenge_id]
+                answers = by_id[challenge.challenge_id]
                 sequence = challenge.revision_sequence
-                if _is_right(challenge, answer, now):
+                if _is_right(challenge, answers, now):
                     self._confirm(connection, challenge, served[sequence], now, done)
                 elif sequence in ended:
                     _close(connection, challenge, now)
                 else:
-                    done.opened += self._find(connection, challenge, answer, now)
+                    done.opened += self._find(connection, challenge, answers[-1], now)
             if done.forgotten:
                 forgotten = np.isin(told.sequences, np.array(done.forgotten, np.int64))
                 left = told._replace(sequences=told.sequences[~forgotten])
@@ -189,36 +189,11 @@ class Challenges:
                 each.sequence for each in revisions_of(connection, sequences) if is_over(each, now)
             )
 
-    def _served(
-        self,
-        operator_id: str,
-        asked: Sequence[Challenge],
-        told: ToldMissing,
-    ) -> Mapping[int, "_Served"]:
-        """Return what the ledger tells of the revisions asked for; ``told`` are those told
-        missing."""
-        positions = {each.revision_sequence: each.answers for each in asked}
-        sequences = np.array(sorted(positions), np.int64)
-        missing = np.isin(sequences, told.sequences)
-        since = np.array([positions[each] for each in sequences.tolist()], np.int64)
-        after = np.where(missing, np.minimum(since, told.answers), since)
-        held = last_held(self._records, operator_id, sequences, after)
-        times = {each.revision_sequence: each.issued_at for each in asked}
-        issued = np.array([times[each] for each in sequences.tolist()], np.int64)
-        earliest = min([*times.values(), told.since])
-        again = last_replayed(self._records, operator_id, sequences, earliest)
-        refreshed = (held > since) | (again >= issued)
-        held_back = missing & (held <= told.answers) & (again < told.since)
-        return {
-            sequence: _Served(bool(each), bool(back))
-            for sequence, each, back in zip(sequences.tolist(), refreshed, held_back, strict=True)
-        }
-
     def _confirm(
         self,
         connection: Connection,
         challenge: Challenge,
-        served: "_Served",
+        served: ServedSince,
         now: int,
         done: "_Done",
     ) -> None:
@@ -289,9 +264,10 @@ class Challenges:
         return finding.finding_id
 
 
-def _is_right(challenge: Challenge, answer: Answer, now: int) -> bool:
+def _is_right(challenge: Challenge, answers: Iterable[Answer], now: int) -> bool:
     """Tell whether a copy is shown in time as it is disclosed."""
-    return now < challenge.deadline and answer.copy_digest == challenge.copy_digest
+    shown = (each.copy_digest for each in answers)
+    return now < challenge.deadline and challenge.copy_digest in shown
 
 
 def _close(

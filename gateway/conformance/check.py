@@ -15,6 +15,7 @@ from consent.queries import ConsentQueries
 from creditgate.transparency.facts import copy_digest
 from gateway.conformance.check_duties import check_duties
 from gateway.conformance.check_holdings import CheckedHoldings
+from gateway.conformance.check_put_right import check_put_right
 from gateway.conformance.finding_tables import CHALLENGES, EVIDENCE, FINDINGS
 from gateway.conformance.model import RECTIFIED
 from gateway.conformance.revisions import revisions_of
@@ -42,7 +43,8 @@ def check_conformance(engines: Engines) -> CheckedConformance:
         holdings = CheckedHoldings(records, evidence, ConsentQueries(engines.records), faults)
         with suppress(EnoughFaults):
             holdings.check()
-            duties = check_duties(records, evidence, holdings.whole, holdings.cut, faults)
+            held = check_put_right(records, evidence, holdings.whole, faults)
+            duties = check_duties(records, evidence, held, holdings.cut, faults)
             _check_evidence(evidence, faults)
             _check_challenges(records, evidence, faults)
         blocks = holdings.blocks

@@ -29,8 +29,9 @@ def check_duties(
     """Compare the removals owed with the events that were followed; return how many there may
     be.
 
-    ``whole`` is what each operator was ever served whole, as the bits of blocks: no answer is
-    served with a revision that is void, so who owed when the event was followed owes now. ``cut``
+    ``whole`` is what each operator was ever served whole, or has put right, as the bits of blocks: no
+    answer is served with a revision that is void, nor is a copy of one right, so who owed when the event
+    was followed owes now. ``cut``
     tells of what consents cut until when it may be kept: longer than the event, and it is owed;
     if not, it may have been, before the consent ended. Raises EnoughFaults.
     """
@@ -59,7 +60,7 @@ def check_duties(
                 is_whole = any(
                     is_marked(bits.get(each // BLOCK, b""), each) for each in event.void_alike
                 )
-                untils = cut[operator_id]
+                untils = cut.get(operator_id, {})
                 until = max(
                     (untils[each] for each in event.void_alike if each in untils), default=None
                 )

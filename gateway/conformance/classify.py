@@ -14,7 +14,7 @@ The first that applies tells the kind:
 5. other content.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -23,6 +23,7 @@ from creditgate.v1.conformance_service_pb2 import FindingKind
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.conformance.model import Difference
+from gateway.conformance.outage import Outage, put_off_by
 from gateway.conformance.revisions import Ending, Revision
 
 _ENDED: Final[Mapping[int, FindingKind.ValueType]] = {
@@ -50,7 +51,7 @@ class Grace(NamedTuple):
     after position ``after``, until the deadline of its removal, at ``now`` (seconds, UTC); but
     never one whose removal it has acknowledged, unless the copies were read before they were gone.
     Deadlines are those of ``removals``, by event; where that has none, ``removal_seconds`` of the
-    severity after the event.
+    severity after the event, put off by ``outages``.
 
     ``read_at`` is when the copies were read, None where that is now: nothing is held against it
     that ended later by itself, nor within ``file_age`` seconds what an event ended later."""
@@ -61,6 +62,7 @@ class Grace(NamedTuple):
     removals: Mapping[int, Removal] = MappingProxyType({})
     read_at: int | None = None
     file_age: int = 0
+    outages: Sequence[Outage] = ()
 
     def covers(self, ending: Ending, severity: int) -> bool:
         """Tell whether a copy may still be held after what ended it."""
@@ -70,7 +72,8 @@ class Grace(NamedTuple):
             return True
         removal = self.removals.get(ending.event_sequence)
         if removal is None:
-            return self.now < ending.at + self.removal_seconds(severity)
+            deadline = ending.at + self.removal_seconds(severity)
+            return self.now < put_off_by(self.outages, ending.at, deadline)
         # What is said to be gone since the copies were read contradicts nothing.
         is_gone = removal.removed_at is not None and not self.read_before(removal.removed_at)
         return not is_gone and self.now < removal.deadline
@@ -117,6 +120,11 @@ class Judgement(NamedTuple):
     excused: bool = False
     right: int = 0
 
+    def if_right(self, revision: int) -> "Judgement":
+        """Return it as of a copy that was not served as ``revision``, where it is right."""
+        is_right = self.difference is None and not self.excused
+        return self._replace(right=revision) if is_right else self
+
 
 def judge_served(served: AsServed, grace: Grace) -> Judgement:
     """Judge a copy that is held as it was served."""
@@ -152,8 +160,7 @@ def judge_shown(copy: Copy, known: Known, grace: Grace) -> Judgement:
     disclosed = [each for each in known.revisions if each.copy == copy]
     if disclosed and any(_is_whole(each, copy) for each in known.served):
         judged = judge_served(AsServed(disclosed[-1], copy.content_digest), grace)
-        is_right = judged.difference is None and not judged.excused
-        return judged._replace(right=disclosed[-1].sequence if is_right else 0)
+        return judged.if_right(disclosed[-1].sequence)
     if disclosed or not known.served:
         of = disclosed or known.revisions
         return _never_served(copy, of[-1] if of else None, is_copy=bool(disclosed))

@@ -9,6 +9,7 @@ from gateway.conformance.model import (
     ATTESTATION_OVERDUE,
     CONTESTED,
     MISSING,
+    OPEN,
     REMOVAL_OVERDUE,
     Difference,
     Finding,
@@ -27,12 +28,25 @@ information. Further differences are counted and become findings when others are
 class Compared(NamedTuple):
     """``gone`` are findings that no longer hold, ``stay`` those that do. ``new`` are
     differences to be found, each with the finding it takes the place of; ``unlisted`` counts
-    what there is no room for, information left out."""
+    what there is no room for, information left out. ``waiting`` are those that stay only because the
+    right copy was not asked for yet."""
 
     gone: Sequence[Finding]
     stay: Sequence[Finding]
     new: Sequence[tuple[Difference, Finding | None]]
     unlisted: int
+    waiting: Sequence[Finding] = ()
+
+    @property
+    def standing(self) -> int:
+        """How many stand against the operator: what is contested or for information left out."""
+        stay = sum(each.kind != MISSING and each.state != CONTESTED for each in self.stay)
+        return stay + sum(each.kind != MISSING for each, _ in self.new) + self.unlisted
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing stands; nothing is certified over what is contested either."""
+        return not self.standing and all(each.kind == MISSING for each in self.stay)
 
 
 class Dismissed(NamedTuple):
@@ -97,8 +111,6 @@ def compare(
                 # The operator says it holds none, or the copy must be gone anyway. That it is
                 # held, or held otherwise, proves nothing.
                 return finding.record in missing or finding.revision_sequence in ended
-            case kind if kind in ALTERED and finding.revision_sequence in unasked:
-                return False
             case kind:
                 said = _is_said(finding, disclosure_sequence)
                 if _spares(finding):
@@ -107,8 +119,13 @@ def compare(
 
     gone: list[Finding] = []
     stay: list[Finding] = []
+    waiting: list[Finding] = []
     for finding in standing:
-        (gone if is_gone(finding) else stay).append(finding)
+        over = is_gone(finding)
+        if over and finding.kind in ALTERED and finding.revision_sequence in unasked:
+            waiting.append(finding)
+            over = False
+        (gone if over else stay).append(finding)
     known = {(each.kind, each.record) for each in stay if not _spares(each)}
     fresh = _without_repetition(
         each
@@ -144,6 +161,7 @@ def compare(
         ]
         + [(each, None) for each in shown],
         len(faults) - len(listed) + beyond,
+        [each for each in waiting if each.state == OPEN],
     )
 
 

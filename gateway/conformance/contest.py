@@ -43,6 +43,8 @@ class Contests:
                 raise _conflict("It is for information and entails nothing.")
             require_room(connection, operator_id, len(evidence), now)
             digest = sha256(evidence).digest() if evidence else b""
+            # While it is contested it waits for that alone.
+            resumed = finding.resumed(now)
             connection.execute(
                 update(FINDINGS)
                 .where(_F.finding_id == finding_id)
@@ -51,6 +53,9 @@ class Contests:
                     contest_statement=statement,
                     evidence_digest=digest,
                     contested_at=now,
+                    counted_from=resumed.counted_from,
+                    deadline=resumed.deadline,
+                    waits_since=0,
                 )
             )
             wrote(connection, FINDINGS, [(finding_id,)])

@@ -17,6 +17,7 @@ from gateway.conformance.judging import Elsewhere, Judge
 from gateway.conformance.model import Attestation
 from gateway.conformance.shown import MOST_AT_ONCE, opening_digest, require_opening
 from gateway.conformance.turns import Turn, Turns
+from gateway.conformance.uptime import Awake
 from gateway.conformance.warm import WarmSets
 from gateway.storage.engines import Engines, reading
 
@@ -33,6 +34,7 @@ class CopiesService:
         attested: Attesting,
         policy: Removing,
         clock: Clock,
+        awake: Awake,
     ) -> None:
         self._records = engines.records
         self._warm = WarmSets(engines)
@@ -40,6 +42,7 @@ class CopiesService:
         self._attested = attested
         self._policy = policy
         self._clock = clock
+        self._awake = awake
         self._turns = Turns()
 
     def close(self) -> None:
@@ -111,6 +114,7 @@ class CopiesService:
 
         def begin() -> Attester:
             now = self._clock.now()
+            self._awake.wake(now)
             at = read_at(opening, now)
             self._attested.require_turn(operator_id, opening.copies, at, now)
             with reading(self._records) as records:
@@ -142,6 +146,7 @@ class CopiesService:
                 self._attested,
                 self._policy,
                 self._clock,
+                self._awake,
             )
         )
 

@@ -1,4 +1,5 @@
-"""What an operator should hold (entitlement): what it was served and is still disclosed.
+"""What an operator should hold (entitlement): what it was served, or has put right, and is still
+disclosed.
 
 What the follower has written down is read together with what it has not come to yet, so that
 it is exact (G9). The positions are read first: whatever the follower adds meanwhile is at most
@@ -22,10 +23,12 @@ from gateway.conformance.blocks import (
     bits_of,
     is_marked,
     marked,
+    sequences_of,
 )
 from gateway.conformance.consented import all_copies
 from gateway.conformance.grounds import kept
 from gateway.conformance.positions import EVENTS, answers_to, come_to
+from gateway.conformance.put_right import put_right_bits
 from gateway.conformance.revisions import facts_of, read_endings
 from gateway.conformance.served import CutCopy, Served, read_served
 from gateway.conformance.stored import ended_bits, served_bits, untils_of
@@ -41,7 +44,7 @@ _MOST_PARTS: Final = 100
 class Entitlement:
     """What an operator was served, and what has ended since.
 
-    ``whole`` are revisions served whole and ``ended`` those that have ended, as the bits of
+    ``whole`` are revisions served whole, or put right (`gateway.conformance.put_right`), and ``ended`` those that have ended, as the bits of
     blocks; ``cut`` are copies served under consents, each with the latest time by which it
     must be gone. ``position`` is that of the disclosure it is as of.
     """
@@ -80,13 +83,14 @@ class Entitlements:
             answers = come_to(evidence, answers_to(operator_id))
             bits = served_bits(evidence, operator_id)
             whole = {number: each.whole for number, each in bits.items() if each.whole}
+            put_right = sequences_of(put_right_bits(evidence, operator_id))
             copies = all_copies(evidence, operator_id)
         with reading(self._records) as records:
             head = newest_event(records)
             later = self.since(records, operator_id, answers)
             ending = read_endings(records, events, head)
             cut = kept(records, [*copies, *later.copies], now)
-        whole |= marked(whole, later.whole)
+        whole |= marked(whole, np.concatenate((later.whole, put_right)))
         numbers = {*whole, *(copy.sequence // BLOCK for copy in cut.values())}
         with reading(self._evidence) as evidence:
             ended = ended_bits(evidence, numbers)

@@ -30,6 +30,7 @@ def attestation_message(attestation: Attestation, *, in_force: bool = True) -> p
         opened_findings=attestation.opened,
         rectified_findings=attestation.rectified,
         standing_findings=attestation.standing,
+        waiting_findings=attestation.waiting,
         certificate=attestation.certificate if in_force else "",
         certified=bool(attestation.certificate),
         compared_sequence=attestation.compared,
@@ -57,6 +58,7 @@ def finding_message(
         detect_time=Timestamp(seconds=finding.detected_at),
         deadline=None if finding.kind == MISSING else Timestamp(seconds=finding.deadline),
         close_time=_time(finding.closed_at),
+        wait_time=_time(finding.waits_since),
     )
     if finding.contested_at or finding.decided_at:
         message.contest.CopyFrom(
@@ -97,7 +99,7 @@ def attestation_name(attestation_id: str) -> str:
 
 
 def _stage(finding: Finding, policy: ConformancePolicy, now: int) -> EnforcementStage.ValueType:
-    if finding.state != OPEN:
+    if finding.state != OPEN or finding.waits_since:
         return NONE
     against = Against(finding.kind, finding.counted_from, finding.deadline, finding.pardoned)
     return stage_of(policy, against, now)

@@ -1,6 +1,7 @@
 """Requests about findings, attestations and challenges checked, faults by field."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -84,8 +85,8 @@ class Decided(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A copy as it is shown; ``content`` None where none is held any more. Times in seconds,
-    UTC."""
+    """A copy as it is shown, one of all that are held of a record; ``content`` None where none is
+    held any more. Times in seconds, UTC."""
 
     challenge_id: str
     content: bytes | None
@@ -193,10 +194,14 @@ def shown(request: pb.AnswerChallengeRequest) -> list[Shown]:
         raise invalid(Violation("copies", f"show 1 to {_MOST_SHOWN}"))
     found: list[Violation] = []
     copies = [_shown(at, message, found) for at, message in enumerate(request.copies)]
-    first: dict[str, int] = {}
-    for at, copy in enumerate(copies):
-        if first.setdefault(copy.challenge_id, at) != at and copy.challenge_id:
-            found.append(Violation(f"copies[{at}].challenge", "answer each challenge once"))
+    shown_for = Counter(copy.challenge_id for copy in copies)
+    found += [
+        Violation(
+            f"copies[{at}].not_held", "say it once, and show no copy for the challenge with it"
+        )
+        for at, copy in enumerate(copies)
+        if copy.content is None and shown_for[copy.challenge_id] > 1
+    ]
     if found:
         raise invalid(*found[:_MOST_FAULTS])
     return copies

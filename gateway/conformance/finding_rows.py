@@ -1,11 +1,20 @@
 """Findings as rows: opened, closed, read."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from secrets import token_hex
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, RowMapping, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    RowMapping,
+    bindparam,
+    insert,
+    select,
+    update,
+)
 
 from gateway.conformance.comparing import Dismissed
 from gateway.conformance.finding_tables import FINDINGS, OF_FALSE, STANDS
@@ -24,6 +33,13 @@ from gateway.storage.writes import wrote
 _F = FINDINGS.c
 _COLUMNS: Final = [FINDINGS.c[name] for name in Finding._fields]
 _IDS_A_QUERY: Final = 500
+_TIMES: Final = (
+    update(FINDINGS)
+    .where(_F.finding_id == bindparam("of_finding"))
+    .values(
+        counted_from=bindparam("counts"), deadline=bindparam("due"), waits_since=bindparam("waits")
+    )
+)
 
 
 def dated_id(now: int) -> str:
@@ -90,6 +106,31 @@ def close_findings(connection: Connection, finding_ids: Iterable[str], now: int)
             update(FINDINGS).where(_F.finding_id.in_(some)).values(state=RECTIFIED, closed_at=now)
         )
         wrote(connection, FINDINGS, [(each,) for each in some])
+
+
+def keep_waiting(
+    connection: Connection, standing: Iterable[Finding], waiting: Collection[str], now: int
+) -> None:
+    """Write which of the findings that stand wait, by their ids, from ``now`` on (seconds, UTC)
+    where they did not before, and put off the others by as long as they did; their operator must be
+    locked."""
+    changed = [
+        each._replace(waits_since=now) if each.finding_id in waiting else each.resumed(now)
+        for each in standing
+        if (each.finding_id in waiting) != (each.waits_since > 0)
+    ]
+    if changed:
+        connection.execute(_TIMES, [_times(each) for each in changed])
+        wrote(connection, FINDINGS, [(each.finding_id,) for each in changed])
+
+
+def _times(finding: Finding) -> dict[str, Any]:
+    return {
+        "of_finding": finding.finding_id,
+        "counts": finding.counted_from,
+        "due": finding.deadline,
+        "waits": finding.waits_since,
+    }
 
 
 def standing_findings(connection: Connection, operator_id: str) -> list[Finding]:

@@ -27,6 +27,7 @@ from gateway.conformance.finding_requests import (
 )
 from gateway.conformance.findings import Findings
 from gateway.conformance.policy import ConformancePolicy
+from gateway.conformance.uptime import Awake
 from gateway.shares import Shares
 
 
@@ -42,6 +43,7 @@ class FindingService:
         shares: Shares,
         view: Callable[[], AuthorityView],
         clock: Clock,
+        awake: Awake,
     ) -> None:
         self._findings = findings
         self._contests = contests
@@ -50,6 +52,7 @@ class FindingService:
         self._shares = shares
         self._view = view
         self._clock = clock
+        self._awake = awake
 
     async def list_findings(
         self, request: pb.ListFindingsRequest, caller: Caller
@@ -141,7 +144,9 @@ class FindingService:
         )
 
     def _challenges_page(self, operator_id: str, page: Page) -> pb.ListChallengesResponse:
-        rows = self._challenges.listed(operator_id, page.before, self._clock.now(), page.size + 1)
+        now = self._clock.now()
+        self._awake.wake(now)
+        rows = self._challenges.listed(operator_id, page.before, now, page.size + 1)
         shown_ = rows[: page.size]
         more = len(rows) > page.size
         return pb.ListChallengesResponse(
@@ -157,7 +162,9 @@ class FindingService:
         answers = [
             Answer(copy.challenge_id, *copy.digests(records[copy.challenge_id])) for copy in copies
         ]
-        judged = self._challenges.judge(operator_id, answers, self._clock.now())
+        now = self._clock.now()
+        self._awake.wake(now)
+        judged = self._challenges.judge(operator_id, answers, now)
         return pb.AnswerChallengeResponse(
             confirmed=judged.confirmed,
             refreshed=judged.refreshed,

@@ -46,6 +46,8 @@ ATTESTATIONS: Final = Table(
     # Null for attestations from before these were kept.
     Column("opening", LargeBinary),
     Column("read_at", BigInteger),
+    # Of ``standing`` how many wait only to be asked for.
+    Column("waiting", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("operator_id", "request_id", name="uq_attestations_request"),
     UniqueConstraint("operator_id", "number", name="uq_attestations_number"),
 )
@@ -78,6 +80,9 @@ FINDINGS: Final = Table(
     Column("region", String(255), nullable=False, server_default=""),
     # By how much later the time of a rectified false attestation goes on in another one.
     Column("put_off", BigInteger, nullable=False, server_default="0"),
+    # Since when a right copy is attested that the gateway has not asked for yet; 0 where it is none.
+    # Its times are moved by that when it waits no longer.
+    Column("waits_since", BigInteger, nullable=False, server_default="0"),
     Index("ix_findings_operator", "operator_id", "finding_id"),
     Index("ix_findings_attestation", "attestation_id", "finding_id"),
     # Of one record, kind and event one finding stands at a time, unless another copy's is
@@ -237,5 +242,7 @@ OF_REMOVALS: Final = FINDINGS.c.kind == literal_column(str(REMOVAL_OVERDUE))
 """Findings of overdue removals."""
 OF_FALSE: Final = FINDINGS.c.kind == literal_column(str(ATTESTATION_FALSE))
 """Findings of false attestations."""
+WAITS: Final = FINDINGS.c.waits_since > literal_column("0")
+"""Findings that wait only for the gateway to ask for the right copy."""
 UNANSWERED: Final = CHALLENGES.c.closed_at == literal_column("0")
 """Challenges that are neither answered nor over."""

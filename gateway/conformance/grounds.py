@@ -1,7 +1,10 @@
 """Until when copies served under consents may be kept, by what the consents have become."""
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -11,6 +14,7 @@ from gateway.conformance.served import CutCopy
 from gateway.storage.paging import pages
 
 _REMOVAL = CONSENT_REMOVAL.c
+_NONE: Final = ()
 
 
 def kept(records: Connection, copies: Iterable[CutCopy], now: int) -> dict[bytes, CutCopy]:
@@ -36,54 +40,61 @@ def grounds(records: Connection, copies: Iterable[CutCopy]) -> Iterator[CutCopy]
     alike = latest(copies).values()
     duties = _duties(records, {copy.consent_id for copy in alike})
     for copy in alike:
-        duty = duties.get(copy.consent_id)
+        duty = _duty_of(duties.get(copy.consent_id, _NONE), copy.keep_until)
         if duty is None:
             yield copy
-            continue
-        until = duty.until(copy.keep_until)
-        if until:
-            yield copy._replace(keep_until=until)
-        else:
+        elif duty.is_gone(copy.keep_until):
             otherwise = duty.until_but_for_word(copy.keep_until)
             yield copy._replace(keep_until=0, gone_at=duty.removed_at, otherwise_until=otherwise)
+        else:
+            yield copy._replace(keep_until=duty.until_but_for_word(copy.keep_until))
 
 
 class _Duty(NamedTuple):
-    """The duty to remove what was served under a consent; see `consent.tables.CONSENT_REMOVAL`."""
+    """A duty to remove what was served under a consent; see `consent.tables.CONSENT_REMOVAL`."""
 
+    life_until: int
     deadline: int
     acknowledged_at: int | None
-    life_until: int
     gone_until: int
     removed_at: int | None
+    spared_until: int
 
-    def until(self, keep_until: int) -> int:
-        """Return until when a copy may be kept whose data life ends at ``keep_until`` (seconds,
-        UTC)."""
-        is_gone = self.acknowledged_at is not None and keep_until <= self.life_until
-        if is_gone or keep_until <= self.gone_until:
-            return 0
-        return self.until_but_for_word(keep_until)
+    def is_gone(self, keep_until: int) -> bool:
+        """Tell whether a copy that the duty is about, whose data life ends at ``keep_until``
+        (seconds, UTC), is gone by the operator's word."""
+        return self.acknowledged_at is not None or keep_until <= self.gone_until
 
     def until_but_for_word(self, keep_until: int) -> int:
-        """Return the same as if the operator had said nothing."""
-        # One that was served since the duty began: the consent was in force still.
-        return keep_until if keep_until > self.life_until else min(self.deadline, keep_until)
+        """Return until when such a copy may be kept, or may not be held against its operator, if
+        that had said nothing."""
+        return min(max(self.deadline, self.spared_until), keep_until)
 
 
-def _duties(records: Connection, consent_ids: Iterable[str]) -> dict[str, _Duty]:
-    """Return the duties there are for consents; an operator's word is of all copies that a duty
-    is about."""
+def _duty_of(duties: Sequence[_Duty], keep_until: int) -> _Duty | None:
+    """Return of the duties for a consent, in order, that which a copy is about whose data life
+    ends at ``keep_until`` (seconds, UTC).
+
+    None where it was served since they began: the consent was in force still.
+    """
+    place = bisect_left(duties, keep_until, key=attrgetter("life_until"))
+    return duties[place] if place < len(duties) else None
+
+
+def _duties(records: Connection, consent_ids: Iterable[str]) -> dict[str, list[_Duty]]:
+    """Return the duties there are for consents, in order; an operator's word is of all copies that
+    a duty is about."""
     query = select(
         _REMOVAL.consent_id,
+        _REMOVAL.life_until,
         _REMOVAL.deadline,
         _REMOVAL.acknowledged_at,
-        _REMOVAL.life_until,
         _REMOVAL.gone_until,
         _REMOVAL.removed_at,
-    )
-    return {
-        row[0]: _Duty(*row[1:])
-        for some in pages(consent_ids)
-        for row in records.execute(query.where(_REMOVAL.consent_id.in_(some)))
-    }
+        _REMOVAL.spared_until,
+    ).order_by(_REMOVAL.life_until)
+    found: dict[str, list[_Duty]] = defaultdict(list)
+    for some in pages(consent_ids):
+        for consent_id, *duty in records.execute(query.where(_REMOVAL.consent_id.in_(some))):
+            found[consent_id].append(_Duty(*duty))
+    return found

@@ -18,6 +18,7 @@ from gateway.conformance.consented import copies_of
 from gateway.conformance.entitlement import Entitlements
 from gateway.conformance.grounds import grounds, kept
 from gateway.conformance.positions import come_to_answers
+from gateway.conformance.put_right import put_right_of
 from gateway.conformance.revisions import revisions_of
 from gateway.conformance.served import CutCopy, served_operators
 from gateway.conformance.stored import ServedBits, served_bits_of
@@ -78,16 +79,19 @@ class Holdings:
     def keepers(
         self, sequences: Collection[int], operator_id: str = ""
     ) -> dict[int, dict[str, int]]:
-        """Return the operators that were served each revision, or of these one alone, and until
-        when each may keep a copy of it (seconds, UTC).
+        """Return the operators that were served each revision, or have put it right, or of these one
+        alone, and until when each may keep a copy of it (seconds, UTC).
 
-        That is `NO_END` for a revision served whole. For one that consents cut it is the longest
+        That is `NO_END` for a revision served whole or put right. For one that consents cut it is the longest
         any of them lets it be kept, 0 where the removal of all such copies was acknowledged.
         """
         found: dict[int, dict[str, int]] = {sequence: {} for sequence in sequences}
+        with reading(self._evidence) as evidence:
+            put_right = put_right_of(evidence, found, operator_id)
         for holder, marked in self._marked(sequences, operator_id):
-            untils = dict.fromkeys(marked.whole, NO_END)
-            if cut := marked.cut - marked.whole:
+            whole = marked.whole | put_right.get(holder, set())
+            untils = dict.fromkeys(whole, NO_END)
+            if cut := marked.cut - whole:
                 untils |= self._cut_untils(holder, marked._replace(cut=cut))
             for sequence, until in untils.items():
                 found[sequence][holder] = until

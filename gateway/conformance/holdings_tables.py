@@ -38,6 +38,18 @@ SERVED_BLOCKS: Final = Table(
     Index("ix_served_blocks_block", "block", "operator_id"),
 )
 
+# Which revisions an operator attested right copies of without having been served them: a bit each.
+# Their content it was served whole, in another period or of another revision
+# (`gateway.conformance.put_right`).
+PUT_RIGHT_BLOCKS: Final = Table(
+    "put_right_blocks",
+    METADATA,
+    Column("operator_id", String(40), primary_key=True),
+    Column("block", _Sequence, primary_key=True, autoincrement=False),
+    Column("bits", LargeBinary, nullable=False),
+    Index("ix_put_right_blocks_block", "block", "operator_id"),
+)
+
 # What was served under consents, one by one: content cut to a consent's fields is another
 # copy than the revision's own. Each revision has its own, also where they are alike: what ends
 # one of them does not end the next. ``keep_until`` is when the last served must be gone, in

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from creditgate.transparency.facts import Copy
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from creditgate.v1.vocabulary_pb2 import Severity
+from gateway.conformance.blocks import sequences_of
 from gateway.conformance.classify import (
     AsServed,
     Grace,
@@ -21,6 +22,7 @@ from gateway.conformance.comparing import MOST_LISTED
 from gateway.conformance.elsewhere import Elsewhere, by_record, judge_elsewhere, region_of
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.model import MISSING, Difference
+from gateway.conformance.put_right import put_right_bits
 from gateway.conformance.removal_rows import removals_for
 from gateway.conformance.revisions import (
     Revision,
@@ -30,6 +32,7 @@ from gateway.conformance.revisions import (
     revisions_of_records,
 )
 from gateway.conformance.served import CutCopy
+from gateway.conformance.uptime import outages_since
 from gateway.storage.engines import Engines, reading
 from gateway.storage.paging import pages
 
@@ -61,14 +64,16 @@ class Judged(NamedTuple):
     """All differences, several of a kind and record where there are; whether some copy is only
     not held against the operator yet; and how many faults there are ``beyond``, told of which no
     more is than their number. ``void_elsewhere`` are the records of other regions, by region and
-    id, of which a copy is held that should not be, excused or not. ``right`` are revisions, by their
-    sequences, of which right copies are held that were never served so."""
+    id, of which a copy is held that should not be, excused or not. ``right`` are the revisions, by their
+    sequences, of which right copies are held that were never served so; ``unsaid`` are those that were
+    put right before and are not held, of which nothing is said, since another copy of the record is."""
 
     differences: Sequence[Difference]
     excused: bool
     beyond: int
     void_elsewhere: frozenset[tuple[str, str]] = frozenset()
     right: frozenset[int] = frozenset()
+    unsaid: frozenset[int] = frozenset()
 
 
 class Judge:
@@ -86,6 +91,9 @@ class Judge:
         void_elsewhere: set[tuple[str, str]] = set()
         right: set[int] = set()
         excused, beyond = False, differing.beyond
+        unsaid = self._unsaid(operator_id, differing)
+        if unsaid:
+            differing = differing._replace(missing=set(differing.missing) - unsaid)
         for each in chain(
             self._former(operator_id, differing, grace),
             self._shown(operator_id, differing.shown, grace, void_elsewhere),
@@ -105,7 +113,23 @@ class Judge:
             beyond,
             frozenset(void_elsewhere),
             frozenset(right),
+            unsaid,
         )
+
+    def _unsaid(self, operator_id: str, differing: Differing) -> frozenset[int]:
+        """Return what was put right and is missing of records of which another copy is held: who
+        restored an older one sets its period anew, and need not be served it for that."""
+        with reading(self._evidence) as evidence:
+            own = set(sequences_of(put_right_bits(evidence, operator_id)).tolist())
+        own = own.intersection(differing.missing) if own else own
+        put_right = self._holdings.not_whole(operator_id, own)
+        if not put_right:
+            return put_right
+        shown = {copy.record_id for copy in differing.shown}
+        with reading(self._records) as records:
+            of_missing = record_ids_of(records, put_right)
+            former = set(record_ids_of(records, differing.former).values())
+        return frozenset(each for each, record in of_missing.items() if record in shown | former)
 
     def _former(self, operator_id: str, differing: Differing, grace: Grace) -> Iterator[Judgement]:
         """Yield what is to be said of copies held as they were served, some at a time: they may be
@@ -113,8 +137,10 @@ class Judge:
         for some in pages(differing.former):
             revisions = self._as_last(self._revisions(some))
             own = self._with_removals(operator_id, revisions.values(), grace)
-            for each in revisions.values():
-                yield judge_served(AsServed(each, each.copy.content_digest), own)
+            for sequence, each in revisions.items():
+                judged = judge_served(AsServed(each, each.copy.content_digest), own)
+                # Of the newest like it, it was never served; of any other it is no more.
+                yield judged.if_right(0 if each.sequence == sequence else each.sequence)
         copies = list(differing.former_cut)
         for start in range(0, len(copies), _AT_ONCE):
             some_cut = copies[start : start + _AT_ONCE]
@@ -152,12 +178,15 @@ class Judge:
     ) -> Grace:
         """Return ``grace`` with the removals an operator owes for what ended revisions."""
         endings = {
-            each.ending.event_sequence
+            each.ending.event_sequence: each.ending.at
             for each in revisions
             if each.ending is not None and each.ending.event_sequence > grace.after
         }
         with reading(self._evidence) as evidence:
-            return grace._replace(removals=removals_for(evidence, operator_id, endings))
+            removals = removals_for(evidence, operator_id, endings)
+            unwritten = [at for event, at in endings.items() if event not in removals]
+            outages = outages_since(evidence, min(unwritten)) if unwritten else ()
+        return grace._replace(removals=removals, outages=outages)
 
     def _known(
         self, operator_id: str, record_ids: Collection[str], now: int

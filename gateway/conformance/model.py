@@ -57,7 +57,8 @@ class Attestation(NamedTuple):
     ``disclosure_sequence`` is as of which the copies are attested to be right, ``compared`` the
     position they were compared with: later, where something void is not held against the operator
     yet. ``opening`` is the digest of what it was opened with, ``read_at`` when the copies were read;
-    None where that is not known.
+    None where that is not known. ``waiting`` are those of ``standing`` that wait only for the gateway
+    to ask for the right copies that are attested.
     """
 
     attestation_id: str
@@ -76,6 +77,7 @@ class Attestation(NamedTuple):
     compared: int
     opening: bytes | None
     read_at: int | None = None
+    waiting: int = 0
 
 
 class Finding(NamedTuple):
@@ -85,7 +87,9 @@ class Finding(NamedTuple):
     has none. ``pardoned``: an administrator has lifted the suspension it led to. Of a contest
     the times are 0 while they have not come. ``record_id`` is "consents/{id}" where the removal
     of what was served under an ended consent is overdue, "" for an overdue attestation.
-    ``region`` as in `Difference`.
+    ``region`` as in `Difference`. ``waits_since`` is since when a right copy is attested instead that the
+    gateway has not asked for yet, 0 where it is none: that time counts for nothing, and
+    ``counted_from`` and ``deadline`` are later by it once it is over.
     """
 
     finding_id: str
@@ -111,11 +115,23 @@ class Finding(NamedTuple):
     decided_by: str
     decision_reason: str
     region: str
+    waits_since: int = 0
 
     @property
     def record(self) -> tuple[str, str]:
         """The record, by region and id."""
         return self.region, self.record_id
+
+    def resumed(self, now: int) -> "Finding":
+        """Return it as one that waits no longer at ``now`` (seconds, UTC)."""
+        if not self.waits_since:
+            return self
+        waited = max(0, now - self.waits_since)
+        return self._replace(
+            counted_from=self.counted_from + waited,
+            deadline=self.deadline + waited,
+            waits_since=0,
+        )
 
     @property
     def consent(self) -> str:

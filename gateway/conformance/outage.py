@@ -1,5 +1,6 @@
 """Time in which the gateway could not be reached counts for no deadline of an operator. Pure."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, case
@@ -29,3 +30,12 @@ class Outage(NamedTuple):
         """Return `put_off` of a column of a store, of rows whose deadline had not passed."""
         later, least = deadline + self.seconds, self.ended + self.grace
         return case((later < least, least), else_=later)
+
+
+def put_off_by(outages: Iterable[Outage], begun: int, deadline: int) -> int:
+    """Return a deadline that is written down nowhere, of what began at ``begun``, as it is after
+    ``outages``, in order of time (seconds, UTC)."""
+    for each in outages:
+        if each.ended > begun:
+            deadline = each.put_off(deadline)
+    return deadline

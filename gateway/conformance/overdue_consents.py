@@ -1,7 +1,6 @@
 """Removals of what was served under ended consents become findings when they are overdue, and
 those acknowledged after all are rectified (G9)."""
 
-from collections.abc import Sequence
 from typing import Final, Protocol
 
 from consent.model import NAME_PREFIX
@@ -41,16 +40,14 @@ class OverdueConsents:
         while late := self._overdue.late(now, _AT_ONCE):
             for each in late:
                 self._findings.open_consent_overdue(each.operator_id, _name(each), now)
-            self._overdue.found(_ids(late))
+            self._overdue.found(late)
         while good := self._overdue.made_good(_AT_ONCE):
+            # One finding is of all that is overdue for a consent.
             for each in good:
-                self._findings.consent_acknowledged(each.operator_id, _name(each), now)
-            self._overdue.rectified(_ids(good))
+                if not each.more_open:
+                    self._findings.consent_acknowledged(each.operator_id, _name(each), now)
+            self._overdue.rectified(good)
 
 
 def _name(removal: LateRemoval) -> str:
     return NAME_PREFIX + removal.consent_id
-
-
-def _ids(removals: Sequence[LateRemoval]) -> list[str]:
-    return [each.consent_id for each in removals]

@@ -13,6 +13,7 @@ from gateway.conformance.finding_tables import (
     STANDINGS,
     STANDS,
     UNANSWERED,
+    WAITS,
 )
 from gateway.conformance.model import MISSING, OPEN, RECTIFIED
 from gateway.conformance.outage import Outage
@@ -90,7 +91,8 @@ def _put_off(
 
 def _put_off_findings(connection: Connection, outage: Outage) -> None:
     # Their deadlines that passed move too: the stages after one follow from it, and from when
-    # the finding was counted from. What is contested is put off when it is decided.
+    # the finding was counted from. What is contested is put off when it is decided, what waits to be
+    # asked for once it waits no longer.
     moved: dict[Any, ColumnElement[int]] = {
         _F.counted_from: _F.counted_from + outage.seconds,
         _F.deadline: case(
@@ -98,7 +100,7 @@ def _put_off_findings(connection: Connection, outage: Outage) -> None:
             else_=outage.put_off_in(_F.deadline),
         ),
     }
-    open_ones = update(FINDINGS).where(STANDS, _F.state == OPEN, _F.kind != MISSING)
+    open_ones = update(FINDINGS).where(STANDS, _F.state == OPEN, _F.kind != MISSING, ~WAITS)
     found = connection.execute(open_ones.values(moved).returning(_F.finding_id)).all()
     wrote(connection, FINDINGS, found)
 

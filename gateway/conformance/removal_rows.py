@@ -214,10 +214,16 @@ def followed(connection: Connection) -> int:
     return connection.execute(query).scalar() or 0
 
 
-def follow_to(connection: Connection, sequence: int) -> None:
-    """Keep how far events were followed; it never goes back."""
+def hold_followed(connection: Connection) -> None:
+    """Have nobody else follow events until the transaction ends."""
     first = _INSERT[connection.dialect.name](FOLLOWED).on_conflict_do_nothing()
     connection.execute(first, {"name": _FOLLOWED, "event_sequence": 0})
+    row = select(FOLLOWED.c.event_sequence).where(FOLLOWED.c.name == _FOLLOWED)
+    connection.execute(row.with_for_update())
+
+
+def follow_to(connection: Connection, sequence: int) -> None:
+    """Keep how far events were followed, which must be held; it never goes back."""
     connection.execute(
         update(FOLLOWED)
         .where(FOLLOWED.c.name == _FOLLOWED, FOLLOWED.c.event_sequence < sequence)

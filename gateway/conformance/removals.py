@@ -1,7 +1,7 @@
 """Removals owed: who must remove or replace what, by when, and who said it is done (G9).
 
-Whoever was served a revision, and may still keep its copy, owes its removal from the event on
-that makes it void. No answer is served with a revision that is void (`gateway.meter.ledger`), so
+Whoever was served a revision, or has put it right, and may still keep its copy, owes its removal
+from the event on that makes it void. No answer is served with a revision that is void (`gateway.meter.ledger`), so
 once the event is committed all who owe are known. Of a copy that only consents opened nothing is
 owed for an event that came when none of them let it be kept any more, or once its removal was
 acknowledged for them. Nor is it where the operator had said before that it holds no such copy, and
@@ -13,45 +13,34 @@ once on repair), and article 8 (same content, same period).
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway.conformance.event_pages import (
-    EventPage,
-    Keepers,
-    WatchedEvent,
-    kept_of,
-    read_changes,
-)
+from gateway.conformance.event_pages import Keepers, read_changes
+from gateway.conformance.owing import Deadlines, Owing, duty_rows, owing_for
+from gateway.conformance.put_right import keep_put_right, put_right_of
 from gateway.conformance.removal_rows import (
     ACKNOWLEDGE,
     BY_THEMSELVES,
-    SAID_BEFORE,
     follow_to,
     followed,
+    hold_followed,
     locked,
     newly_told,
     owed_no_more,
     owing_of,
     word_on,
 )
-from gateway.conformance.removal_tables import DUTIES, Finding
-from gateway.conformance.said_before import Voided, said_of
+from gateway.conformance.removal_tables import DUTIES
+from gateway.conformance.revisions import revisions_of
+from gateway.disclose.tables import NO_END
 from gateway.storage.engines import Engines, reading
 from gateway.storage.writes import wrote
 
 _EVENTS_AT_ONCE: Final = 500
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-
-
-class Deadlines(Protocol):
-    """What is needed of `gateway.conformance.policy.ConformancePolicy`."""
-
-    def removal_seconds(self, severity: int) -> int:
-        """Return how long after its event a void copy must be gone, by Severity."""
-        ...
 
 
 class Owed(NamedTuple):
@@ -86,24 +75,6 @@ class Removed(NamedTuple):
     removed_at: int
 
 
-class _Owing(NamedTuple):
-    """That an operator owes the removal of a revision for an event; of those alike it was served
-    that of ``last`` last."""
-
-    event: WatchedEvent
-    operator_id: str
-    sequence: int
-    last: int
-
-    @property
-    def voided(self) -> Voided:
-        """The copies it is about."""
-        event = self.event
-        return Voided(
-            self.operator_id, event.sequence, event.record_id, event.void_alike, self.last
-        )
-
-
 class RemovalDuties:
     """Keeps the duties; calls block, from any thread and process."""
 
@@ -126,58 +97,46 @@ class RemovalDuties:
                 page = read_changes(connection, at, _EVENTS_AT_ONCE)
             if page.read_to <= at:
                 return
-            owing = self._owing(page)
+            alike = {sequence for each in page.events for sequence in each.void_alike}
+            held = dict(self._keepers.keepers(alike))
             with self._evidence.begin() as connection:
-                if owing:
-                    duties = self._duties(connection, owing)
-                    connection.execute(self._add, duties)
-                    wrote(connection, DUTIES, map(_key, duties))
+                hold_followed(connection)
+                # What was attested since its keepers were asked for.
+                for operator_id, sequences in put_right_of(connection, alike).items():
+                    for sequence in sequences:
+                        held[sequence] = {**held.get(sequence, {}), operator_id: NO_END}
+                self._owe(connection, owing_for(page.events, held))
                 for event in page.events:
                     if event.restored:
                         owed_no_more(connection, event)
                 follow_to(connection, page.read_to)
             at = page.read_to
 
-    def _owing(self, page: EventPage) -> list[_Owing]:
-        alike = {sequence for each in page.events for sequence in each.void_alike}
-        held = self._keepers.keepers(alike)
-        return [
-            _Owing(
-                event,
-                operator_id,
-                sequence,
-                max(
-                    each
-                    for each in event.void_alike
-                    if event.at < held.get(each, {}).get(operator_id, 0)
-                ),
-            )
-            for event in page.events
-            for operator_id, (until, sequence) in sorted(kept_of(event.void_alike, held).items())
-            if event.at < until
-        ]
+    def put_right(
+        self, connection: Connection, operator_id: str, sequences: Collection[int]
+    ) -> None:
+        """Write, in the transaction of ``connection``, that an operator holds right copies of
+        revisions that it was never served so: from now on it owes their removal as any other's.
+        Its row must be locked."""
+        new = keep_put_right(connection, operator_id, sequences)
+        if not new:
+            return
+        # What ended them until now is looked at here, anything later by who follows the events.
+        hold_followed(connection)
+        with reading(self._records) as records:
+            ended = {each.ending for each in revisions_of(records, new)}
+            events = [
+                event
+                for each in sorted(filter(None, ended))
+                for event in read_changes(records, each.event_sequence - 1, 1).events
+            ]
+        self._owe(connection, owing_for(events, {each: {operator_id: NO_END} for each in new}))
 
-    def _duties(self, connection: Connection, owing: Sequence[_Owing]) -> list[dict[str, Any]]:
-        said = said_of(connection, [each.voided for each in owing])
-        return [
-            {
-                "operator_id": operator_id,
-                "event_sequence": event.sequence,
-                "revision_sequence": sequence,
-                "record_id": event.record_id,
-                "severity": event.severity,
-                "owed_since": event.at,
-                "deadline": event.at + self._deadlines.removal_seconds(event.severity),
-                "removed_at": event.at if word.gone else None,
-                "acknowledged_at": event.at if word.gone else None,
-                "acknowledged_by": SAID_BEFORE if word.gone else "",
-                "finding": Finding.NONE,
-                "said_answers": word.answers,
-                "said_since": word.since,
-            }
-            for event, operator_id, sequence, _ in owing
-            for word in (said[operator_id, event.sequence],)
-        ]
+    def _owe(self, connection: Connection, owing: Sequence[Owing]) -> None:
+        if owing:
+            duties = duty_rows(connection, owing, self._deadlines)
+            connection.execute(self._add, duties)
+            wrote(connection, DUTIES, map(_key, duties))
 
     def owed(self, operator_id: str, now: int) -> Owed:
         """Return what an operator has still to acknowledge at ``now`` (seconds, UTC)."""

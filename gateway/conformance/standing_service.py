@@ -21,6 +21,7 @@ from gateway.conformance.finding_requests import (
 from gateway.conformance.findings import Findings
 from gateway.conformance.removals import Owed
 from gateway.conformance.standings import Standings
+from gateway.conformance.uptime import Awake
 from gateway.shares import Shares
 
 _MOST_CHANGES: Final = 100
@@ -56,6 +57,7 @@ class StandingService:
         shares: Shares,
         view: Callable[[], AuthorityView],
         clock: Clock,
+        awake: Awake,
     ) -> None:
         self._attested = attested
         self._certified = certified
@@ -66,6 +68,7 @@ class StandingService:
         self._shares = shares
         self._view = view
         self._clock = clock
+        self._awake = awake
 
     async def list_attestations(
         self, request: pb.ListAttestationsRequest, caller: Caller
@@ -93,7 +96,9 @@ class StandingService:
         rows = self._attested.listed(
             operator_id, asked.from_, asked.until, int(page.before or 0), page.size + 1
         )
-        in_force = self._certified.in_force(operator_id, self._clock.now())
+        now = self._clock.now()
+        self._awake.wake(now)
+        in_force = self._certified.in_force(operator_id, now)
         shown, more = rows[: page.size], len(rows) > page.size
         return pb.ListAttestationsResponse(
             attestations=[
@@ -104,6 +109,7 @@ class StandingService:
 
     def _conformance(self, operator_id: str) -> pb.GetConformanceResponse:
         now = self._clock.now()
+        self._awake.wake(now)
         owed = self._removals.owed(operator_id, now)
         certificate = self._certified.in_force(operator_id, now)
         answer = pb.GetConformanceResponse(

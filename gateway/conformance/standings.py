@@ -12,6 +12,7 @@ from gateway.conformance.finding_tables import (
     STAGE_CHANGES,
     STANDINGS,
     STANDS,
+    WAITS,
 )
 from gateway.conformance.model import MISSING, NONE, OPEN, RECTIFIED, Stage, StageChange, Standing
 from gateway.conformance.stages import Against
@@ -114,7 +115,7 @@ def all_against(
     connection: Connection, operator_id: str, false_since: int
 ) -> tuple[list[Against], int]:
     """Return the open findings against an operator by kind, and how many they are; what is
-    for information is left out. With them, not counted, false attestations rectified after
+    for information is left out. Those that wait to be asked for are counted alone. With them, not counted, false attestations rectified after
     ``false_since`` (seconds, UTC)."""
     query = (
         select(
@@ -123,6 +124,7 @@ def all_against(
             func.min(_F.deadline),
             _F.pardoned,
             func.count(),
+            WAITS,
         )
         .where(
             _F.operator_id == operator_id,
@@ -130,7 +132,7 @@ def all_against(
             _F.state == OPEN,
             _F.kind != MISSING,
         )
-        .group_by(_F.kind, _F.pardoned)
+        .group_by(_F.kind, _F.pardoned, WAITS)
     )
     rows = connection.execute(query).all()
     mended = (
@@ -143,7 +145,7 @@ def all_against(
         )
         .group_by(_F.kind, _F.pardoned, _F.closed_at)
     )
-    against = [Against(*row[:4]) for row in rows]
+    against = [Against(*row[:4]) for row in rows if not row[5]]
     against += [Against(*row) for row in connection.execute(mended)]
     return against, sum(row[4] for row in rows)
 

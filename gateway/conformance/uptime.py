@@ -7,16 +7,18 @@ acknowledge, show or attest would be a finding the second the gateway is back.
 import logging
 from typing import Final, Protocol
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.conformance.outage import Outage
-from gateway.conformance.uptime_tables import BEATS
+from gateway.conformance.uptime_tables import BEATS, OUTAGES
 from gateway.storage.engines import reading
+from gateway.storage.writes import wrote
 
 _BEAT_SECONDS: Final = 60
 _GATEWAY: Final = "gateway"
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_LAST: Final = select(BEATS.c.at).where(BEATS.c.name == _GATEWAY)
 _log = logging.getLogger(__name__)
 
 
@@ -32,8 +34,22 @@ class Deadlines(Protocol):
         ...
 
 
+class Awake(Protocol):
+    """What is needed of `Uptime` by who compares an operator's deadline with the time."""
+
+    def wake(self, now: int) -> None:
+        """Put off what is due where the gateway was away until ``now`` (seconds, UTC)."""
+        ...
+
+
+def outages_since(evidence: Connection, since: int) -> list[Outage]:
+    """Return the outages that ended after ``since`` (seconds, UTC), in order of time."""
+    query = select(OUTAGES.c.began, OUTAGES.c.ended, OUTAGES.c.grace).where(OUTAGES.c.ended > since)
+    return [Outage(*row) for row in evidence.execute(query.order_by(OUTAGES.c.ended))]
+
+
 class Uptime:
-    """Beats for one process. Calls block; one thread at a time.
+    """Beats for one process. Calls block; of `step` one thread at a time.
 
     A silence of ``silence`` seconds is an outage: also one of a host that was suspended, of a
     store that was out of reach, or of a store set back to an older copy of it. Of all processes
@@ -55,22 +71,48 @@ class Uptime:
         """
         if 0 <= now - self._beat_at < min(_BEAT_SECONDS, self._silence):
             return
-        last = select(BEATS.c.at).where(BEATS.c.name == _GATEWAY)
-        with reading(self._evidence) as connection:
-            before = connection.execute(last).scalar_one_or_none()
-        if before is not None and now - before >= self._silence:
+        if self._was_away(now):
             self._deadlines.follow()
+        self._beat(now)
+        self._beat_at = now
+
+    def wake(self, now: int) -> None:
+        """Put off what is due where the gateway was away until ``now`` (seconds, UTC); for who is
+        about to compare a deadline of an operator with it, and does not enforce. One read.
+
+        A host that was suspended serves again before anybody has enforced. Raises what the stores
+        raise.
+        """
+        if self._was_away(now):
+            self._deadlines.follow()
+            self._beat(now)
+
+    def _was_away(self, now: int) -> bool:
+        with reading(self._evidence) as connection:
+            before = connection.execute(_LAST).scalar_one_or_none()
+        return before is not None and now - before >= self._silence
+
+    def _beat(self, now: int) -> None:
+        """Put off, once, what an outage until ``now`` left no time for, and tell that it is up."""
         first = _INSERT[self._evidence.dialect.name](BEATS).on_conflict_do_nothing()
         with self._evidence.begin() as connection:
             connection.execute(first, {"name": _GATEWAY, "at": now})
             outage = Outage(
-                connection.execute(last.with_for_update()).scalar_one(), now, self._grace
+                connection.execute(_LAST.with_for_update()).scalar_one(), now, self._grace
             )
             if outage.seconds >= self._silence:
                 _log.warning(
                     "the gateway was away for %d s: what operators owe is put off", outage.seconds
                 )
                 self._deadlines.put_off(connection, outage)
+                _keep(connection, outage)
             # Back, too, where the clock was: time that was not is no outage later.
             connection.execute(update(BEATS).where(BEATS.c.name == _GATEWAY).values(at=now))
-        self._beat_at = now
+
+
+def _keep(connection: Connection, outage: Outage) -> None:
+    # Where the clock was set back there may be one that ended then.
+    same = OUTAGES.c.ended == outage.ended
+    connection.execute(delete(OUTAGES).where(same))
+    connection.execute(insert(OUTAGES).values(outage._asdict()))
+    wrote(connection, OUTAGES, [(outage.ended,)])

@@ -1,4 +1,4 @@
-"""The table of when the gateway was up last."""
+"""Tables of when the gateway was up last, and of when it was away."""
 
 from typing import Final
 
@@ -12,4 +12,13 @@ BEATS: Final = Table(
     METADATA,
     Column("name", String(16), primary_key=True),
     Column("at", BigInteger, nullable=False),
+)
+
+# What deadlines that are written down nowhere are put off by. In seconds, UTC.
+OUTAGES: Final = Table(
+    "gateway_outages",
+    METADATA,
+    Column("ended", BigInteger, primary_key=True, autoincrement=False),
+    Column("began", BigInteger, nullable=False),
+    Column("grace", BigInteger, nullable=False),
 )

@@ -23,8 +23,10 @@ from gateway.clock import Clock
 from gateway.conformance.event_pages import WatchedEvent
 from gateway.conformance.licensed import within_licence
 from gateway.conformance.news import DisclosureNews
+from gateway.conformance.owing import Deadlines
 from gateway.conformance.recent import Told, ToldPage
-from gateway.conformance.removals import Deadlines, RemovalDuties
+from gateway.conformance.removals import RemovalDuties
+from gateway.conformance.uptime import Awake
 from gateway.disclose.tables import NO_END
 from gateway.shares import Shares
 from operators.model import Licence
@@ -66,6 +68,7 @@ class DisclosureWatch:
         reads: Shares,
         view: Callable[[], AuthorityView],
         clock: Clock,
+        awake: Awake,
         page_events: int = PAGE_EVENTS,
     ) -> None:
         self._news = news
@@ -74,6 +77,7 @@ class DisclosureWatch:
         self._reads = reads
         self._view = view
         self._clock = clock
+        self._awake = awake
         self._page_events = page_events
 
     async def watch_disclosures(
@@ -142,6 +146,7 @@ class DisclosureWatch:
         return await self._reads.run(operator_id, self._older, coverage, after, operator_id)
 
     def _older(self, coverage: WatchCoverage.ValueType, after: int, operator_id: str) -> ToldPage:
+        self._awake.wake(self._clock.now())
         page = self._news.older(coverage, after, self._page_events, operator_id)
         # By the duties, which were fixed with the event, whatever copies there are by now.
         owed = self._duties.owing(

@@ -36,7 +36,8 @@ class Access:
     name of the consent it was served under, "" for public items; ``fee`` in micro-yuan, ``served_at`` in seconds UTC. Where nothing was found, ``item``
     is what was asked for, "" in answers that do not tell; ``record_id``, ``source`` and
     ``region`` are "", ``revision`` and ``fee`` 0. ``home_region`` is the region that disclosed the
-    record, by its entity identifier, "" for this one.
+    record, by its entity identifier, "" for this one. ``recognised`` tells instead that what another
+    region states of the item was recognised under the consent, without any record.
     """
 
     place: Place
@@ -56,6 +57,7 @@ class Access:
     served_at: int
     fee: int
     home_region: str = ""
+    recognised: bool = False
 
     @property
     def usage_name(self) -> str:

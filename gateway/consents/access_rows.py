@@ -11,7 +11,7 @@ from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.consents.access import Access, Answered, Place
 from gateway.meter.bearers import bearers_of_lines, licences_of
 from gateway.meter.model import LineCount
-from gateway.meter.under_consent import items_under
+from gateway.meter.under_consent import RECOGNISED_PREFIX, items_under
 
 LedgerRow = Row[*tuple[Any, ...]]
 """A row of `gateway.meter.tables.USAGE`, or of a revision with its line."""
@@ -81,6 +81,7 @@ def _access(
         decision_id=answer.decision_id,
         served_at=answer.served_at,
         fee=fee,
+        recognised=revision is None and answer.request_id.startswith(RECOGNISED_PREFIX),
     )
 
 

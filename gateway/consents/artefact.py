@@ -1,9 +1,9 @@
 """The artefact of a consent: what its receipts say, made from what is stored. Pure."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from consent.model import SCHEMA_VERSION, Actor, Consent, ConsentChange, ConsentTerms
+from consent.histories import History
+from consent.model import SCHEMA_VERSION, Actor, Consent, ConsentTerms
 from consent.states import GRANTED, REQUESTED
 from creditgate.consent_artefact import (
     ACCESS_MODES,
@@ -22,14 +22,14 @@ from operators.model import Operator
 
 def artefact(
     consent: Consent,
-    history: Sequence[ConsentChange],
+    history: History,
     issuer: str,
     now: int,
     operator: Operator,
 ) -> dict[str, Any]:
     """Return the artefact of a consent that was granted, as its receipt carries it.
 
-    ``history`` are its changes as logged, oldest first. A receipt is signed within the
+    ``history`` is what happened to it as logged. A receipt is signed within the
     change that grants, before that is logged: the request and the grant are then told from
     the consent itself. ``now`` is when the receipt is signed (seconds, UTC), ``operator`` the
     operator as it is known then. Raises Refused
@@ -63,6 +63,8 @@ def artefact(
         "withdraw_at": subject_page(issuer, consent.consent_id),
         "history": _history(consent, history),
     }
+    if history.left_out:
+        document["history_left_out"] = history.left_out
     if consent.delegation:
         document["delegation"] = f"delegations/{consent.delegation}"
     if consent.ended_at is not None:
@@ -96,9 +98,9 @@ def _terms(terms: ConsentTerms) -> dict[str, Any]:
     return document
 
 
-def _history(consent: Consent, logged: Sequence[ConsentChange]) -> list[dict[str, Any]]:
-    events = [_event(each.state, each.actor, each.at, each.reason) for each in logged]
-    states = {change.state for change in logged}
+def _history(consent: Consent, history: History) -> list[dict[str, Any]]:
+    events = [_event(each.state, each.actor, each.at, each.reason) for each in history.told]
+    states = {change.state for change in history.told}
     if REQUESTED not in states:
         events.insert(0, _event(REQUESTED, Actor.OPERATOR, consent.requested_at))
     if GRANTED not in states and consent.granted_at is not None:

@@ -175,7 +175,7 @@ class ConsentDesk:
             update={**answer, "state": GRANTED, "version": consent.version + 1, "changed_at": now}
         )
         receipt = self._receipts.signed(
-            granted, self._consents.changes(consent_id=consent_id, limit=_MOST_HISTORY)
+            granted, self._consents.histories([consent_id], limit=_MOST_HISTORY)[consent_id]
         )
         return self._consents.move(
             consent_id,

@@ -21,7 +21,7 @@ _USUAL_LISTED: Final = 50
 _MOST_STEPS: Final = 1_000
 _USUAL_STEPS: Final = 100
 _PLACE: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,9})")
-_STEP: Final = re.compile(r"([0-9]{1,18}):([0-9]{1,18})-([0-9]{1,9}):([0-9]{1,18}):([01])")
+_STEP: Final = re.compile(r"([0-9]{1,18}):([0-9]{1,18})-([0-9]{1,9}):([0-9]{1,18}):([0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ class AccessesAsked:
 
 
 class TracePlace(NamedTuple):
-    """How far a trace was told: the last change, answer and refused call, and whether the
-    removal was.
+    """How far a trace was told: the last change, answer and refused call, and until when the
+    data life was of what the last removal told was about.
 
     ``answer`` has the number 0 for the decision to answer, and one more than their own for
     the records that follow it.
@@ -76,7 +76,7 @@ class TracePlace(NamedTuple):
     change: int = 0
     answer: Place = Place(0, 0)
     refusal: int = 0
-    removed: bool = False
+    removal: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,10 @@ class TraceAsked:
 
     def token(self, end: TracePlace) -> str:
         """Return the token of the page after a place."""
-        change, answer, refusal, removed = end
+        change, answer, refusal, removal = end
         filters = _trace_filters(self.consent_id, self.period)
         return page_token(
-            f"{change}:{answer.sequence}-{answer.number}:{refusal}:{removed:d}", filters
+            f"{change}:{answer.sequence}-{answer.number}:{refusal}:{removal}", filters
         )
 
 
@@ -171,7 +171,7 @@ def trace_asked(request: audit_pb.TraceConsentRequest) -> TraceAsked:
             int(after[1]),
             Place(int(after[2]), int(after[3])),
             int(after[4]),
-            after[5] == "1",
+            int(after[5]),
         ),
     )
 

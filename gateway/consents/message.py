@@ -6,8 +6,10 @@ from typing import Final
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from consent.histories import History
 from consent.model import SCHEMA_VERSION, Actor, Consent, ConsentChange, ConsentNotice, ConsentTerms
-from consent.removals import Removal
+from consent.part_names import part_told
+from consent.removals import Duties, Removal
 from consent.sql import SqlConsents
 from consent.states import REFUSED
 from consent.uses import Use
@@ -17,7 +19,8 @@ from gateway.clock import Clock
 from gateway.consents.artefact import representative
 
 MOST_HISTORY: Final = 500
-"""Most changes of a consent that are told with it, from the oldest."""
+"""Most changes of a consent that are told with it: as many of the first as of the last."""
+_MOST_DUTIES: Final = 100
 
 _ACTORS: Final = {
     Actor.SUBJECT: pb.ConsentActor.CONSENT_ACTOR_SUBJECT,
@@ -52,31 +55,34 @@ class ConsentMessages:
         now = self._clock.now()
         ids = [consent.consent_id for consent in consents]
         settled = self._consents.settled(consents, now)
-        uses, removals = self._consents.uses(ids), self._consents.removals(ids)
+        uses, duties = self._consents.uses(ids), self._consents.duties(ids, limit=_MOST_DUTIES)
         histories = self._consents.histories(ids, limit=MOST_HISTORY)
         for consent in settled:
             id_ = consent.consent_id
-            history = histories.get(id_, ())
-            yield _message(consent, history, uses.get(id_, Use()), removals.get(id_), now)
+            history = histories.get(id_, History())
+            yield _message(consent, history, uses.get(id_, Use()), duties.get(id_), now)
 
 
 def event_message(change: ConsentChange) -> pb.ConsentEvent:
     """Return one change of a consent as its message."""
+    part = part_told(change)
     return pb.ConsentEvent(
         sequence=change.sequence,
         consent=f"consents/{change.consent_id}",
         state=change.state,
         actor=_ACTORS[change.actor],
-        reason=change.reason,
+        reason=change.reason if part is None else "",
         event_time=Timestamp(seconds=change.at),
+        part_of="" if part is None else part.consent,
+        region="" if part is None else part.region,
     )
 
 
 def _message(
     consent: Consent,
-    history: Sequence[ConsentChange],
+    history: History,
     use: Use,
-    removal: Removal | None,
+    duties: Duties | None,
     now: int,
 ) -> pb.Consent:
     message = pb.Consent(
@@ -87,7 +93,8 @@ def _message(
         terms=_terms_message(consent.terms),
         notice=None if consent.notice is None else _notice_message(consent.notice),
         state=consent.state,
-        history=map(event_message, history),
+        history=map(event_message, history.told),
+        history_left_out=history.left_out,
         answered_requests=use.answered,
         receipt=consent.receipt,
         subject_signature=consent.subject_signature,
@@ -101,9 +108,12 @@ def _message(
     # Who would not consent is told nobody who asked: pages promise so (`plain`).
     if consent.state != REFUSED:
         _tell_who_answered(message, consent)
-    if removal is not None:
-        message.data_life_until.seconds = removal.deadline
-        message.removal.CopyFrom(_removal_message(removal, now))
+    if duties is not None:
+        message.data_life_until.seconds = duties.last.deadline
+        message.removal.CopyFrom(removal_message(duties.first, now))
+        message.removals.extend(removal_message(each, now) for each in duties.listed)
+        message.removals_left_out = duties.left_out
+        message.unreported_left_out = duties.unreported_left_out
     return message
 
 
@@ -137,13 +147,17 @@ def _notice_message(notice: ConsentNotice) -> pb.ConsentNotice:
     )
 
 
-def _removal_message(removal: Removal, now: int) -> pb.ConsentRemoval:
+def removal_message(removal: Removal, now: int) -> pb.ConsentRemoval:
+    """Return a duty to remove copies, as it stands at ``now`` (seconds, UTC), as its message."""
     message = pb.ConsentRemoval(
         deadline=Timestamp(seconds=removal.deadline),
         data_life_end=removal.data_life_end,
         overdue=removal.overdue(now),
         report_by=Timestamp(seconds=removal.report_by),
+        life_until=Timestamp(seconds=removal.life_until),
     )
+    if removal.spared_until:
+        message.spared_until.seconds = removal.spared_until
     if removal.removed_at is not None:
         message.remove_time.seconds = removal.removed_at
     if removal.acknowledged_at is not None:

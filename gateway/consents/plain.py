@@ -21,7 +21,7 @@ from gateway.pages.moments import period, span
 from gateway.pages.rendering import Language
 from gateway.pages.terms import PURPOSES
 from gateway.pages.words import Words, joined, said
-from operators.shapes import ALL_REGIONS
+from operators.shapes import ALL_REGIONS, STATE_REGION
 
 POLICY_VERSION: Final = "2"
 """Version of the wording below; whoever changes a sentence raises it."""
@@ -197,6 +197,8 @@ def region_name(code: str, language: Language) -> str:
     """Return where a division code of 2, 4 or 6 digits lies, or "*"."""
     if code == ALL_REGIONS:
         return said(language, ("全国", "All of China"))
+    if code == STATE_REGION:
+        return said(language, ("国家层面登记（100000）", "Registered by the state (100000)"))
     province = said(language, PROVINCES.get(code[:2], ("", "")))
     if not province or code in {code[:2], f"{code[:2]}0000"}:
         return province or code

@@ -12,7 +12,8 @@ from typing import Any, Final
 from joserfc import jws
 from joserfc.jwk import JWKRegistry, OctKey, OKPKey
 
-from consent.model import Consent, ConsentChange
+from consent.histories import History
+from consent.model import Consent
 from consent.subject_keys import SubjectKey
 from creditgate.consent_artefact import MOST_CHARACTERS, RECEIPT_TYPE
 from creditgate.refusal import Refused, Violation, invalid
@@ -25,6 +26,7 @@ from gateway.oauth.signing import SigningKeys
 
 _MOST_SIGNATURE: Final = 2_048
 _FIELD: Final = "subject_signature"
+_NOTHING_YET: Final = History()
 
 
 class ConsentReceipts:
@@ -42,10 +44,10 @@ class ConsentReceipts:
         self._issuer = issuer
         self._clock = clock
 
-    def signed(self, consent: Consent, history: Sequence[ConsentChange] = ()) -> str:
+    def signed(self, consent: Consent, history: History = _NOTHING_YET) -> str:
         """Return the receipt of a consent that was granted, as it stands.
 
-        ``history`` are its changes as logged, oldest first. Raises Refused STATE_CONFLICT
+        ``history`` is what happened to it as logged. Raises Refused STATE_CONFLICT
         where it never was granted, TEMPORARILY_UNAVAILABLE where no signing key is at
         hand, AUTHORITY_UNKNOWN, also where its operator is not known.
         """

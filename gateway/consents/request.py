@@ -6,7 +6,14 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from consent.model import CODE_PREFIX, MOST_FIELDS, MOST_ITEMS, MOST_REGIONS, ConsentTerms
+from consent.model import (
+    CODE_PREFIX,
+    MOST_FIELDS,
+    MOST_ITEMS,
+    MOST_REGIONS,
+    PART_PREFIX,
+    ConsentTerms,
+)
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -41,8 +48,9 @@ def asked_consent(request: pb.RequestConsentRequest, caller: Caller) -> AskedCon
     if request.HasField("answer_until"):
         answer_until = request.answer_until.seconds
         found += instant_faults("answer_until", request.answer_until)
-    if request.request_id.startswith(CODE_PREFIX):
-        found.append(Violation("request_id", f'use one that does not begin with "{CODE_PREFIX}"'))
+    for prefix in (CODE_PREFIX, PART_PREFIX):
+        if request.request_id.startswith(prefix):
+            found.append(Violation("request_id", f'use one that does not begin with "{prefix}"'))
     if found or terms is None:
         raise invalid(*found[:_MOST_FAULTS])
     return AskedConsent(

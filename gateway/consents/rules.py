@@ -5,12 +5,13 @@ beyond the authorised scope. A consent opens nothing that a licence does not all
 terms must be within one: so each item may be used for each purpose wherever the subject agreed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 from consent.model import (
     DAY_SECONDS,
     GRADE,
+    LEAST_DATA_LIFE_SECONDS,
     MOST_ANSWER_SECONDS,
     Consent,
     ConsentItem,
@@ -23,7 +24,7 @@ from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.authority.view import AuthorityView
 from gateway.catalogue.model import CatalogueBook, CatalogueItem
 from operators.model import Licence
-from operators.shapes import ALL_REGIONS, covers
+from operators.shapes import ALL_REGIONS, STATE_REGION, covers
 
 Obstacle = Literal["over", "operator", "items", "licence"]
 """Why a consent cannot be granted now: it was answered or ran out; its operator may not act;
@@ -43,6 +44,10 @@ FIRST_LEVEL: Final = frozenset(
 _INVENTED: Final = "00"
 """GB/T 2260 gives it to no division: those of demonstrations begin with it."""
 
+_ASK_APART: Final = (
+    "no single licence of the operator covers all of it; ask for what each covers by a consent of its"
+    " own"
+)
 _ACTIVE: Final = OperatorState.OPERATOR_STATE_ACTIVE
 
 
@@ -53,6 +58,8 @@ def timing_faults(terms: ConsentTerms, answer_until: int, now: int) -> list[Viol
         found.append(Violation("terms.validity.end_time", "name a time to come"))
     if terms.valid_from > now + MOST_AHEAD_SECONDS:
         found.append(Violation("terms.validity.start_time", "begin within a year"))
+    if terms.data_life_seconds < LEAST_DATA_LIFE_SECONDS:
+        found.append(Violation("terms.data_life", "let copies be kept for an hour at least"))
     if not now < answer_until <= now + MOST_ANSWER_SECONDS:
         found.append(Violation("answer_until", "name a time within the next 30 days"))
     return found
@@ -65,13 +72,12 @@ def terms_faults(
     found = _item_faults(view.catalogue, terms)
     if not all(map(_is_division, terms.regions)):
         found.append(Violation("terms.regions", "name divisions that there are (GB/T 2260)"))
-    licences = [
-        _licence_faults(licence, terms) for licence in _licences_in_force(view, operator_id, now)
-    ]
+    licences = _licences_in_force(view, operator_id, now)
     if not licences:
         return [*found, Violation("terms", "the operator holds no licence in force")]
     # Of several licences, the one that lacks least tells what is wrong.
-    return [*found, *min(licences, key=len)]
+    lacking = min((_licence_faults(each, terms) for each in licences), key=len)
+    return [*found, *(_apart(fault, licences, terms) for fault in lacking)]
 
 
 def pinned(catalogue: CatalogueBook, terms: ConsentTerms) -> ConsentTerms:
@@ -108,7 +114,11 @@ def obstacle(view: AuthorityView, consent: Consent, now: int) -> Obstacle | None
 
 
 def _is_division(region: str) -> bool:
-    return region == ALL_REGIONS or region[:2] in FIRST_LEVEL or region.startswith(_INVENTED)
+    return (
+        region in (ALL_REGIONS, STATE_REGION)
+        or region[:2] in FIRST_LEVEL
+        or region.startswith(_INVENTED)
+    )
 
 
 def _item_faults(catalogue: CatalogueBook, terms: ConsentTerms) -> list[Violation]:
@@ -142,6 +152,16 @@ def _openable(item: CatalogueItem, answer_form: int) -> frozenset[str]:
 def _licences_in_force(view: AuthorityView, operator_id: str, now: int) -> list[Licence]:
     held = view.authority.licences_of.get(operator_id, ())
     return [licence for licence in held if licence.in_force(now)]
+
+
+def _apart(fault: Violation, licences: Sequence[Licence], terms: ConsentTerms) -> Violation:
+    """Return a fault of one licence as what it is where another one has what that lacks: an answer
+    may rest on several (`gateway.authorise.resting`), a consent is to one."""
+    has = any(
+        fault.field not in {each.field for each in _licence_faults(licence, terms)}
+        for licence in licences
+    )
+    return Violation(fault.field, _ASK_APART) if has else fault
 
 
 def _licence_faults(licence: Licence, terms: ConsentTerms) -> list[Violation]:

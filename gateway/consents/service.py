@@ -199,4 +199,5 @@ def _access_message(access: Access) -> pb.ConsentAccess:
         region=access.region,
         serve_time=Timestamp(seconds=access.served_at),
         home_region=access.home_region,
+        recognised=access.recognised,
     )

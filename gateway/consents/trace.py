@@ -21,9 +21,9 @@ from gateway.consents.message import MOST_HISTORY, ConsentMessages, event_messag
 from gateway.consents.refused import RefusedCall, RefusedCalls
 from gateway.consents.request import unknown_consent
 from gateway.consents.trace_message import (
+    acknowledged_message,
     allowed_message,
     refused_message,
-    removal_message,
     usage_message,
 )
 from gateway.shares import Shares
@@ -71,7 +71,7 @@ class TraceService:
             self._changes(consent, asked),
             self._answers(consent, asked),
             self._refusals(consent, asked),
-            self._removal(consent, asked),
+            self._removals(consent, asked),
             key=_when,
         )
         response = pb.TraceConsentResponse(consent=self._messages.whole(consent))
@@ -119,13 +119,18 @@ class TraceService:
         ):
             yield _Step(call.at, _REFUSED, call)
 
-    def _removal(self, consent: Consent, asked: TraceAsked) -> Iterator[_Step]:
-        removal = self._consents.removals([consent.consent_id]).get(consent.consent_id)
-        at = None if removal is None else removal.acknowledged_at
-        if removal is None or at is None or asked.after.removed:
-            return
-        if _within(asked.period, at):
-            yield _Step(at, _REMOVED, removal)
+    def _removals(self, consent: Consent, asked: TraceAsked) -> Iterator[_Step]:
+        """Yield each duty to remove copies that was acknowledged: in the order of their lives,
+        which is that of the words."""
+        after = asked.after.removal
+        while some := self._consents.acknowledged(
+            consent.consent_id, after=after, limit=asked.page_size + 1
+        ):
+            for removal in some:
+                at = removal.acknowledged_at
+                if at is not None and _within(asked.period, at):
+                    yield _Step(at, _REMOVED, removal)
+            after = some[-1].life_until
 
 
 def _when(step: _Step) -> tuple[int, int]:
@@ -148,7 +153,7 @@ def _after(place: TracePlace, told: _What) -> TracePlace:
         case RefusedCall():
             return place._replace(refusal=told.sequence)
         case Removal():
-            return place._replace(removed=True)
+            return place._replace(removal=told.life_until)
 
 
 def _within(period: Period, at: int) -> bool:
@@ -169,5 +174,5 @@ def _message_of(step: _Step, consent: Consent) -> pb.TraceStep:
         case RefusedCall() as call:
             message.decision.CopyFrom(refused_message(call, consent.name))
         case Removal() as removal:
-            message.removal.CopyFrom(removal_message(removal))
+            message.removal.CopyFrom(acknowledged_message(removal))
     return message

@@ -7,6 +7,7 @@ from creditgate.v1 import audit_service_pb2 as pb
 from creditgate.v1.conformance_service_pb2 import RemovalAcknowledgement
 from creditgate.v1.usage_service_pb2 import UsageEntry
 from gateway.consents.access import Access, Answered
+from gateway.consents.message import removal_message
 from gateway.consents.refused import RefusedCall
 
 
@@ -47,11 +48,13 @@ def refused_message(call: RefusedCall, consent: str) -> pb.LoggedDecision:
     )
 
 
-def removal_message(removal: Removal) -> pb.RemovalTrace:
+def acknowledged_message(removal: Removal) -> pb.RemovalTrace:
     """Return that an operator acknowledged a removal."""
+    told_at = 0 if removal.acknowledged_at is None else removal.acknowledged_at
     message = pb.RemovalTrace(
         operator_id=removal.operator_id,
         removal=RemovalAcknowledgement(consent=f"consents/{removal.consent_id}"),
+        duty=removal_message(removal, told_at),
     )
     if removal.removed_at is not None:
         message.removal.remove_time.seconds = removal.removed_at

@@ -1,7 +1,7 @@
 """DisclosureService: the publisher's feed, and the changes that end or replace records."""
 
 import asyncio
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Sequence
 from hashlib import sha256
 from typing import Final, Protocol
 
@@ -12,7 +12,7 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
 from gateway.catalogue.admission import AdmissionRules, Admitted
 from gateway.catalogue.model import CatalogueBook
-from gateway.catalogue.rejection import Rejection
+from gateway.catalogue.rejection import Rejection, RejectionReason
 from gateway.clock import Clock
 from gateway.disclose.model import Batch, BatchOutcome, Correction, Ended, rejected
 from gateway.disclose.request import record_id_of, require_batch
@@ -172,14 +172,32 @@ class DisclosureService:
             return earlier
         admitted: list[tuple[int, Admitted]] = []
         rejections: list[pb.RejectedRecord] = []
-        for index, draft in enumerate(request.records):
-            outcome = rules.admit(draft, now)
+        outcomes = [rules.admit(draft, now) for draft in request.records]
+        self._keep_regions(request.records, outcomes, rules, now)
+        for index, (draft, outcome) in enumerate(zip(request.records, outcomes, strict=True)):
             if isinstance(outcome, Admitted):
                 admitted.append((index, outcome))
             else:
                 rejections.append(rejected(request.batch_id, index, draft.record_id, outcome))
         batch = Batch(publisher, request.batch_id, digest, tuple(admitted), tuple(rejections))
         return self._store.commit_batch(batch, now, permit=permit)
+
+    def _keep_regions(
+        self,
+        drafts: Sequence[pb.RecordDraft],
+        outcomes: list[Admitted | Rejection],
+        rules: AdmissionRules,
+        now: int,
+    ) -> None:
+        """Judge anew the drafts of records that are disclosed with a region no new one may have:
+        what is loaded again as it was is unchanged."""
+        refused = [at for at, outcome in enumerate(outcomes) if _is_of_region(outcome)]
+        if not refused:
+            return
+        regions = self._store.regions([drafts[at].record_id for at in refused])
+        for at in refused:
+            region = regions.get(drafts[at].record_id, "")
+            outcomes[at] = rules.admit(drafts[at], now, kept_region=region)
 
     def _correct(
         self,
@@ -191,7 +209,10 @@ class DisclosureService:
     ) -> DisclosedRecord:
         stored = self._store.record(record_id)
         outcome = rules.admit(
-            _corrected(record_id, stored.record, request), now, stored.first_start
+            _corrected(record_id, stored.record, request),
+            now,
+            stored.first_start,
+            stored.record.region,
         )
         if isinstance(outcome, Rejection):
             raise _not_admitted(outcome)
@@ -221,6 +242,10 @@ class DisclosureService:
             )
         self._disclosed()
         return ended
+
+
+def _is_of_region(outcome: Admitted | Rejection) -> bool:
+    return isinstance(outcome, Rejection) and outcome.reason is RejectionReason.REGION_INVALID
 
 
 def _add(answer: pb.PublishRecordsResponse, outcome: BatchOutcome) -> None:

@@ -6,7 +6,6 @@ missed nothing before it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, Engine, func, insert, select, text, update
@@ -27,28 +26,25 @@ from gateway.disclose.model import (
     StoredRecord,
     rejected,
 )
+from gateway.disclose.newest import (
+    is_same,
+    newest_of,
+    require_current,
+    require_within_period,
+    same_end,
+    unknown_record,
+    until_of,
+)
 from gateway.disclose.rows import PUBLISHED, EventRow, RowWriter, event_row, revision_row
-from gateway.disclose.tables import BATCHES, EVENTS, LINES, NO_END, REVISIONS
+from gateway.disclose.tables import BATCHES, EVENTS, LINES, REVISIONS
 from gateway.storage.engines import reading
 
 DISCLOSURE_LOCK: Final = 0x63726463
 # Held to the commit by whoever ends a revision, and shared by whoever serves some, so
 # that serving waits for endings but not for publications of thousands of records.
 ENDING_LOCK: Final = 0x63726465
-_IDS_A_QUERY: Final = 500
 _ENDED: Final = RejectionReason.RECORD_ENDED
 _DIFFERS: Final = RejectionReason.RECORD_DIFFERS
-
-
-@dataclass(frozen=True, slots=True)
-class _Newest:
-    sequence: int
-    ended_by: int
-    record: DisclosedRecord
-
-    @property
-    def live(self) -> bool:
-        return self.ended_by == 0
 
 
 Permit = Callable[[], None]
@@ -77,15 +73,23 @@ class DisclosureStore:
         Raises Refused RESOURCE_NOT_FOUND.
         """
         with reading(self._engine) as connection:
-            newest = _newest(connection, [record_id]).get(record_id)
+            newest = newest_of(connection, [record_id]).get(record_id)
             first_start = connection.execute(
                 select(func.min(REVISIONS.c.disclosed_from)).where(
                     REVISIONS.c.record_id == record_id
                 )
             ).scalar()
         if newest is None or first_start is None:
-            raise _unknown_record()
+            raise unknown_record()
         return StoredRecord(newest.record, newest.live, first_start)
+
+    def regions(self, record_ids: Sequence[str]) -> dict[str, str]:
+        """Return the region of the newest revision of each of ``record_ids`` that there is."""
+        with reading(self._engine) as connection:
+            return {
+                record_id: newest.record.region
+                for record_id, newest in newest_of(connection, record_ids).items()
+            }
 
     def lines(self) -> dict[int, Line]:
         """Return every revenue line by number."""
@@ -166,18 +170,18 @@ class DisclosureStore:
         with self._engine.begin() as connection:
             _lock(connection)
             permit()
-            newest = _newest(connection, [admitted.record_id]).get(admitted.record_id)
+            newest = newest_of(connection, [admitted.record_id]).get(admitted.record_id)
             if newest is None:
-                raise _unknown_record()
+                raise unknown_record()
             if (
                 newest.live
                 and newest.record.revision == correction.expected_revision + 1
-                and _same(newest.record, admitted)
+                and is_same(newest.record, admitted)
             ):
                 return newest.record
-            _require_current(newest, correction.expected_revision)
-            _require_within_period(newest.record, at)
-            if _same(newest.record, admitted):
+            require_current(newest, correction.expected_revision)
+            require_within_period(newest.record, at)
+            if is_same(newest.record, admitted):
                 raise invalid(Violation("content", "the record is disclosed so: change something"))
             sequence = _head(connection) + 1
             line_no = _number_lines(connection, {_line_of(admitted)})[_line_of(admitted)]
@@ -215,12 +219,12 @@ class DisclosureStore:
         with self._engine.begin() as connection:
             _lock(connection)
             permit()
-            newest = _newest(connection, [record_id]).get(record_id)
+            newest = newest_of(connection, [record_id]).get(record_id)
             if newest is None:
-                raise _unknown_record()
+                raise unknown_record()
             if not newest.live:
-                return _same_end(connection, newest, kind, note)
-            _require_current(newest, expected_revision)
+                return same_end(connection, newest, kind, note)
+            require_current(newest, expected_revision)
             sequence = _head(connection) + 1
             record = newest.record
             _void(connection, newest.sequence, sequence)
@@ -232,7 +236,7 @@ class DisclosureStore:
                 record.subject,
                 record.content_digest,
                 record.disclosed_from.seconds,
-                _until(record),
+                until_of(record),
                 at,
                 publisher,
                 note,
@@ -250,23 +254,8 @@ def _head(connection: Connection) -> int:
     return connection.execute(select(func.max(EVENTS.c.sequence))).scalar() or 0
 
 
-def _newest(connection: Connection, record_ids: Sequence[str]) -> dict[str, _Newest]:
-    found: dict[str, _Newest] = {}
-    for start in range(0, len(record_ids), _IDS_A_QUERY):
-        rows = connection.execute(
-            select(
-                REVISIONS.c.record_id, REVISIONS.c.sequence, REVISIONS.c.ended_by, REVISIONS.c.frame
-            )
-            .where(REVISIONS.c.record_id.in_(record_ids[start : start + _IDS_A_QUERY]))
-            .order_by(REVISIONS.c.record_id, REVISIONS.c.revision)
-        )
-        for record_id, sequence, ended_by, stored in rows:
-            found[record_id] = _Newest(sequence, ended_by, unframe(stored))
-    return found
-
-
 def _sift(connection: Connection, batch: Batch) -> tuple[list[Admitted], int, list[RejectedRecord]]:
-    known = _newest(connection, [admitted.record_id for _, admitted in batch.admitted])
+    known = newest_of(connection, [admitted.record_id for _, admitted in batch.admitted])
     within: dict[str, Admitted] = {}
     unchanged = 0
     refused: list[RejectedRecord] = []
@@ -275,7 +264,7 @@ def _sift(connection: Connection, batch: Batch) -> tuple[list[Admitted], int, li
         newest = known.get(admitted.record_id)
         if twin is None and newest is None:
             within[admitted.record_id] = admitted
-        elif twin == admitted or (newest and newest.live and _same(newest.record, admitted)):
+        elif twin == admitted or (newest and newest.live and is_same(newest.record, admitted)):
             unchanged += 1
         else:
             ended = newest is not None and not newest.live
@@ -297,64 +286,11 @@ def _line_of(admitted: Admitted) -> Line:
     return Line(admitted.item, admitted.source, admitted.region)
 
 
-def _until(record: DisclosedRecord) -> int:
-    return record.disclosed_until.seconds if record.HasField("disclosed_until") else NO_END
-
-
-def _same(record: DisclosedRecord, admitted: Admitted) -> bool:
-    until = NO_END if admitted.disclosed_until is None else admitted.disclosed_until
-    return (
-        record.content_digest == admitted.digest
-        and record.subject == admitted.subject
-        and record.item == admitted.item
-        and record.source == admitted.source
-        and record.region == admitted.region
-        and record.severity == admitted.severity
-        and record.disclosed_from.seconds == admitted.disclosed_from
-        and _until(record) == until
-    )
-
-
 def _void(connection: Connection, sequence: int, ended_by: int) -> None:
     _lock(connection, ENDING_LOCK)
     connection.execute(
         update(REVISIONS).where(REVISIONS.c.sequence == sequence).values(ended_by=ended_by)
     )
-
-
-def _require_current(newest: _Newest, expected_revision: int) -> None:
-    if not newest.live:
-        raise Refused(
-            RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
-            "The record's disclosure has ended; disclose a new finding under a new id.",
-        )
-    if newest.record.revision != expected_revision:
-        raise Refused(
-            RefusalReason.REFUSAL_REASON_ETAG_MISMATCH,
-            "expected_revision is not the record's current revision; read it again.",
-            metadata={"current_revision": str(newest.record.revision)},
-        )
-
-
-def _require_within_period(record: DisclosedRecord, at: int) -> None:
-    if _until(record) <= at:
-        raise Refused(
-            RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
-            "The record's disclosure period is over; a correction does not disclose it again."
-            " Where it ended too soon by mistake, disclose the finding under a new id.",
-        )
-
-
-def _same_end(
-    connection: Connection, newest: _Newest, kind: DisclosureEventKind.ValueType, note: str
-) -> Ended:
-    last = connection.execute(select(EVENTS).where(EVENTS.c.sequence == newest.ended_by)).one()
-    if (last.kind, last.note) != (kind, note):
-        raise Refused(
-            RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
-            "The record's disclosure has ended already.",
-        )
-    return Ended(last.sequence, last.at)
 
 
 def _earlier(
@@ -372,10 +308,3 @@ def _earlier(
         )
     stored = PublishRecordsResponse.FromString(bytes(row.rejections))
     return BatchOutcome(True, row.published, row.unchanged, tuple(stored.rejections))
-
-
-def _unknown_record() -> Refused:
-    return Refused(
-        RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND,
-        "No record of that name was ever published here.",
-    )

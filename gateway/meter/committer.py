@@ -56,10 +56,16 @@ class GroupCommitter:
 
     The loop gathers, and hands over a whole group when the thread is free: a hand-over
     makes two threads contend for the interpreter, so there is one for a group, not one
-    for a claim. ``observe`` is told each group's size, from the thread.
+    for a claim. ``observe`` is told each group's size, from the thread, which goes where
+    ``same_core`` has it, if there is one.
     """
 
-    def __init__(self, ledger: UsageLedger, observe: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        ledger: UsageLedger,
+        observe: Callable[[int], None],
+        same_core: SameCore | None = None,
+    ) -> None:
         self._ledger = ledger
         self._observe = observe
         self._claims: deque[_WaitingClaim] = deque()
@@ -76,7 +82,7 @@ class GroupCommitter:
         # None tells the thread that nothing more will come.
         self._groups: SimpleQueue[_Group | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
-        self._same_core = SameCore()
+        self._same_core = same_core
         self._thread = Thread(target=self._run, name="usage-ledger", daemon=True)
         self._thread.start()
 
@@ -129,7 +135,8 @@ class GroupCommitter:
                 pass
             self._groups.put(None)
         self._thread.join()
-        self._same_core.close()
+        if self._same_core is not None:
+            self._same_core.close()
 
     def _wake(self) -> None:
         if not self._handing_over:
@@ -143,7 +150,8 @@ class GroupCommitter:
         if self._handing_over:
             claims = _first(self._claims, MOST_IN_A_GROUP)
             refusals = _first(self._refusals, MOST_REFUSALS_IN_A_GROUP)
-            self._same_core.lead()
+            if self._same_core is not None:
+                self._same_core.lead()
             self._groups.put(_Group(claims, refusals))
         else:
             self._take_turns()
@@ -161,7 +169,8 @@ class GroupCommitter:
 
     def _run(self) -> None:
         while (group := self._groups.get()) is not None:
-            self._same_core.follow()
+            if self._same_core is not None:
+                self._same_core.follow()
             self._write(group.claims, group.refusals)
         self._ledger.close()
 

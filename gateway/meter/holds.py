@@ -19,6 +19,23 @@ class Hold(NamedTuple):
     until: int
 
 
+class Room(NamedTuple):
+    """The room that one chunk of an answer wants: ``hold``.
+
+    Where less is left, what is left is shared among the ``among`` regions of its question, of which
+    it gets ``least`` records all the same, or what is left.
+    """
+
+    hold: Hold
+    least: int = 1
+    among: int = 1
+
+    def of(self, left: int) -> Hold | None:
+        """Return what it gets of ``left`` records that nothing is held of, None for nothing."""
+        share = min(self.hold.records, max(self.least, left // self.among), left)
+        return self.hold._replace(records=share) if share > 0 else None
+
+
 class HoldKey(NamedTuple):
     """What a hold is known by."""
 

@@ -11,7 +11,7 @@ it: where it cannot be signed nothing is charged.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -26,6 +26,7 @@ from gateway.meter.model import (
     AnswerKey,
     Charged,
     ConsentVersion,
+    NotCharged,
     Outcome,
     RefusalEntry,
     Replayed,
@@ -38,6 +39,7 @@ from gateway.meter.model import (
 from gateway.meter.postgresql import PostgresLedgerStore
 from gateway.meter.rates import Arrivals, RateCounts
 from gateway.meter.receipts import ReceiptSigner, detailed
+from gateway.meter.receipts import again as given_again
 from gateway.meter.replays import Again
 from gateway.meter.rules import NO_CONSENTS, Consents, Reckoning, is_limited
 from gateway.meter.sqlite import SqliteLedgerStore
@@ -168,33 +170,37 @@ class UsageLedger:
         outcomes: Sequence[Outcome],
         charged: _Uses,
     ) -> list[Outcome]:
-        """Return the outcomes with the receipts of those charged, and of what those replayed
-        were answered first."""
+        """Return the outcomes with the receipts of those charged, and of what those replayed, or
+        refused as retries, were answered first."""
         asked = {
             claim.answer_key: claim
             for claim, outcome in zip(claims, outcomes, strict=True)
-            if isinstance(outcome, Replayed)
+            if isinstance(outcome, Replayed) or _repeats(outcome)
         }
         answered = transaction.answered(asked.values()) if asked else []
         again = self._uses(transaction, answered)
         leaves = charged.leaves + again.leaves
         if not leaves:
             return [*outcomes]
-        receipts = self._signer.receipts(leaves, charged.hashes + again.hashes)
+        places = {row.answer_key: len(charged.leaves) + at for at, row in enumerate(answered)}
+        marks = _marks(claims, outcomes, leaves, places) if asked else []
+        signed = self._signer.receipts(leaves, charged.hashes + again.hashes, marks)
+        receipts = bare = signed[: len(leaves)]
+        repeated = iter(signed[len(leaves) :])
         details = charged.details + again.details
         if any(details):
             receipts = list(map(detailed, receipts, details))
         first = iter(receipts)
-        earlier = {
-            row.answer_key: receipt
-            for row, receipt in zip(answered, receipts[len(charged.leaves) :], strict=True)
-        }
         whole: list[Outcome] = []
         for claim, outcome in zip(claims, outcomes, strict=True):
             if isinstance(outcome, Charged):
                 whole.append(Charged(outcome.fee, next(first), outcome.left))
             elif isinstance(outcome, Replayed):
-                whole.append(replace(outcome, receipt=earlier[claim.answer_key]))
+                receipt = receipts[places[claim.answer_key]] + next(repeated)
+                whole.append(replace(outcome, receipt=receipt))
+            elif isinstance(outcome, NotCharged) and outcome.repeats:
+                # A refusal has room for no more.
+                whole.append(replace(outcome, receipt=bare[places[claim.answer_key]]))
             else:
                 whole.append(outcome)
         return whole
@@ -218,6 +224,26 @@ def _given_again(claims: Sequence[UsageClaim], outcomes: Sequence[Outcome]) -> s
         for claim, outcome in zip(claims, outcomes, strict=True)
         if claim.entries and isinstance(outcome, Replayed)
     }
+
+
+def _marks(
+    claims: Sequence[UsageClaim],
+    outcomes: Sequence[Outcome],
+    leaves: Sequence[bytes],
+    places: Mapping[AnswerKey, int],
+) -> list[bytes]:
+    """Return what is signed of each retry, in order; ``places`` are those of first answers' leaves."""
+    return [
+        given_again(
+            leaves[places[claim.answer_key]], claim.entries, claim.records_digest, claim.served_at
+        )
+        for claim, outcome in zip(claims, outcomes, strict=True)
+        if isinstance(outcome, Replayed)
+    ]
+
+
+def _repeats(outcome: Outcome) -> bool:
+    return isinstance(outcome, NotCharged) and outcome.repeats
 
 
 def _asking(claims: Sequence[UsageClaim]) -> Sequence[UsageClaim]:

@@ -1,6 +1,6 @@
 """Which licence each record of an answer counts against, where several may bear it. Pure.
 
-A record counts against one licence, and one that opens it: the first, in order of number, that
+A record counts against one licence, and one that opens it: the first, in the order given, that
 has quota left. Where that would leave too little for another record of the answer, records move
 to a later licence that opens them. So an answer is refused only where no way to share it keeps
 every quota, and is never cut: what is served is all that the licences open together.
@@ -19,9 +19,10 @@ _MOST_KNOWN: Final = 1_024
 class Licences(NamedTuple):
     """What an answer may rest on: several licences of its operator.
 
-    ``quotas`` gives by number, in order, the most records a UTC day; ``of_line`` the licences, in
-    order, that open each revenue line; ``needed`` sets of licences, of each of which one must
-    have quota left, or records that may be there could not be served.
+    ``quotas`` gives by number, in the order they are charged in, the most records a UTC day;
+    ``of_line`` the licences, in that order, that open each revenue line; ``needed`` sets of
+    licences, of each of which one must have quota left, or records that may be there could not be
+    served.
     """
 
     quotas: Mapping[str, int]
@@ -55,7 +56,7 @@ def shared(
     """Return how ``counts``, pairs of line and records, are shared among licences that have so
     many records ``left``; None where there is no way.
 
-    First those that bear records, by number, then the others.
+    First those that bear records, in order, then the others.
     """
     room = {number: max(0, records) for number, records in left.items()}
     if sum(records for _, records in counts) > sum(room.values()):

@@ -12,7 +12,7 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_log_pb2 import UsageKind
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.meter.delivery import Delivering
-from gateway.meter.holds import Hold
+from gateway.meter.holds import Room
 from gateway.meter.licences import Licences, Shares, shares_text
 from gateway.meter.rates import Debit, RateLeft, TooFast
 
@@ -135,7 +135,7 @@ class UsageClaim(NamedTuple):
     asked_subjects: int = 0
     opened_entries: int = 0
     owed: bool = False
-    takes: Hold | None = None
+    takes: Room | None = None
     gives_back: str = ""
     rests_on: Licences | None = None
     borne: Shares = ()
@@ -309,7 +309,8 @@ class NotCharged:
     ``retry_after`` is in seconds, 0 where waiting does not help; ``left`` is what the operator
     may still be served where that is not enough. ``life_over`` tells of a retry that the data
     life of what it repeats is over. ``licences`` are those whose quota is used up, where the
-    operator holds several.
+    operator holds several. ``repeats`` tells of a retry of what was charged, and ``receipt`` is
+    that of the first answer's use then, a serialised UsageReceipt without its detail.
     """
 
     reason: RefusalReason.ValueType
@@ -317,6 +318,8 @@ class NotCharged:
     left: Left | None = field(default=None, compare=False, repr=False)
     life_over: bool = False
     licences: tuple[str, ...] = ()
+    repeats: bool = field(default=False, compare=False, repr=False)
+    receipt: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

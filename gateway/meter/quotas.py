@@ -66,20 +66,31 @@ def quota_exhausted(claim: UsageClaim, taken: int, retry_after: int = 0) -> NotC
 
 
 def left_after(claim: UsageClaim, taken: DayCount, rates: tuple[RateLeft, ...]) -> Left:
-    """Return what is left behind a claim that was counted: of several licences that bear it, of
-    the one with the least left."""
+    """Return what is left behind a claim that was counted: where several licences open its
+    records, of all of them together, for the kind of record that the least is left for."""
     quota = claim.daily_quota
     left = quota - taken.of(claim.licence)
     if claim.rests_on is not None:
         quotas = claim.rests_on.quotas
-        bear = [share.licence for share in claim.borne if share.records]
-        left, quota = min((quotas[each] - taken.of(each), quotas[each]) for each in bear or quotas)
+        by_number = {number: quotas[number] - taken.of(number) for number in quotas}
+        left, quota = _least(claim, claim.rests_on, by_number)
     return Left(max(0, left), quota, next_day(claim), rates)
 
 
 def next_day(claim: UsageClaim) -> int:
     """Return the seconds until counts by the day start anew."""
     return SECONDS_A_DAY - claim.served_at % SECONDS_A_DAY
+
+
+def _least(claim: UsageClaim, licences: Licences, left: Mapping[str, int]) -> tuple[int, int]:
+    """Return how many records more of a kind that a claim has may be served by what is ``left`` of
+    the licences that open it, and their quotas together: of the kind with the least. Of a claim
+    without records the kinds are those that were asked for."""
+    opening = [licences.of_line[line.line_no] for line in claim.lines]
+    return min(
+        (sum(max(0, left[each]) for each in some), sum(licences.quotas[each] for each in some))
+        for some in (opening or licences.needed or [licences.quotas])
+    )
 
 
 def _short(
@@ -90,14 +101,11 @@ def _short(
     retry_after: int = 0,
 ) -> NotCharged:
     """Return what refuses a claim that licences do not bear, for those that are ``spent`` where
-    any are: what is left is that of the licence with the least."""
-    concerned = spent or {
-        number for line in claim.lines for number in licences.of_line[line.line_no]
-    }
-    least, number = min((max(0, left[number]), number) for number in concerned)
-    refusal = quota_exhausted(
-        claim._replace(daily_quota=licences.quotas[number]),
-        licences.quotas[number] - least,
-        retry_after,
+    any are: of these nothing is left, and else what is told is as behind an answer."""
+    least, quota = (
+        (0, sum(licences.quotas[each] for each in spent))
+        if spent
+        else _least(claim, licences, left)
     )
+    refusal = quota_exhausted(claim._replace(daily_quota=quota), quota - least, retry_after)
     return replace(refusal, licences=spent)

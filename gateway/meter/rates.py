@@ -146,6 +146,10 @@ class Arrivals:
             return None
         return TooFast(refused.key, self.of(refused.key), longest, self._left(refused))
 
+    def left(self, debits: Sequence[Debit]) -> int:
+        """Return the units that each of the counts of ``debits``, one at least, has left."""
+        return min(self._left(debit).cells for debit in debits)
+
     def take(self, debits: Sequence[Debit], *, owed: bool = False) -> tuple[RateLeft, ...]:
         """Take debits that conform, or with ``owed`` any, and return what is left of each limit:
         the least of its counts."""

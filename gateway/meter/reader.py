@@ -1,15 +1,17 @@
 """Reading the usage ledger for listings: settlement's port over SQL."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, Select, select
 
 from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.disclose.lines import lines_numbered
 from gateway.disclose.model import Line
-from gateway.disclose.tables import LINES, REVISIONS
+from gateway.disclose.tables import REVISIONS
 from gateway.meter.bearers import bearers
-from gateway.meter.model import ANSWER, LineCount, lines_of, unpack_entries
+from gateway.meter.model import ANSWER, LineCount, lines_of, lines_text, unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.settle.usage import (
     AnswerPage,
@@ -21,6 +23,7 @@ from gateway.storage.engines import snapshot
 from gateway.storage.paging import pages
 
 _ROWS_AT_ONCE: Final = 100
+_NO_LINES: Final = lines_text(())
 
 
 class _Revision(NamedTuple):
@@ -29,11 +32,39 @@ class _Revision(NamedTuple):
     line_no: int
 
 
-class SqlUsageReader:
-    """`gateway.settle.usage.UsageReader` on SQLite and PostgreSQL."""
+class ChargedElsewhere(NamedTuple):
+    """An answer that charges records of another region, and its lines as the ledger has them."""
 
-    def __init__(self, engine: Engine) -> None:
+    request_id: str
+    chunk: int
+    lines: str
+
+
+class Entry(NamedTuple):
+    """A record that an answer charges, and the number of its line; the entry's price and licence are
+    those of the line, and filled in here."""
+
+    line_no: int
+    entry: MeteredEntry
+
+
+Elsewhere = Callable[
+    [Connection, str, Collection[ChargedElsewhere]],
+    Mapping[ChargedElsewhere, Sequence[Entry]],
+]
+"""Gives the records of other regions that answers of an operator charge. Raises LookupError."""
+
+
+class SqlUsageReader:
+    """`gateway.settle.usage.UsageReader` on SQLite and PostgreSQL.
+
+    ``elsewhere`` gives the records of other regions, None where answers that charge them are not
+    wanted.
+    """
+
+    def __init__(self, engine: Engine, elsewhere: Elsewhere | None = None) -> None:
         self._engine = engine
+        self._elsewhere = elsewhere
 
     def answers(
         self,
@@ -46,21 +77,26 @@ class SqlUsageReader:
         least_entries: int,
     ) -> AnswerPage:
         """Return the next whole answers; see the port."""
-        wanted = _narrowed(operator_id, from_, until, request_id).where(USAGE.c.sequence > after)
+        narrowed = _narrowed(operator_id, from_, until, request_id)
+        charged = USAGE.c.entry_count > 0 if self._elsewhere is None else USAGE.c.lines != _NO_LINES
+        wanted = narrowed.where(charged, USAGE.c.sequence > after)
         with snapshot(self._engine) as connection:
             rows, more = _page(connection, wanted, least_entries)
             entries = {row.sequence: unpack_entries(row.entries) for row in rows}
             revisions = _revisions(connection, set().union(*entries.values()))
             counts = {row.sequence: lines_of(row.lines) for row in rows}
-            lines = _lines(
+            lines = lines_numbered(
                 connection, {count.line_no for part in counts.values() for count in part}
             )
+            away = self._away(connection, operator_id, rows)
         return AnswerPage(
             tuple(
                 _answer(
                     row,
                     counts[row.sequence],
-                    [revisions[sequence] for sequence in entries[row.sequence]],
+                    away[row.sequence]
+                    if row.sequence in away
+                    else [_own(revisions[sequence], lines) for sequence in entries[row.sequence]],
                     lines,
                 )
                 for row in rows
@@ -68,13 +104,25 @@ class SqlUsageReader:
             more,
         )
 
+    def _away(
+        self, connection: Connection, operator_id: str, rows: Sequence[Row[*tuple[Any, ...]]]
+    ) -> Mapping[int, Sequence[Entry]]:
+        """Return the records of answers that charge another region's, by sequence."""
+        charged = {
+            row.sequence: ChargedElsewhere(row.request_id, row.chunk, row.lines)
+            for row in rows
+            if not row.entry_count
+        }
+        if not charged or self._elsewhere is None:
+            return {}
+        found = self._elsewhere(connection, operator_id, charged.values())
+        return {sequence: found[answer] for sequence, answer in charged.items()}
+
 
 def _narrowed(
     operator_id: str, from_: int | None, until: int | None, request_id: str
 ) -> Select[*tuple[Any, ...]]:
-    query = select(USAGE).where(
-        USAGE.c.operator_id == operator_id, USAGE.c.entry_count > 0, USAGE.c.kind == ANSWER
-    )
+    query = select(USAGE).where(USAGE.c.operator_id == operator_id, USAGE.c.kind == ANSWER)
     if from_ is not None:
         query = query.where(USAGE.c.served_at >= from_)
     if until is not None:
@@ -97,7 +145,7 @@ def _page(
             if entries >= least_entries:
                 return rows, True
             rows.append(row)
-            entries += row.entry_count
+            entries += row.entry_count or sum(line.records for line in lines_of(row.lines))
     return rows, False
 
 
@@ -112,23 +160,20 @@ def _revisions(connection: Connection, sequences: Collection[int]) -> dict[int, 
     }
 
 
-def _lines(connection: Connection, numbers: Collection[int]) -> dict[int, Line]:
-    return {
-        row[0]: Line(*row[1:])
-        for some in pages(numbers)
-        for row in connection.execute(select(LINES).where(LINES.c.line_no.in_(some)))
-    }
+def _own(revision: _Revision, lines: Mapping[int, Line]) -> Entry:
+    line = lines[revision.line_no]
+    entry = MeteredEntry(revision.record_id, revision.revision, *line, 0, "")
+    return Entry(revision.line_no, entry)
 
 
 def _answer(
     row: Row[*tuple[Any, ...]],
     counts: Sequence[LineCount],
-    revisions: Sequence[_Revision],
-    lines: dict[int, Line],
+    records: Sequence[Entry],
+    lines: Mapping[int, Line],
 ) -> MeteredAnswer:
     prices = {count.line_no: count.unit_price for count in counts}
-    numbers = [revision.line_no for revision in revisions]
-    borne = bearers(row.licence, row.licences, row.lines, numbers)
+    borne = bearers(row.licence, row.licences, row.lines, [line_no for line_no, _ in records])
     return MeteredAnswer(
         sequence=row.sequence,
         usage_index=row.usage_index,
@@ -146,13 +191,7 @@ def _answer(
             for line_no, records, unit_price in counts
         ),
         entries=tuple(
-            MeteredEntry(
-                revision.record_id,
-                revision.revision,
-                *lines[revision.line_no],
-                prices[revision.line_no],
-                bearer,
-            )
-            for revision, bearer in zip(revisions, borne, strict=True)
+            replace(entry, unit_price=prices[line_no], licence=bearer)
+            for (line_no, entry), bearer in zip(records, borne, strict=True)
         ),
     )

@@ -8,7 +8,8 @@ The first rule that applies decides:
 1. Stale: the claim is past ``good_until``, a revision it would serve has ended, or the
    consent it relies on has changed since it was decided by;
 2. REQUEST_ID_REUSED: the id was used with another payload, or too long ago;
-3. Replayed, or REQUEST_SUPERSEDED where more would be served than was paid for;
+3. Replayed, or REQUEST_SUPERSEDED where more would be served than was paid for. A retry that is
+   refused has the receipt of what was charged all the same;
 4. CONSENT_EXHAUSTED: the consent relied on was used as often as it allows. A consent that
    is EXHAUSTED opens retries of what used it up, as far as 3 goes, until the removal of
    copies made under it was acknowledged, and nothing else;
@@ -23,18 +24,20 @@ The first rule that applies decides:
 
 What another region has metered is charged whatever 5 and 6 say. They are applied before that
 region is asked, to the room for its answer: while anything is left and not held, that answer may
-be asked for. Of limits, what is held counts as if it were taken.
+be asked for. Of limits, what is held counts as if it were taken. Where less is left than all regions
+of a question want held, they share it.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from consent.model import ONCE, TIMES_PER_DAY, WITHIN_PERIOD, Consent
 from consent.rules import used_up
 from consent.states import EXHAUSTED, GRANTED
 from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.meter.holds import NO_USE, DayCount, DayUse, Hold
+from gateway.meter.holds import NO_USE, DayCount, DayUse, Hold, Room
 from gateway.meter.model import (
     AnswerKey,
     Busy,
@@ -57,10 +60,12 @@ from gateway.meter.quotas import borne, left_after, next_day, quota_exhausted, t
 from gateway.meter.rates import Arrivals, RateCounts
 
 _REUSED = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED)
-_LIFE_OVER = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED, life_over=True)
-_SUPERSEDED = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED)
+_TOO_LATE = replace(_REUSED, repeats=True)
+_LIFE_OVER = replace(_TOO_LATE, life_over=True)
+_SUPERSEDED = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED, repeats=True)
 _NOT_DISCLOSED = NotCharged(RefusalReason.REFUSAL_REASON_RECORD_NOT_DISCLOSED)
-_REMOVED = NotCharged(RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED)
+_NOTHING_LEFT = replace(_NOT_DISCLOSED, repeats=True)
+_REMOVED = NotCharged(RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED, repeats=True)
 # Another state is another version, decided by anew.
 _OPENING: Final = frozenset({GRANTED, EXHAUSTED})
 _NO_GROWTH: Final = ConsentGrowth(0)
@@ -153,7 +158,7 @@ class Reckoning:
                 return _REMOVED
             if not (claim.entries or claim.may_be_empty):
                 # Nothing is left of what was served once.
-                return _NOT_DISCLOSED
+                return _NOTHING_LEFT
         return outcome
 
     def _serves_ended(self, claim: UsageClaim) -> bool:
@@ -185,7 +190,7 @@ class Reckoning:
         if age >= claim.replay_seconds:
             consent = claim.relies_on
             is_over = consent is not None and age >= consent.terms.data_life_seconds
-            return _LIFE_OVER if is_over else _REUSED
+            return _LIFE_OVER if is_over else _TOO_LATE
         if not set(unpack_entries(earlier.entries)).issuperset(unpack_entries(claim.entries)):
             return _SUPERSEDED
         return Replayed(earlier.decision_id, served_at=earlier.served_at)
@@ -226,22 +231,21 @@ class Reckoning:
         self._remember(claim)
         return Charged(claim.fee, left=left)
 
-    def _hold(self, claim: UsageClaim, hold: Hold) -> Outcome:
+    def _hold(self, claim: UsageClaim, room: Room) -> Outcome:
         taken, held = self._taken(claim)
         used = taken.of(claim.licence)
         if used >= claim.daily_quota:
             return quota_exhausted(claim, used)
+        left = claim.daily_quota - used
         if self._arrivals is not None and claim.debits:
             if (too_fast := self._arrivals.refusal(claim.debits)) is not None:
                 return too_fast
-            with_held = [each._replace(cells=each.cells + held) for each in claim.debits]
-            if held and self._arrivals.refusal(with_held) is not None:
-                return Busy()
-        room = claim.daily_quota - used - held
-        if room <= 0:
+            left = min(left, self._arrivals.left(claim.debits))
+        hold = room.of(left - held)
+        if hold is None:
             return Busy()
-        self.holds.append(hold._replace(records=min(hold.records, room)))
-        self._held[claim.operator_id] += self.holds[-1].records
+        self.holds.append(hold)
+        self._held[claim.operator_id] += hold.records
         return Held()
 
     def _taken(self, claim: UsageClaim) -> tuple[DayCount, int]:

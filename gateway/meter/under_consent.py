@@ -1,8 +1,13 @@
 """What of an answer that rests on a consent was served under it, as the ledger tells."""
 
 from collections.abc import Collection
+from typing import Final
 
 from consent.model import Consent
+
+RECOGNISED_PREFIX: Final = "recognised:"
+"""How the ledger's request ids begin of what was recognised of other regions' documents under a
+consent (`gateway.federation.recognition`): no records are behind them."""
 
 
 def items_under(consent: Consent, asked_items: str) -> Collection[str]:

@@ -22,6 +22,9 @@ _KINDS: Final[Mapping[int, Words]] = {
     AlertKind.ALERT_KIND_CLEARING_OVERDUE: ("地区清算逾期", "Clearing overdue"),
     AlertKind.ALERT_KIND_CLEARING_CONCESSION: ("让步版本被更改", "Conceded version changed"),
     AlertKind.ALERT_KIND_CLEARING_AMOUNT: ("清算金额未确认", "Amount not signed in clearing"),
+    AlertKind.ALERT_KIND_FALSE_DIRECTORY: ("目录遗漏主体", "False directory of a region"),
+    AlertKind.ALERT_KIND_OWED_NOT_GIVEN: ("未交付计费", "Charged and not given"),
+    AlertKind.ALERT_KIND_CLEARING_PLAN: ("新包月或保底资费", "New flat fee or minimum"),
 }
 _RECORDS: Final[Words] = (
     "{counted} 条记录，达到 {threshold} 即提示",
@@ -62,6 +65,21 @@ _COUNTED: Final[Mapping[int, Words]] = {
     AlertKind.ALERT_KIND_CLEARING_AMOUNT: (
         "对方地区主张 {counted} 微元，我方认可 {threshold} 微元：未签署",
         "the region claims {counted} micro-yuan, {threshold} are accepted: not signed",
+    ),
+    AlertKind.ALERT_KIND_FALSE_DIRECTORY: (
+        "该地区的主体目录遗漏了其已披露记录的主体：31 日内不再采信其目录",
+        "the region's directory denied a company of which it proved an older record: its"
+        " directories are relied on no more for 31 days",
+    ),
+    AlertKind.ALERT_KIND_OWED_NOT_GIVEN: (
+        "该地区当日计费的 {counted} 条记录未交付任何经营主体，达到 {threshold} 即提示",
+        "{counted} records that the region charged that day and no operator was given; told from"
+        " {threshold} on",
+    ),
+    AlertKind.ALERT_KIND_CLEARING_PLAN: (
+        "对方地区首次告知的资费方案含包月费或保底费，每月 {counted} 微元；如不接受，请设定上限",
+        "a plan that the region told of for the first time has a flat fee or minimum of {counted}"
+        " micro-yuan a month; set a ceiling where that is not accepted",
     ),
 }
 

@@ -124,7 +124,7 @@ class ReportIssuer:
             return None
         first = receipt.first_serve_time if receipt.replayed else receipt.serve_time
         kept_until = first.seconds + consent.terms.data_life_seconds
-        removal = self._consents.removals([consent_id]).get(consent_id)
+        removal = self._consents.duty(consent_id, kept_until)
         return kept_until if removal is None else min(kept_until, removal.deadline)
 
     def _require_proof(self, report: CreditReport) -> None:

@@ -64,7 +64,8 @@ class ReportStatus:
         consent = self._consents.get(consent_id)
         if consent is None:
             return report.issued_at, None
-        removal = self._consents.removals([consent_id]).get(consent_id)
+        # Whatever is owed for copies served before was over by then.
+        removal = self._consents.duty(consent_id, report.served_at + 1)
         return (
             consent.ended_at if consent.state == REVOKED else None,
             None if removal is None else removal.acknowledged_at,

@@ -22,7 +22,6 @@ from gateway.authorise.bounds import (
 from gateway.authorise.consents import ConsentLookup
 from gateway.authorise.gate import Gate, Passage
 from gateway.authorise.opening import (
-    Opening,
     Openings,
     opened,
     require_alone,
@@ -43,34 +42,30 @@ from gateway.meter.model import (
     Replayed,
     TooFast,
     UsageClaim,
-    pack_entries,
 )
 from gateway.respond.answer import (
     NO_MASKS,
     Selection,
     Served,
     UnknownLine,
-    records_digest,
     replayed_by,
     require_prices,
     select_served,
     served_by,
     subjects_of,
 )
+from gateway.respond.claims import Claims
 from gateway.respond.left import tell_left
 from gateway.respond.proofs import AnswerProofs, ProofLate
 from gateway.respond.rates import KnownOver, debits_of, too_fast
 from gateway.respond.refusals import changing, not_charged, require_size
-from gateway.respond.use import Part, Use, licences_of, looked_for, relied_on
+from gateway.respond.use import Part, Use, licences_of
 from gateway.telemetry.traces import step
 from gateway.transparency.map_sets import SubjectAsk
 from gateway.usage.unsigned import UnsignedUse
 from operators.limits import Limit
 
 _ATTEMPTS: Final = 8
-# How long an answer may wait to be metered before authority, disclosure and period are
-# looked at again: so that a store that is slow does not stretch what was true before.
-_GOOD_SECONDS: Final = 2
 # More than a receipt and the tail of a chunk can take, but for the receipt of use.
 _RECEIPT_BYTES: Final = 256
 
@@ -114,7 +109,7 @@ class AnswerPath:
         self._openings = Openings()
         self._lookup = lookup
         self._committer = committer
-        self._decisions = decisions
+        self._claims = Claims(decisions, limits.replay_seconds)
         self._clock = clock
         self._limits = limits
         self._proofs = proofs
@@ -150,7 +145,9 @@ class AnswerPath:
             passage, bounds = self._passage(use, ground, part.subjects)
             if self._unsigned.owes(passage.allow.operator_id):
                 await self._require_new(use, passage, part.chunk)
-            limits = self._limits_of(use, passage, part)
+            limits, over = self._limits_of(use, passage, part)
+            if over is not None:
+                await self._require_charged(use, passage, part.chunk, over, limits)
             whole, opening = passage, None
             if part.relies:
                 asked = use.consent, ground.now
@@ -162,9 +159,11 @@ class AnswerPath:
                 require_no_consent(passage)
             if use.answer_may_be_empty:
                 require_none_stopped(whole, opening)
-            asks: Sequence[SubjectAsk] = ()
-            if use.proof:
-                asks = self._proofs.begin(use, part.subjects, passage, bounds, opening)
+            asks: Sequence[SubjectAsk] = (
+                self._proofs.begin(use, part.subjects, passage, bounds, opening)
+                if use.proof
+                else ()
+            )
             step("authorised")
             found = everything = await read()
             step("disclosed")
@@ -189,7 +188,16 @@ class AnswerPath:
                 except ProofLate:
                     continue
             require_size(selection, self._limits.record_bytes, in_parts=use.in_parts)
-            claim = self._claim(use, passage, opening, found.head, part, selection, ground.now)
+            claim = self._claims.claim(
+                use,
+                part,
+                passage,
+                opening,
+                found.head,
+                selection,
+                ground.now,
+                self._standing_by(passage.view, use),
+            )
             if limits or whole.resting is not None:
                 about = part.subjects or subjects_of(found.revisions, selection)
                 claim = claim._replace(
@@ -250,14 +258,26 @@ class AnswerPath:
         await self._require_new(use, passage, None)
         return passage
 
-    def _limits_of(self, use: Use, passage: Passage, part: Part) -> Sequence[Limit]:
-        """Return the limits of a passage that has prices; raises Refused RATE_EXCEEDED where one
-        is known to be used up."""
+    def _limits_of(
+        self, use: Use, passage: Passage, part: Part
+    ) -> tuple[Sequence[Limit], TooFast | None]:
+        """Return the limits of a passage that has prices, and how one of them is known to be used
+        up, None where none is."""
         require_prices(passage)
         limits = passage.view.authority.limits.reaching(passage.allow.operator_id)
-        if limits:
-            self._over.require(debits_of(limits, use, passage, part.subjects or ()), limits)
-        return limits
+        if not limits:
+            return limits, None
+        debits = debits_of(limits, use, passage, part.subjects or ())
+        return limits, self._over.refusal(debits)
+
+    async def _require_charged(
+        self, use: Use, passage: Passage, chunk: int, over: TooFast, limits: Sequence[Limit]
+    ) -> None:
+        """Raise Refused RATE_EXCEEDED unless a chunk was charged before: that takes no more of
+        ``limits``."""
+        asked = passage.allow.operator_id, use.request_id, chunk
+        if not await self._unsigned.charged_before.told(*asked):
+            raise too_fast(over, limits)
 
     async def _require_new(self, use: Use, passage: Passage, chunk: int | None) -> None:
         operator_id = passage.allow.operator_id
@@ -281,59 +301,6 @@ class AnswerPath:
         # remembered for the object, so only the first of them changes it.
         if lines != self._lines:
             self._lines = lines
-
-    def _claim(
-        self,
-        use: Use,
-        passage: Passage,
-        opening: Opening | None,
-        head: int,
-        part: Part,
-        selection: Selection,
-        now: int,
-    ) -> UsageClaim:
-        allow = passage.allow
-        replay_seconds = self._limits.replay_seconds
-        good_until = min(now + _GOOD_SECONDS, selection.usable_until, allow.stands_until)
-        consent, asked_items, opened_entries = None, (), 0
-        if opening is not None:
-            good_until = min(good_until, opening.until)
-            consent = relied_on(use, passage, opening, selection.lines)
-        if consent is not None:
-            # What need not be kept any more is not sent again.
-            replay_seconds = min(replay_seconds, consent.terms.data_life_seconds)
-            asked_items = looked_for(use, opening)
-            closed = passage.consent_lines
-            opened_entries = sum(line.records for line in selection.lines if line.line_no in closed)
-        return UsageClaim(
-            operator_id=allow.operator_id,
-            client_id=use.ask.client_id,
-            request_id=use.request_id,
-            chunk=part.chunk,
-            payload_digest=use.digest,
-            licence=allow.licence,
-            purpose=use.purpose,
-            decision_id=self._decisions.next(),
-            served_at=now,
-            disclosure_sequence=head,
-            entries=pack_entries(selection.sequences),
-            lines=selection.lines,
-            daily_quota=allow.daily_record_quota,
-            replay_seconds=replay_seconds,
-            good_until=good_until,
-            may_be_empty=use.answer_may_be_empty,
-            stands=self._standing_by(passage.view, use),
-            relies_on=consent,
-            # Of whole records the disclosure log has what each revision is: to hash a large
-            # chunk anew would cost a twentieth of all that serving it does.
-            records_digest=(
-                b"" if use.in_parts and opening is None else records_digest(selection.frames)
-            ),
-            asked_items=asked_items,
-            delivery=part.delivery,
-            asked_subjects=1 if part.subjects is None else len(part.subjects),
-            opened_entries=opened_entries,
-        )
 
     def _standing_by(self, view: AuthorityView, use: Use) -> Callable[[], bool]:
         """Return what tells whether an answer decided by ``view`` may still be given.

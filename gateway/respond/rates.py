@@ -1,7 +1,7 @@
 """What an answer takes of the limits that reach its operator, and who is known to be over."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from hashlib import sha256
 from typing import Final
 
@@ -93,7 +93,7 @@ def record_debits(
 
 class KnownOver:
     """Counts that a process knows to be over: an answer that takes more of one is refused
-    before anything is done for it.
+    before anything is done for it, unless it was charged before.
 
     An arrival time never goes back while clocks go on, so what was too soon by an old one is
     so by the store's. ``micros`` gives the time (µs, UTC).
@@ -112,12 +112,11 @@ class KnownOver:
         if len(self._arrivals) > _MOST_REMEMBERED:
             self._arrivals.popitem(last=False)
 
-    def require(self, debits: Sequence[Debit], limits: Iterable[Limit]) -> None:
-        """Raise Refused RATE_EXCEEDED where one of ``debits`` of ``limits`` is known not to
-        conform."""
+    def refusal(self, debits: Iterable[Debit]) -> TooFast | None:
+        """Return how one of ``debits`` is known not to conform, None where none is."""
         arrivals = self._arrivals
         if not arrivals:
-            return
+            return None
         now = self._micros()
         for debit in debits:
             arrival = arrivals.get(debit.key)
@@ -128,7 +127,8 @@ class KnownOver:
             elif wait := wait_of(debit, arrival_after(debit, arrival, now), now):
                 never = debit.cells > debit.burst
                 left = left_of(debit, arrival, now)
-                raise too_fast(TooFast(debit.key, arrival, 0 if never else wait, left), limits)
+                return TooFast(debit.key, arrival, 0 if never else wait, left)
+        return None
 
 
 def too_fast(over: TooFast, limits: Iterable[Limit]) -> Refused:

@@ -1,16 +1,31 @@
 """What the record calls refuse with once a call is allowed."""
 
+from base64 import b64encode
+from typing import Final
+
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.meter.leaf import MOST_DETAIL_BYTES
 from gateway.meter.model import NotCharged
 from gateway.respond.answer import Selection
 from gateway.respond.left import tell_quota_refused
 
+CHARGED: Final = "usage_receipt"
+"""In a refusal's metadata: the receipt of what its request was charged when it was answered first,
+a serialised UsageReceipt without its detail, in base64."""
+
+# What a receipt of use tells of a record, and at most of a line.
+_RECORD_BYTES: Final = 8
+_LINE_BYTES: Final = 768
+
 
 def require_size(selection: Selection, most: int, *, in_parts: bool) -> None:
-    """Raise Refused ANSWER_TOO_LARGE for more than ``most`` bytes of records and proof; of an
-    answer in parts, for a proof that long, which cannot be parted."""
+    """Raise Refused ANSWER_TOO_LARGE for more than ``most`` bytes of records, proof and receipt of
+    use; of an answer in parts, for proof and receipt that long, which cannot be parted."""
     size = len(selection.proof)
+    told = _RECORD_BYTES * len(selection.sequences) + _LINE_BYTES * len(selection.lines)
+    if told > MOST_DETAIL_BYTES:
+        size += told
     if not in_parts:
         size += sum(map(len, selection.frames))
     if size > most:
@@ -26,13 +41,15 @@ def not_charged(outcome: NotCharged) -> Refused:
     quota to be told behind it."""
     if outcome.left is not None:
         tell_quota_refused(outcome.left)
+    # What was charged first is charged all the same: whoever lost that answer has its receipt.
+    charged = {CHARGED: b64encode(outcome.receipt).decode()} if outcome.receipt else {}
     if outcome.life_over:
         return Refused(
             outcome.reason,
             "What this request_id was answered with need not be kept any more: its data life under"
             " the consent is over, so it is not sent again. Do not retry; a fresh request_id is a"
             " new use of the consent, counted and charged anew.",
-            metadata={"cause": "data_life"},
+            metadata={"cause": "data_life"} | charged,
         )
     messages = {
         RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED: (
@@ -48,8 +65,8 @@ def not_charged(outcome: NotCharged) -> Refused:
             " use a fresh one."
         ),
         RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED: (
-            "The disclosure has changed since this request_id was metered; ask anew with a"
-            " fresh one."
+            "The disclosure has changed since this request_id was metered: it stays charged, as"
+            " the receipt told says, and is not sent again. Ask anew with a fresh one."
         ),
         RefusalReason.REFUSAL_REASON_RECORD_NOT_DISCLOSED: (
             "No such record is disclosed to you now."
@@ -59,12 +76,15 @@ def not_charged(outcome: NotCharged) -> Refused:
         return Refused(
             outcome.reason,
             "The day's quota of all licences that open some of what was asked for is used up; name"
-            " items that other licences open, or ask again when it starts anew at 00:00 UTC.",
+            " items or regions that other licences open, or ask again when it starts anew at 00:00 UTC.",
             retry_after=outcome.retry_after or None,
             metadata={"licences": ",".join(outcome.licences)},
         )
     return Refused(
-        outcome.reason, messages[outcome.reason], retry_after=outcome.retry_after or None
+        outcome.reason,
+        messages[outcome.reason],
+        retry_after=outcome.retry_after or None,
+        metadata=charged,
     )
 
 

@@ -10,8 +10,10 @@ from google.protobuf.message import Message
 from creditgate.refusal import Violation, invalid
 from creditgate.uscc import fault
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
+from operators.shapes import names_province, region_code
 
 MOST_ITEMS: Final = 64
+MOST_REGIONS: Final = 64
 INCLUSION: Final = ProofKind.PROOF_KIND_INCLUSION
 COMPLETE: Final = ProofKind.PROOF_KIND_COMPLETE
 _PROOFS: Final = frozenset((INCLUSION, COMPLETE))
@@ -21,7 +23,13 @@ _RECORD: Final = re.compile(r"records/([A-Za-z0-9._~-]{1,128})")
 
 
 def common_faults(
-    request_id: str, items: Sequence[str], consent: str, proof: int, *, one_record: bool = False
+    request_id: str,
+    items: Sequence[str],
+    consent: str,
+    proof: int,
+    regions: Sequence[str] = (),
+    *,
+    one_record: bool = False,
 ) -> list[Violation]:
     """Return what is wrong with the fields every record call shares."""
     faults: list[Violation] = []
@@ -31,6 +39,8 @@ def common_faults(
         )
     if len(items) > MOST_ITEMS:
         faults.append(Violation("items", f"at most {MOST_ITEMS} catalogue item codes"))
+    if regions:
+        faults += _region_faults(regions)
     if consent and not names_a_consent(consent):
         faults.append(Violation("consent", "must read consents/{id}"))
     if proof and (proof not in _PROOFS or (one_record and proof == COMPLETE)):
@@ -42,6 +52,21 @@ def common_faults(
                 else "INCLUSION, COMPLETE or none",
             )
         )
+    return faults
+
+
+def _region_faults(regions: Sequence[str]) -> list[Violation]:
+    if len(regions) > MOST_REGIONS:
+        return [Violation("regions", f"at most {MOST_REGIONS} division codes")]
+    faults: list[Violation] = []
+    for index, region in enumerate(regions):
+        try:
+            there_is = names_province(region_code(region))
+        except ValueError as fault:
+            faults.append(Violation(f"regions[{index}]", str(fault)))
+        else:
+            if not there_is:
+                faults.append(Violation(f"regions[{index}]", "there is no such province"))
     return faults
 
 

@@ -84,7 +84,9 @@ class CreditRecordService:
         subject = request.subject
         require_subject(
             subject,
-            common_faults(request.request_id, request.items, request.consent, request.proof),
+            common_faults(
+                request.request_id, request.items, request.consent, request.proof, request.regions
+            ),
         )
         use = use_of(caller, request, frozenset(request.items))
         part = Part((subject,), 0, relies=bool(use.consent))
@@ -175,7 +177,9 @@ class CreditRecordService:
         names, "" where it names none. Before anything is charged; raises Refused."""
         await check_subjects(
             request.subjects,
-            common_faults(request.request_id, request.items, request.consent, request.proof),
+            common_faults(
+                request.request_id, request.items, request.consent, request.proof, request.regions
+            ),
             most=self._limits.batch_subjects,
             resume_from=request.resume_from,
             chunk=size,

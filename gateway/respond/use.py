@@ -14,7 +14,7 @@ from creditgate.v1.credit_record_service_pb2 import (
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.authenticate.caller import Caller, Footing
-from gateway.authorise.bounds import Details
+from gateway.authorise.bounds import Details, within
 from gateway.authorise.gate import Passage
 from gateway.authorise.opening import Opening
 from gateway.meter.delivery import Delivering
@@ -29,8 +29,8 @@ SCOPE: Final = "credit.records:read"
 class Use(NamedTuple):
     """What stays the same over all chunks of one call.
 
-    ``details`` are the token's authorization details, ``revocable`` names what a
-    revocation may stop it by. ``consent`` is the consent named, "" where none is.
+    ``details`` are the token's authorization details, within the regions asked for;
+    ``revocable`` names what a revocation may stop it by. ``consent`` is the consent named, "" where none is.
     ``answer_may_be_empty`` is False where an answer without records is a refusal,
     ``in_parts`` True where one may come in several messages. ``proof`` is the kind
     of proof asked for, 0 for none; with one, ``request_digest`` is that of the request as it
@@ -130,8 +130,12 @@ def use_of(
 ) -> Use:
     """Return the use that ``request`` of ``caller`` asks for under ``scope``, ``items`` by name.
 
-    What is no part of the payload compared for idempotency is taken off ``request``.
+    What is no part of the payload compared for idempotency is taken off ``request``. Raises
+    Refused REGION_NOT_ALLOWED for regions that the token's details share none of.
     """
+    details = caller.details
+    if not isinstance(request, GetRecordRequest) and request.regions:
+        details = within(details, request.regions)
     proof, asked = request.proof, b""
     in_parts = isinstance(request, BatchGetSubjectRecordsRequest)
     if proof:
@@ -149,7 +153,7 @@ def use_of(
             items=items,
             purpose=request.purpose,
         ),
-        details=caller.details,
+        details=details,
         revocable=caller.revocable,
         request_id=request.request_id,
         purpose=request.purpose,

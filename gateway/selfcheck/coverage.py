@@ -73,6 +73,10 @@ _WITNESSED: Final = (
 _TOLD_OF_RECORDS: Final = (
     "what other regions told became of their records, and how far; their disclosure logs prove it"
 )
+_DIRECTORIES: Final = (
+    "directories that other regions signed, and what they proved of whom these denied, which"
+    " verifies by itself"
+)
 _LINKED: Final = (
     "which keys logs had before, and which comes next, as the keys themselves signed it; what is"
     " not there is not believed"
@@ -116,9 +120,13 @@ NO_FACT: Final[Mapping[str, str]] = MappingProxyType(
         " what is charged and credited is in the ledger",
         "quota_holds": "room for answers of other regions under way; it ends by itself, and what"
         " they come to is in the ledger",
+        "region_plans": "what other regions were asked, by which retries are the same, and what is"
+        " owed for lost answers is believed; what was charged is in the ledger",
+        "region_directories": _DIRECTORIES,
+        "region_directory_faults": _DIRECTORIES,
         "rate_use": "when the next use within a limit is due; it passes by itself, and what was"
         " used is in the ledger",
-        **dict.fromkeys(("witnessed_logs", "witnessed_checkpoints"), _WITNESSED),
+        **dict.fromkeys(("witnessed_logs", "witnessed_checkpoints", "witnessed_ends"), _WITNESSED),
         "region_credentials": "licence credentials that other regions' operators showed: their"
         " region signed them, which verifies by itself",
         **dict.fromkeys(("region_events", "region_changes", "regions_heard"), _TOLD_OF_RECORDS),

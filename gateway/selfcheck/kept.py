@@ -21,8 +21,9 @@ from gateway.conformance.finding_tables import (
     STANDINGS,
     TOLD_MISSING,
 )
-from gateway.conformance.holdings_tables import CHECKSUM_KEYS
+from gateway.conformance.holdings_tables import CHECKSUM_KEYS, PUT_RIGHT_BLOCKS
 from gateway.conformance.removal_tables import DUTIES
+from gateway.conformance.uptime_tables import OUTAGES
 from gateway.federation.asking.removal_tables import REGION_REMOVALS
 from gateway.federation.clearing.amount_tables import METADATA as CLEARING_AMOUNTS
 from gateway.federation.clearing.tables import CLEARINGS
@@ -55,6 +56,8 @@ _KEPT: Final = (
     Kept(DRAWS, "evidence"),
     Kept(TOLD_MISSING, "evidence"),
     Kept(CHECKSUM_KEYS, "evidence"),
+    Kept(PUT_RIGHT_BLOCKS, "evidence"),
+    Kept(OUTAGES, "evidence"),
     # Whether it is gone by an earlier word is looked at within a moment.
     Kept(DUTIES, "evidence", frozenset({"said_answers", "said_since"})),
     Kept(REGION_REMOVALS, "evidence"),

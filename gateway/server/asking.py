@@ -9,29 +9,39 @@ from consent.regions import SqlConsentRegions
 from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.administration.item_mappings import ItemMappingService
 from gateway.disclose.store import DisclosureStore
+from gateway.federation.asking.believing import Believing
 from gateway.federation.asking.calls import RegionCalls
 from gateway.federation.asking.charging import Charging
 from gateway.federation.asking.deciding import Deciding
 from gateway.federation.asking.directories import Directories
 from gateway.federation.asking.directory_service import RegionDirectoryService
+from gateway.federation.asking.directory_store import DirectoryStore
+from gateway.federation.asking.hiding import Hiding
 from gateway.federation.asking.keeping import Keeping
 from gateway.federation.asking.lines import NumberedLines
 from gateway.federation.asking.links import RegionLinks
+from gateway.federation.asking.log_sizes import LogSizes
 from gateway.federation.asking.ordering import Orderer
 from gateway.federation.asking.orders import Orders
+from gateway.federation.asking.owed import OwedShare
 from gateway.federation.asking.own_directory import OwnDirectory
 from gateway.federation.asking.ports import Credentials, Witnesses
 from gateway.federation.asking.region import RegionAsker
+from gateway.federation.asking.sending import Sending
+from gateway.federation.asking.sent import SentPlans
 from gateway.federation.asking.service import FederatedRecordService
 from gateway.federation.asking.tokens import RegionTokens
 from gateway.federation.asking.uses import RegionUses
+from gateway.federation.witness.sizes import witnessed_sizes
 from gateway.meter.holds_sql import QuotaHolds
+from gateway.meter.receipts import ReceiptSigner
 from gateway.server.grounds import Grounds
 from gateway.server.records import RecordPath
 from gateway.server.transparency import Transparency
 from gateway.server.trust import Trust
 from gateway.shares import Shares
 from gateway.usage.charged import is_charged
+from gateway.usage.earlier import EarlierReceipts
 from operators.sql import SqlAuthorityLog
 
 
@@ -63,6 +73,7 @@ async def asking_of(
     witnesses: Witnesses,
     records: RecordPath,
     transparency: Transparency,
+    receipts: ReceiptSigner,
 ) -> AsyncGenerator[Mapping[str, object]]:
     """Give what serves each service of asking, by its name, while the context lasts."""
     clock, engine, feed = grounds.clock, grounds.engines.records, grounds.feed
@@ -74,8 +85,14 @@ async def asking_of(
             if item.openness == Openness.OPENNESS_PUBLIC
         )
 
-    calls = RegionCalls(ways.links, ways.tokens, witnesses, clock.now, anew=trust.anew.region)
-    directories = Directories(trust.regions, ways.links, ways.tokens, clock.now)
+    sent = SentPlans(engine)
+    sending = Sending(sent, clock)
+    believing = Believing(witnesses, clock.now, trust.anew.region)
+    calls = RegionCalls(ways.links, ways.tokens, believing, sending)
+    evidence = grounds.engines.evidence
+    notes = DirectoryStore(engine)
+    sizes = LogSizes(partial(witnessed_sizes, evidence), clock.now)
+    directories = Directories(trust.regions, ways.links, ways.tokens, clock.now, notes, sizes)
     own = OwnDirectory(
         trust.own.entity_id, engine, transparency.salts, transparency.key, public_items, clock.now
     )
@@ -84,6 +101,7 @@ async def asking_of(
         stack.callback(shares.close)
         directories.start()
         stack.push_async_callback(directories.stop)
+        stack.push_async_callback(sending.close)
         orders = Orders()
         # What was asked of regions is charged before the ledger ends.
         stack.push_async_callback(orders.close)
@@ -106,9 +124,21 @@ async def asking_of(
             records.limits.replay_seconds,
         )
         keeping = Keeping(RegionUses(engine), SqlConsentRegions(engine), clock)
-        orderer = Orderer(trust.regions, deciding, charging, witnesses, calls, keeping, orders)
+        hiding = Hiding(trust.regions, trust.anew.region, directories, notes, evidence, clock)
+        owed = OwedShare(engine, evidence, grounds.policies.alerts.owed_not_given, clock)
+        orderer = Orderer(
+            trust.regions, deciding, charging, witnesses, calls, keeping, orders, hiding, owed
+        )
         asker = RegionAsker(
-            trust.own, trust.regions, credentials, witnesses, orderer, orders, grounds.issuer
+            trust.own,
+            trust.regions,
+            credentials,
+            witnesses,
+            orderer,
+            orders,
+            EarlierReceipts(engine, receipts).of,
+            grounds.issuer,
+            clock,
         )
         yield {
             "FederatedRecordService": FederatedRecordService(
@@ -119,6 +149,7 @@ async def asking_of(
                 records.throttle,
                 clock,
                 trust.own.entity_id,
+                sent,
             ),
             "RegionDirectoryService": RegionDirectoryService(own, shares),
             "ItemMappingService": ItemMappingService(

@@ -15,6 +15,7 @@ from gateway.audit.decision_steps import DecisionSteps
 from gateway.audit.operator_steps import AuthoritySteps
 from gateway.audit.proofs import DecisionProofs
 from gateway.audit.record_steps import Holders, RecordSteps
+from gateway.audit.region_record_steps import RegionRecordSteps
 from gateway.audit.service import AuditService
 from gateway.audit.trail import Trail, TrailSteps
 from gateway.authority.feed import AuthorityFeed
@@ -23,6 +24,7 @@ from gateway.meter.reader import SqlUsageReader
 from gateway.server.line import Line
 from gateway.server.log_keys import log_key, log_links
 from gateway.server.transparency import LOG_FILES_WAITING
+from gateway.settlement.region_entries import region_entries
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
 from gateway.storage.turn import DECISIONS
@@ -69,7 +71,7 @@ async def auditing(
         known = feed.current().catalogue.get(item)
         return known is not None and known.openness == Openness.OPENNESS_PUBLIC
 
-    decisions = DecisionSteps(engines.evidence, SqlUsageReader(engines.records))
+    decisions = DecisionSteps(engines.evidence, SqlUsageReader(engines.records, region_entries))
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         proofs = DecisionProofs(
@@ -79,12 +81,14 @@ async def auditing(
         stack.callback(reads.close)
         files = Shares("decisions-log", LOG_FILES_WAITING)
         stack.callback(files.close)
+        record_steps = RecordSteps(engines.records, decisions, proofs, holders, is_public)
         yield Auditing(
             [
                 AuditService(
                     proofs,
                     decisions,
-                    RecordSteps(engines.records, decisions, proofs, holders, is_public),
+                    record_steps,
+                    RegionRecordSteps(engines.records, record_steps),
                     AuthoritySteps(SqlAuthorityLog(engines.authority), change_message),
                     TrailSteps(trail),
                     authority,

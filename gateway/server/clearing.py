@@ -24,6 +24,7 @@ from gateway.federation.clearing.reconciling import ClearingComparisons
 from gateway.federation.clearing.service import ClearingService
 from gateway.federation.clearing.signing import ClearingKeys
 from gateway.federation.clearing.store import SqlClearings
+from gateway.federation.clearing.time_plans import SqlTimePlans
 from gateway.server.asking import Ways
 from gateway.server.grounds import Grounds
 from gateway.server.line import Line
@@ -85,7 +86,13 @@ def _parts(grounds: Grounds) -> _Parts:
         evidence,
         ClearingKeys(grounds.keys, feed),
         amounts,
-        Reckoning(reckoned, amounts, grounds.clock, grounds.issuer),
+        Reckoning(
+            reckoned,
+            amounts,
+            SqlTimePlans(grounds.engines.evidence),
+            grounds.clock,
+            grounds.issuer,
+        ),
     )
 
 

@@ -31,6 +31,7 @@ from gateway.conformance.removals import RemovalDuties
 from gateway.conformance.standing_service import StandingService
 from gateway.conformance.standings import Standings
 from gateway.conformance.throttle import Throttle
+from gateway.conformance.uptime import Awake
 from gateway.oauth.signing import SigningKeys
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
@@ -68,6 +69,7 @@ async def enforcing(
     owed: RemovalsOwed,
     log: MerkleLog,
     issuer: str,
+    awake: Awake,
 ) -> AsyncGenerator[Enforcing]:
     """Give what enforcing takes while the context lasts.
 
@@ -94,7 +96,14 @@ async def enforcing(
             findings,
             [
                 FindingService(
-                    findings, Contests(evidence), challenges, policy, shares, feed.current, clock
+                    findings,
+                    Contests(evidence),
+                    challenges,
+                    policy,
+                    shares,
+                    feed.current,
+                    clock,
+                    awake,
                 ),
                 StandingService(
                     attested,
@@ -106,6 +115,7 @@ async def enforcing(
                     shares,
                     feed.current,
                     clock,
+                    awake,
                 ),
             ],
             certificate_routes(
@@ -114,6 +124,7 @@ async def enforcing(
                 CertificateStatements(certified, attested, keys, feed.current, issuer),
                 shares,
                 clock,
+                awake,
             ),
             throttle,
         )

@@ -27,6 +27,7 @@ from gateway.server.enforcing import enforcing
 from gateway.server.line import Line
 from gateway.server.policies import Policies
 from gateway.server.transparency import Transparency, transparency_of
+from gateway.server.uptime import uptime_of
 from gateway.server.usage import usage_logs
 from gateway.server.watching import watching
 from gateway.storage.engines import Engines
@@ -108,9 +109,19 @@ async def evidence_of(
         ending.append(usage.end)
         holdings = Holdings(engines)
         elsewhere = RegionRemovals(engines, policy)
+        awake = uptime_of(engines, policy, policies.agreement)
         watch = await stack.enter_async_context(
             watching(
-                config, engines, signs, feed, clock, consents.consents, holdings, policy, elsewhere
+                config,
+                engines,
+                signs,
+                feed,
+                clock,
+                consents.consents,
+                holdings,
+                policy,
+                elsewhere,
+                awake,
             )
         )
         services["ConformanceService"] += [watch.watch, watch.removals]
@@ -131,11 +142,12 @@ async def evidence_of(
                 watch.owed,
                 transparency.log,
                 issuer,
+                awake,
             )
         )
         services["ConformanceService"] += enforced.services
         copies = CopiesService(
-            engines, RegionCopies(engines, elsewhere), enforced.attested, policy, clock
+            engines, RegionCopies(engines, elsewhere), enforced.attested, policy, clock, awake
         )
         stack.callback(copies.close)
         services["ConformanceService"].append(copies)

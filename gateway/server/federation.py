@@ -131,6 +131,7 @@ async def federation_of(
                 grounds.clock,
                 grounds.issuer,
                 grounds.config.witness_quorum,
+                trust.anew.region,
             )
         )
         for service, serving in witnesses.services.items():
@@ -145,6 +146,7 @@ async def federation_of(
                 witnesses.belief,
                 records,
                 evidence.transparency,
+                evidence.receipts,
             )
         )
         for service, served in asking.items():
@@ -166,7 +168,7 @@ async def federation_of(
         )
         federation.serve("FederationService", *home.services)
         federation.exchanges.update(home.exchanges)
-        recognition = recognising(grounds, trust.regions, witnesses.belief, ways, stack)
+        recognition = recognising(grounds, trust.regions, witnesses.belief, ways, records, stack)
         federation.serve("RecognitionService", *recognition)
         for service, serving in clearing_served(grounds, trust, line, stack).items():
             federation.serve(service, *serving)

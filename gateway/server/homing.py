@@ -5,6 +5,8 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from consent.parts import SqlConsentParts
+from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.federation.home.calling import FollowCalls
 from gateway.federation.home.consents import ForeignConsents
 from gateway.federation.home.exchange import TOKEN_TYPE, LicenceExchange
@@ -12,6 +14,7 @@ from gateway.federation.home.following import ConsentFollower
 from gateway.federation.home.licence import Licences
 from gateway.federation.home.metered import MeteredAnswers
 from gateway.federation.home.service import SCOPE, FederatedRecords
+from gateway.federation.home.taking_back import TakingBack
 from gateway.federation.home.telling import ConsentTelling
 from gateway.federation.witness.quorum import CosignedCheckpoints
 from gateway.meter.receipts import ReceiptSigner
@@ -22,6 +25,7 @@ from gateway.server.consents import Consenting
 from gateway.server.grounds import Grounds
 from gateway.server.records import RecordPath
 from gateway.server.trust import Trust
+from gateway.shares import Shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,17 @@ async def home_of(
     def declared(item: str) -> frozenset[str]:
         return feed.current().catalogue.ever_declared(item)
 
+    def is_public(item: str) -> bool:
+        known = feed.current().catalogue.get(item)
+        return known is not None and known.openness == Openness.OPENNESS_PUBLIC
+
     def own_codes() -> frozenset[str]:
         return frozenset(trust.regions.own().codes)
 
     async with AsyncExitStack() as stack:
-        foreign = ForeignConsents(consents.consents, counterparts, declared, own_codes, clock)
+        foreign = ForeignConsents(
+            consents.consents, counterparts, declared, own_codes, clock, is_public
+        )
         stack.callback(foreign.close)
         follower = ConsentFollower(
             FollowCalls(trust.regions, ways.links, ways.tokens),
@@ -73,6 +83,15 @@ async def home_of(
             clock,
         )
         stack.callback(telling.close)
+        shares = Shares("taken-back")
+        stack.callback(shares.close)
+        taking_back = TakingBack(
+            consents.consents,
+            SqlConsentParts(grounds.engines.records),
+            trust.regions.require_client,
+            shares,
+            clock,
+        )
         served = FederatedRecords(
             book=trust.regions,
             licences=licences,
@@ -95,4 +114,4 @@ async def home_of(
             config.audience,
             config.token_seconds,
         )
-        yield HomeSide((served, telling), {TOKEN_TYPE: exchange})
+        yield HomeSide((served, telling, taking_back), {TOKEN_TYPE: exchange})

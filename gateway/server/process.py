@@ -65,6 +65,7 @@ from gateway.server.transport import Transport
 from gateway.server.trust import addresses_of, trust_of
 from gateway.server.web import web_app
 from gateway.settle.service import UsageService
+from gateway.settlement.region_entries import region_entries
 from gateway.storage.engines import Engines
 from operators.sql import SqlAuthorityLog
 
@@ -302,7 +303,9 @@ def _methods(
         "BrakeService": [BrakeService(log, feed, clock)],
         "LimitService": [LimitService(log, feed, clock)],
         "RegionService": [RegionService(log, feed, clock, federation.stands)],
-        "UsageService": [UsageService(SqlUsageReader(engines.records), feed, clock)],
+        "UsageService": [
+            UsageService(SqlUsageReader(engines.records, region_entries), feed, clock)
+        ],
         "RegistrationService": [statements],
         "SettlementService": [*prices],
     }

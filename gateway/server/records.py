@@ -16,6 +16,7 @@ from gateway.meter.decisions import DecisionIds
 from gateway.meter.deliveries import Deliveries
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.receipts import ReceiptSigner
+from gateway.meter.same_core import SameCore
 from gateway.respond.delivery_turns import DeliveryLimits, DeliveryTurns
 from gateway.respond.path import AnswerPath, RecordLimits
 from gateway.respond.proofs import AnswerProofs
@@ -84,7 +85,9 @@ def record_path(
 ) -> RecordPath:
     """Return the path; ``stack`` closes it. Raises what the stores raise."""
     ledger = UsageLedger(engines.records, clock, receipts)
-    committer = GroupCommitter(ledger, telemetry.metering.add_group)
+    # Where others wait for the store's lock, who holds it must not wait for a core.
+    same_core = SameCore() if config.workers == 1 else None
+    committer = GroupCommitter(ledger, telemetry.metering.add_group, same_core)
     lookup = open_lookup(engines.records, committer.when_free)
     # The committer ends first: closing, it still gives waiting lookups their turn.
     stack.callback(lookup.close)

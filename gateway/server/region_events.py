@@ -12,6 +12,7 @@ from gateway.federation.asking.event_watch import RegionRecordWatch
 from gateway.federation.asking.region_events import SqlRegionEvents
 from gateway.federation.asking.removal_telling import PastChanges, PastConsents, RemovalTeller
 from gateway.federation.asking.removals import RegionRemovals
+from gateway.federation.home.taken_back import PastTakenBack
 from gateway.server.asking import Ways
 from gateway.server.grounds import Grounds
 from gateway.server.pulse import Busy
@@ -82,6 +83,13 @@ async def region_events_kept(
             "consent-removal-telling",
             PastConsents(SqlConsentRegions(engines.records)),
             calls.acknowledge_under,
+            trust.regions,
+            grounds.clock,
+        ),
+        RemovalTeller(
+            "taken-back-telling",
+            PastTakenBack(engines.records, trust.regions),
+            calls.taken_back,
             trust.regions,
             grounds.clock,
         ),

@@ -21,6 +21,7 @@ from gateway.meter.receipts import ReceiptSigner
 from gateway.server.line import Line
 from gateway.server.log_keys import log_key, log_links
 from gateway.server.transparency import LOG_FILES_WAITING
+from gateway.settlement.region_entries import region_entries
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
 from gateway.storage.signs import StoreSigns
@@ -117,7 +118,12 @@ async def usage_logs(
                 ),
                 DeliveryStatements(Deliveries(engines.records), reads, authority),
                 UsageStream(
-                    engines.records, SqlUsageReader(engines.records), news, reads, authority, clock
+                    engines.records,
+                    SqlUsageReader(engines.records, region_entries),
+                    news,
+                    reads,
+                    authority,
+                    clock,
                 ),
             ),
             [

@@ -11,7 +11,9 @@ from gateway.config import GatewayConfig
 from gateway.conformance.acknowledgement import RemovalService, RemovalsOwed
 from gateway.conformance.event_pages import Keepers
 from gateway.conformance.news import DisclosureNews
-from gateway.conformance.removals import Deadlines, RemovalDuties
+from gateway.conformance.owing import Deadlines
+from gateway.conformance.removals import RemovalDuties
+from gateway.conformance.uptime import Awake
 from gateway.conformance.watch import DisclosureWatch
 from gateway.federation.asking.removals import RegionRemovals
 from gateway.shares import Shares
@@ -45,6 +47,7 @@ async def watching(
     keepers: Keepers,
     deadlines: Deadlines,
     elsewhere: RegionRemovals,
+    awake: Awake,
 ) -> AsyncGenerator[Watching]:
     """Give what watches the disclosure while the context lasts.
 
@@ -60,8 +63,8 @@ async def watching(
         await news.start()
         stack.push_async_callback(news.stop)
         yield Watching(
-            DisclosureWatch(news, duties, deadlines, shares, feed.current, clock),
-            RemovalService(duties, consents, elsewhere, shares, clock),
+            DisclosureWatch(news, duties, deadlines, shares, feed.current, clock, awake),
+            RemovalService(duties, consents, elsewhere, shares, clock, awake),
             duties,
             RemovalsOwed(duties, consents, elsewhere),
             news,

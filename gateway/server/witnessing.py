@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from starlette.routing import Route
 
 from gateway.clock import Clock
+from gateway.federation.trust.anew import Anew
 from gateway.federation.trust.book import RegionBook
 from gateway.federation.witness.administration import WitnessService
 from gateway.federation.witness.belief import Belief
@@ -55,9 +56,10 @@ async def witnessing(
     clock: Clock,
     issuer: str,
     wanted: int | None,
+    anew: Anew,
 ) -> AsyncGenerator[Witnessing]:
     """Witness while the context lasts. ``own`` is this region's disclosure log, ``issuer`` its
-    entity identifier, ``wanted`` the quorum that is set.
+    entity identifier, ``wanted`` the quorum that is set, ``anew`` looks at the chain of a region.
 
     Raises WitnessForgot where the store lacks what the witness has cosigned, and what the
     stores raise when they cannot be read.
@@ -84,7 +86,7 @@ async def witnessing(
         belief = Belief(splits, gossip, book, key.verifier, wanted, clock)
         shares = Shares("witness")
         stack.callback(shares.close)
-        desk = WitnessDesk(witness, splits, gossip, book, own, shares, clock)
+        desk = WitnessDesk(witness, splits, gossip, book, own, shares, clock, anew)
         follower = CheckpointFollower(
             engines.evidence, own, desk, gossip, book, peers, clock, signs.evidence
         )

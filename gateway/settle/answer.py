@@ -16,8 +16,9 @@ from gateway.settle.usage import MeteredAnswer, usage_name
 def usage_entries(answer: MeteredAnswer) -> Iterator[usage_pb.UsageEntry]:
     """Yield the entries of one answer, in order of serving."""
     for index, entry in enumerate(answer.entries):
+        number = index if entry.number is None else entry.number
         yield usage_pb.UsageEntry(
-            name=usage_name(answer.operator_id, answer.usage_index, index),
+            name=usage_name(answer.operator_id, answer.usage_index, number),
             client_id=answer.client_id,
             request_id=answer.request_id,
             record=f"records/{entry.record_id}",
@@ -27,10 +28,11 @@ def usage_entries(answer: MeteredAnswer) -> Iterator[usage_pb.UsageEntry]:
             region=entry.region,
             purpose=answer.purpose,
             licence=entry.licence,
-            consent=answer.consent,
+            consent=entry.consent or answer.consent,
             serve_time=Timestamp(seconds=answer.served_at),
             fee_micro_yuan=entry.unit_price,
             decision_id=answer.decision_id,
+            home_region=entry.home,
         )
 
 

@@ -4,12 +4,14 @@ Source: Opinions on improving the social credit system (2025-03-31), article 9 (
 authorised operation is shared fairly).
 
 Fees of one item, source and region under one rule are shared as one sum, net of credits, so
-that rounding does not add up over lines. Where a rule does not leave each source the part of
+that rounding does not add up over lines. Where other regions supplied some of its records, that
+sum is divided by records first, so that what one of them is owed takes nothing of what others
+supplied. Where a rule does not leave each source the part of
 its own fees, the sources' parts are pooled, and the pool is divided among all of them.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -35,7 +37,8 @@ _Combinations = Callable[[], Sequence[Combination]]
 
 
 class _Key(NamedTuple):
-    """What is shared as one sum; ``rule_from`` orders by start of the rule."""
+    """What is shared as one sum; ``rule_from`` orders by start of the rule, ``peer`` is the region
+    that supplied it, "" of own records."""
 
     rule_from: int
     rule_id: str
@@ -43,6 +46,7 @@ class _Key(NamedTuple):
     source: str
     region: str
     operator_class: str
+    peer: str = ""
 
 
 def share_bill(
@@ -52,15 +56,16 @@ def share_bill(
     owed: Iterable[Owed] = (),
     *,
     rebates: bool = True,
+    apart: bool = True,
 ) -> SharedBill:
     """Return who gets what of ``bill``, the rating of ``use``, and of which other regions are
-    ``owed``. Without ``rebates`` the operator gets nothing back.
+    ``owed``. Without ``rebates`` the operator gets nothing back. Unless ``apart``, what regions are
+    owed is taken of own records' fees too, as it was once.
 
     Raises Refused STATE_CONFLICT when no rule was in force for some of it.
     """
     rules: dict[_Key, SharingRule] = {}
     fees: dict[_Key, int] = defaultdict(int)
-    set_aside: dict[_Key, Counter[str]] = defaultdict(Counter)
     classes: dict[int, str] = {}
 
     def key_of(part_from: int, item: str, source: str, region: str) -> _Key:
@@ -74,13 +79,24 @@ def share_bill(
     for line in bill.lines:
         classes[line.part_from] = line.operator_class
         fees[key_of(line.part_from, line.item, line.source, line.region)] += line.fee
+    supplied: dict[_Key, Counter[str]] = defaultdict(Counter)
+    set_aside: dict[_Key, Counter[str]] = defaultdict(Counter)
     for each in owed:
         key = key_of(each.part_from, each.item, each.source, each.district)
         fees[key] += 0
-        set_aside[key][each.region] += each.amount
+        supplied[key][each.region] += each.records
+        set_aside[key._replace(peer=each.region) if apart else key][each.region] += each.amount
+    whole: Counter[_Key] = Counter()
+    for part in use.parts if supplied else ():
+        whole[key_of(part.part_from, part.item, part.source, part.region)] += part.records
     lines = tuple(
-        _line(bill.operator_id, key, rules[key], fees[key], set_aside[key], rebates=rebates)
-        for key in sorted(fees)
+        _line(bill.operator_id, key, rules[shared], fee, set_aside[key], rebates=rebates)
+        for shared in sorted(fees)
+        for key, fee in (
+            _by_supplier(shared, fees[shared], whole[shared], supplied[shared])
+            if apart and shared in supplied
+            else ((shared, fees[shared]),)
+        )
     )
     # Asked for once, and only where a rule needs them.
     combinations = cache(use.combinations)
@@ -91,6 +107,19 @@ def share_bill(
         if (amount := _amount(lines, _pool_name(rule))) > 0
     )
     return SharedBill(bill, lines, pools, _together(lines, pools), tuple(by_id))
+
+
+def _by_supplier(
+    key: _Key, fee: int, records: int, peers: Counter[str]
+) -> Iterator[tuple[_Key, int]]:
+    """Yield the part of a fee that each has supplied: own records, if there are any, and each of
+    the ``peers`` as many as it has of all ``records``."""
+    names = sorted(peers)
+    counts = [max(records - peers.total(), 0), *(peers[name] for name in names)]
+    own, *parts = divide(fee, counts) if any(counts) else (fee, *(0 for _ in names))
+    if own or counts[0]:
+        yield key, own
+    yield from zip((key._replace(peer=name) for name in names), parts, strict=True)
 
 
 def _rule(sharing: SharingBook, at: int) -> SharingRule:

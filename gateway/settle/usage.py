@@ -39,7 +39,12 @@ class MeteredLine:
 
 @dataclass(frozen=True, slots=True)
 class MeteredEntry:
-    """One record served once, for ``unit_price`` micro-yuan, against the quota of ``licence``."""
+    """One record served once, for ``unit_price`` micro-yuan, against the quota of ``licence``.
+
+    Of another region's ``home`` is its entity identifier, ``number`` its place among all that the
+    region charged with it, and ``consent`` what it was given under, "" for none; of own records
+    they are left out.
+    """
 
     record_id: str
     revision: int
@@ -48,11 +53,14 @@ class MeteredEntry:
     region: str
     unit_price: int
     licence: str
+    home: str = ""
+    number: int | None = None
+    consent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MeteredAnswer:
-    """One row of the ledger: a unary call's answer, or one chunk of a batch.
+    """One row of the ledger: a unary call's answer, one chunk of a batch, or of another region.
 
     ``served_at`` in seconds, UTC; ``consent`` is "" for public items. ``entries`` are
     in the order of serving, which never changes. ``usage_index`` is its place in the operator's

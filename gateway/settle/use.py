@@ -36,14 +36,16 @@ class Combination(NamedTuple):
 
 
 class Owed(NamedTuple):
-    """What this region owes another for records of it that were used, by that region's list
-    price (micro-yuan). ``region`` is its entity identifier; the rest is of the use's parts."""
+    """What this region owes another for so many ``records`` of it that were used, by that region's
+    list price (micro-yuan). ``region`` is its entity identifier; the rest is of the use's parts,
+    whose records these are among."""
 
     part_from: int
     item: str
     source: str
     district: str
     region: str
+    records: int
     amount: int
 
 

@@ -24,8 +24,11 @@ from gateway.settlement.statement import complete, rated_statement, without_basi
 from gateway.settlement.store import ClosedMonth, NotesChanged, SqlClosings
 from operators.log import AuthorityLog
 
-SHARING_FORM: Final = 1
-"""How shares are worked out now: what other regions are owed is set aside first."""
+SHARING_FORM: Final = 2
+"""How shares are worked out now: what other regions are owed is set aside first, of the fees of
+their own records alone."""
+_MIXED_FORM: Final = 1
+"""How once: of all fees of the same item, source and region."""
 
 
 def _name(month: Month) -> str:
@@ -147,6 +150,7 @@ class Closer:
             use.owed() if form else (),
             # What another region pays is cleared, and is nobody's but those it is shared among.
             rebates=not form or operator_id not in books.classes.regions,
+            apart=form > _MIXED_FORM,
         )
         statement = rated_statement(month.name, shared, use)
         statement.sharing_form = form

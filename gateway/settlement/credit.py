@@ -28,8 +28,8 @@ from creditgate.transparency.statement_evidence import (
     statement_of,
     verify_statement_evidence,
 )
-from creditgate.transparency.usage import detail_of, records_digest
-from creditgate.transparency.usage_charges import right_lines
+from creditgate.transparency.usage import detail_of
+from creditgate.transparency.usage_charges import Received, known, right_lines
 from creditgate.transparency.usage_evidence import (
     CONFLICT,
     MISCOUNTED,
@@ -37,7 +37,6 @@ from creditgate.transparency.usage_evidence import (
     VerifiedEvidence,
     verify_evidence,
 )
-from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_evidence_pb2 import UsageEvidence
 from creditgate.v1.usage_log_pb2 import UsageDetail, UsageKind, UsageLeaf, UsageLine
@@ -208,10 +207,8 @@ def _right(evidence: UsageEvidence, shown: VerifiedEvidence) -> Sequence[UsageLi
         if promised is None or promised.kind != UsageKind.USAGE_KIND_ANSWER:
             return ()
         return tuple(_detail(evidence, promised).lines)
-    records: Sequence[DisclosedRecord] = list(evidence.records)
-    # Of no records too there is a digest.
-    known = records or shown.leaf.records_digest == records_digest(())
-    return right_lines(shown.leaf, _detail(evidence, shown.leaf), records if known else None)
+    received = known(shown.leaf, Received(list(evidence.records), list(evidence.items)))
+    return right_lines(shown.leaf, _detail(evidence, shown.leaf), received)
 
 
 def _detail(evidence: UsageEvidence, leaf: UsageLeaf) -> UsageDetail:

@@ -16,8 +16,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Engine, Select, and_, func, literal_column, select
 
 from creditgate.rating.use import UsePart
-from gateway.disclose.model import Line
-from gateway.disclose.tables import LINES
+from gateway.disclose.lines import lines_numbered
 from gateway.federation.asking.uses import RegionChunk
 from gateway.meter.model import (
     ANSWER,
@@ -35,7 +34,6 @@ from gateway.settlement.region_records import region_records
 from gateway.settlement.right_lines import RightLines
 from gateway.settlement.right_use import right_uses
 from gateway.storage.engines import reading, snapshot
-from gateway.storage.paging import pages
 
 _GROUPS_AT_ONCE: Final = 1_000
 # Written out, not bound: only then can a planner tell that the partial index serves.
@@ -99,7 +97,7 @@ class LedgerMonth:
                 if self.from_ <= use.served_at < until and sequence <= position.sequence
             }
             records, answers, self.last_sequence = self._counts(connection)
-            self._lines = _lines(connection, {key.line_no for key in records})
+            self._lines = lines_numbered(connection, {key.line_no for key in records})
         self._keys = tuple(sorted(key for key, count in records.items() if count))
         self.parts: Sequence[UsePart] = tuple(
             self._part(key, records[key], answers[key], price_class_of) for key in self._keys
@@ -116,7 +114,8 @@ class LedgerMonth:
     def owed(self) -> Sequence[Owed]:
         """Return what is owed to other regions for their records, by their list prices, in
         order. Raises LookupError where such records were not kept."""
-        found: Counter[tuple[int, int, str]] = Counter()
+        amounts: Counter[tuple[int, int, str]] = Counter()
+        counts: Counter[tuple[int, int, str]] = Counter()
         query = self._entry_rows().where(_OWN.entries == b"")
         options = {"yield_per": self._at_once}
         with (
@@ -132,11 +131,17 @@ class LedgerMonth:
                 for chunk, each in charged.items():
                     cut = bisect_right(self._starts, each.served_at) - 1
                     for line_no, kept in records[chunk]:
-                        found[cut, line_no, kept.region] += kept.fee
+                        amounts[cut, line_no, kept.region] += kept.fee
+                        counts[cut, line_no, kept.region] += 1
         return [
-            Owed(self._starts[cut], *self._lines[line_no], region, amount)
-            for (cut, line_no, region), amount in sorted(found.items())
-            if amount
+            Owed(
+                self._starts[cut],
+                *self._lines[line_no],
+                region,
+                count,
+                amounts[cut, line_no, region],
+            )
+            for (cut, line_no, region), count in sorted(counts.items())
         ]
 
     def _part(
@@ -304,14 +309,6 @@ def of_answers(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
             _OWN.kind == ANSWER,
         ),
     ).where(CREDIT.c.kind == _REVERSED)
-
-
-def _lines(connection: Connection, numbers: Collection[int]) -> dict[int, Line]:
-    return {
-        row[0]: Line(*row[1:])
-        for some in pages(numbers)
-        for row in connection.execute(select(LINES).where(LINES.c.line_no.in_(some)))
-    }
 
 
 def _by_price(lines: str) -> Counter[tuple[int, int]]:

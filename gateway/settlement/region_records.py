@@ -18,12 +18,16 @@ from gateway.storage.paging import pages
 
 
 class KeptRecord(NamedTuple):
-    """A record of another region as it was kept: its subject, the region's entity identifier,
-    and its list price there (micro-yuan)."""
+    """A record of another region as it was kept: its id, revision and subject, the region's entity
+    identifier, and its list price there (micro-yuan); ``number`` is its place among all that the
+    region charged with it, by their ids, from 0."""
 
+    record_id: str
+    revision: int
     subject: str
     region: str
     fee: int
+    number: int
 
 
 class RegionRecord(NamedTuple):
@@ -74,6 +78,7 @@ def _kept(
     found: defaultdict[RegionChunk, defaultdict[Line, list[KeptRecord]]] = defaultdict(
         lambda: defaultdict(list)
     )
+    numbers: Counter[RegionChunk] = Counter()
     uses = REGION_USES.c
     query = (
         select(
@@ -82,17 +87,23 @@ def _kept(
             uses.own_item,
             uses.source,
             uses.region_code,
+            uses.record_id,
+            uses.revision,
             uses.subject,
             uses.region,
             uses.fee,
         )
-        # What was never passed on is charged to nobody here.
-        .where(uses.operator_id == operator_id, uses.subject != NOT_PASSED_ON)
+        .where(uses.operator_id == operator_id)
         .order_by(uses.record_id, uses.revision)
     )
     for some in pages({each.region_request_id for each in chunks}):
         for row in connection.execute(query.where(uses.region_request_id.in_(some))):
             chunk = RegionChunk(row[0], row[1])
-            if chunk in chunks:
-                found[chunk][Line(*row[2:5])].append(KeptRecord(*row[5:8]))
+            if chunk not in chunks:
+                continue
+            record = KeptRecord(*row[5:10], numbers[chunk])
+            numbers[chunk] += 1
+            # What was never passed on is charged to nobody here.
+            if record.subject != NOT_PASSED_ON:
+                found[chunk][Line(*row[2:5])].append(record)
     return found

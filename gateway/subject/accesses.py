@@ -29,7 +29,8 @@ _PLACE: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,9})")
 @dataclass(frozen=True, slots=True)
 class AccessLine:
     """Records of one item served in one answer, or none that it found. ``disclosed_by`` is the
-    other region that disclosed them, "" for this one."""
+    other region that disclosed them, "" for this one; ``recognised`` tells that what another
+    region states of the item was recognised instead."""
 
     at: str
     operator: str
@@ -39,6 +40,7 @@ class AccessLine:
     disclosed_by: str
     records: int
     found: bool
+    recognised: bool
     consent_id: str
 
 
@@ -114,6 +116,7 @@ def _line(view: AuthorityView, access: Access, records: int, language: Language)
         disclosed_by=access.home_region.removeprefix("https://"),
         records=records,
         found=bool(access.record_id),
+        recognised=access.recognised,
         consent_id=access.consent.removeprefix("consents/"),
     )
 

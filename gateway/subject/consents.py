@@ -3,23 +3,34 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.responses import Response
 
 from consent.delegation import Power
-from consent.model import Consent, ConsentChange
-from consent.removals import Removal
+from consent.histories import History
+from consent.model import Consent
+from consent.removals import Duties, Removal
 from consent.states import FINAL, LIVE, REQUESTED
 from consent.subject_keys import SubjectKey
+from gateway.consents.elsewhere import keeper_of
 from gateway.consents.plain import plain_consent
 from gateway.pages.rendering import Language
 from gateway.subject import answer
-from gateway.subject.lines import RemovalLine, change_line, consent_line, removal_line
+from gateway.subject.lines import (
+    RemovalLine,
+    change_line,
+    consent_line,
+    removal_line,
+    removals_left_out,
+)
 from gateway.subject.naming import consent_id_of
 from gateway.subject.opening import deputies_of, history, opened
 from gateway.subject.region_lines import region_removal_line
 from gateway.subject.standing import Standing, found
 from gateway.subject.visit import CompanyVisit
+
+_MOST_DUTIES: Final = 20
 
 
 async def show_all(visit: CompanyVisit) -> Response:
@@ -57,8 +68,10 @@ async def show(visit: CompanyVisit) -> Response:
     view, consent = visit.parts.view(), whole.standing.consent
     acting, language = visit.acting, visit.language
     sees = acting.under(Power.SEE, consent) is not None
-    removal = whole.removal
-    signable = acting.represents and bool(consent.receipt) and bool(whole.keys)
+    duties = whole.duties
+    # Of one that another region keeps, that region signs receipts.
+    kept_here = not consent.kept_elsewhere
+    signable = kept_here and acting.represents and bool(consent.receipt) and bool(whole.keys)
     return await visit.shown(
         "consent.html",
         tab="/consents",
@@ -72,16 +85,21 @@ async def show(visit: CompanyVisit) -> Response:
             language,
             message_in=consent.language,
         ),
+        kept_here=kept_here,
+        keeper=keeper_of(consent),
         done=visit.request.query_params.get("done", ""),
-        revocable=whole.standing.revocable(removal)
+        revocable=whole.standing.revocable(None if duties is None else duties.first)
         and acting.under(Power.REVOKE, consent) is not None,
         sees=sees,
-        history=[
-            change_line(view, each, consent, whole.deputies, language) for each in whole.changes
+        histories=[
+            [change_line(view, each, consent, whole.deputies, language) for each in some]
+            for some in (whole.history.first, whole.history.last)
+            if some
         ]
         if sees
         else [],
-        removal=_removal(consent, removal, visit.now, language) if sees else None,
+        history_left_out=whole.history.left_out,
+        removals=_removals(consent, duties, visit.now, language) if sees and duties else [],
         has_receipt=sees and bool(consent.receipt),
         has_notice=consent.notice is not None and bool(consent.notice.text),
         signed=bool(consent.subject_signature),
@@ -91,11 +109,17 @@ async def show(visit: CompanyVisit) -> Response:
     )
 
 
-def _removal(
-    consent: Consent, removal: Removal | None, now: int, language: Language
-) -> RemovalLine | None:
-    if removal is None:
-        return None
+def _removals(consent: Consent, duties: Duties, now: int, language: Language) -> list[RemovalLine]:
+    """Return what became of each duty, what is to be reported first among them, the newest last."""
+    first = [] if duties.first in duties.listed else [duties.first]
+    lines = [_removal(consent, each, now, language) for each in (*first, *duties.listed)]
+    if duties.left_out > len(first):
+        lines.insert(len(first), removals_left_out(duties, len(first), language))
+    # What was given piece by piece is owed piece by piece, and told alike.
+    return list(dict.fromkeys(lines))
+
+
+def _removal(consent: Consent, removal: Removal, now: int, language: Language) -> RemovalLine:
     if consent.kept_elsewhere:
         return region_removal_line(removal, language)
     return removal_line(removal, now, language)
@@ -104,20 +128,20 @@ def _removal(
 @dataclass(frozen=True, slots=True)
 class _Whole:
     standing: Standing
-    changes: Sequence[ConsentChange]
+    history: History
     deputies: Mapping[str, str]
-    removal: Removal | None
+    duties: Duties | None
     keys: Sequence[SubjectKey]
 
 
 def _whole(visit: CompanyVisit) -> _Whole:
     one, parts = opened(visit), visit.parts
     consent_id = one.consent.consent_id
-    changes = history(visit, consent_id)
+    happened = history(visit, consent_id)
     return _Whole(
         one,
-        changes,
-        deputies_of(visit, changes),
-        parts.consents.removals([consent_id]).get(consent_id),
+        happened,
+        deputies_of(visit, happened.told),
+        parts.consents.duties([consent_id], limit=_MOST_DUTIES).get(consent_id),
         parts.keys.standing(visit.acting.subject),
     )

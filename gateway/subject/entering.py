@@ -12,7 +12,7 @@ from gateway.signin.sessions import LIFE_SECONDS
 from gateway.subject.acting import GRANT_SIGN_IN_SECONDS
 
 ENTRANCE: Final = Entrance(
-    "/my", re.compile(r"/my(/[A-Za-z0-9-]{1,64}){0,4}"), "__Host-creditgate-place"
+    "/my", re.compile(r"/my(/[A-Za-z0-9_-]{1,64}){0,4}"), "__Host-creditgate-place"
 )
 """The entrance to the pages."""
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from consent.model import COUNTERSIGNED, Actor, Consent, ConsentChange
-from consent.removals import Removal
+from consent.part_names import part_told
+from consent.removals import Duties, Removal
 from consent.states import (
     EXHAUSTED,
     EXPIRED,
@@ -23,6 +24,7 @@ from gateway.consents.words import STATES
 from gateway.pages.moments import moment
 from gateway.pages.rendering import Language
 from gateway.pages.words import Words, joined, said
+from gateway.subject.elsewhere_words import KEPT_ELSEWHERE, taken_back_words
 from gateway.subject.standing import Standing
 
 
@@ -122,6 +124,11 @@ def change_line(
         words, reason = _SIGNED, ""
     elif change.state in LIVE and change.removal_deadline is not None:
         words = _LIFE_OVER
+    elif (part := part_told(change)) is not None:
+        words, reason = taken_back_words(part), ""
+    elif consent.kept_elsewhere and change.actor == Actor.GATEWAY:
+        # It says for the log what these say.
+        words, reason = KEPT_ELSEWHERE.get(change.state, words), ""
     return ChangeLine(
         change.sequence,
         change.consent_id,
@@ -157,6 +164,13 @@ def removal_line(removal: Removal, now: int, language: Language) -> RemovalLine:
                 f"{words[0]}据其报告，处理完毕是在 {gone}，本应不晚于 {deadline}。",
                 f"{words[1]} By their word it was gone on {gone}, and was to be by {deadline}.",
             )
+        elif removal.spared and gone != deadline:
+            words = (
+                f"{words[0]}据其报告，处理完毕是在 {gone}；原定期限是 {deadline}，"
+                "但网关当时中断，可能没有通知到机构。",
+                f"{words[1]} By their word it was gone on {gone}. It was to be by {deadline}, but the"
+                " gateway was down and may not have told them.",
+            )
         return RemovalLine(said(language, words), removal.overdue(now))
     if removal.overdue(now):
         words = (
@@ -173,6 +187,16 @@ def removal_line(removal: Removal, now: int, language: Language) -> RemovalLine:
     words = (
         f"机构须在 {deadline}前{deed[0]}取得的结果，并向网关报告。",
         f"What they hold must be {deed[1]} by {deadline}, and they must report it.",
+    )
+    return RemovalLine(said(language, words), overdue=False)
+
+
+def removals_left_out(duties: Duties, told: int, language: Language) -> RemovalLine:
+    """Return what is said of the duties that are not listed, ``told`` of which are told anyway."""
+    number, unreported = duties.left_out - told, duties.unreported_left_out - told
+    words: Words = (
+        f"此外还有 {number} 次较早的处理义务没有列出，其中 {unreported} 次机构尚未报告。",
+        f"{number} earlier duties are left out here; of {unreported} they have not reported.",
     )
     return RemovalLine(said(language, words), overdue=False)
 

@@ -5,12 +5,16 @@ from typing import Final
 
 # The second of making, then 96 random bits.
 _ID: Final = re.compile(r"[0-9a-f]{10}-[0-9a-f]{24}")
+# As `creditgate.federated_query.consent_elsewhere` names those that another region keeps, and
+# `consent.part_names` what was taken back there of one kept here.
+_CONSENT_ELSEWHERE: Final = re.compile(r"[0-9a-f]{10}[rp][A-Za-z0-9_-]{29}")
 _THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def consent_id_of(text: str) -> str:
-    """Return ``text`` if it has the form of a consent's id, else ""."""
-    return text if _ID.fullmatch(text) else ""
+    """Return ``text`` if it has the form of a consent's id, kept here or in another region,
+    else ""."""
+    return text if _ID.fullmatch(text) or _CONSENT_ELSEWHERE.fullmatch(text) else ""
 
 
 def delegation_id_of(text: str) -> str:

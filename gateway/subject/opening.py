@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from consent.histories import History
 from consent.model import ConsentChange
 from gateway.pages.troubles import NotShown
 from gateway.subject.naming import consent_id_of
@@ -10,8 +11,8 @@ from gateway.subject.standing import Standing, standing
 from gateway.subject.visit import CompanyVisit
 
 _MOST_CHANGES: Final = 200
-"""More than a consent has, unless its operator is suspended and reinstated again and again: the
-oldest are left out then."""
+"""More than a consent has, unless its operator is suspended and reinstated again and again, or
+short data lives end again and again: those in the middle are left out then, and counted."""
 
 
 def opened(visit: CompanyVisit) -> Standing:
@@ -31,9 +32,10 @@ def opened(visit: CompanyVisit) -> Standing:
     return one
 
 
-def history(visit: CompanyVisit, consent_id: str) -> tuple[ConsentChange, ...]:
-    """Return the last that happened to a consent, oldest first. Blocks."""
-    return visit.parts.consents.last_changes(consent_id, _MOST_CHANGES)
+def history(visit: CompanyVisit, consent_id: str) -> History:
+    """Return what happened to a consent, of very much the beginning and the end. Blocks."""
+    found = visit.parts.consents.histories([consent_id], limit=_MOST_CHANGES)
+    return found.get(consent_id, History())
 
 
 def deputies_of(visit: CompanyVisit, changes: Sequence[ConsentChange]) -> dict[str, str]:

@@ -21,14 +21,15 @@ _TEXT: Final = "text/plain; charset=utf-8"
 
 
 async def granted(visit: CompanyVisit) -> Response:
-    """Give the receipt that was signed when the consent was granted."""
+    """Give the receipt that was signed when the consent was granted: of one that another region
+    keeps, as that region showed it."""
     consent = await asyncio.to_thread(_receipted, visit)
     return _download(consent.receipt, f"consent-{consent.consent_id}.jws")
 
 
 async def current(visit: CompanyVisit) -> Response:
     """Give a receipt signed now, of the consent as it stands and all that happened to it."""
-    consent = await asyncio.to_thread(_receipted, visit)
+    consent = await asyncio.to_thread(_receipted_here, visit)
 
     def signed() -> str:
         return visit.parts.receipts.signed(consent, history(visit, consent.consent_id))
@@ -47,7 +48,7 @@ async def notice(visit: CompanyVisit) -> Response:
 
 async def sign(visit: CompanyVisit) -> Response:
     """Keep the subject's own signature of its receipt."""
-    consent = await asyncio.to_thread(_receipted, visit)
+    consent = await asyncio.to_thread(_receipted_here, visit)
     if not visit.acting.represents:
         raise NotShown("missing")
     form = await visit.form(visit.purpose("sign", consent.consent_id))
@@ -68,6 +69,15 @@ async def sign(visit: CompanyVisit) -> Response:
 def _receipted(visit: CompanyVisit) -> Consent:
     consent = opened(visit).consent
     if visit.acting.under(Power.SEE, consent) is None or not consent.receipt:
+        raise NotShown("missing")
+    return consent
+
+
+def _receipted_here(visit: CompanyVisit) -> Consent:
+    """Return a consent of which this gateway signs receipts: another region signs those of its
+    own."""
+    consent = _receipted(visit)
+    if consent.kept_elsewhere:
         raise NotShown("missing")
     return consent
 

@@ -9,6 +9,7 @@ from consent.model import Actor
 from consent.rules import removal_deadline
 from consent.states import REVOKED
 from creditgate.v1.consent_service_pb2 import DataLifeEnd
+from gateway.consents.elsewhere import keeper_of
 from gateway.pages.moments import moment
 from gateway.pages.troubles import NotShown
 from gateway.subject.lines import consent_line
@@ -28,6 +29,8 @@ async def show(visit: CompanyVisit) -> Response:
         line=consent_line(visit.parts.view(), standing, visit.language),
         deadline="" if deadline is None else moment(deadline, visit.language),
         past=deadline is not None and deadline <= visit.now,
+        kept_here=not standing.consent.kept_elsewhere,
+        keeper=keeper_of(standing.consent),
         anonymise=terms.data_life_end == DataLifeEnd.DATA_LIFE_END_ANONYMISE,
         token=visit.browser.form_token(_purpose(visit, standing)),
     )

@@ -1,5 +1,9 @@
 """Whether the ledger charged a request before."""
 
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 from sqlalchemy import Engine, select
 
 from gateway.meter.model import ANSWER
@@ -18,3 +22,26 @@ def is_charged(engine: Engine, operator_id: str, request_id: str, chunk: int | N
         query = query.where(USAGE.c.chunk == chunk)
     with reading(engine) as connection:
         return connection.execute(query.limit(1)).first() is not None
+
+
+class ChargedBefore:
+    """Tells whether what would be refused was charged before: a retry of an answer that was paid
+    for takes no more of anything. One event loop's own.
+
+    ``charged`` tells it by operator, request id and chunk (None for any), and blocks. It is asked
+    for one call at a time: who is refused takes no more of the store than that.
+    """
+
+    def __init__(self, charged: Callable[[str, str, int | None], bool]) -> None:
+        self._charged = charged
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="charged-before")
+
+    async def told(self, operator_id: str, request_id: str, chunk: int | None) -> bool:
+        """Tell whether a request was charged. Raises what the store raises."""
+        loop = asyncio.get_running_loop()
+        asked = operator_id, request_id, chunk
+        return await loop.run_in_executor(self._thread, self._charged, *asked)
+
+    def close(self) -> None:
+        """Give back the thread."""
+        self._thread.shutdown()

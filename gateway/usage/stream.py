@@ -95,7 +95,7 @@ class UsageStream:
                         and told is not None
                         and answer.usage_index == after.usage_index
                     ):
-                        entries = entries[told + 1 :]
+                        entries = [each for each in entries if _number(each) > told]
                     for entry in entries:
                         yield pb.StreamUsageResponse(entry=entry)
                     sequence = answer.sequence
@@ -136,3 +136,10 @@ class UsageStream:
         query = select(func.max(USAGE.c.sequence)).where(USAGE.c.operator_id == operator_id)
         with reading(self._records) as connection:
             return connection.execute(query).scalar() or 0
+
+
+def _number(entry: pb.UsageEntry) -> int:
+    """Return the number of an entry among those of its answer."""
+    named = use_named(entry.name)
+    assert named is not None and named.number is not None, "entries are named by their place"
+    return named.number

@@ -10,6 +10,7 @@ from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.storage.background import Pace, Rounds
 from gateway.storage.signs import Sign
+from gateway.usage.charged import ChargedBefore
 from gateway.usage.duties import Unsigned
 
 POLL_SECONDS: Final = 0.3
@@ -21,8 +22,8 @@ class UnsignedUse:
     """Knows who is refused; one event loop's own.
 
     Who is not is looked up in one mapping, empty as a rule. ``read`` gives those who are, and
-    ``sign`` shows news of them. ``charged`` tells whether a request was charged before, by operator,
-    request id and chunk (None for any).
+    ``sign`` shows news of them. ``charged`` is asked as `ChargedBefore` has it, also for others, by
+    ``charged_before``.
     """
 
     def __init__(
@@ -33,14 +34,12 @@ class UnsignedUse:
         sign: Sign | None = None,
     ) -> None:
         self._read = read
-        self._charged = charged
+        self.charged_before = ChargedBefore(charged)
         self._refused: Mapping[str, Unsigned] = {}
         # Who was refused stays so until it is known better.
         self._rounds = Rounds("unsigned-use", self._look, Pace(poll_seconds), sign=sign)
         # A thread of its own: who agreed goes on in time whatever else the process is asked for.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="unsigned-use")
-        # One at a time: who is refused takes no more of the store than that.
-        self._retries = ThreadPoolExecutor(1, thread_name_prefix="unsigned-retries")
 
     def owes(self, operator_id: str) -> bool:
         """Tell whether an operator must agree with its use first."""
@@ -54,11 +53,9 @@ class UnsignedUse:
     async def require_new(self, operator_id: str, request_id: str, chunk: int | None) -> None:
         """Raise as `require`, unless the request was charged before: a retry of an answer that was
         lost brings the receipt that its operator needs to agree. Raises what the store raises."""
-        if not self.owes(operator_id):
-            return
-        loop = asyncio.get_running_loop()
-        asked = operator_id, request_id, chunk
-        if not await loop.run_in_executor(self._retries, self._charged, *asked):
+        if self.owes(operator_id) and not await self.charged_before.told(
+            operator_id, request_id, chunk
+        ):
             self.require(operator_id)
 
     async def start(self) -> None:
@@ -70,7 +67,7 @@ class UnsignedUse:
         """Stop following."""
         await self._rounds.stop()
         self._thread.shutdown()
-        self._retries.shutdown()
+        self.charged_before.close()
 
     async def _look(self) -> bool:
         self._refused = await asyncio.get_running_loop().run_in_executor(self._thread, self._read)

@@ -1,7 +1,8 @@
 """The certificate of conformance (一致性证书) as a document: what it says, and its JSON Schema.
 
-An operator shows it to its customers: at its date the copies it attested equalled the
-disclosure as of a checkpoint, in content and period, and nothing stood against it. It is this
+An operator shows it to its customers: the copies it attested, as they were read at ``read_at``,
+equalled the disclosure as of a checkpoint, in content and period, and at its date nothing stood
+against it. It is this
 document as a JWT of type `CERTIFICATE_TYPE`, signed by the gateway. It is the operator's own
 attestation, checked as docs/conformance.md says; it certifies no record.
 
@@ -14,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, Strict
 
 from creditgate.signed_document import (
+    PLAIN_INSTANT,
     USCC_PATTERN,
     DocumentPart,
     Instant,
@@ -52,6 +54,11 @@ class ConformanceCertificate(DocumentPart):
     sub: ShortText = Field(description="Operator id.")
     jti: ShortText = Field(description="Id of the attestation certified.")
     iat: Instant = Field(description="When it was attested and signed.")
+    read_at: Annotated[Instant | None, PLAIN_INSTANT] = Field(
+        default=None,
+        description="When the copies were read: of what was served or ended since it says nothing."
+        " Left out of certificates from before this was told.",
+    )
     exp: Instant = Field(description="First second at which it is not good any more.")
     operator_name: ShortText = Field(description="The operator's registered name.")
     operator_uscc: Annotated[str, Field(pattern=USCC_PATTERN)] = Field(

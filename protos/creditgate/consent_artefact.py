@@ -7,6 +7,7 @@ Times are seconds since 1970 (UTC), as in any JWT; periods are half-open. What i
 known or does not apply is left out.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, Strict, model_validator
@@ -42,9 +43,9 @@ RECEIPT_ALGORITHMS: Final = DOCUMENT_ALGORITHMS
 MOST_CHARACTERS: Final = 2_000_000
 """Longest receipt: 64 items with 200 field names each, and room for the history."""
 
-ArtefactVersion = Literal["1", "2"]
+ArtefactVersion = Literal["1", "2", "3"]
 """Version of the schema. Receipts are made to the newest; those of all stay readable."""
-SCHEMA_VERSIONS: Final[tuple[ArtefactVersion, ...]] = ("1", "2")
+SCHEMA_VERSIONS: Final[tuple[ArtefactVersion, ...]] = ("1", "2", "3")
 
 _REGION: Final = r"^(\*|[0-9]{2}|[0-9]{4}|[0-9]{6})$"
 
@@ -64,6 +65,13 @@ _Actor = Annotated[str, among(ACTORS), listed(ACTORS)]
 
 # What schema version 2 added: who the operator is (ISO/IEC TS 27560, controller identity).
 _OPERATOR: Final = ("operator_name", "operator_uscc")
+# What version 3 added.
+_LEFT_OUT: Final = "history_left_out"
+_NOT_IN: Final[Mapping[ArtefactVersion, tuple[str, ...]]] = {
+    "1": (*_OPERATOR, _LEFT_OUT),
+    "2": (_LEFT_OUT,),
+    "3": (),
+}
 _TITLED: Final = {"title": "Schema Version", "type": "string"}
 
 
@@ -186,12 +194,20 @@ class ConsentArtefact(DocumentPart):
     history: tuple[ArtefactEvent, ...] = Field(
         min_length=1, description="Every change so far, oldest first."
     )
+    history_left_out: Annotated[int, Strict()] = Field(
+        default_factory=int,
+        ge=1,
+        description="How many changes are left out of the middle of a very long history: as many of"
+        " the first are told, with the request and the answer, as of the last, with the end.",
+    )
 
     @model_validator(mode="after")
     def _fits_its_version(self) -> Self:
         told = [bool(each) for each in (self.operator_name, self.operator_uscc)]
         if told != [self.schema_version != "1"] * len(told):
             raise ValueError("name the operator from schema version 2 on, and not before")
+        if self.history_left_out and self.schema_version in {"1", "2"}:
+            raise ValueError("leave changes out from schema version 3 on, and not before")
         return self
 
 
@@ -200,13 +216,12 @@ def schema_path(version: ArtefactVersion) -> str:
     return f"/consent/schemas/consent-artefact-{version}.json"
 
 
-def artefact_schema(issuer: str, version: ArtefactVersion = "2") -> dict[str, Any]:
+def artefact_schema(issuer: str, version: ArtefactVersion = "3") -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of what a receipt of ``issuer`` carries in a version."""
     schema = schema_of(ConsentArtefact, issuer.rstrip("/") + schema_path(version))
     properties = {**schema["properties"]}
     properties["schema_version"] = {"const": version, **_TITLED}
-    if version == "1":
-        for name in _OPERATOR:
-            del properties[name]
-        return {**schema, "properties": properties}
-    return {**schema, "properties": properties, "required": [*schema["required"], *_OPERATOR]}
+    for name in _NOT_IN[version]:
+        del properties[name]
+    required = schema["required"] if version == "1" else [*schema["required"], *_OPERATOR]
+    return {**schema, "properties": properties, "required": required}

@@ -17,8 +17,9 @@ from sdk.loading.mapping import SEVERITIES, Cleaning, ColumnMapping, End, Record
 from sdk.loading.moments import moment_reader
 from sdk.loading.surrogate import surrogate_code
 
-# Line breaks of other systems, and what word processors leave in texts that nobody sees.
-_LEFT_OVER: Final = re.compile("\r\n?|[\u00ad\u200e\u200f\ufeff]")
+# Line breaks and page breaks of other systems, and what word processors and web pages leave in
+# texts that nobody sees. Overrides of direction are none of it: the gateway rejects them.
+_LEFT_OVER: Final = re.compile("(\r\n?|[\v\f\x85\u2028\u2029])|[\u00ad\u200b-\u200f\u2060\ufeff]")
 _RECORD_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _MOMENTS_KEPT: Final = 16_384
 _DAY: Final = 86_400
@@ -108,9 +109,9 @@ def _is_text(cell: str) -> bool:
 
 def _tidied(cell: str) -> str:
     """Return a cell without blanks around it, its lines ended by line feeds, and without soft
-    hyphens, byte order marks, and marks of direction."""
+    hyphens, joiners, blanks of no width, byte order marks, and marks of direction."""
     if not cell.isprintable():
-        cell = _LEFT_OVER.sub(lambda each: "\n" if each[0][0] == "\r" else "", cell)
+        cell = _LEFT_OVER.sub(lambda each: "\n" if each[1] else "", cell)
     return cell.strip()
 
 

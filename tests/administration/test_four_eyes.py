@@ -272,12 +272,29 @@ async def test_a_catalogue_item_changed_meanwhile_is_not_opened_by_an_older_prop
 ) -> None:
     proposal_id = (await _open_item(guarded)).proposal_id
     narrower = item_message(guarded.feed.current().catalogue["penalty.administrative"])
-    narrower.name_en = "Sanctions"
+    del narrower.sources[-1]
     request = catalogue_pb.UpdateCatalogueItemRequest(item=narrower, reason=REASON)
     assert not (await _items(guarded).update_catalogue_item(request, acting("ann"))).proposal_id
     with pytest.raises(Refused) as refusal:
         await approve(guarded, proposal_id)
     assert reason_of(refusal) == "ETAG_MISMATCH"
+
+
+async def test_nobody_alone_gives_an_item_another_name_or_a_longer_least_period(
+    guarded: World,
+) -> None:
+    await approve(guarded, (await _create_item(guarded)).proposal_id)
+    present = item_message(guarded.feed.current().catalogue["penalty.administrative"])
+    renamed, longer = present.__class__(), present.__class__()
+    renamed.CopyFrom(present)
+    renamed.name_zh = "严重失信主体名单"
+    longer.CopyFrom(present)
+    for rule in longer.period_rules:
+        rule.min_months = rule.max_months
+    for item in (renamed, longer):
+        request = catalogue_pb.UpdateCatalogueItemRequest(item=item, reason=REASON)
+        assert (await _items(guarded).update_catalogue_item(request, acting("ann"))).proposal_id
+    assert item_message(guarded.feed.current().catalogue["penalty.administrative"]) == present
 
 
 async def test_nobody_approves_their_own_proposal_through_whichever_client(

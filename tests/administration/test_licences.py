@@ -94,10 +94,18 @@ async def test_licence_covers_only_items_of_the_catalogue(world: World) -> None:
 async def test_licence_covers_only_regions_of_provinces_there_are(world: World) -> None:
     await world.create()
     with pytest.raises(Refused) as refusal:
-        await world.issue(regions=["11", "99", "3101", "9901", "100000"])
-    assert fields_of(refusal) == ["licence.regions[1]", "licence.regions[3]", "licence.regions[4]"]
-    await world.issue("L-1", regions=["11", "000000", "820000"])
+        await world.issue(regions=["11", "99", "3101", "9901", "10", "1000", "100001"])
+    assert fields_of(refusal) == [f"licence.regions[{at}]" for at in (1, 3, 4, 5, 6)]
+    await world.issue("L-1", regions=["11", "000000", "820000", "100000"])
     await world.issue("L-2", regions=["*"])
+
+
+async def test_licence_under_which_nothing_could_be_served_is_not_issued(world: World) -> None:
+    await world.create()
+    with pytest.raises(Refused) as refusal:
+        await world.issue(quota=0)
+    assert fields_of(refusal) == ["licence.daily_record_quota"]
+    await world.issue(quota=1)
 
 
 async def test_licence_that_is_over_is_not_issued(world: World) -> None:

@@ -112,7 +112,7 @@ def test_a_consent_opens_what_it_says_and_no_more(
     covered = agreed - ({"tax"} if form == GRADE else set())
     asked_by_name = named - {"penalty"}
     if not 400 <= now < 600:
-        expected = ("CONSENT_EXPIRED", "")
+        expected = ("CONSENT_NOT_BEGUN" if now < 400 else "CONSENT_EXPIRED", "")
     elif subjects is not None and FIRST not in subjects:
         expected = ("CONSENT_EXCEEDED", "subject")
     elif purpose != CREDIT:

@@ -26,7 +26,10 @@ async def faults(page: Page, *, only: Sequence[str] = ()) -> list[str]:
     ``only`` are the ids of the rules to look at, all for none. It runs beside the page's
     policy, as a person's own tools do.
     """
-    await page.evaluate(_source())
+    if not await page.evaluate("'axe' in window"):
+        # For the pages that follow as well: to bring it anew takes as long as to open a page.
+        await page.context.add_init_script(_source())
+        await page.evaluate(_source())
     found: dict[str, Any] = await page.evaluate(_RUN, only or _TAGS)
     return [
         f"{page.url}: {fault['id']}: {node['target']}: {node['failureSummary']}"

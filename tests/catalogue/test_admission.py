@@ -48,6 +48,7 @@ CASES: list[tuple[str, str, Faulty]] = [
     ("REGION_INVALID", "region", lambda: changed(registration(), region="1100")),
     ("REGION_INVALID", "region", lambda: changed(registration(), region="１１００００")),
     ("REGION_INVALID", "region", lambda: changed(registration(), region="990000")),
+    ("REGION_INVALID", "region", lambda: changed(registration(), region="100100")),
     ("SUBJECT_TYPE_NOT_ALLOWED", "subject", lambda: registration(subject=credit_code(1, "51"))),
     ("SUBJECT_TYPE_NOT_ALLOWED", "subject", lambda: penalty(subject=credit_code(1, "11"))),
     ("SEVERITY_REQUIRED", "severity", lambda: changed(penalty(), severity=0)),
@@ -167,6 +168,8 @@ def test_every_reason_of_admission_is_shown_above() -> None:
         penalty(severity=GRADES.SEVERITY_SERIOUS, days=1_096),
         penalty(fine_fen=2**53 - 1, confiscated_fen=-(2**53 - 1)),
         penalty(subject=credit_code(1, "92")),
+        # ICBC: its code has the state's own 100000 for the division.
+        changed(registration(subject="91100000100003962T"), region="100000"),
         changed(registration(), disclosed_from=NOW + 3_653 * DAY),
         changed(registration(), disclosed_from=0, disclosed_until=1),
     ],

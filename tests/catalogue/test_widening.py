@@ -65,6 +65,10 @@ WIDER = {
         period_rules=(*ITEM.period_rules, changed(RULE, severity=Severity.SEVERITY_MINOR)),
     ),
     "price": changed(ITEM, price_class="advanced"),
+    "longer at least": with_rule(min_months=4),
+    "other law": with_rule(legal_source="another law"),
+    "name": changed(ITEM, name_en="Sanctions"),
+    "name in Chinese": changed(ITEM, name_zh="严重失信主体名单"),
 }
 NARROWER = {
     "same": ITEM,
@@ -72,11 +76,12 @@ NARROWER = {
     "one source": changed(ITEM, sources=("乙局",)),
     "shorter": with_rule(max_months=35),
     "sooner": with_rule(min_months=0),
-    "bounded": changed(ITEM, period_rules=(RULE, changed(RULE, severity=GENERAL))),
+    "bounded": changed(
+        ITEM, period_rules=(RULE, changed(UNBOUNDED, max_months=36, end_required=True))
+    ),
     "not graded so": changed(ITEM, period_rules=(RULE,)),
     "field shorter": changed(ITEM, content_fields=(changed(FIELD, max_length=99),)),
     "field optional": changed(ITEM, content_fields=(changed(FIELD, required=False),)),
-    "name": changed(ITEM, name_en="Sanctions"),
 }
 
 

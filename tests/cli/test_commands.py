@@ -24,6 +24,20 @@ def penalty_of(served: Served, subject: str) -> dict[str, Any]:
     return record
 
 
+def test_only_records_of_the_regions_named_are_asked_for(served: Served, tmp_path: Path) -> None:
+    subjects = tmp_path / "subjects"
+    subjects.write_text(f"{EXPIRED}\n", encoding="utf-8")
+    (record,) = served.answer(ALPHA, "query", EXPIRED, *CHECK)["records"]
+    found = record["region"]
+    for region, records in ((found, 1), (found[:2], 1), ("11", 0)):
+        asked = (*CHECK, "--region", region)
+        answer = served.answer(ALPHA, "query", EXPIRED, *asked)
+        assert len(answer.get("records", [])) == records
+        assert len(served.answer(ALPHA, "batch", subjects, *asked)["records"]) == records
+    told = served.run(ALPHA, "query", EXPIRED, *CHECK, "--regions", "--region", "11")
+    assert told.status and "leave it out" in told.told
+
+
 def test_an_operator_is_created_suspended_reinstated_and_revoked(served: Served) -> None:
     def change(*arguments: str) -> str:
         answer = served.answer(ADMINISTRATOR, "operator", *arguments, *WHY)

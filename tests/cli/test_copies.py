@@ -207,3 +207,25 @@ async def test_a_file_that_cannot_be_read_is_told_with_its_mend(desk: Desk, tmp_
         done = await desk.run("copies", command, file)
         assert done.status == 1
         assert f"{file}, row 2: name the record by its id" in done.told
+
+
+async def test_who_mended_more_than_is_asked_for_at_a_time_is_told_to_attest_again(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.conformance.drawing._MOST_AGAIN", 0)
+    file, altered = tmp_path / "records.jsonl", tmp_path / "altered.csv"
+    held = await desk.held(file, 200)
+    header = "record_id,content,disclosed_from,disclosed_until"
+    altered.write_text("\n".join((header, *(f"{each},x,1,2" for each in held))), encoding="utf-8")
+    await desk.answer("reconcile", altered)
+    for command in ("reconcile", "attest"):
+        done = await desk.run("copies", command, file)
+        assert re.search(r"^\d+ more are to be asked for: .* attest again", done.told, re.MULTILINE)
+    (last, *_) = (await desk.answer("attestations"))["attestations"]
+    assert int(last["waiting_findings"]) > 0
+    (waiting, *_) = (
+        each
+        for each in (await desk.answer("findings", "--state", "open"))["findings"]
+        if "wait_time" in each
+    )
+    assert "waits to be asked for since" in await desk.shown("findings", waiting["name"])

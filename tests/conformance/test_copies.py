@@ -11,7 +11,6 @@ from typing import Any, Final
 import grpc
 import pytest
 import pytest_asyncio
-from google.protobuf.duration_pb2 import Duration
 
 from creditgate.conformance_certificate import ConformanceCertificate
 from creditgate.reconcile.symbols import coded
@@ -326,9 +325,7 @@ async def test_a_copy_under_a_consent_is_right_until_its_data_life_is_over(world
     holder = Operator(world.site, counter.alpha)
     fields = [pb_consent.ConsentItem(item=CONSENT_ITEM, fields=["finding"])]
     lasting = await counter.given(await counter.published(), counter.terms(fields))
-    short = await counter.given(
-        await counter.published(), counter.terms(fields, data_life=Duration(seconds=2))
-    )
+    short = await counter.short_lived(await counter.published(), 2)
     taken_back = await counter.given(await counter.published(), counter.terms(fields))
     for consent in (lasting, short, taken_back):
         holder.copies += [copy_of(each) for each in (await counter.use(consent)).records]

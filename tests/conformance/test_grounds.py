@@ -9,6 +9,7 @@ import pytest
 
 from consent.changing import Act
 from consent.model import Actor, Consent, ConsentItem
+from consent.overdue import SqlOverdue
 from consent.sql import SqlConsents
 from creditgate.transparency.facts import NO_END, Copy
 from creditgate.v1.conformance_service_pb2 import FindingKind
@@ -21,6 +22,7 @@ from gateway.conformance.following import HoldingsSteps
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.judging import Judge
 from gateway.conformance.matching import Matching
+from gateway.conformance.outage import Outage
 from gateway.conformance.removals import RemovalDuties, Removed
 from gateway.conformance.revisions import Ending, revisions_of
 from gateway.conformance.said_before import SaidBefore
@@ -351,6 +353,56 @@ def test_a_word_on_a_consent_excuses_nothing_that_was_held_too_long(world: World
     world.say_removed(consent)
     assert world.found(world.copy, read_at=over - 1) == set()
     assert world.found(world.copy, read_at=over) == {LIFE_OVER}
+
+
+def test_each_copy_is_judged_by_the_duty_it_belongs_to(world: World) -> None:
+    consent, other = world.consent(days=5), world.disclosing
+    first, second = world.publish(), other.publish("s", content=b'{"about":"s","aside":"1"}')
+    later = Copy("s", sha256(b'{"about":"s"}').digest(), 0, NO_END)
+    world.serve(consent, first)
+    world.wait(5)
+    world.consents.look(consent.consent_id, world.now)
+    world.serve(_as_it_is(world, consent), second)
+    # Both are owed by the time it says that the first is gone.
+    world.wait(5)
+    world.consents.look(consent.consent_id, world.now)
+    word = world.consents.acknowledge(
+        consent.consent_id, FIRM, world.now - 6 * DAY, "client", world.now
+    )
+    assert word == 1
+    assert world.found(later, read_at=world.now - 1) == set()
+    assert world.found(world.copy, read_at=world.now - 6 * DAY - 1) == set()
+    assert world.found(world.copy, read_at=world.now - 6 * DAY) == {LIFE_OVER}
+    assert world.found(later) == {LIFE_OVER}
+
+
+def test_what_was_taken_back_while_nobody_could_be_told_is_not_held_before_it_is_to_be_reported(
+    world: World,
+) -> None:
+    consent, short = world.consent(days=60), world.consent(days=5)
+    world.serve(consent, world.publish())
+    short_lived = world.disclosing.publish("s", content=b'{"about":"s","aside":"1"}')
+    world.serve(short, short_lived)
+    over = Copy("s", sha256(b'{"about":"s"}').digest(), 0, NO_END)
+    for each in (consent, short):
+        world.end(each)
+    outage = Outage(world.now + 2, world.now + 10 * DAY, grace=0)
+    SqlOverdue(world.engines.records).put_off(outage.began, outage.put_off_in)
+    world.wait(10)
+    # How long it may keep a copy at most it could know.
+    assert world.found(world.copy, over) == {LIFE_OVER}
+    assert world.found(world.copy) == set()
+    (removal,) = world.consents.removals([consent.consent_id]).values()
+    world.disclosing.clock.at = removal.report_by - 1
+    assert world.found(world.copy) == set()
+    world.disclosing.clock.at += 1
+    assert world.found(world.copy) == {LIFE_OVER}
+
+
+def _as_it_is(world: World, consent: Consent) -> Consent:
+    found = world.consents.get(consent.consent_id)
+    assert found is not None
+    return found
 
 
 def test_a_copy_is_right_after_a_correction_of_the_grade_alone(world: World) -> None:

@@ -1,5 +1,6 @@
 """No deadline of an operator runs out while the gateway could not be reached."""
 
+import asyncio
 import time
 from collections.abc import Generator
 from datetime import timedelta
@@ -13,19 +14,20 @@ from sqlalchemy import create_engine, insert, literal, select
 
 from consent.overdue import SqlOverdue
 from consent.removals import Removal
-from creditgate.transparency.facts import Copy
 from creditgate.v1 import conformance_service_pb2 as pb
-from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
 from creditgate.v1.conformance_service_pb2 import FindingKind
-from creditgate.v1.disclosure_proof_pb2 import ProofKind
+from creditgate.v1.disclosed_record_pb2 import DisclosedRecord, DisclosureEventKind
 from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.conformance.challenges import Challenges
+from gateway.conformance.classify import Grace
 from gateway.conformance.model import ATTESTATION_FALSE, RECTIFY, THROTTLED, WARNED
-from gateway.conformance.outage import Outage
+from gateway.conformance.outage import Outage, put_off_by
 from gateway.conformance.overdue import OverdueRemovals
 from gateway.conformance.overdue_consents import OverdueConsents
 from gateway.conformance.policy_file import read_policy
 from gateway.conformance.removals import Removed
+from gateway.conformance.revisions import Ending
+from gateway.conformance.uptime import outages_since
 from gateway.server.grounds import grounds_of
 from gateway.server.policies import Policies
 from gateway.server.uptime import uptime_of
@@ -35,13 +37,12 @@ from tests.clock import NOW, StandingClock
 from tests.conformance.acting import Operator, Stage, patiently, staged
 from tests.conformance.attesting import attest, copy_of
 from tests.conformance.enforcing import DAY, ISSUER, Enforced, difference, enforced_on
+from tests.conformance.honest import acknowledge, records, show_all, withdraw
 from tests.conformance.policies import policy_file
 from tests.conformance.test_challenges import absent
 from tests.consent.store import ConsentStore
 from tests.consent.world import act
-from tests.consents.counter import new_subject
 from tests.installation import Installation, eventually
-from tests.server.calls import draft
 from tests.stores import SqliteStores
 
 HOUR: Final = 3_600
@@ -73,6 +74,18 @@ def test_as_much_time_is_left_after_an_outage_as_was_before(outage: Outage, dead
 def test_what_was_due_sooner_is_never_due_later(outage: Outage, one: int, other: int) -> None:
     first, last = sorted((one, other))
     assert outage.put_off(first) <= outage.put_off(last)
+
+
+@given(st.lists(outages(), max_size=4), INSTANTS, st.integers(1, 10**7))
+def test_a_deadline_that_is_written_nowhere_is_put_off_as_if_it_were(
+    all_outages: list[Outage], begun: int, time: int
+) -> None:
+    ordered = sorted(all_outages, key=lambda each: each.ended)
+    written = begun + time
+    for each in ordered:
+        # What began afterwards, or in it, was not there to be put off by an earlier one.
+        written = each.put_off(written) if begun < each.ended else written
+    assert put_off_by(ordered, begun, begun + time) == written >= begun + time
 
 
 @given(outages(), st.integers(0, 10**9))
@@ -210,6 +223,57 @@ def test_copies_to_be_shown_and_attestations_due_are_put_off(world: World) -> No
     assert world.found() == set()
 
 
+def test_who_serves_puts_off_before_it_compares_a_deadline(world: World) -> None:
+    enforced, clock = world.enforced, world.enforced.clock
+    enforced.serve("one", "two")
+    enforced.attest(copies=2)
+    asked, _ = enforced.asked()
+    event = enforced.disclosing.end(enforced.record("two"))
+    world.stay_up(HOUR)
+    left = world.left()
+    # A process that serves, on a host that wakes up before anybody enforces.
+    serving = uptime_of(enforced.engines, enforced.policy, AGREEMENT)
+    clock.at += 10 * DAY
+    for _ in range(2):
+        serving.wake(clock.now())
+        assert world.left() == left
+    enforced.duties.acknowledge(
+        world.firm, [Removed(event, clock.now())], "firm-client", clock.now()
+    )
+    assert enforced.show((asked.record_id, asked.copy_digest)).finding_ids == []
+    world.work()
+    assert world.found() == set()
+
+
+def test_a_short_silence_is_no_outage_to_who_serves(world: World) -> None:
+    world.enforced.serve("one")
+    world.enforced.disclosing.end(world.enforced.record("one"))
+    owed = world.enforced.duties.owed(world.firm, NOW)
+    world.uptime.wake(NOW + SILENCE - 1)
+    # It tells nobody that the gateway is up: it could serve while nobody enforces.
+    world.uptime.wake(NOW + SILENCE)
+    assert owed.next_deadline is not None
+    again = world.enforced.duties.owed(world.firm, NOW)
+    assert again.next_deadline == owed.next_deadline + SILENCE
+
+
+def test_a_copy_of_which_no_removal_is_written_down_is_excused_for_an_outage(
+    world: World,
+) -> None:
+    enforced, evidence = world.enforced, world.enforced.engines.evidence
+    ending = Ending(1, DisclosureEventKind.DISCLOSURE_EVENT_KIND_WITHDRAWN, enforced.clock.now())
+    world.stay_up(HOUR)
+    world.be_away(10 * DAY)
+    with evidence.begin() as connection:
+        kept = outages_since(connection, ending.at)
+    now = enforced.clock.now()
+    grace = Grace(0, _a_day, now, outages=kept)
+    assert grace.covers(ending, 0)
+    assert grace._replace(now=now + DAY - HOUR - 1).covers(ending, 0)
+    assert not grace._replace(now=now + DAY - HOUR + 60).covers(ending, 0)
+    assert not grace._replace(outages=()).covers(ending, 0)
+
+
 def test_refusing_for_use_that_is_not_agreed_with_is_put_off(world: World) -> None:
     evidence, since = world.enforced.engines.evidence, world.enforced.clock.now()
     owed = {"operator_id": world.firm, "agreed": 0, "since": since, "reminded": True, "due": 0}
@@ -342,15 +406,29 @@ async def test_a_host_that_was_suspended_and_a_gateway_that_was_down_accuse_nobo
             staged(installation, tmp_path) as stage,
             stage.operators(1) as (operator,),
         ):
-            copies = await _owing(stage, operator)
+            held, withdrawn = await _owing(stage, operator)
+            copies = [copy_of(each) for each in held]
+            # At once, before anybody who enforces has woken up.
             clock.at += 10 * DAY
+            attestation = await patiently(lambda: attest(operator.channel, copies))
+            assert attestation.standing_findings == 0
+            clock.at += 10 * DAY
+            await patiently(lambda: show_all(operator, held, tmp_path))
+            clock.at += 10 * DAY
+            await patiently(lambda: attest(operator.channel, copies))
             await eventually(lambda: _has_time(operator), seconds=20)
             assert await operator.findings() == []
             # Nor for what it holds within the deadline it is told.
+            clock.at += 10 * DAY
             (told,) = await operator.told_after(0, 1)
             assert told.removal_deadline.seconds > clock.at
-            attestation = await attest(operator.channel, copies)
-            assert attestation.standing_findings == 0
+            clock.at += 10 * DAY
+            await patiently(lambda: acknowledge(operator, withdrawn, clock.at))
+            # Nor is it on record that it was late.
+            await asyncio.sleep(1.5)
+            every = await operator.conformance.ListFindings(pb.ListFindingsRequest())
+            assert not every.findings
+            await attest(operator.channel, copies[:1])
         clock.at += 10 * DAY
         config = installation.config.model_copy(update=settings)
         # Whoever serves or works begins so.
@@ -358,6 +436,12 @@ async def test_a_host_that_was_suspended_and_a_gateway_that_was_down_accuse_nobo
             challenges = Challenges(installation.engines, read_policy())
             assert challenges.listed(operator.operator_id, "", clock.now(), 10)
         installation.close()
+
+
+def _a_day(severity: int) -> int:
+    """Return how long any removal has."""
+    assert severity >= 0
+    return DAY
 
 
 async def _has_time(operator: Operator) -> bool:
@@ -373,18 +457,8 @@ async def _has_time(operator: Operator) -> bool:
     return not told.overdue_removals and len(asked.challenges) > 0 and due > 0
 
 
-async def _owing(stage: Stage, operator: Operator) -> list[Copy]:
-    """Have an operator attest two copies, and one be withdrawn; return them."""
-    subjects = {f"outage-{each}": new_subject() for each in ("stays", "goes")}
-    copies: list[Copy] = []
-    for record, subject in subjects.items():
-        await stage.publish(draft(record, subject))
-        answer = await operator.ask(subject, stage.key, ProofKind.PROOF_KIND_UNSPECIFIED)
-        copies += map(copy_of, answer.records)
-    await attest(operator.channel, copies)
-    await stage.disclosure.WithdrawRecord(
-        disclosure_pb.WithdrawRecordRequest(
-            name="records/outage-goes", expected_revision=1, reason="withdrawn"
-        )
-    )
-    return copies
+async def _owing(stage: Stage, operator: Operator) -> tuple[list[DisclosedRecord], int]:
+    """Have an operator attest two copies, and one be withdrawn; return them, and the event."""
+    held = [*await records(stage, operator), *await records(stage, operator)]
+    await attest(operator.channel, [copy_of(each) for each in held])
+    return held, await withdraw(stage, copy_of(held[1]))

@@ -11,7 +11,7 @@ from gateway.conformance.overdue_consents import OverdueConsents
 from tests.clock import NOW
 from tests.conformance.enforcing import DAY, Enforced, difference, enforced_on
 from tests.consent.store import ConsentStore
-from tests.consent.world import act
+from tests.consent.world import act, terms
 
 OVERDUE = FindingKind.FINDING_KIND_REMOVAL_OVERDUE
 
@@ -131,6 +131,35 @@ def test_a_subject_sees_what_of_it_is_overdue_the_longest_first(world: World) ->
     assert consent is not None
     assert world.overdue.of_subject(consent.subject, NOW + DAY - 1, 9) == []
     (removal,) = world.overdue.of_subject(consent.subject, NOW + DAY, 9)
-    assert removal == (first, world.enforced.firm, NOW + DAY)
+    assert removal[:3] == (first, world.enforced.firm, NOW + DAY)
     world.acknowledge(first)
     assert world.overdue.of_subject(consent.subject, NOW + DAY, 9) == []
+
+
+def test_a_finding_stands_until_all_that_is_overdue_for_its_consent_is_acknowledged(
+    world: World,
+) -> None:
+    enforced, hour = world.enforced, 3_600
+    made = world.consents.granted(operator_id=enforced.firm, terms=terms(data_life_seconds=hour))
+    for number in range(2):
+        at = NOW + number * hour
+        live = world.consents.look(made.consent_id, at)
+        world.consents.use(live, at, f"{made.consent_id[-20:]}-{number}", world.served)
+    world.consents.look(made.consent_id, NOW + 2 * hour)
+    world.pass_time(DAY + 2 * hour)
+    stands = {(made.name, OVERDUE)}
+    assert world.standing() == stands
+    now = enforced.clock.now()
+
+    def report(removed_at: int) -> None:
+        assert world.consents.acknowledge(made.consent_id, enforced.firm, removed_at, "c", now) == 1
+        world.pass_time(0)
+
+    report(NOW + hour - 70)
+    assert world.standing() == stands
+    report(now)
+    assert world.standing() == set()
+    found = enforced.findings.listed(
+        operator_id=enforced.firm, attestation_id="", state=0, before="", limit=9
+    )
+    assert len(found) == 1

@@ -233,7 +233,7 @@ def test_what_was_told_missing_while_answers_are_judged_is_looked_at_again(
             world.attest(absent(world, "a", sequence))
         return last_held(*given)
 
-    monkeypatch.setattr("gateway.conformance.challenges.last_held", meanwhile)
+    monkeypatch.setattr("gateway.conformance.served_since.last_held", meanwhile)
     judged = shown(world, asked)
     assert (judged.confirmed, len(judged.finding_ids)) == (1, 1)
 

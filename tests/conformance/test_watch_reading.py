@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from threading import Event, current_thread
 
@@ -23,11 +24,15 @@ from gateway.conformance.event_pages import (
     read_events,
 )
 from gateway.conformance.news import DisclosureNews
-from gateway.conformance.removals import Deadlines, RemovalDuties
+from gateway.conformance.owing import Deadlines
+from gateway.conformance.policy_file import read_policy
+from gateway.conformance.removals import RemovalDuties
 from gateway.conformance.watch import SCOPE, DisclosureWatch
 from gateway.disclose.tables import NO_END
+from gateway.server.uptime import uptime_of
 from gateway.shares import Shares
 from gateway.storage.engines import Engines, reading
+from gateway.usage.policy import AgreementPolicy
 from operators.log import Draft
 from operators.model import SCOPE_GRANT, ScopeGrant
 from operators.sql import SqlAuthorityLog
@@ -84,7 +89,13 @@ async def process_of(
     news = DisclosureNews(engines.records, holders, poll_seconds)
     duties = RemovalDuties(engines, holders, deadlines)
     reads = Shares("shares")
-    watch = DisclosureWatch(news, duties, deadlines, reads, lambda: view, disclosing.clock, 20)
+    awake = uptime_of(
+        disclosing.engines,
+        read_policy(),
+        AgreementPolicy(remind=timedelta(days=7), refuse=timedelta(days=14)),
+    )
+    clock = disclosing.clock
+    watch = DisclosureWatch(news, duties, deadlines, reads, lambda: view, clock, awake, 20)
     await news.start()
     yield Process(disclosing, news, watch)
     await news.stop()

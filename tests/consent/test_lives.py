@@ -121,7 +121,7 @@ def test_the_next_answer_begins_the_duty_anew_when_its_life_is_over(
     (removal,) = consents.removals([made.consent_id]).values()
     assert (removal.deadline, removal.acknowledged_at) == (at + 10 + DAY, None)
     with pytest.raises(Refused) as caught:
-        consents.acknowledge(made.consent_id, OPERATOR, OVER, "c", at + 20)
+        consents.acknowledge(made.consent_id, OPERATOR, at - 61, "c", at + 20)
     assert [each.field for each in caught.value.violations] == ["remove_time"]
     assert consents.acknowledge(made.consent_id, OPERATOR, at + 15, "c", at + 20)
 
@@ -144,8 +144,9 @@ def test_a_report_that_is_due_does_not_wait_for_what_was_served_since(
         at = NOW + 7_200 * (round_ + 1)
         live = consents.look(made.consent_id, at)
         consents.use(live, at, f"again-{round_}")
-    assert consents.owed(OPERATOR, NOW + 7_200 + DAY) == (1, NOW + 20 * 7_200, 0)
-    assert consents.owed(OPERATOR, NOW + 20 * 7_200).overdue == 1
+    due = NOW + 7_200 + DAY
+    assert consents.owed(OPERATOR, due - 1) == (20, NOW + 7_200, 0)
+    assert consents.owed(OPERATOR, due).overdue == 1
 
 
 def test_a_life_ends_under_a_paused_consent_too(consents: ConsentStore) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from consent.histories import History
 from consent.model import COUNTERSIGNED, TIMES_PER_DAY, Actor
 from consent.states import (
     EXHAUSTED,
@@ -342,13 +343,25 @@ def first_of(receipt: str) -> Callable[[str, Sequence[SubjectKey]], SubjectKey]:
     return made_by
 
 
-def test_the_last_changes_of_a_consent_are_told_in_their_order(consents: ConsentStore) -> None:
+def test_of_a_long_history_its_beginning_and_its_end_are_told_and_what_is_left_out_counted(
+    consents: ConsentStore,
+) -> None:
     made = consents.granted()
     for at in range(1, 4):
         consents.move(made.consent_id, "pause", act(NOW + at, Actor.ADMINISTRATOR))
         consents.move(made.consent_id, "resume", act(NOW + at, Actor.ADMINISTRATOR))
-    consents.granted()
+    other = consents.granted()
+    consents.move(made.consent_id, "revoke", act(NOW + 9))
     everything = consents.changes(consent_id=made.consent_id, limit=100)
-    assert len(everything) == 8
-    assert consents.last_changes(made.consent_id, 3) == everything[-3:]
-    assert consents.last_changes(made.consent_id, 100) == everything
+    assert len(everything) == 9
+
+    def told(limit: int) -> History:
+        found = consents.histories([made.consent_id, other.consent_id], limit=limit)
+        assert len(found[other.consent_id].told) == 2
+        return found[made.consent_id]
+
+    assert told(4) == History(everything[:2], everything[-2:], 5)
+    assert [each.state for each in told(4).told] == [REQUESTED, GRANTED, GRANTED, REVOKED]
+    for limit in (10, 12, 100):
+        assert (told(limit).told, told(limit).left_out) == (everything, 0)
+    assert told(8).left_out == 1

@@ -13,7 +13,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from consent.model import Actor, Consent, ConsentNotice
+from consent.model import Actor, Consent, ConsentItem, ConsentNotice
 from consent.sql import SqlConsents
 from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1 import credit_record_service_pb2 as records_pb
@@ -31,10 +31,12 @@ from gateway.oauth.signing import SigningKeys
 from operators.log import Draft
 from operators.model import OPERATOR
 from sdk.refusals import Refusal, explain
+from tests import consenting
 from tests.installation import (
     ADMINISTRATOR,
     CONSENT_ITEM,
     OPERATOR_CLIENT,
+    OPERATOR_ID,
     PUBLISHER,
     PURPOSE,
     Gateway,
@@ -162,6 +164,17 @@ class Counter:
         consent = await self.ask(subject, asked, **more)
         self.grant(consent)
         return await self.read(consent.name, more.get("by"))
+
+    async def short_lived(self, subject: str, seconds: int) -> pb.Consent:
+        """Return a consent with a data life of seconds, shorter than may be asked for."""
+        agreed = consenting.terms(
+            [ConsentItem(item=CONSENT_ITEM, fields=frozenset({"finding"}))],
+            purposes=frozenset({PURPOSE}),
+            valid_until=self.now + 30 * DAY,
+            data_life_seconds=seconds,
+        )
+        made = consenting.given(self.consents, subject, agreed, operator_id=OPERATOR_ID)
+        return await self.read(made.name)
 
     async def read(self, name: str, by: "ConsentServiceAsyncStub | None" = None) -> pb.Consent:
         """Return a consent as it is."""

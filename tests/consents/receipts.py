@@ -53,7 +53,7 @@ def granted(**fields: Any) -> Consent:
         regions=frozenset({"3101", "11"}),
     )
     whole: dict[str, Any] = {
-        "consent_id": "0069cc5fd0-" + "a1" * 12,
+        "consent_id": "0069cc59c0-" + "a1" * 12,
         "version": 2,
         "state": GRANTED,
         "subject": SUBJECT,

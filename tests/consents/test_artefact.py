@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
+from consent.histories import History
 from consent.model import Actor, Consent, ConsentChange, ConsentItem, ConsentTerms
 from consent.states import EXPIRED, GRANTED, PAUSED, REFUSED, REQUESTED, REVOKED
 from creditgate.consent_artefact import (
@@ -96,7 +97,7 @@ def test_every_consent_that_can_be_granted_fits_the_published_schema(
     terms: ConsentTerms, message: str, deputy: bool
 ) -> None:
     consent = granted(terms=terms, message=message, delegation="d-1" if deputy else "")
-    document = artefact(consent, (), ISSUER, NOW, ALPHA)
+    document = artefact(consent, History(), ISSUER, NOW, ALPHA)
     # As a reader in another language meets it.
     carried = json.loads(json.dumps(document))
     assert not faults(carried, SCHEMA, SCHEMA)
@@ -146,7 +147,7 @@ def test_there_is_no_receipt_of_a_consent_that_was_never_granted(
 
 @pytest.mark.parametrize("logged", range(len(LOGGED) + 1))
 def test_the_history_is_whole_however_much_of_it_is_logged_yet(logged: int) -> None:
-    told = artefact(granted(), LOGGED[:logged], ISSUER, NOW, ALPHA)["history"]
+    told = artefact(granted(), History(LOGGED[:logged]), ISSUER, NOW, ALPHA)["history"]
     kept = max(logged, 2)
     assert (
         told
@@ -161,7 +162,7 @@ def test_the_history_is_whole_however_much_of_it_is_logged_yet(logged: int) -> N
 
 def test_an_artefact_names_no_person_and_nobody_who_acted() -> None:
     ended = granted(state=REVOKED, ended_at=NOW + 2, version=4)
-    document = artefact(ended, LOGGED, ISSUER, NOW + 3, ALPHA)
+    document = artefact(ended, History(LOGGED), ISSUER, NOW + 3, ALPHA)
     assert document["ended_at"] == NOW + 2
     assert document["representative"] == f"representatives/{SIGNER.partition(':')[2]}"
     assert "somebody" not in json.dumps(document)
@@ -169,7 +170,7 @@ def test_an_artefact_names_no_person_and_nobody_who_acted() -> None:
 
 def test_an_artefact_tells_where_it_is_taken_back() -> None:
     consent = granted()
-    told = artefact(consent, (), ISSUER + "/", NOW, ALPHA)["withdraw_at"]
+    told = artefact(consent, History(), ISSUER + "/", NOW, ALPHA)["withdraw_at"]
     assert told == f"{ISSUER}/my/consents/{consent.consent_id}"
 
 
@@ -181,12 +182,12 @@ async def test_schema_and_keys_are_published_below_the_issuer(tmp_path: Path) ->
         routes=[*schema_routes(issuer), *receipt_key_routes(issuer, lambda: signing.book)]
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
-        schema = await http.get(issuer + schema_path("2"))
+        schema = await http.get(issuer + schema_path("3"))
         first = await http.get(issuer + schema_path("1"))
         keys = await http.get(issuer + KEYS_PATH)
     assert schema.headers["content-type"] == "application/schema+json"
     assert schema.json() == artefact_schema(issuer)
-    assert schema.json()["$id"] == issuer + schema_path("2")
+    assert schema.json()["$id"] == issuer + schema_path("3")
     assert first.json() == artefact_schema(issuer, "1")
     assert keys.headers["content-type"] == "application/jwk-set+json"
     [key] = keys.json()["keys"]
@@ -195,7 +196,7 @@ async def test_schema_and_keys_are_published_below_the_issuer(tmp_path: Path) ->
 
 
 def test_the_schema_refuses_what_the_model_refuses() -> None:
-    whole = artefact(granted(), (), ISSUER, NOW, ALPHA)
+    whole = artefact(granted(), History(), ISSUER, NOW, ALPHA)
     for spoilt in (
         {**whole, "more": 1},
         {**whole, "state": "LIVE"},
@@ -221,13 +222,31 @@ def test_the_schema_of_a_version_stands_as_it_was_published(version: ArtefactVer
 
 def test_an_artefact_says_who_the_operator_is() -> None:
     """ISO/IEC TS 27560: the identity of the controller, for who reads it offline."""
-    told = artefact(granted(), (), ISSUER, NOW, ALPHA)
-    assert told["schema_version"] == "2"
+    told = artefact(granted(), History(), ISSUER, NOW, ALPHA)
+    assert told["schema_version"] == "3"
     assert (told["operator_name"], told["operator_uscc"]) == (ALPHA.display_name, ALPHA.uscc)
 
 
+def test_an_artefact_says_how_much_of_a_long_history_it_leaves_out() -> None:
+    long = History(LOGGED[:2], LOGGED[2:], 7)
+    told = artefact(granted(), long, ISSUER, NOW, ALPHA)
+    assert (len(told["history"]), told["history_left_out"]) == (4, 7)
+    assert not faults(told, SCHEMA, SCHEMA)
+    assert ConsentArtefact.model_validate(told).as_json() == told
+    assert "history_left_out" not in artefact(granted(), History(LOGGED), ISSUER, NOW, ALPHA)
+    # Before, nothing was left out.
+    of_second = artefact_schema(ISSUER, "2")
+    second = {**told, "schema_version": "2"}
+    assert faults(second, of_second, of_second)
+    with pytest.raises(ValueError, match="leave changes out"):
+        ConsentArtefact.model_validate(second)
+    whole = {name: value for name, value in second.items() if name != "history_left_out"}
+    assert not faults(whole, of_second, of_second)
+    assert ConsentArtefact.model_validate(whole).as_json() == whole
+
+
 def test_an_artefact_of_version_1_stays_readable_and_is_no_other() -> None:
-    told = artefact(granted(), (), ISSUER, NOW, ALPHA)
+    told = artefact(granted(), History(), ISSUER, NOW, ALPHA)
     who = {name: told[name] for name in ("operator_name", "operator_uscc")}
     nameless = {name: value for name, value in told.items() if name not in who}
     first = {**nameless, "schema_version": "1"}
@@ -243,5 +262,5 @@ def test_an_artefact_of_version_1_stays_readable_and_is_no_other() -> None:
 
 def test_the_consent_behind_an_artefact_stays_as_it_was() -> None:
     consent = granted()
-    artefact(consent, LOGGED, ISSUER, NOW, ALPHA)
+    artefact(consent, History(LOGGED), ISSUER, NOW, ALPHA)
     assert consent == Consent.model_validate_json(consent.model_dump_json())

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Iterable
 
 import pytest
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from creditgate.v1 import audit_service_pb2 as audit_pb
 from creditgate.v1 import conformance_service_pb2 as pb
 from creditgate.v1 import consent_service_pb2 as consent_pb
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
@@ -148,9 +148,7 @@ async def test_what_was_reported_gone_is_nothing_to_give_up(counter: Counter) ->
 async def test_a_report_of_a_life_that_is_over_is_taken_while_the_consent_is_in_force(
     counter: Counter,
 ) -> None:
-    consent = await counter.given(
-        await counter.published(), counter.terms(data_life=Duration(seconds=1))
-    )
+    consent = await counter.short_lived(await counter.published(), 1)
     await counter.use(consent)
     await asyncio.sleep(1.1)
     over_at = counter.now
@@ -163,3 +161,29 @@ async def test_a_report_of_a_life_that_is_over_is_taken_while_the_consent_is_in_
     assert not told.removal.overdue
     # It is in force: the next answer is given.
     await counter.use(consent, request_id="next")
+
+
+async def test_a_late_removal_stays_told_when_more_was_served_and_each_duty_is_traced(
+    counter: Counter,
+) -> None:
+    consent = await counter.short_lived(await counter.published(), 1)
+    for _ in range(2):
+        await counter.use(consent)
+        await asyncio.sleep(2.1)
+        assert (await acknowledge(counter, [removal(consent, counter.now)])).acknowledged_removals
+    told = await counter.read(consent.name)
+    first, last = told.removals
+    for duty in (first, last):
+        assert duty.remove_time.seconds > duty.deadline.seconds
+    assert (told.removal, told.data_life_until) == (last, last.deadline)
+    assert (told.removals_left_out, told.unreported_left_out) == (0, 0)
+    request = audit_pb.TraceConsentRequest(consent=consent.name, page_size=1)
+    steps: list[audit_pb.TraceStep] = []
+    while True:
+        page = await counter.audit.TraceConsent(request)
+        steps += page.steps
+        if not page.next_page_token:
+            break
+        request.page_token = page.next_page_token
+    duties = [step.removal.duty for step in steps if step.HasField("removal")]
+    assert duties == [first, last]

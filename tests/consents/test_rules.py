@@ -111,11 +111,25 @@ def test_no_division_is_asked_for_that_there_is_not() -> None:
         "valid_until": NOW + 100,
     }
     view = _view([licence])
-    for region in ("99", "9901", "660000"):
+    for region in ("99", "9901", "660000", "10", "1000"):
         (fault,) = terms_faults(view, "alpha", _terms({"tax"}, {1}, {"11", region}), NOW)
         assert fault.field == "terms.regions"
-    for region in ("*", "11", "8200", "650100"):
+    for region in ("*", "11", "8200", "650100", "100000"):
         assert terms_faults(view, "alpha", _terms({"tax"}, {1}, {region}), NOW) == []
+
+
+def test_what_several_licences_cover_apart_is_to_be_asked_for_apart() -> None:
+    usual: dict[str, object] = {
+        "purposes": {1},
+        "regions": {"*"},
+        "valid_from": NOW - 100,
+        "valid_until": NOW + 100,
+    }
+    view = _view([{**usual, "items": {"tax"}}, {**usual, "items": {"pay"}}])
+    (fault,) = terms_faults(view, "alpha", _terms({"tax", "pay"}, {1}, {"11"}), NOW)
+    assert "ask for what each covers by a consent of its own" in fault.description
+    (missing,) = terms_faults(view, "alpha", _terms({"tax"}, {2}, {"11"}), NOW)
+    assert missing.description == "name purposes that the licence allows"
 
 
 @given(st.lists(licences, max_size=3), agreed)

@@ -189,6 +189,10 @@ MALFORMED: dict[str, tuple[Change, set[str]]] = {
         lambda r: setattr(r.terms.data_life, "nanos", 1),
         {"terms.data_life"},
     ),
+    "kept for less than an hour": (
+        lambda r: r.terms.data_life.CopyFrom(Duration(seconds=3_599)),
+        {"terms.data_life"},
+    ),
     "kept for ever": (
         lambda r: r.terms.data_life.CopyFrom(Duration(seconds=6 * 366 * DAY_SECONDS)),
         {"terms.data_life"},

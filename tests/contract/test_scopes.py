@@ -41,7 +41,13 @@ def test_a_scope_is_shared_only_by_reads_of_one_service() -> None:
     }
     # Who may see what is asked for may answer it, and nobody else need see it.
     challenges = [("ConformanceService", name) for name in ("ListChallenges", "AnswerChallenge")]
-    assert wide == {"credit.conformance:answer": challenges}
+    # Who relies on consents of a region tells it that one was taken back: no region lacks the one
+    # scope and has the other, so that no revocation waits for a grant.
+    followed = [("FederationService", name) for name in ("FollowConsents", "TellTakenBack")]
+    assert wide == {
+        "credit.conformance:answer": challenges,
+        "federation.consents:follow": followed,
+    }
 
 
 def test_method_scopes_cover_every_service_of_the_design() -> None:

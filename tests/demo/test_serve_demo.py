@@ -28,7 +28,15 @@ from gateway.demo.representing import LI_MING, representing
 from gateway.demo.seed import acting_as
 from gateway.installation.home import Home
 from operators.administrators import scopes_of_administrator_role
-from tests.cli.commands import PROGRAM, SECONDS, Served, creditgate, environment, served_demo
+from tests.cli.commands import (
+    PROGRAM,
+    SECONDS,
+    Served,
+    creditgate,
+    creditgate_here,
+    environment,
+    served_demo,
+)
 from tests.node.conftest import NodeClient, node_client
 
 __all__ = ["node_client"]
@@ -204,7 +212,7 @@ def test_a_seeding_that_fails_ends_the_gateway_with_its_reason(tmp_path: Path) -
 def test_a_demo_whose_client_was_removed_says_which_and_what_to_do(tmp_path: Path) -> None:
     home, other = tmp_path / "home", tmp_path / "other"
     for each in (home, other):
-        assert creditgate(each, "init").status == 0
+        assert creditgate_here(each, "init").status == 0
     signing = Path("clients", "administrator", "signing.pem")
     # To the token endpoint a client with other keys is the same as none.
     (home / signing).write_bytes((other / signing).read_bytes())

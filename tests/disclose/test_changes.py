@@ -9,6 +9,7 @@ from creditgate.refusal import Refused
 from creditgate.v1 import disclosure_service_pb2 as pb
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord, DisclosureEventKind
 from creditgate.v1.vocabulary_pb2 import Severity
+from gateway.catalogue import admission
 from gateway.catalogue.model import CATALOGUE_ITEM
 from gateway.disclose.frame import unframe
 from gateway.disclose.tables import EVENTS
@@ -134,6 +135,27 @@ async def test_corrections_prolong_nothing_beyond_the_maximum_from_the_first_sta
     assert reason_of(refusal) == "INVALID_REQUEST"
     assert refusal.value.metadata == {"rejection": "PERIOD_TOO_LONG"}
     assert world.store.head() == 2
+
+
+def _anywhere(region: str) -> bool:
+    return bool(region)
+
+
+async def test_a_rule_on_regions_made_since_keeps_no_record_from_correction(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = penalty("p-1")
+    draft.region = "990000"
+    with monkeypatch.context() as earlier:
+        earlier.setattr(admission, "names_province", _anywhere)
+        assert (await world.publish(batch("b-1", draft))).published_records == 1
+    elsewhere, new = penalty("p-1"), penalty("p-2")
+    elsewhere.region, new.region = "980000", "990000"
+    again = await world.publish(batch("b-2", draft, new, elsewhere))
+    assert (again.unchanged_records, again.rejected_records) == (1, 2)
+    assert {each.reason for each in again.rejections} == {"REGION_INVALID"}
+    corrected = (await world.correct(penalty("p-1", fine_fen=2), 1)).record
+    assert (corrected.revision, corrected.region) == (2, "990000")
 
 
 async def test_correction_of_what_the_catalogue_no_longer_allows_is_refused(world: World) -> None:

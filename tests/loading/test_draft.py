@@ -18,7 +18,9 @@ from sdk.loading.mapping import ColumnMapping
 from tests.loading.files import company
 
 # What the loader leaves out, or writes otherwise.
-_LEFT_OVER = "\r\u00ad\u200e\u200f\ufeff"
+_BREAKS = ["\r\n", "\r", "\v", "\f", "\x85", "\u2028", "\u2029"]
+_UNSEEN = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+_LEFT_OVER = "".join(_BREAKS) + _UNSEEN
 _TEXT = st.text(
     st.characters(exclude_categories=("Cs",), exclude_characters=_LEFT_OVER), max_size=30
 )
@@ -82,17 +84,26 @@ def test_fields_stand_in_canonical_order(values: dict[str, str]) -> None:
 
 def test_control_characters_inside_a_value_are_escaped_as_the_rfc_says() -> None:
     controls = [code for code in range(0x20) if chr(code) not in _LEFT_OVER]
-    text = "x" + "".join(map(chr, [*controls, 0x22, 0x5C, 0x7F, 0x2028, 0x1F600])) + "x"
+    text = "x" + "".join(map(chr, [*controls, 0x22, 0x5C, 0x7F, 0x1F600])) + "x"
     assert draft(mapping(), text=text).content == rfc8785.dumps({"text": text})
 
 
 @pytest.mark.parametrize("one_line", [False, True])
 def test_line_breaks_of_other_systems_and_what_nobody_sees_reject_no_row(one_line: bool) -> None:
     made_by = mapping(columns={"text": {"one_line": one_line}})
-    typed = "\ufefflate\r\nfil\u00ading\r\u200eof\u200f 2024\r\n"
     lines = "late\nfiling\nof 2024"
-    expected = lines.replace("\n", " ") if one_line else lines
-    assert draft(made_by, text=typed).content == rfc8785.dumps({"text": expected})
+    expected = rfc8785.dumps({"text": lines.replace("\n", " ") if one_line else lines})
+    for line_break in _BREAKS:
+        typed = line_break.join(["\ufefflate", "fil\u00ading", "\u200eof\u200f 2024", ""])
+        assert draft(made_by, text=typed).content == expected
+    for unseen in _UNSEEN:
+        typed = f"{unseen}late\nfil{unseen}ing\n{unseen}of 20{unseen}24{unseen}"
+        assert draft(made_by, text=typed).content == expected
+
+
+def test_what_turns_the_direction_of_writing_is_left_for_the_gateway_to_reject() -> None:
+    text = "late \u202egnilif\u202c"
+    assert draft(mapping(), text=text).content == rfc8785.dumps({"text": text})
 
 
 def test_a_draft_carries_every_field() -> None:

@@ -50,6 +50,13 @@ async def test_every_real_row_is_published_or_told_why_not(
     assert first.published == first.rows - 2 - len(rejects)
     debarred = Counter(row["reason"] for row in rejects if row["file"].startswith("debarment/"))
     assert debarred == {"START_MISSING": 199, "END_NOT_A_DATE": 26}
+    enterprises = Counter(
+        row["reason"] for row in rejects if row["file"].startswith("enterprises/")
+    )
+    # Associations, institutes and what ends behind the letters of the alphabet.
+    assert enterprises == {
+        "SUBJECT_TYPE_NOT_ALLOWED": 12, "USCC_ALPHABET": 4, "USCC_LENGTH": 145,
+    }  # fmt: skip
     bad_codes = [row for row in rejects if row["reason"].startswith("USCC_")]
     assert len(bad_codes) == bad_codes_in(data_folder / "enterprises") == 149
     assert {row["column"] for row in bad_codes} == {"uscc"}

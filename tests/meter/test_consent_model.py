@@ -294,7 +294,7 @@ class ConsentMachine(RuleBasedStateMachine):
         """Why a call is not let through: what was written, or else what time has done."""
         end = told.end
         if end in ("", "EXHAUSTED") and told.granted and now < told.begins and not told.paused:
-            return _R.REFUSAL_REASON_CONSENT_EXPIRED
+            return _R.REFUSAL_REASON_CONSENT_NOT_BEGUN
         if not end and told.granted and now >= told.ends:
             return _R.REFUSAL_REASON_CONSENT_EXPIRED
         return {

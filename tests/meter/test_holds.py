@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.meter.holds import Hold, HoldKey
+from gateway.meter.holds import Hold, HoldKey, Room
 from gateway.meter.holds_sql import QuotaHolds
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import (
@@ -51,7 +51,7 @@ def ledger(records_engine: Engine, clock: StandingClock) -> UsageLedger:
 
 def held(ledger: UsageLedger, name: str, records: int = 40, **changed: Any) -> Outcome:
     """Ask for room, in a day's quota of 100."""
-    takes = Hold(changed.get("operator_id", "alpha"), name, records, NOW + LONG)
+    takes = Room(Hold(changed.get("operator_id", "alpha"), name, records, NOW + LONG))
     (outcome,) = ledger.commit([claim(name, takes=takes, daily_quota=QUOTA, **changed)])
     return outcome
 
@@ -94,6 +94,36 @@ def test_what_is_held_is_not_left_for_others_until_it_is_charged(
     assert held(ledger, "d") == Held()
     assert holds(records_engine) == 2
     assert [row.region_records for row in stored(records_engine) if row.request_id == "a"] == [10]
+
+
+def test_what_is_left_is_shared_among_the_regions_of_a_question(
+    ledger: UsageLedger, records_engine: Engine
+) -> None:
+    def share(name: str, among: int, **changed: Any) -> Outcome:
+        takes = Room(Hold("alpha", name, 40, NOW + LONG), 4, among)
+        (outcome,) = ledger.commit([claim(name, takes=takes, daily_quota=QUOTA, **changed)])
+        return outcome
+
+    def records() -> list[int]:
+        with reading(records_engine) as connection:
+            query = select(QUOTA_HOLDS.c.records).order_by(QUOTA_HOLDS.c.hold_id)
+            return list(connection.execute(query).scalars())
+
+    # Of what is left each gets its share, where that is less than it wants.
+    assert share("a", 2) == share("b", 2) == Held()
+    assert records() == [40, 30]
+    # And four at least, as long as there are any.
+    assert [share(name, 4) for name in "cdefghi"] == [Held()] * 7
+    assert records()[2:] == [7, 5, 4, 4, 4, 4, 2]
+    assert share("j", 4) == Busy()
+    # Of a limit too: it has 30, of which more are held.
+    QuotaHolds(records_engine).give_back(HoldKey("alpha", "a"))
+    look = (debit(1),)
+    assert share("j", 4, debits=look) == Busy()
+    QuotaHolds(records_engine).give_back(HoldKey("alpha", "b"))
+    QuotaHolds(records_engine).give_back(HoldKey("alpha", "c"))
+    assert share("j", 1, debits=look) == Held()
+    assert records()[-1] == 7
 
 
 def test_what_its_region_metered_is_charged_beyond_the_quota_and_then_nothing_more_is_given(

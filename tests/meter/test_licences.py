@@ -230,13 +230,30 @@ def test_a_record_by_name_is_given_while_its_own_licences_have_quota_and_else_te
     )
 
 
-def test_what_is_left_is_that_of_the_licence_with_the_least(sharing: Sharing) -> None:
+def test_what_is_left_is_what_all_licences_that_open_a_record_have_left_together(
+    sharing: Sharing,
+) -> None:
     outcome = sharing.ask({1: 6})
     assert isinstance(outcome, Charged)
-    assert outcome.left == Left(0, 5, ANEW, ())
+    # Of L-1 none, and of L-2 eight: as many more are served.
+    assert outcome.left == Left(8, 14, ANEW, ())
     outcome = sharing.ask({2: 1})
     assert isinstance(outcome, Charged)
-    assert outcome.left == Left(7, 9, ANEW, ())
+    assert outcome.left == Left(11, 13, ANEW, ())
+    # Of two kinds that for which there is less, and of none found those that were asked for.
+    outcome = sharing.ask({2: 1, 3: 1})
+    assert isinstance(outcome, Charged)
+    assert outcome.left == Left(3, 4, ANEW, ())
+    outcome = sharing.ask({})
+    assert isinstance(outcome, Charged)
+    assert outcome.left == Left(3, 4, ANEW, ())
+    # So many more of the first kind are served, and not one besides.
+    outcome = sharing.ask({1: 6})
+    assert isinstance(outcome, Charged)
+    assert outcome.left == Left(0, 14, ANEW, ())
+    refused = sharing.ask({1: 1})
+    assert isinstance(refused, NotCharged)
+    assert refused.left == Left(0, 14, ANEW, ())
 
 
 def test_a_credit_gives_back_to_the_licences_that_bore_what_was_not_received(

@@ -83,11 +83,14 @@ def test_nothing_is_charged_that_cannot_be_signed(records_engine: Engine) -> Non
         broken = True
 
         def receipts(
-            self, leaves: Sequence[bytes], hashes: Sequence[bytes] | None = None
+            self,
+            leaves: Sequence[bytes],
+            hashes: Sequence[bytes] | None = None,
+            marks: Sequence[bytes] = (),
         ) -> list[bytes]:
             if self.broken:
                 raise RuntimeError("no key")
-            return super().receipts(leaves, hashes)
+            return super().receipts(leaves, hashes, marks)
 
     signer = Broken(KEY)
     ledger = UsageLedger(with_lines(records_engine), StandingClock(), signer)
@@ -106,7 +109,9 @@ def test_use_whose_line_has_no_name_is_not_charged(records_engine: Engine) -> No
     assert [row.usage_index for row in stored(records_engine)] == [0, 1]
 
 
-@pytest.mark.parametrize(("records", "told"), [(200, False), (1_000, True), (5_000, False)])
+@pytest.mark.parametrize(
+    ("records", "told"), [(200, False), (1_000, True), (4_097, True), (100_000, True)]
+)
 def test_receipt_of_a_large_answer_brings_its_detail(
     records_engine: Engine, records: int, told: bool
 ) -> None:

@@ -144,7 +144,7 @@ def test_an_allowance_names_what_it_rests_on() -> None:
     state = authority_of(operator(), licence(), client(), grant(valid_until=500))
     assert decide(state, ASK, 10) == Allow(
         operator_id="alpha",
-        licences=(UnderLicence("L-1", 100, {"penalty": frozenset({"*"})}),),
+        licences=(UnderLicence("L-1", 100, {"penalty": frozenset({"*"})}, 1_000_000),),
         items=frozenset({"penalty"}),
         grant_ids=("G-1",),
         stands_until=500,

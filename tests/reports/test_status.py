@@ -8,7 +8,9 @@ import grpc
 import pytest
 import pytest_asyncio
 
+from consent.connections import writing
 from consent.model import Actor
+from consent.owed import owe
 from creditgate.credit_report import STATES, CreditReportStatus
 from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
 from creditgate.v1 import disclosure_service_pb2_grpc as disclosure_grpc
@@ -178,6 +180,23 @@ async def test_a_report_ends_with_the_consent_it_rests_on(reporter: Reporter) ->
     assert (await reporter.status(resting)).state == REVOKED
     assert (await reporter.get(resting)).document == ""
     assert (await reporter.status(public)).state == CURRENT
+
+
+async def test_a_report_does_not_end_with_copies_that_were_made_before_it(
+    reporter: Reporter,
+) -> None:
+    world = reporter.world
+    consent = world.given(world.terms((TAX,), data_life_seconds=3_600))
+    # As if something was served whose life is over.
+    over = world.now - 10
+    with writing(world.installation.engines.records) as connection:
+        owe(connection, consent, over, over, over)
+    issued = (await reporter.issue(TAX, consent=consent)).report
+    report = stated(issued)
+    assert report.exp == report.served_at + 3_600
+    operator_id = consent.operator_id
+    assert world.consents.acknowledge(consent.consent_id, operator_id, over, "x", world.now)
+    assert (await reporter.status(issued)).state == CURRENT
 
 
 async def test_a_report_is_taken_back_by_who_had_it_issued(reporter: Reporter) -> None:

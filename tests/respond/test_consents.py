@@ -6,7 +6,8 @@ import pytest
 
 from consent.model import GRADE, ONCE, TIMES_PER_DAY, Consent, ConsentItem
 from consent.states import Move
-from creditgate.refusal import Refused
+from creditgate.refusal import Refused, StatusCode
+from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.catalogue.model import CATALOGUE_ITEM
 from operators.log import Draft
@@ -270,12 +271,21 @@ async def test_a_retry_under_a_revoked_consent_is_refused(world: World) -> None:
 async def test_a_consent_ends_with_its_time_to_the_second(world: World) -> None:
     world.publish(record("a", item_code=CONSENT))
     consent = world.give(valid_from=NOW + 10, valid_until=NOW + 20).name
-    for at, told in ((9, "CONSENT_EXPIRED"), (10, ""), (19, ""), (20, "CONSENT_EXPIRED")):
+    for at, told in ((9, "CONSENT_NOT_BEGUN"), (10, ""), (19, ""), (20, "CONSENT_EXPIRED")):
         world.clock.at = NOW + at
         if told:
             assert await refused(world.ask(1, consent=consent)) == told
         else:
             assert names(await world.ask(1, consent=consent)) == ["a"]
+
+
+async def test_who_comes_before_a_consent_begins_is_told_when_it_does(world: World) -> None:
+    world.publish(record("a", item_code=CONSENT))
+    consent = world.give(valid_from=NOW + 90, valid_until=NOW + 200)
+    with pytest.raises(Refused) as caught:
+        await world.ask(1, consent=consent.name)
+    assert caught.value.reason == RefusalReason.REFUSAL_REASON_CONSENT_NOT_BEGUN
+    assert (caught.value.status, caught.value.retry_after) == (StatusCode.PERMISSION_DENIED, 90)
 
 
 ENDINGS: dict[str, Callable[[World, Consent], object]] = {

@@ -85,6 +85,34 @@ async def test_regions_are_held_within_the_token(world: World) -> None:
     assert await refused(world.ask(1, asking=holding({"regions": ["31"]}))) == "REGION_NOT_ALLOWED"
 
 
+async def test_a_question_may_name_the_regions_of_the_records_it_wants(world: World) -> None:
+    world.publish(record("a"), record("b", 2, region="110105"))
+    asked = [(["110105"], []), (["1101"], []), (["11"], ["a"]), (["*"], ["a"])]
+    for regions, found in asked:
+        assert names(await world.ask(1, regions=regions)) == found
+    (chunk,) = await world.batch([1, 2], regions=["110105"])
+    assert names(chunk) == ["b"]
+    (chunk,) = await world.batch([1, 2], regions=["110105", "110000"])
+    assert sorted(names(chunk)) == ["a", "b"]
+    assert await refused(world.ask(1, regions=["31"])) == "REGION_NOT_ALLOWED"
+    for wrong in (["1"], ["99"], ["1101", "x"], ["11"] * 65):
+        assert await refused(world.ask(1, regions=wrong)) == "INVALID_REQUEST"
+        assert await refused(world.batch([1], regions=wrong)) == "INVALID_REQUEST"
+
+
+async def test_regions_of_a_question_lie_within_those_of_the_token(world: World) -> None:
+    world.publish(record("a"), record("b", region="110105"))
+    bound = holding({"regions": ["1101"]}, {"subjects": [company(2)], "regions": ["310000"]})
+    assert names(await world.ask(1, asking=bound, regions=["11"])) == ["b"]
+    assert names(await world.ask(1, asking=holding({"items": [OPEN]}), regions=["11"])) == [
+        "a",
+        "b",
+    ]
+    assert await refused(world.ask(1, asking=bound, regions=["12"])) == "REGION_NOT_ALLOWED"
+    await world.ask(1, regions=["11"], request_id="same")
+    assert await refused(world.ask(1, request_id="same")) == "REQUEST_ID_REUSED"
+
+
 async def test_the_period_is_held_to_the_second(world: World) -> None:
     world.publish(record("a"))
     bound = holding({"period": {"from": NOW, "until": NOW + 10}})

@@ -140,7 +140,7 @@ async def test_where_a_licence_is_used_up_the_answer_is_refused_whole_and_says_w
     told = [await refused(world.ask(number, asking=TWO)) for number in (1, 2)]
     assert {each.message for each in told} == {
         "The day's quota of all licences that open some of what was asked for is used up; name"
-        " items that other licences open, or ask again when it starts anew at 00:00 UTC."
+        " items or regions that other licences open, or ask again when it starts anew at 00:00 UTC."
     }
     assert [each.metadata for each in told] == [{"licences": FIRST}] * 2
     assert len(names(await world.ask(1, asking=TWO, items=[OPEN]))) == 5
@@ -154,14 +154,52 @@ async def test_a_second_licence_over_the_same_item_goes_on_where_the_first_ends(
     world: World,
 ) -> None:
     await two(world, 2, another(SECOND, OTHER, quota=3))
-    world.publish(*(record(f"o-{number}", 1, OTHER) for number in range(3)))
+    world.publish(*(record(f"o-{number}", 1, OTHER) for number in range(4)))
     answer = await world.ask(1, asking=TWO)
-    assert len(names(answer)) == 3
-    assert borne(leaf_of(answer)) == {FIRST: 2, SECOND: 1}
+    assert len(names(answer)) == 4
+    assert borne(leaf_of(answer)) == {SECOND: 3, FIRST: 1}
     (await refused(world.ask(1, asking=TWO)))
-    await world.put(another(THIRD, OTHER))
+    await world.put(another(THIRD, OTHER, quota=3))
     answer = await world.ask(1, asking=TWO)
-    assert borne(leaf_of(answer)) == {SECOND: 2, THIRD: 1, FIRST: 0}
+    assert borne(leaf_of(answer)) == {THIRD: 3, FIRST: 1, SECOND: 0}
+
+
+@pytest.mark.parametrize(
+    ("scarce", "plenty"),
+    [
+        ({"items": frozenset({OPEN, OTHER})}, {"items": frozenset({OPEN})}),
+        ({"regions": EVERYWHERE}, {"regions": frozenset({"11"})}),
+    ],
+    ids=["items", "regions"],
+)
+async def test_the_quota_of_a_licence_that_opens_more_is_left_for_what_no_other_opens(
+    world: World, scarce: dict[str, Any], plenty: dict[str, Any]
+) -> None:
+    await two(world, 3, another(SECOND, OPEN, quota=3, **scarce), another(THIRD, OPEN, **plenty))
+    world.publish(*(record(f"p-{number}") for number in range(3)), record("o-1", 2, OTHER))
+    for _ in range(3):
+        answer = await world.ask(1, asking=TWO, items=[OPEN])
+        assert borne(leaf_of(answer))[THIRD] == 3
+    assert names(await world.ask(2, asking=TWO)) == ["o-1"]
+
+
+async def test_where_a_licence_for_a_region_is_used_up_others_are_asked_by_naming_theirs(
+    world: World,
+) -> None:
+    here, everywhere = another(SECOND, OPEN), another(THIRD, OPEN, quota=3, regions=EVERYWHERE)
+    await two(world, 3, here, everywhere)
+    world.publish(
+        record("p-1"), *(record(f"s-{number}", 2, region="310000") for number in range(3))
+    )
+    await world.ask(2, asking=TWO, items=[OPEN])
+    for number in (1, 2):
+        told = await refused(world.ask(number, asking=TWO, items=[OPEN]))
+        assert told.metadata == {"licences": THIRD}
+        told = await refused(world.ask(number, asking=TWO, items=[OPEN], regions=["31"]))
+        assert told.metadata in ({"licences": THIRD}, {})
+    answer = await world.ask(1, asking=TWO, items=[OPEN], regions=["11"])
+    assert (names(answer), leaf_of(answer).licence) == (["p-1"], SECOND)
+    assert names(await world.ask(2, asking=TWO, items=[OPEN], regions=["11"])) == []
 
 
 async def test_a_licence_for_items_that_need_a_consent_is_not_needed_without_one(

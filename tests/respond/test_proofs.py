@@ -238,6 +238,14 @@ async def test_details_of_the_token_narrow_what_is_proved(world: World) -> None:
     assert dict(verified.subjects[0].withheld) == {OTHER: 1}
 
 
+async def test_what_lies_outside_the_regions_of_a_question_is_told_of(world: World) -> None:
+    world.publish(record("a"), record("b", region="110105"))
+    world.logged()
+    verified = await world.proved(1, regions=["1101"], items=[OPEN])
+    assert names(verified) == ["b"]
+    assert dict(verified.subjects[0].withheld) == {OPEN: 1}
+
+
 async def test_answer_waits_for_the_log_and_is_proved_at_the_newest_event(world: World) -> None:
     await world.logger.start()
     for number in range(3):

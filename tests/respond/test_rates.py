@@ -54,6 +54,33 @@ async def test_who_is_known_to_be_over_costs_no_lookup(world: World) -> None:
     assert world.lookup.readings == before
 
 
+@pytest.mark.parametrize("per", [LimitPer.LIMIT_PER_OPERATOR, LimitPer.LIMIT_PER_SUBJECT])
+async def test_what_was_paid_for_is_given_again_while_a_limit_is_known_to_be_over(
+    world: World, per: LimitPer.ValueType
+) -> None:
+    world.publish(record("a"))
+    await world.put(drafted(limit(per=per)))
+    first = await world.ask(1, request_id="paid")
+    await world.ask(1)
+    for _ in range(2):
+        await too_fast(world.ask(1))
+        again = await world.ask(1, request_id="paid")
+        assert again.records == first.records
+        assert again.receipt.charged_micro_yuan == 0
+        assert again.receipt.usage == first.receipt.usage
+    assert world.charged() == 2
+
+
+async def test_chunks_that_were_paid_for_are_given_again_and_no_others(world: World) -> None:
+    world.publish(*(record(f"a-{number}", number) for number in range(1, 9)))
+    await world.put(drafted(limit(unit=RECORDS, count=4, burst=4)))
+    for _ in range(3):
+        answers = world.batched(range(1, 9), request_id="batch")
+        assert len((await anext(answers)).records) == 4
+        assert await too_fast(anext(answers))
+    assert world.charged() == 4
+
+
 async def test_a_limit_ends_when_it_is_retired(world: World) -> None:
     await world.put(drafted(limit()))
     for _ in range(2):

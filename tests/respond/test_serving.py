@@ -1,12 +1,17 @@
 """What is served: the stored bytes (G1), within their period (G2), metered (G5)."""
 
+from base64 import b64decode
+
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from creditgate.rating.prices import PRICE_PLAN
 from creditgate.refusal import Refused
+from creditgate.transparency.strict import strictly
 from creditgate.v1 import credit_record_service_pb2 as pb
+from creditgate.v1.usage_log_pb2 import UsageReceipt
 from gateway.meter.model import unpack_entries
+from gateway.respond.refusals import CHARGED
 from operators.log import Draft
 from tests.meter.world import NOW, company
 from tests.receipts import verified
@@ -169,8 +174,11 @@ async def test_a_retry_tells_nothing_of_what_was_not_paid_for_but_that_there_is_
         refused = refusal.value
         told.append((refused.reason, refused.message, refused.violations, refused.retry_after))
         assert reason(refusal) == "REQUEST_SUPERSEDED"
-        # What may be in it is how to go on, never what came.
-        assert not refused.metadata
+        # What may be in it is what was charged before, never what came.
+        assert refused.metadata.keys() == {CHARGED}
+        receipt = strictly(UsageReceipt, b64decode(refused.metadata[CHARGED], validate=True))
+        leaf = verified(receipt)
+        assert (leaf.request_id, leaf.fee_micro_yuan) == (f"same-{number}", PRICE)
     assert len(set(told)) == 1
     assert world.charged() == 3
 

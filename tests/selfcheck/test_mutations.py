@@ -39,6 +39,7 @@ WITHOUT_ROWS = {
     "audit_lost",
     "clearing_amounts",
     "clearing_ceilings",
+    "clearing_time_plans",
     "credit_notes",
     "credited_uses",
     "finding_evidence",

@@ -185,7 +185,15 @@ def test_every_line_explains_itself_in_both_languages() -> None:
         facts = drawn.facts(random, known)
         use = known.cut(facts)
         owed = [
-            Owed(use.cut_of(fact.at), fact.item, fact.source, fact.region, "https://n", fact.answer)
+            Owed(
+                use.cut_of(fact.at),
+                fact.item,
+                fact.source,
+                fact.region,
+                "https://n",
+                1,
+                fact.answer,
+            )
             for fact in facts
             if fact.answer % 5 == 0
         ]

@@ -262,11 +262,11 @@ _PEER = "https://north.example"
 
 
 def _shared(
-    known: Books, owed: int, *facts: Served, rebates: bool = True
+    known: Books, owed: int, *facts: Served, rebates: bool = True, records: int = 1
 ) -> tuple[SharedBill, dict[str, int]]:
     use = known.cut(facts)
     bill = rate(use, known.prices, known.classes)
-    debts = [Owed(use.cut_of(5), "penalty", "mem", "11", _PEER, owed)]
+    debts = [Owed(use.cut_of(5), "penalty", "mem", "11", _PEER, records, owed)]
     shared = share_bill(bill, use, known.sharing, debts, rebates=rebates)
     return shared, dict(shared.shares)
 
@@ -288,11 +288,26 @@ def test_what_another_region_is_owed_is_set_aside_and_the_rest_alone_is_shared()
 
 
 def test_platform_bears_what_an_operator_pays_less_than_is_owed() -> None:
-    shared, shares = _shared(_books(_rule()), 130, _served("mem"), _served("mem", answer=1))
-    assert shares[f"regions/{_PEER}"] == 130
+    twice = _served("mem"), _served("mem", answer=1)
+    _, shares = _shared(_books(_rule()), 130, *twice, records=2)
+    assert (shares[f"regions/{_PEER}"], shares["sources/mem"]) == (130, 42)
     shared, shares = _shared(_books(_rule()), 130, _served("mem"))
     assert shares == {f"regions/{_PEER}": 130, "platform": -30}
     assert "the platform bears" in explained(shared.lines[0].explanation, "en")
+
+
+@pytest.mark.parametrize("owed", [0, 40, 100, 5_000])
+def test_what_a_region_is_owed_takes_nothing_of_what_own_sources_supplied(owed: int) -> None:
+    facts = [_served("mem", answer=number) for number in range(3)]
+    alone = _shares(_books(_rule()), *facts[:2])[1]
+    shared, shares = _shared(_books(_rule()), owed, *facts)
+    assert shared.bill.total == sum(shares.values()) == 300
+    beyond = max(100 - owed, 0)
+    for name, part in (("sources/mem", 60), ("regions/11", 20), ("operators/alpha", 10)):
+        assert shares[name] == alone[name] + beyond * part // 100
+    assert shares.get(f"regions/{_PEER}", 0) == owed
+    # Who pays less than is owed costs the platform, and nobody else.
+    assert shares["platform"] == alone["platform"] + (beyond // 10 if beyond else 100 - owed)
 
 
 def test_another_region_is_given_nothing_back() -> None:
@@ -312,7 +327,9 @@ def test_each_micro_yuan_that_is_paid_is_shared_out_once_over_two_regions() -> N
         use = asking.cut(facts)
         bill = rate(use, asking.prices, asking.classes)
         owed = [
-            Owed(use.cut_of(fact.at), fact.item, fact.source, fact.region, _PEER, other.unit_price)
+            Owed(
+                use.cut_of(fact.at), fact.item, fact.source, fact.region, _PEER, 1, other.unit_price
+            )
             for fact, other in zip(facts, there, strict=True)
         ]
         here = dict(share_bill(bill, use, asking.sharing, owed).shares)

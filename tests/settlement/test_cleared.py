@@ -6,11 +6,13 @@ import pytest
 from sqlalchemy import delete, insert, update
 
 from creditgate.v1.settlement_service_pb2 import JournalEntryKind
+from creditgate.v1.usage_service_pb2 import Statement
+from gateway.federation.asking.tables import REGION_USES
 from gateway.federation.clearing.tables import CLEARINGS
 from gateway.settle.month import Month, month_named
 from gateway.settlement.books import books_at
 from gateway.settlement.checking import check_month
-from gateway.settlement.documents import document_bytes
+from gateway.settlement.documents import document_bytes, message_of
 from gateway.settlement.tables import CLOSINGS
 from gateway.storage.engines import Engines
 from operators.log import Draft
@@ -123,7 +125,7 @@ def test_month_that_was_closed_before_fees_were_set_aside_gives_the_same_bytes_a
     ledger.serve([served(JANUARY + 5, 1)], elsewhere={1})
     kept = months.closer.close("alpha", _month(), months.feed.current(), FEBRUARY)
     statement = kept.statement
-    assert statement.sharing_form == 1
+    assert statement.sharing_form == 2
     # As it was closed then: all of it shared here.
     before = statement.__class__()
     before.CopyFrom(statement)
@@ -140,6 +142,34 @@ def test_month_that_was_closed_before_fees_were_set_aside_gives_the_same_bytes_a
     assert months.closer.worked_out_again(closed(months, "2026-01")) == again
     found = Counter(amounts(old.due_shares))
     assert found.total() == FEE
+
+
+def test_own_source_keeps_its_part_whatever_other_regions_ask_for_records_alike(
+    engines: Engines, months: Months, ledger: Ledger
+) -> None:
+    ledger.serve([served(JANUARY + 5, 1), served(JANUARY + 6, 2, "y")], elsewhere={2})
+    with engines.records.begin() as connection:
+        connection.execute(update(REGION_USES).values(fee=3 * FEE))
+    statement = months.statement("2026-01")
+    shares = amounts(statement.shares)
+    assert shares[f"regions/{NORTH}"] == 3 * FEE
+    assert shares["sources/mem"] == 6_001
+    assert shares["regions/11"] == 2_500
+    # The platform bears it: of its own part, and of what the region asks beyond the fee.
+    assert shares["platform"] == 1_000 - 2 * FEE
+    assert statement.sharing_form == 2
+    # Once it was taken of the own source's as well, and months closed then say so.
+    (line,) = [
+        each for each in statement.sharing if each.shares[0].beneficiary != f"regions/{NORTH}"
+    ]
+    assert line.fee_micro_yuan == FEE
+    kept = months.closer.close("alpha", _month(), months.feed.current(), FEBRUARY)
+    before = kept.statement.__class__()
+    before.CopyFrom(kept.statement)
+    before.sharing_form = 1
+    again = months.closer.worked_out_again(kept._replace(document=document_bytes(before)))
+    mixed = message_of(again, Statement)
+    assert amounts(mixed.shares) == {f"regions/{NORTH}": 3 * FEE, "platform": -FEE}
 
 
 def test_region_that_is_an_operator_here_is_given_nothing_back(

@@ -35,9 +35,10 @@ class Diary:
     async def once(self) -> bool:
         """Do a round."""
         self.at.append(monotonic())
+        failing = self.failing
         await asyncio.sleep(self.takes)
-        if self.failing is not None:
-            raise self.failing
+        if failing is not None:
+            raise failing
         self.more -= 1
         return self.more >= 0
 

@@ -191,7 +191,29 @@ def test_removals_owed_before_stay_owed_by_their_deadlines_and_are_logged_anew(
         assert consents.owed("alpha", 100) == (1, 100, 1)
         with engines.records.connect() as connection:
             written = connection.execute(select(WRITES.c.written, WRITES.c.row_key)).all()
+        # By its own key of then, as one that is there no more, and by that of now.
         assert ("consent_removals", '["c-1"]') in written
+        assert ("consent_removals", f'["c-1",{removal.life_until}]') in written
+
+
+def test_of_several_duties_for_a_consent_the_newest_is_left_when_they_are_taken_back(
+    engines: Engines,
+) -> None:
+    config = alembic_config("records")
+    add = text(
+        "INSERT INTO consent_removals (consent_id, life_until, operator_id, deadline,"
+        " data_life_end, acknowledged_by) VALUES (:consent, :life, 'alpha', :life, 1, '')"
+    )
+    found = text("SELECT consent_id, life_until FROM consent_removals ORDER BY 1, 2")
+    with engines.records.begin() as connection:
+        for consent, life in (("c-1", 100), ("c-1", 200), ("c-2", 150)):
+            connection.execute(add, {"consent": consent, "life": life})
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0026")
+        assert connection.execute(found).all() == [("c-1", 200), ("c-2", 150)]
+    upgrade(engines.records, "records")
+    with engines.records.connect() as connection:
+        assert connection.execute(found).all() == [("c-1", 200), ("c-2", 150)]
 
 
 def test_what_operators_attested_and_were_asked_for_is_logged_anew_where_it_says_more(

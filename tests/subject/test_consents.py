@@ -9,7 +9,10 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import JWKRegistry, OKPKey
 
+from consent.changing import Act, log
+from consent.connections import writing
 from consent.model import ONCE, Actor
+from consent.owed import owe
 from consent.states import GRANTED
 from consent.subject_keys import MOST_KEYS
 from gateway.consents.words import STATES
@@ -119,6 +122,57 @@ async def test_a_receipt_holds_by_the_gateways_published_keys(world: World) -> N
         assert COMPANY in payload.decode()
         assert consent_id in json.dumps(json.loads(payload))
     assert given.text == world.consents.get(consent_id).receipt  # type: ignore[union-attr]
+
+
+async def test_a_long_history_is_told_with_its_beginning_and_its_end_and_what_is_left_out(
+    world: World,
+) -> None:
+    await world.signed_in()
+    consent_id = await granted_by_page(world)
+    consent = world.consents.get(consent_id)
+    assert consent is not None
+    with writing(world.installation.engines.records) as connection:
+        for _ in range(210):
+            log(connection, consent, Act(Actor.GATEWAY, "", "", world.now), world.now)
+    world.move(consent, "revoke", Actor.OPERATOR)
+    told = text_of(await world.browser.go(world.my(f"/consents/{consent_id}")))
+    for words in ("机构请求授权", "贵单位同意授权", "机构主动放弃授权", "中间的 13 项没有列出"):
+        assert words in told
+    assert "含经过，中间的 13 项除外" in told
+    assert "含全部经过" not in told
+    receipt = await world.browser.go(world.my(f"/consents/{consent_id}/receipt-now"))
+    _, claims = parts(receipt.text)
+    assert (len(claims["history"]), claims["history_left_out"]) == (200, 13)
+    assert [claims["history"][place]["state"] for place in (0, 1, -1)] == [
+        "REQUESTED",
+        "GRANTED",
+        "REVOKED",
+    ]
+
+
+async def test_every_duty_to_remove_copies_is_told_and_of_many_the_first_to_be_reported(
+    world: World,
+) -> None:
+    consent = world.given(world.terms((TAX,), data_life_seconds=3_600))
+    began = world.now - 40 * 3_600
+    with writing(world.installation.engines.records) as connection:
+        for number in range(1, 31):
+            life_until = began + number * 3_600
+            owe(connection, consent, life_until, life_until, life_until)
+    word = world.consents.acknowledge(
+        consent.consent_id, consent.operator_id, world.now, "x", world.now
+    )
+    assert word == 30
+    with writing(world.installation.engines.records) as connection:
+        for number in range(31, 35):
+            life_until = began + number * 3_600
+            owe(connection, consent, life_until, life_until, life_until)
+    await world.signed_in()
+    address = world.my(f"/consents/{consent.consent_id}?lang=en")
+    told = text_of(await world.browser.go(address))
+    assert told.count("By their word it was gone on") == 16
+    assert told.count("they must report it by") == 4
+    assert "14 earlier duties are left out here; of 0 they have not reported." in told
 
 
 async def test_what_was_shown_is_proved_whatever_the_operator_is_called_since(

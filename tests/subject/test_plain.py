@@ -1,6 +1,7 @@
 """Consents in plain words: all that is asked is told, in both languages, and pinned."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -41,10 +42,12 @@ CONSENT_ITEMS = sorted(
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
 
 
-def view_of(*operators: tuple[str, str]) -> AuthorityView:
+def view_of(
+    *operators: tuple[str, str], items: Mapping[str, CatalogueItem] = ITEMS
+) -> AuthorityView:
     """Return authority with the catalogue the gateway ships with and these operators."""
     things: list[tuple[str, str, Kept]] = [
-        (CATALOGUE_ITEM, code, item) for code, item in ITEMS.items()
+        (CATALOGUE_ITEM, code, item) for code, item in items.items()
     ]
     for operator_id, name in operators:
         operator = Operator(
@@ -200,6 +203,7 @@ def test_every_state_has_words() -> None:
         ("3301", ("浙江省（3301）", "Zhejiang (3301)")),
         ("330106", ("浙江省（330106）", "Zhejiang (330106)")),
         ("000000", ("000000", "000000")),
+        ("100000", ("国家层面登记（100000）", "Registered by the state (100000)")),
     ],
 )
 def test_regions_go_by_their_names_as_far_as_they_are_known(
@@ -284,6 +288,20 @@ def test_the_operators_own_words_carry_their_language(
     )
     (quoted,) = [part for part in plain.terms if part.quoted]
     assert (quoted.quoted, quoted.quoted_in) == ("For your loan", tag)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_an_item_was_called_is_kept_with_the_consent(language: Language) -> None:
+    agreed = notice(plain_consent(VIEW, "alpha", COMPANY, terms(), "", language), language)
+    item = ITEMS["payment.tax"]
+    other = item.model_copy(update={"name_zh": "另一事项", "name_en": "Another item"})
+    renamed = view_of(("alpha", "示例征信有限公司（虚构）"), items={**ITEMS, item.code: other})
+    later = notice(plain_consent(renamed, "alpha", COMPANY, terms(), "", language), language)
+    names = (item.name_zh, other.name_zh) if language == "zh" else (item.name_en, other.name_en)
+    assert [name in kept.text for kept in (agreed, later) for name in names] == [
+        True, False, False, True,
+    ]  # fmt: skip
+    assert agreed.text_digest != later.text_digest
 
 
 def test_changed_words_take_a_new_policy_version() -> None:

@@ -15,6 +15,7 @@ OWED = Removal(
     removed_at=None,
     acknowledged_at=None,
     report_by=NOW,
+    life_until=NOW,
 )
 
 

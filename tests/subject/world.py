@@ -57,7 +57,7 @@ BANK_ID: Final = "beta"
 CREDIT_APPROVAL: Final = Purpose.PURPOSE_CREDIT_APPROVAL
 DAY: Final = 86_400
 _REGION: Final = "330100"
-_SHIPPED: Final = CatalogueBook({each.code: each for each in read_catalogue(NATIONAL)}, {})
+SHIPPED: Final = CatalogueBook({each.code: each for each in read_catalogue(NATIONAL)}, {})
 
 
 @dataclass
@@ -125,7 +125,7 @@ class World:
             "client_id": f"{operator_id}-client",
             "request_id": uuid4().hex,
             "way": "inbox",
-            "terms": pinned(_SHIPPED, terms or self.terms()),
+            "terms": pinned(SHIPPED, terms or self.terms()),
             "requested_at": now,
             "answer_until": now + 7 * DAY,
             "changed_at": now,

@@ -11,7 +11,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from creditgate.transparency.merkle import audit_path, leaf_hash, levels_of, root_of
 from creditgate.transparency.note import Checkpoint, checkpoint_body, signed
 from creditgate.transparency.receipts import usage_log_key
-from creditgate.transparency.usage import CountedBy, counted_by, records_digest
+from creditgate.transparency.usage import (
+    CountedBy,
+    counted_by,
+    packed_revisions,
+    records_digest,
+    region_records_digest,
+)
 from creditgate.v1.credit_record_service_pb2 import (
     BatchGetSubjectRecordsResponse,
     GetSubjectRecordsResponse,
@@ -27,6 +33,7 @@ from creditgate.v1.usage_log_pb2 import (
     UsageReceipt,
 )
 from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.meter.receipts import again
 from gateway.transparency.keys import LogKey
 from tests.receipts import KEY, RECEIPTS
 
@@ -94,7 +101,7 @@ def elsewhere(place: int, records: Sequence[DisclosedRecord] = (), **changes: An
     fields: dict[str, Any] = {
         "disclosure_sequence": 0,
         "revisions": b"",
-        "records_digest": records_digest(records),
+        "records_digest": region_records_digest(["penalty"] * len(records), records),
     }
     return use(place, here, **fields | changes)
 
@@ -120,6 +127,20 @@ def promised(*leaves: UsageLeaf) -> list[UsageReceipt]:
     """Return the receipts of leaves that are signed together."""
     made = RECEIPTS.receipts([bytes_of(leaf) for leaf in leaves])
     return [UsageReceipt.FromString(receipt) for receipt in made]
+
+
+def promised_again(
+    leaf: UsageLeaf,
+    records: Sequence[DisclosedRecord],
+    at: int | None = None,
+    region_digest: bytes = b"",
+) -> UsageReceipt:
+    """Return the receipt of a retry that gives ``records`` of an answer; of another region's those
+    have a ``region_digest``."""
+    entries = b"" if region_digest else packed_revisions(records)
+    digest = region_digest or records_digest(records)
+    mark = again(bytes_of(leaf), entries, digest, leaf.serve_seconds if at is None else at)
+    return UsageReceipt.FromString(b"".join(RECEIPTS.receipts([bytes_of(leaf)], None, [mark])))
 
 
 def answer(

@@ -4,6 +4,7 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,12 +12,22 @@ from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.usage import verify_logged
 from creditgate.transparency.usage_charges import DifferenceKind
 from creditgate.transparency.usage_evidence import CONFLICT, MISCOUNTED, TWICE, UNPROMISED
+from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsResponse
 from creditgate.v1.usage_log_pb2 import UsageLeaf
 from sdk.usage_book import BookRefused, UsageBook
 from sdk.usage_disputes import dispute
 from tests.receipts import KEY
 from tests.transparency.keys import key_of
-from tests.usage.promises import OPERATOR, PRICE, Log, answer, record, use
+from tests.usage.promises import (
+    OPERATOR,
+    PRICE,
+    SERVED,
+    Log,
+    answer,
+    promised_again,
+    record,
+    use,
+)
 
 RECORDS = [record(3), record(5), record(8)]
 
@@ -95,6 +106,35 @@ def test_receipt_that_is_not_of_the_answer_is_kept_as_evidence(book: UsageBook) 
     with pytest.raises(ProofInvalid, match="another key"):
         book.keep(answer(use(1, RECORDS), RECORDS, usage=None))
     assert book.held().receipts == 1
+
+
+def test_what_was_asked_once_is_no_retry_because_it_says_so(book: UsageBook) -> None:
+    again: dict[str, Any] = {"replayed": True, "charged_micro_yuan": 0, "charged_entries": 0}
+
+    def retried(place: int, request_id: str) -> GetSubjectRecordsResponse:
+        leaf = use(place, RECORDS, request_id=request_id)
+        return answer(leaf, RECORDS[:1], promised_again(leaf, RECORDS[:1]), **again)
+
+    book.sending("r-new", SERVED, new=True)
+    with pytest.raises(ProofInvalid, match="sent once"):
+        book.keep(retried(1, "r-new"))
+    # It is evidence, and was kept.
+    assert book.held().receipts == 1
+    book.sending("r-new", SERVED + 60)
+    assert book.keep(retried(1, "r-new")).usage_index == 1
+    # Charged an hour before anybody asked.
+    book.sending("r-later", SERVED + 3_600, new=True)
+    book.sending("r-later", SERVED + 3_601)
+    with pytest.raises(ProofInvalid, match="before its request was sent"):
+        book.keep(retried(2, "r-later"))
+    # Of an id that others may have sent nothing is known.
+    book.sending("r-given", SERVED)
+    assert book.keep(retried(3, "r-given"), request_id="r-given").usage_index == 3
+    unsigned = answer(use(5, RECORDS), RECORDS[:1], **again)
+    with pytest.raises(ProofInvalid, match="not signed"):
+        book.keep(unsigned)
+    with pytest.raises(ProofInvalid, match="of another request"):
+        book.keep(answer(use(4, RECORDS), RECORDS), request_id="r-given")
 
 
 def test_log_is_taken_on_as_it_grows_and_shown_with_its_paths(book: UsageBook) -> None:

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.usage import detail_of
-from creditgate.transparency.usage_charges import DifferenceKind, compare, miscounted
+from creditgate.transparency.usage_charges import (
+    DifferenceKind,
+    Received,
+    compare,
+    miscounted,
+)
 from creditgate.v1.usage_log_pb2 import UsageDetail, UsageLeaf, UsageLine
 from tests.usage.promises import PRICE, REVERSAL, bytes_of, condensed, elsewhere, record, use
 
@@ -148,7 +153,7 @@ def test_records_received_tell_what_is_charged_beyond_them(
     leaf = use(0, charged, records_digest=use(0, received).records_digest)
     detail = detail_of(leaf)
     assert detail is not None
-    assert miscounted(leaf, detail, received) == (beyond * PRICE or None)
+    assert miscounted(leaf, detail, Received(received)) == (beyond * PRICE or None)
 
 
 def test_of_one_kind_at_two_prices_what_is_there_counts_at_the_higher() -> None:
@@ -158,16 +163,16 @@ def test_of_one_kind_at_two_prices_what_is_there_counts_at_the_higher() -> None:
     dearer.unit_price_micro_yuan = 2 * PRICE
     lines = [one.lines[0], dearer]
     leaf = use(0, RECORDS[:1], fee_micro_yuan=3 * PRICE)
-    assert miscounted(leaf, UsageDetail(lines=lines), RECORDS[:1]) == PRICE
+    assert miscounted(leaf, UsageDetail(lines=lines), Received(RECORDS[:1])) == PRICE
 
 
 def test_records_that_a_leaf_does_not_have_tell_nothing() -> None:
     leaf = use(0, RECORDS)
     detail = detail_of(leaf)
     assert detail is not None
-    assert miscounted(leaf, detail, RECORDS) is None
+    assert miscounted(leaf, detail, Received(RECORDS)) is None
     with pytest.raises(ProofInvalid, match="not those of the leaf"):
-        miscounted(leaf, detail, RECORDS[:2])
+        miscounted(leaf, detail, Received(RECORDS[:2]))
 
 
 def test_large_answers_are_compared_by_what_their_leaf_has() -> None:

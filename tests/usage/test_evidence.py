@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creditgate.transparency.merkle import ProofInvalid
+from creditgate.transparency.usage import region_records_digest
 from creditgate.transparency.usage_evidence import (
     CONFLICT,
     MISCOUNTED,
@@ -36,6 +37,7 @@ from tests.usage.promises import (
 
 RECORDS = [record(3), record(5), record(8)]
 ELSEWHERE = [record(3, "two-penalty"), record(5, "two-penalty")]
+HONOURS = ["honour", "penalty"]
 SHORT, DETAIL = condensed(use(5, RECORDS, fee_micro_yuan=9 * PRICE))
 LOG = Log(
     use(0, RECORDS),
@@ -49,6 +51,8 @@ LOG = Log(
     elsewhere(8, ELSEWHERE),
     use(9, RECORDS, revisions=b""),
     elsewhere(10, RECORDS, records_digest=use(0, RECORDS[:1]).records_digest),
+    elsewhere(11, ELSEWHERE, records_digest=use(0, ELSEWHERE).records_digest),
+    elsewhere(12, ELSEWHERE, records_digest=region_records_digest(HONOURS, ELSEWHERE)),
 )
 OLDER = Log(use(0, RECORDS[:2]))
 AGREED = Log(*(use(place) for place in range(1)))
@@ -123,6 +127,12 @@ PROVED: dict[str, tuple[bytes, int, int, bool]] = {
         2 * PRICE,
         True,
     ),
+    "records of another region are charged as another item than was told": (
+        evidence(MISCOUNTED, LOG.shown(12), records=ELSEWHERE, items=HONOURS),
+        12,
+        PRICE,
+        True,
+    ),
     "a charge without a receipt is but a claim": (
         evidence(UNPROMISED, LOG.shown(1)),
         1,
@@ -186,8 +196,28 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         "what it counts",
     ),
     "another region's records that were served, by its own items": (
-        evidence(MISCOUNTED, LOG.shown(8), records=ELSEWHERE),
+        evidence(MISCOUNTED, LOG.shown(11), records=ELSEWHERE),
         "what it counts",
+    ),
+    "another region's records that were served, with the items told": (
+        evidence(MISCOUNTED, LOG.shown(8), records=ELSEWHERE, items=["penalty"] * 2),
+        "what it counts",
+    ),
+    "other items than were told": (
+        evidence(MISCOUNTED, LOG.shown(12), records=ELSEWHERE, items=["penalty"] * 2),
+        "not those of the leaf",
+    ),
+    "another region's records without the items that were told": (
+        evidence(MISCOUNTED, LOG.shown(12), records=ELSEWHERE),
+        "not those of the leaf",
+    ),
+    "an item of one record of two": (
+        evidence(MISCOUNTED, LOG.shown(12), records=ELSEWHERE, items=["penalty"]),
+        "of each record",
+    ),
+    "items of own records": (
+        evidence(MISCOUNTED, LOG.shown(0), records=RECORDS, items=["penalty"] * 3),
+        "of each record",
     ),
     "records of another answer": (
         evidence(MISCOUNTED, LOG.shown(0), records=RECORDS[:1]),

@@ -13,6 +13,8 @@ import pytest
 import pytest_asyncio
 
 from creditgate.v1 import usage_service_pb2 as pb
+from creditgate.v1.disclosure_service_pb2 import CorrectRecordRequest
+from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
 from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
 from sdk.usage_book import UsageBook
 from sdk.usage_statements import Statements
@@ -30,6 +32,8 @@ from tests.installation import (
     Gateway,
     Installation,
     company,
+    content,
+    eventually,
     furnished,
 )
 from tests.server.calls import draft, publish
@@ -194,6 +198,37 @@ async def test_charge_without_receipt_is_found_and_disputed(
     await desk.ask("--book", book, request_id="lost")
     done = await desk.run("usage", "check", book, "--json")
     assert place not in [each["usage_index"] for each in done.json["differences"]]
+
+
+async def test_receipt_of_a_lost_answer_comes_with_the_refusal_of_its_retry(
+    desk: Desk, tmp_path: Path
+) -> None:
+    subject, request_id = company(702), "lost-and-corrected"
+    query = ("query", subject, "--purpose", "supplier-check", "--request-id", request_id)
+    async with desk.gateway.channel(PUBLISHER) as publisher:
+        await publish(publisher, [draft("r-lost", subject)])
+        await desk.told(*query, "--item", PUBLIC_ITEM)
+        await DisclosureServiceStub(publisher).CorrectRecord(
+            CorrectRecordRequest(
+                name="records/r-lost", expected_revision=1, content=content("new"), reason="error"
+            )
+        )
+    book = await desk.book(tmp_path / "receipts.book")
+
+    async def refused() -> bool:
+        done = await desk.run(*query, "--item", PUBLIC_ITEM, "--book", book)
+        return done.status != 0 and "REQUEST_SUPERSEDED" in done.out + done.told
+
+    await eventually(refused, 5)
+    place = int((await desk.entry(request_id)).rpartition("/")[2].partition("-")[0])
+
+    async def logged() -> Any:
+        checked = await desk.run("usage", "check", book, "--json")
+        return checked.json["leaves"] > place and checked.json
+
+    await eventually(logged, 5)
+    checked = await logged()
+    assert place not in {each["usage_index"] for each in checked["differences"]}
 
 
 async def test_statement_that_counts_more_than_the_log_is_told(desk: Desk, tmp_path: Path) -> None:

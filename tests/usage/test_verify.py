@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creditgate.transparency.merkle import ProofInvalid
+from creditgate.transparency.strict import strictly
 from creditgate.transparency.usage import (
     detail_of,
     verify_logged,
@@ -16,7 +17,7 @@ from creditgate.transparency.usage import (
     verify_served,
 )
 from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsResponse
-from creditgate.v1.usage_log_pb2 import UsageLeaf, UsageReceipt
+from creditgate.v1.usage_log_pb2 import UsageAgain, UsageLeaf, UsageReceipt
 from tests.receipts import KEY
 from tests.transparency.keys import key_of
 from tests.usage.promises import (
@@ -28,6 +29,7 @@ from tests.usage.promises import (
     chunk,
     condensed,
     promised,
+    promised_again,
     record,
     use,
 )
@@ -88,6 +90,45 @@ def test_retry_may_have_fewer_records_and_never_others() -> None:
         assert verify_served([answer(leaf, fewer, **again)], KEY.verifier) == leaf
     with pytest.raises(ProofInvalid, match="not paid for"):
         verify_served([answer(leaf, [record(4)], **again)], KEY.verifier)
+    with pytest.raises(ProofInvalid, match="other records than those"):
+        verify_served([answer(leaf, [record(3, "rating")], **again)], KEY.verifier)
+    for charged, reason in (
+        (use(7, RECORDS, revisions=use(7, [*RECORDS, record(9)]).revisions), "other records"),
+        (use(7, RECORDS, fee_micro_yuan=4 * PRICE), "not that of its lines"),
+    ):
+        with pytest.raises(ProofInvalid, match=reason):
+            verify_served([answer(charged, RECORDS, **again)], KEY.verifier)
+
+
+def test_what_the_gateway_signs_of_a_retry_is_what_was_received() -> None:
+    leaf = use(7, RECORDS)
+    again: dict[str, Any] = {"replayed": True, "charged_micro_yuan": 0, "charged_entries": 0}
+    receipt = promised_again(leaf, RECORDS[1:])
+    good = answer(leaf, RECORDS[1:], receipt, **again)
+    assert verify_served([good], KEY.verifier) == leaf
+    assert strictly(UsageReceipt, receipt.SerializeToString(deterministic=True)) == receipt
+    elsewhere_path = UsageReceipt()
+    elsewhere_path.CopyFrom(receipt)
+    elsewhere_path.again_index = 0
+    for other in (
+        promised_again(leaf, RECORDS),
+        promised_again(leaf, RECORDS[1:], at=leaf.serve_seconds + 1),
+        UsageReceipt(again=promised_again(use(8, RECORDS), RECORDS[1:]).again),
+        elsewhere_path,
+    ):
+        changed = UsageReceipt()
+        changed.CopyFrom(receipt)
+        if other.leaf:
+            changed.CopyFrom(other)
+        else:
+            changed.again = other.again
+        with pytest.raises(ProofInvalid):
+            verify_served([answer(leaf, RECORDS[1:], changed, **again)], KEY.verifier)
+    with pytest.raises(ProofInvalid):
+        # A leaf of the same tree is no such word.
+        strictly(UsageAgain, receipt.leaf)
+    with pytest.raises(ProofInvalid):
+        strictly(UsageLeaf, receipt.again)
 
 
 def _fewer(made: GetSubjectRecordsResponse) -> None:

@@ -23,7 +23,7 @@ from gateway.transparency.cosigned import add_cosignatures
 from sdk.histories import SplitView
 from tests.transparency.test_cosignatures import Cosigner
 from tests.witness.histories import History, forked
-from tests.witness.world import World, region
+from tests.witness.world import World, log_at, region
 
 TEXTS = [f"entry {number}" for number in range(30)]
 ONE, OTHER = forked(TEXTS, 10)
@@ -81,7 +81,7 @@ async def test_ones_own_cosignature_counts_and_that_of_the_logs_region_does_not(
     with pytest.raises(Refused):
         note = cosigned(ONE, 20, [own, *WITNESSES[:2]], at)
         await belief.require_believed(abroad, ONE.checkpoint(20), note, [])
-    answered = world.witness.show(abroad.entity_id, ONE.key.verifier, ONE.shown(0, 20), at)
+    answered = world.witness.show(log_at(abroad.entity_id, ONE.key.verifier), ONE.shown(0, 20), at)
     note = cosigned(ONE, 20, WITNESSES[:2], at) + answered.cosignature
     await belief.require_believed(abroad, ONE.checkpoint(20), note, [])
 
@@ -112,7 +112,7 @@ async def test_ones_own_witness_counts_for_a_log_whose_region_copies_its_key(
     abroad = region("abroad", str(ONE.key.verifier), str(own))
     world.stands(abroad, *peers())
     belief, at = await believing(world), world.clock.now()
-    answered = world.witness.show(abroad.entity_id, ONE.key.verifier, ONE.shown(0, 20), at)
+    answered = world.witness.show(log_at(abroad.entity_id, ONE.key.verifier), ONE.shown(0, 20), at)
     note = cosigned(ONE, 20, WITNESSES[:2], at) + answered.cosignature
     await belief.require_believed(abroad, ONE.checkpoint(20), note, [])
 
@@ -217,7 +217,7 @@ async def test_an_answer_that_contradicts_what_was_cosigned_here_is_caught_by_it
     world: World,
 ) -> None:
     at = world.clock.now()
-    world.witness.show(world.abroad.entity_id, ONE.key.verifier, ONE.shown(0, 13), at)
+    world.witness.show(log_at(world.abroad.entity_id, ONE.key.verifier), ONE.shown(0, 13), at)
     belief = await believing(world)
     note = cosigned(OTHER, 13, WITNESSES[:3], at)
     with pytest.raises(Refused) as refused:

@@ -11,6 +11,7 @@ import pytest
 from creditgate.transparency.cosignatures import cosignature_line, cosignatures_in
 from creditgate.transparency.note import taken_apart
 from creditgate.v1 import federation_service_pb2 as pb
+from gateway.federation.trust.anew import as_before
 from gateway.federation.trust.book import Region
 from gateway.federation.witness.desk import WitnessDesk
 from gateway.federation.witness.follower import CheckpointFollower
@@ -77,7 +78,14 @@ class Showing:
         world, shares = self.world, Shares("test")
         gossip = world.gossip()
         desk = WitnessDesk(
-            world.witness, world.splits, gossip, world.book, world.own, shares, world.clock
+            world.witness,
+            world.splits,
+            gossip,
+            world.book,
+            world.own,
+            shares,
+            world.clock,
+            as_before,
         )
         follower = CheckpointFollower(
             world.engines.evidence,

@@ -11,6 +11,7 @@ from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import origin_of
 from creditgate.v1.alert_service_pb2 import AlertKind
 from gateway.alerts.tables import ALERTS
+from gateway.federation.trust.anew import as_before
 from gateway.federation.witness.desk import WitnessDesk
 from gateway.federation.witness.splits import Accused, SplitViews, evidence_of
 from gateway.shares import Shares
@@ -20,7 +21,7 @@ from gateway.transparency.keys import LogKey
 from sdk.histories import SplitView
 from tests.transparency.keys import key_of
 from tests.witness.histories import History, forked
-from tests.witness.world import OWN, World, region
+from tests.witness.world import OWN, World, log_at, region
 
 TEXTS = [f"entry {number}" for number in range(30)]
 ONE, OTHER = forked(TEXTS, 10)
@@ -33,7 +34,7 @@ def world(engines: Engines, tmp_path: Path) -> Iterator[World]:
     """A witness that has cosigned one history."""
     made = World(engines, tmp_path / "keys", ONE)
     for old, size in ((0, 8), (8, 13), (13, 20)):
-        made.witness.show(ACCUSED.entity_id, ONE.key.verifier, ONE.shown(old, size), 0)
+        made.witness.show(log_at(ACCUSED.entity_id, ONE.key.verifier), ONE.shown(old, size), 0)
     yield made
 
 
@@ -195,11 +196,18 @@ def test_of_a_regions_many_split_views_two_are_told_and_none_of_another_is_left_
 def test_a_region_that_had_many_logs_leaves_none_of_another_untold(world: World) -> None:
     logs = [History.of(TEXTS, key_of(f"aaa.invalid/{number}")) for number in range(5)]
     for each in logs:
-        world.witness.show("https://aaa.invalid", each.key.verifier, each.shown(0, 3), 0)
+        world.witness.show(log_at("https://aaa.invalid", each.key.verifier), each.shown(0, 3), 0)
     world.stands(region("aaa", str(logs[-1].key.verifier)), world.abroad)
     shares = Shares("test")
     desk = WitnessDesk(
-        world.witness, world.splits, world.gossip(), world.book, world.own, shares, world.clock
+        world.witness,
+        world.splits,
+        world.gossip(),
+        world.book,
+        world.own,
+        shares,
+        world.clock,
+        as_before,
     )
     told = [origin_of(note) for note in desk.told(PEER).seen]
     assert told == [logs[-1].key.verifier.name, ONE.key.verifier.name]

@@ -12,7 +12,7 @@ from tests.installation import PUBLISHER, Installation, company, eventually
 from tests.server.calls import draft, publish
 from tests.stores import SqliteStores, engines_of
 from tests.witness.histories import History
-from tests.witness.world import World, region
+from tests.witness.world import World, log_at, region
 
 
 async def test_what_another_witness_saw_is_held_against_the_files_of_the_log(
@@ -53,7 +53,7 @@ async def test_what_another_witness_saw_is_held_against_the_files_of_the_log(
             )
             world.stands(abroad)
             assert log_of(abroad) == RegionLog(abroad, key.verifier)
-            world.witness.show(issuer, key.verifier, history.shown(0, held), 0)
+            world.witness.show(log_at(issuer, key.verifier), history.shown(0, held), 0)
             joiner = Joiner(world.witness, world.clock)
             world.joining = joiner  # type: ignore[assignment]
             gossip = world.gossip()
@@ -81,7 +81,9 @@ async def test_a_log_that_cannot_be_read_is_tried_again(
     history = History.of([str(n) for n in range(20)])
     with sqlite_stores.database() as store, engines_of(*store) as engines:
         world = World(engines, tmp_path / "keys", history)
-        world.witness.show("https://abroad.invalid", history.key.verifier, history.shown(0, 9), 0)
+        world.witness.show(
+            log_at("https://abroad.invalid", history.key.verifier), history.shown(0, 9), 0
+        )
         joiner = Joiner(world.witness, world.clock)
         log = RegionLog(world.abroad._replace(issuer="https://127.0.0.1:1"), history.key.verifier)
         joiner.add(log, history.note(5), "https://peer.invalid")

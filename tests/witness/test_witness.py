@@ -13,9 +13,11 @@ from sqlalchemy import delete, insert, select, update
 from creditgate.transparency.cosignatures import cosignatures_in
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import open_checkpoint
+from creditgate.transparency.succession import announcement_note, succession_note
 from gateway.federation.witness.beginning import NothingForgotten, begin_witness_anew
 from gateway.federation.witness.keys import WitnessForgot
-from gateway.federation.witness.rules import FRESH_SECONDS, Judgement
+from gateway.federation.witness.logs import log_of, log_signing
+from gateway.federation.witness.rules import FRESH_SECONDS, Judgement, ShownInvalid
 from gateway.federation.witness.tables import WITNESSED, WITNESSED_LOGS
 from gateway.federation.witness.witness import MOST_KEPT, Shown
 from gateway.storage.engines import Engines
@@ -23,7 +25,7 @@ from gateway.transparency.keys import LogKey
 from tests.stores import PostgresStores, SqliteStores, engines_of
 from tests.transparency.keys import key_of
 from tests.witness.histories import History, forked
-from tests.witness.world import World
+from tests.witness.world import World, log_at
 
 TEXTS = [f"entry {number}" for number in range(40)]
 ONE, OTHER = forked(TEXTS, 10)
@@ -38,12 +40,14 @@ def world(engines: Engines, tmp_path: Path) -> Iterator[World]:
 
 def show(world: World, shown: Shown, history: History = ONE) -> tuple[Judgement, int]:
     """Show a checkpoint; return what came of it."""
-    answered = world.witness.show(REGION, history.key.verifier, shown, world.clock.now())
+    answered = world.witness.show(log_at(REGION, history.key.verifier), shown, world.clock.now())
     return answered.judgement, answered.size
 
 
 def test_a_cosignature_is_of_what_was_shown_and_of_now(world: World) -> None:
-    answered = world.witness.show(REGION, ONE.key.verifier, ONE.shown(0, 7), world.clock.now())
+    answered = world.witness.show(
+        log_at(REGION, ONE.key.verifier), ONE.shown(0, 7), world.clock.now()
+    )
     key = world.witness.key.verifier
     note = ONE.note(7) + answered.cosignature
     assert cosignatures_in(note, [key]) == {key: world.clock.now()}
@@ -63,7 +67,7 @@ def test_a_witness_goes_on_from_what_it_cosigned_last(world: World) -> None:
 def test_what_contradicts_is_not_cosigned_and_convicts_the_log(world: World) -> None:
     show(world, ONE.shown(0, 13))
     for shown in (OTHER.shown(13, 20), OTHER.shown(0, 13)):
-        answered = world.witness.show(REGION, ONE.key.verifier, shown, 0)
+        answered = world.witness.show(log_at(REGION, ONE.key.verifier), shown, 0)
         assert answered.judgement is Judgement.CONTRADICTS
         assert not answered.cosignature
         assert answered.split is not None
@@ -84,12 +88,12 @@ def test_who_names_the_origin_of_another_log_keeps_that_from_nothing(world: Worl
     another = LogKey(ONE.key.verifier.name, Ed25519PrivateKey.generate())
     history = History.of(["of", "its", "own"], another)
     witness, thief = world.witness, "https://thief.invalid"
-    assert witness.show(thief, another.verifier, history.shown(0, 3), 0).size == 3
+    assert witness.show(log_at(thief, another.verifier), history.shown(0, 3), 0).size == 3
     assert show(world, ONE.shown(0, 7)) == (Judgement.COSIGN, 7)
     # Nor does it by showing what the other has signed: that is the one history of its key.
-    assert witness.show(thief, ONE.key.verifier, ONE.shown(7, 8), 0).size == 8
+    assert witness.show(log_at(thief, ONE.key.verifier), ONE.shown(7, 8), 0).size == 8
     assert show(world, ONE.shown(8, 13)) == (Judgement.COSIGN, 13)
-    other = witness.show(thief, ONE.key.verifier, OTHER.shown(0, 13), 0)
+    other = witness.show(log_at(thief, ONE.key.verifier), OTHER.shown(0, 13), 0)
     assert other.judgement is Judgement.CONTRADICTS
     assert open_checkpoint(witness.held(ONE.key.verifier, 13), ONE.key.verifier).size == 13
     assert witness.held(another.verifier, 13) == ""
@@ -98,11 +102,13 @@ def test_who_names_the_origin_of_another_log_keeps_that_from_nothing(world: Worl
 
 
 def test_shown_again_a_checkpoint_gets_the_same_cosignature_for_a_while(world: World) -> None:
-    first = world.witness.show(REGION, ONE.key.verifier, ONE.shown(0, 7), world.clock.now())
-    again = world.witness.show(REGION, ONE.key.verifier, ONE.shown(7, 7), world.clock.now() + 1)
+    first = world.witness.show(log_at(REGION, ONE.key.verifier), ONE.shown(0, 7), world.clock.now())
+    again = world.witness.show(
+        log_at(REGION, ONE.key.verifier), ONE.shown(7, 7), world.clock.now() + 1
+    )
     assert again.cosignature == first.cosignature
     world.clock.at += FRESH_SECONDS
-    later = world.witness.show(REGION, ONE.key.verifier, ONE.shown(7, 7), world.clock.now())
+    later = world.witness.show(log_at(REGION, ONE.key.verifier), ONE.shown(7, 7), world.clock.now())
     key = world.witness.key.verifier
     assert cosignatures_in(ONE.note(7) + later.cosignature, [key]) == {key: world.clock.now()}
 
@@ -110,9 +116,9 @@ def test_shown_again_a_checkpoint_gets_the_same_cosignature_for_a_while(world: W
 def test_of_two_processes_only_one_history_is_cosigned(world: World) -> None:
     second = world.started()
     show(world, ONE.shown(0, 13))
-    answered = second.show(REGION, ONE.key.verifier, OTHER.shown(0, 13), 0)
+    answered = second.show(log_at(REGION, ONE.key.verifier), OTHER.shown(0, 13), 0)
     assert answered.judgement is Judgement.CONTRADICTS
-    assert second.show(REGION, ONE.key.verifier, ONE.shown(13, 15), 0).size == 15
+    assert second.show(log_at(REGION, ONE.key.verifier), ONE.shown(13, 15), 0).size == 15
     assert show(world, ONE.shown(13, 14)) == (Judgement.STALE, 15)
 
 
@@ -128,7 +134,9 @@ def test_killed_between_cosigning_and_answering_it_cosigns_no_other_history(
             # The cosignature is made and kept; whoever asked never hears of it.
             with engines_of(*store) as own:
                 forked_off = World(own, tmp_path, ONE)
-                answered = forked_off.witness.show(REGION, ONE.key.verifier, ONE.shown(5, 13), 0)
+                answered = forked_off.witness.show(
+                    log_at(REGION, ONE.key.verifier), ONE.shown(5, 13), 0
+                )
                 if answered.cosignature:
                     os.kill(os.getpid(), signal.SIGKILL)
             os._exit(1)
@@ -222,3 +230,67 @@ def test_a_witness_that_forgot_is_begun_anew_under_another_key(
         again = World(engines, tmp_path / "keys", ONE)
         assert again.witness.key.verifier.public != world.witness.key.verifier.public
         assert show(again, ONE.shown(0, 5)) == (Judgement.COSIGN, 5)
+
+
+SECOND, THIRD = (
+    History.of(TEXTS[:7], key_of(f"abroad.invalid/log/disclosure/{number}")) for number in (2, 3)
+)
+
+
+def announced(following: History) -> str:
+    """Return the note by which the first log says which is to follow."""
+    return announcement_note(following.key.verifier, ONE.key)
+
+
+def ended_at(size: int, following: History, history: History = ONE) -> str:
+    """Return the note by which both sign that the first log ended and another follows."""
+    return succession_note(size, history.checkpoint(size).root, following.key, history.key)
+
+
+def test_an_announced_log_is_none_until_the_region_has_gone_over_to_it(world: World) -> None:
+    note = announced(SECOND)
+    region = log_at(REGION, ONE.key.verifier, note).region
+    log = log_of(region)
+    assert log is not None
+    assert log.key == ONE.key.verifier
+    world.stands(region)
+    assert log_signing(world.book, SECOND.note(3)) is None
+
+
+def test_a_log_that_was_gone_over_from_is_cosigned_no_more_whoever_shows_it(world: World) -> None:
+    assert show(world, ONE.shown(0, 13)) == (Judgement.COSIGN, 13)
+    after = log_at(REGION, SECOND.key.verifier, ended_at(15, SECOND))
+    assert world.witness.show(after, SECOND.shown(0, 3), 0).judgement is Judgement.COSIGN
+    for region in (REGION, "https://helper.invalid"):
+        with pytest.raises(ShownInvalid, match="gone over"):
+            world.witness.show(log_at(region, ONE.key.verifier), ONE.shown(13, 20), 0)
+    assert world.witness.show(after, SECOND.shown(3, 7), 0).judgement is Judgement.COSIGN
+
+
+def test_a_log_that_a_witness_never_saw_before_it_ended_is_none_either(world: World) -> None:
+    after = log_at(REGION, SECOND.key.verifier, ended_at(15, SECOND))
+    world.witness.show(after, SECOND.shown(0, 3), 0)
+    with pytest.raises(ShownInvalid, match="gone over"):
+        show(world, ONE.shown(0, 7))
+
+
+def test_a_region_that_goes_over_without_a_link_does_not_come_back(world: World) -> None:
+    show(world, ONE.shown(0, 13))
+    world.witness.show(log_at(REGION, THIRD.key.verifier), THIRD.shown(0, 3), 0)
+    with pytest.raises(ShownInvalid, match="gone over"):
+        show(world, ONE.shown(13, 20))
+    # What it leaves may be another region's, whose name it took.
+    another = log_at("https://another.invalid", ONE.key.verifier)
+    assert world.witness.show(another, ONE.shown(13, 20), 0).judgement is Judgement.COSIGN
+
+
+@pytest.mark.parametrize(("size", "history"), [(12, ONE), (13, OTHER)])
+def test_a_log_that_ended_otherwise_than_it_was_cosigned_is_followed_by_none(
+    world: World, size: int, history: History
+) -> None:
+    show(world, ONE.shown(0, 13))
+    after = log_at(REGION, SECOND.key.verifier, ended_at(size, SECOND, history))
+    with pytest.raises(ShownInvalid, match="ended otherwise"):
+        world.witness.show(after, SECOND.shown(0, 3), 0)
+    assert world.witness.last_of(SECOND.key.verifier) is None
+    assert show(world, ONE.shown(13, 20)) == (Judgement.COSIGN, 20)

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from creditgate.refusal import Refused
+from creditgate.transparency.note import VerifierKey
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.federation.trust.book import Region
 from gateway.federation.witness.gossip import Gossip
 from gateway.federation.witness.keys import WitnessKey
-from gateway.federation.witness.logs import RegionLog
+from gateway.federation.witness.logs import RegionLog, log_of
 from gateway.federation.witness.splits import Accused, SplitViews
 from gateway.federation.witness.witness import Witness
 from gateway.storage.engines import Engines
@@ -43,6 +44,16 @@ def region(name: str, log: str = "", witness: str = "") -> Region:
         catalogue_version="1",
         stands_until=1 << 40,
     )
+
+
+def log_at(entity_id: str, key: VerifierKey, *notes: str) -> RegionLog:
+    """Return the log of a region, by its present key and what leads to that."""
+    invented = region("any", str(key))._replace(
+        entity_id=entity_id, log_links={"disclosure": notes} if notes else {}
+    )
+    log = log_of(invented)
+    assert log is not None
+    return log
 
 
 @dataclass

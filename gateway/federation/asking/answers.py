@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from creditgate.federated_query import batch_of
+from creditgate.transparency.content import members_of
 from creditgate.transparency.linked import Pinned, linked
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import Checkpoint, VerifierKey
@@ -48,7 +49,8 @@ _RECORD: Final = re.compile(r"records/[^\x00\r\n]{1,128}")
 
 class RegionKeys(NamedTuple):
     """The keys of a region, from its trust chain, that it signs with by now: of its disclosure log,
-    and of its receipts. One that is announced may sign already; those before sign no more."""
+    and of its receipts. Those before sign no more. A key of receipts that is announced may sign
+    already; one of the disclosure log may not, or there would be two logs at a time."""
 
     disclosure: Pinned
     usage: Pinned
@@ -67,7 +69,7 @@ class RegionKeys(NamedTuple):
     @classmethod
     def of_region(cls, region: Region) -> "RegionKeys":
         """Return the keys of a region. Raises as `of`."""
-        return cls(log_keys(region, "disclosure").live, log_keys(region, "usage").live)
+        return cls(log_keys(region, "disclosure").present, log_keys(region, "usage").live)
 
 
 class Metered(NamedTuple):
@@ -92,7 +94,8 @@ class Chunk(NamedTuple):
     region's usage log, ``checkpoint`` the head of its disclosure log, whose signed note is
     ``note``. ``gone`` are records that were charged for when the chunk was answered first and
     that it has not any more. ``complete`` tells whether the records are proved to be all there are,
-    ``withheld`` how many there are besides.
+    ``withheld`` how many there are besides; ``last_event`` is the last event that the head of its map
+    covers, 0 where it is proved by none.
     """
 
     records: tuple[DisclosedRecord, ...]
@@ -107,6 +110,7 @@ class Chunk(NamedTuple):
     gone: tuple[MeteredRecord, ...] = ()
     complete: bool = True
     withheld: int = 0
+    last_event: int = 0
 
     def price(self, record: DisclosedRecord) -> int:
         """Return what the region charges for one of its records, micro-yuan."""
@@ -158,6 +162,7 @@ def verified_chunk(
         _gone(leaf, receipt, verified.records, before),
         verified.complete,
         sum(sum(each.withheld.values()) for each in verified.subjects),
+        0 if verified.head is None else verified.head.event_sequence,
     )
 
 
@@ -168,12 +173,30 @@ def require_reach(records: Iterable[DisclosedRecord], reach: Collection[str]) ->
         raise ProofInvalid("a record is of a division that was not asked for")
 
 
+def require_fields(
+    records: Iterable[DisclosedRecord], fields: Mapping[str, Collection[str]]
+) -> None:
+    """Raise ProofInvalid where a record has more than the consent relied on opens: ``fields`` are
+    those that may be had of each item there that is had under it (G3)."""
+    for record in records:
+        opened = fields.get(record.item)
+        if opened is None:
+            continue
+        try:
+            names = {each.name for each in members_of(record.content.decode())}
+        except ValueError:
+            raise ProofInvalid("the content of a record is not canonical") from None
+        if not names <= set(opened):
+            raise ProofInvalid("a record has fields that were not consented to")
+
+
 def verified_before(
-    query: QueryRecordsRequest, told: MeteredBefore, keys: RegionKeys, now: int
+    query: QueryRecordsRequest, told: MeteredBefore, keys: RegionKeys, now: int, since: int
 ) -> Metered:
     """Return what a region tells that it charged for a chunk of ``query`` when it answered first.
 
-    Raises ProofInvalid, also where it names other records than its receipt charges.
+    ``since`` is when it was asked first (seconds, UTC). Raises ProofInvalid, also where it names
+    other records than its receipt charges.
     """
     leaf = verify_receipt(told.usage, keys.usage)
     if (leaf.kind, leaf.request_id, leaf.purpose) != (
@@ -182,8 +205,11 @@ def verified_before(
         query.purpose,
     ):
         raise ProofInvalid("the receipt is of another question")
-    if not now - MOST_AGE_SECONDS <= leaf.serve_seconds <= now + MOST_SKEW_SECONDS:
-        raise ProofInvalid("the use is too old to be answered again, or of a time to come")
+    least = max(now - MOST_AGE_SECONDS, since - MOST_SKEW_SECONDS)
+    if not least <= leaf.serve_seconds <= now + MOST_SKEW_SECONDS:
+        raise ProofInvalid(
+            "the use is older than the question, too old to be answered again, or of a time to come"
+        )
     detail = _detail(leaf, told.usage)
     records = tuple(told.records)
     charged = Counter(CountedBy(each.item, each.source, each.region) for each in records)

@@ -29,7 +29,8 @@ class LeftNow:
 
 
 class Asked(NamedTuple):
-    """A question as it was admitted: what all its regions have in common."""
+    """A question as it was admitted: what all its regions have in common. ``regions`` are how many
+    are asked."""
 
     request: QueryRegionsRequest
     use: Use
@@ -37,3 +38,4 @@ class Asked(NamedTuple):
     admitted: Admitted
     deadline: float
     left: LeftNow
+    regions: int = 1

@@ -16,10 +16,12 @@ _LONGEST_CALL_SECONDS: Final = 600
 
 
 class Answering(NamedTuple):
-    """A call, and the messages it is answered with. Cancel it in the end."""
+    """A call, and the messages it is answered with; ``twice`` tells whether the question was sent
+    a second time. Cancel it in the end."""
 
     call: "grpc.aio.UnaryStreamCall[bytes, bytes]"
     messages: AsyncIterator[bytes]
+    twice: bool = False
 
     async def next(self) -> bytes | None:
         """Return the next message, None after the last. Raises Ended."""
@@ -46,18 +48,20 @@ async def begun(
     """
     started = monotonic()
     hedging.asked()
-    begun = [_beginning(channels[0], query, token)]
+    begun, twice = [_beginning(channels[0], query, token)], False
     try:
         done, waiting = await asyncio.wait(begun, timeout=hedging.delay())
         if not done and hedging.take():
             begun.append(_beginning(channels[-1], query, token))
             waiting.add(begun[-1])
+            twice = True
         while True:
             for beginning in done:
                 if beginning.exception() is None:
                     hedging.began(monotonic() - started)
                     begun.remove(beginning)
-                    return beginning.result()
+                    answering, first = beginning.result()
+                    return answering._replace(twice=twice), first
             if not waiting:
                 # All failed; how the last one did says it.
                 return begun[-1].result()

@@ -6,44 +6,25 @@ operator takes what came.
 """
 
 import asyncio
-import logging
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from creditgate.refusal import Refused
-from creditgate.transparency.linked import UnknownKey
-from creditgate.transparency.merkle import ProofInvalid
-from creditgate.transparency.strict import strictly
-from creditgate.v1.federation_service_pb2 import QueryRecordsRequest, QueryRecordsResponse
-from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.federation.asking.answers import (
-    Chunk,
-    Metered,
-    RegionKeys,
-    require_reach,
-    verified_before,
-    verified_chunk,
-)
+from creditgate.v1.federation_service_pb2 import QueryRecordsRequest
+from gateway.federation.asking.answers import Chunk
 from gateway.federation.asking.beginning import Answering, begun
+from gateway.federation.asking.believing import Believing, Question, read, require_keys
 from gateway.federation.asking.budget import Budget
 from gateway.federation.asking.circuit import CLOSED, Circuit
 from gateway.federation.asking.coming import Coming
-from gateway.federation.asking.endings import (
-    LATE,
-    UNREACHABLE,
-    UNVERIFIED,
-    Ended,
-    of_token,
-)
+from gateway.federation.asking.endings import LATE, UNREACHABLE, UNVERIFIED, Ended, of_token
 from gateway.federation.asking.hedging import Hedging
 from gateway.federation.asking.links import RegionLinks
-from gateway.federation.asking.ports import Witnesses
+from gateway.federation.asking.sending import Attempts, Sending
+from gateway.federation.asking.sent import Asking
 from gateway.federation.asking.tokens import NoToken, RegionTokens
-from gateway.federation.trust.anew import Anew, as_before
-from gateway.federation.trust.book import Region
 
 _TELLING_SECONDS: Final = 3.0
 """That a region takes longer than it was given says something of it where it was given so long:
@@ -53,20 +34,6 @@ _FIRST_PAUSE_SECONDS: Final = 0.05
 _MOST_CHUNK_BYTES: Final = 256 << 20
 _END_SECONDS: Final = 0.05
 """For a call that has given what was asked for to end by itself."""
-_log = logging.getLogger(__name__)
-
-
-class Question(NamedTuple):
-    """One question to one region.
-
-    ``query`` is sent, but for which chunk is wanted; ``consent`` is the name that the region knows the
-    consent of its receipt by, "" without; ``details`` narrow the token (RFC 9396).
-    """
-
-    region: Region
-    query: QueryRecordsRequest
-    consent: str
-    details: dict[str, Any]
 
 
 class Verified(NamedTuple):
@@ -87,31 +54,29 @@ class _Known:
 class RegionCalls:
     """Calls regions, and remembers how they answer; one event loop's own.
 
-    ``now`` gives seconds UTC, ``monotonic`` seconds that never go back; ``anew`` a region as its
-    chain has it by now.
+    ``monotonic`` gives seconds that never go back.
     """
 
     def __init__(
         self,
         links: RegionLinks,
         tokens: RegionTokens,
-        witnesses: Witnesses,
-        now: Callable[[], int],
+        believing: Believing,
+        sending: Sending,
         monotonic: Callable[[], float] = time.monotonic,
-        anew: Anew = as_before,
     ) -> None:
-        self._anew = anew
         self._links = links
         self._tokens = tokens
-        self._witnesses = witnesses
-        self._now = now
+        self._believing = believing
+        self._sending = sending
         self._monotonic = monotonic
         self._known: dict[str, _Known] = {}
 
     async def chunk(self, question: Question, first: int, budget: Budget) -> Verified:
         """Return the chunk of the region's answer that begins at the subject ``first``, verified.
 
-        Nothing behind it is asked for. Raises Ended where it does not come.
+        Nothing behind it is asked for. Raises Ended where it does not come, and Refused where it
+        cannot be kept that it is asked for.
         """
         known = self._known.setdefault(question.region.entity_id, _Known())
         if (wait := known.circuit.wait(self._monotonic())) is not None:
@@ -146,15 +111,16 @@ class RegionCalls:
     async def _answer(
         self, question: Question, first: int, budget: Budget, known: _Known
     ) -> Verified:
-        keys = _keys(question.region)
-        attempts = 0
+        require_keys(question.region)
+        attempts = Attempts(self._sending, Asking(question.sent, first))
+        number = 0
         while True:
-            attempts += 1
+            number += 1
             try:
-                return await self._once(question, keys, first, budget, known)
+                return await self._once(question, attempts, first, budget, known)
             except Ended as ended:
-                pause = _pause(attempts, ended)
-                if not ended.again or attempts >= _ATTEMPTS or budget.left:
+                pause = _pause(number, ended)
+                if not ended.again or number >= _ATTEMPTS or budget.left:
                     raise
                 if pause >= budget.seconds:
                     raise
@@ -163,7 +129,7 @@ class RegionCalls:
     async def _once(
         self,
         question: Question,
-        keys: RegionKeys,
+        attempts: Attempts,
         first: int,
         budget: Budget,
         known: _Known,
@@ -176,6 +142,8 @@ class RegionCalls:
         try:
             channels = await self._links.channels(question.region)
             message = query.SerializeToString(deterministic=True)
+            budget.require()
+            await budget.spent(attempts.begin())
             # From here on the region may meter it.
             budget.require()
             answering, part = await budget.spent(
@@ -191,15 +159,17 @@ class RegionCalls:
         try:
             while part is not None:
                 budget.take(len(part))
-                answer = _read(question.region, part)
+                answer = read(question.region, part)
                 if answer.HasField("metered_before"):
-                    coming.before = await self._before(question, query, keys, answer)
+                    coming.before = await self._believing.before(
+                        question, query, attempts, answer, twice=answering.twice
+                    )
                 else:
                     coming.take(part, answer)
                     if coming.size > _MOST_CHUNK_BYTES:
                         raise Ended(UNVERIFIED)
                     if answer.chunk.chunk_complete:
-                        return await self._whole(question, query, keys, coming, answering)
+                        return await self._whole(question, query, coming, answering)
                 part = await budget.spent(answering.next(), asked=True)
             raise Ended(UNREACHABLE, again=True)
         except Ended as ended:
@@ -213,14 +183,13 @@ class RegionCalls:
         self,
         question: Question,
         query: QueryRecordsRequest,
-        keys: RegionKeys,
         coming: Coming,
         answering: Answering,
     ) -> Verified:
         """Return the chunk that came whole, while the call ends by itself."""
         end = asyncio.ensure_future(answering.next())
         try:
-            chunk = await self._verified(question, query, keys, coming)
+            chunk = await self._believing.chunk(question, query, coming)
             await asyncio.wait({end}, timeout=_END_SECONDS)
             return Verified(chunk, tuple(coming.parts))
         finally:
@@ -235,108 +204,12 @@ class RegionCalls:
         except NoToken as error:
             raise of_token(error) from None
 
-    async def _before(
-        self,
-        question: Question,
-        query: QueryRecordsRequest,
-        keys: RegionKeys,
-        answer: QueryRecordsResponse,
-    ) -> Metered:
-        told = answer.metered_before
-        try:
-            try:
-                return verified_before(query, told, keys, self._now())
-            except UnknownKey:
-                after = await self._anew(question.region)
-                if after is None:
-                    raise
-                return verified_before(query, told, RegionKeys.of_region(after), self._now())
-        except ProofInvalid as error:
-            raise _unproven(question.region, error) from None
 
-    async def _verified(
-        self,
-        question: Question,
-        query: QueryRecordsRequest,
-        keys: RegionKeys,
-        coming: Coming,
-    ) -> Chunk:
-        """Return the chunk, believed; by a key that the region is not known by, once its chain was
-        looked at anew."""
-        try:
-            try:
-                return await self._believed(question, query, keys, coming)
-            except UnknownKey:
-                after = await self._anew(question.region)
-                if after is None:
-                    raise
-                known = question._replace(region=after)
-                return await self._believed(known, query, RegionKeys.of_region(after), coming)
-        except ProofInvalid as error:
-            raise _unproven(question.region, error) from None
-        except Refused as refused:
-            # Too few cosignatures yet may be enough in a moment.
-            passing = refused.retry_after is not None
-            raise Ended(
-                UNVERIFIED, refused.reason, again=passing, retry_after=refused.retry_after
-            ) from None
-
-    async def _believed(
-        self,
-        question: Question,
-        query: QueryRecordsRequest,
-        keys: RegionKeys,
-        coming: Coming,
-    ) -> Chunk:
-        """Return the chunk. Raises ProofInvalid and Refused where it is not believed."""
-        answers = coming.answers
-        last = answers[-1]
-        chunk = await asyncio.to_thread(
-            verified_chunk,
-            query,
-            question.consent,
-            answers,
-            keys,
-            query.resume_from,
-            self._now(),
-            coming.before,
-        )
-        require_reach(chunk.records, question.details["regions"])
-        await self._witnesses.require_believed(
-            question.region,
-            chunk.checkpoint,
-            last.cosigned_checkpoint,
-            list(last.consistency_proof),
-            chunk.note,
-        )
-        return chunk
-
-
-def _read(region: Region, part: bytes) -> QueryRecordsResponse:
-    """Return a message in its only form, so that what is passed on is what was verified."""
-    try:
-        return strictly(QueryRecordsResponse, part)
-    except ProofInvalid as error:
-        raise _unproven(region, error) from None
-
-
-def _pause(attempts: int, ended: Ended) -> float:
+def _pause(number: int, ended: Ended) -> float:
     if ended.renew:
         return 0.0
     if ended.retry_after is not None:
         return ended.retry_after
-    longest = _FIRST_PAUSE_SECONDS * 2**attempts
+    longest = _FIRST_PAUSE_SECONDS * 2**number
     # Apart, or all that broke at once would come again at once.
     return longest * (0.5 + secrets.randbelow(500) / 1_000)
-
-
-def _keys(region: Region) -> RegionKeys:
-    try:
-        return RegionKeys.of_region(region)
-    except ProofInvalid as error:
-        raise _unproven(region, error) from None
-
-
-def _unproven(region: Region, error: ProofInvalid) -> Ended:
-    _log.error("an answer of %s is not believed: %s", region.entity_id, error)
-    return Ended(UNVERIFIED, RefusalReason.REFUSAL_REASON_REGION_NOT_TRUSTED)

@@ -12,6 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from math import ceil
 from secrets import token_hex
 from typing import Final, NamedTuple
 
@@ -25,7 +26,7 @@ from gateway.federation.asking.lines import NumberedLines
 from gateway.federation.asking.question import MOST_DEADLINE
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
-from gateway.meter.holds import Hold, HoldKey
+from gateway.meter.holds import Hold, HoldKey, Room
 from gateway.meter.holds_sql import QuotaHolds
 from gateway.meter.model import (
     Busy,
@@ -43,11 +44,12 @@ from gateway.respond.refusals import changing, not_charged
 from gateway.respond.use import Use
 from operators.limits import Limit
 
-USUAL_RECORDS: Final = 1_000
-"""Room that is held for a chunk at least."""
 RECORDS_A_SUBJECT: Final = 20
+"""Room for so many records a subject is held, or for as many as a region's chunks had of late."""
+LEAST_A_SUBJECT: Final = 2
+"""So many are held where what is left has to be shared among the regions of a question."""
 USUAL_SUBJECTS: Final = 500
-"""Room for so many records a subject is held, of as many subjects as a chunk has as a rule."""
+"""As many subjects a chunk has as a rule, at most."""
 _HOLD_SECONDS: Final = int(MOST_DEADLINE + OVERTIME_SECONDS) + 30
 _log = logging.getLogger(__name__)
 
@@ -84,29 +86,33 @@ class Charging:
         self._was_charged = was_charged
         self._clock = clock
         self._replay_seconds = replay_seconds
-        self._largest: dict[str, int] = {}
+        self._most_a_subject: dict[str, float] = {}
 
     async def is_charged(self, operator_id: str, charged: ChargedAs) -> bool:
         """Tell whether a chunk was charged before: it is given again for nothing. Raises what the
         store raises."""
         return await asyncio.to_thread(self._was_charged, operator_id, *charged)
 
-    async def hold(self, use: Use, decided: Decided, region: str, subjects: int) -> Hold | None:
+    async def hold(
+        self, use: Use, decided: Decided, region: str, subjects: int, among: int
+    ) -> Hold | None:
         """Return the room that is held for the next chunk of ``region`` about at most so many
-        ``subjects``, None while what is left is held for others.
+        ``subjects``, of a question that ``among`` regions are asked; None while what is left is
+        held for others.
 
         Raises Refused QUOTA_EXHAUSTED and RATE_EXCEEDED where nothing is left.
         """
         limits, now = _limits_of(decided), self._clock.now()
-        usual = max(USUAL_RECORDS, RECORDS_A_SUBJECT * min(subjects, USUAL_SUBJECTS))
+        subjects = min(subjects, USUAL_SUBJECTS)
+        a_subject = max(RECORDS_A_SUBJECT, self._most_a_subject.get(region, 0.0))
         hold = Hold(
             decided.passage.allow.operator_id,
             token_hex(8),
-            max(usual, self._largest.get(region, 0)),
+            ceil(a_subject * subjects),
             now + _HOLD_SECONDS,
         )
         claim = self._claim(use, decided, ChargedAs(use.request_id, 0))._replace(
-            takes=hold,
+            takes=Room(hold, LEAST_A_SUBJECT * subjects, among),
             debits=record_debits(limits, use, decided.passage, Counter(), least=1),
         )
         outcome = await self._committer.charge(claim)
@@ -143,7 +149,7 @@ class Charging:
         records: Counter[str] = Counter()
         for line, count in charge.counts.items():
             records[line.item] += count
-        self._remember(region, records.total())
+        self._remember(region, records.total() / max(1, charge.subjects))
         claim = self._claim(use, decided, charge.charged)._replace(
             payload_digest=sha256(use.digest + charge.charged.request_id.encode()).digest(),
             lines=tuple(
@@ -180,9 +186,10 @@ class Charging:
             _stands,
         )
 
-    def _remember(self, region: str, records: int) -> None:
-        """Remember about how many records the chunks of a region had that had many."""
-        self._largest[region] = max(records, self._largest.get(region, 0) * 7 // 8)
+    def _remember(self, region: str, a_subject: float) -> None:
+        """Remember about how many records a subject the chunks of a region had that had many."""
+        before = self._most_a_subject.get(region, 0.0)
+        self._most_a_subject[region] = max(a_subject, before * 7 / 8)
 
 
 def _limits_of(decided: Decided) -> Sequence[Limit]:

@@ -52,11 +52,13 @@ class Charge(NamedTuple):
     """Records of a chunk of another region, to be charged to the operator.
 
     ``charged`` is what a retry of it is known by, ``counts`` how many there are of each item here,
-    source and region; ``records_digest`` as UsageLeaf has it.
+    source and region, ``subjects`` how many subjects it covers; ``records_digest`` as UsageLeaf
+    has it.
     """
 
     charged: ChargedAs
     counts: Mapping[Line, int]
+    subjects: int
     records_digest: bytes
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Row, and_, exists, or_, select
 
 from consent.model import NAME_PREFIX, Consent
+from consent.part_names import part_id
 from consent.queries import ConsentQueries
 from creditgate.reconcile.elements import element_of
 from creditgate.transparency.facts import Copy
@@ -137,10 +138,22 @@ class RegionCopies:
             for some in pages(set(opened.values()))
             for consent_id, consent in self._consents.readable(some).items()
         }
+        # What a subject has taken back in the region that gave it is judged by that.
+        parts = {
+            apart
+            for some in pages({part_id(each, rows[place].region) for place, each in opened.items()})
+            for apart in self._consents.readable(some)
+        }
         copies = [
             _cut_copy(place, rows[place], consent)
             for place, consent_id in opened.items()
             if (consent := consents.get(consent_id)) is not None and _is_under(consent, rows[place])
+        ]
+        copies = [
+            each._replace(consent_id=apart)
+            if (apart := part_id(each.consent_id, rows[each.sequence].region)) in parts
+            else each
+            for each in copies
         ]
         with reading(self._records) as connection:
             return {each.sequence: each for each in grounds(connection, copies)}

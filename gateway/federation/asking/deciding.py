@@ -138,8 +138,11 @@ class Deciding:
             passage = decided.passage
             limits = passage.view.authority.limits.reaching(passage.allow.operator_id)
             debits = debits_of(limits, use, passage, subjects) if limits else ()
-            if debits:
-                self._over.require(debits, limits)
+            over = self._over.refusal(debits)
+            if over is not None and not await self._unsigned.charged_before.told(
+                passage.allow.operator_id, use.request_id, 0
+            ):
+                raise too_fast(over, limits)
             claim = self._claim(use, decided, len(subjects))
             outcome = await self._committer.charge(claim._replace(debits=debits))
             match outcome:
@@ -191,12 +194,14 @@ class Deciding:
 def use_of_question(caller: Caller, request: QueryRegionsRequest) -> Use:
     """Return the use that ``request`` of ``caller`` asks for.
 
-    What does not change the answer is no part of the payload compared for idempotency.
+    What does not change the answer is no part of the payload compared for idempotency; nor are the
+    regions to ask, since a retry may be for one of them alone: each answers by itself.
     """
     compared = QueryRegionsRequest()
     compared.CopyFrom(request)
     compared.ClearField("region_deadline")
     compared.ClearField("every_region")
+    compared.ClearField("regions")
     return Use(
         ask=Ask(
             client_id=caller.client_id,

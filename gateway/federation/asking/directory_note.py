@@ -20,6 +20,8 @@ EPOCH_SECONDS: Final = 7 * 86_400
 invented entries, so it is not short."""
 LIFE_SECONDS: Final = 900
 """How long a directory is relied on from when it was made."""
+FRESH_SECONDS: Final = 120
+"""How long a directory is given out before another is made."""
 
 
 class Named(NamedTuple):
@@ -34,10 +36,17 @@ class Named(NamedTuple):
 
 
 class SubjectDirectory(NamedTuple):
-    """A directory whose note was verified."""
+    """A directory whose note was verified.
+
+    ``log_size`` is how large the region's disclosure log was, at least, when it was made, 0 where
+    that is not known; ``catalogue`` the version of the region's catalogue then.
+    """
 
     named: Named
     filter: SubjectFilter
+    note: str = ""
+    log_size: int = 0
+    catalogue: str = ""
 
     @property
     def made_at(self) -> int:

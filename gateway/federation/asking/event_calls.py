@@ -15,10 +15,14 @@ from consent.regions import GoneUnder
 from creditgate.federated_query import consent_elsewhere
 from creditgate.v1 import conformance_service_pb2 as pb
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
+from creditgate.v1.federation_service_pb2 import ConsentTakenBack, TellTakenBackRequest
+from creditgate.v1.federation_service_pb2_grpc import FederationServiceStub
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.federation.asking.links import RegionLinks
 from gateway.federation.asking.removal_telling import Gone, NotTaken
 from gateway.federation.asking.tokens import RegionTokens
+from gateway.federation.home.calling import SCOPE as CONSENTS_SCOPE
+from gateway.federation.home.taken_back import TakenBack
 from gateway.federation.streams import read_of
 from gateway.federation.trust.book import Region
 from sdk.refusals import explain
@@ -94,6 +98,31 @@ class EventCalls:
             ],
             wrong_times=True,
         )
+
+    async def taken_back(self, region: Region, consents: Sequence[TakenBack]) -> None:
+        """Tell the region that keeps consents that their subjects have taken them back here.
+
+        Raises NoToken, OSError, and what gRPC raises.
+        """
+        token = await self._tokens.own(region, CONSENTS_SCOPE)
+        channel, *_ = await self._links.channels(region)
+        try:
+            await FederationServiceStub(channel).TellTakenBack(
+                TellTakenBackRequest(
+                    consents=[
+                        ConsentTakenBack(
+                            consent=each.consent, take_back_time=Timestamp(seconds=each.at)
+                        )
+                        for each in consents
+                    ]
+                ),
+                metadata=(("authorization", f"Bearer {token}"),),
+                timeout=_ACKNOWLEDGE_SECONDS,
+            )
+        except grpc.aio.AioRpcError as error:
+            if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+                self._tokens.forget(token)
+            raise
 
     async def _acknowledge(
         self,

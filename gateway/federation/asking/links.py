@@ -11,7 +11,9 @@ from gateway.federation.trust.book import Region
 MOST_MESSAGE_BYTES: Final = 64 << 20
 _KEEPALIVE_MILLISECONDS: Final = 30_000
 _GRACE_SECONDS: Final = 60
-# gRPC's own retries: what no server has begun to answer is tried again.
+# gRPC's own retries: what no server has begun to answer is tried again. Not questions for records:
+# whoever sends one again has to know that the region may have charged it before
+# (`gateway.federation.asking.calls`).
 _SERVICE_CONFIG: Final = json.dumps(
     {
         "methodConfig": [
@@ -24,7 +26,9 @@ _SERVICE_CONFIG: Final = json.dumps(
                     "backoffMultiplier": 2,
                     "retryableStatusCodes": ["UNAVAILABLE"],
                 },
-            }
+            },
+            # The more exact name counts.
+            {"name": [{"service": "creditgate.v1.FederationService", "method": "QueryRecords"}]},
         ]
     }
 )

@@ -11,19 +11,22 @@ from typing import Final, NamedTuple
 
 from consent.served import Changed
 from creditgate.refusal import Refused
-from creditgate.transparency.usage import records_digest
+from creditgate.transparency.usage import region_records_digest
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.disclose.model import Line
 from gateway.federation.asking.answers import Chunk
 from gateway.federation.asking.asked import Asked
+from gateway.federation.asking.believing import Question
 from gateway.federation.asking.budget import Budget
-from gateway.federation.asking.calls import Question, RegionCalls, Verified
+from gateway.federation.asking.calls import RegionCalls, Verified
 from gateway.federation.asking.charging import Charging, Given
 from gateway.federation.asking.claims import Charge, ChargedAs, Decided
 from gateway.federation.asking.deciding import Deciding
 from gateway.federation.asking.endings import Ended
+from gateway.federation.asking.hiding import Hiding
 from gateway.federation.asking.keeping import Charged, Keeping
 from gateway.federation.asking.orders import Orders
+from gateway.federation.asking.owed import OwedShare
 from gateway.federation.asking.ports import Witnesses
 from gateway.federation.asking.routing import Plan
 from gateway.federation.asking.uses import RegionUse
@@ -73,6 +76,8 @@ class Orderer:
         calls: RegionCalls,
         keeping: Keeping,
         orders: Orders,
+        hiding: Hiding,
+        owed: OwedShare,
     ) -> None:
         self._book = book
         self._deciding = deciding
@@ -81,6 +86,8 @@ class Orderer:
         self._calls = calls
         self._keeping = keeping
         self._orders = orders
+        self._hiding = hiding
+        self._owed = owed
 
     async def ordered(self, ordering: Ordering, first: int) -> tuple[Verified, Given]:
         """Return the chunk that begins at the subject ``first``, kept and charged.
@@ -98,6 +105,7 @@ class Orderer:
             verified = await self._called(ordering, first)
             # Cut off, or its log distrusted, since it was asked: nothing more of it is believed.
             self._witnesses.require_trusted(self._book.region(ordering.plan.region))
+            await self._hiding.look(ordering.plan.directory, ordering.question, verified)
             given = await self._kept(ordering, verified, decided, hold)
         except BaseException:
             if hold is not None:
@@ -119,7 +127,9 @@ class Orderer:
         subjects = len(ordering.plan.subjects) - charged.chunk
         waited, pause = 0.0, _FIRST_PAUSE_SECONDS
         while not budget.over and waited <= budget.seconds:
-            hold = await self._charging.hold(asked.use, decided, ordering.plan.region, subjects)
+            hold = await self._charging.hold(
+                asked.use, decided, ordering.plan.region, subjects, asked.regions
+            )
             if hold is not None:
                 return hold
             await asyncio.sleep(pause)
@@ -138,6 +148,7 @@ class Orderer:
         except Ended as ended:
             if ended.metered is not None:
                 await self._keeping.lost(_charged(ordering), ended.metered, first)
+                await self._owed.look(ordering.question.region)
             raise
 
     async def _kept(
@@ -173,9 +184,12 @@ class Orderer:
             await self._keeping.withheld(_charged(ordering), chunk)
             raise refused or changing()
         counts = Counter(Line(use.own_item, use.source, use.region_code) for use in uses)
-        charge = Charge(charged_as, counts, records_digest(chunk.records))
+        digest = region_records_digest([use.own_item for use in uses], chunk.records)
+        charge = Charge(charged_as, counts, chunk.subject_count, digest)
         region = ordering.plan.region
         given = await self._charging.charged(asked.use, decided, region, charge, hold)
+        if chunk.gone:
+            await self._owed.look(ordering.question.region)
         if refused is not None:
             raise refused
         return given

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from threading import Lock
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import Engine, select
 
@@ -10,12 +10,15 @@ from creditgate.refusal import Refused
 from creditgate.transparency.note import Signer
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.disclose.tables import LINES, REVISIONS
-from gateway.federation.asking.directory_note import Named, epoch_of, named_by, note_of
+from gateway.federation.asking.directory_note import (
+    FRESH_SECONDS,
+    Named,
+    epoch_of,
+    named_by,
+    note_of,
+)
 from gateway.federation.asking.subject_filter import SubjectFilter, TooManySubjects, filter_of
 from gateway.storage.engines import reading
-
-FRESH_SECONDS: Final = 120
-"""How long a directory is given out before another is made."""
 
 
 class Secrets(Protocol):

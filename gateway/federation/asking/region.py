@@ -4,13 +4,17 @@ What the region answered is kept durably before it is passed on (guarantee G5), 
 of the question is said whatever happens (G10).
 """
 
+import asyncio
+import json
+import logging
 import time
 from base64 import b32encode
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
 from google.protobuf.duration_pb2 import Duration
+from sqlalchemy.exc import SQLAlchemyError
 
 from creditgate.federated_query import consent_elsewhere
 from creditgate.refusal import Refused
@@ -23,16 +27,21 @@ from creditgate.v1.federated_record_service_pb2 import (
     RegionPart,
 )
 from creditgate.v1.federation_service_pb2 import QueryRecordsRequest
+from creditgate.v1.usage_log_pb2 import UsageReceipt
+from gateway.clock import Clock
 from gateway.disclose.frame import field
 from gateway.federation.asking.asked import Asked
+from gateway.federation.asking.believing import Question
 from gateway.federation.asking.budget import Budget
-from gateway.federation.asking.calls import Question, Verified
+from gateway.federation.asking.calls import Verified
+from gateway.federation.asking.claims import Decided
 from gateway.federation.asking.deciding import Admitted
 from gateway.federation.asking.endings import REFUSED, Ended
 from gateway.federation.asking.ordering import Orderer, Ordering
 from gateway.federation.asking.orders import Orders
 from gateway.federation.asking.ports import Credentials, OwnRegion, Witnesses
 from gateway.federation.asking.routing import Plan
+from gateway.federation.asking.sent import SentPlan, subject_bits, subjects_digest
 from gateway.federation.trust.book import Region, RegionBook
 from gateway.federation.trust.standing import not_trusted
 from operators.authorization_details import PURPOSE_NAMES, TYPE
@@ -44,6 +53,10 @@ NOT_ASKED: Final = RegionOutcome.REGION_OUTCOME_NOT_ASKED
 DECISION: Final = "decisions/"
 _ANSWER: Final = RegionPart.ANSWER_FIELD_NUMBER
 _PART: Final = QueryRegionsResponse.PART_FIELD_NUMBER
+
+ChargedBefore = Callable[[str, str, int], Sequence[bytes]]
+"""Gives receipts of what was charged, serialised; blocks, and raises what the store raises."""
+_log = logging.getLogger(__name__)
 
 Emit = Callable[[bytes], Awaitable[None]]
 """Takes a serialised QueryRegionsResponse; returns once there is room for the next."""
@@ -61,7 +74,11 @@ class _Passed:
 
 
 class RegionAsker:
-    """Asks single regions; one event loop's own. ``issuer`` is this gateway's."""
+    """Asks single regions; one event loop's own.
+
+    ``charged_before`` gives the receipts of chunks that were charged, by operator, request id and
+    the least number of a chunk. ``issuer`` is this gateway's.
+    """
 
     def __init__(
         self,
@@ -71,7 +88,9 @@ class RegionAsker:
         witnesses: Witnesses,
         orderer: Orderer,
         orders: Orders,
+        charged_before: ChargedBefore,
         issuer: str,
+        clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._own = own
@@ -80,7 +99,9 @@ class RegionAsker:
         self._witnesses = witnesses
         self._orderer = orderer
         self._orders = orders
+        self._charged_before = charged_before
         self._issuer = issuer
+        self._clock = clock
         self._monotonic = monotonic
 
     async def asked(self, plan: Plan, asked: Asked, emit: Emit) -> RegionClosing:
@@ -109,7 +130,20 @@ class RegionAsker:
             closing.refusal = ended.refusal
             if ended.retry_after is not None:
                 closing.retry_delay.CopyFrom(_duration(ended.retry_after))
+            closing.charged_before.extend(await self._lost(plan, asked, passed.subjects))
         return closing
+
+    async def _lost(self, plan: Plan, asked: Asked, first: int) -> list[UsageReceipt]:
+        """Return the receipts of what the operator was charged before from the subject ``first``
+        on, none where they cannot be read: they are asked for again."""
+        operator_id = asked.decided.passage.allow.operator_id
+        charged_as = region_request_id(operator_id, asked.request.request_id, plan.region)
+        try:
+            found = await asyncio.to_thread(self._charged_before, operator_id, charged_as, first)
+        except (SQLAlchemyError, LookupError) as error:
+            _log.error("what was charged before cannot be read: %s", type(error).__name__)
+            return []
+        return [UsageReceipt.FromString(receipt) for receipt in found]
 
     async def _ask(self, plan: Plan, asked: Asked, emit: Emit, passed: _Passed) -> None:
         region = self._book.region(plan.region)
@@ -150,7 +184,9 @@ class RegionAsker:
             request_id=region_request_id(allow.operator_id, request.request_id, region.entity_id),
             asking_decision_id=DECISION + asked.admitted.decision_id,
         )
-        if consent is not None and not (
+        if plan.proof:
+            query.proof = ProofKind.ValueType(plan.proof)
+        elif consent is not None and not (
             ALL_REGIONS in consent.terms.regions and ALL_REGIONS in plan.reach
         ):
             # What such a consent leaves out cannot be told of, so neither that there is no more.
@@ -162,7 +198,32 @@ class RegionAsker:
             "regions": sorted(plan.reach),
         }
         name = "" if consent is None else consent_elsewhere(self._issuer, consent.name)
-        return Question(region, query, name, details)
+        sent = SentPlan(
+            allow.operator_id,
+            request.request_id,
+            region.entity_id,
+            query.request_id,
+            subject_bits(plan.subjects),
+            subjects_digest(query.subjects),
+            json.dumps(plan.translation.pairs, ensure_ascii=False),
+            plan.translation.version,
+            query.proof or ProofKind.PROOF_KIND_COMPLETE,
+            plan.directory_time,
+            self._clock.now(),
+        )
+        return Question(region, query, name, details, sent, _opened(plan, asked.decided))
+
+
+def _opened(plan: Plan, decided: Decided) -> dict[str, frozenset[str]]:
+    """Return, by item there, the fields that the consent relied on opens of what is had under it."""
+    if decided.consent is None:
+        return {}
+    opened = decided.consent.terms.fields_by_item
+    return {
+        there: opened.get(here, frozenset())
+        for here, there in plan.translation.pairs
+        if here in decided.passage.consent_items
+    }
 
 
 def region_request_id(operator_id: str, request_id: str, region: str) -> str:

@@ -7,6 +7,7 @@ everybody: that costs a question, and a record missed would cost the truth (guar
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from creditgate.v1.federated_record_service_pb2 import NotAskedReason
@@ -30,6 +31,18 @@ class Directory(Protocol):
         ...
 
 
+class Kept(NamedTuple):
+    """What a region was asked first under the id of a retry: it is asked the same again.
+
+    Fields as those of `Plan`; ``proof`` is a ProofKind.
+    """
+
+    translation: Translation
+    subjects: tuple[int, ...]
+    directory_time: int | None
+    proof: int
+
+
 class Known(NamedTuple):
     """A region as routing knows it: its entity identifier, the division codes it is home of,
     and its directory, None where there is none to rely on."""
@@ -39,6 +52,13 @@ class Known(NamedTuple):
     directory: Directory | None
 
 
+def _no_doubts() -> bool:
+    return False
+
+
+_NOTHING_KEPT: Final[Mapping[str, Kept]] = MappingProxyType({})
+
+
 class Question(NamedTuple):
     """What is asked for.
 
@@ -46,7 +66,9 @@ class Question(NamedTuple):
     covers those below it, "*" all). ``consented`` are the codes that the consent relied on holds
     in, None where none is: a directory tells of public records alone, so where a consent is
     relied on it decides nothing. ``named`` are the regions to ask, empty for all; ``every``
-    passes over directories.
+    passes over directories. ``kept`` is what each region was asked under the same id before.
+    ``doubts`` says, each time it is asked, whether a subject that a directory left out is asked
+    about all the same.
     """
 
     subjects: Sequence[str]
@@ -55,6 +77,8 @@ class Question(NamedTuple):
     consented: frozenset[str] | None
     named: frozenset[str]
     every: bool
+    kept: Mapping[str, Kept] = _NOTHING_KEPT
+    doubts: Callable[[], bool] = _no_doubts
 
 
 class Plan(NamedTuple):
@@ -62,7 +86,9 @@ class Plan(NamedTuple):
 
     ``subjects`` are indexes into the question's, in order. ``directory_time`` is that of the
     directory that left subjects out, None where none did. ``reach`` are the codes that all of it
-    stays within.
+    stays within. ``proof`` is the ProofKind that was asked for first, 0 where nothing was.
+    ``directory`` is the one that stood, whoever was left out by it; None where it says nothing of
+    what is asked for.
     """
 
     region: str
@@ -71,6 +97,8 @@ class Plan(NamedTuple):
     subjects: tuple[int, ...] = ()
     directory_time: int | None = None
     reach: frozenset[str] = frozenset()
+    proof: int = 0
+    directory: Directory | None = None
 
 
 def planned(regions: Sequence[Known], mappings: ItemMappings, question: Question) -> list[Plan]:
@@ -84,7 +112,10 @@ def is_home(codes: Sequence[str], subject: str) -> bool:
 
 
 def _plan(known: Known, mappings: ItemMappings, question: Question) -> Plan:
-    translation = mappings.translated(known.region, question.items)
+    kept = question.kept.get(known.region)
+    translation = (
+        mappings.translated(known.region, question.items) if kept is None else kept.translation
+    )
 
     def not_asked(reason: NotAskedReason.ValueType, directory_time: int | None = None) -> Plan:
         return Plan(known.region, reason, translation, directory_time=directory_time)
@@ -103,15 +134,24 @@ def _plan(known: Known, mappings: ItemMappings, question: Question) -> Plan:
         return not_asked(NotAskedReason.NOT_ASKED_REASON_OUTSIDE_LICENCE)
     if translation.unmapped:
         return not_asked(NotAskedReason.NOT_ASKED_REASON_ITEMS_UNMAPPED)
-    directory = None if question.every or question.consented is not None else known.directory
-    subjects = tuple(
-        index
-        for index in reaches
-        if directory is None
-        or is_home(known.codes, question.subjects[index])
-        or directory.may_hold(question.subjects[index])
-    )
-    made_at = directory.made_at if directory is not None and len(subjects) < len(reaches) else None
+    directory = None if question.consented is not None else known.directory
+    if kept is not None:
+        subjects, made_at = kept.subjects, kept.directory_time
+        if not reaches.keys() >= set(subjects):
+            # What it was asked may not be had any more.
+            return not_asked(NotAskedReason.NOT_ASKED_REASON_OUTSIDE_LICENCE)
+    else:
+        subjects = tuple(
+            index
+            for index in reaches
+            if directory is None
+            or question.every
+            or is_home(known.codes, question.subjects[index])
+            or directory.may_hold(question.subjects[index])
+            or question.doubts()
+        )
+        left_out = directory is not None and len(subjects) < len(reaches)
+        made_at = directory.made_at if directory is not None and left_out else None
     if not subjects:
         return not_asked(NotAskedReason.NOT_ASKED_REASON_NO_SUBJECT, made_at)
     together = codes
@@ -120,7 +160,8 @@ def _plan(known: Known, mappings: ItemMappings, question: Question) -> Plan:
         together = common_regions(together, reaches[index])
     if not together:
         return not_asked(NotAskedReason.NOT_ASKED_REASON_OUTSIDE_LICENCE)
-    return Plan(known.region, ASKED, translation, subjects, made_at, together)
+    proof = 0 if kept is None else kept.proof
+    return Plan(known.region, ASKED, translation, subjects, made_at, together, proof, directory)
 
 
 def _common(

@@ -1,7 +1,8 @@
 """FederatedRecordService: one question to many regions, answered as they answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -19,23 +20,33 @@ from gateway.clock import Clock
 from gateway.conformance.throttle import Throttle
 from gateway.federation.asking.asked import Asked, LeftNow
 from gateway.federation.asking.claims import Decided
-from gateway.federation.asking.deciding import Deciding, use_of_question
+from gateway.federation.asking.deciding import Admitted, Deciding, use_of_question
 from gateway.federation.asking.directories import Directories
 from gateway.federation.asking.question import check_question, deadline_of
 from gateway.federation.asking.region import NOT_ASKED, RegionAsker, closed
-from gateway.federation.asking.routing import ASKED, Known, Plan, Question, planned
+from gateway.federation.asking.routing import ASKED, Kept, Known, Plan, Question, planned
+from gateway.federation.asking.sent import SentPlans
 from gateway.federation.trust.book import RegionBook
+from operators.item_mappings import Translation
 
 _WAITING_STEPS: Final = 8
 """Steps that wait for the operator to take them; regions wait for room then."""
+DOUBTED_ONE_IN: Final = 100
+"""Of so many subjects that a directory left out about one is asked about all the same."""
 # A name that is nobody's (RFC 2606): asked for, a book says whether it knows anything.
 _NOBODY: Final = "https://nobody.invalid"
+
+
+def doubted() -> bool:
+    """Tell whether a subject that a directory left out is asked about all the same: one in
+    `DOUBTED_ONE_IN`, so that no region knows whom it can leave out."""
+    return secrets.randbelow(DOUBTED_ONE_IN) == 0
 
 
 class FederatedRecordService:
     """Serves QueryRegions of creditgate.v1.FederatedRecordService.
 
-    ``own`` is this region's entity identifier.
+    ``own`` is this region's entity identifier, ``doubts`` as `routing.Question` has it.
     """
 
     def __init__(
@@ -47,6 +58,8 @@ class FederatedRecordService:
         throttle: Throttle,
         clock: Clock,
         own: str,
+        sent: SentPlans,
+        doubts: Callable[[], bool] = doubted,
     ) -> None:
         self._deciding = deciding
         self._book = book
@@ -55,6 +68,8 @@ class FederatedRecordService:
         self._throttle = throttle
         self._clock = clock
         self._own = own
+        self._sent = sent
+        self._doubts = doubts
 
     async def query_regions(
         self, request: QueryRegionsRequest, caller: Caller
@@ -72,19 +87,41 @@ class FederatedRecordService:
         asked = Asked(request, use, decided, admitted, deadline_of(request), LeftNow())
         # Before all else: whatever breaks the answer, what was metered has its receipt.
         yield QueryRegionsResponse(question=admitted.receipt)
-        plans = self._planned(request, decided)
+        kept = await self._kept(caller.operator_id, request, admitted)
+        plans = self._planned(request, decided, kept)
         for plan in plans:
             yield QueryRegionsResponse(plan=_plan_message(plan))
         for plan in plans:
             if plan.not_asked != ASKED:
                 yield QueryRegionsResponse(closing=closed(plan, NOT_ASKED, admitted))
-        async for step in self._steps([each for each in plans if each.not_asked == ASKED], asked):
+        to_ask = [each for each in plans if each.not_asked == ASKED]
+        asked = asked._replace(regions=max(1, len(to_ask)))
+        async for step in self._steps(to_ask, asked):
             # However long the regions take, authority is that of now (G4).
             await self._deciding.require(use, request.subjects)
             yield step
         asked.left.tell()
 
-    def _planned(self, request: QueryRegionsRequest, decided: Decided) -> list[Plan]:
+    async def _kept(
+        self, operator_id: str, request: QueryRegionsRequest, admitted: Admitted
+    ) -> Mapping[str, Kept]:
+        """Return what regions were asked under the id of a retry."""
+        if not admitted.receipt.replayed:
+            return {}
+        sent = await asyncio.to_thread(self._sent.of, operator_id, request.request_id)
+        return {
+            region: Kept(
+                Translation(each.pairs, (), each.mapping_version),
+                each.indexes,
+                each.directory_time,
+                each.proof,
+            )
+            for region, each in sent.items()
+        }
+
+    def _planned(
+        self, request: QueryRegionsRequest, decided: Decided, kept: Mapping[str, Kept]
+    ) -> list[Plan]:
         now = self._clock.now()
         known = {
             region.entity_id: Known(
@@ -101,6 +138,8 @@ class FederatedRecordService:
             consented=None if decided.consent is None else decided.consent.terms.regions,
             named=frozenset(request.regions),
             every=request.every_region,
+            kept=kept,
+            doubts=self._doubts,
         )
         authority = decided.passage.view.authority
         mappings = authority.item_mappings

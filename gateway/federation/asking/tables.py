@@ -1,4 +1,4 @@
-"""Tables of what operators of this region were given from others: answers, and their records."""
+"""Tables of what operators of this region asked of others, and were given: answers, and their records."""
 
 from typing import Final
 
@@ -102,4 +102,59 @@ REGION_USES: Final = Table(
     Index("ix_region_uses_operator_record", "operator_id", "record_id"),
     # From a use in the ledger to whom it is about.
     Index("ix_region_uses_operator_request", "operator_id", "region_request_id"),
+)
+
+# One row is what one region is asked under one request id, as it was sent first; a retry sends the
+# same. subjects has a bit for each subject of the question (little-endian, the first subject's
+# lowest), subjects_digest is SHA-256 of those asked about, one a line. items are pairs of item here
+# and item there (JSON), proof a ProofKind. asked_at is when the first chunk was asked for (seconds,
+# UTC), reached the subject that the last chunk asked for begins at. disbelieved_at is when the
+# region first told of a chunk that it was charged before although nobody had asked for it.
+REGION_PLANS: Final = Table(
+    "region_plans",
+    METADATA,
+    Column("operator_id", String(40), primary_key=True),
+    Column("request_id", String(64), primary_key=True),
+    Column("region", String(255), primary_key=True),
+    Column("region_request_id", String(64), nullable=False),
+    Column("subjects", LargeBinary, nullable=False),
+    Column("subjects_digest", LargeBinary, nullable=False),
+    Column("items", Text, nullable=False),
+    Column("mapping_version", Integer, nullable=False),
+    Column("proof", SmallInteger, nullable=False),
+    Column("directory_time", BigInteger),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("reached", Integer, nullable=False),
+    Column("disbelieved_at", BigInteger),
+)
+
+# Notes by which regions signed their directories, those of the last days. fetched_at is when it was asked for, by this
+# gateway's clock; log_size how large the region's disclosure log was, at least, when it was made.
+REGION_DIRECTORIES: Final = Table(
+    "region_directories",
+    METADATA,
+    Column("region", String(255), primary_key=True),
+    Column("made_at", BigInteger, primary_key=True),
+    Column("note", Text, nullable=False),
+    Column("fetched_at", BigInteger, nullable=False),
+    Column("log_size", BigInteger, nullable=False),
+)
+
+# Directories that denied a subject of whom the region proved an older record: the note and the bits
+# of the filter, the record, and the answer it was proved in (QueryRecordsResponse messages, each
+# with its length before it; empty where they are too large to be kept).
+DIRECTORY_FAULTS: Final = Table(
+    "region_directory_faults",
+    METADATA,
+    Column("region", String(255), primary_key=True),
+    Column("made_at", BigInteger, primary_key=True),
+    Column("note", Text, nullable=False),
+    Column("filter", LargeBinary, nullable=False),
+    Column("log_size", BigInteger, nullable=False),
+    Column("subject", String(18), nullable=False),
+    Column("record_id", String(128), nullable=False),
+    Column("event_sequence", BigInteger, nullable=False),
+    Column("region_request_id", String(64), nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("found_at", BigInteger, nullable=False),
 )

@@ -1,4 +1,5 @@
-"""Tables of what clearings say beyond list prices: their lines, and ceilings to what is accepted."""
+"""Tables of what clearings say beyond list prices: their lines, ceilings to what is accepted, and
+plans that charge for time."""
 
 from typing import Final
 
@@ -36,4 +37,18 @@ CEILINGS: Final = Table(
     Column("set_by", String(255), nullable=False),
     Column("set_at", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
+)
+
+# Plans by which another region charges for time (a flat fee or a minimum), since it first told of
+# each: people were told then. ``plan`` is the SHA-256 of the serialised PricePlan, ``amount`` what it
+# charges by the month, micro-yuan; times in seconds, UTC.
+TIME_PLANS: Final = Table(
+    "clearing_time_plans",
+    METADATA,
+    Column("region", String(255), primary_key=True),
+    Column("plan", String(64), primary_key=True),
+    Column("plan_id", String(64), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("effective_from", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
 )

@@ -14,6 +14,7 @@ from creditgate.clearing import Clearing
 from creditgate.clearing_amounts import AmountLine
 from creditgate.refusal import Refused, reason_name
 from creditgate.v1 import federation_service_pb2 as pb
+from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.clock import Clock
 from gateway.federation.clearing.agreed_uses import Period
 from gateway.federation.clearing.agreeing import (
@@ -60,12 +61,18 @@ NOT_NEXT: Final = "does_not_follow"
 AMOUNTS: Final = "amounts"
 """Why a region refuses a clearing whose lines it does not find: it is made anew without them."""
 _MOST_ROUNDS: Final = 8
+_SHORTER: Final = "there are too many entries: clear a shorter period"
+_TOO_LARGE: Final = reason_name(RefusalReason.REFUSAL_REASON_ANSWER_TOO_LARGE)
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
 class NotCleared(Exception):
     """Clearing with a region failed; the message says why, for administrators."""
+
+
+class TooLong(NotCleared):
+    """The period has more entries, here or there, than one clearing takes: clear a part of it."""
 
 
 class ClearingClerk:
@@ -99,7 +106,7 @@ class ClearingClerk:
 
     async def clear(self, region: Region, until: int) -> ClearingRow:
         """Return the last clearing with ``region`` once it is agreed up to ``until`` (seconds,
-        UTC, past by now). Raises NotCleared, and what the stores raise."""
+        UTC, past by now). Raises NotCleared, of it TooLong, and what the stores raise."""
         try:
             for _ in range(_MOST_ROUNDS):
                 last = await self._done(region, until)
@@ -108,13 +115,15 @@ class ClearingClerk:
         except PeerLost as lost:
             raise NotCleared(f"the region does not answer: {lost}") from None
         except PeerRefused as refused:
+            if str(refused) == _TOO_LARGE:
+                raise TooLong(_SHORTER) from None
             raise NotCleared(f"the region refuses: {refused} {refused.why}".rstrip()) from None
         except DocumentRefused as refused:
             raise NotCleared(f"what the region signed proves nothing: {refused}") from None
         except Refused as refused:
             raise NotCleared(f"this gateway refuses: {reason_name(refused.reason)}") from None
         except TooMany:
-            raise NotCleared("there are too many entries: clear a shorter period") from None
+            raise TooLong(_SHORTER) from None
         except AgreedOtherwise:
             raise NotCleared("another clearing of the period is agreed already") from None
         except AboveCeiling as above:

@@ -6,6 +6,7 @@ One process of the installation does. Whatever it was at when it ended is found 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from time import monotonic
 from typing import Final
 
@@ -14,10 +15,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.clock import Clock
 from gateway.federation.clearing.attempts import SqlAttempts
-from gateway.federation.clearing.clerk import ClearingClerk, NotCleared
+from gateway.federation.clearing.clerk import ClearingClerk, NotCleared, TooLong
 from gateway.federation.clearing.evidence import DisputeEvidence
 from gateway.federation.clearing.ledger import RegionLedger
-from gateway.federation.clearing.rules import OVERDUE_SECONDS, next_until, overdue_since
+from gateway.federation.clearing.rules import (
+    OVERDUE_SECONDS,
+    next_until,
+    overdue_since,
+    shorter,
+)
 from gateway.federation.clearing.store import SqlClearings
 from gateway.federation.trust.book import Region, RegionBook
 from gateway.storage.background import NotNow, Pace, Rounds
@@ -67,6 +73,8 @@ class ClearingFollower:
         self._ask_at = float("-inf")
         self._tries: dict[str, tuple[float, int]] = {}
         self._told: dict[str, int] = {}
+        # Ends of parts of periods that have too many entries for one clearing.
+        self._shorter: dict[str, int] = {}
         self._steps = steps
         # One thread alone: a turn is asked for and given up one after the other.
         self._turns = Steps(steps.name)
@@ -129,14 +137,26 @@ class ClearingFollower:
         topped_up = await self._steps.take(self._evidence.top_up, region, self._now())
         if self._own >= name:
             return topped_up
-        until = wanted
-        if until is None:
-            until = next_until(cleared, self._now())
+        whole = wanted
+        if whole is None:
+            whole = next_until(cleared, self._now())
             not_before, _ = self._tries.get(name, (0.0, 0))
-            if until is None or monotonic() < not_before or not await self._counts(region, cleared):
+            if whole is None or monotonic() < not_before or not await self._counts(region, cleared):
                 return topped_up
+        until = min(whole, self._shorter.get(name, whole))
+        goes_on = False
         try:
             await self._clerk.clear(region, until)
+            goes_on = until < whole
+        except TooLong as failed:
+            count = partial(self._ledger.count, name)
+            part = await self._steps.take(shorter, count, cleared or 0, until)
+            if part is None:
+                await self._failed(name, str(failed))
+                return False
+            # A part of it, and of that again, until there are few enough.
+            self._shorter[name], goes_on = part, True
+            return True
         except NotCleared as failed:
             await self._failed(name, str(failed))
             return False
@@ -144,10 +164,11 @@ class ClearingFollower:
             await self._failed(name, f"a store failed ({type(error).__name__})")
             return False
         finally:
-            if wanted is not None:
+            if wanted is not None and not goes_on:
                 await self._steps.take(self._attempts.tried, name, wanted)
         self._tries.pop(name, None)
-        return topped_up or next_until(until, self._now()) is not None
+        self._shorter.pop(name, None)
+        return topped_up or goes_on or next_until(until, self._now()) is not None
 
     async def _failed(self, region: str, why: str) -> None:
         _, failures = self._tries.get(region, (0.0, 0))

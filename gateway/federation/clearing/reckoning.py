@@ -13,6 +13,7 @@ from gateway.federation.clearing.amount_lines import has_line, line_of
 from gateway.federation.clearing.amount_store import SqlAmounts, Told
 from gateway.federation.clearing.amounts import ClearingAmounts
 from gateway.federation.clearing.ceiling_check import AboveCeiling
+from gateway.federation.clearing.time_plans import SqlTimePlans
 from gateway.federation.trust.book import Region
 
 _NOT_SIGNED: Final = "the other region did not sign it"
@@ -27,8 +28,16 @@ class Reckoning:
     """Draws up lines for what is proposed, and looks at those of what is to be signed. ``own`` is
     this region's entity identifier."""
 
-    def __init__(self, amounts: ClearingAmounts, kept: SqlAmounts, clock: Clock, own: str) -> None:
+    def __init__(
+        self,
+        amounts: ClearingAmounts,
+        kept: SqlAmounts,
+        plans: SqlTimePlans,
+        clock: Clock,
+        own: str,
+    ) -> None:
         self._amounts = amounts
+        self._plans = plans
         self._kept = kept
         self._clock = clock
         self._own = own
@@ -117,10 +126,13 @@ class Reckoning:
         self, region: Region, period: Period, ratings: Sequence[ClearingRating]
     ) -> list[Told]:
         try:
-            return self._amounts.judged(period, ratings)
+            judged = self._amounts.judged(period, ratings)
         except AboveCeiling as above:
             self._alert(region, period.until, above.claimed, above.accepted)
             raise
+        believed = [each.rating for each in judged if not each.refused]
+        self._plans.tell(region.entity_id, region.operator_id, believed, self._clock.now())
+        return judged
 
     def _keep(self, region: Region, until: int, told: Sequence[Told]) -> None:
         self._kept.keep(region.entity_id, until, told)

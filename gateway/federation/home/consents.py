@@ -8,7 +8,7 @@ not heard is refused.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -26,7 +26,13 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authorise.opening import gap_refusal
 from gateway.clock import Clock
 from gateway.federation.home.following import ConsentFollower, unheard
-from gateway.federation.home.receipts import ForeignReceipts, made_out, require_covers
+from gateway.federation.home.receipts import (
+    ForeignReceipts,
+    made_out,
+    require_covers,
+    require_time,
+    require_whole,
+)
 from gateway.federation.home.standings import Standing
 from gateway.federation.trust.book import Region
 from gateway.storage.background import Failures
@@ -35,8 +41,14 @@ _THREADS: Final = 2
 # Used up there is one question asked, perhaps this one: here its use is counted anew.
 _STANDING: Final = frozenset({GRANTED, EXHAUSTED})
 _ENDED_FOR_GOOD: Final = frozenset({REVOKED, EXPIRED})
-_KEPT: Final = "kept in another region, and shown by its receipt"
-_ENDED: Final = "ended in the region that keeps it"
+_DAY_SECONDS: Final = 86_400
+MOST_A_DAY: Final = 100
+"""Most consents about one subject that one region shows anew within 24 hours."""
+MOST_LIVE: Final = 1_000
+"""Most consents about one subject in force that one region shows."""
+_RETRY_SECONDS: Final = 3_600
+KEPT: Final = "kept in another region, and shown by its receipt"
+ENDED: Final = "ended in the region that keeps it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +81,8 @@ class ForeignConsents:
 
     ``counterparts`` gives, for a region's entity identifier, this region's item for each of
     that one's that is mapped; ``declared`` the content fields of an item here; ``codes`` are
-    the division codes this region is home of.
+    the division codes this region is home of; ``is_public`` tells of an item here whether it is
+    given whole to everybody.
     """
 
     def __init__(
@@ -79,6 +92,7 @@ class ForeignConsents:
         declared: Callable[[str], frozenset[str]],
         codes: Callable[[], frozenset[str]],
         clock: Clock,
+        is_public: Callable[[str], bool],
     ) -> None:
         self._consents = consents
         self._receipts = ForeignReceipts()
@@ -86,6 +100,7 @@ class ForeignConsents:
         self._declared = declared
         self._codes = codes
         self._clock = clock
+        self._is_public = is_public
         self._failures = Failures("consents of other regions")
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="consents-elsewhere")
 
@@ -94,15 +109,24 @@ class ForeignConsents:
         self._threads.shutdown()
 
     async def relied_on(
-        self, follower: ConsentFollower, receipt: str, region: Region, operator_id: str
+        self,
+        follower: ConsentFollower,
+        receipt: str,
+        region: Region,
+        operator_id: str,
+        items: Collection[str],
     ) -> ReliedOn:
-        """Return the consent of ``receipt``, shown by ``region`` for its ``operator_id``.
+        """Return the consent of ``receipt``, shown by ``region`` for its ``operator_id``, which asks
+        for ``items`` here.
 
         Raises Refused with the reasons of consents where it does not stand or open anything
         here, FEDERATION_UNKNOWN where its region was not heard.
         """
         artefact = self._receipts.read(receipt, region)
         require_covers(artefact, operator_id, self._codes())
+        require_time(artefact, self._clock.now())
+        public = [each for each in items if self._is_public(each)]
+        require_whole(artefact, public, self._counterparts(region.entity_id), self._declared)
         standing = await follower.follow(region.entity_id, artefact.consent)
         _require_standing(standing)
         loop = asyncio.get_running_loop()
@@ -123,9 +147,10 @@ class ForeignConsents:
         kept = self._consents.get(consent_id)
         if kept is not None:
             return _of_region(kept, region.client_id)
-        counterparts = self._counterparts(region.entity_id)
+        counterparts, now = self._counterparts(region.entity_id), self._clock.now()
         made = made_out(artefact, receipt, region, counterparts, self._declared)
-        act = Act(Actor.GATEWAY, region.client_id, _KEPT, self._clock.now())
+        self._require_room(made, now)
+        act = Act(Actor.GATEWAY, region.client_id, KEPT, now)
         try:
             return self._consents.add(made, act)
         except Refused:
@@ -135,6 +160,18 @@ class ForeignConsents:
                 raise
             return _of_region(kept, region.client_id)
 
+    def _require_room(self, made: Consent, now: int) -> None:
+        """Raise Refused RATE_EXCEEDED where the region has written so much into the subject's list
+        that the subject finds nothing else there."""
+        shown = self._consents.shown_by(made.client_id, made.subject, now - _DAY_SECONDS)
+        if shown.open >= MOST_LIVE or shown.since >= MOST_A_DAY:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
+                f"A region shows at most {MOST_A_DAY} new consents about one subject within a day,"
+                f" and {MOST_LIVE} in force; wait.",
+                retry_after=_RETRY_SECONDS,
+            )
+
     def _end(self, region: str, standing: ConsentStanding) -> None:
         try:
             consent_id = _id_here(region, standing.consent)
@@ -143,7 +180,7 @@ class ForeignConsents:
                 # One that nothing was asked under.
                 return
             _of_region(kept, region_client_id(region))
-            act = Act(Actor.GATEWAY, "", _ENDED, self._clock.now())
+            act = Act(Actor.GATEWAY, "", ENDED, self._clock.now())
             self._consents.follow(consent_id, standing.state, act)
         except Exception as error:
             # It is refused by what was heard, and told again with the next stream.

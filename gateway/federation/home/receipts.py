@@ -8,13 +8,14 @@ Source: ISO/IEC TS 27560:2023 for the receipt; Personal Information Protection L
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
 from typing import Final
 
 from pydantic import ValidationError
 
 from consent.model import (
+    NAME_PREFIX,
     RECORDS,
     Consent,
     ConsentItem,
@@ -40,6 +41,9 @@ from sdk.receipts import verified_receipt
 
 MOST_CHARACTERS: Final = 262_144
 """Longest receipt that is read (QueryRecordsRequest.consent_receipt)."""
+MOST_APART_SECONDS: Final = 360
+"""How far the clocks of two regions may be apart."""
+_TIME_DIGITS: Final = 10
 _REQUEST_PREFIX: Final = "region:"
 _MOST_REMEMBERED: Final = 256
 _Numbers = Mapping[str, int]
@@ -101,6 +105,35 @@ def require_covers(artefact: ConsentArtefact, operator_id: str, codes: frozenset
         raise _exceeded("answer_form")
 
 
+def require_time(artefact: ConsentArtefact, now: int) -> None:
+    """Raise Refused CONSENT_UNKNOWN for a consent of a time to come at ``now`` (seconds, UTC), or
+    named by none: lists are in the order of those times, and it would stand before all others."""
+    try:
+        named_at = int(artefact.consent.removeprefix(NAME_PREFIX)[:_TIME_DIGITS], 16)
+    except ValueError:
+        raise _unknown() from None
+    if max(named_at, artefact.requested_at, artefact.granted_at) > now + MOST_APART_SECONDS:
+        raise _unknown()
+
+
+def require_whole(
+    artefact: ConsentArtefact,
+    public: Collection[str],
+    counterparts: Mapping[str, str],
+    declared: Callable[[str], frozenset[str]],
+) -> None:
+    """Raise Refused CONSENT_EXCEEDED where the consent opens less of an item that is ``public`` here
+    than everybody is given: a record is cut, and proved cut, of protected items alone, and the
+    asking region may pass no more on than was consented to. Nothing is metered for it.
+
+    ``counterparts`` and ``declared`` as for `made_out`.
+    """
+    for each in artefact.terms.items:
+        own = counterparts.get(each.item)
+        if own is not None and own in public and not declared(own) <= frozenset(each.fields):
+            raise _exceeded("items")
+
+
 def made_out(
     artefact: ConsentArtefact,
     receipt: str,
@@ -124,7 +157,7 @@ def made_out(
         raise _exceeded("items")
     try:
         name = consent_elsewhere(region.entity_id, artefact.consent)
-        return _consent(artefact, receipt, region, items, name.removeprefix("consents/"))
+        return _consent(artefact, receipt, region, items, name.removeprefix(NAME_PREFIX))
     except (ValidationError, ValueError):
         # By its type alone: the message could repeat what the receipt holds.
         raise _unknown() from None

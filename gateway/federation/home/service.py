@@ -183,7 +183,11 @@ class FederatedRecords:
         if not request.consent_receipt:
             return None
         return await self._consents.relied_on(
-            self._follower, request.consent_receipt, region, licence.operator_id
+            self._follower,
+            request.consent_receipt,
+            region,
+            licence.operator_id,
+            request.items,
         )
 
     async def _keep(

@@ -15,7 +15,7 @@ from creditgate.signed_document import PURPOSES
 from creditgate.v1 import recognition_service_pb2 as pb
 from creditgate.v1.recognition_service_pb2 import RecognitionOutcome
 from gateway.federation.recognition.store import MadeRecognition
-from gateway.respond.request import is_request_id
+from gateway.respond.request import is_request_id, names_a_consent
 
 MOST_ANSWER_BYTES: Final = 8 << 20
 MOST_PARTS: Final = 64
@@ -51,6 +51,8 @@ def require_form(request: Request, faults: list[Violation]) -> None:
         faults.append(Violation("purpose", "required: one of the purposes of the contract"))
     if len(request.transfer_id) > _MOST_TRANSFER:
         faults.append(Violation("transfer_id", "the id of an approved transfer, or empty"))
+    if request.consent and not names_a_consent(request.consent):
+        faults.append(Violation("consent", "must read consents/{id}, or be empty"))
     if faults:
         raise invalid(*faults)
 

@@ -28,8 +28,9 @@ class Document(NamedTuple):
     """A document of another region as it verified.
 
     ``digest`` is the SHA-256 of its bytes in hexadecimal; ``items`` are all that it is about,
-    by the region's codes, with or without records; it was issued at ``issued_at`` and is good
-    before ``valid_until`` (seconds, UTC).
+    by the region's codes, with or without records, and ``protected`` those of them that whoever
+    holds it was given for itself; it was issued at ``issued_at`` and is good before
+    ``valid_until`` (seconds, UTC).
     """
 
     digest: str
@@ -38,6 +39,7 @@ class Document(NamedTuple):
     records: tuple[DisclosedRecord, ...]
     issued_at: int
     valid_until: int
+    protected: frozenset[str] = frozenset()
 
 
 def parts_of(

@@ -3,25 +3,23 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from secrets import token_hex
-from typing import Final, NamedTuple
+from typing import Final
 
+from consent.model import Consent
 from creditgate.recognition import RECOGNITION_TYPE, RecognitionStatement
 from creditgate.refusal import Refused, Violation
 from creditgate.signed_document import PURPOSES
-from creditgate.transparency.linked import LinkedKeys
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import Checkpoint
 from creditgate.v1 import recognition_service_pb2 as pb
 from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.refusal_pb2 import RefusalReason
-from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.authenticate.caller import Caller
-from gateway.authorise.shown import opened_to
-from gateway.authorise.stopping import require_running
 from gateway.authority.feed import AuthorityFeed
-from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
+from gateway.federation.recognition.consented import ConsentedUses
 from gateway.federation.recognition.home import HomeRegion
+from gateway.federation.recognition.judging import Judged, RecognitionAsk, judged, rule_of
 from gateway.federation.recognition.request import (
     Request,
     answer_faults,
@@ -32,15 +30,10 @@ from gateway.federation.recognition.request import (
 )
 from gateway.federation.recognition.rules import (
     Document,
-    expiry,
-    parts_of,
-    require_recognised,
-    transfer_of,
 )
 from gateway.federation.recognition.store import MadeRecognition, SqlRecognitions
 from gateway.federation.recognition.verifying import (
     grades_of,
-    over,
     report_of,
     require_current,
     require_disclosed,
@@ -49,28 +42,13 @@ from gateway.federation.trust.book import Region, RegionBook
 from gateway.federation.trust.log_keys import log_keys
 from gateway.federation.witness.belief import Belief
 from gateway.oauth.signing import SigningKeys
+from gateway.respond.refusals import changing
 from gateway.shares import Shares
-from operators.recognition import RecognitionRule
-from operators.rules import require_licences
 
 _REPORTS: Final = "credit.recognitions:recognise"
 _GRADES: Final = "credit.recognitions:grade"
 _ATTEMPTS: Final = 4
 _PAUSE_SECONDS: Final = 0.5
-
-
-class _Ask(NamedTuple):
-    """Who asks for recognition, and under what."""
-
-    caller: Caller
-    region: Region
-    log: LinkedKeys
-    rule: RecognitionRule
-    purpose: Purpose.ValueType
-    request_id: str
-    digest: bytes
-    transfer_id: str
-    scope: str
 
 
 class RecognitionDesk:
@@ -85,6 +63,7 @@ class RecognitionDesk:
         book: RegionBook,
         belief: Belief,
         home: HomeRegion,
+        uses: ConsentedUses,
         feed: AuthorityFeed,
         keys: SigningKeys,
         issuer: str,
@@ -95,6 +74,7 @@ class RecognitionDesk:
         self._book = book
         self._belief = belief
         self._home = home
+        self._uses = uses
         self._feed = feed
         self._keys = keys
         self._issuer = issuer
@@ -109,11 +89,12 @@ class RecognitionDesk:
         Raises Refused INVALID_REQUEST for what is no report of the region, STATE_CONFLICT for
         one that does not hold any more, REGION_NOT_ALLOWED where no mapping table is in force,
         PURPOSE_NOT_ALLOWED, ITEM_NOT_MAPPED, ITEM_NOT_ALLOWED, EMERGENCY_BRAKE, as
-        `RegionBook.region` and `Belief.require_trusted`, and TEMPORARILY_UNAVAILABLE where the
-        region does not answer or too few witnesses have cosigned.
+        `RegionBook.region` and `Belief.require_trusted`, CONSENT_REQUIRED and the other reasons of
+        consents, and TEMPORARILY_UNAVAILABLE where the region does not answer or too few witnesses
+        have cosigned.
         """
 
-        async def verified(ask: _Ask) -> Document:
+        async def verified(ask: RecognitionAsk) -> Document:
             now = self._clock.now()
             found = await self._shares.run(
                 caller.asker, report_of, request.document, ask.region, ask.log, now
@@ -133,7 +114,7 @@ class RecognitionDesk:
         """Answer RecogniseGrades; raises as RecogniseReport."""
         parts: Sequence[bytes] = tuple(request.answer)
 
-        async def verified(ask: _Ask) -> Document:
+        async def verified(ask: RecognitionAsk) -> Document:
             now = self._clock.now()
             found = await self._shares.run(
                 caller.asker, grades_of, parts, request.request, ask.log, now
@@ -154,7 +135,7 @@ class RecognitionDesk:
         caller: Caller,
         scope: str,
         faults: list[Violation],
-        verified: Callable[[_Ask], Awaitable[Document]],
+        verified: Callable[[RecognitionAsk], Awaitable[Document]],
     ) -> MadeRecognition:
         if caller.role != ClientRole.CLIENT_ROLE_OPERATOR:
             raise Refused(
@@ -174,7 +155,14 @@ class RecognitionDesk:
             return before
         ask = self._ask(request, caller, digest, scope)
         document = await verified(ask)
-        return await self._shares.run(caller.asker, self._recognise, ask, document)
+        for _ in range(_ATTEMPTS):
+            consent = await self._uses.consent(ask.consent)
+            found = await self._shares.run(caller.asker, self._judged, ask, document, consent)
+            if found.under is None or await self._uses.used(
+                found.under, caller, ask.request_id, digest, ask.purpose
+            ):
+                return await self._shares.run(caller.asker, self._keep, ask, document, found)
+        raise changing()
 
     def _ask(
         self,
@@ -182,21 +170,21 @@ class RecognitionDesk:
         caller: Caller,
         digest: bytes,
         scope: str,
-    ) -> _Ask:
+    ) -> RecognitionAsk:
         region = self._book.region(request.region)
         self._belief.require_trusted(region)
         # By a former key it would be of a log that ended: of no history that witnesses see grow.
-        log = log_keys(region, "disclosure").live
-        rule = _rule(self._feed.current(), region, request.purpose)
-        return _Ask(
+        log = log_keys(region, "disclosure").present
+        rule_of(self._feed.current(), region, request.purpose)
+        return RecognitionAsk(
             caller,
             region,
             log,
-            rule,
             request.purpose,
             request.request_id,
             digest,
             request.transfer_id,
+            request.consent,
             scope,
         )
 
@@ -222,44 +210,17 @@ class RecognitionDesk:
             else:
                 return
 
-    def _recognise(self, ask: _Ask, document: Document) -> MadeRecognition:
-        """Judge a document that verified, on the state of now, and keep what comes of it."""
-        now, view = self._clock.now(), self._feed.current()
-        authority, operator_id = view.authority, ask.caller.operator_id
-        require_licences(authority, ask.caller.client_id, now)
-        rule = _rule(view, ask.region, ask.purpose)
-        is_open = opened_to(authority, ask.caller, document.subject, ask.scope, ask.purpose, now)
-        codes = {record.region for record in document.records} or {*ask.region.codes}
+    def _judged(self, ask: RecognitionAsk, document: Document, consent: Consent | None) -> Judged:
+        return judged(self._feed.current(), ask, document, consent, self._clock.now())
 
-        def licensed(item: str) -> bool:
-            # As for records of that region themselves, whatever they are called here.
-            return all(is_open(item, code) for code in codes)
-
-        parts = parts_of(document, rule, licensed)
-        require_running(
-            authority.brakes, operator_id, sorted({part.item for part in parts if part.item})
-        )
-        require_recognised(parts)
-        expires_at = expiry(document, rule)
-        transfer = None
-        if ask.transfer_id:
-            transfer = transfer_of(
-                authority.recognitions,
-                ask.transfer_id,
-                operator_id,
-                document,
-                parts,
-                ask.purpose,
-                now,
-            )
-            expires_at = min(expires_at, transfer.expires_at)
-        if now >= expires_at:
-            raise over("The document was issued too long ago to be recognised.")
+    def _keep(self, ask: RecognitionAsk, document: Document, found: Judged) -> MadeRecognition:
+        """Sign what is recognised, and keep it."""
+        now, transfer, operator_id = found.at, found.transfer, ask.caller.operator_id
         recognition_id = f"{now:010x}-{token_hex(12)}"
         statement = RecognitionStatement(
             iss=self._issuer,
             iat=now,
-            exp=expires_at,
+            exp=found.expires_at,
             schema_version="1",
             recognition=f"recognitions/{recognition_id}",
             region=ask.region.entity_id,
@@ -267,8 +228,8 @@ class RecognitionDesk:
             subject=document.subject,
             operator_id=operator_id,
             purpose=PURPOSES[ask.purpose],
-            rule_version=rule.version,
-            parts=tuple(parts),
+            rule_version=found.rule_version,
+            parts=tuple(found.parts),
             destination="" if transfer is None else transfer.destination,
             recipient="" if transfer is None else transfer.recipient,
         )
@@ -284,24 +245,9 @@ class RecognitionDesk:
                 subject=document.subject,
                 transfer_id=ask.transfer_id,
                 recognised_at=now,
-                expires_at=expires_at,
+                expires_at=found.expires_at,
                 statement=self._keys.sign(
-                    view.signing_keys, statement.as_json(), RECOGNITION_TYPE, now
+                    self._feed.current().signing_keys, statement.as_json(), RECOGNITION_TYPE, now
                 ),
             )
         )
-
-
-def _rule(view: AuthorityView, region: Region, purpose: int) -> RecognitionRule:
-    rule = view.authority.recognitions.rule(region.entity_id)
-    if rule is None:
-        raise Refused(
-            RefusalReason.REFUSAL_REASON_REGION_NOT_ALLOWED,
-            "No mapping table for documents of that region is in force.",
-        )
-    if purpose not in rule.purposes:
-        raise Refused(
-            RefusalReason.REFUSAL_REASON_PURPOSE_NOT_ALLOWED,
-            "Documents of that region are not recognised for this purpose.",
-        )
-    return rule

@@ -27,6 +27,8 @@ PROTECTED_SECONDS: Final = 3_600
 """How old an answer with records of protected items may be: nobody else can be asked of them."""
 
 _CURRENT: Final = "CURRENT"
+_PUBLIC: Final = "PUBLIC"
+_SUBJECT: Final = "SUBJECT"
 
 
 class Verified(NamedTuple):
@@ -68,6 +70,10 @@ def report_of(text: str, region: Region, log: Pinned, now: int) -> VerifiedRepor
         tuple(each.as_record(report.subject) for each in report.records),
         report.iat,
         report.exp,
+        # What it had issued for itself a subject hands on itself.
+        frozenset()
+        if report.requester.kind == _SUBJECT
+        else frozenset(each.item for each in report.items if each.openness != _PUBLIC),
     )
     return VerifiedReport(Verified(document, found.proved.head.checkpoint), report)
 
@@ -122,6 +128,7 @@ def grades_of(parts: Sequence[bytes], request: bytes, log: Pinned, now: int) -> 
         served_at,
         # The records' own disclosure ends it.
         (1 << 53) - 1,
+        frozenset(proved.protected),
     )
     public = tuple(record for record in found.records if record.item not in proved.protected)
     return VerifiedGrades(Verified(document, found.checkpoint), public)

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from creditgate.refusal import Refused
 from creditgate.transparency.cosignatures import CosignerKey, TooFewWitnesses
 from creditgate.transparency.merkle import ProofInvalid, verify_consistency
-from creditgate.transparency.note import Checkpoint, origin_of
+from creditgate.transparency.note import Checkpoint
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.clock import Clock
 from gateway.federation.trust.book import Region, RegionBook
@@ -102,7 +102,7 @@ class Belief:
         Refused as `require_trusted` and TEMPORARILY_UNAVAILABLE where too few have cosigned,
         and what the store raises.
         """
-        log = self._trusted_log(region, proved.origin)
+        log = self._trusted_log(region)
         policy = self._policy(region)
         known_by = _digest(log, policy, proved, cosigned, consistency_proof)
         if known_by in self._believed:
@@ -116,7 +116,7 @@ class Belief:
             raise too_few() from None
         # What this very comparison has found is known at once.
         await self._look()
-        self._trusted_log(region, proved.origin)
+        self._trusted_log(region)
         if cosigned and not consistency_proof:
             # With a proof it holds for a time alone.
             self._believed[known_by] = None
@@ -131,7 +131,7 @@ class Belief:
 
         Raises ProofInvalid, and Refused as `require_believed`.
         """
-        log, policy = self._trusted_log(region, origin_of(cosigned)), self._policy(region)
+        log, policy = self._trusted_log(region), self._policy(region)
         try:
             later = await asyncio.to_thread(
                 require_cosigned, cosigned, log.key, *policy, self._clock.now()
@@ -141,8 +141,8 @@ class Belief:
         after = later.checkpoint
         verify_consistency(before.size, after.size, before.root, after.root, proof)
 
-    def _trusted_log(self, region: Region, origin: str = "") -> RegionLog:
-        log = log_of(region, origin)
+    def _trusted_log(self, region: Region) -> RegionLog:
+        log = log_of(region)
         if log is None:
             raise _not_trusted("It states no key of its disclosure log.", "no_log_key")
         if monotonic() >= self._known_at + LEASE_SECONDS:

@@ -11,9 +11,10 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.witness_service_pb2 import SplitViewEvidence
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
+from gateway.federation.trust.anew import Anew
 from gateway.federation.trust.book import Region, RegionBook
 from gateway.federation.witness.gossip import MOST_SEEN, MOST_SPLITS, Gossip
-from gateway.federation.witness.logs import RegionLog, log_of, logs_of
+from gateway.federation.witness.logs import RegionLog, log_of
 from gateway.federation.witness.rules import ShownInvalid
 from gateway.federation.witness.splits import SplitViews, evidence_of
 from gateway.federation.witness.wire import (
@@ -49,7 +50,9 @@ class WitnessDesk:
         own: LogReader,
         shares: Shares,
         clock: Clock,
+        anew: Anew,
     ) -> None:
+        self._anew = anew
         self._witness = witness
         self._splits = splits
         self._gossip = gossip
@@ -75,6 +78,12 @@ class WitnessDesk:
         if faults:
             raise invalid(*faults)
         region = region_of(self._book, caller.client_id)
+        log = log_of(region)
+        if log is None or any(
+            origin_of(each.checkpoint) != log.key.name for each in request.checkpoints
+        ):
+            # It may have gone over to another key since its chain was looked at.
+            region = await self._anew(region) or region
         return await self._shares.run(caller.asker, self._exchanged, request, region)
 
     def show(self, log: RegionLog, shown: Shown) -> Answered:
@@ -82,7 +91,7 @@ class WitnessDesk:
 
         Raises as `Witness.show`.
         """
-        answered = self._witness.show(log.region.entity_id, log.key, shown, self._clock.now())
+        answered = self._witness.show(log, shown, self._clock.now())
         if answered.split is not None:
             self._gossip.accuse("", [answered.split], self._clock.now())
         return answered
@@ -96,8 +105,7 @@ class WitnessDesk:
         present = {
             str(log.key)
             for region in self._book.regions()
-            if region.entity_id != to
-            for log in logs_of(region)
+            if region.entity_id != to and (log := log_of(region)) is not None
         }
         seen = [each.cosigned for each in self._witness.witnessed() if each.log_key in present]
         splits = [evidence_message(evidence_of(row)) for row in self._splits.open_ones(MOST_SPLITS)]
@@ -126,7 +134,7 @@ class WitnessDesk:
 
     def _witnessed(self, region: Region, message: pb.CheckpointShown) -> pb.CheckpointWitnessed:
         origin = origin_of(message.checkpoint)
-        log = log_of(region, origin)
+        log = log_of(region)
         if log is None or origin != log.key.name:
             # Each region shows its own log alone: others' are compared, not cosigned.
             return pb.CheckpointWitnessed(

@@ -35,6 +35,15 @@ WITNESSED_LOGS: Final = Table(
     Column("act", BigInteger, nullable=False),
 )
 
+# Keys of logs that were gone over from, and are cosigned no more: by whichever region that of the
+# log signed to have ended ("" for region), by the region alone that now has another.
+WITNESSED_ENDS: Final = Table(
+    "witnessed_ends",
+    METADATA,
+    Column("log_key", Text, primary_key=True),
+    Column("region", String(512), primary_key=True),
+)
+
 # The newest checkpoints cosigned of a log: what others have seen is compared with them.
 WITNESSED: Final = Table(
     "witnessed_checkpoints",

@@ -4,6 +4,9 @@ Of each log one process at a time compares what is shown with what was cosigned 
 writes down the new: in one transaction, with the cosignature, which leaves only once that is
 committed and the act is noted beside the key (C2SP tlog-witness: "The witness MUST persist
 the new checkpoint before responding", atomically with the check of the old size).
+
+A region has one log at a time. Where it shows that of another key, what was before is cosigned no
+more, and has to have ended as it was cosigned; so no witness stands behind two histories.
 """
 
 from collections.abc import Sequence
@@ -31,7 +34,9 @@ from creditgate.transparency.note import (
     open_checkpoint,
     taken_apart,
 )
+from gateway.federation.witness.ends import end_those_before, require_not_ended
 from gateway.federation.witness.keys import WitnessKey
+from gateway.federation.witness.logs import RegionLog
 from gateway.federation.witness.rules import FRESH_SECONDS, Judgement, judged
 from gateway.federation.witness.tables import WITNESSED, WITNESSED_LOGS
 from gateway.storage.engines import reading
@@ -100,16 +105,19 @@ class Witness:
         with reading(self._evidence) as connection:
             self.key.require_known(_act(connection))
 
-    def show(self, region: str, log: VerifierKey, shown: Shown, now: int) -> Answered:
-        """Judge a checkpoint of ``region``'s log and cosign it where that may be.
+    def show(self, of: RegionLog, shown: Shown, now: int) -> Answered:
+        """Judge a checkpoint of a region's log and cosign it where that may be.
 
         Of one key and origin one history alone is cosigned, whoever shows it. Raises
         ProofInvalid for a note that the log has not signed and a proof that does not prove,
-        ShownInvalid, WitnessForgot, and what the store raises: then nothing is cosigned.
+        ShownInvalid, for a log that ended too, WitnessForgot, and what the store raises: then nothing
+        is cosigned.
         """
+        region, log = of.region.entity_id, of.key
         checkpoint = open_checkpoint(shown.note, log)
         with self._evidence.begin() as connection:
             last = _locked(connection, region, log)
+            require_not_ended(connection, region, log)
             act = _act(connection)
             self.key.require_known(act)
             known = _checkpoint_of(last)
@@ -125,6 +133,7 @@ class Witness:
             if known == checkpoint and now < last.cosigned_at + FRESH_SECONDS:
                 line = last.cosignature
             else:
+                end_those_before(connection, of)
                 act += 1
                 line = cosignature_line(taken_apart(shown.note)[0], self.key, now)
                 self._keep(connection, region, checkpoint, log, shown.note, line, now, act)

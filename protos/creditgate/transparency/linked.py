@@ -5,12 +5,14 @@ none of them.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple, Self
 
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import Checkpoint, VerifierKey, open_checkpoint, origin_of
 from creditgate.transparency.receipts import usage_log_key
 from creditgate.transparency.succession import (
+    Succession,
     former_in,
     former_named,
     open_announcement,
@@ -141,6 +143,17 @@ def open_linked(note: str, pinned: Pinned) -> Checkpoint:
         if key.name == origin_of(note):
             raise
         raise UnknownKey(str(why)) from None
+
+
+def ended_before(known: VerifierKey, notes: Sequence[str]) -> tuple[Succession, ...]:
+    """Return how the logs before that of a key ended that is known, by ``notes`` that both sides
+    signed, the oldest first."""
+    chain = LinkedKeys((known,)).preceded(notes).chain
+    ended: list[Succession] = []
+    for former, following in pairwise(chain):
+        told = {note for note in notes if _former(note, following) == former}
+        ended += [open_succession(note, former) for note in sorted(told)]
+    return tuple(ended)
 
 
 def _has(chain: Sequence[VerifierKey], key: VerifierKey) -> bool:

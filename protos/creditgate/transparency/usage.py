@@ -24,6 +24,7 @@ from creditgate.v1.credit_record_service_pb2 import (
 )
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.usage_log_pb2 import (
+    UsageAgain,
     UsageDetail,
     UsageKind,
     UsageLeaf,
@@ -35,6 +36,8 @@ Answer = GetSubjectRecordsResponse | GetRecordResponse | BatchGetSubjectRecordsR
 
 _REVISION_BYTES: Final = 8
 _KEY_ID_BYTES: Final = 4
+_REGION_RECORDS: Final = b"creditgate/region-records/v1\n"
+_LENGTH_BYTES: Final = 4
 
 
 class LoggedUse(NamedTuple):
@@ -72,8 +75,9 @@ def verify_served(answer: Sequence[Answer], key: Pinned) -> UsageLeaf:
     """Return the use that an answer was charged as, once that is what was received.
 
     ``answer`` is one message, or all parts of a chunk in order. A retry has the receipt of the
-    first answer, and may have fewer records. Lines and revisions of a very large answer are
-    neither in its leaf nor in its receipt, and not compared. Raises ProofInvalid.
+    first answer, and may have fewer records: whether it is one, the answer does not prove
+    (`sdk.usage_book.UsageBook.sending`). Lines and revisions that neither leaf nor receipt has
+    are not compared. Raises ProofInvalid.
     """
     receipt = answer[-1].receipt
     leaf = promised_by(receipt, key)
@@ -81,9 +85,12 @@ def verify_served(answer: Sequence[Answer], key: Pinned) -> UsageLeaf:
     detail = detail_of(leaf, receipt.usage.detail)
     if receipt.replayed:
         if detail is not None:
-            _require_paid(detail, records)
+            _require_paid(leaf, detail, records)
+        # Gateways of an earlier version signed no retry as one.
+        if receipt.usage.again:
+            verify_again(receipt, key, packed_revisions(records), records_digest(records))
         return leaf
-    require_told(leaf, receipt, records)
+    require_told(leaf, receipt, records_digest(records), len(records))
     if detail is not None:
         _require_counted(leaf, detail, records)
     return leaf
@@ -99,21 +106,42 @@ def promised_by(receipt: Receipt, key: Pinned) -> UsageLeaf:
     return leaf
 
 
-def require_told(leaf: UsageLeaf, receipt: Receipt, records: Sequence[DisclosedRecord]) -> None:
-    """Check that an answer with ``records``, which is no retry, tells what its leaf charges.
-
-    Raises ProofInvalid.
-    """
+def require_told(leaf: UsageLeaf, receipt: Receipt, digest: bytes, records: int) -> None:
+    """Check that an answer with so many ``records``, which is no retry, tells what its leaf
+    charges; ``digest`` is that of the records. Raises ProofInvalid."""
     told = (
         receipt.charged_micro_yuan,
         receipt.charged_entries,
         receipt.serve_time.seconds,
         receipt.disclosure_sequence,
     )
-    if told != (leaf.fee_micro_yuan, len(records), leaf.serve_seconds, leaf.disclosure_sequence):
+    if told != (leaf.fee_micro_yuan, records, leaf.serve_seconds, leaf.disclosure_sequence):
         raise ProofInvalid("the answer tells of another charge than its receipt")
-    if leaf.records_digest and leaf.records_digest != records_digest(records):
+    if leaf.records_digest and leaf.records_digest != digest:
         raise ProofInvalid("the records are not those that were charged")
+
+
+def verify_again(receipt: Receipt, key: Pinned, revisions: bytes, digest: bytes) -> None:
+    """Check that the gateway signed that an answer is a retry, and what it gave: ``revisions`` as
+    UsageLeaf has them, ``digest`` that of the records. Raises ProofInvalid."""
+    usage = receipt.usage
+    if not usage.again:
+        raise ProofInvalid("the answer is marked as a retry, which is not signed")
+    signer = key_of(key, usage.key_id.to_bytes(_KEY_ID_BYTES, "big"), "the receipt")
+    path = list(usage.again_path)
+    root = inclusion_root(usage.again_index, usage.group_size, leaf_hash(usage.again), path)
+    signer.verify(receipt_text(signer.name, usage.group_size, root), usage.signature)
+    again = strictly(UsageAgain, usage.again)
+    told = again.leaf_hash, again.serve_seconds, again.revisions_digest
+    given = leaf_hash(usage.leaf), receipt.serve_time.seconds, sha256(revisions).digest()
+    if told != given or (again.records_digest and again.records_digest != digest):
+        raise ProofInvalid("what is signed of the retry is not what was received")
+
+
+def packed_revisions(records: Iterable[DisclosedRecord]) -> bytes:
+    """Return the revisions of records as UsageLeaf has them."""
+    sequences = [record.event_sequence for record in records]
+    return struct.pack(f"<{len(sequences)}q", *sequences)
 
 
 def verify_logged(
@@ -172,6 +200,20 @@ def records_digest(records: Iterable[DisclosedRecord]) -> bytes:
     return sha256(b"".join(each.SerializeToString(deterministic=True) for each in records)).digest()
 
 
+def region_records_digest(items: Sequence[str], records: Sequence[DisclosedRecord]) -> bytes:
+    """Return the digest of another region's records as a leaf has it: with the item here that
+    each is charged as.
+
+    SHA-256 over a line that tells what it is of, and for each record its item and itself,
+    serialised, each behind its length in four bytes, the most significant first.
+    """
+    hashed = sha256(_REGION_RECORDS)
+    for item, record in zip(items, records, strict=True):
+        for text in (item.encode(), record.SerializeToString(deterministic=True)):
+            hashed.update(len(text).to_bytes(_LENGTH_BYTES, "big") + text)
+    return hashed.digest()
+
+
 def counted_by(counted: Iterable[DisclosedRecord]) -> Counter[CountedBy]:
     """Return how many records there are of each kind."""
     return Counter(map(CountedBy.of, counted))
@@ -190,9 +232,15 @@ def fee_of(lines: Iterable[UsageLine]) -> int:
     return sum(line.entries * line.unit_price_micro_yuan for line in lines)
 
 
-def _require_paid(detail: UsageDetail, records: Sequence[DisclosedRecord]) -> None:
-    if not set(revisions_of(detail)).issuperset(record.event_sequence for record in records):
+def _require_paid(leaf: UsageLeaf, detail: UsageDetail, records: Sequence[DisclosedRecord]) -> None:
+    revisions = revisions_of(detail)
+    if not set(revisions).issuperset(record.event_sequence for record in records):
         raise ProofInvalid("a retry has records that were not paid for")
+    charged = lines_by(detail.lines)
+    if charged.total() != len(revisions) or counted_by(records) - charged:
+        raise ProofInvalid("a retry has other records than those that were paid for")
+    if fee_of(detail.lines) != leaf.fee_micro_yuan:
+        raise ProofInvalid("the charge is not that of its lines")
 
 
 def _require_counted(

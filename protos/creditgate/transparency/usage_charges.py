@@ -5,7 +5,7 @@ leaves of a log that lead to a signed checkpoint.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -17,6 +17,7 @@ from creditgate.transparency.usage import (
     fee_of,
     is_of_other_region,
     records_digest,
+    region_records_digest,
     revisions_of,
 )
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
@@ -144,26 +145,40 @@ def of_one_request(one: UsageLeaf, other: UsageLeaf) -> bool:
     return (one.operator_id, *_request(one)) == (other.operator_id, *_request(other))
 
 
+class Received(NamedTuple):
+    """What an answer gave: its ``records``, and of another region's ``items``, the item of one's
+    own gateway for each. Of a use of before items were signed (usage_log.proto) those are
+    left out, and lines are compared by source and region."""
+
+    records: Sequence[DisclosedRecord]
+    items: Sequence[str] = ()
+
+
+def known(leaf: UsageLeaf, received: Received) -> Received | None:
+    """Return what is counted anew: what was received, None where that is not known. Of no records
+    too there is a digest."""
+    none = records_digest(()), region_records_digest((), ())
+    return received if received.records or leaf.records_digest in none else None
+
+
 def miscounted(
-    leaf: UsageLeaf, detail: UsageDetail, records: Sequence[DisclosedRecord] | None = None
+    leaf: UsageLeaf, detail: UsageDetail, received: Received | None = None
 ) -> int | None:
     """Return by how many micro-yuan a leaf charges too much by its own numbers, None where they
     are right.
 
-    ``records`` are those of the answer, where the leaf has their digest. Without them, as many
-    count as the leaf names revisions; a use of another region names none, and counts as its
+    ``received`` are the records of the answer, where the leaf has their digest. Without them, as
+    many count as the leaf names revisions; a use of another region names none, and counts as its
     lines say. It is not told which records are too many: what is there is taken at the highest
-    price of its kind. Raises ProofInvalid where ``records`` are others.
+    price of its kind. Raises ProofInvalid where what was ``received`` is other.
     """
-    kind_of = _kind_of(leaf)
-    if records is not None:
-        if leaf.records_digest != records_digest(records):
-            raise ProofInvalid("the records are not those of the leaf")
-        due = fee_of(right_lines(leaf, detail, records))
+    if received is not None:
+        _require_its_own(leaf, received)
+        due = fee_of(right_lines(leaf, detail, received))
         charged: Counter[CountedBy] = Counter()
         for line in detail.lines:
-            charged[kind_of(line)] += line.entries
-        right = charged == Counter(map(kind_of, records))
+            charged[_kind_of(leaf, received, line)] += line.entries
+        right = charged == _kinds(leaf, received)
     elif is_of_other_region(leaf) and not detail.revisions:
         due, right = fee_of(detail.lines), True
     else:
@@ -177,7 +192,7 @@ def miscounted(
 
 
 def right_lines(
-    leaf: UsageLeaf, detail: UsageDetail, records: Sequence[DisclosedRecord] | None = None
+    leaf: UsageLeaf, detail: UsageDetail, received: Received | None = None
 ) -> list[UsageLine]:
     """Return the lines a leaf ought to have by its own numbers, dearest first.
 
@@ -185,18 +200,17 @@ def right_lines(
     many as there are revisions, at the highest prices, and of another region's as many as its
     lines say. Raises ProofInvalid.
     """
-    kind_of = _kind_of(leaf)
     dearest = sorted(detail.lines, key=lambda each: -each.unit_price_micro_yuan)
     there: Counter[CountedBy | None] = Counter()
-    if records is not None:
-        there.update(map(kind_of, records))
+    if received is not None:
+        there.update(_kinds(leaf, received))
     elif is_of_other_region(leaf) and not detail.revisions:
         there[None] = sum(line.entries for line in detail.lines)
     else:
         there[None] = len(revisions_of(detail))
     found: list[UsageLine] = []
     for line in dearest:
-        kind = None if records is None else kind_of(line)
+        kind = None if received is None else _kind_of(leaf, received, line)
         entries = min(line.entries, there[kind])
         there[kind] -= entries
         if entries > 0:
@@ -207,15 +221,35 @@ def right_lines(
     return found
 
 
-def _kind_of(leaf: UsageLeaf) -> Callable[[DisclosedRecord | UsageLine], CountedBy]:
-    """Return what tells the kind that records and lines of a leaf are counted by.
+def _require_its_own(leaf: UsageLeaf, received: Received) -> None:
+    """Check that a leaf has the digest of what was received. Raises ProofInvalid."""
+    records, items = received
+    if items and (len(items) != len(records) or not is_of_other_region(leaf)):
+        raise ProofInvalid("items are told of each record of another region, and of no other")
+    digest = region_records_digest(items, records) if items else records_digest(records)
+    if leaf.records_digest != digest and (records or known(leaf, received) is None):
+        raise ProofInvalid("the records are not those of the leaf")
 
-    Lines of another region's records have items of this gateway, the records the region's own:
-    they are compared by source and region.
+
+def _kinds(leaf: UsageLeaf, received: Received) -> Counter[CountedBy]:
+    """Return how many records there are of each kind that lines are compared by."""
+    records, items = received
+    if items:
+        counted = zip(items, records, strict=True)
+        return Counter(CountedBy.of(record)._replace(item=item) for item, record in counted)
+    return Counter(_kind_of(leaf, received, record) for record in records)
+
+
+def _kind_of(
+    leaf: UsageLeaf, received: Received, counted: DisclosedRecord | UsageLine
+) -> CountedBy:
+    """Return the kind that a line, or a record of one's own region, is counted by.
+
+    Lines of another region's records have items of this gateway, the records the region's own.
     """
-    if not is_of_other_region(leaf):
-        return CountedBy.of
-    return lambda counted: CountedBy.of(counted)._replace(item="")
+    kind = CountedBy.of(counted)
+    whole = bool(received.items) or not is_of_other_region(leaf)
+    return kind if whole else kind._replace(item="")
 
 
 def _read(leaf: bytes) -> UsageLeaf:

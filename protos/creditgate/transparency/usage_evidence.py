@@ -12,8 +12,14 @@ from creditgate.transparency.linked import LinkedKeys, Pinned, linked, open_link
 from creditgate.transparency.merkle import ProofInvalid, verify_consistency
 from creditgate.transparency.note import Checkpoint
 from creditgate.transparency.strict import strictly
-from creditgate.transparency.usage import detail_of, records_digest, verify_logged, verify_receipt
-from creditgate.transparency.usage_charges import conflict_overcharge, miscounted, of_one_request
+from creditgate.transparency.usage import detail_of, verify_logged, verify_receipt
+from creditgate.transparency.usage_charges import (
+    Received,
+    conflict_overcharge,
+    known,
+    miscounted,
+    of_one_request,
+)
 from creditgate.v1.usage_evidence_pb2 import (
     ShownLeaf,
     UsageAgreement,
@@ -70,7 +76,7 @@ def verify_evidence(evidence: bytes, key: Pinned) -> VerifiedEvidence:
         raise ProofInvalid("the evidence does not tell what it shows")
     if message.HasField("agreement") and message.kind != USE:
         raise ProofInvalid("only a use is agreed with")
-    if message.records and message.kind != MISCOUNTED:
+    if (message.records or message.items) and message.kind != MISCOUNTED:
         raise ProofInvalid("only what is miscounted is counted anew")
     return judge(message, [_shown(each, key) for each in message.leaves], key)
 
@@ -146,9 +152,8 @@ def _miscounted(message: UsageEvidence, shown: Sequence[ShownUse], _: Pinned) ->
     detail = detail_of(use.leaf, use.detail)
     if detail is None:
         raise ProofInvalid("the leaf's detail is missing")
-    # Of no records too there is a digest.
-    known = bool(message.records) or use.leaf.records_digest == records_digest(())
-    overcharge = miscounted(use.leaf, detail, list(message.records) if known else None)
+    received = known(use.leaf, Received(list(message.records), list(message.items)))
+    overcharge = miscounted(use.leaf, detail, received)
     if overcharge is None:
         raise ProofInvalid("the leaf charges what it counts")
     return VerifiedEvidence(MISCOUNTED, use.leaf, overcharge, convicts=True)

@@ -73,6 +73,21 @@ class _AlertKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertKind.V
     or not what follows from the plan it told. operator_id is that of the region, counted what it
     claims and threshold what is accepted, micro-yuan (ClearingService.GetClearing, ListClearings).
     """
+    ALERT_KIND_FALSE_DIRECTORY: _AlertKind.ValueType  # 13
+    """A region denied by its directory a company of which it then proved an older record
+    (目录遗漏主体): operator_id is that of the region. Its directories are relied on no more for 31
+    days: it is asked about everybody.
+    """
+    ALERT_KIND_OWED_NOT_GIVEN: _AlertKind.ValueType  # 14
+    """Much of what a region charged on a day (UTC) was given to no operator (未交付计费):
+    operator_id is that of the region, counted such records.
+    """
+    ALERT_KIND_CLEARING_PLAN: _AlertKind.ValueType  # 15
+    """A region has told of a plan that charges for time (新包月或保底资费), a flat fee or a minimum,
+    for the first time: operator_id is that of the region, counted what the plan charges by the
+    month, micro-yuan, period_start when it is in force. It is cleared by; to have it stopped set a
+    ceiling (ClearingService.SetClearingCeiling).
+    """
 
 class AlertKind(_AlertKind, metaclass=_AlertKindEnumTypeWrapper):
     """What is unusual."""
@@ -122,6 +137,21 @@ ALERT_KIND_CLEARING_AMOUNT: AlertKind.ValueType  # 12
 """What a region claims for its records was not signed (清算金额未确认): it is above the ceiling,
 or not what follows from the plan it told. operator_id is that of the region, counted what it
 claims and threshold what is accepted, micro-yuan (ClearingService.GetClearing, ListClearings).
+"""
+ALERT_KIND_FALSE_DIRECTORY: AlertKind.ValueType  # 13
+"""A region denied by its directory a company of which it then proved an older record
+(目录遗漏主体): operator_id is that of the region. Its directories are relied on no more for 31
+days: it is asked about everybody.
+"""
+ALERT_KIND_OWED_NOT_GIVEN: AlertKind.ValueType  # 14
+"""Much of what a region charged on a day (UTC) was given to no operator (未交付计费):
+operator_id is that of the region, counted such records.
+"""
+ALERT_KIND_CLEARING_PLAN: AlertKind.ValueType  # 15
+"""A region has told of a plan that charges for time (新包月或保底资费), a flat fee or a minimum,
+for the first time: operator_id is that of the region, counted what the plan charges by the
+month, micro-yuan, period_start when it is in force. It is cleared by; to have it stopped set a
+ceiling (ClearingService.SetClearingCeiling).
 """
 Global___AlertKind: _TypeAlias = AlertKind  # noqa: Y015
 

@@ -401,21 +401,27 @@ class RemovalTrace(_message.Message):
 
     OPERATOR_ID_FIELD_NUMBER: _builtins.int
     REMOVAL_FIELD_NUMBER: _builtins.int
+    DUTY_FIELD_NUMBER: _builtins.int
     operator_id: _builtins.str
     """The operator."""
     @_builtins.property
     def removal(self) -> _conformance_service_pb2.RemovalAcknowledgement:
         """The removal."""
 
+    @_builtins.property
+    def duty(self) -> _consent_service_pb2.ConsentRemoval:
+        """Of copies made under a consent, the duty that was acknowledged."""
+
     def __init__(
         self,
         *,
         operator_id: _builtins.str = ...,
         removal: _conformance_service_pb2.RemovalAcknowledgement | None = ...,
+        duty: _consent_service_pb2.ConsentRemoval | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["removal", b"removal"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duty", b"duty", "removal", b"removal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator_id", b"operator_id", "removal", b"removal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duty", b"duty", "operator_id", b"operator_id", "removal", b"removal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -520,6 +526,7 @@ class TraceRecordRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     KNOWN_TREE_SIZE_FIELD_NUMBER: _builtins.int
+    HOME_REGION_FIELD_NUMBER: _builtins.int
     record: _builtins.str
     """Resource name "records/{record_id}"."""
     page_size: _builtins.int
@@ -529,6 +536,10 @@ class TraceRecordRequest(_message.Message):
     known_tree_size: _builtins.int
     """Tree size of a checkpoint of the decision log the caller holds; the response
     proves that the log only grew since. 0 means none.
+    """
+    home_region: _builtins.str
+    """The region that disclosed it, by its entity identifier; empty means this one. Of a record of
+    another region it is traced who was given it here.
     """
     @_builtins.property
     def period(self) -> _vocabulary_pb2.Interval:
@@ -542,10 +553,11 @@ class TraceRecordRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         known_tree_size: _builtins.int = ...,
+        home_region: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_tree_size", b"known_tree_size", "page_size", b"page_size", "page_token", b"page_token", "period", b"period", "record", b"record"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["home_region", b"home_region", "known_tree_size", b"known_tree_size", "page_size", b"page_size", "page_token", b"page_token", "period", b"period", "record", b"record"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -433,6 +433,7 @@ class Attestation(_message.Message):
     ATTEST_TIME_FIELD_NUMBER: _builtins.int
     CERTIFIED_FIELD_NUMBER: _builtins.int
     COMPARED_SEQUENCE_FIELD_NUMBER: _builtins.int
+    WAITING_FINDINGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "attestations/{attestation_id}"."""
     operator_id: _builtins.str
@@ -457,6 +458,11 @@ class Attestation(_message.Message):
     """Whether a certificate was given, whatever became of it since."""
     compared_sequence: _builtins.int
     """Disclosure event the copies were compared with, never before disclosure_sequence."""
+    waiting_findings: _builtins.int
+    """Of the findings that stand, those that wait only to be asked for: altered copies instead of which
+    right ones are attested now, and there were too many to ask for all at a time. That counts for
+    no deadline; show what is asked for and attest again.
+    """
     @_builtins.property
     def attest_time(self) -> _timestamp_pb2.Timestamp:
         """When (UTC)."""
@@ -475,10 +481,11 @@ class Attestation(_message.Message):
         attest_time: _timestamp_pb2.Timestamp | None = ...,
         certified: _builtins.bool = ...,
         compared_sequence: _builtins.int = ...,
+        waiting_findings: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["attest_time", b"attest_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attest_time", b"attest_time", "certificate", b"certificate", "certified", b"certified", "compared_sequence", b"compared_sequence", "copies", b"copies", "disclosure_sequence", b"disclosure_sequence", "name", b"name", "opened_findings", b"opened_findings", "operator_id", b"operator_id", "rectified_findings", b"rectified_findings", "standing_findings", b"standing_findings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attest_time", b"attest_time", "certificate", b"certificate", "certified", b"certified", "compared_sequence", b"compared_sequence", "copies", b"copies", "disclosure_sequence", b"disclosure_sequence", "name", b"name", "opened_findings", b"opened_findings", "operator_id", b"operator_id", "rectified_findings", b"rectified_findings", "standing_findings", b"standing_findings", "waiting_findings", b"waiting_findings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -753,6 +760,7 @@ class Finding(_message.Message):
     CONTEST_FIELD_NUMBER: _builtins.int
     CONSENT_FIELD_NUMBER: _builtins.int
     REGION_FIELD_NUMBER: _builtins.int
+    WAIT_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "findings/{finding_id}"."""
     operator_id: _builtins.str
@@ -799,6 +807,12 @@ class Finding(_message.Message):
     def contest(self) -> Global___Contest:
         """The contest; unset where there was none."""
 
+    @_builtins.property
+    def wait_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when it waits only for the gateway to ask for the right copy that is attested now (UTC);
+        that counts for no deadline and no stage. Unset where it does not.
+        """
+
     def __init__(
         self,
         *,
@@ -818,10 +832,11 @@ class Finding(_message.Message):
         contest: Global___Contest | None = ...,
         consent: _builtins.str = ...,
         region: _builtins.str = ...,
+        wait_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time", "contest", b"contest", "deadline", b"deadline", "detect_time", b"detect_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time", "contest", b"contest", "deadline", b"deadline", "detect_time", b"detect_time", "wait_time", b"wait_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attestation", b"attestation", "close_time", b"close_time", "consent", b"consent", "contest", b"contest", "deadline", b"deadline", "detect_time", b"detect_time", "event_sequence", b"event_sequence", "held_digest", b"held_digest", "kind", b"kind", "name", b"name", "operator_id", b"operator_id", "record", b"record", "region", b"region", "severity", b"severity", "stage", b"stage", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attestation", b"attestation", "close_time", b"close_time", "consent", b"consent", "contest", b"contest", "deadline", b"deadline", "detect_time", b"detect_time", "event_sequence", b"event_sequence", "held_digest", b"held_digest", "kind", b"kind", "name", b"name", "operator_id", b"operator_id", "record", b"record", "region", b"region", "severity", b"severity", "stage", b"stage", "state", b"state", "wait_time", b"wait_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1350,7 +1365,10 @@ class AnswerChallengeRequest(_message.Message):
     COPIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def copies(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShownCopy]:
-        """Copies, 1 to 100; answering one again changes nothing."""
+        """Copies, 1 to 100; answering a challenge again changes nothing. Who holds several copies of a
+        record, of old revisions or of another region's record of that name, shows them all for its
+        challenge in one request: it is answered where one is as it should be.
+        """
 
     def __init__(
         self,
@@ -1488,7 +1506,9 @@ class RemovalAcknowledgement(_message.Message):
     @_builtins.property
     def remove_time(self) -> _timestamp_pb2.Timestamp:
         """When the last of them was gone (UTC); for an event not before it, whose time is given where
-        none was held any more by then.
+        none was held any more by then. For a consent it is the word on every duty (Consent.removals)
+        for what was served by then: of copies that were gone sooner, give the earlier time in an
+        acknowledgement of its own before it.
         """
 
     def __init__(
@@ -1543,7 +1563,7 @@ class AcknowledgeRemovalsResponse(_message.Message):
     OUTSTANDING_REMOVALS_FIELD_NUMBER: _builtins.int
     NEXT_DEADLINE_FIELD_NUMBER: _builtins.int
     acknowledged_removals: _builtins.int
-    """Removals newly acknowledged."""
+    """Removals newly acknowledged; for a consent each duty counts."""
     outstanding_removals: _builtins.int
     """Removals still owed."""
     @_builtins.property

@@ -264,7 +264,8 @@ class ConsentTerms(_message.Message):
     @_builtins.property
     def data_life(self) -> _duration_pb2.Duration:
         """How long the operator may keep each answer, counted from its serving, to the
-        second; copies end with the record's disclosure if that is sooner.
+        second, at least an hour; copies end with the record's disclosure if that is
+        sooner.
         """
 
     @_builtins.property
@@ -340,6 +341,8 @@ class ConsentEvent(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     EVENT_TIME_FIELD_NUMBER: _builtins.int
+    PART_OF_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Position in the consent log."""
     consent: _builtins.str
@@ -350,6 +353,13 @@ class ConsentEvent(_message.Message):
     """Who caused it."""
     reason: _builtins.str
     """Why, in the words given; may be empty for subjects, who owe no reason."""
+    part_of: _builtins.str
+    """Of the part of a consent that its subject has taken back in another region, the consent it is
+    part of: copies of that region's records alone must be gone, and that is acknowledged by the
+    name of the part. Empty for all others.
+    """
+    region: _builtins.str
+    """Then the region, by its entity identifier."""
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """When (UTC)."""
@@ -363,10 +373,12 @@ class ConsentEvent(_message.Message):
         actor: Global___ConsentActor.ValueType = ...,
         reason: _builtins.str = ...,
         event_time: _timestamp_pb2.Timestamp | None = ...,
+        part_of: _builtins.str = ...,
+        region: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "consent", b"consent", "event_time", b"event_time", "reason", b"reason", "sequence", b"sequence", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "consent", b"consent", "event_time", b"event_time", "part_of", b"part_of", "reason", b"reason", "region", b"region", "sequence", b"sequence", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -399,6 +411,10 @@ class Consent(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     ANSWER_UNTIL_FIELD_NUMBER: _builtins.int
     SUBJECT_KEY_FIELD_NUMBER: _builtins.int
+    HISTORY_LEFT_OUT_FIELD_NUMBER: _builtins.int
+    REMOVALS_FIELD_NUMBER: _builtins.int
+    REMOVALS_LEFT_OUT_FIELD_NUMBER: _builtins.int
+    UNREPORTED_LEFT_OUT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "consents/{consent_id}"."""
     schema_version: _builtins.str
@@ -438,6 +454,12 @@ class Consent(_message.Message):
     """The public key that subject_signature was made by, a JWK (RFC 7517) as JSON;
     empty where there is none. The subject registered it with the gateway.
     """
+    history_left_out: _builtins.int
+    """How many changes are left out of the middle of history."""
+    removals_left_out: _builtins.int
+    """How many older duties are left out of removals."""
+    unreported_left_out: _builtins.int
+    """How many of those the operator has not acknowledged."""
     @_builtins.property
     def terms(self) -> Global___ConsentTerms:
         """What is allowed."""
@@ -448,7 +470,10 @@ class Consent(_message.Message):
 
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsentEvent]:
-        """Every change, oldest first."""
+        """Every change, oldest first; of a history of more than 500 the first 250, with the
+        request and the answer, and the last 250, with the end. AuditService.TraceConsent
+        tells all.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -462,11 +487,20 @@ class Consent(_message.Message):
 
     @_builtins.property
     def removal(self) -> Global___ConsentRemoval:
-        """The duty to remove what was served under it; unset where data_life_until is."""
+        """The duty to remove what was served under it, unset where data_life_until is; of
+        several that which is to be reported first, the last where all are.
+        """
 
     @_builtins.property
     def answer_until(self) -> _timestamp_pb2.Timestamp:
         """Until when the subject may answer (UTC)."""
+
+    @_builtins.property
+    def removals(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsentRemoval]:
+        """Every duty to remove what was served under it, oldest first: one for each time that
+        the data life of all copies was over, or the consent ended, and copies had been made
+        since the last. None is ever written over. Of more than 100 the newest.
+        """
 
     def __init__(
         self,
@@ -492,10 +526,14 @@ class Consent(_message.Message):
         message: _builtins.str = ...,
         answer_until: _timestamp_pb2.Timestamp | None = ...,
         subject_key: _builtins.str = ...,
+        history_left_out: _builtins.int = ...,
+        removals: _abc.Iterable[Global___ConsentRemoval] | None = ...,
+        removals_left_out: _builtins.int = ...,
+        unreported_left_out: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer_until", b"answer_until", "create_time", b"create_time", "data_life_until", b"data_life_until", "notice", b"notice", "removal", b"removal", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_until", b"answer_until", "answered_requests", b"answered_requests", "client_id", b"client_id", "create_time", b"create_time", "data_life_until", b"data_life_until", "delegation", b"delegation", "etag", b"etag", "history", b"history", "message", b"message", "name", b"name", "notice", b"notice", "operator_id", b"operator_id", "receipt", b"receipt", "removal", b"removal", "representative", b"representative", "schema_version", b"schema_version", "state", b"state", "subject", b"subject", "subject_key", b"subject_key", "subject_signature", b"subject_signature", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_until", b"answer_until", "answered_requests", b"answered_requests", "client_id", b"client_id", "create_time", b"create_time", "data_life_until", b"data_life_until", "delegation", b"delegation", "etag", b"etag", "history", b"history", "history_left_out", b"history_left_out", "message", b"message", "name", b"name", "notice", b"notice", "operator_id", b"operator_id", "receipt", b"receipt", "removal", b"removal", "removals", b"removals", "removals_left_out", b"removals_left_out", "representative", b"representative", "schema_version", b"schema_version", "state", b"state", "subject", b"subject", "subject_key", b"subject_key", "subject_signature", b"subject_signature", "terms", b"terms", "unreported_left_out", b"unreported_left_out"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -503,7 +541,7 @@ Global___Consent: _TypeAlias = Consent  # noqa: Y015
 
 @_typing.final
 class ConsentRemoval(_message.Message):
-    """What became of the duty to remove copies, after the end of a consent or of the
+    """What became of a duty to remove copies, after the end of a consent or of the
     data life of what was served last under one in force.
     """
 
@@ -515,6 +553,8 @@ class ConsentRemoval(_message.Message):
     ACKNOWLEDGE_TIME_FIELD_NUMBER: _builtins.int
     OVERDUE_FIELD_NUMBER: _builtins.int
     REPORT_BY_FIELD_NUMBER: _builtins.int
+    LIFE_UNTIL_FIELD_NUMBER: _builtins.int
+    SPARED_UNTIL_FIELD_NUMBER: _builtins.int
     data_life_end: Global___DataLifeEnd.ValueType
     """What must happen to the copies."""
     overdue: _builtins.bool
@@ -523,7 +563,7 @@ class ConsentRemoval(_message.Message):
     """
     @_builtins.property
     def deadline(self) -> _timestamp_pb2.Timestamp:
-        """Deadline (UTC): that of Consent.data_life_until."""
+        """Deadline (UTC); that of the last duty is Consent.data_life_until."""
 
     @_builtins.property
     def remove_time(self) -> _timestamp_pb2.Timestamp:
@@ -539,6 +579,19 @@ class ConsentRemoval(_message.Message):
         or the deadline where that is later.
         """
 
+    @_builtins.property
+    def life_until(self) -> _timestamp_pb2.Timestamp:
+        """When the data life of the last of the copies ends, or would have if the consent had
+        not been taken back (UTC). The duty is about copies that no earlier one is about.
+        """
+
+    @_builtins.property
+    def spared_until(self) -> _timestamp_pb2.Timestamp:
+        """Until when (UTC) copies are held against nobody, though the deadline is past: the
+        gateway was away when it was to tell that the consent was taken back. Unset where it
+        was not.
+        """
+
     def __init__(
         self,
         *,
@@ -548,10 +601,12 @@ class ConsentRemoval(_message.Message):
         acknowledge_time: _timestamp_pb2.Timestamp | None = ...,
         overdue: _builtins.bool = ...,
         report_by: _timestamp_pb2.Timestamp | None = ...,
+        life_until: _timestamp_pb2.Timestamp | None = ...,
+        spared_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "deadline", b"deadline", "remove_time", b"remove_time", "report_by", b"report_by"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "deadline", b"deadline", "life_until", b"life_until", "remove_time", b"remove_time", "report_by", b"report_by", "spared_until", b"spared_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "data_life_end", b"data_life_end", "deadline", b"deadline", "overdue", b"overdue", "remove_time", b"remove_time", "report_by", b"report_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "data_life_end", b"data_life_end", "deadline", b"deadline", "life_until", b"life_until", "overdue", b"overdue", "remove_time", b"remove_time", "report_by", b"report_by", "spared_until", b"spared_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -820,6 +875,7 @@ class ConsentAccess(_message.Message):
     REGION_FIELD_NUMBER: _builtins.int
     SERVE_TIME_FIELD_NUMBER: _builtins.int
     HOME_REGION_FIELD_NUMBER: _builtins.int
+    RECOGNISED_FIELD_NUMBER: _builtins.int
     usage: _builtins.str
     """The usage entry behind it, as in UsageEntry.name; empty where nothing was found, and of a
     record of another region.
@@ -846,6 +902,10 @@ class ConsentAccess(_message.Message):
     """The region that disclosed the record, by its entity identifier; empty for this one, and
     where nothing was found.
     """
+    recognised: _builtins.bool
+    """Whether, instead, what another region states of the item was recognised under the consent
+    (RecognitionService): nothing was served.
+    """
     @_builtins.property
     def serve_time(self) -> _timestamp_pb2.Timestamp:
         """Instant of serving (UTC)."""
@@ -862,10 +922,11 @@ class ConsentAccess(_message.Message):
         region: _builtins.str = ...,
         serve_time: _timestamp_pb2.Timestamp | None = ...,
         home_region: _builtins.str = ...,
+        recognised: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["serve_time", b"serve_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "home_region", b"home_region", "item", b"item", "operator_id", b"operator_id", "purpose", b"purpose", "record", b"record", "region", b"region", "serve_time", b"serve_time", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "home_region", b"home_region", "item", b"item", "operator_id", b"operator_id", "purpose", b"purpose", "recognised", b"recognised", "record", b"record", "region", b"region", "serve_time", b"serve_time", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -985,7 +1046,8 @@ class WatchConsentsResponse(_message.Message):
         the data life of what was served last is over though it is in force; unset
         otherwise. It may have passed: ConsentRemoval.report_by tells by when to
         acknowledge it. The operator reports the removal by
-        ConformanceService.AcknowledgeRemovals.
+        ConformanceService.AcknowledgeRemovals. Under a consent in force the next one is
+        told once that is done.
         """
 
     @_builtins.property

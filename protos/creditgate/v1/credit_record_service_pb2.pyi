@@ -35,6 +35,7 @@ class GetSubjectRecordsRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CONSENT_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
+    REGIONS_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     """Unified social credit code of the subject, 18 characters (GB 32100-2015)."""
     purpose: _vocabulary_pb2.Purpose.ValueType
@@ -57,6 +58,14 @@ class GetSubjectRecordsRequest(_message.Message):
         At most 64.
         """
 
+    @_builtins.property
+    def regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Administrative division codes (GB/T 2260, 2, 4 or 6 digits) of the records wanted, each with
+        all below it; empty means every region the caller may have. At most 64. Records of other
+        regions are left out, whoever the subject is, and no quota of a licence for those regions
+        alone is needed.
+        """
+
     def __init__(
         self,
         *,
@@ -66,10 +75,11 @@ class GetSubjectRecordsRequest(_message.Message):
         request_id: _builtins.str = ...,
         consent: _builtins.str = ...,
         proof: _disclosure_proof_pb2.ProofKind.ValueType = ...,
+        regions: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "items", b"items", "proof", b"proof", "purpose", b"purpose", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "items", b"items", "proof", b"proof", "purpose", b"purpose", "regions", b"regions", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -200,6 +210,7 @@ class BatchGetSubjectRecordsRequest(_message.Message):
     CONSENT_FIELD_NUMBER: _builtins.int
     RESUME_FROM_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
+    REGIONS_FIELD_NUMBER: _builtins.int
     purpose: _vocabulary_pb2.Purpose.ValueType
     """Purpose of this use; required."""
     request_id: _builtins.str
@@ -228,6 +239,10 @@ class BatchGetSubjectRecordsRequest(_message.Message):
         At most 64.
         """
 
+    @_builtins.property
+    def regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Division codes of the records wanted, as in GetSubjectRecordsRequest."""
+
     def __init__(
         self,
         *,
@@ -238,10 +253,11 @@ class BatchGetSubjectRecordsRequest(_message.Message):
         consent: _builtins.str = ...,
         resume_from: _builtins.int = ...,
         proof: _disclosure_proof_pb2.ProofKind.ValueType = ...,
+        regions: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "items", b"items", "proof", b"proof", "purpose", b"purpose", "request_id", b"request_id", "resume_from", b"resume_from", "subjects", b"subjects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "items", b"items", "proof", b"proof", "purpose", b"purpose", "regions", b"regions", "request_id", b"request_id", "resume_from", b"resume_from", "subjects", b"subjects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,12 +28,13 @@ from creditgate.v1 import disclosed_record_pb2 as creditgate_dot_v1_dot_disclose
 from creditgate.v1 import federation_service_pb2 as creditgate_dot_v1_dot_federation__service__pb2
 from creditgate.v1 import item_mapping_service_pb2 as creditgate_dot_v1_dot_item__mapping__service__pb2
 from creditgate.v1 import refusal_pb2 as creditgate_dot_v1_dot_refusal__pb2
+from creditgate.v1 import usage_log_pb2 as creditgate_dot_v1_dot_usage__log__pb2
 from creditgate.v1 import vocabulary_pb2 as creditgate_dot_v1_dot_vocabulary__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,creditgate/v1/federated_record_service.proto\x12\rcreditgate.v1\x1a!creditgate/v1/authorization.proto\x1a)creditgate/v1/credit_record_service.proto\x1a$creditgate/v1/disclosed_record.proto\x1a&creditgate/v1/federation_service.proto\x1a(creditgate/v1/item_mapping_service.proto\x1a\x1b\x63reditgate/v1/refusal.proto\x1a\x1e\x63reditgate/v1/vocabulary.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdf\x01\n\x13QueryRegionsRequest\x12\x10\n\x08subjects\x18\x01 \x03(\t\x12\r\n\x05items\x18\x02 \x03(\t\x12\'\n\x07purpose\x18\x03 \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0f\n\x07\x63onsent\x18\x05 \x01(\t\x12\x0f\n\x07regions\x18\x06 \x03(\t\x12\x32\n\x0fregion_deadline\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0c\x65very_region\x18\x08 \x01(\x08\"\xd1\x01\n\x14QueryRegionsResponse\x12)\n\x04plan\x18\x01 \x01(\x0b\x32\x19.creditgate.v1.RegionPlanH\x00\x12)\n\x04part\x18\x02 \x01(\x0b\x32\x19.creditgate.v1.RegionPartH\x00\x12/\n\x07\x63losing\x18\x03 \x01(\x0b\x32\x1c.creditgate.v1.RegionClosingH\x00\x12*\n\x08question\x18\x04 \x01(\x0b\x32\x16.creditgate.v1.ReceiptH\x00\x42\x06\n\x04step\"\xd7\x01\n\nRegionPlan\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x30\n\tnot_asked\x18\x02 \x01(\x0e\x32\x1d.creditgate.v1.NotAskedReason\x12(\n\x05items\x18\x03 \x03(\x0b\x32\x19.creditgate.v1.MappedItem\x12\x17\n\x0fmapping_version\x18\x04 \x01(\t\x12\x10\n\x08subjects\x18\x05 \x03(\x05\x12\x32\n\x0e\x64irectory_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x89\x01\n\nRegionPart\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x33\n\x06\x61nswer\x18\x02 \x01(\x0b\x32#.creditgate.v1.QueryRecordsResponse\x12\r\n\x05items\x18\x03 \x03(\t\x12\'\n\x07receipt\x18\x04 \x01(\x0b\x32\x16.creditgate.v1.Receipt\"\x91\x03\n\rRegionClosing\x12\x0e\n\x06region\x18\x01 \x01(\t\x12-\n\x07outcome\x18\x02 \x01(\x0e\x32\x1c.creditgate.v1.RegionOutcome\x12\x19\n\x11subjects_answered\x18\x03 \x01(\x05\x12\x0f\n\x07records\x18\x04 \x01(\x03\x12-\n\x07refusal\x18\x05 \x01(\x0e\x32\x1c.creditgate.v1.RefusalReason\x12\x30\n\tnot_asked\x18\x06 \x01(\x0e\x32\x1d.creditgate.v1.NotAskedReason\x12.\n\x0bretry_delay\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07\x65lapsed\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\x12\x63harged_micro_yuan\x18\t \x01(\x03\x12\x10\n\x08\x64\x65\x63ision\x18\n \x01(\t\x12\x10\n\x08\x63omplete\x18\x0b \x01(\x08\x12\x18\n\x10withheld_records\x18\x0c \x01(\x03\"1\n\x19WatchRegionRecordsRequest\x12\x14\n\x0c\x61\x66ter_number\x18\x01 \x01(\x03\"\xa9\x01\n\x1aWatchRegionRecordsResponse\x12/\n\x05\x65vent\x18\x01 \x01(\x0b\x32 .creditgate.v1.RegionRecordEvent\x12+\n\x07regions\x18\x02 \x03(\x0b\x32\x1a.creditgate.v1.RegionHeard\x12-\n\tsend_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x93\x02\n\x11RegionRecordEvent\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x0e\n\x06record\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\x05\x12\x30\n\x04kind\x18\x05 \x01(\x0e\x32\".creditgate.v1.DisclosureEventKind\x12\x0c\n\x04item\x18\x06 \x01(\t\x12.\n\nevent_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65vent_sequence\x18\x08 \x01(\x03\x12\x34\n\x10removal_deadline\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8d\x01\n\x0bRegionHeard\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\r\n\x05known\x18\x02 \x01(\x08\x12.\n\nheard_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bknown_until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xf8\x01\n\rRegionOutcome\x12\x1e\n\x1aREGION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17REGION_OUTCOME_ANSWERED\x10\x01\x12\x18\n\x14REGION_OUTCOME_EMPTY\x10\x02\x12\x1a\n\x16REGION_OUTCOME_REFUSED\x10\x03\x12\x17\n\x13REGION_OUTCOME_LATE\x10\x04\x12\x1e\n\x1aREGION_OUTCOME_UNREACHABLE\x10\x05\x12\x1c\n\x18REGION_OUTCOME_NOT_ASKED\x10\x06\x12\x1d\n\x19REGION_OUTCOME_UNVERIFIED\x10\x07*\xbe\x01\n\x0eNotAskedReason\x12 \n\x1cNOT_ASKED_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bNOT_ASKED_REASON_NO_SUBJECT\x10\x01\x12\x1e\n\x1aNOT_ASKED_REASON_NOT_NAMED\x10\x02\x12#\n\x1fNOT_ASKED_REASON_ITEMS_UNMAPPED\x10\x03\x12$\n NOT_ASKED_REASON_OUTSIDE_LICENCE\x10\x04\x32\x95\x02\n\x16\x46\x65\x64\x65ratedRecordService\x12s\n\x0cQueryRegions\x12\".creditgate.v1.QueryRegionsRequest\x1a#.creditgate.v1.QueryRegionsResponse\"\x18\xaa\xd1\x19\x14\x63redit.regions:query0\x01\x12\x85\x01\n\x12WatchRegionRecords\x12(.creditgate.v1.WatchRegionRecordsRequest\x1a).creditgate.v1.WatchRegionRecordsResponse\"\x18\xaa\xd1\x19\x14\x63redit.regions:watch0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,creditgate/v1/federated_record_service.proto\x12\rcreditgate.v1\x1a!creditgate/v1/authorization.proto\x1a)creditgate/v1/credit_record_service.proto\x1a$creditgate/v1/disclosed_record.proto\x1a&creditgate/v1/federation_service.proto\x1a(creditgate/v1/item_mapping_service.proto\x1a\x1b\x63reditgate/v1/refusal.proto\x1a\x1d\x63reditgate/v1/usage_log.proto\x1a\x1e\x63reditgate/v1/vocabulary.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdf\x01\n\x13QueryRegionsRequest\x12\x10\n\x08subjects\x18\x01 \x03(\t\x12\r\n\x05items\x18\x02 \x03(\t\x12\'\n\x07purpose\x18\x03 \x01(\x0e\x32\x16.creditgate.v1.Purpose\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0f\n\x07\x63onsent\x18\x05 \x01(\t\x12\x0f\n\x07regions\x18\x06 \x03(\t\x12\x32\n\x0fregion_deadline\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0c\x65very_region\x18\x08 \x01(\x08\"\xd1\x01\n\x14QueryRegionsResponse\x12)\n\x04plan\x18\x01 \x01(\x0b\x32\x19.creditgate.v1.RegionPlanH\x00\x12)\n\x04part\x18\x02 \x01(\x0b\x32\x19.creditgate.v1.RegionPartH\x00\x12/\n\x07\x63losing\x18\x03 \x01(\x0b\x32\x1c.creditgate.v1.RegionClosingH\x00\x12*\n\x08question\x18\x04 \x01(\x0b\x32\x16.creditgate.v1.ReceiptH\x00\x42\x06\n\x04step\"\xd7\x01\n\nRegionPlan\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x30\n\tnot_asked\x18\x02 \x01(\x0e\x32\x1d.creditgate.v1.NotAskedReason\x12(\n\x05items\x18\x03 \x03(\x0b\x32\x19.creditgate.v1.MappedItem\x12\x17\n\x0fmapping_version\x18\x04 \x01(\t\x12\x10\n\x08subjects\x18\x05 \x03(\x05\x12\x32\n\x0e\x64irectory_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x89\x01\n\nRegionPart\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x33\n\x06\x61nswer\x18\x02 \x01(\x0b\x32#.creditgate.v1.QueryRecordsResponse\x12\r\n\x05items\x18\x03 \x03(\t\x12\'\n\x07receipt\x18\x04 \x01(\x0b\x32\x16.creditgate.v1.Receipt\"\xc6\x03\n\rRegionClosing\x12\x0e\n\x06region\x18\x01 \x01(\t\x12-\n\x07outcome\x18\x02 \x01(\x0e\x32\x1c.creditgate.v1.RegionOutcome\x12\x19\n\x11subjects_answered\x18\x03 \x01(\x05\x12\x0f\n\x07records\x18\x04 \x01(\x03\x12-\n\x07refusal\x18\x05 \x01(\x0e\x32\x1c.creditgate.v1.RefusalReason\x12\x30\n\tnot_asked\x18\x06 \x01(\x0e\x32\x1d.creditgate.v1.NotAskedReason\x12.\n\x0bretry_delay\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07\x65lapsed\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\x12\x63harged_micro_yuan\x18\t \x01(\x03\x12\x10\n\x08\x64\x65\x63ision\x18\n \x01(\t\x12\x10\n\x08\x63omplete\x18\x0b \x01(\x08\x12\x18\n\x10withheld_records\x18\x0c \x01(\x03\x12\x33\n\x0e\x63harged_before\x18\r \x03(\x0b\x32\x1b.creditgate.v1.UsageReceipt\"1\n\x19WatchRegionRecordsRequest\x12\x14\n\x0c\x61\x66ter_number\x18\x01 \x01(\x03\"\xa9\x01\n\x1aWatchRegionRecordsResponse\x12/\n\x05\x65vent\x18\x01 \x01(\x0b\x32 .creditgate.v1.RegionRecordEvent\x12+\n\x07regions\x18\x02 \x03(\x0b\x32\x1a.creditgate.v1.RegionHeard\x12-\n\tsend_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x93\x02\n\x11RegionRecordEvent\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x0e\n\x06record\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\x05\x12\x30\n\x04kind\x18\x05 \x01(\x0e\x32\".creditgate.v1.DisclosureEventKind\x12\x0c\n\x04item\x18\x06 \x01(\t\x12.\n\nevent_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65vent_sequence\x18\x08 \x01(\x03\x12\x34\n\x10removal_deadline\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8d\x01\n\x0bRegionHeard\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\r\n\x05known\x18\x02 \x01(\x08\x12.\n\nheard_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bknown_until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xf8\x01\n\rRegionOutcome\x12\x1e\n\x1aREGION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17REGION_OUTCOME_ANSWERED\x10\x01\x12\x18\n\x14REGION_OUTCOME_EMPTY\x10\x02\x12\x1a\n\x16REGION_OUTCOME_REFUSED\x10\x03\x12\x17\n\x13REGION_OUTCOME_LATE\x10\x04\x12\x1e\n\x1aREGION_OUTCOME_UNREACHABLE\x10\x05\x12\x1c\n\x18REGION_OUTCOME_NOT_ASKED\x10\x06\x12\x1d\n\x19REGION_OUTCOME_UNVERIFIED\x10\x07*\xbe\x01\n\x0eNotAskedReason\x12 \n\x1cNOT_ASKED_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bNOT_ASKED_REASON_NO_SUBJECT\x10\x01\x12\x1e\n\x1aNOT_ASKED_REASON_NOT_NAMED\x10\x02\x12#\n\x1fNOT_ASKED_REASON_ITEMS_UNMAPPED\x10\x03\x12$\n NOT_ASKED_REASON_OUTSIDE_LICENCE\x10\x04\x32\x95\x02\n\x16\x46\x65\x64\x65ratedRecordService\x12s\n\x0cQueryRegions\x12\".creditgate.v1.QueryRegionsRequest\x1a#.creditgate.v1.QueryRegionsResponse\"\x18\xaa\xd1\x19\x14\x63redit.regions:query0\x01\x12\x85\x01\n\x12WatchRegionRecords\x12(.creditgate.v1.WatchRegionRecordsRequest\x1a).creditgate.v1.WatchRegionRecordsResponse\"\x18\xaa\xd1\x19\x14\x63redit.regions:watch0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,28 +45,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FEDERATEDRECORDSERVICE'].methods_by_name['QueryRegions']._serialized_options = b'\252\321\031\024credit.regions:query'
   _globals['_FEDERATEDRECORDSERVICE'].methods_by_name['WatchRegionRecords']._loaded_options = None
   _globals['_FEDERATEDRECORDSERVICE'].methods_by_name['WatchRegionRecords']._serialized_options = b'\252\321\031\024credit.regions:watch'
-  _globals['_REGIONOUTCOME']._serialized_start=2233
-  _globals['_REGIONOUTCOME']._serialized_end=2481
-  _globals['_NOTASKEDREASON']._serialized_start=2484
-  _globals['_NOTASKEDREASON']._serialized_end=2674
-  _globals['_QUERYREGIONSREQUEST']._serialized_start=388
-  _globals['_QUERYREGIONSREQUEST']._serialized_end=611
-  _globals['_QUERYREGIONSRESPONSE']._serialized_start=614
-  _globals['_QUERYREGIONSRESPONSE']._serialized_end=823
-  _globals['_REGIONPLAN']._serialized_start=826
-  _globals['_REGIONPLAN']._serialized_end=1041
-  _globals['_REGIONPART']._serialized_start=1044
-  _globals['_REGIONPART']._serialized_end=1181
-  _globals['_REGIONCLOSING']._serialized_start=1184
-  _globals['_REGIONCLOSING']._serialized_end=1585
-  _globals['_WATCHREGIONRECORDSREQUEST']._serialized_start=1587
-  _globals['_WATCHREGIONRECORDSREQUEST']._serialized_end=1636
-  _globals['_WATCHREGIONRECORDSRESPONSE']._serialized_start=1639
-  _globals['_WATCHREGIONRECORDSRESPONSE']._serialized_end=1808
-  _globals['_REGIONRECORDEVENT']._serialized_start=1811
-  _globals['_REGIONRECORDEVENT']._serialized_end=2086
-  _globals['_REGIONHEARD']._serialized_start=2089
-  _globals['_REGIONHEARD']._serialized_end=2230
-  _globals['_FEDERATEDRECORDSERVICE']._serialized_start=2677
-  _globals['_FEDERATEDRECORDSERVICE']._serialized_end=2954
+  _globals['_REGIONOUTCOME']._serialized_start=2317
+  _globals['_REGIONOUTCOME']._serialized_end=2565
+  _globals['_NOTASKEDREASON']._serialized_start=2568
+  _globals['_NOTASKEDREASON']._serialized_end=2758
+  _globals['_QUERYREGIONSREQUEST']._serialized_start=419
+  _globals['_QUERYREGIONSREQUEST']._serialized_end=642
+  _globals['_QUERYREGIONSRESPONSE']._serialized_start=645
+  _globals['_QUERYREGIONSRESPONSE']._serialized_end=854
+  _globals['_REGIONPLAN']._serialized_start=857
+  _globals['_REGIONPLAN']._serialized_end=1072
+  _globals['_REGIONPART']._serialized_start=1075
+  _globals['_REGIONPART']._serialized_end=1212
+  _globals['_REGIONCLOSING']._serialized_start=1215
+  _globals['_REGIONCLOSING']._serialized_end=1669
+  _globals['_WATCHREGIONRECORDSREQUEST']._serialized_start=1671
+  _globals['_WATCHREGIONRECORDSREQUEST']._serialized_end=1720
+  _globals['_WATCHREGIONRECORDSRESPONSE']._serialized_start=1723
+  _globals['_WATCHREGIONRECORDSRESPONSE']._serialized_end=1892
+  _globals['_REGIONRECORDEVENT']._serialized_start=1895
+  _globals['_REGIONRECORDEVENT']._serialized_end=2170
+  _globals['_REGIONHEARD']._serialized_start=2173
+  _globals['_REGIONHEARD']._serialized_end=2314
+  _globals['_FEDERATEDRECORDSERVICE']._serialized_start=2761
+  _globals['_FEDERATEDRECORDSERVICE']._serialized_end=3038
 # @@protoc_insertion_point(module_scope)

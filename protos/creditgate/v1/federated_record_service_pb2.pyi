@@ -9,6 +9,7 @@ from creditgate.v1 import disclosed_record_pb2 as _disclosed_record_pb2
 from creditgate.v1 import federation_service_pb2 as _federation_service_pb2
 from creditgate.v1 import item_mapping_service_pb2 as _item_mapping_service_pb2
 from creditgate.v1 import refusal_pb2 as _refusal_pb2
+from creditgate.v1 import usage_log_pb2 as _usage_log_pb2
 from creditgate.v1 import vocabulary_pb2 as _vocabulary_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
@@ -93,7 +94,7 @@ class _NotAskedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NotAsk
     """Not stated: it is asked."""
     NOT_ASKED_REASON_NO_SUBJECT: _NotAskedReason.ValueType  # 1
     """No subject is registered in its districts, and its directory says that it has no public
-    record of any.
+    record of any: its signed word, which proves nothing.
     """
     NOT_ASKED_REASON_NOT_NAMED: _NotAskedReason.ValueType  # 2
     """The caller did not name it among regions."""
@@ -111,7 +112,7 @@ NOT_ASKED_REASON_UNSPECIFIED: NotAskedReason.ValueType  # 0
 """Not stated: it is asked."""
 NOT_ASKED_REASON_NO_SUBJECT: NotAskedReason.ValueType  # 1
 """No subject is registered in its districts, and its directory says that it has no public
-record of any.
+record of any: its signed word, which proves nothing.
 """
 NOT_ASKED_REASON_NOT_NAMED: NotAskedReason.ValueType  # 2
 """The caller did not name it among regions."""
@@ -141,7 +142,8 @@ class QueryRegionsRequest(_message.Message):
     """Purpose of this use; required."""
     request_id: _builtins.str
     """Caller's idempotency key (AIP-155), 1 to 64 visible ASCII characters, UUID recommended;
-    required. A retry with the same id and payload is charged nothing more.
+    required. A retry with the same id and payload is charged nothing more, and asks each region
+    about the subjects, and for the items, that it was asked first.
     """
     consent: _builtins.str
     """Resource name "consents/{id}" of the consent relied on, where an item requires one; then
@@ -149,7 +151,7 @@ class QueryRegionsRequest(_message.Message):
     """
     every_region: _builtins.bool
     """True: ask every region about every subject, whatever its directory says. Not part of the
-    payload compared for idempotency.
+    payload compared for idempotency: a retry asks those regions more that were not asked before.
     """
     @_builtins.property
     def subjects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -164,7 +166,8 @@ class QueryRegionsRequest(_message.Message):
     @_builtins.property
     def regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Entity identifiers of the regions to ask, at most 64; empty means every region that may
-        hold a subject.
+        hold a subject. Not part of the payload compared for idempotency: a retry may be for some of
+        them.
         """
 
     @_builtins.property
@@ -354,6 +357,7 @@ class RegionClosing(_message.Message):
     DECISION_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
     WITHHELD_RECORDS_FIELD_NUMBER: _builtins.int
+    CHARGED_BEFORE_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """Entity identifier of the region."""
     outcome: Global___RegionOutcome.ValueType
@@ -391,6 +395,13 @@ class RegionClosing(_message.Message):
     def elapsed(self) -> _duration_pb2.Duration:
         """Time from the question to this end."""
 
+    @_builtins.property
+    def charged_before(self) -> _containers.RepeatedCompositeFieldContainer[_usage_log_pb2.UsageReceipt]:
+        """Where the region did not answer whole: this gateway's receipts of what it charged before, under
+        the same request_id, for chunks that did not come now. Their answers were lost; whether they
+        still come, outcome and refusal tell.
+        """
+
     def __init__(
         self,
         *,
@@ -406,10 +417,11 @@ class RegionClosing(_message.Message):
         decision: _builtins.str = ...,
         complete: _builtins.bool = ...,
         withheld_records: _builtins.int = ...,
+        charged_before: _abc.Iterable[_usage_log_pb2.UsageReceipt] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "retry_delay", b"retry_delay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charged_micro_yuan", b"charged_micro_yuan", "complete", b"complete", "decision", b"decision", "elapsed", b"elapsed", "not_asked", b"not_asked", "outcome", b"outcome", "records", b"records", "refusal", b"refusal", "region", b"region", "retry_delay", b"retry_delay", "subjects_answered", b"subjects_answered", "withheld_records", b"withheld_records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charged_before", b"charged_before", "charged_micro_yuan", b"charged_micro_yuan", "complete", b"complete", "decision", b"decision", "elapsed", b"elapsed", "not_asked", b"not_asked", "outcome", b"outcome", "records", b"records", "refusal", b"refusal", "region", b"region", "retry_delay", b"retry_delay", "subjects_answered", b"subjects_answered", "withheld_records", b"withheld_records"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -457,6 +457,77 @@ class FollowConsentsResponse(_message.Message):
 Global___FollowConsentsResponse: _TypeAlias = FollowConsentsResponse  # noqa: Y015
 
 @_typing.final
+class ConsentTakenBack(_message.Message):
+    """A consent that its subject has taken back in the region that tells."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSENT_FIELD_NUMBER: _builtins.int
+    TAKE_BACK_TIME_FIELD_NUMBER: _builtins.int
+    consent: _builtins.str
+    """The consent, "consents/{id}" as the callee names it."""
+    @_builtins.property
+    def take_back_time(self) -> _timestamp_pb2.Timestamp:
+        """When (UTC)."""
+
+    def __init__(
+        self,
+        *,
+        consent: _builtins.str = ...,
+        take_back_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["take_back_time", b"take_back_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "take_back_time", b"take_back_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsentTakenBack: _TypeAlias = ConsentTakenBack  # noqa: Y015
+
+@_typing.final
+class TellTakenBackRequest(_message.Message):
+    """Tells what subjects have taken back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def consents(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsentTakenBack]:
+        """The consents, 1 to 1,000."""
+
+    def __init__(
+        self,
+        *,
+        consents: _abc.Iterable[Global___ConsentTakenBack] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consents", b"consents"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellTakenBackRequest: _TypeAlias = TellTakenBackRequest  # noqa: Y015
+
+@_typing.final
+class TellTakenBackResponse(_message.Message):
+    """Says that all that is the callee's to know is written; of a consent that it does not know, or
+    that the caller gave nothing under, the same is said.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellTakenBackResponse: _TypeAlias = TellTakenBackResponse  # noqa: Y015
+
+@_typing.final
 class GetRegionStatementRequest(_message.Message):
     """Asks for a signed statement."""
 

@@ -50,6 +50,11 @@ class FederationServiceStub(object):
                 request_serializer=creditgate_dot_v1_dot_federation__service__pb2.FollowConsentsRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_federation__service__pb2.FollowConsentsResponse.FromString,
                 _registered_method=True)
+        self.TellTakenBack = channel.unary_unary(
+                '/creditgate.v1.FederationService/TellTakenBack',
+                request_serializer=creditgate_dot_v1_dot_federation__service__pb2.TellTakenBackRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_federation__service__pb2.TellTakenBackResponse.FromString,
+                _registered_method=True)
         self.GetRegionStatement = channel.unary_unary(
                 '/creditgate.v1.FederationService/GetRegionStatement',
                 request_serializer=creditgate_dot_v1_dot_federation__service__pb2.GetRegionStatementRequest.SerializeToString,
@@ -100,6 +105,15 @@ class FederationServiceServicer(object):
         The home region asks again at least once a second; what it has heard is good for its
         lease, counted from the question, and without it refuses. Needs scope
         federation.consents:follow.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TellTakenBack(self, request, context):
+        """Tells the region that keeps consents which of them their subjects have taken back in the
+        caller's region: for what that gave under them, and for nothing else. The callee tells its
+        operators. Needs scope federation.consents:follow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -163,6 +177,11 @@ def add_FederationServiceServicer_to_server(servicer, server):
                     servicer.FollowConsents,
                     request_deserializer=creditgate_dot_v1_dot_federation__service__pb2.FollowConsentsRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_federation__service__pb2.FollowConsentsResponse.SerializeToString,
+            ),
+            'TellTakenBack': grpc.unary_unary_rpc_method_handler(
+                    servicer.TellTakenBack,
+                    request_deserializer=creditgate_dot_v1_dot_federation__service__pb2.TellTakenBackRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_federation__service__pb2.TellTakenBackResponse.SerializeToString,
             ),
             'GetRegionStatement': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRegionStatement,
@@ -250,6 +269,33 @@ class FederationService(object):
             '/creditgate.v1.FederationService/FollowConsents',
             creditgate_dot_v1_dot_federation__service__pb2.FollowConsentsRequest.SerializeToString,
             creditgate_dot_v1_dot_federation__service__pb2.FollowConsentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TellTakenBack(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.FederationService/TellTakenBack',
+            creditgate_dot_v1_dot_federation__service__pb2.TellTakenBackRequest.SerializeToString,
+            creditgate_dot_v1_dot_federation__service__pb2.TellTakenBackResponse.FromString,
             options,
             channel_credentials,
             insecure,

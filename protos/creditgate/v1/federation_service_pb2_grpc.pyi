@@ -50,6 +50,11 @@ class FederationServiceStub:
     lease, counted from the question, and without it refuses. Needs scope
     federation.consents:follow.
     """
+    TellTakenBack: _grpc.UnaryUnaryMultiCallable[_federation_service_pb2.TellTakenBackRequest, _federation_service_pb2.TellTakenBackResponse]
+    """Tells the region that keeps consents which of them their subjects have taken back in the
+    caller's region: for what that gave under them, and for nothing else. The callee tells its
+    operators. Needs scope federation.consents:follow.
+    """
     GetRegionStatement: _grpc.UnaryUnaryMultiCallable[_federation_service_pb2.GetRegionStatementRequest, _federation_service_pb2.GetRegionStatementResponse]
     """Returns a region's signed statement of itself (entity configuration), the callee's own
     or, as the callee verified it last, another's, with its trust chain. Needs scope
@@ -98,6 +103,11 @@ class FederationServiceAsyncStub(FederationServiceStub):
     The home region asks again at least once a second; what it has heard is good for its
     lease, counted from the question, and without it refuses. Needs scope
     federation.consents:follow.
+    """
+    TellTakenBack: _aio.UnaryUnaryMultiCallable[_federation_service_pb2.TellTakenBackRequest, _federation_service_pb2.TellTakenBackResponse]  # type: ignore[assignment]
+    """Tells the region that keeps consents which of them their subjects have taken back in the
+    caller's region: for what that gave under them, and for nothing else. The callee tells its
+    operators. Needs scope federation.consents:follow.
     """
     GetRegionStatement: _aio.UnaryUnaryMultiCallable[_federation_service_pb2.GetRegionStatementRequest, _federation_service_pb2.GetRegionStatementResponse]  # type: ignore[assignment]
     """Returns a region's signed statement of itself (entity configuration), the callee's own
@@ -156,6 +166,17 @@ class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
         The home region asks again at least once a second; what it has heard is good for its
         lease, counted from the question, and without it refuses. Needs scope
         federation.consents:follow.
+        """
+
+    @_abc_1.abstractmethod
+    def TellTakenBack(
+        self,
+        request: _federation_service_pb2.TellTakenBackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_federation_service_pb2.TellTakenBackResponse, _abc.Awaitable[_federation_service_pb2.TellTakenBackResponse]]:
+        """Tells the region that keeps consents which of them their subjects have taken back in the
+        caller's region: for what that gave under them, and for nothing else. The callee tells its
+        operators. Needs scope federation.consents:follow.
         """
 
     @_abc_1.abstractmethod

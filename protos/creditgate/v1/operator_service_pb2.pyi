@@ -155,7 +155,9 @@ class Licence(_message.Message):
     operator_id: _builtins.str
     """Holder."""
     daily_record_quota: _builtins.int
-    """Most records served under it in one UTC day; 0 means none."""
+    """Most records served under it in one UTC day; at least 1. A licence of an earlier release may
+    have 0: nothing is served under it.
+    """
     etag: _builtins.str
     """Entity tag; output only."""
     @_builtins.property

@@ -282,6 +282,7 @@ class RecogniseReportRequest(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TRANSFER_ID_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """Entity identifier of the region that issued it."""
     document: _builtins.str
@@ -292,6 +293,11 @@ class RecogniseReportRequest(_message.Message):
     """Idempotency key (AIP-155); required."""
     transfer_id: _builtins.str
     """The transfer approved, where it is for use in another country; empty for use here."""
+    consent: _builtins.str
+    """Consent of the subject, kept here, under which it is recognised; required where the report
+    states an item that is not public in its region or takes a consent here, unless the subject
+    had it issued itself. It is then a use of the consent, and holds for an hour at most.
+    """
     def __init__(
         self,
         *,
@@ -300,10 +306,11 @@ class RecogniseReportRequest(_message.Message):
         purpose: _vocabulary_pb2.Purpose.ValueType = ...,
         request_id: _builtins.str = ...,
         transfer_id: _builtins.str = ...,
+        consent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "purpose", b"purpose", "region", b"region", "request_id", b"request_id", "transfer_id", b"transfer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "document", b"document", "purpose", b"purpose", "region", b"region", "request_id", b"request_id", "transfer_id", b"transfer_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -345,6 +352,7 @@ class RecogniseGradesRequest(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TRANSFER_ID_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """Entity identifier of the region that served them."""
     request: _builtins.bytes
@@ -354,6 +362,8 @@ class RecogniseGradesRequest(_message.Message):
     request_id: _builtins.str
     """Idempotency key (AIP-155); required."""
     transfer_id: _builtins.str
+    """As in RecogniseReportRequest."""
+    consent: _builtins.str
     """As in RecogniseReportRequest."""
     @_builtins.property
     def answer(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
@@ -370,10 +380,11 @@ class RecogniseGradesRequest(_message.Message):
         purpose: _vocabulary_pb2.Purpose.ValueType = ...,
         request_id: _builtins.str = ...,
         transfer_id: _builtins.str = ...,
+        consent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "purpose", b"purpose", "region", b"region", "request", b"request", "request_id", b"request_id", "transfer_id", b"transfer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "consent", b"consent", "purpose", b"purpose", "region", b"region", "request", b"request", "request_id", b"request_id", "transfer_id", b"transfer_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -172,7 +172,7 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     revocation; copies made under it must go (PERMISSION_DENIED).
     """
     REFUSAL_REASON_CONSENT_EXPIRED: _RefusalReason.ValueType  # 42
-    """The consent's validity is over, or has not begun (PERMISSION_DENIED)."""
+    """The consent's validity is over (PERMISSION_DENIED)."""
     REFUSAL_REASON_CONSENT_EXHAUSTED: _RefusalReason.ValueType  # 43
     """The consent was used as often as it allows: for good, or for this UTC day
     (RESOURCE_EXHAUSTED, with RetryInfo where it is for the day).
@@ -210,6 +210,10 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     "since" tells when the oldest use of it was made, "size" how many uses to agree with,
     "command" what does it (UsageService.CosignUsage). Served again within a second of that
     (FAILED_PRECONDITION).
+    """
+    REFUSAL_REASON_CONSENT_NOT_BEGUN: _RefusalReason.ValueType  # 51
+    """The consent was given, and its validity has not begun: RetryInfo tells in how many
+    seconds it does (PERMISSION_DENIED with RetryInfo).
     """
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
@@ -366,7 +370,7 @@ REFUSAL_REASON_CONSENT_REVOKED: RefusalReason.ValueType  # 41
 revocation; copies made under it must go (PERMISSION_DENIED).
 """
 REFUSAL_REASON_CONSENT_EXPIRED: RefusalReason.ValueType  # 42
-"""The consent's validity is over, or has not begun (PERMISSION_DENIED)."""
+"""The consent's validity is over (PERMISSION_DENIED)."""
 REFUSAL_REASON_CONSENT_EXHAUSTED: RefusalReason.ValueType  # 43
 """The consent was used as often as it allows: for good, or for this UTC day
 (RESOURCE_EXHAUSTED, with RetryInfo where it is for the day).
@@ -404,5 +408,9 @@ REFUSAL_REASON_USAGE_UNSIGNED: RefusalReason.ValueType  # 50
 "since" tells when the oldest use of it was made, "size" how many uses to agree with,
 "command" what does it (UsageService.CosignUsage). Served again within a second of that
 (FAILED_PRECONDITION).
+"""
+REFUSAL_REASON_CONSENT_NOT_BEGUN: RefusalReason.ValueType  # 51
+"""The consent was given, and its validity has not begun: RetryInfo tells in how many
+seconds it does (PERMISSION_DENIED with RetryInfo).
 """
 Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015

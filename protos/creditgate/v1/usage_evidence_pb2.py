@@ -26,15 +26,15 @@ from creditgate.v1 import disclosed_record_pb2 as creditgate_dot_v1_dot_disclose
 from creditgate.v1 import usage_log_pb2 as creditgate_dot_v1_dot_usage__log__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"creditgate/v1/usage_evidence.proto\x12\rcreditgate.v1\x1a$creditgate/v1/disclosed_record.proto\x1a\x1d\x63reditgate/v1/usage_log.proto\"B\n\nLoggedLeaf\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12\x12\n\naudit_path\x18\x02 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x03 \x01(\t\"\x81\x01\n\tShownLeaf\x12.\n\x07receipt\x18\x01 \x01(\x0b\x32\x1b.creditgate.v1.UsageReceiptH\x00\x12+\n\x06logged\x18\x02 \x01(\x0b\x32\x19.creditgate.v1.LoggedLeafH\x00\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\x0c\x42\x07\n\x05shown\"a\n\x0eUsageAgreement\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x13\n\x0b\x63osignature\x18\x02 \x01(\t\x12\x0b\n\x03jwk\x18\x03 \x01(\t\x12\x19\n\x11\x63onsistency_proof\x18\x04 \x03(\x0c\"z\n\x11StatementEvidence\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\x0e\n\x06leaves\x18\x02 \x03(\x0c\x12\x0f\n\x07\x64\x65tails\x18\x03 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x04 \x01(\t\x12\r\n\x05plans\x18\x05 \x03(\x0c\x12\x0f\n\x07\x65\x61rlier\x18\x06 \x03(\t\"\x81\x02\n\rUsageEvidence\x12.\n\x04kind\x18\x01 \x01(\x0e\x32 .creditgate.v1.UsageEvidenceKind\x12(\n\x06leaves\x18\x02 \x03(\x0b\x32\x18.creditgate.v1.ShownLeaf\x12/\n\x07records\x18\x03 \x03(\x0b\x32\x1e.creditgate.v1.DisclosedRecord\x12\x30\n\tagreement\x18\x04 \x01(\x0b\x32\x1d.creditgate.v1.UsageAgreement\x12\x33\n\tstatement\x18\x05 \x01(\x0b\x32 .creditgate.v1.StatementEvidence*\x81\x02\n\x11UsageEvidenceKind\x12#\n\x1fUSAGE_EVIDENCE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17USAGE_EVIDENCE_KIND_USE\x10\x01\x12 \n\x1cUSAGE_EVIDENCE_KIND_CONFLICT\x10\x02\x12\x1d\n\x19USAGE_EVIDENCE_KIND_TWICE\x10\x03\x12\"\n\x1eUSAGE_EVIDENCE_KIND_MISCOUNTED\x10\x04\x12\"\n\x1eUSAGE_EVIDENCE_KIND_UNPROMISED\x10\x05\x12!\n\x1dUSAGE_EVIDENCE_KIND_STATEMENT\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"creditgate/v1/usage_evidence.proto\x12\rcreditgate.v1\x1a$creditgate/v1/disclosed_record.proto\x1a\x1d\x63reditgate/v1/usage_log.proto\"B\n\nLoggedLeaf\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12\x12\n\naudit_path\x18\x02 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x03 \x01(\t\"\x81\x01\n\tShownLeaf\x12.\n\x07receipt\x18\x01 \x01(\x0b\x32\x1b.creditgate.v1.UsageReceiptH\x00\x12+\n\x06logged\x18\x02 \x01(\x0b\x32\x19.creditgate.v1.LoggedLeafH\x00\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\x0c\x42\x07\n\x05shown\"a\n\x0eUsageAgreement\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x13\n\x0b\x63osignature\x18\x02 \x01(\t\x12\x0b\n\x03jwk\x18\x03 \x01(\t\x12\x19\n\x11\x63onsistency_proof\x18\x04 \x03(\x0c\"z\n\x11StatementEvidence\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\x0e\n\x06leaves\x18\x02 \x03(\x0c\x12\x0f\n\x07\x64\x65tails\x18\x03 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x04 \x01(\t\x12\r\n\x05plans\x18\x05 \x03(\x0c\x12\x0f\n\x07\x65\x61rlier\x18\x06 \x03(\t\"\x90\x02\n\rUsageEvidence\x12.\n\x04kind\x18\x01 \x01(\x0e\x32 .creditgate.v1.UsageEvidenceKind\x12(\n\x06leaves\x18\x02 \x03(\x0b\x32\x18.creditgate.v1.ShownLeaf\x12/\n\x07records\x18\x03 \x03(\x0b\x32\x1e.creditgate.v1.DisclosedRecord\x12\x30\n\tagreement\x18\x04 \x01(\x0b\x32\x1d.creditgate.v1.UsageAgreement\x12\x33\n\tstatement\x18\x05 \x01(\x0b\x32 .creditgate.v1.StatementEvidence\x12\r\n\x05items\x18\x06 \x03(\t*\x81\x02\n\x11UsageEvidenceKind\x12#\n\x1fUSAGE_EVIDENCE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17USAGE_EVIDENCE_KIND_USE\x10\x01\x12 \n\x1cUSAGE_EVIDENCE_KIND_CONFLICT\x10\x02\x12\x1d\n\x19USAGE_EVIDENCE_KIND_TWICE\x10\x03\x12\"\n\x1eUSAGE_EVIDENCE_KIND_MISCOUNTED\x10\x04\x12\"\n\x1eUSAGE_EVIDENCE_KIND_UNPROMISED\x10\x05\x12!\n\x1dUSAGE_EVIDENCE_KIND_STATEMENT\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'creditgate.v1.usage_evidence_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_USAGEEVIDENCEKIND']._serialized_start=806
-  _globals['_USAGEEVIDENCEKIND']._serialized_end=1063
+  _globals['_USAGEEVIDENCEKIND']._serialized_start=821
+  _globals['_USAGEEVIDENCEKIND']._serialized_end=1078
   _globals['_LOGGEDLEAF']._serialized_start=122
   _globals['_LOGGEDLEAF']._serialized_end=188
   _globals['_SHOWNLEAF']._serialized_start=191
@@ -44,5 +44,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATEMENTEVIDENCE']._serialized_start=421
   _globals['_STATEMENTEVIDENCE']._serialized_end=543
   _globals['_USAGEEVIDENCE']._serialized_start=546
-  _globals['_USAGEEVIDENCE']._serialized_end=803
+  _globals['_USAGEEVIDENCE']._serialized_end=818
 # @@protoc_insertion_point(module_scope)

@@ -251,6 +251,7 @@ class UsageEvidence(_message.Message):
     RECORDS_FIELD_NUMBER: _builtins.int
     AGREEMENT_FIELD_NUMBER: _builtins.int
     STATEMENT_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
     kind: Global___UsageEvidenceKind.ValueType
     """What it is to show."""
     @_builtins.property
@@ -269,6 +270,12 @@ class UsageEvidence(_message.Message):
     def statement(self) -> Global___StatementEvidence:
         """With STATEMENT: the statement."""
 
+    @_builtins.property
+    def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """With MISCOUNTED, of records of another region: the item of this gateway for each record, as the
+        answer told it (RegionPart.items). None of a use whose leaf has the digest of records alone.
+        """
+
     def __init__(
         self,
         *,
@@ -277,10 +284,11 @@ class UsageEvidence(_message.Message):
         records: _abc.Iterable[_disclosed_record_pb2.DisclosedRecord] | None = ...,
         agreement: Global___UsageAgreement | None = ...,
         statement: Global___StatementEvidence | None = ...,
+        items: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "statement", b"statement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "kind", b"kind", "leaves", b"leaves", "records", b"records", "statement", b"statement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "items", b"items", "kind", b"kind", "leaves", b"leaves", "records", b"records", "statement", b"statement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -180,7 +180,11 @@ class UsageLeaf(_message.Message):
     """SHA-256 over the serialised DisclosedRecord messages of the answer, one behind the
     other, as they were sent; of no bytes where the answer has no records. Empty where none
     was made: of chunks whose records are whole (the disclosure log has what each revision
-    is), of reversals, and of answers given before there was a usage log.
+    is), of reversals, and of answers given before there was a usage log. Of another region's
+    records the items of this gateway are part of it: SHA-256 of the line
+    "creditgate/region-records/v1\\n", and of each record its item here in UTF-8 and its message,
+    each behind its length in four bytes, most significant first. Gateways of an earlier
+    version left that out, and made it of the messages alone.
     """
     revisions: _builtins.bytes
     """Numbers of the revisions served (DisclosedRecord.event_sequence), eight bytes each,
@@ -287,6 +291,9 @@ class UsageReceipt(_message.Message):
     KEY_ID_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
+    AGAIN_FIELD_NUMBER: _builtins.int
+    AGAIN_INDEX_FIELD_NUMBER: _builtins.int
+    AGAIN_PATH_FIELD_NUMBER: _builtins.int
     leaf: _builtins.bytes
     """The leaf, a serialised UsageLeaf."""
     group_index: _builtins.int
@@ -300,12 +307,22 @@ class UsageReceipt(_message.Message):
     signature: _builtins.bytes
     """The signature, 64 bytes."""
     detail: _builtins.bytes
-    """Serialised UsageDetail of a leaf that has a detail_digest. Left out where it is longer
-    than 32,768 bytes: then GetUsageProof tells it.
+    """Serialised UsageDetail of a leaf that has a detail_digest. Gateways of an earlier version
+    left it out where it is longer than 32,768 bytes: then GetUsageProof tells it.
     """
+    again: _builtins.bytes
+    """Of a retry, a serialised UsageAgain, which is signed by being a leaf of the group's tree too.
+    Gateways of an earlier version left it out.
+    """
+    again_index: _builtins.int
+    """Its place in the tree."""
     @_builtins.property
     def group_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Audit path from the leaf to the root of the group, 32 bytes each."""
+
+    @_builtins.property
+    def again_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Audit path from it to the root of the group, 32 bytes each."""
 
     def __init__(
         self,
@@ -317,11 +334,52 @@ class UsageReceipt(_message.Message):
         key_id: _builtins.int = ...,
         signature: _builtins.bytes = ...,
         detail: _builtins.bytes = ...,
+        again: _builtins.bytes = ...,
+        again_index: _builtins.int = ...,
+        again_path: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "group_index", b"group_index", "group_path", b"group_path", "group_size", b"group_size", "key_id", b"key_id", "leaf", b"leaf", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["again", b"again", "again_index", b"again_index", "again_path", b"again_path", "detail", b"detail", "group_index", b"group_index", "group_path", b"group_path", "group_size", b"group_size", "key_id", b"key_id", "leaf", b"leaf", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UsageReceipt: _TypeAlias = UsageReceipt  # noqa: Y015
+
+@_typing.final
+class UsageAgain(_message.Message):
+    """The gateway's word that an answer repeats an earlier one, and what it gave of it. Its fields have
+    numbers that no UsageLeaf has: neither passes for the other.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAF_HASH_FIELD_NUMBER: _builtins.int
+    SERVE_SECONDS_FIELD_NUMBER: _builtins.int
+    REVISIONS_DIGEST_FIELD_NUMBER: _builtins.int
+    RECORDS_DIGEST_FIELD_NUMBER: _builtins.int
+    leaf_hash: _builtins.bytes
+    """RFC 6962 leaf hash of the leaf of the first answer."""
+    serve_seconds: _builtins.int
+    """Instant of the retry, seconds UTC since 1970."""
+    revisions_digest: _builtins.bytes
+    """SHA-256 of the numbers of the revisions given again, as UsageLeaf.revisions has them; of
+    another region's records, which it names none of, of no bytes.
+    """
+    records_digest: _builtins.bytes
+    """Digest of the records given again, as UsageLeaf.records_digest; empty where none was made."""
+    def __init__(
+        self,
+        *,
+        leaf_hash: _builtins.bytes = ...,
+        serve_seconds: _builtins.int = ...,
+        revisions_digest: _builtins.bytes = ...,
+        records_digest: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leaf_hash", b"leaf_hash", "records_digest", b"records_digest", "revisions_digest", b"revisions_digest", "serve_seconds", b"serve_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageAgain: _TypeAlias = UsageAgain  # noqa: Y015

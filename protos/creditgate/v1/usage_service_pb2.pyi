@@ -106,8 +106,8 @@ class UsageEntry(_message.Message):
     decision_id: _builtins.str
     """Decision behind it."""
     home_region: _builtins.str
-    """The region that disclosed the record, by its entity identifier; empty for this one. Of records
-    of other regions traces alone tell, without a name.
+    """The region that disclosed the record, by its entity identifier; empty for this one. The number
+    of such an entry is its place among all that the region charged with it.
     """
     @_builtins.property
     def serve_time(self) -> _timestamp_pb2.Timestamp:
@@ -747,7 +747,9 @@ Global___StatementDetail: _TypeAlias = StatementDetail  # noqa: Y015
 
 @_typing.final
 class StatementSharing(_message.Message):
-    """What one sharing rule makes of the fees of one item, source and region."""
+    """What one sharing rule makes of the fees of one item, source and region: of own records, and of
+    those that each other region supplied, apart.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1297,8 +1299,10 @@ class Statement(_message.Message):
     authority_sequence: _builtins.int
     """Sequence of the authority log it was rated at."""
     sharing_form: _builtins.int
-    """1 where what records of other regions are owed to them by list price is set aside for them
-    first, and only the rest is shared; 0 in months that were closed before that was so.
+    """1 and 2 where what records of other regions are owed to them by list price is set aside for
+    them first, and only the rest is shared; with 2 it is taken of the fees of their own records
+    alone, those of one item, source and region divided by records. Of months that were closed
+    before that was so it is less.
     """
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatementLine]:

@@ -13,23 +13,33 @@ import pytest_asyncio
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from consent import regions
+from consent.changing import Act
+from consent.model import Actor, ConsentItem
 from consent.overdue import SqlOverdue
 from consent.sql import SqlConsents
 from creditgate.federated_query import consent_elsewhere
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.v1 import consent_service_pb2 as pb
-from creditgate.v1.audit_service_pb2 import TraceConsentRequest
+from creditgate.v1.audit_service_pb2 import TraceConsentRequest, TraceRecordRequest
 from creditgate.v1.conformance_service_pb2 import (
     AcknowledgeRemovalsRequest,
     RemovalAcknowledgement,
 )
+from creditgate.v1.federation_service_pb2 import ConsentTakenBack, TellTakenBackRequest
+from creditgate.v1.federation_service_pb2_grpc import FederationServiceStub
+from creditgate.v1.usage_service_pb2 import ListUsageRequest
+from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
+from creditgate.v1.vocabulary_pb2 import Openness
+from gateway.catalogue.model import CATALOGUE_ITEM, ContentField, ContentFieldType
 from gateway.federation.asking import removal_telling
+from gateway.federation.home.calling import SCOPE
 from gateway.storage.background import Pace
 from sdk.refusals import explain
 from sdk.tokens import TokenRefused
 from tests.conformance.attesting import attest, copy_of, reconcile
 from tests.conformance.policies import policy_file
 from tests.consents.counter import DAY, OTHER_CLIENT, Counter, furnish, open_counter
+from tests.federating import DISTRICTS
 from tests.federation.asking.lost import metered
 from tests.federation.asking.relay import Relay, relaying
 from tests.federation.asking.world import (
@@ -42,7 +52,7 @@ from tests.federation.asking.world import (
     open_relayed,
     placed,
 )
-from tests.installation import CONSENT_ITEM, PUBLIC_ITEM, PUBLISHER, Gateway, eventually
+from tests.installation import CONSENT_ITEM, PUBLIC_ITEM, PUBLISHER, Gateway, eventually, item
 from tests.server.calls import draft, publish
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -134,6 +144,21 @@ async def test_what_another_region_gave_under_a_consent_is_told_owed_and_ended(
     used = steps[-1].usage
     assert (used.record, used.home_region, used.revision) == (name, world.two.entity_id, 1)
 
+    # From the operator's entry to the consent, and from the record to the entry.
+    used_by = (
+        await UsageServiceStub(counter.alpha).ListUsage(ListUsageRequest(page_size=1_000))
+    ).entries
+    (entry,) = [each for each in used_by if each.record == name]
+    assert (entry.consent, entry.home_region) == (consent.name, world.two.entity_id)
+    record = TraceRecordRequest(record=name, home_region=world.two.entity_id)
+    traced = (await counter.audit.TraceRecord(record)).steps
+    assert [step.WhichOneof("step") for step in traced] == ["decision", "usage"]
+    assert traced[-1].usage == entry
+    with pytest.raises(grpc.aio.AioRpcError) as unknown:
+        record.home_region = world.three.entity_id
+        await counter.audit.TraceRecord(record)
+    assert explain(unknown.value).reason == "RESOURCE_NOT_FOUND"
+
     counter.revoke(consent)
     owed = await counter.read(consent.name)
     assert owed.data_life_until.seconds == pytest.approx(counter.now + DAY, abs=5)
@@ -155,8 +180,8 @@ async def test_what_anybody_may_have_comes_along_and_is_not_of_the_consent(
 ) -> None:
     subject, unknown = company("two"), company("two")
     items = [CONSENT_ITEM, PUBLIC_ITEM]
-    for item in items:
-        await world.publish(world.two, subject, item=item)
+    for code in items:
+        await world.publish(world.two, subject, item=code)
     consent = await counter.given(subject)
     answer = await world.ask(subject, items=items, consent=consent.name)
     records = [record for _, record in answer.regions[world.two.entity_id].records]
@@ -212,6 +237,81 @@ async def test_a_region_is_told_by_name_when_its_copies_are_gone(
     await eventually(told, 15)
     removal = there.removals([consent_id])[consent_id]
     assert removal.removed_at == pytest.approx(removed_at, abs=3)
+
+
+async def test_what_its_subject_takes_back_in_the_region_that_gave_it_is_told_and_owed_here(
+    world: World, counter: Counter
+) -> None:
+    subject = company("two")
+    await world.publish(world.two, subject, item=CONSENT_ITEM)
+    consent = await counter.given(subject)
+    answer = await world.ask(subject, items=[CONSENT_ITEM], consent=consent.name)
+    copies = [copy_of(each) for _, each in answer.regions[world.two.entity_id].records]
+    there = SqlConsents(world.two.installation.engines.records)
+    elsewhere = consent_elsewhere(world.one.entity_id, consent.name).removeprefix("consents/")
+    there.move(elsewhere, "revoke", Act(Actor.SUBJECT, "representative", "", counter.now))
+
+    # Its operator is told on the stream, of that region's part alone; the consent goes on.
+    told: list[pb.WatchConsentsResponse] = []
+    async for each in counter.operator.WatchConsents(pb.WatchConsentsRequest(), timeout=30):
+        if each.event.part_of == consent.name:
+            told.append(each)
+            break
+    ((event, deadline),) = [(each.event, each.data_life_until.seconds) for each in told]
+    assert (event.region, event.reason) == (world.two.entity_id, "")
+    assert event.state == pb.ConsentState.CONSENT_STATE_REVOKED
+    assert deadline == pytest.approx(counter.now + DAY, abs=30)
+    assert (await counter.read(consent.name)).state == pb.ConsentState.CONSENT_STATE_GRANTED
+    (part,) = (await counter.read(event.consent)).removals
+    assert part.deadline.seconds == deadline
+
+    # Its word is of those copies; held afterwards they are found, and that region is told.
+    async with world.one.gateway.channel("alpha-one") as channel:
+        assert (await attest(channel, copies)).opened_findings == 0
+        word = RemovalAcknowledgement(
+            consent=consent.name, remove_time=Timestamp(seconds=counter.now)
+        )
+        request = AcknowledgeRemovalsRequest(removals=[word])
+        taken = await counter.conformance.AcknowledgeRemovals(request)
+        assert taken.acknowledged_removals == 1
+        assert (await reconcile(channel, copies)).opened_findings == 1
+
+    async def passed_on() -> bool:
+        return there.removals([elsewhere])[elsewhere].acknowledged_at is not None
+
+    await eventually(passed_on, 15)
+
+
+async def test_a_region_takes_back_no_more_than_what_it_gave(
+    world: World, counter: Counter
+) -> None:
+    subject = company("two")
+    await world.publish(world.two, subject, item=CONSENT_ITEM)
+    consent = await counter.given(subject)
+    await world.ask(subject, items=[CONSENT_ITEM], consent=consent.name)
+    # Of this one nobody was asked under it.
+    before = await counter.given(company("two"))
+
+    async def changes() -> list[str]:
+        own = SqlConsents(world.one.installation.engines.records)
+        return [
+            each.reason
+            for about in (subject, before.subject)
+            for each in own.changes(subject=about, limit=100)
+            if each.state == pb.ConsentState.CONSENT_STATE_REVOKED
+        ]
+
+    for region, name in ((world.three, before.name), (world.two, consent.name)):
+        token = await region.token_at(world.one, SCOPE)
+        async with region.channel_to(world.one) as channel:
+            stub = FederationServiceStub(channel)
+            for _ in range(2):
+                await stub.TellTakenBack(
+                    TellTakenBackRequest(consents=[ConsentTakenBack(consent=name)]),
+                    metadata=(("authorization", f"Bearer {token}"),),
+                )
+    assert await changes() == [f"{world.two.entity_id} {consent.name}"]
+    assert (await counter.read(before.name)).state == pb.ConsentState.CONSENT_STATE_GRANTED
 
 
 async def test_nothing_is_passed_on_under_a_consent_taken_back_while_the_region_answers(
@@ -308,3 +408,60 @@ async def test_a_consent_that_leaves_out_divisions_lets_nobody_say_that_there_is
     assert world.three.entity_id in answer.unanswered
     with pytest.raises(ProofInvalid, match="not that these are all"):
         answer.regions[world.three.entity_id].verify([subject], world.key(world.three))
+
+
+async def test_fields_that_were_not_consented_to_are_not_passed_on(
+    world: World, counter: Counter
+) -> None:
+    two, subject = world.two.installation, company("two")
+    declared = tuple(
+        ContentField(
+            name=name,
+            type=ContentFieldType.CONTENT_FIELD_TYPE_STRING,
+            required=name == "finding",
+            max_length=200,
+        )
+        for name in ("finding", "secret")
+    )
+    known = item(CONSENT_ITEM, Openness.OPENNESS_CONSENT)
+    two.keep(CATALOGUE_ITEM, CONSENT_ITEM, known.model_copy(update={"content_fields": declared}))
+    made = placed(draft(f"two-{subject}", subject, CONSENT_ITEM), DISTRICTS["two"])
+    made.content = b'{"finding":"A","secret":"B"}'
+
+    async def published() -> bool:
+        async with world.two.gateway.channel(PUBLISHER) as channel:
+            try:
+                await publish(channel, [made])
+            except AssertionError:
+                # The catalogue is not known there yet.
+                return False
+        return True
+
+    await eventually(published, 10)
+    consent = await counter.given(subject)
+
+    async def given(consent: pb.Consent) -> tuple[str, list[bytes]]:
+        answer = await world.ask(subject, items=[CONSENT_ITEM], consent=consent.name)
+        records = answer.regions[world.two.entity_id].records
+        return ended(answer, world.two), [record.content for _, record in records]
+
+    assert await given(consent) == ("ANSWERED", [b'{"finding":"A"}'])
+    # A home that opens more than the receipt says: it wrote another consent down before.
+    there, other = SqlConsents(two.engines.records), await counter.given(subject)
+    known_as, to_be_known_as = (
+        consent_elsewhere(world.one.entity_id, each.name).removeprefix("consents/")
+        for each in (consent, other)
+    )
+    kept = there.get(known_as)
+    assert kept is not None
+    both = ConsentItem(item=CONSENT_ITEM, fields=frozenset({"finding", "secret"}))
+    more = {
+        "consent_id": to_be_known_as,
+        "request_id": f"region:{to_be_known_as}",
+        "terms": kept.terms.model_copy(update={"items": (both,)}),
+    }
+    act = Act(Actor.GATEWAY, kept.client_id, "", counter.now)
+    there.add(kept.model_copy(update=more), act)
+    assert await given(other) == ("UNVERIFIED", [])
+    uses = await counter.operator.ListAccesses(pb.ListAccessesRequest(consent=other.name))
+    assert [each.record for each in uses.accesses] == [""]

@@ -38,6 +38,7 @@ from sdk.tokens import TokenRefused
 from sdk.usage import Usage
 from sdk.usage_book import UsageBook
 from tests.cli.commands import creditgate
+from tests.federation.asking.lost import withdraw
 from tests.federation.asking.world import (
     World,
     closing,
@@ -135,6 +136,31 @@ async def test_both_ends_meter_what_crosses_and_a_retry_charges_nothing_more(
     )
     assert [use.fee for use in world.uses.uses(answer)] == [PRICE] * 3
     assert charged.decision == f"decisions/{answer.decision_id}"
+
+
+async def test_a_chunk_of_any_number_of_records_is_believed_and_given_again(
+    world: World,
+) -> None:
+    # Past what details of receipts were once cut at, 4,096 records.
+    subject = company("two")
+    published = await world.publish(world.two, subject, 4_200)
+    asked = question([subject], regions=[world.two.entity_id])
+    answer = await world.ask(subject, request_id=asked.request_id)
+    assert ended(answer, world.two) == "ANSWERED"
+    assert sorted(names(answer, world.two)) == sorted(published)
+    assert closing(answer, world.two).charged_micro_yuan == 4_200 * PRICE
+    again = await world.ask(subject, request_id=asked.request_id)
+    assert len(names(again, world.two)) == 4_200
+    assert closing(again, world.two).charged_micro_yuan == 0
+    # What regions are told that they were charged, where some of it ended meanwhile.
+    await withdraw(world, published[0])
+    await eventually(partial(_given, world, subject, asked.request_id, 4_199))
+    assert check_region_uses(world.one.installation.engines) == []
+
+
+async def _given(world: World, subject: str, request_id: str, records: int) -> bool:
+    answer = await world.ask(subject, request_id=request_id)
+    return len(names(answer, world.two)) == records
 
 
 async def test_nothing_of_an_answer_can_be_changed_without_being_found_out(world: World) -> None:
@@ -402,7 +428,7 @@ async def test_a_receipt_book_has_all_that_is_charged_for_asking_and_nothing_dif
     charged = [UsageLeaf.FromString(leaf) for leaf in book.leaves()][earlier:]
     assert sum(leaf.fee_micro_yuan for leaf in charged) == (6 + 2) * PRICE
     first, *_ = answer.regions[world.two.entity_id].parts
-    with pytest.raises(ProofInvalid, match="not that of the records"):
+    with pytest.raises(ProofInvalid, match="not those that were charged"):
         verify_region_use([_of_item(first, "another")], book.key)
     with pytest.raises(ProofInvalid, match="another charge"):
         verify_region_use([_without_records(first)], book.key)

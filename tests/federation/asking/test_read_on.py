@@ -15,14 +15,20 @@ from sqlalchemy import func, select
 
 from creditgate.v1.federated_record_service_pb2_grpc import FederatedRecordServiceStub
 from creditgate.v1.operator_service_pb2 import ClientRole
+from creditgate.v1.refusal_pb2 import RefusalReason
+from creditgate.v1.usage_log_pb2 import UsageLeaf
 from gateway.federation.asking.region import region_request_id
 from gateway.meter.tables import USAGE
 from gateway.selfcheck.derived import check_derived
 from gateway.selfcheck.region_uses import check_region_uses
 from gateway.storage.engines import reading
 from operators.model import CLIENT
+from sdk.federated import ask_regions
+from sdk.region_receipts import RegionReceipts
 from sdk.tokens import TokenRefused
-from tests.federation.asking.lost import entries
+from sdk.usage import Usage
+from sdk.usage_book import UsageBook
+from tests.federation.asking.lost import correct, entries
 from tests.federation.asking.relay import Relay, relaying
 from tests.federation.asking.world import (
     World,
@@ -33,10 +39,12 @@ from tests.federation.asking.world import (
     open_relayed,
     question,
 )
-from tests.installation import OPERATOR_ID, PRICE, eventually
+from tests.installation import OPERATOR_ID, PRICE, PUBLIC_ITEM, eventually
+from tests.server.delivering import key_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 CHUNK: Final = 2
+_SUPERSEDED: Final = RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -125,6 +133,47 @@ async def test_what_was_metered_for_who_hung_up_is_charged_to_it_and_given_again
     assert closing(again, world.two).charged_micro_yuan == 2 * CHUNK * PRICE
     assert await asked.charged(3 * CHUNK)
     await _settled(world, asked)
+
+
+async def test_who_lost_what_does_not_come_any_more_has_the_receipt_of_its_charge(
+    world: World, relay: Relay, tmp_path: Path
+) -> None:
+    asked = await Question.about(world, CHUNK)
+    relay.flowing.clear()
+    try:
+        async with world.one.gateway.channel("alpha-one") as channel:
+            call: Any = FederatedRecordServiceStub(channel).QueryRegions(
+                question(asked.subjects, request_id=asked.request_id, regions=[world.two.entity_id])
+            )
+            await call.read()
+            await eventually(partial(asked.metered, CHUNK), 5)
+            call.cancel()
+    finally:
+        relay.flowing.set()
+    await eventually(partial(asked.charged, CHUNK), 5)
+    await correct(world, f"records/two-{asked.subjects[0]}-{PUBLIC_ITEM}-0")
+    book = UsageBook.begin(tmp_path / "book", OPERATOR_ID, key_of(world.one.installation))
+    async with world.one.gateway.channel("alpha-one") as channel:
+        named = question(asked.subjects, request_id=asked.request_id, regions=[world.two.entity_id])
+
+        async def superseded() -> bool:
+            answer = await ask_regions(channel, named, RegionReceipts(book))
+            return closing(answer, world.two).refusal == _SUPERSEDED
+
+        await eventually(superseded, 10)
+        answer = await ask_regions(channel, named, RegionReceipts(book))
+        (receipt,) = closing(answer, world.two).charged_before
+        leaf = UsageLeaf.FromString(receipt.leaf)
+        assert (leaf.request_id, leaf.fee_micro_yuan) == (asked.there, CHUNK * PRICE)
+
+        async def logged() -> bool:
+            return await Usage(channel).follow(book) > leaf.usage_index
+
+        await eventually(logged, 10)
+    # The question, and the chunk: nothing is left to be disputed of them.
+    places = {leaf.usage_index, UsageLeaf.FromString(answer.question.usage.leaf).usage_index}
+    assert not places & {each.usage_index for each in book.differences()}
+    book.close()
 
 
 async def test_what_was_metered_by_a_region_that_is_late_is_charged_too(

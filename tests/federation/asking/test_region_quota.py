@@ -225,7 +225,8 @@ async def test_limits_in_records_count_those_of_other_regions(
     await asyncio.sleep(1.2)
     for firm in firms:
         asked = [subjects[number * 10 : number * 10 + 10] for number in range(3)]
-        answers = await asyncio.gather(*map(partial(_asked, firm), asked))
+        ids = [f"{firm.operator_id}-{number}" for number in range(3)]
+        answers = await asyncio.gather(*map(partial(_asked, firm), asked, ids))
         # Those whose question itself comes too soon are refused as a whole.
         through = [answer for answer in answers if answer is not None]
         assert {ended(answer, world.two) for answer in through} == {"REFUSED"}
@@ -233,7 +234,11 @@ async def test_limits_in_records_count_those_of_other_regions(
         # Each question itself took one of eight.
         assert 8 - 3 <= firm.given() <= 8 + CHUNK - 1
         assert await own_record(firm, own) == "RATE_EXCEEDED"
-        assert await _asked(firm, subjects[:1]) is None
+        for _ in range(2):
+            assert await _asked(firm, subjects[:1], f"{firm.operator_id}-new") is None
+        # A question that was charged is known by its id, and goes on.
+        for answer, some, id_ in zip(answers, asked, ids, strict=True):
+            assert answer is None or await _asked(firm, some, id_) is not None
 
 
 def _limit(firm: Firm, records: int, item: str) -> None:
@@ -253,10 +258,10 @@ def _limit(firm: Firm, records: int, item: str) -> None:
     installation.keep(LIMIT, limit.limit_id, limit)
 
 
-async def _asked(firm: Firm, subjects: Sequence[str]) -> FederatedAnswer | None:
+async def _asked(firm: Firm, subjects: Sequence[str], id_: str) -> FederatedAnswer | None:
     """Ask; None where the question itself is refused for its rate."""
     try:
-        return await firm.ask(subjects)
+        return await firm.ask(subjects, request_id=id_)
     except grpc.aio.AioRpcError as error:
         assert explain(error).reason == "RATE_EXCEEDED"
         return None

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from creditgate.transparency.linked import LinkedKeys
 from creditgate.transparency.note import VerifierKey
 from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.federation.trust import keeper
+from gateway.federation.trust import anew, keeper
 from gateway.federation.trust.anew import ChainsAnew
 from gateway.federation.trust.keeper import ChainKeeper
 from gateway.meter.tables import USAGE
@@ -94,6 +94,10 @@ class Rotating:
         """Tell whether it answers."""
         return (await self.ask(company("two")))[0] == "EMPTY"
 
+    async def answers_about(self, subject: str) -> bool:
+        """Tell whether it answers about a subject it has a record of, once enough have cosigned."""
+        return (await self.ask(subject))[:2] == ("ANSWERED", 1)
+
     async def answered(self, subject: str) -> FederatedAnswer:
         """Return the first answer about a subject that is no refusal: a region that starts refuses,
         and charges nothing, until it has heard how the licences of the other stand."""
@@ -112,6 +116,7 @@ async def rotating(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[R
     patch = pytest.MonkeyPatch()
     # Not to wait for a minute.
     patch.setattr(keeper, "AGAIN_SECONDS", 0.2)
+    patch.setattr(anew, "APART_SECONDS", 1.0)
     ports = {"https_port": _port(), "grpc_port": _port()}
     async with AsyncExitStack() as stack:
         anchor: Anchor = await stack.enter_async_context(running_anchor_at(folder / "anchor"))
@@ -174,7 +179,7 @@ async def test_an_unknown_key_makes_a_region_look_once_before_it_disbelieves(
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_key_that_was_announced_is_believed_from_its_first_signature(
+async def test_a_key_of_receipts_that_was_announced_is_believed_from_its_first_signature(
     rotating: Rotating, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subject = company("two")
@@ -185,12 +190,31 @@ async def test_a_key_that_was_announced_is_believed_from_its_first_signature(
     freeze(monkeypatch, anew=False)
     before = rotating.known()
     await rotating.stop()
-    for log in LOGS:
-        rotating.command("rotate", "--log", log, "--at-once")
+    rotating.command("rotate", "--log", "usage", "--at-once")
     await rotating.start()
     ended_as, records, charged = await rotating.ask(subject)
     assert (ended_as, records, charged) == ("ANSWERED", 1, 1)
     assert rotating.known() == before
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_disclosure_log_that_was_announced_is_believed_once_its_region_has_gone_over(
+    rotating: Rotating, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = company("two")
+    await rotating.world.publish(rotating.world.two, subject)
+    freeze(monkeypatch)
+    before = rotating.known()["log_keys"]["disclosure"]
+    await rotating.stop()
+    rotating.command("rotate", "--log", "disclosure", "--at-once")
+    await rotating.start()
+
+    async def gone_over() -> bool:
+        return rotating.known()["log_keys"]["disclosure"] != before
+
+    # By what its witness is shown: nobody has asked yet.
+    await eventually(gone_over, 15)
+    await eventually(partial(rotating.answers_about, subject), 15)
 
 
 @pytest.mark.asyncio(loop_scope="module")

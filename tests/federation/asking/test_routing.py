@@ -12,8 +12,9 @@ from creditgate.uscc import check_character
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.federated_record_service_pb2 import NotAskedReason
 from gateway.federation.asking.answers import require_reach
-from gateway.federation.asking.routing import ASKED, Known, Question, is_home, planned
-from operators.item_mappings import ItemMapping, ItemMappings
+from gateway.federation.asking.routing import ASKED, Kept, Known, Question, is_home, planned
+from gateway.federation.asking.service import DOUBTED_ONE_IN, doubted
+from operators.item_mappings import ItemMapping, ItemMappings, Translation
 from operators.shapes import ALL_REGIONS, covers
 
 NORTH, SOUTH = "https://north.invalid", "https://south.invalid"
@@ -151,6 +152,40 @@ def test_each_reason_not_to_ask_is_told() -> None:
     assert reason(question(items=("penalty", "tax"))) == "ITEMS_UNMAPPED"
     assert reason(question(), ItemMappings()) == "ITEMS_UNMAPPED"
     assert reason(question(subjects=elsewhere)) == "NO_SUBJECT"
+
+
+def test_a_retry_is_planned_as_its_first_was_unless_that_may_not_be_had_any_more() -> None:
+    def in_beijing_alone(subject: str) -> Mapping[str, frozenset[str]]:
+        return {"penalty": frozenset({"11"})} if is_home(("11",), subject) else {}
+
+    known = [Known(NORTH, ("11",), Told(9, frozenset(SUBJECTS))), Known(SOUTH, ("44",), None)]
+    first = Kept(Translation((("penalty", "former"),), (), 2), (0, 2, 4), 7, 2)
+    asked = question()._replace(kept={NORTH: first})
+    north, south = planned(known, mappings({SOUTH: {"penalty": "fine"}}), asked)
+    assert north.not_asked == south.not_asked == ASKED
+    kept = (north.translation, north.subjects, north.directory_time, north.proof)
+    assert kept == tuple(first)
+    assert (south.translation.version, south.proof) == (3, 0)
+    for less in (
+        asked._replace(named=frozenset({SOUTH})),
+        asked._replace(reach=in_beijing_alone),
+    ):
+        assert planned(known, MAPPED, less)[0].not_asked != ASKED
+
+
+def test_a_subject_that_a_directory_leaves_out_is_asked_about_where_it_is_doubted() -> None:
+    directory = Told(7, frozenset())
+    known = [Known(NORTH, ("11",), directory)]
+    elsewhere = [subject for subject in SUBJECTS if not is_home(("11",), subject)]
+    doubts = iter([False, True, False, False, False, True])
+    asked = question(subjects=elsewhere)._replace(doubts=lambda: next(doubts))
+    (plan,) = planned(known, MAPPED, asked)
+    assert (plan.subjects, plan.directory_time, plan.directory) == ((1, 5), 7, directory)
+    (every,) = planned(known, MAPPED, question(subjects=elsewhere, every=True))
+    # What it said is compared with what comes all the same.
+    assert (len(every.subjects), every.directory_time, every.directory) == (6, None, directory)
+    said = sum(doubted() for _ in range(100 * DOUBTED_ONE_IN))
+    assert 40 < said < 200
 
 
 @pytest.mark.parametrize(

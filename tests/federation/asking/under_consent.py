@@ -104,9 +104,10 @@ class Elsewhere:
 
     def said_gone(self, consent: Consent, removed_at: int, now: int) -> bool:
         """Have alpha say that its copies are gone."""
-        return self.consents.acknowledge(
+        duties = self.consents.acknowledge(
             consent.consent_id, "alpha", removed_at, "alpha-client", now
         )
+        return duties > 0
 
     def _charge(self, made: UsageClaim, at: int) -> None:
         ledger = UsageLedger(with_lines(self.engine), StandingClock(at), RECEIPTS)

@@ -145,6 +145,13 @@ async def test_what_is_cleared_is_what_the_home_regions_statement_says(world: Wo
             answer = await world.signed(region, last)
             assert bool(answer.amounts) == bool(components), components
             assert not any(each.refused for each in answer.amounts)
+    # Of each plan that charges for time people were told once, however often it was told of.
+    query = select(ALERTS.c.operator_id, ALERTS.c.counted).where(
+        ALERTS.c.kind == AlertKind.ALERT_KIND_CLEARING_PLAN
+    )
+    with reading(world.asking.installation.engines.evidence) as connection:
+        found = sorted((row[0], row[1]) for row in connection.execute(query))
+    assert found == [("region-two", 7_000_001), ("region-two", 9_000_000)]
     # And what alpha pays is shared out once: what clearing pays is the other region's.
     paid = await statement(world, world.asking, "alpha")
     here, there = shares(paid.shares), shares(stated.shares)

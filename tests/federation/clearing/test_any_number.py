@@ -19,7 +19,7 @@ from creditgate.v1 import federation_service_pb2 as federation
 from creditgate.v1.federation_service_pb2_grpc import FederationServiceStub
 from gateway.alerts.tables import ALERTS
 from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
-from gateway.federation.clearing import calling, comparing, evidence, follower
+from gateway.federation.clearing import calling, comparing, evidence, follower, own_side
 from gateway.federation.clearing.attempts import SqlAttempts
 from gateway.federation.clearing.calling import RECONCILE_SCOPE
 from gateway.federation.clearing.tables import CLEARINGS, DISPUTES, EVIDENCE, VERSIONS
@@ -288,3 +288,25 @@ async def test_a_file_that_was_kept_names_every_dispute(world: World, tmp_path: 
     kept = read_clearing(json.dumps(ended.json).encode())
     kept.verify_disputes(kept.verified(keys_of(world)))
     assert [each.kind for each in kept.disputes] == ["home_only"]
+
+
+async def test_a_period_of_more_entries_than_one_clearing_takes_is_cleared_in_parts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.run()
+    before = {each.until_time.seconds for each in await world.clearings(world.home)}
+    for _ in range(3):
+        # Seconds are not parted.
+        world.clock.reached = world.clock.now() + 1
+        await world.use(2)
+    monkeypatch.setattr(own_side, "MOST_ENTRIES", 4)
+    last = await world.run()
+    parts = [
+        each for each in await world.clearings(world.home) if each.until_time.seconds not in before
+    ]
+    assert len(parts) > 1
+    assert sum(each.agreed_entries for each in parts) == 6
+    assert max(each.agreed_entries for each in parts) <= 4
+    assert last.until_time == max((each.until_time for each in parts), key=lambda at: at.seconds)
+    attempts = SqlAttempts(world.proposing.installation.engines.evidence)
+    assert world.other.entity_id not in attempts.failures()

@@ -33,6 +33,7 @@ from gateway.federation.clearing.rules import (
     last_midnight,
     next_until,
     overdue_since,
+    shorter,
 )
 
 NORTH, SOUTH = "https://north.invalid", "https://south.invalid"
@@ -159,3 +160,37 @@ def test_each_day_is_cleared_once_in_order_and_told_when_it_is_late(now: int, ag
     late = overdue_since(now - ago, now)
     assert late == (steps[0] if steps and now - steps[0] >= OVERDUE_SECONDS else None)
     assert next_until(None, now) == latest
+
+
+@given(st.lists(st.integers(100, 130), max_size=60), st.integers(0, 99), st.integers(131, 10**9))
+def test_a_period_of_too_many_entries_is_cleared_in_parts_that_have_few_enough(
+    served: list[int], start: int, until: int
+) -> None:
+    def count(from_: int, to: int) -> int:
+        return sum(from_ <= at < to for at in served)
+
+    densest = max((served.count(at) for at in served), default=0)
+    most = max(densest, 5)
+    cleared = 0
+    while start < until:
+        end, rounds = until, 0
+        while count(start, end) > most:
+            part = shorter(count, start, end)
+            assert part is not None
+            assert start < part < end
+            assert count(start, part) <= max(count(start, end) // 2, densest)
+            end, rounds = part, rounds + 1
+        assert rounds <= 12
+        cleared += count(start, end)
+        start = end
+    assert cleared == len(served)
+
+
+def test_a_second_has_no_part_and_of_what_the_other_alone_has_it_is_half_of_the_time() -> None:
+    def none(from_: int, to: int) -> int:
+        return 0
+
+    assert shorter(lambda from_, to: 10, 5, 6) is None
+    assert shorter(none, 1_000, 2_000) == 1_500
+    assert shorter(none, 0, UNTIL) == UNTIL - 183 * DAY_SECONDS
+    assert shorter(none, 5, 7) == 6

@@ -27,7 +27,7 @@ from tests.consents.receipts import ISSUER, Signing, granted
 
 EVIL: Final = "https://evil.test"
 CONSENT: Final = granted()
-OTHER: Final = granted(consent_id="0069cc5fd1-" + "b2" * 12)
+OTHER: Final = granted(consent_id="0069cc59c1-" + "b2" * 12)
 MAPPING: Final = {"evaluation.public-credit": "grade", "payment.tax": "tax"}
 NAME: Final = consent_elsewhere(ISSUER, CONSENT.name).removeprefix("consents/")
 
@@ -62,12 +62,14 @@ class Home:
 
     def __init__(self, engines: Engines, folder: Path) -> None:
         self.consents = SqlConsents(engines.records)
+        self.public: set[str] = set()
         self.foreign = ForeignConsents(
             self.consents,
             lambda _: MAPPING,
             lambda _: frozenset({"grade", "tax_year"}),
             lambda: frozenset({"11"}),
             StandingClock(),
+            self.public.__contains__,
         )
         self.regions = Regions()
         self.follower = ConsentFollower(self.regions, self.foreign.told, time.monotonic, 15.0)
@@ -99,7 +101,9 @@ class Home:
         receipt = signing.receipts.signed(consent)
         region = self.region(entity_id, signing, ISSUER)
         try:
-            await self.foreign.relied_on(self.follower, receipt, region, consent.operator_id)
+            await self.foreign.relied_on(
+                self.follower, receipt, region, consent.operator_id, ["grade", "tax"]
+            )
         except Refused as refused:
             return reason_name(refused.reason)
         return ""
@@ -141,6 +145,39 @@ async def test_an_end_of_what_nobody_asked_under_is_nothing_to_write(
     home.foreign.told(ISSUER, ConsentStanding(consent="none", state=REVOKED, version=9))
     assert home.state() is None
     assert caplog.text.count("writing an end") <= 1
+
+
+async def test_a_region_cannot_fill_the_list_of_a_subject(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.federation.home.consents.MOST_A_DAY", 2)
+    shown = [granted(consent_id=f"0069cc59c0-{number:024x}") for number in range(3)]
+    assert [await home.shown(consent=each) for each in shown] == ["", "", "RATE_EXCEEDED"]
+    # What was shown before is relied on all the same.
+    assert await home.shown(consent=shown[0]) == ""
+
+
+async def test_what_is_public_here_is_not_given_whole_under_a_consent_to_a_part_of_it(
+    home: Home,
+) -> None:
+    # It opens the fields grade and score, of which this region has grade and tax_year.
+    home.public.add("grade")
+    assert await home.shown() == "CONSENT_EXCEEDED"
+    assert home.state() is None
+
+
+async def test_what_takes_a_consent_here_too_is_cut_and_given(home: Home) -> None:
+    home.public.add("another")
+    assert await home.shown() == ""
+
+
+async def test_no_consent_of_a_time_to_come_stands_before_all_others(home: Home) -> None:
+    to_come = f"{NOW + 3_600:010x}-" + "c3" * 12
+    assert await home.shown(consent=granted(consent_id=to_come)) == "CONSENT_UNKNOWN"
+    for moment in ("requested_at", "granted_at"):
+        later = granted(consent_id=OTHER.consent_id, **{moment: NOW + 3_600})
+        assert await home.shown(consent=later) == "CONSENT_UNKNOWN"
+    assert await home.shown(consent=OTHER) == ""
 
 
 async def test_what_another_region_wrote_under_the_name_of_a_consent_is_not_that_consent(

@@ -126,7 +126,7 @@ async def test_a_retry_is_told_what_was_charged_before_and_no_other_use_passes_f
         QueryRecordsRequest(request_id="told", purpose=PURPOSE),
         pair.home.installation.clock.now(),
     )
-    proved = verified_before(asked, before, keys, now)
+    proved = verified_before(asked, before, keys, now, now)
     assert proved.leaf.fee_micro_yuan == 3 * PRICE
     assert sum(proved.prices.values()) == PRICE
 
@@ -153,15 +153,17 @@ async def test_a_retry_is_told_what_was_charged_before_and_no_other_use_passes_f
         changed.CopyFrom(before)
         change(changed)
         with pytest.raises(ProofInvalid):
-            verified_before(asked, changed, keys, now)
-    for wrong, at in (
-        (QueryRecordsRequest(request_id="other", purpose=PURPOSE), now),
-        (QueryRecordsRequest(request_id="told"), now),
-        (asked, now + MOST_AGE_SECONDS + 60),
-        (asked, now - MOST_SKEW_SECONDS - 60),
+            verified_before(asked, changed, keys, now, 0)
+    for wrong, at, since in (
+        (QueryRecordsRequest(request_id="other", purpose=PURPOSE), now, 0),
+        (QueryRecordsRequest(request_id="told"), now, 0),
+        (asked, now + MOST_AGE_SECONDS + 60, 0),
+        (asked, now - MOST_SKEW_SECONDS - 60, 0),
+        # Nobody had asked by then.
+        (asked, now, now + MOST_SKEW_SECONDS + 60),
     ):
         with pytest.raises(ProofInvalid):
-            verified_before(wrong, before, keys, at)
+            verified_before(wrong, before, keys, at, since)
     credential = pair.credential()
     sent = pair.request(credential, [subject], request_id="told")
     with pytest.raises(ProofInvalid, match="more was charged"):

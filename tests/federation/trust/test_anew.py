@@ -8,12 +8,13 @@ import pytest
 
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.succession import announcement_note, succession_note
+from gateway.federation.asking.answers import RegionKeys
 from gateway.federation.trust.anew import APART_SECONDS, ChainsAnew
 from gateway.federation.trust.book import Region
 from gateway.federation.trust.description import require_linked
 from gateway.federation.trust.log_keys import log_keys
 from gateway.federation.trust.statement import StatementInvalid
-from gateway.federation.witness.logs import log_of, logs_of
+from gateway.federation.witness.logs import log_of
 from gateway.transparency.keys import LogKey
 from tests.transparency.keys import key_of
 from tests.witness.world import Regions
@@ -86,20 +87,21 @@ async def test_a_region_that_does_not_stand_is_not_known_anew() -> None:
     assert await Book(invented("another")).anew.region(REGION) is None
 
 
-def test_what_a_region_signs_with_by_now_is_its_present_key_and_the_announced_one() -> None:
+def test_a_region_has_one_disclosure_log_at_a_time_that_of_its_present_key() -> None:
     region = keyed(SECOND, FOLLOWS, ANNOUNCES)
     keys = log_keys(region, "disclosure")
     assert keys.every == (FIRST.verifier, SECOND.verifier, THIRD.verifier)
     assert keys.live.every == (SECOND.verifier, THIRD.verifier)
-    assert [log.key for log in logs_of(region)] == [SECOND.verifier, THIRD.verifier]
-    for origin, key in (
-        (THIRD.verifier.name, THIRD),
-        (SECOND.verifier.name, SECOND),
-        # By a former key no answer is believed.
-        (ORIGIN, SECOND),
-    ):
-        log = log_of(region, origin)
-        assert log is not None and log.key == key.verifier
+    log = log_of(region)
+    assert log is not None
+    assert log.key == SECOND.verifier
+    assert [(told.former, told.size) for told in log.ended] == [(FIRST.verifier, 3)]
+    both = region._replace(
+        log_keys={**region.log_keys, "usage": region.log_keys["disclosure"]},
+        log_links={**region.log_links, "usage": region.log_links["disclosure"]},
+    )
+    # A key of receipts that is announced may sign; one of the disclosure log is only known.
+    assert RegionKeys.of_region(both) == RegionKeys(SECOND.verifier, keys.live)
     with pytest.raises(ProofInvalid):
         log_keys(region, "usage")
 

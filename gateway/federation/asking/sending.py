@@ -1,0 +1,124 @@
+"""Chunks that are about to be asked for, kept first: all that wait at a moment in one write."""
+
+import asyncio
+import logging
+from collections import deque
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from creditgate.refusal import Refused
+from creditgate.transparency.merkle import ProofInvalid
+from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.clock import Clock
+from gateway.federation.asking.sent import AskedBefore, Asking, SentPlan, SentPlans
+
+_MOST_AT_ONCE: Final = 256
+_log = logging.getLogger(__name__)
+
+
+class NeverAsked(ProofInvalid):
+    """A region tells that it charged for what nobody had asked it for."""
+
+
+class Sending:
+    """Keeps what is about to be sent; one event loop's own.
+
+    The regions of a question come to this at about the same time, and questions at once with them:
+    so there is one write for them all, not one for each region.
+    """
+
+    def __init__(self, plans: SentPlans, clock: Clock) -> None:
+        self._plans = plans
+        self._clock = clock
+        self._waiting: deque[tuple[Asking, asyncio.Future[AskedBefore]]] = deque()
+        self._writing: asyncio.Task[None] | None = None
+
+    async def keep(self, asking: Asking) -> AskedBefore:
+        """Make durable that a chunk is asked for, and tell what was before.
+
+        Raises Refused TEMPORARILY_UNAVAILABLE where that cannot be kept, or where the region is
+        being asked for something else under the same id: nothing may be sent then.
+        """
+        told: asyncio.Future[AskedBefore] = asyncio.get_running_loop().create_future()
+        self._waiting.append((asking, told))
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write(), name="sent-plans")
+        before = await told
+        if not before.plan.is_as(asking.plan):
+            # A retry that came before this one's first had been sent.
+            raise _later("The same request is under way; try again with the same request_id.")
+        return before
+
+    async def disbelieve(self, plan: SentPlan) -> None:
+        """Keep that the region told of what nobody had asked for; as `SentPlans.disbelieve`."""
+        try:
+            await asyncio.to_thread(self._plans.disbelieve, plan, self._clock.now())
+        except SQLAlchemyError as error:
+            _log.error("a region's word could not be kept: %s", type(error).__name__)
+
+    async def close(self) -> None:
+        """Wait for what is being written."""
+        if self._writing is not None:
+            await self._writing
+
+    async def _write(self) -> None:
+        # Whoever comes to this in the same turn of the loop is in the same write.
+        await asyncio.sleep(0)
+        while self._waiting:
+            some = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_AT_ONCE))]
+            try:
+                before = await asyncio.to_thread(self._plans.keep, [asking for asking, _ in some])
+            except SQLAlchemyError as error:
+                _log.error("what is asked of regions is not kept: %s", type(error).__name__)
+                for _, told in some:
+                    if not told.done():
+                        told.set_exception(_later("What is asked of a region could not be kept."))
+                continue
+            except BaseException:
+                for _, told in some:
+                    told.cancel()
+                raise
+            for (_, told), each in zip(some, before, strict=True):
+                if not told.done():
+                    told.set_result(each)
+
+
+class Attempts:
+    """The attempts to have one chunk of a region."""
+
+    def __init__(self, sending: Sending, asking: Asking) -> None:
+        self._sending = sending
+        self._asking = asking
+        self._before: AskedBefore | None = None
+
+    async def begin(self) -> None:
+        """Keep that the chunk is asked for, before it is. Raises as `Sending.keep`."""
+        if self._before is None:
+            self._before = await self._sending.keep(self._asking)
+        else:
+            self._before = self._before._replace(before=True)
+
+    def require_before(self, *, twice: bool) -> None:
+        """Raise ProofInvalid where a region tells what it charged before for what it is asked for
+        first now, or told so before; ``twice`` says that this attempt was sent twice."""
+        before = self._before
+        assert before is not None, "a region answers what it was asked"
+        if not before.believed:
+            raise ProofInvalid("it told before of what nobody had asked for")
+        if not (before.before or twice):
+            raise NeverAsked("it tells what it charged before for what nobody had asked for")
+
+    @property
+    def since(self) -> int:
+        """When its region was asked first (seconds, UTC)."""
+        assert self._before is not None, "a region answers what it was asked"
+        return self._before.plan.asked_at
+
+    async def disbelieve(self) -> None:
+        """Believe no word of what was charged before under this id any more."""
+        await self._sending.disbelieve(self._asking.plan)
+
+
+def _later(detail: str) -> Refused:
+    return Refused(RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE, detail, retry_after=1)

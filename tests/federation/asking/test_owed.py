@@ -1,0 +1,41 @@
+"""Where much of what a region charges was given to nobody, somebody is told."""
+
+import pytest
+from sqlalchemy import select
+
+from creditgate.v1.alert_service_pb2 import AlertKind
+from gateway.alerts.policy import OwedNotGiven
+from gateway.alerts.tables import ALERTS
+from gateway.federation.asking.owed import APART_SECONDS, OwedShare
+from gateway.federation.asking.uses import NOT_PASSED_ON, RegionUses
+from gateway.storage.engines import Engines, reading
+from tests.clock import NOW, StandingClock
+from tests.federation.asking.test_uses import NORTH, Made, answer, uses
+from tests.witness.world import region
+
+POLICY = OwedNotGiven(records_a_day=5, share=0.5)
+
+
+@pytest.mark.parametrize(
+    ("given", "lost", "told"), [(0, 4, None), (0, 5, 5), (20, 6, None), (6, 6, 6), (7, 6, None)]
+)
+async def test_records_charged_and_not_given_are_told_of_from_a_number_and_a_share_on(
+    engines: Engines, given: int, lost: int, told: int | None
+) -> None:
+    clock = StandingClock()
+    kept, day = RegionUses(engines.records), NOW - NOW % 86_400
+    yesterday = Made(request_id="r-0", served_at=day - 1)
+    never = [each._replace(subject=NOT_PASSED_ON, own_fee=0) for each in uses(lost)]
+    kept.keep(answer(yesterday, 0), [each._replace(subject=NOT_PASSED_ON) for each in uses(50)])
+    kept.keep(answer(Made(request_id="r-1"), given), uses(given))
+    kept.keep(answer(Made(request_id="r-2"), 0), never)
+    north = region("north")._replace(entity_id=NORTH, operator_id="region-north")
+    owed = OwedShare(engines.records, engines.evidence, POLICY, clock)
+    for _ in range(2):
+        await owed.look(north)
+        clock.at += APART_SECONDS
+    query = select(ALERTS.c.operator_id, ALERTS.c.kind, ALERTS.c.counted, ALERTS.c.started_at)
+    with reading(engines.evidence) as connection:
+        found = [tuple(row) for row in connection.execute(query)]
+    kind = AlertKind.ALERT_KIND_OWED_NOT_GIVEN
+    assert found == ([] if told is None else [("region-north", kind, told, day)])
