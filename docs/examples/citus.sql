@@ -35,6 +35,7 @@ SELECT create_distributed_table('quota_holds', 'operator_id', colocate_with => '
 SELECT create_distributed_table('rate_use', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('deliveries', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('region_asks', 'operator_id', colocate_with => 'usage_answers');
+SELECT create_distributed_table('region_plans', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('region_answers', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('region_uses', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('region_events', 'operator_id', colocate_with => 'usage_answers');
@@ -87,7 +88,7 @@ SELECT create_reference_table('revenue_lines');
 --   clearing_wanted clearings conformance_standings credit_notes credit_reports finding_evidence
 --   findings followed holdings_positions journal_entries journal_postings log_checkpoints logs
 --   map_head map_openness publisher_batches recognitions reconciliation_keys region_changes
---   region_credentials regions_heard removal_duties_followed settlement_closings settlement_months split_views stage_changes
+--   region_credentials region_directories region_directory_faults regions_heard removal_duties_followed settlement_closings settlement_months split_views stage_changes
 --   usage_cosignatures usage_duties usage_exported usage_logs witnessed_checkpoints
 --   witnessed_ends witnessed_logs
 

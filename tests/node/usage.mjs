@@ -19,7 +19,12 @@ root.loadSync(["creditgate/v1/credit_record_service.proto", "creditgate/v1/usage
 const message = (name) => root.lookupType(`creditgate.v1.${name}`);
 
 const [ANSWER, CHUNK] = ["GetSubjectRecordsResponse", "BatchGetSubjectRecordsResponse"].map(message);
-const [LEAF, DETAIL, RECORD] = ["UsageLeaf", "UsageDetail", "DisclosedRecord"].map(message);
+const [LEAF, DETAIL, RECORD, AGAIN] = [
+  "UsageLeaf",
+  "UsageDetail",
+  "DisclosedRecord",
+  "UsageAgain",
+].map(message);
 const EVIDENCE = message("UsageEvidence");
 const [USED, REVERSED] = [1, 2];
 const [USE, CONFLICT, TWICE, MISCOUNTED, UNPROMISED] = [1, 2, 3, 4, 5];
@@ -59,6 +64,19 @@ const alike = (one, other) =>
 
 const recordsDigest = (records) => t.sha256(...records.map((each) => encoded(RECORD, each)));
 
+/** The digest of another region's records, each with the item it is charged as here. */
+function regionRecordsDigest(items, records) {
+  const hashed = [Buffer.from("creditgate/region-records/v1\n")];
+  records.forEach((record, place) => {
+    for (const text of [Buffer.from(items[place]), encoded(RECORD, record)]) {
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(text.length);
+      hashed.push(length, text);
+    }
+  });
+  return t.sha256(...hashed);
+}
+
 function detailOf(leaf, detail) {
   if (!leaf.detailDigest.length) {
     return { lines: leaf.lines, revisions: leaf.revisions };
@@ -81,15 +99,18 @@ const chargeOf = ({ kind, feeMicroYuan }) => (kind === USED ? big(feeMicroYuan) 
 const requestOf = ({ operatorId, requestId, chunk }) => JSON.stringify([operatorId, requestId, chunk]);
 
 /** Returns by how much a leaf charges too much by its own numbers, null where they are right. */
-function miscounted(leaf, detail, records) {
+function miscounted(leaf, detail, received) {
   let due;
   let right;
   const elsewhere = isOfOtherRegion(leaf);
-  if (records) {
-    require(recordsDigest(records).equals(Buffer.from(leaf.recordsDigest)), "the records are not the leaf's");
-    const without = (each) => (elsewhere ? { ...each, item: "" } : each);
-    const lines = detail.lines.map(without);
-    const left = byRecords(records.map(without));
+  if (received) {
+    const { records, items } = received;
+    require(!items.length || (elsewhere && items.length === records.length), "items are of each record");
+    const digest = items.length ? regionRecordsDigest(items, records) : recordsDigest(records);
+    require(!records.length || digest.equals(Buffer.from(leaf.recordsDigest)), "the records are not the leaf's");
+    const counts = (each, item) => (elsewhere ? { ...each, item } : each);
+    const lines = detail.lines.map((line) => counts(line, items.length ? line.item : ""));
+    const left = byRecords(records.map((record, place) => counts(record, items[place] ?? "")));
     right = alike(byLines(lines), left);
     due = 0n;
     const dearest = lines.sort((a, b) =>
@@ -133,6 +154,33 @@ function verifyReceipt(receipt, key) {
   return strictly(LEAF, receipt.leaf);
 }
 
+/** What is signed of a retry; gateways of an earlier version signed none as one. */
+function verifyAgain({ usage, serveTime }, key, sequences, records) {
+  if (!usage.again.length) {
+    return;
+  }
+  const tree = t.inclusionRoot(
+    usage.againIndex,
+    usage.groupSize,
+    t.leafHash(usage.again),
+    usage.againPath,
+  );
+  const signed =
+    `creditgate/usage-receipt/v1\n${key.name}\n${usage.groupSize}\n` +
+    `${tree.toString("base64")}\n`;
+  require(key.verify(Buffer.from(signed), usage.signature), "the signature is not the key's");
+  const again = strictly(AGAIN, usage.again);
+  const revisions = Buffer.alloc(8 * sequences.length);
+  sequences.forEach((each, place) => revisions.writeBigInt64LE(each, 8 * place));
+  require(
+    t.leafHash(usage.leaf).equals(Buffer.from(again.leafHash)) &&
+      again.serveSeconds.equals(serveTime.seconds) &&
+      t.sha256(revisions).equals(Buffer.from(again.revisionsDigest)) &&
+      (!again.recordsDigest.length || recordsDigest(records).equals(Buffer.from(again.recordsDigest))),
+    "what is signed of the retry is not what was received",
+  );
+}
+
 function verifyServed(parts, key) {
   const { receipt } = parts.at(-1);
   require(receipt?.usage, "the answer has no receipt of its use");
@@ -144,6 +192,16 @@ function verifyServed(parts, key) {
   if (receipt.replayed) {
     const paid = detail && new Set(revisionsOf(detail));
     require(!paid || sequences.every((each) => paid.has(each)), "records were not paid for");
+    if (detail) {
+      const charged = byLines(detail.lines);
+      const total = [...charged.values()].reduce((sum, count) => sum + count, 0n);
+      require(total === BigInt(revisionsOf(detail).length), "the lines are not of what was paid for");
+      for (const [kind, count] of byRecords(records)) {
+        require(count <= (charged.get(kind) ?? 0n), "a retry has other records than were paid for");
+      }
+      require(feeOf(detail.lines) === big(leaf.feeMicroYuan), "the charge is not that of its lines");
+    }
+    verifyAgain(receipt, key, sequences, records);
     return leaf;
   }
   require(
@@ -242,8 +300,9 @@ const JUDGES = {
     const { leaf, detail } = only(uses);
     const found = detailOf(leaf, detail);
     require(found, "the leaf's detail is missing");
-    const known = evidence.records.length || Buffer.from(leaf.recordsDigest).equals(t.sha256());
-    const overcharge = miscounted(leaf, found, known ? evidence.records : null);
+    const none = [t.sha256(), regionRecordsDigest([], [])];
+    const known = evidence.records.length || none.some((each) => each.equals(Buffer.from(leaf.recordsDigest)));
+    const overcharge = miscounted(leaf, found, known ? evidence : null);
     require(overcharge !== null, "the leaf charges what it counts");
     return { leaf, overcharge, convicts: true };
   },
@@ -260,7 +319,7 @@ function verifyEvidence(data, key) {
   require(judge, "the evidence does not tell what it shows");
   require(!evidence.agreement || evidence.kind === USE, "only a use is agreed with");
   require(
-    !evidence.records.length || evidence.kind === MISCOUNTED,
+    !(evidence.records.length || evidence.items.length) || evidence.kind === MISCOUNTED,
     "only what is miscounted is counted anew",
   );
   const uses = evidence.leaves.map((each) => shown(each, key));

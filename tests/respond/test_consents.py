@@ -1,5 +1,6 @@
 """What needs the subject's consent is served under a live one alone, cut to what it opens (G3)."""
 
+from base64 import b64decode
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -8,6 +9,7 @@ from consent.model import GRADE, ONCE, TIMES_PER_DAY, Consent, ConsentItem
 from consent.states import Move
 from creditgate.refusal import Refused, StatusCode
 from creditgate.v1.refusal_pb2 import RefusalReason
+from creditgate.v1.usage_log_pb2 import UsageReceipt
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.catalogue.model import CATALOGUE_ITEM
 from operators.log import Draft
@@ -245,7 +247,7 @@ async def test_a_batch_is_finished_that_used_its_consent_up(world: World) -> Non
 async def test_what_need_not_be_kept_any_more_is_not_sent_again(world: World) -> None:
     world.publish(record("a", item_code=CONSENT))
     consent = world.give(access_mode=ONCE, data_life_seconds=60)
-    await world.ask(1, consent=consent.name, request_id="same")
+    first = await world.ask(1, consent=consent.name, request_id="same")
     world.clock.at = NOW + 59
     await world.ask(1, consent=consent.name, request_id="same")
     world.clock.at = NOW + 60
@@ -253,7 +255,10 @@ async def test_what_need_not_be_kept_any_more_is_not_sent_again(world: World) ->
         await world.ask(1, consent=consent.name, request_id="same")
     assert reason(caught) == "REQUEST_ID_REUSED"
     # A fresh one would be a new use: it is not what is advised.
-    assert caught.value.metadata == {"cause": "data_life"}
+    told = dict(caught.value.metadata)
+    receipt = UsageReceipt.FromString(b64decode(told.pop("usage_receipt")))
+    assert receipt.leaf == first.receipt.usage.leaf
+    assert told == {"cause": "data_life"}
     assert "Do not retry" in caught.value.message
 
 
