@@ -33,6 +33,8 @@ from sdk.tokens import TokenRefused
 SAMPLE: Final = Path(__file__).parent / "sample"
 # A price plan must not start in the past; by then the request has arrived.
 _PLAN_STARTS_IN: Final = 2
+# Guarantee G4.
+_KNOWN_BY_ALL_SECONDS: Final = 1
 
 
 class SeedRefused(Exception):
@@ -93,6 +95,8 @@ async def seed(
         licences = {party.operator_id: await enrolment.operator(party) for party in parties}
     home.point_profiles_at(running.grpc, running.issuer, home.ca)
     invented = invented_records(licences[ALPHA.operator_id].validity.start_time.seconds)
+    # Whoever is asked next may be another process.
+    await asyncio.sleep(_KNOWN_BY_ALL_SECONDS)
     async with acting_as(home, cast.PUBLISHER) as gateway:
         await publish(gateway, invented.all)
         loaded = await load(
