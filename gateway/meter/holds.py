@@ -23,7 +23,9 @@ class Room(NamedTuple):
     """The room that one chunk of an answer wants: ``hold``.
 
     Where less is left, what is left is shared among the ``among`` regions of its question, of which
-    it gets ``least`` records all the same, or what is left.
+    it gets ``least`` records all the same, or what is left. One that is alone has all that it wants
+    held, be it more than is left: so nothing more is begun while it may come to so much, and all
+    together exceed what is left by less than one of them.
     """
 
     hold: Hold
@@ -32,8 +34,12 @@ class Room(NamedTuple):
 
     def of(self, left: int) -> Hold | None:
         """Return what it gets of ``left`` records that nothing is held of, None for nothing."""
+        if left <= 0:
+            return None
+        if self.among == 1:
+            return self.hold
         share = min(self.hold.records, max(self.least, left // self.among), left)
-        return self.hold._replace(records=share) if share > 0 else None
+        return self.hold._replace(records=share)
 
 
 class HoldKey(NamedTuple):
