@@ -140,18 +140,16 @@ function miscounted(leaf, detail, received) {
 // Receipts and answers
 
 function verifyReceipt(receipt, key) {
-  require(receipt.keyId === key.id.readUInt32BE(), "the receipt is signed by another key");
-  const tree = t.inclusionRoot(
-    receipt.groupIndex,
-    receipt.groupSize,
-    t.leafHash(receipt.leaf),
-    receipt.groupPath,
-  );
-  const signed =
-    `creditgate/usage-receipt/v1\n${key.name}\n${receipt.groupSize}\n` +
-    `${tree.toString("base64")}\n`;
-  require(key.verify(Buffer.from(signed), receipt.signature), "the signature is not the key's");
+  requireSigned(receipt, key, receipt.leaf, receipt.groupIndex, receipt.groupPath);
   return strictly(LEAF, receipt.leaf);
+}
+
+function requireSigned({ keyId, groupSize, signature }, key, leaf, index, path) {
+  require(keyId === key.id.readUInt32BE(), "the receipt is signed by another key");
+  const tree = t.inclusionRoot(index, groupSize, t.leafHash(leaf), path);
+  const signed =
+    `creditgate/usage-receipt/v1\n${key.name}\n${groupSize}\n${tree.toString("base64")}\n`;
+  require(key.verify(Buffer.from(signed), signature), "the signature is not the key's");
 }
 
 /** What is signed of a retry; gateways of an earlier version signed none as one. */
@@ -159,16 +157,7 @@ function verifyAgain({ usage, serveTime }, key, sequences, records) {
   if (!usage.again.length) {
     return;
   }
-  const tree = t.inclusionRoot(
-    usage.againIndex,
-    usage.groupSize,
-    t.leafHash(usage.again),
-    usage.againPath,
-  );
-  const signed =
-    `creditgate/usage-receipt/v1\n${key.name}\n${usage.groupSize}\n` +
-    `${tree.toString("base64")}\n`;
-  require(key.verify(Buffer.from(signed), usage.signature), "the signature is not the key's");
+  requireSigned(usage, key, usage.again, usage.againIndex, usage.againPath);
   const again = strictly(AGAIN, usage.again);
   const revisions = Buffer.alloc(8 * sequences.length);
   sequences.forEach((each, place) => revisions.writeBigInt64LE(each, 8 * place));

@@ -63,12 +63,18 @@ class CountedBy(NamedTuple):
 def verify_receipt(receipt: UsageReceipt, pinned: Pinned) -> UsageLeaf:
     """Return the use that the gateway of ``pinned`` promised to count. Raises ProofInvalid,
     UnknownKey where it is signed by none of its keys."""
-    key = key_of(pinned, receipt.key_id.to_bytes(_KEY_ID_BYTES, "big"), "the receipt")
-    path = list(receipt.group_path)
-    hashed = leaf_hash(receipt.leaf)
-    root = inclusion_root(receipt.group_index, receipt.group_size, hashed, path)
-    key.verify(receipt_text(key.name, receipt.group_size, root), receipt.signature)
+    _require_signed(receipt, pinned, receipt.leaf, receipt.group_index, receipt.group_path)
     return strictly(UsageLeaf, receipt.leaf)
+
+
+def _require_signed(
+    receipt: UsageReceipt, pinned: Pinned, leaf: bytes, index: int, path: Sequence[bytes]
+) -> None:
+    """Check that a receipt's signature is over a tree with ``leaf`` at ``index``, by ``path``.
+    Raises as `verify_receipt`."""
+    key = key_of(pinned, receipt.key_id.to_bytes(_KEY_ID_BYTES, "big"), "the receipt")
+    root = inclusion_root(index, receipt.group_size, leaf_hash(leaf), list(path))
+    key.verify(receipt_text(key.name, receipt.group_size, root), receipt.signature)
 
 
 def verify_served(answer: Sequence[Answer], key: Pinned) -> UsageLeaf:
@@ -127,10 +133,7 @@ def verify_again(receipt: Receipt, key: Pinned, revisions: bytes, digest: bytes)
     usage = receipt.usage
     if not usage.again:
         raise ProofInvalid("the answer is marked as a retry, which is not signed")
-    signer = key_of(key, usage.key_id.to_bytes(_KEY_ID_BYTES, "big"), "the receipt")
-    path = list(usage.again_path)
-    root = inclusion_root(usage.again_index, usage.group_size, leaf_hash(usage.again), path)
-    signer.verify(receipt_text(signer.name, usage.group_size, root), usage.signature)
+    _require_signed(usage, key, usage.again, usage.again_index, usage.again_path)
     again = strictly(UsageAgain, usage.again)
     told = again.leaf_hash, again.serve_seconds, again.revisions_digest
     given = leaf_hash(usage.leaf), receipt.serve_time.seconds, sha256(revisions).digest()
