@@ -1,7 +1,7 @@
 """One attestation from its opening to its outcome, whichever way the copies are told. Its steps
 block, and follow one another."""
 
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol
 
@@ -15,7 +15,7 @@ from creditgate.v1 import conformance_service_pb2 as pb
 from gateway.clock import Clock
 from gateway.conformance.answered import Reading
 from gateway.conformance.basis import Basis
-from gateway.conformance.blocks import Sequences
+from gateway.conformance.blocks import with_more
 from gateway.conformance.classify import Grace
 from gateway.conformance.covering import covered
 from gateway.conformance.entitlement import Entitlement
@@ -203,7 +203,7 @@ class Attester:
                 judged.excused,
                 self._position,
                 opening_digest(self._opening),
-                _with(self._matching.whole_right(), judged.right),
+                with_more(self._matching.whole_right(), np.array(sorted(judged.right), np.int64)),
                 self._read.at - UNDER_WAY_SECONDS,
                 judged.beyond,
                 self._read.at,
@@ -218,10 +218,6 @@ class Attester:
             raise invalid(
                 Violation("opening.copies", "must be the number of copies that are then told")
             )
-
-
-def _with(sequences: Sequences, more: Collection[int]) -> Sequences:
-    return np.concatenate((sequences, sorted(more))) if more else sequences
 
 
 @contextmanager

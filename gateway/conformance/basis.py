@@ -12,8 +12,8 @@ class Basis(NamedTuple):
     (seconds, UTC) or later may have been under way then.
     ``excused``: something void is held and only not held against it yet. ``opening`` is the digest
     of what the attestation was opened with (`gateway.conformance.shown.opening_digest`);
-    ``right`` are the revisions of which it attested right copies, of a content served whole: samples
-    are drawn of these. ``beyond`` are faults there are besides all differences.
+    ``right`` are the revisions of which it attested right copies, of a content served whole, in
+    order: samples are drawn of these. ``beyond`` are faults there are besides all differences.
     ``void_elsewhere`` is as in `gateway.conformance.judging.Judged`, of copies read at ``read_at``
     (seconds, UTC).
     ``later`` are revisions not held of which nothing is said: served whole only after that, or put right

@@ -97,6 +97,13 @@ def sequences_of(stored: Mapping[int, bytes]) -> Sequences:
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
+def with_more(sequences: Sequences, more: Sequences) -> Sequences:
+    """Return sequences, which come in order, with a few more that do too."""
+    if not more.size:
+        return sequences
+    return np.insert(sequences, np.searchsorted(sequences, more), more)
+
+
 def newly_marked(before: Mapping[int, bytes], after: Mapping[int, bytes]) -> dict[int, bytes]:
     """Return the bits that are set in ``after`` and not ``before``, of the blocks that have
     any."""

@@ -152,11 +152,13 @@ class Drawing:
         wanted = self._policy.sampling.copies(len(right))
         found: list[Revision] = []
         left, size = right, _DRAWN_FOR_ONE * wanted
-        while len(found) < wanted and len(left):
+        while len(left):
             places = self._rng.sample(range(len(left)), min(len(left), size))
             drawn: list[int] = left[places].tolist()
             known = {each.sequence: each for each in revisions_of(connection, drawn)}
             found += [known[each] for each in drawn if not is_over(known[each], now)]
+            if len(found) >= wanted:
+                break
             left, size = np.delete(left, places), 4 * size
         return found[:wanted]
 

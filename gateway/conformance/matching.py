@@ -1,6 +1,7 @@
 """Matching an operator's copies with those it should hold: what symbols told of them, or all of
 them. Pure."""
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from creditgate.reconcile.decode import SymbolsInconsistent
 from creditgate.reconcile.elements import Words, element_of, joined
 from creditgate.transparency.facts import Copy
-from gateway.conformance.blocks import Bits, Sequences
+from gateway.conformance.blocks import Bits, Sequences, with_more
 from gateway.conformance.held import NOWHERE, Held, Indexed, Places
 from gateway.conformance.judging import Differing
 from gateway.conformance.served import CutCopy
@@ -57,9 +58,10 @@ class Matching:
         return whole + len(self._seen_cut) + len(self._shown) + self._beyond
 
     def whole_right(self) -> Sequences:
-        """Return the revisions of those that were served whole and may be held."""
+        """Return the revisions of those that were served whole and may be held, in order."""
         parts = zip(self._held.parts, self._seen, strict=True)
-        return np.concatenate([part.columns.sequences[seen & part.live] for part, seen in parts])
+        own = (part.columns.sequences[seen & part.live] for part, seen in parts)
+        return functools.reduce(with_more, own)
 
     def take_differences(self, theirs: Words, ours: Words) -> Sequence[bytes]:
         """Take it that the operator holds all it should but ``ours``, and ``theirs`` besides;

@@ -8,6 +8,7 @@ Source: Yang et al., SIGCOMM 2024, sections 4.1 and 4.2; the sequence is that of
 published program.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -23,8 +24,13 @@ MOST_SYMBOLS: Final = 1 << 20
 
 Counts = NDArray[np.uint16]
 Indices = NDArray[np.uint32]
-_MULTIPLIER: Final = np.uint64(0xDA942042E4DD58B5)
-_NEVER: Final = float((1 << 32) - 1)
+_FACTOR: Final = 0xDA942042E4DD58B5
+_MULTIPLIER: Final = np.uint64(_FACTOR)
+_WORD_BITS: Final = (1 << 64) - 1
+_LAST: Final = (1 << 32) - 1
+_NEVER: Final = float(_LAST)
+_FEW: Final = 100
+"""So many elements at most go on one by one."""
 _SHORT: Final = 1 << 16
 _MOST_PARTS: Final = 32
 # As symbols stand in messages.
@@ -107,6 +113,8 @@ class Mapped(NamedTuple):
         ``symbols`` begin with symbol 0. Returns the indices of symbols that changed.
         """
         limit = len(symbols.checks)
+        if len(self.checks) <= _FEW:
+            return self._add_few_to(symbols, limit)
         changed = np.zeros(limit, np.bool_)
         active = np.flatnonzero(self.next < limit)
         while active.size:
@@ -116,6 +124,21 @@ class Mapped(NamedTuple):
             self._go_on(active, at)
             active = active[self.next[active] < limit]
         return np.flatnonzero(changed)
+
+    def _add_few_to(self, symbols: Symbols, limit: int) -> NDArray[np.intp]:
+        # A call of numpy takes longer than a hundred steps of a sequence: all are gone first, and
+        # what they lead to is added at once.
+        sequences = [
+            _gone_on(*each, limit)
+            for each in zip(self.states.tolist(), self.next.tolist(), strict=True)
+        ]
+        self.states[:] = [each.state for each in sequences]
+        self.next[:] = [each.next for each in sequences]
+        at = np.array([place for each in sequences for place in each.places], np.uint32)
+        own = np.repeat(np.arange(len(sequences)), [len(each.places) for each in sequences])
+        if at.size:
+            _add(symbols, at, self.elements[own], self.checks[own], self.signs[own])
+        return np.unique(at).astype(np.intp)
 
     def _go_on(self, active: NDArray[np.intp], at: Indices) -> None:
         states = self.states[active] * _MULTIPLIER
@@ -182,6 +205,24 @@ def coded(elements: bytes, key: bytes) -> CodedSet:
     made = CodedSet(key)
     made.add(elements_of(elements))
     return made
+
+
+class _Sequence(NamedTuple):
+    """Where the sequence of one element went, and where it stands."""
+
+    places: list[int]
+    state: int
+    next: int
+
+
+def _gone_on(state: int, at: int, limit: int) -> _Sequence:
+    places: list[int] = []
+    while at < limit:
+        places.append(at)
+        state = state * _FACTOR & _WORD_BITS
+        step = math.ceil((at + 1.5) * ((1 << 32) / math.sqrt(float(state) + 1) - 1))
+        at = min(at + step, _LAST)
+    return _Sequence(places, state, at)
 
 
 def _add(symbols: Symbols, at: Indices, elements: Words, checks: Words, signs: Counts) -> None:
