@@ -26,6 +26,7 @@ from gateway.server.errors import (
     unserved_answer,
 )
 from gateway.server.guard import PROOF, Guard, Metadata
+from gateway.server.last_words import LastWords
 from gateway.server.methods import Method
 from gateway.server.places import Places
 from gateway.server.refusals import RefusalLog
@@ -37,10 +38,6 @@ Context = grpc.aio.ServicerContext[bytes, bytes]
 # has something to say.
 _SILENT_SECONDS: Final = 60
 _FIRST_SECONDS: Final = 10
-# What a client was sending when it was refused is let come to its end, or it would not hear why.
-_ENDING_SECONDS: Final = 10
-_ENDING_PAUSE_SECONDS: Final = 1
-_ENDING_BYTES: Final = 256 << 20
 _WANTED, _IS_WANTED = WANTED
 _NO_REASON: Final = RefusalReason.REFUSAL_REASON_UNSPECIFIED
 
@@ -63,6 +60,7 @@ class Transport(grpc.GenericRpcHandler):
         self.refusals = refusals
         self.telemetry = telemetry
         self.places = Places(most_calls)
+        self.last_words = LastWords()
         self._methods = methods
 
     def service(
@@ -96,7 +94,8 @@ class _Call:
         self._place: str | None = None
         self._caller: Caller | None = None
         self._request: Message | None = None
-        self._reading = False
+        # What the client has begun to send is still under way.
+        self._reading = method.streams_requests
 
     async def unary(self, incoming: Any, context: Context) -> bytes:
         """Serve a call that has one answer."""
@@ -105,6 +104,7 @@ class _Call:
         try:
             with self._transport.telemetry.traces.call(method.name, self._metadata):
                 if method.serve is None:
+                    await self._hear_out(incoming)
                     return _refuse(context, ending, unserved_answer(method.name))
                 if PROOF in self._metadata:
                     await self._prove(context)
@@ -118,8 +118,7 @@ class _Call:
             return answer if type(answer) is bytes else answer.SerializeToString()
         except Exception as error:
             answer = await self._ended(error, ending)
-            if self._reading:
-                await _let_end(incoming)
+            await self._hear_out(incoming)
             return _refuse(context, ending, answer)
         finally:
             self._leave()
@@ -132,6 +131,7 @@ class _Call:
         try:
             with self._transport.telemetry.traces.call(method.name, self._metadata):
                 if method.serve is None:
+                    await self._hear_out(incoming)
                     _refuse(context, ending, unserved_answer(method.name))
                     return
                 if PROOF in self._metadata:
@@ -146,8 +146,7 @@ class _Call:
             ending.status = "OK"
         except Exception as error:
             answer = await self._ended(error, ending)
-            if self._reading:
-                await _let_end(incoming)
+            await self._hear_out(incoming)
             _refuse(context, ending, answer)
         finally:
             self._leave()
@@ -176,8 +175,6 @@ class _Call:
         # Who finds no place is refused at once: what waits for the log would need places too.
         self._caller = caller
         step("authenticated")
-        # What the client has begun to send is still under way.
-        self._reading = method.streams_requests
         try:
             transport.guard.require_scope(caller, method.scope)
         except Refused:
@@ -192,6 +189,10 @@ class _Call:
         """Take the call's place, unless it has one. Raises Refused."""
         if self._place is None:
             self._place = self._transport.places.take(caller)
+
+    async def _hear_out(self, incoming: Any) -> None:
+        if self._reading:
+            await self._transport.last_words.of(incoming, stranger=self._place is None)
 
     def _leave(self) -> None:
         if self._place is not None:
@@ -312,22 +313,6 @@ def _refuse(context: Context, ending: _Ending, answer: Answer) -> bytes:
     context.set_details(answer.message)
     context.set_trailing_metadata(answer.trailers)
     return b""
-
-
-async def _let_end(incoming: AsyncIterator[bytes]) -> None:
-    """Read on, and throw away, what a client that is refused has still to send.
-
-    A message that it sends after the end of the call fails, and gRPC may tell it that failure
-    instead of the refusal. Whoever pauses hears at once; nobody is waited for for long.
-    """
-    left = _ENDING_BYTES
-    try:
-        async with asyncio.timeout(_ENDING_SECONDS):
-            while left > 0:
-                async with asyncio.timeout(_ENDING_PAUSE_SECONDS):
-                    left -= len(await anext(incoming))
-    except (StopAsyncIteration, TimeoutError):
-        return
 
 
 def _parsed(method: Method, message: bytes) -> Message:

@@ -10,7 +10,7 @@ import pytest
 
 from creditgate.v1.conformance_service_pb2 import AttestationOpening, AttestCopiesRequest
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
-from gateway.server import transport
+from gateway.server import last_words
 from sdk.challenges import Challenges
 from sdk.conformance import Conformance
 from sdk.connection import connect
@@ -107,7 +107,7 @@ async def test_a_refusal_says_why_although_much_was_to_be_sent(
     gateway: Gateway, file: CopiesFile, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # On a busy machine this client may send nothing for a second, and is then let end no more.
-    monkeypatch.setattr(transport, "_ENDING_PAUSE_SECONDS", 5)
+    monkeypatch.setattr(last_words, "_PAUSE_SECONDS", 5)
     for scopes, reflects, reason in (
         (("credit.records:read",), 0, "SCOPE_NOT_GRANTED"),
         ((), 1 << 40, "INVALID_REQUEST"),

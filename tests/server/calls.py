@@ -1,10 +1,12 @@
 """Calls as operators and publishers make them."""
 
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any
 from uuid import uuid4
 
 import grpc
+from google.protobuf.descriptor import MethodDescriptor
 
 from creditgate.v1 import credit_record_service_pb2 as records_pb
 from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
@@ -14,6 +16,32 @@ from creditgate.v1.vocabulary_pb2 import Purpose, Severity
 from tests.installation import PUBLIC_ITEM, PURPOSE, REGION, SOURCE, company, content
 
 _DAY = 86_400
+
+
+async def call_raw(
+    channel: grpc.aio.Channel,
+    method: MethodDescriptor,
+    message: bytes = b"",
+    several: Sequence[bytes] = (),
+) -> None:
+    """Call any method with raw bytes, one message or, where it takes a stream, ``several``, and
+    read its answer."""
+
+    async def sent() -> AsyncIterator[bytes]:
+        for each in several:
+            yield each
+
+    path = f"/{method.containing_service.full_name}/{method.name}"
+    kind = ("stream" if method.client_streaming else "unary") + (
+        "_stream" if method.server_streaming else "_unary"
+    )
+    make: Callable[..., Any] = getattr(channel, kind)
+    call = make(path)(sent() if method.client_streaming else message, timeout=10)
+    if method.server_streaming:
+        async for _ in call:
+            pass
+    else:
+        await call
 
 
 def draft(record_id: str, subject: str, item: str = PUBLIC_ITEM) -> disclosure_pb.RecordDraft:

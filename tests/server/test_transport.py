@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from tests.installation import (
     content,
     furnished,
 )
-from tests.server.calls import draft, publish, query
+from tests.server.calls import call_raw, draft, publish, query
 from tests.stores import SqliteStores
 
 GET = "/creditgate.v1.CreditRecordService/GetSubjectRecords"
@@ -52,29 +52,6 @@ class MovableClock:
 
     def now(self) -> int:
         return SystemClock().now() + self.ahead
-
-
-async def nothing() -> AsyncIterator[bytes]:
-    """Send no message."""
-    for message in ():
-        yield message
-
-
-async def call_raw(
-    channel: grpc.aio.Channel, method: MethodDescriptor, message: bytes = b""
-) -> None:
-    """Call any method with raw bytes and read its answer."""
-    path = f"/{method.containing_service.full_name}/{method.name}"
-    kind = ("stream" if method.client_streaming else "unary") + (
-        "_stream" if method.server_streaming else "_unary"
-    )
-    make: Callable[..., Any] = getattr(channel, kind)
-    call = make(path)(nothing() if method.client_streaming else message, timeout=10)
-    if method.server_streaming:
-        async for _ in call:
-            pass
-    else:
-        await call
 
 
 async def refusal(awaitable: Any) -> Refusal:
