@@ -5,6 +5,9 @@ about. None is written over: what was reported late, or not at all, stays as it 
 served afterwards.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from sqlalchemy import Connection, Update, case, func, insert, select, update
 
 from consent.model import Consent
@@ -105,29 +108,35 @@ def gone_since(connection: Connection, consent_id: str, life_until: int) -> int 
     return connection.execute(query).scalar_one_or_none()
 
 
+class OwedUnder(NamedTuple):
+    """A consent under which copies may be owed, and when records were served under it last
+    (seconds, UTC), None for never."""
+
+    consent: Consent
+    last_at: int | None
+
+
 def acknowledge(
     connection: Connection,
-    consent: Consent,
+    owed_under: Sequence[OwedUnder],
     operator_id: str,
-    last_at: int | None,
     removed_at: int,
     by: str,
     now: int,
 ) -> int:
-    """Write an operator's word, as `consent.sql.SqlConsents.acknowledge` tells; the consent must
-    be locked. ``last_at`` is when records were served last, None for never."""
-    its = (_ROW.consent_id == consent.consent_id, _ROW.operator_id == operator_id)
+    """Write an operator's word, as `consent.sql.SqlConsents.acknowledge` tells, on all that is
+    owed under a consent and its parts: it is one word, judged once. They must be locked."""
+    lives = {each.consent.consent_id: each for each in owed_under}
+    its = (_ROW.consent_id.in_(lives), _ROW.operator_id == operator_id)
     owed = connection.execute(
-        select(_ROW.life_until)
+        select(_ROW.consent_id, _ROW.life_until)
         .where(*its, _ROW.acknowledged_at.is_(None))
-        .order_by(_ROW.life_until)
+        .order_by(_ROW.consent_id, _ROW.life_until)
         .with_for_update()
-    ).scalars()
-    # When the last of the copies was served that a duty is about.
-    data_life = consent.terms.data_life_seconds
+    )
     last_of = {
-        life_until: 0 if last_at is None else min(last_at, life_until - data_life)
-        for life_until in owed
+        (consent_id, life_until): _last_of(lives[consent_id], life_until, now)
+        for consent_id, life_until in owed
     }
     said = select(_ROW.removed_at).where(*its, _ROW.acknowledged_at.is_not(None))
     if not last_of and connection.execute(said.limit(1)).first() is None:
@@ -147,17 +156,17 @@ def acknowledge(
         meant = [each for each, served_at in last_of.items() if served_at <= latest]
     if last_of and not meant:
         raise _no_time_for_it()
-    for life_until in meant:
+    for consent_id, life_until in meant:
         connection.execute(
             update(CONSENT_REMOVAL)
-            .where(*its, _ROW.life_until == life_until)
+            .where(_ROW.consent_id == consent_id, _ROW.life_until == life_until)
             .values(
-                removed_at=min(max(removed_at, last_of[life_until]), now),
+                removed_at=min(max(removed_at, last_of[consent_id, life_until]), now),
                 acknowledged_at=now,
                 acknowledged_by=by,
             )
         )
-        wrote(connection, CONSENT_REMOVAL, consent.consent_id, life_until)
+        wrote(connection, CONSENT_REMOVAL, consent_id, life_until)
     return len(meant)
 
 
@@ -180,6 +189,13 @@ def give_time(connection: Connection, consent_id: str, told_at: int) -> None:
 
 def _no_time_for_it() -> Refused:
     return invalid(Violation("remove_time", "give a time after the last answer and not after now"))
+
+
+def _last_of(under: OwedUnder, life_until: int, now: int) -> int:
+    """Return when the last of the copies was served that a duty is about."""
+    # Of duties from before their lives were kept only the last serving tells.
+    latest = now if under.last_at is None else under.last_at
+    return min(latest, life_until - under.consent.terms.data_life_seconds)
 
 
 def _deadline(connection: Connection, consent_id: str) -> int | None:

@@ -5,7 +5,7 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from consent.model import PART_PREFIX, Actor, Consent, ConsentChange
+from consent.model import PART_PREFIX, Actor, ConsentChange
 
 _PART: Final = re.compile(r"[0-9a-f]{10}p[A-Za-z0-9_-]{29}")
 _TIME_DIGITS: Final = 10
@@ -39,8 +39,9 @@ def part_told(change: ConsentChange) -> PartTold | None:
     return PartTold(region, consent)
 
 
-def consent_of(part: Consent) -> str:
-    """Return the id of the consent that a part is of, "" for what is no part."""
-    if not is_part(part.consent_id) or not part.request_id.startswith(PART_PREFIX):
+def consent_of(consent_id: str, request_id: str) -> str:
+    """Return the id of the consent that one is a part of, by its own id and request; "" for what
+    is no part."""
+    if not is_part(consent_id) or not request_id.startswith(PART_PREFIX):
         return ""
-    return part.request_id.removeprefix(PART_PREFIX).partition(":")[0]
+    return request_id.removeprefix(PART_PREFIX).partition(":")[0]

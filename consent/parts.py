@@ -6,27 +6,24 @@ owes removal, and gives its word, as about any other.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import Connection, Engine, func, insert, select
 
 from consent.changing import Act, log
 from consent.connections import writing
+from consent.lives import plan
 from consent.model import NAME_PREFIX, PART_PREFIX, Actor, Consent
-from consent.owed import acknowledge, is_gone, owe
+from consent.owed import OwedUnder, acknowledge, gone_since, is_told, owe
 from consent.part_names import part_id
-from consent.regions import LATE_SECONDS, regions_under, stir
+from consent.regions import regions_under, stir
 from consent.rows import locked, row_of
 from consent.rules import removal_deadline
-from consent.states import REVOKED
-from consent.tables import CONSENT, CONSENT_REGION, OPENED_ELSEWHERE, REGION_ANSWER
+from consent.states import LIVE, REVOKED
+from consent.tables import CONSENT, OPENED_ELSEWHERE, REGION_ANSWER
 from consent.writes import wrote
-from creditgate.refusal import Refused
-from creditgate.v1.refusal_pb2 import RefusalReason
 
 _A: Final = REGION_ANSWER.c
-_R: Final = CONSENT_REGION.c
 
 
 class SqlConsentParts:
@@ -39,26 +36,25 @@ class SqlConsentParts:
         """Write at ``now`` (seconds, UTC) that the subject of a consent kept here has taken back in
         ``region`` what that gave under it, in the divisions ``codes``; tell whether that is new.
 
-        Nothing is written where the region was never asked under it, or all of it is taken back,
-        or gone, already. Raises Refused RESOURCE_NOT_FOUND.
+        Nothing is written where the region was never asked under it, or all of it is taken back
+        already, or is over and what the region gave is gone. Raises Refused RESOURCE_NOT_FOUND.
         """
         with writing(self._engine) as connection:
             consent = locked(connection, consent_id)
             own_id = part_id(consent_id, region)
-            known = select(CONSENT.c.consent_id).where(CONSENT.c.consent_id == own_id)
+            last_at = _last_at(connection, consent_id, region)
             if (
                 consent.state == REVOKED
                 or region not in regions_under(connection, consent_id)
-                or connection.execute(known).first() is not None
-                or is_gone(connection, consent_id)
+                or is_taken_back(connection, consent_id, region)
+                or (consent.state not in LIVE and _is_gone(connection, consent, last_at))
             ):
                 return False
             part = _part(consent, own_id, codes, now)
             connection.execute(insert(CONSENT).values(**row_of(part)))
             wrote(connection, CONSENT, own_id)
             deadline = None
-            last_at = _last_at(connection, consent_id, region, now)
-            if last_at is not None:
+            if last_at is not None and not _is_owed(connection, consent, last_at):
                 deadline = owe(
                     connection,
                     part,
@@ -66,6 +62,9 @@ class SqlConsentParts:
                     removal_deadline(part.terms, REVOKED, last_at, now),
                     now,
                 )
+            if consent.state in LIVE:
+                # The life of the rest may be over already.
+                plan(connection, consent_id, now)
             stir(connection, consent_id, now)
             act = Act(Actor.SUBJECT, "", f"{region} {consent.name}", now)
             log(connection, part, act, deadline)
@@ -83,21 +82,15 @@ def acknowledge_all(
 ) -> int:
     """Write an operator's word on a consent, as `consent.owed.acknowledge`, and on the parts of it
     that were taken back: what it had under it is gone."""
-    missing: Refused | None = None
-    new = owed = 0
-    try:
-        new = acknowledge(connection, consent, operator_id, last_at, removed_at, by, now)
-    except Refused as refused:
-        if refused.reason != RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND:
-            raise
-        missing = refused
-    for part in parts_under(connection, consent):
-        with suppress(Refused):
-            new += acknowledge(connection, part, operator_id, None, removed_at, by, now)
-            owed += 1
-    if missing is not None and not owed:
-        raise missing
-    return new
+    parts = [OwedUnder(each, None) for each in parts_under(connection, consent)]
+    owed_under = [OwedUnder(consent, last_at), *parts]
+    return acknowledge(connection, owed_under, operator_id, removed_at, by, now)
+
+
+def is_taken_back(connection: Connection, consent_id: str, region: str) -> bool:
+    """Tell whether a consent's subject has taken back in ``region`` what that gave under it."""
+    query = select(CONSENT.c.consent_id).where(CONSENT.c.consent_id == part_id(consent_id, region))
+    return connection.execute(query).first() is not None
 
 
 def parts_under(connection: Connection, consent: Consent) -> Sequence[Consent]:
@@ -129,13 +122,24 @@ def _part(consent: Consent, own_id: str, codes: frozenset[str], now: int) -> Con
     )
 
 
-def _last_at(connection: Connection, consent_id: str, region: str, now: int) -> int | None:
-    """Return when the region gave last, or will have, what the consent opened; None for never."""
+def _last_at(connection: Connection, consent_id: str, region: str) -> int | None:
+    """Return when the region gave last what the consent opened; None for never."""
     query = select(func.max(_A.recorded_at)).where(
         _A.consent == NAME_PREFIX + consent_id, _A.region == region, OPENED_ELSEWHERE
     )
-    given_at = connection.execute(query).scalar_one()
-    asked = select(_R.asked_at).where(_R.consent_id == consent_id, _R.region == region)
-    asked_at = connection.execute(asked).scalar_one_or_none()
-    under_way = asked_at is not None and now < asked_at + LATE_SECONDS
-    return max(now, given_at or now) if under_way else given_at
+    return connection.execute(query).scalar_one()
+
+
+def _is_gone(connection: Connection, consent: Consent, last_at: int | None) -> bool:
+    """Tell whether an operator's word stands that what was given by ``last_at`` is gone."""
+    if last_at is None:
+        return False
+    life_until = last_at + consent.terms.data_life_seconds
+    return gone_since(connection, consent.consent_id, life_until) is not None
+
+
+def _is_owed(connection: Connection, consent: Consent, last_at: int) -> bool:
+    """Tell whether the removal of what was given by ``last_at`` is owed already under a consent in
+    force, by an earlier deadline than any there could be now: its life is over."""
+    life_until = last_at + consent.terms.data_life_seconds
+    return consent.state in LIVE and is_told(connection, consent.consent_id, life_until)

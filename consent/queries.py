@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 
+from consent.given_elsewhere import PartOf, parts_of
 from consent.histories import History, histories
 from consent.model import CODE_PREFIX, Consent, ConsentChange
+from consent.part_names import is_part
 from consent.removal_queries import RemovalQueries
 from consent.states import BY_ITSELF, LIVE, REFUSED, REQUESTED
 from consent.tables import (
@@ -105,6 +107,14 @@ class ConsentQueries(RemovalQueries):
         """Return how much each of these consents was used."""
         with self._reader.connect() as connection:
             return uses_of(connection, consent_ids)
+
+    def part_of(self, consent_id: str) -> PartOf | None:
+        """Return of what a consent is a part, where its region gave anything; None for any other
+        consent."""
+        if not is_part(consent_id):
+            return None
+        with self._reader.connect() as connection:
+            return parts_of(connection, [consent_id]).get(consent_id)
 
     def was_asked(self, operator_id: str, request_id: str) -> bool:
         """Tell whether an operator asked for a consent by this request id, of whomever and

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from consent.connections import reader, writing
 from consent.model import DAY_SECONDS, NAME_PREFIX, Consent
-from consent.owed import gone_since
+from consent.owed import gone_since, is_told
 from consent.part_names import part_id
 from consent.queries import ConsentQueries
 from consent.states import EXPIRED, REFUSED, REVOKED
@@ -149,10 +149,9 @@ class SqlConsentRegions:
             return now if over or self._consents.get(part) is not None else None
         until = given.passed_on_at + life
         with self._reader.connect() as connection:
-            gone_at = gone_since(connection, consent.consent_id, until)
-            if gone_at is None:
-                gone_at = gone_since(connection, part, until)
-            return gone_at
+            # What was taken back there is of its part, whatever is said of the rest.
+            apart = is_told(connection, part, until)
+            return gone_since(connection, part if apart else consent.consent_id, until)
 
     def _look(self, later: Collection[tuple[Row[Any], int]]) -> None:
         """Write when to look at rows next."""

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 from consent.changing import Act, owe_more
 from consent.model import Actor, Consent
 from consent.owed import is_gone, is_told
+from consent.parts import is_taken_back
 from consent.rows import locked
 from consent.states import EXHAUSTED, FINAL
 from consent.uses import uses_of
@@ -17,14 +18,21 @@ class Changed(Exception):
     """The consent is not what was decided by any more: decide anew."""
 
 
-def require_unchanged(connection: Connection, consent: Consent) -> None:
-    """Make sure that a consent is as it was decided by, and stays so until the transaction ends.
+def require_unchanged(connection: Connection, consent: Consent, region: str) -> None:
+    """Make sure that a consent is as it was decided by, and stays so until the transaction ends,
+    and that its subject has not taken it back in ``region``, which gave what is to be passed on.
 
-    Raises Changed; Refused CONSENT_EXHAUSTED for one that is used up and whose copies are gone by
-    its operator's word: another copy would be owed by nobody.
+    Raises Changed; Refused CONSENT_REVOKED for what was taken back there; CONSENT_EXHAUSTED for a
+    consent that is used up and whose copies are gone by its operator's word: another copy would be
+    owed by nobody.
     """
     if locked(connection, consent.consent_id).version != consent.version:
         raise Changed
+    if is_taken_back(connection, consent.consent_id, region):
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_CONSENT_REVOKED,
+            "The subject has taken the consent back in that region; ask it for a new one.",
+        )
     if consent.state == EXHAUSTED and is_gone(connection, consent.consent_id):
         raise Refused(
             RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED,

@@ -232,7 +232,7 @@ class SqlConsents(ConsentQueries):
             use = uses_of(connection, [consent_id]).get(consent_id, Use())
             if consent.operator_id == operator_id:
                 consent = _told_of_life(connection, consent, use, now)
-            told_of = consent_of(consent) or consent_id
+            told_of = consent_of(consent_id, consent.request_id) or consent_id
             new = acknowledge_all(
                 connection, consent, operator_id, use.last_at, removed_at, by, now
             )

@@ -282,6 +282,7 @@ ANSWER: Final = table(
 # What other regions gave under consents; the table itself is that of who asks them.
 REGION_ANSWER: Final = table(
     "region_answers",
+    column("request_id", String),
     column("region", String),
     column("consent", String),
     column("records", Integer),

@@ -16,16 +16,13 @@ from sqlalchemy import (
     union_all,
 )
 
-from consent.model import NAME_PREFIX
+from consent.given_elsewhere import given_elsewhere
 from consent.tables import (
     ANSWER,
     CONSENT,
     CONSENT_NAME,
     CONSENT_USE,
-    ELSEWHERE_UNDER_CONSENT,
     FOLLOWED,
-    OPENED_ELSEWHERE,
-    REGION_ANSWER,
     SUBJECT_USE,
     SUBJECT_USES,
 )
@@ -36,9 +33,10 @@ from creditgate.v1.usage_log_pb2 import UsageKind
 class Use:
     """How much a consent was used.
 
-    ``answered`` counts answered requests; ``last_at`` is when records were served last, those of
-    other regions among them, None where none ever were; ``spent_at`` when an answer used it up, as long as that end
-    is not written. Times in seconds, UTC.
+    ``answered`` counts answered requests; ``last_at`` is when records were served last, None where
+    none ever were: those of other regions among them, but where a part of the consent owes their
+    removal. ``spent_at`` is when an answer used it up, as long as that end is not written. Times in
+    seconds, UTC.
     """
 
     answered: int = 0
@@ -67,27 +65,13 @@ def uses_of(connection: Connection, consent_ids: Collection[str]) -> dict[str, U
     if others:
         rows = connection.execute(_ANSWERED, {"consent_ids": sorted(others)})
         uses |= {row[0]: Use(int(row[1]), row[2]) for row in rows}
-    for consent_id, given_at in _given_elsewhere(connection, consent_ids).items():
+    for consent_id, given in given_elsewhere(connection, consent_ids).items():
         use = uses.get(consent_id, Use())
-        last_at = given_at if use.last_at is None else max(use.last_at, given_at)
-        uses[consent_id] = replace(use, last_at=last_at)
-    return uses
-
-
-def _given_elsewhere(connection: Connection, consent_ids: Collection[str]) -> dict[str, int]:
-    """Return when another region's records were last passed on under each of these consents, of
-    those under which any were: the question to the regions is counted as an answer without any."""
-    row = REGION_ANSWER.c
-    query = (
-        select(row.consent, func.max(row.recorded_at))
-        .where(
-            row.consent.in_([NAME_PREFIX + each for each in consent_ids]),
-            ELSEWHERE_UNDER_CONSENT,
-            OPENED_ELSEWHERE,
+        served = [at for at in (use.last_at, given.last_at) if at is not None]
+        uses[consent_id] = replace(
+            use, answered=use.answered + given.answered, last_at=max(served, default=None)
         )
-        .group_by(row.consent)
-    )
-    return {name.removeprefix(NAME_PREFIX): at for name, at in connection.execute(query)}
+    return uses
 
 
 def _answered() -> Select[*tuple[Any, ...]]:

@@ -25,6 +25,8 @@ from gateway.misspelt import misspelt
 
 PREFIX = "CREDITGATE_"
 CONFIG_VARIABLE = "CREDITGATE_CONFIG"
+PROFILE_VARIABLE = "CREDITGATE_PROFILE"
+"""What commands act as, where nothing else is said; read by them, not here."""
 USUAL_CONNECTIONS = 16
 """Connections to PostgreSQL that a process keeps open for records, where nothing else is said."""
 
@@ -321,6 +323,7 @@ class GatewayConfig(BaseSettings):
         if file is None and (named := os.environ.get(CONFIG_VARIABLE)):
             file = Path(named)
         settings = [name.upper() for name in cls.model_fields]
+        settings += [name.removeprefix(PREFIX) for name in (CONFIG_VARIABLE, PROFILE_VARIABLE)]
         if wrong := misspelt(os.environ, PREFIX, settings):
             lines = [f"  {each.variable} is no setting; is {each.meant} meant?" for each in wrong]
             raise ConfigRefused("\n".join(("The settings (environment) are not right:", *lines)))

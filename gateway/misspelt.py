@@ -28,7 +28,9 @@ def misspelt(
 ) -> list[Misspelt]:
     """Return the variables beginning with ``prefix`` that read nearly like one of ``settings``
     behind it, in upper case, and are none; in order."""
-    known = set(settings)
+    known = sorted(settings)
+    stated = {variable.upper() for variable, value in environment.items() if value}
+    unset = [setting for setting in known if prefix + setting not in stated]
     found: list[Misspelt] = []
     for variable, value in sorted(environment.items()):
         name = variable.upper().removeprefix(prefix)
@@ -37,5 +39,15 @@ def misspelt(
         if _OF_A_SERVICE.search(variable) or _AT_A_SERVICE.match(value):
             continue
         nearest = get_close_matches(name, known, 1, _NEAR)
+        # Beside the setting itself another variable of its name is somebody's own.
+        nearest = nearest or [setting for setting in unset if _is_near(name, setting)][-1:]
         found += [Misspelt(variable, prefix + meant) for meant in nearest]
     return found
+
+
+def _is_near(name: str, setting: str) -> bool:
+    """Tell whether a name is a setting's with another word behind it, as in DATABASE_URL, or with
+    its last word cut short, as in TLS_CERT. What is cut short to one word may be anything."""
+    if name.startswith(f"{setting}_"):
+        return True
+    return "_" in name and setting.startswith(name) and "_" not in setting[len(name) :]

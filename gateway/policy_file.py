@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.catalogue.faults import faults_of, path_of
 from gateway.config import ConfigRefused
-from gateway.yaml_text import read_yaml
+from gateway.yaml_text import GivenTwice, read_yaml
 
 _MOST_BYTES: Final = 64 << 10
 _Policy = TypeVar("_Policy", bound=BaseModel)
@@ -29,6 +29,8 @@ def read_policy_file(
         return kind.model_validate(read_yaml(written))
     except OSError as error:
         raise refused(f"{file} cannot be read ({error.strerror}); mend {setting}") from None
+    except GivenTwice as twice:
+        raise refused(f"{file}: {twice}") from None
     except yaml.YAMLError:
         raise refused(f"{file} is no YAML") from None
     except ValidationError as error:

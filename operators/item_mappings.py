@@ -84,6 +84,12 @@ class ItemMappings:
         mapping = self.by_region.get(region)
         return {there: here for here, there in mapping.items.items()} if mapping else {}
 
+    def holds(self, region: str, pairs: Iterable[tuple[str, str]]) -> bool:
+        """Tell whether each of ``pairs``, item here and item there, stands in ``region`` now."""
+        mapping = self.by_region.get(region)
+        known = mapping.items if mapping is not None else {}
+        return all(known.get(here) == there for here, there in pairs)
+
     def translated(self, region: str, items: Iterable[str]) -> Translation:
         """Return ``items`` as ``region`` has them."""
         mapping = self.by_region.get(region)

@@ -5,7 +5,7 @@ CreditRecordService, naming it.
 """
 
 from collections.abc import AsyncGenerator, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -18,6 +18,7 @@ from creditgate.v1.conformance_service_pb2 import (
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from creditgate.v1.consent_service_pb2 import (
     Consent,
+    ConsentEvent,
     ConsentTerms,
     RequestConsentRequest,
     RequestConsentResponse,
@@ -30,6 +31,23 @@ from sdk.following import Following
 from sdk.request_ids import new_request_id
 
 _DEADLINE_SECONDS: Final = 30
+
+
+class Copies(NamedTuple):
+    """Copies that were made under ``consent``, by the name that the calls stated; those alone that
+    ``region`` gave, by its entity identifier, "" for all of them."""
+
+    consent: str
+    region: str
+
+
+def copies_of(event: ConsentEvent) -> Copies:
+    """Return the copies that a change is about.
+
+    What a subject has taken back in the region that gave it has a name of its own, by which it is
+    acknowledged; no call ever stated that.
+    """
+    return Copies(event.part_of or event.consent, event.region)
 
 
 class Consents:

@@ -61,7 +61,8 @@ class Delivery:
     """One delivery over a channel of `sdk.connection.connect`.
 
     ``request`` says what is asked for; its resume_from moves past each chunk that was
-    acknowledged. Receipts are kept in ``book``, if one is given, before their chunks are given on.
+    acknowledged. Receipts are kept in ``book``, if one is given, before their chunks are given on;
+    ``new`` tells, as `UsageBook.sending` has it, that nobody has sent the request before.
     """
 
     def __init__(
@@ -69,11 +70,14 @@ class Delivery:
         channel: grpc.aio.Channel,
         request: BatchGetSubjectRecordsRequest,
         book: UsageBook | None = None,
+        *,
+        new: bool = False,
     ) -> None:
         self._channel = channel
         self._stub = CreditRecordServiceStub(channel)
         self._request = request
         self._book = book
+        self._is_new = new
         self._chunk = request.resume_from
         # Of the chunk that is under way: the revisions given on, and whether it was as a whole.
         self._given: set[int] = set()
@@ -99,7 +103,8 @@ class Delivery:
                 wait = _seconds_to_wait(error)
                 if failed == _ATTEMPTS or wait is None or wait > _MOST_WAIT_SECONDS:
                     if self._book is not None:
-                        await keeping_refused(self._channel, self._book, error)
+                        request_id = self._request.request_id
+                        await keeping_refused(self._channel, self._book, error, request_id)
                     raise
             _log.warning("a delivery is taken up again from subject %d on", self._chunk)
             # gRPC itself tries to connect less and less often.
@@ -113,7 +118,8 @@ class Delivery:
             # The end was not heard of, so the last chunk comes once more.
             sent.resume_from = self._chunk
         if self._book is not None:
-            await asyncio.to_thread(self._book.sending, sent.request_id, int(time.time()))
+            now = int(time.time())
+            await asyncio.to_thread(self._book.sending, sent.request_id, now, new=self._is_new)
         saying = _Saying(sent)
         call = self._stub.DeliverSubjectRecords(saying.messages())
         parts: list[BatchGetSubjectRecordsResponse] = []

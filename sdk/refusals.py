@@ -42,8 +42,8 @@ class Refusal:
 
 def charged(refusal: Refusal) -> UsageReceipt | None:
     """Return the receipt of what a refused request was charged when it was answered first, where
-    the refusal has one: the answer was lost, and does not come any more. It is unverified
-    (`sdk.usage_book.UsageBook.keep_charged`)."""
+    the refusal has one: the answer was lost, and does not come any more. It is unverified, and the
+    gateway's word alone (`sdk.usage_book.UsageBook.keep_charged`)."""
     try:
         told = b64decode(refusal.metadata.get(_CHARGED, ""), validate=True)
         return UsageReceipt.FromString(told) if told else None

@@ -29,7 +29,7 @@ from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
 from sdk.refusals import charged, explain
 from sdk.signing import SigningKey
 from sdk.usage_agreements import checkpoint_digest
-from sdk.usage_book import UsageBook
+from sdk.usage_book import Held, UsageBook
 
 _DEADLINE_SECONDS: Final = 30
 _PAGE: Final = 1_000
@@ -71,28 +71,30 @@ class Usage:
         page = await self._leaves(book.operator_id, 0, 1)
         return await asyncio.to_thread(book.learn, list(page.successions))
 
-    async def cosign(self, book: UsageBook, client_id: str, key: SigningKey, now: int) -> int:
-        """Agree with the log as far as the book has it verified; return its size.
+    async def cosign(
+        self, book: UsageBook, compared: Held, client_id: str, key: SigningKey, now: int
+    ) -> int:
+        """Agree with the log as far as it was compared; return its size.
 
-        Whoever agrees can deny nothing in it later: look at `UsageBook.differences` first.
-        ``key`` is one of the client's; ``now`` in seconds UTC. Raises LookupError where there is
-        nothing to agree with.
+        Whoever agrees can deny nothing in it later. So take ``compared`` from `UsageBook.held` first,
+        and then look at the `UsageBook.differences` of so many leaves: another process may take more
+        into the book meanwhile. ``key`` is one of the client's; ``now`` in seconds UTC. Raises
+        LookupError where there is nothing to agree with.
         """
-        note = (await asyncio.to_thread(book.held)).note
-        if not note:
+        if not compared.note:
             raise LookupError("the book has no checkpoint to agree with")
         claims = {
             "iss": client_id,
             "sub": book.operator_id,
             "iat": now,
-            "checkpoint_sha256": checkpoint_digest(note),
+            "checkpoint_sha256": checkpoint_digest(compared.note),
         }
         request = pb.CosignUsageRequest(
-            checkpoint=note, cosignature=key.sign(claims, typ=COSIGNATURE_TYPE)
+            checkpoint=compared.note, cosignature=key.sign(claims, typ=COSIGNATURE_TYPE)
         )
-        size = (await self._stub.CosignUsage(request, timeout=_DEADLINE_SECONDS)).size
-        await asyncio.to_thread(book.keep_agreed, size, now)
-        return size
+        await self._stub.CosignUsage(request, timeout=_DEADLINE_SECONDS)
+        await asyncio.to_thread(book.keep_agreed, compared.leaves, now)
+        return compared.leaves
 
     async def linked(self, operator_id: str, pinned: VerifierKey) -> LinkedKeys:
         """Return the pinned key of receipts and those that follow it, as they say themselves."""
@@ -198,11 +200,11 @@ async def keeping(channel: grpc.aio.Channel, book: UsageBook, keep: Callable[[],
 
 
 async def keeping_refused(
-    channel: grpc.aio.Channel, book: UsageBook, error: grpc.RpcError
+    channel: grpc.aio.Channel, book: UsageBook, error: grpc.RpcError, request_id: str
 ) -> UsageLeaf | None:
-    """Keep the receipt that a refusal has of what its request was charged when it was answered
-    first; return its use, None where the refusal has none. Raises ProofInvalid."""
+    """Keep the receipt that the refusal of the request ``request_id`` has of what it was charged when
+    it was answered first; return its use, None where the refusal has none. Raises ProofInvalid."""
     receipt = charged(explain(error))
     if receipt is None:
         return None
-    return await keeping(channel, book, partial(book.keep_charged, receipt))
+    return await keeping(channel, book, partial(book.keep_charged, receipt, request_id))

@@ -62,13 +62,14 @@ class Agreeing:
 
         Raises NotAsPromised, ProofInvalid, and grpc.RpcError for refusals.
         """
-        size = await self._usage.follow(self._book)
-        if not size:
+        await self._usage.follow(self._book)
+        held = await asyncio.to_thread(self._book.held)
+        if not held.leaves:
             return 0
-        differences = await asyncio.to_thread(self._differences)
+        differences = await asyncio.to_thread(self._differences, held.leaves)
         if differences:
             raise NotAsPromised(differences)
-        return await self._usage.cosign(self._book, self._client_id, self._key, self._now())
+        return await self._usage.cosign(self._book, held, self._client_id, self._key, self._now())
 
     async def run(self, every_seconds: float = EVERY_SECONDS) -> NoReturn:
         """Agree again and again, until cancelled; what keeps it from it is logged."""
@@ -84,15 +85,15 @@ class Agreeing:
                 _log.error("the receipt book cannot be used: %s", type(error).__name__)
             await asyncio.sleep(every_seconds)
 
-    def _differences(self) -> list[Difference]:
-        """Return where the log is not as promised, behind what was agreed with before: that was
-        settled then."""
+    def _differences(self, size: int) -> list[Difference]:
+        """Return where the first ``size`` leaves are not as promised, behind what was agreed with
+        before: that was settled then."""
         now, agreed = self._now(), self._book.agreed().size
         return list(
             islice(
                 (
                     each
-                    for each in self._book.differences()
+                    for each in self._book.differences(size)
                     if each.usage_index >= agreed and is_due(each, now)
                 ),
                 _MOST_TOLD,

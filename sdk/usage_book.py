@@ -6,7 +6,8 @@ verified, with all before them, by a checkpoint of the gateway's.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -14,16 +15,25 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.dialects.sqlite import insert as insert_new
 from sqlalchemy.exc import SQLAlchemyError
 
+from creditgate.federated_query import region_request_id
 from creditgate.transparency.linked import UnknownKey
-from creditgate.transparency.merkle import ProofInvalid, leaf_hash
+from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.region_use import verify_question, verify_region_use
-from creditgate.transparency.usage import Answer, detail_of, verify_receipt, verify_served
+from creditgate.transparency.strict import strictly
+from creditgate.transparency.usage import (
+    Answer,
+    detail_of,
+    is_of_other_region,
+    verify_receipt,
+    verify_served,
+)
 from creditgate.v1.credit_record_service_pb2 import Receipt
 from creditgate.v1.federated_record_service_pb2 import RegionPart
-from creditgate.v1.usage_log_pb2 import UsageDetail, UsageLeaf, UsageReceipt
+from creditgate.v1.usage_log_pb2 import UsageDetail, UsageKind, UsageLeaf, UsageReceipt
 from sdk.usage_keys import BookKeys
 from sdk.usage_log import BookLog, newest_held
+from sdk.usage_receipts import KeptReceipts
 from sdk.usage_sent import SentRequests, require_signed_again
 from sdk.usage_tables import (
     AGREED,
@@ -69,6 +79,7 @@ class UsageBook(BookLog):
         super().__init__(engine, operator_id, BookKeys(engine, key))
         self.key = key
         self._sent = SentRequests(engine)
+        self._receipts = KeptReceipts(engine)
 
     def learn(self, notes: Sequence[str]) -> bool:
         """Take on the keys of receipts that ``notes`` of the gateway lead to from those known; tell
@@ -87,7 +98,8 @@ class UsageBook(BookLog):
         """Keep the receipts that were put aside, as far as their keys are known by now."""
         for receipt in self._keys.taken_back():
             with contextlib.suppress(ProofInvalid):
-                self._keep(UsageReceipt.FromString(receipt))
+                kept = UsageReceipt.FromString(receipt)
+                self._receipts.add(self._signed(kept), kept)
 
     @classmethod
     def begin(cls, file: Path, operator_id: str, key: VerifierKey) -> Self:
@@ -128,49 +140,95 @@ class UsageBook(BookLog):
     def sending(self, request_id: str, now: int, *, new: bool = False) -> None:
         """Note that a request is about to be sent, at ``now`` (seconds, UTC); before each time.
 
-        ``new`` tells that its id was made for it, and that nobody has sent it. `keep` refuses what
-        calls itself a retry of a request that was sent once.
+        ``new`` tells that its id was made for it, and that nobody has sent it. Of a request that was
+        sent once, what calls itself a retry and what is told of a charge before are refused.
         """
         self._sent.note(request_id, now, new=new)
 
     def keep(self, *answer: Answer, request_id: str = "") -> UsageLeaf:
         """Keep the receipt of an answer, or of all parts of a chunk in order; return its use.
 
-        ``request_id`` is that of the request, where it is to be the one that is charged. A receipt that the gateway signed is kept even where it is not of what was received:
-        it is evidence then. Raises ProofInvalid, and UnknownKey where it is signed by a key that
+        ``request_id`` is that of the request, where it is to be the one that is charged. A receipt
+        that the gateway signed is kept even where it is not of what was received: it is evidence
+        then, and no promise. Raises ProofInvalid, and UnknownKey where it is signed by a key that
         the book does not know: it is put aside until the book learns that, for which
         `sdk.usage.keeping` asks the gateway.
         """
-        self._keep(answer[-1].receipt.usage)
-        leaf = verify_served(answer, self.keys)
+        receipt = answer[-1].receipt
+        verify = partial(verify_served, answer, self.keys)
+        return self._keep(receipt.usage, partial(self._answered, receipt, request_id, verify))
+
+    def keep_charged(self, receipt: UsageReceipt, request_id: str, region: str = "") -> UsageLeaf:
+        """Keep the receipt of what the request ``request_id`` was charged when it was answered first,
+        and which does not come any more; return its use.
+
+        With ``region``, the entity identifier of another region, it is of a chunk of that region's
+        answer. Raises ProofInvalid, and keeps nothing, where it is of another request or this one
+        cannot have been charged before; otherwise as `keep`.
+        """
+        leaf = strictly(UsageLeaf, receipt.leaf)
+        charged_as = request_id
+        if region:
+            charged_as = region_request_id(self.operator_id, request_id, region)
+        if (leaf.kind, leaf.request_id, is_of_other_region(leaf)) != (
+            UsageKind.USAGE_KIND_ANSWER,
+            charged_as,
+            bool(region),
+        ):
+            raise ProofInvalid("the receipt is of another request")
+        self._sent.require_charged_before(leaf, request_id)
+        return self._keep(receipt, partial(verify_receipt, receipt, self.keys))
+
+    def keep_question(self, receipt: Receipt, request_id: str = "") -> UsageLeaf:
+        """Keep the receipt of a question to other regions; return its use. Otherwise as `keep`."""
+        verify = partial(verify_question, receipt, self.keys)
+        return self._keep(receipt.usage, partial(self._answered, receipt, request_id, verify))
+
+    def keep_region(self, *chunk: RegionPart, request_id: str = "", new: bool = False) -> UsageLeaf:
+        """Keep the receipt of a chunk of another region, given all its parts in order; return its
+        use. ``request_id`` is that of its question, and ``new`` tells that this was answered for the
+        first time. Otherwise as `keep`."""
+        receipt, judge = chunk[-1].receipt.usage, partial(self._came, chunk, request_id, new=new)
+        return self._keep(receipt, judge)
+
+    def _answered(
+        self, receipt: Receipt, request_id: str, verify: Callable[[], UsageLeaf]
+    ) -> UsageLeaf:
+        """Return the use of an answer once ``verify`` finds it in order. Raises ProofInvalid."""
+        leaf = verify()
         if request_id and leaf.request_id != request_id:
             raise ProofInvalid("the receipt is of another request")
-        if answer[-1].receipt.replayed:
-            require_signed_again(answer[-1].receipt)
-            self._sent.require_retry(leaf)
+        if receipt.replayed:
+            require_signed_again(receipt)
+            self._sent.require_charged_before(leaf, leaf.request_id)
         return leaf
 
-    def keep_charged(self, receipt: UsageReceipt) -> UsageLeaf:
-        """Keep a receipt of what was charged and does not come any more; return its use. Otherwise
-        as `keep`."""
-        self._keep(receipt)
-        return verify_receipt(receipt, self.keys)
-
-    def keep_question(self, receipt: Receipt) -> UsageLeaf:
-        """Keep the receipt of a question to other regions; return its use. Otherwise as `keep`."""
-        self._keep(receipt.usage)
-        return verify_question(receipt, self.keys)
-
-    def keep_region(self, *chunk: RegionPart) -> UsageLeaf:
-        """Keep the receipt of a chunk of another region, given all its parts in order; return its
-        use. Otherwise as `keep`."""
-        self._keep(chunk[-1].receipt.usage)
+    def _came(self, chunk: Sequence[RegionPart], request_id: str, *, new: bool) -> UsageLeaf:
+        """Return the use of a chunk of another region that is in order. Raises ProofInvalid."""
         leaf = verify_region_use(chunk, self.keys)
-        if chunk[-1].receipt.replayed:
-            require_signed_again(chunk[-1].receipt)
+        receipt = chunk[-1].receipt
+        if receipt.replayed:
+            require_signed_again(receipt)
+            if new:
+                raise ProofInvalid("a chunk is marked as a retry, and its question is none")
+            self._sent.require_charged_before(leaf, request_id)
         return leaf
 
-    def _keep(self, receipt: UsageReceipt) -> None:
+    def _keep(self, receipt: UsageReceipt, judge: Callable[[], UsageLeaf]) -> UsageLeaf:
+        """Keep a receipt, and return the use that ``judge`` finds it a promise of; where that raises
+        ProofInvalid it is kept as evidence alone."""
+        use = self._signed(receipt)
+        try:
+            leaf = judge()
+        except ProofInvalid:
+            self._receipts.doubt(use, receipt)
+            raise
+        self._receipts.promise(use, receipt)
+        return leaf
+
+    def _signed(self, receipt: UsageReceipt) -> UsageLeaf:
+        """Return the use that a receipt is signed for, which is put aside where its key is not known.
+        Raises ProofInvalid."""
         try:
             use = verify_receipt(receipt, self.keys)
         except UnknownKey:
@@ -178,24 +236,11 @@ class UsageBook(BookLog):
             raise
         if use.operator_id != self.operator_id:
             raise ProofInvalid("the receipt is of another operator")
-        row = {
-            "usage_index": use.usage_index,
-            "leaf_hash": leaf_hash(receipt.leaf),
-            "receipt": receipt.SerializeToString(deterministic=True),
-        }
-        with self._engine.begin() as connection:
-            # A retry brings the same leaf, signed anew.
-            connection.execute(insert_new(RECEIPTS).values(row).on_conflict_do_nothing())
+        return use
 
     def receipts_of(self, usage_index: int) -> list[UsageReceipt]:
         """Return the receipts of a place: several only where the gateway contradicts itself."""
-        query = (
-            select(RECEIPTS.c.receipt)
-            .where(RECEIPTS.c.usage_index == usage_index)
-            .order_by(RECEIPTS.c.leaf_hash)
-        )
-        with self._engine.connect() as connection:
-            return [UsageReceipt.FromString(row) for row in connection.execute(query).scalars()]
+        return self._receipts.of(usage_index)
 
     def detail(self, use: UsageLeaf) -> UsageDetail | None:
         """Return lines and revisions of a use, None where neither leaf nor receipt has them."""

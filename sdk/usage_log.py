@@ -2,21 +2,27 @@
 the receipts."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVarTuple
 
 from sqlalchemy import Connection, Engine, Select, delete, func, insert, select
 
 from creditgate.transparency.linked import LinkedKeys, open_linked
-from creditgate.transparency.merkle import EMPTY_ROOT, ProofInvalid
+from creditgate.transparency.merkle import EMPTY_ROOT, ProofInvalid, leaf_hash
 from creditgate.transparency.note import Checkpoint, origin_of
 from creditgate.transparency.strict import strictly
-from creditgate.transparency.usage_charges import Difference, charged_twice, compare_places
+from creditgate.transparency.usage_charges import (
+    Difference,
+    DifferenceKind,
+    charged_twice,
+    compare_places,
+)
 from creditgate.v1.usage_evidence_pb2 import LoggedLeaf
 from creditgate.v1.usage_log_pb2 import UsageKind, UsageLeaf, UsageReceipt
 from sdk.usage_keys import BookKeys
-from sdk.usage_tables import CHECKPOINTS, LEAVES, RECEIPTS, LeafTree
+from sdk.usage_tables import CHECKPOINTS, DOUBTED, LEAVES, RECEIPTS, LeafTree
 
 _AT_ONCE: Final = 1_000
+_Columns = TypeVarTuple("_Columns")
 
 
 class BookLog:
@@ -112,25 +118,38 @@ class BookLog:
             path = LeafTree(connection).inclusion(usage_index, size)
         return LoggedLeaf(leaf=leaf, audit_path=path, checkpoint=note)
 
-    def leaves(self) -> Iterator[bytes]:
-        """Yield the verified leaves, from the first on."""
+    def leaves(self, size: int | None = None) -> Iterator[bytes]:
+        """Yield the verified leaves from the first on, or the first ``size`` of them."""
         query = select(LEAVES.c.leaf).order_by(LEAVES.c.usage_index)
-        yield from self._streamed(self._verified(query))
+        yield from self._streamed(_verified(query, size))
 
-    def differences(self) -> Iterator[Difference]:
-        """Yield where the log is not what the receipts promise, in bounded memory.
+    def differences(self, size: int | None = None) -> Iterator[Difference]:
+        """Yield where the log is not what the receipts promise, in bounded memory; of a log that
+        others may take on meanwhile, where its first ``size`` verified leaves are not.
 
-        UNLOGGED are receipts behind the checkpoint: right while it is about as old.
+        UNLOGGED are receipts behind these: right while their checkpoint is about as old.
+        UNPROMISED is also what has no other receipt than one that is not of what came.
         """
         receipts = select(RECEIPTS.c.receipt).order_by(RECEIPTS.c.usage_index, RECEIPTS.c.leaf_hash)
         promised = (UsageReceipt.FromString(each).leaf for each in self._streamed(receipts))
-        yield from compare_places(promised, self.leaves())
+        yield from compare_places(promised, self.leaves(size))
+        doubted = (
+            select(LEAVES.c.leaf, DOUBTED.c.leaf_hash)
+            .join(DOUBTED, DOUBTED.c.usage_index == LEAVES.c.usage_index)
+            .order_by(LEAVES.c.usage_index)
+        )
+        for leaf, doubt in self._rows(_verified(doubted, size)):
+            # Of another leaf it is a conflict, which is told.
+            if leaf_hash(leaf) == doubt:
+                use = UsageLeaf.FromString(leaf)
+                kind, fee = DifferenceKind.UNPROMISED, use.fee_micro_yuan
+                yield Difference(kind, use.usage_index, fee, b"", leaf)
         answers = (
             select(LEAVES.c.leaf)
             .where(LEAVES.c.kind == UsageKind.USAGE_KIND_ANSWER)
             .order_by(LEAVES.c.request_id, LEAVES.c.chunk, LEAVES.c.usage_index)
         )
-        yield from charged_twice(self._streamed(self._verified(answers)))
+        yield from charged_twice(self._streamed(_verified(answers, size)))
 
     def _row(self, place: int, leaf: bytes) -> dict[str, object]:
         use = strictly(UsageLeaf, leaf)
@@ -145,15 +164,19 @@ class BookLog:
             "leaf": leaf,
         }
 
-    def _verified(self, query: Select[Any]) -> Select[Any]:
-        """Return a query of leaves for those that are verified."""
-        size = select(func.coalesce(func.max(CHECKPOINTS.c.size), 0)).scalar_subquery()
-        return query.where(LEAVES.c.usage_index < size)
+    def _streamed(self, query: Select[*tuple[Any, ...]]) -> Iterator[Any]:
+        return (first for first, *_ in self._rows(query))
 
-    def _streamed(self, query: Select[Any]) -> Iterator[Any]:
+    def _rows(self, query: Select[*tuple[Any, ...]]) -> Iterator[Any]:
         with self._engine.connect() as connection:
-            found = connection.execution_options(yield_per=_AT_ONCE).execute(query)
-            yield from found.scalars()
+            yield from connection.execution_options(yield_per=_AT_ONCE).execute(query)
+
+
+def _verified(query: Select[*_Columns], size: int | None) -> Select[*_Columns]:
+    """Return a query of leaves for those that are verified, or the first ``size`` of them."""
+    verified = select(func.coalesce(func.max(CHECKPOINTS.c.size), 0)).scalar_subquery()
+    found = query.where(LEAVES.c.usage_index < verified)
+    return found if size is None else found.where(LEAVES.c.usage_index < size)
 
 
 def _lock(connection: Connection) -> None:

@@ -1,7 +1,7 @@
 """Which requests were sent, and how often: what tells a retry from a charge that is called one.
 
-That an answer repeats an earlier one is a mark on it, which only the gateway tells. Whoever sent a
-request once knows better.
+That an answer repeats an earlier one is a mark on it, which only the gateway tells; and so is what a
+refusal brings, that its request was charged before. Whoever sent a request once knows better.
 """
 
 from typing import Final
@@ -39,16 +39,16 @@ class SentRequests:
                 of_it = update(SENT).where(SENT.c.request_id == request_id)
                 connection.execute(of_it.values(again))
 
-    def require_retry(self, leaf: UsageLeaf) -> None:
-        """Raise ProofInvalid where the use of an answer marked as a retry cannot have been charged
-        before: its request was sent once, or not yet when it was charged."""
-        query = select(SENT.c.first_at, SENT.c.times).where(SENT.c.request_id == leaf.request_id)
+    def require_charged_before(self, leaf: UsageLeaf, request_id: str) -> None:
+        """Raise ProofInvalid where a use that is told of by a retry cannot have been charged before:
+        the request ``request_id`` was sent once, or not yet when it was charged."""
+        query = select(SENT.c.first_at, SENT.c.times).where(SENT.c.request_id == request_id)
         with self._engine.connect() as connection:
             sent = connection.execute(query).first()
         if sent is None:
             return
         if sent.times < 2:
-            raise ProofInvalid("the answer is marked as a retry, and its request was sent once")
+            raise ProofInvalid("a charge of before is told of, and its request was sent once")
         if leaf.serve_seconds < sent.first_at - SKEW_SECONDS:
             raise ProofInvalid("the use was charged before its request was sent")
 

@@ -63,6 +63,14 @@ RECEIPTS: Final = Table(
     Column("leaf_hash", LargeBinary(HASH_BYTES), primary_key=True),
     Column("receipt", LargeBinary, nullable=False),
 )
+# Of these, receipts that promise nothing and are evidence alone: what came was not what they charge,
+# or their request cannot have been charged before.
+DOUBTED: Final = Table(
+    "doubted",
+    METADATA,
+    Column("usage_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("leaf_hash", LargeBinary(HASH_BYTES), primary_key=True),
+)
 # Those behind the newest checkpoint have come and are yet to be verified.
 LEAVES: Final = Table(
     "leaves",
@@ -107,7 +115,7 @@ SENT: Final = Table(
     Column("first_at", BigInteger, nullable=False),
     Column("times", Integer, nullable=False),
 )
-LATER: Final = (AGREED, LINKS, PINS, ASIDE, SENT)
+LATER: Final = (AGREED, LINKS, PINS, ASIDE, SENT, DOUBTED)
 """Tables that older books have not got yet."""
 _WAIT_SECONDS: Final = 30
 _FULL_BYTES: Final = HASH_BYTES * TILE_WIDTH

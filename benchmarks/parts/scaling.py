@@ -80,6 +80,11 @@ def measure(stage: Stage) -> list[Measure]:
         Measure("scaling.cores_of_one_process_used", figure(one, _cores), "cores"),
         Measure("scaling.cores_of_two_processes_used", figure(two, _cores), "cores"),
         Measure("scaling.plain_work_two_cores_over_one", plain),
+        Measure(
+            "scaling.two_processes_over_one_as_of_two_whole_cores",
+            _whole(ratio(two, one, Turn.calls_per_second), plain),
+            at_least=1.8,
+        ),
         Measure("scaling.cores_used_by_others", figure([*one, *two], _others), "cores"),
         Measure(
             "scaling.batches_two_processes_over_one",
@@ -116,6 +121,11 @@ def _side(stack: ExitStack, load: _Load, size: _Size, gateway: Gateway, *argumen
         }
     )
     return stack.enter_context(gateway.loaded(_CLIENT, job, *arguments))
+
+
+def _whole(seen: Spread, plain: Spread) -> Spread:
+    """Return what is seen on these cores as of cores of which two do twice the plain work of one."""
+    return Spread(*(2 * each / plain.median for each in seen))
 
 
 def _doubled(spread: Spread) -> Spread:

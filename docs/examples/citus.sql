@@ -36,6 +36,7 @@ SELECT create_distributed_table('rate_use', 'operator_id', colocate_with => 'usa
 SELECT create_distributed_table('deliveries', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('region_asks', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('region_plans', 'operator_id', colocate_with => 'usage_answers');
+SELECT create_distributed_table('regions_counted', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('region_answers', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('region_uses', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('region_events', 'operator_id', colocate_with => 'usage_answers');

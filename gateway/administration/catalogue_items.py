@@ -1,8 +1,10 @@
 """CatalogueService, the part of administrators: items are created and changed (目录管理)."""
 
+from copy import deepcopy
+
 from creditgate.refusal import Violation, invalid
 from creditgate.v1 import catalogue_service_pb2 as pb
-from gateway.administration.desk import Desk
+from gateway.administration.desk import Desk, Outcome
 from gateway.administration.journal import Judge, draft, stored
 from gateway.administration.presence import exists, missing, require_etag
 from gateway.administration.request import reason_faults, require
@@ -21,7 +23,7 @@ class CatalogueItems(Desk):
         self, request: pb.CreateCatalogueItemRequest, caller: Caller
     ) -> pb.CreateCatalogueItemResponse:
         """Answer CreateCatalogueItem; raises Refused INVALID_REQUEST, RESOURCE_EXISTS."""
-        outcome = await self._change(request, creating_item(request), caller)
+        outcome = await self._decided(request, creating_item(request), caller)
         response = pb.CreateCatalogueItemResponse(proposal_id=outcome.proposal_id)
         for change in outcome.changes:
             response.item.CopyFrom(item_message(stored(CatalogueItem, change)))
@@ -34,11 +36,24 @@ class CatalogueItems(Desk):
 
         Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND, ETAG_MISMATCH.
         """
-        outcome = await self._change(request, updating_item(request), caller)
+        outcome = await self._decided(request, updating_item(request), caller)
         response = pb.UpdateCatalogueItemResponse(proposal_id=outcome.proposal_id)
         for change in outcome.changes:
             response.item.CopyFrom(item_message(stored(CatalogueItem, change)))
         return response
+
+    async def _decided(
+        self,
+        request: pb.CreateCatalogueItemRequest | pb.UpdateCatalogueItemRequest,
+        judge: Judge,
+        caller: Caller,
+    ) -> Outcome:
+        if not request.validate_only:
+            return await self._change(request, judge, caller)
+        asked = deepcopy(request)
+        # What it might become is the proposal of the request that does something.
+        asked.ClearField("validate_only")
+        return await self._validate(asked, judge, caller)
 
 
 def creating_item(request: pb.CreateCatalogueItemRequest) -> Judge:

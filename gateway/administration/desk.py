@@ -65,7 +65,22 @@ class Desk:
         is that method's. Raises Refused as ``judge`` does, STATE_CONFLICT where too much is
         proposed already, RESOURCE_EXISTS where the same is.
         """
-        reason = cast(Any, request).reason
+        changes = await self._journal.write(
+            self._deciding(request, judge, caller),
+            changed_by=actor(caller),
+            reason=cast(Any, request).reason,
+        )
+        if changes[0].kind == PROPOSAL:
+            return Outcome(proposal_id=changes[0].id)
+        return Outcome(changes)
+
+    async def _validate(self, request: Message, judge: Judge, caller: Caller) -> Outcome:
+        """Do as `_change` but write nothing: raises Refused as that does."""
+        await self._journal.judged(self._deciding(request, judge, caller))
+        return Outcome()
+
+    def _deciding(self, request: Message, judge: Judge, caller: Caller) -> Judge:
+        """Return what decides whether what ``judge`` returns is written or proposed."""
         proposal_id = id_in_order(self._clock.now())
 
         def judged(view: AuthorityView, now: int) -> Sequence[Draft]:
@@ -85,10 +100,7 @@ class Desk:
             require_changeable_back(view.authority, drafts, now)
             return drafts
 
-        changes = await self._journal.write(judged, changed_by=actor(caller), reason=reason)
-        if changes[0].kind == PROPOSAL:
-            return Outcome(proposal_id=changes[0].id)
-        return Outcome(changes)
+        return judged
 
 
 def id_in_order(now: int) -> str:

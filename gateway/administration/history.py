@@ -14,6 +14,7 @@ from gateway.authenticate.caller import Caller
 from gateway.authority.restoration import RESTORATION
 from gateway.catalogue.model import CATALOGUE_ITEM
 from gateway.oauth.keys import KIND as SIGNING_KEY
+from gateway.settle.classes import CLASS_START
 from gateway.settle.paging import page_token
 from gateway.settle.shares import SHARING_RULE
 from operators.administration_policy import ADMINISTRATION_POLICY
@@ -42,6 +43,7 @@ KINDS: Final = (
     CATALOGUE_ITEM,
     PRICE_PLAN,
     SHARING_RULE,
+    CLASS_START,
     SIGNING_KEY,
     REGION,
     REGION_ADMISSION,

@@ -5,12 +5,19 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeVar
 
 from creditgate.refusal import Refused
+from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
 from operators.kept import Kept
 from operators.log import AuthorityLog, Change, Draft
 
 _ATTEMPTS: Final = 8
+_BEHIND: Final = frozenset(
+    {
+        RefusalReason.REFUSAL_REASON_ETAG_MISMATCH,
+        RefusalReason.REFUSAL_REASON_RESOURCE_EXISTS,
+    }
+)
 
 _Thing = TypeVar("_Thing", bound=Kept)
 
@@ -47,12 +54,16 @@ class AuthorityJournal:
         """Write what ``judge`` returns and return it as written, in its order.
 
         Nothing is written on an old view: where another process changed anything
-        meanwhile, it is judged again. Raises Refused: what ``judge`` raises, or
-        ETAG_MISMATCH when others keep coming first.
+        meanwhile, it is judged again. Raises Refused: what ``judge`` raises or the log
+        does, ETAG_MISMATCH when others keep coming first.
         """
         turn = asyncio.ensure_future(self._write(judge, changed_by, reason))
         # A caller that goes away must not end the turn before its append has ended.
         return await asyncio.shield(turn)
+
+    async def judged(self, judge: Judge) -> None:
+        """Ask ``judge`` about the view as it is now, and write nothing. Raises Refused as it does."""
+        judge(await self._feed.refresh(), self._clock.now())
 
     async def _write(self, judge: Judge, changed_by: str, reason: str) -> tuple[Change, ...]:
         async with self._turn:
@@ -78,9 +89,9 @@ class AuthorityJournal:
                     reason=reason,
                     follows=view.sequence,
                 )
-            except Refused:
+            except Refused as refused:
                 # Another process was faster: judge again what it left.
-                if attempts == _ATTEMPTS:
+                if refused.reason not in _BEHIND or attempts == _ATTEMPTS:
                     raise
 
 

@@ -17,6 +17,7 @@ from gateway.administration.request import reason_faults, require
 from gateway.authenticate.caller import Caller
 from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
+from gateway.settle.classes import ClassBook
 from operators.authority import Authority
 from operators.log import AuthorityLog, Draft
 from operators.regions import (
@@ -55,7 +56,7 @@ class RegionService(Desk):
 
         A region need not be known yet: it may ask once its chain is. Raises Refused
         INVALID_REQUEST; RESOURCE_NOT_FOUND for the operator; STATE_CONFLICT for one that was
-        revoked, is of another class, or stands for another region; RESOURCE_EXISTS for a
+        revoked, is or ever was of another class, or stands for another region; RESOURCE_EXISTS for a
         region that is admitted already.
         """
         outcome = await self._change(request, admitting(request), caller)
@@ -146,6 +147,7 @@ def admitting(request: pb.AdmitRegionRequest) -> Judge:
         operator = standing_operator(authority, request.operator_id)
         if operator.operator_class != REGION_CLASS:
             raise conflict(f'A region is admitted as an operator of class "{REGION_CLASS}".')
+        _require_never_else(view.classes, request.operator_id)
         if authority.regions.admission(client_id) is not None:
             raise exists("The region is admitted already; dismiss it first to admit it otherwise.")
         _require_free(authority, request.operator_id)
@@ -169,6 +171,16 @@ def _require_free(authority: Authority, operator_id: str) -> None:
         for admission in authority.regions.admissions.values()
     ):
         raise conflict("Another region is admitted as this operator; give each its own.")
+
+
+def _require_never_else(classes: ClassBook, operator_id: str) -> None:
+    # Rebates of what it used as a firm would be taken back: a region has none.
+    was = classes.operators[operator_id].values
+    if any(standing.operator_class != REGION_CLASS for standing in was):
+        raise conflict(
+            "The operator was of another class before; register one for the region, of class"
+            f' "{REGION_CLASS}" from its registration on.'
+        )
 
 
 def _entity_faults(entity_id: str) -> list[Violation]:

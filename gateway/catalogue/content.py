@@ -76,11 +76,13 @@ class ContentRule:
             return Rejection(RejectionReason.CONTENT_NOT_CANONICAL, "content")
         # Canonical JSON writes the lower control characters with a backslash.
         if "\\" in text or is_hidden_in(text):
-            hidden = self._where(members, is_hidden_in)
+            hidden = self._where(members, lambda _, value: is_hidden_in(value))
             if hidden is not None:
                 return Rejection(RejectionReason.HIDDEN_CHARACTER, hidden)
         if suspicious(text):
-            private = self._where(members, lambda value: holds_personal_data(value, subject))
+            private = self._where(
+                members, lambda name, value: holds_personal_data(value, subject, name)
+            )
             if private is not None:
                 return Rejection(RejectionReason.PERSONAL_DATA, private)
         return None
@@ -126,11 +128,14 @@ class ContentRule:
         field = f"content.{name}" if _FIELD_NAME.fullmatch(name) else "content"
         return Rejection(RejectionReason.FIELD_UNKNOWN, field)
 
-    def _where(self, members: Mapping[str, object], at_fault: Callable[[str], bool]) -> str | None:
-        """Return the first field whose text is at fault, None when there is none."""
+    def _where(
+        self, members: Mapping[str, object], at_fault: Callable[[str, str], bool]
+    ) -> str | None:
+        """Return the first field of whose name and text ``at_fault`` is true, None when there is
+        none."""
         for field in self._declared:
             value = members.get(field.name)
-            if field.type == _STRING and isinstance(value, str) and at_fault(value):
+            if field.type == _STRING and isinstance(value, str) and at_fault(field.name, value):
                 return f"content.{field.name}"
         return None
 

@@ -1,5 +1,6 @@
 """What is wrong with an item, by place: pydantic's errors as mends that repeat no value."""
 
+import re
 from typing import Final, NamedTuple
 
 from pydantic import ValidationError
@@ -17,6 +18,7 @@ _MENDS: Final = {
     "bool_parsing": "use true or false",
     "frozen_set_type": "use a list",
 }
+_STEP: Final = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 _COUNTS: Final = {"too_short", "too_long"}
 
 
@@ -47,3 +49,8 @@ def path_of(where: Where) -> str:
     for step in where:
         path += f"[{step}]" if isinstance(step, int) else f".{step}"
     return path.removeprefix(".")
+
+
+def where_of(path: str) -> Where:
+    """Return the place of a path, as `path_of` writes it."""
+    return tuple(int(step[1]) if step[1] else step[2] for step in _STEP.finditer(path))

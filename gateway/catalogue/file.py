@@ -53,6 +53,19 @@ class CatalogueFileRefused(ValueError):
         super().__init__("The catalogue file is not valid.\n" + "\n".join(told))
 
 
+class CatalogueFile:
+    """A catalogue file as it was read: its items in order, and the line of each."""
+
+    def __init__(self, items: tuple[CatalogueItem, ...], document: "_Document") -> None:
+        self.items = items
+        self._document = document
+
+    def fault(self, index: int, where: Where, mend: str) -> FileFault:
+        """Return a fault of the item at ``index``, from 0; ``where`` is within the item."""
+        place = ("items", index, *where)
+        return FileFault(self._document.line(place), path_of(place), mend)
+
+
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,12 +74,17 @@ class _File(BaseModel):
 
 def read_catalogue(path: Path) -> tuple[CatalogueItem, ...]:
     """Return the items of a file in its order. Raises CatalogueFileRefused, OSError."""
+    return read_catalogue_file(path).items
+
+
+def read_catalogue_file(path: Path) -> CatalogueFile:
+    """Return a file whole. Raises CatalogueFileRefused, OSError."""
     with path.open("rb") as file:
         written = file.read(MOST_BYTES + 1)
     if len(written) > MOST_BYTES:
         raise CatalogueFileRefused([FileFault(1, "", f"use a file of at most {MOST_BYTES} bytes")])
     try:
-        return parse_catalogue(written.decode())
+        return _parsed(written.decode())
     except UnicodeDecodeError as error:
         line = written.count(b"\n", 0, error.start) + 1
         raise CatalogueFileRefused([FileFault(line, "", "save the file as UTF-8")]) from None
@@ -74,6 +92,10 @@ def read_catalogue(path: Path) -> tuple[CatalogueItem, ...]:
 
 def parse_catalogue(text: str) -> tuple[CatalogueItem, ...]:
     """Return the items of a catalogue file's text. Raises CatalogueFileRefused."""
+    return _parsed(text).items
+
+
+def _parsed(text: str) -> CatalogueFile:
     document = _Document(text)
     faults = list(document.faults)
     items: tuple[CatalogueItem, ...] = ()
@@ -93,7 +115,7 @@ def parse_catalogue(text: str) -> tuple[CatalogueItem, ...]:
         raise CatalogueFileRefused(
             FileFault(document.line(where), path_of(where), mend) for where, mend in faults
         )
-    return items
+    return CatalogueFile(items, document)
 
 
 class _Loader(yaml.SafeLoader):

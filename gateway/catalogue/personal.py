@@ -12,22 +12,19 @@ from unicodedata import category, decimal
 
 from creditgate import uscc
 from creditgate.plain_text import FILLERS
+from gateway.catalogue.digits import AFTER, BEFORE, GAP
+from gateway.catalogue.telephone import holds_mobile_number
 
 # Eleven characters from a digit on, none of which is a letter, a Han character or of the kind
 # that ends a number: what is between the digits may be anything else.
 _DIGITS: Final = re.compile(r"""\d[^A-Za-z"',:;，：；、。\u3400-\u9fff]{10}""")
 _AT_SIGNS: Final = "@＠﹫"
-_GAP: Final = r"(?: ?[.·/_-] ?| {1,2})"
-
-# A number inside a longer one, a sum with decimals or a hyphenated identifier is another.
-_BEFORE: Final = r"(?<![0-9A-Za-z_])(?<![0-9]\.)(?<![0-9A-Za-z]-)"
-_AFTER: Final = r"(?![0-9A-Za-z_])(?!\.[0-9])(?!-[0-9A-Za-z])"
 # GB 11643-1999: division of birth, date of birth, order, check character. No division
 # begins with 9, the authority of market entities' codes. What stands around it may be letters
 # or a hyphen: the check character keeps others' numbers apart.
 # How its digits are grouped is up to who writes it.
 _IDENTITY: Final = re.compile(
-    rf"(?<![0-9])(?<![0-9]\.)[1-8](?:{_GAP}?[0-9]){{16}}{_GAP}?[0-9Xx](?![0-9])(?!\.[0-9])"
+    rf"(?<![0-9])(?<![0-9]\.)[1-8](?:{GAP}?[0-9]){{16}}{GAP}?[0-9Xx](?![0-9])(?!\.[0-9])"
 )
 # Until 1999 it had no check character and no century: only after its name is it one.
 _FORMER_IDENTITY: Final = re.compile(
@@ -36,44 +33,9 @@ _FORMER_IDENTITY: Final = re.compile(
 )
 _IDENTITY_WEIGHTS: Final = tuple(pow(2, 17 - i, 11) for i in range(17))
 _IDENTITY_CHECK: Final = "10X98765432"
-# The numbering plan of mobile networks (YD/T 1444 prefixes in use), with or without +86.
-_COUNTRY: Final = r"(?:(?:\+|00)?86[ -]?)?"
-_NUMBER: Final = (
-    rf"{_COUNTRY}(?P<bracket>[(（])?"
-    r"1(?:3[0-9]|4[579]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-35-9])"
-    r"(?(bracket)[)）] ?)"
-    rf"(?:[0-9]{{8}}|{_GAP}?[0-9]{{4}}{_GAP}[0-9]{{4}})"
-)
-# Sums of money, amounts and numbers of documents may have eleven digits too. A unit that begins
-# another word is none.
-_UNIT: Final = (
-    r" ?[万亿]?(?:[美日韩欧港澳加新]?[元圆]|英镑|卢布|[万亿]|吨|平方米|立方米|千克|公斤|千瓦|公里|公顷"
-    r"|股(?![东长])|户(?![主名外口籍])|只(?![接能收限是用有可在])|台(?![湾北州长山])|部(?![门长队])"
-    r"|件(?!人)|套|辆|(?:mAh|[kM]Wh|kVA|kW|kg)(?![A-Za-z]))"
-)
-_MOBILE: Final = re.compile(
-    rf"{_BEFORE}(?<![¥￥$€第])(?<![¥￥$€] ){_NUMBER}{_AFTER}(?!{_UNIT})(?!号)"
-)
-# What tells in front that a sum follows, or the number of a document.
-_OTHER_NUMBER: Final = re.compile(
-    r"(?:资本|资产|资金|货值|案值|价值|产值|货款|[金总税余差款资售业]额|产[量能]"
-    r"|登记号|备案号|注册号|编号|案号|文号|准字|核准号|许可证号|人民币"
-    r"|(?<![A-Za-z])(?:CNY|RMB|USD|EUR|JPY|KRW|HKD|MOP|TWD|GBP|AUD|CAD|SGD|CHF|RUB))"
-    r"(?:\([^()]{0,8}\))?[ :为是共计约达人民币]{0,6}\Z"
-)
-_LONGEST_WORDS: Final = 24
-# After one of these words it is a telephone's, however its digits are grouped: but for a date, a
-# sum with decimals, and so many of something.
-_CALLED: Final = re.compile(
-    r"(?:手机|电话|微信|联系方式|tel|phone|mob(?:ile)?|cell|wechat|wx)"
-    rf"[ :()=._号码为是-]{{0,6}}{_COUNTRY}(?![0-9]{{8,10}}\.[0-9]{{1,3}}(?![0-9]))"
-    r"(?!19[0-9]{2}[-./][01][0-9][-./][0-3][0-9](?![0-9]))"
-    rf"\(?1{_GAP}?[3-9](?:\)?{_GAP}?[0-9]){{9}}(?![0-9])(?!\.[0-9]{{1,2}}(?![0-9]))(?!{_UNIT})",
-    re.IGNORECASE,
-)
 _CARD: Final = re.compile(
-    rf"{_BEFORE}(?<!第)(?:[0-9]{{16,19}}|[0-9]{{4}}(?:{_GAP}[0-9]{{4}}){{3}}(?:{_GAP}?[0-9]{{1,3}})?)"
-    rf"{_AFTER}(?!号)"
+    rf"{BEFORE}(?<!第)(?:[0-9]{{16,19}}|[0-9]{{4}}(?:{GAP}[0-9]{{4}}){{3}}(?:{GAP}?[0-9]{{1,3}})?)"
+    rf"{AFTER}(?!号)"
 )
 # Issuers after ISO/IEC 7812: UnionPay, JCB, Discover, old domestic cards, Visa, Mastercard.
 # A division and a year at the head make it a document's number, but for UnionPay.
@@ -82,10 +44,12 @@ _ISSUED: Final = re.compile(
     r"(?:(?:35|60|81)[0-9]{14,17}|955[0-9]{13,16}|4[0-9]{15}(?:[0-9]{3})?|5[1-5][0-9]{14}"
     r"|(?:222[1-9]|22[3-9][0-9]|2[3-6][0-9]{2}|27[01][0-9]|2720)[0-9]{12})"
 )
-# One at sign at a time, so that no text makes the search slow.
+# One at sign at a time, so that no text makes the search slow. What Han characters stand before is
+# an address only where its domain is of ASCII: people are mentioned by an at sign too.
 _LABEL: Final = r"0-9A-Za-z\u4e00-\u9fff"
 _EMAIL: Final = re.compile(
     rf"(?<=[0-9A-Za-z._%+-])@(?:[{_LABEL}-]{{1,63}}\.){{1,8}}[A-Za-z\u4e00-\u9fff]{{2,24}}"
+    r"|(?<=[\u3400-\u9fff])@(?:[0-9A-Za-z-]{1,63}\.){1,8}[A-Za-z]{2,24}"
 )
 
 
@@ -135,16 +99,16 @@ def suspicious(text: str) -> bool:
     return any(sign in text for sign in _AT_SIGNS) or _DIGITS.search(text) is not None
 
 
-def holds_personal_data(text: str, subject: str) -> bool:
+def holds_personal_data(text: str, subject: str, field: str = "") -> bool:
     """Tell whether ``text`` names a natural person's private data.
 
     ``subject`` is the record's own credit code: a few codes of public bodies happen to be
-    well-formed identity numbers too.
+    well-formed identity numbers too. ``field`` is the name of the content field it stands in,
+    see `telephone.holds_mobile_number`.
     """
     plain = text.translate(_PLAIN)
     return bool(
-        any(_is_mobile(plain, match.start()) for match in _MOBILE.finditer(plain))
-        or _CALLED.search(plain)
+        holds_mobile_number(plain, field)
         or _EMAIL.search(plain)
         or any(_is_card(match[0]) for match in _CARD.finditer(plain))
         or _FORMER_IDENTITY.search(plain)
@@ -156,11 +120,6 @@ def holds_identity_number(plain: str, subject: str) -> bool:
     """Tell whether a text in plain characters has a resident's identity number in it; ``subject``
     as `holds_personal_data`."""
     return any(_is_identity(match[0], subject) for match in _IDENTITY.finditer(plain))
-
-
-def _is_mobile(plain: str, start: int) -> bool:
-    words = plain[max(0, start - _LONGEST_WORDS) : start]
-    return _OTHER_NUMBER.search(words) is None
 
 
 def _is_identity(text: str, subject: str) -> bool:

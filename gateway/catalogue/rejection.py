@@ -44,7 +44,7 @@ class RejectionReason(Enum):
     )
     PERSONAL_DATA = (
         "take out what looks like a resident identity number, mobile number, bank card number or"
-        " e-mail address"
+        " e-mail address; name the currency of a sum"
     )
     DISCLOSED_FROM_REQUIRED = "say when disclosure starts"
     DISCLOSED_FROM_INVALID = "use a time in whole seconds (UTC) from 1970 to 9999"

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from creditgate.v1.credit_record_service_pb2 import (
     BatchGetSubjectRecordsRequest,
@@ -13,6 +13,9 @@ from creditgate.v1.credit_record_service_pb2 import (
 )
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from gateway.cli.calls import Gateway
+
+if TYPE_CHECKING:
+    from sdk.usage_book import UsageBook
 
 _ATTEMPTS: Final = 5
 _WAIT_SECONDS: Final = 1
@@ -63,16 +66,20 @@ async def chunks(
 
 
 async def delivered(
-    gateway: Gateway, request: BatchGetSubjectRecordsRequest
+    gateway: Gateway,
+    request: BatchGetSubjectRecordsRequest,
+    book: "UsageBook | None" = None,
+    *,
+    new: bool = False,
 ) -> AsyncGenerator[tuple[Sequence[DisclosedRecord], Chunk | None]]:
     """Yield records of a batch as they come, each once and acknowledged after, and with the last
-    of a chunk the chunk.
+    of a chunk the chunk; ``book`` and ``new`` as `sdk.deliveries.Delivery` has them.
 
     Raises as `sdk.deliveries.Delivery.records`.
     """
     from sdk.deliveries import Delivery
 
-    async with aclosing(Delivery(gateway.channel, request).records()) as answers:
+    async with aclosing(Delivery(gateway.channel, request, book, new=new).records()) as answers:
         async for came in answers:
             whole = came.chunk
             if whole is None:

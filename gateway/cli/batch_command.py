@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, aclosing
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final, TextIO
+from typing import TYPE_CHECKING, Annotated, Final, TextIO
 
 import typer
 
@@ -16,14 +16,17 @@ from gateway.cli.batch import Chunk, chunks, delivered
 from gateway.cli.failures import CommandFailed
 from gateway.cli.options import PROFILE, AsJson, Items, Profile, PurposeAsked, RecordRegions
 from gateway.cli.output import Sheet, as_dict, console, print_json, show_sheet, yuan
+from gateway.cli.outputs import output_file
 from gateway.cli.progress import bar
 from gateway.cli.proving import Pinned, Proof, ProofAsked, asked, kept
 from gateway.cli.receipts import keeping_refused, receipt_kept, sending
 from gateway.cli.record import records_sheet
-from gateway.cli.usage_book import Kept, ready_book
+from gateway.cli.usage_book import Kept, opened_book, ready_book, verified
 from sdk.request_ids import new_request_id
 
-_Keep = Callable[[calls.Gateway, Chunk], Awaitable[None]]
+if TYPE_CHECKING:
+    from sdk.usage_book import UsageBook
+
 _SUMMED: Final = ("subjects", "records", "charged_entries", "charged_micro_yuan")
 
 
@@ -41,7 +44,12 @@ def batch(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", dir_okay=False, help="Write the records here, one JSON a line."),
+        typer.Option(
+            "--output",
+            dir_okay=False,
+            callback=output_file,
+            help="Write the records here, one JSON a line.",
+        ),
     ] = None,
     proof: Proof = ProofAsked.NONE,
     save: Annotated[
@@ -87,18 +95,24 @@ def batch(
         if output is not None:
             keep_records = _writer(stack.enter_context(output.open("w", encoding="utf-8")))
 
-        async def keep(gateway: calls.Gateway, chunk: Chunk) -> None:
+        def keep(chunk: Chunk) -> None:
             file = None if save is None else save / f"chunk-{chunk.first:05}.bin"
             kept(chunk.request, *chunk.parts, file=file, key=key)
+
+        async def keep_with_receipt(gateway: calls.Gateway, chunk: Chunk) -> None:
+            keep(chunk)
             await receipt_kept(gateway, book, request.request_id, chunk.parts)
 
-        def begin() -> None:
-            sending(book, request.request_id, new=request_id is None)
-
-        take = _deliver if acknowledged else partial(_take, begin)
-        with keeping_refused(book):
+        is_new = request_id is None
+        if acknowledged:
+            opened = None if book is None else stack.enter_context(opened_book(book))
+            take = partial(_deliver, keep=keep, book=opened, new=is_new)
+        else:
+            begin = partial(sending, book, request.request_id, new=is_new)
+            take = partial(_take, keep=keep_with_receipt, begin=begin)
+        with keeping_refused(book, request.request_id):
             summary = calls.with_gateway(
-                profile, lambda gateway: take(gateway, request, keep_records, keep)
+                profile, lambda gateway: take(gateway, request, keep_records)
             )
     if as_json:
         shown = {} if output is not None else {"records": [as_dict(each) for each in records]}
@@ -111,11 +125,12 @@ def batch(
 
 
 async def _take(
-    begin: Callable[[], None],
     gateway: calls.Gateway,
     request: pb.BatchGetSubjectRecordsRequest,
     keep_records: Callable[[Sequence[DisclosedRecord]], None],
-    keep: _Keep,
+    *,
+    keep: Callable[[calls.Gateway, Chunk], Awaitable[None]],
+    begin: Callable[[], None],
 ) -> dict[str, int]:
     """Hand every chunk to ``keep``, then its records on, and return the sums, fees in
     micro-yuan; ``begin`` is called before each time the request is sent."""
@@ -133,16 +148,20 @@ async def _deliver(
     gateway: calls.Gateway,
     request: pb.BatchGetSubjectRecordsRequest,
     keep_records: Callable[[Sequence[DisclosedRecord]], None],
-    keep: _Keep,
+    *,
+    keep: Callable[[Chunk], None],
+    book: "UsageBook | None",
+    new: bool,
 ) -> dict[str, int]:
-    """Do as `_take` with records as they come, each acknowledged once it is kept."""
+    """Do as `_take` with records as they come, each acknowledged once it is kept; receipts are kept
+    in ``book``, if one is given, and ``new`` tells that the request was made for this."""
     sums: dict[str, int] = dict.fromkeys(_SUMMED, 0)
-    with bar("subjects") as advance:
-        async with aclosing(delivered(gateway, request)) as answers:
+    with bar("subjects") as advance, verified():
+        async with aclosing(delivered(gateway, request, book, new=new)) as answers:
             async for came, chunk in answers:
                 keep_records(came)
                 if chunk is not None:
-                    await keep(gateway, chunk)
+                    keep(chunk)
                     _add(sums, chunk)
                     advance(sums["subjects"], len(request.subjects))
     return sums

@@ -22,12 +22,15 @@ def apply(
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
-    """Create and update items until they are as the file says; others stay."""
-    from gateway.catalogue.file import read_catalogue
+    """Create and update items until they are as the file says; others stay.
+
+    Nothing is applied where an item of the file is refused.
+    """
+    from gateway.catalogue.file import read_catalogue_file
     from gateway.cli.catalogue_file import apply_catalogue
 
-    items = read_catalogue(file)
-    applied = calls.with_gateway(profile, lambda gateway: apply_catalogue(gateway, items, reason))
+    read = read_catalogue_file(file)
+    applied = calls.with_gateway(profile, lambda gateway: apply_catalogue(gateway, read, reason))
     if as_json:
         told = [
             {"outcome": each.outcome, "item": as_dict(each.item), "proposal_id": each.proposal_id}

@@ -22,6 +22,7 @@ from gateway.cli.conformance_terms import (
 from gateway.cli.failures import CommandFailed, ReportedCommand
 from gateway.cli.options import PROFILE, AsJson, Config, From, Profile, Until, Why
 from gateway.cli.output import Sheet, console, print_json, show, show_sheet
+from gateway.cli.outputs import output_file
 from gateway.cli.pages import PageSize, PageToken, resource, tell_more
 from gateway.cli.terms import interval
 
@@ -99,7 +100,12 @@ def finding(
     name: _Finding,
     evidence: Annotated[
         Path | None,
-        typer.Option("--evidence", dir_okay=False, help="Write what was handed in to this file."),
+        typer.Option(
+            "--evidence",
+            dir_okay=False,
+            callback=output_file,
+            help="Write what was handed in to this file.",
+        ),
     ] = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from creditgate.signed_document import KEYS_PATH
 from creditgate.v1 import consent_service_pb2 as pb
 from gateway.cli import calls
 from gateway.cli.consent_sheets import item_cell
@@ -15,6 +16,7 @@ from gateway.cli.output import Sheet, console, print_json, several, show_sheet, 
 
 if TYPE_CHECKING:
     from creditgate.consent_artefact import ConsentArtefact
+    from sdk.credentials import Credentials
     from sdk.documents import Signed
 
 app = typer.Typer(help="Receipts of consents: verify, countersign.", no_args_is_help=True)
@@ -53,10 +55,8 @@ def verify(
     from sdk.receipts import verified_countersignature, verified_receipt
 
     consent = _read(source, profile)
-    known = (
-        document_keys(calls.read_profile(profile)) if keys is None else read_keys(keys.read_bytes())
-    )
-    found = verified_receipt(consent.receipt, known, issuer or calls.read_profile(profile).issuer)
+    known = document_keys(_credentials(profile)) if keys is None else read_keys(keys.read_bytes())
+    found = verified_receipt(consent.receipt, known, issuer or _credentials(profile).issuer)
     own = consent.subject_signature and verified_countersignature(
         consent.receipt, consent.subject_signature, consent.subject_key
     )
@@ -104,6 +104,19 @@ def countersign(
         print_json({"signature": signature})
     else:
         typer.echo(signature)
+
+
+def _credentials(profile: Path) -> "Credentials":
+    """Return the profile that keys and issuer are taken from where they are not given.
+
+    Raises CommandFailed: most who hold a receipt have none, and need none.
+    """
+    if not profile.exists():
+        raise CommandFailed(
+            f"Give both --keys and --issuer: there is no profile {profile} to take them from. The"
+            f" issuer is the gateway's address; its keys, as a file, are at ISSUER{KEYS_PATH}."
+        )
+    return calls.read_profile(profile)
 
 
 def _read(source: str, profile: Path) -> pb.Consent:

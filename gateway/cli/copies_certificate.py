@@ -10,6 +10,7 @@ from gateway.cli import calls
 from gateway.cli.failures import CommandFailed
 from gateway.cli.options import PROFILE, AsJson, Freshness, Profile
 from gateway.cli.output import Sheet, as_dict, console, print_json, show_sheet, utc_seconds
+from gateway.cli.outputs import output_file
 from gateway.cli.proving import read_key
 from gateway.clock import SystemClock
 
@@ -28,7 +29,10 @@ _FALLEN: Final = {
 
 def certificate(
     output: Annotated[
-        Path | None, typer.Option("--output", dir_okay=False, help="Write it to this file.")
+        Path | None,
+        typer.Option(
+            "--output", dir_okay=False, callback=output_file, help="Write it to this file."
+        ),
     ] = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from creditgate.refusal import Refused, Violation, reason_name
+from gateway.cli.outputs import require_apart
 
 REFUSED: Final = 2
 FAILED: Final = 1
@@ -43,6 +44,7 @@ SPEAKING: Final = frozenset(
         "gateway.demo.seed.SeedRefused",
         "gateway.server.patience.WorkerFailed",
         "gateway.storage.migrate.MigrationBlocked",
+        "gateway.storage.versions.StoreOfNewerVersion",
         "gateway.transparency.identity.AnotherLog",
         "sdk.conformance.ReconciliationBroken",
         "sdk.copies.held.CopiesRefused",
@@ -123,6 +125,7 @@ class ReportedCommand(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; raises typer.Exit where it failed."""
         try:
+            require_apart(ctx)
             return super().invoke(ctx)
         except _PASSED_ON:
             raise

@@ -10,6 +10,7 @@ from gateway.cli import calls
 from gateway.cli.failures import CommandFailed
 from gateway.cli.options import PROFILE, AsJson, Profile, home
 from gateway.cli.output import Sheet, console, print_json, show_sheet
+from gateway.cli.outputs import output_file
 from gateway.cli.progress import bar
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def load(
         typer.Option(
             "--report",
             dir_okay=False,
+            callback=output_file,
             help="Where rejected rows are written; an earlier report there is replaced.",
             show_default="rejects.csv in the installation's home",
         ),

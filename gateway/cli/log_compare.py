@@ -11,6 +11,7 @@ import typer
 from gateway.cli.failures import CommandFailed
 from gateway.cli.options import AsJson
 from gateway.cli.output import print_json
+from gateway.cli.outputs import file_or_other, output_file
 from gateway.cli.proving import read_key
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _State = Annotated[
     str,
     typer.Argument(
         metavar="STATE",
+        callback=file_or_other,
         help="A saved answer, a file with a checkpoint, or the URL of a log as it is served.",
     ),
 ]
@@ -59,6 +61,7 @@ def compare(
         typer.Option(
             "--evidence",
             dir_okay=False,
+            callback=output_file,
             help="Where they are not of one history, write what proves it to this file.",
         ),
     ] = None,

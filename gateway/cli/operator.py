@@ -28,6 +28,7 @@ HISTORY_KINDS: Final = (
     "catalogue_item",
     "price_plan",
     "sharing_rule",
+    "class_start",
     "signing_key",
     "region",
     "region_admission",

@@ -47,6 +47,12 @@ def create(
         list[str] | None,
         typer.Option("--coming", metavar="CLASS", help="A class that no catalogue item has yet."),
     ] = None,
+    coming_operators: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--coming-operators", metavar="CLASS", help="A class that no operator has yet."
+        ),
+    ] = None,
     dropped: Annotated[
         list[str] | None,
         typer.Option(
@@ -68,6 +74,7 @@ def create(
             reason=reason,
             coming_price_classes=coming,
             dropped_price_classes=dropped,
+            coming_operator_classes=coming_operators,
         ),
         pb.CreatePricePlanResponse,
     )

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from gateway.cli.failures import CommandFailed
 from gateway.cli.output import several
+from gateway.cli.outputs import output_file
 
 if TYPE_CHECKING:
     from creditgate.transparency.completeness import ProvedSubject
@@ -39,6 +40,7 @@ Save = Annotated[
     typer.Option(
         "--save",
         dir_okay=False,
+        callback=output_file,
         help="Write the answer's bytes here, and the request's beside it, for `verify`.",
     ),
 ]

@@ -23,8 +23,8 @@ def sending(book: Path | None, request_id: str, *, new: bool) -> None:
 
 
 @contextmanager
-def keeping_refused(book: Path | None) -> Generator[None]:
-    """Keep in ``book``, if one is given, the receipt that a refusal has of what its request was
+def keeping_refused(book: Path | None, request_id: str) -> Generator[None]:
+    """Keep in ``book``, if one is given, the receipt that a refusal has of what the request was
     charged when it was answered first. Raises CommandFailed, and the refusal."""
     import grpc
 
@@ -38,7 +38,7 @@ def keeping_refused(book: Path | None) -> Generator[None]:
         if book is not None and receipt is not None:
             # By a key that the book does not know it is put aside until it is followed.
             with opened_book(book) as opened, verified(), suppress(UnknownKey):
-                opened.keep_charged(receipt)
+                opened.keep_charged(receipt, request_id)
         raise
 
 

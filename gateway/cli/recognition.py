@@ -12,6 +12,7 @@ from gateway.cli import calls, terms
 from gateway.cli.failures import CommandFailed, ReportedCommand
 from gateway.cli.options import INT32, PROFILE, AsJson, Profile, PurposeAsked, Why
 from gateway.cli.output import Sheet, console, print_json, show, show_sheet, utc
+from gateway.cli.outputs import output_file
 from gateway.cli.pages import resource
 from gateway.cli.recognition_sheets import (
     countries_sheet,
@@ -43,7 +44,12 @@ _Consent = Annotated[
 ]
 _Output = Annotated[
     Path | None,
-    typer.Option("--output", dir_okay=False, help="Write the signed statement to this file."),
+    typer.Option(
+        "--output",
+        dir_okay=False,
+        callback=output_file,
+        help="Write the signed statement to this file.",
+    ),
 ]
 _RequestId = Annotated[
     str | None, typer.Option("--request-id", help="Idempotency key; the same again is the same.")

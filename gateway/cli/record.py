@@ -96,6 +96,7 @@ def query(
             consent=consent,
             regions=only,
         )
+        sending(book, asked_of.request_id, new=request_id is None)
         query_regions(profile, asked_of, book, as_json=as_json)
         return
     ready_book(book, profile)
@@ -109,7 +110,7 @@ def query(
         regions=places,
     )
     sending(book, request.request_id, new=request_id is None)
-    with keeping_refused(book):
+    with keeping_refused(book, request.request_id):
         answer = calls.ask(profile, request, pb.GetSubjectRecordsResponse)
     kept(request, answer, file=save, key=key)
     keep_receipt(book, profile, request.request_id, answer)
@@ -139,7 +140,7 @@ def show_(
         proof=asked(proof, key),
     )
     sending(book, request.request_id, new=request_id is None)
-    with keeping_refused(book):
+    with keeping_refused(book, request.request_id):
         answer = calls.ask(profile, request, pb.GetRecordResponse)
     kept(request, answer, file=save, key=key)
     keep_receipt(book, profile, request.request_id, answer)

@@ -67,7 +67,7 @@ async def _asked(
     from sdk.federated import AnswerBroken, ask_regions
     from sdk.region_receipts import RegionReceipts
 
-    receipts = None if book is None else RegionReceipts(book)
+    receipts = None if book is None else RegionReceipts(book, request.request_id)
     try:
         return await ask_regions(gateway.channel, request, receipts)
     except AnswerBroken as error:

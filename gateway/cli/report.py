@@ -31,6 +31,7 @@ from gateway.cli.output import (
     utc_seconds,
     yuan,
 )
+from gateway.cli.outputs import output_file
 from gateway.cli.proving import on_its_word
 from gateway.clock import SystemClock
 from sdk.request_ids import new_request_id
@@ -46,11 +47,21 @@ app = typer.Typer(
 _Name = Annotated[str, typer.Argument(metavar="reports/ID", help="Name of the report.")]
 _Output = Annotated[
     Path | None,
-    typer.Option("--output", dir_okay=False, help="Write the signed report (JWS) to this file."),
+    typer.Option(
+        "--output",
+        dir_okay=False,
+        callback=output_file,
+        help="Write the signed report (JWS) to this file.",
+    ),
 ]
 _Pdf = Annotated[
     Path | None,
-    typer.Option("--pdf", dir_okay=False, help="Write the report for people (PDF) to this file."),
+    typer.Option(
+        "--pdf",
+        dir_okay=False,
+        callback=output_file,
+        help="Write the report for people (PDF) to this file.",
+    ),
 ]
 _STATE = "CREDIT_REPORT_STATE_"
 
@@ -115,7 +126,12 @@ def status(
     check_code: Annotated[str, typer.Argument(metavar="CODE", help="Code printed on the report.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", dir_okay=False, help="Write the signed status to this file."),
+        typer.Option(
+            "--output",
+            dir_okay=False,
+            callback=output_file,
+            help="Write the signed status to this file.",
+        ),
     ] = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,

@@ -155,9 +155,12 @@ def check(month: _Month, config: Config = None, as_json: AsJson = False) -> None
     """Work a closed month out again on the installation, with its settlement and what was
     booked of it: the same bytes, or it fails."""
     from gateway.config import GatewayConfig
+    from gateway.settle.month import MONTH_MEND, month_named
     from gateway.settlement.checking import check_month
     from gateway.storage.engines import open_engines
 
+    if month_named(month) is None:
+        raise typer.BadParameter(MONTH_MEND)
     settings = GatewayConfig.load(config)
     engines = open_engines(settings.database.get_secret_value(), settings.home)
     try:

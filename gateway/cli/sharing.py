@@ -45,6 +45,12 @@ def create(
             help="Operator class given back to; repeat for more. All, if left out.",
         ),
     ] = None,
+    coming_operators: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--coming-operators", metavar="CLASS", help="A class that no operator has yet."
+        ),
+    ] = None,
     division: Annotated[
         pb.SourceDivision.ValueType | None,
         typer.Option(
@@ -81,7 +87,9 @@ def create(
     )
     answer = calls.ask(
         profile,
-        pb.CreateSharingRuleRequest(rule=rule, reason=reason),
+        pb.CreateSharingRuleRequest(
+            rule=rule, reason=reason, coming_operator_classes=coming_operators
+        ),
         pb.CreateSharingRuleResponse,
     )
     show(answer, _sheet([answer.rule]), as_json=as_json)

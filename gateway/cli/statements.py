@@ -13,6 +13,7 @@ from gateway.cli import calls, terms
 from gateway.cli.failures import CommandFailed, ReportedCommand
 from gateway.cli.options import PROFILE, AsJson, Profile
 from gateway.cli.output import Sheet, console, print_json, show, show_sheet, utc, utc_seconds, yuan
+from gateway.cli.outputs import output_file
 from gateway.cli.pages import PageSize, PageToken, tell_more
 from gateway.cli.proving import Successions, read_keys
 
@@ -70,7 +71,10 @@ def fetch(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", dir_okay=False, help="File to write; without it, the gateway's name for it."
+            "--output",
+            dir_okay=False,
+            callback=output_file,
+            help="File to write; without it, the gateway's name for it.",
         ),
     ] = None,
     profile: Profile = PROFILE,
@@ -90,7 +94,7 @@ def fetch(
     digest = sha256(content).digest()
     if digest != first.sha256:
         raise CommandFailed("The document came incomplete; fetch it again.")
-    file = output or Path(Path(first.file_name).name)
+    file = output or _free(Path(Path(first.file_name).name), content)
     file.write_bytes(content)
     told = {
         "file": str(file),
@@ -102,6 +106,14 @@ def fetch(
         print_json(told)
     else:
         typer.echo(f"{file}: {len(content)} bytes, SHA-256 {digest.hex()}")
+
+
+def _free(file: Path, content: bytes) -> Path:
+    """Return the gateway's name for a document. Raises CommandFailed where another one, which the
+    caller did not say to overwrite, has it: what was signed of an open month is evidence."""
+    if file.exists() and file.read_bytes() != content:
+        raise CommandFailed(f"{file} is here with other content: name a file by --output.")
+    return file
 
 
 @app.command("uses", cls=ReportedCommand)

@@ -13,6 +13,7 @@ from gateway.cli.agreeing import kept_from_agreeing
 from gateway.cli.failures import CommandFailed
 from gateway.cli.options import INT64, PROFILE, AsJson, Profile
 from gateway.cli.output import Sheet, console, print_json, show_sheet
+from gateway.cli.outputs import output_file
 from gateway.cli.proving import read_key
 from gateway.cli.usage_sheets import (
     checked_document,
@@ -106,8 +107,8 @@ def check(
     """
     with opened_book(book) as opened:
         found = _followed(profile, opened, month, statement)
-        differences = _due(opened)
         size = opened.held().leaves
+        differences = _due(opened, size)
     if as_json:
         places = [_document(each) for each in differences]
         told = None if found is None else checked_document(found)
@@ -144,7 +145,8 @@ def cosign(
     key = SigningKey.read(credentials.signing_key.read_bytes())
     with opened_book(book) as opened, verified():
         _followed(profile, opened)
-        differences = _due(opened)
+        held = opened.held()
+        differences = _due(opened, held.leaves)
         if differences and not despite:
             raise CommandFailed(
                 f"{len(differences)} places are not as promised (`creditgate usage check` names"
@@ -153,7 +155,8 @@ def cosign(
             )
         now, client_id = SystemClock().now(), credentials.client_id
         size = calls.with_gateway(
-            profile, lambda gateway: Usage(gateway.channel).cosign(opened, client_id, key, now)
+            profile,
+            lambda gateway: Usage(gateway.channel).cosign(opened, held, client_id, key, now),
         )
     if as_json:
         print_json({"size": size})
@@ -167,7 +170,10 @@ def dispute(
         int, typer.Argument(metavar="PLACE", min=0, max=INT64, help="Its place.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", dir_okay=False, help="Write the evidence here.")
+        Path,
+        typer.Option(
+            "--output", dir_okay=False, callback=output_file, help="Write the evidence here."
+        ),
     ],
     answer: Annotated[
         Path | None,
@@ -281,11 +287,11 @@ def _followed(
         return calls.with_gateway(profile, work)
 
 
-def _due(book: "UsageBook") -> "list[Difference]":
+def _due(book: "UsageBook", size: int) -> "list[Difference]":
     from creditgate.transparency.usage_charges import is_due
 
     now = SystemClock().now()
-    return [each for each in book.differences() if is_due(each, now)]
+    return [each for each in book.differences(size) if is_due(each, now)]
 
 
 def _document(difference: "Difference") -> dict[str, object]:

@@ -9,6 +9,7 @@ from gateway.cli import calls
 from gateway.cli.failures import CommandFailed
 from gateway.cli.options import PROFILE, AsJson, Profile
 from gateway.cli.output import as_dict, console, print_json, show_sheet
+from gateway.cli.outputs import output_file
 from gateway.cli.proving import Successions, read_key, read_keys
 from gateway.cli.usage_book import verified
 from gateway.cli.usage_sheets import (
@@ -53,7 +54,10 @@ def prove(
     name: _Name,
     key: _Key,
     output: Annotated[
-        Path, typer.Option("--output", dir_okay=False, help="Write the evidence here.")
+        Path,
+        typer.Option(
+            "--output", dir_okay=False, callback=output_file, help="Write the evidence here."
+        ),
     ],
     profile: Profile = PROFILE,
     as_json: AsJson = False,

@@ -8,6 +8,7 @@ import typer
 from gateway.cli import calls
 from gateway.cli.options import PROFILE, AsJson, Profile
 from gateway.cli.output import print_json
+from gateway.cli.outputs import output_file
 from gateway.cli.usage_book import opened_book, verified
 from gateway.cli.usage_sheets import checked_document, show_checked
 
@@ -22,7 +23,10 @@ def dispute_statement(
         typer.Argument(metavar="STATEMENT", exists=True, dir_okay=False, help="A signed one."),
     ],
     output: Annotated[
-        Path, typer.Option("--output", dir_okay=False, help="Write the evidence here.")
+        Path,
+        typer.Option(
+            "--output", dir_okay=False, callback=output_file, help="Write the evidence here."
+        ),
     ],
     earlier: Annotated[
         list[Path] | None,

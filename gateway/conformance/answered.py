@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, select
 
 from gateway.conformance.blocks import Sequences
+from gateway.conformance.event_pages import head_at
 from gateway.meter.model import ANSWER
 from gateway.meter.replays import REPLAYS
 from gateway.meter.tables import USAGE
@@ -22,18 +23,24 @@ Positions = NDArray[np.int64]
 
 
 class Reading(NamedTuple):
-    """When copies were read that an operator attests, ``at`` (seconds, UTC), and where the ledger
+    """When copies were read that an operator attests, ``at`` (seconds, UTC), and where the logs
     stood: ``answers`` is the position of the last answer by then, ``arrived`` that of the last of
-    which nothing could be under way any more."""
+    which nothing could be under way any more, ``events`` that of the last disclosure event."""
 
     at: int
     answers: int
     arrived: int
+    events: int
 
 
 def reading_at(records: Connection, operator_id: str, at: int) -> Reading:
-    """Return where the ledger stood for an operator at ``at`` (seconds, UTC)."""
-    return Reading(at, _last_by(records, operator_id, at), last_arrived(records, operator_id, at))
+    """Return where the logs stood for an operator at ``at`` (seconds, UTC)."""
+    return Reading(
+        at,
+        _last_by(records, operator_id, at),
+        last_arrived(records, operator_id, at),
+        head_at(records, at),
+    )
 
 
 def last_answer(records: Connection, operator_id: str) -> int:

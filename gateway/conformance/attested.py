@@ -7,6 +7,7 @@ from sqlalchemy import Connection, insert
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.conformance.asking_again import asked_again
 from gateway.conformance.attestation_order import require_newer, require_spacing
 from gateway.conformance.attestation_rows import (
     attestation_by_request,
@@ -107,8 +108,8 @@ class Attested:
         """Keep an attestation and what follows: findings opened and rectified, removals shown,
         copies asked for, and a certificate where nothing stands.
 
-        ``differences`` are all there are as of ``disclosure_sequence``; later events are not
-        judged. ``now`` in seconds, UTC. A request kept before is returned as it was, whatever
+        ``differences`` are all there are, the copies right as of ``disclosure_sequence`` but for
+        them. ``now`` in seconds, UTC. A request kept before is returned as it was, whatever
         else is given but its opening. Raises Refused as `require_turn`, REQUEST_ID_REUSED as
         `earlier`, and where a certificate cannot be signed: nothing is kept then.
         """
@@ -132,15 +133,18 @@ class Attested:
         if not basis.beyond:
             unheld = {record: unproven[record] for record in unproven.keys() - told}
             ended |= given_up(self._holdings, operator_id, unheld.values(), basis.right)
-        asked_again = {
-            sequence
-            for record_id, sequence in unproven.items()
-            if record_id not in told and sequence not in ended
-        }
-        asked_again.update(each.revision_sequence for each in again.differences)
-        mended = mended_by(self._engines.records, standing, basis.right)
-        asked_again.update(mended.values())
-        sampled = self._sampling.draw(operator_id, basis.right, asked_again, now)
+        asked = asked_again(
+            standing,
+            {
+                sequence
+                for record_id, sequence in unproven.items()
+                if record_id not in told and sequence not in ended
+            },
+            mended_by(self._engines.records, standing, basis.right),
+            again.differences,
+            now,
+        )
+        sampled = self._sampling.draw(operator_id, basis.right, asked.ranks, now)
         self._removals.follow()
         self._elsewhere.follow(operator_id)
         # Before anything is locked: the log is written to the same store.
@@ -153,18 +157,18 @@ class Attested:
             self._require_turn(connection, operator_id, basis.read_at, now)
             before = false_before(connection, operator_id, now - self._policy.false_seconds)
             stood = standing_findings(connection, operator_id)
-            asking = sampled.asking(connection) if mended else frozenset[int]()
+            asking = sampled.asking(connection) if asked.ranks else frozenset[int]()
             compared = compare(
                 [each.resumed(now) for each in stood],
                 [*differences, *again.differences],
-                disclosure_sequence,
+                basis.spoken,
                 ended,
                 dismissed_copies(connection, operator_id),
                 before,
-                earliest_false(connection, operator_id, now - self._policy.repeated_seconds),
+                earliest_false(connection, operator_id, now - self._policy.repeated_seconds, now),
                 basis.beyond,
                 frozenset[int](basis.later.tolist()),
-                {altered for altered, right in mended.items() if right not in asking},
+                asked.unasked(asking),
             )
             keep_waiting(connection, stood, {each.finding_id for each in compared.waiting}, now)
             attestation = self._kept(
@@ -197,7 +201,7 @@ class Attested:
                     compared=basis.compared,
                     opening=basis.opening,
                     read_at=basis.read_at,
-                    waiting=len(compared.waiting),
+                    waiting=compared.number_waiting,
                 ),
             )
             keep_told_by(connection, operator_id, told_now, absent, again)
@@ -211,8 +215,7 @@ class Attested:
                 attested_gone(
                     connection,
                     operator_id,
-                    disclosure_sequence,
-                    basis.read_at,
+                    basis.spoken,
                     held,
                     client_id,
                     now,
@@ -281,7 +284,7 @@ class Attested:
                     attestation.attestation_id,
                     now,
                     instead_of,
-                )
+                )._replace(waits_since=now if compared.waits(difference) else 0)
                 for difference, instead_of in compared.new
             ],
         )

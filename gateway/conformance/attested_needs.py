@@ -1,10 +1,11 @@
 """What attestations need of others: certificates, copies drawn, removals owed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from sqlalchemy import Connection
 
+from gateway.conformance.asking_again import Rank
 from gateway.conformance.blocks import Sequences
 from gateway.conformance.certificate import Numbers
 
@@ -53,11 +54,11 @@ class Sampling(Protocol):
         self,
         operator_id: str,
         right: Sequences,
-        again: Collection[int],
+        again: Mapping[int, Rank],
         now: int,
     ) -> Sampled:
         """Return some of the copies an operator attested, of the revisions ``right``, and all of
-        ``again``, revisions by sequence."""
+        ``again``, revisions by sequence with their ranks."""
         ...
 
     def ended(self, sequences: Collection[int], now: int) -> frozenset[int]:

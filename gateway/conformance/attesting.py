@@ -24,6 +24,7 @@ from gateway.conformance.judging import Judge
 from gateway.conformance.matching import Matching, Repeated
 from gateway.conformance.model import Attestation, Difference
 from gateway.conformance.shown import copies_in, opening_digest, symbols_in
+from gateway.conformance.spoken import Spoken
 from gateway.conformance.uptime import Awake
 from gateway.respond.under_way import UNDER_WAY_SECONDS
 
@@ -210,6 +211,7 @@ class Attester:
                 judged.void_elsewhere,
                 np.union1d(spoken_of.later, np.array(sorted(judged.unsaid), np.int64)),
                 judged.right,
+                Spoken(max(after, self._read.events), judged.excused_for),
             ),
         )
 

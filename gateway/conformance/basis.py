@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from gateway.conformance.blocks import NO_SEQUENCES, Sequences
+from gateway.conformance.spoken import Spoken
 
 
 class Basis(NamedTuple):
@@ -18,7 +19,8 @@ class Basis(NamedTuple):
     (seconds, UTC).
     ``later`` are revisions not held of which nothing is said: served whole only after that, or put right
     before while an older copy of the record is held. ``put_right`` are those of ``right`` that were
-    never served so (`gateway.conformance.put_right`)."""
+    never served so (`gateway.conformance.put_right`). ``spoken`` are the events of which it says
+    what is held, and what is not."""
 
     entitled: int
     answers: int
@@ -32,3 +34,4 @@ class Basis(NamedTuple):
     void_elsewhere: frozenset[tuple[str, str]] = frozenset()
     later: Sequences = NO_SEQUENCES
     put_right: frozenset[int] = frozenset()
+    spoken: Spoken = Spoken(0)

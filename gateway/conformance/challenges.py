@@ -258,6 +258,7 @@ class Challenges:
                 connection,
                 challenge.operator_id,
                 challenge.issued_at - self._policy.repeated_seconds,
+                now,
             ),
         )
         write_findings(connection, [finding])

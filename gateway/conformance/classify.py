@@ -113,12 +113,14 @@ class Known(NamedTuple):
 
 class Judgement(NamedTuple):
     """What is to be said of a copy held: the difference, None where there is none, and
-    whether it is only not held against the operator yet. ``right`` is the revision, by its sequence,
+    whether it is only not held against the operator yet, with the event that made it void, 0 where
+    it ended by itself. ``right`` is the revision, by its sequence,
     that it is right of without having been served so; 0 for all others."""
 
     difference: Difference | None
     excused: bool = False
     right: int = 0
+    event_sequence: int = 0
 
     def if_right(self, revision: int) -> "Judgement":
         """Return it as of a copy that was not served as ``revision``, where it is right."""
@@ -132,7 +134,7 @@ def judge_served(served: AsServed, grace: Grace) -> Judgement:
     ending = revision.ending
     if ending is not None:
         if grace.covers(ending, revision.severity):
-            return Judgement(None, excused=True)
+            return Judgement(None, excused=True, event_sequence=ending.event_sequence)
         kind = _ENDED[ending.kind]
         return _found(kind, revision, served.copy, ending.event_sequence)
     if revision.copy.disclosed_until <= grace.now:

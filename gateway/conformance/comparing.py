@@ -14,6 +14,7 @@ from gateway.conformance.model import (
     Difference,
     Finding,
 )
+from gateway.conformance.spoken import Spoken
 
 ALTERED: Final = (
     FindingKind.FINDING_KIND_CONTENT_ALTERED,
@@ -28,14 +29,25 @@ information. Further differences are counted and become findings when others are
 class Compared(NamedTuple):
     """``gone`` are findings that no longer hold, ``stay`` those that do. ``new`` are
     differences to be found, each with the finding it takes the place of; ``unlisted`` counts
-    what there is no room for, information left out. ``waiting`` are those that stay only because the
-    right copy was not asked for yet."""
+    what there is no room for, information left out. ``waiting`` are those that stay, and count for
+    nothing meanwhile, because the right copy was not asked for yet, and ``unasked`` the revisions
+    these are of, and new ones may be."""
 
     gone: Sequence[Finding]
     stay: Sequence[Finding]
     new: Sequence[tuple[Difference, Finding | None]]
     unlisted: int
     waiting: Sequence[Finding] = ()
+    unasked: Collection[int] = ()
+
+    def waits(self, new: Difference) -> bool:
+        """Tell whether what is newly found waits for its copy to be asked for."""
+        return new.kind == ATTESTATION_FALSE and new.revision_sequence in self.unasked
+
+    @property
+    def number_waiting(self) -> int:
+        """How many wait."""
+        return len(self.waiting) + sum(self.waits(each) for each, _ in self.new)
 
     @property
     def standing(self) -> int:
@@ -60,7 +72,7 @@ class Dismissed(NamedTuple):
 def compare(
     standing: Iterable[Finding],
     differences: Sequence[Difference],
-    disclosure_sequence: int,
+    spoken: Spoken,
     ended: Collection[int],
     dismissed: Collection[Dismissed] = (),
     before: Iterable[Finding] = (),
@@ -71,7 +83,7 @@ def compare(
 ) -> Compared:
     """Return what an attestation with ``differences`` makes of the findings that stood.
 
-    It says nothing of events after ``disclosure_sequence``. ``ended`` are the revisions among
+    It says nothing of events but those ``spoken`` of. ``ended`` are the revisions among
     those of `ATTESTATION_FALSE` that are disclosed no longer. Copies ``dismissed`` are not
     found again, others of the same record are. ``before`` are findings rectified not long ago,
     whose time goes on where the same is found again; ``false_before`` is that whose time goes on
@@ -79,7 +91,8 @@ def compare(
     record: where there are some, nothing is known to be mended, or missing. ``later`` are revisions
     served after the copies were read, and not held: what was found of copies of these stays.
     ``unasked`` are revisions of which a right copy is attested, and not asked for yet: that an
-    altered one of these was found stays, since a word alone mends nothing that was caught.
+    altered one of these was found stays, since a word alone mends nothing that was caught; what is
+    found of these waits.
     """
     standing = list(standing)
     lacking = [] if beyond else truly_missing(differences)
@@ -103,16 +116,14 @@ def compare(
             case kind if kind == REMOVAL_OVERDUE:
                 # Of what was served under a consent its own word is asked for.
                 return (
-                    not finding.consent
-                    and finding.record not in held
-                    and _is_said(finding, disclosure_sequence)
+                    not finding.consent and finding.record not in held and _is_said(finding, spoken)
                 )
             case kind if kind == ATTESTATION_FALSE:
                 # The operator says it holds none, or the copy must be gone anyway. That it is
                 # held, or held otherwise, proves nothing.
                 return finding.record in missing or finding.revision_sequence in ended
             case kind:
-                said = _is_said(finding, disclosure_sequence)
+                said = _is_said(finding, spoken)
                 if _spares(finding):
                     return said and (kind, finding.record, finding.copy_digest) not in copies
                 return said and (kind, finding.record) not in found
@@ -122,7 +133,9 @@ def compare(
     waiting: list[Finding] = []
     for finding in standing:
         over = is_gone(finding)
-        if over and finding.kind in ALTERED and finding.revision_sequence in unasked:
+        if finding.revision_sequence in unasked and (
+            over if finding.kind in ALTERED else finding.kind == ATTESTATION_FALSE and not over
+        ):
             waiting.append(finding)
             over = False
         (gone if over else stay).append(finding)
@@ -162,6 +175,7 @@ def compare(
         + [(each, None) for each in shown],
         len(faults) - len(listed) + beyond,
         [each for each in waiting if each.state == OPEN],
+        unasked,
     )
 
 
@@ -173,10 +187,10 @@ def truly_missing(differences: Iterable[Difference]) -> list[Difference]:
     return [each for each in differences if each.kind == MISSING and each.record not in altered]
 
 
-def _is_said(finding: Finding, disclosure_sequence: int) -> bool:
+def _is_said(finding: Finding, spoken: Spoken) -> bool:
     """Tell whether an attestation speaks of what made a copy void: of events of other regions it
     does, by when the copies were read."""
-    return finding.region != "" or finding.event_sequence <= disclosure_sequence
+    return finding.region != "" or spoken.of(finding.event_sequence)
 
 
 def _spares(finding: Finding) -> bool:

@@ -5,22 +5,25 @@ caught with the probability that docs/conformance.md states. Each attestation dr
 copies anew, whatever is asked for already.
 """
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
 import numpy as np
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert
 
 from creditgate.refusal import Refused
 from creditgate.transparency.facts import copy_digest
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.conformance.answered import last_answer
+from gateway.conformance.asking_again import Rank, Why
 from gateway.conformance.blocks import Sequences
 from gateway.conformance.finding_rows import dated_id
-from gateway.conformance.finding_tables import CHALLENGES, DRAWS, UNANSWERED
+from gateway.conformance.finding_tables import CHALLENGES, DRAWS
 from gateway.conformance.model import Challenge
+from gateway.conformance.open_challenges import OpenChallenge, open_challenges
 from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.revisions import Revision, revisions_of
 from gateway.conformance.standings import count_challenges
@@ -28,22 +31,22 @@ from gateway.storage.engines import Engines, reading
 from gateway.storage.writes import wrote
 
 MOST_OPEN: Final = 1_000
-"""Most copies one operator is asked for at a time."""
+"""Most copies drawn that one operator is asked for at a time."""
 _DRAWN_FOR_ONE: Final = 3
-_MOST_AGAIN: Final = MOST_OPEN // 2
-"""So far is what was not shown before asked for again: the next attestations need room."""
+_MOST_AGAIN: Final = 500
+"""Most that one operator is asked for again at a time for one reason, besides those drawn."""
 _RETRY_SECONDS: Final = 60
-_C: Final = CHALLENGES.c
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Copies to be asked for: ``revisions`` drawn at random, and ``again`` what was not shown
-    before, in a random order. ``answers`` is a position the ledger had come to before the operator could know."""
+    """Copies to be asked for: ``revisions`` drawn at random, and ``again`` those of which something
+    was found before, each with why, in the order of their turns. ``answers`` is a position the ledger
+    had come to before the operator could know."""
 
     operator_id: str
     revisions: Sequence[Revision]
-    again: Sequence[Revision]
+    again: Sequence[tuple[Why, Revision]]
     answer_seconds: int
     answers: int
     unshown_seconds: int
@@ -51,16 +54,26 @@ class Drawn:
     def asking(self, connection: Connection) -> frozenset[int]:
         """Return the revisions that the operator has to show once this is written, those asked for
         already among them; the operator must be locked."""
-        asked = _open(connection, self.operator_id)
-        return frozenset((*asked, *(each.sequence for each in self._new(asked))))
+        asked = open_challenges(connection, self.operator_id)
+        new = (*self._drawn(asked), *(each for _, each in self._again(asked)))
+        return frozenset((*asked, *(each.sequence for each in new)))
 
-    def _new(self, asked: Collection[int]) -> list[Revision]:
-        """Return what is to be asked for besides ``asked``: all that were drawn, and of what is
-        asked for again as far as there is room."""
-        new = [each for each in self.revisions if each.sequence not in asked]
-        known = {*asked, *(each.sequence for each in new)}
-        more = [each for each in self.again if each.sequence not in known]
-        return new + more[: max(0, _MOST_AGAIN - len(known))]
+    def _drawn(self, asked: Collection[int]) -> list[Revision]:
+        """Return what was drawn and is to be asked for besides ``asked``."""
+        return [each for each in self.revisions if each.sequence not in asked]
+
+    def _again(self, asked: Mapping[int, OpenChallenge]) -> list[tuple[Why, Revision]]:
+        """Return what is to be asked for again besides ``asked`` and all that were drawn, as far as
+        there is room."""
+        known = {*asked, *(each.sequence for each in self.revisions)}
+        taken = Counter(each.why for each in asked.values())
+        left = {why: _MOST_AGAIN - taken[why] for why in Why}
+        new: list[tuple[Why, Revision]] = []
+        for why, each in self.again:
+            if each.sequence not in known and left[why] > 0:
+                left[why] -= 1
+                new.append((why, each))
+        return new
 
     def write(self, connection: Connection, attestation_id: str, now: int) -> None:
         """Ask for the copies for an attestation; the operator must be locked.
@@ -69,10 +82,12 @@ class Drawn:
         Raises Refused RATE_EXCEEDED where there is no room for all that were drawn; what is
         asked for again comes as far as there is room.
         """
-        asked = _open(connection, self.operator_id)
-        new = self._new(asked)
-        _require_room(len(asked) + len(new))
-        rows = [
+        open_ones = open_challenges(connection, self.operator_id)
+        drawn = self._drawn(open_ones)
+        _require_room(open_ones, len(drawn))
+        new = (*((None, each) for each in drawn), *self._again(open_ones))
+        asked = {revision: each.challenge_id for revision, each in open_ones.items()}
+        rows = {
             Challenge(
                 challenge_id=dated_id(now),
                 operator_id=self.operator_id,
@@ -85,18 +100,23 @@ class Drawn:
                 deadline=now + self.answer_seconds,
                 answers=self.answers,
                 show_by=now + self.unshown_seconds,
-            )
-            for each in new
-        ]
+            ): why
+            for why, each in new
+        }
         if rows:
             closing = {"closed_at": 0, "confirmed": False, "finding_id": "", "refreshed": False}
-            connection.execute(insert(CHALLENGES), [row._asdict() | closing for row in rows])
+            connection.execute(
+                insert(CHALLENGES),
+                [row._asdict() | closing | {"again": why} for row, why in rows.items()],
+            )
             wrote(connection, CHALLENGES, [(row.challenge_id,) for row in rows])
             count_challenges(connection, self.operator_id, issued=len(rows))
             asked |= {row.revision_sequence: row.challenge_id for row in rows}
-        drawn = {each.sequence for each in (*self.revisions, *self.again)} & asked.keys()
-        if drawn:
-            draws = [(attestation_id, asked[sequence]) for sequence in sorted(drawn)]
+        for_it = {
+            each.sequence for each in (*self.revisions, *(each for _, each in self.again))
+        } & asked.keys()
+        if for_it:
+            draws = [(attestation_id, asked[sequence]) for sequence in sorted(for_it)]
             names = DRAWS.primary_key.columns.keys()
             connection.execute(
                 insert(DRAWS), [dict(zip(names, draw, strict=True)) for draw in draws]
@@ -119,25 +139,29 @@ class Drawing:
     def require_room(self, operator_id: str, copies: int) -> None:
         """Raise Refused RATE_EXCEEDED where an operator that attests ``copies`` has too many to
         show already."""
-        query = select(func.count()).where(_C.operator_id == operator_id, UNANSWERED)
         with reading(self._evidence) as connection:
-            unanswered = connection.execute(query).scalar_one()
-        _require_room(unanswered + self._policy.sampling.copies(copies))
+            asked = open_challenges(connection, operator_id)
+        _require_room(asked, self._policy.sampling.copies(copies))
 
-    def draw(self, operator_id: str, right: Sequences, again: Collection[int], now: int) -> Drawn:
+    def draw(
+        self, operator_id: str, right: Sequences, again: Mapping[int, Rank], now: int
+    ) -> Drawn:
         """Return copies to ask for of those an operator attested at ``now`` (seconds, UTC): some of
         the revisions ``right``, each with the same chance, and all of ``again``, revisions by
-        sequence. What is disclosed no longer is in neither."""
+        sequence with their ranks. What is disclosed no longer is in neither."""
         with reading(self._records) as connection:
             revisions = self._some(connection, right, now)
-            besides = [each for each in revisions_of(connection, again) if not is_over(each, now)]
+            besides = [
+                each for each in revisions_of(connection, again.keys()) if not is_over(each, now)
+            ]
             answers = last_answer(connection, operator_id)
-        # There may be no room for all of them, and which come cannot be foreseen.
+        # There may be no room for all of them, and which of a rank come cannot be foreseen.
         self._rng.shuffle(besides)
+        besides.sort(key=lambda each: again[each.sequence])
         return Drawn(
             operator_id,
             revisions,
-            besides,
+            [(again[each.sequence].why, each) for each in besides],
             self._policy.answer_seconds,
             answers,
             self._policy.unshown_seconds,
@@ -177,16 +201,9 @@ def is_over(revision: Revision, now: int) -> bool:
     return revision.ending is not None or revision.copy.disclosed_until <= now
 
 
-def _open(connection: Connection, operator_id: str) -> dict[int, str]:
-    """Return the challenges an operator has not answered, by revision."""
-    query = select(_C.revision_sequence, _C.challenge_id).where(
-        _C.operator_id == operator_id, UNANSWERED
-    )
-    return {row.revision_sequence: row.challenge_id for row in connection.execute(query)}
-
-
-def _require_room(asked: int) -> None:
-    if asked > MOST_OPEN:
+def _require_room(asked: Mapping[int, OpenChallenge], drawn: int) -> None:
+    """Raise Refused where there is no room for so many more that were ``drawn``."""
+    if sum(each.why is None for each in asked.values()) + drawn > MOST_OPEN:
         raise Refused(
             RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,
             "Too many copies you attested are still to be shown; answer the challenges first.",

@@ -8,7 +8,13 @@ import numpy as np
 from sqlalchemy import Connection, Engine, select
 
 from gateway.conformance.entitlement import Entitlements
-from gateway.conformance.finding_rows import new_finding, standing_of_record, write_findings
+from gateway.conformance.finding_rows import (
+    keep_waiting,
+    new_finding,
+    standing_findings,
+    standing_of_record,
+    write_findings,
+)
 from gateway.conformance.finding_tables import STANDINGS
 from gateway.conformance.model import ATTESTATION_OVERDUE, Difference
 from gateway.conformance.policy import ConformancePolicy
@@ -125,6 +131,8 @@ class DueAttestations:
             due = _due(connection, operator_id)
             if not due or due > now:
                 return
+            # What waits to be asked for waits for the operator now, and no longer for the gateway.
+            keep_waiting(connection, standing_findings(connection, operator_id), (), due)
             attestation_due(
                 connection, operator_id, now + self._policy.attestation_seconds if holds else 0
             )

@@ -139,5 +139,6 @@ def judge_elsewhere(copy: Copy, given: Sequence[GivenElsewhere], grace: Grace) -
     }
     told = judge_shown(copy, known, grace._replace(after=0, removals=removals))
     if told.difference is None:
-        return told
+        # Its number is of the region's event, and of none here.
+        return told._replace(event_sequence=0)
     return told._replace(difference=told.difference._replace(region=given[0].region))

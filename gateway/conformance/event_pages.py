@@ -99,6 +99,12 @@ def head(connection: Connection) -> int:
     return connection.execute(select(func.max(EVENTS.c.sequence))).scalar() or 0
 
 
+def head_at(connection: Connection, at: int) -> int:
+    """Return the position of the last event by ``at`` (seconds, UTC), 0 before the first."""
+    query = select(EVENTS.c.sequence).where(EVENTS.c.at <= at)
+    return connection.execute(query.order_by(EVENTS.c.sequence.desc()).limit(1)).scalar() or 0
+
+
 def read_events(connection: Connection, after: int, limit: int) -> EventPage:
     """Return the next ``limit`` events after a position."""
     return _page(connection, _EVENTS, after, head(connection), limit)

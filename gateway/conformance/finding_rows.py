@@ -11,13 +11,14 @@ from sqlalchemy import (
     Row,
     RowMapping,
     bindparam,
+    case,
     insert,
     select,
     update,
 )
 
 from gateway.conformance.comparing import Dismissed
-from gateway.conformance.finding_tables import FINDINGS, OF_FALSE, STANDS
+from gateway.conformance.finding_tables import FINDINGS, OF_FALSE, STANDS, WAITS
 from gateway.conformance.model import (
     ATTESTATION_FALSE,
     DISMISSED,
@@ -100,11 +101,18 @@ def write_findings(connection: Connection, findings: Sequence[Finding]) -> None:
 
 
 def close_findings(connection: Connection, finding_ids: Iterable[str], now: int) -> None:
-    """Write that findings are rectified; their operator must be locked."""
+    """Write that findings are rectified, as of which they wait no longer; their operator must be
+    locked."""
+    waited = _waited(now)
+    closing: dict[Any, Any] = {
+        _F.state: RECTIFIED,
+        _F.closed_at: now,
+        _F.counted_from: _F.counted_from + waited,
+        _F.deadline: _F.deadline + waited,
+        _F.waits_since: 0,
+    }
     for some in _groups(finding_ids):
-        connection.execute(
-            update(FINDINGS).where(_F.finding_id.in_(some)).values(state=RECTIFIED, closed_at=now)
-        )
+        connection.execute(update(FINDINGS).where(_F.finding_id.in_(some)).values(closing))
         wrote(connection, FINDINGS, [(each,) for each in some])
 
 
@@ -122,6 +130,12 @@ def keep_waiting(
     if changed:
         connection.execute(_TIMES, [_times(each) for each in changed])
         wrote(connection, FINDINGS, [(each.finding_id,) for each in changed])
+
+
+def _waited(now: int) -> ColumnElement[int]:
+    """Return how long a finding has waited at ``now`` (seconds, UTC): `Finding.resumed` in SQL."""
+    waits = WAITS & (_F.waits_since < now)
+    return case((waits, now - _F.waits_since), else_=0)
 
 
 def _times(finding: Finding) -> dict[str, Any]:
@@ -172,10 +186,12 @@ def false_before(connection: Connection, operator_id: str, since: int) -> list[F
     return [_going_on(row) for row in connection.execute(query)]
 
 
-def earliest_false(connection: Connection, operator_id: str, since: int) -> Finding | None:
-    """Return, of the false attestations of an operator that stand, or were rectified after
-    ``since`` (seconds, UTC), that with the earliest deadline, whatever record it is about, its time
-    as it goes on; None without any. What is contested or pardoned is left out."""
+def earliest_false(
+    connection: Connection, operator_id: str, since: int, now: int
+) -> Finding | None:
+    """Return, of the false attestations of an operator that stand at ``now``, or were rectified
+    after ``since`` (seconds, UTC), that with the earliest deadline, whatever record it is about, its
+    time as it goes on; None without any. What is contested or pardoned is left out."""
     query = (
         select(*_COLUMNS, _F.put_off)
         .where(
@@ -184,11 +200,11 @@ def earliest_false(connection: Connection, operator_id: str, since: int) -> Find
             (STANDS & (_F.state == OPEN)) | ((_F.state == RECTIFIED) & (_F.closed_at > since)),
             _F.pardoned.is_(False),
         )
-        .order_by(_F.deadline + _F.put_off, _F.finding_id)
+        .order_by(_F.deadline + _F.put_off + _waited(now), _F.finding_id)
         .limit(1)
     )
     row = connection.execute(query).one_or_none()
-    return None if row is None else _going_on(row)
+    return None if row is None else _going_on(row).resumed(now)
 
 
 def _going_on(row: Row[*tuple[Any, ...]]) -> Finding:

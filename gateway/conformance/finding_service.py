@@ -9,11 +9,12 @@ from gateway.administration.desk import actor
 from gateway.administration.listing import page_of
 from gateway.authenticate.caller import Caller
 from gateway.authority.view import AuthorityView
-from gateway.clock import Clock
 from gateway.conformance.challenges import Answer, Challenges
 from gateway.conformance.contest import Contests, unknown_finding
 from gateway.conformance.finding_messages import challenge_message, finding_message
 from gateway.conformance.finding_requests import (
+    Contested,
+    Decided,
     FindingsAsked,
     Page,
     Shown,
@@ -27,7 +28,7 @@ from gateway.conformance.finding_requests import (
 )
 from gateway.conformance.findings import Findings
 from gateway.conformance.policy import ConformancePolicy
-from gateway.conformance.uptime import Awake
+from gateway.conformance.uptime import WakingClock
 from gateway.shares import Shares
 
 
@@ -42,8 +43,7 @@ class FindingService:
         policy: ConformancePolicy,
         shares: Shares,
         view: Callable[[], AuthorityView],
-        clock: Clock,
-        awake: Awake,
+        clock: WakingClock,
     ) -> None:
         self._findings = findings
         self._contests = contests
@@ -52,7 +52,6 @@ class FindingService:
         self._shares = shares
         self._view = view
         self._clock = clock
-        self._awake = awake
 
     async def list_findings(
         self, request: pb.ListFindingsRequest, caller: Caller
@@ -73,11 +72,7 @@ class FindingService:
         """Answer ContestFinding; raises Refused INVALID_REQUEST, and as `Contests.contest`
         and `Shares.run`."""
         asked = contested(request)
-        now = self._clock.now()
-        finding = await self._shares.run(
-            caller.asker, self._contests.contest, caller.operator_id, *asked, now
-        )
-        return pb.ContestFindingResponse(finding=finding_message(finding, self._policy, now))
+        return await self._shares.run(caller.asker, self._contest, caller.operator_id, asked)
 
     async def decide_finding(
         self, request: pb.DecideFindingRequest, caller: Caller
@@ -85,17 +80,7 @@ class FindingService:
         """Answer DecideFinding; raises Refused INVALID_REQUEST, and as `Contests.decide`
         and `Shares.run`."""
         asked = decided(request)
-        now = self._clock.now()
-        finding = await self._shares.run(
-            caller.asker,
-            self._contests.decide,
-            asked.finding_id,
-            dismiss=asked.dismiss,
-            reason=asked.reason,
-            decided_by=actor(caller),
-            now=now,
-        )
-        return pb.DecideFindingResponse(finding=finding_message(finding, self._policy, now))
+        return await self._shares.run(caller.asker, self._decide, asked, actor(caller))
 
     async def list_challenges(
         self, request: pb.ListChallengesRequest, caller: Caller
@@ -116,12 +101,28 @@ class FindingService:
         copies = shown(request)
         return await self._shares.run(caller.asker, self._answer, caller.operator_id, copies)
 
+    def _contest(self, operator_id: str, asked: Contested) -> pb.ContestFindingResponse:
+        now = self._clock.now()
+        finding = self._contests.contest(operator_id, *asked, now)
+        return pb.ContestFindingResponse(finding=finding_message(finding, self._policy, now))
+
+    def _decide(self, asked: Decided, decided_by: str) -> pb.DecideFindingResponse:
+        now = self._clock.now()
+        finding = self._contests.decide(
+            asked.finding_id,
+            dismiss=asked.dismiss,
+            reason=asked.reason,
+            decided_by=decided_by,
+            now=now,
+        )
+        return pb.DecideFindingResponse(finding=finding_message(finding, self._policy, now))
+
     def _one(self, request: pb.ListFindingsRequest, caller: Caller) -> pb.ListFindingsResponse:
+        now = self._clock.now()
         finding = self._findings.get(finding_id_of("finding", request.finding))
         if finding is None or caller.operator_id not in {"", finding.operator_id}:
             raise unknown_finding()
         evidence = self._findings.evidence(finding.finding_id)
-        now = self._clock.now()
         return pb.ListFindingsResponse(
             findings=[finding_message(finding, self._policy, now, evidence)]
         )
@@ -145,7 +146,6 @@ class FindingService:
 
     def _challenges_page(self, operator_id: str, page: Page) -> pb.ListChallengesResponse:
         now = self._clock.now()
-        self._awake.wake(now)
         rows = self._challenges.listed(operator_id, page.before, now, page.size + 1)
         shown_ = rows[: page.size]
         more = len(rows) > page.size
@@ -163,7 +163,6 @@ class FindingService:
             Answer(copy.challenge_id, *copy.digests(records[copy.challenge_id])) for copy in copies
         ]
         now = self._clock.now()
-        self._awake.wake(now)
         judged = self._challenges.judge(operator_id, answers, now)
         return pb.AnswerChallengeResponse(
             confirmed=judged.confirmed,

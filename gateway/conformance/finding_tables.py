@@ -188,6 +188,8 @@ CHALLENGES: Final = Table(
     # By when it must be shown for certificates to count. Null for what was asked for before this was
     # kept.
     Column("show_by", BigInteger),
+    # Why it is asked for again (`gateway.conformance.asking_again.Why`). Null for what was drawn.
+    Column("again", SmallInteger),
     Index("ix_challenges_operator_closed", "operator_id", "closed_at"),
     Index(
         "ix_challenges_open",

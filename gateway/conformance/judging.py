@@ -62,8 +62,8 @@ class Differing(NamedTuple):
 
 class Judged(NamedTuple):
     """All differences, several of a kind and record where there are; whether some copy is only
-    not held against the operator yet; and how many faults there are ``beyond``, told of which no
-    more is than their number. ``void_elsewhere`` are the records of other regions, by region and
+    not held against the operator yet, and this region's events that made such void, ``excused_for``;
+    and how many faults there are ``beyond``, told of which no more is than their number. ``void_elsewhere`` are the records of other regions, by region and
     id, of which a copy is held that should not be, excused or not. ``right`` are the revisions, by their
     sequences, of which right copies are held that were never served so; ``unsaid`` are those that were
     put right before and are not held, of which nothing is said, since another copy of the record is."""
@@ -74,6 +74,7 @@ class Judged(NamedTuple):
     void_elsewhere: frozenset[tuple[str, str]] = frozenset()
     right: frozenset[int] = frozenset()
     unsaid: frozenset[int] = frozenset()
+    excused_for: frozenset[int] = frozenset()
 
 
 class Judge:
@@ -90,6 +91,7 @@ class Judge:
         differences: list[Difference] = []
         void_elsewhere: set[tuple[str, str]] = set()
         right: set[int] = set()
+        excused_for: set[int] = set()
         excused, beyond = False, differing.beyond
         unsaid = self._unsaid(operator_id, differing)
         if unsaid:
@@ -99,6 +101,8 @@ class Judge:
             self._shown(operator_id, differing.shown, grace, void_elsewhere),
         ):
             excused |= each.excused
+            if each.event_sequence:
+                excused_for.add(each.event_sequence)
             if each.right:
                 right.add(each.right)
             if each.difference is None:
@@ -114,6 +118,7 @@ class Judge:
             frozenset(void_elsewhere),
             frozenset(right),
             unsaid,
+            frozenset(excused_for),
         )
 
     def _unsaid(self, operator_id: str, differing: Differing) -> frozenset[int]:

@@ -96,12 +96,18 @@ class Sampling(_Part):
     shown were served again first.
     """
 
-    lied_share: _Share
+    lied_share: Annotated[float, Field(ge=1e-6, lt=1)]
     caught: _Share
     most: Annotated[int, Field(ge=1, le=1_000)]
     answer: _Life
     unshown: _Life = timedelta(hours=1)
     refreshed_share: Annotated[float, Field(ge=0, lt=1)] = 0.02
+
+    @model_validator(mode="after")
+    def _is_unshown_in_time(self) -> Self:
+        if "unshown" in self.model_fields_set and self.unshown > self.answer:
+            raise ValueError("unshown must not be longer than answer")
+        return self
 
     def copies(self, held: int) -> int:
         """Return how many of ``held`` copies are asked for.
@@ -109,7 +115,7 @@ class Sampling(_Part):
         Drawn without replacement, at least as many are caught as with: then one draw misses
         with probability 1 - lied_share.
         """
-        wanted = math.ceil(math.log(1 - self.caught) / math.log(1 - self.lied_share))
+        wanted = math.ceil(math.log1p(-self.caught) / math.log1p(-self.lied_share))
         return min(held, wanted, self.most)
 
 

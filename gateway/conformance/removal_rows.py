@@ -11,6 +11,7 @@ from consent.rules import CLOCKS_APART_SECONDS
 from gateway.conformance.classify import Removal
 from gateway.conformance.event_pages import WatchedEvent
 from gateway.conformance.removal_tables import DUTIES, FOLLOWED, Finding
+from gateway.conformance.spoken import Spoken
 from gateway.storage.paging import pages
 from gateway.storage.writes import wrote
 
@@ -105,15 +106,13 @@ def owing_of(
 def attested_gone(
     connection: Connection,
     operator_id: str,
-    reflects: int,
-    read_at: int,
+    spoken: Spoken,
     held: Collection[str],
     by: str,
     now: int,
 ) -> None:
-    """Write that an attestation as of position ``reflects``, of copies read at ``read_at`` (seconds,
-    UTC), has shown gone what events had made void by then, all but the copies of records ``held``:
-    it stands for the operator's word.
+    """Write that an attestation has shown gone what the events made void that it has ``spoken`` of,
+    all but the copies of records ``held``: it stands for the operator's word.
 
     ``by`` is the client that attested, ``now`` the time (seconds, UTC).
     """
@@ -122,13 +121,16 @@ def attested_gone(
         .where(
             DUTIES.c.operator_id == operator_id,
             DUTIES.c.acknowledged_at.is_(None),
-            DUTIES.c.event_sequence <= reflects,
-            DUTIES.c.owed_since <= read_at,
+            DUTIES.c.event_sequence <= spoken.to,
         )
         .order_by(DUTIES.c.event_sequence)
         .with_for_update()
     )
-    gone = [row for row in connection.execute(query) if row.record_id not in held]
+    gone = [
+        row
+        for row in connection.execute(query)
+        if row.record_id not in held and spoken.of(row.event_sequence)
+    ]
     if gone:
         connection.execute(
             ACKNOWLEDGE,

@@ -9,7 +9,6 @@ from creditgate.v1 import conformance_service_pb2 as pb
 from creditgate.v1.conformance_service_pb2 import EnforcementStage, FindingKind
 from gateway.authenticate.caller import Caller
 from gateway.authority.view import AuthorityView
-from gateway.clock import Clock
 from gateway.conformance.attested import Attested
 from gateway.conformance.certified import Certified
 from gateway.conformance.finding_messages import attestation_message, stage_change_message
@@ -21,7 +20,7 @@ from gateway.conformance.finding_requests import (
 from gateway.conformance.findings import Findings
 from gateway.conformance.removals import Owed
 from gateway.conformance.standings import Standings
-from gateway.conformance.uptime import Awake
+from gateway.conformance.uptime import WakingClock
 from gateway.shares import Shares
 
 _MOST_CHANGES: Final = 100
@@ -56,8 +55,7 @@ class StandingService:
         holdings: Entitled,
         shares: Shares,
         view: Callable[[], AuthorityView],
-        clock: Clock,
-        awake: Awake,
+        clock: WakingClock,
     ) -> None:
         self._attested = attested
         self._certified = certified
@@ -68,7 +66,6 @@ class StandingService:
         self._shares = shares
         self._view = view
         self._clock = clock
-        self._awake = awake
 
     async def list_attestations(
         self, request: pb.ListAttestationsRequest, caller: Caller
@@ -93,11 +90,10 @@ class StandingService:
 
     def _page(self, asked: AttestationsAsked) -> pb.ListAttestationsResponse:
         operator_id, page = asked.operator_id, asked.page
+        now = self._clock.now()
         rows = self._attested.listed(
             operator_id, asked.from_, asked.until, int(page.before or 0), page.size + 1
         )
-        now = self._clock.now()
-        self._awake.wake(now)
         in_force = self._certified.in_force(operator_id, now)
         shown, more = rows[: page.size], len(rows) > page.size
         return pb.ListAttestationsResponse(
@@ -109,7 +105,6 @@ class StandingService:
 
     def _conformance(self, operator_id: str) -> pb.GetConformanceResponse:
         now = self._clock.now()
-        self._awake.wake(now)
         owed = self._removals.owed(operator_id, now)
         certificate = self._certified.in_force(operator_id, now)
         answer = pb.GetConformanceResponse(

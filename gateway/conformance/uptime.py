@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from gateway.clock import Clock
 from gateway.conformance.outage import Outage
 from gateway.conformance.uptime_tables import BEATS, OUTAGES
 from gateway.storage.engines import reading
@@ -40,6 +41,21 @@ class Awake(Protocol):
     def wake(self, now: int) -> None:
         """Put off what is due where the gateway was away until ``now`` (seconds, UTC)."""
         ...
+
+
+class WakingClock:
+    """The time for who compares deadlines of operators with it, sets or shows them: whenever it is
+    asked for, what is due is put off first where the gateway was away. Calls block."""
+
+    def __init__(self, clock: Clock, awake: Awake) -> None:
+        self._clock = clock
+        self._awake = awake
+
+    def now(self) -> int:
+        """Return the time (seconds, UTC). Raises what the stores raise."""
+        now = self._clock.now()
+        self._awake.wake(now)
+        return now
 
 
 def outages_since(evidence: Connection, since: int) -> list[Outage]:

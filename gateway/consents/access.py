@@ -27,6 +27,18 @@ class Period(NamedTuple):
 ALWAYS: Final = Period()
 
 
+class Under(NamedTuple):
+    """Which uses are meant: those under ``consent``, a resource name, "" for all there are; those
+    alone that ``region`` gave (its entity identifier), "" for all of them."""
+
+    consent: str = ""
+    region: str = ""
+
+    def has(self, access: "Access") -> bool:
+        """Tell whether a use is one of these."""
+        return self.consent in {"", access.consent} and self.region in {"", access.home_region}
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """One record of a subject, served once to one operator; or that one asked for an item under

@@ -15,10 +15,18 @@ from consent.model import NAME_PREFIX, Consent
 from consent.sql import SqlConsents
 from consent.tables import CONSENT, CONSENT_NAME, SUBJECT_USE, SUBJECT_USES
 from gateway.clock import Clock
-from gateway.consents.access import ALWAYS, Access, AccessPage, Answered, Period, Place
+from gateway.consents.access import (
+    ALWAYS,
+    Access,
+    AccessPage,
+    Answered,
+    Period,
+    Place,
+    Under,
+)
 from gateway.consents.access_rows import LedgerRow, answered_of, entries_of
 from gateway.consents.followed import come_to
-from gateway.consents.region_accesses import GivenElsewhere, charged
+from gateway.consents.region_accesses import GivenElsewhere, charged, questions
 from gateway.disclose.tables import LINES, REVISIONS
 from gateway.meter.model import ANSWER, unpack_entries
 from gateway.meter.tables import USAGE
@@ -67,16 +75,18 @@ class Accesses:
         """Return up to ``limit`` accesses to a subject's records, newest first.
 
         Only those by ``operator_id`` and under ``consent``, a resource name, within
-        ``period`` and before the place ``before``; empty narrows nothing.
+        ``period`` and before the place ``before``; empty narrows nothing. Those under a part of a
+        consent are what its region gave under the whole, and told as such.
         """
+        under = self._under(consent)
         found: list[Access] = []
         looked_at = 0
         with reading(self._engine) as connection:
             while looked_at < _MOST_ANSWERS_A_PAGE:
                 wanted = _narrowed(operator_id, period, before)
-                sequences = _of_subject(connection, wanted, subject, consent, newest_first=True)
+                sequences = _of_subject(connection, wanted, subject, under, newest_first=True)
                 for access in self._accesses(connection, sequences, subject):
-                    if (before and access.place >= before) or consent not in {"", access.consent}:
+                    if (before and access.place >= before) or not under.has(access):
                         continue
                     if len(found) == limit:
                         return AccessPage(tuple(found), found[-1].place)
@@ -92,18 +102,18 @@ class Accesses:
     ) -> tuple[Access, ...]:
         """Return up to ``limit`` records served under ``consent`` after a place, oldest first."""
         found: list[Access] = []
-        sequence = after.sequence
+        sequence, under = after.sequence, self._under(consent.name)
         with reading(self._engine) as connection:
             while True:
                 wanted = _narrowed("", period, None).where(USAGE.c.sequence >= sequence)
                 sequences = _of_subject(
-                    connection, wanted, consent.subject, consent.name, newest_first=False
+                    connection, wanted, consent.subject, under, newest_first=False
                 )
                 accesses = list(self._accesses(connection, sequences[::-1], consent.subject))
                 found += (
                     access
                     for access in reversed(accesses)
-                    if access.consent and access.record_id and access.place > after
+                    if access.record_id and access.place > after and under.has(access)
                 )
                 if len(found) >= limit or len(sequences) < _ANSWERS_AT_ONCE:
                     return tuple(found[:limit])
@@ -115,15 +125,16 @@ class Accesses:
         """Return up to ``limit`` answers under ``consent`` with a sequence greater than
         ``after``, oldest first."""
         found: list[Answered] = []
+        under = self._under(consent.name)
         with reading(self._engine) as connection:
             while True:
                 wanted = _narrowed("", period, None).where(USAGE.c.sequence > after)
                 sequences = _of_subject(
-                    connection, wanted, consent.subject, consent.name, newest_first=False
+                    connection, wanted, consent.subject, under, newest_first=False
                 )
                 # What charges other regions' records is no answer of its own.
                 query = select(USAGE).where(
-                    USAGE.c.sequence.in_(sequences), USAGE.c.consent == consent.name
+                    USAGE.c.sequence.in_(sequences), USAGE.c.consent == under.consent
                 )
                 rows = connection.execute(query.order_by(USAGE.c.sequence))
                 found += map(answered_of, rows)
@@ -180,6 +191,11 @@ class Accesses:
                 found = entries_of(answer, entries[sequence], revisions, own, given)
                 yield from reversed(list(found))
 
+    def _under(self, name: str) -> Under:
+        """Return which uses are meant by the resource name of a consent, "" for all."""
+        part = self._consents.part_of(name.removeprefix(NAME_PREFIX))
+        return Under(name) if part is None else Under(NAME_PREFIX + part.consent_id, part.region)
+
     def _consent(self, name: str, subject: str) -> Consent | None:
         """Return the consent of that name if it is the subject's own: in a batch other
         subjects' public records may come along."""
@@ -206,17 +222,17 @@ def _of_subject(
     connection: Connection,
     wanted: Select[int],
     subject: str,
-    consent: str,
+    under: Under,
     *,
     newest_first: bool,
 ) -> list[int]:
     """Return the sequences of answers, of those ``wanted``, that gave records of a subject or rest
-    on its consents; under ``consent``, a resource name, alone where that is not ""."""
+    on its consents, as far as they are ``under`` the one meant."""
     order = desc if newest_first else asc
-    elsewhere = charged(wanted, subject, consent).order_by(order(USAGE.c.sequence))
+    elsewhere = charged(wanted, subject, under).order_by(order(USAGE.c.sequence))
     found = set(connection.execute(elsewhere).scalars())
-    if consent:
-        wanted = wanted.where(USAGE.c.consent == consent)
+    if under.consent:
+        wanted = questions(wanted, under)
     # In this order: what the index takes up meanwhile is found twice, not never.
     found.update(_not_indexed_yet(connection, wanted.order_by(order(USAGE.c.sequence)), subject))
     indexed = (

@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, and_, or_, select, tuple_
+from sqlalchemy import Connection, Row, Select, and_, exists, or_, select, tuple_
 
 from consent.model import Consent
 from creditgate.v1.vocabulary_pb2 import Purpose
-from gateway.consents.access import Access, Place
+from gateway.consents.access import Access, Place, Under
 from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
 from gateway.meter.tables import USAGE
 
@@ -33,14 +33,31 @@ _ANSWERED: Final = and_(
 )
 
 
-def charged(wanted: Select[int], subject: str, consent: str) -> Select[int]:
+def charged(wanted: Select[int], subject: str, under: Under) -> Select[int]:
     """Return the statement for those of the ledger's answers ``wanted`` that charge records of
-    ``subject``; under ``consent``, a resource name, alone where that is not ""."""
+    ``subject``, as far as they are ``under`` the consent meant."""
     found = wanted.join(REGION_USES, _CHARGED).where(_U.subject == subject).distinct()
-    if not consent:
+    if under.region:
+        found = found.where(_U.region == under.region)
+    if not under.consent:
         return found
-    under = or_(_U.opened, _U.opened.is_(None))
-    return found.join(REGION_ANSWERS, _ANSWERED).where(_A.consent == consent, under)
+    opened = or_(_U.opened, _U.opened.is_(None))
+    return found.join(REGION_ANSWERS, _ANSWERED).where(_A.consent == under.consent, opened)
+
+
+def questions(wanted: Select[int], under: Under) -> Select[int]:
+    """Return the statement for those of the ledger's answers ``wanted`` that rest on the consent
+    meant by ``under`` themselves; of what one region gave under it, the questions that it
+    answered."""
+    wanted = wanted.where(USAGE.c.consent == under.consent)
+    if not under.region:
+        return wanted
+    answered = exists().where(
+        _A.operator_id == USAGE.c.operator_id,
+        _A.request_id == USAGE.c.request_id,
+        _A.region == under.region,
+    )
+    return wanted.where(answered)
 
 
 class GivenElsewhere:

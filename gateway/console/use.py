@@ -17,7 +17,7 @@ from gateway.pages.charts import Measure, Measures, measures
 from gateway.pages.money import yuan
 from gateway.pages.terms import beneficiary
 from gateway.pages.troubles import NotShown
-from gateway.settle.month import Month, month_named, month_of, shifted
+from gateway.settle.month import Month, month_before, month_named, month_of, shifted
 
 _OPERATORS: Final = 20
 _R = RefusalReason
@@ -43,11 +43,12 @@ async def show(visit: Visit) -> Response:
     )
     uses = [await _use(visit, operator, month) for operator in listed.operators]
     statements = [use.statement for use in uses if use.statement is not None]
+    before = month_before(month)
     return visit.page(
         "use.html",
         tab="/use",
         month=month.name,
-        before=shifted(month, -1).name,
+        before="" if before is None else before.name,
         after=shifted(month, 1).name if month.until <= visit.now else "",
         uses=[_told(visit, use) for use in uses],
         records=_records(visit, uses),

@@ -37,13 +37,14 @@ async def counted(stage: Stage) -> Section:
         kept = await asyncio.to_thread(_kept, book, alpha.answers)
         usage = Usage(alpha.gateway.channel)
         uses = await _followed(usage, book)
+        held = book.held()
         agreed = await usage.cosign(
             book,
+            held,
             credentials.client_id,
             SigningKey.read(credentials.signing_key.read_bytes()),
             SystemClock().now(),
         )
-        held = book.held()
     name = await _first_use(alpha)
     shown = await Usage(stage.administrator.channel).prove(name, key)
     evidence = shown.SerializeToString(deterministic=True)

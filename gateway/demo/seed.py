@@ -15,7 +15,7 @@ from creditgate.v1 import settlement_service_pb2 as settlement_pb
 from creditgate.v1.disclosure_service_pb2 import PublishRecordsRequest, RecordDraft
 from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
 from creditgate.v1.operator_service_pb2 import Licence
-from gateway.catalogue.file import NATIONAL, read_catalogue
+from gateway.catalogue.file import NATIONAL, read_catalogue_file
 from gateway.cli.calls import Gateway
 from gateway.cli.catalogue_file import Outcome, apply_catalogue
 from gateway.clock import Clock
@@ -113,7 +113,7 @@ async def furnish(gateway: Gateway, clock: Clock) -> tuple[Counter[Outcome], int
     Returns the catalogue's items by outcome, and from when on the prices are in force (seconds,
     UTC). Raises grpc.RpcError.
     """
-    applied = await apply_catalogue(gateway, read_catalogue(NATIONAL), REASON)
+    applied = await apply_catalogue(gateway, read_catalogue_file(NATIONAL), REASON)
     priced_from = await _prices(gateway, clock)
     await _sharing(gateway, clock)
     return Counter(each.outcome for each in applied), priced_from

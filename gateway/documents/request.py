@@ -10,7 +10,7 @@ from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.documents.uses import UsePlace, UsesWanted
 from gateway.documents.words import LANGUAGES, Language, language_named
 from gateway.instants import period_of
-from gateway.settle.month import Month, month_named, shifted
+from gateway.settle.month import Month, month_in, shifted
 from gateway.settle.paging import Filters, id_of
 from gateway.settle.request import MOST_ENTRIES, USUAL_ENTRIES, month_asked
 
@@ -32,13 +32,11 @@ class DocumentAsk(NamedTuple):
 def document_ask(request: pb.GetStatementDocumentRequest, now: int) -> DocumentAsk:
     """Return what a GetStatementDocument call asks for; raises Refused INVALID_REQUEST."""
     first = month_asked(request.month, now)
-    last = month_named(request.last_month) if request.last_month else first
     faults = [*_name_faults(request)]
-    if last is None or not first.from_ <= last.from_ <= now:
-        faults.append(
-            Violation("last_month", 'use a month such as "2026-04", not before month, begun (UTC)')
-        )
-    elif last.from_ >= shifted(first, MOST_MONTHS).from_:
+    last = month_in("last_month", request.last_month, faults) if request.last_month else first
+    if last is not None and not first.from_ <= last.from_ <= now:
+        faults.append(Violation("last_month", "name a month not before month, and begun (UTC)"))
+    elif last is not None and last.from_ >= shifted(first, MOST_MONTHS).from_:
         faults.append(Violation("last_month", f"ask for {MOST_MONTHS} months at most"))
     if request.form not in set(pb.StatementForm.values()) - {0}:
         faults.append(Violation("form", "state the form of the document"))

@@ -44,6 +44,7 @@ def trouble(
         status=status or _STATUS[trouble],
         trouble=trouble,
         here=f"/interaction/{again}" if (again := interaction_id_of(request)) else "",
+        asked_again=_asked_again(request),
     )
 
 
@@ -51,7 +52,12 @@ def unconfigured(pages: Pages) -> Answer:
     """Return what serves every route where nobody can sign in."""
 
     async def serve(request: Request) -> Response:
-        return pages.page("unconfigured.html", language_of(request), status=503)
+        return pages.page(
+            "unconfigured.html",
+            language_of(request),
+            status=503,
+            asked_again=_asked_again(request),
+        )
 
     return serve
 
@@ -66,7 +72,11 @@ def guarded(pages: Pages, serve: Answer) -> Answer:
             _log.warning("sign-in failed (%s): %s", failed.reason, failed)
             status = 503 if failed.reason == "unavailable" else 403
             return pages.page(
-                "sign_in_failed.html", language_of(request), status=status, reason=failed.reason
+                "sign_in_failed.html",
+                language_of(request),
+                status=status,
+                reason=failed.reason,
+                asked_again=_asked_again(request),
             )
         except FormRefused as refused:
             return trouble(pages, request, "changed", status=refused.status)
@@ -88,3 +98,8 @@ def interaction_id_of(request: Request) -> str:
     """Return the interaction the path names, "" where it names none."""
     interaction_id: str = request.path_params.get("interaction_id", "")
     return interaction_id if _ID.fullmatch(interaction_id) else ""
+
+
+def _asked_again(request: Request) -> bool:
+    """Tell whether a page can be asked for again, in the other language: not what answers a form."""
+    return request.method == "GET"

@@ -11,35 +11,42 @@ from typing import Final, NamedTuple
 
 
 class Hold(NamedTuple):
-    """Room for at most ``records``, until it is given back or ``until`` (seconds, UTC) has come."""
+    """Room for ``records``, until it is given back or ``until`` (seconds, UTC) has come; its answer
+    is reckoned to have so many, and as many ``beyond`` that nothing is held for."""
 
     operator_id: str
     hold_id: str
     records: int
     until: int
+    beyond: int = 0
 
 
 class Room(NamedTuple):
     """The room that one chunk of an answer wants: ``hold``.
 
-    Where less is left, what is left is shared among the ``among`` regions of its question, of which
-    it gets ``least`` records all the same, or what is left. One that is alone has all that it wants
-    held, be it more than is left: so nothing more is begun while it may come to so much, and all
-    together exceed what is left by less than one of them.
+    It gets half of what is left at most, so that the operator can go on whatever becomes of that
+    answer. Where it wants more, the ``among`` regions of its question share what is left: each needs
+    ``least`` records then, and one that is alone all that it wants. What it needs and does not get
+    goes beyond what is left if it comes: so it is begun where that of all others is less than what
+    it gets, and all together go beyond what is left by less than one of them needs.
     """
 
     hold: Hold
     least: int = 1
     among: int = 1
 
-    def of(self, left: int) -> Hold | None:
-        """Return what it gets of ``left`` records that nothing is held of, None for nothing."""
+    def of(self, left: int, beyond: int) -> Hold | None:
+        """Return what it gets of ``left`` records that nothing is held of, None for nothing; answers
+        under way may have so many ``beyond`` what is held for them."""
         if left <= 0:
             return None
-        if self.among == 1:
-            return self.hold
-        share = min(self.hold.records, max(self.least, left // self.among), left)
-        return self.hold._replace(records=share)
+        wanted, half = self.hold.records, left - left // 2
+        needed = wanted if self.among == 1 else min(self.least, wanted)
+        share = min(wanted, max(needed, left // self.among), half)
+        short = max(0, needed - share)
+        if short and beyond >= share:
+            return None
+        return self.hold._replace(records=share, beyond=short)
 
 
 class HoldKey(NamedTuple):
@@ -50,7 +57,8 @@ class HoldKey(NamedTuple):
 
 
 class DayUse(NamedTuple):
-    """What of a day's quotas is taken: records ``used``, and ``held`` for answers under way.
+    """What of a day's quotas is taken: records ``used``, and ``held`` for answers under way, which
+    may have so many ``beyond`` that.
 
     ``by_licence`` is what counts against each licence of the operator. What of ``used`` no
     licence has, and what is held, counts against each of them.
@@ -59,6 +67,7 @@ class DayUse(NamedTuple):
     used: int
     held: int
     by_licence: Mapping[str, int]
+    beyond: int = 0
 
 
 class DayCount:
@@ -67,6 +76,7 @@ class DayCount:
     def __init__(self, before: DayUse) -> None:
         self.used = before.used
         self.held = before.held
+        self.beyond = before.beyond
         self.by_licence = dict(before.by_licence)
         # An earlier version that gives back what a licence bears takes it off the day alone.
         self._of_none = max(0, before.used - sum(before.by_licence.values()))

@@ -5,7 +5,6 @@ from typing import Final
 
 from sqlalchemy import (
     ColumnElement,
-    Engine,
     bindparam,
     delete,
     func,
@@ -20,7 +19,7 @@ from gateway.meter.tables import QUOTA_HOLDS
 
 _ROW: Final = QUOTA_HOLDS.c
 _TAKE: Final = insert(QUOTA_HOLDS).inline().values({name: bindparam(name) for name in Hold._fields})
-_GIVE_BACK: Final = delete(QUOTA_HOLDS).where(
+GIVE_BACK: Final = delete(QUOTA_HOLDS).where(
     _ROW.operator_id == bindparam("its_operator"), _ROW.hold_id == bindparam("its_id")
 )
 _OVER: Final = delete(QUOTA_HOLDS).where(
@@ -30,10 +29,20 @@ _OVER: Final = delete(QUOTA_HOLDS).where(
 
 def held_of(operator_id: ColumnElement[str]) -> ColumnElement[int]:
     """Return what gives the records held for an operator at the bound ``now`` (seconds, UTC)."""
-    held = select(func.sum(_ROW.records)).where(
+    return _sum_of(_ROW.records, operator_id)
+
+
+def beyond_of(operator_id: ColumnElement[str]) -> ColumnElement[int]:
+    """Return what gives the records that answers under way of an operator may have beyond those
+    held, as `held_of` does."""
+    return _sum_of(_ROW.beyond, operator_id)
+
+
+def _sum_of(column: ColumnElement[int], operator_id: ColumnElement[str]) -> ColumnElement[int]:
+    total = select(func.sum(column)).where(
         _ROW.operator_id == operator_id, _ROW.until > bindparam("now")
     )
-    return func.coalesce(held.scalar_subquery(), literal_column("0"))
+    return func.coalesce(total.scalar_subquery(), literal_column("0"))
 
 
 class HoldStatements:
@@ -41,7 +50,7 @@ class HoldStatements:
 
     def __init__(self, dialect: Dialect) -> None:
         self._take = str(_TAKE.compile(dialect=dialect))
-        self._give_back = str(_GIVE_BACK.compile(dialect=dialect))
+        self._give_back = str(GIVE_BACK.compile(dialect=dialect))
         self._over = str(_OVER.compile(dialect=dialect))
 
     def write(
@@ -58,16 +67,3 @@ class HoldStatements:
             operator_ids = {hold.operator_id for hold in holds}
             cursor.executemany(self._over, [(each, now) for each in operator_ids])
             cursor.executemany(self._take, list(holds))
-
-
-class QuotaHolds:
-    """The holds of one records store. Calls block; any thread."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def give_back(self, key: HoldKey) -> None:
-        """End a hold of whose answer nothing is charged. Raises what SQLAlchemy raises; it ends by
-        itself then."""
-        with self._engine.begin() as connection:
-            connection.execute(_GIVE_BACK, {"its_operator": key.operator_id, "its_id": key.hold_id})

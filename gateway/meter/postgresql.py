@@ -35,7 +35,7 @@ from gateway.disclose.model import Line
 from gateway.disclose.store import ENDING_LOCK
 from gateway.disclose.tables import REVISIONS
 from gateway.meter.holds import DayCount, DayUse, Hold, HoldKey
-from gateway.meter.holds_sql import held_of
+from gateway.meter.holds_sql import beyond_of, held_of
 from gateway.meter.model import (
     AnswerKey,
     ConsentDay,
@@ -142,6 +142,7 @@ _USED: Final = select(
     _DAYS.c.day,
     func.coalesce(QUOTA.c.used, literal_column("0")),
     held_of(_DAYS.c.operator_id),
+    beyond_of(_DAYS.c.operator_id),
     borne_of("postgresql", _DAYS.c.operator_id, _DAYS.c.day),
 ).select_from(
     _DAYS.outerjoin(
@@ -271,10 +272,10 @@ class _PostgresTransaction:
 
     def used(self, days: Iterable[QuotaDay], now: int) -> dict[QuotaDay, DayUse]:
         """Return what is taken of quotas."""
-        self._cursor.execute(self._statements.used, (now, *_columns(days)))
+        self._cursor.execute(self._statements.used, (now, now, *_columns(days)))
         return {
-            QuotaDay(operator_id, day): DayUse(used, held, json.loads(borne))
-            for operator_id, day, used, held, borne in self._cursor.fetchall()
+            QuotaDay(operator_id, day): DayUse(used, held, json.loads(borne), beyond)
+            for operator_id, day, used, held, beyond, borne in self._cursor.fetchall()
         }
 
     def hold(self, holds: Collection[Hold], given_back: Collection[HoldKey], now: int) -> None:

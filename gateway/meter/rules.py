@@ -24,8 +24,8 @@ The first rule that applies decides:
 
 What another region has metered is charged whatever 5 and 6 say. They are applied before that
 region is asked, to the room for its answer: while anything is left and not held, that answer may
-be asked for. Of limits, what is held counts as if it were taken. Where less is left than all regions
-of a question want held, they share it.
+be asked for. Of limits, what is held counts as if it were taken. No answer has more than half of what
+is left held, so that others, and this region's own, go on while it is under way.
 """
 
 from collections import Counter
@@ -117,6 +117,7 @@ class Reckoning:
         self._over = over
         self._answered: Counter[str] = Counter()
         self._held: Counter[str] = Counter()
+        self._beyond: Counter[str] = Counter()
         # By operator and request.
         self._earlier: dict[tuple[str, str], dict[int, EarlierAnswer | UsageClaim]] = {}
         for answer in earlier:
@@ -241,11 +242,12 @@ class Reckoning:
             if (too_fast := self._arrivals.refusal(claim.debits)) is not None:
                 return too_fast
             left = min(left, self._arrivals.left(claim.debits))
-        hold = room.of(left - held)
+        hold = room.of(left - held, taken.beyond + self._beyond[claim.operator_id])
         if hold is None:
             return Busy()
         self.holds.append(hold)
         self._held[claim.operator_id] += hold.records
+        self._beyond[claim.operator_id] += hold.beyond
         return Held()
 
     def _taken(self, claim: UsageClaim) -> tuple[DayCount, int]:

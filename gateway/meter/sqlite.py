@@ -28,7 +28,7 @@ from consent.tables import CONSENT, CONSENT_CHANGE, CONSENT_REMOVAL
 from gateway.disclose.model import Line
 from gateway.disclose.tables import REVISIONS
 from gateway.meter.holds import DayCount, DayUse, Hold, HoldKey
-from gateway.meter.holds_sql import held_of
+from gateway.meter.holds_sql import beyond_of, held_of
 from gateway.meter.model import (
     AnswerKey,
     ConsentDay,
@@ -110,6 +110,7 @@ _USED: Final = select(
         literal_column("0"),
     ),
     held_of(bindparam("holder")),
+    beyond_of(bindparam("beyond_whose")),
     borne_of("sqlite", bindparam("bearer"), bindparam("borne_on")),
 )
 
@@ -286,9 +287,10 @@ class _SqliteTransaction:
         """Return what is taken of quotas."""
         found: dict[QuotaDay, DayUse] = {}
         for day in days:
-            self._cursor.execute(self._statements.used, (*day, day.operator_id, now, *day))
-            ((used, held, borne),) = self._cursor.fetchall()
-            found[day] = DayUse(used, held, json.loads(borne))
+            at = (day.operator_id, now)
+            self._cursor.execute(self._statements.used, (*day, *at, *at, *day))
+            ((used, held, beyond, borne),) = self._cursor.fetchall()
+            found[day] = DayUse(used, held, json.loads(borne), beyond)
         return found
 
     def hold(self, holds: Collection[Hold], given_back: Collection[HoldKey], now: int) -> None:

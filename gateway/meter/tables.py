@@ -116,7 +116,8 @@ LICENCE_USE: Final = Table(
 
 # Room in a day's quota for an answer of another region that is under way: how many records that
 # answer has is known once that region has metered it. A row counts until it is deleted or ``until``
-# (seconds, UTC) has come, by itself where a process died.
+# (seconds, UTC) has come, by itself where a process died. beyond are the records that the answer may
+# have besides, and for which no room was left.
 QUOTA_HOLDS: Final = Table(
     "quota_holds",
     METADATA,
@@ -124,6 +125,7 @@ QUOTA_HOLDS: Final = Table(
     Column("hold_id", String(40), primary_key=True),
     Column("records", Integer, nullable=False),
     Column("until", BigInteger, nullable=False),
+    Column("beyond", BigInteger, nullable=False, server_default="0"),
 )
 
 REFUSALS: Final = Table(

@@ -12,7 +12,7 @@ from gateway.portal.days import days_chart, used_by_day
 from gateway.portal.quota import quotas
 from gateway.portal.statement import month_shown, statement_of
 from gateway.portal.visit import Visit
-from gateway.settle.month import Month, month_of, shifted
+from gateway.settle.month import Month, month_before, month_of, shifted
 
 _DAY: Final = 86_400
 
@@ -24,12 +24,13 @@ async def show(visit: Visit) -> Response:
     today = visit.now - visit.now % _DAY
     used = await used_by_day(visit, month.from_, min(month.until, today + _DAY))
     agreed = await visit.ask(pb.GetUsageCosignatureRequest(), pb.GetUsageCosignatureResponse)
+    before = month_before(month)
     return visit.page(
         "use.html",
         agreement=agreement_said(agreed, visit.language),
         tab="/use",
         month=month.name,
-        before=shifted(month, -1).name,
+        before="" if before is None else before.name,
         after=shifted(month, 1).name if month.until <= visit.now else "",
         quotas=await quotas(visit),
         anew=visit.when(today + _DAY),

@@ -7,6 +7,7 @@ from typing import Final
 
 from google.protobuf.message import Message
 
+from creditgate.federated_query import REGION_REQUEST_ID
 from creditgate.refusal import Violation, invalid
 from creditgate.uscc import fault
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
@@ -30,13 +31,11 @@ def common_faults(
     regions: Sequence[str] = (),
     *,
     one_record: bool = False,
+    of_region: bool = False,
 ) -> list[Violation]:
-    """Return what is wrong with the fields every record call shares."""
-    faults: list[Violation] = []
-    if not is_request_id(request_id):
-        faults.append(
-            Violation("request_id", "required: 1 to 64 visible ASCII characters, a UUID for choice")
-        )
+    """Return what is wrong with the fields every record call shares, ``of_region``: of another
+    region for one of its operators."""
+    faults = request_id_faults(request_id, of_region=of_region)
     if len(items) > MOST_ITEMS:
         faults.append(Violation("items", f"at most {MOST_ITEMS} catalogue item codes"))
     if regions:
@@ -68,6 +67,17 @@ def _region_faults(regions: Sequence[str]) -> list[Violation]:
             if not there_is:
                 faults.append(Violation(f"regions[{index}]", "there is no such province"))
     return faults
+
+
+def request_id_faults(request_id: str, *, of_region: bool = False) -> list[Violation]:
+    """Return what is wrong with the idempotency key of a call that is metered."""
+    if not is_request_id(request_id):
+        mend = "required: 1 to 64 visible ASCII characters, a UUID for choice"
+    elif not of_region and REGION_REQUEST_ID.fullmatch(request_id):
+        mend = "52 characters of a-z and 2-7 are kept for questions to regions: use a UUID"
+    else:
+        return []
+    return [Violation("request_id", mend)]
 
 
 def is_request_id(text: str) -> bool:

@@ -25,6 +25,7 @@ from creditgate.v1.credit_record_service_pb2 import (
     GetSubjectRecordsResponse,
 )
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
+from creditgate.v1.operator_service_pb2 import ClientRole
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
 from gateway.disclose.frame import field
@@ -178,7 +179,12 @@ class CreditRecordService:
         await check_subjects(
             request.subjects,
             common_faults(
-                request.request_id, request.items, request.consent, request.proof, request.regions
+                request.request_id,
+                request.items,
+                request.consent,
+                request.proof,
+                request.regions,
+                of_region=caller.role == ClientRole.CLIENT_ROLE_REGION,
             ),
             most=self._limits.batch_subjects,
             resume_from=request.resume_from,

@@ -81,7 +81,7 @@ _LINKED: Final = (
     "which keys logs had before, and which comes next, as the keys themselves signed it; what is"
     " not there is not believed"
 )
-_ALEMBIC: Final = "the number of the schema's last migration"
+_ALEMBIC: Final = "the schema's last migration, and the oldest whose code may serve"
 _POSITION: Final = (
     "how far work in the background has come; what the work leads to is checked itself"
 )
@@ -122,6 +122,8 @@ NO_FACT: Final[Mapping[str, str]] = MappingProxyType(
         " they come to is in the ledger",
         "region_plans": "what other regions were asked, by which retries are the same, and what is"
         " owed for lost answers is believed; what was charged is in the ledger",
+        "regions_counted": "for which regions uses of consents were counted, which retries are held"
+        " to; that a use was counted is in the ledger",
         "region_directories": _DIRECTORIES,
         "region_directory_faults": _DIRECTORIES,
         "rate_use": "when the next use within a limit is due; it passes by itself, and what was"
@@ -167,6 +169,8 @@ NO_FACT_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
         "conformance_standings.settle_at": _STAGE,
         "conformance_standings.pardon": "how far lifted suspensions were taken in; the findings"
         " that were pardoned are logged",
+        "challenges.again": "why a copy is asked for again, for which there is room of its own; what"
+        " was found of it before is logged",
         "removal_duties.said_answers": _SAID,
         "removal_duties.said_since": _SAID,
         "usage_answers.asked_subjects": "how many subjects were asked about, which alerts follow"

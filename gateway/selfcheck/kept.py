@@ -52,7 +52,8 @@ _KEPT: Final = (
     # finding says.
     Kept(STANDINGS, "evidence", frozenset({"touched", "settled", "settle_at", "pardon"})),
     Kept(STAGE_CHANGES, "evidence"),
-    Kept(CHALLENGES, "evidence"),
+    # For what room it takes; what was found before is logged.
+    Kept(CHALLENGES, "evidence", frozenset({"again"})),
     Kept(DRAWS, "evidence"),
     Kept(TOLD_MISSING, "evidence"),
     Kept(CHECKSUM_KEYS, "evidence"),

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
+from creditgate.federated_query import region_request_id
 from creditgate.transparency.strict import strictly
 from creditgate.transparency.usage import CountedBy, detail_of, lines_by
 from creditgate.v1.usage_log_pb2 import UsageLeaf, UsageReceipt
 from gateway.disclose.model import Line
 from gateway.disclose.tables import LINES
-from gateway.federation.asking.region import region_request_id
 from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
 from gateway.federation.asking.uses import NOT_PASSED_ON
 from gateway.meter.model import ANSWER, lines_of, lines_text

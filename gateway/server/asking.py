@@ -12,6 +12,7 @@ from gateway.disclose.store import DisclosureStore
 from gateway.federation.asking.believing import Believing
 from gateway.federation.asking.calls import RegionCalls
 from gateway.federation.asking.charging import Charging
+from gateway.federation.asking.counted import RegionsCounted
 from gateway.federation.asking.deciding import Deciding
 from gateway.federation.asking.directories import Directories
 from gateway.federation.asking.directory_service import RegionDirectoryService
@@ -25,22 +26,23 @@ from gateway.federation.asking.ordering import Orderer
 from gateway.federation.asking.orders import Orders
 from gateway.federation.asking.owed import OwedShare
 from gateway.federation.asking.own_directory import OwnDirectory
+from gateway.federation.asking.planning import Planning
 from gateway.federation.asking.ports import Credentials, Witnesses
 from gateway.federation.asking.region import RegionAsker
 from gateway.federation.asking.sending import Sending
 from gateway.federation.asking.sent import SentPlans
-from gateway.federation.asking.service import FederatedRecordService
+from gateway.federation.asking.service import FederatedRecordService, doubted
 from gateway.federation.asking.tokens import RegionTokens
 from gateway.federation.asking.uses import RegionUses
 from gateway.federation.witness.sizes import witnessed_sizes
-from gateway.meter.holds_sql import QuotaHolds
+from gateway.meter.quota_holds import QuotaHolds
 from gateway.meter.receipts import ReceiptSigner
 from gateway.server.grounds import Grounds
 from gateway.server.records import RecordPath
 from gateway.server.transparency import Transparency
 from gateway.server.trust import Trust
 from gateway.shares import Shares
-from gateway.usage.charged import is_charged
+from gateway.usage.charged import first_charged, is_charged
 from gateway.usage.earlier import EarlierReceipts
 from operators.sql import SqlAuthorityLog
 
@@ -140,16 +142,23 @@ async def asking_of(
             grounds.issuer,
             clock,
         )
+        planning = Planning(
+            trust.regions,
+            directories,
+            sent,
+            RegionsCounted(engine),
+            partial(first_charged, engine),
+            clock,
+            trust.own.entity_id,
+            doubted,
+        )
         yield {
             "FederatedRecordService": FederatedRecordService(
                 deciding,
                 trust.regions,
-                directories,
+                planning,
                 asker,
                 records.throttle,
-                clock,
-                trust.own.entity_id,
-                sent,
             ),
             "RegionDirectoryService": RegionDirectoryService(own, shares),
             "ItemMappingService": ItemMappingService(

@@ -31,7 +31,7 @@ from gateway.conformance.removals import RemovalDuties
 from gateway.conformance.standing_service import StandingService
 from gateway.conformance.standings import Standings
 from gateway.conformance.throttle import Throttle
-from gateway.conformance.uptime import Awake
+from gateway.conformance.uptime import Awake, WakingClock
 from gateway.oauth.signing import SigningKeys
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
@@ -84,6 +84,7 @@ async def enforcing(
     attested = Attested(engines, policy, certificates, drawing, duties, elsewhere)
     certified = Certified(attested, findings, lambda each: _may_work(feed.current(), each))
     async with AsyncExitStack() as stack:
+        waking = WakingClock(clock, awake)
         shares = Shares("enforcing")
         stack.callback(shares.close)
         throttle = Throttle(
@@ -102,8 +103,7 @@ async def enforcing(
                     policy,
                     shares,
                     feed.current,
-                    clock,
-                    awake,
+                    waking,
                 ),
                 StandingService(
                     attested,
@@ -114,8 +114,7 @@ async def enforcing(
                     holdings,
                     shares,
                     feed.current,
-                    clock,
-                    awake,
+                    waking,
                 ),
             ],
             certificate_routes(

@@ -11,7 +11,7 @@ from gateway.clock import SystemClock
 from gateway.server.grounds import grounds_of
 from gateway.server.keeping import keeping
 from gateway.server.listening import issuer_of
-from gateway.server.living import live
+from gateway.server.living import live, say
 from gateway.server.memory import collect_rarely
 from gateway.server.told import Told
 
@@ -26,7 +26,7 @@ async def _keep(told: Told, over: asyncio.Event) -> None:
         )
         await stack.enter_async_context(keeping(grounds, line))
         collect_rarely()
-        print("keeping", flush=True)  # noqa: T201
+        say("keeping", over)
         await over.wait()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -43,3 +44,13 @@ async def _lived(told: Told, life: Life) -> None:
 
     loop.add_reader(sys.stdin, input_ended)
     await life(told, over)
+
+
+def say(line: str, over: asyncio.Event) -> None:
+    """Say a line to the parent; where that is gone, which the end of the input tells too, what this
+    process is for is over."""
+    try:
+        # Unbuffered: what could not be said is not tried again as the process ends.
+        os.write(sys.stdout.fileno(), f"{line}\n".encode())
+    except BrokenPipeError:
+        over.set()

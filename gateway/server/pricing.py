@@ -8,7 +8,7 @@ from gateway.clock import Clock
 from gateway.settle.dry_run_service import DryRunService
 from gateway.settle.service import SettlementService
 from gateway.settlement.month_use import LedgerMonths
-from gateway.settlement.store import SqlClosings
+from gateway.settlement.rated_past import SqlRatedPast
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
 from operators.sql import SqlAuthorityLog
@@ -21,8 +21,6 @@ def pricing(
     shares = Shares("dry-runs")
     stack.callback(shares.close)
     return (
-        SettlementService(
-            SqlAuthorityLog(engines.authority), SqlClosings(engines.evidence), feed, clock
-        ),
+        SettlementService(SqlAuthorityLog(engines.authority), SqlRatedPast(engines, clock), feed),
         DryRunService(LedgerMonths(engines.records), feed, clock, shares),
     )

@@ -64,7 +64,9 @@ from gateway.server.settling import settling
 from gateway.server.transport import Transport
 from gateway.server.trust import addresses_of, trust_of
 from gateway.server.web import web_app
+from gateway.settle.dating_log import DatingLog
 from gateway.settle.service import UsageService
+from gateway.settlement.rated_past import SqlRatedPast
 from gateway.settlement.region_entries import region_entries
 from gateway.storage.engines import Engines
 from operators.sql import SqlAuthorityLog
@@ -288,7 +290,7 @@ def _methods(
     months: Mapping[str, Sequence[object]],
     federation: Federation,
 ) -> Mapping[str, Method]:
-    log = SqlAuthorityLog(engines.authority)
+    log = DatingLog(SqlAuthorityLog(engines.authority), SqlRatedPast(engines, clock))
     served: dict[str, list[object]] = {
         "CreditRecordService": [records.service()],
         "ReportService": [reports.service],

@@ -10,7 +10,7 @@ import json
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict
 
-from gateway.server.living import live
+from gateway.server.living import live, say
 from gateway.server.process import https_socket, running_gateway, serving_gateway
 from gateway.server.pulse import at_work, beat
 from gateway.server.told import Told
@@ -28,7 +28,7 @@ async def _work(told: Told, over: asyncio.Event) -> None:
         else:
             gateway = running_gateway(told.config)
         running = await stack.enter_async_context(gateway)
-        print(json.dumps(asdict(running), default=str), flush=True)  # noqa: T201
+        say(json.dumps(asdict(running), default=str), over)
         await over.wait()
 
 

@@ -7,42 +7,49 @@ from creditgate.rating.prices import PriceBook, PricePlan
 from creditgate.rating.timeline import Dated
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.settle.month import month_named, utc_text
+from gateway.settle.month import utc_text
 from gateway.settle.shares import SharingBook, SharingRule
 
-_PAST: Final = "must not be in the past"
-_CLOSED: Final = "must not be in a month that was closed: use {earliest} or later"
+_CLOSED: Final = "must not be in a month that was closed"
+_PAST: Final = "must not be in the past, nor in the second that goes by"
+_USED: Final = "must be after all use, some of which was metered by a clock that was ahead"
 _CHANGED: Final = (
-    "must not be before the newest change of authority, which a clock that was set back would"
-    " allow: use {earliest} or later"
+    "must not be before the newest change of authority, which a clock that was set back would allow"
 )
 
 
 class Present(NamedTuple):
     """What is past, by the clock and by what was written with clocks that may have been ahead.
 
-    Instants in seconds, UTC: ``now``; ``changed_at``, of the newest change of authority; and
-    ``open_from``, where the month that was closed last ends, 0 for none.
+    Instants in seconds, UTC: ``now``; ``used_at``, of the newest use; ``open_from``, where the
+    month that was closed last ends; and ``changed_at``, of the newest change of authority. 0 where
+    there is none.
     """
 
     now: int
-    changed_at: int = 0
+    used_at: int = 0
     open_from: int = 0
+    changed_at: int = 0
 
-    @classmethod
-    def of(cls, now: int, changed_at: int, closed: str) -> "Present":
-        """Return the present, ``closed`` being the name of the newest month closed, or ""."""
-        month = month_named(closed)
-        return cls(now, changed_at, 0 if month is None else month.until)
+    @property
+    def unrated_from(self) -> int:
+        """First instant that no use can have been served in yet, and no closing has covered.
+
+        Times are whole seconds: of the one that goes by some use may have been served.
+        """
+        return max(self.now + 1, self.used_at + 1, self.open_from)
 
     def fault(self, start: int) -> str:
-        """Return why a start is in the past, "" where it is not."""
-        if start < self.open_from:
-            return _CLOSED.format(earliest=utc_text(self.open_from))
-        if start < self.now:
-            return _PAST
-        if start < self.changed_at:
-            return _CHANGED.format(earliest=utc_text(self.changed_at))
+        """Return why a start is in the past and what to use instead, "" where it is not."""
+        for least, why in (
+            (self.open_from, _CLOSED),
+            (self.now + 1, _PAST),
+            (self.used_at + 1, _USED),
+            (self.changed_at, _CHANGED),
+        ):
+            if start < least:
+                earliest = max(self.unrated_from, self.changed_at)
+                return f"{why}: use {utc_text(earliest)} or later"
         return ""
 
 
@@ -90,7 +97,7 @@ def plan_to_withdraw(plan_id: str, book: PriceBook, present: Present) -> PricePl
             RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND,
             "No price plan has this plan_id; ListPricePlans lists them.",
         )
-    if plan.effective_from <= present.now or present.fault(plan.effective_from):
+    if present.fault(plan.effective_from):
         raise Refused(
             RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
             "The price plan began, and what is served by it costs what it says: put another one"

@@ -1,4 +1,5 @@
-"""What must have a price: a typing error in a plan or an item would stop answers.
+"""What must have a price: a typing error in a plan or an item would stop answers, or price some
+operators otherwise than meant.
 
 A use has a price by its item's class or by a component that selects it. Which is asked for every
 purpose, and for the classes of operators there are.
@@ -11,7 +12,10 @@ from creditgate.rating.classes import Classes
 from creditgate.rating.components import Priced
 from creditgate.rating.prices import PriceBook, PricePlan
 from creditgate.refusal import Violation, invalid
-from creditgate.v1.settlement_service_pb2 import CreatePricePlanRequest
+from creditgate.v1.settlement_service_pb2 import (
+    CreatePricePlanRequest,
+    CreateSharingRuleRequest,
+)
 from creditgate.v1.vocabulary_pb2 import Purpose
 
 _MOST_VIOLATIONS: Final = 100
@@ -20,6 +24,10 @@ _NO_ITEM: Final = ""
 _UNKNOWN_CLASS: Final = (
     "no catalogue item has this price class: use one that an item has, or name it in"
     " coming_price_classes too"
+)
+_UNKNOWN_OPERATORS: Final = (
+    "no operator has this class: use one that an operator has, or name it in"
+    " coming_operator_classes too"
 )
 _UNKNOWN_ITEM: Final = "use the code of a catalogue item; ListCatalogueItems lists them"
 _LEFT_OUT: Final = (
@@ -46,9 +54,9 @@ def require_sound(
     request: CreatePricePlanRequest, plan: PricePlan, classes: Classes, book: PriceBook
 ) -> None:
     """Raise Refused INVALID_REQUEST unless ``plan``, which the request brings, fits the
-    catalogue's items as they are, and the plans before and after it.
+    catalogue's items and the operators as they are, and the plans before and after it.
 
-    All it names must be an item's, or a class that the request says is to come. What the plan in
+    All it names must be an item's or an operator's, or a class that the request says is to come. What the plan in
     force until then prices has a price again, and what it adds has one by the plan that follows
     too, unless the request says that it is dropped: what has no price can't be served.
     """
@@ -56,7 +64,21 @@ def require_sound(
     coming = frozenset(request.coming_price_classes)
     faults = [
         *_unknown(request, items, frozenset(items.values()) | coming),
+        *_unknown_operators(request, classes),
         *_left_out(request, plan, items, classes, book),
+    ]
+    if faults:
+        raise invalid(*faults[:_MOST_VIOLATIONS])
+
+
+def require_known_rebates(request: CreateSharingRuleRequest, classes: Classes) -> None:
+    """Raise Refused INVALID_REQUEST unless every class that a rule gives back to is an operator's,
+    or one that the request says is to come."""
+    known = _operator_classes(classes) | set(request.coming_operator_classes)
+    faults = [
+        Violation(f"rule.rebate_operator_classes[{place}]", _UNKNOWN_OPERATORS)
+        for place, each in enumerate(request.rule.rebate_operator_classes)
+        if each not in known
     ]
     if faults:
         raise invalid(*faults[:_MOST_VIOLATIONS])
@@ -88,6 +110,15 @@ def _unknown(
         for place, price_class in enumerate(component.price_classes):
             if price_class not in classes:
                 yield Violation(f"{at}.price_classes[{place}]", _UNKNOWN_CLASS)
+
+
+def _unknown_operators(request: CreatePricePlanRequest, classes: Classes) -> Iterator[Violation]:
+    known = _operator_classes(classes) | set(request.coming_operator_classes)
+    for index, component in enumerate(request.plan.components):
+        for place, each in enumerate(component.operator_classes):
+            if each not in known:
+                at = f"plan.components[{index}].operator_classes[{place}]"
+                yield Violation(at, _UNKNOWN_OPERATORS)
 
 
 def _left_out(
@@ -140,11 +171,15 @@ def _lost(
 
 def _uses(thing: _Thing, classes: Classes) -> Iterator[Priced]:
     """Yield the uses there may be of an item, by purpose and class of operator."""
-    newest = (history.values[-1] for history in classes.operators.values())
-    standing = {each.operator_class for each in newest if each.stands} or {""}
-    for operator_class in sorted(standing):
+    for operator_class in sorted(_operator_classes(classes) or {""}):
         for purpose in _PURPOSES:
             yield Priced(thing.item, thing.price_class, purpose, operator_class)
+
+
+def _operator_classes(classes: Classes) -> Set[str]:
+    """Return the classes of the operators that stand, "" among them where some has none."""
+    newest = (history.values[-1] for history in classes.operators.values())
+    return {each.operator_class for each in newest if each.stands}
 
 
 def _named(classes: Set[str]) -> str:

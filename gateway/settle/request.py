@@ -7,7 +7,7 @@ from typing import Final
 from creditgate.refusal import Violation, invalid
 from creditgate.v1.usage_service_pb2 import ListUsageRequest
 from gateway.instants import period_of
-from gateway.settle.month import Month, month_named
+from gateway.settle.month import Month, month_in
 from gateway.settle.paging import Filters, position_of
 
 MOST_ENTRIES: Final = 1_000
@@ -60,9 +60,10 @@ def usage_ask(request: ListUsageRequest, operator_id: str) -> UsageAsk:
 
 def month_asked(name: str, now: int) -> Month:
     """Return the month of a statement; raises Refused INVALID_REQUEST."""
-    month = month_named(name)
+    faults: list[Violation] = []
+    month = month_in("month", name, faults)
     if month is None:
-        raise invalid(Violation("month", 'use a calendar month such as "2026-04"'))
+        raise invalid(*faults)
     if now < month.from_:
         raise invalid(Violation("month", "name a month that has begun (UTC)"))
     return month

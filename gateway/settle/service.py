@@ -1,7 +1,7 @@
 """UsageService and SettlementService: what was used; prices and sharing rules."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable
 
 from creditgate.rating.plans import plan_message
 from creditgate.rating.prices import PRICE_PLAN, WITHDRAWN
@@ -21,13 +21,17 @@ from gateway.settle.entry_into_force import (
 from gateway.settle.listing import dated_page
 from gateway.settle.paging import page_token
 from gateway.settle.plan_request import MOST_REASON, new_price_plan, new_sharing_rule
-from gateway.settle.priced import require_sound
+from gateway.settle.priced import require_known_rebates, require_sound
 from gateway.settle.request import usage_ask
 from gateway.settle.shares import SHARING_RULE
 from gateway.settle.usage import UsageReader
-from gateway.settle.views import ClosedMonths, DatedLog, SettlementFeed, SettlementView
+from gateway.settle.views import RatedPast, SettlementFeed, SettlementView
 from gateway.settle.whose import operator_asked
-from operators.log import Draft
+from operators.log import AuthorityLog, Draft
+
+_Judge = Callable[[SettlementView, Present], Draft | None]
+"""Returns what a request writes into the authority log, None where nothing is to be written, or
+raises Refused. Pure."""
 
 
 class UsageService:
@@ -64,13 +68,10 @@ class UsageService:
 class SettlementService:
     """Puts price plans and sharing rules into force, and lists them."""
 
-    def __init__(
-        self, log: DatedLog, closed: ClosedMonths, feed: SettlementFeed, clock: Clock
-    ) -> None:
+    def __init__(self, log: AuthorityLog, past: RatedPast, feed: SettlementFeed) -> None:
         self._log = log
-        self._closed = closed
+        self._past = past
         self._feed = feed
-        self._clock = clock
         # One creation at a time, so that each is judged against the one before.
         self._creating = asyncio.Lock()
 
@@ -79,20 +80,13 @@ class SettlementService:
     ) -> settlement_pb.CreatePricePlanResponse:
         """Answer CreatePricePlan; raises Refused, ETAG_MISMATCH when another process came first."""
         plan = new_price_plan(request.plan, request.reason)
-        async with self._creating:
-            view = await self._feed.refresh()
-            present = await asyncio.to_thread(self._present)
+
+        def judge(view: SettlementView, present: Present) -> Draft:
             require_new_plan(plan, view.prices, present)
             require_sound(request, plan, view.classes, view.prices)
-            await self._create(
-                view,
-                PRICE_PLAN,
-                plan.id,
-                plan.model_dump(mode="json"),
-                caller,
-                present.now,
-                request.reason,
-            )
+            return Draft(PRICE_PLAN, plan.id, 0, plan.model_dump(mode="json"))
+
+        await self._write(judge, caller, request.reason)
         return settlement_pb.CreatePricePlanResponse(plan=plan_message(plan))
 
     async def withdraw_price_plan(
@@ -103,18 +97,14 @@ class SettlementService:
         faults = note_faults("reason", request.reason, MOST_REASON)
         if faults:
             raise invalid(*faults)
-        async with self._creating:
-            view = await self._feed.refresh()
-            present = await asyncio.to_thread(self._present)
+
+        def judge(view: SettlementView, present: Present) -> Draft | None:
             plan = plan_to_withdraw(request.plan_id, view.prices, present)
-            if plan is not None:
-                await self._append(
-                    view,
-                    Draft(PRICE_PLAN, plan.id, 1, {"plan_id": plan.id, WITHDRAWN: True}),
-                    caller,
-                    present.now,
-                    request.reason,
-                )
+            if plan is None:
+                return None
+            return Draft(PRICE_PLAN, plan.id, 1, {"plan_id": plan.id, WITHDRAWN: True})
+
+        await self._write(judge, caller, request.reason)
         return settlement_pb.WithdrawPricePlanResponse()
 
     async def list_price_plans(
@@ -133,19 +123,13 @@ class SettlementService:
     ) -> settlement_pb.CreateSharingRuleResponse:
         """Answer CreateSharingRule; raises Refused, ETAG_MISMATCH when another process came first."""
         rule = new_sharing_rule(request.rule, request.reason)
-        async with self._creating:
-            view = await self._feed.refresh()
-            present = await asyncio.to_thread(self._present)
+
+        def judge(view: SettlementView, present: Present) -> Draft:
             require_new_rule(rule, view.sharing, present)
-            await self._create(
-                view,
-                SHARING_RULE,
-                rule.id,
-                rule.model_dump(mode="json"),
-                caller,
-                present.now,
-                request.reason,
-            )
+            require_known_rebates(request, view.classes)
+            return Draft(SHARING_RULE, rule.id, 0, rule.model_dump(mode="json"))
+
+        await self._write(judge, caller, request.reason)
         return settlement_pb.CreateSharingRuleResponse(rule=rule_message(rule))
 
     async def list_sharing_rules(
@@ -159,33 +143,21 @@ class SettlementService:
             rules=page.messages, next_page_token=page.next_page_token
         )
 
-    def _present(self) -> Present:
-        return Present.of(
-            self._clock.now(), self._log.newest_changed_at(), self._closed.newest_month()
-        )
+    async def _write(self, judge: _Judge, caller: Caller, reason: str) -> None:
+        """Write what ``judge`` returns, judged and written while the past stands still."""
+        async with self._creating:
+            view = await self._feed.refresh()
+            await asyncio.to_thread(self._judged, judge, view, caller, reason)
+            await self._feed.refresh()
 
-    async def _create(
-        self,
-        view: SettlementView,
-        kind: str,
-        thing_id: str,
-        document: Mapping[str, object],
-        caller: Caller,
-        now: int,
-        reason: str,
-    ) -> None:
-        draft = Draft(kind, thing_id, 0, document)
-        await self._append(view, draft, caller, now, reason)
-
-    async def _append(
-        self, view: SettlementView, draft: Draft, caller: Caller, now: int, reason: str
-    ) -> None:
-        await asyncio.to_thread(
-            self._log.append,
-            [draft],
-            changed_by=caller.principal or caller.client_id,
-            changed_at=now,
-            reason=reason,
-            follows=view.sequence,
-        )
-        await self._feed.refresh()
+    def _judged(self, judge: _Judge, view: SettlementView, caller: Caller, reason: str) -> None:
+        with self._past.held() as present:
+            draft = judge(view, present)
+            if draft is not None:
+                self._log.append(
+                    [draft],
+                    changed_by=caller.principal or caller.client_id,
+                    changed_at=present.now,
+                    reason=reason,
+                    follows=view.sequence,
+                )

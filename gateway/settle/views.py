@@ -1,12 +1,13 @@
 """What the services of settlement need of a view of authority, and of the feed of views."""
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from creditgate.rating.prices import PriceBook
 from gateway.settle.classes import ClassBook
+from gateway.settle.entry_into_force import Present
 from gateway.settle.shares import SharingBook
 from operators.authority import Authority
-from operators.log import AuthorityLog
 
 
 class RatingView(Protocol):
@@ -54,17 +55,10 @@ class SettlementFeed(Protocol):
         ...
 
 
-class DatedLog(AuthorityLog, Protocol):
-    """An authority log that tells how late its changes were made. Calls block."""
+class RatedPast(Protocol):
+    """Tells what was used and closed, and keeps it from growing while something is dated."""
 
-    def newest_changed_at(self) -> int:
-        """Return the latest instant of any change (seconds, UTC), 0 before the first."""
-        ...
-
-
-class ClosedMonths(Protocol):
-    """Tells which months were closed. Calls block."""
-
-    def newest_month(self) -> str:
-        """Return the newest month that any operator's statement was closed for, "" for none."""
+    def held(self, operator_id: str = "") -> AbstractContextManager[Present]:
+        """Give the present, which stays so while the context lasts: no use is metered and no month
+        closed. Of the use of ``operator_id`` where one is named, of all else. Blocks."""
         ...

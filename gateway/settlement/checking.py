@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from creditgate.v1.settlement_service_pb2 import JournalEntry, JournalEntryKind
 from gateway.federation.clearing.debts import SqlClearedDebts
-from gateway.settle.month import month_named, shifted
+from gateway.settle.month import month_before, month_named
 from gateway.settlement.cleared import ClearedDebts, ClearedThrough, through_of
 from gateway.settlement.closing import Closer
 from gateway.settlement.documents import document_bytes
@@ -89,8 +89,9 @@ def _of_settlement(
 def _counted_before(closings: SqlClosings, month: str) -> Mapping[str, int]:
     """Return up to when the settlement before a month's counted clearings, by region."""
     named = month_named(month)
-    before = None if named is None else closings.settled(shifted(named, -1).name)
-    return through_of(None if before is None else before.settlement)
+    before = None if named is None else month_before(named)
+    settled = None if before is None else closings.settled(before.name)
+    return through_of(None if settled is None else settled.settlement)
 
 
 def _of_closings(closings: SqlClosings, month: str, closed: Sequence[ClosedMonth]) -> Iterator[str]:

@@ -6,13 +6,17 @@ place, and how much of authority was known, stand with the closing: so it can be
 again, to the same bytes, from the ledger and the authority log.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from creditgate.rating.basis import basis_of
+from creditgate.rating.prices import PRICE_PLAN
 from creditgate.rating.rating import rate
 from creditgate.rating.terms import cuts
 from creditgate.v1.usage_service_pb2 import Statement, StatementAdjustment
-from gateway.settle.month import Month, month_named, month_of, shifted
+from gateway.settle.classes import CLASS_START
+from gateway.settle.month import Month, month_before, month_named, month_of
+from gateway.settle.shares import SHARING_RULE
 from gateway.settle.sharing import share_bill
 from gateway.settlement.adjustment import SettledUse, adjustment, is_settled, subjects_settled
 from gateway.settlement.books import Books, books_at
@@ -21,12 +25,13 @@ from gateway.settlement.ledger_month import NOWHERE, LedgerPosition
 from gateway.settlement.month_use import LedgerMonths
 from gateway.settlement.right_lines import NONE, RightLines
 from gateway.settlement.statement import complete, rated_statement, without_basis
-from gateway.settlement.store import ClosedMonth, NotesChanged, SqlClosings
+from gateway.settlement.store import ClosedMonth, NotesChanged, RatedAnew, SqlClosings
 from operators.log import AuthorityLog
 
 SHARING_FORM: Final = 2
 """How shares are worked out now: what other regions are owed is set aside first, of the fees of
 their own records alone."""
+_IN_FORCE: Final = frozenset({PRICE_PLAN, SHARING_RULE, CLASS_START})
 _MIXED_FORM: Final = 1
 """How once: of all fees of the same item, source and region."""
 
@@ -54,23 +59,36 @@ class Closer:
         position = self._months.position(operator_id)
         statement = self._rated(operator_id, month, position, books)
         # While an earlier month is open, its own closing will cover what came late.
-        next_to_close = self._closings.last_settled() == shifted(month, -1).name
+        before = month_before(month)
+        next_to_close = before is not None and self._closings.last_settled() == before.name
         late = self._adjustments(operator_id, month, position, books) if next_to_close else []
         complete(statement, late, self._closings.notes(operator_id, month.name))
         return statement
 
     def close(self, operator_id: str, month: Month, books: Books, now: int) -> ClosedMonth:
-        """Close a month that is over, if it is not closed yet, and return it."""
+        """Close a month that is over, if it is not closed yet, and return it.
+
+        By ``books``, or by newer ones where something was put into force meanwhile: by a clock that
+        is behind, it may count for the month.
+        """
         closed = self._closings.closed(operator_id, month.name)
         while closed is None:
             position = self._months.position(operator_id)
             statement = self._worked_out(operator_id, month, position, books)
             statement.close_time.seconds = now
             try:
-                closed = self._closings.close(statement, position, now)
+                closed = self._closings.close(statement, position, now, self._rates_as(books))
             except NotesChanged:
                 continue
+            except RatedAnew:
+                books = books_at(self._log, self._log.head())
         return closed
+
+    def _rates_as(self, books: Books) -> Callable[[], bool]:
+        """Return what tells whether nothing was put into force since ``books``."""
+        return lambda: all(
+            change.kind not in _IN_FORCE for change in self._log.since(books.sequence)
+        )
 
     def as_it_ought(
         self, operator_id: str, month: Month, books: Books, right: RightLines

@@ -6,7 +6,7 @@ from typing import Final
 
 from creditgate.refusal import Violation, invalid
 from creditgate.v1 import settlement_service_pb2 as pb
-from gateway.settle.month import Month, month_named
+from gateway.settle.month import Month, month_in
 from gateway.settle.paging import Filters, id_of, position_of
 
 MOST: Final = 1_000
@@ -14,7 +14,6 @@ USUAL: Final = 100
 MOST_EVIDENCE_BYTES: Final = 1 << 20
 _MOST_REASON: Final = 500
 _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,64}")
-_MONTH: Final = 'use a calendar month such as "2026-04"'
 _OTHER_PAGE: Final = "use the next_page_token of an earlier page of the same listing"
 
 
@@ -39,10 +38,8 @@ class JournalAsk:
 def month_to_close(request: pb.ClosePeriodRequest, now: int) -> Month:
     """Return the month to close; raises Refused INVALID_REQUEST unless it is over."""
     faults = request_id_faults(request.request_id)
-    month = month_named(request.month)
-    if month is None:
-        faults.append(Violation("month", _MONTH))
-    elif now < month.until:
+    month = month_in("month", request.month, faults)
+    if month is not None and now < month.until:
         faults.append(Violation("month", "name a month that is over (UTC)"))
     if faults or month is None:
         raise invalid(*faults)
@@ -51,9 +48,10 @@ def month_to_close(request: pb.ClosePeriodRequest, now: int) -> Month:
 
 def settled_month(name: str) -> Month:
     """Return the month of a settlement; raises Refused INVALID_REQUEST."""
-    month = month_named(name)
+    faults: list[Violation] = []
+    month = month_in("month", name, faults)
     if month is None:
-        raise invalid(Violation("month", _MONTH))
+        raise invalid(*faults)
     return month
 
 
@@ -104,8 +102,8 @@ def request_id_faults(request_id: str) -> list[Violation]:
 
 def _listing_faults(month: str, page_size: int) -> list[Violation]:
     faults: list[Violation] = []
-    if month and month_named(month) is None:
-        faults.append(Violation("month", _MONTH))
+    if month:
+        month_in("month", month, faults)
     if not 0 <= page_size <= MOST:
         faults.append(Violation("page_size", f"use 1 to {MOST}, or 0 for {USUAL}"))
     return faults

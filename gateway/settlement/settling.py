@@ -8,7 +8,7 @@ from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.settlement_service_pb2 import Settlement
 from creditgate.v1.usage_service_pb2 import CreditNote, Statement, StatementAdjustment
-from gateway.settle.month import Month, month_named, month_of, shifted
+from gateway.settle.month import Month, month_before, month_named, month_of, shifted
 from gateway.settle.views import SettlementView
 from gateway.settlement.cleared import (
     ClearedDebts,
@@ -68,8 +68,9 @@ class Settler:
         return settled.settlement
 
     def _before(self, month: Month) -> Settlement | None:
-        before = self._closings.settled(shifted(month, -1).name)
-        return None if before is None else before.settlement
+        before = month_before(month)
+        settled = None if before is None else self._closings.settled(before.name)
+        return None if settled is None else settled.settlement
 
     def _require_next(self, month: Month, view: SettlementView, now: int) -> None:
         last = month_named(self._closings.last_settled())

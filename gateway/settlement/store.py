@@ -1,6 +1,6 @@
 """Closed months in SQL, for SQLite and PostgreSQL. Calls block."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -22,6 +22,10 @@ _NOTE: Final = CREDIT_NOTES.c
 
 class NotesChanged(Exception):
     """A credit note was booked in the month after its statement was worked out."""
+
+
+class RatedAnew(Exception):
+    """Something was put into force after what a statement was worked out by was read."""
 
 
 class ClosedMonth(NamedTuple):
@@ -107,10 +111,17 @@ class SqlClosings:
         with reading(self._engine) as connection:
             return _notes(connection, operator_id, month)
 
-    def close(self, statement: Statement, position: LedgerPosition, closed_at: int) -> ClosedMonth:
+    def close(
+        self,
+        statement: Statement,
+        position: LedgerPosition,
+        closed_at: int,
+        rates: Callable[[], bool],
+    ) -> ClosedMonth:
         """Close an operator's month and book it, and return it; or what another closed meanwhile.
 
-        Raises NotesChanged.
+        ``rates`` tells whether the statement is still what it is rated by; nothing is put into
+        force while it is asked. Raises RatedAnew where it is not, and NotesChanged.
         """
         document = document_bytes(statement)
         closing = ClosedMonth(
@@ -129,6 +140,8 @@ class SqlClosings:
             noted = _notes(connection, statement.operator_id, statement.month)
             if list(noted) != list(statement.credit_notes):
                 raise NotesChanged
+            if not rates():
+                raise RatedAnew
             connection.execute(
                 insert(CLOSINGS).values(
                     operator_id=statement.operator_id,
@@ -181,11 +194,6 @@ class SqlClosings:
         with reading(self._engine) as connection:
             return connection.execute(select(func.max(MONTHS.c.month))).scalar_one() or ""
 
-    def newest_month(self) -> str:
-        """Return the newest month that any operator's was closed for, "" before the first."""
-        with reading(self._engine) as connection:
-            return connection.execute(select(func.max(_CLOSING.month))).scalar_one() or ""
-
     def requested(self, closed_by: str, request_id: str) -> str:
         """Return the month an earlier request of this id closed, "" where there was none."""
         query = select(MONTHS.c.month).where(
@@ -233,6 +241,11 @@ def book(connection: Connection, entry: Entry, at: int) -> None:
     )
     wrote(connection, ENTRIES, [(number,)])
     wrote(connection, POSTINGS, [(number, posting.account) for posting in entry.postings])
+
+
+def newest_closed(connection: Connection) -> str:
+    """Return the newest month that any operator's was closed for, "" before the first."""
+    return connection.execute(select(func.max(_CLOSING.month))).scalar_one() or ""
 
 
 def last_closed(connection: Connection, operator_id: str) -> str:

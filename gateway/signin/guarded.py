@@ -80,4 +80,6 @@ class Guarded:
             trouble=not_shown.trouble,
             here="",
             query={},
+            # What answers a form cannot be asked for again, in whatever language.
+            asked_again=request.method == "GET",
         )

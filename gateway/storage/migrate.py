@@ -2,30 +2,30 @@
 
 On SQLite all migrations of a schema are one transaction. On PostgreSQL each is one of its own, so
 that none holds the locks of those before it while others serve; and a statement that waits for a
-lock gives up soon and is tried again, since whoever comes after it waits behind it.
+lock gives up soon and is tried again, since whoever comes after it waits behind it. A store of a
+newer version is left as it is (`gateway.storage.versions`).
 """
 
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Final, Literal
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from psycopg.errors import LockNotAvailable, QueryCanceled
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 from gateway.storage.engines import Engines, reading
+from gateway.storage.versions import line_of, stands
 
 Schema = Literal["authority", "records", "evidence"]
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
-_MIGRATION_LOCK: Final = 0x63726D67
+TURN: Final = 0x63726D67
+"""The advisory lock on PostgreSQL of whose turn it is to migrate."""
 LOCK_SECONDS: Final = 2
 """How long a migration waits for a lock on PostgreSQL before it lets others pass."""
 STATEMENT_SECONDS: Final = 30
@@ -47,7 +47,7 @@ def alembic_config(schema: Schema) -> Config:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS / schema))
     config.set_main_option("path_separator", "os")
-    config.attributes["version_table"] = _version_table(schema)
+    config.attributes["version_table"] = f"alembic_version_{schema}"
     return config
 
 
@@ -56,32 +56,23 @@ def upgrade(engine: Engine, schema: Schema, partitions: int | None = None) -> No
 
     ``partitions`` is in how many parts a table is made that comes in parts on PostgreSQL.
 
-    Several processes and threads may call it at once: the first does the work. Raises
-    MigrationBlocked on PostgreSQL where others hold a lock for too long.
+    Several processes and threads may call it at once: the first does the work. A store that a
+    newer version has migrated, and beside which this one may serve, is left as it is. Raises
+    StoreOfNewerVersion where it may not, and MigrationBlocked on PostgreSQL where others hold a
+    lock for too long.
     """
-    if _stands(engine, schema):
-        return
     config = alembic_config(schema)
+    # As at most starts: no lock is needed then.
+    if _stands(engine, config):
+        return
     config.attributes["partitions"] = partitions
     run(engine, config)
 
 
-def _stands(engine: Engine, schema: Schema) -> bool:
-    # As at most starts: neither a lock is needed then, nor the migrations' code.
+def _stands(engine: Engine, config: Config) -> bool:
     with reading(engine) as connection:
-        context = MigrationContext.configure(
-            connection, opts={"version_table": _version_table(schema)}
-        )
-        return context.get_current_heads() == _heads(schema)
-
-
-@cache
-def _heads(schema: Schema) -> tuple[str, ...]:
-    return tuple(ScriptDirectory.from_config(alembic_config(schema)).get_heads())
-
-
-def _version_table(schema: Schema) -> str:
-    return f"alembic_version_{schema}"
+        line = line_of(str(config.get_main_option("script_location")))
+        return stands(connection, config.attributes["version_table"], line)
 
 
 def run(engine: Engine, config: Config, *, pause: Callable[[float], None] = time.sleep) -> None:
@@ -89,12 +80,12 @@ def run(engine: Engine, config: Config, *, pause: Callable[[float], None] = time
     with _ALEMBIC:
         if engine.dialect.name != "postgresql":
             with engine.begin() as connection:
-                _apply(connection, config)
+                _apply(engine, connection, config)
             return
         for left in reversed(range(_TRIES)):
             try:
                 with _alone(engine) as connection:
-                    _apply(connection, config)
+                    _apply(engine, connection, config)
                 return
             except OperationalError as error:
                 if not isinstance(error.orig, LockNotAvailable | QueryCanceled):
@@ -107,7 +98,10 @@ def run(engine: Engine, config: Config, *, pause: Callable[[float], None] = time
             pause(_PAUSE_SECONDS)
 
 
-def _apply(connection: Connection, config: Config) -> None:
+def _apply(engine: Engine, connection: Connection, config: Config) -> None:
+    # Whoever had the turn before may have been of a newer version.
+    if _stands(engine, config):
+        return
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
@@ -115,7 +109,7 @@ def _apply(connection: Connection, config: Config) -> None:
 @contextmanager
 def _alone(engine: Engine) -> Generator[Connection]:
     """Give a session, in no transaction, that is the only one to migrate, within time limits."""
-    asked = text(f"SELECT pg_try_advisory_lock({_MIGRATION_LOCK})")
+    asked = text(f"SELECT pg_try_advisory_lock({TURN})")
     with engine.connect() as connection:
         try:
             # Asked again and again: an index made concurrently waits for every statement under

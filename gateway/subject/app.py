@@ -107,6 +107,9 @@ def subject_routes(parts: SubjectParts) -> list[Route]:
         return guarded.unconfigured(entering.ENTRANCE.home)
     door = _Door(parts, sign_in, pages)
     return [
+        # No page's address ends with a slash, and people write one.
+        Route("/my/", guarded(_without_slash), methods=["GET"]),
+        Route("/my/{rest:path}/", guarded(_without_slash), methods=["GET"]),
         Route("/my/sign-in", guarded(door.begin), methods=["GET"]),
         Route(
             entering.ENTRANCE.back_path,
@@ -131,6 +134,12 @@ def subject_routes(parts: SubjectParts) -> list[Route]:
             for method, path, serve in COMPANY_PAGES
         ),
     ]
+
+
+async def _without_slash(request: Request) -> Response:
+    """Send the browser to the address that it means."""
+    path = request.url.path.rstrip("/")
+    return see_other(addressed(path, language_of(request), **kept_query(request)))
 
 
 class _Door:

@@ -13,6 +13,7 @@ from consent.model import Consent
 from consent.removals import Duties, Removal
 from consent.states import FINAL, LIVE, REQUESTED
 from consent.subject_keys import SubjectKey
+from creditgate.signed_document import KEYS_PATH
 from gateway.consents.elsewhere import keeper_of
 from gateway.consents.plain import plain_consent
 from gateway.pages.rendering import Language
@@ -65,12 +66,15 @@ async def show(visit: CompanyVisit) -> Response:
     whole = await asyncio.to_thread(_whole, visit)
     if whole.standing.state == REQUESTED:
         return await answer.show(visit, whole.standing)
-    view, consent = visit.parts.view(), whole.standing.consent
+    parts, consent = visit.parts, whole.standing.consent
+    view = parts.view()
     acting, language = visit.acting, visit.language
     sees = acting.under(Power.SEE, consent) is not None
     duties = whole.duties
     # Of one that another region keeps, that region signs receipts.
     kept_here = not consent.kept_elsewhere
+    keeper = keeper_of(consent)
+    receipt_issuer = parts.issuer if kept_here else keeper.region if keeper else ""
     signable = kept_here and acting.represents and bool(consent.receipt) and bool(whole.keys)
     return await visit.shown(
         "consent.html",
@@ -86,7 +90,9 @@ async def show(visit: CompanyVisit) -> Response:
             message_in=consent.language,
         ),
         kept_here=kept_here,
-        keeper=keeper_of(consent),
+        keeper=keeper,
+        receipt_issuer=receipt_issuer,
+        receipt_keys=receipt_issuer.rstrip("/") + KEYS_PATH,
         done=visit.request.query_params.get("done", ""),
         revocable=whole.standing.revocable(None if duties is None else duties.first)
         and acting.under(Power.REVOKE, consent) is not None,

@@ -22,11 +22,13 @@ async def show(visit: CompanyVisit) -> Response:
     """Show what taking it back leads to."""
     standing = await asyncio.to_thread(_to_revoke, visit)
     terms, last = standing.consent.terms, standing.use.last_at
+    gone = await asyncio.to_thread(_said_gone, visit, standing)
     deadline = None if last is None else removal_deadline(terms, REVOKED, last, visit.now)
     return await visit.shown(
         "revoke.html",
         tab="/consents",
         line=consent_line(visit.parts.view(), standing, visit.language),
+        gone=gone,
         deadline="" if deadline is None else moment(deadline, visit.language),
         past=deadline is not None and deadline <= visit.now,
         kept_here=not standing.consent.kept_elsewhere,
@@ -64,6 +66,16 @@ def _to_revoke(visit: CompanyVisit) -> Standing:
     if not standing.revocable(removal):
         raise NotShown("changed")
     return standing
+
+
+def _said_gone(visit: CompanyVisit, standing: Standing) -> bool:
+    """Tell whether the operator's word stands that the last copy of what it got is gone. Blocks."""
+    consent, last_at = standing.consent, standing.use.last_at
+    if last_at is None:
+        return False
+    life_until = last_at + consent.terms.data_life_seconds
+    duty = visit.parts.consents.duty(consent.consent_id, life_until)
+    return duty is not None and duty.acknowledged_at is not None
 
 
 def _purpose(visit: CompanyVisit, standing: Standing) -> str:

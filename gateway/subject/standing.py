@@ -30,9 +30,11 @@ class Standing:
 
     def revocable(self, removal: Removal | None) -> bool:
         """Tell whether there is anything to take back: a consent in force, or what is still
-        held under one that time or use has ended, as ``removal``, the duty to remove it, tells.
+        held under one that time or use has ended, as ``removal``, the duty to remove it, tells: not
+        what was taken back already in the region that gave it.
         """
-        held = removal is not None and removal.acknowledged_at is None
+        owed = removal is not None and removal.acknowledged_at is None
+        held = owed and self.use.last_at is not None
         return self.state in LIVE or (held and self.state in _ENDED_BY_ITSELF)
 
 

@@ -1,7 +1,7 @@
 """Whether the ledger charged a request before."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import Engine, select
@@ -22,6 +22,18 @@ def is_charged(engine: Engine, operator_id: str, request_id: str, chunk: int | N
         query = query.where(USAGE.c.chunk == chunk)
     with reading(engine) as connection:
         return connection.execute(query.limit(1)).first() is not None
+
+
+def first_charged(engine: Engine, operator_id: str, request_ids: Collection[str]) -> frozenset[str]:
+    """Return those of an operator's requests whose first chunk was charged. Blocks."""
+    query = select(USAGE.c.request_id).where(
+        USAGE.c.operator_id == operator_id,
+        USAGE.c.request_id.in_(request_ids),
+        USAGE.c.chunk == 0,
+        USAGE.c.kind == ANSWER,
+    )
+    with reading(engine) as connection:
+        return frozenset(connection.execute(query).scalars())
 
 
 class ChargedBefore:

@@ -5,7 +5,7 @@ to know that request to the byte.
 """
 
 import re
-from base64 import urlsafe_b64encode
+from base64 import b32encode, urlsafe_b64encode
 from hashlib import sha256
 from typing import Final
 
@@ -16,6 +16,10 @@ from creditgate.v1.federation_service_pb2 import QueryRecordsRequest
 CLIENT_PREFIX: Final = "region-"
 """What the client id of a region begins with, and no other's."""
 
+REGION_REQUEST_ID: Final = re.compile(r"[a-z2-7]{52}")
+"""What idempotency keys of questions to regions look like (`region_request_id`), and no operator's
+own: who knows how they are made must not be able to use one up before."""
+
 _CONSENT: Final = re.compile(r"consents/([0-9a-f]{10})[A-Za-z0-9._~-]{1,90}")
 _DIGEST_CHARACTERS: Final = 29
 """With the time before it and the letter between, 40 characters: all an id may have."""
@@ -25,6 +29,17 @@ def region_client_id(entity_id: str) -> str:
     """Return the client id a region goes by everywhere: it follows from its entity id alone,
     so that each side knows it without being told."""
     return f"{CLIENT_PREFIX}{sha256(entity_id.encode()).hexdigest()[:24]}"
+
+
+def region_request_id(operator_id: str, request_id: str, region: str) -> str:
+    """Return the idempotency key of a question to one region, which its chunks are charged by in the
+    asking one too; ``region`` is its entity identifier.
+
+    Each operator names its requests itself, and to another region all are this region's: so it
+    is made of both, the same for every retry. 52 characters, and they tell nothing.
+    """
+    digest = sha256(f"{region}\n{operator_id}\n{request_id}".encode()).digest()
+    return b32encode(digest).decode().rstrip("=").lower()
 
 
 def batch_of(query: QueryRecordsRequest, consent: str = "") -> BatchGetSubjectRecordsRequest:

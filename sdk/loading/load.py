@@ -15,7 +15,8 @@ from sdk.loading.draft import DraftMaker
 from sdk.loading.feed import Fed, Feed
 from sdk.loading.mapping import ColumnMapping
 from sdk.loading.mapping_file import shipped_mappings
-from sdk.loading.rejects import RejectsReport
+from sdk.loading.rejects import RejectsReport, require_place
+from sdk.loading.rows import SourceRefused
 from sdk.loading.sources import fitting_mapping, open_rows, sources_in
 
 _NOTHING_SENT: Final = Fed(0, 0, ())
@@ -75,8 +76,9 @@ async def load(
 
     Without ``mapping`` each file goes by the shipped mapping that fits its columns.
     Every file's columns are checked before anything is sent. ``report`` is the CSV file
-    of refused and rejected rows (see `sdk.loading.rejects`); ``progress`` is called after
-    each batch. A gateway that is away or busy is tried again for ``patience`` seconds.
+    of refused and rejected rows (see `sdk.loading.rejects`), which replaces an earlier one and
+    nothing else; ``progress`` is called after each batch. A gateway that is away or busy is
+    tried again for ``patience`` seconds.
 
     A load that breaks is simply run again: what is disclosed already counts as unchanged.
     Raises SourceRefused, MappingRefused and FeedBroken, grpc.RpcError for what
@@ -106,12 +108,18 @@ async def load(
 def _plan(source: Path, mapping: ColumnMapping | None, report: Path) -> list[_Planned]:
     """Return what to load, each file opened once to check its columns.
 
-    A report of an earlier run may lie in the folder; it is no source.
+    A report of an earlier run may lie in the folder; it is no source. Anything else at its
+    place is not replaced.
     """
     shipped = shipped_mappings() if mapping is None else {}
-    earlier = report.resolve()
+    require_place(report)
+    sources = [
+        path for path in sources_in(source) if not (report.exists() and path.samefile(report))
+    ]
+    if not sources:
+        raise SourceRefused(f"{source} holds no file to load but the report, {report}")
     planned: list[_Planned] = []
-    for path in [path for path in sources_in(source) if path.resolve() != earlier]:
+    for path in sources:
         chosen = mapping or fitting_mapping(path, shipped)
         open_rows(path, chosen.used()).close()
         name = path.name if path == source else path.relative_to(source).as_posix()

@@ -3,7 +3,7 @@
 A CSV file in UTF-8 with a header: ``file``, ``row`` (the line it starts at, from 1; in
 Parquet the row), ``record_id`` (empty when the loader refused the row before making one),
 ``column``, ``field`` (of the record, in proto notation), ``reason``, ``description``. No
-value of the source is in it.
+value of the source is in it. A report takes the place of an earlier one, and of no other file.
 """
 
 import csv
@@ -15,8 +15,27 @@ from typing import Final
 from sdk.loading.batches import Batch
 from sdk.loading.draft import DraftMaker
 from sdk.loading.feed import Fed
+from sdk.loading.rows import SourceRefused
 
 HEADER: Final = ("file", "row", "record_id", "column", "field", "reason", "description")
+_FIRST_LINE: Final = ",".join(HEADER)
+
+
+def require_place(path: Path) -> None:
+    """Raise SourceRefused where something stands at ``path``, or where it leads to, that is
+    neither an earlier report nor an empty file; OSError where it cannot be read."""
+    if not path.exists():
+        return
+    if path.is_file():
+        # A spreadsheet that saved a report put a byte order mark before it.
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            line = file.readline(len(_FIRST_LINE) + 1)
+        if not line or line.rstrip("\n") == _FIRST_LINE:
+            return
+    raise SourceRefused(
+        f"{path} is no earlier report of rejected rows, which alone would be replaced: choose"
+        " another place for the report"
+    )
 
 
 class RejectsReport:

@@ -15,7 +15,8 @@ MOST_LINE: Final = 1 << 20
 
 
 class SourceRefused(ValueError):
-    """A file cannot be loaded at all; the message names it and the mend."""
+    """A file cannot be loaded at all, or not replaced by a report; the message names it and the
+    mend."""
 
 
 class Row(NamedTuple):

@@ -429,6 +429,20 @@ async def test_the_same_is_proposed_once_by_one_person(guarded: World) -> None:
     await _proposed(guarded, items=["tax"])
 
 
+async def test_validating_proposes_nothing_and_tells_what_is_proposed_already(
+    guarded: World,
+) -> None:
+    item = item_message(national()["penalty.administrative"])
+    request = catalogue_pb.CreateCatalogueItemRequest(item=item, reason=REASON, validate_only=True)
+    for _ in range(2):
+        answer = await _items(guarded).create_catalogue_item(request, acting("ann"))
+        assert answer == catalogue_pb.CreateCatalogueItemResponse()
+    proposed = await _create_item(guarded)
+    with pytest.raises(Refused, match=proposed.proposal_id) as refusal:
+        await _items(guarded).create_catalogue_item(request, acting("ann"))
+    assert reason_of(refusal) == "RESOURCE_EXISTS"
+
+
 async def test_approvals_at_once_apply_once(stored_guarded: World) -> None:
     async with World(stored_guarded.log, stored_guarded.clock) as other:
         for round_ in range(4):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from creditgate.refusal import Refused
+from creditgate.v1 import operator_service_pb2 as operators_pb
 from creditgate.v1 import region_service_pb2 as pb
 from gateway.administration.regions import RegionService
 from gateway.authenticate.caller import Caller
@@ -123,6 +124,18 @@ async def test_a_region_is_admitted_as_an_operator_of_its_own(
     with pytest.raises(Refused) as refusal:
         await admit(world, entity_id, operator_id)
     assert reason_of(refusal) == reason
+
+
+async def test_an_operator_that_was_a_firm_before_is_no_regions(world: World) -> None:
+    await create(world, of_class="bank")
+    named = operators_pb.GetOperatorRequest(operator_id="east")
+    operator = (await world.service.get_operator(named, CALLER)).operator
+    operator.operator_class = REGION_CLASS
+    request = operators_pb.UpdateOperatorRequest(operator=operator, reason=REASON)
+    await world.service.update_operator(request, CALLER)
+    with pytest.raises(Refused) as refusal:
+        await admit(world)
+    assert reason_of(refusal) == "STATE_CONFLICT"
 
 
 async def test_nobody_registers_or_changes_a_regions_client_by_hand(world: World) -> None:

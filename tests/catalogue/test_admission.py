@@ -159,6 +159,7 @@ def test_every_reason_of_admission_is_shown_above() -> None:
         registration("~a.B_c-9" * 16),
         registration(name='引号"反斜线\\换行\n😀'),
         registration(name="名" * 200),
+        registration(registered_capital="15012345678"),
         penalty(),
         penalty(severity=GRADES.SEVERITY_MINOR, days=1),
         penalty(severity=GRADES.SEVERITY_MINOR, days=91),

@@ -281,3 +281,15 @@ def test_no_text_makes_the_search_slow(text: str) -> None:
     started = perf_counter()
     found(text)
     assert perf_counter() - started < 1
+
+
+@pytest.mark.parametrize(
+    "text", ["李四@163.com", "邮箱：李四@mail.example.cn", "张三@例.李四@qq.com"]
+)
+def test_an_address_may_begin_with_han_characters(text: str) -> None:
+    assert found(text)
+
+
+@pytest.mark.parametrize("text", ["转发@江苏.公安", "钢材@3.5kg", "请@李四.", "关注@example"])
+def test_whoever_is_mentioned_by_an_at_sign_has_no_address(text: str) -> None:
+    assert not found(text)

@@ -107,6 +107,31 @@ async def test_item_created_twice_is_refused(world: World) -> None:
     assert reason_of(refusal) == "RESOURCE_EXISTS"
 
 
+async def test_a_request_that_is_only_validated_does_nothing(world: World) -> None:
+    request = pb.CreateCatalogueItemRequest(item=message(), reason="new", validate_only=True)
+    for _ in range(2):
+        answer = await world.items.create_catalogue_item(request, OFFICE)
+        assert answer == pb.CreateCatalogueItemResponse()
+    item = await create(world, message())
+    item.name_en = "Changed"
+    changed = pb.UpdateCatalogueItemRequest(item=item, reason="new", validate_only=True)
+    await world.items.update_catalogue_item(changed, OFFICE)
+    assert (await get(world, item.code)).name_en == message().name_en
+
+
+async def test_a_request_that_is_only_validated_is_refused_as_it_would_be(world: World) -> None:
+    item = await create(world, message())
+    again = pb.CreateCatalogueItemRequest(item=item, reason="new", validate_only=True)
+    with pytest.raises(Refused) as refusal:
+        await world.items.create_catalogue_item(again, OFFICE)
+    assert reason_of(refusal) == "RESOURCE_EXISTS"
+    item.etag = "7"
+    old = pb.UpdateCatalogueItemRequest(item=item, reason="new", validate_only=True)
+    with pytest.raises(Refused) as refusal:
+        await world.items.update_catalogue_item(old, OFFICE)
+    assert reason_of(refusal) == "ETAG_MISMATCH"
+
+
 async def test_unknown_item_is_not_found(world: World) -> None:
     with pytest.raises(Refused) as refusal:
         await get(world, "none")

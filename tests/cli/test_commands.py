@@ -151,6 +151,8 @@ def test_components_and_divisions_are_put_into_force_and_shown(
     prices = ("--price", "basic=1", "--price", "adverse=1", "--drop", "evaluated")
     plan = ("price", "create", "rich", *prices, "--components", components)
     begins = ("--from", "2098-01-01", *WHY)
+    assert served.refusal(ADMINISTRATOR, *plan, *begins) == "INVALID_REQUEST"
+    plan = (*plan, "--coming-operators", "bank")
     created = served.answer(ADMINISTRATOR, *plan, *begins)["plan"]
     assert created["components"][0]["kind"] == "PRICE_COMPONENT_KIND_GRADUATED"
     shown = served.run(ADMINISTRATOR, "price", "list").out
@@ -158,7 +160,9 @@ def test_components_and_divisions_are_put_into_force_and_shown(
         assert text in shown
     parts = ("--source", "5000", "--region", "3000", "--platform", "1500", "--operator", "500")
     how = ("--division", "by-contribution", "--completeness", "2500", "--rebate-class", "bank")
-    served.answer(ADMINISTRATOR, "sharing", "create", "rich", *parts, *how, *begins)
+    rule = ("sharing", "create", "rich", *parts, *how)
+    assert served.refusal(ADMINISTRATOR, *rule, *begins) == "INVALID_REQUEST"
+    served.answer(ADMINISTRATOR, *rule, "--coming-operators", "bank", *begins)
     assert "by-contribution" in served.run(ADMINISTRATOR, "sharing", "list").out
 
 

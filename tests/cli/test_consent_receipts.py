@@ -40,6 +40,19 @@ def test_a_kept_receipt_is_read_without_a_gateway_or_a_profile(
     assert "alpha-credit" in shown.out
 
 
+@pytest.mark.parametrize("given", [(), ("--keys", "keys.json"), ("--issuer", ISSUER)])
+def test_who_has_no_profile_is_told_what_to_give_instead(
+    tmp_path: Path, signing: Signing, given: tuple[str, ...]
+) -> None:
+    del signing
+    more = [tmp_path / each if each == "keys.json" else each for each in given]
+    source = ("consent", "receipt", "verify", tmp_path / "receipt.txt")
+    told = creditgate_here(tmp_path / "home", *source, *more)
+    assert (told.status, told.out) == (1, "")
+    for words in ("--keys", "--issuer", "/consent/receipt-keys.json"):
+        assert words in told.told
+
+
 def test_an_altered_receipt_is_told_apart_in_one_line(tmp_path: Path, signing: Signing) -> None:
     receipt = signing.receipts.signed(granted())
     other = "A" if receipt[-9] != "A" else "B"

@@ -64,6 +64,11 @@ def test_a_variable_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("CREDITGATE_GRPCS_PORT", "tcp://10.0.0.1:443"),
         ("CREDITGATE_GRPC_PORT_443_TCP_PORT", "443"),
         ("CREDITGATE_PROFILE", "client.json"),
+        ("CREDITGATE_DATABASE_SERVICE_HOST", "10.0.0.1"),
+        ("CREDITGATE_DATABASE_PORT", "tcp://10.0.0.1:5432"),
+        ("CREDITGATE_DATA", "/data"),
+        ("CREDITGATE_IMAGE", "creditgate:1"),
+        ("CREDITGATE_LOG", "x"),
         ("CREDITGATE_GRPC_PROT", ""),
     ],
 )
@@ -81,6 +86,12 @@ def test_variables_a_platform_adds_do_no_harm(
         ("CREDITGATE_WORKER", "CREDITGATE_WORKERS"),
         ("creditgate_replaywindow_seconds", "CREDITGATE_REPLAY_WINDOW_SECONDS"),
         ("CREDITGATE_MAX_SUBJECT_PER_BATCH", "CREDITGATE_MAX_SUBJECTS_PER_BATCH"),
+        ("CREDITGATE_CONFG", "CREDITGATE_CONFIG"),
+        ("CREDITGATE_CONFIG_FILE", "CREDITGATE_CONFIG"),
+        ("CREDITGATE_PROFLE", "CREDITGATE_PROFILE"),
+        ("CREDITGATE_DATABASE_URL", "CREDITGATE_DATABASE"),
+        ("CREDITGATE_TLS_CERT", "CREDITGATE_TLS_CERTIFICATE"),
+        ("CREDITGATE_FEDERATION_CERTIFICATE_KEYS", "CREDITGATE_FEDERATION_CERTIFICATE_KEY"),
     ],
 )
 def test_a_misspelt_variable_is_refused_by_what_was_meant(
@@ -90,6 +101,14 @@ def test_a_misspelt_variable_is_refused_by_what_was_meant(
     with pytest.raises(ConfigRefused, match=f"{variable} is no setting; is {meant} meant") as why:
         GatewayConfig.load()
     assert "hunter2" not in str(why.value)
+
+
+def test_a_variable_beside_the_setting_it_is_named_after_does_no_harm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CREDITGATE_DATABASE", "sqlite")
+    monkeypatch.setenv("CREDITGATE_DATABASE_PASSWORD", "hunter2")
+    assert GatewayConfig.load() == GatewayConfig()
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.policy_file import read_policy
 from gateway.conformance.removals import RemovalDuties
 from gateway.conformance.settling import Settling
+from gateway.conformance.spoken import Spoken
 from gateway.conformance.standings import Standings
 from gateway.conformance.suspension import Suspensions
 from gateway.federation.asking.removals import RegionRemovals
@@ -262,6 +263,7 @@ class Enforced:
                 ],
                 since=self.clock.now() if since is None else since,
                 read_at=self.clock.now(),
+                spoken=Spoken(reflects),
             ),
         )
 

@@ -272,23 +272,22 @@ class History:
         """Keep what an attestation finds; return how many findings then stand, and whether it
         is certified."""
         faults = self.faults(firm, reflects, now)
-        # Of events whose copies are only not held against it yet, nothing is said.
-        said = reflects if self._excused(firm, reflects, now) else _LAST
+        # What is only not held against it yet excuses itself, and nothing else.
+        excused = self._excused(firm, reflects, now)
         new = {(each.kind, each.record_id): each for each in faults}
-        after = {key: each for key, each in firm.standing.items() if each.event > said}
+        still = {key: each for key, each in firm.standing.items() if each.event in excused - {0}}
         # What stands and is found again is the finding it was.
         kept = {key: firm.standing[key] for key in new.keys() & firm.standing.keys()}
-        firm.standing = new | kept | after
+        firm.standing = new | kept | still
         held = {each.record_id for each in faults}
         firm.overdue = {
             sequence: record_id
             for sequence, record_id in firm.overdue.items()
-            if record_id in held or sequence > said
+            if record_id in held or sequence in excused
         }
         self._believe(firm, now)
-        excused = said != _LAST
         for sequence in self.owed(firm):
-            if sequence <= said and self._record_of(sequence) not in held:
+            if sequence not in excused and self._record_of(sequence) not in held:
                 firm.acknowledged[sequence] = now
         standing = len(firm.standing) + len(firm.overdue) + len(firm.false)
         # Nothing is certified of no copies.
@@ -321,12 +320,15 @@ class History:
         }
         firm.told_missing = told | (firm.told_missing & lacked) | again
 
-    def _excused(self, firm: Firm, reflects: int, now: int) -> bool:
-        return any(
-            self._judge(firm, held, reflects, now) is None
-            and self._judge(firm, held, _LAST, now) is not None
-            for held in firm.holds
-        )
+    def _excused(self, firm: Firm, reflects: int, now: int) -> set[int]:
+        """Return the events that copies held are only not held against it yet for, 0 for what ended
+        by itself."""
+        strictly = [(held, self._judge(firm, held, _LAST, now)) for held in firm.holds]
+        return {
+            judged[1].event
+            for held, judged in strictly
+            if judged is not None and self._judge(firm, held, reflects, now) is None
+        }
 
     def _judge(self, firm: Firm, held: Held, reflects: int, now: int) -> tuple[int, Fault] | None:
         """Return what is wrong with a copy, and the revision that tells it; None if nothing."""

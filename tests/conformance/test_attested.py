@@ -14,6 +14,7 @@ from gateway.conformance.comparing import MOST_LISTED, compare
 from gateway.conformance.finding_rows import new_finding
 from gateway.conformance.model import CONTESTED, DISMISSED, OPEN, RECTIFIED, Attestation
 from gateway.conformance.policy_file import read_policy
+from gateway.conformance.spoken import Spoken
 from tests.conformance.enforcing import (
     CONTENT_ALTERED,
     DAY,
@@ -198,14 +199,14 @@ def test_findings_beyond_what_is_listed_are_counted_and_come_later() -> None:
     many = [difference(f"r-{number}", NEVER_SERVED) for number in range(MOST_LISTED + 7)]
     grave = difference("grave", severity=Severity.SEVERITY_SERIOUS)
     missing = [difference(f"m-{number}", MISSING) for number in range(MOST_LISTED + 7)]
-    first = compare([], [*many, *missing, grave], 0, ())
+    first = compare([], [*many, *missing, grave], Spoken(0), ())
     assert len(first.new) == 2 * MOST_LISTED
     assert first.unlisted == 8
     assert first.new[0][0] == grave
     policy = read_policy()
     standing = [new_finding(policy, "firm", each, "", 1) for each, _ in first.new]
     left = [grave, *many[100:]]
-    then = compare(standing, left, 0, ())
+    then = compare(standing, left, Spoken(0), ())
     assert len(then.gone) == MOST_LISTED + 100
     assert {each.record_id for each, _ in then.new} == {each.record_id for each in many[-8:]}
     assert not then.unlisted
@@ -214,7 +215,7 @@ def test_findings_beyond_what_is_listed_are_counted_and_come_later() -> None:
 def test_an_altered_copy_is_mended_once_the_right_one_is_asked_for() -> None:
     altered = [difference("r-1", revision_sequence=1), difference("r-2", revision_sequence=2)]
     standing = [new_finding(read_policy(), "firm", each, "", 1) for each in altered]
-    then = compare(standing, [], 0, (), unasked={2})
+    then = compare(standing, [], Spoken(0), (), unasked={2})
     assert [each.record_id for each in then.gone] == ["r-1"]
     assert [each.record_id for each in then.stay] == ["r-2"]
 

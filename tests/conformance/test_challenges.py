@@ -400,7 +400,7 @@ def test_each_copy_attested_and_disclosed_still_is_drawn_with_the_same_chance_an
     wanted = min(90, len(alive))
     times, rounds = Counter[int](), 40
     for _ in range(rounds):
-        drawn = world.drawing.draw(world.firm, np.array(right), (), world.clock.now())
+        drawn = world.drawing.draw(world.firm, np.array(right), {}, world.clock.now())
         asked = [each.sequence for each in drawn.revisions]
         assert len(asked) == len(set(asked)) == wanted
         times.update(asked)
@@ -433,7 +433,7 @@ def test_who_lies_about_a_share_is_caught_as_often_as_is_stated(world: Enforced)
     rounds = 60
     caught = 0
     for _ in range(rounds):
-        drawn = world.drawing.draw(world.firm, np.array(sequences), (), world.clock.now())
+        drawn = world.drawing.draw(world.firm, np.array(sequences), {}, world.clock.now())
         asked = {each.sequence for each in drawn.revisions}
         assert len(asked) == 90
         caught += bool(lied & asked)

@@ -257,11 +257,13 @@ class Histories(RuleBasedStateMachine):
         ]
         self.firms[firm].holds.add(copies[which % len(copies)])
 
-    @rule(firm=FIRM)
-    def clear_up(self, firm: int) -> None:
-        """Hold exactly what should be held."""
+    @rule(firm=FIRM, which=PICK, but_one=st.booleans())
+    def clear_up(self, firm: int, which: int, but_one: bool) -> None:
+        """Hold exactly what should be held, and perhaps one copy more that was held."""
         own = self.firms[firm]
-        own.holds = self.history.entitled(own, self.now)
+        entitled = self.history.entitled(own, self.now)
+        others = sorted(own.holds - entitled)
+        own.holds = entitled | {others[which % len(others)]} if but_one and others else entitled
 
     @rule(firm=FIRM, which=PICK, more=st.booleans())
     def acknowledge(self, firm: int, which: int, more: bool) -> None:
@@ -332,6 +334,7 @@ class Histories(RuleBasedStateMachine):
         try:
             for firm in range(FIRMS):
                 self._stands(firm)
+                self._end_some_and_clear_up(firm)
                 # Old copies are not held against it before it has read of what ended them.
                 for late in (True, False):
                     self.attest(firm, 0, late=late, by_symbols=late != bool(firm))
@@ -341,6 +344,15 @@ class Histories(RuleBasedStateMachine):
                     self.attest(firm, 0, late=hours == 9, by_symbols=firm % 2 == 1)
         finally:
             self.run(self.parties.aclose())
+
+    def _end_some_and_clear_up(self, firm: int) -> None:
+        """Have records that were served end, and all copies of these removed but one."""
+        for subject in range(SUBJECTS):
+            self.ask(firm, subject, ProofKind.PROOF_KIND_UNSPECIFIED)
+        for kind in (REPAIRED, WITHDRAWN):
+            if self.live:
+                self.end(0, kind)
+        self.clear_up(firm, 0, but_one=True)
 
     def _stands(self, firm: int) -> None:
         own, operator = self.firms[firm], self.operators[firm]

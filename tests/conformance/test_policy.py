@@ -80,6 +80,27 @@ def test_what_is_no_policy_is_refused(tmp_path: Path, content: bytes) -> None:
         read_policy(file)
 
 
+def test_a_policy_that_says_one_thing_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(SHIPPED.read_text(encoding="utf-8") + "\nwarned: P9D\n", encoding="utf-8")
+    with pytest.raises(ConfigRefused, match="warned is given twice"):
+        read_policy(file)
+
+
+@pytest.mark.parametrize("changed", [{"lied_share": 1e-300}, {"unshown": "PT72H"}])
+def test_a_sampling_that_means_nothing_is_refused(
+    tmp_path: Path, changed: dict[str, object]
+) -> None:
+    sampling = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))["sampling"]
+    with pytest.raises(ConfigRefused, match="sampling"):
+        read_policy(written(tmp_path, sampling=sampling | changed))
+
+
+def test_however_seldom_a_lie_is_to_be_caught_a_copy_is_asked_for() -> None:
+    least = {"lied_share": 0.05, "caught": 1e-300, "most": 200, "answer": "P1D"}
+    assert Sampling.model_validate(least).copies(9) == 1
+
+
 def test_a_policy_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigRefused, match="mend conformance_policy"):
         read_policy(tmp_path / "none.yaml")

@@ -13,7 +13,7 @@ from creditgate.refusal import Refused
 from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.server.errors import refusal_answer
-from sdk.consents import Consents
+from sdk.consents import Consents, copies_of
 from sdk.documents import document_keys
 from sdk.receipts import verified_receipt
 from sdk.refusals import explain
@@ -193,3 +193,14 @@ async def _receipt_is_the_gateways(counter: Counter, name: str, subject: str) ->
     artefact = verified_receipt(receipt, keys, gateway.running.issuer).document
     assert (artefact.consent, artefact.subject, artefact.state) == (name, subject, "GRANTED")
     assert artefact.withdraw_at == f"{gateway.running.issuer}/my/{name}"
+
+
+def test_the_copies_of_a_part_are_those_that_its_region_gave_under_the_whole() -> None:
+    event = pb.ConsentEvent(
+        consent="consents/part", part_of="consents/whole", region="https://there.invalid"
+    )
+    assert copies_of(event) == ("consents/whole", "https://there.invalid")
+
+
+def test_the_copies_of_any_other_consent_are_all_under_its_name() -> None:
+    assert copies_of(pb.ConsentEvent(consent="consents/whole")) == ("consents/whole", "")

@@ -39,6 +39,14 @@ async def test_months_are_gone_through_and_none_of_the_future_is_shown(world: Wo
         assert (await world.see(f"/use/{name}")).status_code == 404
 
 
+async def test_months_are_gone_back_through_to_the_first_there_is(world: World) -> None:
+    await world.sign_in(PRICER, "/use")
+    page = await world.see("/use/1970-01")
+    assert page.status_code == 200
+    assert "1969-12" not in page.text
+    assert (await world.see("/use/1969-12")).status_code == 404
+
+
 async def test_a_month_that_is_over_is_closed_once_and_stays_so(world: World) -> None:
     present = month_of(world.installation.clock.now())
     past = shifted(present, -1).name

@@ -159,6 +159,41 @@ def test_compose_sends_telemetry_where_the_collector_takes_it() -> None:
     assert secrets == compose["secrets"].keys()
 
 
+def test_how_many_replicas_there_are_is_for_the_autoscaler_alone() -> None:
+    scaling = manifests("production")["HorizontalPodAutoscaler", "creditgate"]["spec"]
+    target = scaling["scaleTargetRef"]
+    assert "replicas" not in manifests()[target["kind"], target["name"]]["spec"]
+
+
+def _policy_of_the_page() -> dict[str, Any]:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (policy,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return yaml.safe_load(policy)
+
+
+def test_the_page_tells_every_port_that_pods_may_reach() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    told = page.split("### What pods may reach")[1].split("```yaml")[0]
+    rows = [line.split(" | ") for line in told.splitlines() if line.startswith("|")][2:]
+    opened = manifests()["NetworkPolicy", "creditgate"]["spec"]["egress"]
+    assert [re.findall(r"\d+", row[-1]) for row in rows] == [
+        list(dict.fromkeys(str(port["port"]) for port in rule["ports"])) for rule in opened
+    ]
+    for row, rule in zip(rows, opened, strict=True):
+        for to in rule.get("to", []):
+            for label in to.get("podSelector", {}).get("matchLabels", {}).items():
+                assert ": ".join(label) in row[0]
+
+
+def test_the_policy_of_the_page_lets_the_same_pods_reach_a_database_elsewhere() -> None:
+    own, more = manifests()["NetworkPolicy", "creditgate"], _policy_of_the_page()
+    assert more["spec"]["podSelector"] == own["spec"]["podSelector"]
+    assert more["spec"]["policyTypes"] == ["Egress"]
+    (rule,) = more["spec"]["egress"]
+    assert rule["ports"] == [{"port": 5432}]
+    assert [*rule["to"][0]] == ["ipBlock"]
+
+
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not there")
 def test_kustomize_makes_the_overlay_and_selects_only_what_there_is() -> None:
     done = subprocess.run(

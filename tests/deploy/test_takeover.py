@@ -20,7 +20,7 @@ from gateway.server.process import Running
 from gateway.storage.engines import reading
 from sdk.refusals import explain
 from tests.cli.commands import PROGRAM
-from tests.deploy.test_start import free_port
+from tests.deploy.places import free_port
 from tests.installation import PUBLISHER, Gateway, Installation, company, eventually
 from tests.server.calls import draft, publish, query
 
@@ -58,7 +58,7 @@ class _Calls:
 
 
 @asynccontextmanager
-async def _version(environment: dict[str, str], log: Path) -> AsyncGenerator[Process]:
+async def version(environment: dict[str, str], log: Path) -> AsyncGenerator[Process]:
     with log.open("w") as errors:
         process = await asyncio.create_subprocess_exec(
             *PROGRAM, "serve", env=environment, stdout=errors, stderr=errors
@@ -112,13 +112,13 @@ async def test_another_version_takes_over_and_no_call_is_lost(
             if task.done():
                 task.result()
 
-    async with _version(environment, tmp_path / "a") as former:
+    async with version(environment, tmp_path / "a") as former:
         async with gateway.channel(PUBLISHER) as publisher:
             await publish(publisher, [draft("r-1", company(1))])
         tasks = [asyncio.create_task(calls.make(gateway)) for _ in range(4)]
         try:
             await more(60)
-            async with _version(environment, tmp_path / "b") as latter:
+            async with version(environment, tmp_path / "b") as latter:
                 await more(60)
                 await _ended(former)
                 await more(200)

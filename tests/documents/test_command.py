@@ -88,6 +88,20 @@ async def test_operator_fetches_its_statement_in_every_form(
         assert (done.status, "not signed by this key" in done.told + done.out) == (1, True)
 
 
+async def test_a_document_by_the_gateways_name_replaces_no_other(
+    counter: Counter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ("statements", "fetch", counter.month, "--form", "csv")
+    fetched = await counter.run(*arguments, "--json")
+    assert (await counter.run(*arguments)).status == 0
+    file = tmp_path / fetched.json["file"]
+    file.write_text("of another day", encoding="utf-8")
+    done = await counter.run(*arguments)
+    assert (done.status, "--output" in done.told) == (1, True)
+    assert file.read_text(encoding="utf-8") == "of another day"
+
+
 async def test_statement_is_traced_to_use_and_record(counter: Counter) -> None:
     arguments = ("statements", "uses", counter.month, "--source", SOURCE, "--json")
     done = await counter.run(*arguments)

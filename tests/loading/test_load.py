@@ -238,7 +238,8 @@ async def test_a_load_that_breaks_keeps_the_earlier_report_and_is_simply_run_aga
 ) -> None:
     site, channel = on_sqlite
     report = tmp_path / "r.csv"
-    report.write_text("earlier", encoding="utf-8")
+    earlier = ",".join(HEADER)
+    report.write_text(earlier, encoding="utf-8")
     source = write_csv(tmp_path / "x.csv", [registration(number) for number in range(2_500)])
     seen: list[Progress] = []
 
@@ -250,7 +251,7 @@ async def test_a_load_that_breaks_keeps_the_earlier_report_and_is_simply_run_aga
         await load(channel, source, report=report, progress=withdraw_scope)
     assert explain(error.value).reason == "SCOPE_NOT_GRANTED"
     assert [step.published for step in seen] == [1_000]
-    assert report.read_text(encoding="utf-8") == "earlier"
+    assert report.read_text(encoding="utf-8") == earlier
     assert names_in(tmp_path) == ["r.csv", "x.csv"]
     summary = await loaded(channel, source, report)
     assert (summary.published, summary.unchanged) == (1_500, 1_000)

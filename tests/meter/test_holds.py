@@ -12,7 +12,6 @@ from sqlalchemy import Engine, func, select
 
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.meter.holds import Hold, HoldKey, Room
-from gateway.meter.holds_sql import QuotaHolds
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import (
     Busy,
@@ -24,6 +23,7 @@ from gateway.meter.model import (
     Replayed,
     TooFast,
 )
+from gateway.meter.quota_holds import QuotaHolds
 from gateway.meter.rates import MICROS, Debit, RateKey
 from gateway.meter.rates_tables import RATE_USE
 from gateway.meter.tables import QUOTA_HOLDS
@@ -83,7 +83,8 @@ def test_what_is_held_is_not_left_for_others_until_it_is_charged(
     # There are 20 left, and an answer is asked for while any are.
     assert held(ledger, "c") == Held()
     assert held(ledger, "d") == Busy()
-    refused = own(ledger, "own", 1)
+    # Each has half of what is left at most, and so 15 are held for nobody.
+    refused = own(ledger, "own", *range(1, 17))
     assert isinstance(refused, NotCharged)
     assert (refused.reason, refused.retry_after) == (EXHAUSTED, 1)
     assert own(ledger, "none") == Charged(0)
@@ -112,9 +113,9 @@ def test_what_is_left_is_shared_among_the_regions_of_a_question(
     # Of what is left each gets its share, where that is less than it wants.
     assert share("a", 2) == share("b", 2) == Held()
     assert records() == [40, 30]
-    # And four at least, as long as there are any.
+    # And four at least, of half of what is left.
     assert [share(name, 4) for name in "cdefghi"] == [Held()] * 7
-    assert records()[2:] == [7, 5, 4, 4, 4, 4, 2]
+    assert records()[2:] == [7, 5, 4, 4, 4, 3, 2]
     assert share("j", 4) == Busy()
     # Of a limit too: it has 30, of which more are held.
     QuotaHolds(records_engine).give_back(HoldKey("alpha", "a"))
@@ -123,8 +124,9 @@ def test_what_is_left_is_shared_among_the_regions_of_a_question(
     QuotaHolds(records_engine).give_back(HoldKey("alpha", "b"))
     QuotaHolds(records_engine).give_back(HoldKey("alpha", "c"))
     assert share("j", 1, debits=look) == Held()
-    # Alone it has all it wants held, so that nothing more is begun while it may come to so much.
-    assert records()[-1] == 40
+    # Alone it has half of what is left too; while it may come to 40 nothing more is begun so.
+    assert records()[-1] == 4
+    assert share("k", 1, debits=look) == Busy()
 
 
 def test_what_its_region_metered_is_charged_beyond_the_quota_and_then_nothing_more_is_given(

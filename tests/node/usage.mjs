@@ -62,7 +62,11 @@ const byRecords = (records) => counted(records, () => 1n);
 const alike = (one, other) =>
   one.size === other.size && [...one].every(([key, count]) => other.get(key) === count);
 
-const recordsDigest = (records) => t.sha256(...records.map((each) => encoded(RECORD, each)));
+/** Pieces of records have the same bytes one behind the other; a record begins with its name. */
+function recordsDigest(records) {
+  require(records.every((each) => each.name), "a record without a name is a piece of one");
+  return t.sha256(...records.map((each) => encoded(RECORD, each)));
+}
 
 /** The digest of another region's records, each with the item it is charged as here. */
 function regionRecordsDigest(items, records) {
@@ -161,11 +165,12 @@ function verifyAgain({ usage, serveTime }, key, sequences, records) {
   const again = strictly(AGAIN, usage.again);
   const revisions = Buffer.alloc(8 * sequences.length);
   sequences.forEach((each, place) => revisions.writeBigInt64LE(each, 8 * place));
+  const digest = recordsDigest(records);
   require(
     t.leafHash(usage.leaf).equals(Buffer.from(again.leafHash)) &&
       again.serveSeconds.equals(serveTime.seconds) &&
       t.sha256(revisions).equals(Buffer.from(again.revisionsDigest)) &&
-      (!again.recordsDigest.length || recordsDigest(records).equals(Buffer.from(again.recordsDigest))),
+      (!again.recordsDigest.length || digest.equals(Buffer.from(again.recordsDigest))),
     "what is signed of the retry is not what was received",
   );
 }
@@ -200,8 +205,9 @@ function verifyServed(parts, key) {
       receipt.disclosureSequence.equals(leaf.disclosureSequence),
     "the answer tells of another charge than its receipt",
   );
+  const digest = recordsDigest(records);
   require(
-    !leaf.recordsDigest.length || leaf.recordsDigest.equals(recordsDigest(records)),
+    !leaf.recordsDigest.length || digest.equals(Buffer.from(leaf.recordsDigest)),
     "the records are not those that were charged",
   );
   if (detail) {

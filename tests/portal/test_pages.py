@@ -179,6 +179,16 @@ async def test_months_are_gone_through_and_none_of_the_future_is_shown(world: Po
         assert (await world.see(f"/{OPERATOR_ID}/statements/{name}")).status_code == 404
 
 
+async def test_months_are_gone_back_through_to_the_first_there_is(world: PortalWorld) -> None:
+    await world.sign_in(REPRESENTATIVE)
+    page = await world.see(f"/{OPERATOR_ID}/use?month=1970-01")
+    assert page.status_code == 200
+    assert "1969-12" not in page.text
+    assert (await world.see(f"/{OPERATOR_ID}/statements/1970-01")).status_code == 200
+    for name in ("use?month=1969-12", "statements/1969-12"):
+        assert (await world.see(f"/{OPERATOR_ID}/{name}")).status_code == 404
+
+
 async def test_a_month_before_any_sharing_rule_is_not_a_failure(world: PortalWorld) -> None:
     await world.sign_in(REPRESENTATIVE)
     page = await world.see(f"/{OPERATOR_ID}/statements/1999-01")

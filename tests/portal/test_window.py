@@ -20,7 +20,6 @@ from gateway.server.methods import contract_methods
 from gateway.signin.identity import Identity
 from gateway.storage.engines import open_engines
 from operators.shapes import client_id
-from operators.sql import SqlAuthorityLog
 from operators.tables import METADATA
 from tests.settle.world import World
 
@@ -66,15 +65,14 @@ async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
     """A window; the operators alpha and beta are registered."""
     engines = open_engines("sqlite", tmp_path)
     METADATA.create_all(engines.authority)
-    log = SqlAuthorityLog(engines.authority)
-    world = World(log)
+    world = World(engines)
     await world.start()
     notes = Notes()
     methods = contract_methods(
         {"UsageService": [world.usage_service], "SettlementService": [world.settlement_service]}
     )
     unary = {each.request.DESCRIPTOR.full_name: each for each in methods.values()}
-    view = AuthorityView().advanced(log.since(0))
+    view = AuthorityView().advanced(world.log.since(0))
     yield Opened(
         Window(PageMethods(unary, notes), lambda: view, world.clock),
         notes,

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from creditgate.federated_query import region_request_id
 from creditgate.refusal import Refused, Violation
 from gateway.respond.batch import check_subjects, parts_of
 from gateway.respond.request import (
@@ -11,6 +14,7 @@ from gateway.respond.request import (
     INCLUSION,
     common_faults,
     record_id_of,
+    request_id_faults,
     require_subject,
 )
 from tests.meter.world import company
@@ -68,6 +72,8 @@ async def test_faults_told_of_a_batch_are_bounded() -> None:
         ("信", [], "", ["request_id"]),
         ("a\0", [], "", ["request_id"]),
         ("a\n", [], "", ["request_id"]),
+        ("a" * 51 + "2", [], "", ["request_id"]),
+        ("a" * 51 + "1", [], "", []),
         ("x", ["a"] * 65, "consents/", ["items", "consent"]),
         ("x", [], "consents/" + "c" * 101, ["consent"]),
         ("x", [], "consent", ["consent"]),
@@ -77,6 +83,15 @@ def test_fields_of_every_record_call_are_checked(
     request_id: str, items: list[str], consent: str, faulty: list[str]
 ) -> None:
     assert [fault.field for fault in common_faults(request_id, items, consent, 0)] == faulty
+
+
+@given(operator=st.text(), request=st.text(), region=st.text())
+def test_a_question_to_a_region_has_an_id_that_no_call_of_an_operator_has(
+    operator: str, request: str, region: str
+) -> None:
+    question = region_request_id(operator, request, region)
+    assert [fault.field for fault in request_id_faults(question)] == ["request_id"]
+    assert not request_id_faults(question, of_region=True)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from gateway.storage.engines import open_engines
-from operators.sql import SqlAuthorityLog
-from operators.tables import METADATA
 from tests.settle.world import World
+from tests.stores import place_migrated
 
 
 @pytest.fixture
@@ -17,9 +16,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
     On SQLite alone: that the log behaves the same on both stores is shown where it lives.
     """
+    place_migrated(tmp_path)
     engines = open_engines("sqlite", tmp_path)
-    METADATA.create_all(engines.authority)
-    world = World(SqlAuthorityLog(engines.authority))
+    world = World(engines)
     await world.start()
     yield world
     engines.dispose()

@@ -1,9 +1,10 @@
-"""Classes in time: a change acts from its second on, never on use before it."""
+"""Classes in time: a change acts from some second on, never on use before it."""
 
 from creditgate.rating.prices import PriceBook
 from creditgate.rating.terms import cuts, terms
-from gateway.settle.classes import ClassBook
+from gateway.settle.classes import ClassBook, class_start
 from gateway.settle.shares import SharingBook
+from operators.log import Change, Draft
 from tests.settle.drawn import item_change, operator_change
 
 
@@ -28,6 +29,32 @@ def test_a_change_of_class_acts_from_its_second_on() -> None:
         ("", True),
         ("bank", True),
     ]
+
+
+def test_a_change_acts_from_the_later_instant_that_the_log_tells_before_it() -> None:
+    changes = [
+        operator_change(1, "", 10),
+        item_change(2, "penalty", "basic", 10),
+        _start(3, "operator", "alpha", 25),
+        operator_change(4, "bank", 20),
+        _start(5, "catalogue_item", "penalty", 30),
+        item_change(6, "penalty", "extra", 20),
+    ]
+    whole, stepwise = ClassBook.empty().advanced(changes), ClassBook.empty()
+    for change in changes:
+        stepwise = stepwise.advanced([change])
+    for book in (whole, stepwise):
+        assert [book.standing("alpha", at).operator_class for at in (20, 24, 25)] == [
+            "",
+            "",
+            "bank",
+        ]
+        assert [book.price_class("penalty", at) for at in (20, 29, 30)] == ["basic"] * 2 + ["extra"]
+
+
+def _start(sequence: int, kind: str, id_: str, at: int) -> Change:
+    draft = class_start(Draft(kind, id_, 1, {}), at)
+    return Change(sequence, draft.kind, draft.id, 1, draft.document, "admin", 0, "test")
 
 
 def test_a_revoked_operator_keeps_its_class_and_no_longer_stands() -> None:

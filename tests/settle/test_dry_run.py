@@ -84,8 +84,9 @@ def shares() -> Iterator[Shares]:
 async def tried(world: World, shares: Shares) -> DryRunService:
     """The service, where beta used three records in March at 100, and alpha none."""
     await world.settlement_service.create_price_plan(
-        plan_request("now", world.clock.now(), basic=100), ADMINISTRATOR
+        plan_request("now", world.clock.now() + 1, basic=100), ADMINISTRATOR
     )
+    world.clock.at += 1
     document = {"price_class": "basic", "code": "penalty"}
     world.log.append(
         [Draft("catalogue_item", "penalty", 0, document)],

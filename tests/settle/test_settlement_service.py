@@ -11,7 +11,19 @@ from creditgate.v1 import settlement_service_pb2 as settlement_pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Purpose
 from operators.log import Draft
-from tests.settle.world import ADMINISTRATOR, APRIL, MARCH, NOW, World, plan_request, rule_request
+from tests.settle.world import (
+    ADMINISTRATOR,
+    APRIL,
+    MARCH,
+    NOW,
+    World,
+    close_month,
+    make_bank,
+    plan_request,
+    rule_request,
+)
+
+SOON = NOW + 1
 
 
 async def _create_plan(world: World, plan_id: str, effective_from: int, **prices: int) -> None:
@@ -30,16 +42,16 @@ def _fields(refusal: pytest.ExceptionInfo[Refused]) -> list[str]:
     return [violation.field for violation in refusal.value.violations]
 
 
-async def test_created_plan_acts_at_once_and_is_recorded_with_who_when_and_why(
+async def test_created_plan_acts_from_the_next_second_on_and_is_recorded_with_who_when_and_why(
     world: World,
 ) -> None:
-    request = plan_request("p-2026", NOW, basic=100, extra=0)
+    request = plan_request("p-2026", SOON, basic=100, extra=0)
     answer = await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
     assert answer.plan == request.plan
-    plan = world.feed.current().prices.plan_at(NOW)
+    plan = world.feed.current().prices.plan_at(SOON)
     assert plan is not None
     assert plan.prices == {"basic": 100, "extra": 0}
-    assert world.feed.current().prices.plan_at(NOW - 1) is None
+    assert world.feed.current().prices.plan_at(NOW) is None
     (change,) = world.log.history(kind="price_plan", id="p-2026", after=0, limit=9)
     assert (change.changed_by, change.changed_at) == (ADMINISTRATOR.client_id, NOW)
     assert change.reason == "yearly review"
@@ -60,9 +72,9 @@ async def test_plans_and_rules_are_listed_by_start_of_force(world: World) -> Non
     assert [rule.rule_id for rule in rules.rules] == ["sooner", "later"]
 
 
-async def test_plan_may_not_start_in_the_past(world: World) -> None:
+async def test_plan_may_not_start_in_the_past_nor_in_the_second_that_goes_by(world: World) -> None:
     with pytest.raises(Refused) as refusal:
-        await _create_plan(world, "late", NOW - 1)
+        await _create_plan(world, "late", NOW)
     assert _fields(refusal) == ["plan.effective_from"]
     assert not world.log.history(kind="price_plan", id="", after=0, limit=9)
 
@@ -70,7 +82,7 @@ async def test_plan_may_not_start_in_the_past(world: World) -> None:
 async def test_plan_or_rule_may_not_start_in_a_month_that_was_closed(world: World) -> None:
     # A clock that was set back after April was closed.
     await _create_rule(world, "first", MARCH)
-    world.closed.month = "2026-04"
+    close_month(world.engines, "2026-04")
     may = APRIL + 30 * 86_400
     for create, field in ((_create_plan, "plan"), (_create_rule, "rule")):
         with pytest.raises(Refused) as refusal:
@@ -85,20 +97,20 @@ async def test_plan_may_not_start_before_the_newest_change_of_a_clock_since_set_
     world: World,
 ) -> None:
     world.clock.at = NOW + 3_600
-    await _create_plan(world, "ahead", NOW + 3_600)
+    await _create_plan(world, "ahead", NOW + 3_601)
     world.clock.at = NOW
     with pytest.raises(Refused) as refusal:
         await _create_plan(world, "back", NOW + 3_599)
     assert _fields(refusal) == ["plan.effective_from"]
-    await _create_plan(world, "after", NOW + 3_601)
+    await _create_plan(world, "after", NOW + 3_602)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
 async def test_plans_and_rules_are_listed_page_by_page(world: World, size: int) -> None:
     names = [f"p{number}" for number in range(3)]
     for number, name in enumerate(names):
-        await _create_plan(world, name, NOW + number)
-        await _create_rule(world, name, NOW + number)
+        await _create_plan(world, name, SOON + number)
+        await _create_rule(world, name, SOON + number)
     plans = settlement_pb.ListPricePlansRequest(page_size=size)
     rules = settlement_pb.ListSharingRulesRequest(page_size=size)
     found: list[tuple[str, str]] = []
@@ -125,12 +137,12 @@ async def test_page_of_plans_that_was_not_told_is_refused(world: World) -> None:
 async def test_repeated_creation_hears_that_it_exists_even_when_its_start_has_passed(
     world: World,
 ) -> None:
-    await _create_plan(world, "once", NOW)
-    await _create_rule(world, "once", NOW)
+    await _create_plan(world, "once", SOON)
+    await _create_rule(world, "once", SOON)
     world.clock.at = NOW + 5
     for create in (_create_plan, _create_rule):
         with pytest.raises(Refused) as refusal:
-            await create(world, "once", NOW)
+            await create(world, "once", SOON)
         assert refusal.value.reason == RefusalReason.REFUSAL_REASON_RESOURCE_EXISTS
 
 
@@ -143,7 +155,7 @@ async def test_two_may_not_start_at_the_same_instant(world: World) -> None:
 
 
 async def test_creation_is_judged_by_what_other_processes_have_written(world: World) -> None:
-    other = World(world.log)
+    other = World(world.engines)
     await _create_plan(other, "one", NOW + 10)
     with pytest.raises(Refused) as refusal:
         await _create_plan(world, "two", NOW + 10)
@@ -156,7 +168,7 @@ async def test_rule_may_reach_back_only_to_where_no_rule_was_in_force(world: Wor
     with pytest.raises(Refused) as refusal:
         await _create_rule(world, "over-it", MARCH + 10)
     assert _fields(refusal) == ["rule.effective_from"]
-    await _create_rule(world, "from-now-on", NOW)
+    await _create_rule(world, "from-now-on", SOON)
 
 
 async def test_every_fault_of_a_plan_is_named_by_its_field(world: World) -> None:
@@ -185,7 +197,7 @@ async def test_every_fault_of_a_plan_is_named_by_its_field(world: World) -> None
 
 
 async def test_plan_with_components_is_stored_and_listed_as_it_was_created(world: World) -> None:
-    request = plan_request("rich", NOW, basic=100)
+    request = plan_request("rich", SOON, basic=100)
     request.plan.components.extend(
         [
             settlement_pb.PriceComponent(
@@ -206,6 +218,7 @@ async def test_plan_with_components_is_stored_and_listed_as_it_was_created(world
             ),
         ]
     )
+    make_bank(world)
     answer = await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
     assert answer.plan == request.plan
     listed = await world.settlement_service.list_price_plans(
@@ -215,7 +228,7 @@ async def test_plan_with_components_is_stored_and_listed_as_it_was_created(world
 
 
 async def test_every_fault_of_a_component_is_named_by_its_field(world: World) -> None:
-    request = plan_request("faulty", NOW, basic=100)
+    request = plan_request("faulty", SOON, basic=100)
     request.plan.components.extend(
         [
             settlement_pb.PriceComponent(component_id="no kind"),
@@ -254,7 +267,7 @@ async def test_every_fault_of_a_component_is_named_by_its_field(world: World) ->
 
 
 async def test_what_no_catalogue_item_has_is_refused_by_its_field(world: World) -> None:
-    request = plan_request("typo", NOW, basic=100, bsic=100)
+    request = plan_request("typo", SOON, basic=100, bsic=100)
     request.plan.components.add(
         component_id="free",
         kind=settlement_pb.PRICE_COMPONENT_KIND_FREE_TIER,
@@ -272,8 +285,38 @@ async def test_what_no_catalogue_item_has_is_refused_by_its_field(world: World) 
     assert not world.log.history(kind="price_plan", id="", after=0, limit=9)
 
 
+async def test_operator_class_that_no_operator_has_is_refused_by_its_field(world: World) -> None:
+    make_bank(world)
+    plan = plan_request("typo", SOON, basic=100)
+    plan.plan.components.add(
+        component_id="free",
+        kind=settlement_pb.PRICE_COMPONENT_KIND_FREE_TIER,
+        records=3,
+        operator_classes=["bank", "bnak"],
+    )
+    with pytest.raises(Refused) as refusal:
+        await world.settlement_service.create_price_plan(plan, ADMINISTRATOR)
+    assert _fields(refusal) == ["plan.components[0].operator_classes[1]"]
+    plan.coming_operator_classes.append("bnak")
+    await world.settlement_service.create_price_plan(plan, ADMINISTRATOR)
+
+
+async def test_rebate_to_a_class_that_no_operator_has_is_refused_by_its_field(
+    world: World,
+) -> None:
+    make_bank(world)
+    rule = rule_request("typo", SOON, 6_000, 3_000, 0)
+    rule.rule.operator_basis_points = 1_000
+    rule.rule.rebate_operator_classes.extend(["bank", "bnak"])
+    with pytest.raises(Refused) as refusal:
+        await world.settlement_service.create_sharing_rule(rule, ADMINISTRATOR)
+    assert _fields(refusal) == ["rule.rebate_operator_classes[1]"]
+    rule.coming_operator_classes.append("bnak")
+    await world.settlement_service.create_sharing_rule(rule, ADMINISTRATOR)
+
+
 async def test_class_of_items_to_come_is_priced_where_the_request_says_so(world: World) -> None:
-    request = plan_request("ahead", NOW, basic=100, new=100)
+    request = plan_request("ahead", SOON, basic=100, new=100)
     request.plan.components.add(
         component_id="free",
         kind=settlement_pb.PRICE_COMPONENT_KIND_FREE_TIER,
@@ -288,7 +331,7 @@ async def test_class_of_items_to_come_is_priced_where_the_request_says_so(world:
 async def test_class_that_has_a_price_is_left_out_only_where_the_request_says_so(
     world: World,
 ) -> None:
-    await _create_plan(world, "both", NOW, basic=100, extra=100)
+    await _create_plan(world, "both", SOON, basic=100, extra=100)
     request = plan_request("one", NOW + 10, basic=100)
     with pytest.raises(Refused) as refusal:
         await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
@@ -301,7 +344,7 @@ async def test_class_that_has_a_price_is_left_out_only_where_the_request_says_so
 
 
 async def test_class_that_no_item_has_any_more_may_be_left_out(world: World) -> None:
-    await _create_plan(world, "both", NOW, basic=100, extra=100)
+    await _create_plan(world, "both", SOON, basic=100, extra=100)
     world.log.append(
         [Draft("catalogue_item", "licence", 1, {"price_class": "basic"})],
         changed_by="admin",
@@ -312,7 +355,7 @@ async def test_class_that_no_item_has_any_more_may_be_left_out(world: World) -> 
 
 
 async def test_plan_has_no_more_components_than_it_may(world: World) -> None:
-    request = plan_request("many", NOW, basic=100)
+    request = plan_request("many", SOON, basic=100)
     for number in range(51):
         request.plan.components.add(
             component_id=f"c{number}",
@@ -325,11 +368,12 @@ async def test_plan_has_no_more_components_than_it_may(world: World) -> None:
 
 
 async def test_rule_with_everything_is_stored_and_listed_as_it_was_created(world: World) -> None:
-    request = rule_request("rich", NOW, 5_000, 2_000, 2_000)
+    request = rule_request("rich", SOON, 5_000, 2_000, 2_000)
     request.rule.operator_basis_points = 1_000
     request.rule.rebate_operator_classes.append("bank")
     request.rule.source_division = settlement_pb.SOURCE_DIVISION_BY_CONTRIBUTION
     request.rule.completeness_basis_points = 2_500
+    make_bank(world)
     answer = await world.settlement_service.create_sharing_rule(request, ADMINISTRATOR)
     assert answer.rule == request.rule
     listed = await world.settlement_service.list_sharing_rules(
@@ -339,7 +383,7 @@ async def test_rule_with_everything_is_stored_and_listed_as_it_was_created(world
 
 
 async def test_faults_of_how_a_rule_divides_are_named_by_field(world: World) -> None:
-    request = rule_request("faulty", NOW)
+    request = rule_request("faulty", SOON)
     request.rule.completeness_basis_points = 1
     with pytest.raises(Refused) as refusal:
         await world.settlement_service.create_sharing_rule(request, ADMINISTRATOR)
@@ -353,7 +397,7 @@ async def test_faults_of_how_a_rule_divides_are_named_by_field(world: World) -> 
 
 
 async def test_plan_without_prices_is_refused(world: World) -> None:
-    request = plan_request("empty", NOW)
+    request = plan_request("empty", SOON)
     with pytest.raises(Refused) as refusal:
         await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
     assert _fields(refusal) == ["plan.prices"]
@@ -372,7 +416,7 @@ async def test_rule_whose_parts_are_not_the_whole_is_refused(
 ) -> None:
     with pytest.raises(Refused) as refusal:
         await world.settlement_service.create_sharing_rule(
-            rule_request("r", NOW, *parts), ADMINISTRATOR
+            rule_request("r", SOON, *parts), ADMINISTRATOR
         )
     assert _fields(refusal) == fields
 
@@ -403,7 +447,7 @@ def _only(component_id: str, price_class: str, **more: Any) -> settlement_pb.Pri
 
 
 async def test_class_that_a_component_prices_is_not_left_out(world: World) -> None:
-    await _create_plan(world, "both", NOW, basic=100, extra=100)
+    await _create_plan(world, "both", SOON, basic=100, extra=100)
     request = plan_request("by-component", NOW + 10, basic=100)
     request.plan.components.append(_only("extra", "extra"))
     await world.settlement_service.create_price_plan(request, ADMINISTRATOR)
@@ -436,7 +480,7 @@ async def test_plan_adds_nothing_that_the_one_after_it_leaves_out(world: World) 
 async def test_plan_that_did_not_begin_is_withdrawn_and_its_start_is_free_again(
     world: World,
 ) -> None:
-    await _create_plan(world, "now", NOW, basic=100, extra=100)
+    await _create_plan(world, "now", SOON, basic=100, extra=100)
     await _create_plan(world, "wrong", NOW + 10, basic=100_000, extra=100_000)
     request = settlement_pb.WithdrawPricePlanRequest(plan_id="wrong", reason="a zero too many")
     for _ in range(2):
@@ -446,7 +490,7 @@ async def test_plan_that_did_not_begin_is_withdrawn_and_its_start_is_free_again(
     assert refusal.value.reason == RefusalReason.REFUSAL_REASON_RESOURCE_EXISTS
     await _create_plan(world, "right", NOW + 10, basic=101, extra=101)
     prices = world.feed.current().prices
-    decides = [prices.plan_at(at) for at in (NOW, NOW + 10, NOW + 11)]
+    decides = [prices.plan_at(at) for at in (SOON, NOW + 10, NOW + 11)]
     assert [plan and plan.plan_id for plan in decides] == ["now", "right", "right"]
     # Whoever reads the whole log anew sees the same.
     anew = PriceBook.empty().advanced(world.log.since(0))
@@ -455,7 +499,8 @@ async def test_plan_that_did_not_begin_is_withdrawn_and_its_start_is_free_again(
 
 
 async def test_plan_that_began_is_not_withdrawn(world: World) -> None:
-    await _create_plan(world, "now", NOW, basic=100, extra=100)
+    await _create_plan(world, "now", SOON, basic=100, extra=100)
+    world.clock.at = SOON
     for plan_id, reason in (("now", "STATE_CONFLICT"), ("none", "RESOURCE_NOT_FOUND")):
         request = settlement_pb.WithdrawPricePlanRequest(plan_id=plan_id, reason="no more")
         with pytest.raises(Refused) as refusal:

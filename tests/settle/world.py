@@ -9,16 +9,21 @@ from creditgate.rating.prices import PriceBook
 from creditgate.uscc import check_character
 from creditgate.v1 import settlement_service_pb2 as settlement_pb
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
+from creditgate.v1.usage_service_pb2 import Statement
 from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.authenticate.caller import Caller
 from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueItem
 from gateway.settle.classes import ClassBook
 from gateway.settle.service import SettlementService, UsageService
 from gateway.settle.shares import SharingBook
-from gateway.settle.views import DatedLog
+from gateway.settlement.ledger_month import NOWHERE
+from gateway.settlement.rated_past import SqlRatedPast
+from gateway.settlement.store import SqlClosings
+from gateway.storage.engines import Engines
 from operators.authority import Authority
 from operators.log import AuthorityLog, Draft
 from operators.model import OPERATOR, Operator
+from operators.sql import SqlAuthorityLog
 from tests.clock import NOW, StandingClock
 from tests.installation import item
 from tests.settle.ledger import ListedUsage
@@ -67,29 +72,19 @@ class FoldingFeed:
 
 
 @dataclass
-class LastClosed:
-    """`gateway.settle.views.ClosedMonths`: the newest month that was closed, "" for none."""
-
-    month: str = ""
-
-    def newest_month(self) -> str:
-        """Return it."""
-        return self.month
-
-
-@dataclass
 class World:
     """Both services and what they stand on; operators "alpha" and "beta" are registered."""
 
-    log: DatedLog
+    engines: Engines
     usage: ListedUsage = field(default_factory=ListedUsage)
     clock: StandingClock = field(default_factory=StandingClock)
-    closed: LastClosed = field(default_factory=LastClosed)
 
     def __post_init__(self) -> None:
+        self.log = SqlAuthorityLog(self.engines.authority)
         self.feed = FoldingFeed(self.log)
         self.usage_service = UsageService(self.usage, self.feed, self.clock)
-        self.settlement_service = SettlementService(self.log, self.closed, self.feed, self.clock)
+        past = SqlRatedPast(self.engines, self.clock)
+        self.settlement_service = SettlementService(self.log, past, self.feed)
 
     async def start(self) -> None:
         """Register the operators, and a catalogue item of each price class."""
@@ -107,6 +102,23 @@ class World:
             reason="test",
         )
         await self.feed.refresh()
+
+
+def make_bank(world: "World") -> None:
+    """Give the operator "beta" the class "bank"."""
+    bank = operator("beta").model_copy(update={"operator_class": "bank"})
+    world.log.append(
+        [Draft(OPERATOR, "beta", 1, bank.as_document())],
+        changed_by="admin",
+        changed_at=0,
+        reason="test",
+    )
+
+
+def close_month(engines: Engines, month: str) -> None:
+    """Close a month without use."""
+    statement = Statement(operator_id="alpha", month=month)
+    SqlClosings(engines.evidence).close(statement, NOWHERE, NOW, lambda: True)
 
 
 def priced(code: str, price_class: str) -> CatalogueItem:

@@ -7,6 +7,7 @@ from threading import Thread
 
 import pytest
 
+from creditgate.rating.components import FLAT, PriceComponent
 from creditgate.rating.prices import PricePlan
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -14,11 +15,15 @@ from creditgate.v1.settlement_service_pb2 import JournalEntryKind
 from creditgate.v1.usage_service_pb2 import RevenueShare
 from gateway.meter.tables import USAGE
 from gateway.settle.month import Month, month_named
+from gateway.settlement.checking import check_month
 from gateway.settlement.documents import document_bytes
-from gateway.settlement.store import ClosedMonth
+from gateway.settlement.rated_past import SqlRatedPast
+from gateway.settlement.store import ClosedMonth, newest_closed
+from gateway.storage.engines import Engines, reading
+from tests.clock import StandingClock
 from tests.settle.month import Served
 from tests.settle.world import APRIL, MARCH
-from tests.settlement.world import FEBRUARY, JANUARY, RULE, Ledger, Months
+from tests.settlement.world import FEBRUARY, JANUARY, PLAN, RULE, Ledger, Months
 
 MAY = APRIL + 30 * 86_400
 FEE = 10_001
@@ -181,6 +186,17 @@ def test_months_are_closed_in_order_from_the_first_there_is_anything_of(months: 
         months.close("2026-03", "r3")
 
 
+async def test_first_month_that_has_a_name_is_closed_and_has_a_statement(engines: Engines) -> None:
+    months = Months(engines)
+    Ledger(engines).serve([served(5, 1)])
+    months.put(0, PLAN, RULE)
+    await months.feed.refresh()
+    assert months.statement("1970-01").total_micro_yuan == FEE
+    months.close("1970-01")
+    assert months.closer.worked_out_again(closed(months, "1970-01"))
+    assert not check_month(engines, "1970-01").faults
+
+
 def test_request_id_of_another_month_is_refused(months: Months) -> None:
     months.close("2026-01", "r1")
     with pytest.raises(Refused) as refusal:
@@ -191,9 +207,43 @@ def test_request_id_of_another_month_is_refused(months: Months) -> None:
 def test_newest_month_closed_is_known_also_where_not_every_operator_is_closed(
     months: Months,
 ) -> None:
-    assert months.closings.newest_month() == ""
+    assert _newest(months) == ""
     months.closer.close("alpha", _month("2026-01"), months.feed.current(), APRIL)
-    assert (months.closings.newest_month(), months.closings.last_settled()) == ("2026-01", "")
+    assert (_newest(months), months.closings.last_settled()) == ("2026-01", "")
+
+
+def test_month_is_closed_by_what_was_put_into_force_while_it_was_worked_out(
+    months: Months, ledger: Ledger
+) -> None:
+    ledger.serve([served(FEBRUARY - 1, 1)])
+    known = months.feed.current()
+    # By a clock that is behind, it starts in the month that is over by the clock of who closes.
+    flat = PriceComponent(component_id="flat", kind=FLAT, amount=31 * 86_400)
+    last = PLAN.model_copy(
+        update={"plan_id": "last", "effective_from": FEBRUARY - 5, "components": (flat,)}
+    )
+    months.put(FEBRUARY - 6, last)
+    months.closer.close("alpha", _month("2026-01"), known, FEBRUARY)
+    kept = closed(months, "2026-01")
+    assert kept.statement.total_micro_yuan == FEE + 5
+    assert months.closer.worked_out_again(kept) == kept.document
+
+
+def test_month_that_is_being_closed_is_past_for_whoever_dates(
+    months: Months, ledger: Ledger
+) -> None:
+    """Closing and dating go one after the other, in whichever order."""
+    ledger.serve([served(JANUARY + 5, 1)])
+    past = SqlRatedPast(ledger.engines, StandingClock(JANUARY + 10))
+    thread = Thread(target=months.close, args=("2026-01",))
+    with past.held() as before:
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive()
+        assert months.closings.closed("alpha", "2026-01") is None
+    thread.join()
+    with past.held() as after:
+        assert (before.unrated_from, after.unrated_from) == (JANUARY + 11, FEBRUARY)
 
 
 def test_what_a_call_closed_before_it_broke_off_stands(months: Months, ledger: Ledger) -> None:
@@ -251,6 +301,11 @@ def test_open_month_tells_how_things_stand_with_what_is_late(
     assert not now.HasField("close_time")
     # March is not the next to be closed: what is late is February's.
     assert not months.statement("2026-03").adjustments
+
+
+def _newest(months: Months) -> str:
+    with reading(months.engines.evidence) as connection:
+        return newest_closed(connection)
 
 
 def _month(name: str) -> Month:

@@ -231,6 +231,7 @@ class Months:
     """What closes months of one installation's stores."""
 
     def __init__(self, engines: Engines) -> None:
+        self.engines = engines
         self.log = SqlAuthorityLog(engines.authority)
         self.feed = FoldingFeed(self.log)
         self.months = LedgerMonths(engines.records)

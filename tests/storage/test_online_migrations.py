@@ -3,28 +3,24 @@
 import shutil
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from alembic import command
-from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, event, inspect, text
+from sqlalchemy import Engine, inspect, text
 
 from gateway.storage.engines import Engines
 from gateway.storage.migrate import (
     LOCK_SECONDS,
     STATEMENT_SECONDS,
     MigrationBlocked,
-    Schema,
     alembic_config,
     run,
     upgrade,
     upgrade_all,
 )
+from tests.storage.migrating import revisions, said, upgraded
 from tests.storage.online import long_locked
 from tests.storage.schemas import TABLES, engine_of
 from tests.stores import PostgresStores, engines_of
@@ -51,40 +47,14 @@ def bare(postgres_stores: PostgresStores) -> Iterator[Engines]:
         yield engines
 
 
-def _revisions(schema: Schema) -> list[str]:
-    scripts = ScriptDirectory.from_config(alembic_config(schema)).walk_revisions()
-    return [script.revision for script in reversed(list(scripts))]
-
-
-def _upgraded(engine: Engine, schema: Schema, revision: str) -> None:
-    config = alembic_config(schema)
-    # In no transaction: each migration has its own, or none for an index made concurrently.
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-
-
-@contextmanager
-def _said(engine: Engine) -> Generator[list[str]]:
-    """Give what is said to the database."""
-    said: list[str] = []
-
-    def hear(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        said.append(statement)
-
-    event.listen(engine, "before_cursor_execute", hear)
-    yield said
-    event.remove(engine, "before_cursor_execute", hear)
-
-
 def test_no_migration_holds_a_big_table_for_as_long_as_its_rows_last(bare: Engines) -> None:
     found: dict[tuple[str, str], list[str]] = {}
     for schema in TABLES:
         engine = engine_of(bare, schema)
-        for revision in _revisions(schema):
+        for revision in revisions(schema):
             there = set(inspect(engine).get_table_names())
-            with _said(engine) as statements:
-                _upgraded(engine, schema, revision)
+            with said(engine) as statements:
+                upgraded(engine, schema, revision)
             if held := [each for each in statements if long_locked(each, there)]:
                 found[schema, revision] = held
     assert found.keys() == LONG_LOCKING.keys(), found
@@ -126,7 +96,7 @@ def test_a_statement_that_does_not_is_let_pass(statement: str) -> None:
 
 
 def test_a_migration_gives_up_a_lock_and_a_statement_in_time(bare: Engines) -> None:
-    with _said(bare.records) as statements:
+    with said(bare.records) as statements:
         upgrade(bare.records, "records")
     first = next(number for number, each in enumerate(statements) if "CREATE TABLE" in each)
     assert f"SET SESSION lock_timeout = '{LOCK_SECONDS}s'" in statements[:first]
@@ -195,7 +165,7 @@ def test_writers_wait_no_longer_than_a_lock_is_waited_for_while_a_store_is_migra
 ) -> None:
     upgrade(bare.authority, "authority")
     # The column that comes next needs a lock on the ledger, which a long report keeps it from.
-    _upgraded(bare.records, "records", "0015")
+    upgraded(bare.records, "records", "0015")
     report = _held(bare.records, "usage_answers", LOCK_SECONDS + 2)
     writers = _Writers(bare.records, 4)
     upgrade_all(bare)
@@ -210,7 +180,7 @@ def test_writers_wait_no_longer_than_a_lock_is_waited_for_while_a_store_is_migra
 def test_a_migration_that_never_gets_its_lock_says_what_to_do(
     bare: Engines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _upgraded(bare.records, "records", "0015")
+    upgraded(bare.records, "records", "0015")
     monkeypatch.setattr("gateway.storage.migrate.LOCK_SECONDS", "0.1")
     with bare.records.begin() as connection:
         connection.execute(text("SELECT count(*) FROM usage_answers"))

@@ -171,6 +171,24 @@ async def test_what_should_be_gone_already_is_told_as_past_and_not_as_late(world
     assert "late" not in told
 
 
+async def test_what_they_reported_to_be_gone_is_not_told_as_still_to_be_reported(
+    world: World,
+) -> None:
+    consent = world.given(world.terms((TAX,), data_life_seconds=1))
+    await world.use(consent, [TAX])
+    await asyncio.sleep(1.1)
+    now = world.now
+    world.consents.acknowledge(consent.consent_id, consent.operator_id, now, "x", now)
+    await world.signed_in()
+    address = world.my(f"/consents/{consent.consent_id}/revoke?lang=en")
+    told = text_of(await world.browser.go(address))
+    assert "nothing of what they received is held any more" in told
+    assert "must report" not in told
+    # What they get after that is told as ever.
+    await world.use(consent, [TAX])
+    assert "they must report it" in text_of(await world.browser.go(address))
+
+
 async def test_how_long_a_copy_was_kept_is_told_by_the_word_of_its_removal(world: World) -> None:
     consent = world.given(world.terms((TAX,), data_life_seconds=1))
     await world.use(consent, [TAX])

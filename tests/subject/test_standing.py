@@ -5,18 +5,22 @@ import pytest
 from consent.changing import Act
 from consent.delegation import Delegation, Power
 from consent.model import MOST_ANSWER_SECONDS, Actor
+from consent.removals import Removal
 from consent.sql import SqlConsents
 from consent.states import EXPIRED, FINAL, GRANTED, LIVE, PAUSED, REVOKED
+from consent.uses import Use
+from creditgate.v1.consent_service_pb2 import DataLifeEnd
 from gateway.signin.identity import Identity
 from gateway.storage.engines import Engines
 from gateway.subject.acting import Acting
-from gateway.subject.standing import found, standing, waiting
+from gateway.subject.standing import Standing, found, standing, waiting
 from operators.administrators import BASIC_ACR
 from tests.clock import NOW
 from tests.consenting import DAY, requested, terms
 from tests.people import COMPANY
 
 ITEM = "payment.tax"
+DELETE = DataLifeEnd.DATA_LIFE_END_DELETE
 IDENTITY = Identity(
     "https://provider.example",
     "x",
@@ -124,3 +128,13 @@ def test_a_deputy_finds_what_lies_within_its_limits(consents: SqlConsents) -> No
     whole = limited.model_copy(update={"items": frozenset({ITEM})})
     assert len(waiting(consents, acting(NOW, whole))) == 1
     assert not waiting(consents, acting(NOW + DAY, whole))
+
+
+@pytest.mark.parametrize(("last_at", "offered"), [(NOW, True), (None, False)])
+def test_what_was_taken_back_where_it_was_given_is_not_offered_once_more(
+    last_at: int | None,
+    offered: bool,
+) -> None:
+    duty = Removal("c", "alpha", NOW + DAY, DELETE, None, None, NOW + DAY, NOW + DAY)
+    ended = requested(COMPANY, terms([ITEM])).model_copy(update={"state": EXPIRED})
+    assert Standing(ended, EXPIRED, Use(1, last_at)).revocable(duty) is offered

@@ -60,6 +60,16 @@ def record(number: int, item: str = "penalty") -> DisclosedRecord:
     )
 
 
+def pieces(whole: DisclosedRecord, at: int) -> list[DisclosedRecord]:
+    """Return two messages whose bytes, one behind the other, are those of a record: the second
+    begins with the field that has the number ``at``."""
+    halves = [DisclosedRecord(), DisclosedRecord()]
+    for field, value in whole.ListFields():
+        half: Any = halves[field.number >= at]
+        setattr(half, field.name, value)
+    return halves
+
+
 def use(place: int, records: Sequence[DisclosedRecord] = (), **changes: Any) -> UsageLeaf:
     """Return the leaf of an answer with ``records``."""
     counts: Counter[CountedBy] = counted_by(records)
@@ -87,9 +97,10 @@ def use(place: int, records: Sequence[DisclosedRecord] = (), **changes: Any) -> 
         "disclosure_sequence": 900,
         "lines": lines,
         "fee_micro_yuan": PRICE * len(records),
-        "records_digest": records_digest(records),
         "revisions": struct.pack(f"<{len(records)}q", *(each.event_sequence for each in records)),
     }
+    if "records_digest" not in changes:
+        fields["records_digest"] = records_digest(records)
     return UsageLeaf(**fields | changes)
 
 

@@ -17,7 +17,7 @@ from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.usage_evidence_pb2 import UsageEvidenceKind
 from creditgate.v1.usage_log_pb2 import UsageLeaf
 from tests.receipts import KEY
-from tests.usage.promises import answer, chunk, condensed, promised, record, use
+from tests.usage.promises import answer, chunk, condensed, pieces, promised, record, use
 from tests.usage.test_charges import CASES, honest
 from tests.usage.test_evidence import PROVED, REFUSED
 
@@ -50,6 +50,8 @@ def _answers() -> dict[str, Sequence[Answer]]:
     leaf = use(7, _RECORDS)
     grouped = promised(*(use(place, _RECORDS) for place in range(5)), leaf)[-1]
     again: dict[str, Any] = {"replayed": True, "charged_micro_yuan": 0, "charged_entries": 0}
+    halves = pieces(_RECORDS[0], at=5)
+    halved = use(7, halves, records_digest=use(7, _RECORDS[:1]).records_digest)
     return {
         "signed alone": [answer(leaf, _RECORDS)],
         "signed with five others": [answer(leaf, _RECORDS, grouped)],
@@ -63,6 +65,7 @@ def _answers() -> dict[str, Sequence[Answer]]:
         "a retry with a record that was not paid for": [answer(leaf, [record(4)], **again)],
         "a record was left out": [answer(leaf, _RECORDS[:2], charged_entries=3)],
         "a record is another": [answer(leaf, [*_RECORDS[:2], record(9)])],
+        "a record in two pieces, charged as two": [answer(halved, halves)],
         "another charge is told": [answer(leaf, _RECORDS, charged_micro_yuan=1)],
         "the receipt of another answer": [answer(leaf, _RECORDS, promised(use(9, _RECORDS))[0])],
         "fees that are not those of the lines": [

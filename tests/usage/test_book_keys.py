@@ -21,7 +21,7 @@ from gateway.meter.receipts import ReceiptSigner
 from gateway.transparency.keys import LogKey
 from sdk.usage_book import BookRefused, UsageBook
 from sdk.usage_disputes import dispute
-from sdk.usage_tables import ASIDE, LINKS, PINS, open_file
+from sdk.usage_tables import ASIDE, DOUBTED, LINKS, PINS, open_file
 from sdk.verifying import main
 from tests.receipts import KEY
 from tests.transparency.keys import key_of
@@ -132,11 +132,12 @@ def test_a_key_that_its_owner_compared_follows_without_a_note(book: UsageBook, f
 def test_a_book_of_before_takes_on_keys_too(book: UsageBook, file: Path) -> None:
     book.close()
     engine = open_file(file)
-    for table in (LINKS, PINS, ASIDE):
+    for table in (LINKS, PINS, ASIDE, DOUBTED):
         table.drop(engine)
     engine.dispose()
     again = UsageBook.open(file)
     assert again.learn([FOLLOWS])
+    again.keep(answer_by(SECOND, 0))
     again.close()
 
 

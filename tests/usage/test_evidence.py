@@ -31,11 +31,13 @@ from tests.usage.promises import (
     by_receipt,
     condensed,
     elsewhere,
+    pieces,
     record,
     use,
 )
 
 RECORDS = [record(3), record(5), record(8)]
+IN_PIECES = [piece for each in RECORDS for piece in pieces(each, at=5)]
 ELSEWHERE = [record(3, "two-penalty"), record(5, "two-penalty")]
 HONOURS = ["honour", "penalty"]
 SHORT, DETAIL = condensed(use(5, RECORDS, fee_micro_yuan=9 * PRICE))
@@ -223,6 +225,18 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         evidence(MISCOUNTED, LOG.shown(0), records=RECORDS[:1]),
         "not those of the leaf",
     ),
+    "records in two pieces each, which have the same bytes": (
+        evidence(MISCOUNTED, LOG.shown(0), records=IN_PIECES),
+        "without a name",
+    ),
+    "another region's records in two pieces each": (
+        evidence(
+            MISCOUNTED,
+            LOG.shown(11),
+            records=[piece for each in ELSEWHERE for piece in pieces(each, at=5)],
+        ),
+        "without a name",
+    ),
     "a large answer without its detail": (evidence(MISCOUNTED, LOG.shown(5)), "missing"),
     "a claim by a receipt": (evidence(UNPROMISED, by_receipt(use(1))), "shown by the log"),
     "a claim against a reversal": (evidence(UNPROMISED, LOG.shown(6)), "shown by the log"),
@@ -274,6 +288,19 @@ def test_evidence_of_which_one_bit_changes_shows_nothing(case: str, data: st.Dat
     place = data.draw(st.integers(2, len(whole) - 1))
     whole[place] ^= 1 << data.draw(st.integers(0, 7))
     _refused(lambda: verify_evidence(bytes(whole), KEY.verifier))
+
+
+@given(st.lists(st.sampled_from([*range(2, 10), 12]), min_size=3, max_size=3), st.booleans())
+def test_records_that_were_served_convict_nobody_however_their_bytes_are_divided(
+    cuts: list[int], glued: bool
+) -> None:
+    divided = [piece for each, at in zip(RECORDS, cuts, strict=True) for piece in pieces(each, at)]
+    if glued:
+        # A record whole behind one in pieces.
+        divided[2:4] = RECORDS[1:2]
+    _refused(
+        lambda: verify_evidence(evidence(MISCOUNTED, LOG.shown(0), records=divided), KEY.verifier)
+    )
 
 
 def _refused(check: Callable[[], object]) -> None:

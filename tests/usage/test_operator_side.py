@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from creditgate.transparency.merkle import ProofInvalid
 from creditgate.v1 import usage_service_pb2 as pb
 from creditgate.v1.disclosure_service_pb2 import CorrectRecordRequest
 from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
@@ -229,6 +230,21 @@ async def test_receipt_of_a_lost_answer_comes_with_the_refusal_of_its_retry(
     await eventually(logged, 5)
     checked = await logged()
     assert place not in {each["usage_index"] for each in checked["differences"]}
+
+
+async def test_a_delivery_is_noted_as_sent_and_its_receipts_are_kept(
+    desk: Desk, tmp_path: Path
+) -> None:
+    file, subjects = await desk.book(tmp_path / "receipts.book"), tmp_path / "subjects"
+    subjects.write_text(f"{SUBJECT}\n")
+    batch = ("batch", subjects, "--purpose", "supplier-check", "--acknowledged", "--book", file)
+    request_id = (await desk.told(*batch))["request_id"]
+    place = int((await desk.entry(request_id)).rpartition("/")[2].partition("-")[0])
+    book = UsageBook.open(file)
+    (receipt,) = book.receipts_of(place)
+    with pytest.raises(ProofInvalid, match="sent once"):
+        book.keep_charged(receipt, request_id)
+    book.close()
 
 
 async def test_statement_that_counts_more_than_the_log_is_told(desk: Desk, tmp_path: Path) -> None:

@@ -1,26 +1,36 @@
 """What was charged for other regions' records is what came, of retries as well."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from creditgate.federated_query import region_request_id
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.region_use import verify_region_use
 from creditgate.transparency.usage import records_digest
 from creditgate.v1.credit_record_service_pb2 import BatchGetSubjectRecordsResponse, Receipt
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
-from creditgate.v1.federated_record_service_pb2 import QueryRegionsResponse, RegionPart
+from creditgate.v1.federated_record_service_pb2 import (
+    QueryRegionsResponse,
+    RegionClosing,
+    RegionPart,
+)
 from creditgate.v1.federation_service_pb2 import QueryRecordsResponse
-from creditgate.v1.usage_log_pb2 import UsageLeaf
+from creditgate.v1.usage_log_pb2 import UsageLeaf, UsageReceipt
+from gateway.meter.receipts import again as made_again
 from sdk.region_receipts import RegionReceipts
 from sdk.usage_book import UsageBook
-from tests.receipts import KEY
+from tests.receipts import KEY, RECEIPTS
 from tests.usage.promises import (
     OPERATOR,
     PRICE,
+    SERVED,
     answer,
+    bytes_of,
     elsewhere,
+    promised,
     promised_again,
     record,
     use,
@@ -106,10 +116,9 @@ def test_no_chunk_of_a_question_that_is_new_was_charged_before(tmp_path: Any) ->
     fewer.receipt.usage.CopyFrom(made.receipt.usage)
     with pytest.raises(ProofInvalid, match="what is signed of the retry"):
         book.keep_region(fewer)
-    for mark, is_retry in (({}, False), (AGAIN, True)):
-        question = answer(use(6, records_digest=b""), (), **mark).receipt
-        receipts = RegionReceipts(book)
-        keep_question = receipts.taken(QueryRegionsResponse(question=question))
+    for is_retry in (False, True):
+        receipts = RegionReceipts(book, "r-6")
+        keep_question = receipts.taken(QueryRegionsResponse(question=question(again=is_retry)))
         keep = receipts.taken(QueryRegionsResponse(part=made))
         assert keep_question is not None
         assert keep is not None
@@ -120,3 +129,82 @@ def test_no_chunk_of_a_question_that_is_new_was_charged_before(tmp_path: Any) ->
             with pytest.raises(ProofInvalid, match="its question is none"):
                 keep()
     book.close()
+
+
+def question(*, again: bool) -> Receipt:
+    """Return the receipt of a question, of the first time or of a retry."""
+    leaf = use(6, records_digest=b"")
+    if not again:
+        return answer(leaf, ()).receipt
+    mark = made_again(bytes_of(leaf), b"", b"", leaf.serve_seconds)
+    signed = b"".join(RECEIPTS.receipts([bytes_of(leaf)], None, [mark]))
+    return answer(leaf, (), UsageReceipt.FromString(signed), **AGAIN).receipt
+
+
+TWO = "https://two.example"
+
+
+def told_before(leaf: UsageLeaf) -> QueryRegionsResponse:
+    """Return the closing statement of a region that tells of a charge of before."""
+    closing = RegionClosing(region=TWO, charged_before=promised(leaf))
+    return QueryRegionsResponse(closing=closing)
+
+
+def charged_as(request_id: str) -> UsageLeaf:
+    """Return what a chunk of region two was charged as, of a question."""
+    return elsewhere(7, RECORDS, request_id=region_request_id(OPERATOR, request_id, TWO))
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Generator[UsageBook]:
+    """An empty book."""
+    made = UsageBook.begin(tmp_path / "book", OPERATOR, KEY.verifier)
+    yield made
+    made.close()
+
+
+def test_of_a_question_that_is_new_no_charge_of_before_is_kept(book: UsageBook) -> None:
+    receipts = RegionReceipts(book, "r-6")
+    # Nor where nobody has said yet what the question is.
+    assert receipts.taken(told_before(charged_as("r-6"))) is None
+    receipts.taken(QueryRegionsResponse(question=question(again=False)))
+    assert receipts.taken(told_before(charged_as("r-6"))) is None
+
+
+@pytest.mark.parametrize("request_id", ["r-6", "never-asked"])
+def test_of_a_retry_the_charges_of_its_own_chunks_are_kept(
+    book: UsageBook, request_id: str
+) -> None:
+    receipts = RegionReceipts(book, "r-6")
+    receipts.taken(QueryRegionsResponse(question=question(again=True)))
+    keep = receipts.taken(told_before(charged_as(request_id)))
+    assert keep is not None
+    if request_id == "r-6":
+        assert keep() == charged_as("r-6")
+    else:
+        with pytest.raises(ProofInvalid, match="another request"):
+            keep()
+        assert book.held().receipts == 0
+
+
+def test_a_question_that_was_sent_once_is_no_retry_because_it_says_so(book: UsageBook) -> None:
+    book.sending("r-6", SERVED, new=True)
+    receipts = RegionReceipts(book, "r-6")
+    for step in (
+        QueryRegionsResponse(question=question(again=True)),
+        told_before(charged_as("r-6")),
+    ):
+        keep = receipts.taken(step)
+        assert keep is not None
+        with pytest.raises(ProofInvalid, match="sent once"):
+            keep()
+
+
+def test_a_question_is_a_retry_where_the_gateway_signed_so_and_of_what_was_asked(
+    book: UsageBook,
+) -> None:
+    unsigned = answer(use(6, records_digest=b""), (), **AGAIN).receipt
+    with pytest.raises(ProofInvalid, match="not signed"):
+        book.keep_question(unsigned, "r-6")
+    with pytest.raises(ProofInvalid, match="another request"):
+        book.keep_question(question(again=False), "r-7")

@@ -122,7 +122,9 @@ async def test_who_does_not_agree_is_refused_everywhere_until_it_does(
         now = SystemClock().now()
         own = SigningKey.read(one.credentials().signing_key.read_bytes())
         book = UsageBook.open(tmp_path / "a.book")
-        assert await Usage(channel).cosign(book, OPERATOR_CLIENT, own, now) >= owed.logged_size
+        held = book.held()
+        agreed = await Usage(channel).cosign(book, held, OPERATOR_CLIENT, own, now)
+        assert agreed >= owed.logged_size
         assert await eventually(lambda: served(channel, another), 5) < 1
 
 

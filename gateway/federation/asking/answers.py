@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from creditgate.federated_query import batch_of
+from creditgate.federated_query import batch_of, region_client_id
 from creditgate.transparency.content import members_of
 from creditgate.transparency.linked import Pinned, linked
 from creditgate.transparency.merkle import ProofInvalid
@@ -72,6 +72,14 @@ class RegionKeys(NamedTuple):
         return cls(log_keys(region, "disclosure").present, log_keys(region, "usage").live)
 
 
+class Place(NamedTuple):
+    """Where a chunk is in a region's answer: the subject it begins at, and how many chunks lie
+    before it. Both begin at 0."""
+
+    first: int
+    number: int
+
+
 class Metered(NamedTuple):
     """What a region charged for a chunk when it answered it first, as its receipt proves it.
 
@@ -122,16 +130,16 @@ def verified_chunk(
     consent: str,
     parts: Sequence[QueryRecordsResponse],
     keys: RegionKeys,
-    expected_first: int,
+    number: int,
     now: int,
     before: Metered | None = None,
 ) -> Chunk:
     """Return what the parts of a chunk prove, all of them in order.
 
     ``query`` is the question as it was sent and ``consent`` the name the region knows the
-    consent of its receipt by, "" without; ``expected_first`` is the first subject that was not
-    answered yet, ``now`` in seconds UTC. ``before`` is what the region told of what it charged
-    first; without it the chunk must have all that it is charged for. Raises ProofInvalid.
+    consent of its receipt by, "" without; ``number`` is how many chunks of the answer lie before
+    this one, ``now`` in seconds UTC. ``before`` is what the region told of what it charged first;
+    without it the chunk must have all that it is charged for. Raises ProofInvalid.
     """
     answers: list[BatchGetSubjectRecordsResponse] = [part.chunk for part in parts]
     last = answers[-1]
@@ -141,14 +149,13 @@ def verified_chunk(
         [answer.SerializeToString(deterministic=True) for answer in answers],
         linked(keys.disclosure).named_in(last.proof.checkpoint),
     )
-    if last.first_subject != expected_first:
+    if last.first_subject != query.resume_from:
         raise ProofInvalid("the chunk is not the next one of the answer")
     receipt = verified.receipt
     if abs(receipt.serve_time.seconds - now) > MOST_SKEW_SECONDS:
         raise ProofInvalid("the answer was given at another time than this")
     leaf = verify_served(answers, keys.usage)
-    if leaf.purpose != query.purpose:
-        raise ProofInvalid("the use is counted for another purpose than that asked for")
+    _require_of(leaf, query, number)
     return Chunk(
         verified.records,
         tuple(len(answer.records) for answer in answers),
@@ -191,20 +198,21 @@ def require_fields(
 
 
 def verified_before(
-    query: QueryRecordsRequest, told: MeteredBefore, keys: RegionKeys, now: int, since: int
+    query: QueryRecordsRequest,
+    told: MeteredBefore,
+    keys: RegionKeys,
+    number: int,
+    now: int,
+    since: int,
 ) -> Metered:
     """Return what a region tells that it charged for a chunk of ``query`` when it answered first.
 
-    ``since`` is when it was asked first (seconds, UTC). Raises ProofInvalid, also where it names
-    other records than its receipt charges.
+    ``number`` is how many chunks of the answer lie before that one, ``since`` when the region was
+    asked first (seconds, UTC). Raises ProofInvalid, also where it names other records than its
+    receipt charges.
     """
     leaf = verify_receipt(told.usage, keys.usage)
-    if (leaf.kind, leaf.request_id, leaf.purpose) != (
-        UsageKind.USAGE_KIND_ANSWER,
-        query.request_id,
-        query.purpose,
-    ):
-        raise ProofInvalid("the receipt is of another question")
+    _require_of(leaf, query, number)
     least = max(now - MOST_AGE_SECONDS, since - MOST_SKEW_SECONDS)
     if not least <= leaf.serve_seconds <= now + MOST_SKEW_SECONDS:
         raise ProofInvalid(
@@ -222,6 +230,20 @@ def verified_before(
     if any(_RECORD.fullmatch(each.name) is None or each.revision < 1 for each in records):
         raise ProofInvalid("a record is told by what is no name of one")
     return Metered(leaf, told.usage, records, _prices_of(detail))
+
+
+def _require_of(leaf: UsageLeaf, query: QueryRecordsRequest, number: int) -> None:
+    """Raise ProofInvalid unless a use is that of the chunk ``number`` of ``query``: of another one
+    its receipt is no evidence (`sdk.clearings`)."""
+    asked = (
+        UsageKind.USAGE_KIND_ANSWER,
+        query.request_id,
+        number,
+        region_client_id(query.asking_region),
+        query.purpose,
+    )
+    if (leaf.kind, leaf.request_id, leaf.chunk, leaf.client_id, leaf.purpose) != asked:
+        raise ProofInvalid("the receipt is of another question, or of another chunk of this one")
 
 
 def _gone(

@@ -63,29 +63,30 @@ class Believing:
         self,
         question: Question,
         query: QueryRecordsRequest,
+        number: int,
         attempts: Attempts,
         answer: QueryRecordsResponse,
         *,
         twice: bool,
     ) -> Metered:
-        """Return what a region tells that it charged before for the chunk that ``query`` asks for;
-        ``twice`` says that this attempt was sent twice."""
+        """Return what a region tells that it charged before for the chunk that ``query`` asks for,
+        before which ``number`` others lie; ``twice`` says that this attempt was sent twice."""
         told = answer.metered_before
         try:
             attempts.require_before(twice=twice)
             try:
                 keys = RegionKeys.of_region(question.region)
-                return verified_before(query, told, keys, self._now(), attempts.since)
+                return verified_before(query, told, keys, number, self._now(), attempts.since)
             except UnknownKey:
                 after = await self._anew(question.region)
                 if after is None:
                     raise
                 keys = RegionKeys.of_region(after)
-                return verified_before(query, told, keys, self._now(), attempts.since)
+                return verified_before(query, told, keys, number, self._now(), attempts.since)
         except ProofInvalid as error:
             if isinstance(error, NeverAsked):
                 await attempts.disbelieve()
-            raise unproven(question.region, error) from None
+            raise unproven(question.region.entity_id, error) from None
 
     async def chunk(self, question: Question, query: QueryRecordsRequest, coming: Coming) -> Chunk:
         """Return the chunk that came, believed; by a key that the region is not known by, once its
@@ -99,7 +100,7 @@ class Believing:
                     raise
                 return await self._believed(question._replace(region=after), query, coming)
         except ProofInvalid as error:
-            raise unproven(question.region, error) from None
+            raise unproven(question.region.entity_id, error) from None
         except Refused as refused:
             # Too few cosignatures yet may be enough in a moment.
             passing = refused.retry_after is not None
@@ -119,7 +120,7 @@ class Believing:
             question.consent,
             answers,
             RegionKeys.of_region(question.region),
-            query.resume_from,
+            coming.number,
             self._now(),
             coming.before,
         )
@@ -141,7 +142,7 @@ def require_keys(region: Region) -> None:
     try:
         RegionKeys.of_region(region)
     except ProofInvalid as error:
-        raise unproven(region, error) from None
+        raise unproven(region.entity_id, error) from None
 
 
 def read(region: Region, part: bytes) -> QueryRecordsResponse:
@@ -152,10 +153,11 @@ def read(region: Region, part: bytes) -> QueryRecordsResponse:
     try:
         return strictly(QueryRecordsResponse, part)
     except ProofInvalid as error:
-        raise unproven(region, error) from None
+        raise unproven(region.entity_id, error) from None
 
 
-def unproven(region: Region, error: ProofInvalid) -> Ended:
-    """Return how a question ended that was answered by what does not prove it."""
-    _log.error("an answer of %s is not believed: %s", region.entity_id, error)
+def unproven(region: str, error: ProofInvalid) -> Ended:
+    """Return how a question to a region (its entity identifier) ended that was answered by what
+    does not prove it."""
+    _log.error("an answer of %s is not believed: %s", region, error)
     return Ended(UNVERIFIED, RefusalReason.REFUSAL_REASON_REGION_NOT_TRUSTED)

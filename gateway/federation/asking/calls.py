@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from creditgate.v1.federation_service_pb2 import QueryRecordsRequest
-from gateway.federation.asking.answers import Chunk
+from gateway.federation.asking.answers import Chunk, Place
 from gateway.federation.asking.beginning import Answering, begun
 from gateway.federation.asking.believing import Believing, Question, read, require_keys
 from gateway.federation.asking.budget import Budget
@@ -72,8 +72,8 @@ class RegionCalls:
         self._monotonic = monotonic
         self._known: dict[str, _Known] = {}
 
-    async def chunk(self, question: Question, first: int, budget: Budget) -> Verified:
-        """Return the chunk of the region's answer that begins at the subject ``first``, verified.
+    async def chunk(self, question: Question, place: Place, budget: Budget) -> Verified:
+        """Return the chunk at a place of the region's answer, verified.
 
         Nothing behind it is asked for. Raises Ended where it does not come, and Refused where it
         cannot be kept that it is asked for.
@@ -92,7 +92,7 @@ class RegionCalls:
 
         budget.when_late = be_late
         try:
-            verified = await self._answer(question, first, budget, known)
+            verified = await self._answer(question, place, budget, known)
         except Ended as ended:
             hurried = ended.outcome == LATE and not had_time
             if not (budget.late.is_set() or hurried or (ended.silent and budget.left)):
@@ -109,15 +109,15 @@ class RegionCalls:
         return verified
 
     async def _answer(
-        self, question: Question, first: int, budget: Budget, known: _Known
+        self, question: Question, place: Place, budget: Budget, known: _Known
     ) -> Verified:
         require_keys(question.region)
-        attempts = Attempts(self._sending, Asking(question.sent, first))
+        attempts = Attempts(self._sending, Asking(question.sent, place.first))
         number = 0
         while True:
             number += 1
             try:
-                return await self._once(question, attempts, first, budget, known)
+                return await self._once(question, attempts, place, budget, known)
             except Ended as ended:
                 pause = _pause(number, ended)
                 if not ended.again or number >= _ATTEMPTS or budget.left:
@@ -130,13 +130,13 @@ class RegionCalls:
         self,
         question: Question,
         attempts: Attempts,
-        first: int,
+        place: Place,
         budget: Budget,
         known: _Known,
     ) -> Verified:
         query = QueryRecordsRequest()
         query.CopyFrom(question.query)
-        query.resume_from = first
+        query.resume_from = place.first
         query.most_chunks = 1
         token = await budget.spent(self._token(question))
         try:
@@ -155,14 +155,19 @@ class RegionCalls:
             if ended.renew:
                 self._tokens.forget(token)
             raise
-        coming = Coming()
+        coming = Coming(place.number)
         try:
             while part is not None:
                 budget.take(len(part))
                 answer = read(question.region, part)
                 if answer.HasField("metered_before"):
                     coming.before = await self._believing.before(
-                        question, query, attempts, answer, twice=answering.twice
+                        question,
+                        query,
+                        place.number,
+                        attempts,
+                        answer,
+                        twice=answering.twice,
                     )
                 else:
                     coming.take(part, answer)

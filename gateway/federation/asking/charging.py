@@ -3,14 +3,16 @@
 Records of other regions count against the day's quota and the limits of rates as this region's
 do. How many an answer has is known once its region has metered it, and then it is charged here in
 any case. So it is judged before, by room that is held for it (`gateway.meter.holds`): as much as
-such an answer has as a rule, or what is left. While nothing is left that is not held, nothing more
-is asked for; an answer with more records than were held goes beyond the quota by as many.
+such an answer has as a rule, or half of what is left. While nothing is left that is not held, nothing
+more is asked for; an answer with more records than were held goes beyond the quota by as many.
 """
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 from hashlib import sha256
 from math import ceil
 from secrets import token_hex
@@ -27,7 +29,6 @@ from gateway.federation.asking.question import MOST_DEADLINE
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
 from gateway.meter.holds import Hold, HoldKey, Room
-from gateway.meter.holds_sql import QuotaHolds
 from gateway.meter.model import (
     Busy,
     Charged,
@@ -39,6 +40,7 @@ from gateway.meter.model import (
     TooFast,
     UsageClaim,
 )
+from gateway.meter.quota_holds import QuotaHolds
 from gateway.respond.rates import record_debits, too_fast
 from gateway.respond.refusals import changing, not_charged
 from gateway.respond.use import Use
@@ -47,7 +49,8 @@ from operators.limits import Limit
 RECORDS_A_SUBJECT: Final = 20
 """Room for so many records a subject is held, or for as many as a region's chunks had of late."""
 LEAST_A_SUBJECT: Final = 2
-"""So many are held where what is left has to be shared among the regions of a question."""
+"""So many are held where what is left has to be shared among the regions of a question, and of an
+answer that is late."""
 USUAL_SUBJECTS: Final = 500
 """As many subjects a chunk has as a rule, at most."""
 _HOLD_SECONDS: Final = int(MOST_DEADLINE + OVERTIME_SECONDS) + 30
@@ -112,7 +115,7 @@ class Charging:
             now + _HOLD_SECONDS,
         )
         claim = self._claim(use, decided, ChargedAs(use.request_id, 0))._replace(
-            takes=Room(hold, LEAST_A_SUBJECT * subjects, among),
+            takes=Room(hold, _least(subjects), among),
             debits=record_debits(limits, use, decided.passage, Counter(), least=1),
         )
         outcome = await self._committer.charge(claim)
@@ -127,6 +130,33 @@ class Charging:
                 raise not_charged(outcome)
             case _:
                 raise changing()
+
+    @asynccontextmanager
+    async def eased_when_late(
+        self, hold: Hold | None, late: asyncio.Event, subjects: int, among: int
+    ) -> AsyncGenerator[None]:
+        """While the context lasts, have ``hold`` keep the least room once its answer is ``late``,
+        which is read on then; ``subjects`` and ``among`` are those it was held for."""
+        if hold is None:
+            yield
+            return
+        easing = asyncio.create_task(self._ease_when_late(hold, late, subjects, among))
+        try:
+            yield
+        finally:
+            easing.cancel()
+            await asyncio.gather(easing, return_exceptions=True)
+
+    async def _ease_when_late(
+        self, hold: Hold, late: asyncio.Event, subjects: int, among: int
+    ) -> None:
+        await late.wait()
+        key, least = HoldKey(hold.operator_id, hold.hold_id), _least(subjects)
+        ease = partial(self._holds.ease, key, least, self._clock.now(), needed=among == 1)
+        try:
+            await asyncio.to_thread(ease)
+        except SQLAlchemyError as error:
+            _log.error("a hold could not be eased: %s", type(error).__name__)
 
     async def give_back(self, hold: Hold) -> None:
         """End a hold of which nothing was charged; it ends by itself where that fails."""
@@ -190,6 +220,10 @@ class Charging:
         """Remember about how many records a subject the chunks of a region had that had many."""
         before = self._most_a_subject.get(region, 0.0)
         self._most_a_subject[region] = max(a_subject, before * 7 / 8)
+
+
+def _least(subjects: int) -> int:
+    return LEAST_A_SUBJECT * min(subjects, USUAL_SUBJECTS)
 
 
 def _limits_of(decided: Decided) -> Sequence[Limit]:

@@ -5,9 +5,11 @@ from gateway.federation.asking.answers import Metered
 
 
 class Coming:
-    """The chunk that comes: its parts so far, and what the region charged for it before."""
+    """The chunk that comes: how many lie before it, its parts so far, and what the region charged
+    for it before."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.parts: list[bytes] = []
         self.answers: list[QueryRecordsResponse] = []
         self.size = 0

@@ -138,11 +138,12 @@ class RegionCopies:
             for some in pages(set(opened.values()))
             for consent_id, consent in self._consents.readable(some).items()
         }
-        # What a subject has taken back in the region that gave it is judged by that.
+        # What a subject has taken back in the region that gave it is judged by that, unless it was
+        # owed already.
         parts = {
             apart
             for some in pages({part_id(each, rows[place].region) for place, each in opened.items()})
-            for apart in self._consents.readable(some)
+            for apart in self._consents.removals(some)
         }
         copies = [
             _cut_copy(place, rows[place], consent)

@@ -8,12 +8,13 @@ is charged by `gateway.federation.asking.charging`.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from consent.model import NAME_PREFIX, Consent
+from consent.model import GRADE, NAME_PREFIX, Consent
+from consent.rules import Gap
 from creditgate.rating.components import Priced
 from creditgate.refusal import Refused
 from creditgate.v1.credit_record_service_pb2 import Receipt
@@ -25,7 +26,7 @@ from gateway.authenticate.token import require_standing
 from gateway.authorise.bounds import Ground, subject_bounds
 from gateway.authorise.consents import ConsentLookup
 from gateway.authorise.gate import Gate, Passage
-from gateway.authorise.opening import Openings, require_alone, require_no_consent
+from gateway.authorise.opening import Openings, gap_refusal, require_alone, require_no_consent
 from gateway.authority.feed import AuthorityFeed
 from gateway.authority.view import AuthorityView
 from gateway.clock import Clock, micros_of
@@ -48,6 +49,11 @@ _ATTEMPTS: Final = 8
 _GOOD_SECONDS: Final = 2
 # The records asked for are of no revenue line of this gateway's.
 _NO_LINES: Final[Mapping[int, Line]] = MappingProxyType({})
+
+
+BeforeCounted = Callable[[Decided, str], Awaitable[bool]]
+"""Is told what was decided of a question, and by which decision, before it is charged by that; tells
+whether it is a use of its consent."""
 
 
 class Admitted(NamedTuple):
@@ -112,6 +118,7 @@ class Deciding:
             consent = await self._consents.of(use.consent, now)
             self._openings.opening(consent, passage, subjects, use.purpose, now)
             require_alone(passage, subjects)
+            _require_records(consent)
         else:
             require_no_consent(passage)
         return Decided(passage, bounds, _prices(passage, use), consent)
@@ -131,8 +138,10 @@ class Deciding:
         if use.consent:
             self._consents.forget(use.consent.removeprefix(NAME_PREFIX))
 
-    async def admitted(self, use: Use, subjects: Sequence[str]) -> tuple[Decided, Admitted]:
-        """Decide a question and make it durable. Raises Refused."""
+    async def admitted(
+        self, use: Use, subjects: Sequence[str], before: BeforeCounted
+    ) -> tuple[Decided, Admitted]:
+        """Decide a question and make it durable. Raises Refused, and what ``before`` raises."""
         for _ in range(_ATTEMPTS):
             decided = await self.decided(use, subjects, ChargedAs(use.request_id, 0))
             passage = decided.passage
@@ -143,7 +152,11 @@ class Deciding:
                 passage.allow.operator_id, use.request_id, 0
             ):
                 raise too_fast(over, limits)
-            claim = self._claim(use, decided, len(subjects))
+            decision_id = self._decisions.next()
+            is_use = await before(decided, decision_id)
+            claim = self._claim(use, decided, decision_id, len(subjects))
+            if not is_use:
+                claim = claim._replace(relies_on=None, asked_items=())
             outcome = await self._committer.charge(claim._replace(debits=debits))
             match outcome:
                 case Charged(fee, usage, left):
@@ -163,7 +176,7 @@ class Deciding:
                     self.forget(use)
         raise changing()
 
-    def _claim(self, use: Use, decided: Decided, asked: int) -> UsageClaim:
+    def _claim(self, use: Use, decided: Decided, decision_id: str, asked: int) -> UsageClaim:
         now = self._clock.now()
         allow, consent = decided.passage.allow, decided.consent
         good_until = min(now + _GOOD_SECONDS, allow.stands_until)
@@ -173,7 +186,7 @@ class Deciding:
             use,
             decided,
             ChargedAs(use.request_id, 0),
-            self._decisions.next(),
+            decision_id,
             now,
             self._replay_seconds,
             good_until,
@@ -226,6 +239,13 @@ def use_of_question(caller: Caller, request: QueryRegionsRequest) -> Use:
 def _looked_for(passage: Passage, consent: Consent) -> tuple[str, ...]:
     """Return the items that are looked for under a consent: those asked for that need it."""
     return tuple(sorted(passage.consent_items & consent.terms.fields_by_item.keys()))
+
+
+def _require_records(consent: Consent | None) -> None:
+    """Raise Refused CONSENT_EXCEEDED for a consent to a grade: every region refuses it, and it would
+    be used by a question that none can answer."""
+    if consent is not None and consent.terms.answer_form == GRADE:
+        raise gap_refusal(Gap(RefusalReason.REFUSAL_REASON_CONSENT_EXCEEDED, "answer_form"))
 
 
 def _under_one(passage: Passage) -> Passage:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from consent.model import Consent
 from consent.regions import SqlConsentRegions
 from creditgate.refusal import Refused
+from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.usage import CountedBy
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.federation_service_pb2 import MeteredRecord
@@ -22,6 +23,7 @@ from creditgate.v1.usage_log_pb2 import UsageLeaf, UsageReceipt
 from gateway.clock import Clock
 from gateway.federation.asking.answers import Chunk, Metered
 from gateway.federation.asking.asked import Asked
+from gateway.federation.asking.believing import unproven
 from gateway.federation.asking.routing import Plan
 from gateway.federation.asking.uses import NOT_PASSED_ON, RegionAnswer, RegionUse, RegionUses
 
@@ -65,8 +67,8 @@ class _Said(NamedTuple):
 class Keeping:
     """Keeps what regions charged; one event loop's own.
 
-    Every method raises Refused TEMPORARILY_UNAVAILABLE where it cannot be kept: nothing may be
-    passed on then.
+    Every method raises Refused TEMPORARILY_UNAVAILABLE where it cannot be kept, and Ended
+    UNVERIFIED for a chunk that was kept as another: nothing may be passed on then.
     """
 
     def __init__(self, uses: RegionUses, regions: SqlConsentRegions, clock: Clock) -> None:
@@ -145,7 +147,10 @@ class Keeping:
             checkpoint=said.note,
             opened=sum(bool(use.opened) for use in uses),
         )
-        await self._durably(partial(self._uses.keep, answer, uses, consent))
+        try:
+            await self._durably(partial(self._uses.keep, answer, uses, consent))
+        except ProofInvalid as error:
+            raise unproven(plan.region, error) from None
 
     async def _durably(self, keep: Callable[[], object]) -> None:
         try:

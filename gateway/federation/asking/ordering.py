@@ -14,7 +14,7 @@ from creditgate.refusal import Refused
 from creditgate.transparency.usage import region_records_digest
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.disclose.model import Line
-from gateway.federation.asking.answers import Chunk
+from gateway.federation.asking.answers import Chunk, Place
 from gateway.federation.asking.asked import Asked
 from gateway.federation.asking.believing import Question
 from gateway.federation.asking.budget import Budget
@@ -28,7 +28,7 @@ from gateway.federation.asking.keeping import Charged, Keeping
 from gateway.federation.asking.orders import Orders
 from gateway.federation.asking.owed import OwedShare
 from gateway.federation.asking.ports import Witnesses
-from gateway.federation.asking.routing import Plan
+from gateway.federation.asking.routing import Plan, require_mapped
 from gateway.federation.asking.uses import RegionUse
 from gateway.federation.trust.book import RegionBook
 from gateway.meter.holds import Hold
@@ -63,6 +63,10 @@ class Ordering(NamedTuple):
         """Return what the chunk that begins at the subject ``first`` is charged as."""
         return ChargedAs(self.question.query.request_id, first)
 
+    def subjects_from(self, first: int) -> int:
+        """Return how many subjects there are from the subject ``first`` on."""
+        return len(self.plan.subjects) - first
+
 
 class Orderer:
     """Orders chunks of regions; one event loop's own."""
@@ -89,20 +93,22 @@ class Orderer:
         self._hiding = hiding
         self._owed = owed
 
-    async def ordered(self, ordering: Ordering, first: int) -> tuple[Verified, Given]:
-        """Return the chunk that begins at the subject ``first``, kept and charged.
+    async def ordered(self, ordering: Ordering, place: Place) -> tuple[Verified, Given]:
+        """Return the chunk at a place of the answer, kept and charged.
 
         Raises Refused and Ended where it is not to be had; where the region was asked all the
         same, it is kept as owed as far as it came.
         """
-        asked, charged = ordering.asked, ordering.charged_as(first)
+        asked, charged = ordering.asked, ordering.charged_as(place.first)
         # Before the region is asked, which would charge it.
         decided = await self._decided(asked, charged)
         hold = await self._held(ordering, decided, charged)
         try:
             if decided.consent is not None:
                 await self._keeping.asking(decided.consent, ordering.plan.region)
-            verified = await self._called(ordering, first)
+            late, subjects = ordering.budget.late, ordering.subjects_from(place.first)
+            async with self._charging.eased_when_late(hold, late, subjects, asked.regions):
+                verified = await self._called(ordering, place)
             # Cut off, or its log distrusted, since it was asked: nothing more of it is believed.
             self._witnesses.require_trusted(self._book.region(ordering.plan.region))
             await self._hiding.look(ordering.plan.directory, ordering.question, verified)
@@ -124,7 +130,9 @@ class Orderer:
         again = asked.admitted.receipt.replayed
         if again and await self._charging.is_charged(operator_id, charged):
             return None
-        subjects = len(ordering.plan.subjects) - charged.chunk
+        # What was not given yet is asked for by the mapping of now.
+        require_mapped(ordering.plan, decided.passage.view.authority.item_mappings)
+        subjects = ordering.subjects_from(charged.chunk)
         waited, pause = 0.0, _FIRST_PAUSE_SECONDS
         while not budget.over and waited <= budget.seconds:
             hold = await self._charging.hold(
@@ -141,13 +149,13 @@ class Orderer:
             retry_after=1,
         )
 
-    async def _called(self, ordering: Ordering, first: int) -> Verified:
+    async def _called(self, ordering: Ordering, place: Place) -> Verified:
         """Return the chunk, verified; where it does not come, keep what was charged for it."""
         try:
-            return await self._calls.chunk(ordering.question, first, ordering.budget)
+            return await self._calls.chunk(ordering.question, place, ordering.budget)
         except Ended as ended:
             if ended.metered is not None:
-                await self._keeping.lost(_charged(ordering), ended.metered, first)
+                await self._keeping.lost(_charged(ordering), ended.metered, place.first)
                 await self._owed.look(ordering.question.region)
             raise
 
@@ -157,8 +165,8 @@ class Orderer:
         """Make a chunk durable, charge it, and return what was charged.
 
         ``before`` is what was decided when its region was asked. Raises Refused: what may not be
-        had any more, and TEMPORARILY_UNAVAILABLE where it cannot be kept. Nothing is passed on
-        then.
+        had any more, and TEMPORARILY_UNAVAILABLE where it cannot be kept; Ended UNVERIFIED for a
+        chunk that was kept as another. Nothing is passed on then.
         """
         asked, chunk = ordering.asked, verified.chunk
         charged_as = ordering.charged_as(chunk.first)

@@ -8,15 +8,13 @@ import asyncio
 import json
 import logging
 import time
-from base64 import b32encode
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from hashlib import sha256
 from typing import Any, Final
 
 from google.protobuf.duration_pb2 import Duration
 from sqlalchemy.exc import SQLAlchemyError
 
-from creditgate.federated_query import consent_elsewhere
+from creditgate.federated_query import consent_elsewhere, region_request_id
 from creditgate.refusal import Refused
 from creditgate.v1.credit_record_service_pb2 import Receipt
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
@@ -30,6 +28,7 @@ from creditgate.v1.federation_service_pb2 import QueryRecordsRequest
 from creditgate.v1.usage_log_pb2 import UsageReceipt
 from gateway.clock import Clock
 from gateway.disclose.frame import field
+from gateway.federation.asking.answers import Place
 from gateway.federation.asking.asked import Asked
 from gateway.federation.asking.believing import Question
 from gateway.federation.asking.budget import Budget
@@ -66,6 +65,7 @@ class _Passed:
     """What was passed on of one region so far."""
 
     def __init__(self) -> None:
+        self.chunks = 0
         self.subjects = 0
         self.records = 0
         self.fee = 0
@@ -157,12 +157,13 @@ class RegionAsker:
         operator_id = asked.decided.passage.allow.operator_id
         ordering = Ordering(plan, asked, question, own_items, budget)
         while passed.subjects < len(plan.subjects):
-            order = self._orderer.ordered(ordering, passed.subjects)
+            order = self._orderer.ordered(ordering, Place(passed.subjects, passed.chunks))
             verified, given = await self._orders.result(operator_id, budget, order)
             if given.left is not None:
                 asked.left.found(given.left, given.limits)
             for step in _steps(plan.region, verified, own_items, given.receipt):
                 await emit(step)
+            passed.chunks += 1
             passed.subjects = verified.chunk.first + verified.chunk.subject_count
             passed.records += len(verified.chunk.records)
             passed.fee += given.receipt.charged_micro_yuan
@@ -224,16 +225,6 @@ def _opened(plan: Plan, decided: Decided) -> dict[str, frozenset[str]]:
         for here, there in plan.translation.pairs
         if here in decided.passage.consent_items
     }
-
-
-def region_request_id(operator_id: str, request_id: str, region: str) -> str:
-    """Return the idempotency key of a question to one region.
-
-    Each operator names its requests itself, and to another region all are this region's: so it
-    is made of both, the same for every retry. 52 characters, and they tell nothing.
-    """
-    digest = sha256(f"{region}\n{operator_id}\n{request_id}".encode()).digest()
-    return b32encode(digest).decode().rstrip("=").lower()
 
 
 def closed(plan: Plan, outcome: RegionOutcome.ValueType, admitted: Admitted) -> RegionClosing:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
+from creditgate.refusal import Refused
 from creditgate.v1.federated_record_service_pb2 import NotAskedReason
+from creditgate.v1.refusal_pb2 import RefusalReason
 from operators.item_mappings import ItemMappings, Translation
 from operators.shapes import common_regions, covers
 
@@ -32,15 +34,18 @@ class Directory(Protocol):
 
 
 class Kept(NamedTuple):
-    """What a region was asked first under the id of a retry: it is asked the same again.
+    """What a region was asked first under the id of a retry: it is asked the same again, as long as
+    each pair of its items is in force or, where none is any more, for what was charged before.
 
-    Fields as those of `Plan`; ``proof`` is a ProofKind.
+    Fields as those of `Plan`; ``proof`` is a ProofKind. ``charged`` tells whether the chunk it begins
+    with was charged to the operator.
     """
 
     translation: Translation
     subjects: tuple[int, ...]
     directory_time: int | None
     proof: int
+    charged: bool
 
 
 class Known(NamedTuple):
@@ -67,6 +72,8 @@ class Question(NamedTuple):
     in, None where none is: a directory tells of public records alone, so where a consent is
     relied on it decides nothing. ``named`` are the regions to ask, empty for all; ``every``
     passes over directories. ``kept`` is what each region was asked under the same id before.
+    ``counted`` are the regions that a use of the consent was counted for, where that limits its
+    uses and this is a retry, None where any may be asked.
     ``doubts`` says, each time it is asked, whether a subject that a directory left out is asked
     about all the same.
     """
@@ -78,6 +85,7 @@ class Question(NamedTuple):
     named: frozenset[str]
     every: bool
     kept: Mapping[str, Kept] = _NOTHING_KEPT
+    counted: frozenset[str] | None = None
     doubts: Callable[[], bool] = _no_doubts
 
 
@@ -106,6 +114,16 @@ def planned(regions: Sequence[Known], mappings: ItemMappings, question: Question
     return [_plan(known, mappings, question) for known in regions]
 
 
+def require_mapped(plan: Plan, mappings: ItemMappings) -> None:
+    """Raise Refused ITEM_NOT_MAPPED where an item that a plan asks for is not mapped so any more."""
+    if not mappings.holds(plan.region, plan.translation.pairs):
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_ITEM_NOT_MAPPED,
+            "An item stands for no item of the region any more, or for another, by the mapping in"
+            " force; ask anew with another request_id.",
+        )
+
+
 def is_home(codes: Sequence[str], subject: str) -> bool:
     """Tell whether a subject is registered in a district of ``codes``."""
     return covers(codes, subject[_DISTRICT])
@@ -113,15 +131,19 @@ def is_home(codes: Sequence[str], subject: str) -> bool:
 
 def _plan(known: Known, mappings: ItemMappings, question: Question) -> Plan:
     kept = question.kept.get(known.region)
-    translation = (
-        mappings.translated(known.region, question.items) if kept is None else kept.translation
-    )
+    translation = mappings.translated(known.region, question.items)
+    mapped = not translation.unmapped
+    if kept is not None:
+        mapped = kept.charged or mappings.holds(known.region, kept.translation.pairs)
+        translation = kept.translation if mapped else translation
 
     def not_asked(reason: NotAskedReason.ValueType, directory_time: int | None = None) -> Plan:
         return Plan(known.region, reason, translation, directory_time=directory_time)
 
     if question.named and known.region not in question.named:
         return not_asked(NotAskedReason.NOT_ASKED_REASON_NOT_NAMED)
+    if question.counted is not None and known.region not in question.counted:
+        return not_asked(NotAskedReason.NOT_ASKED_REASON_CONSENT_USED)
     codes = frozenset(known.codes)
     if question.consented is not None and not common_regions(codes, question.consented):
         return not_asked(NotAskedReason.NOT_ASKED_REASON_OUTSIDE_LICENCE)
@@ -132,7 +154,7 @@ def _plan(known: Known, mappings: ItemMappings, question: Question) -> Plan:
     }
     if not reaches:
         return not_asked(NotAskedReason.NOT_ASKED_REASON_OUTSIDE_LICENCE)
-    if translation.unmapped:
+    if not mapped:
         return not_asked(NotAskedReason.NOT_ASKED_REASON_ITEMS_UNMAPPED)
     directory = None if question.consented is not None else known.directory
     if kept is not None:

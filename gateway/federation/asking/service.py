@@ -2,7 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -16,18 +17,14 @@ from creditgate.v1.federated_record_service_pb2 import (
 from creditgate.v1.item_mapping_service_pb2 import MappedItem
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
-from gateway.clock import Clock
 from gateway.conformance.throttle import Throttle
 from gateway.federation.asking.asked import Asked, LeftNow
-from gateway.federation.asking.claims import Decided
-from gateway.federation.asking.deciding import Admitted, Deciding, use_of_question
-from gateway.federation.asking.directories import Directories
+from gateway.federation.asking.deciding import Deciding, use_of_question
+from gateway.federation.asking.planning import Planning
 from gateway.federation.asking.question import check_question, deadline_of
 from gateway.federation.asking.region import NOT_ASKED, RegionAsker, closed
-from gateway.federation.asking.routing import ASKED, Kept, Known, Plan, Question, planned
-from gateway.federation.asking.sent import SentPlans
+from gateway.federation.asking.routing import ASKED, Plan
 from gateway.federation.trust.book import RegionBook
-from operators.item_mappings import Translation
 
 _WAITING_STEPS: Final = 8
 """Steps that wait for the operator to take them; regions wait for room then."""
@@ -44,32 +41,21 @@ def doubted() -> bool:
 
 
 class FederatedRecordService:
-    """Serves QueryRegions of creditgate.v1.FederatedRecordService.
-
-    ``own`` is this region's entity identifier, ``doubts`` as `routing.Question` has it.
-    """
+    """Serves QueryRegions of creditgate.v1.FederatedRecordService."""
 
     def __init__(
         self,
         deciding: Deciding,
         book: RegionBook,
-        directories: Directories,
+        planning: Planning,
         asker: RegionAsker,
         throttle: Throttle,
-        clock: Clock,
-        own: str,
-        sent: SentPlans,
-        doubts: Callable[[], bool] = doubted,
     ) -> None:
         self._deciding = deciding
         self._book = book
-        self._directories = directories
+        self._planning = planning
         self._asker = asker
         self._throttle = throttle
-        self._clock = clock
-        self._own = own
-        self._sent = sent
-        self._doubts = doubts
 
     async def query_regions(
         self, request: QueryRegionsRequest, caller: Caller
@@ -83,12 +69,12 @@ class FederatedRecordService:
         use = use_of_question(caller, request)
         # Before it is metered: where nothing can be known of any region, nothing was asked.
         _require_known(self._book)
-        decided, admitted = await self._deciding.admitted(use, request.subjects)
+        count = partial(self._planning.count, request)
+        decided, admitted = await self._deciding.admitted(use, request.subjects, count)
         asked = Asked(request, use, decided, admitted, deadline_of(request), LeftNow())
         # Before all else: whatever breaks the answer, what was metered has its receipt.
         yield QueryRegionsResponse(question=admitted.receipt)
-        kept = await self._kept(caller.operator_id, request, admitted)
-        plans = self._planned(request, decided, kept)
+        plans = await self._planning.plans(request, decided, admitted)
         for plan in plans:
             yield QueryRegionsResponse(plan=_plan_message(plan))
         for plan in plans:
@@ -101,59 +87,6 @@ class FederatedRecordService:
             await self._deciding.require(use, request.subjects)
             yield step
         asked.left.tell()
-
-    async def _kept(
-        self, operator_id: str, request: QueryRegionsRequest, admitted: Admitted
-    ) -> Mapping[str, Kept]:
-        """Return what regions were asked under the id of a retry."""
-        if not admitted.receipt.replayed:
-            return {}
-        sent = await asyncio.to_thread(self._sent.of, operator_id, request.request_id)
-        return {
-            region: Kept(
-                Translation(each.pairs, (), each.mapping_version),
-                each.indexes,
-                each.directory_time,
-                each.proof,
-            )
-            for region, each in sent.items()
-        }
-
-    def _planned(
-        self, request: QueryRegionsRequest, decided: Decided, kept: Mapping[str, Kept]
-    ) -> list[Plan]:
-        now = self._clock.now()
-        known = {
-            region.entity_id: Known(
-                region.entity_id,
-                region.codes,
-                self._directories.standing(region.entity_id, now),
-            )
-            for region in self._book.regions()
-        }
-        question = Question(
-            subjects=request.subjects,
-            items=tuple(request.items),
-            reach=decided.reach,
-            consented=None if decided.consent is None else decided.consent.terms.regions,
-            named=frozenset(request.regions),
-            every=request.every_region,
-            kept=kept,
-            doubts=self._doubts,
-        )
-        authority = decided.passage.view.authority
-        mappings = authority.item_mappings
-        plans = planned(list(known.values()), mappings, question)
-        # Named, or known and not standing now: asking says why not.
-        named = request.regions or sorted(
-            each.entity_id for each in authority.regions.known.values()
-        )
-        plans += (
-            Plan(region, ASKED, mappings.translated(region, request.items))
-            for region in named
-            if region not in known and region != self._own
-        )
-        return plans
 
     async def _steps(
         self, plans: Sequence[Plan], asked: Asked

@@ -128,6 +128,17 @@ REGION_PLANS: Final = Table(
     Column("disbelieved_at", BigInteger),
 )
 
+# One row is a use of a consent that limits how often it is used: the regions that were to be asked
+# when it was counted (JSON), by the decision of its question. Retries ask those alone. A decision
+# by which nothing was charged has no effect.
+REGIONS_COUNTED: Final = Table(
+    "regions_counted",
+    METADATA,
+    Column("operator_id", String(40), primary_key=True),
+    Column("decision_id", String(40), primary_key=True),
+    Column("regions", Text, nullable=False),
+)
+
 # Notes by which regions signed their directories, those of the last days. fetched_at is when it was asked for, by this
 # gateway's clock; log_size how large the region's disclosure log was, at least, when it was made.
 REGION_DIRECTORIES: Final = Table(

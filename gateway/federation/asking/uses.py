@@ -2,22 +2,26 @@
 
 Both ends meter a use that crosses regions: the home region in its ledger, and this one here,
 by what the home region's signed receipt says. A chunk is kept once, by the operator's request,
-the region and its place in the answer: answered again it charges nothing more. What the home region
-charged and the operator was not given, since an answer was lost and the record ended before it was
-asked for again, is kept too, without whom it is about: this region owes it, and its operator nothing.
+the region and its place in the answer: answered again it charges nothing more, and has to be what
+it was (`gateway.federation.asking.again`). What the home region charged and the operator was not
+given, since an answer was lost and the record ended before it was asked for again, is kept too,
+without whom it is about: this region owes it, and its operator nothing.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, func, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from consent.model import Consent
 from consent.served import owe_served, require_unchanged
 from creditgate.transparency.facts import NO_END
+from creditgate.transparency.merkle import ProofInvalid
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.refusal_pb2 import RefusalReason
+from creditgate.v1.usage_log_pb2 import UsageReceipt
+from gateway.federation.asking.again import GivenChunk, GivenRecord, RecordKey, require_same
 from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
 from gateway.meter.model import NotCharged
 from gateway.respond.refusals import not_charged
@@ -88,6 +92,29 @@ class RegionUse(NamedTuple):
         """Whether the operator was given it."""
         return self.subject != NOT_PASSED_ON
 
+    @property
+    def key(self) -> RecordKey:
+        """What it is known by within its request."""
+        return self.record_id, self.revision
+
+    @property
+    def as_given(self) -> GivenRecord:
+        """What its region charged and gave of it."""
+        charged = (self.item, self.source, self.region_code, self.fee)
+        if not self.passed_on or self.content_digest is None:
+            return GivenRecord(charged, None)
+        return GivenRecord(
+            charged,
+            (
+                self.subject,
+                self.content_digest,
+                self.disclosed_from,
+                self.disclosed_until,
+                self.severity,
+                self.cut,
+            ),
+        )
+
     @classmethod
     def of(
         cls, record: DisclosedRecord, own_item: str, fee: int, own_fee: int, *, opened: bool
@@ -129,11 +156,12 @@ class RegionUses:
         ``consent`` is what the chunk is passed on under, None where it is not or under none: it
         stands as it is until the chunk is durable, and its copies are owed. Raises what SQLAlchemy
         raises, and as `consent.served.require_unchanged`; REQUEST_ID_REUSED for a chunk whose data
-        life under it is over. Nothing may be passed on then.
+        life under it is over; ProofInvalid for one that was kept as another, or that has a record
+        twice, or one of another chunk of its answer. Nothing may be passed on then.
         """
         with self._engine.begin() as connection:
             if consent is not None:
-                require_unchanged(connection, consent)
+                require_unchanged(connection, consent, answer.region)
                 _require_alive(connection, answer, consent)
             new = self._keep(connection, answer, uses)
             if consent is not None and answer.opened:
@@ -147,7 +175,7 @@ class RegionUses:
         adding = insert(REGION_ANSWERS).values(answer._asdict()).on_conflict_do_nothing()
         kept = connection.execute(adding.returning(REGION_ANSWERS.c.region)).first()
         if kept is None:
-            _give(connection, answer, uses)
+            _keep_again(connection, answer, uses)
             return False
         shared = {
             "operator_id": answer.operator_id,
@@ -158,10 +186,11 @@ class RegionUses:
             "served_at": answer.served_at,
         }
         rows = [{**use._asdict(), **shared} for use in uses]
+        adding = insert(REGION_USES).on_conflict_do_nothing().returning(REGION_USES.c.revision)
         for start in range(0, len(rows), _ROWS_A_STATEMENT):
-            # A record that another chunk of the request had is kept by that one.
             some = rows[start : start + _ROWS_A_STATEMENT]
-            connection.execute(insert(REGION_USES).on_conflict_do_nothing(), some)
+            if len(connection.execute(adding, some).all()) < len(some):
+                raise ProofInvalid("a record comes twice in the answer to one request")
         return True
 
     def answers(self, region: str, from_: int, until: int) -> list[RegionAnswer]:
@@ -182,52 +211,65 @@ class RegionUses:
         )
         with reading(self._engine) as connection:
             rows = connection.execute(query).all()
-        return [RegionAnswer(*row)._replace(receipt=bytes(row.receipt)) for row in rows]
+        return [_answer(row) for row in rows]
 
     def uses(self, answer: RegionAnswer) -> list[RegionUse]:
         """Return the records of a chunk, in order of their ids."""
-        query = (
-            select(*(REGION_USES.c[name] for name in RegionUse._fields))
-            .where(*_of_chunk(REGION_USES, answer))
-            .order_by(REGION_USES.c.record_id, REGION_USES.c.revision)
-        )
         with reading(self._engine) as connection:
-            return [RegionUse(*row) for row in connection.execute(query).all()]
+            return _uses_of(connection, answer)
 
 
-def _give(connection: Connection, answer: RegionAnswer, uses: Sequence[RegionUse]) -> None:
-    """Keep as given what of a chunk was not passed on before, and is now."""
-    given = fees = opened = 0
-    for use in uses:
-        if not use.passed_on:
-            continue
-        kept = REGION_USES.c
-        changed = connection.execute(
-            update(REGION_USES)
-            .where(
-                *_of_chunk(REGION_USES, answer),
-                kept.record_id == use.record_id,
-                kept.revision == use.revision,
-                kept.subject == NOT_PASSED_ON,
-            )
-            .values(use._asdict())
-        ).rowcount
-        given += changed
-        fees += changed * use.own_fee
-        opened += changed * bool(use.opened)
-    if given:
+def _keep_again(connection: Connection, answer: RegionAnswer, uses: Sequence[RegionUse]) -> None:
+    """Keep as given what of a chunk was not passed on before, and is now.
+
+    Raises ProofInvalid where the chunk is not what was kept.
+    """
+    # Whoever keeps it at the same time compares with what this leaves.
+    query = select(REGION_ANSWERS).where(*_of_chunk(REGION_ANSWERS, answer)).with_for_update()
+    first, kept = _answer(connection.execute(query).one()), _uses_of(connection, answer)
+    require_same(_as_given(first, kept), _as_given(answer, uses))
+    never = {use.key for use in kept if not use.passed_on}
+    new = [use for use in uses if use.passed_on and use.key in never]
+    for use in new:
+        its = REGION_USES.c.record_id == use.record_id, REGION_USES.c.revision == use.revision
+        connection.execute(
+            update(REGION_USES).where(*_of_chunk(REGION_USES, answer), *its).values(use._asdict())
+        )
+    if new or answer.subject_count > first.subject_count:
         own = REGION_ANSWERS.c
         connection.execute(
             update(REGION_ANSWERS)
             .where(*_of_chunk(REGION_ANSWERS, answer))
             .values(
-                records=own.records + given,
-                own_fee=own.own_fee + fees,
-                opened=func.coalesce(own.opened, own.records) + opened,
+                records=own.records + len(new),
+                own_fee=own.own_fee + sum(use.own_fee for use in new),
+                opened=func.coalesce(own.opened, own.records)
+                + sum(bool(use.opened) for use in new),
                 subject_count=answer.subject_count,
                 checkpoint=answer.checkpoint,
             )
         )
+
+
+def _as_given(answer: RegionAnswer, uses: Sequence[RegionUse]) -> GivenChunk:
+    return GivenChunk(
+        UsageReceipt.FromString(answer.receipt).leaf,
+        answer.subject_count,
+        {use.key: use.as_given for use in uses},
+    )
+
+
+def _answer(row: Row[Any]) -> RegionAnswer:
+    return RegionAnswer(*row)._replace(receipt=bytes(row.receipt))
+
+
+def _uses_of(connection: Connection, answer: RegionAnswer) -> list[RegionUse]:
+    query = (
+        select(*(REGION_USES.c[name] for name in RegionUse._fields))
+        .where(*_of_chunk(REGION_USES, answer))
+        .order_by(REGION_USES.c.record_id, REGION_USES.c.revision)
+    )
+    return [RegionUse(*row) for row in connection.execute(query)]
 
 
 def _require_alive(connection: Connection, answer: RegionAnswer, consent: Consent) -> None:

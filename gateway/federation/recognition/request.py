@@ -15,7 +15,7 @@ from creditgate.signed_document import PURPOSES
 from creditgate.v1 import recognition_service_pb2 as pb
 from creditgate.v1.recognition_service_pb2 import RecognitionOutcome
 from gateway.federation.recognition.store import MadeRecognition
-from gateway.respond.request import is_request_id, names_a_consent
+from gateway.respond.request import names_a_consent, request_id_faults
 
 MOST_ANSWER_BYTES: Final = 8 << 20
 MOST_PARTS: Final = 64
@@ -45,8 +45,7 @@ def answer_faults(request: pb.RecogniseGradesRequest) -> list[Violation]:
 
 def require_form(request: Request, faults: list[Violation]) -> None:
     """Raise Refused INVALID_REQUEST for a malformed request; ``faults`` are those found so far."""
-    if not is_request_id(request.request_id):
-        faults.append(Violation("request_id", "required: 1 to 64 visible ASCII characters"))
+    faults += request_id_faults(request.request_id)
     if request.purpose not in PURPOSES:
         faults.append(Violation("purpose", "required: one of the purposes of the contract"))
     if len(request.transfer_id) > _MOST_TRANSFER:

@@ -1,6 +1,6 @@
 """Classes in time: price classes of items and classes of operators, as they were at an instant.
 
-What prices go by may be changed by administrators. A change acts from its second on, and
+What prices go by may be changed by administrators. A change acts from some second on, and
 never on use before it.
 """
 

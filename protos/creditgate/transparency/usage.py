@@ -199,8 +199,17 @@ def revisions_of(detail: UsageDetail) -> tuple[int, ...]:
 
 
 def records_digest(records: Iterable[DisclosedRecord]) -> bytes:
-    """Return the digest of records as a leaf has it."""
-    return sha256(b"".join(each.SerializeToString(deterministic=True) for each in records)).digest()
+    """Return the digest of records as a leaf has it.
+
+    It is of their bytes one behind the other, which pieces of them have too. A record begins with its
+    name, so what has a name each is divided as it was served. Raises ProofInvalid for one without.
+    """
+    hashed = sha256()
+    for record in records:
+        if not record.name:
+            raise ProofInvalid("there is a record without a name, which is a piece of one")
+        hashed.update(record.SerializeToString(deterministic=True))
+    return hashed.digest()
 
 
 def region_records_digest(items: Sequence[str], records: Sequence[DisclosedRecord]) -> bytes:

@@ -160,7 +160,9 @@ class CatalogueItem(_message.Message):
     openness: _vocabulary_pb2.Openness.ValueType
     """Openness."""
     price_class: _builtins.str
-    """Price class, the key into price plans."""
+    """Price class, the key into price plans. A change counts for use from the second after it on, and
+    after all use.
+    """
     etag: _builtins.str
     """Entity tag of this version (AIP-154)."""
     @_builtins.property
@@ -316,8 +318,11 @@ class CreateCatalogueItemRequest(_message.Message):
 
     ITEM_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why, for the history: 1 to 500 characters."""
+    validate_only: _builtins.bool
+    """Refuse what would be refused, and do nothing otherwise (AIP-163): the response is empty."""
     @_builtins.property
     def item(self) -> Global___CatalogueItem:
         """The item; etag and update_time are ignored."""
@@ -327,10 +332,11 @@ class CreateCatalogueItemRequest(_message.Message):
         *,
         item: Global___CatalogueItem | None = ...,
         reason: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "reason", b"reason", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -372,8 +378,11 @@ class UpdateCatalogueItemRequest(_message.Message):
 
     ITEM_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why, for the history: 1 to 500 characters."""
+    validate_only: _builtins.bool
+    """Refuse what would be refused, and do nothing otherwise (AIP-163): the response is empty."""
     @_builtins.property
     def item(self) -> Global___CatalogueItem:
         """The whole item as it shall be; item.etag must be that of the current version."""
@@ -383,10 +392,11 @@ class UpdateCatalogueItemRequest(_message.Message):
         *,
         item: Global___CatalogueItem | None = ...,
         reason: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "reason", b"reason", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -99,10 +99,17 @@ class _NotAskedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NotAsk
     NOT_ASKED_REASON_NOT_NAMED: _NotAskedReason.ValueType  # 2
     """The caller did not name it among regions."""
     NOT_ASKED_REASON_ITEMS_UNMAPPED: _NotAskedReason.ValueType  # 3
-    """An item asked for has no counterpart there under the mapping in force (ITEM_NOT_MAPPED)."""
+    """An item asked for has no counterpart there under the mapping in force (ITEM_NOT_MAPPED); or, of
+    a retry, another than when the region was asked first: ask anew with another request_id.
+    """
     NOT_ASKED_REASON_OUTSIDE_LICENCE: _NotAskedReason.ValueType  # 4
     """The operator's licence, or its grants or token, does not reach its districts for an item
     asked for (REGION_NOT_ALLOWED), or the consent does not (CONSENT_EXCEEDED).
+    """
+    NOT_ASKED_REASON_CONSENT_USED: _NotAskedReason.ValueType  # 5
+    """The consent limits how often it may be used, and this retry is of a use that was counted
+    without the region (CONSENT_EXHAUSTED): ask anew with another request_id, which is another use,
+    or the subject for another consent.
     """
 
 class NotAskedReason(_NotAskedReason, metaclass=_NotAskedReasonEnumTypeWrapper):
@@ -117,10 +124,17 @@ record of any: its signed word, which proves nothing.
 NOT_ASKED_REASON_NOT_NAMED: NotAskedReason.ValueType  # 2
 """The caller did not name it among regions."""
 NOT_ASKED_REASON_ITEMS_UNMAPPED: NotAskedReason.ValueType  # 3
-"""An item asked for has no counterpart there under the mapping in force (ITEM_NOT_MAPPED)."""
+"""An item asked for has no counterpart there under the mapping in force (ITEM_NOT_MAPPED); or, of
+a retry, another than when the region was asked first: ask anew with another request_id.
+"""
 NOT_ASKED_REASON_OUTSIDE_LICENCE: NotAskedReason.ValueType  # 4
 """The operator's licence, or its grants or token, does not reach its districts for an item
 asked for (REGION_NOT_ALLOWED), or the consent does not (CONSENT_EXCEEDED).
+"""
+NOT_ASKED_REASON_CONSENT_USED: NotAskedReason.ValueType  # 5
+"""The consent limits how often it may be used, and this retry is of a use that was counted
+without the region (CONSENT_EXHAUSTED): ask anew with another request_id, which is another use,
+or the subject for another consent.
 """
 Global___NotAskedReason: _TypeAlias = NotAskedReason  # noqa: Y015
 
@@ -143,7 +157,8 @@ class QueryRegionsRequest(_message.Message):
     request_id: _builtins.str
     """Caller's idempotency key (AIP-155), 1 to 64 visible ASCII characters, UUID recommended;
     required. A retry with the same id and payload is charged nothing more, and asks each region
-    about the subjects, and for the items, that it was asked first.
+    about the subjects, and for the items, that it was asked first. Under a consent that limits how
+    often it may be used, it asks those regions alone that were to be asked when the use was counted.
     """
     consent: _builtins.str
     """Resource name "consents/{id}" of the consent relied on, where an item requires one; then

@@ -110,7 +110,7 @@ class Operator(_message.Message):
     """Entity tag (AIP-154); output only."""
     operator_class: _builtins.str
     """What price plans and rebates know it by, [a-z][a-z0-9-]{0,39}; empty means no class.
-    A change counts for use from its second on.
+    A change counts for use from the second after it on, and after all use of the operator.
     """
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
@@ -370,7 +370,7 @@ class AuthorityChange(_message.Message):
     """Position in the history."""
     kind: _builtins.str
     """Kind of thing: operator, licence, client, scope_grant, scope_definition,
-    proposal, administration_policy, catalogue_item, price_plan, sharing_rule,
+    proposal, administration_policy, catalogue_item, price_plan, sharing_rule, class_start,
     signing_key.
     """
     id: _builtins.str

@@ -315,8 +315,9 @@ class PricePlan(_message.Message):
     """Id, [a-z0-9][a-z0-9.-]{0,63}."""
     @_builtins.property
     def effective_from(self) -> _timestamp_pb2.Timestamp:
-        """First instant of force (UTC): not in the past, in no month that was closed, and not before
-        the newest change of authority. Use before it keeps what it costs.
+        """First instant of force (UTC): the second after the present one or later, after all use that is
+        metered, in no month that was closed, and not before the newest change of authority. Use before
+        it keeps what it costs.
         """
 
     @_builtins.property
@@ -382,7 +383,9 @@ class SharingRule(_message.Message):
     """
     @_builtins.property
     def effective_from(self) -> _timestamp_pb2.Timestamp:
-        """First instant of force (UTC): fees of use from then on."""
+        """First instant of force (UTC): fees of use from then on. As of a price plan, unless no rule was
+        in force then.
+        """
 
     @_builtins.property
     def rebate_operator_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -419,11 +422,14 @@ class CreatePricePlanRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     COMING_PRICE_CLASSES_FIELD_NUMBER: _builtins.int
     DROPPED_PRICE_CLASSES_FIELD_NUMBER: _builtins.int
+    COMING_OPERATOR_CLASSES_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why: 1 to 500 characters."""
     @_builtins.property
     def plan(self) -> Global___PricePlan:
-        """The plan. Price classes and items it names must be those of catalogue items."""
+        """The plan. Price classes and items it names must be those of catalogue items, operator classes
+        those of operators.
+        """
 
     @_builtins.property
     def coming_price_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -436,6 +442,10 @@ class CreatePricePlanRequest(_message.Message):
         Others left out are refused.
         """
 
+    @_builtins.property
+    def coming_operator_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Operator classes in the plan that no operator has yet: those of operators to come."""
+
     def __init__(
         self,
         *,
@@ -443,10 +453,11 @@ class CreatePricePlanRequest(_message.Message):
         reason: _builtins.str = ...,
         coming_price_classes: _abc.Iterable[_builtins.str] | None = ...,
         dropped_price_classes: _abc.Iterable[_builtins.str] | None = ...,
+        coming_operator_classes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coming_price_classes", b"coming_price_classes", "dropped_price_classes", b"dropped_price_classes", "plan", b"plan", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coming_operator_classes", b"coming_operator_classes", "coming_price_classes", b"coming_price_classes", "dropped_price_classes", b"dropped_price_classes", "plan", b"plan", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -749,21 +760,27 @@ class CreateSharingRuleRequest(_message.Message):
 
     RULE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    COMING_OPERATOR_CLASSES_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why: 1 to 500 characters."""
     @_builtins.property
     def rule(self) -> Global___SharingRule:
-        """The rule."""
+        """The rule. Operator classes it names must be those of operators."""
+
+    @_builtins.property
+    def coming_operator_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Operator classes in the rule that no operator has yet: those of operators to come."""
 
     def __init__(
         self,
         *,
         rule: Global___SharingRule | None = ...,
         reason: _builtins.str = ...,
+        coming_operator_classes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "rule", b"rule"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coming_operator_classes", b"coming_operator_classes", "reason", b"reason", "rule", b"rule"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,13 +6,13 @@ from functools import partial
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from creditgate.clearing_entries import ClearingEntry
+from creditgate.federated_query import region_request_id
 from creditgate.v1 import disclosure_service_pb2 as pb
 from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
 from gateway.federation.asking import budget
-from gateway.federation.asking.region import region_request_id
 from gateway.federation.clearing.ledger import RegionLedger
 from gateway.meter.tables import USAGE
 from gateway.storage.engines import reading
@@ -50,6 +50,16 @@ async def lose(world: World, relay: Relay, subject: str, request_id: str) -> Non
         relay.cut()
     finally:
         relay.flowing.set()
+
+
+def forget(world: World, request_id: str) -> None:
+    """Have region "two" lose its metering of a question, as where its store is put back."""
+    there = region_request_id(OPERATOR_ID, request_id, world.two.entity_id)
+    with world.two.installation.engines.records.begin() as connection:
+        lost = connection.execute(
+            update(USAGE).where(USAGE.c.request_id == there).values(request_id=f"lost-{there}")
+        )
+        assert lost.rowcount
 
 
 async def withdraw(world: World, name: str) -> None:

@@ -12,7 +12,6 @@ import pytest
 import pytest_asyncio
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from consent import regions
 from consent.changing import Act
 from consent.model import Actor, ConsentItem
 from consent.overdue import SqlOverdue
@@ -31,15 +30,12 @@ from creditgate.v1.usage_service_pb2 import ListUsageRequest
 from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
 from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.catalogue.model import CATALOGUE_ITEM, ContentField, ContentFieldType
-from gateway.federation.asking import removal_telling
 from gateway.federation.home.calling import SCOPE
-from gateway.storage.background import Pace
 from sdk.refusals import explain
-from sdk.tokens import TokenRefused
 from tests.conformance.attesting import attest, copy_of, reconcile
-from tests.conformance.policies import policy_file
-from tests.consents.counter import DAY, OTHER_CLIENT, Counter, furnish, open_counter
+from tests.consents.counter import DAY, Counter, open_counter
 from tests.federating import DISTRICTS
+from tests.federation.asking.consenting import open_consenting, take_back
 from tests.federation.asking.lost import metered
 from tests.federation.asking.relay import Relay, relaying
 from tests.federation.asking.world import (
@@ -49,10 +45,9 @@ from tests.federation.asking.world import (
     ended,
     names,
     not_asked,
-    open_relayed,
     placed,
 )
-from tests.installation import CONSENT_ITEM, PUBLIC_ITEM, PUBLISHER, Gateway, eventually, item
+from tests.installation import CONSENT_ITEM, PUBLIC_ITEM, PUBLISHER, eventually, item
 from tests.server.calls import draft, publish
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -66,16 +61,8 @@ async def relay() -> AsyncIterator[Relay]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory, relay: Relay) -> AsyncIterator[World]:
-    home = Path(tmp_path_factory.mktemp("consents"))
-    with pytest.MonkeyPatch.context() as patch:
-        # No answer of a test is on its way for ten minutes.
-        patch.setattr(regions, "LATE_SECONDS", 1)
-        patch.setattr(regions, "FIRST_PAUSE_SECONDS", 1)
-        patch.setattr(removal_telling, "PACE", Pace(0.5))
-        async with open_relayed(home, relay, conformance_policy=policy_file(home)) as opened:
-            furnish(opened.one.installation)
-            await eventually(partial(_enrolled, opened.one.gateway), 10)
-            yield opened
+    async with open_consenting(Path(tmp_path_factory.mktemp("consents")), relay) as opened:
+        yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -247,9 +234,7 @@ async def test_what_its_subject_takes_back_in_the_region_that_gave_it_is_told_an
     consent = await counter.given(subject)
     answer = await world.ask(subject, items=[CONSENT_ITEM], consent=consent.name)
     copies = [copy_of(each) for _, each in answer.regions[world.two.entity_id].records]
-    there = SqlConsents(world.two.installation.engines.records)
-    elsewhere = consent_elsewhere(world.one.entity_id, consent.name).removeprefix("consents/")
-    there.move(elsewhere, "revoke", Act(Actor.SUBJECT, "representative", "", counter.now))
+    take_back(world, consent, counter.now)
 
     # Its operator is told on the stream, of that region's part alone; the consent goes on.
     told: list[pb.WatchConsentsResponse] = []
@@ -275,6 +260,9 @@ async def test_what_its_subject_takes_back_in_the_region_that_gave_it_is_told_an
         taken = await counter.conformance.AcknowledgeRemovals(request)
         assert taken.acknowledged_removals == 1
         assert (await reconcile(channel, copies)).opened_findings == 1
+
+    there = SqlConsents(world.two.installation.engines.records)
+    elsewhere = consent_elsewhere(world.one.entity_id, consent.name).removeprefix("consents/")
 
     async def passed_on() -> bool:
         return there.removals([elsewhere])[elsewhere].acknowledged_at is not None
@@ -383,14 +371,6 @@ async def test_a_consent_of_another_subject_opens_nothing(world: World, counter:
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await world.ask(company("two"), items=[CONSENT_ITEM], consent=consent.name)
     assert explain(error.value).reason == "CONSENT_EXCEEDED"
-
-
-async def _enrolled(gateway: Gateway) -> bool:
-    try:
-        async with gateway.channel(OTHER_CLIENT):
-            return True
-    except TokenRefused:
-        return False
 
 
 async def test_a_consent_that_leaves_out_divisions_lets_nobody_say_that_there_is_nothing(

@@ -14,13 +14,13 @@ import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import select
 
+from creditgate.federated_query import region_request_id
 from creditgate.refusal import reason_name
 from creditgate.v1.alert_service_pb2 import AlertKind
 from creditgate.v1.limit_service_pb2 import LimitPer, LimitUnit
 from creditgate.v1.operator_service_pb2 import ClientRole
 from gateway.alerts.tables import ALERTS
 from gateway.federation.asking.hedging import Hedging
-from gateway.federation.asking.region import region_request_id
 from gateway.federation.asking.tables import DIRECTORY_FAULTS, REGION_DIRECTORIES, REGION_PLANS
 from gateway.selfcheck.region_uses import check_region_uses
 from gateway.storage.engines import reading

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import delete, update
 
+from creditgate.federated_query import region_request_id
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.region_use import verify_question, verify_region_use
 from creditgate.transparency.strict import strictly
@@ -27,13 +28,13 @@ from gateway.federation.asking.answers import (
     RegionKeys,
     verified_chunk,
 )
-from gateway.federation.asking.region import region_request_id
 from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
 from gateway.selfcheck.region_uses import check_region_uses
 from gateway.settlement.month_use import LedgerMonths
 from sdk.federated import ask_regions, query_regions
 from sdk.refusals import explain
 from sdk.region_receipts import RegionReceipts
+from sdk.request_ids import new_request_id
 from sdk.tokens import TokenRefused
 from sdk.usage import Usage
 from sdk.usage_book import UsageBook
@@ -53,6 +54,8 @@ from tests.federation.asking.world import (
 )
 from tests.installation import (
     CONSENT_ITEM,
+    OPERATOR_CLIENT,
+    OPERATOR_ID,
     PRICE,
     PUBLIC_ITEM,
     PUBLISHER,
@@ -60,7 +63,7 @@ from tests.installation import (
     RESTRICTED_ITEM,
     eventually,
 )
-from tests.server.calls import draft, publish
+from tests.server.calls import draft, publish, query
 from tests.server.delivering import key_of
 from tests.subject.world import caught_up
 
@@ -107,6 +110,18 @@ async def test_a_region_without_records_proves_that_it_has_none(world: World) ->
     (proved,) = answer.regions[world.two.entity_id].verify([subject], world.key(world.two))
     assert proved.subject == subject
     assert not proved.withheld
+
+
+async def test_an_operator_cannot_use_up_what_a_region_is_charged_by(world: World) -> None:
+    subject, request_id = company("two"), new_request_id()
+    await world.publish(world.two, subject, 3)
+    charged_by = region_request_id(OPERATOR_ID, request_id, world.two.entity_id)
+    async with world.one.gateway.channel(OPERATOR_CLIENT) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await query(channel, company("three"), request_id=charged_by)
+    assert explain(caught.value).reason == "INVALID_REQUEST"
+    answer = await world.ask(subject, request_id=request_id)
+    assert closing(answer, world.two).charged_micro_yuan == 3 * PRICE
 
 
 async def test_both_ends_meter_what_crosses_and_a_retry_charges_nothing_more(
@@ -171,6 +186,7 @@ async def test_nothing_of_an_answer_can_be_changed_without_being_found_out(world
     answer = await world.ask(*subjects, request_id=asked.request_id)
     (part,) = answer.regions[world.two.entity_id].parts
     query = QueryRecordsRequest(
+        asking_region=world.one.entity_id,
         subjects=subjects,
         items=[PUBLIC_ITEM],
         purpose=PURPOSE,
@@ -180,10 +196,10 @@ async def test_nothing_of_an_answer_can_be_changed_without_being_found_out(world
     now = part.answer.chunk.receipt.serve_time.seconds
 
     def verified(
-        data: bytes, asked: QueryRecordsRequest = query, first: int = 0, at: int = now
+        data: bytes, asked: QueryRecordsRequest = query, number: int = 0, at: int = now
     ) -> Chunk:
         parts = [strictly(QueryRecordsResponse, data)]
-        return verified_chunk(asked, "", parts, keys, first, at)
+        return verified_chunk(asked, "", parts, keys, number, at)
 
     whole = part.answer.SerializeToString(deterministic=True)
     chunk = verified(whole)
@@ -197,12 +213,15 @@ async def test_nothing_of_an_answer_can_be_changed_without_being_found_out(world
         changed[at] ^= 1 << rng.randrange(8)
         with pytest.raises(ProofInvalid):
             verified(bytes(changed))
-    other = QueryRecordsRequest()
+    other, elsewhere = QueryRecordsRequest(), QueryRecordsRequest()
     other.CopyFrom(query)
     other.subjects.reverse()
+    elsewhere.CopyFrom(query)
+    elsewhere.asking_region = world.three.entity_id
     for wrong in (
         lambda: verified(whole, other),
-        lambda: verified(whole, query, first=1),
+        lambda: verified(whole, elsewhere),
+        lambda: verified(whole, query, number=1),
         lambda: verified(whole, query, at=now + MOST_SKEW_SECONDS + 1),
     ):
         with pytest.raises(ProofInvalid):
@@ -406,8 +425,8 @@ async def test_a_receipt_book_has_all_that_is_charged_for_asking_and_nothing_dif
     async with world.one.gateway.channel() as channel:
         usage = Usage(channel)
         asked = question(subjects)
-        answer = await ask_regions(channel, asked, RegionReceipts(book))
-        again = await ask_regions(channel, asked, RegionReceipts(book))
+        answer = await ask_regions(channel, asked, RegionReceipts(book, asked.request_id))
+        again = await ask_regions(channel, asked, RegionReceipts(book, asked.request_id))
         profile = ("--profile", home.profile("alpha-one"), "--book", str(tmp_path / "book"))
         only = ("--only", world.two.entity_id)
         done = await asyncio.to_thread(creditgate, home.root, *query, *only, *profile)

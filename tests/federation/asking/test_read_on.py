@@ -13,11 +13,11 @@ import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import func, select
 
+from creditgate.federated_query import region_request_id
 from creditgate.v1.federated_record_service_pb2_grpc import FederatedRecordServiceStub
 from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_log_pb2 import UsageLeaf
-from gateway.federation.asking.region import region_request_id
 from gateway.meter.tables import USAGE
 from gateway.selfcheck.derived import check_derived
 from gateway.selfcheck.region_uses import check_region_uses
@@ -157,11 +157,11 @@ async def test_who_lost_what_does_not_come_any_more_has_the_receipt_of_its_charg
         named = question(asked.subjects, request_id=asked.request_id, regions=[world.two.entity_id])
 
         async def superseded() -> bool:
-            answer = await ask_regions(channel, named, RegionReceipts(book))
+            answer = await ask_regions(channel, named, RegionReceipts(book, named.request_id))
             return closing(answer, world.two).refusal == _SUPERSEDED
 
         await eventually(superseded, 10)
-        answer = await ask_regions(channel, named, RegionReceipts(book))
+        answer = await ask_regions(channel, named, RegionReceipts(book, named.request_id))
         (receipt,) = closing(answer, world.two).charged_before
         leaf = UsageLeaf.FromString(receipt.leaf)
         assert (leaf.request_id, leaf.fee_micro_yuan) == (asked.there, CHUNK * PRICE)

@@ -7,12 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from creditgate.refusal import Refused, reason_name
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.uscc import check_character
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.federated_record_service_pb2 import NotAskedReason
 from gateway.federation.asking.answers import require_reach
-from gateway.federation.asking.routing import ASKED, Kept, Known, Question, is_home, planned
+from gateway.federation.asking.routing import (
+    ASKED,
+    Kept,
+    Known,
+    Question,
+    is_home,
+    planned,
+    require_mapped,
+)
 from gateway.federation.asking.service import DOUBTED_ONE_IN, doubted
 from operators.item_mappings import ItemMapping, ItemMappings, Translation
 from operators.shapes import ALL_REGIONS, covers
@@ -159,18 +168,44 @@ def test_a_retry_is_planned_as_its_first_was_unless_that_may_not_be_had_any_more
         return {"penalty": frozenset({"11"})} if is_home(("11",), subject) else {}
 
     known = [Known(NORTH, ("11",), Told(9, frozenset(SUBJECTS))), Known(SOUTH, ("44",), None)]
-    first = Kept(Translation((("penalty", "former"),), (), 2), (0, 2, 4), 7, 2)
+    first = Kept(Translation((("penalty", "xzcf"),), (), 2), (0, 2, 4), 7, 2, charged=False)
     asked = question()._replace(kept={NORTH: first})
-    north, south = planned(known, mappings({SOUTH: {"penalty": "fine"}}), asked)
+    north, south = planned(known, MAPPED, asked)
     assert north.not_asked == south.not_asked == ASKED
     kept = (north.translation, north.subjects, north.directory_time, north.proof)
-    assert kept == tuple(first)
+    assert kept == tuple(first)[:-1]
     assert (south.translation.version, south.proof) == (3, 0)
     for less in (
         asked._replace(named=frozenset({SOUTH})),
         asked._replace(reach=in_beijing_alone),
     ):
         assert planned(known, MAPPED, less)[0].not_asked != ASKED
+
+
+@pytest.mark.parametrize("now", [{}, {NORTH: {"penalty": "other"}}, {NORTH: {"tax": "xzcf"}}])
+@pytest.mark.parametrize("charged", [False, True])
+def test_a_retry_is_planned_by_a_former_mapping_for_what_was_charged_alone(
+    now: Mapping[str, Mapping[str, str]], charged: bool
+) -> None:
+    known = [Known(NORTH, ("11",), None)]
+    first = Kept(Translation((("penalty", "xzcf"),), (), 2), (0,), None, 2, charged)
+    (plan,) = planned(known, mappings(now), question()._replace(kept={NORTH: first}))
+    unmapped = NotAskedReason.NOT_ASKED_REASON_ITEMS_UNMAPPED
+    assert plan.not_asked == (ASKED if charged else unmapped)
+    assert (plan.translation == first.translation) == charged
+    with pytest.raises(Refused) as refused:
+        require_mapped(plan._replace(translation=first.translation), mappings(now))
+    assert reason_name(refused.value.reason) == "ITEM_NOT_MAPPED"
+
+
+def test_a_use_that_was_counted_for_some_regions_is_planned_for_those_alone() -> None:
+    known = [Known(NORTH, ("11",), None), Known(SOUTH, ("44",), None)]
+    asked = question(consented=frozenset({ALL_REGIONS}))
+    plans = planned(known, MAPPED, asked._replace(counted=frozenset({SOUTH})))
+    used = NotAskedReason.NOT_ASKED_REASON_CONSENT_USED
+    assert [plan.not_asked for plan in plans] == [used, ASKED]
+    plans = planned(known, MAPPED, asked._replace(counted=frozenset()))
+    assert [plan.not_asked for plan in plans] == [used, used]
 
 
 def test_a_subject_that_a_directory_leaves_out_is_asked_about_where_it_is_doubted() -> None:

@@ -1,9 +1,13 @@
 """Uses of other regions are kept once, whole, and durably, on both stores."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import pytest
 from sqlalchemy import Engine
 
+from creditgate.transparency.merkle import ProofInvalid
+from creditgate.v1.usage_log_pb2 import UsageReceipt
 from gateway.federation.asking.uses import NOT_PASSED_ON, RegionAnswer, RegionUse, RegionUses
 from tests.clock import NOW
 
@@ -20,6 +24,10 @@ class Made:
     request_id: str = "r-1"
     served_at: int = NOW
     operator_id: str = "alpha"
+
+
+def receipt(leaf: bytes = b"leaf", signature: bytes = b"signature") -> bytes:
+    return UsageReceipt(leaf=leaf, signature=signature).SerializeToString(deterministic=True)
 
 
 def answer(made: Made, records: int) -> RegionAnswer:
@@ -42,7 +50,7 @@ def answer(made: Made, records: int) -> RegionAnswer:
         recorded_at=made.served_at,
         region_fee=10 * records,
         own_fee=25 * records,
-        receipt=b"receipt",
+        receipt=receipt(),
         checkpoint="note",
     )
 
@@ -98,3 +106,94 @@ def test_what_was_not_passed_on_is_kept_as_given_once_it_is(records_engine: Engi
         assert found == [*uses(2), lost[2]]
         (now,) = kept.answers(NORTH, NOW, NOW + 1)
         assert (now.records, now.own_fee, now.region_fee, now.subject_count) == (2, 50, 30, 10)
+
+
+def whole(count: int) -> list[RegionUse]:
+    """Return uses of which it is kept as what they were given."""
+    return [
+        each._replace(
+            content_digest=b"content", disclosed_from=1, disclosed_until=2, severity=1, cut=False
+        )
+        for each in uses(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("of_answer", "of_record", "records"),
+    [
+        pytest.param({"receipt": receipt(b"other")}, {}, 2, id="leaf"),
+        pytest.param({"subject_count": 9}, {}, 2, id="border"),
+        pytest.param({}, {}, 3, id="more"),
+        pytest.param({}, {}, 1, id="untold"),
+        pytest.param({}, {"record_id": "another"}, 2, id="record"),
+        pytest.param({}, {"revision": 2}, 2, id="revision"),
+        pytest.param({}, {"content_digest": b"other"}, 2, id="content"),
+        pytest.param({}, {"disclosed_until": 3}, 2, id="period"),
+        pytest.param({}, {"severity": 2}, 2, id="severity"),
+        pytest.param({}, {"subject": "91000000DEM000022B"}, 2, id="subject"),
+        pytest.param({}, {"item": "xzqz"}, 2, id="item"),
+        pytest.param({}, {"source": "Another Bureau"}, 2, id="source"),
+    ],
+)
+def test_what_is_given_again_otherwise_is_refused_and_what_was_kept_stays(
+    records_engine: Engine,
+    of_answer: dict[str, Any],
+    of_record: dict[str, Any],
+    records: int,
+) -> None:
+    kept, made = RegionUses(records_engine), answer(Made(), 2)
+    kept.keep(made, whole(2))
+    first, *rest = whole(records)
+    with pytest.raises(ProofInvalid):
+        kept.keep(made._replace(**of_answer), [first._replace(**of_record), *rest])
+    assert kept.answers(NORTH, NOW, NOW + 1) == [made]
+    assert kept.uses(made) == whole(2)
+
+
+def test_what_is_given_again_may_be_less_at_another_price_and_signed_anew(
+    records_engine: Engine,
+) -> None:
+    kept, made = RegionUses(records_engine), answer(Made(), 2)
+    kept.keep(made, whole(2))
+    given, ended = whole(2)
+    again = made._replace(records=1, own_fee=40, receipt=receipt(signature=b"by the next key"))
+    gone = ended._replace(subject=NOT_PASSED_ON, own_item="", own_fee=0)
+    assert not kept.keep(again, [given._replace(own_fee=40), gone._replace(content_digest=None)])
+    assert kept.answers(NORTH, NOW, NOW + 1) == [made]
+    assert kept.uses(made) == whole(2)
+
+
+def test_a_lost_record_is_not_given_later_as_one_that_was_charged_as_another(
+    records_engine: Engine,
+) -> None:
+    kept, made = RegionUses(records_engine), answer(Made(), 0)
+    lost = [each._replace(subject=NOT_PASSED_ON, own_item="", own_fee=0) for each in uses(2)]
+    kept.keep(made, lost)
+    given = whole(2)[0]._replace(item="xzqz")
+    with pytest.raises(ProofInvalid):
+        kept.keep(made._replace(records=1), [given, lost[1]])
+    assert kept.uses(made) == lost
+
+
+def test_the_borders_of_a_chunk_that_was_lost_are_those_it_first_comes_with(
+    records_engine: Engine,
+) -> None:
+    kept, made = RegionUses(records_engine), answer(Made(), 0)
+    lost = [each._replace(subject=NOT_PASSED_ON, own_item="", own_fee=0) for each in uses(1)]
+    kept.keep(made._replace(subject_count=0, checkpoint=""), lost)
+    # All of it has ended by then.
+    kept.keep(made, lost)
+    with pytest.raises(ProofInvalid):
+        kept.keep(made._replace(subject_count=1), lost)
+    assert kept.answers(NORTH, NOW, NOW + 1) == [made]
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_record_comes_once_in_an_answer(records_engine: Engine, twice: bool) -> None:
+    kept = RegionUses(records_engine)
+    kept.keep(answer(Made(), 2), uses(2))
+    first, second = uses(2)
+    again = answer(Made(first=10, request_id="r-2" if twice else "r-1"), 2)
+    with pytest.raises(ProofInvalid):
+        kept.keep(again, [first, first if twice else second])
+    assert len(kept.answers(NORTH, NOW, NOW + 1)) == 1

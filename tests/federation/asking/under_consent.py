@@ -8,6 +8,8 @@ from sqlalchemy import Engine
 
 from consent.changing import Act
 from consent.model import ONCE, Actor, Consent
+from consent.part_names import part_id
+from consent.parts import SqlConsentParts
 from consent.regions import SqlConsentRegions
 from consent.sql import SqlConsents
 from gateway.consents.accesses import Accesses
@@ -37,6 +39,7 @@ class Elsewhere:
         self.consents = SqlConsents(self.engine)
         self.kept = RegionUses(self.engine)
         self.regions = SqlConsentRegions(self.engine)
+        self.parts = SqlConsentParts(self.engine)
         self.accesses = Accesses(
             self.engine, self.consents, lambda: ("alpha",), StandingClock(NOW + 10**6)
         )
@@ -101,6 +104,13 @@ class Elsewhere:
     def revoke(self, consent: Consent, at: int) -> Consent:
         """Take a consent back, as its subject."""
         return self.consents.move(consent.consent_id, "revoke", Act(Actor.SUBJECT, "", "", at))
+
+    def taken_back(self, consent: Consent, at: int, region: str = NORTH) -> Consent | None:
+        """Have a region tell that its subject has taken a consent back there; return the part that
+        is written of it, None where nothing is."""
+        if not self.parts.taken_back(consent.consent_id, region, frozenset(), at):
+            return None
+        return self.consents.get(part_id(consent.consent_id, region))
 
     def said_gone(self, consent: Consent, removed_at: int, now: int) -> bool:
         """Have alpha say that its copies are gone."""

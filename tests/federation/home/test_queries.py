@@ -123,10 +123,12 @@ async def test_a_retry_is_told_what_was_charged_before_and_no_other_use_passes_f
     assert [each.name for each in before.records] == records_of([first])
     keys = RegionKeys(await log_key(pair), await log_key(pair, "usage"))
     asked, now = (
-        QueryRecordsRequest(request_id="told", purpose=PURPOSE),
+        QueryRecordsRequest(
+            asking_region=pair.asking.entity_id, request_id="told", purpose=PURPOSE
+        ),
         pair.home.installation.clock.now(),
     )
-    proved = verified_before(asked, before, keys, now, now)
+    proved = verified_before(asked, before, keys, 0, now, now)
     assert proved.leaf.fee_micro_yuan == 3 * PRICE
     assert sum(proved.prices.values()) == PRICE
 
@@ -153,17 +155,26 @@ async def test_a_retry_is_told_what_was_charged_before_and_no_other_use_passes_f
         changed.CopyFrom(before)
         change(changed)
         with pytest.raises(ProofInvalid):
-            verified_before(asked, changed, keys, now, 0)
-    for wrong, at, since in (
-        (QueryRecordsRequest(request_id="other", purpose=PURPOSE), now, 0),
-        (QueryRecordsRequest(request_id="told"), now, 0),
-        (asked, now + MOST_AGE_SECONDS + 60, 0),
-        (asked, now - MOST_SKEW_SECONDS - 60, 0),
+            verified_before(asked, changed, keys, 0, now, 0)
+    for number, at, since in (
+        (1, now, 0),
+        (0, now + MOST_AGE_SECONDS + 60, 0),
+        (0, now - MOST_SKEW_SECONDS - 60, 0),
         # Nobody had asked by then.
-        (asked, now, now + MOST_SKEW_SECONDS + 60),
+        (0, now, now + MOST_SKEW_SECONDS + 60),
     ):
         with pytest.raises(ProofInvalid):
-            verified_before(wrong, before, keys, at, since)
+            verified_before(asked, before, keys, number, at, since)
+    for field, value in (
+        ("request_id", "other"),
+        ("purpose", 0),
+        ("asking_region", pair.home.entity_id),
+    ):
+        wrong = QueryRecordsRequest()
+        wrong.CopyFrom(asked)
+        setattr(wrong, field, value)
+        with pytest.raises(ProofInvalid):
+            verified_before(wrong, before, keys, 0, now, 0)
     credential = pair.credential()
     sent = pair.request(credential, [subject], request_id="told")
     with pytest.raises(ProofInvalid, match="more was charged"):
