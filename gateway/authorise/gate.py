@@ -5,8 +5,8 @@ remembered as long as nothing it rests on can have changed: same decisions, same
 same lines, and within the period in which no validity it used starts or ends.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from creditgate.rating.components import Priced
@@ -29,7 +29,8 @@ class Passage:
     """What an ask may take.
 
     ``prices`` gives the unit price (micro-yuan) of each revenue line that may be
-    served, None where no price plan covers it; lines left out may not be served.
+    served, None where no price plan covers it; lines left out may not be served. ``list_prices``
+    gives it by item, of all that are allowed.
     ``priced`` tells whether a price plan covers every allowed item that is not
     restricted. ``consent_items`` are the allowed items that need the subject's live
     consent, ``consent_lines`` their lines among ``prices``. ``stopped`` are the allowed items
@@ -39,6 +40,7 @@ class Passage:
 
     allow: Allow
     prices: Mapping[int, int | None]
+    list_prices: Mapping[str, int | None]
     priced: bool
     consent_items: frozenset[str]
     consent_lines: frozenset[int]
@@ -111,15 +113,9 @@ def _passage(
     brakes = view.authority.brakes
     require_running(brakes, allow.operator_id, ask.items)
     plan = view.prices.plan_at(now)
-    operator_class = view.authority.operators[allow.operator_id].operator_class
-    list_prices = {
-        code: None
-        if plan is None
-        else plan.list_price(
-            Priced(code, view.catalogue[code].price_class, ask.purpose, operator_class)
-        )
-        for code in openness
-    }
+    list_prices = _list_prices(view, plan, ask.purpose, allow.operator_id, openness, now)
+    starts = view.classes.starts_after(allow.operator_id, openness, now, allow.stands_until)
+    allow = replace(allow, stands_until=min(starts, default=allow.stands_until))
     prices: dict[int, int | None] = {}
     for line_no, line in lines.items():
         open_as = openness.get(line.item, Openness.OPENNESS_RESTRICTED)
@@ -135,6 +131,7 @@ def _passage(
     return Passage(
         allow=allow,
         prices=prices,
+        list_prices=list_prices,
         priced=all(
             list_prices[code] is not None
             for code, open_as in openness.items()
@@ -156,3 +153,31 @@ def _passage(
             else None
         ),
     )
+
+
+def _list_prices(
+    view: AuthorityView,
+    plan: PricePlan | None,
+    purpose: int,
+    operator_id: str,
+    codes: Iterable[str],
+    now: int,
+) -> dict[str, int | None]:
+    """Return what a record of each item costs at ``now``, by what it and the operator are then: a
+    change of these may be to come, and use is rated as of when it was served."""
+    if plan is None:
+        return dict.fromkeys(codes)
+    standing = view.classes.standing(operator_id, now)
+    operator = view.authority.operators[operator_id]
+    operator_class = standing.operator_class if standing.stands else operator.operator_class
+    return {
+        code: plan.list_price(
+            Priced(
+                code,
+                view.classes.price_class(code, now) or view.catalogue[code].price_class,
+                purpose,
+                operator_class,
+            )
+        )
+        for code in codes
+    }

@@ -9,8 +9,11 @@ from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.authorise.gate import Gate, Passage
 from gateway.authority.view import AuthorityView
+from gateway.catalogue.model import CATALOGUE_ITEM
 from gateway.disclose.model import Line
+from gateway.settle.classes import class_start
 from operators.decision import Ask
+from operators.log import Change, Draft
 from tests.authorise.world import (
     CONSENT,
     RESTRICTED,
@@ -50,6 +53,24 @@ def test_every_line_of_an_allowed_public_item_passes_at_its_price() -> None:
     view = view_of(*licensed(item("penalty"), item("rating")))
     assert opened(view).prices == {1: 1_000, 2: 1_000, 3: 1_000}
     assert opened(view, "rating").prices == {3: 1_000}
+
+
+def test_a_class_that_is_to_come_is_not_yet_what_is_charged() -> None:
+    dear = item("penalty", price_class="dear")
+    change = Draft(CATALOGUE_ITEM, "penalty", 0, dear.as_document())
+    start = class_start(change, NOW + 2)
+    before = view_of(*licensed(item("penalty")), plan("P-2", basic=1_000, dear=9_000))
+    view = after(
+        before.advanced(
+            [Change(before.sequence + 1, start.kind, start.id, 1, start.document, "", NOW, "")]
+        ),
+        dear,
+    )
+    gate = Gate()
+    charged = [
+        set(gate.passage(view, LINES, ask(), now).prices.values()) for now in range(NOW, NOW + 4)
+    ]
+    assert charged == [{1_000}, {1_000}, {9_000}, {9_000}]
 
 
 def test_lines_of_items_outside_the_licence_do_not_pass() -> None:

@@ -15,7 +15,6 @@ from typing import Final, NamedTuple
 
 from consent.model import GRADE, NAME_PREFIX, Consent
 from consent.rules import Gap
-from creditgate.rating.components import Priced
 from creditgate.refusal import Refused
 from creditgate.v1.credit_record_service_pb2 import Receipt
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
@@ -121,7 +120,7 @@ class Deciding:
             _require_records(consent)
         else:
             require_no_consent(passage)
-        return Decided(passage, bounds, _prices(passage, use), consent)
+        return Decided(passage, bounds, _prices(passage), consent)
 
     async def require_agreed(self, operator_id: str, charged: ChargedAs) -> None:
         """Raise Refused USAGE_UNSIGNED where an operator must agree with its use first, unless
@@ -266,25 +265,20 @@ def _under_one(passage: Passage) -> Passage:
     return replace(passage, allow=allow, resting=None)
 
 
-def _prices(passage: Passage, use: Use) -> dict[str, int]:
+def _prices(passage: Passage) -> dict[str, int]:
     """Return what one record of each item costs, for a passage whose items all have a price.
 
     Raises Refused ITEM_NOT_ALLOWED for an item that this gateway does not know itself.
     """
-    view, plan, operator_id = passage.view, passage.plan, passage.allow.operator_id
-    assert plan is not None, "a passage without prices lets nothing through"
-    operator_class = view.authority.operators[operator_id].operator_class
     prices: dict[str, int] = {}
     for code in passage.allow.items:
-        item = view.catalogue.get(code)
-        if item is None:
+        if code not in passage.list_prices:
             raise Refused(
                 RefusalReason.REFUSAL_REASON_ITEM_NOT_ALLOWED,
                 "An item asked for is not in this gateway's catalogue; ListCatalogueItems lists"
                 " them.",
             )
-        priced = Priced(code, item.price_class, use.purpose, operator_class)
-        price = plan.list_price(priced)
+        price = passage.list_prices[code]
         assert price is not None, "a passage without prices lets nothing through"
         prices[code] = price
     return prices

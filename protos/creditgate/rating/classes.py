@@ -5,7 +5,7 @@ never on use before it.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -72,6 +72,16 @@ class Classes:
         history = self.operators.get(operator_id)
         if history is not None:
             yield from history.between(after, until)
+
+    def starts_after(
+        self, operator_id: str, items: Iterable[str], after: int, until: int
+    ) -> Iterator[int]:
+        """Yield the instants strictly between two at which the operator, or one of ``items``,
+        became something else."""
+        yield from self.operator_starts(operator_id, after, until)
+        for item in items:
+            if (history := self.items.get(item)) is not None:
+                yield from history.between(after, until)
 
     def item_starts(self, after: int, until: int) -> Iterator[int]:
         """Yield the instants strictly between two at which some item's class changed."""
