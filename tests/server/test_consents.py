@@ -48,9 +48,11 @@ async def ask(channel: grpc.aio.Channel, consent: str) -> records_pb.GetSubjectR
     )
 
 
-async def begun_last(gateway: Gateway, consent: str) -> tuple[str, float, int]:
+async def begun_last(
+    gateway: Gateway, consent: str, several: asyncio.Event
+) -> tuple[str, float, int]:
     """Ask without pause until refused; return why, when the last answered call was begun,
-    and how many were answered."""
+    and how many were answered. ``several`` is set once some were."""
     begun, answered = 0.0, 0
     async with gateway.channel() as channel:
         while True:
@@ -60,6 +62,8 @@ async def begun_last(gateway: Gateway, consent: str) -> tuple[str, float, int]:
             except grpc.aio.AioRpcError as error:
                 return explain(error).reason, begun, answered
             begun, answered = started, answered + 1
+            if answered > 5:
+                several.set()
 
 
 async def test_no_process_answers_a_call_begun_after_the_revocation(
@@ -70,8 +74,12 @@ async def test_no_process_answers_a_call_begun_after_the_revocation(
         served = [await stack.enter_async_context(installation.process()) for _ in range(2)]
         async with served[0].gateway.channel(PUBLISHER) as publisher:
             await publish(publisher, [draft("r-1", company(1), CONSENT_ITEM)])
-        asking = [asyncio.create_task(begun_last(one.gateway, consent.name)) for one in served]
-        await asyncio.sleep(0.5)
+        several = [asyncio.Event() for _ in served]
+        asking = [
+            asyncio.create_task(begun_last(one.gateway, consent.name, some))
+            for one, some in zip(served, several, strict=True)
+        ]
+        await asyncio.wait_for(asyncio.gather(*(some.wait() for some in several)), 30)
         consents = SqlConsents(installation.engines.records)
         now = installation.clock.now()
         await asyncio.to_thread(consenting.moved, consents, consent, "revoke", now)

@@ -248,12 +248,18 @@ async def test_an_operator_suspended_while_regions_are_asked_gets_nothing_more(
 ) -> None:
     subject = company("two")
     await world.publish(world.two, subject)
+    # So that there is a connection by which the question comes.
+    await whole(world)
     request_id = uuid4().hex
     relay.flowing.clear()
     asking = asyncio.create_task(
-        world.ask(subject, request_id=request_id, region_deadline=Duration(seconds=10))
+        world.ask(subject, request_id=request_id, region_deadline=Duration(seconds=30))
     )
-    await asyncio.sleep(0.3)
+
+    async def metered() -> bool:
+        return len(entries(world, request_id)[1]) == 1
+
+    await eventually(metered, 20)
     installation = world.one.installation
     installation.suspend()
     await asyncio.sleep(0.5)
