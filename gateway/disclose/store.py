@@ -250,6 +250,12 @@ def _lock(connection: Connection, lock: int = DISCLOSURE_LOCK) -> None:
         connection.execute(text(f"SELECT pg_advisory_xact_lock({lock})"))
 
 
+def keep_use_out(connection: Connection) -> None:
+    """Wait until no use is being metered, and let none be until the transaction ends; on SQLite
+    who writes has the ledger to itself already."""
+    _lock(connection, ENDING_LOCK)
+
+
 def _head(connection: Connection) -> int:
     return connection.execute(select(func.max(EVENTS.c.sequence))).scalar() or 0
 
@@ -287,7 +293,7 @@ def _line_of(admitted: Admitted) -> Line:
 
 
 def _void(connection: Connection, sequence: int, ended_by: int) -> None:
-    _lock(connection, ENDING_LOCK)
+    keep_use_out(connection)
     connection.execute(
         update(REVISIONS).where(REVISIONS.c.sequence == sequence).values(ended_by=ended_by)
     )

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, func, select
 
 from gateway.clock import Clock
-from gateway.disclose.store import ENDING_LOCK
+from gateway.disclose.store import keep_use_out
 from gateway.meter.tables import USAGE, USAGE_HEADS
 from gateway.settle.entry_into_force import Present
 from gateway.settle.month import month_named
@@ -40,20 +40,13 @@ class SqlRatedPast:
             month = month_named(newest_closed(closings))
             changed_at = self._log.newest_changed_at()
             with self._engines.records.begin() as ledger:
-                _keep_out_of(ledger)
+                keep_use_out(ledger)
                 yield Present(
                     now=self._clock.now(),
                     used_at=_newest_use(ledger, operator_id),
                     open_from=0 if month is None else month.until,
                     changed_at=changed_at,
                 )
-
-
-def _keep_out_of(ledger: Connection) -> None:
-    """Wait until no use is being metered, and let none be until the transaction ends; on SQLite
-    who writes has the ledger to itself already."""
-    if ledger.dialect.name == "postgresql":
-        ledger.execute(select(func.pg_advisory_xact_lock(ENDING_LOCK)))
 
 
 def _newest_use(ledger: Connection, operator_id: str) -> int:
