@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from creditgate.going_on import GO_ON
 from creditgate.reconcile.elements import ELEMENT_BYTES
 from creditgate.reconcile.symbols import FORMAT_VERSION, MOST_SYMBOLS, CodedSet, coded
 from creditgate.v1.conformance_service_pb2 import (
@@ -96,12 +97,12 @@ class Conformance:
             outgoing.send([AttestCopiesRequest(opening=opening)])
             call = self._stub.AttestCopies(outgoing.parts(), timeout=_DEADLINE_SECONDS)
             try:
-                # By these the gateway takes the opening. Were it refused while more is sent,
-                # grpc.aio would tell of a broken line instead of the reason.
-                await call.initial_metadata()
-                everything = _digests(elements.once(file, file.path))
-                outgoing.send(AttestCopiesRequest(copies=digests) for digests in everything)
-                outgoing.end()
+                # Were it refused while more is sent, grpc.aio would tell of a broken line instead
+                # of the reason.
+                if GO_ON in tuple(await call.initial_metadata()):
+                    everything = _digests(elements.once(file, file.path))
+                    outgoing.send(AttestCopiesRequest(copies=digests) for digests in everything)
+                    outgoing.end()
                 answer = await call
             finally:
                 call.cancel()

@@ -266,6 +266,8 @@ def build_http_server(
         server_header=False,
         headers=[("Strict-Transport-Security", f"max-age={_HSTS_SECONDS}")],
         h11_max_incomplete_event_size=_MOST_HEADER_BYTES,
+        # Longer than clients keep one (httpx 5 s, undici 4 s): else one is closed while it is used.
+        timeout_keep_alive=HEAD_SECONDS,
         limit_concurrency=most + _CLOSING_CONNECTIONS,
         ssl_context_factory=lambda _config, _default: tls,
     )

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from creditgate.going_on import GO_ON
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
@@ -165,7 +166,7 @@ class _Call:
             context, self._metadata, method.path, self._enter
         )
         if method.streams_requests or method.streams_answers:
-            await context.send_initial_metadata(self._trailers)
+            await context.send_initial_metadata((*self._trailers, GO_ON))
 
     def _admitted(self, incoming: Any, context: Context) -> tuple[Any, Caller]:
         """Return request and caller of a call that may be served. Raises Refused."""
@@ -231,9 +232,9 @@ class _Call:
             self._request = self._request or getattr(parsed, "open", None)
             yield parsed
             if not told:
-                # More is wanted, so the first message was not refused: a client that waits for
-                # this sends nothing in vain, which would keep it from hearing why.
-                await context.send_initial_metadata(())
+                # The first message was not refused: a client that waits for this sends nothing in
+                # vain, which would keep it from hearing why.
+                await context.send_initial_metadata((GO_ON,))
                 told = True
 
     async def _ended(self, error: Exception, ending: "_Ending") -> Answer:

@@ -82,7 +82,8 @@ async def test_whether_anybody_answers_for_a_subject_makes_no_difference(
     known = new_subject()
     async with counter.gateway.channel(PUBLISHER) as publisher:
         await publish(publisher, [draft(f"known-{known}", known)])
-    asked = [await counter.ask(subject) for subject in (known, new_subject())]
+    terms = counter.terms()
+    asked = [await counter.ask(subject, terms) for subject in (known, new_subject())]
     for consent in asked:
         for own in ("name", "subject", "create_time", "answer_until", "history"):
             consent.ClearField(own)

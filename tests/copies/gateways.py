@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import grpc
 
+from creditgate.going_on import GO_ON
 from creditgate.v1.conformance_service_pb2 import (
     AttestCopiesRequest,
     AttestCopiesResponse,
@@ -50,7 +51,7 @@ async def scripted(
         async def taken() -> AsyncIterator[AttestCopiesRequest]:
             # As the transport does: see gateway/server/transport.py.
             yield await anext(aiter(parts))
-            await context.send_initial_metadata(())
+            await context.send_initial_metadata((GO_ON,))
             async for part in parts:
                 yield part
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from creditgate.going_on import GO_ON
 from creditgate.v1.conformance_service_pb2 import AttestationOpening, AttestCopiesRequest
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from gateway.server import last_words
@@ -124,7 +125,7 @@ async def test_an_opening_is_taken_before_copies_are_sent(gateway: Gateway) -> N
     async with gateway.channel() as channel, asyncio.timeout(10):
         call = ConformanceServiceStub(channel).AttestCopies()
         await call.write(AttestCopiesRequest(opening=opening))
-        await call.initial_metadata()
+        assert GO_ON in tuple(await call.initial_metadata())
         await call.done_writing()
         assert (await call).attestation.copies == 0
 
