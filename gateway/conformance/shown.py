@@ -1,12 +1,12 @@
 """What operators send of their copies, checked: openings, copies, symbols."""
 
-import re
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final
 
 from creditgate.reconcile.symbols import FORMAT_VERSION, SYMBOL_BYTES, Symbols
 from creditgate.refusal import Violation, invalid
+from creditgate.request_ids import REQUEST_ID_FORM, is_request_id
 from creditgate.transparency.facts import NO_END, Copy
 from creditgate.v1 import conformance_service_pb2 as pb
 from gateway.catalogue.admission import RECORD_ID
@@ -18,15 +18,14 @@ MOST_AT_ONCE: Final = 10_000
 """Most copies of one message."""
 _MOST_FAULTS: Final = 100
 _DIGEST_BYTES: Final = 32
-_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,64}")
 _RECORDS: Final = "records/"
 
 
 def require_opening(opening: pb.AttestationOpening) -> None:
     """Raise INVALID_REQUEST unless an opening is well-formed."""
     faults: list[Violation] = []
-    if _REQUEST_ID.fullmatch(opening.request_id) is None:
-        faults.append(Violation("opening.request_id", "required: 1 to 64 visible ASCII characters"))
+    if not is_request_id(opening.request_id):
+        faults.append(Violation("opening.request_id", f"required: {REQUEST_ID_FORM}"))
     if opening.disclosure_sequence < 0:
         faults.append(
             Violation("opening.disclosure_sequence", "use the position of an event, or 0")

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 
 from creditgate.federated_query import REGION_REQUEST_ID
 from creditgate.refusal import Violation, invalid
+from creditgate.request_ids import REQUEST_ID_FORM, is_request_id
 from creditgate.uscc import fault
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from operators.shapes import names_province, region_code
@@ -18,7 +19,6 @@ MOST_REGIONS: Final = 64
 INCLUSION: Final = ProofKind.PROOF_KIND_INCLUSION
 COMPLETE: Final = ProofKind.PROOF_KIND_COMPLETE
 _PROOFS: Final = frozenset((INCLUSION, COMPLETE))
-_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,64}")
 _CONSENT: Final = re.compile(r"consents/[A-Za-z0-9._~-]{1,100}")
 _RECORD: Final = re.compile(r"records/([A-Za-z0-9._~-]{1,128})")
 
@@ -72,17 +72,12 @@ def _region_faults(regions: Sequence[str]) -> list[Violation]:
 def request_id_faults(request_id: str, *, of_region: bool = False) -> list[Violation]:
     """Return what is wrong with the idempotency key of a call that is metered."""
     if not is_request_id(request_id):
-        mend = "required: 1 to 64 visible ASCII characters, a UUID for choice"
+        mend = f"required: {REQUEST_ID_FORM}, a UUID for choice"
     elif not of_region and REGION_REQUEST_ID.fullmatch(request_id):
         mend = "52 characters of a-z and 2-7 are kept for questions to regions: use a UUID"
     else:
         return []
     return [Violation("request_id", mend)]
-
-
-def is_request_id(text: str) -> bool:
-    """Tell whether ``text`` has the form of an idempotency key."""
-    return _REQUEST_ID.fullmatch(text) is not None
 
 
 def names_a_consent(text: str) -> bool:

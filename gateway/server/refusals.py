@@ -2,12 +2,12 @@
 told something that is not metered; durable before the answer (G7)."""
 
 import logging
-import re
 from typing import Final
 
 from google.protobuf.message import Message
 
 from creditgate.refusal import Refused
+from creditgate.request_ids import is_request_id
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.authenticate.caller import Caller
@@ -19,8 +19,6 @@ from gateway.respond.request import names_a_consent
 
 _NO_REASON: Final = RefusalReason.REFUSAL_REASON_UNSPECIFIED
 _log = logging.getLogger(__name__)
-# What was refused may be malformed itself; only what has the right form is kept.
-_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,64}")
 
 
 class RefusalLog:
@@ -70,7 +68,8 @@ class RefusalLog:
             method=method,
             reason=reason,
             purpose=purpose,
-            request_id=request_id if _REQUEST_ID.fullmatch(request_id) else "",
+            # What was refused may be malformed itself; only what has the right form is kept.
+            request_id=request_id if is_request_id(request_id) else "",
             consent=_consent_named(request),
         )
 

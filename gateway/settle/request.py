@@ -1,10 +1,10 @@
 """Requests checked: from proto messages to what settlement works on, faults by field."""
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
 from creditgate.refusal import Violation, invalid
+from creditgate.request_ids import REQUEST_ID_FORM, is_request_id
 from creditgate.v1.usage_service_pb2 import ListUsageRequest
 from gateway.instants import period_of
 from gateway.settle.month import Month, month_in
@@ -12,7 +12,6 @@ from gateway.settle.paging import Filters, position_of
 
 MOST_ENTRIES: Final = 1_000
 USUAL_ENTRIES: Final = 100
-_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,8 @@ def usage_ask(request: ListUsageRequest, operator_id: str) -> UsageAsk:
     """Return what a ListUsage call asks about ``operator_id``; raises Refused INVALID_REQUEST."""
     faults: list[Violation] = []
     from_, until = period_of("period", request.period, faults)
-    if request.request_id and _REQUEST_ID.fullmatch(request.request_id) is None:
-        faults.append(Violation("request_id", "use 1 to 64 visible ASCII characters"))
+    if request.request_id and not is_request_id(request.request_id):
+        faults.append(Violation("request_id", f"use {REQUEST_ID_FORM}"))
     if not 0 <= request.page_size <= MOST_ENTRIES:
         faults.append(Violation("page_size", f"use 1 to {MOST_ENTRIES}, or 0 for {USUAL_ENTRIES}"))
     after = position_of(request.page_token, (operator_id, from_, until, request.request_id))

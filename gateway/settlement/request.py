@@ -1,10 +1,10 @@
 """Requests of settlement checked: faults by field."""
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
 from creditgate.refusal import Violation, invalid
+from creditgate.request_ids import REQUEST_ID_FORM, is_request_id
 from creditgate.v1 import settlement_service_pb2 as pb
 from gateway.settle.month import Month, month_in
 from gateway.settle.paging import Filters, id_of, position_of
@@ -13,7 +13,6 @@ MOST: Final = 1_000
 USUAL: Final = 100
 MOST_EVIDENCE_BYTES: Final = 1 << 20
 _MOST_REASON: Final = 500
-_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,64}")
 _OTHER_PAGE: Final = "use the next_page_token of an earlier page of the same listing"
 
 
@@ -95,9 +94,9 @@ def require_credit(request: pb.CreateCreditNoteRequest) -> None:
 
 def request_id_faults(request_id: str) -> list[Violation]:
     """Return what is wrong with an idempotency key."""
-    if _REQUEST_ID.fullmatch(request_id):
+    if is_request_id(request_id):
         return []
-    return [Violation("request_id", "use 1 to 64 visible ASCII characters")]
+    return [Violation("request_id", f"use {REQUEST_ID_FORM}")]
 
 
 def _listing_faults(month: str, page_size: int) -> list[Violation]:

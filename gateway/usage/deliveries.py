@@ -5,12 +5,12 @@ from collections.abc import Callable
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from creditgate.refusal import Refused, Violation, invalid
+from creditgate.request_ids import is_request_id
 from creditgate.v1 import usage_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
 from gateway.meter.deliveries import Deliveries, Told
 from gateway.meter.delivery import DeliveryKey
-from gateway.respond.request import is_request_id
 from gateway.settle.whose import operator_asked
 from gateway.shares import Shares
 from operators.authority import Authority
