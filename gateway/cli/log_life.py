@@ -208,13 +208,13 @@ def resume(
 
 def _going_with(log: KeyOf, *, linked: bool = False) -> "Sequence[Table]":
     """Return the tables that go with a log, whose next key is ``linked`` to the former or not."""
-    from gateway.audit.tables import METADATA as AUDIT
+    from gateway.audit.fact_tables import DECISIONS_TABLES
     from gateway.transparency.beginning import DISCLOSURE_TABLES
     from gateway.usage.agreed import LINKED_USAGE_TABLES, USAGE_TABLES
 
     tables = {
         KeyOf.DISCLOSURE: DISCLOSURE_TABLES,
-        KeyOf.DECISIONS: AUDIT.sorted_tables,
+        KeyOf.DECISIONS: DECISIONS_TABLES,
         KeyOf.USAGE: LINKED_USAGE_TABLES if linked else USAGE_TABLES,
     }
     return tables[log]

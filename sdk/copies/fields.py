@@ -31,10 +31,12 @@ def record_id(text: str) -> str:
 def content_of(text: str) -> bytes:
     """Return content byte for byte.
 
-    Raises FieldRefused for what is no UTF-8, which comes as lone surrogates (PEP 383): what is
-    disclosed is UTF-8, so a file in another encoding, such as GBK, does not hold what was served,
-    and each of its copies would be found altered.
+    Raises FieldRefused for what is no record's, whose copy would be found altered: for nothing at
+    all, and for what is no UTF-8, which comes as lone surrogates (PEP 383), as of a file in
+    another encoding, such as GBK.
     """
+    if not text:
+        raise FieldRefused("write content as the bytes that were served, or its content_digest")
     try:
         return text.encode()
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
 """Rows of a file as copies: CSV, JSON lines and Parquet of record, content and period.
 
-Columns: ``record_id``; ``content``, the bytes served, or ``content_digest`` in its place;
-``disclosed_from``; ``disclosed_until``, empty or null where there is no end. Others are
+Columns: ``record_id``; ``content``, the bytes served, or ``content_digest`` in its place, also in
+rows where ``content`` is empty; ``disclosed_from``; ``disclosed_until``, empty or null where there is no end. Others are
 passed over.
 """
 
@@ -26,8 +26,8 @@ def row_copies(path: Path, columns: Sequence[str]) -> Iterator[HeldCopy]:
     What cannot be read is refused and not left out: what is said of copies is said of all.
     Raises CopiesRefused, OSError.
     """
-    held = _CONTENT if _CONTENT in columns else _DIGEST
-    wanted = ("record_id", held, "disclosed_from", "disclosed_until")
+    held = tuple(each for each in (_CONTENT, _DIGEST) if each in columns) or (_DIGEST,)
+    wanted = ("record_id", "disclosed_from", "disclosed_until", *held)
     try:
         with closing(open_rows(path, wanted)) as rows:
             for row in rows:
@@ -42,14 +42,16 @@ def row_copies(path: Path, columns: Sequence[str]) -> Iterator[HeldCopy]:
         raise CopiesRefused(str(source)) from None
 
 
-def _copy(number: int, cells: Sequence[str], held: str) -> HeldCopy:
-    record, content, begins, ends = cells
-    found = fields.content_of(content) if held == _CONTENT else None
+def _copy(number: int, cells: Sequence[str], held: Sequence[str]) -> HeldCopy:
+    record, begins, ends, *contents = cells
+    told = dict(zip(held, contents, strict=True))
+    by_digest = _DIGEST in told and not told.get(_CONTENT)
+    found = None if by_digest else fields.content_of(told[_CONTENT])
     return HeldCopy(
         number,
         fields.record_id(record),
         found,
-        fields.content_digest(content) if found is None else fields.digest_of(found),
+        fields.content_digest(told[_DIGEST]) if found is None else fields.digest_of(found),
         fields.disclosed_from(begins),
         fields.disclosed_until(ends),
     )

@@ -1,5 +1,6 @@
 """A file of copies is read whole or refused, and gives the same elements in every form."""
 
+import json
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,7 +18,7 @@ START, END = 1_767_225_600, 1_798_761_600
 """2026-01-01 and 2027-01-01."""
 ONE = Told("penalty-1", b'{"fine_fen":100}', START, END)
 IDS = st.text("abcXYZ019._~-", min_size=1, max_size=20)
-CONTENTS = st.text(max_size=40).map(str.encode)
+CONTENTS = st.text(min_size=1, max_size=40).map(str.encode)
 INSTANTS = st.integers(0, NO_END - 1)
 TOLD = st.builds(Told, IDS, CONTENTS, INSTANTS, INSTANTS | st.none())
 
@@ -101,9 +102,22 @@ def test_digests_do_in_the_place_of_contents(tmp_path: Path) -> None:
     assert copy.element() == expected(ONE)
 
 
+def test_a_digest_stands_for_a_content_left_empty(tmp_path: Path) -> None:
+    digest = sha256(ONE.content).hexdigest()
+    rows = [
+        {"record_id": "penalty-1", "content": content, "content_digest": told}
+        for content, told in ((None, digest), ("", digest), ('{"fine_fen":100}', None))
+    ]
+    period = {"disclosed_from": str(START), "disclosed_until": str(END)}
+    lines = "".join(json.dumps(row | period) + "\n" for row in rows)
+    held = list(written(tmp_path / "copies.jsonl", lines))
+    assert [copy.element() for copy in held] == [expected(ONE)] * 3
+
+
 @pytest.mark.parametrize(
     ("row", "mend"),
     [
+        ("penalty-1,,1,2", "write content as the bytes that were served"),
         ("pen/alty,{},1,2", "name the record by its id"),
         (",{},1,2", "name the record by its id"),
         ("penalty-1,{},,2", "write disclosed_from as"),
