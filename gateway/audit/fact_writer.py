@@ -7,10 +7,22 @@ crash between, which says the same twice.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from secrets import token_bytes
 from typing import Final
 
-from sqlalchemy import Connection, Engine, Table, delete, func, insert, select
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+)
 
 from consent.tables import WRITES as CONSENT_WRITES
 from consent.writes import row_key
@@ -19,7 +31,7 @@ from gateway.audit.fact_tables import FACTS
 from gateway.audit.facts import SALT_BYTES, Fact, Kept, entry_of, facts_of
 from gateway.storage.engines import Engines, reading
 from gateway.storage.paging import pages
-from gateway.storage.statements import add_rows
+from gateway.storage.statements import put_rows
 from gateway.storage.writes import WRITES as EVIDENCE_WRITES
 from gateway.transparency.log import MerkleLog
 from operators.tables import AUTHORITY_LOG
@@ -27,6 +39,16 @@ from operators.tables import AUTHORITY_LOG
 FACTS_AT_ONCE: Final = 1_000
 _AUTHORITY: Final = AUTHORITY_LOG.name
 _ENTRIES_AT_ONCE: Final = 500
+_WRITES: Final = (CONSENT_WRITES, EVIDENCE_WRITES)
+_WAITING: Final = {
+    writes.name: select(writes).order_by(writes.c.sequence).limit(FACTS_AT_ONCE)
+    for writes in _WRITES
+}
+_FORGET: Final = {
+    writes.name: delete(writes).where(writes.c.sequence.in_(bindparam("some", expanding=True)))
+    for writes in _WRITES
+}
+_HEAD: Final = select(func.max(AUTHORITY_LOG.c.sequence))
 _Told = tuple[int, str, str]
 """What was told to be written: its number, table and key."""
 
@@ -99,7 +121,7 @@ class FactWriter:
         if _AUTHORITY not in self._kept:
             return []
         with reading(self._engines.authority) as connection:
-            head = connection.execute(select(func.max(AUTHORITY_LOG.c.sequence))).scalar() or 0
+            head = connection.execute(_HEAD).scalar() or 0
         if head == self._authority:
             return []
         logged = select(func.count()).where(FACTS.c.kind == _AUTHORITY)
@@ -118,16 +140,17 @@ class FactWriter:
                 return
         if self._has_facts():
             return
-        for kept in self._kept.values():
-            if kept.schema == "authority":
-                continue
-            engine: Engine = getattr(self._engines, kept.schema)
-            writes = EVIDENCE_WRITES if kept.schema == "evidence" else CONSENT_WRITES
-            with engine.begin() as connection:
-                there = connection.execute(select(*kept.table.primary_key)).all()
-                for some in pages(map(row_key, there)):
-                    rows = [{"written": kept.table.name, "row_key": key} for key in some]
-                    connection.execute(insert(writes), rows)
+        for schema, engine, writes in (
+            ("evidence", self._engines.evidence, EVIDENCE_WRITES),
+            ("records", self._engines.records, CONSENT_WRITES),
+        ):
+            tables = tuple(each.table for each in self._kept.values() if each.schema == schema)
+            for table in _filled(engine, tables):
+                with engine.begin() as connection:
+                    there = connection.execute(select(*table.primary_key)).all()
+                    for some in pages(map(row_key, there)):
+                        rows = [{"written": table.name, "row_key": key} for key in some]
+                        connection.execute(insert(writes), rows)
 
     def _has_facts(self) -> bool:
         latest = self._log.latest()
@@ -139,29 +162,38 @@ class FactWriter:
         return False
 
 
-def _waiting(engine: Engine, writes: Table) -> list[_Told]:
-    query = select(writes).order_by(writes.c.sequence).limit(FACTS_AT_ONCE)
+def _filled(engine: Engine, tables: tuple[Table, ...]) -> list[Table]:
+    """Return those of the tables that have rows: of a new installation none."""
+    if not tables:
+        return []
     with reading(engine) as connection:
-        return [(number, kind, key) for number, kind, key in connection.execute(query)]
+        found = connection.execute(_asking(tables)).one()
+    return [table for table, filled in zip(tables, found, strict=True) if filled]
+
+
+@cache
+def _asking(tables: tuple[Table, ...]) -> Select[*tuple[bool, ...]]:
+    one = literal_column("1")
+    return select(*(select(one).select_from(table).exists() for table in tables))
+
+
+def _waiting(engine: Engine, writes: Table) -> list[_Told]:
+    with reading(engine) as connection:
+        return [
+            (number, kind, key) for number, kind, key in connection.execute(_WAITING[writes.name])
+        ]
 
 
 def _forget(connection: Connection, writes: Table, told: Sequence[_Told]) -> None:
     for some in pages(number for number, *_ in told):
-        connection.execute(delete(writes).where(writes.c.sequence.in_(some)))
+        connection.execute(_FORGET[writes.name], {"some": some})
 
 
 def _keep_salts(
     connection: Connection, facts: Sequence[Fact], salts: Sequence[bytes], first: int
 ) -> None:
     """Keep where the newest facts of rows are in the log, instead of those before."""
-    by_kind: dict[str, list[str]] = {}
-    for fact in facts:
-        by_kind.setdefault(fact.kind, []).append(fact.key)
-    for kind, keys in by_kind.items():
-        for some in pages(keys):
-            former = (FACTS.c.kind == kind) & FACTS.c.row_key.in_(some)
-            connection.execute(delete(FACTS).where(former))
-    add_rows(
+    put_rows(
         connection,
         FACTS,
         [

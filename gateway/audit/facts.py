@@ -6,11 +6,12 @@ Whoever changes such a row afterwards, or takes it away, leaves another row than
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy import Connection, Row, Table, select, tuple_
+from sqlalchemy import Connection, Row, Select, Table, bindparam, select, tuple_
 
 from creditgate.transparency.decisions import DECISIONS_PREFIX
 from creditgate.v1 import audit_service_pb2 as pb
@@ -69,19 +70,27 @@ def shown_key(kept: Kept, key: str) -> str:
 def facts_of(connection: Connection, kept: Kept, keys: Iterable[str]) -> dict[str, Fact]:
     """Return what the rows of these keys say now, by key; of rows that are not there too."""
     wanted = sorted(set(keys))
-    table, primary = kept.table, list(kept.table.primary_key)
+    table, of_keys = kept.table, _of_keys(kept.table)
+    columns = len(table.primary_key)
     found = {key: Fact(table.name, key, None) for key in wanted}
     for some in pages(wanted):
-        values = [each for key in some if len(each := _values(key)) == len(primary)]
-        own = (
-            primary[0].in_([each[0] for each in values])
-            if len(primary) == 1
-            else tuple_(*primary).in_(values)
-        )
-        for row in connection.execute(select(table).where(own)):
+        values = [each for key in some if len(each := _values(key)) == columns]
+        asked = [each[0] for each in values] if columns == 1 else values
+        for row in connection.execute(of_keys, {"keys": asked}):
             fact = fact_of(kept, row)
             found[fact.key] = fact
     return found
+
+
+@cache
+def _of_keys(table: Table) -> Select[*tuple[Any, ...]]:
+    """Return the query for rows of a table by their keys: values where these are of one column,
+    rows of values else."""
+    primary = list(table.primary_key)
+    keys = bindparam("keys", expanding=True)
+    return select(table).where(
+        primary[0].in_(keys) if len(primary) == 1 else tuple_(*primary).in_(keys)
+    )
 
 
 def fact_of(kept: Kept, row: FactRow) -> Fact:

@@ -7,9 +7,21 @@ be open that has it, and given up then.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Column, Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from gateway.audit.lost import ranges_of
 from gateway.audit.tables import FOLLOWED, GAPS, Source
@@ -20,6 +32,8 @@ GAP_SECONDS: Final = 300
 longer."""
 _MOST_GAPS: Final = 10_000
 _KEYS_A_QUERY: Final = 500
+_FOLLOWED: Final = select(FOLLOWED.c.source, FOLLOWED.c.sequence)
+_GAPS: Final = select(GAPS)
 
 
 class Position(NamedTuple):
@@ -43,9 +57,9 @@ class News(NamedTuple):
 
 def positions_in(connection: Connection) -> list[Position]:
     """Return how far each source was followed, in the order of `Source`."""
-    followed = dict(connection.execute(select(FOLLOWED.c.source, FOLLOWED.c.sequence)).all())
+    followed = dict(connection.execute(_FOLLOWED).all())
     gaps: dict[int, dict[int, int]] = {source: {} for source in Source}
-    for source, sequence, since in connection.execute(select(GAPS)):
+    for source, sequence, since in connection.execute(_GAPS):
         # Of a source that nobody knows the check tells.
         if source in gaps:
             gaps[source][sequence] = since
@@ -64,9 +78,8 @@ def news_of(
         for start in range(0, len(numbers), _KEYS_A_QUERY):
             some = select(*columns).where(key.in_(numbers[start : start + _KEYS_A_QUERY]))
             missed += connection.execute(some.order_by(key)).all()
-        rows = connection.execute(
-            select(*columns).where(key > position.sequence).order_by(key).limit(limit)
-        ).all()
+        after = {"after": position.sequence, "most": limit}
+        rows = connection.execute(_after(tuple(columns)), after).all()
     found = {row[0] for row in missed}
     missing = {number: since for number, since in position.gaps.items() if number not in found}
     gaps = {number: since for number, since in missing.items() if since > now - GAP_SECONDS}
@@ -82,6 +95,13 @@ def news_of(
     return News(
         (*missed, *rows), Position(position.source, last, gaps), given_up, len(rows) == limit
     )
+
+
+@cache
+def _after(columns: tuple[Column[Any], ...]) -> Select[*tuple[Any, ...]]:
+    """Return the query for rows behind a number, which is the first of ``columns``."""
+    key = columns[0]
+    return select(*columns).where(key > bindparam("after")).order_by(key).limit(bindparam("most"))
 
 
 def follow_to(connection: Connection, before: Position, after: Position) -> None:

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, bindparam, select
 
 from gateway.conformance.blocks import Sequences
 from gateway.conformance.event_pages import head_at
@@ -20,6 +20,26 @@ _ENTRY_BYTES: Final = 8
 
 Positions = NDArray[np.int64]
 """Positions in the ledger, of shape (n); 0 is before the first answer."""
+
+_OF_OPERATOR: Final = USAGE.c.operator_id == bindparam("operator")
+_LAST: Final = (
+    select(USAGE.c.sequence).where(_OF_OPERATOR).order_by(USAGE.c.sequence.desc()).limit(1)
+)
+_LAST_BY: Final = _LAST.where(USAGE.c.served_at <= bindparam("at"))
+_HELD: Final = (
+    select(USAGE.c.sequence, USAGE.c.entries)
+    .where(
+        _OF_OPERATOR,
+        USAGE.c.kind == ANSWER,
+        USAGE.c.sequence > bindparam("after"),
+        USAGE.c.sequence < bindparam("before"),
+    )
+    .order_by(USAGE.c.sequence.desc())
+    .limit(_ANSWERS_AT_ONCE)
+)
+_AGAIN: Final = select(REPLAYS.c.replayed_at, REPLAYS.c.entries).where(
+    REPLAYS.c.operator_id == bindparam("operator"), REPLAYS.c.replayed_at >= bindparam("since")
+)
 
 
 class Reading(NamedTuple):
@@ -45,13 +65,7 @@ def reading_at(records: Connection, operator_id: str, at: int) -> Reading:
 
 def last_answer(records: Connection, operator_id: str) -> int:
     """Return the position in the ledger of the last answer to an operator, 0 without any."""
-    query = (
-        select(USAGE.c.sequence)
-        .where(USAGE.c.operator_id == operator_id)
-        .order_by(USAGE.c.sequence.desc())
-        .limit(1)
-    )
-    return records.execute(query).scalar() or 0
+    return records.execute(_LAST, {"operator": operator_id}).scalar() or 0
 
 
 def last_arrived(records: Connection, operator_id: str, now: int) -> int:
@@ -72,19 +86,9 @@ def last_held(
     found = np.zeros(len(sequences), np.int64)
     before = np.iinfo(np.int64).max
     while (left := np.flatnonzero((found == 0) & (after < before - 1))).size:
-        query = (
-            select(USAGE.c.sequence, USAGE.c.entries)
-            .where(
-                USAGE.c.operator_id == operator_id,
-                USAGE.c.kind == ANSWER,
-                USAGE.c.sequence > int(after[left].min()),
-                USAGE.c.sequence < int(before),
-            )
-            .order_by(USAGE.c.sequence.desc())
-            .limit(_ANSWERS_AT_ONCE)
-        )
+        page = {"after": int(after[left].min()), "before": int(before)}
         with reading(records) as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(_HELD, {"operator": operator_id, **page}).all()
         if rows:
             entries = np.frombuffer(b"".join([bytes(row.entries) for row in rows]), np.int64)
             lengths = [len(row.entries) // _ENTRY_BYTES for row in rows]
@@ -102,11 +106,9 @@ def last_replayed(records: Engine, operator_id: str, sequences: Sequences, since
     """Return, for each of ``sequences`` (ascending), when an operator was given the revision again
     by a retry, if at ``since`` or later (seconds, UTC); 0 where it was not."""
     found = np.zeros(len(sequences), np.int64)
-    query = select(REPLAYS.c.replayed_at, REPLAYS.c.entries).where(
-        REPLAYS.c.operator_id == operator_id, REPLAYS.c.replayed_at >= since
-    )
+    asked = {"operator": operator_id, "since": since}
     with reading(records) as connection:
-        for at, given in connection.execute(query):
+        for at, given in connection.execute(_AGAIN, asked):
             held = np.isin(sequences, np.frombuffer(given, np.int64))
             np.maximum(found, at, out=found, where=held)
     return found
@@ -114,10 +116,4 @@ def last_replayed(records: Engine, operator_id: str, sequences: Sequences, since
 
 def _last_by(records: Connection, operator_id: str, at: int) -> int:
     """Return the position of the last answer by ``at`` (seconds, UTC), 0 without any."""
-    query = (
-        select(USAGE.c.sequence)
-        .where(USAGE.c.operator_id == operator_id, USAGE.c.served_at <= at)
-        .order_by(USAGE.c.sequence.desc())
-        .limit(1)
-    )
-    return records.execute(query).scalar() or 0
+    return records.execute(_LAST_BY, {"operator": operator_id, "at": at}).scalar() or 0

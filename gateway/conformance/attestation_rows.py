@@ -1,22 +1,41 @@
 """Attestations as rows."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, select
 
 from gateway.conformance.finding_tables import ATTESTATIONS, CHALLENGES, DRAWS, FINDINGS
 from gateway.conformance.model import DISMISSED, Attestation
 
 _A: Final = ATTESTATIONS.c
 _COLUMNS: Final = [ATTESTATIONS.c[name] for name in Attestation._fields]
+_BY_REQUEST: Final = select(*_COLUMNS).where(
+    _A.operator_id == bindparam("operator"), _A.request_id == bindparam("request")
+)
+_LAST: Final = (
+    select(_A.number, _A.at, _A.read_at)
+    .where(_A.operator_id == bindparam("operator"))
+    .order_by(_A.number.desc())
+    .limit(1)
+)
+
+
+class Last(NamedTuple):
+    """An operator's last attestation: its number, when it was made, and when its copies were read,
+    None where that was not kept; seconds, UTC. Before the first the number is 0, and it was never
+    made."""
+
+    number: int
+    at: int | None
+    read_at: int | None
 
 
 def attestation_by_request(
     connection: Connection, operator_id: str, request_id: str
 ) -> Attestation | None:
     """Return what an operator attested by a request; None where it did not."""
-    query = select(*_COLUMNS).where(_A.operator_id == operator_id, _A.request_id == request_id)
-    row = connection.execute(query).one_or_none()
+    asked = {"operator": operator_id, "request": request_id}
+    row = connection.execute(_BY_REQUEST, asked).one_or_none()
     return None if row is None else Attestation(*row)
 
 
@@ -52,23 +71,10 @@ def listed_attestations(
     return [Attestation(*row) for row in connection.execute(query)]
 
 
-def next_number(connection: Connection, operator_id: str) -> int:
-    """Return the number of an operator's next attestation; the operator must be locked."""
-    query = select(func.max(_A.number)).where(_A.operator_id == operator_id)
-    return (connection.execute(query).scalar() or 0) + 1
-
-
-def last_attested_at(connection: Connection, operator_id: str) -> int | None:
-    """Return when an operator attested last, in seconds UTC; None before the first time."""
-    query = select(_A.at).where(_A.operator_id == operator_id).order_by(_A.number.desc()).limit(1)
-    return connection.execute(query).scalar()
-
-
-def last_read_at(connection: Connection, operator_id: str) -> int | None:
-    """Return when the copies were read that an operator attested last, in seconds UTC; None before
-    the first time, and where that was not kept."""
-    query = select(_A.read_at).where(_A.operator_id == operator_id)
-    return connection.execute(query.order_by(_A.number.desc()).limit(1)).scalar()
+def last_attested(connection: Connection, operator_id: str) -> Last:
+    """Return what an operator attested last; whoever makes the next has it locked."""
+    row = connection.execute(_LAST, {"operator": operator_id}).one_or_none()
+    return Last(0, None, None) if row is None else Last(*row)
 
 
 def was_false(connection: Connection, attestation_id: str) -> bool:

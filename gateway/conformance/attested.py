@@ -1,19 +1,19 @@
 """Attestations: each is kept with what it changed, all in one transaction, once (AIP-155)."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import numpy as np
 from sqlalchemy import Connection, insert
 
-from creditgate.refusal import Refused
-from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.conformance.asking_again import asked_again
-from gateway.conformance.attestation_order import require_newer, require_spacing
+from gateway.conformance.attestation_order import as_opened, require_newer, require_spacing
 from gateway.conformance.attestation_rows import (
+    Last,
     attestation_by_request,
     attestation_of,
+    last_attested,
     listed_attestations,
-    next_number,
     was_false,
 )
 from gateway.conformance.attested_needs import Certifying, Removals, Sampling
@@ -55,6 +55,8 @@ from gateway.conformance.told_missing import (
 from gateway.storage.engines import Engines, reading
 from gateway.storage.writes import wrote
 
+_KEEP: Final = insert(ATTESTATIONS)
+
 
 class Attested:
     """The attestations of one installation. Calls block."""
@@ -84,14 +86,15 @@ class Attested:
         """
         with reading(self._engine) as connection:
             known = attestation_by_request(connection, operator_id, request_id)
-        return known if known is None else _as_opened(known, opening)
+        return known if known is None else as_opened(known, opening)
 
     def require_turn(self, operator_id: str, copies: int, read_at: int, now: int) -> None:
         """Raise Refused RATE_EXCEEDED where an operator may not attest ``copies`` at ``now``
         (seconds, UTC): too soon after its last attestation, or with too many still to show;
         INVALID_REQUEST where they were read, at ``read_at``, before those it attested last."""
         with reading(self._engine) as connection:
-            self._require_turn(connection, operator_id, read_at, now)
+            last = last_attested(connection, operator_id)
+        self._require_turn(last, read_at, now)
         self._sampling.require_room(operator_id, copies)
 
     def record(
@@ -153,8 +156,9 @@ class Attested:
             touch(connection, operator_id, now)
             known = attestation_by_request(connection, operator_id, request_id)
             if known is not None:
-                return _as_opened(known, basis.opening)
-            self._require_turn(connection, operator_id, basis.read_at, now)
+                return as_opened(known, basis.opening)
+            last = last_attested(connection, operator_id)
+            self._require_turn(last, basis.read_at, now)
             before = false_before(connection, operator_id, now - self._policy.false_seconds)
             stood = standing_findings(connection, operator_id)
             asking = sampled.asking(connection) if asked.ranks else frozenset[int]()
@@ -187,7 +191,7 @@ class Attested:
                 Attestation(
                     attestation_id=dated_id(now),
                     operator_id=operator_id,
-                    number=next_number(connection, operator_id),
+                    number=last.number + 1,
                     request_id=request_id,
                     client_id=client_id,
                     copies=copies,
@@ -258,11 +262,9 @@ class Attested:
             sample = sample_of(connection, attestation_id)
         return sample.proves(self._policy, now)
 
-    def _require_turn(
-        self, connection: Connection, operator_id: str, read_at: int, now: int
-    ) -> None:
-        require_spacing(connection, operator_id, self._policy.spacing_seconds, now)
-        require_newer(connection, operator_id, read_at, now)
+    def _require_turn(self, last: Last, read_at: int, now: int) -> None:
+        require_spacing(last, self._policy.spacing_seconds, now)
+        require_newer(last, read_at, now)
 
     def _kept(
         self,
@@ -299,19 +301,9 @@ class Attested:
                 now,
             )
             attestation = attestation._replace(certificate=certificate, certificate_until=until)
-        connection.execute(insert(ATTESTATIONS).values(attestation._asdict()))
+        connection.execute(_KEEP, attestation._asdict())
         wrote(connection, ATTESTATIONS, [(attestation.attestation_id,)])
         return attestation
-
-
-def _as_opened(known: Attestation, opening: bytes) -> Attestation:
-    if known.opening not in (None, opening):
-        raise Refused(
-            RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED,
-            "This request_id has attested another number of copies, or as of another event; use a"
-            " new one.",
-        )
-    return known
 
 
 def _revisions(missing: Iterable[Difference]) -> Sequences:

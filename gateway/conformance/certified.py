@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from creditgate.conformance_certificate import CertificateState
+from creditgate.conformance_certificate import CertificateState, certified_in
+from creditgate.transparency.linked import LinkedKeys, is_linked
 from gateway.conformance.model import Attestation
 
 
@@ -38,14 +39,19 @@ class Standing(Protocol):
 class Certified:
     """Tells what certificates are worth now. Calls block.
 
-    ``may_work`` tells whether an operator is active; it raises Refused where that is not known.
+    ``log_keys`` sign and signed for the disclosure log; ``may_work`` tells whether an operator is active; it raises Refused where that is not known.
     """
 
     def __init__(
-        self, attestations: Attestations, findings: Standing, may_work: Callable[[str], bool]
+        self,
+        attestations: Attestations,
+        findings: Standing,
+        log_keys: LinkedKeys,
+        may_work: Callable[[str], bool],
     ) -> None:
         self._attestations = attestations
         self._findings = findings
+        self._log_keys = log_keys
         self._may_work = may_work
 
     def status(self, attestation_id: str, now: int) -> CertificateState | None:
@@ -53,8 +59,10 @@ class Certified:
         attestation; None where there is no such certificate.
 
         Withdrawn: the operator is suspended or revoked, something stands against it since, or a
-        copy drawn for this attestation was not shown. Superseded: it has attested anew. Unproven: copies drawn for it are still to be shown for too long, or too many
-        were served to the operator again before it showed them.
+        copy drawn for this attestation was not shown. Superseded: it has attested anew, or nobody
+        who knows the log's present key can verify the checkpoint. Unproven: copies drawn for it are
+        still to be shown for too long, or too many were served to the operator again before it
+        showed them.
         """
         attestation = self._attestations.get(attestation_id)
         if attestation is None or not attestation.certificate:
@@ -70,7 +78,7 @@ class Certified:
             return "withdrawn"
         last = self._attestations.last(operator_id)
         replaced = last is not None and last.attestation_id != attestation_id
-        if replaced:
+        if replaced or not self._is_believed(attestation.certificate):
             return "superseded"
         return "valid" if self._attestations.is_proven(attestation_id, now) else "unproven"
 
@@ -80,3 +88,11 @@ class Certified:
         if last is None or self.status(last.attestation_id, now) != "valid":
             return ""
         return last.certificate
+
+    def _is_believed(self, certificate: str) -> bool:
+        """Tell whether a certificate is bound to a checkpoint by a key that is still believed."""
+        try:
+            checkpoint = certified_in(certificate).checkpoint
+        except ValueError:
+            return False
+        return is_linked(checkpoint, self._log_keys)

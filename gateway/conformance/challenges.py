@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, delete, literal_column, select, update
+from sqlalchemy import Connection, bindparam, delete, literal_column, select, update
 
 from gateway.conformance.drawing import is_over
 from gateway.conformance.finding_rows import (
@@ -32,6 +32,7 @@ _KEPT_SECONDS: Final = 400 * 86_400
 _SWEEP_SECONDS: Final = 86_400
 _C = CHALLENGES.c
 _COLUMNS: Final = [CHALLENGES.c[name] for name in Challenge._fields]
+_LATE: Final = select(*_COLUMNS).where(UNANSWERED, _C.deadline <= bindparam("now")).limit(_AT_ONCE)
 
 
 class Answer(NamedTuple):
@@ -155,9 +156,8 @@ class Challenges:
 
     def expire(self, now: int) -> bool:
         """Find what was not shown by ``now``; tell whether there may be more."""
-        query = select(*_COLUMNS).where(UNANSWERED, _C.deadline <= now).limit(_AT_ONCE)
         with reading(self._evidence) as connection:
-            late = [Challenge(*row) for row in connection.execute(query)]
+            late = [Challenge(*row) for row in connection.execute(_LATE, {"now": now})]
         for operator_id in {each.operator_id for each in late}:
             self.judge(
                 operator_id,

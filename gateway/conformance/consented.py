@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, case, select
+from sqlalchemy import Connection, Row, bindparam, case, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.conformance.holdings_tables import CONSENTED_COPIES
@@ -20,6 +20,7 @@ _COPIES: Final = select(
     _C.consent_id,
     _C.keep_until,
 )
+_ALL: Final = _COPIES.where(_C.operator_id == bindparam("operator"))
 _ADD: Final = {
     "sqlite": sqlite.insert(CONSENTED_COPIES),
     "postgresql": postgresql.insert(CONSENTED_COPIES),
@@ -51,7 +52,7 @@ def keep_copies(connection: Connection, operator_id: str, copies: Iterable[CutCo
 
 def all_copies(connection: Connection, operator_id: str) -> list[CutCopy]:
     """Return every copy an operator was served under a consent."""
-    return [_copy(row) for row in connection.execute(_COPIES.where(_C.operator_id == operator_id))]
+    return [_copy(row) for row in connection.execute(_ALL, {"operator": operator_id})]
 
 
 def copies_of(

@@ -32,6 +32,8 @@ from gateway.storage.writes import wrote
 
 MOST_OPEN: Final = 1_000
 """Most copies drawn that one operator is asked for at a time."""
+_ASK: Final = insert(CHALLENGES)
+_DRAW: Final = insert(DRAWS)
 _DRAWN_FOR_ONE: Final = 3
 _MOST_AGAIN: Final = 500
 """Most that one operator is asked for again at a time for one reason, besides those drawn."""
@@ -106,7 +108,7 @@ class Drawn:
         if rows:
             closing = {"closed_at": 0, "confirmed": False, "finding_id": "", "refreshed": False}
             connection.execute(
-                insert(CHALLENGES),
+                _ASK,
                 [row._asdict() | closing | {"again": why} for row, why in rows.items()],
             )
             wrote(connection, CHALLENGES, [(row.challenge_id,) for row in rows])
@@ -118,9 +120,7 @@ class Drawn:
         if for_it:
             draws = [(attestation_id, asked[sequence]) for sequence in sorted(for_it)]
             names = DRAWS.primary_key.columns.keys()
-            connection.execute(
-                insert(DRAWS), [dict(zip(names, draw, strict=True)) for draw in draws]
-            )
+            connection.execute(_DRAW, [dict(zip(names, draw, strict=True)) for draw in draws])
             wrote(connection, DRAWS, draws)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 import numpy as np
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, bindparam, select
 
 from gateway.conformance.entitlement import Entitlements
 from gateway.conformance.finding_rows import (
@@ -24,6 +24,10 @@ from gateway.storage.engines import Engines, reading
 
 _LOOK_SECONDS: Final = 60
 _S = STANDINGS.c
+_OVERDUE: Final = select(_S.operator_id).where(
+    _S.attestation_due > 0, _S.attestation_due <= bindparam("now")
+)
+_DUE: Final = select(_S.attestation_due).where(_S.operator_id == bindparam("operator"))
 
 
 class Entitled(Protocol):
@@ -118,9 +122,8 @@ class DueAttestations:
                 attestation_due(connection, operator_id, now + self._policy.attestation_seconds)
 
     def _overdue(self, now: int) -> list[str]:
-        query = select(_S.operator_id).where(_S.attestation_due > 0, _S.attestation_due <= now)
         with reading(self._engine) as connection:
-            return list(connection.execute(query).scalars())
+            return list(connection.execute(_OVERDUE, {"now": now}).scalars())
 
     def _find(self, operator_id: str, now: int) -> None:
         """Find that an attestation is overdue, and ask for the next; one that has nothing
@@ -143,5 +146,4 @@ class DueAttestations:
 
 
 def _due(connection: Connection, operator_id: str) -> int:
-    query = select(_S.attestation_due).where(_S.operator_id == operator_id)
-    return connection.execute(query).scalar() or 0
+    return connection.execute(_DUE, {"operator": operator_id}).scalar() or 0

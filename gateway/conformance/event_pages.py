@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from creditgate.v1.vocabulary_pb2 import Severity
@@ -96,13 +96,12 @@ def kept_of(
 
 def head(connection: Connection) -> int:
     """Return the position of the newest event, 0 before the first."""
-    return connection.execute(select(func.max(EVENTS.c.sequence))).scalar() or 0
+    return connection.execute(_HEAD).scalar() or 0
 
 
 def head_at(connection: Connection, at: int) -> int:
     """Return the position of the last event by ``at`` (seconds, UTC), 0 before the first."""
-    query = select(EVENTS.c.sequence).where(EVENTS.c.at <= at)
-    return connection.execute(query.order_by(EVENTS.c.sequence.desc()).limit(1)).scalar() or 0
+    return connection.execute(_HEAD_AT, {"by": at}).scalar() or 0
 
 
 def read_events(connection: Connection, after: int, limit: int) -> EventPage:
@@ -173,6 +172,13 @@ def _revisions(
 
 _NO_SEVERITY: Final = Severity.SEVERITY_UNSPECIFIED
 _FIXING: Final = frozenset({PUBLISHED, DisclosureEventKind.DISCLOSURE_EVENT_KIND_CORRECTED})
+_HEAD: Final = select(func.max(EVENTS.c.sequence))
+_HEAD_AT: Final = (
+    select(EVENTS.c.sequence)
+    .where(EVENTS.c.at <= bindparam("by"))
+    .order_by(EVENTS.c.sequence.desc())
+    .limit(1)
+)
 _EVENTS: Final = (
     select(
         EVENTS.c.sequence,

@@ -1,15 +1,16 @@
 """Findings as rows: opened, closed, read."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from secrets import token_hex
 from typing import Any, Final
 
 from sqlalchemy import (
-    ColumnElement,
+    BigInteger,
     Connection,
     Row,
     RowMapping,
+    Select,
     bindparam,
     case,
     insert,
@@ -40,6 +41,37 @@ _TIMES: Final = (
     .values(
         counted_from=bindparam("counts"), deadline=bindparam("due"), waits_since=bindparam("waits")
     )
+)
+
+_OPEN: Final = insert(FINDINGS)
+_OF_OPERATOR: Final = _F.operator_id == bindparam("operator")
+_STANDING: Final = select(*_COLUMNS).where(_OF_OPERATOR, STANDS)
+_DISMISSED: Final = select(_F.kind, _F.region, _F.record_id, _F.copy_digest).where(
+    _OF_OPERATOR, _F.state == DISMISSED
+)
+_DISMISSED_COPIES: Final = _DISMISSED.where(_F.kind != ATTESTATION_FALSE)
+_DISMISSED_FALSE: Final = _DISMISSED.where(OF_FALSE, _F.decided_at >= bindparam("since"))
+_FALSE: Final = select(*_COLUMNS, _F.put_off).where(_OF_OPERATOR, OF_FALSE)
+_MENDED: Final = (_F.state == RECTIFIED) & (_F.closed_at > bindparam("since"))
+_FALSE_BEFORE: Final = _FALSE.where(_MENDED)
+_NOW: Final = bindparam("now", type_=BigInteger)
+_WAITED: Final = case((WAITS & (_F.waits_since < _NOW), _NOW - _F.waits_since), else_=0)
+"""How long a finding has waited at ``now`` (seconds, UTC): `Finding.resumed` in SQL."""
+_CLOSE: Final = (
+    update(FINDINGS)
+    .where(_F.finding_id.in_(bindparam("of_findings", expanding=True)))
+    .values(
+        state=RECTIFIED,
+        closed_at=_NOW,
+        counted_from=_F.counted_from + _WAITED,
+        deadline=_F.deadline + _WAITED,
+        waits_since=0,
+    )
+)
+_EARLIEST_FALSE: Final = (
+    _FALSE.where((STANDS & (_F.state == OPEN)) | _MENDED, _F.pardoned.is_(False))
+    .order_by(_F.deadline + _F.put_off + _WAITED, _F.finding_id)
+    .limit(1)
 )
 
 
@@ -96,23 +128,15 @@ def new_finding(
 def write_findings(connection: Connection, findings: Sequence[Finding]) -> None:
     """Write new findings; their operator must be locked."""
     if findings:
-        connection.execute(insert(FINDINGS), [each._asdict() for each in findings])
+        connection.execute(_OPEN, [each._asdict() for each in findings])
         wrote(connection, FINDINGS, [(each.finding_id,) for each in findings])
 
 
 def close_findings(connection: Connection, finding_ids: Iterable[str], now: int) -> None:
     """Write that findings are rectified, as of which they wait no longer; their operator must be
     locked."""
-    waited = _waited(now)
-    closing: dict[Any, Any] = {
-        _F.state: RECTIFIED,
-        _F.closed_at: now,
-        _F.counted_from: _F.counted_from + waited,
-        _F.deadline: _F.deadline + waited,
-        _F.waits_since: 0,
-    }
     for some in _groups(finding_ids):
-        connection.execute(update(FINDINGS).where(_F.finding_id.in_(some)).values(closing))
+        connection.execute(_CLOSE, {"of_findings": some, "now": now})
         wrote(connection, FINDINGS, [(each,) for each in some])
 
 
@@ -132,12 +156,6 @@ def keep_waiting(
         wrote(connection, FINDINGS, [(each.finding_id,) for each in changed])
 
 
-def _waited(now: int) -> ColumnElement[int]:
-    """Return how long a finding has waited at ``now`` (seconds, UTC): `Finding.resumed` in SQL."""
-    waits = WAITS & (_F.waits_since < now)
-    return case((waits, now - _F.waits_since), else_=0)
-
-
 def _times(finding: Finding) -> dict[str, Any]:
     return {
         "of_finding": finding.finding_id,
@@ -149,41 +167,35 @@ def _times(finding: Finding) -> dict[str, Any]:
 
 def standing_findings(connection: Connection, operator_id: str) -> list[Finding]:
     """Return the findings that stand against an operator, those it contests too."""
-    query = select(*_COLUMNS).where(_F.operator_id == operator_id, STANDS)
-    return [Finding(*row) for row in connection.execute(query)]
+    return [Finding(*row) for row in connection.execute(_STANDING, {"operator": operator_id})]
 
 
 def dismissed_copies(connection: Connection, operator_id: str) -> set[Dismissed]:
     """Return the copies of which an administrator dismissed the finding, false attestations
     left out: these are of a word, not of a copy (`dismissed_false`)."""
-    return _dismissed(connection, operator_id, _F.kind != ATTESTATION_FALSE)
+    return _dismissed(connection, _DISMISSED_COPIES, {"operator": operator_id})
 
 
 def dismissed_false(connection: Connection, operator_id: str, since: int) -> set[Dismissed]:
     """Return the copies of which a false attestation was dismissed at ``since`` (seconds, UTC)
     or later."""
-    return _dismissed(connection, operator_id, OF_FALSE, _F.decided_at >= since)
+    return _dismissed(connection, _DISMISSED_FALSE, {"operator": operator_id, "since": since})
 
 
 def _dismissed(
-    connection: Connection, operator_id: str, *which: ColumnElement[bool]
+    connection: Connection, query: Select[*tuple[Any, ...]], asked: Mapping[str, object]
 ) -> set[Dismissed]:
-    query = select(_F.kind, _F.region, _F.record_id, _F.copy_digest).where(
-        _F.operator_id == operator_id, _F.state == DISMISSED, *which
-    )
     return {
         Dismissed(kind, (region, record_id), digest)
-        for kind, region, record_id, digest in connection.execute(query)
+        for kind, region, record_id, digest in connection.execute(query, asked)
     }
 
 
 def false_before(connection: Connection, operator_id: str, since: int) -> list[Finding]:
     """Return the false attestations of an operator that were rectified after ``since``
     (seconds, UTC), their time as it goes on."""
-    query = select(*_COLUMNS, _F.put_off).where(
-        _F.operator_id == operator_id, OF_FALSE, _F.state == RECTIFIED, _F.closed_at > since
-    )
-    return [_going_on(row) for row in connection.execute(query)]
+    asked = {"operator": operator_id, "since": since}
+    return [_going_on(row) for row in connection.execute(_FALSE_BEFORE, asked)]
 
 
 def earliest_false(
@@ -192,18 +204,8 @@ def earliest_false(
     """Return, of the false attestations of an operator that stand at ``now``, or were rectified
     after ``since`` (seconds, UTC), that with the earliest deadline, whatever record it is about, its
     time as it goes on; None without any. What is contested or pardoned is left out."""
-    query = (
-        select(*_COLUMNS, _F.put_off)
-        .where(
-            _F.operator_id == operator_id,
-            OF_FALSE,
-            (STANDS & (_F.state == OPEN)) | ((_F.state == RECTIFIED) & (_F.closed_at > since)),
-            _F.pardoned.is_(False),
-        )
-        .order_by(_F.deadline + _F.put_off + _waited(now), _F.finding_id)
-        .limit(1)
-    )
-    row = connection.execute(query).one_or_none()
+    asked = {"operator": operator_id, "since": since, "now": now}
+    row = connection.execute(_EARLIEST_FALSE, asked).one_or_none()
     return None if row is None else _going_on(row).resumed(now)
 
 

@@ -163,6 +163,8 @@ class Judge:
     ) -> Iterator[Judgement]:
         """Yield what is to be said of copies that are like none served, and note of which records
         of other regions a copy is held that should not be."""
+        if not shown:
+            return
         known = self._known(operator_id, {copy.record_id for copy in shown}, grace.now)
         given = by_record(self._elsewhere.given(operator_id, known))
         of_known = chain.from_iterable(each.revisions for each in known.values())

@@ -82,7 +82,26 @@ class OverdueRemovals:
         self._table = table
         self._columns = table.c
         _, self._key = table.primary_key.columns
-        self._region = table.c.region if "region" in table.c else literal("")
+        region = table.c.region if "region" in table.c else literal("")
+        columns = self._columns
+        self._passed = (
+            columns.acknowledged_at.is_(None),
+            self._stands(Finding.NONE),
+            columns.deadline <= bindparam("now"),
+        )
+        self._any_passed = select(columns.deadline).where(*self._passed).limit(1)
+        marked = select(
+            columns.operator_id,
+            self._key,
+            columns.event_sequence,
+            columns.record_id,
+            columns.severity,
+            region,
+        ).limit(_AT_ONCE)
+        self._marked_as = {
+            finding: marked.where(self._stands(finding))
+            for finding in (Finding.DUE, Finding.CLOSING)
+        }
 
     def step(self, now: int) -> None:
         """Write down what is owed, and bring all findings up to ``now`` (seconds, UTC).
@@ -97,19 +116,14 @@ class OverdueRemovals:
             pass
 
     def _mark(self, now: int) -> None:
-        columns = self._columns
-        passed = (
-            columns.acknowledged_at.is_(None),
-            self._stands(Finding.NONE),
-            columns.deadline <= now,
-        )
         with reading(self._evidence) as connection:
-            if connection.execute(select(columns.deadline).where(*passed).limit(1)).first() is None:
+            if connection.execute(self._any_passed, {"now": now}).first() is None:
                 return
         with self._evidence.begin() as connection:
             # A word that comes first wins: the condition is looked at with the row locked.
-            due = update(self._table).where(*passed).values(finding=Finding.DUE)
-            found = connection.execute(due.returning(*self._table.primary_key)).all()
+            due = update(self._table).where(*self._passed).values(finding=Finding.DUE)
+            marking = due.returning(*self._table.primary_key)
+            found = connection.execute(marking, {"now": now}).all()
             wrote(connection, self._table, found)
 
     def _open_some(self, now: int) -> bool:
@@ -137,21 +151,8 @@ class OverdueRemovals:
         return len(marked) == _AT_ONCE
 
     def _marked(self, finding: Finding) -> list[_Marked]:
-        columns = self._columns
-        query = (
-            select(
-                columns.operator_id,
-                self._key,
-                columns.event_sequence,
-                columns.record_id,
-                columns.severity,
-                self._region,
-            )
-            .where(self._stands(finding))
-            .limit(_AT_ONCE)
-        )
         with reading(self._evidence) as connection:
-            return [_Marked(*row) for row in connection.execute(query)]
+            return [_Marked(*row) for row in connection.execute(self._marked_as[finding])]
 
     def _set(self, marked: Sequence[_Marked], finding: ColumnElement[int]) -> None:
         if not marked:

@@ -2,13 +2,17 @@
 
 from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from gateway.conformance.holdings_tables import POSITIONS
 
 EVENTS: Final = "events"
 """The disclosure events."""
 _ANSWERS: Final = "usage:"
+_COME_TO: Final = select(POSITIONS.c.position).where(POSITIONS.c.name == bindparam("of_log"))
+_COME_TO_ANSWERS: Final = select(POSITIONS.c.name, POSITIONS.c.position).where(
+    POSITIONS.c.name.startswith(_ANSWERS)
+)
 
 
 def answers_to(operator_id: str) -> str:
@@ -18,16 +22,13 @@ def answers_to(operator_id: str) -> str:
 
 def come_to(connection: Connection, name: str) -> int:
     """Return the position up to which a log was followed, 0 at first."""
-    query = select(POSITIONS.c.position).where(POSITIONS.c.name == name)
-    return connection.execute(query).scalar() or 0
+    return connection.execute(_COME_TO, {"of_log": name}).scalar() or 0
 
 
 def come_to_answers(connection: Connection) -> dict[str, int]:
     """Return the position up to which the answers to each operator were followed."""
-    query = select(POSITIONS.c.name, POSITIONS.c.position).where(
-        POSITIONS.c.name.startswith(_ANSWERS)
-    )
-    return {name.removeprefix(_ANSWERS): at for name, at in connection.execute(query)}
+    rows = connection.execute(_COME_TO_ANSWERS)
+    return {name.removeprefix(_ANSWERS): at for name, at in rows}
 
 
 def come_further(connection: Connection, name: str, position: int) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import Final
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.conformance.blocks import BLOCK, is_marked, marked, newly_marked, sequences_of
@@ -21,13 +21,14 @@ from gateway.storage.paging import pages
 from gateway.storage.writes import wrote
 
 _P: Final = PUT_RIGHT_BLOCKS.c
+_BITS: Final = select(_P.block, _P.bits).where(_P.operator_id == bindparam("operator"))
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 def put_right_bits(evidence: Connection, operator_id: str) -> dict[int, bytes]:
     """Return which revisions an operator put right, as the bits of blocks."""
-    query = select(_P.block, _P.bits).where(_P.operator_id == operator_id)
-    return {block: bytes(bits) for block, bits in evidence.execute(query)}
+    rows = evidence.execute(_BITS, {"operator": operator_id})
+    return {block: bytes(bits) for block, bits in rows}
 
 
 def put_right_of(

@@ -37,6 +37,23 @@ ACKNOWLEDGE: Final = (
     )
 )
 
+_UNSAID: Final = (
+    select(DUTIES.c.event_sequence, DUTIES.c.record_id, DUTIES.c.deadline, DUTIES.c.finding)
+    .where(
+        DUTIES.c.operator_id == bindparam("operator"),
+        DUTIES.c.acknowledged_at.is_(None),
+        DUTIES.c.event_sequence <= bindparam("until"),
+    )
+    .order_by(DUTIES.c.event_sequence)
+    .with_for_update()
+)
+_SAID: Final = case((DUTIES.c.acknowledged_by.in_(BY_THEMSELVES), None), else_=DUTIES.c.removed_at)
+_FOR_EVENTS: Final = select(DUTIES.c.event_sequence, DUTIES.c.deadline, _SAID).where(
+    DUTIES.c.operator_id == bindparam("operator"),
+    DUTIES.c.event_sequence.in_(bindparam("events", expanding=True)),
+)
+_COME_TO: Final = select(FOLLOWED.c.event_sequence).where(FOLLOWED.c.name == _FOLLOWED)
+
 
 class GoneBefore(Exception):
     """A copy is told to be gone before the event it went for; ``at`` is its place among those
@@ -75,15 +92,11 @@ def removals_for(
 ) -> dict[int, Removal]:
     """Return what an operator owes, or has done, for those of the events for which that is written
     down. What ended by itself is no word on the event: its copy may have come back rightly."""
-    said = case((DUTIES.c.acknowledged_by.in_(BY_THEMSELVES), None), else_=DUTIES.c.removed_at)
-    query = select(DUTIES.c.event_sequence, DUTIES.c.deadline, said).where(
-        DUTIES.c.operator_id == operator_id
-    )
     return {
         sequence: Removal(deadline, removed_at)
         for some in pages(sequences)
         for sequence, deadline, removed_at in connection.execute(
-            query.where(DUTIES.c.event_sequence.in_(some))
+            _FOR_EVENTS, {"operator": operator_id, "events": some}
         )
     }
 
@@ -116,21 +129,8 @@ def attested_gone(
 
     ``by`` is the client that attested, ``now`` the time (seconds, UTC).
     """
-    query = (
-        select(DUTIES.c.event_sequence, DUTIES.c.record_id, DUTIES.c.deadline, DUTIES.c.finding)
-        .where(
-            DUTIES.c.operator_id == operator_id,
-            DUTIES.c.acknowledged_at.is_(None),
-            DUTIES.c.event_sequence <= spoken.to,
-        )
-        .order_by(DUTIES.c.event_sequence)
-        .with_for_update()
-    )
-    gone = [
-        row
-        for row in connection.execute(query)
-        if row.record_id not in held and spoken.of(row.event_sequence)
-    ]
+    unsaid = connection.execute(_UNSAID, {"operator": operator_id, "until": spoken.to})
+    gone = [row for row in unsaid if row.record_id not in held and spoken.of(row.event_sequence)]
     if gone:
         connection.execute(
             ACKNOWLEDGE,
@@ -212,16 +212,14 @@ def locked(
 
 def followed(connection: Connection) -> int:
     """Return the event up to which removals are written down."""
-    query = select(FOLLOWED.c.event_sequence).where(FOLLOWED.c.name == _FOLLOWED)
-    return connection.execute(query).scalar() or 0
+    return connection.execute(_COME_TO).scalar() or 0
 
 
 def hold_followed(connection: Connection) -> None:
     """Have nobody else follow events until the transaction ends."""
     first = _INSERT[connection.dialect.name](FOLLOWED).on_conflict_do_nothing()
     connection.execute(first, {"name": _FOLLOWED, "event_sequence": 0})
-    row = select(FOLLOWED.c.event_sequence).where(FOLLOWED.c.name == _FOLLOWED)
-    connection.execute(row.with_for_update())
+    connection.execute(_COME_TO.with_for_update())
 
 
 def follow_to(connection: Connection, sequence: int) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from creditgate.reconcile.elements import element_of
 from creditgate.transparency.facts import Copy
@@ -51,15 +51,15 @@ def read_events(connection: Connection, after: int, limit: int) -> EventFacts:
     until = min(newest_event(connection), after + limit)
     if until <= after:
         return EventFacts(after, [], [])
-    within = _FACTS.where(EVENTS.c.sequence > after, EVENTS.c.sequence <= until)
-    fixed = [_facts(row) for row in connection.execute(within.order_by(EVENTS.c.sequence))]
+    within = {"after": after, "until": until}
+    fixed = [_facts(row) for row in connection.execute(_FACTS_WITHIN, within)]
     return EventFacts(until, fixed, read_endings(connection, after, until))
 
 
 def read_endings(connection: Connection, after: int, until: int) -> list[int]:
     """Return the revisions that events after ``after`` up to ``until`` ended."""
-    query = _ENDINGS.where(EVENTS.c.sequence > after, EVENTS.c.sequence <= until)
-    return list(connection.execute(query).scalars())
+    within = {"after": after, "until": until}
+    return list(connection.execute(_ENDINGS, within).scalars())
 
 
 def facts_of(connection: Connection, sequences: Iterable[int]) -> list[Facts]:
@@ -67,32 +67,30 @@ def facts_of(connection: Connection, sequences: Iterable[int]) -> list[Facts]:
     return [
         _facts(row)
         for some in pages(sequences)
-        for row in connection.execute(_FACTS.where(EVENTS.c.sequence.in_(some)))
+        for row in connection.execute(_FACTS_OF, {"some": some})
     ]
 
 
 def record_ids_of(connection: Connection, sequences: Iterable[int]) -> dict[int, str]:
     """Return the records that some revisions are of."""
-    query = select(EVENTS.c.sequence, EVENTS.c.record_id)
     return {
         sequence: record_id
         for some in pages(sequences)
-        for sequence, record_id in connection.execute(query.where(EVENTS.c.sequence.in_(some)))
+        for sequence, record_id in connection.execute(_RECORD_IDS, {"some": some})
     }
 
 
 def revisions_of(connection: Connection, sequences: Iterable[int]) -> Iterator[Revision]:
     """Yield some revisions, by their sequences."""
     for some in pages(sequences):
-        for row in connection.execute(_REVISIONS.where(REVISIONS.c.sequence.in_(some))):
+        for row in connection.execute(_OF_SEQUENCES, {"some": some}):
             yield _revision(row)
 
 
 def revisions_of_records(connection: Connection, record_ids: Collection[str]) -> Iterator[Revision]:
     """Yield all revisions of some records, by record and age."""
-    ordered = _REVISIONS.order_by(REVISIONS.c.record_id, REVISIONS.c.revision)
     for some in pages(record_ids):
-        for row in connection.execute(ordered.where(REVISIONS.c.record_id.in_(some))):
+        for row in connection.execute(_OF_RECORDS, {"some": some}):
             yield _revision(row)
 
 
@@ -123,14 +121,24 @@ _COPY: Final = (
     EVENTS.c.disclosed_until,
 )
 _ENDED_BY: Final = EVENTS.alias("ended_by")
+_SOME: Final = bindparam("some", expanding=True)
+_WITHIN: Final = (
+    EVENTS.c.sequence > bindparam("after"),
+    EVENTS.c.sequence <= bindparam("until"),
+)
 _FACTS: Final = select(*_COPY).where(EVENTS.c.kind.in_(_FIXING))
+_FACTS_WITHIN: Final = _FACTS.where(*_WITHIN).order_by(EVENTS.c.sequence)
+_FACTS_OF: Final = _FACTS.where(EVENTS.c.sequence.in_(_SOME))
+_RECORD_IDS: Final = select(EVENTS.c.sequence, EVENTS.c.record_id).where(
+    EVENTS.c.sequence.in_(_SOME)
+)
 _ENDINGS: Final = (
     select(REVISIONS.c.sequence)
     .join(
         REVISIONS,
         (REVISIONS.c.record_id == EVENTS.c.record_id) & (REVISIONS.c.ended_by == EVENTS.c.sequence),
     )
-    .where(EVENTS.c.kind != PUBLISHED)
+    .where(EVENTS.c.kind != PUBLISHED, *_WITHIN)
     .order_by(EVENTS.c.sequence)
 )
 _REVISIONS: Final = (
@@ -143,4 +151,8 @@ _REVISIONS: Final = (
     )
     .join(EVENTS, EVENTS.c.sequence == REVISIONS.c.sequence)
     .outerjoin(_ENDED_BY, _ENDED_BY.c.sequence == REVISIONS.c.ended_by)
+)
+_OF_SEQUENCES: Final = _REVISIONS.where(REVISIONS.c.sequence.in_(_SOME))
+_OF_RECORDS: Final = _REVISIONS.where(REVISIONS.c.record_id.in_(_SOME)).order_by(
+    REVISIONS.c.record_id, REVISIONS.c.revision
 )

@@ -37,6 +37,19 @@ _GONE: Final = (
     .where(*_OF_ROW, _D.acknowledged_at.is_(None), _D.finding == Finding.NONE.value)
     .values(removed_at=_D.owed_since, acknowledged_at=_D.owed_since, acknowledged_by=SAID_BEFORE)
 )
+_SAID: Final = (
+    select(
+        _D.operator_id,
+        _D.event_sequence,
+        _D.revision_sequence,
+        _D.record_id,
+        _D.owed_since,
+        _D.said_answers,
+        _D.said_since,
+    )
+    .where(_D.said_answers.is_not(None))
+    .limit(_AT_ONCE)
+)
 _LOOKED_AT: Final = update(DUTIES).where(*_OF_ROW).values(said_answers=None, said_since=None)
 
 
@@ -131,21 +144,8 @@ class SaidBefore:
             pass
 
     def _settle_some(self) -> bool:
-        query = (
-            select(
-                _D.operator_id,
-                _D.event_sequence,
-                _D.revision_sequence,
-                _D.record_id,
-                _D.owed_since,
-                _D.said_answers,
-                _D.said_since,
-            )
-            .where(_D.said_answers.is_not(None))
-            .limit(_AT_ONCE)
-        )
         with reading(self._evidence) as evidence:
-            rows = evidence.execute(query).all()
+            rows = evidence.execute(_SAID).all()
         if not rows:
             return False
         by_word: defaultdict[tuple[str, int, int], list[Row[*tuple[Any, ...]]]] = defaultdict(list)

@@ -1,13 +1,24 @@
 """What came of the copies drawn, and whether a certificate may rest on it."""
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from gateway.conformance.finding_tables import CHALLENGES, DRAWS, UNANSWERED
 from gateway.conformance.policy import ConformancePolicy
 
 _C: Final = CHALLENGES.c
+_SAMPLE: Final = select(
+    func.count().filter(_C.confirmed.is_(True)),
+    func.count().filter(_C.refreshed.is_(True)),
+    func.min(func.coalesce(_C.show_by, _C.deadline)).filter(UNANSWERED),
+).select_from(CHALLENGES)
+_OF_ATTESTATION: Final = _SAMPLE.join(DRAWS, DRAWS.c.challenge_id == _C.challenge_id).where(
+    DRAWS.c.attestation_id == bindparam("attestation")
+)
+_OF_OPERATOR: Final = _SAMPLE.where(
+    _C.operator_id == bindparam("operator"), UNANSWERED | (_C.closed_at > bindparam("since"))
+)
 
 
 class Sample(NamedTuple):
@@ -29,21 +40,11 @@ class Sample(NamedTuple):
 
 def sample_of(connection: Connection, attestation_id: str) -> Sample:
     """Return what came of the copies drawn for an attestation."""
-    query = _sample().join(DRAWS, DRAWS.c.challenge_id == _C.challenge_id)
-    return Sample(*connection.execute(query.where(DRAWS.c.attestation_id == attestation_id)).one())
+    return Sample(*connection.execute(_OF_ATTESTATION, {"attestation": attestation_id}).one())
 
 
 def sample_since(connection: Connection, operator_id: str, since: int) -> Sample:
     """Return what came of all copies an operator was asked for, of those shown what was after
     ``since`` (seconds, UTC)."""
-    of_time: ColumnElement[bool] = UNANSWERED | (_C.closed_at > since)
-    query = _sample().where(_C.operator_id == operator_id, of_time)
-    return Sample(*connection.execute(query).one())
-
-
-def _sample() -> Select[*tuple[Any, ...]]:
-    return select(
-        func.count().filter(_C.confirmed.is_(True)),
-        func.count().filter(_C.refreshed.is_(True)),
-        func.min(func.coalesce(_C.show_by, _C.deadline)).filter(UNANSWERED),
-    ).select_from(CHALLENGES)
+    asked = {"operator": operator_id, "since": since}
+    return Sample(*connection.execute(_OF_OPERATOR, asked).one())

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from consent.model import NAME_PREFIX, Consent
 from consent.queries import ConsentQueries
@@ -36,6 +36,15 @@ def _last_answers() -> Select[*tuple[str, int]]:
 
 
 _LAST_ANSWERS: Final = _last_answers()
+_ANSWERS: Final = (
+    select(
+        *(USAGE.c.sequence, USAGE.c.consent, USAGE.c.served_at, USAGE.c.entries, USAGE.c.kind),
+        USAGE.c.asked_items,
+    )
+    .where(USAGE.c.operator_id == bindparam("operator"), USAGE.c.sequence > bindparam("after"))
+    .order_by(USAGE.c.sequence)
+    .limit(bindparam("most"))
+)
 
 
 class CutCopy(NamedTuple):
@@ -81,16 +90,8 @@ def read_served(
 
     What is credited it may hold all the same: rows that credit are passed over.
     """
-    query = (
-        select(
-            *(USAGE.c.sequence, USAGE.c.consent, USAGE.c.served_at, USAGE.c.entries, USAGE.c.kind),
-            USAGE.c.asked_items,
-        )
-        .where(USAGE.c.operator_id == operator_id, USAGE.c.sequence > after)
-        .order_by(USAGE.c.sequence)
-        .limit(limit)
-    )
-    rows = connection.execute(query).all()
+    asked = {"operator": operator_id, "after": after, "most": limit}
+    rows = connection.execute(_ANSWERS, asked).all()
     # By place: to look up a name costs more than everything else an answer needs.
     plain = b"".join([row[3] for row in rows if not row[1] and row[4] == ANSWER])
     under = [row for row in rows if row[1] and row[3] and row[4] == ANSWER]

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy import Connection, Engine, bindparam, select, update
 
 from gateway.conformance.finding_tables import ATTESTATIONS, FINDINGS, OF_FALSE, STANDS
 from gateway.conformance.model import MISSING, RECTIFIED, SUSPENDED, THROTTLED, Stage
@@ -23,6 +23,22 @@ from gateway.storage.writes import wrote
 
 _F: Final = FINDINGS.c
 _A: Final = ATTESTATIONS.c
+_COUNTS: Final = (_F.operator_id == bindparam("operator"), _F.kind != MISSING)
+_STANDING: Final = select(_F.finding_id).where(*_COUNTS, STANDS).limit(1)
+_RECTIFIED: Final = (
+    select(_F.finding_id)
+    .where(*_COUNTS, _F.state == RECTIFIED, _F.closed_at >= bindparam("since"))
+    .limit(1)
+)
+_CLEAN: Final = (
+    select(_A.attestation_id)
+    .where(
+        _A.operator_id == bindparam("operator"),
+        _A.at >= bindparam("since"),
+        _A.standing == 0,
+    )
+    .limit(1)
+)
 
 
 class Settling:
@@ -111,19 +127,10 @@ def _present_stage(before: Unsettled, present: Suspension | None) -> Stage:
 def _cleared(connection: Connection, operator_id: str, present: Suspension | None) -> bool:
     """Tell whether a suspension for findings may end: nothing stands any more, contested or
     not, and the operator has shown so by an attestation, unless all was dismissed."""
-    stands = select(_F.finding_id).where(_F.operator_id == operator_id, STANDS, _F.kind != MISSING)
-    if connection.execute(stands.limit(1)).first() is not None:
+    if connection.execute(_STANDING, {"operator": operator_id}).first() is not None:
         return False
     since = 0 if present is None else present.since
-    rectified = select(func.count()).where(
-        _F.operator_id == operator_id,
-        _F.state == RECTIFIED,
-        _F.kind != MISSING,
-        _F.closed_at >= since,
-    )
-    if not connection.execute(rectified).scalar():
+    asked = {"operator": operator_id, "since": since}
+    if connection.execute(_RECTIFIED, asked).first() is None:
         return True
-    clean = select(_A.attestation_id).where(
-        _A.operator_id == operator_id, _A.at >= since, _A.standing == 0
-    )
-    return connection.execute(clean.limit(1)).first() is not None
+    return connection.execute(_CLEAN, asked).first() is not None

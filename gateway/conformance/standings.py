@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.conformance.finding_tables import (
@@ -22,6 +22,54 @@ from gateway.storage.writes import wrote
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _S = STANDINGS.c
 _F = FINDINGS.c
+_FIRST: Final = 1
+"""How often an operator's row was touched that was only made by that."""
+_OWN: Final = update(STANDINGS).where(_S.operator_id == bindparam("of_operator"))
+_TOUCH: Final = {
+    dialect: add(STANDINGS)
+    .on_conflict_do_update(index_elements=[_S.operator_id], set_={"touched": _S.touched + 1})
+    .returning(_S.touched)
+    for dialect, add in _INSERT.items()
+}
+_DUE: Final = _OWN.values(attestation_due=bindparam("due"))
+_COUNT: Final = _OWN.values(
+    challenged=_S.challenged + bindparam("issued"),
+    confirmed=_S.confirmed + bindparam("more_confirmed"),
+    refreshed=_S.refreshed + bindparam("more_refreshed"),
+)
+_AGAINST: Final = (
+    select(
+        _F.kind,
+        func.min(_F.counted_from),
+        func.min(_F.deadline),
+        _F.pardoned,
+        func.count(),
+        WAITS,
+    )
+    .where(
+        _F.operator_id == bindparam("operator"),
+        STANDS,
+        _F.state == OPEN,
+        _F.kind != MISSING,
+    )
+    .group_by(_F.kind, _F.pardoned, WAITS)
+)
+_MENDED: Final = (
+    select(_F.kind, func.min(_F.counted_from), func.min(_F.deadline), _F.pardoned, _F.closed_at)
+    .where(
+        _F.operator_id == bindparam("operator"),
+        OF_FALSE,
+        _F.state == RECTIFIED,
+        _F.closed_at > bindparam("since"),
+    )
+    .group_by(_F.kind, _F.pardoned, _F.closed_at)
+)
+_UNSETTLED: Final = select(_S.operator_id, _S.stage, _S.touched, _S.pardon)
+_BEHIND: Final = _UNSETTLED.where(
+    (_S.touched > _S.settled) | ((_S.settle_at > 0) & (_S.settle_at <= bindparam("now")))
+)
+_SETTLE: Final = _OWN.values(settled=bindparam("settled_to"), settle_at=bindparam("next_at"))
+_LAST_CHANGE: Final = select(func.max(STAGE_CHANGES.c.sequence))
 
 
 class Unsettled(NamedTuple):
@@ -37,23 +85,20 @@ class Unsettled(NamedTuple):
 
 def touch(connection: Connection, operator_id: str, now: int) -> None:
     """Lock an operator's row until the transaction ends, and have its stage settled anew."""
-    add = _INSERT[connection.dialect.name](STANDINGS).values(
-        operator_id=operator_id,
-        stage=NONE,
-        since=now,
-        touched=0,
-        settled=0,
-        settle_at=0,
-        attestation_due=0,
-        challenged=0,
-        confirmed=0,
-        refreshed=0,
-    )
-    if connection.execute(add.on_conflict_do_nothing()).rowcount == 1:
+    first = {
+        "operator_id": operator_id,
+        "stage": NONE,
+        "since": now,
+        "touched": _FIRST,
+        "settled": 0,
+        "settle_at": 0,
+        "attestation_due": 0,
+        "challenged": 0,
+        "confirmed": 0,
+        "refreshed": 0,
+    }
+    if connection.execute(_TOUCH[connection.dialect.name], first).scalar_one() == _FIRST:
         _wrote(connection, operator_id)
-    connection.execute(
-        update(STANDINGS).where(_S.operator_id == operator_id).values(touched=_S.touched + 1)
-    )
 
 
 def standing_of(connection: Connection, operator_id: str) -> Standing | None:
@@ -73,9 +118,7 @@ def standing_of(connection: Connection, operator_id: str) -> Standing | None:
 
 def attestation_due(connection: Connection, operator_id: str, due: int) -> None:
     """Keep by when an operator must attest again, 0 for never; its row must be there."""
-    connection.execute(
-        update(STANDINGS).where(_S.operator_id == operator_id).values(attestation_due=due)
-    )
+    connection.execute(_DUE, {"of_operator": operator_id, "due": due})
     _wrote(connection, operator_id)
 
 
@@ -89,26 +132,15 @@ def count_challenges(
 ) -> None:
     """Count copies asked for, shown right, and shown right once they were served again; the
     operator's row must be there."""
-    connection.execute(
-        update(STANDINGS)
-        .where(_S.operator_id == operator_id)
-        .values(
-            challenged=_S.challenged + issued,
-            confirmed=_S.confirmed + confirmed,
-            refreshed=_S.refreshed + refreshed,
-        )
-    )
+    more = {"issued": issued, "more_confirmed": confirmed, "more_refreshed": refreshed}
+    connection.execute(_COUNT, {"of_operator": operator_id, **more})
     _wrote(connection, operator_id)
 
 
 def unsettled(connection: Connection, now: int, *, all_of_them: bool) -> list[Unsettled]:
     """Return the operators whose findings or whose time has come further than their stage."""
-    query = select(_S.operator_id, _S.stage, _S.touched, _S.pardon)
-    if not all_of_them:
-        query = query.where(
-            (_S.touched > _S.settled) | ((_S.settle_at > 0) & (_S.settle_at <= now))
-        )
-    return [Unsettled(*row) for row in connection.execute(query)]
+    query, asked = (_UNSETTLED, {}) if all_of_them else (_BEHIND, {"now": now})
+    return [Unsettled(*row) for row in connection.execute(query, asked)]
 
 
 def all_against(
@@ -117,36 +149,10 @@ def all_against(
     """Return the open findings against an operator by kind, and how many they are; what is
     for information is left out. Those that wait to be asked for are counted alone. With them, not counted, false attestations rectified after
     ``false_since`` (seconds, UTC)."""
-    query = (
-        select(
-            _F.kind,
-            func.min(_F.counted_from),
-            func.min(_F.deadline),
-            _F.pardoned,
-            func.count(),
-            WAITS,
-        )
-        .where(
-            _F.operator_id == operator_id,
-            STANDS,
-            _F.state == OPEN,
-            _F.kind != MISSING,
-        )
-        .group_by(_F.kind, _F.pardoned, WAITS)
-    )
-    rows = connection.execute(query).all()
-    mended = (
-        select(_F.kind, func.min(_F.counted_from), func.min(_F.deadline), _F.pardoned, _F.closed_at)
-        .where(
-            _F.operator_id == operator_id,
-            OF_FALSE,
-            _F.state == RECTIFIED,
-            _F.closed_at > false_since,
-        )
-        .group_by(_F.kind, _F.pardoned, _F.closed_at)
-    )
+    rows = connection.execute(_AGAINST, {"operator": operator_id}).all()
+    mended = connection.execute(_MENDED, {"operator": operator_id, "since": false_since})
     against = [Against(*row[:4]) for row in rows if not row[5]]
-    against += [Against(*row) for row in connection.execute(mended)]
+    against += [Against(*row) for row in mended]
     return against, sum(row[4] for row in rows)
 
 
@@ -162,10 +168,10 @@ def settle(
 
     What changed since ``before`` was read is settled another time.
     """
-    row = update(STANDINGS).where(_S.operator_id == before.operator_id)
-    connection.execute(row.values(settled=before.touched, settle_at=settle_at or 0))
+    own = {"of_operator": before.operator_id}
+    connection.execute(_SETTLE, {**own, "settled_to": before.touched, "next_at": settle_at or 0})
     if stage != before.stage:
-        connection.execute(row.values(stage=stage, since=now))
+        connection.execute(_OWN.values(stage=stage, since=now), own)
         _wrote(connection, before.operator_id)
         change = insert(STAGE_CHANGES).values(
             operator_id=before.operator_id, stage=stage, at=now, standing=standing
@@ -209,7 +215,7 @@ class Standings:
     def last_change(self) -> int:
         """Return the sequence of the last change of any operator's stage, 0 before the first."""
         with reading(self._engine) as connection:
-            return connection.execute(select(func.max(STAGE_CHANGES.c.sequence))).scalar() or 0
+            return connection.execute(_LAST_CHANGE).scalar() or 0
 
     def in_stage(self, stage: Stage) -> frozenset[str]:
         """Return the operators that stand in one stage."""

@@ -1,9 +1,9 @@
 """What the follower has written down, read back: by the block, and copies under consents."""
 
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from gateway.conformance.blocks import Block
 from gateway.conformance.holdings_tables import (
@@ -12,6 +12,12 @@ from gateway.conformance.holdings_tables import (
     SERVED_BLOCKS,
 )
 from gateway.storage.paging import pages
+
+_SOME: Final = bindparam("some", expanding=True)
+_SERVED: Final = select(SERVED_BLOCKS.c.block, SERVED_BLOCKS.c.whole, SERVED_BLOCKS.c.cut).where(
+    SERVED_BLOCKS.c.operator_id == bindparam("operator")
+)
+_ENDED: Final = select(ENDED_BLOCKS).where(ENDED_BLOCKS.c.block.in_(_SOME))
 
 
 class ServedBits(NamedTuple):
@@ -23,8 +29,7 @@ class ServedBits(NamedTuple):
 
 def served_bits(connection: Connection, operator_id: str) -> dict[int, ServedBits]:
     """Return what an operator was served, by block."""
-    own = select(SERVED_BLOCKS.c.block, SERVED_BLOCKS.c.whole, SERVED_BLOCKS.c.cut)
-    rows = connection.execute(own.where(SERVED_BLOCKS.c.operator_id == operator_id))
+    rows = connection.execute(_SERVED, {"operator": operator_id})
     return {number: ServedBits(bytes(whole), bytes(cut)) for number, whole, cut in rows}
 
 
@@ -42,11 +47,10 @@ def served_bits_of(
 
 def ended_bits(connection: Connection, numbers: Collection[int]) -> dict[int, bytes]:
     """Return which revisions of some blocks have ended."""
-    query = select(ENDED_BLOCKS)
     return {
         row.block: bytes(row.ended)
         for some in pages(numbers)
-        for row in connection.execute(query.where(ENDED_BLOCKS.c.block.in_(some)))
+        for row in connection.execute(_ENDED, {"some": some})
     }
 
 

@@ -63,9 +63,12 @@ class Suspensions:
         last: Change | None = None
         state: object = None
         own, since, pardoned_at, pardon = False, 0, 0, 0
-        while changes := self._log.history(
-            kind=OPERATOR, id=operator_id, after=after, limit=_CHANGES_AT_ONCE
-        ):
+        more = True
+        while more:
+            changes = self._log.history(
+                kind=OPERATOR, id=operator_id, after=after, limit=_CHANGES_AT_ONCE
+            )
+            more = len(changes) == _CHANGES_AT_ONCE
             for change in changes:
                 before, state = state, change.document["state"]
                 if state != before:
@@ -73,8 +76,7 @@ class Suspensions:
                         pardoned_at, pardon = change.changed_at, change.sequence
                     own = state == _SUSPENDED and change.changed_by == ACTOR
                     since = change.changed_at
-            last = changes[-1]
-            after = last.sequence
+                last, after = change, change.sequence
         if last is None:
             return None
         operator = Operator.from_document(

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, select
 
 from creditgate.transparency.facts import copy_digest
 from gateway.conformance.answered import last_held, last_replayed
@@ -25,6 +25,10 @@ from gateway.storage.engines import Engines, reading
 from gateway.storage.writes import wrote
 
 _T: Final = TOLD_MISSING.c
+_OF_OPERATOR: Final = _T.operator_id == bindparam("operator")
+_TOLD: Final = select(_T.block, _T.bits, _T.answers, _T.since).where(_OF_OPERATOR)
+_FORGET: Final = delete(TOLD_MISSING).where(_OF_OPERATOR).returning(_T.block)
+_KEEP: Final = insert(TOLD_MISSING)
 
 
 class ToldMissing(NamedTuple):
@@ -39,8 +43,7 @@ class ToldMissing(NamedTuple):
 
 def told_missing(evidence: Connection, operator_id: str) -> ToldMissing:
     """Return what an operator told it does not hold."""
-    query = select(_T.block, _T.bits, _T.answers, _T.since).where(_T.operator_id == operator_id)
-    rows = evidence.execute(query).all()
+    rows = evidence.execute(_TOLD, {"operator": operator_id}).all()
     return ToldMissing(
         sequences_of({row.block: bytes(row.bits) for row in rows}),
         min((row.answers for row in rows), default=0),
@@ -51,14 +54,11 @@ def told_missing(evidence: Connection, operator_id: str) -> ToldMissing:
 def keep_told_missing(evidence: Connection, operator_id: str, told: ToldMissing) -> None:
     """Keep what an operator told by an attestation, instead of what it told before; the operator
     must be locked."""
-    former = evidence.execute(
-        delete(TOLD_MISSING).where(_T.operator_id == operator_id).returning(_T.block)
-    ).scalars()
-    blocks = set(former)
+    blocks = set(evidence.execute(_FORGET, {"operator": operator_id}).scalars())
     bits = marked({}, told.sequences)
     if bits:
         evidence.execute(
-            insert(TOLD_MISSING),
+            _KEEP,
             [
                 {
                     "operator_id": operator_id,

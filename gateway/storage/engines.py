@@ -11,12 +11,12 @@ ending is what it is in one file; but no transaction may change both files, sinc
 be whole after a power failure.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -108,6 +108,15 @@ def open_engines(database: str, home: Path, connections: int = USUAL_CONNECTIONS
     return Engines(*(postgresql_engine(database, each) for each in Pools.of(connections)))
 
 
+def open_for_one(database: str, home: Path) -> Engines:
+    """Open the stores as `open_engines` for who does one thing after the other: on PostgreSQL by one
+    session for all, since each costs the server as much as what is asked by it."""
+    if database == "sqlite":
+        return open_engines(database, home)
+    engine = postgresql_engine(database, 1)
+    return Engines(engine, engine, engine)
+
+
 def sqlite_files(home: Path) -> dict[str, Path]:
     """Return the files of SQLite stores below ``home`` by their names."""
     return {name: home / name for name in (*_FILES, _DISCLOSURE_FILE)}
@@ -130,27 +139,15 @@ def sqlite_engine(
         max_overflow=-1,
     )
 
+    pragmas = _pragmas(("main", *attached), page_bytes)
+
     @event.listens_for(engine, "connect")
     def configure(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         connection.isolation_level = None
-        cursor = connection.cursor()
+        cursor: Any = connection.cursor()
         for name, file in attached.items():
             cursor.execute(f"ATTACH DATABASE ? AS {name}", (str(file),))
-        for pragma in (
-            f"busy_timeout={_BUSY_MILLISECONDS}",
-            f"main.page_size={page_bytes}",
-            f"wal_autocheckpoint={_CHECKPOINT_BYTES // page_bytes}",
-            *(
-                f"{name}.{setting}"
-                for name in ("main", *attached)
-                for setting in (
-                    "journal_mode=WAL",
-                    "synchronous=FULL",
-                    "journal_size_limit=67108864",
-                )
-            ),
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
+        cursor.executescript(pragmas)
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -159,6 +156,20 @@ def sqlite_engine(
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _pragmas(files: Sequence[str], page_bytes: int) -> str:
+    settings = (
+        f"busy_timeout={_BUSY_MILLISECONDS}",
+        f"main.page_size={page_bytes}",
+        f"wal_autocheckpoint={_CHECKPOINT_BYTES // page_bytes}",
+        *(
+            f"{name}.{setting}"
+            for name in files
+            for setting in ("journal_mode=WAL", "synchronous=FULL", "journal_size_limit=67108864")
+        ),
+    )
+    return "".join(f"PRAGMA {setting};" for setting in settings)
 
 
 def postgresql_engine(database: str, connections: int) -> Engine:

@@ -6,6 +6,7 @@ PostgreSQL tells of news by itself (LISTEN), and is read across a network by thr
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Engine, Executable, text
@@ -49,17 +50,27 @@ def any_of(*signs: Sign | None) -> Sign | None:
     return None if len(known) < len(signs) else lambda: tuple([sign() for sign in known])
 
 
+def open_waiting_sign(engine: Engine, asking: Executable, stack: ExitStack) -> Sign | None:
+    """Return the sign that something waits which whoever is told takes away: news as long as a
+    statement's one value is true, and no news of its going. None where the store is no SQLite.
+
+    All else is as of `open_sign`.
+    """
+    waiting = open_sign(engine, asking, stack)
+    if waiting is None:
+        return None
+    # No two objects are alike: what waits is news whatever waited before.
+    return lambda: object() if waiting() else None
+
+
 def open_sign(engine: Engine, asking: Executable, stack: ExitStack) -> Sign | None:
     """Return the sign that a statement's one value is, None where the store is no SQLite.
 
-    It is asked by one thread, on a connection held open until ``stack`` closes.
+    ``asking`` is the same object each time, as a constant is. It is asked by one thread, on a connection held open until ``stack`` closes.
     """
     if engine.dialect.name != "sqlite":
         return None
-    assert isinstance(asking, ClauseElement)
-    statement = str(
-        asking.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
-    )
+    statement = _text_of(asking)
     held = engine.raw_connection()
     held.detach()
     stack.callback(held.close)
@@ -70,3 +81,9 @@ def open_sign(engine: Engine, asking: Executable, stack: ExitStack) -> Sign | No
         return value
 
     return sign
+
+
+@cache
+def _text_of(asking: Executable) -> str:
+    assert isinstance(asking, ClauseElement)
+    return str(asking.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))

@@ -4,7 +4,7 @@ Rows by the thousand are given to the driver as tuples: handing Core a mapping f
 more than everything else a row needs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, Final, cast
@@ -29,18 +29,41 @@ def add_rows(connection: Connection, table: Table, rows: Sequence[Sequence[objec
     Many go with each statement: the drivers let go of the interpreter with every one, and
     have to get it back from whoever has it then.
     """
+    _write(connection, _adding, table, rows)
+
+
+def put_rows(connection: Connection, table: Table, rows: Sequence[Sequence[object]]) -> None:
+    """Insert rows as `add_rows` does, each instead of the one there is of its key; ``rows`` are of
+    one key once."""
+    _write(connection, _putting, table, rows)
+
+
+def _write(
+    connection: Connection,
+    writing: Callable[[Table, int, bool], str],
+    table: Table,
+    rows: Sequence[Sequence[object]],
+) -> None:
     sqlite = connection.dialect.name == "sqlite"
     for start in range(0, len(rows), _ROWS_A_STATEMENT):
         some = rows[start : start + _ROWS_A_STATEMENT]
         values = tuple(chain.from_iterable(some))
-        connection.exec_driver_sql(_adding(table, len(some), sqlite=sqlite), values)
+        connection.exec_driver_sql(writing(table, len(some), sqlite), values)
 
 
 @cache
-def _adding(table: Table, rows: int, *, sqlite: bool) -> str:
+def _adding(table: Table, rows: int, sqlite: bool) -> str:
     columns = ",".join(column.name for column in table.c)
     row = f"({','.join(['?' if sqlite else '%s'] * len(table.c))})"
     # SQLite keeps a journal for each statement that may fail half-way, which costs as much as
     # the rows, unless it need not undo it.
     insert = "INSERT OR FAIL" if sqlite else "INSERT"
     return f"{insert} INTO {table.name} ({columns}) VALUES {','.join([row] * rows)}"
+
+
+@cache
+def _putting(table: Table, rows: int, sqlite: bool) -> str:
+    key = ",".join(column.name for column in table.primary_key)
+    others = [column.name for column in table.c if not column.primary_key]
+    instead = ",".join(f"{name}=excluded.{name}" for name in others)
+    return f"{_adding(table, rows, sqlite)} ON CONFLICT ({key}) DO UPDATE SET {instead}"

@@ -7,7 +7,17 @@ them (`gateway.audit`) follows, and looks at the rows themselves.
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, String, Table, insert
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    insert,
+    select,
+)
 
 from consent.writes import row_key
 
@@ -26,10 +36,14 @@ WRITES: Final = Table(
     Column("row_key", String(400), nullable=False),
 )
 
+ANY_WRITES: Final = select(select(WRITES.c.sequence).exists())
+"""Whether any is told that nobody has followed yet."""
+_TELL: Final = insert(WRITES)
+
 
 def wrote(connection: Connection, table: Table, keys: Iterable[Sequence[object]]) -> None:
     """Tell, in the connection's transaction, that rows are now others, or gone; ``keys`` are
     theirs, each in the order of the primary key."""
     rows = [{"written": table.name, "row_key": row_key(key)} for key in keys]
     if rows:
-        connection.execute(insert(WRITES), rows)
+        connection.execute(_TELL, rows)

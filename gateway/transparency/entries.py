@@ -1,6 +1,7 @@
 """Entries of the disclosure log, as they are logged, and where they stand in it."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Connection, Row, insert, select
@@ -10,6 +11,12 @@ from creditgate.v1.disclosure_proof_pb2 import DisclosureLogEntry, EventEntry, M
 from gateway.transparency.events import DisclosedEvent
 from gateway.transparency.salts import Salts
 from gateway.transparency.tables import HEADS
+
+_LAST_HEAD: Final = (
+    select(HEADS.c.log_index, HEADS.c.event_sequence, HEADS.c.seal)
+    .order_by(HEADS.c.log_index.desc())
+    .limit(1)
+)
 
 
 def event_entry(event: DisclosedEvent, salt: bytes, member: bytes) -> bytes:
@@ -67,11 +74,7 @@ def note_head(connection: Connection, log_index: int, event_sequence: int, seal:
 def last_head(connection: Connection) -> Row[int, int, bytes] | None:
     """Return log_index, event_sequence and seal of the newest map head, None before the
     first."""
-    return connection.execute(
-        select(HEADS.c.log_index, HEADS.c.event_sequence, HEADS.c.seal)
-        .order_by(HEADS.c.log_index.desc())
-        .limit(1)
-    ).first()
+    return connection.execute(_LAST_HEAD).first()
 
 
 def log_index_of(connection: Connection, event_sequence: int) -> int:

@@ -16,6 +16,7 @@ from gateway.disclose.tables import EVENTS, REVISIONS
 from gateway.storage.paging import pages
 
 _CORRECTED: Final = DisclosureEventKind.DISCLOSURE_EVENT_KIND_CORRECTED
+_NEWEST: Final = select(func.max(EVENTS.c.sequence))
 
 
 class DisclosedEvent(NamedTuple):
@@ -49,7 +50,7 @@ class DisclosedEvent(NamedTuple):
 
 def newest_event(connection: Connection) -> int:
     """Return the sequence of the newest event, 0 before the first."""
-    return connection.execute(select(func.max(EVENTS.c.sequence))).scalar() or 0
+    return connection.execute(_NEWEST).scalar() or 0
 
 
 def read_events(connection: Connection, after: int, limit: int) -> list[DisclosedEvent]:

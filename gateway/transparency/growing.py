@@ -1,9 +1,9 @@
 """The right edge of a log: where entries are added, and what its root is made of."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Final
 
-from sqlalchemy import Connection, Select, and_, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from creditgate.transparency.merkle import EMPTY_ROOT, leaf_hash, node_hash, root_of
 from creditgate.transparency.tiles import (
@@ -15,12 +15,34 @@ from creditgate.transparency.tiles import (
 )
 from gateway.transparency.tables import BUNDLES, TILES, AnyLogId
 
+_OWN_TILE: Final = (
+    TILES.c.log == bindparam("of_log"),
+    TILES.c.level == bindparam("of_level"),
+    TILES.c.number == bindparam("of_number"),
+)
+_TILE: Final = select(TILES.c.hashes).where(*_OWN_TILE)
+_GROWN_TILE: Final = update(TILES).where(*_OWN_TILE).values(hashes=bindparam("grown"))
+_NEW_TILES: Final = insert(TILES)
+_OWN_BUNDLE: Final = (
+    BUNDLES.c.log == bindparam("of_log"),
+    BUNDLES.c.number == bindparam("of_number"),
+)
+_BUNDLE: Final = select(BUNDLES.c.entries).where(*_OWN_BUNDLE)
+_GROWN_BUNDLE: Final = update(BUNDLES).where(*_OWN_BUNDLE).values(entries=bindparam("grown"))
+_NEW_BUNDLES: Final = insert(BUNDLES)
 
-def tile_query(log: AnyLogId, level: int, number: int) -> Select[*tuple[Any, ...]]:
-    """Return the query for the hashes of one tile."""
-    return select(TILES.c.hashes).where(
-        TILES.c.log == log, TILES.c.level == level, TILES.c.number == number
-    )
+
+def tile_in(connection: Connection, log: AnyLogId, level: int, number: int) -> bytes | None:
+    """Return the hashes of one tile, None where there is none."""
+    own = {"of_log": log, "of_level": level, "of_number": number}
+    hashes = connection.execute(_TILE, own).scalar()
+    return None if hashes is None else bytes(hashes)
+
+
+def bundle_in(connection: Connection, log: AnyLogId, number: int) -> bytes | None:
+    """Return one bundle of entries, None where there is none."""
+    entries = connection.execute(_BUNDLE, {"of_log": log, "of_number": number}).scalar()
+    return None if entries is None else bytes(entries)
 
 
 def grow(connection: Connection, log: AnyLogId, size: int, leaves: Sequence[bytes]) -> None:
@@ -50,9 +72,7 @@ def present_root(connection: Connection, log: AnyLogId, size: int) -> bytes:
         width = partial_width(size, level)
         if width:
             number = size >> (TILE_LEVELS * (level + 1))
-            hashes = hashes_of(
-                bytes(connection.execute(tile_query(log, level, number)).scalar_one())
-            )
+            hashes = hashes_of(_there(tile_in(connection, log, level, number)))
             end = width
             while end:
                 # The smallest whole subtree at the end of what is left.
@@ -75,13 +95,15 @@ class _Growing:
     def add_entries(self, leaves: Sequence[bytes]) -> None:
         """Write entries to the bundles."""
         number, within = divmod(self._size, TILE_WIDTH)
-        last = and_(BUNDLES.c.log == self._log, BUNDLES.c.number == number)
         position = 0
         if within:
             position = TILE_WIDTH - within
             more = bundle_of(leaves[:position])
-            before = self._connection.execute(select(BUNDLES.c.entries).where(last)).scalar_one()
-            self._connection.execute(update(BUNDLES).where(last).values(entries=before + more))
+            before = _there(bundle_in(self._connection, self._log, number))
+            self._connection.execute(
+                _GROWN_BUNDLE,
+                {"of_log": self._log, "of_number": number, "grown": before + more},
+            )
             number += 1
         rows = [
             {
@@ -92,7 +114,7 @@ class _Growing:
             for count, start in enumerate(range(position, len(leaves), TILE_WIDTH))
         ]
         if rows:
-            self._connection.execute(insert(BUNDLES), rows)
+            self._connection.execute(_NEW_BUNDLES, rows)
 
     def add_hashes(self, level: int, hashes: Sequence[bytes]) -> list[bytes]:
         """Write hashes to the tiles of a level; return the roots of the tiles now full."""
@@ -100,8 +122,7 @@ class _Growing:
         number = self._size >> (TILE_LEVELS * (level + 1))
         kept: list[bytes] = []
         if within:
-            last = tile_query(self._log, level, number)
-            kept = hashes_of(bytes(self._connection.execute(last).scalar_one()))
+            kept = hashes_of(_there(tile_in(self._connection, self._log, level, number)))
         line = [*kept, *hashes]
         tiles = [line[start : start + TILE_WIDTH] for start in range(0, len(line), TILE_WIDTH)]
         rows = [
@@ -115,11 +136,15 @@ class _Growing:
         ]
         if kept:
             grown = rows.pop(0)
-            self._connection.execute(
-                update(TILES)
-                .where(TILES.c.log == self._log, TILES.c.level == level, TILES.c.number == number)
-                .values(hashes=grown["hashes"])
-            )
+            own = {"of_log": self._log, "of_level": level, "of_number": number}
+            self._connection.execute(_GROWN_TILE, {**own, "grown": grown["hashes"]})
         if rows:
-            self._connection.execute(insert(TILES), rows)
+            self._connection.execute(_NEW_TILES, rows)
         return [root_of(tile) for tile in tiles if len(tile) == TILE_WIDTH]
+
+
+def _there(found: bytes | None) -> bytes:
+    """Return what a log of this size has. Raises LookupError where the store lacks it."""
+    if found is None:
+        raise LookupError("the log is not whole")
+    return found

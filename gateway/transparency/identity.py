@@ -5,8 +5,9 @@ what nobody who pinned the first can check; so it is not started.
 """
 
 from pathlib import Path
+from typing import Final
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, Row, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from creditgate.transparency.note import VerifierKey
@@ -16,6 +17,10 @@ from gateway.transparency.last_signed import NOTHING, LastSigned, Signed
 from gateway.transparency.salts import Salts
 from gateway.transparency.tables import CHECKPOINTS, LOGS, AnyLogId
 
+_LOG: Final = select(LOGS.c.origin, LOGS.c.public_key, LOGS.c.salts, LOGS.c.size).where(
+    LOGS.c.log == bindparam("of_log")
+)
+_LOCKED: Final = _LOG.with_for_update()
 _INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -47,7 +52,7 @@ def key_of_log(
         last = LastSigned.read(file)
         with reading(engine) as connection:
             known = known_key(connection, log)
-            lost = _is_lost(connection, log, last, made=made)
+            lost = _is_lost(connection, log, known, last, made=made)
         if not lost:
             break
         # Who signed meanwhile, after a signature that was not committed, is no loss.
@@ -79,21 +84,29 @@ def require_lost(
     connection: Connection, log: AnyLogId, last: LastSigned | None, file: Path
 ) -> None:
     """Check that the store lacks what the key in ``file`` has signed. Raises NotLost."""
-    if not _is_lost(connection, log, last, made=file.exists()):
+    known = known_key(connection, log)
+    if not _is_lost(connection, log, known, last, made=file.exists()):
         raise NotLost
 
 
 def require_whole(connection: Connection, log: AnyLogId, file: Path) -> LastSigned:
     """Return what the key in ``file`` signed last, which the store has. Raises NotWhole."""
-    last = LastSigned.read(file)
-    if last is None or known_key(connection, log) is None:
+    last, known = LastSigned.read(file), known_key(connection, log)
+    if last is None or known is None:
         raise NotWhole
-    if _is_lost(connection, log, last, made=file.exists()) or not file.exists():
+    if _is_lost(connection, log, known, last, made=file.exists()) or not file.exists():
         raise NotWhole
     return last
 
 
-def _is_lost(connection: Connection, log: AnyLogId, last: LastSigned | None, *, made: bool) -> bool:
+def _is_lost(
+    connection: Connection,
+    log: AnyLogId,
+    known: VerifierKey | None,
+    last: LastSigned | None,
+    *,
+    made: bool,
+) -> bool:
     def root_of(size: int) -> bytes | None:
         query = select(CHECKPOINTS.c.root).where(
             CHECKPOINTS.c.log == log, CHECKPOINTS.c.size == size
@@ -101,7 +114,6 @@ def _is_lost(connection: Connection, log: AnyLogId, last: LastSigned | None, *, 
         root = connection.execute(query).scalar()
         return None if root is None else bytes(root)
 
-    known = known_key(connection, log)
     if last is None:
         # Whoever put a key back from a copy cannot know what it signed since.
         return made or known is not None
@@ -133,12 +145,15 @@ def require_own(
     key: VerifierKey,
     salts: Salts | None = None,
     file: Path | None = None,
-) -> None:
-    """Begin a log that there is not yet, in the connection's transaction.
+    *,
+    writing: bool = False,
+) -> int:
+    """Begin a log that there is not yet, in the connection's transaction; return the number of its
+    entries. ``writing`` keeps other writers out to the commit.
 
     Raises AnotherLog where there is one of another key, or made with other salts.
     """
-    row = _row(connection, log)
+    row = _row(connection, log, writing=writing)
     if row is None:
         add = _INSERT[connection.dialect.name](LOGS).on_conflict_do_nothing()
         connection.execute(
@@ -150,7 +165,7 @@ def require_own(
                 size=0,
             )
         )
-        row = _row(connection, log)
+        row = _row(connection, log, writing=writing)
         assert row is not None
     if (row.origin, bytes(row.public_key)) != (key.name, key.public):
         raise AnotherLog(
@@ -162,9 +177,10 @@ def require_own(
             f"The log of {log.path} in the store was made with other salts; restore salts.key from"
             " a copy."
         )
+    return row.size
 
 
-def _row(connection: Connection, log: AnyLogId) -> Row[str, bytes, bytes] | None:
-    return connection.execute(
-        select(LOGS.c.origin, LOGS.c.public_key, LOGS.c.salts).where(LOGS.c.log == log)
-    ).first()
+def _row(
+    connection: Connection, log: AnyLogId, *, writing: bool = False
+) -> Row[str, bytes, bytes, int] | None:
+    return connection.execute(_LOCKED if writing else _LOG, {"of_log": log}).first()

@@ -14,6 +14,7 @@ from creditgate.transparency.linked import LinkedKeys
 from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.succession import former_named
 from gateway.storage.engines import reading
+from gateway.transparency.identity import known_key
 from gateway.transparency.tables import ANNOUNCEMENTS, LINKS, LogId
 
 MOST_TOLD: Final = 16
@@ -61,6 +62,14 @@ class LogLinks:
             announced = announced_for(connection, self._log, self.key)
         told = [each.note for each in self.former[-MOST_TOLD:]]
         return told if announced is None else [*told, announced.note]
+
+
+def linked_keys(connection: Connection, log: LogId) -> LinkedKeys | None:
+    """Return the keys that sign and signed for a store's log, None before it began."""
+    key = known_key(connection, log)
+    if key is None:
+        return None
+    return LinkedKeys.of(key, [each.note for each in former_keys(connection, log, key)])
 
 
 def former_keys(connection: Connection, log: LogId, key: VerifierKey) -> Sequence[FormerKey]:

@@ -6,9 +6,9 @@ with the tree it is of, in one commit, or not at all.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, Select, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
 from creditgate.transparency.merkle import HASH_BYTES
 from creditgate.transparency.note import (
@@ -21,11 +21,29 @@ from creditgate.transparency.note import (
 from creditgate.transparency.tiles import TILE_WIDTH, bundle_of, entries_of, hashes_of
 from creditgate.transparency.tree import MOST_TILES, ReadTile, Subtrees
 from gateway.storage.engines import reading
-from gateway.transparency.growing import grow, grow_hashes, present_root, tile_query
+from gateway.transparency.growing import bundle_in, grow, grow_hashes, present_root, tile_in
 from gateway.transparency.identity import require_own
 from gateway.transparency.keys import LogKey
 from gateway.transparency.last_signed import NOTHING, Signed
-from gateway.transparency.tables import BUNDLES, CHECKPOINTS, LOGS, AnyLogId
+from gateway.transparency.tables import CHECKPOINTS, LOGS, AnyLogId
+
+_CHECKPOINTS: Final = select(
+    CHECKPOINTS.c.size,
+    CHECKPOINTS.c.root,
+    CHECKPOINTS.c.note,
+    CHECKPOINTS.c.at,
+    CHECKPOINTS.c.cosignatures,
+).where(CHECKPOINTS.c.log == bindparam("of_log"))
+_LATEST: Final = _CHECKPOINTS.order_by(CHECKPOINTS.c.size.desc()).limit(1)
+_OF_SIZE: Final = _CHECKPOINTS.where(CHECKPOINTS.c.size == bindparam("of_size"))
+_COSIGNED: Final = (
+    _CHECKPOINTS.where(CHECKPOINTS.c.size <= bindparam("of_size"), CHECKPOINTS.c.cosignatures != "")
+    .order_by(CHECKPOINTS.c.size.desc())
+    .limit(bindparam("most"))
+)
+_KEEP: Final = insert(CHECKPOINTS)
+_SIZE: Final = select(LOGS.c.size).where(LOGS.c.log == bindparam("of_log"))
+_GROWN: Final = update(LOGS).where(LOGS.c.log == bindparam("of_log")).values(size=bindparam("now"))
 
 
 class SignedCheckpoint(NamedTuple):
@@ -62,29 +80,24 @@ class LogReader:
 
     def latest_in(self, connection: Connection) -> SignedCheckpoint | None:
         """Return the newest checkpoint that ``connection`` sees."""
-        query = _checkpoints(self.log).order_by(CHECKPOINTS.c.size.desc()).limit(1)
-        row = connection.execute(query).first()
-        return None if row is None else _checkpoint(row)
+        row = connection.execute(_LATEST, {"of_log": self.log}).first()
+        return None if row is None else SignedCheckpoint(*row)
 
     def checkpoint_of(self, size: int) -> SignedCheckpoint | None:
         """Return the checkpoint signed of a size, None where none was."""
         with reading(self._engine) as connection:
-            row = connection.execute(
-                _checkpoints(self.log).where(CHECKPOINTS.c.size == size)
-            ).first()
-        return None if row is None else _checkpoint(row)
+            return self._of_size(connection, size)
+
+    def _of_size(self, connection: Connection, size: int) -> SignedCheckpoint | None:
+        row = connection.execute(_OF_SIZE, {"of_log": self.log, "of_size": size}).first()
+        return None if row is None else SignedCheckpoint(*row)
 
     def cosigned_up_to(self, size: int, most: int = 16) -> list[SignedCheckpoint]:
         """Return the newest checkpoints that have cosignatures, up to one of ``size``, newest
         first, at most so many."""
-        query = (
-            _checkpoints(self.log)
-            .where(CHECKPOINTS.c.size <= size, CHECKPOINTS.c.cosignatures != "")
-            .order_by(CHECKPOINTS.c.size.desc())
-            .limit(most)
-        )
+        asked = {"of_log": self.log, "of_size": size, "most": most}
         with reading(self._engine) as connection:
-            return [_checkpoint(row) for row in connection.execute(query)]
+            return [SignedCheckpoint(*row) for row in connection.execute(_COSIGNED, asked)]
 
     def entry(self, index: int) -> bytes:
         """Return the leaf data of one entry. Raises LookupError."""
@@ -167,17 +180,12 @@ class LogReader:
 
     def _tiles(self, connection: Connection) -> ReadTile:
         def read(level: int, number: int) -> bytes:
-            return bytes(
-                connection.execute(tile_query(self.log, level, number)).scalar() or _missing()
-            )
+            return tile_in(connection, self.log, level, number) or _missing()
 
         return read
 
     def _bundle(self, connection: Connection, number: int) -> bytes:
-        query = select(BUNDLES.c.entries).where(
-            BUNDLES.c.log == self.log, BUNDLES.c.number == number
-        )
-        return bytes(connection.execute(query).scalar() or _missing())
+        return bundle_in(connection, self.log, number) or _missing()
 
 
 class MerkleLog(LogReader):
@@ -212,7 +220,7 @@ class MerkleLog(LogReader):
         return size
 
     def _grown(self, connection: Connection, size: int) -> None:
-        connection.execute(update(LOGS).where(LOGS.c.log == self.log).values(size=size))
+        connection.execute(_GROWN, {"of_log": self.log, "now": size})
 
     def sign(self, connection: Connection, at: int) -> SignedCheckpoint:
         """Return the signed checkpoint of the log as it stands in ``connection``.
@@ -221,9 +229,9 @@ class MerkleLog(LogReader):
         has signed another tree of this size, or a greater one.
         """
         size = self.size(connection, writing=True)
-        known = connection.execute(_checkpoints(self.log).where(CHECKPOINTS.c.size == size)).first()
+        known = self._of_size(connection, size)
         if known is not None:
-            return _checkpoint(known)
+            return known
         root = present_root(connection, self.log, size)
         checkpoint = Checkpoint(self.key.name, size, root)
         if self._last is not None:
@@ -233,7 +241,7 @@ class MerkleLog(LogReader):
             )
         note = signed(checkpoint_body(checkpoint), self._signer)
         connection.execute(
-            insert(CHECKPOINTS).values(log=self.log, size=size, root=root, at=at, note=note)
+            _KEEP, {"log": self.log, "size": size, "root": root, "at": at, "note": note}
         )
         return SignedCheckpoint(size, root, note, at)
 
@@ -249,23 +257,8 @@ class MerkleLog(LogReader):
         Raises AnotherLog.
         """
         if writing:
-            require_own(connection, self.log, self.key)
-        query = select(LOGS.c.size).where(LOGS.c.log == self.log)
-        return connection.execute(query.with_for_update() if writing else query).scalar() or 0
-
-
-def _checkpoints(log: AnyLogId) -> Select[*tuple[Any, ...]]:
-    return select(
-        CHECKPOINTS.c.size,
-        CHECKPOINTS.c.root,
-        CHECKPOINTS.c.note,
-        CHECKPOINTS.c.at,
-        CHECKPOINTS.c.cosignatures,
-    ).where(CHECKPOINTS.c.log == log)
-
-
-def _checkpoint(row: Row[*tuple[Any, ...]]) -> SignedCheckpoint:
-    return SignedCheckpoint(row.size, bytes(row.root), row.note, row.at, row.cosignatures)
+            return require_own(connection, self.log, self.key, writing=True)
+        return connection.execute(_SIZE, {"of_log": self.log}).scalar() or 0
 
 
 def _missing() -> bytes:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Collection, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Dialect, Engine, bindparam, select
@@ -137,13 +138,20 @@ class _Statements:
         self.tiles = select(MAP_TILES).where(among(MAP_TILES.c.place, dialect))
 
 
+@cache
+def _sqlite_texts() -> tuple[str, ...]:
+    dialect = sqlite.dialect(paramstyle="qmark")
+    text = _Statements(dialect)
+    statements = (text.head, text.sets, text.members, text.tile)
+    return tuple(str(statement.compile(dialect=dialect)) for statement in statements)
+
+
 class _Map:
     def __init__(self, engine: Engine, log: MerkleLog, salts: Salts) -> None:
         self._engine = engine
         self._log = log
         self._salts = salts
         self._rows = rows_of(engine.dialect)
-        self._statements = _Statements(engine.dialect)
         self._tiles = _Tiles()
         self._known: _Known | None = None
 
@@ -223,12 +231,7 @@ class SqliteMap(_Map):
         self._few = _Held(engine)
         self._many = _Held(engine)
         self._many_free = asyncio.Lock()
-        dialect = sqlite.dialect(paramstyle="qmark")
-        text = self._statements
-        self._head, self._sets, self._members, self._tile = (
-            str(statement.compile(dialect=dialect))
-            for statement in (text.head, text.sets, text.members, text.tile)
-        )
+        self._head, self._sets, self._members, self._tile = _sqlite_texts()
 
     async def proofs(self, asks: Sequence[SubjectAsk]) -> MapProofs:
         """Return what the map tells of the subjects, at its newest checkpoint."""
@@ -292,6 +295,7 @@ class PooledMap(_Map):
 
     def __init__(self, engine: Engine, log: MerkleLog, salts: Salts) -> None:
         super().__init__(engine, log, salts)
+        self._statements = _Statements(engine.dialect)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="map")
         # One of their own: single calls never wait behind batches.
         self._many = ThreadPoolExecutor(1, thread_name_prefix="map-batches")

@@ -3,10 +3,11 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete
 
 from gateway.storage.engines import Engines, open_engines
-from gateway.storage.signs import StoreSigns, any_of, open_signs
+from gateway.storage.signs import StoreSigns, any_of, open_signs, open_waiting_sign
+from gateway.storage.writes import ANY_WRITES, WRITES, wrote
 
 
 def written(engine: Engine, table: str) -> None:
@@ -60,3 +61,27 @@ def test_news_of_several_signs_shows_in_one_and_without_one_of_them_there_is_non
         assert together() == before
         news[0] = 1
         assert together() != before
+
+
+def test_what_waits_is_news_until_it_is_taken_away_whatever_waited_before(
+    engines: Engines,
+) -> None:
+    evidence = engines.evidence
+    with ExitStack() as stack:
+        sign = open_waiting_sign(evidence, ANY_WRITES, stack)
+        if evidence.dialect.name == "postgresql":
+            assert sign is None
+            return
+        assert sign is not None
+        idle = sign()
+        assert sign() == idle
+        seen: list[object] = [idle]
+        for _ in range(2):
+            with evidence.begin() as connection:
+                wrote(connection, WRITES, [(1,)])
+            seen.append(sign())
+            with evidence.begin() as connection:
+                connection.execute(delete(WRITES))
+            assert sign() == idle
+    assert seen[1] != idle
+    assert seen[2] not in seen[:2]

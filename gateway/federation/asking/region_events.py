@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, func, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
@@ -51,6 +51,16 @@ _EVENTS: Final = select(
     *(REGION_EVENTS.c[name] for name in Change._fields),
 )
 
+_HEARD: Final = select(REGIONS_HEARD)
+_AFTER: Final = (
+    _EVENTS.where(
+        REGION_EVENTS.c.operator_id == bindparam("operator"),
+        REGION_EVENTS.c.number > bindparam("after"),
+    )
+    .order_by(REGION_EVENTS.c.number)
+    .limit(bindparam("most"))
+)
+
 
 class RegionEvent(NamedTuple):
     """An event for one operator, ``number`` among all of its own, told at ``told_at`` (seconds,
@@ -85,19 +95,14 @@ class SqlRegionEvents:
     def heard(self) -> Mapping[str, Heard]:
         """Return how far the events of each region are known that was ever heard."""
         with reading(self._engine) as connection:
-            rows = connection.execute(select(REGIONS_HEARD)).all()
+            rows = connection.execute(_HEARD).all()
         return {row.region: Heard(row.event_sequence, row.heard_at, row.told) for row in rows}
 
     def after(self, operator_id: str, number: int, limit: int) -> list[RegionEvent]:
         """Return the next ``limit`` events of an operator after a number."""
-        events = REGION_EVENTS.c
-        query = (
-            _EVENTS.where(events.operator_id == operator_id, events.number > number)
-            .order_by(events.number)
-            .limit(limit)
-        )
+        asked = {"operator": operator_id, "after": number, "most": limit}
         with reading(self._engine) as connection:
-            return [_event(row) for row in connection.execute(query)]
+            return [_event(row) for row in connection.execute(_AFTER, asked)]
 
     def of_records(self, operator_id: str, record_ids: Iterable[str]) -> list[RegionEvent]:
         """Return the events an operator was told about records, of whatever region, in order."""

@@ -49,6 +49,15 @@ _OWED: Final = select(
     _R.finding,
 )
 
+_OF_OPERATOR: Final = _R.operator_id == bindparam("operator")
+_UNSAID: Final = (
+    _OWED.where(_OF_OPERATOR, _R.acknowledged_at.is_(None), _R.owed_since < bindparam("read_at"))
+    .order_by(_R.number)
+    .with_for_update()
+)
+_WRITTEN: Final = select(_R.operator_id, func.max(_R.number)).group_by(_R.operator_id)
+_WRITTEN_FOR: Final = _WRITTEN.where(_OF_OPERATOR)
+
 
 class Deadlines(Protocol):
     """What is needed of `gateway.conformance.policy.ConformancePolicy`."""
@@ -88,11 +97,9 @@ class RegionRemovals:
 
     def _written(self, operator_id: str = "") -> Mapping[str, int]:
         """Return up to which number it is written down what operators owe, or one of them."""
-        query = select(_R.operator_id, func.max(_R.number)).group_by(_R.operator_id)
-        if operator_id:
-            query = query.where(_R.operator_id == operator_id)
+        query, asked = (_WRITTEN_FOR, {"operator": operator_id}) if operator_id else (_WRITTEN, {})
         with reading(self._evidence) as connection:
-            return {row[0]: row[1] for row in connection.execute(query)}
+            return {row[0]: row[1] for row in connection.execute(query, asked)}
 
     def _follow(self, operator_id: str, at: int) -> None:
         while events := self._events.after(operator_id, at, _EVENTS_AT_ONCE):
@@ -156,20 +163,8 @@ class RegionRemovals:
 
         ``by`` is the client that attested, ``now`` the time (seconds, UTC).
         """
-        query = (
-            _OWED.where(
-                _R.operator_id == operator_id,
-                _R.acknowledged_at.is_(None),
-                _R.owed_since < read_at,
-            )
-            .order_by(_R.number)
-            .with_for_update()
-        )
-        gone = [
-            (row, now)
-            for row in connection.execute(query)
-            if (row.region, row.record_id) not in held
-        ]
+        unsaid = connection.execute(_UNSAID, {"operator": operator_id, "read_at": read_at})
+        gone = [(row, now) for row in unsaid if (row.region, row.record_id) not in held]
         _acknowledge(connection, operator_id, gone, by, now)
 
     def owed_for(self, operator_id: str, numbers: Iterable[int]) -> Mapping[int, Removal]:
