@@ -1,6 +1,5 @@
 """Certificates of conformance (一致性证书), verified offline by whom an operator shows one."""
 
-from base64 import b64decode
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
@@ -14,6 +13,7 @@ from creditgate.conformance_certificate import (
     STATUS_TYPE,
     ConformanceCertificate,
     ConformanceStatus,
+    certified_in,
 )
 from creditgate.transparency.linked import Pinned, open_linked
 from creditgate.transparency.merkle import ProofInvalid
@@ -57,7 +57,7 @@ def certificate_issuer(certificate: str, log: VerifierKey) -> str:
     Raises DocumentRefused.
     """
     try:
-        return issuer_of_log(_said(certificate).iss, log)
+        return issuer_of_log(certified_in(certificate).iss, log)
     except DocumentRefused:
         raise
     except ValueError:
@@ -90,17 +90,8 @@ def verified_certificate_status(
     status = _STATUS.verified(statement, keys, issuer).document
     if status.document_digest != sha256(certificate.encode()).hexdigest():
         raise DocumentRefused("It is the status of another certificate.")
-    require_fresh(status.iat, _said(certificate).iat, now, freshness)
+    require_fresh(status.iat, certified_in(certificate).iat, now, freshness)
     return status
-
-
-def _said(certificate: str) -> ConformanceCertificate:
-    """Return what a certificate says, whoever signed it. Raises ValueError."""
-    _, payload, _ = certificate.split(".")
-    padded = payload + "=" * (-len(payload) % 4)
-    return ConformanceCertificate.model_validate_json(
-        b64decode(padded, altchars=b"-_", validate=True)
-    )
 
 
 def certified_checkpoint(certificate: ConformanceCertificate, key: Pinned) -> Checkpoint:

@@ -26,8 +26,8 @@ _TIMEOUT_SECONDS: Final = 10
 # Renew when a fifth of the life is left: 60 of the gateway's 300 seconds.
 _RENEW_AT: Final = 0.8
 _RETRY_SECONDS: Final = 2.0
-# Minutes lie between two requests, and an idle connection holds up a server that ends.
-_LIMITS: Final = httpx.Limits(max_keepalive_connections=0)
+# Minutes lie between two tokens, and an idle connection holds up a server that ends.
+_LAST: Final = {"Connection": "close"}
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
 
@@ -124,8 +124,10 @@ class _Exchange:
 
     def headers(self, endpoint: str) -> dict[str, str]:
         if self._proof_key is None:
-            return {}
-        return {"DPoP": self._proof_key.proof("POST", endpoint, nonce=self._nonce)}
+            return _LAST
+        proof = {"DPoP": self._proof_key.proof("POST", endpoint, nonce=self._nonce)}
+        # Without a nonce it is asked once more.
+        return proof if self._nonce is None else proof | _LAST
 
     def wants_nonce(self, response: httpx.Response) -> bool:
         """RFC 9449 section 8: remember the server's nonce; tell whether to ask again with it."""
@@ -185,9 +187,7 @@ class TokenSource:
     ) -> None:
         self._exchange = _Exchange(credentials, scopes)
         self._monotonic = monotonic
-        self._http = httpx.Client(
-            verify=credentials.tls(), timeout=_TIMEOUT_SECONDS, limits=_LIMITS
-        )
+        self._http = httpx.Client(verify=credentials.tls(), timeout=_TIMEOUT_SECONDS)
         self._lock = threading.Lock()
         self._endpoint: str | None = None
         self._held: _Held | None = None
@@ -236,9 +236,7 @@ class AsyncTokenSource:
     ) -> None:
         self._exchange = _Exchange(credentials, scopes)
         self._monotonic = monotonic
-        self._http = httpx.AsyncClient(
-            verify=credentials.tls(), timeout=_TIMEOUT_SECONDS, limits=_LIMITS
-        )
+        self._http = httpx.AsyncClient(verify=credentials.tls(), timeout=_TIMEOUT_SECONDS)
         self._lock = asyncio.Lock()
         self._endpoint: str | None = None
         self._held: _Held | None = None

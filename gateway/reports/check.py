@@ -10,11 +10,11 @@ from joserfc.jwk import ECKey, OKPKey
 from pydantic import ValidationError
 from sqlalchemy import Row, select
 
-from creditgate.credit_report import MOST_CHARACTERS, REPORT_TYPE, CreditReport
+from creditgate.credit_report import MOST_CHARACTERS, REPORT_TYPE, CreditReport, proof_of
 from creditgate.credit_report_proof import verify_report
 from creditgate.signed_document import PURPOSES
 from creditgate.transparency.facts import NO_END
-from creditgate.transparency.note import VerifierKey
+from creditgate.transparency.linked import LinkedKeys, UnknownKey
 from gateway.meter.model import pack_entries
 from gateway.oauth.jose import MALFORMED, ProfileRegistry, verified_claims
 from gateway.oauth.keys import PublicJwk, SigningKeyBook
@@ -22,7 +22,7 @@ from gateway.reports.model import NAME_PREFIX, OPERATORS, SUBJECTS
 from gateway.reports.tables import REPORTS
 from gateway.storage.engines import Engines, snapshot
 from gateway.transparency.faults import EnoughFaults, Fault, Faults
-from gateway.transparency.identity import known_key
+from gateway.transparency.links import linked_keys
 from gateway.transparency.tables import LogId
 
 _ROWS_AT_ONCE: Final = 100
@@ -51,7 +51,7 @@ def check_reports(engines: Engines, book: SigningKeyBook, now: int) -> CheckedRe
     """
     faults = Faults()
     with snapshot(engines.evidence) as evidence:
-        log = known_key(evidence, LogId.DISCLOSURE)
+        log = linked_keys(evidence, LogId.DISCLOSURE)
         check = _Check({each.kid: each.jwk for each in book.ever()}, log, faults, now)
         found = evidence.execute(
             select(REPORTS).order_by(REPORTS.c.report_id).execution_options(yield_per=_ROWS_AT_ONCE)
@@ -64,7 +64,7 @@ def check_reports(engines: Engines, book: SigningKeyBook, now: int) -> CheckedRe
 
 class _Check:
     def __init__(
-        self, keys: dict[str, PublicJwk], log: VerifierKey | None, faults: Faults, now: int
+        self, keys: dict[str, PublicJwk], log: LinkedKeys | None, faults: Faults, now: int
     ) -> None:
         self._keys = keys
         self._log = log
@@ -97,7 +97,7 @@ class _Check:
             place,
             "its columns and its document do not say the same",
         )
-        self._faults.require(self._is_proved(report), place, "its proof does not hold")
+        self._faults.require(not self._is_disproved(report), place, "its proof does not hold")
 
     def _signed(self, document: str) -> CreditReport:
         """Return what the document says. Raises one of `MALFORMED`, ValidationError."""
@@ -110,14 +110,18 @@ class _Check:
             verified_claims(document, key, jwk["alg"], self._registry)
         )
 
-    def _is_proved(self, report: CreditReport) -> bool:
+    def _is_disproved(self, report: CreditReport) -> bool:
+        """Tell whether a report's proof does not hold by the key it is of. By that of a log which
+        nothing links to the present one it is neither: it holds for nobody, and is superseded."""
         if self._log is None:
             return False
         try:
-            verify_report(report, self._log)
-        except ValueError:
+            verify_report(report, self._log.named_in(proof_of(report.proof).checkpoint))
+        except UnknownKey:
             return False
-        return True
+        except ValueError:
+            return True
+        return False
 
 
 def _columns(row: _Row) -> tuple[object, ...]:

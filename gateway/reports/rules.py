@@ -83,9 +83,9 @@ def standing(
 ) -> Standing:
     """Return whether ``report`` holds at ``now``: what ended it first says how.
 
-    ``changed_at`` is `first_change`, ``consent_ended_at`` when the subject took back the
-    consent it rests on, ``removed_at`` when the copies made under that, as this is one, were
-    acknowledged to be removed.
+    ``changed_at`` is `first_change`, or when it was issued where its proof is believed no more;
+    ``consent_ended_at`` when the subject took back the consent it rests on, ``removed_at`` when
+    the copies made under that, as this is one, were acknowledged to be removed.
     """
     ends = [
         (report.revoked_at or None, State.CREDIT_REPORT_STATE_REVOKED),

@@ -5,7 +5,8 @@ from sqlalchemy import Engine
 from consent.model import NAME_PREFIX as CONSENT_PREFIX
 from consent.sql import SqlConsents
 from consent.states import REVOKED
-from creditgate.credit_report import STATES, STATUS_TYPE, CreditReportStatus
+from creditgate.credit_report import STATES, STATUS_TYPE, CreditReportStatus, checkpoint_in
+from creditgate.transparency.linked import LinkedKeys, is_linked
 from gateway.authority.feed import AuthorityFeed
 from gateway.oauth.signing import SigningKeys
 from gateway.reports.changes import changed_at
@@ -15,8 +16,8 @@ from gateway.storage.engines import reading
 
 
 class ReportStatus:
-    """Looks up the status of reports; ``records`` is the store of what they state,
-    ``issuer`` the gateway's own URL."""
+    """Looks up the status of reports; ``records`` is the store of what they state, ``log_keys``
+    those that sign and signed for the disclosure log, ``issuer`` the gateway's own URL."""
 
     def __init__(
         self,
@@ -24,18 +25,24 @@ class ReportStatus:
         consents: SqlConsents,
         feed: AuthorityFeed,
         keys: SigningKeys,
+        log_keys: LinkedKeys,
         issuer: str,
     ) -> None:
         self._records = records
         self._consents = consents
         self._feed = feed
         self._keys = keys
+        self._log_keys = log_keys
         self._issuer = issuer
 
     def of(self, report: IssuedReport, now: int) -> Standing:
         """Return whether ``report`` holds at ``now`` (seconds UTC)."""
-        with reading(self._records) as connection:
-            changed = changed_at(connection, report, now)
+        if self._is_believed(report, now):
+            with reading(self._records) as connection:
+                changed = changed_at(connection, report, now)
+        else:
+            # Whoever has such a key could sign what is true as well: nothing tells that apart.
+            changed = report.issued_at
         ended_at, removed_at = self._ends_with_consent(report)
         return standing(report, changed, ended_at, removed_at, now)
 
@@ -55,6 +62,17 @@ class ReportStatus:
         )
         book = self._feed.current().signing_keys
         return self._keys.sign(book, status.as_json(), STATUS_TYPE, now)
+
+    def _is_believed(self, report: IssuedReport, now: int) -> bool:
+        """Tell whether a report that is kept is proved by a key that is still believed; of one
+        that is over, or was taken back, that decides nothing any more."""
+        if not report.document or report.expires_at <= now:
+            return True
+        try:
+            checkpoint = checkpoint_in(report.document)
+        except ValueError:
+            return False
+        return is_linked(checkpoint, self._log_keys)
 
     def _ends_with_consent(self, report: IssuedReport) -> tuple[int | None, int | None]:
         """Return when the consent was taken back, and the removal of copies acknowledged."""

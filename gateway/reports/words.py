@@ -18,8 +18,8 @@ STATES: Final[Mapping[int, Words]] = {
         "Valid: it states what is disclosed now",
     ),
     State.CREDIT_REPORT_STATE_SUPERSEDED: (
-        "已被更新：所载公示信息此后有变化",
-        "Superseded: what it states has changed since",
+        "已被更新：所载公示信息此后有变化，或证明它的密钥已不可信",
+        "Superseded: what it states has changed since, or the key that proves it is not trusted any more",
     ),
     State.CREDIT_REPORT_STATE_EXPIRED: ("已过有效期", "Expired"),
     State.CREDIT_REPORT_STATE_REVOKED: ("已撤销", "Revoked"),

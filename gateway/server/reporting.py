@@ -53,7 +53,7 @@ def reporting(
     """Return what serves reports; ``stack`` closes it."""
     reports = SqlReports(engines.evidence)
     issuing = ReportIssuer(reports, consents, feed, keys, transparency.key.verifier, issuer, clock)
-    status = ReportStatus(engines.records, consents, feed, keys, issuer)
+    status = ReportStatus(engines.records, consents, feed, keys, transparency.keys, issuer)
     printer = ReportPrinter()
     stack.callback(printer.close)
     shares = Shares("reports")

@@ -10,6 +10,7 @@ Source: Opinions on improving the social credit system (2025-03-31), article 8 (
 same period).
 """
 
+from base64 import b64decode
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, Strict
@@ -99,6 +100,15 @@ class ConformanceStatus(DocumentPart):
         description="SHA-256 of the certificate's characters, which it is the status of."
     )
     state: CertificateState
+
+
+def certified_in(certificate: str) -> ConformanceCertificate:
+    """Return what a certificate says, whoever signed it. Raises ValueError."""
+    _, payload, _ = certificate.split(".")
+    padded = payload + "=" * (-len(payload) % 4)
+    return ConformanceCertificate.model_validate_json(
+        b64decode(padded, altchars=b"-_", validate=True)
+    )
 
 
 def certificate_status_schema(issuer: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from base64 import b64decode, urlsafe_b64encode
 from typing import Annotated, Any, Final, Literal, Self
 
 from google.protobuf.message import DecodeError
-from pydantic import AfterValidator, Field, Strict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, Field, Strict, WithJsonSchema
 
 from creditgate.signed_document import (
     PLAIN_INSTANT,
@@ -242,9 +242,25 @@ class CreditReportStatus(DocumentPart):
 
 def stated_in(document: str) -> CreditReport:
     """Return what a document states, whoever signed it. Raises ValueError."""
+    return CreditReport.model_validate_json(_payload_in(document))
+
+
+class _Proved(BaseModel):
+    """A report, of which only its proof is looked at."""
+
+    proof: str
+
+
+def checkpoint_in(document: str) -> str:
+    """Return the checkpoint that what a document states is proved against, whoever signed either.
+    Raises ValueError."""
+    return proof_of(_Proved.model_validate_json(_payload_in(document)).proof).checkpoint
+
+
+def _payload_in(document: str) -> bytes:
     _, payload, _ = document.split(".")
     padded = payload + "=" * (-len(payload) % 4)
-    return CreditReport.model_validate_json(b64decode(padded, altchars=b"-_", validate=True))
+    return b64decode(padded, altchars=b"-_", validate=True)
 
 
 def proof_text(proof: DisclosureProof) -> str:

@@ -4,10 +4,12 @@ whatever they do hold, each copy is judged for what it is, by symbols as by all 
 The model knows nothing of sets or symbols.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final, cast
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
@@ -26,6 +28,7 @@ from gateway.federation.asking.copies import RegionCopies
 from gateway.federation.asking.removals import RegionRemovals
 from tests.conformance.disclosing import ByDays
 from tests.conformance.holding_model import OPERATORS, HoldingMachine
+from tests.examples import examples
 from tests.stores import PostgresStores, SqliteStores
 
 _ENDED: Final = {
@@ -57,9 +60,15 @@ class ClassifyingMachine(HoldingMachine):
         held = data.draw(st.permutations(sorted(copies)))
         if data.draw(st.booleans()):
             held.append(Copy("unheard-of", _ALTERED, 1, 2))
+        self.judge(operator_id, held)
+
+    def judge(self, operator_id: str, held: list[Copy]) -> set[tuple[int, str]]:
+        """Return what is found of the copies that an operator holds, which is the same both ways
+        and by the model."""
         wanted = self._expected(operator_id, held)
         assert self._told_by_symbols(operator_id, held) == wanted
         assert self._told_by_all(operator_id, held) == wanted
+        return wanted
 
     def _told_by_symbols(self, operator_id: str, copies: list[Copy]) -> set[tuple[int, str]]:
         ready, entitlement = self.warm.of(operator_id, self.now)
@@ -110,18 +119,93 @@ class ClassifyingMachine(HoldingMachine):
             alike, keep_until = served[copy]
             # What was corrected back to what it was is right, whoever was served it before.
             newest = max(each for each, of_it in self.copies.items() if of_it == self.copies[alike])
-            if newest in self.ended:
-                return _ENDED[DisclosureEventKind.ValueType(self.endings[newest])]
-            if copy.disclosed_until <= self.now:
-                return FindingKind.FINDING_KIND_EXPIRED_HELD
             over = keep_until <= self.now
-            return FindingKind.FINDING_KIND_CONSENT_LIFE_OVER if over else 0
+            return self._judged_whole(newest) or (
+                FindingKind.FINDING_KIND_CONSENT_LIFE_OVER if over else 0
+            )
         of_record = [each for each in served if each.record_id == copy.record_id]
-        if not of_record or copy in self.copies.values():
+        disclosed = [each for each, of_it in self.copies.items() if of_it == copy]
+        if disclosed and self._is_served_whole(copy, served):
+            # Whoever has the content corrects its copy by the period that the events tell.
+            return self._judged_whole(max(disclosed))
+        if not of_record or disclosed:
             return FindingKind.FINDING_KIND_NEVER_SERVED
         if any(each.content_digest == copy.content_digest for each in of_record):
             return FindingKind.FINDING_KIND_PERIOD_ALTERED
         return FindingKind.FINDING_KIND_CONTENT_ALTERED
+
+    def _judged_whole(self, revision: int) -> int:
+        """Return what is wrong with a whole copy that the disclosure has, of this revision at the
+        newest; 0 for nothing."""
+        if revision in self.ended:
+            return _ENDED[DisclosureEventKind.ValueType(self.endings[revision])]
+        over = self.copies[revision].disclosed_until <= self.now
+        return FindingKind.FINDING_KIND_EXPIRED_HELD if over else 0
+
+    def _is_served_whole(self, copy: Copy, served: Mapping[Copy, tuple[int, int]]) -> bool:
+        """Tell whether the content of a copy of a revision was served whole, in whatever period."""
+        return any(
+            (each.record_id, each.content_digest) == (copy.record_id, copy.content_digest)
+            and until == NO_END
+            for each, (_, until) in served.items()
+        )
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Draws what a history by hand is to have."""
+
+    drawn: object
+
+    def draw(self, _strategy: object) -> Any:
+        """Return it."""
+        return self.drawn
+
+
+@pytest.fixture
+def machine(stores: SqliteStores | PostgresStores) -> Iterator[ClassifyingMachine]:
+    """A history by hand, with "r-1" disclosed for a while."""
+    made = type("Machine", (ClassifyingMachine,), {"stores": stores})()
+    made.begin()
+    yield made
+    made.teardown()
+
+
+def corrected(machine: ClassifyingMachine, text: str) -> Copy:
+    """Return the copy of "r-1" corrected to a content without end."""
+    machine.correct(cast(Any, Chosen("r-1")), text, "a")
+    return machine.copies[machine.revisions["r-1"][-1]]
+
+
+def served(machine: ClassifyingMachine) -> Copy:
+    """Return the copy of "r-1" that an operator is served whole."""
+    machine.serve("alpha", cast(Any, Chosen({"r-1"})))
+    return machine.copies[machine.revisions["r-1"][-1]]
+
+
+def test_a_copy_in_the_period_that_the_events_tell_is_right_of_what_was_served_in_another(
+    machine: ClassifyingMachine,
+) -> None:
+    served(machine)
+    assert machine.judge("alpha", [corrected(machine, "a")]) == set()
+
+
+def test_a_copy_in_the_period_that_the_events_told_was_corrected_with_what_was_served(
+    machine: ClassifyingMachine,
+) -> None:
+    served(machine)
+    held = corrected(machine, "a")
+    corrected(machine, "b")
+    assert machine.judge("alpha", [held]) == {(FindingKind.FINDING_KIND_CORRECTED_HELD, "r-1")}
+
+
+def test_a_copy_in_the_period_before_what_was_served_was_corrected(
+    machine: ClassifyingMachine,
+) -> None:
+    held = machine.copies[machine.revisions["r-1"][0]]
+    corrected(machine, "a")
+    served(machine)
+    assert (FindingKind.FINDING_KIND_CORRECTED_HELD, "r-1") in machine.judge("alpha", [held])
 
 
 def test_what_should_be_held_is_known_and_what_is_held_judged_for_what_it_is(
@@ -131,7 +215,7 @@ def test_what_should_be_held_is_known_and_what_is_held_judged_for_what_it_is(
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=25 if isinstance(stores, SqliteStores) else 4,
+            max_examples=examples(60 if isinstance(stores, SqliteStores) else 12),
             stateful_step_count=30,
             deadline=None,
             # Each example works on a store of its own: shrinking would take minutes.

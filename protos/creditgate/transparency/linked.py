@@ -145,6 +145,16 @@ def open_linked(note: str, pinned: Pinned) -> Checkpoint:
         raise UnknownKey(str(why)) from None
 
 
+def is_linked(note: str, pinned: Pinned) -> bool:
+    """Tell whether one of the keys has signed a checkpoint of its log: what rests on another one
+    nobody can verify who knows these."""
+    try:
+        open_linked(note, pinned)
+    except ProofInvalid:
+        return False
+    return True
+
+
 def ended_before(known: VerifierKey, notes: Sequence[str]) -> tuple[Succession, ...]:
     """Return how the logs before that of a key ended that is known, by ``notes`` that both sides
     signed, the oldest first."""

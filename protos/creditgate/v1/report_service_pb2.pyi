@@ -32,8 +32,9 @@ class _CreditReportStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Cre
     CREDIT_REPORT_STATE_CURRENT: _CreditReportState.ValueType  # 1
     """What it states is what is disclosed now."""
     CREDIT_REPORT_STATE_SUPERSEDED: _CreditReportState.ValueType  # 2
-    """Something it states, or states the absence of, has changed since: records were
-    corrected, repaired, withdrawn or published, or expired.
+    """Something it states, or states the absence of, is disclosed otherwise: records were
+    corrected, repaired, withdrawn or published, or expired. Or the key of the log that proves
+    it is believed no more.
     """
     CREDIT_REPORT_STATE_EXPIRED: _CreditReportState.ValueType  # 3
     """Its own validity is over, or the removal of copies under the consent it rests on was
@@ -52,8 +53,9 @@ CREDIT_REPORT_STATE_UNSPECIFIED: CreditReportState.ValueType  # 0
 CREDIT_REPORT_STATE_CURRENT: CreditReportState.ValueType  # 1
 """What it states is what is disclosed now."""
 CREDIT_REPORT_STATE_SUPERSEDED: CreditReportState.ValueType  # 2
-"""Something it states, or states the absence of, has changed since: records were
-corrected, repaired, withdrawn or published, or expired.
+"""Something it states, or states the absence of, is disclosed otherwise: records were
+corrected, repaired, withdrawn or published, or expired. Or the key of the log that proves
+it is believed no more.
 """
 CREDIT_REPORT_STATE_EXPIRED: CreditReportState.ValueType  # 3
 """Its own validity is over, or the removal of copies under the consent it rests on was
