@@ -19,7 +19,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.misspelt import misspelt
 
@@ -258,6 +258,22 @@ class GatewayConfig(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe level that is logged."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return what is given, before the environment where it has a variable of the prefix: each
+        source is asked for every field, which takes most of what the settings take."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        if any(name.upper().startswith(PREFIX) for name in os.environ):
+            return init_settings, env_settings
+        return (init_settings,)
 
     @field_validator("database")
     @classmethod

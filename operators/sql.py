@@ -1,11 +1,20 @@
 """The authority log in SQL, for SQLite and PostgreSQL."""
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import Connection, Engine, Select, bindparam, func, insert, select, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Select,
+    bindparam,
+    func,
+    insert,
+    select,
+    text,
+)
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -15,8 +24,14 @@ from operators.tables import AUTHORITY_LOG
 CHANNEL: Final = "creditgate_authority"
 _APPEND_LOCK: Final = 0x63726D61
 _LOG = AUTHORITY_LOG.c
-_VERSION: Final = select(func.coalesce(func.max(_LOG.version), 0)).where(
-    _LOG.kind == bindparam("kind"), _LOG.id == bindparam("id")
+_IDS_A_QUERY: Final = 500
+_VERSIONS: Final = (
+    select(_LOG.kind, _LOG.id, func.max(_LOG.version))
+    .where(
+        _LOG.kind.in_(bindparam("kinds", expanding=True)),
+        _LOG.id.in_(bindparam("ids", expanding=True)),
+    )
+    .group_by(_LOG.kind, _LOG.id)
 )
 
 
@@ -51,10 +66,10 @@ class SqlAuthorityLog:
                 )
             written: list[Change] = []
             rows: list[dict[str, object]] = []
-            versions: dict[tuple[str, str], int] = {}
+            versions = _versions(connection, {(draft.kind, draft.id) for draft in drafts})
             for draft in drafts:
                 thing = (draft.kind, draft.id)
-                _require_version(versions.get(thing) or _version(connection, *thing), draft)
+                _require_version(versions.get(thing, 0), draft)
                 document = json.dumps(dict(draft.document), ensure_ascii=False, sort_keys=True)
                 sequence += 1
                 change = Change(
@@ -145,8 +160,19 @@ def _head(connection: Connection) -> int:
     return connection.execute(select(func.coalesce(func.max(_LOG.sequence), 0))).scalar_one()
 
 
-def _version(connection: Connection, kind: str, id_: str) -> int:
-    return connection.execute(_VERSION, {"kind": kind, "id": id_}).scalar_one()
+def _versions(
+    connection: Connection, things: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], int]:
+    """Return the newest version of each of these things, by kind and id, that there is, and of
+    others of the same kinds and ids."""
+    kinds = sorted({kind for kind, _ in things})
+    ids = sorted({id_ for _, id_ in things})
+    found: dict[tuple[str, str], int] = {}
+    for start in range(0, len(ids), _IDS_A_QUERY):
+        some = ids[start : start + _IDS_A_QUERY]
+        rows = connection.execute(_VERSIONS, {"kinds": kinds, "ids": some})
+        found.update({(kind, id_): version for kind, id_, version in rows})
+    return found
 
 
 def _require_version(newest: int, draft: Draft) -> None:

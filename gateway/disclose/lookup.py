@@ -15,6 +15,7 @@ import json
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import ARRAY, Engine, Select, String, bindparam, func, literal_column, select
@@ -152,10 +153,7 @@ class SqliteLookup(_GatheringLookup):
         self._execute = cursor.execute
         # Of the disclosure alone, which changes seldom: each commit to a file drops its map.
         cursor.execute(f"PRAGMA {DISCLOSURE}.mmap_size={_MAPPED_BYTES}")
-        self._head = _sqlite_text(_HEAD)
-        self._subjects = _sqlite_text(by_subjects("sqlite"))
-        self._record = _sqlite_text(by_record())
-        self._line_rows = _sqlite_text(_LINES)
+        self._head, self._subjects, self._record, self._line_rows = _sqlite_texts()
 
     def _read_asked(self, asked: Asked) -> None:
         try:
@@ -187,8 +185,11 @@ class SqliteLookup(_GatheringLookup):
         self._held.close()
 
 
-def _sqlite_text(statement: Select[*tuple[Any, ...]]) -> str:
-    return str(statement.compile(dialect=sqlite.dialect()))
+@cache
+def _sqlite_texts() -> tuple[str, ...]:
+    dialect = sqlite.dialect()
+    statements = (_HEAD, by_subjects("sqlite"), by_record(), _LINES)
+    return tuple(str(statement.compile(dialect=dialect)) for statement in statements)
 
 
 class PooledLookup(_GatheringLookup):

@@ -24,7 +24,7 @@ from gateway.pki.development import (
 )
 from gateway.pki.thumbprint import thumbprint_of_pem
 from gateway.storage.connections import shortage
-from gateway.storage.engines import open_engines, reading
+from gateway.storage.engines import open_for_one, reading
 from gateway.storage.migrate import upgrade_all
 from operators.authority import Authority
 from operators.log import AuthorityLog, Draft
@@ -67,7 +67,7 @@ def bootstrap(
     home = Home.at(config.home)
     _certify(config, home, clock.now())
     _certify_for_regions(config, home, clock.now())
-    engines = open_engines(config.database.get_secret_value(), home.root)
+    engines = open_for_one(config.database.get_secret_value(), home.root)
     try:
         upgrade_all(engines, config.database_partitions)
         with reading(engines.authority) as connection:

@@ -19,10 +19,9 @@ from gateway.audit.region_record_steps import RegionRecordSteps
 from gateway.audit.service import AuditService
 from gateway.audit.trail import Trail, TrailSteps
 from gateway.authority.feed import AuthorityFeed
-from gateway.installation.home import Home
 from gateway.meter.reader import SqlUsageReader
 from gateway.server.line import Line
-from gateway.server.log_keys import log_key, log_links
+from gateway.server.log_keys import LogKeys
 from gateway.server.transparency import LOG_FILES_WAITING
 from gateway.settlement.region_entries import region_entries
 from gateway.shares import Shares
@@ -46,7 +45,7 @@ class Auditing:
 
 @asynccontextmanager
 async def auditing(
-    home: Home,
+    log_keys: LogKeys,
     engines: Engines,
     line: Line,
     feed: AuthorityFeed,
@@ -58,11 +57,10 @@ async def auditing(
     """Give what the audit takes while the context lasts; at the other end of ``line`` is who
     writes the decision log.
 
-    Raises as `log_key`, and what the stores raise when they cannot be read.
+    Raises as `LogKeys.of`, and what the stores raise when they cannot be read.
     """
-    key, below = log_key(home, engines, LogId.DECISIONS, issuer), urlsplit(issuer).path.rstrip("/")
-    links = log_links(engines, LogId.DECISIONS, key)
-    log = MerkleLog(engines.evidence, LogId.DECISIONS, key)
+    links, below = log_keys.links(LogId.DECISIONS), urlsplit(issuer).path.rstrip("/")
+    log = MerkleLog(engines.evidence, LogId.DECISIONS, log_keys.of(LogId.DECISIONS))
 
     def authority() -> Authority:
         return feed.current().authority

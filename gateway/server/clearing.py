@@ -28,7 +28,6 @@ from gateway.federation.clearing.time_plans import SqlTimePlans
 from gateway.server.asking import Ways
 from gateway.server.grounds import Grounds
 from gateway.server.line import Line
-from gateway.server.log_keys import log_key, log_links
 from gateway.server.trust import Trust
 from gateway.shares import Shares
 from gateway.storage.steps import Steps
@@ -67,10 +66,10 @@ def _parts(grounds: Grounds) -> _Parts:
     clearings = SqlClearings(engines.evidence)
     disputes, kept = SqlDisputes(engines.evidence), SqlEvidence(engines.evidence)
     ledger = RegionLedger(engines.records, grounds.issuer, operator_of)
-    key = log_key(grounds.home, engines, LogId.USAGE, grounds.issuer)
+    key = grounds.log_keys.of(LogId.USAGE)
     # A proof of what was not logged a day ago is waited for, and nobody is hurried.
     proofs = UsageProofs(engines.records, OperatorLogs(engines.evidence, key), lambda: None)
-    keys = log_links(engines, LogId.USAGE, key).keys
+    keys = grounds.log_keys.links(LogId.USAGE).keys
     evidence = DisputeEvidence(ledger, proofs, kept, operator_of, grounds.issuer, keys)
     amounts = SqlAmounts(engines.evidence)
     reckoned = ClearingAmounts(
@@ -112,7 +111,7 @@ def clearing_served(
     """Return what serves clearing, by the service's name; its threads end with ``stack``. At the
     other end of ``line`` is who clears.
 
-    Raises as `log_key`.
+    Raises as `LogKeys.of`.
     """
     parts = _parts(grounds)
     shares = Shares("clearing")
@@ -151,7 +150,7 @@ def clearing_served(
 async def clearing_kept(
     grounds: Grounds, trust: Trust, ways: Ways, line: Line
 ) -> AsyncGenerator[ClearingFollower]:
-    """Clear each day while the context lasts; give who does. Raises as `log_key`."""
+    """Clear each day while the context lasts; give who does. Raises as `LogKeys.of`."""
     async with AsyncExitStack() as stack:
         parts = _parts(grounds)
         steps = Steps(CLEARING.name, _THREADS, _STEP_SECONDS)

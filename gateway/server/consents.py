@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import func, select
 from starlette.routing import Route
@@ -37,6 +38,8 @@ from gateway.storage.signs import open_sign
 from gateway.subject.app import subject_routes
 from gateway.subject.own_reports import OwnReports
 from gateway.subject.parts import SubjectParts
+
+_NEWEST_CHANGE: Final = select(func.coalesce(func.max(CONSENT_CHANGE.c.sequence), 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ async def consenting(
         stack.push_async_callback(bell.close)
         sign = open_sign(
             engines.records,
-            select(func.coalesce(func.max(CONSENT_CHANGE.c.sequence), 0)),
+            _NEWEST_CHANGE,
             stack.enter_context(ExitStack()),
         )
         news = ConsentNews(consents, bell, config.authority_poll_ms / 1_000, sign)

@@ -8,6 +8,7 @@ from random import SystemRandom
 
 from starlette.routing import Route
 
+from creditgate.transparency.linked import LinkedKeys
 from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.authority.feed import AuthorityFeed
 from gateway.authority.view import AuthorityView
@@ -68,6 +69,7 @@ async def enforcing(
     elsewhere: RemovalsElsewhere,
     owed: RemovalsOwed,
     log: MerkleLog,
+    log_keys: LinkedKeys,
     issuer: str,
     awake: Awake,
 ) -> AsyncGenerator[Enforcing]:
@@ -82,7 +84,9 @@ async def enforcing(
     drawing = Drawing(engines, policy, SystemRandom())
     certificates = Certificates(policy, log, evidence, keys, feed.current, issuer)
     attested = Attested(engines, policy, certificates, drawing, duties, elsewhere)
-    certified = Certified(attested, findings, lambda each: _may_work(feed.current(), each))
+    certified = Certified(
+        attested, findings, log_keys, lambda each: _may_work(feed.current(), each)
+    )
     async with AsyncExitStack() as stack:
         waking = WakingClock(clock, awake)
         shares = Shares("enforcing")

@@ -18,13 +18,13 @@ from gateway.conformance.throttle import Throttle
 from gateway.conformance.trail import ConformanceTrail
 from gateway.federation.asking.copies import RegionCopies
 from gateway.federation.asking.removals import RegionRemovals
-from gateway.installation.home import Home
 from gateway.meter.receipts import ReceiptSigner
 from gateway.oauth.signing import SigningKeys
 from gateway.server.auditing import auditing
 from gateway.server.consents import Consenting
 from gateway.server.enforcing import enforcing
 from gateway.server.line import Line
+from gateway.server.log_keys import LogKeys
 from gateway.server.policies import Policies
 from gateway.server.transparency import Transparency, transparency_of
 from gateway.server.uptime import uptime_of
@@ -58,7 +58,7 @@ class Evidence:
 @asynccontextmanager
 async def evidence_of(
     config: GatewayConfig,
-    home: Home,
+    log_keys: LogKeys,
     engines: Engines,
     signs: StoreSigns,
     line: Line,
@@ -96,13 +96,15 @@ async def evidence_of(
 
     async with AsyncExitStack() as stack:
         transparency = await stack.enter_async_context(
-            transparency_of(home, engines, line, clock, issuer)
+            transparency_of(log_keys, engines, line, clock, issuer)
         )
         services["DisclosureService"] += transparency.services
         routes += transparency.routes
         following.append(transparency.progress.nudge)
         usage = await stack.enter_async_context(
-            usage_logs(config, home, engines, signs, line, feed, clock, policies.agreement, issuer)
+            usage_logs(
+                config, log_keys, engines, signs, line, feed, clock, policies.agreement, issuer
+            )
         )
         services["UsageService"] += usage.services
         routes += usage.routes
@@ -141,6 +143,7 @@ async def evidence_of(
                 elsewhere,
                 watch.owed,
                 transparency.log,
+                transparency.keys,
                 issuer,
                 awake,
             )
@@ -154,7 +157,7 @@ async def evidence_of(
         routes += enforced.routes
         audit = await stack.enter_async_context(
             auditing(
-                home,
+                log_keys,
                 engines,
                 line,
                 feed,

@@ -24,7 +24,6 @@ from gateway.server.homing import home_of
 from gateway.server.licences import licence_showing
 from gateway.server.line import Line
 from gateway.server.linking import links_told
-from gateway.server.log_keys import log_key, log_links
 from gateway.server.recognising import recognising
 from gateway.server.records import RecordPath
 from gateway.server.region_events import region_events_served
@@ -100,15 +99,8 @@ async def federation_of(
     federation = Federation(require_region=trust.regions.require_client)
     async with AsyncExitStack() as stack:
         trust.log_keys["disclosure"] = str(evidence.transparency.key.verifier)
-        usage = log_key(grounds.home, grounds.engines, LogId.USAGE, grounds.issuer)
-        trust.log_keys["usage"] = str(usage.verifier)
-        links = {
-            log.path: log_links(grounds.engines, log, key)
-            for log, key in (
-                (LogId.DISCLOSURE, evidence.transparency.key),
-                (LogId.USAGE, usage),
-            )
-        }
+        trust.log_keys["usage"] = str(grounds.log_keys.of(LogId.USAGE).verifier)
+        links = {log.path: grounds.log_keys.links(log) for log in (LogId.DISCLOSURE, LogId.USAGE)}
         await stack.enter_async_context(links_told(grounds, links, trust.log_links))
         federation.serve("FederationService", trust.statements)
         federation.routes.extend(trust.routes)

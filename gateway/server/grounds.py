@@ -18,6 +18,7 @@ from gateway.conformance.uptime import Uptime
 from gateway.installation.home import Home
 from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.oauth.signing import SigningKeys
+from gateway.server.log_keys import LogKeys
 from gateway.server.policies import Policies
 from gateway.server.uptime import uptime_of
 from gateway.storage.engines import Engines, open_engines
@@ -43,6 +44,7 @@ class Grounds:
     signs: StoreSigns
     feed: AuthorityFeed
     keys: SigningKeys
+    log_keys: LogKeys
     policies: Policies
     issuer: str
 
@@ -78,6 +80,7 @@ async def grounds_of(
             signs,
             feed,
             SigningKeys(home.keys),
+            LogKeys(home, engines, issuer),
             policies,
             issuer,
         )

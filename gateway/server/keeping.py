@@ -6,7 +6,7 @@ a process that asks for it.
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from functools import partial
 from typing import Final, Protocol
 
@@ -44,18 +44,17 @@ from gateway.server.clearing import clearing_kept
 from gateway.server.exporting import usage_exports
 from gateway.server.grounds import Grounds
 from gateway.server.line import Line
-from gateway.server.log_keys import log_key
 from gateway.server.pulse import Busy, at_work, beat
 from gateway.server.region_events import region_events_kept
 from gateway.server.trust import trust_of
 from gateway.server.uptime import uptime_of, while_up
 from gateway.storage.background import BackgroundWork, Pace
-from gateway.storage.signs import any_of
+from gateway.storage.signs import any_of, open_waiting_sign
 from gateway.storage.turn import ALERTS, DECISIONS, DELIVERIES, LOGGING, USAGE
+from gateway.storage.writes import ANY_WRITES
 from gateway.transparency.disclosure_map import DisclosureMap
 from gateway.transparency.log import MerkleLog
 from gateway.transparency.logger import DisclosureLogger
-from gateway.transparency.salts import Salts
 from gateway.transparency.tables import LogId
 from gateway.transparency.writer import DisclosureWriter
 from gateway.usage.duties import AgreementDuties, agreement_step
@@ -95,7 +94,7 @@ async def keeping(grounds: Grounds, line: Line) -> AsyncGenerator[None]:
             _deliveries(grounds),
             _holdings(grounds),
             _enforcer(grounds),
-            _decisions(grounds, line),
+            _decisions(grounds, line, stack),
             _alerts(grounds),
             *usage_exports(grounds, stack),
         )
@@ -146,9 +145,8 @@ def _clerk(grounds: Grounds) -> ConsentClerk:
 
 
 def _logger(grounds: Grounds, line: Line) -> DisclosureLogger:
-    home, engines, feed = grounds.home, grounds.engines, grounds.feed
-    salts = Salts.kept_in(home.salts)
-    key = log_key(home, engines, LogId.DISCLOSURE, grounds.issuer, salts)
+    engines, feed, salts = grounds.engines, grounds.feed, grounds.log_keys.salts
+    key = grounds.log_keys.of(LogId.DISCLOSURE)
 
     def catalogue() -> CatalogueBook:
         return feed.current().catalogue
@@ -173,8 +171,7 @@ def _logger(grounds: Grounds, line: Line) -> DisclosureLogger:
 
 
 def _usage(grounds: Grounds, line: Line) -> BackgroundWork:
-    engines, clock = grounds.engines, grounds.clock
-    key = log_key(grounds.home, engines, LogId.USAGE, grounds.issuer)
+    engines, clock, key = grounds.engines, grounds.clock, grounds.log_keys.of(LogId.USAGE)
     writer = UsageLogWriter(engines.records, engines.evidence, OperatorLogs(engines.evidence, key))
     work = BackgroundWork(
         engines.evidence,
@@ -242,8 +239,7 @@ def _enforcer(grounds: Grounds) -> BackgroundWork:
 
 def _agreements(grounds: Grounds) -> Step:
     engines = grounds.engines
-    key = log_key(grounds.home, engines, LogId.USAGE, grounds.issuer)
-    logs = OperatorLogs(engines.evidence, key)
+    logs = OperatorLogs(engines.evidence, grounds.log_keys.of(LogId.USAGE))
     duties = AgreementDuties(engines.records, engines.evidence, logs, grounds.policies.agreement)
 
     def agreeing() -> Sequence[str]:
@@ -259,13 +255,9 @@ def _agreements(grounds: Grounds) -> Step:
     return agreement_step(duties, agreeing)
 
 
-def _decisions(grounds: Grounds, line: Line) -> BackgroundWork:
+def _decisions(grounds: Grounds, line: Line, stack: AsyncExitStack) -> BackgroundWork:
     engines, signs, clock, feed = grounds.engines, grounds.signs, grounds.clock, grounds.feed
-    log = MerkleLog(
-        engines.evidence,
-        LogId.DECISIONS,
-        log_key(grounds.home, engines, LogId.DECISIONS, grounds.issuer),
-    )
+    log = MerkleLog(engines.evidence, LogId.DECISIONS, grounds.log_keys.of(LogId.DECISIONS))
     with engines.evidence.begin() as connection:
         # So that there is a checkpoint to prove against before the first decision.
         if log.latest_in(connection) is None:
@@ -279,13 +271,15 @@ def _decisions(grounds: Grounds, line: Line) -> BackgroundWork:
     receipts = SqlConsents(engines.records).receipts
     writer = DecisionWriter(engines.records, engines.evidence, log, operator_of, receipts)
     facts = FactWriter(engines, log, KEPT)
+    told = open_waiting_sign(engines.evidence, ANY_WRITES, stack.enter_context(ExitStack()))
     work = BackgroundWork(
         engines.evidence,
         DECISIONS,
         lambda: writer.step(clock.now()),
         lambda: facts.step(clock.now()),
         pace=_DECISIONS_PACE,
-        sign=any_of(signs.authority, signs.records, signs.evidence),
+        # Of the evidence alone what is to be logged: the log itself is written there too.
+        sign=any_of(signs.authority, signs.records, told),
     )
     line.listen(DECISIONS, work.nudge)
     return work

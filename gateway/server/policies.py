@@ -1,6 +1,9 @@
 """The policies of an installation, read once: what serves and what works in the background,
 now and when started again, keep to the same until the gateway itself is started anew."""
 
+from functools import cache
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict
 
 from gateway.alerts.policy import AlertPolicy
@@ -24,8 +27,18 @@ class Policies(BaseModel):
     @classmethod
     def read(cls, config: GatewayConfig) -> "Policies":
         """Return what the files of the settings say now. Raises ConfigRefused."""
-        return cls(
-            conformance=read_policy(config.conformance_policy),
-            alerts=read_alert_policy(config.alert_policy),
-            agreement=read_agreement_policy(config.agreement_policy),
-        )
+        files = config.conformance_policy, config.alert_policy, config.agreement_policy
+        return _read(*files) if any(files) else _usual()
+
+
+def _read(conformance: Path | None, alerts: Path | None, agreement: Path | None) -> Policies:
+    return Policies(
+        conformance=read_policy(conformance),
+        alerts=read_alert_policy(alerts),
+        agreement=read_agreement_policy(agreement),
+    )
+
+
+@cache
+def _usual() -> Policies:
+    return _read(None, None, None)

@@ -49,7 +49,6 @@ from gateway.server.health import tell_keepers_health
 from gateway.server.keeping import keeping
 from gateway.server.line import Line, line_within
 from gateway.server.listening import TlsFiles, address, grpc_tls, issuer_of, options, reachable
-from gateway.server.memory import collect_rarely
 from gateway.server.methods import Method, contract_methods
 from gateway.server.people import sign_in_desk
 from gateway.server.policies import Policies
@@ -149,7 +148,7 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
         evidence = await stack.enter_async_context(
             evidence_of(
                 config,
-                home,
+                grounds.log_keys,
                 engines,
                 signs,
                 line,
@@ -203,7 +202,7 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
             records,
             reports,
             pricing(engines, feed, clock, stack),
-            settling(home, engines, feed, clock, issuer, stack),
+            settling(home, grounds.log_keys, engines, feed, clock, issuer, stack),
             federation,
         )
         pages = page_methods(methods, refusals)
@@ -258,7 +257,6 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
         await health.set("", health_pb2.HealthCheckResponse.SERVING)
         pulse = await stack.enter_async_context(felt_pulse(line, grounds.telemetry.keeper))
         await stack.enter_async_context(at_work(tell_keepers_health(health, pulse)))
-        collect_rarely()
         try:
             yield Running(
                 own,

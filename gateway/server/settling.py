@@ -12,7 +12,7 @@ from gateway.documents.uses import StatementUses
 from gateway.federation.clearing.debts import SqlClearedDebts
 from gateway.installation.home import Home
 from gateway.meter.reader import SqlUsageReader
-from gateway.server.log_keys import log_key, log_links
+from gateway.server.log_keys import LogKeys
 from gateway.settlement.closing import Closer
 from gateway.settlement.credit import evidence_verifier
 from gateway.settlement.credit_service import CreditService
@@ -34,6 +34,7 @@ from operators.sql import SqlAuthorityLog
 
 def settling(
     home: Home,
+    log_keys: LogKeys,
     engines: Engines,
     feed: AuthorityFeed,
     clock: Clock,
@@ -42,7 +43,7 @@ def settling(
 ) -> Mapping[str, Sequence[object]]:
     """Return what serves the methods about months, by service; ``stack`` closes it.
 
-    Raises as `log_key`.
+    Raises as `LogKeys.of`.
     """
     months, closings = LedgerMonths(engines.records), SqlClosings(engines.evidence)
     closer = Closer(months, closings, SqlAuthorityLog(engines.authority))
@@ -51,7 +52,7 @@ def settling(
     stack.callback(working.close)
     stack.callback(looking.close)
     file = home.log_key(LogId.USAGE.path)
-    links = log_links(engines, LogId.USAGE, log_key(home, engines, LogId.USAGE, issuer))
+    links = log_keys.links(LogId.USAGE)
     return {
         "UsageService": [
             UsageStatements(closer, feed, clock, working),

@@ -22,7 +22,7 @@ from gateway.oauth.connection import bound_socket
 from gateway.server import keeper, worker
 from gateway.server.files import raise_limit
 from gateway.server.line import Between
-from gateway.server.memory import keep_loaded
+from gateway.server.memory import collect_rarely, keep_loaded
 from gateway.server.patience import Patience
 from gateway.server.policies import Policies
 from gateway.server.process import Running, https_socket, serving_gateway
@@ -123,6 +123,7 @@ async def _serve_alone(
         line = _opened(end, stack)
         pulse = await stack.enter_async_context(felt_pulse(line))
         running = await stack.enter_async_context(serving_gateway(config, policies, line, https))
+        collect_rarely()
 
         async def kept_up() -> None:
             await kept.start()

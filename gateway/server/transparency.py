@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from starlette.routing import Route
 
+from creditgate.transparency.linked import LinkedKeys
 from gateway.clock import Clock
-from gateway.installation.home import Home
 from gateway.server.line import Line
-from gateway.server.log_keys import log_key, log_links
+from gateway.server.log_keys import LogKeys
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
 from gateway.storage.turn import LOGGING
@@ -35,12 +35,13 @@ LOG_FILES_WAITING: Final = 100
 class Transparency:
     """What the other parts of a process need of it.
 
-    ``key`` signs for the disclosure log; ``services`` serve methods of DisclosureService that
-    anybody may call, ``subject_proofs`` one that not everybody may; ``routes`` are of the HTTP
-    application.
+    ``key`` signs for the disclosure log, ``keys`` sign and signed for it; ``services`` serve
+    methods of DisclosureService that anybody may call, ``subject_proofs`` one that not everybody
+    may; ``routes`` are of the HTTP application.
     """
 
     key: LogKey
+    keys: LinkedKeys
     salts: Salts
     log: MerkleLog
     events: EventProofs
@@ -53,7 +54,7 @@ class Transparency:
 
 @asynccontextmanager
 async def transparency_of(
-    home: Home,
+    log_keys: LogKeys,
     engines: Engines,
     line: Line,
     clock: Clock,
@@ -65,9 +66,8 @@ async def transparency_of(
     Raises AnotherLog and ValueError where the installation's key or secret is not that of the
     store's log, OSError, and what the stores raise when they cannot be read.
     """
-    salts = Salts.kept_in(home.salts)
-    key = log_key(home, engines, LogId.DISCLOSURE, issuer, salts)
-    links, below = log_links(engines, LogId.DISCLOSURE, key), urlsplit(issuer).path.rstrip("/")
+    salts, key = log_keys.salts, log_keys.of(LogId.DISCLOSURE)
+    links, below = log_keys.links(LogId.DISCLOSURE), urlsplit(issuer).path.rstrip("/")
     log = MerkleLog(engines.evidence, LogId.DISCLOSURE, key)
     events = EventProofs(engines.evidence, log)
     progress = LogProgress(engines.evidence, partial(line.tell, LOGGING))
@@ -80,6 +80,7 @@ async def transparency_of(
         stack.callback(shares.close)
         yield Transparency(
             key,
+            links.keys,
             salts,
             log,
             events,

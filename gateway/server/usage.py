@@ -14,12 +14,11 @@ from starlette.routing import Route
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
-from gateway.installation.home import Home
 from gateway.meter.deliveries import Deliveries
 from gateway.meter.reader import SqlUsageReader
 from gateway.meter.receipts import ReceiptSigner
 from gateway.server.line import Line
-from gateway.server.log_keys import log_key, log_links
+from gateway.server.log_keys import LogKeys
 from gateway.server.transparency import LOG_FILES_WAITING
 from gateway.settlement.region_entries import region_entries
 from gateway.shares import Shares
@@ -61,7 +60,7 @@ class UsageLogs:
 @asynccontextmanager
 async def usage_logs(
     config: GatewayConfig,
-    home: Home,
+    log_keys: LogKeys,
     engines: Engines,
     signs: StoreSigns,
     line: Line,
@@ -73,10 +72,9 @@ async def usage_logs(
     """Give what usage logs take while the context lasts; at the other end of ``line`` is who
     writes them.
 
-    Raises as `log_key`, and what the stores raise when they cannot be read.
+    Raises as `LogKeys.of`, and what the stores raise when they cannot be read.
     """
-    key = log_key(home, engines, LogId.USAGE, issuer)
-    links = log_links(engines, LogId.USAGE, key)
+    key, links = log_keys.of(LogId.USAGE), log_keys.links(LogId.USAGE)
     logs = OperatorLogs(engines.evidence, key)
     loop = asyncio.get_running_loop()
     below = urlsplit(issuer).path.rstrip("/")

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict
 
 from gateway.server.living import live, say
+from gateway.server.memory import collect_rarely
 from gateway.server.process import https_socket, running_gateway, serving_gateway
 from gateway.server.pulse import at_work, beat
 from gateway.server.told import Told
@@ -28,6 +29,7 @@ async def _work(told: Told, over: asyncio.Event) -> None:
         else:
             gateway = running_gateway(told.config)
         running = await stack.enter_async_context(gateway)
+        collect_rarely()
         say(json.dumps(asdict(running), default=str), over)
         await over.wait()
 
