@@ -20,6 +20,7 @@ from tests.surroundings import (
     keep_compiled_statements,
     keep_files_in_memory,
     keep_what_servers_are,
+    look_for_no_other_loop,
 )
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ keep_files_in_memory()
 keep_compiled_code()
 keep_compiled_statements()
 keep_what_servers_are()
+look_for_no_other_loop()
 # An example that takes long on a busy machine shows no fault.
 settings.register_profile("creditgate", deadline=None, max_examples=30)
 settings.register_profile(THOROUGH, deadline=None, max_examples=300)
@@ -51,9 +53,14 @@ LONGEST = (
     "browser",
     "node",
     "asking",
+    "consented",
+    "untrue",
+    "broken",
+    "rationed",
     "clearing",
     "home",
     "trust",
+    "interaction",
     "administration",
     "transparency",
     "consents",
@@ -65,16 +72,20 @@ LONGEST = (
     "anchor",
 )
 # Areas whose files share what takes seconds to make: one worker runs all of their files.
-TOGETHER = ("cli",)
+TOGETHER = ("cli", "consented", "untrue", "broken", "rationed", "home", "interaction")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first, then those with the most tests."""
+    """Put the areas whose files take longest first, then the files with the most tests; what is run
+    together stays in the order that makes what it shares once."""
     tests = Counter(item.path for item in items)
 
-    def turn(item: pytest.Item) -> tuple[int, int]:
-        area = item.path.parent.name
-        return LONGEST.index(area) if area in LONGEST else len(LONGEST), -tests[item.path]
+    def turn(item: pytest.Item) -> tuple[int, str, int]:
+        area = item.path.parent
+        place = LONGEST.index(area.name) if area.name in LONGEST else len(LONGEST)
+        if area.name in TOGETHER:
+            return place, str(area), 0
+        return place, "", -tests[item.path]
 
     items.sort(key=turn)
 

@@ -59,6 +59,9 @@ OPERATOR_CLIENT = "alpha-one"
 PUBLISHER = "publisher"
 ADMINISTRATOR = "administrator"
 
+Thing = tuple[str, str, Kept]
+"""What authority is to hold: its kind, its id, and it."""
+
 
 def company(number: int) -> str:
     """Return the code of an invented company, in the unassigned district 000000."""
@@ -173,13 +176,26 @@ class Installation:
                 *(Draft(CATALOGUE_ITEM, kept.code, 0, kept.as_document()) for kept in items),
                 Draft(PRICE_PLAN, plan.plan_id, 0, plan.model_dump()),
                 Draft(SHARING_RULE, rule.rule_id, 0, rule.model_dump()),
+                *(
+                    Draft(kind, id_, 0, kept.as_document())
+                    for kind, id_, kept in (
+                        *self._licensed(OPERATOR_ID, "L-ALPHA"),
+                        *self._enrolled(
+                            OPERATOR_CLIENT, ClientRole.CLIENT_ROLE_OPERATOR, OPERATOR_ID
+                        ),
+                        *self._enrolled(PUBLISHER, ClientRole.CLIENT_ROLE_PUBLISHER),
+                    )
+                ),
             ]
         )
-        self.license(OPERATOR_ID, "L-ALPHA")
-        self.enrol(OPERATOR_CLIENT, ClientRole.CLIENT_ROLE_OPERATOR, OPERATOR_ID)
-        self.enrol(PUBLISHER, ClientRole.CLIENT_ROLE_PUBLISHER)
 
-    def license(
+    def license(self, operator_id: str, number: str, **terms: Any) -> None:
+        """Register an operator and give it a licence for a year, of the ``terms`` of
+        `_licensed`."""
+        for kind, id_, kept in self._licensed(operator_id, number, **terms):
+            self.keep(kind, id_, kept)
+
+    def _licensed(
         self,
         operator_id: str,
         number: str,
@@ -187,8 +203,7 @@ class Installation:
         purposes: Iterable[int] = (PURPOSE,),
         quota: int = 1_000_000,
         regions: Iterable[str] = ("*",),
-    ) -> None:
-        """Register an operator and give it a licence for a year."""
+    ) -> list[Thing]:
         stem = "91000000" + f"{sum(operator_id.encode()):09d}"
         operator = Operator(
             operator_id=operator_id,
@@ -196,7 +211,6 @@ class Installation:
             uscc=stem + check_character(stem),
             state=OperatorState.OPERATOR_STATE_ACTIVE,
         )
-        self.keep(OPERATOR, operator_id, operator)
         now = self.clock.now()
         licence = Licence(
             number=number,
@@ -208,10 +222,17 @@ class Installation:
             regions=frozenset(regions),
             daily_record_quota=quota,
         )
-        self.keep(LICENCE, number, licence)
+        return [(OPERATOR, operator_id, operator), (LICENCE, number, licence)]
 
     def enrol(self, client_id: str, role: ClientRole.ValueType, operator_id: str = "") -> None:
         """Register a client with keys of its own and grant all scopes of its role."""
+        client, *grants = self._enrolled(client_id, role, operator_id)
+        self.keep(*client)
+        self._append(Draft(kind, id_, 0, kept.as_document()) for kind, id_, kept in grants)
+
+    def _enrolled(
+        self, client_id: str, role: ClientRole.ValueType, operator_id: str = ""
+    ) -> list[Thing]:
         now = self.clock.now()
         certificate = make_client_certificate(self.home.development_ca(), client_id, now)
         assertion_key = make_assertion_key()
@@ -223,7 +244,6 @@ class Installation:
             jwks=assertion_key.jwks,
             certificate_thumbprints=frozenset({certificate.thumbprint}),
         )
-        self.keep(CLIENT, client_id, client)
         grants = [
             ScopeGrant(
                 grant_id=f"{client_id}-{number}",
@@ -233,7 +253,10 @@ class Installation:
             )
             for number, scope in enumerate(sorted(scopes_of_role(role)))
         ]
-        self._append(Draft(SCOPE_GRANT, grant.grant_id, 0, grant.as_document()) for grant in grants)
+        return [
+            (CLIENT, client_id, client),
+            *((SCOPE_GRANT, grant.grant_id, grant) for grant in grants),
+        ]
 
     def suspend(self, operator_id: str = OPERATOR_ID) -> None:
         """Suspend an operator."""

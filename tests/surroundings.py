@@ -1,11 +1,13 @@
 """What makes a run quick wherever it is started: files in memory, code and SQL compiled once,
-servers asked once what they are."""
+servers asked once what they are, nothing looked for that is not there."""
 
 import os
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 from unittest.mock import patch
 
 import psutil
@@ -96,3 +98,10 @@ def keep_what_servers_are() -> None:
         known[database] = {name: it for name, it in vars(dialect).items() if name not in told}
 
     patch.object(PGDialect_psycopg, "initialize", initialize).start()
+
+
+def look_for_no_other_loop() -> None:
+    """Have httpcore told at once that sniffio is not installed: it looks through all folders of
+    packages for it several times a request, which takes a sixth of one on a new connection."""
+    if find_spec("sniffio") is None:
+        sys.modules["sniffio"] = cast("ModuleType", None)

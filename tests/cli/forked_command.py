@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from gateway.cli.main import app
 
+FAILED = "ended with status "
+"""What a command says last that failed, and its status after it."""
+
 
 def told(words: Sequence[str], environment: Mapping[str, str]) -> bytes:
     """Return that line."""
@@ -23,4 +26,5 @@ def main() -> None:
         app(line["words"], prog_name="creditgate")
     except SystemExit as ended:
         if ended.code:
+            print(f"{FAILED}{ended.code}", flush=True)
             raise

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.demo.cast import PRICES, invented_code
 from gateway.demo.invented import CORRECTED, EXPIRED, REPAIRED
 from gateway.demo.seed import SAMPLE
-from tests.cli.commands import Served, creditgate
+from tests.cli.commands import Served, creditgate_here
 
 ADMINISTRATOR, PUBLISHER, ALPHA = "administrator", "publisher", "alpha-client"
 CHECK = ("--purpose", "supplier-check")
@@ -238,7 +238,7 @@ def test_files_are_loaded_once_and_rejected_rows_reported(served: Served, tmp_pa
 
 
 def test_a_client_whose_scopes_do_not_do_is_named_with_the_mend(served: Served) -> None:
-    done = creditgate(served.home, "load", SAMPLE)
+    done = creditgate_here(served.home, "load", SAMPLE)
     assert done.status == 2
     assert done.told.startswith("SCOPE_NOT_GRANTED: ")
     assert f"as administrator ({served.profile(ADMINISTRATOR)}); --profile" in done.told
@@ -353,7 +353,7 @@ def test_a_key_without_a_proof_is_refused_before_anything_is_asked(served: Serve
 
 def test_a_refusal_is_told_with_its_field_and_without_the_value(served: Served) -> None:
     query = ("query", "91000000DEM0000XYZ", *CHECK, "--profile", served.profile(ALPHA))
-    done = creditgate(served.home, *query)
+    done = creditgate_here(served.home, *query)
     assert (done.status, done.out) == (2, "")
     assert done.told.startswith("INVALID_REQUEST: ")
     assert "subject" in done.told

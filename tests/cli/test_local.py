@@ -19,7 +19,7 @@ from gateway.administration.history import KINDS
 from gateway.cli.failures import SPEAKING, Failure, failure_of
 from gateway.cli.operator import HISTORY_KINDS
 from gateway.oauth.keys import LEAD_SECONDS
-from tests.cli.commands import EVERY, creditgate, creditgate_here, run_here
+from tests.cli.commands import EVERY, creditgate_forked, creditgate_here, run_here
 
 HEAVY = (
     "grpc",
@@ -156,7 +156,7 @@ def test_without_a_store_the_mend_is_told(home: Path) -> None:
 
 def test_without_a_profile_the_mend_is_told(home: Path) -> None:
     home.mkdir()
-    done = creditgate(home, "operator", "list", "--json")
+    done = creditgate_here(home, "operator", "list", "--json")
     assert done.status == 1
     assert "creditgate init" in done.json["error"]["message"]
 
@@ -266,7 +266,7 @@ def test_a_key_of_another_kind_is_not_registered_as_ours(home: Path) -> None:
 
 
 def test_settings_at_fault_are_named_without_their_value(home: Path) -> None:
-    done = creditgate(home, "serve", GRPC_PORT="seventy")
+    done = creditgate_forked(home, "serve", GRPC_PORT="seventy")
     assert done.status == 1
     assert "grpc_port" in done.told
     assert "seventy" not in done.told
@@ -276,14 +276,14 @@ def test_settings_at_fault_are_named_without_their_value(home: Path) -> None:
 def test_a_taken_port_is_told_with_its_setting(home: Path, port: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = str(taken.getsockname()[1])
-        done = creditgate(home, "serve", **{port: number})
+        done = creditgate_forked(home, "serve", **{port: number})
     assert done.status == 1
     assert f":{number}" in done.told
     assert f"CREDITGATE_{port}" in done.told
 
 
 def test_data_is_loaded_by_a_demo_only(home: Path, tmp_path: Path) -> None:
-    done = creditgate(home, "serve", "--data", tmp_path)
+    done = creditgate_forked(home, "serve", "--data", tmp_path)
     assert done.status == 1
     assert "--demo" in done.told
 

@@ -1,31 +1,44 @@
 """``creditgate log``: keys, checkpoints, entries, and the check of an installation's stores."""
 
 import json
+import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from sqlalchemy import insert, text
 
 from creditgate.transparency.note import VerifierKey, open_checkpoint
 from gateway.conformance.finding_tables import EVIDENCE
 from gateway.selfcheck.coverage import NOT_COVERED
 from tests.cli.commands import creditgate_here
-from tests.installation import PUBLISHER, Installation, company
+from tests.installation import PUBLISHER, Installation, company, furnished
 from tests.server.calls import draft, publish
+from tests.stores import SqliteStores, engines_of
 from tests.transparency.monitor import files_of, logged
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def home(sqlite_stores: SqliteStores) -> AsyncIterator[Path]:
+    """The home of an installation that has disclosed and decided something."""
+    with furnished(sqlite_stores) as installation:
+        async with (
+            installation.running() as gateway,
+            gateway.channel(PUBLISHER) as channel,
+            files_of(gateway) as files,
+        ):
+            await publish(channel, [draft(f"r-{n}", company(n)) for n in range(3)])
+            await logged(files, 3)
+        yield installation.folder
 
 
 @pytest.fixture
-async def home(embedded: Installation) -> Path:
-    """The home of an installation that has disclosed and decided something."""
-    async with (
-        embedded.running() as gateway,
-        gateway.channel(PUBLISHER) as channel,
-        files_of(gateway) as files,
-    ):
-        await publish(channel, [draft(f"r-{n}", company(n)) for n in range(3)])
-        await logged(files, 3)
-    return embedded.folder
+def own_home(home: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be written to."""
+    return Path(shutil.copytree(home, tmp_path / "home"))
 
 
 async def test_a_log_tells_its_key_and_its_newest_checkpoint(home: Path) -> None:
@@ -61,41 +74,39 @@ async def test_the_check_says_that_all_is_as_it_was_written(home: Path) -> None:
     assert creditgate_here(home, "log", "check", "--json").json["events"] == 3
 
 
-async def test_the_check_tells_where_somebody_else_wrote(
-    home: Path, embedded: Installation
-) -> None:
-    with embedded.engines.records.begin() as connection:
+async def test_the_check_tells_where_somebody_else_wrote(own_home: Path) -> None:
+    with engines_of("sqlite", own_home) as engines, engines.records.begin() as connection:
         connection.execute(
             text("UPDATE disclosure_events SET note = 'another reason' WHERE sequence = 2")
         )
-    done = creditgate_here(home, "log", "check", "--json")
+    done = creditgate_here(own_home, "log", "check", "--json")
     assert done.status == 1
     assert [fault["place"] for fault in done.json["faults"]] == [
         "disclosure_log_heads, log_index 4"
     ]
-    (home / "keys" / "log-decisions.pem").unlink()
-    done = creditgate_here(home, "log", "check", "--json")
+    (own_home / "keys" / "log-decisions.pem").unlink()
+    done = creditgate_here(own_home, "log", "check", "--json")
     assert "logs, decisions" in [fault["place"] for fault in done.json["faults"]]
-    (home / "keys" / "salts.key").unlink()
-    done = creditgate_here(home, "log", "check")
+    (own_home / "keys" / "salts.key").unlink()
+    done = creditgate_here(own_home, "log", "check")
     assert done.status != 0
-    assert not (home / "keys" / "salts.key").exists()
+    assert not (own_home / "keys" / "salts.key").exists()
 
 
 async def test_the_check_looks_at_what_is_kept_of_operators_and_names_what_it_cannot(
-    home: Path, embedded: Installation
+    own_home: Path,
 ) -> None:
-    told = creditgate_here(home, "log", "check", "--json").json
+    told = creditgate_here(own_home, "log", "check", "--json").json
     assert told["not_covered"] == dict(NOT_COVERED)
-    printed = creditgate_here(home, "log", "check").out
+    printed = creditgate_here(own_home, "log", "check").out
     assert all(name in printed for name in told["not_covered"])
-    with embedded.engines.evidence.begin() as connection:
+    with engines_of("sqlite", own_home) as engines, engines.evidence.begin() as connection:
         connection.execute(
             insert(EVIDENCE).values(
                 finding_id="none", operator_id="alpha", at=1, bytes=1, evidence=b"x"
             )
         )
-    done = creditgate_here(home, "log", "check", "--json")
+    done = creditgate_here(own_home, "log", "check", "--json")
     assert done.status == 1
     places = [fault["place"] for fault in done.json["faults"]]
     assert places == ['finding_evidence, ["none"]', "finding_evidence"]

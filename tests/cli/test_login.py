@@ -2,18 +2,20 @@
 
 import asyncio
 import json
+import os
 import re
 import socket
 import stat
-import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from gateway.cli.calls import SIGNED_IN
 from operators.administration_policy import (
@@ -21,10 +23,15 @@ from operators.administration_policy import (
     POLICY_ID,
     AdministrationPolicy,
 )
-from tests.cli.commands import PROGRAM, creditgate_here, environment
-from tests.installation import Installation, eventually
+from tests.cli import forked_command
+from tests.cli.commands import creditgate_here, ending, environment
+from tests.forking import COMMAND, nursery
+from tests.installation import Installation, eventually, furnished
 from tests.interaction.world import PERSON, World, running_world
 from tests.people import SECURITY, Browser, browser, write_profile
+from tests.stores import SqliteStores
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def free_port() -> int:
@@ -56,34 +63,25 @@ class Desk:
 
     async def login(self, subject: str = PERSON, *more: str, **how: Any) -> tuple[int, Any]:
         """Run login, sign in and decide in the browser, and return as `run`."""
-        process = await asyncio.create_subprocess_exec(
-            *PROGRAM,
-            "login",
-            "--no-browser",
-            "--redirect-uri",
-            self.redirect_uri,
-            "--profile",
-            str(self.profile),
-            "--json",
-            *more,
-            env=environment(self.home),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        assert process.stderr is not None
-        assert process.stdout is not None
-        told = await asyncio.wait_for(process.stderr.readline(), 30)
-        line = await asyncio.wait_for(process.stderr.readline(), 30)
-        url = re.search(r"https://\S+", line.decode())
-        if url is None:
-            out, rest = await process.communicate()
-            raise AssertionError(told + line + rest + out)
-        async with browser(self.world.installation) as visitor:
-            visitor.redirect_uri = self.redirect_uri
-            await self.visit(visitor, url[0], subject, **how)
-        out, _ = await asyncio.wait_for(process.communicate(), 30)
-        assert process.returncode is not None
-        return process.returncode, json.loads(out)
+        words = ("login", "--no-browser", "--redirect-uri", self.redirect_uri)
+        words = (*words, "--profile", str(self.profile), "--json", *more)
+        asked = forked_command.told(words, environment(self.home))
+        heard, errors = os.pipe()
+        process = await asyncio.to_thread(nursery().begun, asked, COMMAND, errors)
+        os.close(errors)
+        with os.fdopen(heard) as told:
+
+            async def line() -> str:
+                return await asyncio.wait_for(asyncio.to_thread(told.readline), 30)
+
+            said = [await line(), await line()]
+            url = re.search(r"https://\S+", said[-1])
+            assert url is not None, "".join(said)
+            async with browser(self.world.installation) as visitor:
+                visitor.redirect_uri = self.redirect_uri
+                await self.visit(visitor, url[0], subject, **how)
+            status, document = ending(await process.wait())
+        return status, json.loads(document)
 
     async def visit(
         self,
@@ -117,12 +115,34 @@ class Desk:
         self.profile.with_name(SIGNED_IN).write_text(json.dumps({**self.kept(), **changed}))
 
 
-@pytest.fixture
-async def desk(embedded: Installation) -> AsyncIterator[Desk]:
-    """A command line whose client may use the code flow."""
+@asynccontextmanager
+async def desk_at(installation: Installation) -> AsyncGenerator[Desk]:
+    """Give a command line whose client may use the code flow."""
     redirect_uri = f"http://127.0.0.1:{free_port()}/signed-in"
-    async with running_world(embedded, redirect_uri) as world:
+    async with running_world(installation, redirect_uri) as world:
         yield Desk(world, write_profile(world.gateway, world.party), redirect_uri)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def standing(sqlite_stores: SqliteStores) -> AsyncIterator[Desk]:
+    """A command line for the tests that change nobody's powers."""
+    with furnished(sqlite_stores) as installation:
+        async with desk_at(installation) as desk:
+            yield desk
+
+
+@pytest.fixture
+def desk(standing: Desk) -> Desk:
+    """A command line at which nobody is signed in."""
+    standing.profile.with_name(SIGNED_IN).unlink(missing_ok=True)
+    return standing
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def own_desk(embedded: Installation) -> AsyncIterator[Desk]:
+    """A command line at a gateway of the test's own."""
+    async with desk_at(embedded) as desk:
+        yield desk
 
 
 OPERATOR = ("operator", "create", "beta", "--name", "Beta", "--uscc", "91000000DEM0000019")
@@ -157,17 +177,19 @@ async def test_a_denial_signs_nobody_in(desk: Desk) -> None:
     assert not desk.profile.with_name(SIGNED_IN).exists()
 
 
-async def test_a_client_without_the_grant_type_is_told_how_to_register_one(desk: Desk) -> None:
-    installation = desk.world.installation
-    client_id = desk.world.party.client_id
+async def test_a_client_without_the_grant_type_is_told_how_to_register_one(own_desk: Desk) -> None:
+    installation = own_desk.world.installation
+    client_id = own_desk.world.party.client_id
     *_, last = installation.log.history(kind="client", id=client_id, after=0, limit=9)
     assert last.document is not None
     machine = {**last.document, "grant_types": ["client_credentials"], "redirect_uris": []}
     installation.put("client", client_id, machine)
-    await desk.world.caught_up()
-    status, document = await desk.run("login", "--no-browser", "--redirect-uri", desk.redirect_uri)
+    await own_desk.world.caught_up()
+    status, document = await own_desk.run(
+        "login", "--no-browser", "--redirect-uri", own_desk.redirect_uri
+    )
     assert (status, document["error"]["reason"]) == (2, "unauthorized_client")
-    step = f"--grant-type authorization_code --redirect-uri {desk.redirect_uri}"
+    step = f"--grant-type authorization_code --redirect-uri {own_desk.redirect_uri}"
     assert step in document["error"]["message"]
 
 
@@ -213,37 +235,37 @@ async def test_signing_out_ends_the_grant_and_forgets_the_tokens(desk: Desk) -> 
     await eventually(revoked)
 
 
-async def test_a_dangerous_command_is_told_to_step_up_and_then_done(desk: Desk) -> None:
-    world = desk.world
+async def test_a_dangerous_command_is_told_to_step_up_and_then_done(own_desk: Desk) -> None:
+    world = own_desk.world
     for subject in ("zhou-an", "wu-ping"):
         await world.administer(subject, [SECURITY])
     world.installation.keep(ADMINISTRATION_POLICY, POLICY_ID, AdministrationPolicy(guarded=True))
     await world.caught_up()
     remove = ("administrator", "remove", PERSON, *WHY)
-    await desk.login("zhou-an")
-    status, document = await desk.run(*remove)
+    await own_desk.login("zhou-an")
+    status, document = await own_desk.run(*remove)
     assert (status, document["error"]["reason"]) == (2, "STEP_UP_REQUIRED")
     assert "creditgate login --step-up" in document["error"]["message"]
-    await desk.login("zhou-an", "--step-up")
-    status, document = await desk.run(*remove)
+    await own_desk.login("zhou-an", "--step-up")
+    status, document = await own_desk.run(*remove)
     assert status == 0
     assert document["administrator"]["remove_time"]
 
 
-async def test_administrators_are_registered_listed_and_given_roles(desk: Desk) -> None:
-    await desk.world.administer("zhou-an", [SECURITY])
-    await desk.login("zhou-an")
+async def test_administrators_are_registered_listed_and_given_roles(own_desk: Desk) -> None:
+    await own_desk.world.administer("zhou-an", [SECURITY])
+    await own_desk.login("zhou-an")
     named = ("--name", "Ada", "--issuer", "https://idp.test", "--subject", "a-1")
     register = ("administrator", "register", "ada", *named, "--role", "audit", *WHY)
-    status, document = await desk.run(*register)
+    status, document = await own_desk.run(*register)
     assert status == 0
     assert document["administrator"]["roles"] == ["ADMINISTRATOR_ROLE_AUDIT"]
     roles = ("administrator", "roles", "ada", "--role", "pricing", "--role", "audit", *WHY)
-    assert (await desk.run(*roles))[1]["administrator"]["etag"] == "2"
-    listed = (await desk.run("administrator", "list"))[1]["administrators"]
+    assert (await own_desk.run(*roles))[1]["administrator"]["etag"] == "2"
+    listed = (await own_desk.run("administrator", "list"))[1]["administrators"]
     assert {each["administrator_id"] for each in listed} == {PERSON, "zhou-an", "ada"}
     own = ("administrator", "roles", "zhou-an", "--role", "security", "--role", "pricing", *WHY)
-    status, document = await desk.run(*own)
+    status, document = await own_desk.run(*own)
     assert (status, document["error"]["reason"]) == (2, "STATE_CONFLICT")
 
 

@@ -6,8 +6,6 @@ import secrets
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
-    Awaitable,
-    Callable,
     Collection,
     Sequence,
 )
@@ -15,7 +13,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from uuid import uuid4
 
 import grpc
@@ -52,13 +50,13 @@ from tests.installation import (
     Installation,
     eventually,
 )
+from tests.patience import patiently
 from tests.transparency.monitor import files_of
 
 _LONG: Final = "P366D"
 _RECORDS: Final = "/creditgate.v1.CreditRecordService/"
 _LIFE_OF_TOKENS: Final = 10 * 365 * 86_400
 _names = count(1)
-_T = TypeVar("_T")
 
 
 def policy_in(folder: Path) -> Path:
@@ -76,20 +74,6 @@ def policy_in(folder: Path) -> Path:
         false_attestation=_LONG,
         sampling=sampling | {"answer": _LONG, "unshown": _LONG},
     )
-
-
-async def patiently(call: Callable[[], Awaitable[_T]]) -> _T:
-    """Return what a call answers, made again while the gateway asks to wait: on a machine that
-    is busy its lease of authority may lapse."""
-    for _ in range(20):
-        try:
-            return await call()
-        except grpc.aio.AioRpcError as error:
-            refusal = explain(error)
-            if refusal.status != "UNAVAILABLE":
-                raise
-            await asyncio.sleep(refusal.retry_after or 0.2)
-    raise TimeoutError
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from creditgate.transparency.facts import NO_END, Copy
 from creditgate.v1 import conformance_service_pb2 as pb
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
+from tests.patience import patiently
 
 
 def copy_of(record: DisclosedRecord) -> Copy:
@@ -74,14 +75,17 @@ async def attest(
     at_once: int = 1_000,
 ) -> pb.Attestation:
     """Attest by all copies."""
+    begins = opened or opening(len(copies))
 
     async def requests() -> AsyncGenerator[pb.AttestCopiesRequest]:
-        yield pb.AttestCopiesRequest(opening=opened or opening(len(copies)))
+        yield pb.AttestCopiesRequest(opening=begins)
         for start in range(0, len(copies), at_once):
             yield pb.AttestCopiesRequest(copies=digests(copies[start : start + at_once]))
 
     stub = ConformanceServiceStub(channel)
-    answer: pb.AttestCopiesResponse = await stub.AttestCopies(requests(), timeout=60)
+    answer: pb.AttestCopiesResponse = await patiently(
+        lambda: stub.AttestCopies(requests(), timeout=60)
+    )
     return answer.attestation
 
 

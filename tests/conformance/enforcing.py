@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from creditgate.transparency.linked import LinkedKeys
 from creditgate.v1.conformance_service_pb2 import FindingKind
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Severity
@@ -109,7 +110,13 @@ def enforced_on(request: pytest.FixtureRequest, **policy: object) -> Generator["
     """Give an installation on a store of the kind that ``request`` is for; ``policy`` replaces
     parts of the shipped one."""
     name = "sqlite_stores" if request.param == "sqlite" else "postgres_stores"
-    stores: SqliteStores | PostgresStores = request.getfixturevalue(name)
+    with enforced_in(request.getfixturevalue(name), **policy) as enforced:
+        yield enforced
+
+
+@contextmanager
+def enforced_in(stores: SqliteStores | PostgresStores, **policy: object) -> Generator["Enforced"]:
+    """Give an installation on one of ``stores``; ``policy`` replaces parts of the shipped one."""
     unspaced = {"attestation_spacing": "PT0S"}
     changed = ConformancePolicy.model_validate(read_policy().model_dump() | unspaced | policy)
     with stores.database() as store:
@@ -135,6 +142,7 @@ class Enforced:
         self.log = self.installation.log
         self.disclosing = Disclosing(self.engines, self.clock)
         self.numbers = count(1)
+        self.seen = AuthorityView()
         evidence, policy = self.engines.evidence, self.policy
         keys = SigningKeys(self.installation.home.keys)
         self.log_key = LogKey.kept_in(self.folder / "log.pem", "gateway.example/disclosure")
@@ -156,6 +164,7 @@ class Enforced:
         self.certified = Certified(
             self.attested,
             self.findings,
+            LinkedKeys((self.log_key.verifier,)),
             lambda each: (
                 self.view().authority.operators[each].state == OperatorState.OPERATOR_STATE_ACTIVE
             ),
@@ -176,7 +185,9 @@ class Enforced:
 
     def view(self) -> AuthorityView:
         """Return authority as the log has it."""
-        return AuthorityView().advanced(self.log.since(0))
+        seen = self.seen
+        self.seen = seen.advanced(self.log.since(seen.sequence))
+        return self.seen
 
     def newcomer(self) -> str:
         """Register an operator that may work, of which nothing is known; return its id.

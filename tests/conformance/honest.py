@@ -16,6 +16,7 @@ from sdk.copies.file import CopiesFile
 from tests.conformance.acting import Operator, Stage
 from tests.conformance.attesting import attest, copy_of, opening
 from tests.consents.counter import new_subject
+from tests.patience import patiently
 from tests.server.calls import draft
 
 numbers = count(1)
@@ -67,7 +68,8 @@ async def withdraw(stage: Stage, copy: Copy, revision: int = 1) -> int:
     request = disclosure_pb.WithdrawRecordRequest(
         name=f"records/{copy.record_id}", expected_revision=revision, reason="set aside"
     )
-    return (await stage.disclosure.WithdrawRecord(request)).event_sequence
+    done = await patiently(lambda: stage.disclosure.WithdrawRecord(request))
+    return done.event_sequence
 
 
 async def acknowledge(operator: Operator, event: int, removed_at: int) -> None:
@@ -75,7 +77,8 @@ async def acknowledge(operator: Operator, event: int, removed_at: int) -> None:
     word = pb.RemovalAcknowledgement(event_sequence=event)
     word.remove_time.seconds = removed_at
     request = pb.AcknowledgeRemovalsRequest(removals=[word])
-    assert (await operator.conformance.AcknowledgeRemovals(request)).acknowledged_removals == 1
+    answer = await patiently(lambda: operator.conformance.AcknowledgeRemovals(request))
+    assert answer.acknowledged_removals == 1
 
 
 async def kinds(operator: Operator) -> list[FindingKind.ValueType]:
@@ -94,7 +97,8 @@ async def correct(
         content=changed or record.content,
         reason="typing error",
     )
-    return (await stage.disclosure.CorrectRecord(request)).record.event_sequence
+    done = await patiently(lambda: stage.disclosure.CorrectRecord(request))
+    return done.record.event_sequence
 
 
 async def correct_period(stage: Stage, record: DisclosedRecord, until: int) -> int:
@@ -103,10 +107,12 @@ async def correct_period(stage: Stage, record: DisclosedRecord, until: int) -> i
         name=record.name, expected_revision=1, content=record.content, reason="period"
     )
     request.disclosed_until.seconds = until
-    return (await stage.disclosure.CorrectRecord(request)).record.event_sequence
+    done = await patiently(lambda: stage.disclosure.CorrectRecord(request))
+    return done.record.event_sequence
 
 
 async def owed(operator: Operator) -> int:
     """Return how many removals an operator owes."""
-    standing = await operator.conformance.GetConformance(pb.GetConformanceRequest())
+    request = pb.GetConformanceRequest()
+    standing = await patiently(lambda: operator.conformance.GetConformance(request))
     return standing.outstanding_removals

@@ -32,8 +32,10 @@ from tests.conformance.enforcing import (
     MISSING,
     Enforced,
     difference,
+    enforced_in,
     enforced_on,
 )
+from tests.stores import PostgresStores, SqliteStores
 
 ANSWER = {"sampling": {"lied_share": 0.05, "caught": 0.99, "most": 100, "answer": "P2D"}}
 
@@ -50,6 +52,28 @@ def world(shared: Enforced) -> Enforced:
     """An operator of which nothing is known."""
     shared.newcomer()
     return shared
+
+
+@pytest.fixture
+def alone(stores: SqliteStores | PostgresStores) -> Iterator[Enforced]:
+    """An operator alone in its installation: what others left would take its time each step."""
+    with enforced_in(stores, **ANSWER) as enforced:
+        enforced.newcomer()
+        yield enforced
+
+
+@pytest.fixture(scope="module")
+def drawn_on(sqlite_stores: SqliteStores) -> Iterator[Enforced]:
+    """An installation for all tests of what is drawn, which no store has a part in."""
+    with enforced_in(sqlite_stores, **ANSWER) as enforced:
+        yield enforced
+
+
+@pytest.fixture
+def drawer(drawn_on: Enforced) -> Enforced:
+    """An operator of which nothing is known, on SQLite."""
+    drawn_on.newcomer()
+    return drawn_on
 
 
 def right(world: Enforced, challenge: Challenge) -> bytes:
@@ -335,13 +359,13 @@ def test_a_certificate_of_a_false_attestation_is_withdrawn_for_good(world: Enfor
 
 
 def test_every_attestation_draws_of_all_copies_whatever_is_asked_for_already(
-    world: Enforced,
+    drawer: Enforced,
 ) -> None:
-    world.serve(*(f"n{number}" for number in range(400)))
+    drawer.serve(*(f"n{number}" for number in range(400)))
     asked = list[set[int]]()
     for _ in range(4):
-        attested = world.attest(copies=400)
-        with reading(world.engines.evidence) as connection:
+        attested = drawer.attest(copies=400)
+        with reading(drawer.engines.evidence) as connection:
             query = (
                 select(CHALLENGES.c.revision_sequence)
                 .join(DRAWS, DRAWS.c.challenge_id == CHALLENGES.c.challenge_id)
@@ -351,56 +375,56 @@ def test_every_attestation_draws_of_all_copies_whatever_is_asked_for_already(
     assert [len(each) for each in asked] == [90] * 4
     # Of what was asked for before some is drawn again: 20 of 90 are expected to be.
     assert asked[0] & asked[1]
-    assert len(set[int]().union(*asked)) == len(world.asked()) < 4 * 90
+    assert len(set[int]().union(*asked)) == len(drawer.asked()) < 4 * 90
 
 
-def test_an_operator_that_has_too_much_to_show_attests_no_more(world: Enforced) -> None:
-    world.serve(*(f"n{number}" for number in range(1_500)))
-    world.checkpoint()
+def test_an_operator_that_has_too_much_to_show_attests_no_more(drawer: Enforced) -> None:
+    drawer.serve(*(f"n{number}" for number in range(1_500)))
+    drawer.checkpoint()
     attested = 0
     with pytest.raises(Refused) as refused:
         while attested < 100:
-            world.attested.require_turn(world.firm, 1_500, world.clock.now(), world.clock.now())
-            world.attest(copies=1_500)
+            drawer.attested.require_turn(drawer.firm, 1_500, drawer.clock.now(), drawer.clock.now())
+            drawer.attest(copies=1_500)
             attested += 1
     assert refused.value.reason == RefusalReason.REFUSAL_REASON_RATE_EXCEEDED
     assert refused.value.retry_after
     # Whoever has got past the door is refused too: never is fewer drawn than is stated.
     with pytest.raises(Refused):
         while attested < 100:
-            world.attest(copies=1_500)
+            drawer.attest(copies=1_500)
             attested += 1
-    assert len(world.asked()) <= MOST_OPEN
+    assert len(drawer.asked()) <= MOST_OPEN
     assert attested >= 11
-    world.show(*((each.record_id, right(world, each)) for each in world.asked()[:200]))
-    world.attested.require_turn(world.firm, 1_500, world.clock.now(), world.clock.now())
+    drawer.show(*((each.record_id, each.copy_digest) for each in drawer.asked()[:200]))
+    drawer.attested.require_turn(drawer.firm, 1_500, drawer.clock.now(), drawer.clock.now())
 
 
-def test_old_challenges_are_forgotten_and_stay_counted(world: Enforced) -> None:
-    world.serve("a")
-    world.attest(copies=1)
-    (asked,) = world.asked()
-    world.show((asked.record_id, right(world, asked)))
-    world.pass_time(400 * DAY)
-    assert world.challenges.records(world.firm, [asked.challenge_id])
-    world.pass_time(2 * DAY)
-    assert not world.challenges.records(world.firm, [asked.challenge_id])
-    assert counts(world) == (1, 1)
+def test_old_challenges_are_forgotten_and_stay_counted(alone: Enforced) -> None:
+    alone.serve("a")
+    alone.attest(copies=1)
+    (asked,) = alone.asked()
+    alone.show((asked.record_id, right(alone, asked)))
+    alone.pass_time(400 * DAY)
+    assert alone.challenges.records(alone.firm, [asked.challenge_id])
+    alone.pass_time(2 * DAY)
+    assert not alone.challenges.records(alone.firm, [asked.challenge_id])
+    assert counts(alone) == (1, 1)
 
 
 @pytest.mark.parametrize(("attested", "ended"), [(8, 0), (8, 3), (200, 20), (200, 150), (5, 5)])
 def test_each_copy_attested_and_disclosed_still_is_drawn_with_the_same_chance_and_no_other(
-    world: Enforced, attested: int, ended: int
+    drawer: Enforced, attested: int, ended: int
 ) -> None:
-    sequences = world.serve(*(f"n{number}" for number in range(attested + 10)))
+    sequences = drawer.serve(*(f"n{number}" for number in range(attested + 10)))
     right, others = sequences[:attested], sequences[attested:]
     for number in range(ended):
-        world.disclosing.end(world.record(f"n{number}"))
+        drawer.disclosing.end(drawer.record(f"n{number}"))
     alive = right[ended:]
     wanted = min(90, len(alive))
     times, rounds = Counter[int](), 40
     for _ in range(rounds):
-        drawn = world.drawing.draw(world.firm, np.array(right), {}, world.clock.now())
+        drawn = drawer.drawing.draw(drawer.firm, np.array(right), {}, drawer.clock.now())
         asked = [each.sequence for each in drawn.revisions]
         assert len(asked) == len(set(asked)) == wanted
         times.update(asked)
@@ -427,13 +451,13 @@ def test_the_certificate_of_an_operator_that_may_not_work_is_withdrawn(world: En
         assert world.certified.in_force(world.firm, now) == ""
 
 
-def test_who_lies_about_a_share_is_caught_as_often_as_is_stated(world: Enforced) -> None:
-    sequences = world.serve(*(f"n{number}" for number in range(400)))
+def test_who_lies_about_a_share_is_caught_as_often_as_is_stated(drawer: Enforced) -> None:
+    sequences = drawer.serve(*(f"n{number}" for number in range(400)))
     lied = set(sequences[:20])
     rounds = 60
     caught = 0
     for _ in range(rounds):
-        drawn = world.drawing.draw(world.firm, np.array(sequences), {}, world.clock.now())
+        drawn = drawer.drawing.draw(drawer.firm, np.array(sequences), {}, drawer.clock.now())
         asked = {each.sequence for each in drawn.revisions}
         assert len(asked) == 90
         caught += bool(lied & asked)
@@ -463,25 +487,25 @@ def test_who_held_an_altered_copy_must_show_the_right_one_it_attests_next(
     assert (name, ATTESTATION_FALSE) in world.standing()
 
 
-def test_of_very_many_altered_copies_those_not_asked_for_yet_stay_found(world: Enforced) -> None:
-    sequences = world.serve(*(f"n{number}" for number in range(700)))
+def test_of_very_many_altered_copies_those_not_asked_for_yet_stay_found(alone: Enforced) -> None:
+    sequences = alone.serve(*(f"n{number}" for number in range(700)))
     altered = [
-        difference(world.record(f"n{number}"), revision_sequence=sequence)
+        difference(alone.record(f"n{number}"), revision_sequence=sequence)
         for number, sequence in enumerate(sequences)
     ]
-    world.checkpoint()
-    world.attest(*altered, copies=700)
-    world.clock.at += DAY
-    claimed = world.attest(copies=700)
-    asked = {each.revision_sequence for each in world.asked()}
-    standing = {each.revision_sequence for each in world.standing().values()}
+    alone.checkpoint()
+    alone.attest(*altered, copies=700)
+    alone.clock.at += DAY
+    claimed = alone.attest(copies=700)
+    asked = {each.revision_sequence for each in alone.asked()}
+    standing = {each.revision_sequence for each in alone.standing().values()}
     assert asked & set(sequences) == set(sequences) - standing
     assert (claimed.standing, claimed.certificate) == (len(standing), "")
     # Nobody foresees which: not the first ones.
     assert asked & set(sequences[600:])
     assert standing & set(sequences[:600])
     for _ in range(3):
-        world.show(*((each.record_id, right(world, each)) for each in world.asked()))
-        world.clock.at += DAY
-        claimed = world.attest(copies=700)
+        alone.show(*((each.record_id, each.copy_digest) for each in alone.asked()))
+        alone.clock.at += DAY
+        claimed = alone.attest(copies=700)
     assert (claimed.standing, claimed.certificate != "") == (0, True)

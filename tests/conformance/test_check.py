@@ -2,7 +2,7 @@
 something of what anybody else wrote, wherever it follows from other records."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from random import Random
 
@@ -33,7 +33,8 @@ from tests.conformance.disclosing import ByDays, Disclosing
 from tests.consent.store import ConsentStore
 from tests.consent.world import EVALUATION, terms
 from tests.meter.world import admitted, company
-from tests.transparency.tampering import mutate, removed, rows_of
+from tests.stores import engines_of
+from tests.transparency.tampering import mutate, removed, rows_of, tampered
 
 MADE_ANEW = (
     REVISION_BLOCKS,
@@ -87,6 +88,15 @@ def history(engines: Engines) -> Disclosing:
     return disclosing
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def kept(request: pytest.FixtureRequest) -> Iterator[Engines]:
+    """The stores of such a history on each kind, for all tests that put back what they change."""
+    name = "sqlite_stores" if request.param == "sqlite" else "postgres_stores"
+    with request.getfixturevalue(name).database() as store, engines_of(*store) as engines:
+        history(engines)
+        yield engines
+
+
 def _follow(steps: HoldingsSteps) -> None:
     while steps.step():
         pass
@@ -134,9 +144,8 @@ def _keep(
         connection.execute(insert(table).values(nothing | dict(of_copy or {}) | values))
 
 
-def test_what_the_gateway_keeps_of_operators_is_found_as_it_wrote_it(engines: Engines) -> None:
-    history(engines)
-    checked = check_conformance(engines)
+def test_what_the_gateway_keeps_of_operators_is_found_as_it_wrote_it(kept: Engines) -> None:
+    checked = check_conformance(kept)
     assert checked.faults == []
     # A block of revisions, one of ended ones, and one of each operator's that was followed.
     assert checked.blocks == 5
@@ -166,78 +175,75 @@ def test_an_empty_store_of_operators_has_nothing_wrong(engines: Engines) -> None
 
 
 @pytest.mark.parametrize("table", MADE_ANEW, ids=lambda table: table.name)
-def test_a_table_emptied_is_noticed(engines: Engines, table: Table) -> None:
-    history(engines)
-    with engines.evidence.begin() as connection:
+def test_a_table_emptied_is_noticed(kept: Engines, table: Table) -> None:
+    rows = [dict(row) for row in rows_of(kept.evidence, table)]
+    with kept.evidence.begin() as connection:
         connection.execute(delete(table))
-    assert {fault.place.split(",")[0] for fault in faults(engines)} >= (
+    found = faults(kept)
+    with kept.evidence.begin() as connection:
+        connection.execute(insert(table), rows)
+    assert found
+    assert {fault.place.split(",")[0] for fault in found} >= (
         {table.name} if table not in (POSITIONS, FOLLOWED) else set()
     )
-    assert faults(engines)
 
 
-def test_values_zeroed_or_bits_cleared_are_noticed(engines: Engines) -> None:
-    history(engines)
+def test_values_zeroed_or_bits_cleared_are_noticed(kept: Engines) -> None:
     for column in (
         REVISION_BLOCKS.c.elements,
         REVISION_BLOCKS.c.untils,
         ENDED_BLOCKS.c.ended,
         SERVED_BLOCKS.c.whole,
     ):
-        kept = rows_of(engines.evidence, column.table)
-        with engines.evidence.begin() as connection:
+        rows = rows_of(kept.evidence, column.table)
+        with kept.evidence.begin() as connection:
             connection.execute(
-                update(column.table).values({column: bytes(len(kept[0][column.name]))})
+                update(column.table).values({column: bytes(len(rows[0][column.name]))})
             )
-        found = faults(engines)
+        found = faults(kept)
         assert found
         assert all(fault.place.startswith(column.table.name) for fault in found)
-        with engines.evidence.begin() as connection:
+        with kept.evidence.begin() as connection:
             connection.execute(delete(column.table))
-            connection.execute(insert(column.table), [dict(row) for row in kept])
-    assert not faults(engines)
+            connection.execute(insert(column.table), [dict(row) for row in rows])
+    assert not faults(kept)
 
 
-def test_evidence_altered_is_told_by_its_digest(engines: Engines) -> None:
-    history(engines)
-    (row,) = rows_of(engines.evidence, EVIDENCE)
-    with engines.evidence.begin() as connection:
-        connection.execute(update(EVIDENCE).values(evidence=b"invented evidencf"))
-    assert [fault.place for fault in faults(engines)] == [
-        f"finding_evidence, finding {row['finding_id']}"
-    ]
+def test_evidence_altered_is_told_by_its_digest(kept: Engines) -> None:
+    (row,) = rows_of(kept.evidence, EVIDENCE)
+    with tampered(kept.evidence, EVIDENCE, row, EVIDENCE.c.evidence, b"invented evidencf"):
+        found = faults(kept)
+    assert [fault.place for fault in found] == [f"finding_evidence, finding {row['finding_id']}"]
 
 
-def test_a_challenge_for_another_copy_is_noticed(engines: Engines) -> None:
-    history(engines)
-    with engines.evidence.begin() as connection:
-        connection.execute(update(CHALLENGES).values(copy_digest=sha256(b"").digest()))
-    assert [fault.place.split(",")[0] for fault in faults(engines)] == ["challenges"]
+def test_a_challenge_for_another_copy_is_noticed(kept: Engines) -> None:
+    (row,) = rows_of(kept.evidence, CHALLENGES)
+    with tampered(kept.evidence, CHALLENGES, row, CHALLENGES.c.copy_digest, sha256(b"").digest()):
+        found = faults(kept)
+    assert [fault.place.split(",")[0] for fault in found] == ["challenges"]
 
 
-def test_every_changed_value_and_every_row_taken_away_is_found(engines: Engines) -> None:
-    history(engines)
-    stores: dict[Table, Engine] = dict.fromkeys(MADE_ANEW, engines.evidence)
+def test_every_changed_value_and_every_row_taken_away_is_found(kept: Engines) -> None:
+    stores: dict[Table, Engine] = dict.fromkeys(MADE_ANEW, kept.evidence)
 
     def find() -> Sequence[Fault]:
-        return faults(engines)
+        return faults(kept)
 
     assert mutate(stores, MEANINGLESS, find, Random(20261128), 3) > 40
     for table in MADE_ANEW:
-        for row in rows_of(engines.evidence, table):
-            with removed(engines.evidence, table, row):
+        for row in rows_of(kept.evidence, table):
+            with removed(kept.evidence, table, row):
                 assert find(), table.name
     assert not find()
 
 
 @pytest.mark.soak
 def test_a_thousand_changed_values_of_what_is_kept_of_operators_are_found(
-    engines: Engines,
+    kept: Engines,
 ) -> None:
-    history(engines)
-    stores: dict[Table, Engine] = dict.fromkeys(MADE_ANEW, engines.evidence)
+    stores: dict[Table, Engine] = dict.fromkeys(MADE_ANEW, kept.evidence)
     found = sum(
-        mutate(stores, MEANINGLESS, lambda: faults(engines), random.Random(seed), 9)
+        mutate(stores, MEANINGLESS, lambda: faults(kept), random.Random(seed), 9)
         for seed in range(20)
     )
     assert found > 1_000

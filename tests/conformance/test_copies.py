@@ -19,6 +19,7 @@ from creditgate.v1 import conformance_service_pb2 as pb
 from creditgate.v1 import consent_service_pb2 as pb_consent
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from creditgate.v1.operator_service_pb2 import ClientRole
+from gateway.conformance import comparing, judging, matching, told_missing
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.positions import come_to_answers
 from gateway.conformance.served import served_operators
@@ -37,12 +38,15 @@ from tests.consents.counter import (
     open_counter,
     refusal_of,
 )
+from tests.examples import examples
 from tests.installation import CONSENT_ITEM, Gateway, Installation, eventually
 from tests.parties import claims_in
 from tests.server.calls import draft, publish, query
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _numbers: Final = count(1)
+on_sqlite: Final = pytest.mark.parametrize("world", ["sqlite"], indirect=True, scope="module")
+"""For what is told before any store has a part in it."""
 _KINDS: Final = {
     pb.FINDING_KIND_CORRECTED_HELD,
     pb.FINDING_KIND_REPAIRED_HELD,
@@ -64,6 +68,13 @@ class Operator:
         record, subject = await self.site.published(**changes)
         await self.ask(subject)
         return record
+
+    async def served_many(self, number: int) -> None:
+        """Be served so many new records of one company, and keep them."""
+        subject = new_subject()
+        drafts = [draft(f"many-{next(_numbers)}", subject) for _ in range(number)]
+        await publish(self.site.publisher, drafts)
+        await self.ask(subject)
 
     async def ask(self, subject: str) -> None:
         """Be served what is disclosed about a company, and keep it."""
@@ -200,6 +211,7 @@ async def test_it_is_told_what_copies_that_are_spared_yet_were_compared_with(wor
     assert (attestation.certified, attestation.certificate) == (False, "")
 
 
+@on_sqlite
 @pytest.mark.parametrize("until", [4, 5])
 async def test_a_copy_whose_period_holds_no_instant_is_malformed(world: World, until: int) -> None:
     operator = await world.newcomer()
@@ -390,10 +402,7 @@ async def test_a_request_made_again_is_answered_as_before(world: World) -> None:
 
 async def test_where_nearly_all_differs_all_copies_are_wanted(world: World) -> None:
     operator = await world.newcomer()
-    subject = new_subject()
-    drafts = [draft(f"many-{next(_numbers)}", subject) for _ in range(200)]
-    await publish(world.site.publisher, drafts)
-    await operator.ask(subject)
+    await operator.served_many(200)
     told = Told()
     attestation = await reconcile(operator.channel, operator.copies[:1], told=told)
     assert told.turns == ["terms", "symbols_wanted", "all_copies_wanted", "attestation"]
@@ -401,12 +410,12 @@ async def test_where_nearly_all_differs_all_copies_are_wanted(world: World) -> N
     assert len(await operator.missing(attestation)) == 199 or attestation.opened_findings == 199
 
 
+@on_sqlite
 async def test_where_peeling_is_given_up_all_copies_are_wanted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operator = await world.newcomer()
-    for _ in range(60):
-        await operator.served()
+    await operator.served_many(60)
     monkeypatch.setattr("creditgate.reconcile.decode.MOST_ROUNDS", 0)
     told = Told()
     attestation = await reconcile(operator.channel, operator.copies[1:], told=told)
@@ -433,6 +442,7 @@ def _opens(copies: int = 1, **changes: Any) -> pb.ReconcileCopiesRequest:
     return pb.ReconcileCopiesRequest(opening=opened)
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("opened", "field_"),
     [
@@ -450,6 +460,7 @@ async def test_openings_that_cannot_be_are_refused(
     assert fields_of(await _refused(operator, _opens(**opened))) == {field_}
 
 
+@on_sqlite
 async def test_turns_that_break_the_rules_are_refused(world: World) -> None:
     operator = Operator(world.site, world.site.beta)
     symbols = coded(b"e" * 16, bytes(16)).symbols(0, 64).packed()
@@ -467,6 +478,7 @@ async def test_turns_that_break_the_rules_are_refused(world: World) -> None:
         assert fields_of(await _refused(operator, *turns)) == {field_}
 
 
+@on_sqlite
 async def test_copies_must_be_as_many_as_were_said_and_each_once(world: World) -> None:
     operator = await world.newcomer()
     for _ in range(2):
@@ -502,6 +514,7 @@ async def test_an_operator_attests_one_at_a_time_and_a_call_cut_off_leaves_its_t
     await eventually(left)
 
 
+@on_sqlite
 async def test_a_refusal_reaches_whoever_is_still_sending(world: World) -> None:
     operator = await world.newcomer()
     copies = [Copy(f"made-up-{number}", sha256(b"x").digest(), 1, 2) for number in range(1_000)]
@@ -512,7 +525,7 @@ async def test_a_refusal_reaches_whoever_is_still_sending(world: World) -> None:
         for _ in range(200):
             yield sent
 
-    for _ in range(20):
+    for _ in range(examples(20)):
         refusal = await refusal_of(operator.stub.AttestCopies(requests(), timeout=30))
         assert fields_of(refusal) == {"opening.copies"}
 
@@ -539,28 +552,29 @@ async def test_what_is_served_while_an_attestation_is_under_way_is_not_drawn_for
     assert {each.record for each in asked.challenges} == attested
 
 
-@pytest.mark.parametrize(
-    "world",
-    ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)],
-    indirect=True,
-    scope="module",
-)
+@pytest.mark.parametrize("world", ["sqlite", "postgresql"], indirect=True, scope="module")
+@pytest.mark.parametrize("part", [100, pytest.param(1, marks=pytest.mark.soak)])
 async def test_of_more_faults_than_are_judged_the_rest_is_counted_and_nothing_counts_as_mended(
-    world: World,
+    world: World, part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    judged, listed = judging.MOST_FAULTS // part, comparing.MOST_LISTED // part
+    monkeypatch.setattr(judging, "MOST_FAULTS", judged)
+    monkeypatch.setattr(matching, "MOST_UNKNOWN", judged)
+    for module in (comparing, judging, told_missing):
+        monkeypatch.setattr(module, "MOST_LISTED", listed)
     operator = await world.newcomer()
     digest = sha256(b"x").digest()
     (first,) = copies = [Copy("made-up-first", digest, 1, 2)]
     before = await attest(operator.channel, copies)
     assert (before.opened_findings, before.standing_findings) == (1, 1)
     # The copy found before comes last, where it is only counted.
-    copies = [*(Copy(f"made-up-{number}", digest, 1, 2) for number in range(50_005)), first]
+    copies = [*(Copy(f"made-up-{number}", digest, 1, 2) for number in range(judged + 5)), first]
     kept = await attest(operator.channel, copies)
-    assert kept.copies == 50_006 <= kept.standing_findings
-    assert (kept.opened_findings, kept.rectified_findings) == (9_999, 0)
+    assert kept.copies == judged + 6 <= kept.standing_findings
+    assert (kept.opened_findings, kept.rectified_findings) == (listed - 1, 0)
     assert not kept.certificate
     clean = await attest(operator.channel, [])
-    assert (clean.rectified_findings, clean.standing_findings) == (10_000, 0)
+    assert (clean.rectified_findings, clean.standing_findings) == (listed, 0)
 
 
 @pytest.mark.parametrize("shown", [0, 1])

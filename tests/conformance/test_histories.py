@@ -29,7 +29,7 @@ from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from creditgate.v1.vocabulary_pb2 import Severity
 from tests.clock import StandingClock
-from tests.conformance.acting import Operator, Stage, patiently, policy_in, staged
+from tests.conformance.acting import Operator, Stage, policy_in, staged
 from tests.conformance.plain_history import (
     CORRECTED,
     HOUR,
@@ -46,6 +46,7 @@ from tests.conformance.plain_history import (
 )
 from tests.consents.counter import new_subject
 from tests.installation import Installation, content, eventually
+from tests.patience import patiently
 from tests.server.calls import draft
 
 FIRMS: Final = 2

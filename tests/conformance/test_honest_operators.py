@@ -47,7 +47,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 _HOUR: Final = 3_600
 _FALSE: Final = FindingKind.FINDING_KIND_ATTESTATION_FALSE
 _MISSING: Final = FindingKind.FINDING_KIND_MISSING
-_OPERATORS: Final = 30
+_OPERATORS: Final = 20
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -34,7 +34,7 @@ from gateway.server.uptime import uptime_of
 from gateway.usage.policy import AgreementPolicy
 from gateway.usage.tables import AGREEMENT_DUTIES
 from tests.clock import NOW, StandingClock
-from tests.conformance.acting import Operator, Stage, patiently, staged
+from tests.conformance.acting import Operator, Stage, staged
 from tests.conformance.attesting import attest, copy_of
 from tests.conformance.enforcing import DAY, ISSUER, Enforced, difference, enforced_on
 from tests.conformance.honest import acknowledge, records, show_all, withdraw
@@ -43,6 +43,7 @@ from tests.conformance.test_challenges import absent
 from tests.consent.store import ConsentStore
 from tests.consent.world import act
 from tests.installation import Installation, eventually
+from tests.patience import patiently
 from tests.stores import SqliteStores
 
 HOUR: Final = 3_600

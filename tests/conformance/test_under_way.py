@@ -3,15 +3,16 @@ it was given whole before that is."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from pathlib import Path
 
 import grpc
 import pytest
+import pytest_asyncio
 
 from creditgate.transparency.facts import Copy
 from creditgate.v1 import conformance_service_pb2 as pb
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from creditgate.v1.credit_record_service_pb2_grpc import CreditRecordServiceStub
+from creditgate.v1.operator_service_pb2 import ClientRole
 from gateway.conformance.answered import last_answer, last_arrived
 from gateway.conformance.model import ATTESTATION_FALSE
 from gateway.meter.model import pack_entries
@@ -21,20 +22,26 @@ from tests.conformance.attesting import attest, copy_of, opening
 from tests.conformance.enforcing import DAY, Enforced, enforced_on
 from tests.conformance.policies import policy_file
 from tests.conformance.test_challenges import absent
-from tests.installation import Installation, furnished
+from tests.installation import Gateway, furnished
 from tests.server.delivering import asked, furnish
-from tests.stores import PostgresStores, SqliteStores
 
+OTHER_CLIENT = "beta-one"
 EVERY = pb.ListFindingsRequest(page_size=500)
 
 
-@pytest.fixture
-def installation(stores: SqliteStores | PostgresStores, tmp_path: Path) -> Iterator[Installation]:
-    """An installation on each kind of store whose operators may attest at any time."""
-    with furnished(stores) as made:
-        policy = policy_file(tmp_path)
-        made.config = made.config.model_copy(update={"conformance_policy": policy})
-        yield made
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["sqlite", "postgresql"])
+async def gateway(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Gateway]:
+    """A gateway on each kind of store whose operators, one for each test, may attest at any time."""
+    name = "sqlite_stores" if request.param == "sqlite" else "postgres_stores"
+    policy = policy_file(tmp_path_factory.mktemp("policy"))
+    with furnished(request.getfixturevalue(name), conformance_policy=policy) as installation:
+        installation.license("beta", "L-BETA")
+        installation.enrol(OTHER_CLIENT, ClientRole.CLIENT_ROLE_OPERATOR, "beta")
+        async with installation.running() as running:
+            await furnish(running)
+            yield running
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -51,11 +58,11 @@ def world(shared: Enforced) -> Enforced:
     return shared
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_what_came_of_an_answer_after_an_attestation_may_be_held_at_the_next(
-    installation: Installation,
+    gateway: Gateway,
 ) -> None:
-    async with installation.running() as gateway, gateway.channel() as channel:
-        await furnish(gateway)
+    async with gateway.channel() as channel:
         held: list[Copy] = []
         async for came in CreditRecordServiceStub(channel).BatchGetSubjectRecords(asked()):
             if not held:
@@ -66,11 +73,11 @@ async def test_what_came_of_an_answer_after_an_attestation_may_be_held_at_the_ne
         assert not await _false(channel)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_what_is_given_again_while_an_attestation_is_under_way_may_be_held_at_the_next(
-    installation: Installation,
+    gateway: Gateway,
 ) -> None:
-    async with installation.running() as gateway, gateway.channel() as channel:
-        await furnish(gateway)
+    async with gateway.channel(OTHER_CLIENT) as channel:
         stub = ConformanceServiceStub(channel)
         await _batch(channel)
         given = asyncio.Event()

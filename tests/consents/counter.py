@@ -43,6 +43,7 @@ from tests.installation import (
     Installation,
     company,
 )
+from tests.patience import patiently
 from tests.server.calls import draft, publish
 
 Items = Iterable[str | pb.ConsentItem]
@@ -144,7 +145,8 @@ class Counter:
             request_id=request_id or uuid4().hex,
             **more,
         )
-        answer: pb.RequestConsentResponse = await (by or self.operator).RequestConsent(request)
+        asker = by or self.operator
+        answer: pb.RequestConsentResponse = await patiently(lambda: asker.RequestConsent(request))
         return answer.consent
 
     def grant(self, consent: pb.Consent) -> Consent:
@@ -178,9 +180,8 @@ class Counter:
 
     async def read(self, name: str, by: "ConsentServiceAsyncStub | None" = None) -> pb.Consent:
         """Return a consent as it is."""
-        answer: pb.GetConsentResponse = await (by or self.operator).GetConsent(
-            pb.GetConsentRequest(name=name)
-        )
+        asker, request = by or self.operator, pb.GetConsentRequest(name=name)
+        answer: pb.GetConsentResponse = await patiently(lambda: asker.GetConsent(request))
         return answer.consent
 
     def revoke(self, consent: pb.Consent) -> Consent:

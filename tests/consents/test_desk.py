@@ -51,7 +51,7 @@ class Desk:
         self.installation = installation
         self.operator_id, self.item, self.licence = f"op-{number}", f"item-{number}", f"L-{number}"
         installation.keep(CATALOGUE_ITEM, self.item, item(self.item, Openness.OPENNESS_CONSENT))
-        installation.license(self.operator_id, self.licence, [self.item])
+        installation.license(self.operator_id, self.licence, items=[self.item])
         self.consents = SqlConsents(installation.engines.records)
         self.ended: list[str] = []
         self.keys = installation.home.keys

@@ -22,6 +22,8 @@ from gateway.authorise.consents import ConsentLookup
 from gateway.shares import AT_ONCE, MOST_WAITING, THREADS, Shares
 from sdk.refusals import explain
 from tests.consents.counter import Counter, id_of
+from tests.installation import eventually
+from tests.patience import patiently
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -93,7 +95,7 @@ async def test_a_flood_of_listings_holds_up_neither_revoking_nor_serving(
     lookup = ConsentLookup(counter.consents)
     found = await lookup.of(mine.name, counter.now)
     seen = await counter.read(mine.name, counter.rival)
-    page = await counter.rival.ListConsents(pb.ListConsentsRequest(), timeout=60)
+    page = await patiently(lambda: counter.rival.ListConsents(pb.ListConsentsRequest(), timeout=60))
     took = time.monotonic() - began
     under_way = sum(not each.done() for each in flood)
     lookup.close()
@@ -144,14 +146,18 @@ async def test_at_most_two_reads_of_one_asker_are_worked_on_at_once_in_their_ord
         working.remove(number)
         return number
 
+    async def both() -> bool:
+        return len(working) == AT_ONCE
+
     asked = [asyncio.create_task(reads.run("alpha", read, each)) for each in range(8)]
-    await asyncio.sleep(0.05)
-    assert working == [0, 1] == list(range(AT_ONCE))
+    await eventually(both)
+    assert sorted(working) == [0, 1] == list(range(AT_ONCE))
     # There is room for others meanwhile.
     assert await reads.run("beta", int, "7") == 7
     go.set()
     assert await asyncio.gather(*asked) == list(range(8))
-    assert order[:AT_ONCE] == [0, 1]
+    # Two threads begin at once.
+    assert sorted(order[:AT_ONCE]) == [0, 1]
     assert sorted(order) == list(range(8))
 
 
@@ -177,8 +183,13 @@ async def test_a_read_given_up_keeps_its_turn_until_its_thread_is_done(reads: Sh
         begun.append(1)
         go.wait(10)
 
-    for _ in range(2 * THREADS):
+    for number in range(2 * THREADS):
         asked = asyncio.create_task(reads.run("alpha", read))
+
+        async def has_begun(most: int = min(number + 1, AT_ONCE)) -> bool:
+            return len(begun) >= most
+
+        await eventually(has_begun)
         await asyncio.sleep(0.01)
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)

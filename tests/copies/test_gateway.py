@@ -7,10 +7,12 @@ from pathlib import Path
 
 import grpc
 import pytest
+import pytest_asyncio
 
 from creditgate.going_on import GO_ON
 from creditgate.v1.conformance_service_pb2 import AttestationOpening, AttestCopiesRequest
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
+from creditgate.v1.operator_service_pb2 import ClientRole
 from gateway.server import last_words
 from sdk.challenges import Challenges
 from sdk.conformance import Conformance
@@ -26,47 +28,49 @@ from tests.stores import SqliteStores
 
 NUMBERS = range(300, 330)
 KEYED = "alpha-keyed"
+OTHERS = "altered", "empty", "refused", "silent"
+"""Operators, each of one test: what an attestation finds stays found."""
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def gateway(sqlite_stores: SqliteStores) -> AsyncIterator[Gateway]:
-    """A gateway that has served thirty records to its operator."""
+    """A gateway that discloses thirty records to its operators."""
     with furnished(sqlite_stores) as installation:
         KeyHolder.enrol(installation, KEYED)
+        for name in OTHERS:
+            installation.license(name, f"L-{name}")
+            installation.enrol(f"{name}-one", ClientRole.CLIENT_ROLE_OPERATOR, name)
         policy = policy_file(installation.folder)
         async with installation.running(conformance_policy=policy) as running:
             async with running.channel(PUBLISHER) as publisher:
                 await publish(
                     publisher, [draft(f"r-{number}", company(number)) for number in NUMBERS]
                 )
-            async with running.channel() as channel:
-                for number in NUMBERS:
-                    await query(channel, company(number))
             yield running
 
 
-@pytest.fixture
-async def file(gateway: Gateway, tmp_path: Path) -> CopiesFile:
-    """What the operator was served, as it keeps it."""
+async def served(channel: grpc.aio.Channel, folder: Path) -> CopiesFile:
+    """Have an operator be served all records; return them as it keeps them."""
     copies: list[Told] = []
-    async with gateway.channel() as channel:
-        for number in NUMBERS:
-            for record in (await query(channel, company(number))).records:
-                begins, ends = record.disclosed_from.seconds, record.disclosed_until.seconds
-                copies.append(Told(record.name[len("records/") :], record.content, begins, ends))
-    write_parquet(tmp_path / "copies.parquet", copies)
-    return CopiesFile(tmp_path / "copies.parquet")
+    for number in NUMBERS:
+        for record in (await query(channel, company(number))).records:
+            begins, ends = record.disclosed_from.seconds, record.disclosed_until.seconds
+            copies.append(Told(record.name[len("records/") :], record.content, begins, ends))
+    write_parquet(folder / "copies.parquet", copies)
+    return CopiesFile(folder / "copies.parquet")
 
 
-async def test_copies_are_shown_by_certificate_and_by_key(
-    gateway: Gateway, file: CopiesFile
-) -> None:
+async def test_copies_are_shown_by_certificate_and_by_key(gateway: Gateway, tmp_path: Path) -> None:
     home = gateway.installation.home.root
     keyed = KeyHolder(gateway.installation, KEYED, home / "key-holders" / KEYED)
     async with (
         gateway.channel() as certified,
         await connect(keyed.credentials(gateway)) as proving,
     ):
+        file = await served(certified, tmp_path)
         for channel in (certified, proving):
             done = await Conformance(channel).reconcile(file, 0)
             assert done.attestation is not None
@@ -78,21 +82,21 @@ async def test_copies_are_shown_by_certificate_and_by_key(
 
 
 async def test_only_what_the_gateway_does_not_know_is_shown(
-    gateway: Gateway, tmp_path: Path, file: CopiesFile
+    gateway: Gateway, tmp_path: Path
 ) -> None:
-    copies = list(file)
-    rows = [
-        {
-            "record_id": each.record_id,
-            "content": "{}" if place < 3 else (each.content or b"").decode(),
-            "disclosed_from": str(each.disclosed_from),
-            "disclosed_until": str(each.disclosed_until),
-        }
-        for place, each in enumerate(copies)
-    ]
     other = tmp_path / "copies.jsonl"
-    other.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    async with gateway.channel() as channel:
+    async with gateway.channel("altered-one") as channel:
+        copies = list(await served(channel, tmp_path))
+        rows = [
+            {
+                "record_id": each.record_id,
+                "content": "{}" if place < 3 else (each.content or b"").decode(),
+                "disclosed_from": str(each.disclosed_from),
+                "disclosed_until": str(each.disclosed_until),
+            }
+            for place, each in enumerate(copies)
+        ]
+        other.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         done = await Conformance(channel).reconcile(CopiesFile(other), 0)
         assert done.attestation is not None
         assert (done.shown, done.attestation.standing_findings) == (3, 3)
@@ -105,15 +109,17 @@ async def test_only_what_the_gateway_does_not_know_is_shown(
 
 @pytest.mark.parametrize("way", ["reconcile", "attest"])
 async def test_a_refusal_says_why_although_much_was_to_be_sent(
-    gateway: Gateway, file: CopiesFile, way: str, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async with gateway.channel("refused-one") as channel:
+        file = await served(channel, tmp_path)
     # On a busy machine this client may send nothing for a second, and is then let end no more.
     monkeypatch.setattr(last_words, "_PAUSE_SECONDS", 5)
     for scopes, reflects, reason in (
         (("credit.records:read",), 0, "SCOPE_NOT_GRANTED"),
         ((), 1 << 40, "INVALID_REQUEST"),
     ):
-        async with gateway.channel(scopes=scopes) as channel:
+        async with gateway.channel("refused-one", scopes=scopes) as channel:
             conformance = Conformance(channel)
             with pytest.raises(grpc.RpcError) as caught:
                 await getattr(conformance, way)(file, reflects)
@@ -122,7 +128,7 @@ async def test_a_refusal_says_why_although_much_was_to_be_sent(
 
 async def test_an_opening_is_taken_before_copies_are_sent(gateway: Gateway) -> None:
     opening = AttestationOpening(request_id="r-1", copies=0, format_version=1)
-    async with gateway.channel() as channel, asyncio.timeout(10):
+    async with gateway.channel("silent-one") as channel, asyncio.timeout(10):
         call = ConformanceServiceStub(channel).AttestCopies()
         await call.write(AttestCopiesRequest(opening=opening))
         assert GO_ON in tuple(await call.initial_metadata())
@@ -131,12 +137,12 @@ async def test_an_opening_is_taken_before_copies_are_sent(gateway: Gateway) -> N
 
 
 async def test_what_is_held_nowhere_is_said_only_when_told_so(
-    gateway: Gateway, file: CopiesFile, tmp_path: Path
+    gateway: Gateway, tmp_path: Path
 ) -> None:
     empty = tmp_path / "empty.jsonl"
     empty.write_text("", encoding="utf-8")
-    async with gateway.channel() as channel:
-        await Conformance(channel).attest(file, 0)
+    async with gateway.channel("empty-one") as channel:
+        await Conformance(channel).attest(await served(channel, tmp_path), 0)
         challenges = Challenges(channel)
         waiting = await challenges.list()
         assert waiting

@@ -32,7 +32,7 @@ from tests.cli.commands import (
     PROGRAM,
     SECONDS,
     Served,
-    creditgate,
+    creditgate_forked,
     creditgate_here,
     environment,
     served_demo,
@@ -195,7 +195,9 @@ def test_the_command_it_tells_works_in_any_folder_and_without_a_path(
 
 
 def test_a_demo_is_not_seeded_where_certificates_are_configured(tmp_path: Path) -> None:
-    done = creditgate(tmp_path / "home", "serve", "--demo", CLIENT_CA=str(tmp_path / "ca.pem"))
+    done = creditgate_forked(
+        tmp_path / "home", "serve", "--demo", CLIENT_CA=str(tmp_path / "ca.pem")
+    )
     assert done.status == 1
     assert "client_ca" in done.told
 
@@ -203,7 +205,7 @@ def test_a_demo_is_not_seeded_where_certificates_are_configured(tmp_path: Path) 
 def test_a_seeding_that_fails_ends_the_gateway_with_its_reason(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    done = creditgate(tmp_path / "home", "serve", "--demo", "--data", data)
+    done = creditgate_forked(tmp_path / "home", "serve", "--demo", "--data", data)
     assert done.status == 1
     assert "holds no file" in done.told
     assert not (tmp_path / "home" / "serve.json").exists()
@@ -216,7 +218,7 @@ def test_a_demo_whose_client_was_removed_says_which_and_what_to_do(tmp_path: Pat
     signing = Path("clients", "administrator", "signing.pem")
     # To the token endpoint a client with other keys is the same as none.
     (home / signing).write_bytes((other / signing).read_bytes())
-    done = creditgate(home, "serve", "--demo")
+    done = creditgate_forked(home, "serve", "--demo")
     assert done.status == 1
     assert 'client "administrator"' in done.told
     assert "CREDITGATE_HOME" in done.told

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from gateway.server.process import Running
 from gateway.storage.engines import Engines, reading
-from tests.cli.commands import creditgate
+from tests.cli.commands import creditgate_here
 from tests.deploy.places import free_port
 from tests.deploy.test_takeover import version
 from tests.installation import PUBLISHER, Installation, company
@@ -28,7 +28,7 @@ def _state(engines: Engines) -> list[object]:
 
 
 def _command(installation: Installation, *words: str) -> tuple[int, str]:
-    done = creditgate(installation.folder, *words, DATABASE=installation.database)
+    done = creditgate_here(installation.folder, *words, DATABASE=installation.database)
     return done.status, done.out + done.told
 
 

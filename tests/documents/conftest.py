@@ -1,26 +1,17 @@
-"""Months of a real store for tests of documents."""
+"""Months of real stores for tests of documents: one quarter for each module, which nobody changes."""
 
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
-from gateway.storage.engines import Engines
-from tests.documents.world import POOLED, TIERS, quarter
-from tests.settlement.world import FEBRUARY, Ledger, Months
-
-
-@pytest.fixture
-def ledger(engines: Engines) -> Ledger:
-    """The ledger of operator "alpha"."""
-    return Ledger(engines)
+from tests.documents.world import closed_quarter
+from tests.settlement.world import Months
 
 
-@pytest.fixture
-async def months(engines: Engines, ledger: Ledger) -> AsyncIterator[Months]:
-    """A quarter, closed."""
-    months = Months(engines)
-    await months.start()
-    months.put(FEBRUARY, POOLED, TIERS)
-    await months.feed.refresh()
-    quarter(months, ledger)
-    yield months
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["sqlite", "postgresql"])
+async def months(request: pytest.FixtureRequest) -> AsyncIterator[Months]:
+    """A quarter of operator "alpha", closed, on each kind of store."""
+    kind = "sqlite_stores" if request.param == "sqlite" else "postgres_stores"
+    async with closed_quarter(request.getfixturevalue(kind)) as (months, _):
+        yield months

@@ -1,7 +1,8 @@
 """Who may have which document, and how a line is traced to its uses, consents and records."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from io import BytesIO
 
@@ -20,25 +21,36 @@ from gateway.documents.uses import StatementUses
 from gateway.meter.reader import SqlUsageReader
 from gateway.meter.tables import USAGE
 from gateway.shares import Shares
-from gateway.storage.engines import Engines
 from tests.clock import StandingClock
-from tests.documents.world import ISSUER, KEY, NOW, SIGNER
+from tests.documents.world import ISSUER, KEY, NOW, SIGNER, closed_quarter
 from tests.settle.world import ADMINISTRATOR, ALPHA, MARCH, caller
 from tests.settlement.world import FEBRUARY, Ledger, Months
+from tests.stores import PostgresStores, SqliteStores
 
 _JSON = pb.StatementForm.STATEMENT_FORM_SIGNED_JSON
 _PARQUET = pb.StatementForm.STATEMENT_FORM_PARQUET
 _REASON = RefusalReason
 
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
 @pytest.fixture
-async def service(months: Months, engines: Engines) -> AsyncIterator[StatementDocuments]:
+def service(months: Months) -> Iterator[StatementDocuments]:
     """The methods, over a quarter that is closed."""
+    with service_over(months) as service:
+        yield service
+
+
+@contextmanager
+def service_over(months: Months) -> Generator[StatementDocuments]:
+    """Give the methods over months."""
+    records = months.engines.records
     shares = Shares("documents")
     yield StatementDocuments(
         months.closer,
         months.closings,
-        StatementUses(engines.records, SqlUsageReader(engines.records)),
+        StatementUses(records, SqlUsageReader(records)),
         SIGNER,
         ISSUER,
         months.feed,
@@ -214,8 +226,17 @@ async def test_a_charge_of_a_component_is_traced_to_its_uses(
 
 
 async def test_of_a_record_served_twice_only_what_was_reversed_is_marked(
-    service: StatementDocuments, ledger: Ledger
+    stores: SqliteStores | PostgresStores,
 ) -> None:
+    async with closed_quarter(stores) as (months, ledger):
+        _serve_twice(ledger)
+        with service_over(months) as service:
+            uses = await _uses(service, 10, month="2026-03")
+    assert [use.reversed for use in uses] == [True, False]
+
+
+def _serve_twice(ledger: Ledger) -> None:
+    """Have March's one record served twice, and one of these reversed."""
     (row,) = [row for row in ledger.rows if row.served_at == MARCH + 1]
     twice = row._replace(entry_count=2, entries=row.entries * 2)
     ledger.rows[row.usage_index] = twice
@@ -226,8 +247,6 @@ async def test_of_a_record_served_twice_only_what_was_reversed_is_marked(
             .values(entry_count=2, entries=twice.entries)
         )
     ledger.reverse(row.usage_index, 1)
-    uses = await _uses(service, 10, month="2026-03")
-    assert [use.reversed for use in uses] == [True, False]
 
 
 async def test_page_tokens_are_of_one_listing(service: StatementDocuments) -> None:

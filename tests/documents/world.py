@@ -1,6 +1,7 @@
 """A quarter of an operator with everything a statement can have."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -21,6 +22,7 @@ from gateway.settlement.statement import complete
 from tests.settle.month import Served
 from tests.settle.world import APRIL, MARCH
 from tests.settlement.world import FEBRUARY, JANUARY, Ledger, Months
+from tests.stores import PostgresStores, SqliteStores, engines_of
 
 ISSUER = "https://gateway.invalid"
 FEE = 10_001
@@ -66,6 +68,20 @@ def quarter(months: Months, ledger: Ledger) -> None:
     months.close("2026-02", "r2")
     ledger.serve([served(MARCH + 1, 6)])
     months.close("2026-03", "r3", NOW)
+
+
+@asynccontextmanager
+async def closed_quarter(
+    stores: SqliteStores | PostgresStores,
+) -> AsyncGenerator[tuple[Months, Ledger]]:
+    """Give the quarter of operator "alpha", closed, and its ledger, on a store of its own."""
+    with stores.database() as store, engines_of(*store) as engines:
+        months, ledger = Months(engines), Ledger(engines)
+        await months.start()
+        months.put(FEBRUARY, POOLED, TIERS)
+        await months.feed.refresh()
+        quarter(months, ledger)
+        yield months, ledger
 
 
 def statements(months: Months, *names: str) -> list[Statement]:

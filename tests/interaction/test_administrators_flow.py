@@ -12,6 +12,7 @@ from tests.interaction.world import PERSON, World
 from tests.parties import claims_in
 from tests.people import AUDIT, LICENSING, answer_of, browser
 
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 PRICING = AdministratorRole.ADMINISTRATOR_ROLE_PRICING
 
 
@@ -168,7 +169,8 @@ async def test_a_person_registered_anew_approves_as_who_they_are_now(world: Worl
     assert claims["sub"] == "administrator:zhang-again"
 
 
-async def test_a_removed_client_is_shown_to_nobody(world: World) -> None:
+async def test_a_removed_client_is_shown_to_nobody(own_world: World) -> None:
+    world = own_world
     asking = await world.ask()
     page = await world.approval_page(asking)
     removed = world.party.record.model_copy(update={"removed_at": world.installation.clock.now()})

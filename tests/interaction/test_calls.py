@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+import pytest
 
 from creditgate.v1 import administrator_service_pb2_grpc as administrators_grpc
 from creditgate.v1 import operator_service_pb2 as pb
@@ -25,6 +26,7 @@ from tests.installation import OPERATOR_ID, company, eventually
 from tests.interaction.world import PERSON, World
 from tests.people import AUDIT, LICENSING, SECURITY, person_token
 
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 REASON = "a test"
 
 
@@ -101,8 +103,9 @@ async def test_a_removed_administrator_is_stopped_within_a_second(stored_world: 
 
 
 async def test_roles_that_are_taken_stop_the_next_call_whatever_the_token_says(
-    world: World,
+    own_world: World,
 ) -> None:
+    world = own_world
     token = await person_token(world.gateway, world.party, PERSON, "operators:suspend")
     async with channel(world) as opened:
         stub = operators_grpc.OperatorServiceStub(opened)
@@ -123,7 +126,8 @@ async def test_a_token_carries_no_more_than_was_approved(world: World) -> None:
         assert refused == "SCOPE_NOT_GRANTED"
 
 
-async def test_under_a_guarded_policy_dangerous_methods_ask_for_a_step_up(world: World) -> None:
+async def test_under_a_guarded_policy_dangerous_methods_ask_for_a_step_up(own_world: World) -> None:
+    world = own_world
     await guard(world)
     scope = "administrators:assign administrators:read"
     weak = await person_token(world.gateway, world.party, "zhou-an", scope)
@@ -151,7 +155,8 @@ async def test_under_a_guarded_policy_dangerous_methods_ask_for_a_step_up(world:
         assert await reason_of(stub.SetAdministratorRoles(request, metadata=bearer(strong))) == ""
 
 
-async def test_under_a_guarded_policy_no_machine_takes_dangerous_actions(world: World) -> None:
+async def test_under_a_guarded_policy_no_machine_takes_dangerous_actions(own_world: World) -> None:
+    world = own_world
     await guard(world)
     async with world.gateway.channel("administrator") as opened:
         stub = operators_grpc.OperatorServiceStub(opened)

@@ -1,7 +1,7 @@
 """The page of a consent: who may give it, for the words shown, and nothing that was slipped in."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
 from typing import Any
@@ -23,7 +23,6 @@ from tests.installation import (
     CONSENT_ITEM,
     PUBLIC_ITEM,
     company,
-    furnished,
 )
 from tests.interaction.consent_flow import (
     DAY,
@@ -39,36 +38,26 @@ from tests.interaction.consent_flow import (
     principal_of,
     request_by_service,
 )
-from tests.interaction.world import World, running_world
+from tests.interaction.world import World
 from tests.parties import Party, claims_in
 from tests.people import age_sessions, browser, fields_of
-from tests.stores import SqliteStores
 
 DEPUTY = "wu-ping"
 NOBODY = "sun-yue"
 OTHERS = "zhao-qian"
 
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site(sqlite_stores: SqliteStores) -> AsyncIterator[World]:
-    """One gateway for all tests here: each is about an operator of its own."""
-    with furnished(sqlite_stores) as installation:
-        async with running_world(installation) as world:
-            yield world
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(site: World) -> AsyncIterator[World]:
-    """The gateway, with a new browser."""
-    async with browser(site.installation) as visitor:
-        yield replace(site, browser=visitor)
+@pytest.fixture(autouse=True)
+def no_deputy_is_left(site: World) -> Iterator[None]:
+    """End what a test made somebody a deputy by."""
+    yield
     dismiss(site, DEPUTY)
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="package")
 async def party(world: World) -> Party:
     """A client of an operator that asked nobody for anything yet."""
     return await new_operator(world)

@@ -5,6 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import httpx
+import pytest
 from sqlalchemy import text
 
 from consent.changing import Act
@@ -30,11 +31,14 @@ from tests.interaction.consent_flow import (
     consents,
     error_of,
     kept,
+    new_operator,
     publish_tax,
 )
 from tests.interaction.world import World
 from tests.parties import claims_in
 from tests.people import COMPANY, fields_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def test_a_consent_given_by_code_opens_what_the_page_said(stored_world: World) -> None:
@@ -95,7 +99,7 @@ async def test_revoking_the_consent_ends_its_tokens_and_their_grant(stored_world
 
 async def test_what_is_approved_twice_is_given_once(world: World) -> None:
     """A form that is sent again, at once or later, answers nothing more."""
-    party = await world.operator_party()
+    party = await new_operator(world)
     _, page = await asked(world, party)
     form = fields_of(page.text)
 
@@ -112,7 +116,8 @@ async def test_what_is_approved_twice_is_given_once(world: World) -> None:
     assert [change.actor for change in history] == [Actor.OPERATOR, Actor.SUBJECT]
 
 
-async def test_a_catalogue_that_changed_meanwhile_takes_the_offer_back(world: World) -> None:
+async def test_a_catalogue_that_changed_meanwhile_takes_the_offer_back(own_world: World) -> None:
+    world = own_world
     party = await world.operator_party()
     asking_, page = await asked(world, party)
     world.installation.keep(
@@ -140,7 +145,7 @@ def away(world: World, table: str) -> Generator[None]:
 async def test_an_approval_that_breaks_off_before_the_code_is_taken_up_again(world: World) -> None:
     """From another look at the same request, later and in another language: it is still one
     consent."""
-    party = await world.operator_party()
+    party = await new_operator(world)
     asking_, page = await asked(world, party)
     with away(world, "oauth_code"):
         broken = await world.browser.submit(page, decision="approve")
@@ -177,7 +182,7 @@ async def test_an_approval_that_breaks_off_after_the_code_gives_neither(
 
 
 async def test_what_the_inbox_answered_meanwhile_gives_no_code(world: World) -> None:
-    party = await world.operator_party()
+    party = await new_operator(world)
     _, page = await asked(world, party)
     with away(world, "oauth_code"):
         await world.browser.submit(page, decision="approve")

@@ -5,6 +5,8 @@ import pytest
 
 from tests.interaction.world import World
 
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
 
 async def english(world: World, shown: httpx.Response) -> str:
     """Return what a page says once its English link is followed."""

@@ -12,6 +12,7 @@ from tests.interaction.world import World
 from tests.parties import Party, claims_in
 from tests.people import COMPANY
 
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 REPRESENTATIVE = "li-ming"
 READ = "credit.records:read"
 
@@ -98,7 +99,8 @@ async def test_neither_administrators_nor_strangers_approve_for_a_company(
     assert said in page.text
 
 
-async def test_nobody_approves_for_a_suspended_operator(world: World) -> None:
+async def test_nobody_approves_for_a_suspended_operator(own_world: World) -> None:
+    world = own_world
     asking, page = await page_of(world, await world.operator_party(), detail())
     world.installation.suspend()
     await world.caught_up()

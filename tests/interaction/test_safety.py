@@ -1,39 +1,21 @@
 """The pages against those who would use them: forged forms, planted cookies, frames, detours."""
 
 import re
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from gateway.signin.sessions import COOKIE
 from operators.model import OPERATOR
-from tests.installation import OPERATOR_ID, Installation, furnished
-from tests.interaction.world import PERSON, World, running_world
+from tests.installation import Installation
+from tests.interaction.consent_flow import new_operator
+from tests.interaction.world import PERSON, World
 from tests.people import Browser, answer_of, browser, console, fields_of
-from tests.stores import SqliteStores
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 PAGES = ("sign-in", "approve", "cannot-approve", "over")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site(sqlite_stores: SqliteStores) -> AsyncIterator[World]:
-    """One gateway for all tests here: none changes what another rests on."""
-    with furnished(sqlite_stores) as installation:
-        async with running_world(installation) as world:
-            yield world
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(site: World) -> AsyncIterator[World]:
-    """The gateway, with a new browser."""
-    async with browser(site.installation) as visitor:
-        yield replace(site, browser=visitor)
 
 
 async def page(world: World, name: str) -> httpx.Response:
@@ -233,13 +215,13 @@ async def test_no_parameter_leads_the_browser_elsewhere(world: World) -> None:
 
 
 async def test_what_operators_call_themselves_is_never_markup(world: World) -> None:
-    document = world.installation.log.history(kind=OPERATOR, id=OPERATOR_ID, after=0, limit=9)[-1]
+    party = await new_operator(world)
+    known, installation = party.record.operator_id, world.installation
+    document = installation.log.history(kind=OPERATOR, id=known, after=0, limit=9)[-1]
     name = '<script>alert(1)</script>"><img src=x>'
-    world.installation.put(OPERATOR, OPERATOR_ID, {**document.document, "display_name": name})
+    installation.put(OPERATOR, known, {**document.document, "display_name": name})
     await world.caught_up()
-    shown = await world.browser.go(
-        (await world.ask("usage:read", await world.operator_party("markup"))).url
-    )
+    shown = await world.browser.go((await world.ask("usage:read", party)).url)
     assert "<script>" not in shown.text
     assert "<img" not in shown.text
     assert "&lt;script&gt;alert(1)" in shown.text

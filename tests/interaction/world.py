@@ -1,6 +1,7 @@
 """What the tests of the pages play with."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 import httpx
 
 from creditgate.v1.administrator_service_pb2 import AdministratorRole
-from operators.administrators import Administrator
+from operators.administrators import ADMINISTRATOR, Administrator
 from tests.installation import Gateway, Installation
 from tests.parties import REDIRECT, Party, enrolled
 from tests.people import (
@@ -52,6 +53,17 @@ class World:
         await self.caught_up()
         return person
 
+    async def put_back(self, before: int) -> None:
+        """Take back what changed of administrators since the log's number ``before``."""
+        changes = self.installation.log.since(before)
+        changed = {each.id: each.document for each in changes if each.kind == ADMINISTRATOR}
+        now = self.installation.clock.now()
+        for other in changed.keys() - {PERSON}:
+            gone = {**changed[other], "removed_at": now}
+            self.installation.put(ADMINISTRATOR, other, gone)
+        if changed:
+            await self.administer()
+
     async def caught_up(self) -> None:
         """Wait until the gateway knows all that was logged."""
         # It looks every 10 ms, in this process.
@@ -68,8 +80,9 @@ class World:
         used = visitor or self.browser
         return await used.sign_in(await used.go(asking.url), subject)
 
-    async def operator_party(self, client_id: str = "alpha-portal") -> Party:
-        """Enrol an operator's client for the code flow."""
+    async def operator_party(self) -> Party:
+        """Enrol a client of operator alpha for the code flow."""
+        client_id = f"alpha-{secrets.token_hex(8)}"
         grant_types = ("authorization_code", "refresh_token")
         party = enrolled(self.installation, client_id, grant_types=grant_types)
         await self.caught_up()

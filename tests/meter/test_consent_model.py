@@ -193,20 +193,22 @@ class ConsentMachine(RuleBasedStateMachine):
     @invariant()
     def each_consent_is_as_told(self) -> None:
         """The store says what happened, and a consent was never used more than it allows."""
+        ids = [told.consent_id for told in self.told]
+        kept = self.consents.readable(ids)
+        removals, uses = self.consents.removals(ids), self.consents.uses(ids)
         for told in self.told:
-            written = self.consents.get(told.consent_id)
-            assert written is not None
+            written = kept[told.consent_id]
             state = told.end or (
                 "REQUESTED" if not told.granted else "PAUSED" if told.paused else "GRANTED"
             )
             assert ConsentState.Name(written.state) == f"CONSENT_STATE_{state}"
             assert written.version == told.changes
             assert (written.ended_at or 0) == told.ended_at
-            removal = self.consents.removals([told.consent_id]).get(told.consent_id)
+            removal = removals.get(told.consent_id)
             assert (removal and removal.deadline) == told.deadline
             assert (removal and removal.report_by) == told.report_by
             assert bool(removal and removal.acknowledged_at is not None) == told.acknowledged
-            use = self.consents.uses([told.consent_id]).get(told.consent_id)
+            use = uses.get(told.consent_id)
             assert (use.answered if use else 0) == len(told.served)
             assert (use.last_at if use else None) == max(told.copied, default=None)
             days = [at // DAY for at in told.served]
@@ -218,7 +220,7 @@ class ConsentMachine(RuleBasedStateMachine):
     @invariant()
     def the_ledger_names_the_consents_relied_on(self) -> None:
         """Each answer is traced to its consent (G7)."""
-        rows = [row for row in stored(self.engine) if row.operator_id == self.operator]
+        rows = stored(self.engine, self.operator)
         assert len(rows) == len(self.paid) == sum(len(told.served) for told in self.told)
         for told in self.told:
             named = [row for row in rows if row.consent == f"consents/{told.consent_id}"]

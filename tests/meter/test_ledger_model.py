@@ -179,7 +179,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def ledger_holds_what_was_charged(self) -> None:
         """The rows are the charged claims, and the counters are their sums."""
-        rows = [row for row in stored(self.engine) if row.operator_id in self.operators]
+        rows = stored(self.engine, *self.operators)
         assert {(row.operator_id, row.request_id, row.chunk) for row in rows} == set(
             self.model.paid
         )

@@ -119,14 +119,8 @@ class History:
 def month_of(engine: Engine) -> History:
     """Return a month of use."""
     history = History(engine, Random(7))
-    history.serve(400)
+    history.serve(150)
     return history
-
-
-@pytest.fixture
-def history(records_engine: Engine) -> History:
-    """A month of use, to which more may come."""
-    return month_of(records_engine)
 
 
 @pytest.fixture(scope="module", params=["sqlite_stores", "postgres_stores"])

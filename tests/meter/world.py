@@ -167,10 +167,13 @@ def paused_before_commit(
     event.remove(engine, "commit", pause)
 
 
-def stored(engine: Engine) -> list[Any]:
-    """Return the ledger's rows in order."""
+def stored(engine: Engine, *operators: str) -> list[Any]:
+    """Return the ledger's rows in order: of some operators, or all."""
+    query = select(USAGE).order_by(USAGE.c.sequence)
+    if operators:
+        query = query.where(USAGE.c.operator_id.in_(operators))
     with reading(engine) as connection:
-        return list(connection.execute(select(USAGE).order_by(USAGE.c.sequence)))
+        return list(connection.execute(query))
 
 
 def quota_used(engine: Engine) -> dict[tuple[str, int], int]:

@@ -1,28 +1,38 @@
 """openid-client, certified for FAPI 2.0, in the code flow: PAR, PKCE, iss, refresh, JAR, JARM."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
+import pytest_asyncio
 
 from gateway.oauth.interactions import Approval
 from tests.attacks.inside import Inside, seen_inside
-from tests.installation import PUBLISHER, Gateway, Installation, company
+from tests.installation import PUBLISHER, Gateway, company, furnished
 from tests.node.code_flow import sent_to, told
 from tests.node.conftest import NodeCommand
-from tests.parties import REDIRECT, WITH_CODE, claims_in, enrolled
+from tests.parties import REDIRECT, WITH_CODE, Party, claims_in, enrolled
 from tests.server.calls import draft, publish
+from tests.stores import SqliteStores
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SUBJECT = company(1)
 PERSON = "representative:legal-person"
 EVERY_KIND: dict[str, dict[str, Any]] = {
-    "mtls": {"algorithm": "PS256"},
-    "tls_client_auth": {"authentication": "tls_client_auth"},
-    "dpop": {"binding": "dpop", "behind_proxy": True, "algorithm": "EdDSA"},
+    "node-mtls": {"algorithm": "PS256"},
+    "node-tls-client-auth": {"authentication": "tls_client_auth"},
+    "node-dpop": {"binding": "dpop", "behind_proxy": True, "algorithm": "EdDSA"},
+}
+PARTIES: dict[str, dict[str, Any]] = {
+    **EVERY_KIND,
+    "node-signed": {"signed_requests": True},
+    "node-details": {},
+    "node-denied": {},
+    "node-mixed-up": {},
 }
 
 
@@ -53,20 +63,30 @@ class Person:
         return back
 
 
-@asynccontextmanager
-async def running(installation: Installation) -> AsyncGenerator[Gateway]:
-    """Run a gateway that discloses a record of the subject."""
-    async with installation.running() as gateway:
-        async with gateway.channel(PUBLISHER) as channel:
-            await publish(channel, [draft("r-1", SUBJECT)])
-        yield gateway
+@dataclass(frozen=True)
+class Served:
+    """A gateway that discloses a record of the subject, its clients by name, and who decides."""
+
+    gateway: Gateway
+    parties: dict[str, Party]
+    person: Person
 
 
-@pytest.fixture
-def inside(monkeypatch: pytest.MonkeyPatch):
-    """The parts of the gateway that is started."""
-    with seen_inside(monkeypatch) as inside:
-        yield inside
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served(sqlite_stores: SqliteStores) -> AsyncIterator[Served]:
+    with (
+        furnished(sqlite_stores) as installation,
+        pytest.MonkeyPatch.context() as patch,
+        seen_inside(patch) as inside,
+    ):
+        parties = {
+            name: enrolled(installation, name, grant_types=WITH_CODE, **kind)
+            for name, kind in PARTIES.items()
+        }
+        async with installation.running() as gateway:
+            async with gateway.channel(PUBLISHER) as channel:
+                await publish(channel, [draft("r-1", SUBJECT)])
+            yield Served(gateway, parties, Person(gateway, inside))
 
 
 def assert_served(call: dict[str, Any]) -> None:
@@ -75,20 +95,18 @@ def assert_served(call: dict[str, Any]) -> None:
     assert [record["subject"] for record in call["answer"]["records"]] == [SUBJECT]
 
 
-@pytest.mark.parametrize("kind", EVERY_KIND)
+@pytest.mark.parametrize("party", EVERY_KIND)
 async def test_a_certified_client_goes_from_pushed_request_to_revocation(
-    embedded: Installation, inside: Inside, node_command: NodeCommand, kind: str
+    served: Served, node_command: NodeCommand, party: str
 ) -> None:
-    party = enrolled(embedded, "node-code", grant_types=WITH_CODE, **EVERY_KIND[kind])
-    async with running(embedded) as gateway:
-        answer = await told(
-            node_command, gateway, party, Person(gateway, inside).approve, subject=SUBJECT
-        )
+    answer = await told(
+        node_command, served.gateway, served.parties[party], served.person.approve, subject=SUBJECT
+    )
     assert "error" not in answer
     asked = dict(parse_qsl(urlsplit(answer["authorization_url"]).query))
     assert set(asked) == {"client_id", "request_uri"}
     claims = claims_in(answer["token"]["access_token"])
-    assert (claims["sub"], claims["client_id"]) == (PERSON, "node-code")
+    assert (claims["sub"], claims["client_id"]) == (PERSON, party)
     assert claims["grant_id"] == answer["token"]["grant_id"]
     assert_served(answer["call"])
     assert_served(answer["call_refreshed"])
@@ -98,18 +116,16 @@ async def test_a_certified_client_goes_from_pushed_request_to_revocation(
 
 
 async def test_a_certified_client_signs_its_request_and_reads_a_signed_response(
-    embedded: Installation, inside: Inside, node_command: NodeCommand
+    served: Served, node_command: NodeCommand
 ) -> None:
-    party = enrolled(embedded, "node-signed", grant_types=WITH_CODE, signed_requests=True)
-    async with running(embedded) as gateway:
-        answer = await told(
-            node_command,
-            gateway,
-            party,
-            Person(gateway, inside).approve,
-            subject=SUBJECT,
-            signed_responses=True,
-        )
+    answer = await told(
+        node_command,
+        served.gateway,
+        served.parties["node-signed"],
+        served.person.approve,
+        subject=SUBJECT,
+        signed_responses=True,
+    )
     assert "error" not in answer
     back = dict(parse_qsl(urlsplit(answer["came_back_to"]).query))
     assert set(back) == {"response"}
@@ -124,19 +140,17 @@ def answer_issuer(answer: dict[str, Any]) -> str:
 
 
 async def test_a_certified_client_gets_the_details_it_asked_for(
-    embedded: Installation, inside: Inside, node_command: NodeCommand
+    served: Served, node_command: NodeCommand
 ) -> None:
-    party = enrolled(embedded, "node-details", grant_types=WITH_CODE)
     details = [{"type": "public_credit_data", "subjects": [SUBJECT]}]
-    async with running(embedded) as gateway:
-        answer = await told(
-            node_command,
-            gateway,
-            party,
-            Person(gateway, inside).approve,
-            subject=SUBJECT,
-            authorization_details=details,
-        )
+    answer = await told(
+        node_command,
+        served.gateway,
+        served.parties["node-details"],
+        served.person.approve,
+        subject=SUBJECT,
+        authorization_details=details,
+    )
     assert "error" not in answer
     (detail,) = answer["token"]["authorization_details"]
     assert (detail["type"], detail["subjects"]) == ("public_credit_data", [SUBJECT])
@@ -145,13 +159,10 @@ async def test_a_certified_client_gets_the_details_it_asked_for(
 
 @pytest.mark.parametrize("signed", [False, True])
 async def test_a_certified_client_is_told_of_a_denial(
-    embedded: Installation, inside: Inside, node_command: NodeCommand, signed: bool
+    served: Served, node_command: NodeCommand, signed: bool
 ) -> None:
-    party = enrolled(embedded, "node-denied", grant_types=WITH_CODE)
-    async with running(embedded) as gateway:
-        answer = await told(
-            node_command, gateway, party, Person(gateway, inside).deny, signed_responses=signed
-        )
+    party, deny = served.parties["node-denied"], served.person.deny
+    answer = await told(node_command, served.gateway, party, deny, signed_responses=signed)
     assert answer["error"]["error"] == "access_denied"
 
 
@@ -159,21 +170,13 @@ async def test_a_certified_client_is_told_of_a_denial(
     "changed", [{"iss": "https://other.example"}, {"iss": None}, {"state": "another"}], ids=str
 )
 async def test_a_certified_client_takes_no_response_of_another_server_or_session(
-    embedded: Installation,
-    inside: Inside,
-    node_command: NodeCommand,
-    changed: dict[str, str | None],
+    served: Served, node_command: NodeCommand, changed: dict[str, str | None]
 ) -> None:
-    party = enrolled(embedded, "node-mixed-up", grant_types=WITH_CODE)
+    async def mixed_up(url: str) -> str:
+        back = dict(parse_qsl(urlsplit(await served.person.approve(url)).query))
+        kept = {name: value for name, value in {**back, **changed}.items() if value}
+        return f"{REDIRECT}?{urlencode(kept)}"
 
-    async with running(embedded) as gateway:
-        person = Person(gateway, inside)
-
-        async def mixed_up(url: str) -> str:
-            back = dict(parse_qsl(urlsplit(await person.approve(url)).query))
-            kept = {name: value for name, value in {**back, **changed}.items() if value}
-            return f"{REDIRECT}?{urlencode(kept)}"
-
-        answer = await told(node_command, gateway, party, mixed_up)
+    answer = await told(node_command, served.gateway, served.parties["node-mixed-up"], mixed_up)
     assert answer["error"]["code"] == "OAUTH_INVALID_RESPONSE"
     assert "token" not in answer

@@ -20,7 +20,7 @@ from tests.oauth.assertions import (
     rsa_key,
     signed,
 )
-from tests.oauth.world import CLIENT, World
+from tests.oauth.world import CLIENT, World, on_both_stores
 
 
 async def _answer(world: World, issuer: str, assertion: str) -> tuple[int, str]:
@@ -166,6 +166,7 @@ async def test_assertion_is_usable_for_a_short_time_only(
         assert (await _answer(world, issuer, signed(claims, key, alg="ES256")))[0] == status
 
 
+@on_both_stores
 async def test_assertion_is_used_once_across_servers_on_one_store(world: World) -> None:
     key = ECKey.import_key(world.identity.assertion_key.key)
     async with world.serving() as first, world.serving() as second:
@@ -179,6 +180,7 @@ async def test_assertion_is_used_once_across_servers_on_one_store(world: World) 
     assert there == (400, "invalid_client")
 
 
+@on_both_stores
 async def test_jti_belongs_to_its_client_alone(world: World) -> None:
     async with world.serving() as issuer:
         answers: list[int] = []
@@ -190,6 +192,7 @@ async def test_jti_belongs_to_its_client_alone(world: World) -> None:
     assert answers == [200, 200]
 
 
+@on_both_stores
 def test_used_jtis_are_forgotten_once_their_assertions_are_too_old(world: World) -> None:
     replay = SqlReplayCache(world.engine)
     assert replay.claim("a", "one", expires_at=1_100, now=1_000)
@@ -200,6 +203,7 @@ def test_used_jtis_are_forgotten_once_their_assertions_are_too_old(world: World)
     assert not replay.claim("a", "two", expires_at=1_300, now=1_102)
 
 
+@on_both_stores
 def test_sweep_comes_by_itself(world: World) -> None:
     replay = SqlReplayCache(world.engine)
     assert replay.claim("a", "one", expires_at=1_010, now=1_000)

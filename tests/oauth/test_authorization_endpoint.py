@@ -22,7 +22,7 @@ from tests.oauth.code_flow import (
     request_parameters,
 )
 from tests.oauth.licensed import license_operator
-from tests.oauth.world import BROWSE, CLIENT, OPERATOR, READ, World
+from tests.oauth.world import BROWSE, CLIENT, OPERATOR, READ, World, on_both_stores
 
 
 async def test_browser_is_sent_on_by_303_and_tells_nobody_where_it_was(world: World) -> None:
@@ -71,6 +71,7 @@ async def test_nobody_is_sent_anywhere_without_a_pushed_request(world: World) ->
         await flow.opened(good)
 
 
+@on_both_stores
 async def test_request_uri_can_be_reloaded_until_a_person_decides_and_never_after(
     world: World,
 ) -> None:
@@ -87,6 +88,7 @@ async def test_request_uri_can_be_reloaded_until_a_person_decides_and_never_afte
             assert flow.desk.deny(spent) is None
 
 
+@on_both_stores
 async def test_request_uri_ends_by_itself(world: World) -> None:
     async with flowing(world) as flow:
         request_uri = await flow.pushed()
@@ -140,6 +142,7 @@ async def test_scope_withdrawn_meanwhile_is_not_asked_of_the_person(world: World
     assert asked.scopes == {READ}
 
 
+@on_both_stores
 async def test_approval_of_more_than_was_asked_is_a_fault_and_uses_nothing_up(
     world: World,
 ) -> None:
@@ -181,6 +184,7 @@ async def test_response_is_signed_where_the_request_asks_for_it(world: World, mo
         assert (await flow.redeem(code)).status_code == 200
 
 
+@on_both_stores
 async def test_response_that_cannot_be_signed_leaves_the_request_waiting(world: World) -> None:
     async with flowing(world) as flow:
         interaction_id = await flow.opened(await flow.pushed(response_mode="jwt"))

@@ -13,10 +13,10 @@ MACHINE = {"grant_type": "client_credentials", "client_id": CLIENT}
 
 
 @pytest.fixture
-def certified(embedded_world: World) -> World:
+def certified(world: World) -> World:
     """A world whose client authenticates by its certificate."""
-    embedded_world.change("client", CLIENT, authentication="tls_client_auth")
-    return embedded_world
+    world.change("client", CLIENT, authentication="tls_client_auth")
+    return world
 
 
 async def _ask(world: World, form: dict[str, str], certificate: Issued | None) -> httpx.Response:

@@ -20,7 +20,16 @@ from tests.oauth.code_flow import (
     revoked,
 )
 from tests.oauth.proofs import new_key
-from tests.oauth.world import BROWSE, CLIENT, GRANT_SECONDS, OPERATOR, READ, TOKEN_SECONDS, World
+from tests.oauth.world import (
+    BROWSE,
+    CLIENT,
+    GRANT_SECONDS,
+    OPERATOR,
+    READ,
+    TOKEN_SECONDS,
+    World,
+    on_both_stores,
+)
 
 
 def claims_in(token: str) -> dict[str, Any]:
@@ -28,6 +37,7 @@ def claims_in(token: str) -> dict[str, Any]:
     return json.loads(urlsafe_b64decode(token.split(".")[1] + "=="))
 
 
+@on_both_stores
 async def test_tokens_say_who_approved_and_how_they_had_signed_in(world: World) -> None:
     async with flowing(world) as flow:
         tokens = await flow.tokens()
@@ -59,6 +69,7 @@ async def test_response_names_the_issuer_and_gives_back_the_state(world: World) 
         assert "state" not in error
 
 
+@on_both_stores
 async def test_code_is_redeemed_once_and_a_second_time_ends_what_it_gave(world: World) -> None:
     async with flowing(world) as flow:
         code = await flow.code()
@@ -72,6 +83,7 @@ async def test_code_is_redeemed_once_and_a_second_time_ends_what_it_gave(world: 
     assert revoked(world) == [grant]
 
 
+@on_both_stores
 async def test_code_lives_less_than_a_minute_and_one_second(world: World) -> None:
     async with flowing(world) as flow:
         late, early = await flow.code(), await flow.code()
@@ -93,6 +105,7 @@ async def test_code_lives_less_than_a_minute_and_one_second(world: World) -> Non
         ({"code": None}, "invalid_request"),
     ],
 )
+@on_both_stores
 async def test_what_does_not_fit_the_code_is_refused_and_does_not_use_it_up(
     world: World, changed: dict[str, str | None], error: str
 ) -> None:
@@ -102,6 +115,7 @@ async def test_what_does_not_fit_the_code_is_refused_and_does_not_use_it_up(
         assert (await flow.redeem(code)).status_code == 200
 
 
+@on_both_stores
 async def test_code_of_one_client_is_nothing_in_the_hands_of_another(world: World) -> None:
     other = world.newcomer("alpha-two")
     async with flowing(world) as flow:
@@ -169,6 +183,7 @@ async def test_administrator_who_was_removed_gives_no_token(world: World) -> Non
     assert error_of(response) == (400, "invalid_grant")
 
 
+@on_both_stores
 async def test_client_without_refresh_tokens_gets_a_grant_that_ends_with_its_token(
     world: World,
 ) -> None:
@@ -184,6 +199,7 @@ async def test_client_without_refresh_tokens_gets_a_grant_that_ends_with_its_tok
     assert error_of(refused) == (400, "unauthorized_client")
 
 
+@on_both_stores
 async def test_grant_stands_for_as_long_as_configured(world: World) -> None:
     async with flowing(world) as flow:
         tokens = await flow.tokens()

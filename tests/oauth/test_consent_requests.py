@@ -35,11 +35,11 @@ TERMS: dict[str, Any] = {"access_mode": "WITHIN_PERIOD", "data_life": 60, "data_
 
 
 @pytest.fixture
-def world(embedded_world: World) -> World:
+def world(world: World) -> World:
     """An installation whose operator holds a licence, and where consents are kept."""
-    license_operator(embedded_world)
-    embedded_world.terms_faults = lambda operator_id, terms: []
-    return embedded_world
+    license_operator(world)
+    world.terms_faults = lambda operator_id, terms: []
+    return world
 
 
 def asking(world: World, terms: dict[str, Any] | None = None, **changed: Any) -> str:

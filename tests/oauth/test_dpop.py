@@ -20,7 +20,7 @@ from gateway.oauth.rfc9449 import InvalidProof, verified_proof
 from gateway.pki.development import Issued
 from tests.oauth.assertions import good_form, signed
 from tests.oauth.proofs import new_key, proof_claims, proof_header, proof_of
-from tests.oauth.world import CLIENT, World
+from tests.oauth.world import CLIENT, World, on_both_stores
 
 KEY = new_key()
 
@@ -40,9 +40,8 @@ async def _ask(
     certificate: Issued | None = None,
 ) -> httpx.Response:
     form = form or good_form(world.identity, issuer, world.clock.now())
-    async with httpx.AsyncClient(verify=world.trust(certificate)) as http:
-        headers = [("DPoP", proof) for proof in proofs]
-        return await http.post(f"{issuer}/oauth/token", data=form, headers=headers)
+    headers = [("DPoP", proof) for proof in proofs]
+    return await world.http(certificate).post(f"{issuer}/oauth/token", data=form, headers=headers)
 
 
 def _proof(world: World, issuer: str, key: ECKey = KEY, **changed: Any) -> str:
@@ -79,6 +78,7 @@ async def test_client_may_take_any_key_of_the_profile_and_another_each_time(keye
     assert second.status_code == 200
 
 
+@on_both_stores
 async def test_nonce_is_asked_for_before_anything_is_used_up(keyed: World) -> None:
     async with keyed.serving() as issuer:
         form = good_form(keyed.identity, issuer, keyed.clock.now())
@@ -133,6 +133,7 @@ async def test_proof_for_something_else_gets_no_token(
     assert (response.status_code, response.json()["error"]) == (400, "invalid_dpop_proof")
 
 
+@on_both_stores
 async def test_proof_gets_one_token(keyed: World) -> None:
     async with keyed.serving() as issuer:
         proof = _proof(keyed, issuer)
@@ -141,6 +142,7 @@ async def test_proof_gets_one_token(keyed: World) -> None:
     assert again.json()["error"] == "invalid_dpop_proof"
 
 
+@on_both_stores
 async def test_jti_belongs_to_its_key_alone(keyed: World) -> None:
     async with keyed.serving() as issuer:
         answers = [
@@ -191,12 +193,14 @@ class Unreachable:
         return self._replay.claim(client_id, jti, expires_at=expires_at, now=now)
 
 
+@on_both_stores
 async def test_no_token_while_nobody_can_tell_whether_the_proof_is_new(keyed: World) -> None:
     async with keyed.serving(Unreachable(SqlReplayCache(keyed.engine))) as issuer:
         response = await _ask(keyed, issuer, [_proof(keyed, issuer)])
     assert response.status_code == 503
 
 
+@on_both_stores
 async def test_one_proof_is_new_to_one_of_many_who_ask_at_once(keyed: World) -> None:
     uri = "https://issuer.test/oauth/token"
     now = keyed.clock.now()

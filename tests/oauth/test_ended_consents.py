@@ -24,7 +24,7 @@ from tests.oauth.tokens import (
     introspect,
     signed_token,
 )
-from tests.oauth.world import CLIENT, READ, World
+from tests.oauth.world import CLIENT, READ, World, on_both_stores
 
 CONSENT = "consents/0066a0c1d2-aa"
 OTHER = "consents/0066a0c1d2-bb"
@@ -51,6 +51,7 @@ def new_code(world: World, *details: AuthorizationDetail) -> str:
     return code
 
 
+@on_both_stores
 async def test_all_that_rests_on_an_ended_consent_is_worth_nothing(world: World) -> None:
     enrol(world, grant_types=WITH_CODE | {TOKEN_EXCHANGE})
     carried = [detail(CONSENT).as_json()]
@@ -72,6 +73,7 @@ async def test_all_that_rests_on_an_ended_consent_is_worth_nothing(world: World)
         assert error_of(refused) == (400, "invalid_grant")
 
 
+@on_both_stores
 async def test_what_rests_on_another_consent_or_on_none_stands(world: World) -> None:
     grant(world, CLIENT, READ, (detail(CONSENT),))
     others = [grant(world, CLIENT, READ, (detail(named),)) for named in (OTHER, None)]
@@ -85,6 +87,7 @@ async def test_what_rests_on_another_consent_or_on_none_stands(world: World) -> 
             assert (await introspect(world, issuer, world.identity, standing))["active"]
 
 
+@on_both_stores
 def test_a_grant_that_rests_on_two_consents_ends_with_either(world: World) -> None:
     grants, now = SqlOAuthGrants(world.engine), world.clock.now()
     for ended in (CONSENT, OTHER):
@@ -94,6 +97,7 @@ def test_a_grant_that_rests_on_two_consents_ends_with_either(world: World) -> No
         assert grants.end_for_consent(ended, now) == 0, "a second end finds nothing that stands"
 
 
+@on_both_stores
 def test_a_code_not_redeemed_yet_gives_nothing_once_its_consent_ended(world: World) -> None:
     grants, now = SqlOAuthGrants(world.engine), world.clock.now()
     code = new_code(world, detail(CONSENT))
@@ -105,6 +109,7 @@ def test_a_code_not_redeemed_yet_gives_nothing_once_its_consent_ended(world: Wor
     assert grants.get(held.grant_id, now) is None
 
 
+@on_both_stores
 def test_a_code_redeemed_while_its_consent_ends_leaves_no_grant(world: World) -> None:
     """Whichever of the two comes first, on both stores."""
     now = world.clock.now()
@@ -128,6 +133,7 @@ def test_a_code_redeemed_while_its_consent_ends_leaves_no_grant(world: World) ->
         assert redeemer.get(code.grant_id, now) is None
 
 
+@on_both_stores
 def test_every_process_is_told_the_consent_and_the_grants_that_ended(world: World) -> None:
     grant_id, _ = grant(world, CLIENT, READ, (detail(CONSENT), detail(None)))
     now = world.clock.now()
@@ -138,6 +144,7 @@ def test_every_process_is_told_the_consent_and_the_grants_that_ended(world: Worl
 
 
 @pytest.mark.parametrize("redeemed", [True, False])
+@on_both_stores
 def test_what_an_approval_rested_on_is_forgotten_with_it(world: World, redeemed: bool) -> None:
     if redeemed:
         grant(world, CLIENT, READ, (detail(CONSENT),))

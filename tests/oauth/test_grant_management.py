@@ -19,7 +19,7 @@ from tests.oauth.tokens import (
     signed_token,
     token_of,
 )
-from tests.oauth.world import AUDIENCE, BROWSE, CLIENT, OPERATOR, READ, World
+from tests.oauth.world import AUDIENCE, BROWSE, CLIENT, OPERATOR, READ, World, on_both_stores
 
 DETAIL = {"type": "public_credit_data", "items": ["penalty"]}
 UNKNOWN = {
@@ -41,14 +41,14 @@ async def call(
 ) -> httpx.Response:
     """Call the grant's URL over the client's own certificate, unless another is given."""
     shown = certificate or world.identity.certificate
-    async with httpx.AsyncClient(verify=world.trust(shown)) as http:
-        return await http.request(
-            method,
-            f"{issuer}/oauth/grants/{grant_id}",
-            headers={"Authorization": f"{scheme} {token}".strip(), **headers},
-        )
+    return await world.http(shown).request(
+        method,
+        f"{issuer}/oauth/grants/{grant_id}",
+        headers={"Authorization": f"{scheme} {token}".strip(), **headers},
+    )
 
 
+@on_both_stores
 async def test_client_reads_what_was_approved(world: World) -> None:
     detail = AuthorizationDetail.model_validate(DETAIL)
     grant_id, _ = grant(world, CLIENT, f"{READ} {BROWSE}", (detail,))
@@ -64,6 +64,7 @@ async def test_client_reads_what_was_approved(world: World) -> None:
     }
 
 
+@on_both_stores
 async def test_client_ends_a_grant_with_all_its_tokens(world: World) -> None:
     grant_id, refresh_token = grant(world, CLIENT)
     kept_id, kept = grant(world, CLIENT)
@@ -95,6 +96,7 @@ async def test_another_clients_grant_is_answered_like_none(world: World, method:
         assert (await introspect(world, issuer, sister, refresh_token))["active"]
 
 
+@on_both_stores
 async def test_grant_that_is_over_is_answered_like_none(world: World) -> None:
     grant_id, _ = grant(world, CLIENT)
     world.clock.seconds += GRANT_SECONDS
@@ -210,14 +212,13 @@ async def test_token_bound_to_a_key_needs_a_proof_of_it(world: World) -> None:
         good = proof_of(key, url, now, token, htm="GET", nonce=nonce)
 
         async def answered(*proofs: str, scheme: str = "DPoP") -> tuple[int, str]:
-            async with httpx.AsyncClient(verify=world.trust(None)) as http:
-                answer = await http.get(
-                    url,
-                    headers=[
-                        ("Authorization", f"{scheme} {token}"),
-                        *(("DPoP", each) for each in proofs),
-                    ],
-                )
+            answer = await world.http(None).get(
+                url,
+                headers=[
+                    ("Authorization", f"{scheme} {token}"),
+                    *(("DPoP", each) for each in proofs),
+                ],
+            )
             if answer.status_code == 200:
                 return 200, ""
             assert answer.headers["www-authenticate"].startswith(f"{scheme} ")

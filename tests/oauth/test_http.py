@@ -26,8 +26,8 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 async def _raw(
     world: World, issuer: str, content: bytes, headers: dict[str, str]
 ) -> httpx.Response:
-    async with httpx.AsyncClient(verify=world.trust(world.identity.certificate)) as http:
-        return await http.post(f"{issuer}/oauth/token", content=content, headers=headers)
+    http = world.http(world.identity.certificate)
+    return await http.post(f"{issuer}/oauth/token", content=content, headers=headers)
 
 
 async def test_metadata_describes_the_server(world: World) -> None:

@@ -25,7 +25,16 @@ from tests.oauth.tokens import (
     signed_token,
     token_of,
 )
-from tests.oauth.world import AUDIENCE, BROWSE, CLIENT, OPERATOR, READ, TOKEN_SECONDS, World
+from tests.oauth.world import (
+    AUDIENCE,
+    BROWSE,
+    CLIENT,
+    OPERATOR,
+    READ,
+    TOKEN_SECONDS,
+    World,
+    on_both_stores,
+)
 
 INACTIVE = {"active": False}
 DETAIL = {"type": "public_credit_data", "items": ["penalty"]}
@@ -51,6 +60,7 @@ async def test_machine_token_is_described_to_its_client(world: World) -> None:
     }
 
 
+@on_both_stores
 async def test_token_of_a_grant_tells_who_allowed_what(world: World) -> None:
     grant_id, _ = grant(world, CLIENT)
     async with world.serving() as issuer:
@@ -82,6 +92,7 @@ async def test_token_bound_to_a_key_says_so(world: World) -> None:
     assert (told["token_type"], told["cnf"]) == ("DPoP", {"jkt": "A" * 43})
 
 
+@on_both_stores
 async def test_refresh_token_is_described_by_its_grant(world: World) -> None:
     detail = AuthorizationDetail.model_validate(DETAIL)
     grant_id, refresh_token = grant(world, CLIENT, READ, (detail,))

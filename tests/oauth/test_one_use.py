@@ -17,7 +17,7 @@ from gateway.oauth.refresh_tokens import RETRY_SECONDS
 from gateway.oauth.secret import new_secret
 from gateway.oauth.terms import CodeTerms, GrantTerms
 from tests.oauth.code_flow import ACR, PERSON, REDIRECT, challenge_of, revoked
-from tests.oauth.world import CLIENT, READ, World
+from tests.oauth.world import CLIENT, READ, World, on_both_stores
 
 Result = TypeVar("Result")
 THREADS = 8
@@ -62,6 +62,7 @@ def issued(world: World, now: int) -> str:
     return code
 
 
+@on_both_stores
 def test_of_all_that_redeem_one_code_one_wins_and_the_grant_ends(world: World) -> None:
     now = world.clock.now()
     stores = [SqlOAuthGrants(world.engine) for _ in range(THREADS)]
@@ -82,6 +83,7 @@ def _redeemed(stores: list[SqlOAuthGrants], code: IssuedCode, now: int, number: 
     return token if stores[number].redeem(code, token, now + 60, now) else ""
 
 
+@on_both_stores
 def test_of_all_that_decide_one_request_one_decides(world: World) -> None:
     now = world.clock.now()
     store = SqlPushedRequests(world.engine)
@@ -102,6 +104,7 @@ def test_of_all_that_decide_one_request_one_decides(world: World) -> None:
     ]
 
 
+@on_both_stores
 def test_all_that_replace_one_refresh_token_get_the_same(world: World) -> None:
     now = world.clock.now()
     grants = SqlOAuthGrants(world.engine)
@@ -226,10 +229,10 @@ STEPS = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_grants_stand_exactly_as_the_rules_say(
-    embedded_world: World, steps: list[tuple[Callable[[Walk, int], None], int, int]]
+    world: World, steps: list[tuple[Callable[[Walk, int], None], int, int]]
 ) -> None:
     """Any history of one grant, against a model that remembers all of it."""
-    walk = Walk(embedded_world)
+    walk = Walk(world)
     for step, which, seconds in steps:
         walk.now += seconds
         step(walk, which)

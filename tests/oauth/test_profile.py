@@ -4,23 +4,23 @@ import asyncio
 import socket
 import ssl
 from base64 import urlsafe_b64decode
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from urllib.parse import quote, urlsplit
 
 import grpc
 import httpx
 import pytest
+import pytest_asyncio
 
 from sdk.credentials import Credentials
 from sdk.refusals import explain
 from sdk.tokens import AsyncTokenSource
-from tests.installation import Gateway, Installation
+from tests.installation import Gateway, Installation, furnished
 from tests.oauth.assertions import good_form
 from tests.oauth.code_flow import flowing
 from tests.oauth.world import World
 from tests.server.calls import query
-from tests.stores import engines_of
+from tests.stores import SqliteStores
 
 HOST = "127.0.0.1"
 # BCP 195 (RFC 9325) section 4.2: the suites it recommends for TLS 1.2.
@@ -35,13 +35,15 @@ HTTP_2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 TLS_ALERT = b"\x15"
 FORMS = ("/oauth/token", "/oauth/par", "/oauth/introspect", "/oauth/revoke")
 PUBLIC = ("/.well-known/oauth-authorization-server", "/oauth/jwks", "/oauth/authorize")
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture
-def world(tmp_path: Path, sqlite_store: tuple[str, Path]) -> Iterator[World]:
-    """A fresh installation on SQLite: nothing here depends on the kind of store."""
-    with engines_of(*sqlite_store) as engines:
-        yield World(tmp_path, engines.authority)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def standing(sqlite_stores: SqliteStores) -> AsyncIterator[Gateway]:
+    """One gateway, which none of these tests changes."""
+    with furnished(sqlite_stores) as installation:
+        async with installation.running() as gateway:
+            yield gateway
 
 
 def ports(gateway: Gateway) -> list[int]:
@@ -68,62 +70,66 @@ def would_speak(gateway: Gateway, suites: str = "ALL") -> ssl.SSLContext:
     return context
 
 
-def agreed(context: ssl.SSLContext, port: int) -> str | None:
-    """Return the TLS version a port agrees to; None when it takes nothing that is offered."""
+def agreed(context: ssl.SSLContext, port: int) -> tuple[str, str] | None:
+    """Return the TLS version and the suite a port agrees to; None when it takes nothing that is
+    offered."""
     try:
         with (
             socket.create_connection((HOST, port), timeout=5) as plain,
             context.wrap_socket(plain, server_hostname=HOST) as secured,
         ):
             assert secured.compression() is None
-            return secured.version()
+            version, cipher = secured.version(), secured.cipher()
+            assert version is not None
+            assert cipher is not None
+            return version, cipher[0]
     except (ssl.SSLError, ConnectionResetError):
         return None
 
 
-async def test_no_port_answers_without_tls(embedded: Installation) -> None:
-    async with embedded.running() as gateway:
-        for port in ports(gateway):
-            for request in (HTTP_1, HTTP_2):
-                reader, writer = await asyncio.open_connection(HOST, port)
-                writer.write(request)
-                try:
-                    answer = await asyncio.wait_for(reader.read(64), 5)
-                except ConnectionResetError:
-                    answer = b""
-                writer.close()
-                assert answer[:1] in (b"", TLS_ALERT)
+async def test_no_port_answers_without_tls(standing: Gateway) -> None:
+    for port in ports(standing):
+        for request in (HTTP_1, HTTP_2):
+            reader, writer = await asyncio.open_connection(HOST, port)
+            writer.write(request)
+            try:
+                answer = await asyncio.wait_for(reader.read(64), 5)
+            except ConnectionResetError:
+                answer = b""
+            writer.close()
+            assert answer[:1] in (b"", TLS_ALERT)
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-async def test_no_port_speaks_tls_older_than_1_2(embedded: Installation) -> None:
-    async with embedded.running() as gateway:
-        for port in ports(gateway):
-            context = would_speak(gateway)
-            context.minimum_version = ssl.TLSVersion.TLSv1
-            context.maximum_version = ssl.TLSVersion.TLSv1_1
-            assert await asyncio.to_thread(agreed, context, port) is None
-            context.maximum_version = ssl.TLSVersion.MAXIMUM_SUPPORTED
-            assert await asyncio.to_thread(agreed, context, port) == "TLSv1.3"
+async def test_no_port_speaks_tls_older_than_1_2(standing: Gateway) -> None:
+    for port in ports(standing):
+        context = would_speak(standing)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+        assert await asyncio.to_thread(agreed, context, port) is None
+        context.maximum_version = ssl.TLSVersion.MAXIMUM_SUPPORTED
+        found = await asyncio.to_thread(agreed, context, port)
+        assert found is not None
+        assert found[0] == "TLSv1.3"
 
 
-async def test_tls_1_2_is_spoken_with_the_recommended_suites_alone(embedded: Installation) -> None:
-    async with embedded.running() as gateway:
-        context = would_speak(gateway)
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
-        offered = [
-            suite["name"] for suite in context.get_ciphers() if suite["protocol"] != "TLSv1.3"
-        ]
-        assert set(offered) > RECOMMENDED
-        for port in ports(gateway):
-            taken: set[str] = set()
-            for suite in offered:
-                context = would_speak(gateway, suite)
-                context.maximum_version = ssl.TLSVersion.TLSv1_2
-                if await asyncio.to_thread(agreed, context, port) is not None:
-                    taken.add(suite)
-            assert taken
-            assert taken <= RECOMMENDED
+async def test_tls_1_2_is_spoken_with_the_recommended_suites_alone(standing: Gateway) -> None:
+    context = would_speak(standing)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    offered = {suite["name"] for suite in context.get_ciphers() if suite["protocol"] != "TLSv1.3"}
+    assert offered > RECOMMENDED
+    for port in ports(standing):
+        taken: set[str] = set()
+        while left := offered - taken:
+            # What was taken before is offered no more: so each that would be taken is found.
+            context = would_speak(standing, ":".join(left))
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            found = await asyncio.to_thread(agreed, context, port)
+            if found is None:
+                break
+            taken.add(found[1])
+        assert taken
+        assert taken <= RECOMMENDED
 
 
 async def test_the_password_grant_is_refused(world: World) -> None:
@@ -146,8 +152,7 @@ async def test_no_endpoint_serves_a_client_that_does_not_prove_itself(
     }
     async with world.serving() as issuer:
         for certificate in (None, world.identity.certificate):
-            async with httpx.AsyncClient(verify=world.trust(certificate)) as http:
-                response = await http.post(f"{issuer}{path}", data=form)
+            response = await world.post(issuer, form, certificate, path)
             assert response.status_code in {400, 401}
             assert response.json()["error"] == "invalid_client"
 
@@ -221,28 +226,27 @@ async def test_what_is_handed_out_has_256_random_bits(world: World) -> None:
 GET_SUBJECT = "/creditgate.v1.CreditRecordService/GetSubjectRecords"
 
 
-async def test_a_token_counts_in_the_authorization_header_alone(embedded: Installation) -> None:
-    async with embedded.running() as gateway:
-        credentials = gateway.credentials()
-        token = await given(credentials)
-        tls = grpc.ssl_channel_credentials(
-            credentials.ca.read_bytes(),
-            credentials.key.read_bytes(),
-            credentials.certificate.read_bytes(),
-        )
-        async with grpc.aio.secure_channel(credentials.grpc, tls) as channel:
-            for path, name in (
-                (f"{GET_SUBJECT}?access_token={token}", "x-unused"),
-                (GET_SUBJECT, "proxy-authorization"),
-                (GET_SUBJECT, "access_token"),
-            ):
-                with pytest.raises(grpc.aio.AioRpcError) as refused:
-                    await channel.unary_unary(path)(b"", metadata=((name, f"Bearer {token}"),))
-                told = explain(refused.value)
-                assert told.reason == "TOKEN_MISSING" or told.status == "UNIMPLEMENTED"
-        async with httpx.AsyncClient(verify=credentials.tls()) as http:
-            url = f"{credentials.issuer}/oauth/grants/any?access_token={token}"
-            assert (await http.get(url)).status_code == 401
+async def test_a_token_counts_in_the_authorization_header_alone(standing: Gateway) -> None:
+    credentials = standing.credentials()
+    token = await given(credentials)
+    tls = grpc.ssl_channel_credentials(
+        credentials.ca.read_bytes(),
+        credentials.key.read_bytes(),
+        credentials.certificate.read_bytes(),
+    )
+    async with grpc.aio.secure_channel(credentials.grpc, tls) as channel:
+        for path, name in (
+            (f"{GET_SUBJECT}?access_token={token}", "x-unused"),
+            (GET_SUBJECT, "proxy-authorization"),
+            (GET_SUBJECT, "access_token"),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await channel.unary_unary(path)(b"", metadata=((name, f"Bearer {token}"),))
+            told = explain(refused.value)
+            assert told.reason == "TOKEN_MISSING" or told.status == "UNIMPLEMENTED"
+    async with httpx.AsyncClient(verify=credentials.tls()) as http:
+        url = f"{credentials.issuer}/oauth/grants/any?access_token={token}"
+        assert (await http.get(url)).status_code == 401
 
 
 async def test_no_token_is_written_down(

@@ -19,9 +19,10 @@ from gateway.oauth.tables import INTERACTION, PUSHED_REQUEST
 from operators.authorization_details import TYPE
 from tests.oauth.code_flow import REDIRECT, error_of, flowing, request_parameters
 from tests.oauth.proofs import new_key
-from tests.oauth.world import AUDIENCE, BROWSE, CLIENT, OPERATOR, READ, World
+from tests.oauth.world import AUDIENCE, BROWSE, CLIENT, OPERATOR, READ, World, on_both_stores
 
 
+@on_both_stores
 async def test_request_uri_is_short_lived_and_answers_are_not_cached(world: World) -> None:
     async with flowing(world) as flow:
         response = await flow.push()
@@ -76,9 +77,9 @@ async def test_request_uri_is_short_lived_and_answers_are_not_cached(world: Worl
     ],
 )
 async def test_request_that_is_not_right_is_refused_where_it_is_pushed(
-    embedded_world: World, changed: dict[str, str | None], error: str
+    world: World, changed: dict[str, str | None], error: str
 ) -> None:
-    async with flowing(embedded_world) as flow:
+    async with flowing(world) as flow:
         response = await flow.push(**changed)
     assert error_of(response) == (400, error)
     assert response.headers["cache-control"] == "no-store"
@@ -86,6 +87,7 @@ async def test_request_that_is_not_right_is_refused_where_it_is_pushed(
     assert response.json()["error_description"]
 
 
+@on_both_stores
 async def test_request_at_the_limits_is_taken_with_all_it_says(world: World) -> None:
     async with flowing(world) as flow:
         request_uri = await flow.pushed(
@@ -162,6 +164,7 @@ def _request(client_id: str = CLIENT) -> AuthorizationRequest:
     )
 
 
+@on_both_stores
 def test_request_uri_can_be_opened_until_its_end_by_its_client_and_not_for_ever(
     world: World,
 ) -> None:
@@ -176,6 +179,7 @@ def test_request_uri_can_be_opened_until_its_end_by_its_client_and_not_for_ever(
     assert store.request(reference, CLIENT, now) is None
 
 
+@on_both_stores
 def test_of_all_interactions_of_a_request_one_decides(world: World) -> None:
     store, now = SqlPushedRequests(world.engine), world.clock.now()
     reference = store.push(_request(), now)
@@ -188,6 +192,7 @@ def test_of_all_interactions_of_a_request_one_decides(world: World) -> None:
     assert store.begin(reference, CLIENT, now) is None
 
 
+@on_both_stores
 def test_interaction_waits_ten_minutes_and_is_forgotten_after(world: World) -> None:
     store, now = SqlPushedRequests(world.engine), world.clock.now()
     interaction_id = store.begin(store.push(_request(), now), CLIENT, now + 80)
@@ -202,6 +207,7 @@ def test_interaction_waits_ten_minutes_and_is_forgotten_after(world: World) -> N
         assert len(connection.execute(select(PUSHED_REQUEST)).all()) == 1
 
 
+@on_both_stores
 def test_store_keeps_no_secret_that_could_be_used(world: World) -> None:
     store, now = SqlPushedRequests(world.engine), world.clock.now()
     reference = store.push(_request(), now)
@@ -221,8 +227,8 @@ _PARAMETERS = st.sampled_from(
 )  # fmt: skip
 
 
-async def test_no_request_is_answered_by_a_fault_of_the_server(embedded_world: World) -> None:
-    async with flowing(embedded_world) as flow:
+async def test_no_request_is_answered_by_a_fault_of_the_server(world: World) -> None:
+    async with flowing(world) as flow:
 
         @given(st.dictionaries(_PARAMETERS, st.text(max_size=40), min_size=1, max_size=3))
         @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])

@@ -32,9 +32,11 @@ from tests.oauth.world import (
     OPERATOR,
     READ,
     World,
+    on_both_stores,
 )
 
 
+@on_both_stores
 async def test_token_stays_the_same_and_is_good_until_its_grant_ends(world: World) -> None:
     async with flowing(world) as flow:
         tokens = await flow.tokens()
@@ -54,6 +56,7 @@ async def test_token_stays_the_same_and_is_good_until_its_grant_ends(world: Worl
         assert error_of(await flow.refresh(tokens["refresh_token"])) == (400, "invalid_grant")
 
 
+@on_both_stores
 async def test_refresh_narrows_for_one_token_and_never_widens(world: World) -> None:
     async with flowing(world) as flow:
         both = (await flow.tokens(scope=f"{READ} {BROWSE}"))["refresh_token"]
@@ -172,6 +175,7 @@ async def test_refresh_stops_when_the_administrator_who_approved_is_removed(worl
         assert error_of(await flow.refresh(token)) == (400, "invalid_grant")
 
 
+@on_both_stores
 async def test_revoked_grant_gives_no_token_and_stops_those_it_gave(world: World) -> None:
     async with flowing(world) as flow:
         tokens = await flow.tokens()
@@ -229,6 +233,7 @@ def _later(world: World) -> World:
     return world
 
 
+@on_both_stores
 async def test_after_an_incident_a_token_is_replaced_once(world: World) -> None:
     async with flowing(_later(world)) as flow:
         tokens = await _from_before(flow)
@@ -243,6 +248,7 @@ async def test_after_an_incident_a_token_is_replaced_once(world: World) -> None:
         assert "refresh_token" not in (await flow.refresh(later["refresh_token"])).json()
 
 
+@on_both_stores
 async def test_client_that_lost_the_answer_gets_the_same_new_token_again(world: World) -> None:
     async with flowing(_later(world)) as flow:
         tokens = await _from_before(flow)
@@ -255,6 +261,7 @@ async def test_client_that_lost_the_answer_gets_the_same_new_token_again(world: 
     assert not revoked(world)
 
 
+@on_both_stores
 async def test_old_token_that_comes_after_the_new_one_was_used_ends_the_family(
     world: World,
 ) -> None:
@@ -268,6 +275,7 @@ async def test_old_token_that_comes_after_the_new_one_was_used_ends_the_family(
     assert revoked(world) == [tokens["grant_id"]]
 
 
+@on_both_stores
 async def test_old_token_that_comes_too_late_ends_the_family(world: World) -> None:
     async with flowing(_later(world)) as flow:
         tokens = await _from_before(flow)
@@ -278,6 +286,7 @@ async def test_old_token_that_comes_too_late_ends_the_family(world: World) -> No
     assert revoked(world) == [tokens["grant_id"]]
 
 
+@on_both_stores
 async def test_store_keeps_no_secret_and_forgets_what_is_over(world: World) -> None:
     async with flowing(_later(world)) as flow:
         code = await flow.code()

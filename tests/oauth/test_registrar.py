@@ -10,11 +10,12 @@ from gateway.oauth.registrar import Registrar, Ruling, draft
 from operators.authority import Authority
 from operators.model import CLIENT
 from tests.oauth.world import CLIENT as CLIENT_ID
-from tests.oauth.world import OPERATOR, World
+from tests.oauth.world import OPERATOR, World, on_both_stores
 
 SUSPENDED = OperatorState.OPERATOR_STATE_SUSPENDED
 
 
+@on_both_stores
 def test_a_change_that_comes_between_is_judged_again(world: World) -> None:
     seen: list[int] = []
 
@@ -33,6 +34,7 @@ def test_a_change_that_comes_between_is_judged_again(world: World) -> None:
     assert world.snapshot().authority.clients[CLIENT_ID].version == 2
 
 
+@on_both_stores
 def test_where_others_keep_coming_first_nothing_is_written(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

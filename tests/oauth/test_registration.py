@@ -28,7 +28,7 @@ from tests.oauth.licensed import (
     keep,
     license_operator,
 )
-from tests.oauth.world import BROWSE, CLIENT, OPERATOR, READ, Identity, World
+from tests.oauth.world import BROWSE, CLIENT, OPERATOR, READ, Identity, World, on_both_stores
 
 NEWCOMER = "newcomer"
 BY_PROOFS = {"tls_client_certificate_bound_access_tokens": None, "dpop_bound_access_tokens": True}
@@ -82,13 +82,12 @@ class Firm:
         text = document if isinstance(document, str) else json.dumps(document)
         if document is not None:
             headers["content-type"] = "application/json"
-        async with httpx.AsyncClient(verify=self.world.trust(shown)) as http:
-            return await http.request(
-                method,
-                f"{self.issuer}{path}",
-                content=None if document is None else text,
-                headers=headers,
-            )
+        return await self.world.http(shown).request(
+            method,
+            f"{self.issuer}{path}",
+            content=None if document is None else text,
+            headers=headers,
+        )
 
     async def register(self, statement: str = "", **changed: Any) -> httpx.Response:
         """Register with a statement, a new one where none is given."""
@@ -123,6 +122,7 @@ def refused(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, body["error"]
 
 
+@on_both_stores
 async def test_a_licensed_operator_registers_a_client_that_gets_tokens(world: World) -> None:
     async with serving(world) as firm:
         answer = await firm.registered()
@@ -176,6 +176,7 @@ async def test_the_answer_tells_all_that_was_registered(world: World) -> None:
     assert token not in json.dumps([change.document for change in world.log.since(0)])
 
 
+@on_both_stores
 async def test_registration_is_in_the_log_with_who_and_why(world: World) -> None:
     before = world.log.head()
     async with serving(world) as firm:
@@ -204,6 +205,7 @@ async def test_a_client_bound_by_proofs_manages_itself_by_its_certificate(world:
     assert read.status_code == 200
 
 
+@on_both_stores
 async def test_a_statement_registers_one_client(world: World) -> None:
     async with serving(world) as firm:
         statement = issued(world, firm.issuer)
@@ -213,6 +215,7 @@ async def test_a_statement_registers_one_client(world: World) -> None:
     assert refused(second) == (400, "unapproved_software_statement")
 
 
+@on_both_stores
 async def test_of_many_at_once_with_one_statement_one_registers(world: World) -> None:
     async with serving(world) as firm:
         statement = issued(world, firm.issuer)
@@ -264,6 +267,7 @@ async def test_another_clients_certificate_is_not_registered(world: World) -> No
         assert refused(await firm.register(statement)) == (400, "invalid_client_metadata")
 
 
+@on_both_stores
 async def test_refused_metadata_use_no_statement_up(world: World) -> None:
     async with serving(world) as firm:
         statement = issued(world, firm.issuer)
@@ -336,6 +340,7 @@ async def test_a_body_that_is_no_json_object_is_refused(world: World) -> None:
             assert refused(response)[0] == status
 
 
+@on_both_stores
 async def test_a_client_reads_updates_and_deletes_its_registration(world: World) -> None:
     async with serving(world) as firm:
         answer = await firm.registered()

@@ -18,7 +18,7 @@ from tests.oauth.code_flow import (
     request_parameters,
 )
 from tests.oauth.licensed import license_operator
-from tests.oauth.world import BROWSE, CLIENT, READ, World
+from tests.oauth.world import BROWSE, CLIENT, READ, World, on_both_stores
 
 TYP = "oauth-authz-req+jwt"
 
@@ -50,6 +50,7 @@ async def push(flow: CodeFlow, request: str, **more: str) -> httpx.Response:
     return await flow.post("par", {"request": request, **more})
 
 
+@on_both_stores
 async def test_signed_request_is_what_counts_and_nothing_beside_it(world: World) -> None:
     async with flowing(world, signed_requests=True) as flow:
         request = sealed(flow, claims_for(flow, max_age=60, state=None))
@@ -75,6 +76,7 @@ async def test_client_registered_to_sign_cannot_ask_without(world: World) -> Non
         assert (await push(flow, sealed(flow, claims_for(flow)))).status_code == 201
 
 
+@on_both_stores
 async def test_details_are_an_array_in_a_request_object(world: World) -> None:
     license_operator(world)
     details = [{"type": TYPE, "items": ["penalty"]}]
@@ -89,9 +91,9 @@ async def test_details_are_an_array_in_a_request_object(world: World) -> None:
 
 
 async def test_request_object_is_good_for_an_hour_at_most_by_clocks_half_a_minute_apart(
-    embedded_world: World,
+    world: World,
 ) -> None:
-    now = embedded_world.clock.now()
+    now = world.clock.now()
     taken = [
         {"nbf": now - 3_599, "exp": now + 1, "iat": None},
         {"nbf": now, "exp": now + 3_600},
@@ -110,7 +112,7 @@ async def test_request_object_is_good_for_an_hour_at_most_by_clocks_half_a_minut
         {"exp": None},
         {"exp": str(now + 60)},
     ]
-    async with flowing(embedded_world) as flow:
+    async with flowing(world) as flow:
         for changed in taken:
             answer = await push(flow, sealed(flow, claims_for(flow, **changed)))
             assert answer.status_code == 201, (changed, answer.text)
@@ -135,23 +137,23 @@ async def test_request_object_is_good_for_an_hour_at_most_by_clocks_half_a_minut
     ],
 )
 async def test_request_object_for_others_or_of_others_is_refused(
-    embedded_world: World, changed: dict[str, Any]
+    world: World, changed: dict[str, Any]
 ) -> None:
-    async with flowing(embedded_world) as flow:
+    async with flowing(world) as flow:
         answer = await push(flow, sealed(flow, claims_for(flow, **changed)))
     assert error_of(answer) == (400, "invalid_request_object")
 
 
-async def test_audience_may_be_one_of_a_list(embedded_world: World) -> None:
-    async with flowing(embedded_world) as flow:
+async def test_audience_may_be_one_of_a_list(world: World) -> None:
+    async with flowing(world) as flow:
         claims = claims_for(flow, aud=["https://other.test", flow.issuer])
         assert (await push(flow, sealed(flow, claims))).status_code == 201
 
 
 async def test_only_the_clients_own_signature_of_the_profile_counts(
-    embedded_world: World,
+    world: World,
 ) -> None:
-    async with flowing(embedded_world) as flow:
+    async with flowing(world) as flow:
         claims = claims_for(flow)
         good = sealed(flow, claims)
         head, body, signature = good.split(".")

@@ -17,9 +17,10 @@ from tests.oauth.tokens import (
     signed_token,
     token_of,
 )
-from tests.oauth.world import CLIENT, OPERATOR, World
+from tests.oauth.world import CLIENT, OPERATOR, World, on_both_stores
 
 
+@on_both_stores
 async def test_revoked_access_token_is_worth_nothing_and_others_are(world: World) -> None:
     async with world.serving() as issuer:
         token, other = [await token_of(world, issuer, world.identity) for _ in range(2)]
@@ -32,6 +33,7 @@ async def test_revoked_access_token_is_worth_nothing_and_others_are(world: World
     assert told == [False, True]
 
 
+@on_both_stores
 async def test_revoked_refresh_token_takes_its_grant_and_access_tokens_along(world: World) -> None:
     grant_id, refresh_token = grant(world, CLIENT)
     kept_id, kept = grant(world, CLIENT)
@@ -46,6 +48,7 @@ async def test_revoked_refresh_token_takes_its_grant_and_access_tokens_along(wor
     assert SqlOAuthGrants(world.engine).get(grant_id, world.clock.now()) is None
 
 
+@on_both_stores
 async def test_revoked_access_token_of_a_grant_leaves_the_grant(world: World) -> None:
     grant_id, refresh_token = grant(world, CLIENT)
     async with world.serving() as issuer:
@@ -141,6 +144,7 @@ async def test_request_without_token_is_refused(world: World) -> None:
     assert all("token" in each.json()["error_description"] for each in answers)
 
 
+@on_both_stores
 async def test_store_that_cannot_be_written_is_told_and_nothing_is_revoked(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

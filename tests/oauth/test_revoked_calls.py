@@ -19,7 +19,7 @@ from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
 from gateway.meter.tables import USAGE
 from sdk.connection import connect
 from sdk.refusals import explain
-from sdk.tokens import AsyncTokenSource
+from sdk.tokens import AsyncTokenSource, TokenRefused
 from tests.installation import (
     OPERATOR_CLIENT,
     PUBLISHER,
@@ -27,6 +27,7 @@ from tests.installation import (
     Gateway,
     Installation,
     company,
+    eventually,
 )
 from tests.oauth.assertions import ASSERTION_TYPE, signed
 from tests.server.calls import draft, publish, query
@@ -36,9 +37,18 @@ from tests.server.calls import draft, publish, query
 async def calling(gateway: Gateway) -> AsyncGenerator[tuple[grpc.aio.Channel, str]]:
     """Give a channel of the operator's client and the token it calls with."""
     source = AsyncTokenSource(gateway.credentials())
-    token = await source.token()
+
+    async def given() -> bool:
+        try:
+            return bool(await source.token())
+        except TokenRefused as refused:
+            # While another gateway starts in this process, a busy machine may let its lease end.
+            assert refused.error == "temporarily_unavailable"
+            return False
+
+    await eventually(given)
     async with await connect(gateway.credentials(), tokens=source) as channel:
-        yield channel, token
+        yield channel, await source.token()
 
 
 async def give_up(gateway: Gateway, token: str) -> None:

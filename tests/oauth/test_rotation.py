@@ -9,7 +9,7 @@ from joserfc import jws
 from creditgate.refusal import Refused, reason_name
 from gateway.oauth.keys import CACHED_SECONDS, LEAD_SECONDS
 from gateway.oauth.rotation import issue_signing_key, retire_signing_key
-from tests.oauth.world import TOKEN_SECONDS, World
+from tests.oauth.world import TOKEN_SECONDS, World, on_both_stores
 
 
 @dataclass
@@ -98,6 +98,7 @@ def test_a_key_is_published_at_once_and_signs_after_its_lead(world: World) -> No
     assert book.signing_kids(begins) == (new, old)
 
 
+@on_both_stores
 def test_a_key_is_not_retired_while_its_tokens_live_except_at_once(world: World) -> None:
     (old,) = world.snapshot().signing_keys
     rotate(world)

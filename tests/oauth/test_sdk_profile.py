@@ -2,7 +2,6 @@
 
 import asyncio
 from base64 import urlsafe_b64decode
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -16,17 +15,9 @@ from sdk.tokens import AsyncTokenSource, TokenRefused, TokenSource
 from tests.installation import Installation
 from tests.oauth.another_server import AnotherServer, claims_in
 from tests.oauth.world import World
-from tests.stores import engines_of
 
 PROVEN = {"token_type": "DPoP"}
 REDIRECT = "http://127.0.0.1:1/back"
-
-
-@pytest.fixture
-def world(tmp_path: Path, sqlite_store: tuple[str, Path]) -> Iterator[World]:
-    """A fresh installation on SQLite: nothing here depends on the kind of store."""
-    with engines_of(*sqlite_store) as engines:
-        yield World(tmp_path, engines.authority)
 
 
 def keyed(credentials: Credentials, *, certified: bool = False) -> KeyCredentials:

@@ -15,7 +15,7 @@ from gateway.oauth.rotation import retire_signing_key
 from gateway.oauth.signing import SigningKeys
 from operators.log import Change
 from tests.oauth.assertions import good_form
-from tests.oauth.world import ADMINISTRATOR, AUDIENCE, World
+from tests.oauth.world import ADMINISTRATOR, AUDIENCE, World, on_both_stores
 
 
 async def _token(world: World, issuer: str) -> str:
@@ -36,6 +36,7 @@ def _retire(world: World, kid: str) -> None:
     )
 
 
+@on_both_stores
 async def test_rotation_overlaps_and_retirement_refuses_at_once(world: World) -> None:
     [old] = world.snapshot().signing_keys
     shown = Confirmation(CERTIFICATE, world.identity.certificate.thumbprint)
@@ -57,6 +58,7 @@ async def test_rotation_overlaps_and_retirement_refuses_at_once(world: World) ->
         assert refused.value.reason == RefusalReason.REFUSAL_REASON_TOKEN_INVALID
 
 
+@on_both_stores
 async def test_another_process_signs_with_a_key_made_here(world: World) -> None:
     other = SigningKeys(world.folder / "keys")
     kid = world.issue_key()

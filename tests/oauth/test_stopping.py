@@ -40,9 +40,9 @@ async def served(
 
 
 async def test_a_server_told_to_stop_does_not_wait_for_silent_connections(
-    embedded_world: World,
+    world: World,
 ) -> None:
-    async with served(embedded_world, at_once) as (server, task, http):
+    async with served(world, at_once) as (server, task, http):
         assert (await http.get("/")).text == "answered"
         told_at = time.monotonic()
         server.stop()
@@ -53,7 +53,7 @@ async def test_a_server_told_to_stop_does_not_wait_for_silent_connections(
 
 
 async def test_an_open_request_is_answered_after_the_server_was_told_to_stop(
-    embedded_world: World,
+    world: World,
 ) -> None:
     begun, go_on = asyncio.Event(), asyncio.Event()
 
@@ -62,7 +62,7 @@ async def test_an_open_request_is_answered_after_the_server_was_told_to_stop(
         await go_on.wait()
         return await at_once(request)
 
-    async with served(embedded_world, when_told) as (server, task, http):
+    async with served(world, when_told) as (server, task, http):
         asked = asyncio.create_task(http.get("/"))
         await begun.wait()
         server.stop()
@@ -74,7 +74,7 @@ async def test_an_open_request_is_answered_after_the_server_was_told_to_stop(
 
 
 async def test_a_request_without_end_is_cut_off(
-    embedded_world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "_DRAIN_SECONDS", 0.1)
     begun, cut_off = asyncio.Event(), asyncio.Event()
@@ -87,7 +87,7 @@ async def test_a_request_without_end_is_cut_off(
             cut_off.set()
         raise AssertionError
 
-    async with served(embedded_world, for_ever) as (server, task, http):
+    async with served(world, for_ever) as (server, task, http):
         asked = asyncio.create_task(http.get("/"))
         await begun.wait()
         server.stop()

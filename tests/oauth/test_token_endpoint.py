@@ -21,6 +21,7 @@ from tests.oauth.world import (
     READ,
     TOKEN_SECONDS,
     World,
+    on_both_stores,
 )
 
 
@@ -29,6 +30,7 @@ def _claims(response: httpx.Response) -> dict[str, object]:
     return json.loads(token.payload)
 
 
+@on_both_stores
 async def test_token_carries_all_that_is_granted_and_is_bound_to_the_certificate(
     world: World,
 ) -> None:
@@ -107,6 +109,7 @@ async def test_token_is_to_be_had_for_the_one_audience_alone(world: World, name:
     assert _claims(answers[-1])["aud"] == AUDIENCE
 
 
+@on_both_stores
 async def test_withdrawn_scope_is_refused_from_the_next_request_on(world: World) -> None:
     async with world.serving() as issuer:
         now = world.clock.now()

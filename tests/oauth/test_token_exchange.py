@@ -56,10 +56,10 @@ INACTIVE = {"active": False}
 
 
 @pytest.fixture
-def world(embedded_world: World) -> World:
+def world(world: World) -> World:
     """A world whose client may exchange tokens."""
-    embedded_world.change("client", CLIENT, grant_types=REGISTERED)
-    return embedded_world
+    world.change("client", CLIENT, grant_types=REGISTERED)
+    return world
 
 
 @pytest.fixture

@@ -42,9 +42,9 @@ async def ask(
     """Post a form with the client's authentication to an endpoint."""
     form = good_form(identity, issuer, world.clock.now())
     del form["grant_type"]
-    async with httpx.AsyncClient(verify=world.trust(identity.certificate)) as http:
-        headers = {"Accept": accept, **({"DPoP": proof} if proof else {})}
-        return await http.post(f"{issuer}{path}", data={**form, **fields}, headers=headers)
+    headers = {"Accept": accept, **({"DPoP": proof} if proof else {})}
+    http = world.http(identity.certificate)
+    return await http.post(f"{issuer}{path}", data={**form, **fields}, headers=headers)
 
 
 async def revoke(

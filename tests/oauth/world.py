@@ -6,10 +6,12 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import Engine
 
 from creditgate.uscc import check_character
@@ -48,6 +50,8 @@ CLIENT = "alpha-one"
 OPERATOR = "alpha"
 ADMINISTRATOR = "office"
 Thing = Operator | Client | ScopeGrant
+on_both_stores = pytest.mark.usefixtures("stores")
+"""For a test that asks what is written, told or decided by the store, not by the server."""
 
 
 @dataclass
@@ -80,12 +84,40 @@ class Identity:
 
     @classmethod
     def make(cls, client_id: str, ca: Issued, folder: Path, now: int) -> "Identity":
-        identity = cls(
-            client_id, make_client_certificate(ca, client_id, now), make_assertion_key(), folder
-        )
-        identity.certificate.write(folder / "certificate.pem", folder / "key.pem")
-        (folder / "signing.pem").write_bytes(identity.assertion_key.key)
-        return identity
+        certificate = make_client_certificate(ca, client_id, now)
+        return cls(client_id, certificate, make_assertion_key(), folder).written()
+
+    def written(self) -> "Identity":
+        """Write the keys into the folder."""
+        self.certificate.write(self.folder / "certificate.pem", self.folder / "key.pem")
+        (self.folder / "signing.pem").write_bytes(self.assertion_key.key)
+        return self
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The certificates and keys that every world starts with: to make them takes as long as all
+    else in it."""
+
+    ca: Issued
+    server: Issued
+    clients: Mapping[str, tuple[Issued, AssertionKey]]
+
+    @classmethod
+    @cache
+    def made(cls) -> "Keys":
+        """Return those of this process, valid from its start for more than a year."""
+        now = int(time.time())
+        ca = make_ca("test root", now)
+        clients = {
+            client_id: (make_client_certificate(ca, client_id, now), make_assertion_key())
+            for client_id in (CLIENT, ADMINISTRATOR)
+        }
+        return cls(ca, make_server_certificate(ca, now), clients)
+
+    def identity(self, client_id: str, folder: Path) -> Identity:
+        """Return a client's own keys, written into a folder."""
+        return Identity(client_id, *self.clients[client_id], folder / client_id).written()
 
 
 def client_of(identity: Identity, role: ClientRole.ValueType, operator_id: str) -> Client:
@@ -111,18 +143,20 @@ class World:
 
     def __post_init__(self) -> None:
         now = self.clock.now()
-        self.ca = make_ca("test root", now)
+        made = Keys.made()
+        self.ca = made.ca
         self.ca.write(self.folder / "ca.pem", self.folder / "ca.key")
-        server = make_server_certificate(self.ca, now)
-        server.write(self.folder / "server.pem", self.folder / "server.key")
+        made.server.write(self.folder / "server.pem", self.folder / "server.key")
         self.tls = tls_context(
             self.folder / "server.pem", self.folder / "server.key", self.folder / "ca.pem"
         )
         self.log = SqlAuthorityLog(self.engine)
         self.keys = SigningKeys(self.folder / "keys")
         self.nonces = DpopNonces.kept_in(self.folder / "keys" / "dpop-nonces.key")
-        self.identity = self.newcomer(CLIENT)
-        self.administrator = self.newcomer(ADMINISTRATOR)
+        self.identity = made.identity(CLIENT, self.folder)
+        self.administrator = made.identity(ADMINISTRATOR, self.folder)
+        self._open: dict[Issued | None, httpx.AsyncClient] = {}
+        self._serving = 0
         self.issue_key()
         base = "910000001234567AB"
         operator = Operator(
@@ -237,11 +271,27 @@ class World:
         app = build_app(self.context(issuer, replay))
         server = build_http_server(app, self.tls)
         task = asyncio.create_task(server.serve(sockets=[bound]))
+        self._serving += 1
         try:
             yield issuer
         finally:
+            self._serving -= 1
+            if not self._serving:
+                await self._close()
             server.stop()
             await task
+
+    async def _close(self) -> None:
+        while self._open:
+            await self._open.popitem()[1].aclose()
+
+    def http(self, certificate: Issued | None) -> httpx.AsyncClient:
+        """Return the client that shows ``certificate``, open while a server runs: a connection
+        takes four times as long as a request."""
+        assert self._serving
+        if certificate not in self._open:
+            self._open[certificate] = httpx.AsyncClient(verify=self.trust(certificate))
+        return self._open[certificate]
 
     def trust(self, certificate: Issued | None) -> ssl.SSLContext:
         """Return a client's TLS settings, with or without a certificate of its own."""
@@ -259,5 +309,4 @@ class World:
         path: str = "/oauth/token",
     ) -> httpx.Response:
         """Ask an endpoint over a connection that shows ``certificate``."""
-        async with httpx.AsyncClient(verify=self.trust(certificate)) as http:
-            return await http.post(f"{issuer}{path}", data=dict(form))
+        return await self.http(certificate).post(f"{issuer}{path}", data=dict(form))

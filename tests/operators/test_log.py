@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import IntegrityError
 
 from creditgate.refusal import Refused, reason_name
@@ -138,6 +138,33 @@ def test_all_drafts_are_written_or_none(log: SqlAuthorityLog) -> None:
         write(log, fresh, Draft("operator", "gamma", 0, {"no JSON": object()}))
     assert log.head() == 1
     assert [each.sequence for each in write(log, fresh)] == [2]
+
+
+def test_things_of_one_id_and_other_kinds_have_versions_of_their_own(log: SqlAuthorityLog) -> None:
+    write(log, Draft("operator", "alpha", 0, {"n": 1}))
+    write(log, Draft("operator", "alpha", 1, {"n": 2}), Draft("licence", "beta", 0, {}))
+    written = write(
+        log,
+        Draft("operator", "alpha", 2, {"n": 3}),
+        Draft("licence", "alpha", 0, {}),
+        Draft("operator", "beta", 0, {}),
+        Draft("licence", "beta", 1, {}),
+    )
+    assert [change.version for change in written] == [3, 1, 1, 2]
+
+
+def test_many_things_are_asked_for_at_once(authority_engine: Engine, log: SqlAuthorityLog) -> None:
+    asked: list[str] = []
+
+    @event.listens_for(authority_engine, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    write(log, Draft("item", "first", 0, {}))
+    of_one = len(asked)
+    asked.clear()
+    write(log, *(Draft("item", f"item-{number}", 0, {}) for number in range(100)))
+    assert len(asked) == of_one
 
 
 def test_history_narrows_and_pages(log: SqlAuthorityLog) -> None:

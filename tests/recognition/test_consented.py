@@ -21,6 +21,7 @@ from gateway.federation.recognition.consented import CONSENTED_SECONDS
 from sdk.tokens import TokenRefused
 from tests.consents.counter import OTHER_CLIENT, Counter, furnish, open_counter
 from tests.federating import RegionGateway, federation
+from tests.federation.channels import Channels
 from tests.installation import CONSENT_ITEM, PUBLISHER, PURPOSE, company, eventually
 from tests.recognition.test_regions import Two, refusal
 from tests.server.calls import draft, publish
@@ -44,8 +45,8 @@ class World:
         subject = company(self.made)
         made = draft(f"x-{subject}", subject, CONSENT_ITEM)
         made.content = json.dumps({"finding": "A"}, separators=(",", ":")).encode()
-        async with self.two.abroad.gateway.channel(PUBLISHER) as channel:
-            await publish(channel, [made])
+        channel = await self.two.channels.of(self.two.abroad.gateway, PUBLISHER)
+        await publish(channel, [made])
         consent = await self.abroad.given(subject)
         request = records_pb.GetSubjectRecordsRequest(
             subject=subject,
@@ -99,12 +100,12 @@ async def enrolled(region: RegionGateway) -> bool:
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """Two regions, of which both have the item that takes a consent."""
     folder = tmp_path_factory.mktemp("recognised-under-consent")
-    async with federation(folder, "one", "two") as (anchor, regions):
+    async with federation(folder, "one", "two") as (anchor, regions), Channels() as channels:
         abroad, here = regions["one"], regions["two"]
         for region in (abroad, here):
             furnish(region.installation)
             await eventually(partial(enrolled, region), 10)
-        two = Two(anchor, abroad, here)
+        two = Two(anchor, abroad, here, channels)
         grades = [pb.GradePair(region_grade="A", grade="AA")]
         await two.set_rule(
             [

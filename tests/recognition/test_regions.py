@@ -35,6 +35,7 @@ from operators.model import LICENCE, Licence
 from sdk.recognition import verified_recognition
 from tests.cli.commands import creditgate_here
 from tests.federating import Anchor, RegionGateway, federation
+from tests.federation.channels import Channels
 from tests.installation import (
     ADMINISTRATOR,
     OPERATOR_CLIENT,
@@ -63,6 +64,7 @@ class Two:
     anchor: Anchor
     abroad: RegionGateway
     here: RegionGateway
+    channels: Channels
     published: int = 100
 
     async def publish(self, grade: str = "A") -> str:
@@ -71,30 +73,30 @@ class Two:
         subject = company(self.published)
         evaluation = draft(f"e-{self.published}", subject, EVALUATION)
         evaluation.content = json.dumps({"finding": grade}, separators=(",", ":")).encode()
-        async with self.abroad.gateway.channel(PUBLISHER) as channel:
-            await publish(channel, [draft(f"p-{self.published}", subject), evaluation])
+        channel = await self.channels.of(self.abroad.gateway, PUBLISHER)
+        await publish(channel, [draft(f"p-{self.published}", subject), evaluation])
         return subject
 
     async def withdraw(self, record: str) -> None:
         """Withdraw a record."""
-        async with self.abroad.gateway.channel(PUBLISHER) as channel:
-            await DisclosureServiceStub(channel).WithdrawRecord(
-                disclosure_pb.WithdrawRecordRequest(
-                    name=f"records/{record}", expected_revision=1, reason="invented"
-                )
+        channel = await self.channels.of(self.abroad.gateway, PUBLISHER)
+        await DisclosureServiceStub(channel).WithdrawRecord(
+            disclosure_pb.WithdrawRecordRequest(
+                name=f"records/{record}", expected_revision=1, reason="invented"
             )
+        )
 
     async def report(self, subject: str, *items: str) -> str:
         """Have a report issued in the region."""
-        async with self.abroad.gateway.channel() as channel:
-            answer = await ReportServiceStub(channel).IssueCreditReport(
-                reports_pb.IssueCreditReportRequest(
-                    subject=subject,
-                    items=items or (PUBLIC_ITEM, EVALUATION),
-                    purpose=PURPOSE,
-                    request_id=str(uuid4()),
-                )
+        channel = await self.channels.of(self.abroad.gateway)
+        answer = await ReportServiceStub(channel).IssueCreditReport(
+            reports_pb.IssueCreditReportRequest(
+                subject=subject,
+                items=items or (PUBLIC_ITEM, EVALUATION),
+                purpose=PURPOSE,
+                request_id=str(uuid4()),
             )
+        )
         return answer.report.document
 
     async def served(self, subject: str) -> tuple[bytes, bytes]:
@@ -106,8 +108,8 @@ class Two:
             request_id=str(uuid4()),
             proof=ProofKind.PROOF_KIND_COMPLETE,
         )
-        async with self.abroad.gateway.channel() as channel:
-            answer = await CreditRecordServiceStub(channel).GetSubjectRecords(request)
+        channel = await self.channels.of(self.abroad.gateway)
+        answer = await CreditRecordServiceStub(channel).GetSubjectRecords(request)
         return answer.SerializeToString(deterministic=True), request.SerializeToString(
             deterministic=True
         )
@@ -120,25 +122,25 @@ class Two:
             "purpose": PURPOSE,
             "request_id": str(uuid4()),
         }
-        async with self.here.gateway.channel() as channel:
-            answer = await RecognitionServiceStub(channel).RecogniseReport(
-                pb.RecogniseReportRequest(**{**usual, **fields}), timeout=20
-            )
+        channel = await self.channels.of(self.here.gateway)
+        answer = await RecognitionServiceStub(channel).RecogniseReport(
+            pb.RecogniseReportRequest(**{**usual, **fields}), timeout=20
+        )
         return answer.recognition
 
     async def recognise_grades(self, answer: bytes, request: bytes) -> pb.Recognition:
         """Have the grades of an answer recognised."""
-        async with self.here.gateway.channel() as channel:
-            recognised = await RecognitionServiceStub(channel).RecogniseGrades(
-                pb.RecogniseGradesRequest(
-                    region=self.abroad.entity_id,
-                    answer=[answer],
-                    request=request,
-                    purpose=PURPOSE,
-                    request_id=str(uuid4()),
-                ),
-                timeout=20,
-            )
+        channel = await self.channels.of(self.here.gateway)
+        recognised = await RecognitionServiceStub(channel).RecogniseGrades(
+            pb.RecogniseGradesRequest(
+                region=self.abroad.entity_id,
+                answer=[answer],
+                request=request,
+                purpose=PURPOSE,
+                request_id=str(uuid4()),
+            ),
+            timeout=20,
+        )
         return recognised.recognition
 
     async def set_rule(
@@ -164,14 +166,14 @@ class Two:
         }
         if items:
             usual["items"] = list(items)
-        async with self.here.gateway.channel(ADMINISTRATOR) as channel:
-            stub = RecognitionServiceStub(channel)
-            known = await stub.ListRecognitionRules(pb.ListRecognitionRulesRequest())
-            usual["version"] = known.rules[0].version if known.rules else 0
-            rule = pb.RecognitionRule(**{**usual, **fields})
-            answer = await stub.SetRecognitionRule(
-                pb.SetRecognitionRuleRequest(rule=rule, reason="test")
-            )
+        channel = await self.channels.of(self.here.gateway, ADMINISTRATOR)
+        stub = RecognitionServiceStub(channel)
+        known = await stub.ListRecognitionRules(pb.ListRecognitionRulesRequest())
+        usual["version"] = known.rules[0].version if known.rules else 0
+        rule = pb.RecognitionRule(**{**usual, **fields})
+        answer = await stub.SetRecognitionRule(
+            pb.SetRecognitionRuleRequest(rule=rule, reason="test")
+        )
         assert not answer.proposal_id
         return answer.rule
 
@@ -186,18 +188,18 @@ class Two:
         }
         transfer = pb.CrossBorderTransfer(**{**usual, **fields})
         transfer.expire_time.seconds = int(time.time()) + 3_600
-        async with self.here.gateway.channel(ADMINISTRATOR) as channel:
-            answer = await RecognitionServiceStub(channel).ApproveCrossBorderTransfer(
-                pb.ApproveCrossBorderTransferRequest(transfer=transfer, reason="test")
-            )
+        channel = await self.channels.of(self.here.gateway, ADMINISTRATOR)
+        answer = await RecognitionServiceStub(channel).ApproveCrossBorderTransfer(
+            pb.ApproveCrossBorderTransferRequest(transfer=transfer, reason="test")
+        )
         return answer.proposal_id
 
     async def approve(self, proposal_id: str, by: str) -> None:
         """Approve a proposal."""
-        async with self.here.gateway.channel(by) as channel:
-            await ScopeServiceStub(channel).ApproveProposal(
-                scopes_pb.ApproveProposalRequest(proposal_id=proposal_id, reason="looked at")
-            )
+        channel = await self.channels.of(self.here.gateway, by)
+        await ScopeServiceStub(channel).ApproveProposal(
+            scopes_pb.ApproveProposalRequest(proposal_id=proposal_id, reason="looked at")
+        )
 
 
 def licensed(region: RegionGateway, code: str, divisions: str = "*") -> None:
@@ -236,9 +238,10 @@ async def two(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Two]:
             licensed(region, code)
             await eventually(partial(knows, region, code))
         here.installation.enrol(SECOND, ClientRole.CLIENT_ROLE_ADMINISTRATOR)
-        made = Two(anchor, abroad, here)
-        await made.set_rule()
-        yield made
+        async with Channels() as channels:
+            made = Two(anchor, abroad, here, channels)
+            await made.set_rule()
+            yield made
 
 
 def told(recognition: pb.Recognition) -> list[tuple[str, str, str, str]]:
@@ -363,24 +366,22 @@ async def test_nothing_goes_to_another_country_without_a_list_and_two_people(two
     document = await two.report(await two.publish(), PUBLIC_ITEM)
     with pytest.raises(grpc.aio.AioRpcError):
         await two.transfer(document)
-    async with two.here.gateway.channel(ADMINISTRATOR) as channel:
-        stub = RecognitionServiceStub(channel)
-        profile = pb.CrossBorderProfile(destination="HK", items=[PUBLIC_ITEM], purposes=[PURPOSE])
-        await stub.SetCrossBorderProfile(
-            pb.SetCrossBorderProfileRequest(profile=profile, reason="test")
-        )
-        proposal_id = await two.transfer(document)
-        assert proposal_id
-        assert not (
-            await stub.ListCrossBorderTransfers(pb.ListCrossBorderTransfersRequest())
-        ).transfers
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await two.approve(proposal_id, ADMINISTRATOR)
-        assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
-        await two.approve(proposal_id, SECOND)
-        (transfer,) = (
-            await stub.ListCrossBorderTransfers(pb.ListCrossBorderTransfersRequest())
-        ).transfers
+    channel = await two.channels.of(two.here.gateway, ADMINISTRATOR)
+    stub = RecognitionServiceStub(channel)
+    profile = pb.CrossBorderProfile(destination="HK", items=[PUBLIC_ITEM], purposes=[PURPOSE])
+    await stub.SetCrossBorderProfile(
+        pb.SetCrossBorderProfileRequest(profile=profile, reason="test")
+    )
+    proposal_id = await two.transfer(document)
+    assert proposal_id
+    assert not (await stub.ListCrossBorderTransfers(pb.ListCrossBorderTransfersRequest())).transfers
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await two.approve(proposal_id, ADMINISTRATOR)
+    assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    await two.approve(proposal_id, SECOND)
+    (transfer,) = (
+        await stub.ListCrossBorderTransfers(pb.ListCrossBorderTransfersRequest())
+    ).transfers
     recognition = await two.recognise(document, transfer_id=transfer.transfer_id)
     assert recognition.destination == "HK"
     assert recognition.expire_time.seconds <= transfer.expire_time.seconds
@@ -389,12 +390,12 @@ async def test_nothing_goes_to_another_country_without_a_list_and_two_people(two
     assert (code, reason) == (grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND")
     both = await two.report(await two.publish())
     await two.approve(await two.transfer(both), SECOND)
-    async with two.here.gateway.channel(ADMINISTRATOR) as channel:
-        transfers = (
-            await RecognitionServiceStub(channel).ListCrossBorderTransfers(
-                pb.ListCrossBorderTransfersRequest(operator_id="alpha")
-            )
-        ).transfers
+    channel = await two.channels.of(two.here.gateway, ADMINISTRATOR)
+    transfers = (
+        await RecognitionServiceStub(channel).ListCrossBorderTransfers(
+            pb.ListCrossBorderTransfersRequest(operator_id="alpha")
+        )
+    ).transfers
     own = sha256(both.encode()).hexdigest()
     (beyond,) = [each for each in transfers if each.document_digest == own]
     code, reason = await refusal(two.recognise(both, transfer_id=beyond.transfer_id))
@@ -426,9 +427,9 @@ async def test_nothing_of_a_region_that_was_cut_off_is_recognised(two: Two) -> N
 
 
 async def test_only_operators_have_documents_recognised(two: Two) -> None:
-    async with two.here.gateway.channel(ADMINISTRATOR) as channel:
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await RecognitionServiceStub(channel).RecogniseReport(pb.RecogniseReportRequest())
+    channel = await two.channels.of(two.here.gateway, ADMINISTRATOR)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await RecognitionServiceStub(channel).RecogniseReport(pb.RecogniseReportRequest())
     assert refused.value.code() == grpc.StatusCode.PERMISSION_DENIED
 
 

@@ -20,6 +20,8 @@ from tests.respond.world import (
     record,
 )
 
+# What a brake stops is told from authority, before any store is asked.
+pytestmark = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
 BETA = caller("beta")
 
 

@@ -19,6 +19,9 @@ from tests.respond.world import (
     record,
 )
 
+# What a token allows is held to before any store is asked.
+pytestmark = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
+
 
 def holding(*details: dict[str, Any]) -> Caller:
     """Return alpha's client with a token of these details."""

@@ -90,6 +90,7 @@ async def test_a_limit_ends_when_it_is_retired(world: World) -> None:
     await world.ask(1)
 
 
+@pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     "fields",
     [
@@ -106,6 +107,7 @@ async def test_a_limit_holds_nobody_but_whom_it_names(world: World, fields: dict
         await world.ask(1, items=[OPEN])
 
 
+@pytest.mark.parametrize("stores", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     "fields",
     [

@@ -1,6 +1,6 @@
 """What the gateway wrote down stands in the log of decisions, row by row and state by state."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from random import Random
@@ -42,6 +42,7 @@ from operators.log import Draft
 from operators.sql import SqlAuthorityLog
 from tests.clock import NOW
 from tests.people import COMPANY
+from tests.stores import engines_of
 from tests.transparency.keys import key_of
 from tests.transparency.tampering import changed, mutate, removed, rows_of, tampered
 
@@ -123,30 +124,42 @@ def row_of(table: Table, number: int) -> dict[str, Any]:
     return row
 
 
-@pytest.fixture
-def desk(engines: Engines) -> Desk:
-    """Stores whose rows are all logged."""
+def logged(engines: Engines) -> Desk:
+    """Return stores whose rows are all logged."""
     made = Desk(engines)
     made.furnish()
     made.follow()
     return made
 
 
-def test_every_row_there_was_is_logged_once_and_then_nothing_more(desk: Desk) -> None:
-    assert desk.size() == ROWS * len(KEPT)
-    assert not desk.faults()
-    desk.follow()
-    FactWriter(desk.engines, desk.log, KEPT).step(NOW)
-    assert desk.size() == ROWS * len(KEPT)
+@pytest.fixture
+def desk(engines: Engines) -> Desk:
+    """Stores whose rows are all logged, of the test's own."""
+    return logged(engines)
 
 
-def test_entries_name_no_subject(desk: Desk) -> None:
-    for entry in desk.log.entries(range(desk.size())):
+@pytest.fixture(scope="module", params=["sqlite_stores", "postgres_stores"])
+def standing(request: pytest.FixtureRequest) -> Iterator[Desk]:
+    """As `desk`, for the tests that leave all as it was."""
+    with request.getfixturevalue(request.param).database() as store, engines_of(*store) as engines:
+        yield logged(engines)
+
+
+def test_every_row_there_was_is_logged_once_and_then_nothing_more(standing: Desk) -> None:
+    assert standing.size() == ROWS * len(KEPT)
+    assert not standing.faults()
+    standing.follow()
+    FactWriter(standing.engines, standing.log, KEPT).step(NOW)
+    assert standing.size() == ROWS * len(KEPT)
+
+
+def test_entries_name_no_subject(standing: Desk) -> None:
+    for entry in standing.log.entries(range(standing.size())):
         assert COMPANY.encode() not in entry
         assert pb.DecisionEntry.FromString(entry).fact_key.startswith("[")
 
 
-def test_every_changed_value_and_every_row_taken_away_is_found(desk: Desk) -> None:
+def test_every_changed_value_and_every_row_taken_away_is_found(standing: Desk) -> None:
     chance = Random(20261128)
     columns = {
         table: [each for each in table.columns if each.name not in KEPT[table.name].omitted]
@@ -159,18 +172,18 @@ def test_every_changed_value_and_every_row_taken_away_is_found(desk: Desk) -> No
                 (table, some[number]) for table, some in columns.items() if number < len(some)
             ]
             for table, column in changes:
-                row = rows_of(desk.engine(table), table)[1]
+                row = rows_of(standing.engine(table), table)[1]
                 value = 99 if column.primary_key else changed(chance, _bytes(row[column.name]))
                 if column.primary_key and not isinstance(row[column.name], int):
                     value = "other"
-                stack.enter_context(tampered(desk.engine(table), table, row, column, value))
-            assert desk.places() >= {table.name for table, _ in changes}, number
+                stack.enter_context(tampered(standing.engine(table), table, row, column, value))
+            assert standing.places() >= {table.name for table, _ in changes}, number
     with ExitStack() as stack:
         for table in columns:
-            row = rows_of(desk.engine(table), table)[0]
-            stack.enter_context(removed(desk.engine(table), table, row))
-        assert desk.places() >= {table.name for table in columns}
-    assert not desk.faults()
+            row = rows_of(standing.engine(table), table)[0]
+            stack.enter_context(removed(standing.engine(table), table, row))
+        assert standing.places() >= {table.name for table in columns}
+    assert not standing.faults()
 
 
 def _bytes(value: Any) -> Any:
@@ -189,18 +202,22 @@ def test_what_was_null_and_is_no_more_is_found(desk: Desk) -> None:
     assert len(desk.faults()) == ROWS
 
 
-def test_rows_put_in_are_found(desk: Desk) -> None:
-    for kept in KEPT.values():
-        if kept.schema == "authority":
-            continue
-        with desk.engine(kept.table).begin() as connection:
-            connection.execute(insert(kept.table).values(row_of(kept.table, 9)))
-        assert [fault.what for fault in desk.faults()] == ["the log does not have it"], kept
-        with desk.engine(kept.table).begin() as connection:
-            key = next(iter(kept.table.primary_key))
+def test_rows_put_in_are_found(standing: Desk) -> None:
+    tables = [kept.table for kept in KEPT.values() if kept.schema != "authority"]
+    for table in tables:
+        with standing.engine(table).begin() as connection:
+            connection.execute(insert(table).values(row_of(table, 9)))
+    # All at once: each must be told by itself.
+    faults = standing.faults()
+    assert {fault.what for fault in faults} == {"the log does not have it"}
+    places = [fault.place.split(",")[0] for fault in faults]
+    assert sorted(places) == sorted(table.name for table in tables)
+    for table in tables:
+        with standing.engine(table).begin() as connection:
+            key = next(iter(table.primary_key))
             newest = select(func.max(key)).scalar_subquery()
-            connection.execute(delete(kept.table).where(key == newest, *_ninth(kept.table)))
-    assert not desk.faults()
+            connection.execute(delete(table).where(key == newest, *_ninth(table)))
+    assert not standing.faults()
 
 
 def _ninth(table: Table) -> list[Any]:
@@ -234,14 +251,17 @@ def test_a_row_deleted_by_the_gateway_is_explained_and_one_put_back_is_found(des
     assert desk.faults()
 
 
-def test_salts_and_places_changed_or_taken_away_are_found(desk: Desk) -> None:
+@pytest.mark.parametrize(
+    "rows", [pytest.param(2, id="few"), pytest.param(6, id="many", marks=pytest.mark.soak)]
+)
+def test_salts_and_places_changed_or_taken_away_are_found(desk: Desk, rows: int) -> None:
     with desk.engines.evidence.begin() as connection:
         wrote(connection, FINDINGS, [("finding_-1",)])
     desk.follow()
     evidence = desk.engines.evidence
     # Places are unique: one that is none of the log is the other there is.
-    assert mutate({FACTS: evidence}, {FACTS.c.log_index}, desk.faults, Random(7), 6) > 12
-    for row in rows_of(evidence, FACTS)[:6]:
+    assert mutate({FACTS: evidence}, {FACTS.c.log_index}, desk.faults, Random(7), rows) > 2 * rows
+    for row in rows_of(evidence, FACTS)[:rows]:
         with tampered(evidence, FACTS, row, FACTS.c.log_index, 10**6):
             assert desk.faults()
         with removed(evidence, FACTS, row):

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import pytest
+import pytest_asyncio
 from sqlalchemy import text
 
 from creditgate.v1 import credit_record_service_pb2 as records_pb
@@ -22,14 +24,30 @@ from sdk.connection import connect
 from sdk.deliveries import Delivery
 from sdk.refusals import explain
 from sdk.tokens import AsyncTokenSource, TokenSource
-from tests.installation import PURPOSE, Gateway, Installation, company
+from tests.installation import PURPOSE, Gateway, Installation, company, furnished
 from tests.oauth.proofs import new_key, proof_of
 from tests.server.calls import draft, publish, query
 from tests.server.delivering import ALL, SETTINGS, Stored, asked, furnish
 from tests.server.keyed import GET, KeyHolder, Metadata, ask, first_nonce
 from tests.server.test_transport import MovableClock
+from tests.stores import SqliteStores
 
 PUBLISHER_ROLE = ClientRole.CLIENT_ROLE_PUBLISHER
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def standing(sqlite_stores: SqliteStores) -> AsyncIterator[Gateway]:
+    """One gateway for the tests that are of their own clients alone."""
+    with furnished(sqlite_stores) as installation:
+        async with installation.running() as gateway:
+            yield gateway
+
+
+@pytest.fixture
+def holder(standing: Gateway) -> KeyHolder:
+    """A client of the test's own."""
+    return KeyHolder.enrol(standing.installation, f"alpha-{uuid4().hex}")
 
 
 async def test_client_behind_a_proxy_is_served_by_its_key(installation: Installation) -> None:
@@ -52,15 +70,13 @@ async def test_client_behind_a_proxy_is_served_by_its_key(installation: Installa
         assert len([answer async for answer in batch]) == 1
 
 
-async def test_stream_of_answers_may_be_a_clients_first_call(embedded: Installation) -> None:
-    holder = KeyHolder.enrol(embedded)
+async def test_stream_of_answers_may_be_a_clients_first_call(
+    standing: Gateway, holder: KeyHolder
+) -> None:
     request = records_pb.BatchGetSubjectRecordsRequest(
         subjects=[company(1)], purpose=PURPOSE, request_id="batch-1"
     )
-    async with (
-        embedded.running() as gateway,
-        await connect(holder.credentials(gateway)) as channel,
-    ):
+    async with await connect(holder.credentials(standing)) as channel:
         batch = records_grpc.CreditRecordServiceStub(channel).BatchGetSubjectRecords(request)
         assert len([answer async for answer in batch]) == 1
 
@@ -114,22 +130,21 @@ async def _refused(holder: KeyHolder, gateway: Gateway, metadata: Metadata) -> s
 
 
 async def test_token_works_only_as_what_it_is_and_with_its_own_proof(
-    embedded: Installation,
+    standing: Gateway, holder: KeyHolder
 ) -> None:
-    holder = KeyHolder.enrol(embedded)
-    async with embedded.running() as gateway, holder.plain_channel(gateway) as channel:
-        token = await holder.token(gateway)
-        certified = AsyncTokenSource(gateway.credentials())
+    async with holder.plain_channel(standing) as channel:
+        token = await holder.token(standing)
+        certified = AsyncTokenSource(standing.credentials())
         other = await certified.token()
         await certified.close()
         nonce = await first_nonce(channel)
-        uri = f"https://{gateway.running.grpc}{GET}"
+        uri = f"https://{standing.running.grpc}{GET}"
 
         def shown(token: str, scheme: str = "DPoP", **changed: Any) -> list[tuple[str, str]]:
             proof = holder.proof(uri, token, changed.pop("nonce", nonce), **changed)
             return [("authorization", f"{scheme} {token}"), ("dpop", proof)]
 
-        stranger = proof_of(new_key(), uri, embedded.clock.now(), token, nonce=nonce)
+        stranger = proof_of(new_key(), uri, standing.installation.clock.now(), token, nonce=nonce)
         bound = ("authorization", f"DPoP {token}")
         refused: dict[str, tuple[Metadata, str]] = {
             "bound to a key, as Bearer": (
@@ -154,19 +169,18 @@ async def test_token_works_only_as_what_it_is_and_with_its_own_proof(
             "a forged token": (shown("a.b.c"), "TOKEN_INVALID"),
         }
         for name, (metadata, reason) in refused.items():
-            told = await _refused(holder, gateway, metadata)
+            told = await _refused(holder, standing, metadata)
             assert told == f"UNAUTHENTICATED {reason}", name
         assert (await ask(channel, shown(token)))[0] is None
 
 
 async def test_every_answer_to_a_proof_brings_a_nonce_and_no_other_does(
-    embedded: Installation,
+    standing: Gateway, holder: KeyHolder
 ) -> None:
-    holder = KeyHolder.enrol(embedded)
-    nonces = DpopNonces.kept_in(embedded.home.dpop_nonces)
-    async with embedded.running() as gateway, holder.plain_channel(gateway) as channel:
-        token = await holder.token(gateway)
-        uri = f"https://{gateway.running.grpc}{GET}"
+    nonces = DpopNonces.kept_in(standing.installation.home.dpop_nonces)
+    async with holder.plain_channel(standing) as channel:
+        token = await holder.token(standing)
+        uri = f"https://{standing.running.grpc}{GET}"
         bound = ("authorization", f"DPoP {token}")
         challenge, first = await ask(channel, [bound, ("dpop", holder.proof(uri, token, None))])
         served, second = await ask(channel, [bound, ("dpop", holder.proof(uri, token, first))])
@@ -175,18 +189,17 @@ async def test_every_answer_to_a_proof_brings_a_nonce_and_no_other_does(
         assert served is None
         for nonce in (first, second):
             assert nonce is not None
-            assert nonces.accepts(nonce, embedded.clock.now())
+            assert nonces.accepts(nonce, standing.installation.clock.now())
         assert bearer[1] is None
 
 
 async def test_proof_of_a_caller_that_is_refused_anyway_stays_unused(
-    embedded: Installation,
+    standing: Gateway, holder: KeyHolder
 ) -> None:
-    holder = KeyHolder.enrol(embedded)
-    async with embedded.running() as gateway, holder.plain_channel(gateway) as channel:
-        token = await holder.token(gateway)
+    async with holder.plain_channel(standing) as channel:
+        token = await holder.token(standing)
         nonce = await first_nonce(channel)
-        uri = f"https://{gateway.running.grpc}{GET}"
+        uri = f"https://{standing.running.grpc}{GET}"
         for changed, sent in (({"nonce": None}, token), ({"htm": "GET"}, token), ({}, "a.b.c")):
             proof = holder.proof(uri, sent, **{"nonce": nonce, "jti": "one", **changed})
             refused, _ = await ask(channel, [("authorization", f"DPoP {sent}"), ("dpop", proof)])
@@ -198,21 +211,18 @@ async def test_proof_of_a_caller_that_is_refused_anyway_stays_unused(
 
 @pytest.mark.parametrize("changed", ["removed", "bound to its certificate"])
 async def test_client_that_may_no_longer_call_stops_at_the_next_call(
-    embedded: Installation, changed: str
+    standing: Gateway, holder: KeyHolder, changed: str
 ) -> None:
-    holder = KeyHolder.enrol(embedded)
-    async with (
-        embedded.running() as gateway,
-        await connect(holder.credentials(gateway)) as channel,
-    ):
+    installation = standing.installation
+    async with await connect(holder.credentials(standing)) as channel:
         await query(channel)
-        document = embedded.log.history(kind=CLIENT, id=holder.client_id, after=0, limit=1)[0]
+        document = installation.log.history(kind=CLIENT, id=holder.client_id, after=0, limit=1)[0]
         news = (
-            {"removed_at": embedded.clock.now()}
+            {"removed_at": installation.clock.now()}
             if changed == "removed"
             else {"binding": "mtls", "certificate_thumbprints": [f"{'B' * 42}A"]}
         )
-        embedded.put(CLIENT, holder.client_id, {**document.document, **news})
+        installation.put(CLIENT, holder.client_id, {**document.document, **news})
         reason = ""
         while not reason:
             try:
@@ -260,8 +270,9 @@ async def test_stream_lives_on_after_its_proof_and_ends_with_its_client(
     installation.close()
 
 
-async def test_requests_are_sent_by_no_call_that_is_not_admitted(embedded: Installation) -> None:
-    holder = KeyHolder.enrol(embedded)
+async def test_requests_are_sent_by_no_call_that_is_not_admitted(
+    standing: Gateway, holder: KeyHolder
+) -> None:
     taken = 0
 
     async def batches() -> AsyncIterator[disclosure_pb.PublishRecordsRequest]:
@@ -269,10 +280,9 @@ async def test_requests_are_sent_by_no_call_that_is_not_admitted(embedded: Insta
         taken += 1
         yield disclosure_pb.PublishRecordsRequest(batch_id="b-1")
 
-    async with (
-        embedded.running() as gateway,
-        await connect(holder.credentials(gateway, grpc_url="https://elsewhere.test")) as channel,
-    ):
+    async with await connect(
+        holder.credentials(standing, grpc_url="https://elsewhere.test")
+    ) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await disclosure_grpc.DisclosureServiceStub(channel).PublishRecords(batches())
         assert explain(refused.value).reason == "TOKEN_PROOF_INVALID"
@@ -294,14 +304,14 @@ async def test_no_proof_is_taken_for_new_when_nobody_can_tell(installation: Inst
     assert (told.status, told.reason) == ("UNAVAILABLE", "TEMPORARILY_UNAVAILABLE")
 
 
-async def test_blocking_source_of_tokens_proves_its_key_too(embedded: Installation) -> None:
-    holder = KeyHolder.enrol(embedded)
-    async with embedded.running() as gateway:
-        source = TokenSource(holder.credentials(gateway, certificate=None, key=None))
-        try:
-            assert (await asyncio.to_thread(source.token)).count(".") == 2
-        finally:
-            source.close()
+async def test_blocking_source_of_tokens_proves_its_key_too(
+    standing: Gateway, holder: KeyHolder
+) -> None:
+    source = TokenSource(holder.credentials(standing, certificate=None, key=None))
+    try:
+        assert (await asyncio.to_thread(source.token)).count(".") == 2
+    finally:
+        source.close()
 
 
 def _mutated(proof: str, chance: random.Random) -> str:
@@ -320,14 +330,15 @@ def _mutated(proof: str, chance: random.Random) -> str:
     return ".".join(parts) if parts != proof.split(".") else "."
 
 
-async def test_mutated_proofs_are_refused_each_in_form(embedded: Installation) -> None:
+async def test_mutated_proofs_are_refused_each_in_form(
+    standing: Gateway, holder: KeyHolder
+) -> None:
     chance = random.Random(20_260_331)
-    holder = KeyHolder.enrol(embedded)
     statuses: set[str] = set()
-    async with embedded.running() as gateway, holder.plain_channel(gateway) as channel:
-        token = await holder.token(gateway)
+    async with holder.plain_channel(standing) as channel:
+        token = await holder.token(standing)
         nonce = await first_nonce(channel)
-        uri = f"https://{gateway.running.grpc}{GET}"
+        uri = f"https://{standing.running.grpc}{GET}"
         good = holder.proof(uri, token, nonce)
         for _ in range(500):
             mutated = _mutated(good, chance)

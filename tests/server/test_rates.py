@@ -76,8 +76,13 @@ async def test_who_is_too_fast_is_told_the_moment_and_served_then(gateway: Gatew
 
 
 @pytest.mark.parametrize("in_parts", [False, True])
-async def test_what_is_left_stands_behind_each_answer(gateway: Gateway, in_parts: bool) -> None:
-    async with gateway.channel(ADMINISTRATOR) as office, gateway.channel() as channel:
+async def test_what_is_left_stands_behind_each_answer(
+    embedded_gateway: Gateway, in_parts: bool
+) -> None:
+    async with (
+        embedded_gateway.channel(ADMINISTRATOR) as office,
+        embedded_gateway.channel() as channel,
+    ):
         await limited(office)
         stub = records_grpc.CreditRecordServiceStub(channel)
         request_id = str(uuid4())
@@ -113,8 +118,10 @@ async def trailers_of(call: Any) -> dict[str, str]:
     return {key: str(value) for key, value in await call.trailing_metadata()}
 
 
-async def test_a_caller_that_asks_hears_what_is_left_behind_any_answer(gateway: Gateway) -> None:
-    async with gateway.channel() as channel:
+async def test_a_caller_that_asks_hears_what_is_left_behind_any_answer(
+    embedded_gateway: Gateway,
+) -> None:
+    async with embedded_gateway.channel() as channel:
         stub: Any = records_grpc.CreditRecordServiceStub(channel)
 
         def asked(*metadata: tuple[str, str]) -> Any:
@@ -130,8 +137,8 @@ async def test_a_caller_that_asks_hears_what_is_left_behind_any_answer(gateway: 
         assert re.fullmatch(r'"daily-records";r=\d+;t=\d+', told["ratelimit"])
 
 
-async def test_a_stream_tells_what_is_left_though_much_is(gateway: Gateway) -> None:
-    async with gateway.channel() as channel:
+async def test_a_stream_tells_what_is_left_though_much_is(embedded_gateway: Gateway) -> None:
+    async with embedded_gateway.channel() as channel:
         stub: Any = records_grpc.CreditRecordServiceStub(channel)
         many = records_pb.BatchGetSubjectRecordsRequest(
             subjects=[company(1)], purpose=PURPOSE, request_id=uuid4().hex

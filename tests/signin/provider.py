@@ -139,13 +139,17 @@ class World:
         return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
 
 
-@asynccontextmanager
-async def running_world(engine: Engine, folder: Path) -> AsyncGenerator[World]:
-    """Run a provider and give it with a relying party."""
-    clock = StandingClock()
+def certify(folder: Path) -> None:
+    """Write what a provider shows by TLS, and whom to trust for it, into ``folder``."""
     ca = make_ca("test root", _real_now())
     ca.write(folder / "ca.pem", folder / "ca.key")
     make_server_certificate(ca, _real_now()).write(folder / "server.pem", folder / "server.key")
+
+
+@asynccontextmanager
+async def running_world(engine: Engine, folder: Path) -> AsyncGenerator[World]:
+    """Run a provider with the certificate in ``folder`` and give it with a relying party."""
+    clock = StandingClock()
     provider = Provider()
     bound = bound_socket("127.0.0.1", 0)
     provider.issuer = f"https://localhost:{bound.getsockname()[1]}"

@@ -23,23 +23,32 @@ from tests.signin.provider import (
     STRONG,
     World,
     assertion_claims,
+    certify,
     running_world,
     unsigned,
 )
 from tests.stores import SqliteStores, engines_of
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def engine(sqlite_stores: SqliteStores) -> Any:
-    """An empty store: attempts are tested on both kinds elsewhere."""
+    """A store for all tests: attempts are tested on both kinds elsewhere."""
     with sqlite_stores.database() as store, engines_of(*store) as engines:
         yield engines.authority
 
 
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the provider's certificate."""
+    folder = tmp_path_factory.mktemp("provider")
+    certify(folder)
+    return folder
+
+
 @pytest.fixture
-async def world(engine: Engine, tmp_path: Path) -> AsyncIterator[World]:
+async def world(engine: Engine, certified: Path) -> AsyncIterator[World]:
     """A relying party and a provider."""
-    async with running_world(engine, tmp_path) as world:
+    async with running_world(engine, certified) as world:
         yield world
 
 

@@ -206,7 +206,7 @@ async def running_world(installation: Installation) -> AsyncGenerator[World]:
         codes.append(shipped.code)
     for operator_id, name in ((OPERATOR_ID, FIRM), (BANK_ID, BANK)):
         purposes = [number for number in Purpose.values() if number]
-        installation.license(operator_id, f"L-{operator_id}-2", codes, purposes)
+        installation.license(operator_id, f"L-{operator_id}-2", items=codes, purposes=purposes)
         rename(installation, operator_id, name)
     async with installation.running(**SETTINGS) as gateway, browser(installation) as visitor:
         world = World(gateway, visitor)

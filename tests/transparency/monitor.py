@@ -44,6 +44,12 @@ async def entries(files: httpx.AsyncClient, size: int) -> list[bytes]:
     return found
 
 
+async def _last(files: httpx.AsyncClient, size: int) -> bytes:
+    number = (size - 1) // TILE_WIDTH
+    bundle = await files.get(tile_path(Tile(None, number, size - number * TILE_WIDTH)))
+    return entries_of(bundle.content)[-1]
+
+
 async def logged(files: httpx.AsyncClient, events: int) -> Checkpoint:
     """Wait for a checkpoint that covers so many events; return it."""
 
@@ -51,10 +57,8 @@ async def logged(files: httpx.AsyncClient, events: int) -> Checkpoint:
         response = await files.get("checkpoint")
         if response.status_code == 404:
             return False
-        head = DisclosureLogEntry.FromString(
-            (await entries(files, (await checkpoint_of(files)).size))[-1]
-        ).map_head
-        return head.event_sequence >= events
+        last = DisclosureLogEntry.FromString(await _last(files, (await checkpoint_of(files)).size))
+        return last.map_head.event_sequence >= events
 
-    await eventually(covers)
+    await eventually(covers, 15.0)
     return await checkpoint_of(files)

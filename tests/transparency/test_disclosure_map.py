@@ -14,6 +14,7 @@ from gateway.transparency.map_openness import read_openness
 from gateway.transparency.map_reader import MapNotReady
 from gateway.transparency.map_tables import MAP_HEAD, MAP_MEMBERS, MAP_SETS
 from tests.clock import NOW
+from tests.examples import examples
 from tests.stores import PostgresStores, SqliteStores, engines_of
 from tests.transparency.mapped import (
     ITEMS,
@@ -92,7 +93,7 @@ class History:
 
 
 @settings(
-    max_examples=25,
+    max_examples=examples(40),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(DRAWS)
@@ -106,7 +107,7 @@ def test_after_any_history_the_map_is_that_of_the_disclosure(
 
 
 @settings(
-    max_examples=4,
+    max_examples=examples(8),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(DRAWS)

@@ -14,6 +14,7 @@ from gateway.transparency.map_sets import MapDiffers, SubjectAsk
 from gateway.transparency.map_tables import MAP_HEAD, MAP_MEMBERS, MAP_SETS, MAP_TILES
 from gateway.transparency.map_tiles import MapDamaged
 from tests.clock import NOW
+from tests.examples import examples
 from tests.transparency.mapped import (
     ITEMS,
     LICENCE,
@@ -107,12 +108,12 @@ async def test_proofs_read_while_the_map_grows_belong_together(mapped: Mapped) -
         readings = 0
         while not done.is_set():
             await mapped.proved(SUBJECTS[0], ITEMS)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
             readings += 1
         return readings
 
     def grow() -> None:
-        for number in range(30):
+        for number in range(examples(60)):
             mapped.publish(SUBJECTS[0], ITEMS[number % 3])
             mapped.publish(f"{number:018d}", ITEMS[number % 3])
             mapped.follow()

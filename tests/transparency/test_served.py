@@ -1,10 +1,14 @@
 """The log as a running gateway serves it: over gRPC, and as files over HTTP."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import grpc
+import httpx
 import pytest
+import pytest_asyncio
 
 from creditgate.transparency.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
 from creditgate.transparency.note import VerifierKey, open_checkpoint
@@ -12,62 +16,115 @@ from creditgate.transparency.tiles import Tile, tile_path
 from creditgate.v1 import disclosure_service_pb2 as pb
 from creditgate.v1.disclosure_proof_pb2 import DisclosureLogEntry
 from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
+from creditgate.v1.operator_service_pb2 import ClientRole
+from gateway.disclose.store import DisclosureStore
 from gateway.transparency.identity import AnotherLog
 from sdk.refusals import explain
 from tests.installation import (
     OPERATOR_CLIENT,
     PUBLISHER,
+    Gateway,
     Installation,
     company,
     eventually,
+    furnished,
 )
 from tests.server.calls import draft, publish
+from tests.stores import SqliteStores
 from tests.transparency.monitor import checkpoint_of, entries, files_of, logged
 
+of_module = pytest.mark.asyncio(loop_scope="module")
 
-async def test_a_monitor_rebuilds_the_log_from_its_files(installation: Installation) -> None:
+
+@dataclass(frozen=True)
+class Site:
+    """A gateway, the files of its disclosure's log and who publishes."""
+
+    gateway: Gateway
+    files: httpx.AsyncClient
+    publisher: grpc.aio.Channel
+
+    @property
+    def head(self) -> int:
+        """The newest event."""
+        return DisclosureStore(self.gateway.installation.engines.records).head()
+
+    async def published(self, name: str, number: int) -> None:
+        """Publish so many records, each of a company of its own."""
+        await publish(self.publisher, [draft(f"{name}-{n}", company(n)) for n in range(number)])
+
+
+@asynccontextmanager
+async def opened(installation: Installation) -> AsyncGenerator[Site]:
+    """Run an installation."""
     async with (
         installation.running() as gateway,
         files_of(gateway) as files,
-        gateway.channel(PUBLISHER) as channel,
+        gateway.channel(PUBLISHER) as publisher,
     ):
-        await logged(files, 0)
-        for batch in range(3):
-            drafts = [draft(f"r-{batch}-{n}", company(n)) for n in range(120)]
-            await publish(channel, drafts)
-            await asyncio.sleep(0.25)
-        checkpoint = await logged(files, 360)
-        found = await entries(files, checkpoint.size)
-        assert root_of([leaf_hash(entry) for entry in found]) == checkpoint.root
-        decoded = [DisclosureLogEntry.FromString(entry) for entry in found]
-        events = [entry.event for entry in decoded if entry.HasField("event")]
-        assert [event.event_sequence for event in events] == list(range(1, 361))
-        assert len({event.commitment for event in events}) == 360
-        heads = [entry.map_head.event_sequence for entry in decoded if entry.HasField("map_head")]
-        assert heads == sorted(heads)
-        # Neither who nor what is in the files: they are public for ever (G11).
-        everything = b"".join(found)
-        assert company(1).encode() not in everything
-        assert b"r-0-1" not in everything
+        yield Site(gateway, files, publisher)
 
 
-async def test_proofs_over_grpc_hold_against_the_checkpoints(installation: Installation) -> None:
-    async with (
-        installation.running() as gateway,
-        files_of(gateway) as files,
-        gateway.channel(PUBLISHER) as publishing,
-        gateway.channel(OPERATOR_CLIENT) as channel,
-    ):
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["sqlite", "postgresql"])
+async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
+    """A gateway on each kind of store, whose log grows by hundreds."""
+    kind = "sqlite_stores" if request.param == "sqlite" else "postgres_stores"
+    with furnished(request.getfixturevalue(kind)) as installation:
+        async with opened(installation) as site:
+            yield site
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def small(sqlite_stores: SqliteStores) -> AsyncIterator[Site]:
+    """A gateway whose log stays shorter than a tile."""
+    with furnished(sqlite_stores) as installation:
+        installation.license("beta", "L-BETA")
+        installation.enrol("beta-one", ClientRole.CLIENT_ROLE_OPERATOR, "beta")
+        async with opened(installation) as site:
+            yield site
+
+
+@of_module
+async def test_a_monitor_rebuilds_the_log_from_its_files(site: Site) -> None:
+    files, head = site.files, site.head
+    await logged(files, head)
+    for batch in range(3):
+        await site.published(f"r-{batch}", 120)
+        await asyncio.sleep(0.25)
+    checkpoint = await logged(files, head + 360)
+    found = await entries(files, checkpoint.size)
+    assert root_of([leaf_hash(entry) for entry in found]) == checkpoint.root
+    decoded = [DisclosureLogEntry.FromString(entry) for entry in found]
+    events = [entry.event for entry in decoded if entry.HasField("event")]
+    assert [event.event_sequence for event in events] == list(range(1, head + 361))
+    assert len({event.commitment for event in events}) == head + 360
+    heads = [entry.map_head.event_sequence for entry in decoded if entry.HasField("map_head")]
+    assert heads == sorted(heads)
+    # Neither who nor what is in the files: they are public for ever (G11).
+    everything = b"".join(found)
+    assert company(1).encode() not in everything
+    assert b"r-0-1" not in everything
+
+
+@of_module
+async def test_proofs_over_grpc_hold_against_the_checkpoints(site: Site) -> None:
+    files, head = site.files, site.head
+    key = VerifierKey.parse((await files.get("key")).text)
+    await site.published("a", 5)
+    first = await logged(files, head + 5)
+    await site.published("b", 300)
+    await logged(files, head + 305)
+    async with site.gateway.channel(OPERATOR_CLIENT) as channel:
         stub = DisclosureServiceStub(channel)
-        key = VerifierKey.parse((await files.get("key")).text)
-        await publish(publishing, [draft(f"a-{n}", company(n)) for n in range(5)])
-        first = await logged(files, 5)
-        await publish(publishing, [draft(f"b-{n}", company(n)) for n in range(300)])
-        await logged(files, 305)
         latest = open_checkpoint(
             (await stub.GetCheckpoint(pb.GetCheckpointRequest())).checkpoint, key
         )
-        for tree_size, event in ((0, 1), (0, 200), (first.size, 5), (first.size + 7, 3)):
+        for tree_size, event in (
+            (0, 1),
+            (0, head + 200),
+            (first.size, head + 5),
+            (first.size + 7, head + 3),
+        ):
             proof = await stub.GetInclusionProof(
                 pb.GetInclusionProofRequest(event_sequence=event, tree_size=tree_size)
             )
@@ -88,8 +145,8 @@ async def test_proofs_over_grpc_hold_against_the_checkpoints(installation: Insta
         joined = await stub.GetConsistencyProof(
             pb.GetConsistencyProofRequest(first_tree_size=first.size)
         )
-        second = open_checkpoint(joined.checkpoint, key)
-        verify_consistency(first.size, second.size, first.root, second.root, list(joined.proof))
+    second = open_checkpoint(joined.checkpoint, key)
+    verify_consistency(first.size, second.size, first.root, second.root, list(joined.proof))
 
 
 async def refused(call: Awaitable[object]) -> tuple[str, str]:
@@ -100,77 +157,77 @@ async def refused(call: Awaitable[object]) -> tuple[str, str]:
     return told.status, told.reason
 
 
-async def test_what_cannot_be_proved_is_refused_with_its_field(embedded: Installation) -> None:
-    async with embedded.running() as gateway, files_of(gateway) as files:
-        size = (await logged(files, 0)).size
-        async with gateway.channel(OPERATOR_CLIENT) as channel:
-            stub = DisclosureServiceStub(channel)
-            invalid = ("INVALID_ARGUMENT", "INVALID_REQUEST")
-            for request in (
-                pb.GetInclusionProofRequest(event_sequence=0),
-                pb.GetInclusionProofRequest(event_sequence=1, tree_size=-1),
-                pb.GetInclusionProofRequest(event_sequence=1, tree_size=size + 1_000),
-            ):
-                assert await refused(stub.GetInclusionProof(request)) == invalid
-            for asked in ((0, 0), (-1, 0), (size, size + 1_000), (size + 1, size)):
-                request = pb.GetConsistencyProofRequest(
-                    first_tree_size=asked[0], second_tree_size=asked[1]
-                )
-                assert await refused(stub.GetConsistencyProof(request)) == invalid
-            unknown = pb.GetInclusionProofRequest(event_sequence=2**62)
-            assert await refused(stub.GetInclusionProof(unknown)) == (
-                "NOT_FOUND",
-                "RESOURCE_NOT_FOUND",
-            )
-
-
-async def test_public_methods_need_a_client_and_no_scope(embedded: Installation) -> None:
-    async with embedded.running() as gateway, files_of(gateway) as files:
-        await logged(files, 0)
-        # A token for anything else will do, a suspended operator's too ...
-        embedded.suspend()
-        async with gateway.channel(
-            OPERATOR_CLIENT, scopes=("credit.conformance:attest",)
-        ) as channel:
-            stub = DisclosureServiceStub(channel)
-            assert (await stub.GetCheckpoint(pb.GetCheckpointRequest())).checkpoint
-        # ... but none will not.
-        credentials = gateway.credentials(OPERATOR_CLIENT)
-        tls = grpc.ssl_channel_credentials(
-            credentials.ca.read_bytes() if credentials.ca else None,
-            credentials.key.read_bytes(),
-            credentials.certificate.read_bytes(),
-        )
-        async with grpc.aio.secure_channel(gateway.running.grpc, tls) as bare:
-            call = DisclosureServiceStub(bare).GetCheckpoint(pb.GetCheckpointRequest())
-            assert await refused(call) == ("UNAUTHENTICATED", "TOKEN_MISSING")
-
-
-async def test_files_that_are_not_there_are_not_found_nor_kept(embedded: Installation) -> None:
-    async with embedded.running() as gateway, files_of(gateway) as files:
-        await logged(files, 0)
-        for path in (
-            "tile/0/001",
-            "tile/9/000.p/1",
-            "tile/0/000.p/200",
-            "tile/0/0",
-            "tile/entries/000",
-            "tile/",
-            "tile/0/" + "x999/" * 6 + "999",
+@of_module
+async def test_what_cannot_be_proved_is_refused_with_its_field(small: Site) -> None:
+    size = (await logged(small.files, 0)).size
+    async with small.gateway.channel(OPERATOR_CLIENT) as channel:
+        stub = DisclosureServiceStub(channel)
+        invalid = ("INVALID_ARGUMENT", "INVALID_REQUEST")
+        for request in (
+            pb.GetInclusionProofRequest(event_sequence=0),
+            pb.GetInclusionProofRequest(event_sequence=1, tree_size=-1),
+            pb.GetInclusionProofRequest(event_sequence=1, tree_size=size + 1_000),
         ):
-            response = await files.get(path)
-            assert response.status_code == 404, path
-            assert "immutable" not in response.headers.get("Cache-Control", "")
-        checkpoint = await files.get("checkpoint")
-        assert checkpoint.headers["Content-Type"] == "text/plain; charset=utf-8"
-        assert checkpoint.headers["Cache-Control"] == "no-cache"
+            assert await refused(stub.GetInclusionProof(request)) == invalid
+        for asked in ((0, 0), (-1, 0), (size, size + 1_000), (size + 1, size)):
+            request = pb.GetConsistencyProofRequest(
+                first_tree_size=asked[0], second_tree_size=asked[1]
+            )
+            assert await refused(stub.GetConsistencyProof(request)) == invalid
+        unknown = pb.GetInclusionProofRequest(event_sequence=2**62)
+        assert await refused(stub.GetInclusionProof(unknown)) == (
+            "NOT_FOUND",
+            "RESOURCE_NOT_FOUND",
+        )
 
 
-async def test_what_operators_did_is_told_to_no_stranger(embedded: Installation) -> None:
+@of_module
+async def test_public_methods_need_a_client_and_no_scope(small: Site) -> None:
+    gateway = small.gateway
+    await logged(small.files, 0)
+    # A token for anything else will do, a suspended operator's too ...
+    gateway.installation.suspend("beta")
+    async with gateway.channel("beta-one", scopes=("credit.conformance:attest",)) as channel:
+        stub = DisclosureServiceStub(channel)
+        assert (await stub.GetCheckpoint(pb.GetCheckpointRequest())).checkpoint
+    # ... but none will not.
+    credentials = gateway.credentials("beta-one")
+    tls = grpc.ssl_channel_credentials(
+        credentials.ca.read_bytes() if credentials.ca else None,
+        credentials.key.read_bytes(),
+        credentials.certificate.read_bytes(),
+    )
+    async with grpc.aio.secure_channel(gateway.running.grpc, tls) as bare:
+        call = DisclosureServiceStub(bare).GetCheckpoint(pb.GetCheckpointRequest())
+        assert await refused(call) == ("UNAUTHENTICATED", "TOKEN_MISSING")
+
+
+@of_module
+async def test_files_that_are_not_there_are_not_found_nor_kept(small: Site) -> None:
+    files = small.files
+    assert (await logged(files, 0)).size < 200
+    for path in (
+        "tile/0/001",
+        "tile/9/000.p/1",
+        "tile/0/000.p/200",
+        "tile/0/0",
+        "tile/entries/000",
+        "tile/",
+        "tile/0/" + "x999/" * 6 + "999",
+    ):
+        response = await files.get(path)
+        assert response.status_code == 404, path
+        assert "immutable" not in response.headers.get("Cache-Control", "")
+    checkpoint = await files.get("checkpoint")
+    assert checkpoint.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert checkpoint.headers["Cache-Control"] == "no-cache"
+
+
+@of_module
+async def test_what_operators_did_is_told_to_no_stranger(small: Site) -> None:
     async with (
-        embedded.running() as gateway,
-        files_of(gateway, "decisions") as files,
-        gateway.channel(OPERATOR_CLIENT) as channel,
+        files_of(small.gateway, "decisions") as files,
+        small.gateway.channel(OPERATOR_CLIENT) as channel,
     ):
         request = pb.GetInclusionProofRequest(event_sequence=0)
         await refused(DisclosureServiceStub(channel).GetInclusionProof(request))
@@ -184,20 +241,17 @@ async def test_what_operators_did_is_told_to_no_stranger(embedded: Installation)
         assert (await files.get(f"tile/entries/000.p/{size}")).status_code == 404
 
 
-async def test_entries_come_zipped_to_who_takes_them_so(embedded: Installation) -> None:
-    async with (
-        embedded.running() as gateway,
-        files_of(gateway) as files,
-        gateway.channel(PUBLISHER) as channel,
-    ):
-        await publish(channel, [draft(f"r-{n}", company(n)) for n in range(60)])
-        size = (await logged(files, 60)).size
-        path = tile_path(Tile(None, 0, size))
-        zipped = await files.get(path, headers={"Accept-Encoding": "gzip"})
-        plain = await files.get(path, headers={"Accept-Encoding": "identity"})
-        assert zipped.headers["Content-Encoding"] == "gzip"
-        assert "Content-Encoding" not in plain.headers
-        assert zipped.content == plain.content
+@of_module
+async def test_entries_come_zipped_to_who_takes_them_so(small: Site) -> None:
+    files, head = small.files, small.head
+    await small.published("r", 60)
+    size = (await logged(files, head + 60)).size
+    path = tile_path(Tile(None, 0, size))
+    zipped = await files.get(path, headers={"Accept-Encoding": "gzip"})
+    plain = await files.get(path, headers={"Accept-Encoding": "identity"})
+    assert zipped.headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in plain.headers
+    assert zipped.content == plain.content
 
 
 async def test_a_log_keeps_origin_and_key_when_its_address_changes(
@@ -212,13 +266,15 @@ async def test_a_log_keeps_origin_and_key_when_its_address_changes(
         assert (await checkpoint_of(files)).origin == first.origin
 
 
-@pytest.mark.parametrize("lost", ["log-disclosure.pem", "salts.key"])
 async def test_a_gateway_without_the_logs_key_or_salts_does_not_start(
-    embedded: Installation, lost: str
+    embedded: Installation,
 ) -> None:
     async with embedded.running() as gateway, files_of(gateway) as files:
         await logged(files, 0)
-    (embedded.home.keys / lost).unlink()
-    with pytest.raises(AnotherLog, match="restore"):
-        async with embedded.running():
-            pass
+    for lost in ("log-disclosure.pem", "salts.key"):
+        file = embedded.home.keys / lost
+        kept = file.rename(file.with_suffix(".kept"))
+        with pytest.raises(AnotherLog, match="restore"):
+            async with embedded.running():
+                pass
+        kept.rename(file)

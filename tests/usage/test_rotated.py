@@ -22,7 +22,7 @@ from creditgate.v1.usage_log_pb2 import UsageLeaf, UsageReceipt
 from creditgate.v1.usage_service_pb2 import GetUsageCosignatureRequest
 from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
 from gateway.meter.receipts import ReceiptSigner
-from gateway.server.log_keys import log_key
+from gateway.server.log_keys import LogKeys
 from gateway.transparency.tables import LogId
 from gateway.usage.check import check_usage
 from sdk.refusals import explain
@@ -76,7 +76,7 @@ class Firm:
             gateway.channel(ADMINISTRATOR) as administrator,
         ):
             issuer = gateway.running.issuer
-            key = log_key(installation.home, installation.engines, LogId.USAGE, issuer)
+            key = LogKeys(installation.home, installation.engines, issuer).of(LogId.USAGE)
             yield Served(
                 gateway,
                 key.verifier,

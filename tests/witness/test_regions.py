@@ -32,6 +32,7 @@ from gateway.transparency.tables import LogId
 from sdk.histories import SplitView
 from tests.cli.commands import Done, creditgate_here
 from tests.federating import RegionGateway, federation
+from tests.federation.channels import Channels
 from tests.installation import ADMINISTRATOR, PUBLISHER, company, eventually
 from tests.server.calls import draft, publish
 from tests.witness.histories import History
@@ -44,16 +45,17 @@ class Three:
     """The regions, and what a test needs of each."""
 
     regions: Mapping[str, RegionGateway]
+    channels: Channels
     published: int = 0
 
     async def publish(self, name: str, records: int = 1) -> None:
         """Publish invented records in a region."""
         self.published += 1
-        async with self.regions[name].gateway.channel(PUBLISHER) as channel:
-            await publish(
-                channel,
-                [draft(f"w-{self.published}-{n}", company(n)) for n in range(records)],
-            )
+        channel = await self.channels.of(self.regions[name].gateway, PUBLISHER)
+        await publish(
+            channel,
+            [draft(f"w-{self.published}-{n}", company(n)) for n in range(records)],
+        )
 
     async def checkpoint(self, name: str) -> str:
         """Return the checkpoint of a region's disclosure log as it serves it."""
@@ -69,10 +71,10 @@ class Three:
 
     async def splits(self, name: str) -> list[witness_pb.SplitView]:
         """Return the split views that stand in a region."""
-        async with self.regions[name].gateway.channel(ADMINISTRATOR) as channel:
-            answer = await WitnessServiceStub(channel).ListSplitViews(
-                witness_pb.ListSplitViewsRequest()
-            )
+        channel = await self.channels.of(self.regions[name].gateway, ADMINISTRATOR)
+        answer = await WitnessServiceStub(channel).ListSplitViews(
+            witness_pb.ListSplitViewsRequest()
+        )
         return list(answer.split_views)
 
     def key(self, name: str) -> LogKey:
@@ -102,8 +104,8 @@ class Three:
 async def three(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Three]:
     """Three regions that know one another."""
     folder: Path = tmp_path_factory.mktemp("regions")
-    async with federation(folder, "one", "two", "three") as (_, regions):
-        yield Three(regions)
+    async with federation(folder, "one", "two", "three") as (_, regions), Channels() as channels:
+        yield Three(regions, channels)
 
 
 async def test_each_checkpoint_is_cosigned_by_the_other_regions(three: Three) -> None:
@@ -128,15 +130,15 @@ async def test_each_checkpoint_is_cosigned_by_the_other_regions(three: Three) ->
 
 async def test_a_region_tells_its_administrators_whom_it_witnesses(three: Three) -> None:
     peers = {three.regions[name].entity_id for name in ("one", "three")}
-    async with three.regions["two"].gateway.channel(ADMINISTRATOR) as channel:
-        stub = WitnessServiceStub(channel)
+    channel = await three.channels.of(three.regions["two"].gateway, ADMINISTRATOR)
+    stub = WitnessServiceStub(channel)
 
-        async def both() -> bool:
-            answer = await stub.ListWitnessedLogs(witness_pb.ListWitnessedLogsRequest())
-            assert answer.quorum == 2
-            return {log.region for log in answer.logs} == peers
+    async def both() -> bool:
+        answer = await stub.ListWitnessedLogs(witness_pb.ListWitnessedLogsRequest())
+        assert answer.quorum == 2
+        return {log.region for log in answer.logs} == peers
 
-        await eventually(both, 15)
+    await eventually(both, 15)
 
 
 async def test_a_checkpoint_of_another_log_than_the_callers_is_not_cosigned(three: Three) -> None:
@@ -150,11 +152,9 @@ async def test_a_checkpoint_of_another_log_than_the_callers_is_not_cosigned(thre
 
 
 async def test_only_regions_exchange_checkpoints(three: Three) -> None:
-    async with three.regions["one"].gateway.channel() as channel:
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await FederationServiceStub(channel).ExchangeCheckpoints(
-                pb.ExchangeCheckpointsRequest()
-            )
+    channel = await three.channels.of(three.regions["one"].gateway)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await FederationServiceStub(channel).ExchangeCheckpoints(pb.ExchangeCheckpointsRequest())
     assert refused.value.code() == grpc.StatusCode.PERMISSION_DENIED
 
 
@@ -216,10 +216,10 @@ async def test_a_split_view_is_found_out_alarmed_everywhere_and_cleared_by_an_ad
     other = History([*entries, *(b"another %d" % n for n in range(more))], key)
 
     async def shown_up_to_now() -> bool:
-        async with three.regions["three"].gateway.channel(ADMINISTRATOR) as channel:
-            answer = await WitnessServiceStub(channel).ListWitnessedLogs(
-                witness_pb.ListWitnessedLogsRequest()
-            )
+        channel = await three.channels.of(three.regions["three"].gateway, ADMINISTRATOR)
+        answer = await WitnessServiceStub(channel).ListWitnessedLogs(
+            witness_pb.ListWitnessedLogsRequest()
+        )
         return any(
             each.origin == log_name and each.tree_size == latest.size for each in answer.logs
         )
@@ -241,20 +241,20 @@ async def test_a_split_view_is_found_out_alarmed_everywhere_and_cleared_by_an_ad
         (split,) = [each for each in await three.splits(name) if each.origin == log_name][:1]
         evidence_in([split.evidence])[0].require(VerifierKey.parse(split.log_key))
         assert split.region == three.regions["one"].entity_id
-        async with three.regions[name].gateway.channel(ADMINISTRATOR) as channel:
-            raised = await AlertServiceStub(channel).ListAlerts(alerts.ListAlertsRequest())
+        channel = await three.channels.of(three.regions[name].gateway, ADMINISTRATOR)
+        raised = await AlertServiceStub(channel).ListAlerts(alerts.ListAlertsRequest())
         assert alerts.ALERT_KIND_SPLIT_VIEW in [each.kind for each in raised.alerts]
-    async with three.regions["two"].gateway.channel(ADMINISTRATOR) as channel:
-        stub = WitnessServiceStub(channel)
-        logs = (await stub.ListWitnessedLogs(witness_pb.ListWitnessedLogsRequest())).logs
-        assert [each.distrusted for each in logs if each.origin == log_name] == [True]
-        for each in await three.splits("two"):
-            cleared = await stub.ClearSplitView(
-                witness_pb.ClearSplitViewRequest(
-                    split_view_id=each.split_view_id, note="a key was stolen; they begin anew"
-                )
+    channel = await three.channels.of(three.regions["two"].gateway, ADMINISTRATOR)
+    stub = WitnessServiceStub(channel)
+    logs = (await stub.ListWitnessedLogs(witness_pb.ListWitnessedLogsRequest())).logs
+    assert [each.distrusted for each in logs if each.origin == log_name] == [True]
+    for each in await three.splits("two"):
+        cleared = await stub.ClearSplitView(
+            witness_pb.ClearSplitViewRequest(
+                split_view_id=each.split_view_id, note="a key was stolen; they begin anew"
             )
-            assert cleared.split_view.cleared_by == ADMINISTRATOR
+        )
+        assert cleared.split_view.cleared_by == ADMINISTRATOR
     assert not await three.splits("two")
 
 

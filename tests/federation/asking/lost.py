@@ -64,20 +64,20 @@ def forget(world: World, request_id: str) -> None:
 
 async def withdraw(world: World, name: str) -> None:
     """Withdraw a record of region "two"."""
-    async with world.two.gateway.channel(PUBLISHER) as publisher:
-        await DisclosureServiceStub(publisher).WithdrawRecord(
-            pb.WithdrawRecordRequest(name=name, expected_revision=1, reason="published in error")
-        )
+    publisher = await world.channels.of(world.two.gateway, PUBLISHER)
+    await DisclosureServiceStub(publisher).WithdrawRecord(
+        pb.WithdrawRecordRequest(name=name, expected_revision=1, reason="published in error")
+    )
 
 
 async def correct(world: World, name: str) -> None:
     """Correct a record of region "two"."""
-    async with world.two.gateway.channel(PUBLISHER) as publisher:
-        await DisclosureServiceStub(publisher).CorrectRecord(
-            pb.CorrectRecordRequest(
-                name=name, expected_revision=1, content=content("corrected"), reason="an error"
-            )
+    publisher = await world.channels.of(world.two.gateway, PUBLISHER)
+    await DisclosureServiceStub(publisher).CorrectRecord(
+        pb.CorrectRecordRequest(
+            name=name, expected_revision=1, content=content("corrected"), reason="an error"
         )
+    )
 
 
 def entries(world: World, request_id: str) -> list[set[ClearingEntry]]:

@@ -1,7 +1,7 @@
 """One question to all regions: what is passed on is proved, and every region is named (G10)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from creditgate.v1.federated_record_service_pb2 import RegionPart
 from creditgate.v1.federation_service_pb2 import QueryRecordsRequest, QueryRecordsResponse
 from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.usage_log_pb2 import UsageKind, UsageLeaf
+from gateway.federation.asking import directories
 from gateway.federation.asking.answers import (
     MOST_SKEW_SECONDS,
     Chunk,
@@ -38,7 +39,7 @@ from sdk.request_ids import new_request_id
 from sdk.tokens import TokenRefused
 from sdk.usage import Usage
 from sdk.usage_book import UsageBook
-from tests.cli.commands import creditgate
+from tests.cli.commands import creditgate_here
 from tests.federation.asking.lost import withdraw
 from tests.federation.asking.world import (
     World,
@@ -72,8 +73,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with open_world(Path(tmp_path_factory.mktemp("asking")), chunk_subjects=2) as opened:
-        yield opened
+    with pytest.MonkeyPatch.context() as patched:
+        # Not to wait for minutes.
+        patched.setattr(directories, "_RETRY_SECONDS", 1.0)
+        patched.setattr(directories, "REFRESH_SECONDS", 1.0)
+        folder = Path(tmp_path_factory.mktemp("asking"))
+        async with open_world(folder, chunk_subjects=2) as opened:
+            yield opened
 
 
 async def refused(world: World, *subjects: str, **more: Any) -> str:
@@ -158,19 +164,20 @@ async def test_a_chunk_of_any_number_of_records_is_believed_and_given_again(
 ) -> None:
     # Past what details of receipts were once cut at, 4,096 records.
     subject = company("two")
-    published = await world.publish(world.two, subject, 4_200)
+    published = await world.publish(world.two, subject, 4_100)
     asked = question([subject], regions=[world.two.entity_id])
     answer = await world.ask(subject, request_id=asked.request_id)
     assert ended(answer, world.two) == "ANSWERED"
     assert sorted(names(answer, world.two)) == sorted(published)
-    assert closing(answer, world.two).charged_micro_yuan == 4_200 * PRICE
+    assert closing(answer, world.two).charged_micro_yuan == 4_100 * PRICE
     again = await world.ask(subject, request_id=asked.request_id)
-    assert len(names(again, world.two)) == 4_200
+    assert len(names(again, world.two)) == 4_100
     assert closing(again, world.two).charged_micro_yuan == 0
     # What regions are told that they were charged, where some of it ended meanwhile.
     await withdraw(world, published[0])
-    await eventually(partial(_given, world, subject, asked.request_id, 4_199))
-    assert check_region_uses(world.one.installation.engines) == []
+    await eventually(partial(_given, world, subject, asked.request_id, 4_099))
+    engines = world.one.installation.engines
+    assert await asyncio.to_thread(check_region_uses, engines) == []
 
 
 async def _given(world: World, subject: str, request_id: str, records: int) -> bool:
@@ -251,28 +258,33 @@ async def test_what_is_kept_of_other_regions_is_checked_against_receipts_and_led
     await world.publish(world.two, subject, 2)
     await world.ask(subject)
     engines = world.one.installation.engines
-    assert check_region_uses(engines) == []
+
+    async def faults() -> Sequence[object]:
+        # The regions go on meanwhile: who looks at all that was kept takes seconds.
+        return await asyncio.to_thread(check_region_uses, engines)
+
+    assert await faults() == []
     kept = [REGION_ANSWERS.c.region_fee, REGION_ANSWERS.c.own_fee, REGION_ANSWERS.c.records]
     for column in (*kept, REGION_USES.c.fee, REGION_USES.c.own_fee):
         for change in (1, -1):
             with engines.records.begin() as connection:
                 connection.execute(update(column.table).values({column.name: column + change}))
-            assert bool(check_region_uses(engines)) == (change == 1)
+            assert bool(await faults()) == (change == 1)
     with engines.records.begin() as connection:
         gone = connection.execute(delete(REGION_USES).where(REGION_USES.c.subject == subject))
         assert gone.rowcount == 2
-    assert check_region_uses(engines)
+    assert await faults()
     with engines.records.begin() as connection:
         connection.execute(delete(REGION_USES))
         connection.execute(delete(REGION_ANSWERS))
-    assert check_region_uses(engines)
+    assert await faults()
 
 
 async def test_a_month_has_what_is_charged_for_records_of_other_regions(world: World) -> None:
     subject = company("three")
     await world.publish(world.three, subject, 4)
     before = _statement(world)
-    await world.ask(subject)
+    assert ended(await world.ask(subject), world.three) == "ANSWERED"
     assert _statement(world) - before == 4 * PRICE
 
 
@@ -429,7 +441,7 @@ async def test_a_receipt_book_has_all_that_is_charged_for_asking_and_nothing_dif
         again = await ask_regions(channel, asked, RegionReceipts(book, asked.request_id))
         profile = ("--profile", home.profile("alpha-one"), "--book", str(tmp_path / "book"))
         only = ("--only", world.two.entity_id)
-        done = await asyncio.to_thread(creditgate, home.root, *query, *only, *profile)
+        done = await asyncio.to_thread(creditgate_here, home.root, *query, *only, *profile)
         assert not done.status, done.out
 
         # What was asked before has its receipts elsewhere.
@@ -477,15 +489,17 @@ async def test_the_command_line_asks_regions_and_shows_how_each_ended(world: Wor
     home = world.one.installation.home
     query = ("query", subject, "--purpose", "supplier-check", "--item", PUBLIC_ITEM)
     profile = ("--profile", home.profile("alpha-one"))
-    done = await asyncio.to_thread(creditgate, home.root, *query, "--regions", *profile, "--json")
+    done = await asyncio.to_thread(
+        creditgate_here, home.root, *query, "--regions", *profile, "--json"
+    )
     told = {each["plan"]["region"]: each for each in done.json["regions"]}
     assert [each["record"]["name"] for each in told[world.two.entity_id]["records"]] == kept
     assert told[world.two.entity_id]["closing"]["outcome"] == "REGION_OUTCOME_ANSWERED"
-    shown = await asyncio.to_thread(creditgate, home.root, *query, "--regions", *profile)
+    shown = await asyncio.to_thread(creditgate_here, home.root, *query, "--regions", *profile)
     assert "ANSWERED" in shown.out
     assert world.two.entity_id in shown.out.replace("\n", "")
     wrong = await asyncio.to_thread(
-        creditgate, home.root, *query, "--regions", "--proof", "complete", *profile
+        creditgate_here, home.root, *query, "--regions", "--proof", "complete", *profile
     )
     assert wrong.status == 1
 
@@ -516,8 +530,8 @@ async def test_a_region_is_empty_only_where_it_proves_that_there_is_nothing(worl
     installation.enrol("narrow-one", ClientRole.CLIENT_ROLE_OPERATOR, "narrow")
     await eventually(partial(_enrolled, world, "narrow-one"), 10)
     subject = company("three")
-    async with world.three.gateway.channel(PUBLISHER) as channel:
-        await publish(channel, [placed(draft(f"x-{subject}", subject), "000001")])
+    publisher = await world.channels.of(world.three.gateway, PUBLISHER)
+    await publish(publisher, [placed(draft(f"x-{subject}", subject), "000001")])
 
     answer = await world.ask(subject, client_id="narrow-one")
 

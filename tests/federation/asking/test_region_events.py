@@ -3,7 +3,7 @@ is known (guarantee G9)."""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 import pytest
+import pytest_asyncio
 from sqlalchemy import update
 
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
@@ -39,39 +40,49 @@ from tests.federation.asking.world import (
 )
 from tests.installation import Installation, eventually
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 _REPAIRED = DisclosureEventKind.DISCLOSURE_EVENT_KIND_REPAIRED
+_NEVER_TOLD = 1_000
+"""A number that no event of a test has."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """Three regions that answer; one test alone ends records."""
+    async with open_world(Path(tmp_path_factory.mktemp("events"))) as opened:
+        yield opened
 
 
 async def test_a_record_repaired_elsewhere_is_told_within_two_seconds_to_who_was_given_it(
-    tmp_path: Path,
+    world: World,
 ) -> None:
-    async with open_world(tmp_path) as world:
-        first, other, unasked = [await given(world) for _ in range(2)] + [company("two")]
-        (never_given,) = await world.publish(world.two, unasked)
-        heard: dict[str, RegionHeard] = {}
-        async with watched(world, heard=heard) as events:
-            repair(world.two, never_given)
-            repair(world.two, first)
-            began = time.monotonic()
-            told = await next_of(events)
-            taken = time.monotonic() - began
-            repair(world.two, other)
-            second = await next_of(events)
+    first, other, unasked = [await given(world) for _ in range(2)] + [company("two")]
+    (never_given,) = await world.publish(world.two, unasked)
+    heard: dict[str, RegionHeard] = {}
+    async with watched(world, heard=heard) as events:
+        repair(world.two, never_given)
+        repair(world.two, first)
+        began = time.monotonic()
+        told = await next_of(events)
+        taken = time.monotonic() - began
+        repair(world.two, other)
+        second = await next_of(events)
 
-            assert [each.event.record for each in (told, second)] == [first, other]
-            assert [each.event.number for each in (told, second)] == [1, 2]
-            assert told.event.region == world.two.entity_id
-            assert (told.event.kind, told.event.revision) == (_REPAIRED, 1)
-            assert taken < 2
-            assert heard.keys() == {world.two.entity_id, world.three.entity_id}
-            # From the number of the last one on: nothing twice, and nothing left out.
-        later = put_off(world, second.event.number)
-        async with watched(world, after=1) as events:
-            again = await next_of(events)
-            # What is owed is told as it is written down.
-            assert again.event.removal_deadline.seconds == later
-            again.event.removal_deadline.CopyFrom(second.event.removal_deadline)
-            assert again.event == second.event
+        assert [each.event.record for each in (told, second)] == [first, other]
+        assert [each.event.number for each in (told, second)] == [1, 2]
+        assert told.event.region == world.two.entity_id
+        assert (told.event.kind, told.event.revision) == (_REPAIRED, 1)
+        assert taken < 2
+        assert heard.keys() == {world.two.entity_id, world.three.entity_id}
+        # From the number of the last one on: nothing twice, and nothing left out.
+    later = put_off(world, second.event.number)
+    async with watched(world, after=1) as events:
+        again = await next_of(events)
+        # What is owed is told as it is written down.
+        assert again.event.removal_deadline.seconds == later
+        again.event.removal_deadline.CopyFrom(second.event.removal_deadline)
+        assert again.event == second.event
 
 
 def put_off(world: World, number: int) -> int:
@@ -112,15 +123,16 @@ async def test_a_region_that_was_away_misses_nothing_and_is_told_as_not_known_me
             await eventually(partial(is_known, heard, world.two), 20)
 
 
-async def test_a_region_that_was_cut_off_is_told_as_not_known_at_once(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world:
-        heard: dict[str, RegionHeard] = {}
-        async with watched(world, heard=heard):
-            await eventually(partial(is_known, heard, world.two), 30)
-            world.anchor.cut_off(world.two.entity_id)
-            # A heartbeat's time, less than what is left of the lease of 15 seconds.
-            await eventually(partial(is_unknown, heard, world.two), 9)
-            assert is_known_now(heard, world.three)
+async def test_a_region_that_was_cut_off_is_told_as_not_known_at_once(world: World) -> None:
+    heard: dict[str, RegionHeard] = {}
+    async with watched(world, heard=heard):
+        await eventually(partial(is_known, heard, world.two), 30)
+        world.anchor.cut_off(world.two.entity_id)
+        # A heartbeat's time, less than what is left of the lease of 15 seconds.
+        await eventually(partial(is_unknown, heard, world.two), 9)
+        assert is_known_now(heard, world.three)
+    world.anchor.restore(world.two.entity_id)
+    await eventually(partial(answers, world), 20)
 
 
 async def test_what_came_while_the_asking_gateway_was_down_is_told_when_it_is_back(
@@ -136,37 +148,37 @@ async def test_what_came_while_the_asking_gateway_was_down_is_told_when_it_is_ba
             each.furnish()
         home = await stack.enter_async_context(running_region(two, anchor, (DISTRICTS["two"],)))
         async with running_region(one, anchor, (DISTRICTS["one"],)) as asking:
-            world = World(anchor, {"one": asking, "two": home})
             asking.admit(home, "region-two")
             home.admit(asking, "region-one")
             map_items(asking, home)
             map_items(home, asking)
             await eventually(partial(asking.may_ask, home), 20)
-            await eventually(partial(answers, world), 20)
-            record, later = await given(world), await given(world)
+            async with World(anchor, {"one": asking, "two": home}) as world:
+                await eventually(partial(answers, world), 20)
+                record, later = await given(world), await given(world)
             port = int(asking.entity_id.rpartition(":")[2])
         repair(home, record)
-        async with one.running(https_port=port) as gateway:
-            again = World(anchor, {"one": RegionGateway(gateway), "two": home})
-            async with watched(again) as events:
-                told = await next_of(events)
-                assert told.event.record == record
-                repair(home, later)
-                told = await next_of(events)
-                assert (told.event.number, told.event.record) == (2, later)
+        async with (
+            one.running(https_port=port) as gateway,
+            World(anchor, {"one": RegionGateway(gateway), "two": home}) as again,
+            watched(again) as events,
+        ):
+            told = await next_of(events)
+            assert told.event.record == record
+            repair(home, later)
+            told = await next_of(events)
+            assert (told.event.number, told.event.record) == (2, later)
 
 
 async def test_who_watches_other_regions_is_refused_a_number_nobody_was_told_and_too_many_streams(
-    tmp_path: Path,
+    world: World,
 ) -> None:
-    async with (
-        open_world(tmp_path) as world,
-        world.one.gateway.channel("alpha-one") as channel,
-        AsyncExitStack() as stack,
-    ):
+    # A channel of its own: closed with it, its streams are over.
+    async with world.one.gateway.channel("alpha-one") as channel, AsyncExitStack() as stack:
         stub = FederatedRecordServiceStub(channel)
+        never_told = WatchRegionRecordsRequest(after_number=_NEVER_TOLD)
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await first_of(stub.WatchRegionRecords(WatchRegionRecordsRequest(after_number=1)))
+            await first_of(stub.WatchRegionRecords(never_told))
         assert reason(refused.value) == "INVALID_REQUEST"
         for _ in range(MOST_WATCHERS):
             call = stub.WatchRegionRecords(WatchRegionRecordsRequest())
@@ -194,14 +206,13 @@ async def watched(
             async for event in events:
                 come.put_nowait(event)
 
-    async with world.one.gateway.channel("alpha-one") as channel:
-        following = asyncio.create_task(follow(channel))
-        try:
-            yield come
-        finally:
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
+    following = asyncio.create_task(follow(await world.channels.of(world.one.gateway)))
+    try:
+        yield come
+    finally:
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
 
 
 async def next_of(

@@ -58,6 +58,7 @@ class Rotating:
 
     async def stop(self) -> None:
         """Stop it."""
+        await self.world.channels.close()
         await self.stack.aclose()
 
     def metered(self) -> int:

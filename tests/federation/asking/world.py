@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import uuid4
 
+import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from creditgate.transparency.note import VerifierKey
@@ -23,6 +24,7 @@ from creditgate.v1.federated_record_service_pb2 import (
 from gateway.federation.asking.uses import RegionUses
 from operators.item_mappings import ITEM_MAPPING, ItemMapping
 from sdk.federated import FederatedAnswer, ask_regions
+from sdk.tokens import TokenRefused
 from tests.federating import (
     DISTRICTS,
     Anchor,
@@ -32,6 +34,7 @@ from tests.federating import (
     running_region,
 )
 from tests.federation.asking.relay import Relay
+from tests.federation.channels import Channels
 from tests.installation import (
     CONSENT_ITEM,
     PUBLIC_ITEM,
@@ -54,10 +57,17 @@ def company(region: str = "") -> str:
 
 @dataclass
 class World:
-    """The regions by name, and their anchor."""
+    """The regions by name, and their anchor; in the end its channels are closed."""
 
     anchor: Anchor
     regions: Mapping[str, RegionGateway]
+    channels: Channels = field(default_factory=Channels)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.channels.close()
 
     @property
     def one(self) -> RegionGateway:
@@ -93,16 +103,15 @@ class World:
             placed(draft(f"{name}-{subject}-{item}-{number}", subject, item), DISTRICTS[name])
             for number in range(records)
         ]
-        async with region.gateway.channel(PUBLISHER) as publisher:
-            await publish(publisher, drafts)
+        await publish(await self.channels.of(region.gateway, PUBLISHER), drafts)
         return [f"records/{each.record_id}" for each in drafts]
 
     async def ask(
         self, *subjects: str, client_id: str = "alpha-one", **more: Any
     ) -> FederatedAnswer:
         """Ask the other regions as alpha."""
-        async with self.one.gateway.channel(client_id) as channel:
-            return await ask_regions(channel, question(subjects, **more))
+        channel = await self.channels.of(self.one.gateway, client_id)
+        return await ask_regions(channel, question(subjects, **more))
 
 
 def question(subjects: Iterable[str], **more: Any) -> QueryRegionsRequest:
@@ -157,8 +166,12 @@ def map_items(here: RegionGateway, there: RegionGateway, items: Mapping[str, str
 @asynccontextmanager
 async def open_world(folder: Path, **settings: Any) -> AsyncGenerator[World]:
     """Run an anchor and three regions that map one another's items, until all answer."""
-    async with federation(folder, "one", "two", "three", **settings) as (anchor, regions):
-        yield await _ready(World(anchor, regions))
+    async with (
+        federation(folder, "one", "two", "three", **settings) as (anchor, regions),
+        World(anchor, regions) as world,
+    ):
+        await _ready(world)
+        yield world
 
 
 @asynccontextmanager
@@ -189,18 +202,22 @@ async def open_relayed(
         for region in regions.values():
             for peer in regions.values():
                 await eventually(partial(peer.may_ask, region), 10)
-        yield await _ready(World(anchor, regions))
+        async with World(anchor, regions) as world:
+            await _ready(world)
+            yield world
 
 
-async def _ready(world: World) -> World:
+async def _ready(world: World) -> None:
     for home in (world.two, world.three):
         map_items(world.one, home)
         map_items(home, world.one)
     await eventually(partial(_answered, world), 20)
-    return world
 
 
 async def _answered(world: World) -> bool:
     """Tell whether every region has heard all it must to answer."""
-    answer = await world.ask(company())
+    try:
+        answer = await world.ask(company())
+    except (grpc.aio.AioRpcError, TokenRefused):
+        return False
     return len(answer.regions) == 2 and all(each.whole for each in answer.regions.values())

@@ -32,6 +32,7 @@ from gateway.federation.clearing.paging import (
     claims_of,
     differences_of,
 )
+from tests.examples import examples
 
 NORTH, SOUTH = "https://north.invalid", "https://south.invalid"
 UNTIL: Final = 1_775_001_600
@@ -166,7 +167,7 @@ def ledgers(draw: st.DrawFn) -> tuple[Ledger, Ledger]:
     return sides[0], sides[1]
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(400))
 @given(ledgers())
 def test_both_agree_on_all_but_what_was_dropped_and_list_the_same_disputes(
     pair: tuple[Ledger, Ledger],

@@ -29,7 +29,11 @@ from creditgate.v1 import clearing_service_pb2 as pb
 from creditgate.v1 import usage_service_pb2 as usage_pb
 from creditgate.v1.alert_service_pb2 import AlertKind
 from creditgate.v1.federation_service_pb2 import ClearingRating
-from creditgate.v1.settlement_service_pb2 import ListPricePlansRequest, PriceComponentKind
+from creditgate.v1.settlement_service_pb2 import (
+    ListPricePlansRequest,
+    PriceComponentKind,
+)
+from creditgate.v1.settlement_service_pb2 import PricePlan as PlanMessage
 from creditgate.v1.settlement_service_pb2_grpc import SettlementServiceStub
 from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
 from gateway.alerts.tables import ALERTS
@@ -44,7 +48,7 @@ from gateway.settle.month import month_of
 from gateway.storage.engines import reading
 from operators.sql import SqlAuthorityLog
 from sdk.clearings import read_clearing, verified_proposal
-from tests.cli.commands import creditgate
+from tests.cli.commands import creditgate_here
 from tests.federating import RegionGateway
 from tests.federation.clearing.test_conceding import altered
 from tests.federation.clearing.test_two_regions import keys_of, proposed, sign
@@ -81,16 +85,18 @@ async def price(world: World, fee: int, *components: PriceComponent) -> None:
 
 
 async def _has(world: World, plan: PricePlan) -> bool:
-    async with world.home.gateway.channel(ADMINISTRATOR) as channel:
-        answer = await SettlementServiceStub(channel).ListPricePlans(ListPricePlansRequest())
-    return plan_message(plan) in answer.plans
+    return plan_message(plan) in await _plans(world)
+
+
+async def _plans(world: World) -> Iterable[PlanMessage]:
+    channel = await world.channels.of(world.home.gateway, ADMINISTRATOR)
+    answer = await SettlementServiceStub(channel).ListPricePlans(ListPricePlansRequest())
+    return answer.plans
 
 
 async def _known(world: World, plan_id: str) -> None:
     async def is_known() -> bool:
-        async with world.home.gateway.channel(ADMINISTRATOR) as channel:
-            answer = await SettlementServiceStub(channel).ListPricePlans(ListPricePlansRequest())
-        return any(each.plan_id == plan_id for each in answer.plans)
+        return any(each.plan_id == plan_id for each in await _plans(world))
 
     await eventually(is_known)
 
@@ -103,10 +109,10 @@ def component(kind: PriceComponentKind.ValueType, **more: Any) -> PriceComponent
 async def statement(world: World, region: RegionGateway, operator_id: str) -> usage_pb.Statement:
     """Return an operator's statement of the month that runs."""
     month = month_of(world.clock.now()).name
-    async with region.gateway.channel(ADMINISTRATOR) as channel:
-        answer = await UsageServiceStub(channel).GetStatement(
-            usage_pb.GetStatementRequest(month=month, operator_id=operator_id)
-        )
+    channel = await world.channels.of(region.gateway, ADMINISTRATOR)
+    answer = await UsageServiceStub(channel).GetStatement(
+        usage_pb.GetStatementRequest(month=month, operator_id=operator_id)
+    )
     return answer.statement
 
 
@@ -243,7 +249,7 @@ async def _ceiling(world: World, **most: int) -> None:
 
 async def _shown(world: World, *command: str) -> str:
     folder = world.asking.installation.folder
-    ran = await asyncio.to_thread(creditgate, folder, "federation", "clearing", *command)
+    ran = await asyncio.to_thread(creditgate_here, folder, "federation", "clearing", *command)
     return ran.out
 
 

@@ -28,7 +28,7 @@ from gateway.storage.engines import reading
 from sdk.clearings import read_clearing
 from sdk.documents import DocumentRefused
 from sdk.refusals import explain
-from tests.cli.commands import creditgate
+from tests.cli.commands import creditgate_here
 from tests.federating import DISTRICTS, RegionGateway
 from tests.federation.asking.world import company, placed
 from tests.federation.clearing.test_two_regions import keys_of, sign
@@ -99,9 +99,9 @@ async def test_a_lost_answer_of_more_records_than_ever_is_one_dispute_and_stops_
         for subject in subjects
         for number in range(26)
     ]
-    async with world.home.gateway.channel(PUBLISHER) as publisher:
-        for first in range(0, len(drafts), 500):
-            await publish(publisher, drafts[first : first + 500])
+    publisher = await world.channels.of(world.home.gateway, PUBLISHER)
+    for first in range(0, len(drafts), 500):
+        await publish(publisher, drafts[first : first + 500])
     await world.ask(*subjects)
     await world.use(3)
     forget(world, *subjects)
@@ -167,7 +167,13 @@ async def test_a_region_that_drops_everything_is_cleared_with_and_every_answer_i
                 kept._replace(disputes=left).verify_disputes(signed)
     home = world.asking.installation.folder
     shown = await asyncio.to_thread(
-        creditgate, home, "federation", "clearing", "list", "--dispute", disputes[0][0].dispute_id
+        creditgate_here,
+        home,
+        "federation",
+        "clearing",
+        "list",
+        "--dispute",
+        disputes[0][0].dispute_id,
     )
     assert shown.status == 0
     assert "home_only" in shown.out
@@ -278,7 +284,7 @@ async def test_a_file_that_was_kept_names_every_dispute(world: World, tmp_path: 
     forget(world, subject)
     clearing = await world.run()
     ended = await asyncio.to_thread(
-        creditgate,
+        creditgate_here,
         world.home.installation.folder,
         *("federation", "clearing", "show", world.asking.entity_id),
         str(clearing.until_time.ToJsonString()),

@@ -16,7 +16,7 @@ from gateway.federation.asking.tables import REGION_USES
 from gateway.federation.clearing.tables import VERSIONS
 from gateway.storage.engines import reading
 from sdk.refusals import explain
-from tests.cli.commands import creditgate
+from tests.cli.commands import creditgate_here
 from tests.federating import RegionGateway
 from tests.federation.clearing.world import FEE, World, open_world
 from tests.stores import SqliteStores
@@ -112,7 +112,7 @@ async def test_who_resolves_names_the_version_it_was_shown_and_resolves_no_other
     folder = world.asking.installation.folder
     for version, status in (("f" * 12 if shown[0][0] != "f" else "0" * 12, 1), (shown[0][:12], 0)):
         ran = await asyncio.to_thread(
-            creditgate, folder, *command, "--version", version, "--note", "seen"
+            creditgate_here, folder, *command, "--version", version, "--note", "seen"
         )
         assert ran.status == status, ran.told
     assert (await world.run()).disputes == 0

@@ -29,14 +29,14 @@ from gateway.federation.clearing.tables import CLEARINGS, DISPUTES
 from gateway.meter.receipts import ReceiptSigner
 from gateway.meter.tables import USAGE
 from gateway.oauth.signing import SigningKeys
-from gateway.server.log_keys import log_key
+from gateway.server.log_keys import LogKeys
 from gateway.storage.engines import reading
 from gateway.transparency.tables import LogId
 from sdk.clearings import read_clearing
 from sdk.documents import DocumentRefused
 from sdk.refusals import Refusal, explain
 from sdk.verifying import main as verify
-from tests.cli.commands import creditgate
+from tests.cli.commands import creditgate_here
 from tests.federating import RegionGateway
 from tests.federation.clearing.world import FEE, World, open_world
 from tests.stores import PostgresStores, SqliteStores
@@ -174,9 +174,8 @@ async def test_a_receipt_that_the_asking_region_forged_with_its_own_key_supports
 ) -> None:
     subject = await world.use()
     installation = world.asking.installation
-    key = log_key(
-        installation.home, installation.engines, LogId.USAGE, world.asking.gateway.running.issuer
-    )
+    issuer = world.asking.gateway.running.issuer
+    key = LogKeys(installation.home, installation.engines, issuer).of(LogId.USAGE)
     with installation.engines.records.begin() as connection:
         first = REGION_USES.c.record_id == f"two-{subject}-0"
         connection.execute(update(REGION_USES).where(first).values(fee=FEE - 1))
@@ -345,7 +344,7 @@ async def test_administrators_clear_by_command_and_net_what_they_keep_offline(
     async def told(region: RegionGateway, *arguments: str | Path) -> Any:
         home = region.installation.folder
         ended = await asyncio.to_thread(
-            creditgate, home, "federation", "clearing", *arguments, "--json"
+            creditgate_here, home, "federation", "clearing", *arguments, "--json"
         )
         assert ended.status == 0, ended.told
         return ended.json

@@ -3,10 +3,10 @@
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import grpc
 from google.protobuf.message import Message
@@ -18,8 +18,10 @@ from gateway.federation.asking.uses import RegionUses
 from gateway.federation.clearing.attempts import SqlAttempts
 from gateway.federation.clearing.rules import SETTLED_SECONDS
 from sdk.federated import FederatedAnswer, ask_regions
+from sdk.tokens import TokenRefused
 from tests.federating import DISTRICTS, Anchor, RegionGateway, federation
 from tests.federation.asking.world import company, map_items, placed, question
+from tests.federation.channels import Channels
 from tests.installation import ADMINISTRATOR, PRICE, PUBLIC_ITEM, PUBLISHER, eventually
 from tests.server.calls import draft, publish
 from tests.stores import PostgresStores, SqliteStores
@@ -41,12 +43,19 @@ class JumpingClock:
 
 @dataclass
 class World:
-    """The regions, and what their people do."""
+    """The regions, and what their people do; in the end its channels are closed."""
 
     clock: JumpingClock
     anchor: Anchor
     asking: RegionGateway
     home: RegionGateway
+    channels: Channels = field(default_factory=Channels)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.channels.close()
 
     @property
     def proposing(self) -> RegionGateway:
@@ -74,21 +83,20 @@ class World:
             placed(draft(f"two-{subject}-{number}", subject, PUBLIC_ITEM), DISTRICTS["two"])
             for number in range(records)
         ]
-        async with self.home.gateway.channel(PUBLISHER) as publisher:
-            await publish(publisher, drafts)
+        await publish(await self.channels.of(self.home.gateway, PUBLISHER), drafts)
         answer = await self.ask(subject)
         assert len(answer.regions[self.home.entity_id].records) == records
         return subject
 
     async def ask(self, *subjects: str, **more: Any) -> FederatedAnswer:
         """Ask the home region as alpha."""
-        async with self.asking.gateway.channel("alpha-one") as channel:
-            return await ask_regions(channel, question(subjects, **more))
+        channel = await self.channels.of(self.asking.gateway)
+        return await ask_regions(channel, question(subjects, **more))
 
     async def call(self, region: RegionGateway, method: str, request: Message) -> Any:
         """Call ClearingService of a region as its administrator."""
-        async with region.gateway.channel(ADMINISTRATOR) as channel:
-            return await getattr(ClearingServiceStub(channel), method)(request, timeout=60)
+        channel = await self.channels.of(region.gateway, ADMINISTRATOR)
+        return await getattr(ClearingServiceStub(channel), method)(request, timeout=60)
 
     async def run(self) -> pb.Clearing:
         """Clear all served by now, and return it as the proposing region has it."""
@@ -159,16 +167,16 @@ async def open_world(
         clock = JumpingClock()
         async with federation(folder, "one", "two", stores=own, clock=clock, **settings) as made:
             anchor, regions = made
-            world = World(clock, anchor, regions["one"], regions["two"])
-            map_items(world.asking, world.home)
-            map_items(world.home, world.asking)
-            await eventually(partial(_answered, world), 20)
-            yield world
+            async with World(clock, anchor, regions["one"], regions["two"]) as world:
+                map_items(world.asking, world.home)
+                map_items(world.home, world.asking)
+                await eventually(partial(_answered, world), 20)
+                yield world
 
 
 async def _answered(world: World) -> bool:
     try:
         answer = await world.ask(company())
-    except grpc.aio.AioRpcError:
+    except (grpc.aio.AioRpcError, TokenRefused):
         return False
     return all(each.whole for each in answer.regions.values())

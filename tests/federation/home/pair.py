@@ -30,6 +30,7 @@ from sdk.refusals import Refusal, explain
 from sdk.tokens import TokenRefused
 from tests.consents.counter import OTHER_CLIENT, Counter, furnish, open_counter
 from tests.federating import Anchor, RegionGateway, federation
+from tests.federation.channels import Channels
 from tests.installation import (
     CONSENT_ITEM,
     OPERATOR_ID,
@@ -58,6 +59,7 @@ class Pair:
     home: RegionGateway
     counter: Counter
     channel: grpc.aio.Channel
+    channels: Channels
     tokens: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -159,9 +161,8 @@ class Pair:
     async def published(self, item: str = PUBLIC_ITEM, records: int = 1) -> str:
         """Publish records at home about a new subject, and return that."""
         subject = company(next(_numbers))
-        async with self.home.gateway.channel(PUBLISHER) as publisher:
-            drafts = [draft(f"r-{subject}-{item}-{n}", subject, item) for n in range(records)]
-            await publish(publisher, drafts)
+        drafts = [draft(f"r-{subject}-{item}-{n}", subject, item) for n in range(records)]
+        await publish(await self.channels.of(self.home.gateway, PUBLISHER), drafts)
         return subject
 
     async def given(self, subject: str, **changed: Any) -> ConsentMessage:
@@ -219,8 +220,9 @@ async def _paired(anchor: Anchor, regions: Mapping[str, RegionGateway]) -> Async
     async with (
         open_counter(asking.gateway) as counter,
         asking.channel_to(home) as channel,
+        Channels() as channels,
     ):
-        pair = Pair(anchor, asking, home, counter, channel)
+        pair = Pair(anchor, asking, home, counter, channel, channels)
         pair.map_items()
         subject = await pair.published()
         await eventually(partial(_answered, pair, subject), 10)

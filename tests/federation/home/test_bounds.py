@@ -29,6 +29,7 @@ from operators.model import ScopeGrant
 from operators.shapes import covers
 from tests.authorise.world import item, lines_of, plan, view_of
 from tests.clock import StandingClock
+from tests.examples import examples
 from tests.meter.world import company
 from tests.operators.things import client, grant, licence, operator
 
@@ -272,7 +273,7 @@ def detailed(asked: Asked, subject: str, code: str, place: str) -> bool:
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(400))
 @given(queries())
 def test_a_query_is_served_nothing_that_one_of_all_parties_does_not_allow(asked: Asked) -> None:
     try:
@@ -292,7 +293,7 @@ def test_a_query_is_served_nothing_that_one_of_all_parties_does_not_allow(asked:
         assert detailed(asked, subject, code, place)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(400))
 @given(queries())
 def test_what_every_party_allows_for_an_item_is_served(asked: Asked) -> None:
     # One licence and one grant here, and no details: then nothing else stands in the way.

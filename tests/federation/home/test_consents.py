@@ -27,7 +27,7 @@ from tests.consents.counter import OTHER, set_operator
 from tests.federation.home.pair import WITHIN_SECONDS, Pair, records_of
 from tests.installation import CONSENT_ITEM, OPERATOR_ID, PUBLIC_ITEM, company, eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 LEASE_SECONDS = 1.5
 HOME_CODE = "000002"

@@ -15,6 +15,7 @@ from creditgate.v1.federation_service_pb2 import (
     FollowConsentsResponse,
 )
 from gateway.federation.home.standings import IDLE_SECONDS, MOST_FOLLOWED, Standing, Standings
+from tests.examples import examples
 
 LEASE: Final = 10.0
 NAMES: Final = ("consents/a", "consents/b")
@@ -98,7 +99,7 @@ _steps = st.lists(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(400))
 @given(_steps)
 def test_what_is_known_was_so_within_the_lease(steps: list[tuple[str, object]]) -> None:
     clock = Seconds()

@@ -4,151 +4,53 @@ A chunk has five subjects here, and each company one record: the bound that is l
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from itertools import count
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import grpc
 import pytest
 import pytest_asyncio
-from sqlalchemy import func, select, update
+from sqlalchemy import update
 
 from creditgate.refusal import reason_name
 from creditgate.v1.federated_record_service_pb2_grpc import FederatedRecordServiceStub
 from creditgate.v1.limit_service_pb2 import LimitPer, LimitUnit
-from creditgate.v1.operator_service_pb2 import ClientRole
-from gateway.federation.asking.tables import REGION_USES
-from gateway.meter.model import SECONDS_A_DAY
-from gateway.meter.quota_use import SqlQuotaUse
-from gateway.meter.tables import QUOTA_HOLDS, USAGE
+from gateway.meter.tables import USAGE
 from gateway.selfcheck.derived import check_derived
 from gateway.selfcheck.region_uses import check_region_uses
-from gateway.storage.engines import reading
 from operators.limits import LIMIT, Limit
 from sdk.federated import FederatedAnswer
 from sdk.refusals import explain
-from sdk.tokens import TokenRefused
 from tests.federating import DISTRICTS
+from tests.federation.asking.rationed.firm import CHUNK, Firm, own_record
 from tests.federation.asking.world import (
     World,
     closing,
     company,
     ended,
     names,
-    open_world,
     placed,
     question,
 )
-from tests.installation import PUBLIC_ITEM, PUBLISHER, eventually
-from tests.server.calls import draft, publish, query
+from tests.installation import PUBLIC_ITEM, PUBLISHER
+from tests.server.calls import draft, publish
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-CHUNK: Final = 5
-_firms: Final = count(1)
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    folder = Path(tmp_path_factory.mktemp("quota"))
-    async with open_world(folder, chunk_subjects=CHUNK) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def subjects(world: World) -> list[str]:
     """Sixty companies, each with a record in region "two"."""
     made = [company("two") for _ in range(60)]
     drafts = [placed(draft(f"two-{each}", each, PUBLIC_ITEM), DISTRICTS["two"]) for each in made]
-    async with world.two.gateway.channel(PUBLISHER) as channel:
-        await publish(channel, drafts)
+    await publish(await world.channels.of(world.two.gateway, PUBLISHER), drafts)
     return made
-
-
-class Firm:
-    """An operator of the asking region, with a licence of its own."""
-
-    def __init__(self, world: World, quota: int) -> None:
-        self.world = world
-        self.operator_id = f"firm-{next(_firms)}"
-        self.client_id = f"{self.operator_id}-client"
-        installation = world.one.installation
-        installation.license(self.operator_id, f"L-{self.operator_id}", quota=quota)
-        installation.enrol(self.client_id, ClientRole.CLIENT_ROLE_OPERATOR, self.operator_id)
-
-    async def known(self) -> "Firm":
-        """Wait until it is known, here and there."""
-
-        async def answered() -> bool:
-            try:
-                answer = await self.ask([company("two")])
-            except TokenRefused:
-                return False
-            return ended(answer, self.world.two) == "EMPTY"
-
-        await eventually(answered, 10)
-        return self
-
-    async def ask(self, subjects: Sequence[str], **more: Any) -> FederatedAnswer:
-        """Ask region "two" alone."""
-        named = {"regions": [self.world.two.entity_id]}
-        return await self.world.ask(*subjects, client_id=self.client_id, **named | more)
-
-    async def hang_up(self, subjects: Sequence[str], request_id: str) -> None:
-        """Ask, and hang up at the receipt of the question."""
-        async with self.world.one.gateway.channel(self.client_id) as channel:
-            call: Any = FederatedRecordServiceStub(channel).QueryRegions(
-                question(subjects, request_id=request_id, regions=[self.world.two.entity_id])
-            )
-            await call.read()
-            call.cancel()
-
-    def given(self) -> int:
-        """Return how many records other regions gave it."""
-        query = select(func.count()).where(
-            REGION_USES.c.operator_id == self.operator_id, REGION_USES.c.subject != ""
-        )
-        return self._count(query)
-
-    def charged(self) -> int:
-        """Return how many records of other regions its own gateway charged it."""
-        return self._count(
-            select(func.coalesce(func.sum(USAGE.c.region_records), 0)).where(
-                USAGE.c.operator_id == self.operator_id
-            )
-        )
-
-    def counted(self) -> int:
-        """Return what its portal says was used of the day's quota."""
-        installation = self.world.one.installation
-        day = installation.clock.now() // SECONDS_A_DAY
-        by_day = SqlQuotaUse(installation.engines.records).by_day(self.operator_id, day - 1, day)
-        return sum(by_day.values())
-
-    def held(self) -> int:
-        """Return how many answers room is held for."""
-        holds = QUOTA_HOLDS.c
-        return self._count(select(func.count()).where(holds.operator_id == self.operator_id))
-
-    def _count(self, query: Any) -> int:
-        with reading(self.world.one.installation.engines.records) as connection:
-            return int(connection.execute(query).scalar_one())
 
 
 def reason(answer: FederatedAnswer, world: World) -> str:
     """Return why region "two" was refused."""
     return reason_name(closing(answer, world.two).refusal)
-
-
-async def own_record(firm: Firm, subject: str) -> str:
-    """Ask the firm's own region about a company; return the reason it is refused for, or ""."""
-    try:
-        async with firm.world.one.gateway.channel(firm.client_id) as channel:
-            await query(channel, subject, items=[PUBLIC_ITEM])
-    except grpc.aio.AioRpcError as error:
-        return explain(error).reason
-    return ""
 
 
 async def test_questions_at_once_go_beyond_the_quota_by_one_chunk_at_most(

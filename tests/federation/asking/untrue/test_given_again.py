@@ -1,11 +1,8 @@
 """What a region gives again is what it gave first, or nothing of it is passed on (G5, G10)."""
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 
 from creditgate.federated_query import region_request_id
 from creditgate.refusal import reason_name
@@ -13,34 +10,20 @@ from gateway.federation.asking.uses import RegionAnswer, RegionUse
 from gateway.selfcheck.region_uses import check_region_uses
 from sdk.federated import FederatedAnswer
 from tests.federating import DISTRICTS
-from tests.federation.asking.dishonest import Homes, homes
 from tests.federation.asking.lost import forget, withdraw
+from tests.federation.asking.untrue.dishonest import Homes
 from tests.federation.asking.world import (
     World,
     closing,
     company,
     ended,
     names,
-    open_world,
     placed,
 )
 from tests.installation import OPERATOR_ID, PRICE, PUBLISHER
 from tests.server.calls import draft, publish
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture(scope="module")
-def acting() -> Iterator[Homes]:
-    with homes() as made:
-        yield made
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory, acting: Homes) -> AsyncIterator[World]:
-    folder = Path(tmp_path_factory.mktemp("again"))
-    async with open_world(folder, witness_quorum=1, chunk_subjects=2) as opened:
-        yield opened
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def ask(world: World, request_id: str, *subjects: str) -> FederatedAnswer:

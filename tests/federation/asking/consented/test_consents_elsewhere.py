@@ -2,14 +2,11 @@
 opened is owed, told and ended here, and told to the regions that gave it."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 from uuid import uuid4
 
 import grpc
 import pytest
-import pytest_asyncio
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from consent.changing import Act
@@ -33,11 +30,11 @@ from gateway.catalogue.model import CATALOGUE_ITEM, ContentField, ContentFieldTy
 from gateway.federation.home.calling import SCOPE
 from sdk.refusals import explain
 from tests.conformance.attesting import attest, copy_of, reconcile
-from tests.consents.counter import DAY, Counter, open_counter
+from tests.consents.counter import DAY, Counter
 from tests.federating import DISTRICTS
-from tests.federation.asking.consenting import open_consenting, take_back
+from tests.federation.asking.consented.consenting import take_back
 from tests.federation.asking.lost import metered
-from tests.federation.asking.relay import Relay, relaying
+from tests.federation.asking.relay import Relay
 from tests.federation.asking.world import (
     World,
     closing,
@@ -50,25 +47,7 @@ from tests.federation.asking.world import (
 from tests.installation import CONSENT_ITEM, PUBLIC_ITEM, PUBLISHER, eventually, item
 from tests.server.calls import draft, publish
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def relay() -> AsyncIterator[Relay]:
-    async with relaying() as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory, relay: Relay) -> AsyncIterator[World]:
-    async with open_consenting(Path(tmp_path_factory.mktemp("consents")), relay) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def counter(world: World) -> AsyncIterator[Counter]:
-    async with open_counter(world.one.gateway) as opened:
-        yield opened
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def test_a_consent_opens_records_of_every_region_it_holds_in(
@@ -391,7 +370,7 @@ async def test_a_consent_that_leaves_out_divisions_lets_nobody_say_that_there_is
 
 
 async def test_fields_that_were_not_consented_to_are_not_passed_on(
-    world: World, counter: Counter
+    world: World, counter: Counter, request: pytest.FixtureRequest
 ) -> None:
     two, subject = world.two.installation, company("two")
     declared = tuple(
@@ -404,7 +383,9 @@ async def test_fields_that_were_not_consented_to_are_not_passed_on(
         for name in ("finding", "secret")
     )
     known = item(CONSENT_ITEM, Openness.OPENNESS_CONSENT)
-    two.keep(CATALOGUE_ITEM, CONSENT_ITEM, known.model_copy(update={"content_fields": declared}))
+    more = known.model_copy(update={"content_fields": declared})
+    request.addfinalizer(partial(two.keep, CATALOGUE_ITEM, CONSENT_ITEM, known))
+    two.keep(CATALOGUE_ITEM, CONSENT_ITEM, more)
     made = placed(draft(f"two-{subject}", subject, CONSENT_ITEM), DISTRICTS["two"])
     made.content = b'{"finding":"A","secret":"B"}'
 
@@ -435,13 +416,13 @@ async def test_fields_that_were_not_consented_to_are_not_passed_on(
     kept = there.get(known_as)
     assert kept is not None
     both = ConsentItem(item=CONSENT_ITEM, fields=frozenset({"finding", "secret"}))
-    more = {
+    changed = {
         "consent_id": to_be_known_as,
         "request_id": f"region:{to_be_known_as}",
         "terms": kept.terms.model_copy(update={"items": (both,)}),
     }
     act = Act(Actor.GATEWAY, kept.client_id, "", counter.now)
-    there.add(kept.model_copy(update=more), act)
+    there.add(kept.model_copy(update=changed), act)
     assert await given(other) == ("UNVERIFIED", [])
     uses = await counter.operator.ListAccesses(pb.ListAccessesRequest(consent=other.name))
     assert [each.record for each in uses.accesses] == [""]

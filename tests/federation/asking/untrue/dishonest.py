@@ -116,6 +116,7 @@ def homes() -> Generator[Homes]:
         patched.setattr(directories, "REFRESH_SECONDS", 1.0)
         patched.setattr(directories, "GIVEN_SECONDS", 3)
         patched.setattr(directories, "_LOOK_SECONDS", 0.3)
+        patched.setattr(directories, "_RETRY_SECONDS", 1.0)
         patched.setattr(log_sizes, "APART_SECONDS", 1)
         # What is asked by chance is no part of these examples.
         patched.setattr(service, "DOUBTED_ONE_IN", 1 << 62)

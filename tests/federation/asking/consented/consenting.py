@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
@@ -23,6 +24,9 @@ from tests.federation.asking.relay import Relay
 from tests.federation.asking.world import World, open_relayed
 from tests.installation import Gateway, eventually
 
+CHUNK: Final = 2
+"""Subjects of a chunk."""
+
 
 @asynccontextmanager
 async def open_consenting(home: Path, relay: Relay) -> AsyncGenerator[World]:
@@ -32,7 +36,11 @@ async def open_consenting(home: Path, relay: Relay) -> AsyncGenerator[World]:
         patch.setattr(regions, "LATE_SECONDS", 1)
         patch.setattr(regions, "FIRST_PAUSE_SECONDS", 1)
         patch.setattr(removal_telling, "PACE", Pace(0.5))
-        async with open_relayed(home, relay, conformance_policy=policy_file(home)) as opened:
+        settings: dict[str, Any] = {
+            "conformance_policy": policy_file(home),
+            "chunk_subjects": CHUNK,
+        }
+        async with open_relayed(home, relay, **settings) as opened:
             furnish(opened.one.installation)
             await eventually(partial(_enrolled, opened.one.gateway), 10)
             yield opened

@@ -1,7 +1,6 @@
 """What a home region meters is charged to the firm that asked, whether it waited or not."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +8,6 @@ from uuid import uuid4
 
 import grpc
 import pytest
-import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import func, select
 
@@ -29,35 +27,21 @@ from sdk.tokens import TokenRefused
 from sdk.usage import Usage
 from sdk.usage_book import UsageBook
 from tests.federation.asking.lost import correct, entries
-from tests.federation.asking.relay import Relay, relaying
+from tests.federation.asking.relay import Relay
 from tests.federation.asking.world import (
     World,
     closing,
     company,
     ended,
     names,
-    open_relayed,
     question,
 )
 from tests.installation import OPERATOR_ID, PRICE, PUBLIC_ITEM, eventually
 from tests.server.delivering import key_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 CHUNK: Final = 2
 _SUPERSEDED: Final = RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def relay() -> AsyncIterator[Relay]:
-    async with relaying() as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory, relay: Relay) -> AsyncIterator[World]:
-    folder = Path(tmp_path_factory.mktemp("read-on"))
-    async with open_relayed(folder, relay, chunk_subjects=CHUNK, witness_quorum=1) as opened:
-        yield opened
 
 
 class Question:

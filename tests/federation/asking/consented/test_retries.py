@@ -1,14 +1,11 @@
 """What a retry may open: no more than its question was counted for, and by the mapping in force."""
 
-from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import grpc
 import pytest
-import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import delete
 
@@ -16,13 +13,12 @@ from creditgate.refusal import reason_name
 from creditgate.v1 import consent_service_pb2 as pb
 from gateway.federation.asking.tables import REGION_PLANS
 from sdk.refusals import explain
-from sdk.tokens import TokenRefused
-from tests.conformance.policies import policy_file
-from tests.consents.counter import OTHER_CLIENT, Counter, furnish, open_counter
+from tests.consents.counter import Counter
 from tests.federating import RegionGateway
+from tests.federation.asking.consented.consenting import CHUNK
 from tests.federation.asking.lost import given_up
-from tests.federation.asking.relay import Relay, relaying
-from tests.federation.asking.test_region_quota import Firm
+from tests.federation.asking.rationed.firm import Firm
+from tests.federation.asking.relay import Relay
 from tests.federation.asking.world import (
     MAPPED,
     World,
@@ -32,42 +28,10 @@ from tests.federation.asking.world import (
     map_items,
     names,
     not_asked,
-    open_relayed,
 )
 from tests.installation import CONSENT_ITEM, PUBLIC_ITEM, eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-CHUNK = 2
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def relay() -> AsyncIterator[Relay]:
-    async with relaying() as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory, relay: Relay) -> AsyncIterator[World]:
-    home = Path(tmp_path_factory.mktemp("retries"))
-    policy = policy_file(home)
-    async with open_relayed(home, relay, conformance_policy=policy, chunk_subjects=CHUNK) as opened:
-        furnish(opened.one.installation)
-
-        async def enrolled() -> bool:
-            try:
-                async with opened.one.gateway.channel(OTHER_CLIENT):
-                    return True
-            except TokenRefused:
-                return False
-
-        await eventually(enrolled, 10)
-        yield opened
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def counter(world: World) -> AsyncIterator[Counter]:
-    async with open_counter(world.one.gateway) as opened:
-        yield opened
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 LIMITED: list[dict[str, Any]] = [

@@ -1,45 +1,26 @@
 """A question is a use of its consent where a region is asked, and not where none can be
 (guarantee G3)."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import grpc
 import pytest
-import pytest_asyncio
 
 from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.catalogue.model import CATALOGUE_ITEM, ContentField, ContentFieldType
 from sdk.refusals import explain
-from tests.consents.counter import Counter, open_counter
-from tests.federation.asking.consenting import open_consenting
-from tests.federation.asking.relay import relaying
+from tests.consents.counter import Counter
 from tests.federation.asking.world import World, company, names, not_asked
 from tests.installation import CONSENT_ITEM, eventually, item
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 LIMITED: list[dict[str, Any]] = [
     {"access_mode": pb.CONSENT_ACCESS_MODE_ONCE},
     {"access_mode": pb.CONSENT_ACCESS_MODE_TIMES_PER_DAY, "times_per_day": 1},
 ]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with (
-        relaying() as relay,
-        open_consenting(Path(tmp_path_factory.mktemp("uses")), relay) as opened,
-    ):
-        yield opened
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def counter(world: World) -> AsyncIterator[Counter]:
-    async with open_counter(world.one.gateway) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("limited", LIMITED, ids=["once", "once-a-day"])
@@ -74,7 +55,7 @@ async def test_a_question_of_which_a_region_is_asked_is_the_use(
 
 
 async def test_a_consent_to_a_grade_is_refused_before_it_is_used(
-    world: World, counter: Counter
+    world: World, counter: Counter, request: pytest.FixtureRequest
 ) -> None:
     result = ContentField(
         name="finding",
@@ -85,7 +66,9 @@ async def test_a_consent_to_a_grade_is_refused_before_it_is_used(
     )
     known = item(CONSENT_ITEM, Openness.OPENNESS_CONSENT)
     graded = known.model_copy(update={"content_fields": (result,)})
-    world.one.installation.keep(CATALOGUE_ITEM, CONSENT_ITEM, graded)
+    installation = world.one.installation
+    request.addfinalizer(partial(installation.keep, CATALOGUE_ITEM, CONSENT_ITEM, known))
+    installation.keep(CATALOGUE_ITEM, CONSENT_ITEM, graded)
     subject = company("two")
     terms = counter.terms(
         answer_form=pb.CONSENT_ANSWER_FORM_GRADE, access_mode=pb.CONSENT_ACCESS_MODE_ONCE

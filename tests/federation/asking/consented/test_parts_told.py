@@ -2,14 +2,11 @@
 nothing of it is passed on any more (guarantees G3, G9)."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from functools import partial
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 
 from consent.part_names import part_id
 from consent.sql import SqlConsents
@@ -17,32 +14,14 @@ from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from sdk.consents import Consents, copies_of
 from tests.conformance.attesting import attest, copy_of
-from tests.consents.counter import Counter, open_counter
-from tests.federation.asking.consenting import open_consenting, take_back
+from tests.consents.counter import Counter
+from tests.federation.asking.consented.consenting import take_back
 from tests.federation.asking.lost import metered
-from tests.federation.asking.relay import Relay, relaying
+from tests.federation.asking.relay import Relay
 from tests.federation.asking.world import World, closing, company, ended, names
 from tests.installation import CONSENT_ITEM, eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def relay() -> AsyncIterator[Relay]:
-    async with relaying() as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory, relay: Relay) -> AsyncIterator[World]:
-    async with open_consenting(Path(tmp_path_factory.mktemp("parts")), relay) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def counter(world: World) -> AsyncIterator[Counter]:
-    async with open_counter(world.one.gateway) as opened:
-        yield opened
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def told_of_part(consents: Consents, whole: pb.Consent) -> pb.ConsentEvent:

@@ -1,39 +1,24 @@
 """A region that hangs keeps no firm from what its own region, and others, have for it."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import func, select
 
 from gateway.federation.asking.charging import LEAST_A_SUBJECT
 from gateway.meter.tables import QUOTA_HOLDS
 from gateway.storage.engines import reading
-from tests.federation.asking.relay import Relay, relaying
-from tests.federation.asking.test_region_quota import Firm, own_record
-from tests.federation.asking.world import World, company, ended, names, open_relayed
+from tests.federation.asking.rationed.firm import Firm, own_record
+from tests.federation.asking.relay import Relay
+from tests.federation.asking.world import World, company, ended, names
 from tests.installation import eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 QUOTA = 1_000
 MANY = 60
 """Room for so many companies is more than the quota."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def relay() -> AsyncIterator[Relay]:
-    async with relaying() as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory, relay: Relay) -> AsyncIterator[World]:
-    async with open_relayed(Path(tmp_path_factory.mktemp("hanging")), relay) as opened:
-        yield opened
 
 
 def held(firm: Firm) -> int:

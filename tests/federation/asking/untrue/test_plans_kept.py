@@ -2,9 +2,8 @@
 was not asked about; and regions are asked at the same time, little though is left."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -28,7 +27,7 @@ from operators.limits import LIMIT, Limit
 from sdk.federated import FederatedAnswer
 from sdk.tokens import TokenRefused
 from tests.federating import RegionGateway
-from tests.federation.asking.dishonest import Homes, homes
+from tests.federation.asking.untrue.dishonest import Homes
 from tests.federation.asking.world import (
     World,
     closing,
@@ -37,25 +36,11 @@ from tests.federation.asking.world import (
     map_items,
     names,
     not_asked,
-    open_world,
 )
 from tests.installation import OPERATOR_ID, eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 FEW, ENOUGH = "few", "enough"
-
-
-@pytest.fixture(scope="module")
-def acting() -> Iterator[Homes]:
-    with homes() as made:
-        yield made
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory, acting: Homes) -> AsyncIterator[World]:
-    folder = Path(tmp_path_factory.mktemp("plans"))
-    async with open_world(folder, witness_quorum=1) as opened:
-        yield opened
 
 
 async def ask(world: World, *subjects: str, **more: Any) -> FederatedAnswer:
@@ -82,7 +67,7 @@ async def unknown_to(world: World, *regions: RegionGateway) -> str:
             return subject
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def routed(world: World) -> World:
     """The world, once directories have come."""
     await eventually(partial(left_out, world, company("one"), world.two), 20)
@@ -168,7 +153,7 @@ def _owed(world: World) -> list[Any]:
     return world.uses.answers(world.two.entity_id, 0, 1 << 40)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def firms(world: World) -> Mapping[str, str]:
     """The clients of two firms: one may have fewer records an hour than are held for one region,
     the other enough for a few."""
