@@ -6,11 +6,12 @@ are one transaction: each row is counted once, and a thing is raised once.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Select, delete, insert, select, update
 
+from gateway.alerts.counting import COUNTED, chunks_elsewhere, first_entries, use_in
 from gateway.alerts.policy import AlertPolicy
 from gateway.alerts.raising import raise_alert
 from gateway.alerts.region_subjects import region_subjects
@@ -27,18 +28,15 @@ from gateway.alerts.rules import (
 )
 from gateway.alerts.sketch import EMPTY, estimate, with_subjects
 from gateway.alerts.tables import FOLLOWED, SUBJECTS
-from gateway.alerts.tables import HOURS as COUNTED
+from gateway.alerts.tables import HOURS as HOUR_COUNTS
 from gateway.disclose.subjects import Subjects
-from gateway.federation.asking.uses import RegionChunk
 from gateway.meter.deliveries import Deliveries
-from gateway.meter.model import ANSWER, lines_of, unpack_entries
 from gateway.meter.tables import USAGE, USAGE_HEADS
 from gateway.storage.engines import reading
 
 ROWS_AT_ONCE: Final = 2_000
 """Most answers of an operator that are counted in one step."""
 
-_NOTHING: Final = Counts(0)
 # Of an offset that was changed since, hours may lie a day apart.
 _KEPT_DAYS: Final = DAYS_BEFORE + 2
 
@@ -92,47 +90,19 @@ class AlertWatcher:
             rows = connection.execute(_next(operator_id, followed or 0)).all()
             if not rows:
                 return False
-            served = {each for row in rows for each in unpack_entries(row.entries)}
-            subjects = self._subjects.of(connection, served)
-            elsewhere = region_subjects(
-                connection, operator_id, (_chunk(row) for row in rows if _is_elsewhere(row))
-            )
-        hours: dict[HourUse, Counts] = {}
-        by_day: dict[int, set[str]] = {}
-        met: set[tuple[str, str]] = set()
-        for row in rows:
-            if row.kind != ANSWER:
-                continue
-            hour = hour_of(row.served_at, self._policy)
-            records = row.entry_count
-            found = {subjects[each] for each in unpack_entries(row.entries) if each in subjects}
-            count = len(found)
-            if _is_elsewhere(row):
-                records = sum(line.records for line in lines_of(row.lines))
-                if (given := elsewhere.get(_chunk(row))) is not None:
-                    found = given.subjects
-                    # Whoever is known in several regions was asked about once.
-                    new = {(given.request_id, subject) for subject in found} - met
-                    met |= new
-                    count = len(new)
-            by_day.setdefault(hour // HOURS, set()).update(found)
-            use = HourUse(hour, row.purpose)
-            known = hours.get(use, _NOTHING)
-            hours[use] = Counts(
-                known.records + records,
-                known.asked + row.asked_subjects,
-                known.found + count,
-            )
+            subjects = self._subjects.of(connection, first_entries(rows))
+            elsewhere = region_subjects(connection, operator_id, chunks_elsewhere(rows))
+        use = use_in(rows, subjects, elsewhere, self._policy)
         with self._evidence.begin() as connection:
             _follow(connection, operator_id, followed, rows[-1].sequence)
-            _add(connection, operator_id, hours)
-            for day, seen in by_day.items():
+            _add(connection, operator_id, use.hours)
+            for day, seen in use.subjects.items():
                 count = _seen(connection, operator_id, day, seen)
                 counts = _counts(connection, operator_id, day)
                 for each in unusual(day, counts, count, self._policy):
                     self._raise(connection, operator_id, each, now)
-            if by_day:
-                _forget(connection, operator_id, max(by_day) - _KEPT_DAYS)
+            if use.subjects:
+                _forget(connection, operator_id, max(use.subjects) - _KEPT_DAYS)
         return len(rows) == ROWS_AT_ONCE
 
     def _raise(self, connection: Connection, operator_id: str, found: Unusual, now: int) -> None:
@@ -151,18 +121,7 @@ class AlertWatcher:
 
 def _next(operator_id: str, after: int) -> Select[*tuple[Any, ...]]:
     return (
-        select(
-            USAGE.c.sequence,
-            USAGE.c.kind,
-            USAGE.c.request_id,
-            USAGE.c.chunk,
-            USAGE.c.purpose,
-            USAGE.c.served_at,
-            USAGE.c.entry_count,
-            USAGE.c.entries,
-            USAGE.c.asked_subjects,
-            USAGE.c.lines,
-        )
+        select(*COUNTED)
         .where(USAGE.c.operator_id == operator_id, USAGE.c.sequence > after)
         .order_by(USAGE.c.sequence)
         .limit(ROWS_AT_ONCE)
@@ -178,25 +137,16 @@ def _follow(connection: Connection, operator_id: str, before: int | None, to: in
         )
 
 
-def _is_elsewhere(row: Row[Any]) -> bool:
-    """Tell whether an answer has records and names none: other regions gave them."""
-    return row.kind == ANSWER and not row.entries and bool(lines_of(row.lines))
-
-
-def _chunk(row: Row[Any]) -> RegionChunk:
-    return RegionChunk(row.request_id, row.chunk)
-
-
 def _add(connection: Connection, operator_id: str, hours: Mapping[HourUse, Counts]) -> None:
     for (hour, purpose), counts in hours.items():
         about = {"operator_id": operator_id, "hour": hour, "purpose": purpose}
-        more = {name: COUNTED.c[name] + count for name, count in counts._asdict().items()}
-        added = connection.execute(update(COUNTED).filter_by(**about).values(more))
+        more = {name: HOUR_COUNTS.c[name] + count for name, count in counts._asdict().items()}
+        added = connection.execute(update(HOUR_COUNTS).filter_by(**about).values(more))
         if not added.rowcount:
-            connection.execute(insert(COUNTED).values(**about, **counts._asdict()))
+            connection.execute(insert(HOUR_COUNTS).values(**about, **counts._asdict()))
 
 
-def _seen(connection: Connection, operator_id: str, day: int, seen: set[str]) -> int:
+def _seen(connection: Connection, operator_id: str, day: int, seen: Collection[str]) -> int:
     """Add subjects to a day's; return how many there are now."""
     about = {"operator_id": operator_id, "day": day}
     before = connection.execute(select(SUBJECTS.c.sketch).filter_by(**about)).scalar()
@@ -209,9 +159,9 @@ def _seen(connection: Connection, operator_id: str, day: int, seen: set[str]) ->
 
 
 def _counts(connection: Connection, operator_id: str, day: int) -> dict[HourUse, Counts]:
-    hours = COUNTED.c.hour.between((day - DAYS_BEFORE) * HOURS, day * HOURS + HOURS - 1)
-    query = select(COUNTED)
-    rows = connection.execute(query.where(COUNTED.c.operator_id == operator_id, hours))
+    hours = HOUR_COUNTS.c.hour.between((day - DAYS_BEFORE) * HOURS, day * HOURS + HOURS - 1)
+    query = select(HOUR_COUNTS)
+    rows = connection.execute(query.where(HOUR_COUNTS.c.operator_id == operator_id, hours))
     return {
         HourUse(row.hour, row.purpose): Counts(row.records, row.asked, row.found) for row in rows
     }
@@ -219,7 +169,9 @@ def _counts(connection: Connection, operator_id: str, day: int) -> dict[HourUse,
 
 def _forget(connection: Connection, operator_id: str, day: int) -> None:
     connection.execute(
-        delete(COUNTED).where(COUNTED.c.operator_id == operator_id, COUNTED.c.hour < day * HOURS)
+        delete(HOUR_COUNTS).where(
+            HOUR_COUNTS.c.operator_id == operator_id, HOUR_COUNTS.c.hour < day * HOURS
+        )
     )
     connection.execute(
         delete(SUBJECTS).where(SUBJECTS.c.operator_id == operator_id, SUBJECTS.c.day < day)

@@ -4,7 +4,6 @@ What was not written is left unset: the ledger has no method, the log of refusal
 licence nor what was asked for.
 """
 
-from array import array
 from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
@@ -18,18 +17,18 @@ from creditgate.federated_query import CLIENT_PREFIX
 from creditgate.scopes import method_scopes
 from creditgate.transparency.decisions import CHANGES_PREFIX, DECISIONS_PREFIX
 from creditgate.v1 import audit_service_pb2 as pb
+from gateway.audit.answered import answer_entry, ground_fields, usage_digest
 from gateway.audit.sources import COLUMNS, Made
 from gateway.audit.tables import FoundBy, Source
 from gateway.meter.licences import shares_of
 from gateway.meter.model import REVERSAL
 from gateway.meter.region_asks import AskedFor
 
-_ENTRY_BYTES: Final = 8
+_ALLOWED: Final = int(pb.DECISION_OUTCOME_ALLOWED)
 # Plain integers: the driver takes them as they are.
 _USAGE: Final = int(Source.USAGE)
 _REFUSALS: Final = int(Source.REFUSALS)
 _CONSENTS: Final = int(Source.CONSENTS)
-_USAGE_LABEL: Final = b"creditgate/usage/v1\n"
 _Row = Row[*tuple[Any, ...]]
 Receipts = Callable[[Collection[str]], Mapping[str, str]]
 """Gives the receipts of consents by their ids; none for a consent never granted."""
@@ -60,11 +59,6 @@ class Entries:
         self._receipts = receipts
         self._asks = asks
         self._asked: Mapping[tuple[str, bytes], AskedFor] = {}
-        # Answers are most of the log, and all have the same fields: one message is filled again
-        # and again, since to make one costs as much as to fill it.
-        self._answer = pb.DecisionEntry(outcome=pb.DECISION_OUTCOME_ALLOWED)
-        self._answered = self._answer.decide_time
-        self._ground: tuple[object, ...] = ()
 
     def of(self, decisions: Collection[Made], first: int) -> list[Entry]:
         """Return the entries of decisions, the place of the first of which is ``first``."""
@@ -109,36 +103,22 @@ class Entries:
         ) = row
         if kind == REVERSAL:
             return _credited(index, row)
-        message = self._answer
-        asked = self._asked.get((operator_id, payload_digest), _NOBODY)
-        ground = (client_id, operator_id, licence, consent, purpose, asked_items, asked, licences)
-        if ground != self._ground:
-            (
-                message.client_id,
-                message.operator_id,
-                message.licence,
-                message.consent,
-                message.purpose,
-            ) = ground[:5]
-            message.ClearField("asked_items")
-            message.asked_items.extend(asked_items.split())
-            message.ClearField("licences")
-            message.licences.extend(share.licence for share in shares_of(licences))
-            (
-                message.asking_region,
-                message.asking_operator,
-                message.asking_licence,
-                message.asking_decision,
-            ) = asked
-            self._ground = ground
-        message.name = DECISIONS_PREFIX + decision_id
-        message.sequence = index
-        self._answered.seconds = at
-        message.request_id = request_id
-        message.request_digest = payload_digest
-        message.served_records = served_records
-        message.disclosure_sequence = disclosure_sequence
-        message.usage_digest = usage_digest(chunk, fee, entries, lines)
+        asked = self._asked.get((operator_id, payload_digest), _NOBODY) if self._asked else _NOBODY
+        ground = ground_fields(
+            client_id, operator_id, licence, consent, purpose, asked_items, licences, asked
+        )
+        use = usage_digest(chunk, fee, entries, lines)
+        leaf = answer_entry(
+            index,
+            at,
+            decision_id,
+            ground,
+            request_id,
+            payload_digest,
+            served_records,
+            disclosure_sequence,
+            use,
+        )
         found_by = (
             index,
             at,
@@ -146,12 +126,12 @@ class Entries:
             client_id,
             operator_id,
             request_id,
-            pb.DECISION_OUTCOME_ALLOWED,
+            _ALLOWED,
             0,
             _USAGE,
             sequence,
         )
-        return Entry(message.SerializeToString(deterministic=True), found_by)
+        return Entry(leaf, found_by)
 
     def _refused(self, index: int, row: _Row) -> Entry:
         sequence, at, decision_id, client_id, name, reason, consent, purpose, request_id = row
@@ -239,18 +219,6 @@ def _credited(index: int, row: _Row) -> Entry:
         sequence,
     )
     return Entry(message.SerializeToString(deterministic=True), found_by)
-
-
-def usage_digest(chunk: int, fee: int, entries: bytes, lines: str) -> bytes:
-    """Return `DecisionEntry.usage_digest` of a row of the ledger.
-
-    ``fee`` in micro-yuan; ``entries`` and ``lines`` as the ledger keeps them, damaged or not.
-    """
-    whole = len(entries) & -_ENTRY_BYTES
-    numbers = array("q", (chunk, fee, len(entries)))
-    numbers.frombytes(entries[:whole])
-    numbers.byteswap()
-    return sha256(b"".join((_USAGE_LABEL, numbers, entries[whole:], lines.encode()))).digest()
 
 
 def change_id(sequence: int) -> str:

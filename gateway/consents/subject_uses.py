@@ -26,10 +26,13 @@ from gateway.storage.statements import add_rows
 # can write to SQLite's file.
 _ENTRIES_AT_ONCE: Final = 10_000
 _ANSWERS_AT_ONCE: Final = 4_000
+_ANSWER: Final = int(ANSWER)
+_ENTRY_BYTES: Final = 8
 
 
 class IndexedAnswer(NamedTuple):
-    """An answer of the ledger, as far as it is indexed by: its consent's name, its entries."""
+    """An answer of the ledger, as far as it is indexed by: its consent's name, and entries, one at
+    least of each subject that it has records of."""
 
     sequence: int
     consent: str
@@ -80,15 +83,24 @@ def next_answers(
     up_to_it = list(accumulate(count for _, count in counts))
     last, _ = counts[min(bisect_left(up_to_it, _ENTRIES_AT_ONCE), len(counts) - 1)]
     rows = connection.execute(
-        select(USAGE.c.sequence, USAGE.c.consent, USAGE.c.entries, USAGE.c.kind)
+        select(
+            USAGE.c.sequence,
+            USAGE.c.consent,
+            USAGE.c.entries,
+            USAGE.c.kind,
+            USAGE.c.asked_subjects,
+        )
         .where(of_operator, USAGE.c.sequence > after, USAGE.c.sequence <= last)
         .order_by(USAGE.c.sequence)
     ).all()
     return [
-        IndexedAnswer(sequence, consent, unpack_entries(packed))
-        if kind == ANSWER
+        # What was asked about one subject has records of that one alone.
+        IndexedAnswer(
+            sequence, consent, unpack_entries(packed[:_ENTRY_BYTES] if asked == 1 else packed)
+        )
+        if kind == _ANSWER
         else IndexedAnswer(sequence, "", ())
-        for sequence, consent, packed, kind in rows
+        for sequence, consent, packed, kind, asked in rows
     ]
 
 

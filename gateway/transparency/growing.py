@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from creditgate.transparency.merkle import EMPTY_ROOT, leaf_hash, node_hash, root_of
+from creditgate.transparency.merkle import EMPTY_ROOT, leaf_hashes, node_hash, root_of
 from creditgate.transparency.tiles import (
     TILE_LEVELS,
     TILE_WIDTH,
@@ -51,7 +51,7 @@ def grow(connection: Connection, log: AnyLogId, size: int, leaves: Sequence[byte
     Raises ValueError for an entry longer than 65,535 bytes.
     """
     _Growing(connection, log, size).add_entries(leaves)
-    grow_hashes(connection, log, size, [leaf_hash(leaf) for leaf in leaves])
+    grow_hashes(connection, log, size, leaf_hashes(leaves))
 
 
 def grow_hashes(connection: Connection, log: AnyLogId, size: int, hashes: Sequence[bytes]) -> None:

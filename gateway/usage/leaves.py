@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Column, Connection, Dialect, bindparam, literal_column, select
 
-from creditgate.transparency.merkle import leaf_hash
+from creditgate.transparency.merkle import leaf_hashes
 from gateway.disclose.model import Line
 from gateway.disclose.tables import LINES
 from gateway.meter.leaf import LineFields, detail_of, leaf_bytes
@@ -31,12 +31,15 @@ class LedgerLost(RuntimeError):
     back, or changed."""
 
 
-class LedgerHash(NamedTuple):
-    """A row's sequence, its place in the usage log, and its leaf's hash."""
+class LedgerHashes(NamedTuple):
+    """Rows in order: the sequence of each, its place in the usage log, and its leaf's hash."""
 
-    sequence: int
-    place: int
-    hash: bytes
+    sequences: Sequence[int]
+    places: Sequence[int]
+    hashes: Sequence[bytes]
+
+
+_NO_HASHES: Final = LedgerHashes((), (), ())
 
 
 class LedgerLeaf(NamedTuple):
@@ -69,15 +72,20 @@ class LedgerLeaves:
 
     def hashes_after(
         self, connection: Connection, operator_id: str, sequence: int, limit: int
-    ) -> list[LedgerHash]:
+    ) -> LedgerHashes:
         """Return the hashes of an operator's next leaves behind a sequence, in order. Raises
         LookupError as `after`."""
         query = _after(connection.dialect, _HASHED, limit)
         found = connection.exec_driver_sql(query, (operator_id, sequence)).all()
-        if any(row[2] is None for row in found):
-            older = self.after(connection, operator_id, sequence, limit)
-            return [LedgerHash(each.sequence, each.place, leaf_hash(each.leaf)) for each in older]
-        return [LedgerHash(*row) for row in found]
+        rows = LedgerHashes(*zip(*found, strict=True)) if found else _NO_HASHES
+        if None not in rows.hashes:
+            return rows
+        older = self.after(connection, operator_id, sequence, limit)
+        return LedgerHashes(
+            [each.sequence for each in older],
+            [each.place for each in older],
+            leaf_hashes(each.leaf for each in older),
+        )
 
     def at(
         self,

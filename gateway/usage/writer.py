@@ -6,6 +6,7 @@ new. Each row has its leaf's hash, which is all that is read and written of it. 
 signed checkpoint are one transaction.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, select
@@ -18,7 +19,7 @@ from gateway.transparency.log import SignedCheckpoint
 from gateway.usage.leaves import LedgerLeaves, LedgerLost
 from gateway.usage.logs import NOT_BEGUN, OperatorLogs, Standing
 
-LEAVES_AT_ONCE: Final = 2_000
+LEAVES_AT_ONCE: Final = 5_000
 _LEAST_OF_ONE: Final = 50
 
 
@@ -26,7 +27,7 @@ class _News(NamedTuple):
     operator_id: str
     before: Standing
     sequence: int
-    hashes: list[bytes]
+    hashes: Sequence[bytes]
 
 
 class UsageLogWriter:
@@ -81,10 +82,10 @@ class UsageLogWriter:
         if before.size and not self._is_there(connection, operator_id, before):
             return None
         found = self._ledger.hashes_after(connection, operator_id, before.sequence, limit)
-        places = [each.place for each in found]
-        if not found or places != [*range(before.size, before.size + len(found))]:
+        expected = range(before.size, before.size + len(found.places))
+        if not expected or [*found.places] != [*expected]:
             return None
-        return _News(operator_id, before, found[-1].sequence, [each.hash for each in found])
+        return _News(operator_id, before, found.sequences[-1], found.hashes)
 
     def _is_there(self, connection: Connection, operator_id: str, before: Standing) -> bool:
         """Tell whether the ledger has what a log has newest."""

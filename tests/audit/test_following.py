@@ -12,8 +12,8 @@ from consent.sql import SqlConsents
 from consent.tables import CONSENT_CHANGE
 from creditgate.v1 import audit_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.audit.answered import usage_digest
 from gateway.audit.check import check_decisions
-from gateway.audit.decision import usage_digest
 from gateway.audit.following import GAP_SECONDS
 from gateway.audit.lost import LOOK_SECONDS, lost_in, ranges_of, without
 from gateway.audit.tables import DECISIONS, FOLLOWED, GAPS, LOST, Source

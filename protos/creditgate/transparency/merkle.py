@@ -3,7 +3,7 @@
 Source: RFC 6962 section 2.1; the checks as RFC 9162 sections 2.1.3.2 and 2.1.4.2 write them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Final
@@ -20,6 +20,11 @@ class ProofInvalid(ValueError):
 def leaf_hash(data: bytes) -> bytes:
     """Return the hash of a leaf, given its data."""
     return sha256(b"\x00" + data).digest()
+
+
+def leaf_hashes(leaves: Iterable[bytes]) -> list[bytes]:
+    """Return the hashes of leaves, given the data of each."""
+    return [sha256(b"\x00" + data).digest() for data in leaves]
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
@@ -40,8 +45,14 @@ def levels_of(leaf_hashes: Sequence[bytes]) -> list[Sequence[bytes]]:
     """
     levels = [leaf_hashes]
     while len(below := levels[-1]) > 1:
-        above = [node_hash(below[i], below[i + 1]) for i in range(0, len(below) - 1, 2)]
-        levels.append([*above, *below[len(below) - len(below) % 2 :]])
+        # Hashed here: to call for each node costs a third of what it takes.
+        above = [
+            sha256(b"\x01" + left + right).digest()
+            for left, right in zip(below[::2], below[1::2], strict=False)
+        ]
+        if len(below) % 2:
+            above.append(below[-1])
+        levels.append(above)
     return levels
 
 
