@@ -71,9 +71,10 @@ class DayUse(NamedTuple):
 
 
 class DayCount:
-    """Counts on from a `DayUse`."""
+    """Counts on from a `DayUse`; ``grew`` tells that something was counted."""
 
     def __init__(self, before: DayUse) -> None:
+        self.grew = False
         self.used = before.used
         self.held = before.held
         self.beyond = before.beyond

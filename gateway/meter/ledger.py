@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Engine
 
 from consent.states import EXHAUSTED
-from creditgate.transparency.merkle import leaf_hash
+from creditgate.transparency.merkle import leaf_hashes
 from gateway.clock import Clock, micros_of
 from gateway.meter.holds import HoldKey
 from gateway.meter.leaf import LineFields, detail_of, leaf_bytes
@@ -172,11 +172,7 @@ class UsageLedger:
     ) -> list[Outcome]:
         """Return the outcomes with the receipts of those charged, and of what those replayed, or
         refused as retries, were answered first."""
-        asked = {
-            claim.answer_key: claim
-            for claim, outcome in zip(claims, outcomes, strict=True)
-            if isinstance(outcome, Replayed) or _repeats(outcome)
-        }
+        asked = _retried(claims, outcomes) if len(charged.leaves) < len(claims) else {}
         answered = transaction.answered(asked.values()) if asked else []
         again = self._uses(transaction, answered)
         leaves = charged.leaves + again.leaves
@@ -194,7 +190,8 @@ class UsageLedger:
         whole: list[Outcome] = []
         for claim, outcome in zip(claims, outcomes, strict=True):
             if isinstance(outcome, Charged):
-                whole.append(Charged(outcome.fee, next(first), outcome.left))
+                outcome.receipt = next(first)
+                whole.append(outcome)
             elif isinstance(outcome, Replayed):
                 receipt = receipts[places[claim.answer_key]] + next(repeated)
                 whole.append(replace(outcome, receipt=receipt))
@@ -214,7 +211,7 @@ class UsageLedger:
         fields = [lines.of(row.lines) for row in rows]
         details = list(map(detail_of, rows, fields))
         leaves = list(map(leaf_bytes, rows, fields, details))
-        return _Uses(leaves, list(map(leaf_hash, leaves)), details)
+        return _Uses(leaves, leaf_hashes(leaves), details)
 
 
 def _given_again(claims: Sequence[UsageClaim], outcomes: Sequence[Outcome]) -> set[Again]:
@@ -242,8 +239,15 @@ def _marks(
     ]
 
 
-def _repeats(outcome: Outcome) -> bool:
-    return isinstance(outcome, NotCharged) and outcome.repeats
+def _retried(
+    claims: Sequence[UsageClaim], outcomes: Sequence[Outcome]
+) -> dict[AnswerKey, UsageClaim]:
+    """Return the claims that are retries of what was charged, whatever becomes of them."""
+    return {
+        claim.answer_key: claim
+        for claim, outcome in zip(claims, outcomes, strict=True)
+        if isinstance(outcome, Replayed) or (isinstance(outcome, NotCharged) and outcome.repeats)
+    }
 
 
 def _asking(claims: Sequence[UsageClaim]) -> Sequence[UsageClaim]:

@@ -21,6 +21,7 @@ SECONDS_A_DAY: Final = 86_400
 _MOST_KNOWN: Final = 1_024
 ANSWER: Final = UsageKind.USAGE_KIND_ANSWER
 REVERSAL: Final = UsageKind.USAGE_KIND_REVERSAL
+_ANSWER: Final = int(ANSWER)
 
 
 class LineCount(NamedTuple):
@@ -167,6 +168,12 @@ class UsageClaim(NamedTuple):
         return len(self.entries) >> 3
 
     @property
+    def records(self) -> int:
+        """Number of records, of another region too."""
+        own = len(self.entries) >> 3
+        return own + self.region_records if self.owed else own
+
+    @property
     def region_records(self) -> int:
         """Number of records of another region."""
         return sum(line.records for line in self.lines) if self.owed else 0
@@ -218,23 +225,27 @@ class UsageRow(NamedTuple):
     @classmethod
     def of(cls, claim: UsageClaim, usage_index: int) -> "UsageRow":
         """Return the row of a claim that is charged."""
-        return cls(
-            *claim[:6],
-            claim.consent,
-            *claim[6:10],
-            claim.entry_count,
-            claim.fee,
-            lines_text(claim.lines),
-            claim.entries,
-            ANSWER,
-            usage_index,
-            claim.records_digest,
-            None,
-            " ".join(claim.asked_items),
-            claim.asked_subjects,
-            claim.opened_entries,
-            claim.region_records,
-            shares_text(claim.borne),
+        consent, entries, lines = claim.relies_on, claim.entries, claim.lines
+        # Of a tuple: one by one each value costs as much again as to find it.
+        return cls._make(
+            (
+                *claim[:6],
+                consent.name if consent else "",
+                *claim[6:10],
+                len(entries) >> 3,
+                _fee(lines),
+                lines_text(lines),
+                entries,
+                _ANSWER,
+                usage_index,
+                claim.records_digest,
+                None,
+                " ".join(claim.asked_items),
+                claim.asked_subjects,
+                claim.opened_entries,
+                claim.region_records if claim.owed else 0,
+                shares_text(claim.borne) if claim.borne else "",
+            )
         )
 
 
@@ -260,12 +271,12 @@ class Left(NamedTuple):
     rates: tuple[RateLeft, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Charged:
     """The claim is durable; its entries are charged. ``fee`` in micro-yuan.
 
-    ``receipt`` is the signed receipt of the use, a serialised UsageReceipt; ``left`` is what
-    the operator may still be served.
+    ``receipt`` is the signed receipt of the use, a serialised UsageReceipt, which it gets once the
+    group is signed; ``left`` is what the operator may still be served.
     """
 
     fee: int

@@ -9,7 +9,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
-from creditgate.transparency.merkle import audit_path, leaf_hash, levels_of
+from creditgate.transparency.merkle import audit_path, leaf_hash, leaf_hashes, levels_of
 from creditgate.transparency.note import Signer
 from creditgate.transparency.receipts import receipt_text
 from creditgate.v1.usage_log_pb2 import UsageAgain
@@ -49,9 +49,9 @@ class ReceiptSigner:
         ``marks`` are UsageAgain messages, serialised, and signed with the leaves: for each there is
         behind the receipts what it adds to that of a retry (`detailed`).
         """
-        hashed = hashes or [leaf_hash(leaf) for leaf in leaves]
+        hashed = hashes or leaf_hashes(leaves)
         if marks:
-            hashed = [*hashed, *map(leaf_hash, marks)]
+            hashed = [*hashed, *leaf_hashes(marks)]
         levels = levels_of(hashed)
         (root,) = levels[-1]
         size = len(hashed)

@@ -124,12 +124,15 @@ class Reckoning:
             self._remember(answer)
         self.charged: list[UsageClaim] = []
         self._days: dict[QuotaDay, DayCount] = {}
-        self.grown: dict[QuotaDay, DayCount] = {}
-        """Days whose count grew, and what it is now."""
         self.holds: list[Hold] = []
         """What is held from now on."""
         self.relied: dict[ConsentDay, ConsentGrowth] = {}
         """Consents that limit their use, as far as what is charged relies on them, by day."""
+
+    @property
+    def grown(self) -> dict[QuotaDay, DayCount]:
+        """Days whose count grew, and what it is now."""
+        return {day: count for day, count in self._days.items() if count.grew}
 
     @property
     def moved(self) -> RateCounts | None:
@@ -143,14 +146,15 @@ class Reckoning:
         """Return what becomes of the next claim; see the module."""
         if self._over and claim.answer_key in self._over:
             return _REUSED
-        if self._now >= claim.good_until or self._serves_ended(claim):
+        if self._now >= claim.good_until or (self._ended and self._serves_ended(claim)):
             return Stale()
         if claim.takes is not None:
             return self._hold(claim, claim.takes)
         consent = claim.relies_on
         if consent is not None and not self._stands(consent):
             return Stale()
-        outcome = self._judge_retry(claim)
+        answers = self._earlier.get((claim.operator_id, claim.request_id))
+        outcome = None if answers is None else _judge_retry(claim, answers)
         if outcome is None:
             return self._charge(claim, consent)
         if isinstance(outcome, Replayed):
@@ -163,7 +167,7 @@ class Reckoning:
         return outcome
 
     def _serves_ended(self, claim: UsageClaim) -> bool:
-        return bool(self._ended) and not self._ended.isdisjoint(unpack_entries(claim.entries))
+        return not self._ended.isdisjoint(unpack_entries(claim.entries))
 
     def _stands(self, consent: Consent) -> bool:
         changed = self._consents.changed
@@ -177,25 +181,6 @@ class Reckoning:
             consent.terms, answered, use.answered + growth.answered
         )
 
-    def _judge_retry(self, claim: UsageClaim) -> Outcome | None:
-        answers = self._earlier.get((claim.operator_id, claim.request_id))
-        if answers is None:
-            return None
-        if any(answer.payload_digest != claim.payload_digest for answer in answers.values()):
-            return _REUSED
-        earlier = answers.get(claim.chunk)
-        if earlier is None:
-            return None
-        # A clock set back makes a retry earlier than what it repeats: a retry all the same.
-        age = claim.served_at - earlier.served_at
-        if age >= claim.replay_seconds:
-            consent = claim.relies_on
-            is_over = consent is not None and age >= consent.terms.data_life_seconds
-            return _LIFE_OVER if is_over else _TOO_LATE
-        if not set(unpack_entries(earlier.entries)).issuperset(unpack_entries(claim.entries)):
-            return _SUPERSEDED
-        return Replayed(earlier.decision_id, served_at=earlier.served_at)
-
     def _charge(self, claim: UsageClaim, consent: Consent | None) -> Outcome:
         if (
             consent is not None
@@ -206,7 +191,7 @@ class Reckoning:
             return NotCharged(
                 RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED, next_day(claim) if by_day else 0
             )
-        count = claim.entry_count + claim.region_records
+        count = claim.records
         taken, held = self._taken(claim)
         arrivals = self._arrivals if claim.debits else None
         if claim.rests_on is not None:
@@ -256,10 +241,10 @@ class Reckoning:
         taken = self._days.get(day)
         if taken is None:
             taken = self._days[day] = DayCount(self._used.get(day, NO_USE))
-        return taken, taken.held + self._held[claim.operator_id]
+        return taken, taken.held + self._held.get(claim.operator_id, 0)
 
     def _count(self, claim: UsageClaim, taken: DayCount, count: int) -> None:
-        self.grown[claim.quota_day] = taken
+        taken.grew = True
         if claim.borne:
             for share in claim.borne:
                 if share.records:
@@ -284,4 +269,29 @@ class Reckoning:
 
     def _remember(self, answer: EarlierAnswer | UsageClaim) -> None:
         key = (answer.operator_id, answer.request_id)
-        self._earlier.setdefault(key, {})[answer.chunk] = answer
+        answers = self._earlier.get(key)
+        if answers is None:
+            self._earlier[key] = {answer.chunk: answer}
+        else:
+            answers[answer.chunk] = answer
+
+
+def _judge_retry(
+    claim: UsageClaim, answers: Mapping[int, EarlierAnswer | UsageClaim]
+) -> Outcome | None:
+    """Return what becomes of a claim whose request has ``answers``, by chunk; None where it is none
+    of them again."""
+    if any(answer.payload_digest != claim.payload_digest for answer in answers.values()):
+        return _REUSED
+    earlier = answers.get(claim.chunk)
+    if earlier is None:
+        return None
+    # A clock set back makes a retry earlier than what it repeats: a retry all the same.
+    age = claim.served_at - earlier.served_at
+    if age >= claim.replay_seconds:
+        consent = claim.relies_on
+        is_over = consent is not None and age >= consent.terms.data_life_seconds
+        return _LIFE_OVER if is_over else _TOO_LATE
+    if not set(unpack_entries(earlier.entries)).issuperset(unpack_entries(claim.entries)):
+        return _SUPERSEDED
+    return Replayed(earlier.decision_id, served_at=earlier.served_at)

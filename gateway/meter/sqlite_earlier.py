@@ -64,7 +64,9 @@ def _earlier(rows: int) -> str:
     # Without an offset SQLAlchemy would give it a parameter.
     first = of_request.order_by(USAGE.c.chunk).limit(literal_column("1")).offset(_NONE)
     own = of_request.where(USAGE.c.chunk == asked.c.chunk)
-    return _found(EARLIER_COLUMNS, union_all(_each(asked, own), _each(asked, first)))
+    # The answer of the first chunk is the first, where it is there.
+    others = _each(asked, own).where(asked.c.chunk > _NONE)
+    return _found(EARLIER_COLUMNS, union_all(others, _each(asked, first)))
 
 
 @cache

@@ -9,20 +9,19 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from creditgate.refusal import Refused
-from creditgate.v1.credit_record_service_pb2 import Receipt
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authorise.gate import Passage
-from gateway.disclose.frame import field, framed
+from gateway.disclose.frame import framed
 from gateway.disclose.model import LiveRevision
 from gateway.disclose.tables import NO_END
+from gateway.meter.fields import Heads
 from gateway.meter.model import LineCount, Replayed, UsageClaim
 from gateway.respond.mask import masked
+from gateway.respond.receipted import Served, receipt_bytes
 
 # Of every answer's message.
-_RECEIPT: Final = 2
+_RECEIPT: Final = Heads(b"\x12")
 NO_MASKS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
 
@@ -105,36 +104,17 @@ def records_digest(frames: Iterable[bytes]) -> bytes:
     return sha256(b"".join([framed(stored) for stored in frames])).digest()
 
 
-class Served(NamedTuple):
-    """What a receipt states; times in seconds UTC, fee in micro-yuan. ``usage`` is the signed
-    receipt of the use, a serialised UsageReceipt. ``first_served_at`` is None but for a retry."""
-
-    decision_id: str
-    served_at: int
-    usable_until: int
-    disclosure_sequence: int
-    charged_entries: int
-    fee: int
-    replayed: bool
-    usage: bytes
-    first_served_at: int | None = None
-
-    def uncharged(self) -> "Served":
-        """Return the same for a part that does not carry the charge."""
-        return self._replace(charged_entries=0, fee=0, usage=b"")
-
-
 def served_by(claim: UsageClaim, selection: Selection, fee: int, usage: bytes) -> Served:
     """Return what the receipt of a charged claim states."""
     return Served(
-        decision_id=claim.decision_id,
-        served_at=claim.served_at,
-        usable_until=selection.usable_until,
-        disclosure_sequence=claim.disclosure_sequence,
-        charged_entries=claim.entry_count,
-        fee=fee,
-        replayed=False,
-        usage=usage,
+        claim.decision_id,
+        claim.served_at,
+        selection.usable_until,
+        claim.disclosure_sequence,
+        len(claim.entries) >> 3,
+        fee,
+        False,
+        usage,
     )
 
 
@@ -150,21 +130,5 @@ def replayed_by(claim: UsageClaim, selection: Selection, first: Replayed) -> Ser
 
 def answer_bytes(frames: Sequence[bytes], served: Served, tail: bytes = b"") -> bytes:
     """Return a response: records as field 1, receipt as field 2, then ``tail``."""
-    receipt = Receipt(
-        decision_id=served.decision_id,
-        disclosure_sequence=served.disclosure_sequence,
-        charged_entries=served.charged_entries,
-        charged_micro_yuan=served.fee,
-        replayed=served.replayed,
-    )
-    receipt.serve_time.seconds = served.served_at
-    if served.usable_until != NO_END:
-        receipt.usable_until.seconds = served.usable_until
-    message = receipt.SerializeToString()
-    if served.usage:
-        # Behind all fields with smaller numbers, it goes in as it is.
-        message += field(Receipt.USAGE_FIELD_NUMBER, served.usage)
-    if served.first_served_at is not None:
-        first = Timestamp(seconds=served.first_served_at).SerializeToString()
-        message += field(Receipt.FIRST_SERVE_TIME_FIELD_NUMBER, first)
-    return b"".join((*frames, field(_RECEIPT, message), tail))
+    receipt = receipt_bytes(served)
+    return b"".join((*frames, _RECEIPT[len(receipt)], receipt, tail))

@@ -9,7 +9,8 @@ from creditgate.uscc_bulk import all_valid
 from creditgate.v1.credit_record_service_pb2 import BatchGetSubjectRecordsResponse
 from gateway.authorise.bounds import Details, covering
 from gateway.disclose.frame import field
-from gateway.respond.answer import Selection, Served, answer_bytes
+from gateway.respond.answer import Selection, answer_bytes
+from gateway.respond.receipted import Served
 from gateway.respond.request import subject_fault
 
 _MOST_FAULTS: Final = 100

@@ -18,10 +18,11 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.clock import Clock
 from gateway.meter.delivery import Delivering, Reached
 from gateway.respond.acknowledged import Acknowledged
-from gateway.respond.answer import Selection, Served
+from gateway.respond.answer import Selection
 from gateway.respond.batch import Piece
 from gateway.respond.delivery_turns import DeliveryLimits, Turn
 from gateway.respond.holding import holding, require_same
+from gateway.respond.receipted import Served
 from gateway.respond.under_way import require_under_way
 
 _LAST_SECONDS: Final = 1.0

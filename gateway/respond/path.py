@@ -46,7 +46,6 @@ from gateway.meter.model import (
 from gateway.respond.answer import (
     NO_MASKS,
     Selection,
-    Served,
     UnknownLine,
     replayed_by,
     require_prices,
@@ -58,6 +57,7 @@ from gateway.respond.claims import Claims
 from gateway.respond.left import tell_left
 from gateway.respond.proofs import AnswerProofs, ProofLate
 from gateway.respond.rates import KnownOver, debits_of, too_fast
+from gateway.respond.receipted import Served
 from gateway.respond.refusals import changing, not_charged, require_size
 from gateway.respond.use import Part, Use, licences_of
 from gateway.telemetry.traces import step

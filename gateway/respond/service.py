@@ -33,7 +33,6 @@ from gateway.disclose.lookup import DisclosureLookup
 from gateway.meter.delivery import Delivering, DeliveryKey
 from gateway.respond.answer import (
     Selection,
-    Served,
     answer_bytes,
 )
 from gateway.respond.batch import Piece, check_covered, check_subjects, pieces
@@ -42,6 +41,7 @@ from gateway.respond.delivery_turns import DeliveryTurns
 from gateway.respond.holding import holding, require_same
 from gateway.respond.path import AnswerPath, RecordLimits
 from gateway.respond.proofs import AnswerProofs
+from gateway.respond.receipted import Served
 from gateway.respond.request import (
     common_faults,
     record_id_of,
