@@ -8,7 +8,7 @@ with the tree it is of, in one commit, or not at all.
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, bindparam, insert, select, update
+from sqlalchemy import Connection, Engine, RootTransaction, bindparam, insert, select, update
 
 from creditgate.transparency.merkle import HASH_BYTES
 from creditgate.transparency.note import (
@@ -197,6 +197,7 @@ class MerkleLog(LogReader):
         super().__init__(engine, log, key.verifier, most_tiles)
         self._signer = key
         self._last = key.last if isinstance(key, LogKey) else None
+        self._locked: _Locked | None = None
 
     def append(self, connection: Connection, leaves: Sequence[bytes]) -> int:
         """Add entries, given as their leaf data; return the place of the first.
@@ -221,6 +222,7 @@ class MerkleLog(LogReader):
 
     def _grown(self, connection: Connection, size: int) -> None:
         connection.execute(_GROWN, {"of_log": self.log, "now": size})
+        self._locked = _Locked(connection.get_transaction(), size)
 
     def sign(self, connection: Connection, at: int) -> SignedCheckpoint:
         """Return the signed checkpoint of the log as it stands in ``connection``.
@@ -256,9 +258,21 @@ class MerkleLog(LogReader):
 
         Raises AnotherLog.
         """
-        if writing:
-            return require_own(connection, self.log, self.key, writing=True)
-        return connection.execute(_SIZE, {"of_log": self.log}).scalar() or 0
+        if not writing:
+            return connection.execute(_SIZE, {"of_log": self.log}).scalar() or 0
+        locked, transaction = self._locked, connection.get_transaction()
+        if transaction is None or locked is None or locked.transaction is not transaction:
+            size = require_own(connection, self.log, self.key, writing=True)
+            locked = self._locked = _Locked(connection.get_transaction(), size)
+        return locked.size
+
+
+class _Locked(NamedTuple):
+    """A transaction that keeps other writers out of a log, and the log's size in it: nobody else
+    changes it there."""
+
+    transaction: RootTransaction | None
+    size: int
 
 
 def _missing() -> bytes:

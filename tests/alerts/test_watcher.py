@@ -135,6 +135,14 @@ async def test_a_sweep_is_raised_once_and_tells_nobody_who_was_asked_about(
     assert company(1) not in str(alert)
 
 
+async def test_an_answer_about_one_subject_is_known_by_its_first_record(watched: Watched) -> None:
+    watched.use([0, 0], [1], [2], [3, 3], asked_subjects=1)
+    watched.watch()
+    (alert,) = await watched.listed()
+    assert (alert.kind, alert.counted) == (AlertKind.ALERT_KIND_SWEEP, 4)
+    assert watched.counted() == 6
+
+
 async def test_each_answer_counts_once_however_often_it_is_watched(watched: Watched) -> None:
     watched.use([0], [1, 2], [])
     watched.watch()

@@ -115,6 +115,25 @@ def test_what_is_not_committed_never_was(engine: Engine) -> None:
     verify_inclusion(1, 2, leaf_hash(b"three"), log.inclusion(1, 2), after.root)
 
 
+def test_each_transaction_adds_behind_what_others_added_since(engine: Engine) -> None:
+    ours, theirs = (MerkleLog(engine, LogId.DISCLOSURE, key_of()) for _ in range(2))
+    grown(engine, ours, b"one")
+    grown(engine, theirs, b"two")
+    assert grown(engine, ours, b"three").size == 3
+    assert ours.entries(range(3)) == [b"one", b"two", b"three"]
+
+
+def test_what_was_added_and_undone_is_not_counted(engine: Engine) -> None:
+    log = MerkleLog(engine, LogId.DISCLOSURE, key_of())
+    with engine.connect() as connection:
+        undone = connection.begin()
+        log.append(connection, [b"undone"])
+        undone.rollback()
+        with connection.begin():
+            assert log.append(connection, [b"one"]) == 0
+    assert log.entries([0]) == [b"one"]
+
+
 def test_logs_of_one_store_do_not_mix(engine: Engine) -> None:
     disclosure = MerkleLog(engine, LogId.DISCLOSURE, key_of())
     decisions = MerkleLog(engine, LogId.DECISIONS, key_of("gateway.invalid/log/decisions"))
