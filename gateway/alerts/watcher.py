@@ -34,7 +34,7 @@ from gateway.meter.deliveries import Deliveries
 from gateway.meter.tables import USAGE, USAGE_HEADS
 from gateway.storage.engines import reading
 
-ROWS_AT_ONCE: Final = 2_000
+ROWS_AT_ONCE: Final = 4_000
 """Most answers of an operator that are counted in one step."""
 
 # Of an offset that was changed since, hours may lie a day apart.
