@@ -44,6 +44,7 @@ from operators.roles import scopes_of_role
 from operators.sql import SqlAuthorityLog
 from sdk.connection import connect
 from sdk.credentials import Credentials
+from sdk.tokens import TokenRefused
 from tests.forking import Forked, nursery
 from tests.stores import PostgresStores, SqliteStores, place_migrated
 
@@ -58,6 +59,8 @@ OPERATOR_ID = "alpha"
 OPERATOR_CLIENT = "alpha-one"
 PUBLISHER = "publisher"
 ADMINISTRATOR = "administrator"
+_PATIENCE = 20
+_PAUSE_SECONDS = 0.2
 
 Thing = tuple[str, str, Kept]
 """What authority is to hold: its kind, its id, and it."""
@@ -326,8 +329,19 @@ class Gateway:
         self, client_id: str = OPERATOR_CLIENT, *, scopes: tuple[str, ...] = ()
     ) -> AsyncGenerator[grpc.aio.Channel]:
         """Give a channel of a client's own, with a token."""
-        async with await connect(self.credentials(client_id), scopes=scopes) as channel:
+        async with await self._connected(client_id, scopes) as channel:
             yield channel
+
+    async def _connected(self, client_id: str, scopes: tuple[str, ...]) -> grpc.aio.Channel:
+        """Connect; on a machine that is busy the gateway's lease of authority may lapse before."""
+        for _ in range(_PATIENCE):
+            try:
+                return await connect(self.credentials(client_id), scopes=scopes)
+            except TokenRefused as refused:
+                if refused.error != "temporarily_unavailable":
+                    raise
+                await asyncio.sleep(_PAUSE_SECONDS)
+        raise TimeoutError
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creditgate.v1 import audit_service_pb2 as pb
+from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.audit.answered import answer_entry, ground_fields, usage_digest
 from gateway.meter.model import pack_entries
 from gateway.meter.region_asks import AskedFor
@@ -31,7 +32,7 @@ def messages(draw: st.DrawFn) -> tuple[pb.DecisionEntry, AskedFor]:
         outcome=pb.DECISION_OUTCOME_ALLOWED,
         licence=draw(_TEXTS),
         consent=draw(_TEXTS),
-        purpose=draw(st.integers(0, 9)),
+        purpose=draw(st.sampled_from(Purpose.values())),
         asked_items=draw(_ITEMS),
         request_id=draw(_TEXTS),
         request_digest=draw(st.binary(max_size=200)),
