@@ -16,6 +16,7 @@ from gateway.storage.engines import Engines
 from tests.examples import THOROUGH
 from tests.stores import PostgresStores, SqliteStores, engines_of
 from tests.surroundings import (
+    hear_of_no_other_poller,
     keep_compiled_code,
     keep_compiled_statements,
     keep_files_in_memory,
@@ -32,6 +33,7 @@ keep_compiled_code()
 keep_compiled_statements()
 keep_what_servers_are()
 look_for_no_other_loop()
+hear_of_no_other_poller()
 # An example that takes long on a busy machine shows no fault.
 settings.register_profile("creditgate", deadline=None, max_examples=30)
 settings.register_profile(THOROUGH, deadline=None, max_examples=300)

@@ -59,6 +59,7 @@ OPERATOR_ID = "alpha"
 OPERATOR_CLIENT = "alpha-one"
 PUBLISHER = "publisher"
 ADMINISTRATOR = "administrator"
+_PASSING = frozenset({"temporarily_unavailable", "invalid_client"})
 _PATIENCE = 20
 _PAUSE_SECONDS = 0.2
 
@@ -333,15 +334,16 @@ class Gateway:
             yield channel
 
     async def _connected(self, client_id: str, scopes: tuple[str, ...]) -> grpc.aio.Channel:
-        """Connect; on a machine that is busy the gateway's lease of authority may lapse before."""
+        """Connect; a gateway may not have heard of a new client yet, and on a machine that is busy
+        its lease of authority may lapse before."""
         for _ in range(_PATIENCE):
             try:
                 return await connect(self.credentials(client_id), scopes=scopes)
             except TokenRefused as refused:
-                if refused.error != "temporarily_unavailable":
+                if refused.error not in _PASSING:
                     raise
                 await asyncio.sleep(_PAUSE_SECONDS)
-        raise TimeoutError
+        return await connect(self.credentials(client_id), scopes=scopes)
 
 
 @dataclass(frozen=True)
@@ -383,7 +385,7 @@ def furnished(stores: SqliteStores | PostgresStores, **settings: Any) -> Generat
         installation.close()
 
 
-async def eventually(condition: Any, seconds: float = 5.0) -> float:
+async def eventually(condition: Any, seconds: float = 20) -> float:
     """Wait until ``await condition()`` is true and return how long it took, by a tenth at most
     too much: to ask all the time would take what is waited for its own time."""
     started = time.monotonic()

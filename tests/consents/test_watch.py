@@ -57,6 +57,7 @@ class Watcher:
         """Wait until these and no other states of a consent were told; return how long."""
 
         async def told() -> bool:
+            assert self.ended is None, explain(self.ended)
             return self.states(consent) == list(states)
 
         return await eventually(told)

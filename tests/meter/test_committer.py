@@ -102,9 +102,12 @@ async def test_claims_that_come_together_share_a_commit_and_keep_their_order(
 
 
 async def test_claims_that_come_after_a_full_group_wait_for_each_other(
-    records_engine: Engine,
+    records_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only under load: the claim after a small group goes at once."""
+    # Longer than any machine takes for what is done meanwhile.
+    for delay in ("_MOST_DELAY_SECONDS", "_DELAY_SECONDS_EACH"):
+        monkeypatch.setattr(committing, delay, 0.3)
     ledger = GatedLedger(records_engine)
     ledger.open.set()
     async with committer_over(ledger) as committer:

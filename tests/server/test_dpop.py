@@ -23,8 +23,8 @@ from operators.model import CLIENT
 from sdk.connection import connect
 from sdk.deliveries import Delivery
 from sdk.refusals import explain
-from sdk.tokens import AsyncTokenSource, TokenSource
-from tests.installation import PURPOSE, Gateway, Installation, company, furnished
+from sdk.tokens import AsyncTokenSource, TokenRefused, TokenSource
+from tests.installation import PURPOSE, Gateway, Installation, company, eventually, furnished
 from tests.oauth.proofs import new_key, proof_of
 from tests.server.calls import draft, publish, query
 from tests.server.delivering import ALL, SETTINGS, Stored, asked, furnish
@@ -44,10 +44,19 @@ async def standing(sqlite_stores: SqliteStores) -> AsyncIterator[Gateway]:
             yield gateway
 
 
-@pytest.fixture
-def holder(standing: Gateway) -> KeyHolder:
-    """A client of the test's own."""
-    return KeyHolder.enrol(standing.installation, f"alpha-{uuid4().hex}")
+@pytest_asyncio.fixture(loop_scope="module")
+async def holder(standing: Gateway) -> KeyHolder:
+    """A client of the test's own, of which the gateway has heard."""
+    enrolled = KeyHolder.enrol(standing.installation, f"alpha-{uuid4().hex}")
+
+    async def is_known() -> bool:
+        try:
+            return bool(await enrolled.token(standing))
+        except TokenRefused:
+            return False
+
+    await eventually(is_known)
+    return enrolled
 
 
 async def test_client_behind_a_proxy_is_served_by_its_key(installation: Installation) -> None:

@@ -10,6 +10,7 @@ from creditgate.v1 import credit_record_service_pb2 as records_pb
 from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
 from gateway.analytics.archive import extend
 from gateway.storage.engines import reading
+from sdk.connection import connect
 from sdk.request_ids import new_request_id
 from sdk.tokens import TokenRefused
 from tests.installation import (
@@ -60,7 +61,6 @@ async def test_a_gateway_on_a_replica_lets_nobody_in_and_the_archive_is_made_fro
         async with replica.running() as gateway:
             # It cannot even note that an assertion was used, so nobody gets a token there.
             with pytest.raises(TokenRefused, match="temporarily_unavailable"):
-                async with gateway.channel():
-                    pass
+                await connect(gateway.credentials())
         replica.close()
     primary.close()
