@@ -44,9 +44,11 @@ def test_the_check_sees_paths_of_a_machine(folder: str) -> None:
     assert MACHINE_PATH.search(f'open("/{folder}/x")')
 
 
-@pytest.mark.parametrize("text", ["https://a.example/tmp/x", "docs/work/x", "{root}/tmp/x"])
-def test_the_check_lets_other_paths_pass(text: str) -> None:
-    assert not MACHINE_PATH.search(text)
+@pytest.mark.parametrize(
+    ("before", "folder"), [("https://a.example", "tmp"), ("docs", "work"), ("{root}", "tmp")]
+)
+def test_the_check_lets_other_paths_pass(before: str, folder: str) -> None:
+    assert not MACHINE_PATH.search(f"{before}/{folder}/x")
 
 
 def anchors(page: Path) -> set[str]:
