@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.failures import ReportedCommand
-from gateway.cli.options import AsJson, Config, Why
+from gateway.cli.options import ANY_WORD, AsJson, Config, Why
 from gateway.cli.output import Sheet, console, print_json, show_sheet, utc_seconds
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def rotate(
         typer.echo(f"{kid} signs {begins}. Retire its predecessor when its last token is over.")
 
 
-@app.command("retire", cls=ReportedCommand)
+@app.command("retire", cls=ReportedCommand, context_settings=ANY_WORD)
 def retire(
     kid: Annotated[str, typer.Argument(metavar="KID", help="Id of the key.")],
     reason: Why,

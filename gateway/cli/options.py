@@ -11,6 +11,9 @@ from gateway.cli import terms
 
 PROFILE: Final = Path("clients/administrator/profile.json")
 """The first administrator's profile, in the installation's home."""
+ANY_WORD: Final = {"ignore_unknown_options": True}
+"""What a command is registered with whose argument may begin with a dash, as one in 64 key ids
+does: such a word is the argument then, not an option that nobody knows."""
 
 
 def _profile(ctx: typer.Context, param: typer.CallbackParam, value: Path) -> Path:

@@ -7,7 +7,7 @@ import typer
 from creditgate.v1 import usage_service_pb2 as pb
 from gateway.cli import calls, terms, usage_book, usage_proofs, usage_statements
 from gateway.cli.failures import ReportedCommand
-from gateway.cli.options import PROFILE, AsJson, From, Profile, Until
+from gateway.cli.options import ANY_WORD, PROFILE, AsJson, From, Profile, Until
 from gateway.cli.output import Sheet, show, utc, yuan
 from gateway.cli.pages import PageSize, PageToken, tell_more
 
@@ -63,7 +63,7 @@ def list_(
     tell_more(answer.next_page_token, as_json=as_json)
 
 
-@app.command(cls=ReportedCommand)
+@app.command(cls=ReportedCommand, context_settings=ANY_WORD)
 def delivery(
     request_id: Annotated[
         str, typer.Argument(metavar="REQUEST_ID", help="What it was opened with.")

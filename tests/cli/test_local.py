@@ -146,6 +146,13 @@ def test_a_new_key_is_published_before_it_signs(home: Path) -> None:
     assert (retired.status, retired.json["error"]["reason"]) == (2, "STATE_CONFLICT")
 
 
+@pytest.mark.parametrize("kid", ["-rQx", "--x_A", "-"])
+def test_a_key_whose_id_begins_with_a_dash_is_named_like_any_other(home: Path, kid: str) -> None:
+    assert creditgate_here(home, "init").status == 0
+    retired = creditgate_here(home, "key", "retire", kid, "--reason", "over", "--json")
+    assert (retired.status, retired.json["error"]["reason"]) == (2, "RESOURCE_NOT_FOUND")
+
+
 def test_without_a_store_the_mend_is_told(home: Path) -> None:
     home.mkdir()
     done = creditgate_here(home, "key", "list")

@@ -125,17 +125,23 @@ async def test_nothing_of_ours_is_left_to_the_collector_by_calls_over_grpc(
     assert [thing for thing in left if of_ours(thing)] == []
 
 
-async def test_a_batch_takes_no_more_memory_the_longer_it_is(world: World) -> None:
-    short, long = range(SUBJECTS // 4), range(SUBJECTS)
-    peaks: list[int] = []
-    # What is made once, such as statements, is no part of it.
-    await world.batch(long)
-    for numbers in (short, long):
-        tracemalloc.start()
+async def peak_of(world: World, numbers: range) -> int:
+    tracemalloc.start()
+    try:
         async with aclosing(world.batched(numbers)) as batch:
             async for _ in batch:
                 pass
-        peaks.append(tracemalloc.get_traced_memory()[1])
+        return tracemalloc.get_traced_memory()[1]
+    finally:
         tracemalloc.stop()
+
+
+async def test_a_batch_takes_no_more_memory_the_longer_it_is(world: World) -> None:
+    short, long = range(SUBJECTS // 4), range(SUBJECTS)
+    # What is made once, such as statements, is no part of it; a driver prepares some of them only
+    # when they were asked several times. So each is asked until it takes no less.
+    peaks = {
+        numbers: [await peak_of(world, numbers) for _ in range(6)] for numbers in (short, long)
+    }
     kept = sum(len(message.SerializeToString()) for message in await world.batch(long))
-    assert peaks[1] - peaks[0] < kept / 2
+    assert min(peaks[long]) - min(peaks[short]) < kept / 2

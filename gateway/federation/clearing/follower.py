@@ -73,6 +73,7 @@ class ClearingFollower:
         self._ask_at = float("-inf")
         self._tries: dict[str, tuple[float, int]] = {}
         self._told: dict[str, int] = {}
+        self._cut_off: dict[str, int] = {}
         # Ends of parts of periods that have too many entries for one clearing.
         self._shorter: dict[str, int] = {}
         self._steps = steps
@@ -118,6 +119,8 @@ class ClearingFollower:
                 return await self._clear(region, wanted.get(region.entity_id))
 
         standing = self._book.regions()
+        for region in standing:
+            self._cut_off.pop(region.entity_id, None)
         more = await asyncio.gather(*map(cleared, standing))
         names = {self._own, *(each.entity_id for each in standing)}
         for region in sorted(wanted.keys() - names):
@@ -204,11 +207,14 @@ class ClearingFollower:
         last = await self._steps.take(self._clearings.last, region)
         cleared = None if last is None else last.until
         since = overdue_since(cleared, now)
-        if since is None or self._told.get(region) == since:
+        if since is None or self._cut_off.get(region) == since:
             return
         if await self._steps.take(self._ledger.count, region, cleared or 0, now):
-            await self._alert(region, operator_id, since, now)
+            # It may have been told of while it still stood; why it is not cleared is another now.
+            if self._told.get(region) != since:
+                await self._alert(region, operator_id, since, now)
             await self._steps.take(self._attempts.fail, region, _NOT_STANDING, now)
+            self._cut_off[region] = since
 
     async def _alert(self, region: str, operator_id: str, since: int, now: int) -> None:
         self._told[region] = since
