@@ -10,6 +10,7 @@ import pytest
 from tests.quality.project import ROOT
 
 LOCATOR = ROOT / ".ci" / "browser.py"
+SHELL = "chromium-headless-shell"
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can install packages")
 
 
@@ -37,6 +38,8 @@ def test_a_browser_that_is_there_is_found(tmp_path: Path) -> None:
     assert asked("find", tmp_path).stdout == f"{chrome}\n"
     chromium = program(tmp_path, "chromium")
     assert asked("find", tmp_path).stdout == f"{chromium}\n"
+    shell = program(tmp_path, SHELL)
+    assert asked("find", tmp_path).stdout == f"{shell}\n"
     named = program(tmp_path, "my-chromium")
     assert asked("find", tmp_path, CREDITGATE_CHROMIUM=named).stdout == f"{named}\n"
 
@@ -45,19 +48,43 @@ def test_a_browser_that_is_there_is_found(tmp_path: Path) -> None:
 def test_a_missing_browser_is_an_error_that_names_the_command(tmp_path: Path, command: str) -> None:
     done = asked(command, tmp_path)
     assert done.returncode == 1
-    assert "apt-get update && apt-get install --yes --no-install-recommends chromium" in done.stderr
+    mend = f"apt-get update && apt-get install --yes --no-install-recommends {SHELL}\n"
+    assert mend in done.stderr
+
+
+def package_tool(folder: Path) -> Path:
+    """Put a package tool into a folder that installs the browser there; return its place."""
+    made = folder / SHELL
+    body = f"""[ "$1" = install ] || exit 0
+echo '#!/bin/sh' > {made}
+/bin/chmod +x {made}"""
+    program(folder, "apt-get", body)
+    return made
 
 
 @AS_ROOT
 def test_setup_installs_the_browser_from_the_systems_packages(tmp_path: Path) -> None:
-    made = tmp_path / "chromium"
-    body = f"""[ "$1" = install ] || exit 0
-echo '#!/bin/sh' > {made}
-/bin/chmod +x {made}"""
-    program(tmp_path, "apt-get", body)
+    made = package_tool(tmp_path)
     done = asked("install", tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(made)
+
+
+@AS_ROOT
+def test_continuous_integration_does_not_put_up_with_a_browser_that_has_windows(
+    tmp_path: Path,
+) -> None:
+    made = package_tool(tmp_path)
+    chrome = program(tmp_path, "google-chrome")
+    assert asked("install", tmp_path).stdout == f"{chrome}\n"
+    assert asked("install", tmp_path, CI="true").stdout.splitlines()[-1] == str(made)
+
+
+@AS_ROOT
+def test_a_browser_with_windows_is_good_enough_where_no_other_can_be_had(tmp_path: Path) -> None:
+    chrome = program(tmp_path, "google-chrome")
+    program(tmp_path, "apt-get", "exit 100")
+    assert asked("install", tmp_path, CI="true").stdout.splitlines()[-1] == str(chrome)
 
 
 @AS_ROOT
