@@ -6,12 +6,12 @@ By axe-core, by its width, and by pulling the emergency brake there with the key
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, StorageState, ViewportSize, expect
+from playwright.async_api import Page, ViewportSize, expect
 
 from creditgate.rating.components import CAP, GRADUATED, PriceComponent, Tier
 from creditgate.rating.prices import PRICE_PLAN, PricePlan
@@ -22,8 +22,8 @@ from operators.brakes import BRAKE
 from operators.proposal import PROPOSAL, Proposal
 from sdk.clearings import lines_of, read_clearing
 from tests.braking import brake
-from tests.browser.axe import faults
 from tests.browser.chromium import chromium
+from tests.browser.site import DESKTOP, PHONE, Site, looks, signed_in
 from tests.console.clearings import DISPUTE, REGION, UNTIL, cleared
 from tests.console.world import AUDITOR, LICENSER, PRICING, SECURER, World, running_world
 from tests.docs.images import CONSOLE_PICTURES
@@ -35,8 +35,7 @@ from tests.subject.world import caught_up
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PHONE = ViewportSize(width=390, height=844)
-DESKTOP = ViewportSize(width=1280, height=900)
+ConsoleSite = Site[World]
 FOLDER = os.environ.get("CREDITGATE_SCREENSHOTS", "")
 PROPOSED = "00aabbccdd-00112233"
 # From 2100 on.
@@ -59,25 +58,10 @@ RICH = PricePlan(
 )
 
 
-@dataclass(frozen=True)
-class Site:
-    """A gateway with something on every page, and a browser."""
-
-    world: World
-    browser: Browser
-    paths: tuple[str, ...]
-    signed_in: StorageState
-
-    def url(self, path: str, language: str = "zh") -> str:
-        """Return the address of a page in a language."""
-        mark = "&" if "?" in path else "?"
-        return self.world.url(path if language == "zh" else f"{path}{mark}lang=en")
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site(
     sqlite_stores: SqliteStores, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Site]:
+) -> AsyncIterator[ConsoleSite]:
     """All of it, running, as a region's."""
     folder = tmp_path_factory.mktemp("anchor")
     async with running_anchor_at(folder) as anchor:
@@ -87,7 +71,8 @@ async def site(
                 chromium(installation.home.server_certificate) as browser,
             ):
                 paths = await something_everywhere(world)
-                yield Site(world, browser, paths, await signed_in(world, browser))
+                kept = await signed_in(browser, world.url(), "周安", "总览")
+                yield Site(world, browser, paths, kept)
 
 
 async def something_everywhere(world: World) -> tuple[str, ...]:
@@ -131,96 +116,32 @@ async def something_everywhere(world: World) -> tuple[str, ...]:
     )
 
 
-async def signed_in(world: World, browser: Browser) -> StorageState:
-    """Return what a browser keeps in which the administrator is signed in."""
-    context = await browser.new_context(locale="zh-CN")
-    page = await context.new_page()
-    await page.goto(world.url())
-    await page.get_by_role("link", name="登录").click()
-    await page.get_by_role("radio", name="周安").check()
-    await page.get_by_role("button", name="登录").click()
-    await expect(page.get_by_role("heading", name="总览")).to_be_visible()
-    kept = await context.storage_state()
-    await context.close()
-    return kept
-
-
-async def opened(site: Site, size: ViewportSize, *, dark: bool = False) -> Page:
-    """Return a page of a browser of that size, in which the administrator is signed in."""
-    context = await site.browser.new_context(
-        viewport=size,
-        locale="zh-CN",
-        color_scheme="dark" if dark else "light",
-        storage_state=site.signed_in,
-    )
-    context.set_default_timeout(10_000)
-    return await context.new_page()
-
-
-@pytest.mark.parametrize(
-    ("size", "language"),
-    [
-        pytest.param(PHONE, "en", id="phone, English"),
-        pytest.param(DESKTOP, "zh", id="desktop, Chinese"),
-        # What differs in these two was looked at in the others.
-        pytest.param(PHONE, "zh", id="phone, Chinese", marks=pytest.mark.soak),
-        pytest.param(DESKTOP, "en", id="desktop, English", marks=pytest.mark.soak),
-    ],
-)
+@looks(("phone", "en"), ("desktop", "zh"))
 async def test_axe_finds_nothing_against_wcag_22_aa(
-    site: Site, size: ViewportSize, language: str
+    site: ConsoleSite, size: ViewportSize, language: str
 ) -> None:
-    context = await site.browser.new_context(viewport=size, locale="zh-CN")
-    stranger = await context.new_page()
-    await stranger.goto(site.url("", language))
-    found = await faults(stranger)
-    page = await opened(site, size)
-    for path in site.paths:
-        await page.goto(site.url(path, language))
-        found += await faults(page)
-        await pictured(page, path, size, language)
+    async def pictured(page: Page, path: str) -> None:
+        """Take the picture of a page for docs/administrators.md, where they are asked for."""
+        name = f"console-{path.removeprefix('/') or 'overview'}".replace("/", "-")
+        if FOLDER and (size, language) == (DESKTOP, "zh") and name in CONSOLE_PICTURES:
+            await page.screenshot(path=Path(FOLDER) / f"{name}.png", full_page=True)
+
+    found = await site.faults("", size, language, pictured)
     assert not found, "\n".join(found)
-    await page.context.close()
-    await context.close()
 
 
-async def pictured(page: Page, path: str, size: ViewportSize, language: str) -> None:
-    """Take the picture of a page for docs/administrators.md, where they are asked for."""
-    name = f"console-{path.removeprefix('/') or 'overview'}".replace("/", "-")
-    if FOLDER and (size, language) == (DESKTOP, "zh") and name in CONSOLE_PICTURES:
-        await page.screenshot(path=Path(FOLDER) / f"{name}.png", full_page=True)
-
-
-async def test_contrast_is_enough_in_the_dark(site: Site) -> None:
-    page = await opened(site, DESKTOP, dark=True)
-    found: list[str] = []
-    for path in site.paths:
-        await page.goto(site.url(path))
-        found += await faults(page, only=["color-contrast"])
+async def test_pages_are_clear_in_the_dark_and_nothing_has_to_be_scrolled_sideways(
+    site: ConsoleSite,
+) -> None:
+    found = await site.faint_or_wide()
     assert not found, "\n".join(found)
-    await page.context.close()
-
-
-async def test_nothing_has_to_be_scrolled_sideways(site: Site) -> None:
-    """Success criteria 1.4.10 and 1.4.4: 320 px wide, and 1280 px magnified to twice."""
-    wide: list[str] = []
-    page = await opened(site, PHONE)
-    for path in site.paths:
-        await page.goto(site.url(path))
-        for width in (320, 640):
-            await page.set_viewport_size(ViewportSize(width=width, height=480))
-            needed = await page.evaluate("document.documentElement.scrollWidth")
-            if needed > width:
-                wide.append(f"{path}: {needed}")
-    await page.context.close()
-    assert not wide
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 async def test_prices_tell_what_use_and_whom_each_component_is_for(
-    site: Site, language: str
+    site: ConsoleSite, language: str
 ) -> None:
-    page = await opened(site, PHONE)
+    page = await site.opened(PHONE)
     await page.goto(site.url("/prices", language))
     card = page.locator(".cards > li", has=page.get_by_role("heading", name="rich"))
     for words in {
@@ -243,8 +164,8 @@ async def test_prices_tell_what_use_and_whom_each_component_is_for(
     await page.context.close()
 
 
-async def test_the_brake_is_pulled_and_released_by_the_keyboard_alone(site: Site) -> None:
-    page = await opened(site, PHONE)
+async def test_the_brake_is_pulled_and_released_by_the_keyboard_alone(site: ConsoleSite) -> None:
+    page = await site.opened(PHONE)
     await page.goto(site.url("/brakes"))
     await page.get_by_role("radio", name="一个目录项的记录").focus()
     await page.keyboard.press("Space")
@@ -266,9 +187,9 @@ async def test_the_brake_is_pulled_and_released_by_the_keyboard_alone(site: Site
 
 
 async def test_clearing_shows_each_day_its_disputes_and_evidence_and_whose_version_stands(
-    site: Site,
+    site: ConsoleSite,
 ) -> None:
-    page = await opened(site, PHONE)
+    page = await site.opened(PHONE)
     await page.goto(site.url("/clearing"))
     day = page.locator(".cards > li", has=page.get_by_role("heading", name="2026-11-26"))
     for words in ("1,234，其中补记 5", "37.02 元", "1.00 元", "-36.02 元"):
@@ -301,7 +222,7 @@ async def test_clearing_shows_each_day_its_disputes_and_evidence_and_whose_versi
     await page.context.close()
 
 
-async def test_clearing_is_shown_to_those_whose_roles_reach_it_alone(site: Site) -> None:
+async def test_clearing_is_shown_to_those_whose_roles_reach_it_alone(site: ConsoleSite) -> None:
     for subject, shown in ((AUDITOR, True), (LICENSER, False)):
         async with browser(site.world.installation) as visitor:
             world = replace(site.world, browser=visitor)

@@ -4,18 +4,17 @@ WCAG 2.2 AA: what axe-core can tell by itself, and what only a walk through the 
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from itertools import product
 from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, StorageState, ViewportSize, expect
+from playwright.async_api import ViewportSize, expect
 
 from consent.model import Actor, ConsentItem
 from consent.states import GRANTED, REVOKED
 from tests.browser.axe import faults
 from tests.browser.chromium import chromium
+from tests.browser.site import DESKTOP, PHONE, Site, looks, signed_in
 from tests.installation import Installation
 from tests.people import COMPANY
 from tests.reports.own import issued as own_report
@@ -33,31 +32,15 @@ from tests.subject.world import (
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PHONE = ViewportSize(width=390, height=844)
-DESKTOP = ViewportSize(width=1280, height=900)
+SubjectSite = Site[World]
 WIDER = (
     "* { line-height: 1.5 !important; letter-spacing: .12em !important;"
     " word-spacing: .16em !important; } p { margin-bottom: 2em !important; }"
 )
 
 
-@dataclass(frozen=True)
-class Site:
-    """A gateway with something on every page, and a browser."""
-
-    world: World
-    browser: Browser
-    paths: tuple[str, ...]
-    signed_in: StorageState
-
-    def url(self, path: str, language: str = "zh") -> str:
-        """Return the address of a page in a language."""
-        mark = "&" if "?" in path else "?"
-        return self.world.url(path if language == "zh" else f"{path}{mark}lang=en")
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site(sqlite_stores: SqliteStores) -> AsyncIterator[Site]:
+async def site(sqlite_stores: SqliteStores) -> AsyncIterator[SubjectSite]:
     """All of it, running."""
     with sqlite_stores.database() as store:
         installation = Installation(*store)
@@ -66,7 +49,9 @@ async def site(sqlite_stores: SqliteStores) -> AsyncIterator[Site]:
             running_world(installation) as world,
             chromium(installation.home.server_certificate) as browser,
         ):
-            yield Site(world, browser, await furnished(world), await signed_in(world, browser))
+            paths = await furnished(world)
+            kept = await signed_in(browser, world.url("/my"), "李明", "授权请求")
+            yield Site(world, browser, paths, kept)
         installation.close()
 
 
@@ -105,95 +90,28 @@ async def furnished(world: World) -> tuple[str, ...]:
     )
 
 
-async def signed_in(world: World, browser: Browser) -> StorageState:
-    """Return what a browser keeps in which the representative is signed in."""
-    context = await browser.new_context(locale="zh-CN")
-    page = await context.new_page()
-    await page.goto(world.url("/my"))
-    await page.get_by_role("link", name="登录").click()
-    await page.get_by_role("radio", name="李明").check()
-    await page.get_by_role("button", name="登录").click()
-    await expect(page.get_by_role("heading", name="授权请求")).to_be_visible()
-    kept = await context.storage_state()
-    await context.close()
-    return kept
-
-
-async def opened(site: Site, size: ViewportSize, *, dark: bool = False) -> Page:
-    """Return a page of a browser of that size, in which the representative is signed in."""
-    context = await site.browser.new_context(
-        viewport=size,
-        locale="zh-CN",
-        color_scheme="dark" if dark else "light",
-        storage_state=site.signed_in,
-    )
-    context.set_default_timeout(10_000)
-    return await context.new_page()
-
-
-@pytest.mark.parametrize(
-    ("size", "language"),
-    [
-        pytest.param(PHONE, "zh", id="phone, Chinese"),
-        pytest.param(DESKTOP, "en", id="desktop, English"),
-        # What differs in these two was looked at in the others.
-        pytest.param(PHONE, "en", id="phone, English", marks=pytest.mark.soak),
-        pytest.param(DESKTOP, "zh", id="desktop, Chinese", marks=pytest.mark.soak),
-    ],
-)
+@looks(("phone", "zh"), ("desktop", "en"))
 async def test_axe_finds_nothing_against_wcag_22_aa(
-    site: Site, size: ViewportSize, language: str
+    site: SubjectSite, size: ViewportSize, language: str
 ) -> None:
-    context = await site.browser.new_context(viewport=size, locale="zh-CN")
-    stranger = await context.new_page()
-    await stranger.goto(site.url("/my", language))
-    found = await faults(stranger)
-    page = await opened(site, size)
-    for path in site.paths:
-        await page.goto(site.url(path, language))
-        found += await faults(page)
+    found = await site.faults("/my", size, language)
     assert not found, "\n".join(found)
-    await page.context.close()
-    await context.close()
 
 
-async def test_contrast_is_enough_in_the_dark(site: Site) -> None:
-    page = await opened(site, DESKTOP, dark=True)
-    found: list[str] = []
-    for path in site.paths:
-        await page.goto(site.url(path))
-        found += await faults(page, only=["color-contrast"])
+async def test_pages_are_clear_in_the_dark_and_nothing_has_to_be_scrolled_sideways(
+    site: SubjectSite,
+) -> None:
+    found = await site.faint_or_wide(WIDER)
     assert not found, "\n".join(found)
-    await page.context.close()
 
 
-@pytest.mark.parametrize("language", ["zh", "en"])
-async def test_nothing_has_to_be_scrolled_sideways(site: Site, language: str) -> None:
-    """Success criteria 1.4.10 and 1.4.4: 320 px wide, and 1280 px magnified to twice; and
-    1.4.12, with letters and lines set wider by a person's own style."""
-    page = await opened(site, PHONE)
-    wide: list[str] = []
-    for path in site.paths:
-        await page.goto(site.url(path, language))
-        for width, style in product((320, 640), ("", WIDER)):
-            await page.set_viewport_size(ViewportSize(width=width, height=480))
-            await page.evaluate(
-                "style => { const own = new CSSStyleSheet(); own.replaceSync(style);"
-                " document.adoptedStyleSheets = [own]; }",
-                style,
-            )
-            needed = await page.evaluate("document.documentElement.scrollWidth")
-            if needed > width:
-                wide.append(f"{path}: {needed}, {style}")
-    assert not wide
-    await page.context.close()
-
-
-async def test_what_an_operator_says_is_drawn_nowhere_but_in_its_own_place(site: Site) -> None:
+async def test_what_an_operator_says_is_drawn_nowhere_but_in_its_own_place(
+    site: SubjectSite,
+) -> None:
     """Whatever its characters, also those that none can be asked with any more."""
     # So high that nothing is scrolled, and with the words in a place of one size: whatever
     # else the page shows is then drawn just where it was.
-    page = await opened(site, ViewportSize(width=320, height=4_000))
+    page = await site.opened(ViewportSize(width=320, height=4_000))
     path = next(path for path in site.paths if "/consents/" in path)
     await page.goto(site.url(path))
     words = page.locator("blockquote")
@@ -208,8 +126,10 @@ async def test_what_an_operator_says_is_drawn_nowhere_but_in_its_own_place(site:
     await page.context.close()
 
 
-async def test_the_keyboard_reaches_everything_in_order_and_focus_is_seen(site: Site) -> None:
-    page = await opened(site, DESKTOP)
+async def test_the_keyboard_reaches_everything_in_order_and_focus_is_seen(
+    site: SubjectSite,
+) -> None:
+    page = await site.opened(DESKTOP)
     for path in site.paths:
         await page.goto(site.url(path))
         expected = await page.evaluate(
@@ -235,8 +155,8 @@ async def test_the_keyboard_reaches_everything_in_order_and_focus_is_seen(site: 
     await page.context.close()
 
 
-async def test_the_way_past_the_navigation_is_the_first_stop(site: Site) -> None:
-    page = await opened(site, PHONE)
+async def test_the_way_past_the_navigation_is_the_first_stop(site: SubjectSite) -> None:
+    page = await site.opened(PHONE)
     await page.goto(site.url(f"/my/{COMPANY}/consents"))
     await page.keyboard.press("Tab")
     skip = page.get_by_role("link", name="跳到正文")
@@ -249,9 +169,9 @@ async def test_the_way_past_the_navigation_is_the_first_stop(site: Site) -> None
     await page.context.close()
 
 
-async def test_a_request_is_answered_by_keyboard_alone(site: Site) -> None:
+async def test_a_request_is_answered_by_keyboard_alone(site: SubjectSite) -> None:
     consent = site.world.ask(operator_id=BANK_ID)
-    page = await opened(site, PHONE)
+    page = await site.opened(PHONE)
     await page.goto(site.url(f"/my/consents/{consent.consent_id}"))
     grant = page.get_by_role("button", name="同意授权")
     for _ in range(30):
@@ -265,10 +185,10 @@ async def test_a_request_is_answered_by_keyboard_alone(site: Site) -> None:
     await page.context.close()
 
 
-async def test_neither_answer_is_pressed_upon_the_subject(site: Site) -> None:
+async def test_neither_answer_is_pressed_upon_the_subject(site: SubjectSite) -> None:
     consent = site.world.ask(operator_id=BANK_ID)
     for size in (PHONE, DESKTOP):
-        page = await opened(site, size)
+        page = await site.opened(size)
         await page.goto(site.url(f"/my/consents/{consent.consent_id}"))
         looks = [
             await page.get_by_role("button", name=name, exact=True).evaluate(
@@ -282,10 +202,10 @@ async def test_neither_answer_is_pressed_upon_the_subject(site: Site) -> None:
         await page.context.close()
 
 
-async def test_two_clicks_end_a_consent_and_nothing_else_is_called_for(site: Site) -> None:
+async def test_two_clicks_end_a_consent_and_nothing_else_is_called_for(site: SubjectSite) -> None:
     consent = site.world.given(site.world.terms((INSURANCE,)), operator_id=BANK_ID)
     visited, spoken = set[str](), list[str]()
-    page = await opened(site, DESKTOP)
+    page = await site.opened(DESKTOP)
     page.on("request", lambda request: visited.add(urlsplit(request.url).netloc))
     page.on("console", lambda message: spoken.append(message.text))
     page.on("pageerror", lambda error: spoken.append(str(error)))
@@ -303,9 +223,9 @@ async def test_two_clicks_end_a_consent_and_nothing_else_is_called_for(site: Sit
     await page.context.close()
 
 
-async def test_going_back_after_an_answer_changes_nothing(site: Site) -> None:
+async def test_going_back_after_an_answer_changes_nothing(site: SubjectSite) -> None:
     consent = site.world.ask()
-    page = await opened(site, DESKTOP)
+    page = await site.opened(DESKTOP)
     await page.goto(site.url(f"/my/consents/{consent.consent_id}"))
     await page.get_by_role("button", name="不同意").click()
     await expect(page.get_by_role("status")).to_contain_text("您没有同意")
@@ -317,9 +237,9 @@ async def test_going_back_after_an_answer_changes_nothing(site: Site) -> None:
     await page.context.close()
 
 
-async def test_a_deputy_is_appointed_accepts_and_answers(site: Site) -> None:
+async def test_a_deputy_is_appointed_accepts_and_answers(site: SubjectSite) -> None:
     consent = site.world.ask()
-    page = await opened(site, DESKTOP)
+    page = await site.opened(DESKTOP)
     await page.goto(site.url(f"/my/{COMPANY}/delegations"))
     await page.get_by_role("link", name="委托一个人").click()
     await page.get_by_role("button", name="生成委托链接").click()
