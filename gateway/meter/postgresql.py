@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Final
+from typing import Final
 from zlib import crc32
 
 from sqlalchemy import (
@@ -31,13 +31,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from consent.tables import CONSENT, CONSENT_REMOVAL
-from gateway.disclose.model import Line
 from gateway.disclose.store import ENDING_LOCK
 from gateway.disclose.tables import REVISIONS
-from gateway.meter.holds import DayCount, DayUse, Hold, HoldKey
+from gateway.meter.either_store import OnEitherStore
+from gateway.meter.holds import DayCount, DayUse
 from gateway.meter.holds_sql import beyond_of, held_of
 from gateway.meter.model import (
-    AnswerKey,
     ConsentDay,
     ConsentGrowth,
     ConsentUse,
@@ -49,8 +48,6 @@ from gateway.meter.model import (
     UsageRow,
 )
 from gateway.meter.quota_sql import borne_of
-from gateway.meter.rates import RateCounts, RateKey
-from gateway.meter.replays import Again
 from gateway.meter.store import (
     EARLIER_COLUMNS,
     HAS_ENDED,
@@ -62,15 +59,10 @@ from gateway.meter.store import (
     LedgerTransaction,
     Statements,
     add_relied,
-    advance,
     consent_uses,
-    note_replays,
     read_consent_uses,
-    read_head,
-    read_lines,
     refusal_rows,
     relied_rows,
-    take_places,
     text_of,
     usage_rows,
 )
@@ -221,12 +213,8 @@ def _copy(table: Table, columns: Sequence[str]) -> str:
     return f"COPY {table.name} ({','.join(columns)}) FROM STDIN"
 
 
-class _PostgresTransaction:
+class _PostgresTransaction(OnEitherStore[_PostgresStatements]):
     """`LedgerTransaction`."""
-
-    def __init__(self, cursor: Any, statements: _PostgresStatements) -> None:
-        self._cursor = cursor
-        self._statements = statements
 
     def changed(self, consents: Collection[ConsentVersion]) -> set[ConsentVersion]:
         """Return the consents that are another version; rows stay locked (FOR SHARE)."""
@@ -242,10 +230,6 @@ class _PostgresTransaction:
         """Return the consents whose copies were removed; their rows are locked by `changed`."""
         self._cursor.execute(self._statements.removed, (list(consent_ids),))
         return {row[0] for row in self._cursor.fetchall()}
-
-    def head(self) -> int:
-        """Return the newest event's sequence."""
-        return read_head(self._cursor, self._statements)
 
     def ended(self, sequences: Collection[int]) -> set[int]:
         """Return the revisions disclosed no more."""
@@ -266,10 +250,6 @@ class _PostgresTransaction:
         )
         return [UsageRow(*row) for row in self._cursor.fetchall()]
 
-    def note_replays(self, again: Collection[Again], now: int) -> None:
-        """Write that answers are given again."""
-        note_replays(self._cursor, self._statements, again, now)
-
     def used(self, days: Iterable[QuotaDay], now: int) -> dict[QuotaDay, DayUse]:
         """Return what is taken of quotas."""
         self._cursor.execute(self._statements.used, (now, now, *_columns(days)))
@@ -277,34 +257,6 @@ class _PostgresTransaction:
             QuotaDay(operator_id, day): DayUse(used, held, json.loads(borne), beyond)
             for operator_id, day, used, held, beyond, borne in self._cursor.fetchall()
         }
-
-    def hold(self, holds: Collection[Hold], given_back: Collection[HoldKey], now: int) -> None:
-        """Write what is held, and forget what is not."""
-        self._statements.holds.write(self._cursor, holds, given_back, now)
-
-    def advance(self, claims: Iterable[UsageClaim]) -> set[AnswerKey]:
-        """Take note of how far deliveries were acknowledged."""
-        return advance(self._cursor, self._statements, claims)
-
-    def rates(self, keys: Collection[RateKey]) -> RateCounts:
-        """Return counts."""
-        return self._statements.rates.read(self._cursor, keys)
-
-    def set_rates(self, counts: RateCounts) -> None:
-        """Write counts."""
-        self._statements.rates.write(self._cursor, counts)
-
-    def prune_rates(self, operator_ids: Collection[str], now: int) -> None:
-        """Forget counts that say nothing more."""
-        self._statements.rates.prune(self._cursor, operator_ids, now)
-
-    def lines(self) -> dict[int, Line]:
-        """Return every revenue line."""
-        return read_lines(self._cursor, self._statements)
-
-    def place(self, counts: Mapping[str, int]) -> dict[str, int]:
-        """Take the next places of operators' usage logs."""
-        return take_places(self._cursor, self._statements, counts)
 
     def write(
         self,

@@ -25,12 +25,11 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from consent.tables import CONSENT, CONSENT_CHANGE, CONSENT_REMOVAL
-from gateway.disclose.model import Line
 from gateway.disclose.tables import REVISIONS
-from gateway.meter.holds import DayCount, DayUse, Hold, HoldKey
+from gateway.meter.either_store import OnEitherStore
+from gateway.meter.holds import DayCount, DayUse
 from gateway.meter.holds_sql import beyond_of, held_of
 from gateway.meter.model import (
-    AnswerKey,
     ConsentDay,
     ConsentGrowth,
     ConsentUse,
@@ -42,8 +41,6 @@ from gateway.meter.model import (
     UsageRow,
 )
 from gateway.meter.quota_sql import borne_of
-from gateway.meter.rates import RateCounts, RateKey
-from gateway.meter.replays import Again
 from gateway.meter.sqlite_earlier import answered, earlier
 from gateway.meter.store import (
     HAS_ENDED,
@@ -53,15 +50,10 @@ from gateway.meter.store import (
     LedgerTransaction,
     Statements,
     add_relied,
-    advance,
     consent_uses,
-    note_replays,
     read_consent_uses,
-    read_head,
-    read_lines,
     refusal_rows,
     relied_rows,
-    take_places,
     text_of,
     usage_rows,
 )
@@ -230,14 +222,13 @@ class _Unchanged:
         self._versions |= consents
 
 
-class _SqliteTransaction:
+class _SqliteTransaction(OnEitherStore[_SqliteStatements]):
     """`LedgerTransaction`."""
 
     def __init__(
         self, cursor: DBAPICursor, statements: _SqliteStatements, unchanged: _Unchanged
     ) -> None:
-        self._cursor = cursor
-        self._statements = statements
+        super().__init__(cursor, statements)
         self._unchanged = unchanged
 
     def changed(self, consents: Collection[ConsentVersion]) -> set[ConsentVersion]:
@@ -262,10 +253,6 @@ class _SqliteTransaction:
         self._cursor.execute(self._statements.removed, (json.dumps(list(consent_ids)),))
         return {row[0] for row in self._cursor.fetchall()}
 
-    def head(self) -> int:
-        """Return the newest event's sequence."""
-        return read_head(self._cursor, self._statements)
-
     def ended(self, sequences: Collection[int]) -> set[int]:
         """Return the revisions disclosed no more."""
         self._cursor.execute(self._statements.ended, (json.dumps(list(sequences)),))
@@ -279,10 +266,6 @@ class _SqliteTransaction:
         """Return the earlier answers of the same requests and chunks."""
         return answered(self._cursor, claims)
 
-    def note_replays(self, again: Collection[Again], now: int) -> None:
-        """Write that answers are given again."""
-        note_replays(self._cursor, self._statements, again, now)
-
     def used(self, days: Iterable[QuotaDay], now: int) -> dict[QuotaDay, DayUse]:
         """Return what is taken of quotas."""
         found: dict[QuotaDay, DayUse] = {}
@@ -292,34 +275,6 @@ class _SqliteTransaction:
             ((used, held, beyond, borne),) = self._cursor.fetchall()
             found[day] = DayUse(used, held, json.loads(borne), beyond)
         return found
-
-    def hold(self, holds: Collection[Hold], given_back: Collection[HoldKey], now: int) -> None:
-        """Write what is held, and forget what is not."""
-        self._statements.holds.write(self._cursor, holds, given_back, now)
-
-    def advance(self, claims: Iterable[UsageClaim]) -> set[AnswerKey]:
-        """Take note of how far deliveries were acknowledged."""
-        return advance(self._cursor, self._statements, claims)
-
-    def rates(self, keys: Collection[RateKey]) -> RateCounts:
-        """Return counts."""
-        return self._statements.rates.read(self._cursor, keys)
-
-    def set_rates(self, counts: RateCounts) -> None:
-        """Write counts."""
-        self._statements.rates.write(self._cursor, counts)
-
-    def prune_rates(self, operator_ids: Collection[str], now: int) -> None:
-        """Forget counts that say nothing more."""
-        self._statements.rates.prune(self._cursor, operator_ids, now)
-
-    def lines(self) -> dict[int, Line]:
-        """Return every revenue line."""
-        return read_lines(self._cursor, self._statements)
-
-    def place(self, counts: Mapping[str, int]) -> dict[str, int]:
-        """Take the next places of operators' usage logs."""
-        return take_places(self._cursor, self._statements, counts)
 
     def write(
         self,

@@ -49,7 +49,7 @@ from gateway.meter.model import (
 from gateway.meter.quota_sql import QuotaStatements
 from gateway.meter.rates import RateCounts, RateKey
 from gateway.meter.rates_sql import RateStatements
-from gateway.meter.replays import Again, noted, rows_of, written
+from gateway.meter.replays import Again, noted
 from gateway.meter.tables import REFUSALS, USAGE, USAGE_HEADS
 
 EARLIER_COLUMNS: Final = tuple(USAGE.c[name] for name in EarlierAnswer._fields)
@@ -260,56 +260,6 @@ def place(dialect: Dialect) -> str:
 def text_of(statement: ClauseElement, dialect: Dialect) -> str:
     """Return a statement as the driver takes it, parameters by position."""
     return str(statement.compile(dialect=dialect))
-
-
-def read_head(cursor: DBAPICursor, statements: Statements) -> int:
-    """See `LedgerTransaction.head`."""
-    cursor.execute(statements.head, ())
-    (head,) = cursor.fetchall()[0]
-    return head or 0
-
-
-def read_lines(cursor: DBAPICursor, statements: Statements) -> dict[int, Line]:
-    """See `LedgerTransaction.lines`."""
-    cursor.execute(statements.lines, ())
-    return {line_no: Line(*names) for line_no, *names in cursor.fetchall()}
-
-
-def take_places(
-    cursor: DBAPICursor, statements: Statements, counts: Mapping[str, int]
-) -> dict[str, int]:
-    """See `LedgerTransaction.place`."""
-    first: dict[str, int] = {}
-    for operator_id, count in counts.items():
-        cursor.execute(statements.place, (operator_id, count))
-        ((behind,),) = cursor.fetchall()
-        first[operator_id] = behind - count
-    return first
-
-
-def advance(
-    cursor: DBAPICursor, statements: Statements, claims: Iterable[UsageClaim]
-) -> set[AnswerKey]:
-    """See `LedgerTransaction.advance`."""
-    over: set[AnswerKey] = set()
-    for claim in claims:
-        if (delivery := claim.delivery) is None:
-            continue
-        places = (*delivery.reached, claim.served_at)
-        had = (claim.operator_id, claim.request_id, delivery.turn)
-        cursor.execute(statements.advance, (*places, *had))
-        if not cursor.rowcount:
-            over.add(claim.answer_key)
-    return over
-
-
-def note_replays(
-    cursor: DBAPICursor, statements: Statements, again: Iterable[Again], now: int
-) -> None:
-    """See `LedgerTransaction.note_replays`."""
-    rows = rows_of(again, now)
-    cursor.executemany(statements.replayed, rows)
-    cursor.executemany(statements.told, written(rows))
 
 
 def usage_rows(rows: Iterable[UsageRow], leaf_hashes: Iterable[bytes]) -> list[tuple[object, ...]]:
