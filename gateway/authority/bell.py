@@ -39,13 +39,15 @@ class PostgresBell:
         self._rung = asyncio.Event()
         self._task = asyncio.create_task(self._listen(), name=f"bell-{channel}")
 
-    async def wait(self, seconds: float) -> None:
-        """Return when rung, or after ``seconds``."""
+    async def wait(self, seconds: float) -> bool:
+        """Return when rung, or after ``seconds``; tell whether it was rung."""
         # Not by wait_for, which can lose a cancellation that comes as the bell rings.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._rung.wait()
+        rung = self._rung.is_set()
         self._rung.clear()
+        return rung
 
     async def _listen(self) -> None:
         while True:

@@ -28,8 +28,8 @@ _WARN_EVERY: Final = 50
 class ChangeBell(Protocol):
     """Tells that the log may have news, sooner than the next poll."""
 
-    async def wait(self, seconds: float) -> None:
-        """Return when rung, or after ``seconds``."""
+    async def wait(self, seconds: float) -> bool:
+        """Return when rung, or after ``seconds``; tell whether it was rung."""
         ...
 
     async def close(self) -> None:
@@ -40,9 +40,10 @@ class ChangeBell(Protocol):
 class PollBell:
     """Never rings early: for stores without notification."""
 
-    async def wait(self, seconds: float) -> None:
+    async def wait(self, seconds: float) -> bool:
         """Return after ``seconds``."""
         await asyncio.sleep(seconds)
+        return False
 
     async def close(self) -> None:
         """Do nothing: there is nothing to give back."""

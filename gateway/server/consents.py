@@ -34,7 +34,7 @@ from gateway.oauth.signing import SigningKeys
 from gateway.shares import Shares
 from gateway.signin.desk import SignInDesk
 from gateway.storage.engines import Engines
-from gateway.storage.signs import open_sign
+from gateway.storage.signs import StoreSigns, open_sign
 from gateway.subject.app import subject_routes
 from gateway.subject.own_reports import OwnReports
 from gateway.subject.parts import SubjectParts
@@ -65,6 +65,7 @@ class Consenting:
 async def consenting(
     config: GatewayConfig,
     engines: Engines,
+    signs: StoreSigns,
     feed: AuthorityFeed,
     keys: SigningKeys,
     clock: Clock,
@@ -112,11 +113,8 @@ async def consenting(
     async with AsyncExitStack() as stack:
         bell = open_bell(engines.records, CHANNEL)
         stack.push_async_callback(bell.close)
-        sign = open_sign(
-            engines.records,
-            _NEWEST_CHANGE,
-            stack.enter_context(ExitStack()),
-        )
+        own = open_sign(engines.records, _NEWEST_CHANGE, stack.enter_context(ExitStack()))
+        sign = own or signs.records
         news = ConsentNews(consents, bell, config.authority_poll_ms / 1_000, sign)
         await news.start()
         stack.push_async_callback(news.stop)

@@ -22,7 +22,7 @@ from gateway.server.log_keys import LogKeys
 from gateway.server.policies import Policies
 from gateway.server.uptime import uptime_of
 from gateway.storage.engines import Engines, open_engines
-from gateway.storage.signs import StoreSigns, open_signs
+from gateway.storage.signs import ANY_COMMIT, StoreSigns, open_sign, open_signs
 from gateway.telemetry.telemetry import Telemetry, open_telemetry
 from operators.sql import SqlAuthorityLog
 
@@ -70,7 +70,7 @@ async def grounds_of(
         # Before anybody is answered: what operators owed while all was away is not late.
         uptime = uptime_of(engines, policies.conformance, policies.agreement)
         await asyncio.to_thread(_put_off, uptime, clock.now())
-        feed = await _started_feed(config, clock, engines, signs, stack)
+        feed = await _started_feed(config, clock, engines, stack)
         yield Grounds(
             config,
             home,
@@ -87,11 +87,7 @@ async def grounds_of(
 
 
 async def _started_feed(
-    config: GatewayConfig,
-    clock: Clock,
-    engines: Engines,
-    signs: StoreSigns,
-    stack: AsyncExitStack,
+    config: GatewayConfig, clock: Clock, engines: Engines, stack: AsyncExitStack
 ) -> AuthorityFeed:
     bell = open_bell(engines.authority)
     stack.push_async_callback(bell.close)
@@ -103,7 +99,8 @@ async def _started_feed(
         lease_seconds=config.lease_seconds,
         monotonic=time.monotonic,
         bell=bell,
-        sign=signs.authority,
+        # Asked by itself: by one that is a moment old the lease would last a moment longer.
+        sign=open_sign(engines.authority, ANY_COMMIT, stack.enter_context(ExitStack())),
     )
     await feed.start()
     stack.push_async_callback(feed.stop)

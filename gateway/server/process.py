@@ -143,7 +143,7 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
             sign_in_desk(config, home, engines.authority, clock, issuer)
         )
         consents = await stack.enter_async_context(
-            consenting(config, engines, feed, keys, clock, people, issuer)
+            consenting(config, engines, signs, feed, keys, clock, people, issuer)
         )
         evidence = await stack.enter_async_context(
             evidence_of(

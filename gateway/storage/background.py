@@ -49,8 +49,8 @@ class Pace(NamedTuple):
 class Bell(Protocol):
     """Tells that there may be news, sooner than the next tick."""
 
-    async def wait(self, seconds: float) -> None:
-        """Return when rung, or after ``seconds``."""
+    async def wait(self, seconds: float) -> bool:
+        """Return when rung, or after ``seconds``; tell whether it was rung."""
         ...
 
 
@@ -123,8 +123,8 @@ class Rounds:
         while True:
             # Past the pause whatever was left to do: others get their turn.
             await asyncio.sleep(max(self._next_at - monotonic(), 0))
-            if not await self._round():
-                await self._bell.wait(self._pace.tick_seconds)
+            if not await self._round() and await self._bell.wait(self._pace.tick_seconds):
+                self._nudged.set()
 
     async def _round(self) -> bool:
         """Do a round where there is news; tell whether there is more to do."""
@@ -161,10 +161,11 @@ class _Nudges:
     def __init__(self, nudged: asyncio.Event) -> None:
         self._nudged = nudged
 
-    async def wait(self, seconds: float) -> None:
+    async def wait(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._nudged.wait()
+        return self._nudged.is_set()
 
 
 def nobody() -> None:

@@ -1,10 +1,10 @@
-"""Signs that a SQLite file has news: asked often, and on the event loop, since each costs a few
+"""Signs that a store has news: asked often, and on the event loop, since each costs a few
 microseconds where reading by a thread costs hundreds.
 
-PostgreSQL tells of news by itself (LISTEN), and is read across a network by threads.
+Of a SQLite file its own count of commits is asked. PostgreSQL is read across a network, so one
+thread of a process asks it for all, and what it said last is the sign (`gateway.storage.snapshots`).
 """
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -14,9 +14,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 
 from gateway.storage.engines import DISCLOSURE, Engines
-
-Sign = Callable[[], object]
-"""Returns what is another value as soon as there is news; raises what the store raises."""
+from gateway.storage.snapshots import Sign, open_snapshot_sign
 
 # Another value on a connection as soon as any other has committed to the file.
 # Source: SQLite, PRAGMA data_version.
@@ -25,8 +23,8 @@ _DISCLOSED: Final = text(f"PRAGMA {DISCLOSURE}.data_version")
 
 
 class StoreSigns(NamedTuple):
-    """The signs that anything was committed to one of SQLite's files, each None where the
-    stores are no SQLite. Any number may ask, all on the event loop."""
+    """The signs that anything was committed to one of SQLite's files, or to PostgreSQL, where all
+    are one; each None where the store has none. Any number may ask, all on the event loop."""
 
     authority: Sign | None = None
     records: Sign | None = None
@@ -36,6 +34,9 @@ class StoreSigns(NamedTuple):
 
 def open_signs(engines: Engines, stack: ExitStack) -> StoreSigns:
     """Return the signs of one installation's stores, open until ``stack`` closes."""
+    if engines.authority.dialect.name == "postgresql":
+        committed = open_snapshot_sign(engines.authority, stack)
+        return StoreSigns(committed, committed, committed, committed)
     return StoreSigns(
         open_sign(engines.authority, ANY_COMMIT, stack),
         open_sign(engines.records, ANY_COMMIT, stack),

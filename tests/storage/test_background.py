@@ -18,6 +18,8 @@ from gateway.storage.turn import HOLDINGS, open_turn
 from tests.installation import eventually
 
 TICK = 0.01
+LOOP_TICK = 0.001
+"""The event loop's own clock counts milliseconds: it wakes a sleeper up to one sooner."""
 OFTEN = Pace(TICK)
 UNKNOWN = Refused(RefusalReason.REFUSAL_REASON_AUTHORITY_UNKNOWN, "not known", retry_after=1)
 
@@ -103,7 +105,7 @@ async def test_rounds_take_no_more_than_their_share_whatever_there_is_to_do() ->
             await asyncio.sleep(TICK)
     gaps = [later - before for before, later in zip(diary.at, diary.at[1:], strict=False)]
     assert gaps
-    assert min(gaps) >= 8 * TICK
+    assert min(gaps) >= 8 * TICK - LOOP_TICK
 
 
 async def test_a_slow_round_does_not_put_off_the_next_for_long() -> None:
@@ -122,7 +124,7 @@ async def test_nudged_rounds_are_apart() -> None:
             await asyncio.sleep(TICK)
     gaps = [later - before for before, later in zip(diary.at, diary.at[1:], strict=False)]
     assert gaps
-    assert min(gaps) >= 5 * TICK
+    assert min(gaps) >= 5 * TICK - LOOP_TICK
 
 
 @pytest.mark.parametrize(("failing", "told"), [(RuntimeError("secret"), 1), (UNKNOWN, 0)])

@@ -8,6 +8,7 @@ from sqlalchemy import Engine, delete
 from gateway.storage.engines import Engines, open_engines
 from gateway.storage.signs import StoreSigns, any_of, open_signs, open_waiting_sign
 from gateway.storage.writes import ANY_WRITES, WRITES, wrote
+from tests.stores import PostgresStores, engines_of
 
 
 def written(engine: Engine, table: str) -> None:
@@ -45,22 +46,28 @@ def test_each_file_has_a_sign_of_its_own(tmp_path: Path) -> None:
     engines.dispose()
 
 
-def test_news_of_several_signs_shows_in_one_and_without_one_of_them_there_is_none(
-    engines: Engines,
+def test_news_of_several_signs_shows_in_one_and_without_one_of_them_there_is_none() -> None:
+    news, other = [0], [0]
+    together = any_of(lambda: other[0], lambda: news[0])
+    assert together is not None
+    before = together()
+    assert together() == before
+    news[0] = 1
+    assert together() != before
+    assert any_of(lambda: news[0], None) is None
+
+
+def test_on_postgresql_all_stores_are_one_and_so_are_their_signs(
+    postgres_stores: PostgresStores,
 ) -> None:
-    news = [0]
-    with ExitStack() as stack:
+    with (
+        postgres_stores.database() as store,
+        engines_of(*store) as engines,
+        ExitStack() as stack,
+    ):
         signs = open_signs(engines, stack)
-        together = any_of(signs.evidence, lambda: news[0])
-        if engines.evidence.dialect.name == "postgresql":
-            assert signs == StoreSigns()
-            assert together is None
-            return
-        assert together is not None
-        before = together()
-        assert together() == before
-        news[0] = 1
-        assert together() != before
+        assert signs.records is not None
+        assert set(signs) == {signs.records}
 
 
 def test_what_waits_is_news_until_it_is_taken_away_whatever_waited_before(
