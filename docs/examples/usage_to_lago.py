@@ -43,7 +43,8 @@ def main() -> None:
     events = (
         json.loads(line)
         for name in sys.argv[1:]
-        for line in Path(name).read_text(encoding="utf-8").splitlines()
+        # What no line feed ends was cut off by a crash: it comes again, whole, in the next file.
+        for line in Path(name).read_bytes().split(b"\n")[:-1]
     )
     for batch in batches(events):
         sys.stdout.write(json.dumps(batch, ensure_ascii=False) + "\n")

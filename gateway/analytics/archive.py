@@ -150,10 +150,10 @@ def _news(records: Engine, before: Manifest) -> Iterator[tuple[str, list[Use], F
             at = Followed(*before.followed.get(operator_id, NOT_BEGUN))
             while at.size < grown[operator_id]:
                 found = ledger.after(connection, operator_id, at, _ROWS_AT_ONCE)
-                if not found.rows:
+                if not found:
                     raise LedgerLost
-                at = found.to
-                yield operator_id, list(found.uses), at
+                at = found[-1].to
+                yield operator_id, [use for row in found for use in row.uses], at
 
 
 class _Run:

@@ -31,11 +31,15 @@ class Wanted(NamedTuple):
 
 @dataclass(frozen=True)
 class Extract:
-    """Statements, in order of month and operator, and what of them is wanted."""
+    """Statements, in order of month and operator, and what of them is wanted.
+
+    Unless they are ``complete``, statements of other operators or months are still to come.
+    """
 
     issuer: str
     wanted: Wanted
     statements: Sequence[Statement]
+    complete: bool = True
 
     @cached_property
     def rows(self) -> tuple[StatementRow, ...]:
@@ -45,13 +49,13 @@ class Extract:
 
     @property
     def state(self) -> str:
-        """Whether all months are closed: only then it never changes."""
+        """Whether all months are closed, and for all it is to tell of: only then it never changes."""
         closed = all(state_of(statement) == CLOSED for statement in self.statements)
-        return CLOSED if closed and self.statements else OPEN
+        return CLOSED if self.complete and closed and self.statements else OPEN
 
     @property
     def as_of(self) -> int | None:
-        """When the last of the months was closed (seconds, UTC), None where one is open."""
+        """When the last of the months was closed (seconds, UTC), None where it is open."""
         if self.state == OPEN:
             return None
         return max(statement.close_time.seconds for statement in self.statements)

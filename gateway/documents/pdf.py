@@ -1,5 +1,6 @@
 """Statements for people: a PDF with charts, the same bytes each time."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -106,10 +107,9 @@ class _Printed:
         items = {
             name or self._said("no_use"): amount for name, amount in extract.owed_by("item").items()
         }
-        beneficiaries = {
-            self._beneficiary(name): amount
-            for name, amount in extract.received_by("beneficiary").items()
-        }
+        beneficiaries: Counter[str] = Counter()
+        for name, amount in extract.received_by("beneficiary").items():
+            beneficiaries[self._beneficiary(name)] += amount
         charts = [
             ("by_item", largest(items, other)),
             ("by_beneficiary", largest(beneficiaries, other)),

@@ -109,6 +109,8 @@ class StatementDocuments:
 
     def _extract(self, operator_id: str, ask: DocumentAsk, books: Books) -> Extract:
         statements: list[usage_pb.Statement] = []
+        # Months are settled in order, and asked of before what is closed of them is read.
+        complete = bool(operator_id) or ask.months[-1].name <= self._closings.last_settled()
         for month in ask.months:
             if operator_id:
                 statements.append(self._closer.present(operator_id, month, books))
@@ -128,7 +130,7 @@ class StatementDocuments:
             )
         months = ask.months[0].name, ask.months[-1].name
         wanted = Wanted(operator_id, *months, ask.source, ask.region)
-        return Extract(self._issuer, wanted, statements)
+        return Extract(self._issuer, wanted, statements, complete)
 
     def _made(self, extract: Extract, ask: DocumentAsk, now: int) -> bytes:
         if ask.form == pb.StatementForm.STATEMENT_FORM_SIGNED_JSON:

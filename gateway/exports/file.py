@@ -16,6 +16,7 @@ from gateway.settle.month import utc_text
 
 MOST_BYTES: Final = 64 << 20
 """A file of so many bytes is not appended to any more."""
+_AT_ONCE: Final = 10_000
 _NAMES: Final = "usage-*.jsonl"
 
 
@@ -24,6 +25,7 @@ class EventFiles:
     which is made where it is missing."""
 
     from_now = False
+    at_once = _AT_ONCE
 
     def __init__(self, folder: Path, issuer: str) -> None:
         self._folder = folder.absolute()

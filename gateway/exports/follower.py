@@ -5,7 +5,7 @@ behind the last one told is all that is new. How far a receiver was told is kept
 what it has twice after a crash has the same ids.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Final, Protocol
 
@@ -13,7 +13,15 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from gateway.exports.model import Use
 from gateway.exports.tables import EXPORTED
-from gateway.exports.uses import NOT_BEGUN, Followed, LedgerLost, LedgerUses, ends, heads
+from gateway.exports.uses import (
+    NOT_BEGUN,
+    Followed,
+    LedgerLost,
+    LedgerUses,
+    RowUses,
+    ends,
+    heads,
+)
 from gateway.storage.engines import reading
 
 ROWS_AT_ONCE: Final = 500
@@ -33,6 +41,11 @@ class Receiver(Protocol):
     @property
     def from_now(self) -> bool:
         """Whether it is told only of what comes after it was first met, not of all there is."""
+        ...
+
+    @property
+    def at_once(self) -> int:
+        """How many uses it is given at once, at most, unless one row of the ledger has more."""
         ...
 
     def take(self, uses: Sequence[Use], now: int) -> None:
@@ -89,13 +102,17 @@ class UsageFollower:
     def _tell(self, operator_id: str, before: Followed, now: int) -> Followed:
         with reading(self._records) as connection:
             found = self._ledger.after(connection, operator_id, before, ROWS_AT_ONCE)
-        if not found.rows:
+        if not found:
             # It was told of more than there is.
             raise LedgerLost
-        if found.uses:
-            self._receiver.take(found.uses, now)
-        self._keep({operator_id: before}, {operator_id: found.to})
-        return found.to
+        told = before
+        # Kept each time: one that takes only so much comes further with every step all the same.
+        for uses, to in _portions(found, self._receiver.at_once):
+            if uses:
+                self._receiver.take(uses, now)
+            self._keep({operator_id: told}, {operator_id: to})
+            told = to
+        return told
 
     def _told(self, connection: Connection) -> dict[str, Followed]:
         query = select(EXPORTED.c.operator_id, EXPORTED.c.size, EXPORTED.c.sequence)
@@ -115,3 +132,15 @@ class UsageFollower:
                         .where(EXPORTED.c.receiver == name, EXPORTED.c.operator_id == operator_id)
                         .values(size=size, sequence=sequence)
                     )
+
+
+def _portions(rows: Sequence[RowUses], most: int) -> Iterator[RowUses]:
+    """Yield rows put together as long as they have ``most`` uses at most; none is divided."""
+    uses, to = list(rows[0].uses), rows[0].to
+    for row in rows[1:]:
+        if uses and len(uses) + len(row.uses) > most:
+            yield RowUses(uses, to)
+            uses = []
+        uses += row.uses
+        to = row.to
+    yield RowUses(uses, to)

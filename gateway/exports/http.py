@@ -37,6 +37,7 @@ class EventEndpoint:
     """
 
     from_now = False
+    at_once = MOST_EVENTS
 
     def __init__(self, url: str, issuer: str, token: Path | None, tls: ssl.SSLContext) -> None:
         self._url = url

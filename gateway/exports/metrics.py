@@ -1,10 +1,13 @@
 """Uses counted for metrics, from when they are first counted on."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from creditgate.signed_document import PURPOSES
 from gateway.exports.model import Use
 from gateway.telemetry.counts import UsageCounts, UsageKey
+
+_AT_ONCE: Final = 10_000
 
 
 class CountedUses:
@@ -15,6 +18,7 @@ class CountedUses:
 
     name = "metrics"
     from_now = True
+    at_once = _AT_ONCE
 
     def __init__(self, counts: UsageCounts) -> None:
         self._counts = counts

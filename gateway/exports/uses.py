@@ -45,11 +45,10 @@ class Followed(NamedTuple):
 NOT_BEGUN: Final = Followed(0, 0)
 
 
-class Uses(NamedTuple):
-    """The next uses, and how far they come; ``rows`` of the ledger may be of no use at all."""
+class RowUses(NamedTuple):
+    """The uses of one row of the ledger, or of several, none at all maybe, and how far they come."""
 
     uses: Sequence[Use]
-    rows: int
     to: Followed
 
 
@@ -63,8 +62,10 @@ class LedgerUses:
     def __init__(self) -> None:
         self._lines: dict[int, Line] = {}
 
-    def after(self, connection: Connection, operator_id: str, after: Followed, limit: int) -> Uses:
-        """Return the uses of an operator's next rows, ``limit`` at most, in order.
+    def after(
+        self, connection: Connection, operator_id: str, after: Followed, limit: int
+    ) -> Sequence[RowUses]:
+        """Return the uses of an operator's next rows, ``limit`` at most, row by row in order.
 
         Raises LedgerLost where the rows are not those of the next places, LookupError where a
         revenue line is missing.
@@ -78,9 +79,10 @@ class LedgerUses:
         if [row.usage_index for row in rows] != [*range(after.size, after.size + len(rows))]:
             raise LedgerLost
         self._learn(connection, rows)
-        found = [use for row in rows for use in self._uses(connection, row)]
-        last = rows[-1].sequence if rows else after.sequence
-        return Uses(found, len(rows), Followed(after.size + len(rows), last))
+        return [
+            RowUses([*self._uses(connection, row)], Followed(row.usage_index + 1, row.sequence))
+            for row in rows
+        ]
 
     def _learn(self, connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -> None:
         numbers = {line.line_no for row in rows for line in lines_of(row.lines)}

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from creditgate.rating.components import Priced
+from creditgate.rating.division import divide
 from creditgate.rating.prices import PriceBook
 from creditgate.rating.rating import rate
 from creditgate.rating.use import UsePart
@@ -79,22 +80,26 @@ def _expected(
         standing = classes.standing(use.operator_id, start)
         if seconds <= 0 or plan is None or not standing.stands:
             continue
+        again: list[Expected] = []
         for number, part in enumerate(recent.parts):
             price_class = classes.price_class(part.item, start)
             price = plan.list_price(
                 Priced(part.item, price_class, part.purpose, standing.operator_class)
             )
-            records = part.records * seconds // RECENT_SECONDS
-            if price is None or not records:
-                continue
-            expected = part._replace(
-                part_from=start,
-                price_class=price_class,
-                unit_price=price,
-                records=records,
-                answers=part.answers * seconds // RECENT_SECONDS,
-            )
-            yield Expected(expected, number, seconds)
+            if price is not None:
+                expected = part._replace(
+                    part_from=start,
+                    price_class=price_class,
+                    unit_price=price,
+                    answers=part.answers * seconds // RECENT_SECONDS,
+                )
+                again.append(Expected(expected, number, seconds))
+        counts = [each.part.records for each in again]
+        whole = sum(counts) * seconds // RECENT_SECONDS
+        # Of the sum, not part by part: what is little of many kinds is not nothing together.
+        for each, records in zip(again, divide(whole, counts) if whole else (), strict=False):
+            if records:
+                yield each._replace(part=each.part._replace(records=records))
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,8 @@ class Closer:
         """Close a month that is over, if it is not closed yet, and return it.
 
         By ``books``, or by newer ones where something was put into force meanwhile: by a clock that
-        is behind, it may count for the month.
+        is behind, it may count for the month. Raises MonthSettled where the month was settled
+        without the operator.
         """
         closed = self._closings.closed(operator_id, month.name)
         while closed is None:

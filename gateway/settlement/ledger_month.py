@@ -21,7 +21,6 @@ from gateway.federation.asking.uses import RegionChunk
 from gateway.meter.model import (
     ANSWER,
     REVERSAL,
-    LineCount,
     lines_of,
     lines_text,
     pack_entries,
@@ -30,6 +29,7 @@ from gateway.meter.model import (
 from gateway.meter.tables import USAGE
 from gateway.settle.use import Combination, Owed, PriceClassOf
 from gateway.settlement.entries import AnswerRow, EntryCounts, PartKey
+from gateway.settlement.priced_lines import PricedLines, priced_lines, text_of, without
 from gateway.settlement.region_records import region_records
 from gateway.settlement.right_lines import RightLines
 from gateway.settlement.right_use import right_uses
@@ -186,11 +186,11 @@ class LedgerMonth:
                     answers[key] += sign
         return records, answers, last
 
-    def _left(self, sequence: int, lines: str) -> Counter[tuple[int, int]]:
+    def _left(self, sequence: int, lines: str) -> PricedLines:
         """Return what is left of lines of an answer beyond what was reversed of it."""
         credited = self._reversed.get(sequence)
-        gone = _by_price(credited.reversed_lines) if credited else Counter[tuple[int, int]]()
-        return _by_price(lines) - gone
+        left = priced_lines(lines)
+        return without(left, priced_lines(credited.reversed_lines)) if credited else left
 
     def _groups(
         self, connection: Connection, start: int, end: int
@@ -280,7 +280,7 @@ class LedgerMonth:
             )
             entries = pack_entries(tuple(left.elements()))
             if elsewhere is not None:
-                lines = _text(self._left(sequence, lines))
+                lines = text_of(self._left(sequence, lines))
         return AnswerRow(served_at, purpose, lines, entries, elsewhere)
 
     def _answers(
@@ -309,18 +309,3 @@ def of_answers(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
             _OWN.kind == ANSWER,
         ),
     ).where(CREDIT.c.kind == _REVERSED)
-
-
-def _by_price(lines: str) -> Counter[tuple[int, int]]:
-    """Return the records of lines by their number and price."""
-    found: Counter[tuple[int, int]] = Counter()
-    for line_no, records, price in lines_of(lines):
-        found[line_no, price] += records
-    return found
-
-
-def _text(counts: Mapping[tuple[int, int], int]) -> str:
-    """Return records by line and price as lines."""
-    return lines_text(
-        tuple(LineCount(number, count, price) for (number, price), count in counts.items())
-    )

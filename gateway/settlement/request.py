@@ -57,7 +57,7 @@ def settled_month(name: str) -> Month:
 def closings_ask(request: pb.ListClosingsRequest) -> ClosingsAsk:
     """Return what a ListClosings call asks; raises Refused INVALID_REQUEST."""
     filters: Filters = (request.operator_id, request.month)
-    faults = _listing_faults(request.month, request.page_size)
+    faults = _listing_faults(request.month, request.page_size, operator_id=request.operator_id)
     after = id_of(request.page_token, filters)
     month, _, operator_id = (after or "").partition(":")
     if after is None:
@@ -70,7 +70,9 @@ def closings_ask(request: pb.ListClosingsRequest) -> ClosingsAsk:
 def journal_ask(request: pb.ListJournalRequest) -> JournalAsk:
     """Return what a ListJournal call asks; raises Refused INVALID_REQUEST."""
     filters: Filters = (request.month, request.operator_id, request.account)
-    faults = _listing_faults(request.month, request.page_size)
+    faults = _listing_faults(
+        request.month, request.page_size, operator_id=request.operator_id, account=request.account
+    )
     after = position_of(request.page_token, filters)
     if after is None:
         faults.append(Violation("page_token", _OTHER_PAGE))
@@ -99,8 +101,13 @@ def request_id_faults(request_id: str) -> list[Violation]:
     return [Violation("request_id", f"use {REQUEST_ID_FORM}")]
 
 
-def _listing_faults(month: str, page_size: int) -> list[Violation]:
-    faults: list[Violation] = []
+def _listing_faults(month: str, page_size: int, **names: str) -> list[Violation]:
+    faults = [
+        # PostgreSQL cannot even look for a NUL.
+        Violation(field, "use a name without NUL characters")
+        for field, name in names.items()
+        if "\0" in name
+    ]
     if month:
         month_in("month", month, faults)
     if not 0 <= page_size <= MOST:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from creditgate.rating.settled import by_beneficiary, share_messages
 from creditgate.refusal import Refused
@@ -21,7 +22,13 @@ from gateway.settlement.closing import Closer
 from gateway.settlement.documents import document_bytes
 from gateway.settlement.journal import settlement_entry
 from gateway.settlement.month_use import LedgerMonths
-from gateway.settlement.store import ClosedMonth, SettledMonth, SqlClosings
+from gateway.settlement.store import (
+    ClosedMeanwhile,
+    ClosedMonth,
+    MonthSettled,
+    SettledMonth,
+    SqlClosings,
+)
 
 
 class Settler:
@@ -55,16 +62,21 @@ class Settler:
         if settled is None:
             self._require_next(month, view, now)
             operators = view.authority.operators.keys() | self._months.operators()
-            for operator_id in sorted(operators):
-                self._closer.close(operator_id, month, view, now)
+            # A call beside this one may come to its end first.
+            with suppress(MonthSettled):
+                for operator_id in sorted(operators):
+                    self._closer.close(operator_id, month, view, now)
+        while settled is None:
             before = through_of(self._before(month))
             closed = self._closings.of_month(month.name)
             settlement = settlement_of(month.name, closed, before, self._debts.owed(before))
             settlement.close_time.seconds = now
-            settled = self._closings.settle(
-                SettledMonth(month.name, now, by, request_id, document_bytes(settlement)),
-                settlement_entry(settlement),
-            )
+            with suppress(ClosedMeanwhile):
+                settled = self._closings.settle(
+                    SettledMonth(month.name, now, by, request_id, document_bytes(settlement)),
+                    settlement_entry(settlement),
+                    [each.operator_id for each in closed],
+                )
         return settled.settlement
 
     def _before(self, month: Month) -> Settlement | None:

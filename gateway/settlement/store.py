@@ -1,6 +1,6 @@
 """Closed months in SQL, for SQLite and PostgreSQL. Calls block."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -22,6 +22,14 @@ _NOTE: Final = CREDIT_NOTES.c
 
 class NotesChanged(Exception):
     """A credit note was booked in the month after its statement was worked out."""
+
+
+class MonthSettled(Exception):
+    """The month was settled without the operator, which was not known then."""
+
+
+class ClosedMeanwhile(Exception):
+    """Another operator's month was closed after a settlement was worked out."""
 
 
 class RatedAnew(Exception):
@@ -121,7 +129,7 @@ class SqlClosings:
         """Close an operator's month and book it, and return it; or what another closed meanwhile.
 
         ``rates`` tells whether the statement is still what it is rated by; nothing is put into
-        force while it is asked. Raises RatedAnew where it is not, and NotesChanged.
+        force while it is asked. Raises RatedAnew where it is not, NotesChanged, and MonthSettled.
         """
         document = document_bytes(statement)
         closing = ClosedMonth(
@@ -137,6 +145,8 @@ class SqlClosings:
             earlier = _closed(connection, statement.operator_id, statement.month)
             if earlier is not None:
                 return earlier
+            if _settled(connection, statement.month) is not None:
+                raise MonthSettled
             noted = _notes(connection, statement.operator_id, statement.month)
             if list(noted) != list(statement.credit_notes):
                 raise NotesChanged
@@ -202,13 +212,22 @@ class SqlClosings:
         with reading(self._engine) as connection:
             return connection.execute(query).scalar_one_or_none() or ""
 
-    def settle(self, settled: SettledMonth, entry: Entry) -> SettledMonth:
+    def settle(
+        self, settled: SettledMonth, entry: Entry, operators: Collection[str]
+    ) -> SettledMonth:
         """Keep a month's settlement, book its entry and return it, or what another process kept
-        meanwhile."""
+        meanwhile.
+
+        ``operators`` are those it settles. Raises ClosedMeanwhile where the month is closed for
+        others by now.
+        """
+        closed = select(_CLOSING.operator_id).where(_CLOSING.month == settled.month)
         with self._engine.begin() as connection:
             take_turn(connection)
             earlier = _settled(connection, settled.month)
             if earlier is None:
+                if set(connection.execute(closed).scalars()) != set(operators):
+                    raise ClosedMeanwhile
                 connection.execute(insert(MONTHS).values(**settled._asdict()))
                 wrote(connection, MONTHS, [(settled.month,)])
                 book(connection, entry, settled.closed_at)

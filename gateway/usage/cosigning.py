@@ -12,7 +12,8 @@ from typing import Annotated, Final, NamedTuple
 from joserfc import jws
 from joserfc.jwk import KeySet
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from creditgate.refusal import Violation, invalid
 from creditgate.transparency.merkle import ProofInvalid
@@ -24,6 +25,7 @@ from gateway.storage.writes import wrote
 from gateway.usage.logs import OperatorLogs
 from gateway.usage.tables import COSIGNATURES
 
+_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _MOST_CHARACTERS: Final = 4_096
 _MOST_NOTE_CHARACTERS: Final = 2_048
 _SKEW_SECONDS: Final = 300
@@ -72,7 +74,6 @@ class Cosignatures:
         """
         size = self._size(who.operator_id, checkpoint)
         jwk = self._signed_with(who, checkpoint, cosignature, now)
-        own = COSIGNATURES.c.operator_id == who.operator_id
         new = {
             "size": size,
             "checkpoint": checkpoint,
@@ -82,13 +83,17 @@ class Cosignatures:
             "at": now,
         }
         with self._evidence.begin() as connection:
-            kept = connection.execute(select(COSIGNATURES.c.size).where(own).with_for_update())
-            before = kept.scalar()
-            if before is None:
-                connection.execute(insert(COSIGNATURES).values(operator_id=who.operator_id, **new))
-            elif before < size:
-                connection.execute(update(COSIGNATURES).where(own).values(new))
-            if before is None or before < size:
+            keeping = _INSERT[connection.dialect.name](COSIGNATURES).values(
+                operator_id=who.operator_id, **new
+            )
+            kept = connection.execute(
+                keeping.on_conflict_do_update(
+                    index_elements=[COSIGNATURES.c.operator_id],
+                    set_=new,
+                    where=COSIGNATURES.c.size < size,
+                ).returning(COSIGNATURES.c.operator_id)
+            )
+            if kept.first() is not None:
                 wrote(connection, COSIGNATURES, [(who.operator_id,)])
         return size
 

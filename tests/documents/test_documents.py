@@ -139,6 +139,21 @@ def test_pdf_tells_amounts_and_reasons_in_either_language(months: Months) -> Non
     assert "已结算" in zh
 
 
+def test_pdf_draws_what_a_source_receives_that_is_named_as_a_region_beside_the_regions_own(
+    months: Months,
+) -> None:
+    (statement,) = statements(months, "2026-01")
+    named = Statement()
+    named.CopyFrom(statement)
+    for shared in named.sharing:
+        for share in shared.shares:
+            share.beneficiary = share.beneficiary.replace("sources/mem", "sources/11")
+    document = extract([named])
+    received = document.received_by("beneficiary")
+    both = yuan(received["sources/11"] + received["regions/11"])
+    assert both in text_of_pdf(pdf_of(document, "zh", NOW))
+
+
 def test_pdf_of_very_many_rows_keeps_the_largest_and_tells_the_rest(months: Months) -> None:
     (statement,) = statements(months, "2026-02")
     many = Statement()

@@ -20,12 +20,13 @@ from gateway.documents.service import StatementDocuments
 from gateway.documents.uses import StatementUses
 from gateway.meter.reader import SqlUsageReader
 from gateway.meter.tables import USAGE
+from gateway.settle.month import month_named
 from gateway.shares import Shares
 from tests.clock import StandingClock
-from tests.documents.world import ISSUER, KEY, NOW, SIGNER, closed_quarter
+from tests.documents.world import ISSUER, KEY, NOW, SIGNER, closed_quarter, served
 from tests.settle.world import ADMINISTRATOR, ALPHA, MARCH, caller
-from tests.settlement.world import FEBRUARY, Ledger, Months
-from tests.stores import PostgresStores, SqliteStores
+from tests.settlement.world import FEBRUARY, JANUARY, Ledger, Months
+from tests.stores import PostgresStores, SqliteStores, engines_of
 
 _JSON = pb.StatementForm.STATEMENT_FORM_SIGNED_JSON
 _PARQUET = pb.StatementForm.STATEMENT_FORM_PARQUET
@@ -101,6 +102,33 @@ async def test_administrator_gets_what_a_source_receives_of_all_operators(
         if row["side"] == "RECEIVED":
             received[row["beneficiary"]] += row["amount_micro_yuan"]
     assert dict(received) == expected
+
+
+async def test_document_of_all_operators_is_open_until_its_last_month_is_settled(
+    stores: SqliteStores | PostgresStores,
+) -> None:
+    with stores.database() as store, engines_of(*store) as engines:
+        months, ledger = Months(engines), Ledger(engines)
+        await months.start()
+        ledger.serve([served(JANUARY + 5, 1), served(FEBRUARY + 1, 2, "y")])
+        with service_over(months) as service:
+
+            async def state(last_month: str) -> str:
+                request = pb.GetStatementDocumentRequest(
+                    month="2026-01", last_month=last_month, form=_JSON
+                )
+                _, content = await _document(service, request, ADMINISTRATOR)
+                return str(open_statement(content.decode(), KEY)["state"])
+
+            january = month_named("2026-01")
+            assert january is not None
+            # A closing that came half way.
+            months.closer.close("alpha", january, months.feed.current(), NOW)
+            assert await state("2026-01") == "OPEN"
+            months.close("2026-01", "r1", NOW)
+            assert (await state("2026-01"), await state("2026-02")) == ("CLOSED", "OPEN")
+            months.close("2026-02", "r2", NOW)
+            assert await state("2026-02") == "CLOSED"
 
 
 @pytest.mark.parametrize(

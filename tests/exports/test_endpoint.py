@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from gateway.exports.http import MOST_EVENTS, EventEndpoint, NotTaken
+from gateway.meter.model import LineCount
 from gateway.signin.tls import trusting
 from tests.exports.receiver import Receiver, receiving
 from tests.exports.world import ISSUER, Ledger
@@ -54,9 +55,22 @@ def test_what_is_not_taken_comes_again_with_the_same_ids(
         ledger.tell(endpoint)
     ledger.tell(endpoint)
     ids = [event["id"] for batch in receiver.batches for event in batch]
-    # At least once: what came before the failure comes twice.
-    assert len(ids) == 2 * MOST_EVENTS + 1
-    assert len(set(ids)) == MOST_EVENTS + 1
+    assert len(ids) == len(set(ids)) == MOST_EVENTS + 1
+
+
+def test_who_takes_one_batch_at_a_time_is_told_of_all_in_the_end(
+    ledger: Ledger, receiver: Receiver, endpoint: EventEndpoint
+) -> None:
+    lines = (LineCount(1, 1, 7), LineCount(2, 1, 5))
+    ledger.charge(*(claim(f"r-{number}", [1, 2], lines=lines) for number in range(MOST_EVENTS + 1)))
+    for _ in range(2):
+        receiver.statuses = [204, 429]
+        with pytest.raises(NotTaken):
+            ledger.tell(endpoint)
+    ledger.tell(endpoint)
+    assert [len(batch) for batch in receiver.batches] == [MOST_EVENTS, MOST_EVENTS, 2]
+    ids = [event["id"] for batch in receiver.batches for event in batch]
+    assert len(set(ids)) == 2 * (MOST_EVENTS + 1)
 
 
 def test_what_the_endpoint_answers_is_told_when_it_changes(

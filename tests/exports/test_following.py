@@ -23,6 +23,7 @@ class Kept:
 
     name: str = "kept"
     from_now: bool = False
+    at_once: int = 10_000
     failing: int = 0
     uses: list[Use] = field(default_factory=list)
 

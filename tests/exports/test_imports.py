@@ -30,6 +30,20 @@ def test_lago_gets_batches_of_a_hundred_with_an_id_of_their_own(tmp_path: Path) 
     assert sum(event["properties"]["records"] for event in events) == 100 * 2 - 2
 
 
+def test_lago_gets_what_stands_beside_a_line_that_a_crash_cut_off(tmp_path: Path) -> None:
+    named = USE._replace(source="某\u2028局")
+    cut, whole = tmp_path / "usage-1.jsonl", tmp_path / "usage-2.jsonl"
+    cut.write_bytes(jsonl_of([named, CREDIT], ISSUER)[:-40])
+    whole.write_bytes(jsonl_of([CREDIT], ISSUER))
+    script = _ROOT / "docs" / "examples" / "usage_to_lago.py"
+    done = subprocess.run(
+        [sys.executable, script, cut, whole], capture_output=True, text=True, check=True
+    )
+    (batch,) = [json.loads(line) for line in done.stdout.split("\n")[:-1]]
+    ids = [event["transaction_id"] for event in batch["events"]]
+    assert ids == [event_of(each, ISSUER)["id"] for each in (named, CREDIT)]
+
+
 def test_meters_of_the_guide_read_what_events_have() -> None:
     """OpenMeter's meters name an event type and JSON paths in ``data``."""
     import yaml

@@ -1,6 +1,7 @@
 """A forecast is the bill of the month that goes on like its last seven days."""
 
 from collections.abc import Sequence
+from itertools import product
 from random import Random
 from typing import Final
 
@@ -93,6 +94,16 @@ def test_a_forecast_is_the_bill_of_the_month_had_the_last_week_come_again() -> N
         assert (told.records_so_far, told.records_whole) == (len(facts), len(facts) + len(again))
         dearer += told.fee_whole > told.fee_so_far
     assert dearer > 100
+
+
+def test_little_use_of_many_kinds_goes_on_in_proportion_all_the_same() -> None:
+    now = MONTH - 2 * 86_400
+    kinds = product(drawn.ITEMS, drawn.SOURCES, drawn.REGIONS, drawn.PURPOSES)
+    facts = [Served(now - 1 - n, n, "x", *kind, 7) for n, kind in enumerate(kinds)]
+    told = forecast_of(books(plan(7)), facts, now)
+    more = len(facts) * 2 // 7
+    assert more > 10
+    assert told == Forecast(len(facts), len(facts) + more, 7 * len(facts), 7 * (len(facts) + more))
 
 
 def test_use_before_the_last_seven_days_is_not_expected_again() -> None:

@@ -265,6 +265,22 @@ async def test_use_that_cost_nothing_itself_is_given_back_what_it_did_to_the_tie
     assert note.amount_micro_yuan == 3 * 70_000 == months.statement("2026-02").total_micro_yuan
 
 
+async def test_what_was_promised_cheaper_is_rated_without_what_was_reversed_of_it(
+    months: Months, ledger: Ledger
+) -> None:
+    thrice(ledger, 1)
+    ledger.reverse(0, 2)
+    promised = leaf(0)
+    for line in promised.lines:
+        line.unit_price_micro_yuan = 5_000
+    month = month_named("2026-01")
+    assert month is not None
+    right = {0: list(promised.lines)}
+    charged, ought = months.closer.as_it_ought("alpha", month, months.feed.current(), right)
+    # One record is left, of three.
+    assert (charged.total_micro_yuan, ought.total_micro_yuan) == (FEE, 5_000)
+
+
 async def test_two_overcharges_of_a_month_give_back_what_both_together_cost(
     desk: Desk, months: Months, ledger: Ledger
 ) -> None:

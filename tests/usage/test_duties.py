@@ -3,12 +3,13 @@
 import asyncio
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 
 import pytest
 from joserfc.jwk import KeySet
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from creditgate.refusal import Refused
 from creditgate.v1.alert_service_pb2 import AlertKind
@@ -23,6 +24,7 @@ from gateway.usage.duties import AgreementDuties, Unsigned
 from gateway.usage.places import made_at
 from gateway.usage.policy import AgreementPolicy
 from gateway.usage.sparing import SparedDuties
+from gateway.usage.tables import COSIGNATURES
 from gateway.usage.unsigned import COMMAND, UnsignedUse
 from sdk.signing import SigningKey
 from sdk.usage_agreements import COSIGNATURE_TYPE, checkpoint_digest
@@ -104,6 +106,23 @@ def refused_from(world: Agreeing) -> None:
         world.use()
     world.pass_days(19)
     assert world.duties.refused() == {"alpha": Unsigned(NOW, 3)}
+
+
+def test_who_agrees_for_the_first_time_beside_another_process_agrees(world: Agreeing) -> None:
+    world.use()
+    world.use()
+    others = {"size": 1, "checkpoint": world.notes[1], "cosignature": "", "client_id": CLIENT}
+    with ThreadPoolExecutor(1) as thread:
+        with world.engines.evidence.begin() as connection:
+            first = insert(COSIGNATURES).values(operator_id="alpha", jwk="", at=NOW, **others)
+            connection.execute(first)
+            agreed = thread.submit(world.agree, 2)
+            # It comes as far as it can while the other one is not committed.
+            time.sleep(0.5)
+        assert agreed.result() == 2
+    newest = world.cosignatures.newest("alpha")
+    assert newest is not None
+    assert (newest.size, newest.checkpoint) == (2, world.notes[2])
 
 
 def test_operator_is_reminded_once_then_refused_and_others_are_not(world: Agreeing) -> None:

@@ -238,7 +238,8 @@ async def test_a_delivery_is_noted_as_sent_and_its_receipts_are_kept(
     file, subjects = await desk.book(tmp_path / "receipts.book"), tmp_path / "subjects"
     subjects.write_text(f"{SUBJECT}\n")
     batch = ("batch", subjects, "--purpose", "supplier-check", "--acknowledged", "--book", file)
-    request_id = (await desk.told(*batch))["request_id"]
+    output = ("--output", tmp_path / "records.jsonl")
+    request_id = (await desk.told(*batch, *output))["request_id"]
     place = int((await desk.entry(request_id)).rpartition("/")[2].partition("-")[0])
     book = UsageBook.open(file)
     (receipt,) = book.receipts_of(place)
