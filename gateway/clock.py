@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Final, Protocol, runtime_checkable
 
 _MICROS: Final = 1_000_000
+# Linux's clock that goes on while the host sleeps.
+_HOST: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Clock(Protocol):
@@ -34,6 +36,12 @@ class SystemClock:
     def micros(self) -> int:
         """Give whole microseconds since the epoch, UTC, cut, never rounded up."""
         return time.time_ns() // 1_000
+
+
+def host_seconds() -> float:
+    """Give seconds by which a lease is measured: setting the time changes nothing, and those that
+    the host slept count, where the system tells them."""
+    return time.clock_gettime(_HOST)
 
 
 def micros_of(clock: Clock) -> Callable[[], int]:

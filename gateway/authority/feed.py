@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authority.view import AuthorityView
-from gateway.clock import Clock
+from gateway.clock import Clock, host_seconds
 from gateway.oauth.revocation_log import RevocationLog
 from gateway.storage.signs import Sign
 from operators.log import AuthorityLog
@@ -53,8 +53,8 @@ class AuthorityFeed:
     """One process's view of the authority log and of the log of revocations.
 
     ``monotonic`` measures the lease in seconds; it is no wall clock, so that setting
-    the time neither stretches nor breaks a lease. While ``sign`` shows no news of the store
-    the logs are not read.
+    the time neither stretches nor breaks a lease, and a host that sleeps does not stretch it.
+    While ``sign`` shows no news of the store the logs are not read.
     """
 
     def __init__(
@@ -65,8 +65,8 @@ class AuthorityFeed:
         clock: Clock,
         poll_seconds: float,
         lease_seconds: float,
-        monotonic: Callable[[], float],
         bell: ChangeBell,
+        monotonic: Callable[[], float] = host_seconds,
         sign: Sign | None = None,
     ) -> None:
         self._log = log

@@ -1,8 +1,8 @@
 """``creditgate batch``: the records of many subjects."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import ExitStack, aclosing
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import ExitStack, aclosing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TextIO
@@ -33,7 +33,11 @@ _SUMMED: Final = ("subjects", "records", "charged_entries", "charged_micro_yuan"
 def batch(
     file: Annotated[
         typer.FileText,
-        typer.Argument(metavar="FILE", help="Credit codes, one a line; - reads standard input."),
+        typer.Argument(
+            metavar="FILE",
+            encoding="utf-8-sig",
+            help="Credit codes, one a line; - reads standard input.",
+        ),
     ],
     purpose: PurposeAsked,
     items: Items = None,
@@ -48,7 +52,7 @@ def batch(
             "--output",
             dir_okay=False,
             callback=output_file,
-            help="Write the records here, one JSON a line.",
+            help="Write the records here, one JSON a line, in place of earlier ones.",
         ),
     ] = None,
     proof: Proof = ProofAsked.NONE,
@@ -66,7 +70,7 @@ def batch(
         bool,
         typer.Option(
             "--acknowledged",
-            help="Acknowledge records once they are written: what a break loses is credited.",
+            help="Acknowledge records once they are in --output: what a break loses is credited.",
         ),
     ] = False,
     places: RecordRegions = None,
@@ -74,9 +78,9 @@ def batch(
     as_json: AsJson = False,
 ) -> None:
     """Ask for the records of many subjects, as an operator's client."""
-    subjects = [line.strip() for line in file if line.strip()]
-    if not subjects:
-        raise CommandFailed("The file names no subject: write one credit code a line.")
+    subjects = _subjects(file)
+    if acknowledged:
+        _require_own(output)
     ready_book(book, profile)
     request = pb.BatchGetSubjectRecordsRequest(
         subjects=subjects,
@@ -93,7 +97,7 @@ def batch(
     with ExitStack() as stack:
         keep_records: Callable[[Sequence[DisclosedRecord]], None] = records.extend
         if output is not None:
-            keep_records = _writer(stack.enter_context(output.open("w", encoding="utf-8")))
+            keep_records = stack.enter_context(_writing(output))
 
         def keep(chunk: Chunk) -> None:
             file = None if save is None else save / f"chunk-{chunk.first:05}.bin"
@@ -174,14 +178,52 @@ def _add(sums: dict[str, int], chunk: Chunk) -> None:
     sums["charged_micro_yuan"] += chunk.receipt.charged_micro_yuan
 
 
-def _writer(file: TextIO) -> Callable[[Sequence[DisclosedRecord]], None]:
-    def write(records: Sequence[DisclosedRecord]) -> None:
-        for record in records:
-            file.write(json.dumps(as_dict(record), ensure_ascii=False) + "\n")
-        # Before they are acknowledged.
-        file.flush()
+def _subjects(file: TextIO) -> list[str]:
+    """Return the codes of a file. Raises CommandFailed where there is none to be read."""
+    try:
+        subjects = [line.strip() for line in file if line.strip()]
+    except UnicodeDecodeError:
+        raise CommandFailed(
+            "The file is not in UTF-8: save it so, one credit code a line."
+        ) from None
+    if not subjects:
+        raise CommandFailed("The file names no subject: write one credit code a line.")
+    return subjects
 
-    return write
+
+def _require_own(output: Path | None) -> None:
+    """Raise CommandFailed unless ``output`` is a file that records can be acknowledged for: one
+    that has none, since what was acknowledged before is not given again for nothing."""
+    if output is None:
+        raise CommandFailed("--acknowledged takes --output: what is written nowhere may be lost.")
+    if output.is_file() and output.stat().st_size:
+        raise CommandFailed(
+            f"{output} may hold records that were acknowledged before, which may not come again:"
+            " choose another --output, or move it away."
+        )
+
+
+@contextmanager
+def _writing(output: Path) -> Generator[Callable[[Sequence[DisclosedRecord]], None]]:
+    """Give what writes records to ``output``.
+
+    What an earlier batch paid for stays in it until this one is answered.
+    """
+    with output.open("a", encoding="utf-8") as file:
+        begun = False
+
+        def write(records: Sequence[DisclosedRecord]) -> None:
+            nonlocal begun
+            if not begun and output.is_file():
+                file.truncate(0)
+            begun = True
+            for record in records:
+                file.write(json.dumps(as_dict(record), ensure_ascii=False) + "\n")
+            # Before they are acknowledged.
+            file.flush()
+
+        yield write
+        write(())
 
 
 def _sheet(request_id: str, sums: dict[str, int]) -> Sheet:

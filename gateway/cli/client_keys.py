@@ -4,20 +4,21 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
+from typing import Any, Final
 
 from gateway.cli.failures import CommandFailed
 from gateway.clock import SystemClock
 from gateway.config import GatewayConfig
 from gateway.installation.home import Home
-from gateway.pki.client_keys import make_assertion_key
+from gateway.pki.client_keys import make_assertion_key, read_assertion_key
 from gateway.pki.development import make_client_certificate
 from gateway.pki.files import write_private
 from gateway.pki.thumbprint import thumbprint_of_pem
 from sdk.credentials import Credentials
+
+_CERTIFICATE: Final = "certificate.pem"
+_KEY: Final = "key.pem"
+_SIGNING_KEY: Final = "signing.pem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,12 @@ def _keys_in(folder: Path, client_id: str, caller: Credentials, config: Path | N
         _make_keys(folder, client_id, caller, config)
     credentials = _own_profile(profile, client_id)
     try:
-        key = ECKey.import_key(credentials.signing_key.read_bytes())
-    except (JoseError, ValueError):
+        key = read_assertion_key(credentials.signing_key.read_bytes())
+    except ValueError:
         raise CommandFailed(
             f"{credentials.signing_key} was not made by --make-keys; give --jwks and --certificate."
         ) from None
-    public = key.as_dict(private=False, kid=key.thumbprint(), alg="ES256", use="sig")
-    return PublicKeys(json.dumps({"keys": [public]}), (_thumbprint_of(credentials.certificate),))
+    return PublicKeys(key.jwks, (_thumbprint_of(credentials.certificate),))
 
 
 def _own_profile(profile: Path, client_id: str) -> Credentials:
@@ -77,7 +77,7 @@ def _own_profile(profile: Path, client_id: str) -> Credentials:
 
 
 def _make_keys(folder: Path, client_id: str, caller: Credentials, config: Path | None) -> None:
-    """Write certificate, keys and, last, the profile that says they are whole."""
+    """Write certificate, keys and, last, the profile that says they are whole, over no others."""
     home = Home.at(GatewayConfig.load(config).home)
     try:
         ca = home.development_ca()
@@ -86,14 +86,20 @@ def _make_keys(folder: Path, client_id: str, caller: Credentials, config: Path |
             f"--make-keys needs the installation's development CA, and {home.ca_key.parent} holds"
             " none: set CREDITGATE_HOME or --config, or give --jwks and --certificate."
         ) from None
+    for name in (_CERTIFICATE, _KEY, _SIGNING_KEY):
+        if (there := folder / name).exists():
+            raise CommandFailed(
+                f"{there} is there without a profile.json that tells whose it is: choose another"
+                " folder, or move it away."
+            )
     certificate = make_client_certificate(ca, client_id, SystemClock().now())
-    certificate.write(folder / "certificate.pem", folder / "key.pem")
-    write_private(folder / "signing.pem", make_assertion_key().key)
+    certificate.write(folder / _CERTIFICATE, folder / _KEY)
+    write_private(folder / _SIGNING_KEY, make_assertion_key().key)
     profile: dict[str, Any] = {
         "client_id": client_id,
-        "certificate": "certificate.pem",
-        "key": "key.pem",
-        "signing_key": "signing.pem",
+        "certificate": _CERTIFICATE,
+        "key": _KEY,
+        "signing_key": _SIGNING_KEY,
         "ca": str(caller.ca.absolute()),
         "grpc": caller.grpc,
         "issuer": caller.issuer,

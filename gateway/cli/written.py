@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from io import TextIOWrapper
 
 from gateway.cli.failures import FAILED
 
@@ -11,7 +12,10 @@ from gateway.cli.failures import FAILED
 @contextmanager
 def written_out() -> Generator[None]:
     """Run a program, which ends by SystemExit; where standard output cannot be written to, as on a
-    full disk, tell so in one line and end FAILED."""
+    full disk, tell so in one line and end FAILED. What its encoding has no letters for is escaped,
+    as JSON escapes it too."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         try:
             yield

@@ -15,12 +15,13 @@ from gateway.installation.home import Home
 from gateway.oauth.keys import SigningKeyBook
 from gateway.oauth.rotation import issue_signing_key
 from gateway.oauth.signing import SigningKeys
-from gateway.pki.client_keys import make_assertion_key
+from gateway.pki.client_keys import make_assertion_key, read_assertion_key
 from gateway.pki.development import (
     LOOPBACK,
     make_ca,
     make_client_certificate,
     make_server_certificate,
+    stands,
 )
 from gateway.pki.thumbprint import thumbprint_of_pem
 from gateway.storage.connections import shortage
@@ -31,6 +32,7 @@ from operators.log import AuthorityLog, Draft
 from operators.model import CLIENT, SCOPE_GRANT, Client, ScopeGrant
 from operators.roles import scopes_of_role
 from operators.sql import SqlAuthorityLog
+from sdk.credentials import Credentials
 
 ADMINISTRATOR: Final = "administrator"
 _ROLE: Final = ClientRole.CLIENT_ROLE_ADMINISTRATOR
@@ -60,13 +62,15 @@ def bootstrap(
     this host may open; makes the development CA and a server
     certificate unless certificates are configured; makes the first key that signs
     access tokens; registers the first administrator, unless there is one: with the keys
-    of ``administrator``, or with keys and profile made in the home where the development
-    CA certifies clients. Raises NoAdministrator when it does not and no keys are given,
+    of ``administrator``, or with keys and profile in the home, made where they are missing, where
+    the development CA certifies clients. Of those that do so at once in one home each waits for
+    the one before. Raises NoAdministrator when it does not and no keys are given,
     and what the store raises when it cannot be reached.
     """
     home = Home.at(config.home)
-    _certify(config, home, clock.now())
-    _certify_for_regions(config, home, clock.now())
+    with home.alone():
+        _certify(config, home, clock.now())
+        _certify_for_regions(config, home, clock.now())
     engines = open_for_one(config.database.get_secret_value(), home.root)
     try:
         upgrade_all(engines, config.database_partitions)
@@ -74,10 +78,13 @@ def bootstrap(
             if short := shortage(connection, config.workers, config.database_connections):
                 _log.warning("%s", short)
         log = SqlAuthorityLog(engines.authority)
-        _issue_first_key(log, SigningKeys(home.keys), clock.now())
-        if not _has_administrator(log):
-            keys = administrator or _made_keys(config, home, clock.now())
-            _register_administrator(log, keys, clock.now())
+        # Not before: a migration takes turns of its own, and may take an hour, in which processes
+        # of the version before are started.
+        with home.alone():
+            _issue_first_key(log, SigningKeys(home.keys), clock.now())
+            if not _has_administrator(log):
+                keys = administrator or _made_keys(config, home, clock.now())
+                _register_administrator(log, keys, clock.now())
     finally:
         engines.dispose()
     return home
@@ -121,10 +128,26 @@ def _made_keys(config: GatewayConfig, home: Home, now: int) -> AdministratorKeys
             "client_ca is set, so the first administrator's certificate comes from there: give"
             " its certificate (PEM) and its public keys (JWK Set)."
         )
+    if (held := _held_keys(home, now)) is not None:
+        return held
     certificate = make_client_certificate(home.development_ca(), ADMINISTRATOR, now)
     assertion_key = make_assertion_key()
     home.write_client(ADMINISTRATOR, certificate, assertion_key.key)
     return AdministratorKeys(certificate.certificate, assertion_key.jwks)
+
+
+def _held_keys(home: Home, now: int) -> AdministratorKeys | None:
+    """Return the administrator's keys that lie in the home, by which another store may know it;
+    None where nobody can connect by them."""
+    try:
+        held = Credentials.load(home.profile(ADMINISTRATOR))
+        certificate, key = held.certificate.read_bytes(), held.key.read_bytes()
+        jwks = read_assertion_key(held.signing_key.read_bytes()).jwks
+    except (OSError, ValueError):
+        return None
+    if not stands(certificate, key, home.development_ca(), now):
+        return None
+    return AdministratorKeys(certificate, jwks)
 
 
 def _register_administrator(log: AuthorityLog, keys: AdministratorKeys, now: int) -> None:

@@ -1,11 +1,22 @@
 """Where an installation keeps its files."""
 
+import errno
+import fcntl
 import json
+import os
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from gateway.pki.development import Issued, read_issued
 from gateway.pki.files import write_private
+
+_LOCK: Final = ".setup.lock"
+_NO_LOCK: Final = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,24 @@ class Home:
     def profile(self, client_id: str) -> Path:
         """Profile of a client whose keys lie here (JSON), beside its keys."""
         return self.root / "clients" / client_id / "profile.json"
+
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Be the only one who sets this home up, once those have ended who were before.
+
+        Who may not write here sets nothing up, and is not kept from serving, nor is who has a file
+        system without locks. Raises OSError.
+        """
+        with ExitStack() as held:
+            try:
+                self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+                descriptor = os.open(self.root / _LOCK, os.O_WRONLY | os.O_CREAT, 0o600)
+                lock = held.enter_context(os.fdopen(descriptor, "wb"))
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            except OSError as error:
+                if error.errno not in _NO_LOCK:
+                    raise
+            yield
 
     def development_ca(self) -> Issued:
         """Return the development CA. Raises OSError when there is none."""

@@ -1,14 +1,17 @@
 """Private signing keys: one PEM file each, 0600, named by kid, in one folder.
 
-Processes share the folder: a key another process made is found when first needed.
+Processes share the folder: a key another process made is found when first needed. One whose file is
+not there or cannot be used, such as another user's, leaves signing to the one before it.
 """
 
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey
 
 from creditgate.refusal import Refused
@@ -19,6 +22,7 @@ from gateway.pki.files import write_private
 
 SigningAlgorithm = Literal["ES256", "EdDSA"]
 SIGNING_ALGORITHMS: Final[tuple[SigningAlgorithm, ...]] = ("ES256", "EdDSA")
+_log = logging.getLogger(__name__)
 _KID: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -28,6 +32,8 @@ class SigningKeys:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._loaded: dict[str, ECKey | OKPKey] = {}
+        # Files that cannot be used, each told once.
+        self._told: set[str] = set()
         self._registry = ProfileRegistry()
 
     def create(self, algorithm: SigningAlgorithm) -> PublicJwk:
@@ -62,11 +68,20 @@ class SigningKeys:
         if key is None:
             try:
                 pem = self._path(kid).read_bytes()
+                key = ECKey.import_key(pem) if key_type == "EC" else OKPKey.import_key(pem)
             except FileNotFoundError:
                 return None
-            key = ECKey.import_key(pem) if key_type == "EC" else OKPKey.import_key(pem)
+            except (OSError, ValueError, JoseError) as error:
+                self._tell(kid, error)
+                return None
             self._loaded[kid] = key
         return key
+
+    def _tell(self, kid: str, error: Exception) -> None:
+        if kid not in self._told:
+            self._told.add(kid)
+            kind = type(error).__name__
+            _log.error("the file of signing key %s cannot be used: %s", kid, kind)
 
     def _path(self, kid: str) -> Path:
         if not _KID.fullmatch(kid):

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 
@@ -16,6 +17,20 @@ class AssertionKey:
 
 def make_assertion_key() -> AssertionKey:
     """Make an ES256 key; its kid is its RFC 7638 thumbprint."""
-    key = ECKey.generate_key("P-256")
+    return _with_jwks(ECKey.generate_key("P-256"))
+
+
+def read_assertion_key(pem: bytes) -> AssertionKey:
+    """Read what `make_assertion_key` made. Raises ValueError for what it did not make."""
+    try:
+        key = ECKey.import_key(pem)
+    except JoseError as error:
+        raise ValueError("this is no key of a client's assertions") from error
+    if key.curve_name != "P-256":
+        raise ValueError("this is no key of a client's assertions")
+    return _with_jwks(key)
+
+
+def _with_jwks(key: ECKey) -> AssertionKey:
     public = key.as_dict(private=False, kid=key.thumbprint(), alg="ES256", use="sig")
     return AssertionKey(key.as_pem(private=True), json.dumps({"keys": [public]}))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -76,6 +77,18 @@ def make_client_certificate(ca: Issued, client_id: str, now: int) -> Issued:
     The gateway knows a client by the certificate's thumbprint; the name is for people.
     """
     return _leaf(ca, client_id, now, ExtendedKeyUsageOID.CLIENT_AUTH, [x509.DNSName(client_id)])
+
+
+def stands(certificate: bytes, key: bytes, ca: Issued, now: int) -> bool:
+    """Tell whether somebody can connect by a certificate of ``ca`` and its key (both PEM)."""
+    try:
+        leaf = x509.load_pem_x509_certificate(certificate)
+        leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(ca.certificate))
+        own = load_pem_private_key(key, password=None).public_key() == leaf.public_key()
+    except (InvalidSignature, TypeError, ValueError):
+        return False
+    moment = datetime.fromtimestamp(now, UTC)
+    return own and leaf.not_valid_before_utc <= moment < leaf.not_valid_after_utc
 
 
 def _leaf(

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -10,11 +11,17 @@ def write_private(path: Path, content: bytes) -> None:
 
     The mode is set when the file is made, so there is no moment at which others can
     read it; an older file of the name is replaced. Missing folders are made with 0700.
+    What root writes belongs to whom the folder belongs to, who is to read it.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
+        if os.geteuid() == 0:
+            folder = path.parent.stat()
+            # Some file systems leave no choice.
+            with suppress(PermissionError):
+                os.fchown(descriptor, folder.st_uid, folder.st_gid)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

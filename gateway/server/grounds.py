@@ -3,7 +3,6 @@ builds on."""
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -97,7 +96,6 @@ async def _started_feed(
         clock=clock,
         poll_seconds=config.authority_poll_ms / 1_000,
         lease_seconds=config.lease_seconds,
-        monotonic=time.monotonic,
         bell=bell,
         # Asked by itself: by one that is a moment old the lease would last a moment longer.
         sign=open_sign(engines.authority, ANY_COMMIT, stack.enter_context(ExitStack())),

@@ -67,3 +67,15 @@ def test_what_cannot_be_printed_is_told_in_lines_without_a_traceback(
     assert done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+def test_what_a_terminal_has_no_letters_for_is_escaped(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*PROGRAM, "--help"],
+        env=environment(tmp_path / "home") | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"\u516c" in done.stdout

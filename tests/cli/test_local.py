@@ -261,6 +261,19 @@ def test_a_profile_whose_files_are_missing_says_which(home: Path) -> None:
     assert "client rotate" in done.told
 
 
+@pytest.mark.parametrize("name", ["certificate.pem", "key.pem", "signing.pem"])
+def test_keys_that_were_made_elsewhere_are_not_written_over(
+    home: Path, tmp_path: Path, name: str
+) -> None:
+    profile = Path(creditgate_here(home, "init", "--json").json["profile"])
+    (kept := tmp_path / name).write_text("their own", encoding="utf-8")
+    register = ("client", "register", "one", "--role", "publisher", "--reason", "x")
+    done = creditgate_here(home, *register, "--make-keys", tmp_path, "--profile", profile)
+    assert done.status == 1
+    assert str(kept) in done.told
+    assert kept.read_text(encoding="utf-8") == "their own"
+
+
 def test_a_key_of_another_kind_is_not_registered_as_ours(home: Path) -> None:
     profile = Path(creditgate_here(home, "init", "--json").json["profile"])
     key = ed25519.Ed25519PrivateKey.generate()

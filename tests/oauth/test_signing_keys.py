@@ -1,6 +1,11 @@
 """Signing keys: rotation overlaps, retirement acts at once, private halves stay private."""
 
+import json
+import os
 import stat
+from base64 import urlsafe_b64decode
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -75,6 +80,33 @@ def test_process_without_private_keys_signs_nothing(world: World) -> None:
     assert refused.value.reason == RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE
 
 
+@pytest.mark.parametrize("spoilt", [Path.mkdir, Path.touch])
+def test_key_whose_file_cannot_be_used_leaves_signing_to_the_one_before(
+    world: World, caplog: pytest.LogCaptureFixture, spoilt: Callable[[Path], None]
+) -> None:
+    [before] = world.snapshot().signing_keys
+    kid = world.issue_key()
+    file = world.folder / "keys" / f"{kid}.pem"
+    kept = file.read_bytes()
+    file.unlink()
+    spoilt(file)
+    keys, book = SigningKeys(world.folder / "keys"), world.snapshot().signing_keys
+    signers = [_signer(keys, book, world) for _ in range(3)]
+    assert signers == [before] * 3
+    assert [kid in record.message for record in caplog.records] == [True]
+    file.rmdir() if file.is_dir() else file.unlink()
+    file.write_bytes(kept)
+    assert _signer(keys, book, world) == kid
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes files for others")
+def test_key_that_root_makes_is_the_gateways_whose_folder_it_is(tmp_path: Path) -> None:
+    os.chown(tmp_path, 4_321, 1_234)
+    kid = SigningKeys(tmp_path).create("ES256")["kid"]
+    made = (tmp_path / f"{kid}.pem").stat()
+    assert (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode)) == (4_321, 1_234, 0o600)
+
+
 def test_private_keys_are_readable_by_their_owner_alone(world: World) -> None:
     files = list((world.folder / "keys").iterdir())
     assert files
@@ -111,6 +143,13 @@ def test_eddsa_keys_sign_too(world: World) -> None:
     jwk = keys.create("EdDSA")
     book = SigningKeyBook.empty().advanced([_change(1, jwk["kid"], 0, None, jwk)])
     assert keys.sign(book, {"sub": "x"}, "at+jwt", 1).count(".") == 2
+
+
+def _signer(keys: SigningKeys, book: SigningKeyBook, world: World) -> str:
+    token = keys.sign(book, {"sub": "x"}, "at+jwt", world.clock.now())
+    head = token.partition(".")[0]
+    kid: str = json.loads(urlsafe_b64decode(f"{head}=="))["kid"]
+    return kid
 
 
 def _change(

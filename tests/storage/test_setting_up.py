@@ -1,9 +1,10 @@
 """Setting an installation up: what lies in its home already is used, by one at a time."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from pydantic import SecretStr
+from sqlalchemy import text
 
 from gateway.clock import Clock, SystemClock
 from gateway.config import GatewayConfig
@@ -11,15 +12,15 @@ from gateway.installation.bootstrap import ADMINISTRATOR, bootstrap
 from gateway.installation.home import Home
 from gateway.pki.development import stands
 from gateway.pki.thumbprint import thumbprint_of_pem
+from gateway.storage.migrate import TURN
 from operators.authority import Authority
 from operators.sql import SqlAuthorityLog
 from sdk.credentials import Credentials
-from tests.cli.commands import creditgate
 from tests.clock import StandingClock
 from tests.stores import PostgresStores, engines_of
 
-SETTERS = 3
 _YEARS = 2 * 366 * 86_400
+_A_WHILE = 0.5
 
 
 def set_up(home: Path, database: str = "sqlite", clock: Clock | None = None) -> Credentials:
@@ -35,7 +36,7 @@ def is_known(credentials: Credentials, home: Path, database: str = "sqlite") -> 
         authority = Authority.empty().advanced(SqlAuthorityLog(engines.authority).since(0))
     client = authority.clients[ADMINISTRATOR]
     shown = thumbprint_of_pem(credentials.certificate.read_bytes())
-    return client.certificate_thumbprints == {shown}
+    return client.certificate_thumbprints == frozenset({shown})
 
 
 def test_administrator_stays_one_when_the_home_is_set_up_for_another_store(
@@ -58,8 +59,8 @@ def test_keys_by_which_nobody_could_connect_any_more_are_made_anew(
         known = set_up(tmp_path, database, later)
         assert is_known(known, tmp_path, database)
     home = Home.at(tmp_path)
-    issued = known.certificate, known.key
-    assert stands(*(each.read_bytes() for each in issued), home.development_ca(), later.now())
+    certificate, key = known.certificate.read_bytes(), known.key.read_bytes()
+    assert stands(certificate, key, home.development_ca(), later.now())
 
 
 def test_keys_that_are_not_whole_are_made_anew(
@@ -72,9 +73,39 @@ def test_keys_that_are_not_whole_are_made_anew(
         assert is_known(known, tmp_path, database)
 
 
-def test_who_set_it_up_at_once_come_to_one_installation(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    with ThreadPoolExecutor(SETTERS) as threads:
-        ended = [threads.submit(creditgate, home, "init") for _ in range(SETTERS)]
-    assert [each.result().status for each in ended] == [0] * SETTERS
-    assert is_known(Credentials.load(Home.at(home).profile(ADMINISTRATOR)), home)
+def test_who_sets_it_up_waits_for_who_is_at_it(tmp_path: Path) -> None:
+    home = Home.at(tmp_path)
+    with ThreadPoolExecutor(1) as thread:
+        with home.alone():
+            setting = thread.submit(set_up, tmp_path)
+            wait([setting], _A_WHILE)
+            assert not home.ca.exists()
+        assert is_known(setting.result(), tmp_path)
+
+
+def test_who_waits_for_the_store_keeps_nobody_from_the_home(
+    tmp_path: Path, postgres_stores: PostgresStores
+) -> None:
+    home = Home.at(tmp_path)
+    with (
+        ThreadPoolExecutor(2) as threads,
+        postgres_stores.database(migrated=False) as (database, _),
+        engines_of(database, tmp_path) as engines,
+        engines.authority.connect() as migrating,
+    ):
+        migrating.execute(text(f"SELECT pg_advisory_lock({TURN})"))
+        setting = threads.submit(set_up, tmp_path, database)
+        while not home.ca.exists():
+            assert not wait([setting], _A_WHILE / 10).done
+        # As a process of the former version starts, whose schema is there.
+        starting = threads.submit(_alone, home)
+        held = wait([starting], 20 * _A_WHILE).done
+        assert not setting.done()
+        migrating.invalidate()
+        assert held
+        assert is_known(setting.result(), tmp_path, database)
+
+
+def _alone(home: Home) -> None:
+    with home.alone():
+        pass
