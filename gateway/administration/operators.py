@@ -1,5 +1,7 @@
 """Operators: registered, renamed, suspended, reinstated, revoked for good."""
 
+import asyncio
+
 from creditgate.v1 import operator_service_pb2 as pb
 from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.administration.desk import Desk
@@ -19,6 +21,7 @@ from gateway.authority.view import AuthorityView
 from operators.authority import Authority
 from operators.log import Draft
 from operators.model import OPERATOR, Operator
+from operators.suspended import suspension_of
 
 _ACTIVE = OperatorState.OPERATOR_STATE_ACTIVE
 _SUSPENDED = OperatorState.OPERATOR_STATE_SUSPENDED
@@ -70,7 +73,8 @@ class Operators(Desk):
         """Answer UpdateOperator.
 
         Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND, ETAG_MISMATCH. A revoked
-        operator's name and code can still be corrected: what it owes names them.
+        operator's name and code can still be corrected: what it owes names them. Where nothing
+        would change nothing is written.
         """
         faults = reason_faults(request.reason)
         faults += etag_faults("operator.etag", request.operator.etag)
@@ -80,25 +84,38 @@ class Operators(Desk):
             present = present_operator(view.authority, named.operator_id)
             require_etag(present, request.operator.etag)
             changed = named.model_dump(include={"display_name", "uscc", "operator_class"})
-            return [_next(present, **changed)]
+            update = _next(present, **changed)
+            return [] if update.document == present.as_document() else [update]
 
-        (change,) = await self._write(judge, caller, request.reason)
-        return pb.UpdateOperatorResponse(operator=operator_message(stored(Operator, change)))
+        changes = await self._write(judge, caller, request.reason)
+        if not changes:
+            return pb.UpdateOperatorResponse(operator=operator_message(self._known(named)))
+        return pb.UpdateOperatorResponse(operator=operator_message(stored(Operator, changes[0])))
+
+    def _known(self, named: Operator) -> Operator:
+        return present_operator(self._feed.current().authority, named.operator_id)
 
     async def suspend_operator(
         self, request: pb.SuspendOperatorRequest, caller: Caller
     ) -> pb.SuspendOperatorResponse:
         """Answer SuspendOperator.
 
-        Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND, or STATE_CONFLICT unless the
-        operator is active.
+        One that is suspended for findings stays so then, whatever it mends, until an administrator
+        reinstates it. Raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND, or STATE_CONFLICT where
+        an administrator has suspended the operator already.
         """
         require(reason_faults(request.reason))
+        before = None
+        if request.operator_id:
+            before = await asyncio.to_thread(suspension_of, self._log, request.operator_id)
 
         def judge(view: AuthorityView, _now: int) -> list[Draft]:
             present = standing_operator(view.authority, request.operator_id)
             if present.state != _ACTIVE:
-                raise conflict("The operator is suspended already.")
+                if before is None or before.operator.version != present.version:
+                    raise conflict("The operator was changed just now; repeat.")
+                if not before.own:
+                    raise conflict("The operator is suspended already.")
             return [_next(present, state=_SUSPENDED)]
 
         (change,) = await self._write(judge, caller, request.reason)

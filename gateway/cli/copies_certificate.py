@@ -11,7 +11,8 @@ from gateway.cli.failures import CommandFailed
 from gateway.cli.options import PROFILE, AsJson, Freshness, Profile
 from gateway.cli.output import Sheet, as_dict, console, print_json, show_sheet, utc_seconds
 from gateway.cli.outputs import output_file
-from gateway.cli.proving import read_key
+from gateway.cli.proving import Successions
+from gateway.cli.proving import read_keys as pinned_keys
 from gateway.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def verify(
             show_default="the profile's; with --keys, the gateway whose log --key is of",
         ),
     ] = "",
+    succession: Successions = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
@@ -108,14 +110,16 @@ def verify(
     from sdk.documents import STATUS_SECONDS, document_keys, read_keys
 
     text, now = _text(file), SystemClock().now()
-    log = read_key(key) if key else None
+    log = pinned_keys(key, succession) if key else None
     if keys is None:
         credentials = calls.read_profile(profile)
         known, signer = document_keys(credentials), issuer or credentials.issuer
     else:
         credentials, known = None, read_keys(keys.read_bytes())
         signer = issuer or (
-            calls.read_profile(profile).issuer if log is None else certificate_issuer(text, log)
+            calls.read_profile(profile).issuer
+            if log is None
+            else certificate_issuer(text, log.chain[0])
         )
     signed = verified_certificate(text, known, signer, now)
     checkpoint = None if log is None else certified_checkpoint(signed.document, log)

@@ -32,7 +32,8 @@ from gateway.cli.output import (
     yuan,
 )
 from gateway.cli.outputs import output_file
-from gateway.cli.proving import on_its_word
+from gateway.cli.proving import Successions, on_its_word
+from gateway.cli.proving import read_keys as pinned_keys
 from gateway.clock import SystemClock
 from sdk.request_ids import new_request_id
 
@@ -193,25 +194,23 @@ def verify(
             "--at", parser=terms.instant, metavar="TIME", help="Valid when; now if unset."
         ),
     ] = None,
+    succession: Successions = None,
     profile: Profile = PROFILE,
     as_json: AsJson = False,
 ) -> None:
     """Tell whether a report is the gateway's, states all there is, and is valid, and of what
     that is the gateway's word. Offline, and without a profile, with --keys."""
-    from creditgate.transparency.note import VerifierKey
     from sdk.documents import STATUS_SECONDS, document_keys, read_keys
     from sdk.reports import issuer_named, verified_report, verified_status
 
-    try:
-        log = VerifierKey.parse(key)
-    except ValueError as error:
-        raise CommandFailed(f"--key: {error}.") from None
+    log = pinned_keys(key, succession)
     document = _text(file)
     if keys is None:
         credentials = calls.read_profile(profile)
         known, signer = document_keys(credentials), issuer or credentials.issuer
     else:
-        known, signer = read_keys(keys.read_bytes()), issuer or issuer_named(document, log)
+        known = read_keys(keys.read_bytes())
+        signer = issuer or issuer_named(document, log.chain[0])
     found = verified_report(document, known, signer, log)
     now = SystemClock().now() if at is None else at
     told = None

@@ -33,7 +33,8 @@ def check_duties(
     answer is served with a revision that is void, nor is a copy of one right, so who owed when the event
     was followed owes now. ``cut``
     tells of what consents cut until when it may be kept: longer than the event, and it is owed;
-    if not, it may have been, before the consent ended. Raises EnoughFaults.
+    if not, it may have been, before the consent ended. Nor must it be where the period was over
+    before, though former releases held it to be. Raises EnoughFaults.
     """
     followed = evidence.execute(select(FOLLOWED)).all()
     positions = [row.event_sequence for row in followed]
@@ -68,7 +69,9 @@ def check_duties(
                     continue
                 owing += 1
                 row = kept.get((operator_id, event.sequence))
-                must = is_whole or (until is not None and event.at < until)
+                must = event.demands_removal and (
+                    is_whole or (until is not None and event.at < until)
+                )
                 faults.require(
                     _is_of(row, owed) or not (must or row),
                     f"removal_duties, event {event.sequence}, operator {operator_id}",

@@ -4,10 +4,10 @@ Sources: Opinions on improving the social credit system (2025-03-31), article 8 
 same period), article 13 (removal at once on repair); for copies under a consent its data life.
 The first that applies tells the kind:
 
-1. the copy is of a revision as it was served: what ended the newest revision with the same copy
-   (a correction, repair or withdrawal), or else its period, or else the consent's data life;
+1. the copy is of a revision as it was served: what first ended the newest revision with the same
+   copy, an event (a correction, repair or withdrawal) or its period, or else the consent's data life;
 2. it is of a revision as it was disclosed, whose content was served whole with another period, as
-   the stream of events tells who corrects its copy by it: as 1;
+   the stream of events tells who corrects its copy by it: as 1, once its period has begun;
 3. it is of a revision as it was disclosed, but never served so, or of a record of which
    nothing was served: obtained elsewhere;
 4. it has the content of a revision that was served: another period;
@@ -132,7 +132,7 @@ def judge_served(served: AsServed, grace: Grace) -> Judgement:
     """Judge a copy that is held as it was served."""
     revision = served.revision
     ending = revision.ending
-    if ending is not None:
+    if ending is not None and ending.at < revision.copy.disclosed_until:
         if grace.covers(ending, revision.severity):
             return Judgement(None, excused=True, event_sequence=ending.event_sequence)
         kind = _ENDED[ending.kind]
@@ -160,10 +160,11 @@ def judge_shown(copy: Copy, known: Known, grace: Grace) -> Judgement:
     if known.unread:
         return Judgement(None)
     disclosed = [each for each in known.revisions if each.copy == copy]
-    if disclosed and any(_is_whole(each, copy) for each in known.served):
+    whole = any(_is_whole(each, copy) for each in known.served)
+    if disclosed and whole and copy.disclosed_from <= grace.now:
         judged = judge_served(AsServed(disclosed[-1], copy.content_digest), grace)
         return judged.if_right(disclosed[-1].sequence)
-    if disclosed or not known.served:
+    if not known.served or (disclosed and not whole):
         of = disclosed or known.revisions
         return _never_served(copy, of[-1] if of else None, is_copy=bool(disclosed))
     of_content = [each for each in known.served if each.content_digest == copy.content_digest]

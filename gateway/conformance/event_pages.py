@@ -37,7 +37,8 @@ class WatchedEvent(NamedTuple):
     and ``severity`` its Severity; ``void_alike`` are all revisions with these copies, that one too.
     ``restored`` are former ones whose copies are right again since. ``earlier`` are all revisions of
     the record before the event. A publication makes nothing void, nor does a correction that leaves
-    content and period as they were: 0, SEVERITY_UNSPECIFIED and ().
+    content and period as they were: 0, SEVERITY_UNSPECIFIED and (). ``void_until`` is when the period
+    of these copies ends.
     """
 
     sequence: int
@@ -56,6 +57,12 @@ class WatchedEvent(NamedTuple):
     earlier: tuple[int, ...]
     void_alike: tuple[int, ...] = ()
     restored: tuple[int, ...] = ()
+    void_until: int = NO_END
+
+    @property
+    def demands_removal(self) -> bool:
+        """Whether copies have to go for it: those whose period was over before had to go then."""
+        return self.voided > 0 and self.at < self.void_until
 
 
 class EventPage(NamedTuple):
@@ -157,6 +164,7 @@ def _event(row: Row[*tuple[Any, ...]], revisions: Sequence[_Revision]) -> Watche
         restored=tuple(
             each.sequence for each in before if each is not ended and each.copy == right
         ),
+        void_until=NO_END if voided is None else voided.copy[2],
     )
 
 

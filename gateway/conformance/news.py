@@ -169,7 +169,7 @@ def _told(event: WatchedEvent, keepers: Mapping[int, Mapping[str, int]]) -> Told
         for operator_id, end in keepers.get(sequence, {}).items():
             until[operator_id] = max(end, until.get(operator_id, 0))
     served = frozenset(each for each, end in until.items() if event.at < end)
-    of_void = kept_of(event.void_alike, keepers)
+    of_void = kept_of(event.void_alike, keepers) if event.demands_removal else {}
     return Told(
         event,
         served,

@@ -39,8 +39,8 @@ class Owing(NamedTuple):
 
 
 def owing_for(events: Sequence[WatchedEvent], held: Mapping[int, Mapping[str, int]]) -> list[Owing]:
-    """Return who owes what for events; ``held`` are those who may keep copies of the revisions they
-    made void, as of `gateway.conformance.event_pages.Keepers`."""
+    """Return who owes what for events, but for those that demand no removal; ``held`` are those who
+    may keep copies of the revisions they made void, as of `gateway.conformance.event_pages.Keepers`."""
     return [
         Owing(
             event,
@@ -53,6 +53,7 @@ def owing_for(events: Sequence[WatchedEvent], held: Mapping[int, Mapping[str, in
             ),
         )
         for event in events
+        if event.demands_removal
         for operator_id, (until, sequence) in sorted(kept_of(event.void_alike, held).items())
         if event.at < until
     ]

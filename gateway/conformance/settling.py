@@ -17,9 +17,10 @@ from gateway.conformance.standings import (
     touch,
     unsettled,
 )
-from gateway.conformance.suspension import Suspension, Suspensions
+from gateway.conformance.suspension import Suspensions
 from gateway.storage.engines import reading
 from gateway.storage.writes import wrote
+from operators.suspended import Suspension
 
 _F: Final = FINDINGS.c
 _A: Final = ATTESTATIONS.c

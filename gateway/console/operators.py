@@ -14,6 +14,7 @@ from gateway.pages.moments import day
 from gateway.pages.terms import OPERATOR_STATES
 from gateway.pages.words import said
 from operators.model import OPERATOR
+from operators.suspended import CONFORMANCE
 
 _MOST_CHANGES: Final = 20
 
@@ -36,6 +37,7 @@ async def show(visit: Visit) -> Response:
     operator = (
         await visit.ask(pb.GetOperatorRequest(operator_id=operator_id), pb.GetOperatorResponse)
     ).operator
+    changes = await _changes(visit, operator_id)
     return visit.page(
         "operator.html",
         tab="/operators",
@@ -46,7 +48,8 @@ async def show(visit: Visit) -> Response:
         licences=await _licences(visit, operator_id),
         clients=await _clients(visit, operator_id),
         grants=await _grants(visit, operator_id),
-        changes=await _changes(visit, operator_id),
+        changes=changes,
+        for_findings=any(each.changed_by == CONFORMANCE for each in changes[:1]),
         use_shown=visit.may(usage_pb.GetStatementRequest),
         may_suspend=visit.deed(pb.SuspendOperatorRequest),
         may_reinstate=visit.deed(pb.ReinstateOperatorRequest),

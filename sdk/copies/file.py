@@ -16,6 +16,7 @@ _FORMS: Final = (
     "give it the columns record_id, content (or content_digest), disclosed_from and"
     " disclosed_until, or the lines `creditgate batch --output` writes"
 )
+_NONE_HELD: Final = "to say that you hold no copies, give a CSV of the column names alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class CopiesFile:
     path: Path
 
     def __iter__(self) -> Iterator[HeldCopy]:
-        """Yield every copy, reading a little at a time; an empty file holds none.
+        """Yield every copy, reading a little at a time. That none is held a CSV of column names
+        alone says, or a Parquet file without rows: an empty file may be one that was not written.
 
         Raises CopiesRefused, OSError.
         """
@@ -43,4 +45,4 @@ class CopiesFile:
             return saved_copies(self.path)
         if columns or self.path.stat().st_size:
             raise CopiesRefused(f"{self.path}: {_FORMS}")
-        return iter(())
+        raise CopiesRefused(f"{self.path} is empty: {_NONE_HELD}")

@@ -1,18 +1,20 @@
 """Records as they were answered, one a line in proto3 JSON: what ``creditgate batch
---output`` writes."""
+--output`` writes. ``content_digest`` does in the place of a ``content`` that is left out."""
 
 import base64
 import binascii
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sdk.copies import fields
 from sdk.copies.fields import FieldRefused
 from sdk.copies.held import HeldCopy, refused
 from sdk.loading.fault import RowFault
 from sdk.loading.rows import MOST_LINE
+
+_DIGEST_BYTES: Final = 32
 
 
 def saved_copies(path: Path) -> Iterator[HeldCopy]:
@@ -45,12 +47,16 @@ def _record(line: bytes) -> Mapping[str, Any]:
 
 
 def _copy(number: int, record: Mapping[str, Any]) -> HeldCopy:
-    content = _content(_text(record, "content"))
+    content = _bytes_of(record, "content")
+    digest = fields.digest_of(content) if content else _bytes_of(record, "content_digest")
+    if len(digest) != _DIGEST_BYTES:
+        # No record's content is nothing: its copy would be found altered.
+        raise FieldRefused("write content as it was served, or its content_digest, in base64")
     return HeldCopy(
         number,
         fields.record_id(_text(record, "name")),
-        content,
-        fields.digest_of(content),
+        content or None,
+        digest,
         fields.disclosed_from(_text(record, "disclosed_from")),
         fields.disclosed_until(_text(record, "disclosed_until")),
     )
@@ -64,8 +70,8 @@ def _text(record: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _content(text: str) -> bytes:
+def _bytes_of(record: Mapping[str, Any], name: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(_text(record, name), validate=True)
     except (ValueError, binascii.Error):
-        raise FieldRefused("write content in base64, as proto3 JSON does") from None
+        raise FieldRefused(f"write {name} in base64, as proto3 JSON does") from None

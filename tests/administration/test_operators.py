@@ -5,6 +5,7 @@ import pytest
 from creditgate.refusal import Refused
 from creditgate.v1 import operator_service_pb2 as pb
 from creditgate.v1.operator_service_pb2 import OperatorState
+from gateway.conformance.suspension import Suspensions
 from tests.administration.world import (
     CALLER,
     CHIEF,
@@ -195,6 +196,32 @@ async def test_change_that_is_so_already_is_refused(world: World) -> None:
     with pytest.raises(Refused, match="already") as refusal:
         await world.suspend()
     assert reason_of(refusal) == "STATE_CONFLICT"
+
+
+async def test_an_operator_that_is_suspended_for_findings_is_suspended_besides(
+    world: World,
+) -> None:
+    await world.create()
+    suspensions = Suspensions(world.log)
+    present = suspensions.of("alpha")
+    assert present is not None
+    assert suspensions.suspend(present, NOW)
+    joined = await world.suspend()
+    assert joined.state == OperatorState.OPERATOR_STATE_SUSPENDED
+    assert world.history("operator", "alpha")[-1].changed_by == CHIEF
+    found = suspensions.of("alpha")
+    assert found is not None
+    assert not found.own
+    with pytest.raises(Refused, match="already"):
+        await world.suspend()
+
+
+async def test_an_update_that_changes_nothing_writes_nothing(world: World) -> None:
+    operator = await world.create()
+    before = world.log.head()
+    request = pb.UpdateOperatorRequest(operator=operator, reason=REASON)
+    answer = (await world.service.update_operator(request, CALLER)).operator
+    assert (answer, world.log.head()) == (operator, before)
 
 
 async def test_unknown_operator_is_not_found(world: World) -> None:

@@ -75,6 +75,7 @@ class HoldingMachine(RuleBasedStateMachine):
         self.copies: dict[int, Copy] = {}
         self.ended: set[int] = set()
         self.endings: dict[int, int] = {}
+        self.ended_at: dict[int, int] = {}
         self.served: defaultdict[str, set[int]] = defaultdict(set)
         self.opened: dict[int, Copy] = {}
         """Each revision as consents open it."""
@@ -233,6 +234,7 @@ class HoldingMachine(RuleBasedStateMachine):
     def _end(self, sequence: int, kind: int) -> None:
         self.ended.add(sequence)
         self.endings[sequence] = kind
+        self.ended_at[sequence] = self.now
 
     def _keep(self, sequence: int, record: Any, text: str) -> None:
         self.copies[sequence] = copy = _copy(record)

@@ -165,13 +165,14 @@ class History:
 
     def deadline(self, firm: Firm, event: Event) -> int | None:
         """Return by when an operator must have removed what an event made void: a copy like it that
-        it was served, unless the event discloses that anew."""
+        it was served, unless the event discloses that anew, or its period was over before."""
         record = self.records[event.record_id]
         for void in record.revisions:
             if record.ended(void) == event:
                 alike = {each.sequence for each in record.alike(void.copy, event.sequence)}
                 fixed = [each.copy for each in record.revisions if each.sequence == event.sequence]
-                if void.copy not in fixed and alike & firm.served.keys():
+                over = void.copy.disclosed_until <= event.at
+                if not over and void.copy not in fixed and alike & firm.served.keys():
                     return event.at + HOURS_TO_REMOVE[void.severity] * HOUR
         return None
 
@@ -369,7 +370,7 @@ def _judge_served(
     that none is held."""
     newest = alike[-1]
     event = record.ended(newest)
-    if event is None:
+    if event is None or newest.copy.disclosed_until <= event.at:
         if now < newest.copy.disclosed_until:
             return None
         kind, sequence = FindingKind.FINDING_KIND_EXPIRED_HELD, 0

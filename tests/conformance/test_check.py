@@ -28,7 +28,7 @@ from gateway.conformance.removals import RemovalDuties, Removed
 from gateway.conformance.revisions import revisions_of
 from gateway.storage.engines import Engines, reading
 from gateway.transparency.faults import Fault
-from tests.clock import NOW
+from tests.clock import NOW, StandingClock
 from tests.conformance.disclosing import ByDays, Disclosing
 from tests.consent.store import ConsentStore
 from tests.consent.world import EVALUATION, terms
@@ -142,6 +142,39 @@ def _keep(
     nothing = {column.name: column.type.python_type() for column in table.columns}
     with engines.evidence.begin() as connection:
         connection.execute(insert(table).values(nothing | dict(of_copy or {}) | values))
+
+
+def test_a_removal_that_a_former_release_held_to_be_owed_of_what_was_over_is_no_fault(
+    engines: Engines,
+) -> None:
+    disclosing, clock = Disclosing(engines), StandingClock()
+    disclosing.clock = clock
+    steps, duties = HoldingsSteps(engines), RemovalDuties(engines, Holdings(engines), ByDays())
+    sequence = disclosing.publish("over", disclosed_until=NOW + 60)
+    disclosing.serve("alpha", sequence)
+    clock.at = NOW + 60
+    event = disclosing.end("over")
+    _follow(steps)
+    duties.follow()
+    assert not rows_of(engines.evidence, DUTIES)
+    assert not faults(engines)
+    duty = {
+        "operator_id": "alpha",
+        "event_sequence": event,
+        "revision_sequence": sequence,
+        "record_id": "over",
+        "severity": Severity.SEVERITY_GENERAL,
+        "owed_since": clock.at,
+        "deadline": clock.at + 60,
+        "acknowledged_by": "",
+        "finding": 0,
+    }
+    with engines.evidence.begin() as connection:
+        connection.execute(insert(DUTIES).values(duty))
+    assert not faults(engines)
+    with engines.evidence.begin() as connection:
+        connection.execute(update(DUTIES).values(owed_since=clock.at - 1))
+    assert faults(engines)
 
 
 def test_what_the_gateway_keeps_of_operators_is_found_as_it_wrote_it(kept: Engines) -> None:

@@ -137,10 +137,10 @@ class ClassifyingMachine(HoldingMachine):
     def _judged_whole(self, revision: int) -> int:
         """Return what is wrong with a whole copy that the disclosure has, of this revision at the
         newest; 0 for nothing."""
-        if revision in self.ended:
+        until = self.copies[revision].disclosed_until
+        if revision in self.ended and self.ended_at[revision] < until:
             return _ENDED[DisclosureEventKind.ValueType(self.endings[revision])]
-        over = self.copies[revision].disclosed_until <= self.now
-        return FindingKind.FINDING_KIND_EXPIRED_HELD if over else 0
+        return FindingKind.FINDING_KIND_EXPIRED_HELD if until <= self.now else 0
 
     def _is_served_whole(self, copy: Copy, served: Mapping[Copy, tuple[int, int]]) -> bool:
         """Tell whether the content of a copy of a revision was served whole, in whatever period."""

@@ -317,9 +317,10 @@ async def test_who_attested_a_copy_falsely_that_was_never_served_so_mends_it_by_
     copy = copy_of(record)._replace(disclosed_until=until)
     stage.clock.at += 60
     assert not (await attest_read(operator, [copy], stage.clock.at, event)).standing_findings
-    (tmp_path / "none.jsonl").touch()
+    none = tmp_path / "none.csv"
+    none.write_text("record_id,content,disclosed_from,disclosed_until\n", encoding="utf-8")
     challenges = Challenges(operator.channel)
-    await challenges.answer(CopiesFile(tmp_path / "none.jsonl"), await challenges.list(), gone=True)
+    await challenges.answer(CopiesFile(none), await challenges.list(), gone=True)
     assert await kinds(operator) == [_FALSE]
     # That it is attested again is no proof; it is asked for again.
     assert (await attest_read(operator, [copy], stage.clock.at, event)).standing_findings == 1

@@ -8,7 +8,8 @@ from creditgate.v1.conformance_service_pb2 import FindingKind
 from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.conformance.model import NONE, RECTIFY, SUSPENDED, THROTTLED, WARNED
 from gateway.conformance.settling import Settling
-from gateway.conformance.suspension import ACTOR, Suspensions
+from gateway.conformance.suspension import Suspensions
+from operators.suspended import CONFORMANCE
 from tests.conformance.enforcing import (
     CONTENT_ALTERED,
     DAY,
@@ -65,7 +66,7 @@ def test_what_is_not_rectified_warns_then_cuts_then_suspends(world: Enforced) ->
 def test_the_suspension_is_in_the_history_by_its_actor(world: Enforced) -> None:
     suspended(world)
     last = world.log.history(kind="operator", id=world.firm, after=0, limit=100)[-1]
-    assert last.changed_by == ACTOR
+    assert last.changed_by == CONFORMANCE
     assert "conformance" in last.reason
 
 
@@ -118,6 +119,40 @@ def test_a_suspension_by_an_administrator_is_not_lifted(world: Enforced) -> None
     world.attest()
     world.step()
     assert (world.stage(), world.state()) == (NONE, HALTED)
+
+
+def test_a_suspension_that_an_administrator_has_joined_is_not_lifted(world: Enforced) -> None:
+    suspended(world)
+    world.decide(HALTED)
+    world.attest()
+    world.step()
+    assert (world.stage(), world.state()) == (NONE, HALTED)
+    world.rename()
+    world.pass_time(DAY)
+    assert world.state() == HALTED
+
+
+def test_a_suspension_that_was_joined_is_not_lifted_by_findings_that_come_later(
+    world: Enforced,
+) -> None:
+    suspended(world)
+    world.decide(HALTED)
+    world.attest()
+    world.step()
+    world.attest(difference("r-2", EXPIRED_HELD))
+    world.pass_time(12 * DAY)
+    world.attest()
+    world.step()
+    assert (world.stage(), world.state()) == (NONE, HALTED)
+
+
+def test_who_reinstates_after_joining_a_suspension_pardons_what_led_to_it(world: Enforced) -> None:
+    suspended(world)
+    world.decide(HALTED)
+    world.step()
+    world.decide(ACTIVE)
+    world.pass_time(50 * DAY)
+    assert (world.stage(), world.state()) == (THROTTLED, ACTIVE)
 
 
 def test_a_suspended_operator_that_was_renamed_is_reinstated_all_the_same(

@@ -91,6 +91,8 @@ class Model:
     dismissed: set[Told] = field(default_factory=set[Told])
     overdue: int = 0
     halted_by: str = ""
+    for_findings: bool = False
+    """Whether findings led to the suspension that stands, whoever has joined it since."""
     stage: int = NONE
     mended_since: bool = False
     clean_since: bool = False
@@ -143,10 +145,12 @@ class Model:
         if self.halted_by == "findings":
             if not self.faults() and (self.clean_since or not self.mended_since):
                 self.halted_by = ""
+                self.for_findings = False
             else:
                 reached = SUSPENDED
         if reached == SUSPENDED and not self.halted_by:
             self.halted_by = "findings"
+            self.for_findings = True
             self.mended_since = self.clean_since = False
         self.stage = reached
 
@@ -229,14 +233,22 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def suspend_or_reinstate_by_hand(self) -> None:
         if self.model.halted_by:
-            if self.model.halted_by == "findings":
+            if self.model.for_findings:
                 for each in self.model.faults():
                     each.pardoned = True
             self.world.decide(ACTIVE)
             self.model.halted_by = ""
+            self.model.for_findings = False
         else:
             self.world.decide(HALTED)
             self.model.halted_by = "administrator"
+        self.settle()
+
+    @precondition(lambda self: self.model.halted_by == "findings")
+    @rule()
+    def suspend_besides(self) -> None:
+        self.world.decide(HALTED)
+        self.model.halted_by = "administrator"
         self.settle()
 
     @invariant()

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from creditgate.v1 import credit_record_service_pb2 as records_pb
 from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
 from creditgate.v1.operator_service_pb2 import OperatorState
+from gateway.conformance.suspension import Suspensions
 from tests.console.world import LICENSER, PRICING, SECOND, SECURER, World
 from tests.installation import OPERATOR_ID, PUBLIC_ITEM, PURPOSE, company
 from tests.people import age_sessions, browser
@@ -112,6 +113,24 @@ async def test_an_operator_is_suspended_and_reinstated(world: World) -> None:
     history = page.text.partition("变更记录")[2]
     assert history.index("over") < history.index("an invented &lt;emergency&gt; &amp; more")
     assert world.authority.operators[OPERATOR_ID].state == OperatorState.OPERATOR_STATE_ACTIVE
+
+
+async def test_an_operator_suspended_for_findings_is_suspended_besides(world: World) -> None:
+    log = world.installation.log
+    suspensions = Suspensions(log)
+    present = suspensions.of(OPERATOR_ID)
+    assert present is not None
+    assert suspensions.suspend(present, world.installation.clock.now())
+    await caught_up()
+    page = await world.sign_in(LICENSER, f"/operators/{OPERATOR_ID}")
+    assert "/reinstate" in page.text
+    page = await world.send(page, "/suspend", reason=WHY)
+    assert "已暂停该机构" in page.text
+    assert "/suspend" not in page.text
+    found = suspensions.of(OPERATOR_ID)
+    assert found is not None
+    assert not found.own
+    await world.send(page, "/reinstate", reason="over")
 
 
 async def test_a_role_without_the_scope_has_no_form_and_what_it_sends_is_refused(

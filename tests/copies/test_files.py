@@ -1,6 +1,7 @@
 """A file of copies is read whole or refused, and gives the same elements in every form."""
 
 import json
+from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def written(path: Path, text: str) -> CopiesFile:
 
 
 @settings(max_examples=60)
-@given(st.lists(TOLD, max_size=8))
+@given(st.lists(TOLD, min_size=1, max_size=8))
 def test_copies_have_the_same_elements_in_every_form(
     tmp_path_factory: pytest.TempPathFactory, copies: list[Told]
 ) -> None:
@@ -138,6 +139,17 @@ def test_a_row_that_cannot_be_read_refuses_the_whole_file(
     assert "soon" not in str(caught.value)
 
 
+def test_a_digest_stands_for_a_content_left_out_of_a_saved_record(tmp_path: Path) -> None:
+    line = {
+        "name": "records/penalty-1",
+        "content_digest": b64encode(sha256(ONE.content).digest()).decode(),
+        "disclosed_from": str(START),
+        "disclosed_until": str(END),
+    }
+    (copy,) = written(tmp_path / "records.jsonl", json.dumps(line) + "\n")
+    assert (copy.content, copy.element()) == (None, expected(ONE))
+
+
 @pytest.mark.parametrize(
     ("line", "mend"),
     [
@@ -146,6 +158,10 @@ def test_a_row_that_cannot_be_read_refuses_the_whole_file(
         ('{"name": "records/a", "content": "e30", "disclosed_from": "2026-01-01"}', "base64"),
         ('{"name": "records/a", "content": "e30=", "disclosed_from": 1}', "as a text"),
         ('{"name": "a b", "content": "e30=", "disclosed_from": "2026-01-01"}', "by its id"),
+        ('{"name": "a", "disclosed_from": "2026-01-01"}', "or its content_digest"),
+        ('{"name": "a", "content": "", "disclosed_from": "2026-01-01"}', "or its content_digest"),
+        ('{"name": "a", "content_digest": "e30=", "disclosed_from": "1"}', "content_digest"),
+        ('{"name": "a", "content_digest": "e30", "disclosed_from": "1"}', "in base64"),
         ('{"name": "a", "content": "' + "A" * (1 << 20) + '"}', "below 1 MiB"),
     ],
 )
@@ -180,15 +196,13 @@ def test_a_file_that_is_missing_is_refused(tmp_path: Path) -> None:
         list(CopiesFile(tmp_path / "copies.csv"))
 
 
-@pytest.mark.parametrize(
-    ("name", "text"), [("copies.csv", f"{','.join(COLUMNS)}\n"), ("copies.jsonl", "")]
-)
-def test_a_file_without_rows_holds_no_copies(tmp_path: Path, name: str, text: str) -> None:
-    assert len(Elements(written(tmp_path / name, text))) == 0
+@pytest.mark.parametrize("name", ["copies.csv", "copies.parquet"])
+def test_a_file_without_rows_holds_no_copies(tmp_path: Path, name: str) -> None:
+    WRITERS[name](tmp_path / name, [])
+    assert len(Elements(CopiesFile(tmp_path / name))) == 0
 
 
-def test_a_csv_without_column_names_is_refused_and_not_taken_for_no_copies(
-    tmp_path: Path,
-) -> None:
+@pytest.mark.parametrize("name", ["copies.csv", "copies.jsonl", "copies.ndjson"])
+def test_an_empty_file_is_refused_and_not_taken_for_no_copies(tmp_path: Path, name: str) -> None:
     with pytest.raises(CopiesRefused, match="is empty"):
-        list(written(tmp_path / "copies.csv", ""))
+        list(written(tmp_path / name, ""))

@@ -20,7 +20,7 @@ from sdk.connection import connect
 from sdk.copies.file import CopiesFile
 from sdk.refusals import explain
 from tests.conformance.policies import policy_file
-from tests.copies.files import Told, write_parquet
+from tests.copies.files import WRITERS, Told, write_parquet
 from tests.installation import PUBLISHER, Gateway, company, furnished
 from tests.server.calls import draft, publish, query
 from tests.server.keyed import KeyHolder
@@ -139,8 +139,8 @@ async def test_an_opening_is_taken_before_copies_are_sent(gateway: Gateway) -> N
 async def test_what_is_held_nowhere_is_said_only_when_told_so(
     gateway: Gateway, tmp_path: Path
 ) -> None:
-    empty = tmp_path / "empty.jsonl"
-    empty.write_text("", encoding="utf-8")
+    empty = tmp_path / "empty.csv"
+    WRITERS["copies.csv"](empty, [])
     async with gateway.channel("empty-one") as channel:
         await Conformance(channel).attest(await served(channel, tmp_path), 0)
         challenges = Challenges(channel)

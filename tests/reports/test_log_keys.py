@@ -1,10 +1,13 @@
 """Reports after the disclosure log has gone over to another key: those that its former key proved
 hold where it is linked, and are worth nothing where it was stolen."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -13,12 +16,16 @@ from sqlalchemy import update
 from creditgate.credit_report import REPORT_TYPE
 from creditgate.v1 import report_service_pb2 as pb
 from gateway.authority.view import AuthorityView
+from gateway.consents.schema import receipt_keys
 from gateway.oauth.signing import SigningKeys
 from gateway.reports.check import check_reports
 from gateway.reports.tables import REPORTS
+from gateway.storage.engines import reading
 from gateway.transparency.beginning import DISCLOSURE_TABLES
+from gateway.transparency.identity import known_key
 from gateway.transparency.succeeding import succeed
 from gateway.transparency.tables import LogId
+from tests.cli.commands import creditgate_here
 from tests.installation import Installation, furnished
 from tests.reports.asking import CURRENT, SUPERSEDED, Reporter, stated
 from tests.stores import SqliteStores
@@ -90,6 +97,25 @@ async def test_a_report_of_a_linked_key_holds_and_is_given_again(rotated: Gone) 
     assert (await rotated.reporter.status(rotated.report)).state == CURRENT
     again = (await rotated.reporter.stub.IssueCreditReport(rotated.request)).report
     assert again.document == rotated.report.document
+
+
+async def test_a_report_of_a_linked_key_is_verified_by_the_note_of_the_former(
+    rotated: Gone, tmp_path: Path
+) -> None:
+    installation = rotated.installation
+    book = AuthorityView().advanced(installation.log.since(0)).signing_keys
+    (tmp_path / "keys.json").write_text(json.dumps(receipt_keys(book)))
+    (tmp_path / "report.jws").write_text(rotated.report.document)
+    (note,) = installation.home.log_key("disclosure").parent.glob("*.succession")
+    with reading(installation.engines.evidence) as connection:
+        present = known_key(connection, LogId.DISCLOSURE)
+    words = ("report", "verify", tmp_path / "report.jws", "--keys", tmp_path / "keys.json")
+    pinned = (*words, "--key", str(present), "--issuer", stated(rotated.report).iss)
+    done = await asyncio.to_thread(creditgate_here, tmp_path / "no-home", *pinned)
+    assert done.status == 1
+    by_note = (*pinned, "--succession", note)
+    done = await asyncio.to_thread(creditgate_here, tmp_path / "no-home", *by_note)
+    assert done.status == 0, done.told
 
 
 async def test_a_report_of_a_linked_key_is_no_fault(rotated: Gone) -> None:
