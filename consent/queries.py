@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from consent.given_elsewhere import PartOf, parts_of
 from consent.histories import History, histories
-from consent.model import CODE_PREFIX, Consent, ConsentChange
+from consent.model import CODE_PREFIX, PART_PREFIX, Consent, ConsentChange
 from consent.part_names import is_part
 from consent.removal_queries import RemovalQueries
 from consent.states import BY_ITSELF, LIVE, REFUSED, REQUESTED
@@ -130,7 +130,8 @@ class ConsentQueries(RemovalQueries):
         ``since`` (seconds, UTC).
 
         What was asked for by an authorisation code is counted where it was refused: of the rest
-        somebody was there to answer it. Ids begin with the time they were made (`consent.model.Consent.consent_id`).
+        somebody was there to answer it. Parts of consents were asked for by nobody. Ids begin with
+        the time they were made (`consent.model.Consent.consent_id`).
         """
         query = select(
             func.count().filter(CONSENT.c.state == REQUESTED),
@@ -139,6 +140,7 @@ class ConsentQueries(RemovalQueries):
             CONSENT.c.operator_id == operator_id,
             CONSENT.c.subject == subject,
             ~CONSENT.c.request_id.startswith(CODE_PREFIX) | (CONSENT.c.state == REFUSED),
+            ~CONSENT.c.request_id.startswith(PART_PREFIX),
         )
         with self._reader.connect() as connection:
             return Asked(*connection.execute(query).one())

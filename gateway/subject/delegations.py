@@ -108,7 +108,14 @@ def _kept(visit: CompanyVisit, wanted: Delegation, secret: str) -> Delegation | 
     try:
         return visit.parts.delegations.invite(wanted, digest)
     except IntegrityError:
-        return visit.parts.delegations.invited(digest, visit.now)
+        kept = visit.parts.delegations.invited(digest, visit.now)
+    return None if kept is None or _appoints(kept) != _appoints(wanted) else kept
+
+
+def _appoints(delegation: Delegation) -> tuple[object, ...]:
+    """Return what one form appoints, whenever it is sent: whom, to what, for how long."""
+    chosen = delegation.model_dump(exclude={"valid_from", "valid_until"})
+    return delegation.valid_until - delegation.valid_from, chosen
 
 
 def _delegation(visit: CompanyVisit, delegation_id: str, form: Mapping[str, str]) -> Delegation:

@@ -151,9 +151,18 @@ async def test_it_is_recognised_under_the_subjects_consent_here_for_an_hour_and_
     )
 
 
-async def test_a_retry_is_no_other_use(world: World) -> None:
+@pytest.mark.parametrize(
+    "mode",
+    [
+        consents_pb.CONSENT_ACCESS_MODE_WITHIN_PERIOD,
+        consents_pb.CONSENT_ACCESS_MODE_ONCE,
+    ],
+)
+async def test_a_retry_is_no_other_use(
+    world: World, mode: consents_pb.ConsentAccessMode.ValueType
+) -> None:
     subject, answer, request = await world.answer()
-    consent = await world.here.given(subject)
+    consent = await world.here.given(subject, world.here.terms(access_mode=mode))
     request_id = uuid4().hex
     first = await world.recognised(answer, request, consent.name, request_id)
     assert await world.recognised(answer, request, consent.name, request_id) == first
@@ -177,3 +186,16 @@ async def test_a_consent_about_another_subject_or_to_another_firm_opens_nothing(
     other = await world.here.given(company(6_990))
     _, reason = await refusal(world.recognised(answer, request, other.name))
     assert reason == "CONSENT_EXCEEDED"
+
+
+async def test_what_was_recognised_is_not_given_again_once_the_subject_has_revoked(
+    world: World,
+) -> None:
+    subject, answer, request = await world.answer()
+    consent = await world.here.given(subject)
+    request_id = uuid4().hex
+    assert await world.recognised(answer, request, consent.name, request_id)
+    world.here.revoke(consent)
+    _, reason = await refusal(world.recognised(answer, request, consent.name, request_id))
+    assert reason == "CONSENT_REVOKED"
+    assert len(await world.uses(subject)) == 1

@@ -274,6 +274,29 @@ async def test_the_form_sent_twice_makes_one_invitation_and_shows_it_again(world
 
 
 @pytest.mark.parametrize(
+    "corrected",
+    [
+        {"label": "改正的表单", "days": "30", "power-see": "on"},
+        {**ALL, "label": "改正的表单", "days": "30", f"item-{TAX}": "on"},
+        {**ALL, "label": "改正的表单", "days": "90"},
+        {**ALL, "label": "另一个人", "days": "30"},
+    ],
+    ids=["less", "limited", "longer", "somebody else"],
+)
+async def test_a_form_that_was_taken_and_is_sent_anew_with_something_else_is_not_taken(
+    world: World, corrected: dict[str, str]
+) -> None:
+    await world.signed_in()
+    form = await world.browser.go(world.my("/delegations/new"))
+    ((action, _),) = [f for f in forms_of(form, "") if "/delegations/" in f[0]]
+    part = action.rpartition("/")[2]
+    link_of(await world.send(form, part, chosen={**ALL, "label": "改正的表单", "days": "30"}))
+    answer = await world.send(form, part, chosen=corrected)
+    assert answer.status_code == 409
+    assert "/my/invitations/" not in answer.text
+
+
+@pytest.mark.parametrize(
     ("chosen", "words"),
     [
         ({"label": "  "}, "请写明受托人"),

@@ -151,7 +151,8 @@ class RecognitionDesk:
             request.request_id,
             digest,
         )
-        if before is not None:
+        # What a consent opened is given again as records are: while that stands.
+        if before is not None and not request.consent:
             return before
         ask = self._ask(request, caller, digest, scope)
         document = await verified(ask)

@@ -213,3 +213,11 @@ def test_a_part_of_which_nothing_was_given_has_no_uses(elsewhere: Elsewhere) -> 
     part = elsewhere.taken_back(consent, NOW + 1)
     assert part is not None
     assert elsewhere.accesses.of_subject(SUBJECT, consent=part.name, limit=9).accesses == ()
+
+
+def test_a_part_is_no_request_of_its_own(elsewhere: Elsewhere) -> None:
+    consent = elsewhere.consent()
+    given(elsewhere, consent, NOW)
+    asked = elsewhere.consents.asked_of("alpha", SUBJECT, NOW - DAY)
+    assert elsewhere.taken_back(consent, NOW + 1) is not None
+    assert elsewhere.consents.asked_of("alpha", SUBJECT, NOW - DAY) == asked
