@@ -99,6 +99,6 @@ def seconds_to_wait(error: Exception) -> float | None:
     if refusal.retry_after is not None:
         return refusal.retry_after
     # A stream ends with the token it began with; the next begins with a new one.
-    if refusal.reason == "TOKEN_EXPIRED" or refusal.status == "UNAVAILABLE":
+    if refusal.reason == "TOKEN_EXPIRED" or refusal.away:
         return 0.0
     return None

@@ -33,6 +33,12 @@ class Refusal:
     retry_after: float | None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
+    @property
+    def away(self) -> bool:
+        """Whether the gateway is not there for the moment, so that the same call may be made
+        again. A process that ends cancels calls that it has received and not begun."""
+        return self.status in ("UNAVAILABLE", "CANCELLED")
+
     def __str__(self) -> str:
         name = self.reason or self.status
         fields = "".join(f"\n  {v.field}: {v.description}" for v in self.violations)

@@ -26,6 +26,9 @@ _TIMEOUT_SECONDS: Final = 10
 # Renew when a fifth of the life is left: 60 of the gateway's 300 seconds.
 _RENEW_AT: Final = 0.8
 _RETRY_SECONDS: Final = 2.0
+# A process that ends closes connections that it was just given; another listens, or will.
+_BROKEN: Final = (httpx.NetworkError, httpx.RemoteProtocolError)
+_AGAIN_SECONDS: Final = 0.2
 # Minutes lie between two tokens, and an idle connection holds up a server that ends.
 _LAST: Final = {"Connection": "close"}
 _Answer = TypeVar("_Answer", bound=BaseModel)
@@ -205,15 +208,22 @@ class TokenSource:
 
     def _renewed(self) -> _Held:
         try:
-            if self._endpoint is None:
-                found = self._http.get(self._exchange.metadata_url)
-                self._endpoint = self._exchange.token_endpoint(found)
-            asked_at = self._monotonic()
-            response = self._asked(self._endpoint)
-            if self._exchange.wants_nonce(response):
-                response = self._asked(self._endpoint)
+            try:
+                return self._exchanged()
+            except _BROKEN:
+                time.sleep(_AGAIN_SECONDS)
+                return self._exchanged()
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
+
+    def _exchanged(self) -> _Held:
+        if self._endpoint is None:
+            found = self._http.get(self._exchange.metadata_url)
+            self._endpoint = self._exchange.token_endpoint(found)
+        asked_at = self._monotonic()
+        response = self._asked(self._endpoint)
+        if self._exchange.wants_nonce(response):
+            response = self._asked(self._endpoint)
         return self._exchange.held(response, asked_at)
 
     def _asked(self, endpoint: str) -> httpx.Response:
@@ -270,15 +280,22 @@ class AsyncTokenSource:
 
     async def _renewed(self) -> _Held:
         try:
-            if self._endpoint is None:
-                found = await self._http.get(self._exchange.metadata_url)
-                self._endpoint = self._exchange.token_endpoint(found)
-            asked_at = self._monotonic()
-            response = await self._asked(self._endpoint)
-            if self._exchange.wants_nonce(response):
-                response = await self._asked(self._endpoint)
+            try:
+                return await self._exchanged()
+            except _BROKEN:
+                await asyncio.sleep(_AGAIN_SECONDS)
+                return await self._exchanged()
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
+
+    async def _exchanged(self) -> _Held:
+        if self._endpoint is None:
+            found = await self._http.get(self._exchange.metadata_url)
+            self._endpoint = self._exchange.token_endpoint(found)
+        asked_at = self._monotonic()
+        response = await self._asked(self._endpoint)
+        if self._exchange.wants_nonce(response):
+            response = await self._asked(self._endpoint)
         return self._exchange.held(response, asked_at)
 
     async def _asked(self, endpoint: str) -> httpx.Response:

@@ -2,7 +2,7 @@
 
 What was withdrawn after the copy was made is in force again in what is restored: suspensions,
 revoked consents, corrections. So an emergency brake is put on everything, and whoever knows what
-happened since lets go of it.
+happened since lets go of it. SQLite files are in place once that is in them, and not before.
 """
 
 import shutil
@@ -17,11 +17,11 @@ from joserfc.jwk import ECKey
 from gateway.authority.restoration import INSTALLATION, RESTORATION, Restoration, restored_at
 from gateway.backup import sealed
 from gateway.backup.manifest import BackupUnusable, Manifest
-from gateway.backup.taking import sync_folder
+from gateway.backup.taking import sync_file, sync_folder
 from gateway.clock import Clock
 from gateway.installation.home import Home
 from gateway.pki.files import write_private
-from gateway.storage.engines import Engines, sqlite_files
+from gateway.storage.engines import Engines, open_engines, sqlite_files
 from gateway.storage.migrate import upgrade_all
 from operators.authority import Authority
 from operators.brakes import BRAKE, Brake
@@ -29,17 +29,19 @@ from operators.log import Draft
 from operators.sql import SqlAuthorityLog
 
 _BY: Final = "installation"
+_DRAFTS: Final = ".restored"
 
 
 class NotEmpty(ValueError):
     """There is something where a copy is to be restored, which is never overwritten."""
 
 
-def restore(home: Home, folder: Path, *, stores: bool, key: ECKey | None) -> Manifest:
-    """Put the copy in ``folder`` into ``home``: its SQLite files where ``stores``, its private
-    files where there is the ``key`` they are encrypted to; return what the copy says of itself.
+def restore(home: Home, folder: Path, clock: Clock, *, stores: bool, key: ECKey | None) -> Manifest:
+    """Put the copy in ``folder`` into ``home``: its SQLite files where ``stores``, stopped, its
+    private files where there is the ``key`` they are encrypted to; return what the copy says of
+    itself.
 
-    Raises NotEmpty, BackupUnusable, OSError, and sqlite3.Error.
+    Raises NotEmpty, BackupUnusable, OSError, sqlite3.Error, and what the stores raise.
     """
     copy = Manifest.read(folder)
     files = sqlite_files(home.root) if stores else {}
@@ -59,16 +61,40 @@ def restore(home: Home, folder: Path, *, stores: bool, key: ECKey | None) -> Man
         ]
     )
     home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for path, content in private.items():
-        write_private(home.root / path, content)
-    for name, file in files.items():
-        draft = file.with_name(f".{name}.restored")
-        draft.touch(mode=0o600)
-        shutil.copyfile(folder / name, draft)
-        _require_sound(draft)
-        draft.replace(file)
+    drafts = home.root / _DRAFTS
+    shutil.rmtree(drafts, ignore_errors=True)
+    try:
+        if files:
+            _draw_up(drafts, folder, copy, clock)
+        for path, content in private.items():
+            write_private(home.root / path, content)
+        # That of the brake comes first: whatever ends this, nothing is served without.
+        for name, file in sorted(files.items()):
+            (drafts / name).replace(file)
+    finally:
+        shutil.rmtree(drafts, ignore_errors=True)
     sync_folder(home.root)
     return copy
+
+
+def _draw_up(drafts: Path, folder: Path, copy: Manifest, clock: Clock) -> None:
+    """Make the SQLite files of a copy in ``drafts``, stopped and on the disk."""
+    drafts.mkdir(mode=0o700)
+    files = sqlite_files(drafts)
+    for name, file in files.items():
+        file.touch(mode=0o600)
+        shutil.copyfile(folder / name, file)
+        _require_sound(file)
+    engines = open_engines("sqlite", drafts)
+    try:
+        stop_restored(engines, copy, clock)
+    finally:
+        engines.dispose()
+    for file in files.values():
+        with closing(sqlite3.connect(file)) as connection:
+            # One file, without those beside it.
+            connection.execute("PRAGMA journal_mode=DELETE")
+        sync_file(file)
 
 
 def stop_restored(engines: Engines, copy: Manifest, clock: Clock) -> None:

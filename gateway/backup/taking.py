@@ -59,6 +59,12 @@ def take(
     return made
 
 
+def sync_file(file: Path) -> None:
+    """Have what a file holds on the disk. Raises OSError."""
+    with file.open("rb") as content:
+        os.fsync(content.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Have what a folder lists on the disk. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -78,13 +84,8 @@ def _copy_stores(home: Home, draft: Path, clock: Clock) -> int:
                 source.backup(target)
                 # One file, without those beside it.
                 target.execute("PRAGMA journal_mode=DELETE")
-            _sync(copy)
+            sync_file(copy)
     return taken_at
-
-
-def _sync(file: Path) -> None:
-    with file.open("rb") as content:
-        os.fsync(content.fileno())
 
 
 def _logs_in(evidence: Path) -> dict[str, CopiedLog]:

@@ -98,17 +98,20 @@ def restore(
 
     settings = GatewayConfig.load(config)
     home, database = Home.at(settings.home), settings.database.get_secret_value()
+    embedded = database == "sqlite"
     copy = restore(
         home,
         folder,
-        stores=database == "sqlite",
+        SystemClock(),
+        stores=embedded,
         key=None if keys_with is None else read_key(keys_with),
     )
-    engines = open_engines(database, home.root)
-    try:
-        stop_restored(engines, copy, SystemClock())
-    finally:
-        engines.dispose()
+    if not embedded:
+        engines = open_engines(database, home.root)
+        try:
+            stop_restored(engines, copy, SystemClock())
+        finally:
+            engines.dispose()
     if as_json:
         print_json({"home": str(home.root)} | copy.model_dump(mode="json"))
         return

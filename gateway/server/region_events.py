@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from consent.regions import SqlConsentRegions
+from gateway.authority.restoration import number_of
 from gateway.federation.asking.event_calls import EventCalls
 from gateway.federation.asking.event_follower import RegionEventFollower
 from gateway.federation.asking.event_news import RegionEventNews
@@ -33,7 +34,7 @@ async def region_events_served(
     grounds: Grounds, trust: Trust
 ) -> AsyncGenerator[RegionEventsServed]:
     """Give what tells operators of events while the context lasts."""
-    events = SqlRegionEvents(grounds.engines.records)
+    events = _events(grounds)
     async with AsyncExitStack() as stack:
         shares = Shares("region-events-read")
         stack.callback(shares.close)
@@ -55,6 +56,12 @@ async def region_events_served(
         yield RegionEventsServed(watch, news)
 
 
+def _events(grounds: Grounds) -> SqlRegionEvents:
+    return SqlRegionEvents(
+        grounds.engines.records, lambda: number_of(0, grounds.feed.current().restored_at)
+    )
+
+
 @asynccontextmanager
 async def region_events_kept(
     grounds: Grounds, trust: Trust, ways: Ways
@@ -64,7 +71,7 @@ async def region_events_kept(
     engines, calls = grounds.engines, EventCalls(ways.links, ways.tokens, trust.own.entity_id)
     follower = RegionEventFollower(
         engines.records,
-        SqlRegionEvents(engines.records),
+        _events(grounds),
         calls,
         trust.regions,
         grounds.clock,

@@ -80,7 +80,7 @@ def _pause(error: grpc.aio.AioRpcError, wait: float) -> float | None:
     refusal = explain(error)
     if refusal.retry_after is not None:
         return max(wait, refusal.retry_after)
-    return wait if error.code() == grpc.StatusCode.UNAVAILABLE else None
+    return wait if refusal.away else None
 
 
 def _accounted(request: PublishRecordsRequest, response: PublishRecordsResponse) -> Fed:

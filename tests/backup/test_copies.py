@@ -14,10 +14,15 @@ from sqlalchemy import text
 
 from gateway.backup.cut import cut
 from gateway.backup.manifest import BackupUnusable
+from gateway.backup.restoring import restore
 from gateway.backup.sealed import opened_files
-from gateway.storage.engines import Engines, open_engines
+from gateway.clock import SystemClock
+from gateway.installation.home import Home
+from gateway.storage.engines import Engines, open_engines, sqlite_files
 from gateway.transparency.identity import AnotherLog
 from gateway.transparency.last_signed import LastSigned
+from operators.authority import Authority
+from operators.sql import SqlAuthorityLog
 from tests.cli.commands import creditgate_here
 from tests.installation import PUBLISHER, Installation, company, eventually
 from tests.server.calls import draft, publish, query
@@ -194,6 +199,30 @@ async def test_a_damaged_copy_is_not_restored(home: Path, tmp_path: Path) -> Non
     assert not place.exists()
     (copy / "backup.json").unlink()
     assert creditgate_here(place, "restore", copy).status == 1
+
+
+class _Interrupted:
+    """A clock at whose first look the restore is ended."""
+
+    def now(self) -> int:
+        raise KeyboardInterrupt
+
+
+async def test_stores_are_in_place_with_the_brake_in_them_and_not_before(
+    home: Path, tmp_path: Path
+) -> None:
+    copy, place = tmp_path / "copy", Home.at(tmp_path / "place")
+    assert creditgate_here(home, "backup", copy).status == 0
+    with pytest.raises(KeyboardInterrupt):
+        restore(place, copy, _Interrupted(), stores=True, key=None)
+    assert list(place.root.iterdir()) == []
+    restore(place, copy, SystemClock(), stores=True, key=None)
+    # Not one beside them, in which the brake would be.
+    assert sorted(place.root.iterdir()) == sorted(sqlite_files(place.root).values())
+    engines = open_engines("sqlite", place.root)
+    brakes = Authority.empty().advanced(SqlAuthorityLog(engines.authority).since(0)).brakes
+    engines.dispose()
+    assert [each.reach for each in brakes.engaged()] == ["EVERYTHING"]
 
 
 async def test_a_gateway_that_was_stopped_and_moved_goes_on_with_its_logs(

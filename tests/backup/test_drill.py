@@ -92,7 +92,9 @@ async def test_drill_loses_what_came_after_the_copy_and_nothing_signs_over_it(
         lost.close()
     with _empty_place(stores, copy) as place:
         database, home = place
-        manifest = restored(Home.at(home), copy, stores=database == "sqlite", key=_KEY)
+        manifest = restored(
+            Home.at(home), copy, SystemClock(), stores=database == "sqlite", key=_KEY
+        )
         engines = open_engines(*place)
         try:
             told = whole_number

@@ -1,8 +1,11 @@
 """Every setting, path and command in deploy/ is one there is, and every rule of safety kept."""
 
+import os
 import re
+import shlex
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +260,23 @@ def test_check_and_copy_run_the_version_that_serves() -> None:
     text = (ROOT / "docs" / "operations.md").read_text()
     for place in "ab":
         assert re.search(rf"ln -s\w* {place} /opt/creditgate/current", text)
+
+
+def test_old_copies_go_once_another_is_made(tmp_path: Path) -> None:
+    unit = (DEPLOY / "systemd" / "creditgate-backup.service").read_text()
+    # Of a unit of this type it runs where the copy was made.
+    assert "Type=oneshot" in unit
+    (command,) = re.findall(r"^ExecStartPost=(.+)$", unit, re.MULTILINE)
+    for name, days in (("old", 14.5), ("young", 13.5), ("new", 0)):
+        copy = tmp_path / name
+        copy.mkdir()
+        (copy / "records.db").touch()
+        made = time.time() - days * 86_400
+        os.utime(copy, (made, made))
+    words = shlex.split(command.replace("/var/lib/creditgate-copies", str(tmp_path)))
+    subprocess.run(words, check=True)
+    assert {each.name for each in tmp_path.iterdir()} == {"young", "new"}
+    assert (
+        "creditgate-copies 0700 creditgate creditgate -"
+        in (DEPLOY / "systemd" / "creditgate.tmpfiles.conf").read_text()
+    )

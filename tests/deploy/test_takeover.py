@@ -48,8 +48,8 @@ class _Calls:
                 await query(channel, company(1), request_id=request_id)
             except grpc.aio.AioRpcError as error:
                 told = explain(error)
-                assert told.status == "UNAVAILABLE", told
-                self.again[told.reason] += 1
+                assert told.away, told
+                self.again[told.reason or told.status] += 1
                 await asyncio.sleep(0.05 * 2**attempt)
             else:
                 self.answered.append(request_id)

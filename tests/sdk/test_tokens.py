@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from gateway.oauth.connection import bound_socket
-from sdk.tokens import AsyncTokenSource
+from sdk.tokens import AsyncTokenSource, TokenSource
 from tests.installation import Gateway, Installation, eventually
 
 
@@ -19,10 +19,15 @@ class Relay:
         self.port = port
         self.made = 0
         self.open = 0
+        self.closes_next = False
 
     async def passed_on(self, reader: StreamReader, writer: StreamWriter) -> None:
         """Pass one connection on, both ways, until either end closes it."""
         self.made += 1
+        if self.closes_next:
+            self.closes_next = False
+            writer.close()
+            return
         self.open += 1
         there, back = await asyncio.open_connection("127.0.0.1", self.port)
         ways = [
@@ -69,6 +74,20 @@ async def test_metadata_and_token_come_over_one_connection(relay: tuple[Gateway,
         assert counting.made == 1
     finally:
         await source.close()
+
+
+async def test_a_connection_that_an_ending_process_closes_is_made_again(
+    relay: tuple[Gateway, Relay],
+) -> None:
+    gateway, counting = relay
+    source, blocking = AsyncTokenSource(gateway.credentials()), TokenSource(gateway.credentials())
+    counting.closes_next = True
+    assert await source.token()
+    counting.closes_next = True
+    assert await asyncio.to_thread(blocking.token)
+    assert counting.made == 4
+    await source.close()
+    blocking.close()
 
 
 async def test_no_connection_stays_open_once_there_is_a_token(

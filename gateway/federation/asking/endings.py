@@ -36,7 +36,10 @@ _TOKENS: Final = frozenset(
         _R.REFUSAL_REASON_DETAILS_NOT_IN_FORCE,
     }
 )
-_BROKEN: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL})
+# A process that ends cancels calls that it has received and not begun.
+_BROKEN: Final = frozenset(
+    {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL}
+)
 # RFC 6749 section 5.2: what the region's authorisation server says of the client and of the
 # credential it presents.
 _TOKEN_ERRORS: Final[Mapping[str, RefusalReason.ValueType]] = {

@@ -18,6 +18,7 @@ from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from creditgate.v1.federation_service_pb2 import ConsentTakenBack, TellTakenBackRequest
 from creditgate.v1.federation_service_pb2_grpc import FederationServiceStub
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.federation.asking.event_places import sequence_in, told_by
 from gateway.federation.asking.links import RegionLinks
 from gateway.federation.asking.removal_telling import Gone, NotTaken
 from gateway.federation.asking.tokens import RegionTokens
@@ -67,22 +68,29 @@ class EventCalls:
 
     async def acknowledge(self, region: Region, gone: Sequence[Gone]) -> None:
         """Tell a region that copies of what it served are gone; one that was told before may be
-        among them.
+        among them. What its log had before it began anew is told to nobody: the same positions
+        are those of other events now.
 
         Raises NotTaken for the first that the region does not take, NoToken, OSError, and what
         gRPC raises.
         """
-        await self._acknowledge(
-            region,
-            [
-                pb.RemovalAcknowledgement(
-                    event_sequence=each.event_sequence,
-                    remove_time=Timestamp(seconds=each.removed_at),
-                )
-                for each in gone
-            ],
-            wrong_times=False,
-        )
+        places = told_by(region, [each.event_sequence for each in gone])
+        if not places:
+            return
+        try:
+            await self._acknowledge(
+                region,
+                [
+                    pb.RemovalAcknowledgement(
+                        event_sequence=sequence_in(gone[at].event_sequence),
+                        remove_time=Timestamp(seconds=gone[at].removed_at),
+                    )
+                    for at in places
+                ],
+                wrong_times=False,
+            )
+        except NotTaken as refused:
+            raise NotTaken(places[refused.place], others_stand=refused.others_stand) from None
 
     async def acknowledge_under(self, region: Region, gone: Sequence[GoneUnder]) -> None:
         """Tell a region that copies of what it served under consents kept here are gone; raises as

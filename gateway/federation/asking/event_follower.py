@@ -1,7 +1,8 @@
 """The follower: hears from each region that stands what became of the records it served.
 
-One process of the installation follows. Each stream goes on from the position kept in the store,
-so nothing is missed however it breaks, and whatever ends this process.
+One process of the installation follows. Each stream goes on from the place kept in the store, so
+nothing is missed however it breaks, and whatever ends this process. Where the region has begun its
+log anew, that is heard from its beginning.
 """
 
 import asyncio
@@ -17,7 +18,16 @@ from sqlalchemy import Engine
 from creditgate.v1.conformance_service_pb2 import WatchDisclosuresResponse
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from gateway.clock import Clock
-from gateway.federation.asking.region_events import Change, SqlRegionEvents
+from gateway.federation.asking.event_concerns import Change
+from gateway.federation.asking.event_places import (
+    LAST_SEQUENCE,
+    UNNAMED_LOG,
+    log_in,
+    log_of,
+    place,
+    sequence_in,
+)
+from gateway.federation.asking.region_events import SqlRegionEvents
 from gateway.federation.trust.book import Region, RegionBook
 from gateway.storage.background import Failures, NotNow, Pace, Rounds
 from gateway.storage.steps import Steps
@@ -33,7 +43,6 @@ _LONGEST_HEARTBEAT_SECONDS: Final = 5
 _WAITING: Final = 1_000
 _AT_ONCE: Final = 500
 _PACE: Final = Pace(0.5)
-_LAST_SEQUENCE: Final = (1 << 63) - 1
 _LAST_REVISION: Final = (1 << 31) - 1
 _RECORDS: Final = "records/"
 _MOST_RECORD_ID: Final = 128
@@ -89,6 +98,7 @@ class RegionEventFollower:
         self._turn = open_turn(engine, REGION_EVENTS)
         self._ask_at = self._mark_at = float("-inf")
         self._streams: dict[str, asyncio.Task[None]] = {}
+        self._logs: dict[str, int] = {}
         self._heard: dict[str, tuple[int, int]] = {}
         # One thread: numbers of an operator's events are given one after the other.
         self._steps = Steps("region-events")
@@ -121,9 +131,10 @@ class RegionEventFollower:
             self._ask_at = monotonic() + _STANDBY_SECONDS
             await self._end(set(self._streams))
             raise NotNow
-        standing = {region.entity_id for region in self._book.regions()}
-        await self._end(self._streams.keys() - standing)
-        for region in standing - self._streams.keys():
+        standing = {region.entity_id: log_of(region) for region in self._book.regions()}
+        await self._end({each for each, log in self._logs.items() if standing.get(each) != log})
+        await self._end(self._streams.keys() - standing.keys())
+        for region in standing.keys() - self._streams.keys():
             self._streams[region] = asyncio.create_task(self._follow(region), name="region-events")
         if self._heard and monotonic() >= self._mark_at:
             heard, self._heard = self._heard, {}
@@ -135,6 +146,7 @@ class RegionEventFollower:
     async def _end(self, regions: set[str]) -> None:
         for region in regions:
             stream = self._streams.pop(region)
+            self._logs.pop(region, None)
             stream.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await stream
@@ -164,16 +176,17 @@ class RegionEventFollower:
 
     async def _stream(self, entity_id: str) -> None:
         loop = asyncio.get_running_loop()
-        known = (await self._steps.take(self._events.heard)).get(entity_id)
-        after = 0 if known is None else known.event_sequence
+        region = self._book.region(entity_id)
+        log = self._logs[entity_id] = log_of(region)
+        after = await self._begun(entity_id, log)
         come: asyncio.Queue[_Come] = asyncio.Queue(_WAITING)
-        writing = asyncio.create_task(self._write(entity_id, after, come), name="region-events")
+        writing = asyncio.create_task(
+            self._write(entity_id, log, after, come), name="region-events"
+        )
         try:
             async with (
                 asyncio.timeout(self._lease_seconds) as silence,
-                self._ways.watch(
-                    self._book.region(entity_id), after, self._heartbeat_seconds
-                ) as responses,
+                self._ways.watch(region, after, self._heartbeat_seconds) as responses,
             ):
                 async for response in responses:
                     silence.reschedule(loop.time() + self._lease_seconds)
@@ -185,7 +198,21 @@ class RegionEventFollower:
             with contextlib.suppress(asyncio.CancelledError):
                 await writing
 
-    async def _write(self, entity_id: str, after: int, come: "asyncio.Queue[_Come]") -> None:
+    async def _begun(self, entity_id: str, log: int) -> int:
+        """Return the position in its log from which a region is heard on."""
+        known = (await self._steps.take(self._events.heard)).get(entity_id)
+        if known is not None and log_in(known.event_sequence) == log:
+            return sequence_in(known.event_sequence)
+        # An earlier version kept positions alone: they are taken for those of this log.
+        anew = known is not None and log_in(known.event_sequence) != UNNAMED_LOG
+        after = 0 if known is None or anew else sequence_in(known.event_sequence)
+        begin = partial(self._events.begin, entity_id, place(log, after), anew=anew)
+        await self._steps.take(begin)
+        return after
+
+    async def _write(
+        self, entity_id: str, log: int, after: int, come: "asyncio.Queue[_Come]"
+    ) -> None:
         """Keep what comes, as much as there is at once; ends by what it raises."""
         while True:
             some = [await come.get()]
@@ -193,30 +220,30 @@ class RegionEventFollower:
                 some.append(come.get_nowait())
             changes: list[Change] = []
             for response, _ in some:
-                position, change = _read(response, after)
+                position, change = _read(response, log, after)
                 after = position
                 if change is not None:
                     changes.append(change)
-            at = some[-1].at
+            at, read_to = some[-1].at, place(log, after)
             if changes:
-                await self._steps.take(partial(self._events.take, entity_id, changes, after, at))
+                await self._steps.take(partial(self._events.take, entity_id, changes, read_to, at))
                 self._heard.pop(entity_id, None)
             else:
-                self._heard[entity_id] = (after, at)
+                self._heard[entity_id] = (read_to, at)
 
 
-def _read(response: WatchDisclosuresResponse, after: int) -> tuple[int, Change | None]:
-    """Return the position a message leads to, and the change it tells.
+def _read(response: WatchDisclosuresResponse, log: int, after: int) -> tuple[int, Change | None]:
+    """Return the position in ``log`` that a message leads to, and the change it tells.
 
     Raises ValueError for one that no region would send.
     """
     event, position = response.event, response.disclosure_sequence
-    if not after <= position <= _LAST_SEQUENCE:
+    if not after <= position <= LAST_SEQUENCE:
         raise ValueError("a position behind the last one")
     if not response.HasField("event"):
         return position, None
     change = Change(
-        event.event_sequence,
+        place(log, event.event_sequence),
         event.record.removeprefix(_RECORDS),
         event.revision,
         event.kind,
@@ -224,7 +251,7 @@ def _read(response: WatchDisclosuresResponse, after: int) -> tuple[int, Change |
         event.event_time.seconds,
     )
     if not (
-        after < change.event_sequence == position
+        after < event.event_sequence == position
         and event.record.startswith(_RECORDS)
         and 0 < len(change.record_id) <= _MOST_RECORD_ID
         and 0 < change.kind <= _LAST_KIND

@@ -17,7 +17,7 @@ METADATA: Final = MetaData()
 
 # One row is one event about one record, for one operator that was given a revision it ends or
 # replaces. number counts the operator's; event_sequence is the place in the region's disclosure
-# log, item the region's. Times are seconds, UTC: event_time by the region, told_at by this one.
+# log (`gateway.federation.asking.event_places`), item the region's. Times are seconds, UTC: event_time by the region, told_at by this one.
 REGION_EVENTS: Final = Table(
     "region_events",
     METADATA,

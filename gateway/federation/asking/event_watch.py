@@ -20,6 +20,7 @@ from gateway.authenticate.caller import Caller
 from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
 from gateway.federation.asking.event_news import RegionEventNews
+from gateway.federation.asking.event_places import sequence_in
 from gateway.federation.asking.region_events import Heard, RegionEvent, SqlRegionEvents
 from gateway.federation.asking.removals import Deadlines, RegionRemovals
 from gateway.federation.trust.book import RegionBook
@@ -173,7 +174,7 @@ class RegionRecordWatch:
                 kind=DisclosureEventKind.ValueType(change.kind),
                 item=change.item,
                 event_time=Timestamp(seconds=change.event_time),
-                event_sequence=change.event_sequence,
+                event_sequence=sequence_in(change.event_sequence),
                 removal_deadline=Timestamp(seconds=deadline),
             ),
             send_time=Timestamp(seconds=self._clock.now()),

@@ -2,26 +2,37 @@
 
 A region tells this one of each event about a record that it served it. Whom it concerns is known
 here alone, from `region_uses`: every operator that was given a revision which the event replaces
-or ends. An answer may be on its way when its records are repaired, and be kept after the event
-was heard; so for a while each event is held against what was kept since, too. It is forgotten once
-its region was told that all copies are gone.
+or ends. Who was given it under consents alone and has said that nothing of that is held any more
+is told nothing of it, and owes nothing for it. An answer may be on its way when its records are
+repaired, and be kept after the event was heard; so for a while each event is held against what was
+kept since, too. It is forgotten once its region was told that all copies are gone.
+
+A region that was put back begins its log anew, and is heard from the beginning of that: what was
+told of before is not told again. Where this region itself was put back, its operators have heard
+numbers that its store does not know, so those it gives go on above them.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
+from gateway.federation.asking.event_concerns import (
+    Change,
+    Concerned,
+    concerned_by,
+    still_held,
+    told_of,
+)
+from gateway.federation.asking.event_places import log_in
 from gateway.federation.asking.event_tables import (
     REGION_CHANGES,
     REGION_EVENTS,
     REGIONS_HEARD,
 )
-from gateway.federation.asking.tables import REGION_USES
-from gateway.federation.asking.uses import NOT_PASSED_ON
+from gateway.federation.asking.kept_under import KeptUnder
 from gateway.storage.engines import reading
 from gateway.storage.paging import pages
 
@@ -30,21 +41,7 @@ LATE_SECONDS: Final = 600
 region may take to answer."""
 
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-CORRECTED: Final = DisclosureEventKind.DISCLOSURE_EVENT_KIND_CORRECTED
 _ROWS_A_STATEMENT: Final = 500
-
-
-class Change(NamedTuple):
-    """An event of a region's disclosure log that is no publication; ``event_time`` in seconds,
-    UTC, by the region."""
-
-    event_sequence: int
-    record_id: str
-    revision: int
-    kind: int
-    item: str
-    event_time: int
-
 
 _EVENTS: Final = select(
     *(REGION_EVENTS.c[name] for name in ("number", "region", "told_at", "severity")),
@@ -74,23 +71,30 @@ class RegionEvent(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """How far a region's events are known: up to ``event_sequence``, as of ``heard_at``
-    (seconds, UTC); ``told`` counts what operators were told of it."""
+    """How far a region's events are known: up to the place ``event_sequence``, as of ``heard_at``
+    (seconds, UTC, 0 for never); ``told`` counts what operators were told of it."""
 
     event_sequence: int
     heard_at: int
     told: int
 
 
+class AnotherLog(ValueError):
+    """What a region told is of another log than the one it is heard by now."""
+
+
 class SqlRegionEvents:
     """Keeps events of other regions, on SQLite and PostgreSQL. Calls block; any thread.
 
     One process writes at a time. Where two did, one of them would fail and write nothing: each
-    number of an operator is given once.
+    number of an operator is given once. Numbers are given above ``floor``, up to which operators
+    may have heard some that this store does not know.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, floor: Callable[[], int] = lambda: 0) -> None:
         self._engine = engine
+        self._floor = floor
+        self._under = KeptUnder(engine)
 
     def heard(self) -> Mapping[str, Heard]:
         """Return how far the events of each region are known that was ever heard."""
@@ -124,35 +128,59 @@ class SqlRegionEvents:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def newest(self, operator_id: str) -> int:
-        """Return the number of an operator's newest event, 0 before the first."""
+        """Return the newest number that an operator may have heard, 0 before the first."""
+        floor = self._floor()
         with reading(self._engine) as connection:
-            return _newest(connection, [operator_id]).get(operator_id, 0)
+            return max(floor, _newest(connection, [operator_id]).get(operator_id, 0))
+
+    def begin(self, region: str, at: int, *, anew: bool) -> None:
+        """Hear a region from a place on, by the log of that; ``anew`` where the one before was
+        another: then nothing is known of the region until it is heard again."""
+        values = {"event_sequence": at} | ({"heard_at": 0} if anew else {})
+        with self._engine.begin() as connection:
+            _locked(connection, region)
+            own = update(REGIONS_HEARD).where(REGIONS_HEARD.c.region == region)
+            connection.execute(own.values(values))
 
     def take(self, region: str, changes: Sequence[Change], read_to: int, now: int) -> None:
         """Keep what a region told: ``changes`` in order, which are all that concern this region
-        up to ``read_to``. In one transaction with the position; what was taken before is not
-        taken again."""
+        up to ``read_to``. In one transaction with the place; what was taken before is not
+        taken again. Raises AnotherLog."""
+        floor = self._floor()
         with self._engine.begin() as connection:
             known = _locked(connection, region)
+            if log_in(known.event_sequence) != log_in(read_to):
+                raise AnotherLog("it is of another log than the one it is heard by")
             new = [each for each in changes if each.event_sequence > known.event_sequence]
-            if new:
-                rows = [{**each._asdict(), "region": region, "heard_at": now} for each in new]
+            concerned = concerned_by(connection, region, new)
+            told = told_of(connection, region, concerned)
+            # What its log had before it began anew was told here, and is owed, by that.
+            before = {each.change for each in told if each.change.event_sequence not in told[each]}
+            rows = [
+                {**each._asdict(), "region": region, "heard_at": now}
+                for each in new
+                if each not in before
+            ]
+            if rows:
                 connection.execute(REGION_CHANGES.insert(), rows)
-            told = _tell(connection, region, new, now)
-            _mark(connection, region, max(known.event_sequence, read_to), now, told)
+            untold = [each for each in concerned if each not in told]
+            held = still_held(connection, self._under, region, untold)
+            count = _tell(connection, region, held, now, floor)
+            _mark(connection, region, max(known.event_sequence, read_to), now, count)
 
     def mark(self, heard: Mapping[str, tuple[int, int]]) -> None:
-        """Keep how far the events of regions were heard without news: up to which position, and
-        when (seconds, UTC)."""
+        """Keep how far the events of regions were heard without news: up to which place, and
+        when (seconds, UTC). Of a region that is heard by another log by now nothing is kept."""
         with self._engine.begin() as connection:
             for region, (read_to, at) in sorted(heard.items()):
                 known = _locked(connection, region)
-                _mark(connection, region, max(known.event_sequence, read_to), at, 0)
+                if log_in(known.event_sequence) == log_in(read_to):
+                    _mark(connection, region, max(known.event_sequence, read_to), at, 0)
 
     def tell_late(self, now: int) -> None:
         """Tell the events of the last `LATE_SECONDS` to those who were given their records after
         they were heard."""
-        changes = REGION_CHANGES.c
+        changes, floor = REGION_CHANGES.c, self._floor()
         lately = changes.heard_at > now - LATE_SECONDS
         with reading(self._engine) as connection:
             if connection.execute(select(changes.region).where(lately).limit(1)).first() is None:
@@ -164,10 +192,13 @@ class SqlRegionEvents:
             for row in connection.execute(query.order_by(changes.region, changes.event_sequence)):
                 found[row.region].append(Change._make(row[1:]))
             for region, some in found.items():
-                told = _tell(connection, region, some, now)
-                if told:
+                concerned = concerned_by(connection, region, some)
+                told = told_of(connection, region, concerned)
+                late = [each for each in concerned if each not in told]
+                held = still_held(connection, self._under, region, late)
+                if count := _tell(connection, region, held, now, floor):
                     known = _locked(connection, region)
-                    _mark(connection, region, known.event_sequence, known.heard_at, told)
+                    _mark(connection, region, known.event_sequence, known.heard_at, count)
 
 
 def _event(row: Row[*tuple[Any, ...]]) -> RegionEvent:
@@ -196,78 +227,21 @@ def _mark(connection: Connection, region: str, read_to: int, at: int, told: int)
     )
 
 
-def _tell(connection: Connection, region: str, changes: Sequence[Change], now: int) -> int:
-    """Write changes for the operators they concern that were not told yet; return how many."""
-    given = _given(connection, region, {each.record_id for each in changes})
-    concerned = [
-        (operator_id, change, max(void.values()))
-        for change in changes
-        for operator_id, revisions in sorted(given.get(change.record_id, {}).items())
-        if (void := {each: grade for each, grade in revisions.items() if ends(change, each)})
-    ]
-    operators = {operator_id for operator_id, _, _ in concerned}
-    known = _known(connection, region, operators, [each.event_sequence for each in changes])
-    numbers = _newest(connection, operators)
+def _tell(
+    connection: Connection, region: str, held: Mapping[Concerned, int], now: int, floor: int
+) -> int:
+    """Write changes for operators that were not told of them, by how grave they are; return how
+    many."""
+    numbers = _newest(connection, {each.operator_id for each in held})
     rows: list[dict[str, Any]] = []
-    for operator_id, change, severity in concerned:
-        if (operator_id, change.event_sequence) not in known:
-            numbers[operator_id] = numbers.get(operator_id, 0) + 1
-            own = {"operator_id": operator_id, "number": numbers[operator_id]}
-            told = {"region": region, "told_at": now, "severity": severity}
-            rows.append({**change._asdict(), **own, **told})
+    for (operator_id, change), severity in held.items():
+        number = numbers[operator_id] = max(floor, numbers.get(operator_id, 0)) + 1
+        own = {"operator_id": operator_id, "number": number}
+        told = {"region": region, "told_at": now, "severity": severity}
+        rows.append({**change._asdict(), **own, **told})
     for start in range(0, len(rows), _ROWS_A_STATEMENT):
         connection.execute(REGION_EVENTS.insert(), rows[start : start + _ROWS_A_STATEMENT])
     return len(rows)
-
-
-def ends(change: Change, revision: int) -> bool:
-    """Tell whether a change makes void a revision of its record."""
-    if change.kind == CORRECTED:
-        return revision < change.revision
-    return revision <= change.revision
-
-
-def _given(
-    connection: Connection, region: str, record_ids: Collection[str]
-) -> Mapping[str, Mapping[str, Mapping[int, int]]]:
-    """Return of each record the operators that a region gave it, each with the revisions and how
-    grave they are: a Severity, unspecified where that was not kept."""
-    uses = REGION_USES.c
-    found: dict[str, dict[str, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
-    for some in pages(record_ids):
-        query = (
-            select(
-                uses.record_id,
-                uses.operator_id,
-                uses.revision,
-                func.coalesce(func.max(uses.severity), 0),
-            )
-            .where(
-                uses.region == region,
-                uses.record_id.in_(some),
-                uses.subject != NOT_PASSED_ON,
-            )
-            .group_by(uses.record_id, uses.operator_id, uses.revision)
-        )
-        for record_id, operator_id, revision, severity in connection.execute(query):
-            found[record_id][operator_id][revision] = severity
-    return found
-
-
-def _known(
-    connection: Connection, region: str, operators: Collection[str], sequences: Sequence[int]
-) -> set[tuple[str, int]]:
-    """Return which of these events operators were told."""
-    events = REGION_EVENTS.c
-    known: set[tuple[str, int]] = set()
-    for some in pages(operators):
-        query = select(events.operator_id, events.event_sequence).where(
-            events.operator_id.in_(some),
-            events.region == region,
-            events.event_sequence.between(min(sequences), max(sequences)),
-        )
-        known.update((row.operator_id, row.event_sequence) for row in connection.execute(query))
-    return known
 
 
 def _newest(connection: Connection, operators: Iterable[str]) -> dict[str, int]:

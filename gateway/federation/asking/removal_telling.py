@@ -37,8 +37,8 @@ _Gone = TypeVar("_Gone")
 
 
 class Gone(NamedTuple):
-    """An event of a region by its place in its log, all copies that it makes void gone since
-    ``removed_at`` (seconds, UTC)."""
+    """An event of a region by its place (`gateway.federation.asking.event_places`), all copies
+    that it makes void gone since ``removed_at`` (seconds, UTC)."""
 
     event_sequence: int
     removed_at: int

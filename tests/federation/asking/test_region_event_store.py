@@ -7,11 +7,19 @@ from itertools import count
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
-from gateway.federation.asking.region_events import LATE_SECONDS, Change, SqlRegionEvents
+from gateway.federation.asking.event_concerns import Change
+from gateway.federation.asking.event_places import place
+from gateway.federation.asking.event_tables import REGION_CHANGES
+from gateway.federation.asking.region_events import (
+    LATE_SECONDS,
+    AnotherLog,
+    SqlRegionEvents,
+)
 from gateway.federation.asking.uses import RegionAnswer, RegionUse, RegionUses
+from gateway.storage.engines import reading
 from tests.clock import NOW
 from tests.federation.asking.test_uses import Made, answer, uses
 
@@ -162,3 +170,53 @@ def test_how_far_a_region_was_heard_never_goes_back(records_engine: Engine) -> N
     heard = events.heard()
     assert heard["https://a.invalid"] == (7, NOW + 1, 0)
     assert heard["https://b.invalid"] == (3, NOW, 0)
+
+
+def test_a_log_begun_anew_is_heard_from_its_beginning_and_nothing_is_told_twice(
+    records_engine: Engine,
+) -> None:
+    kept, events = RegionUses(records_engine), SqlRegionEvents(records_engine)
+    region, firm = "https://put-back.invalid", "put-back-operator"
+    kept.keep(chunk_of(firm, region, "r-1"), uses(3))
+    common, lost, anew = (Change(1, record_id(each), 1, REPAIRED, "xzcf", NOW) for each in range(3))
+    events.begin(region, place(1, 0), anew=True)
+    before = [
+        common._replace(event_sequence=place(1, 7)),
+        lost._replace(event_sequence=place(1, 8)),
+    ]
+    events.take(region, before, place(1, 9), NOW)
+    # A log that goes on shorter, and has another event at the place of the one that was lost.
+    events.begin(region, place(2, 0), anew=True)
+    assert events.heard()[region].heard_at == 0
+    with pytest.raises(AnotherLog):
+        events.take(region, [], place(1, 10), NOW)
+    events.mark({region: (place(1, 10), NOW)})
+    after = [common._replace(event_sequence=place(2, 7)), anew._replace(event_sequence=place(2, 8))]
+    events.take(region, after, place(2, 8), NOW)
+    events.take(region, after, place(2, 8), NOW)
+    assert [each.change for each in events.after(firm, 0, 10)] == [*before, after[1]]
+    # What was told by the former log is owed by that.
+    assert set(_changes(records_engine, region)) == {*before, after[1]}
+    assert events.heard()[region] == (place(2, 8), NOW, 3)
+
+
+def test_numbers_go_on_above_those_that_a_store_put_back_does_not_know(
+    records_engine: Engine,
+) -> None:
+    kept = RegionUses(records_engine)
+    region, firm = "https://here-put-back.invalid", "here-put-back-operator"
+    kept.keep(chunk_of(firm, region, "r-1"), uses(3))
+    changes = [Change(each, record_id(each), 1, REPAIRED, "xzcf", NOW) for each in range(3)]
+    SqlRegionEvents(records_engine).take(region, changes[1:2], 1, NOW)
+    events = SqlRegionEvents(records_engine, lambda: 1_000)
+    assert events.newest(firm) == 1_000
+    events.take(region, changes[2:], 2, NOW)
+    assert [each.number for each in events.after(firm, 0, 10)] == [1, 1_001]
+    assert events.newest(firm) == 1_001
+
+
+def _changes(engine: Engine, region: str) -> list[Change]:
+    columns = REGION_CHANGES.c
+    query = select(*(columns[name] for name in Change._fields)).where(columns.region == region)
+    with reading(engine) as connection:
+        return [Change._make(row) for row in connection.execute(query)]

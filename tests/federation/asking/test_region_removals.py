@@ -28,7 +28,8 @@ from gateway.conformance.policy_file import read_policy
 from gateway.conformance.putting_off import PuttingOff
 from gateway.conformance.removals import Owed
 from gateway.federation.asking.copies import RegionCopies
-from gateway.federation.asking.region_events import LATE_SECONDS, Change, SqlRegionEvents
+from gateway.federation.asking.event_concerns import Change
+from gateway.federation.asking.region_events import LATE_SECONDS, SqlRegionEvents
 from gateway.federation.asking.removal_tables import REGION_REMOVALS
 from gateway.federation.asking.removal_telling import Gone, PastChanges
 from gateway.federation.asking.removals import RegionRemovals
