@@ -13,13 +13,13 @@ from sqlalchemy import Engine, delete
 
 from creditgate.transparency.note import Checkpoint, VerifierKey
 from gateway.storage.engines import open_engines
-from gateway.storage.migrate import upgrade_all
 from gateway.transparency.beginning import begin_anew
 from gateway.transparency.identity import AnotherLog, NotLost, key_of_log
 from gateway.transparency.keys import LogKey
 from gateway.transparency.last_signed import NOTHING, LastSigned, NeverSign, Signed
 from gateway.transparency.log import MerkleLog
 from gateway.transparency.tables import CHECKPOINTS, LOGS, LogId
+from tests.stores import place_migrated
 
 ORIGIN = "gateway.invalid/log/disclosure"
 
@@ -30,8 +30,8 @@ class Kept:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.key = folder / "keys" / "log-disclosure.pem"
+        place_migrated(folder)
         self.engines = open_engines("sqlite", folder)
-        upgrade_all(self.engines)
 
     @property
     def evidence(self) -> Engine:
@@ -60,10 +60,10 @@ class Kept:
         self.engines.dispose()
         for file in self.folder.glob("evidence.db*"):
             file.unlink()
+        place_migrated(self.folder)
         if copy is not None:
             shutil.copy(copy, self.folder / "evidence.db")
         self.engines = open_engines("sqlite", self.folder)
-        upgrade_all(self.engines)
 
     def copied(self) -> Path:
         """Return a copy of the store as it is."""
