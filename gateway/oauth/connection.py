@@ -61,8 +61,12 @@ class CertificateProtocol(H11Protocol):
         certificate = None if tls is None else tls.getpeercert(binary_form=True)
         self.app_state = {**self.app_state, PEER_CERTIFICATE: certificate}
         self._watch()
-        if len(self.connections) > cast("int", self.limit_concurrency) - _CLOSING_CONNECTIONS:
-            _make_room(self.connections)
+        most = cast("int", self.limit_concurrency) - _CLOSING_CONNECTIONS
+        if len(self.connections) > most:
+            # One that was given up counts no more, though its end takes TLS a moment.
+            standing = [each for each in self.connections if not _is_over(each)]
+            if len(standing) > most:
+                _make_room(standing)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in, and mind whether they are a request."""
@@ -130,6 +134,10 @@ def _make_room(connections: Iterable[object]) -> None:
     most = Counter(map(_address, silent)).most_common(1)
     for address, _ in most:
         next(each for each in silent if _address(each) == address).give_up()
+
+
+def _is_over(connection: object) -> bool:
+    return isinstance(connection, CertificateProtocol) and connection.transport.is_closing()
 
 
 def _address(connection: CertificateProtocol) -> str:

@@ -12,6 +12,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from gateway.federation.asking.circuit import LONGEST_REST_SECONDS
 from tests.faults.ledgers import broken_promises
 from tests.faults.model import Answer
 from tests.faults.regions import Region, open_country
@@ -121,6 +122,7 @@ async def test_a_region_without_room_answers_nothing_it_cannot_meter_and_then_go
             again = await watcher.ask(subjects, request_id=request_id)
             return again.ends == {two.issuer: "ANSWERED"}
 
-        await eventually(answered, 20)
+        # Who asks may leave a region alone for so long that failed several times.
+        await eventually(answered, LONGEST_REST_SECONDS + 10)
     await whole(watcher)
     assert broken_promises(watcher) == []

@@ -18,8 +18,9 @@ from gateway.storage.turn import HOLDINGS, open_turn
 from tests.installation import eventually
 
 TICK = 0.01
-LOOP_TICK = 0.001
-"""The event loop's own clock counts milliseconds: it wakes a sleeper up to one sooner."""
+LOOP_TICK = 0.002
+"""The event loop counts in milliseconds, from the one in which its turn began: it wakes a sleeper up to
+two sooner."""
 OFTEN = Pace(TICK)
 UNKNOWN = Refused(RefusalReason.REFUSAL_REASON_AUTHORITY_UNKNOWN, "not known", retry_after=1)
 
