@@ -16,7 +16,7 @@ SHELL = "chromium-headless-shell"
 NAMES = (SHELL, "chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 PATIENCE = ("-o", "Acquire::http::Timeout=10", "-o", "Acquire::Retries=1")
 INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends", SHELL)
-INSTALL_SECONDS = 300
+INSTALL_SECONDS = 120
 MEND = f"""The browser tests need Chromium, and there is none. On Debian this brings it:
     apt-get update && {" ".join(INSTALL)}
 Elsewhere install Chromium or Chrome, or name one you have in {VARIABLE}."""
