@@ -1,13 +1,11 @@
 """Fixtures every area shares: real stores, each test on SQLite and on PostgreSQL."""
 
-from asyncio import AbstractEventLoop
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import uvloop
 from hypothesis import settings
 from sqlalchemy import Engine
 from xdist.remote import Producer
@@ -77,11 +75,6 @@ LONGEST = (
 )
 # Areas whose files share what takes seconds to make: one worker runs all of their files.
 TOGETHER = ("cli", "consented", "untrue", "broken", "rationed", "home", "interaction")
-
-
-def pytest_asyncio_loop_factories() -> dict[str, Callable[[], AbstractEventLoop]]:
-    """Run every test on the event loop that the gateway serves on."""
-    return {"uvloop": uvloop.new_event_loop}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
