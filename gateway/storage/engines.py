@@ -205,6 +205,15 @@ def postgresql_engine(database: str, connections: int) -> Engine:
     return engine
 
 
+def own_session(engine: Engine) -> Connection:
+    """Open a session of PostgreSQL for one alone, each statement a transaction of its own; closing it
+    ends it. Raises what the store raises."""
+    session = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    # Not of the pool any more, which would be one too few for those who share it, nor would end it.
+    session.detach()
+    return session
+
+
 def _ask_the_idle(engine: Engine) -> None:
     """Have a connection that nobody used for a while asked whether its server is still there, before
     it is used, and all be made anew where it is not.

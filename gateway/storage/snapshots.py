@@ -18,6 +18,8 @@ from typing import Final
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.storage.engines import own_session
+
 Sign = Callable[[], object]
 """Returns what is another value as soon as there is news; raises what the store raises."""
 
@@ -72,19 +74,13 @@ class _Snapshots:
         while not self._closing.wait(_TICK_SECONDS):
             asked = monotonic()
             try:
-                session = self._session = self._session or self._opened()
+                session = self._session = self._session or own_session(self._engine)
                 self._newest = session.scalar(_SNAPSHOT)
                 self._read_at = asked
             except SQLAlchemyError:
                 # Whoever asks for the sign looks for itself then, and tells of the failure.
                 self._leave()
         self._leave()
-
-    def _opened(self) -> Connection:
-        session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        # Not of the pool any more: it would be one too few for those who share it.
-        session.detach()
-        return session
 
     def _leave(self) -> None:
         session, self._session = self._session, None

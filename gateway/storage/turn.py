@@ -12,6 +12,8 @@ from typing import Final, NamedTuple, Protocol
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from gateway.storage.engines import own_session
+
 
 class Turn(Protocol):
     """The turn of one process. Calls block; one thread at a time."""
@@ -88,7 +90,7 @@ class _PostgresTurn:
 
     def taken(self) -> bool:
         try:
-            session = self._session = self._session or self._opened()
+            session = self._session = self._session or own_session(self._engine)
             # Whoever holds the lock asks too: with the session the turn is gone.
             asking = "SELECT true" if self._held else f"SELECT pg_try_advisory_lock({self._lock})"
             self._held = bool(session.execute(text(asking)).scalar())
@@ -96,12 +98,6 @@ class _PostgresTurn:
             self.give_up()
             raise
         return self._held
-
-    def _opened(self) -> Connection:
-        session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        # Not of the pool any more: closing it must end the session, and free the lock.
-        session.detach()
-        return session
 
     def give_up(self) -> None:
         session, self._session, self._held = self._session, None, False
