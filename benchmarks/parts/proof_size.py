@@ -16,7 +16,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.parts.complete import wait_for_the_log
 from benchmarks.parts.stage import Gateway, Stage
 from benchmarks.results import Measure
 from benchmarks.rounds import Spread
@@ -106,7 +105,6 @@ def _weighed(stage: Stage, records: int) -> list[float]:
     """Return the sizes of proofs in answers of a gateway that discloses so many records."""
     shape = Shape(records // _REAL_EACH, _REAL_EACH)
     with stage.gateway(shape) as gateway:
-        wait_for_the_log(gateway)
         return asyncio.run(_asked(gateway))
 
 

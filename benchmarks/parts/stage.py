@@ -1,5 +1,6 @@
 """What every part needs: where to work, how long to measure, a gateway with its client."""
 
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,10 +9,13 @@ from typing import Final
 
 from benchmarks.clients.protocol import Job
 from benchmarks.installations import CLIENT_ID, installed
-from benchmarks.processes import Server, generating, serving
+from benchmarks.processes import Failed, Server, generating, serving
 from benchmarks.rounds import Pace, Side
 from benchmarks.shape import Shape
+from gateway.disclose.store import DisclosureStore
 from gateway.installation.home import Home
+from gateway.storage.engines import open_engines, reading
+from gateway.transparency.entries import last_head
 from sdk.credentials import Credentials
 from sdk.tokens import TokenSource
 
@@ -23,6 +27,8 @@ GATEWAY: Final = "benchmarks.servers.gateway"
 
 # Content alone; less is not the answer asked for.
 _LEAST_RECORD_BYTES: Final = 400
+# A million events, on a slow host that does other things too.
+_LOGGED_SECONDS: Final = 1_200
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +42,14 @@ class Stage:
     def gateway(
         self, shape: Shape, module: str = GATEWAY, *arguments: str | Path
     ) -> Generator["Gateway"]:
-        """Run a gateway that discloses ``shape``, by server ``module``, which gets ``arguments``."""
+        """Run a gateway that discloses ``shape``, by server ``module``, which gets ``arguments``.
+
+        It has logged all that was put straight into its store: to catch up is work that no
+        call asked for. Raises Failed where that takes too long.
+        """
         home = installed(self.folder / shape.name, shape)
         with serving(module, home.root, *arguments) as server:
+            _wait_for_the_log(home)
             grpc, _, issuer = server.address.partition(" ")
             credentials = Credentials.load(home.profile(CLIENT_ID)).model_copy(
                 update={"grpc": grpc, "issuer": issuer}
@@ -48,6 +59,22 @@ class Stage:
                 yield Gateway(home, shape, server, credentials, tokens)
             finally:
                 tokens.close()
+
+
+def _wait_for_the_log(home: Home) -> None:
+    engines = open_engines("sqlite", home.root)
+    try:
+        newest = DisclosureStore(engines.records).head()
+        until = time.monotonic() + _LOGGED_SECONDS
+        while time.monotonic() < until:
+            with reading(engines.evidence) as connection:
+                head = last_head(connection)
+            if head is not None and head.event_sequence >= newest:
+                return
+            time.sleep(0.1)
+    finally:
+        engines.dispose()
+    raise Failed("the disclosure log did not come to the newest event in time")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ recognise what the leaf becomes.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -100,15 +100,15 @@ class DisclosureMap:
         )
 
     def digests(
-        self, events: Iterable[DisclosedEvent], catalogue: Mapping[str, CatalogueItem]
+        self, events: Sequence[DisclosedEvent], catalogue: Mapping[str, CatalogueItem]
     ) -> list[bytes]:
         """Return for each event the digest of the member that it fixed or ended.
 
         Raises ItemUnknown.
         """
-        return [
-            self._members.digest(event, _is_protected(catalogue, event.item)) for event in events
-        ]
+        items = {event.item for event in events}
+        protected = {item: _is_protected(catalogue, item) for item in items}
+        return [self._members.digest(event, protected[event.item]) for event in events]
 
     def advance(
         self,

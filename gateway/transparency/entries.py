@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from typing import Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Connection, Row, insert, select
 
 from creditgate.transparency.facts import event_commitment
-from creditgate.v1.disclosure_proof_pb2 import DisclosureLogEntry, EventEntry, MapHead
+from creditgate.v1.disclosure_proof_pb2 import DisclosureLogEntry, MapHead
 from gateway.transparency.events import DisclosedEvent
 from gateway.transparency.salts import Salts
 from gateway.transparency.tables import HEADS
@@ -22,15 +21,16 @@ _LAST_HEAD: Final = (
 def event_entry(event: DisclosedEvent, salt: bytes, member: bytes) -> bytes:
     """Return the leaf data of an event; ``member`` is the digest of the revision that it
     fixed or ended (`creditgate.transparency.facts.event_commitment`)."""
-    entry = EventEntry(
-        event_sequence=event.sequence,
-        kind=event.kind,
-        event_time=Timestamp(seconds=event.at),
-        commitment=event_commitment(
-            salt, event.kind, event.revision, event.subject, event.item, member
-        ),
+    logged = DisclosureLogEntry()
+    entry = logged.event
+    # Written in place: of messages this small, to make and copy them costs what to fill them does.
+    entry.event_sequence = event.sequence
+    entry.kind = event.kind
+    entry.event_time.seconds = event.at
+    entry.commitment = event_commitment(
+        salt, event.kind, event.revision, event.subject, event.item, member
     )
-    return DisclosureLogEntry(event=entry).SerializeToString(deterministic=True)
+    return logged.SerializeToString(deterministic=True)
 
 
 def head_entry(head: MapHead) -> bytes:

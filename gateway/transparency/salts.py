@@ -21,7 +21,8 @@ class Salts:
     def __init__(self, secret: bytes) -> None:
         if len(secret) != _BYTES:
             raise ValueError("the secret of the salts has 32 bytes")
-        self._secret = secret
+        # Keyed once: to key the hash costs more than what is hashed.
+        self._keyed = hmac.new(secret, digestmod="sha256")
 
     @classmethod
     def kept_in(cls, file: Path) -> Self:
@@ -84,4 +85,6 @@ class Salts:
     def _salt(self, label: bytes, what: bytes, *names: str) -> bytes:
         # Neither labels nor names of subjects and items hold a zero byte.
         message = b"\0".join((label, *(name.encode() for name in names), what))
-        return hmac.digest(self._secret, message, "sha256")
+        salt = self._keyed.copy()
+        salt.update(message)
+        return salt.digest()

@@ -6,6 +6,7 @@ length, so that no two different facts are hashed from the same bytes.
 
 from collections.abc import Iterable
 from hashlib import sha256
+from struct import Struct
 from typing import Final, NamedTuple
 
 NO_END: Final = 253_402_300_799
@@ -40,36 +41,62 @@ class Copy(NamedTuple):
     disclosed_until: int
 
 
+def _head(label: str) -> bytes:
+    return b"creditgate/%b/v1\n" % label.encode()
+
+
+# Four hashes are made of each event. Where the number of parts is known they are written as
+# `labelled` writes them, in one piece: half of what it costs to put each behind its length.
+_EVENT: Final = _head("event")
+_COPY: Final = _head("copy")
+_PARTICULARS: Final = _head("particulars")
+_length: Final = Struct(">I").pack
+_period: Final = Struct(">IqIq").pack
+_fixed_by: Final = Struct(">IIIQ").pack
+_graded: Final = Struct(">II").pack
+_kind_and_revision: Final = Struct(">IBII").pack
+
+
 def labelled(label: str, *parts: bytes) -> bytes:
     """Return the hash of ``parts`` under a label, 32 bytes."""
-    pieces = [b"creditgate/", label.encode(), b"/v1\n"]
+    pieces = [_head(label)]
     # Hashed at once: of short parts each call costs more than what it hashes.
     for part in parts:
-        pieces += (len(part).to_bytes(4, "big"), part)
+        pieces += (_length(len(part)), part)
     return sha256(b"".join(pieces)).digest()
 
 
 def copy_digest(copy: Copy) -> bytes:
     """Return the digest of record, content and period: same content, same period."""
-    return labelled(
-        "copy",
-        copy.record_id.encode(),
-        copy.content_digest,
-        _instant(copy.disclosed_from),
-        _instant(copy.disclosed_until),
-    )
+    record, content = copy.record_id.encode(), copy.content_digest
+    return sha256(
+        b"%b%b%b%b%b%b"
+        % (
+            _COPY,
+            _length(len(record)),
+            record,
+            _length(len(content)),
+            content,
+            _period(8, copy.disclosed_from, 8, copy.disclosed_until),
+        )
+    ).digest()
 
 
 def particulars_digest(particulars: Particulars) -> bytes:
     """Return the digest of what else a revision states."""
-    return labelled(
-        "particulars",
-        particulars.revision.to_bytes(4, "big"),
-        particulars.event_sequence.to_bytes(8, "big"),
-        particulars.source.encode(),
-        particulars.region.encode(),
-        particulars.severity.to_bytes(4, "big"),
-    )
+    source, region = particulars.source.encode(), particulars.region.encode()
+    return sha256(
+        b"%b%b%b%b%b%b%b"
+        % (
+            _PARTICULARS,
+            _fixed_by(4, particulars.revision, 8, particulars.event_sequence),
+            _length(len(source)),
+            source,
+            _length(len(region)),
+            region,
+            _graded(4, particulars.severity),
+        )
+    ).digest()
 
 
 def public_digest(copy: Copy, particulars: bytes) -> bytes:
@@ -151,15 +178,22 @@ def event_commitment(
 ) -> bytes:
     """Return the commitment of an event: ``kind`` a DisclosureEventKind, ``member`` the
     `public_digest` or `protected_digest` of the revision that the event fixed or ended."""
-    return labelled(
-        "event",
-        salt,
-        kind.to_bytes(1, "big"),
-        revision.to_bytes(4, "big"),
-        subject.encode(),
-        item.encode(),
-        member,
-    )
+    whose, of = subject.encode(), item.encode()
+    return sha256(
+        b"%b%b%b%b%b%b%b%b%b%b"
+        % (
+            _EVENT,
+            _length(len(salt)),
+            salt,
+            _kind_and_revision(1, kind, 4, revision),
+            _length(len(whose)),
+            whose,
+            _length(len(of)),
+            of,
+            _length(len(member)),
+            member,
+        )
+    ).digest()
 
 
 def _instant(seconds: int) -> bytes:
