@@ -35,26 +35,25 @@ class SqlDelegations:
 
         ``invitation_digest`` is the SHA-256 of the secret that whoever is to be deputy
         brings. Raises Refused STATE_CONFLICT where the subject has `MOST_OPEN` others,
-        RATE_EXCEEDED where it made `MOST_A_DAY` within the 24 hours before this begins.
+        RATE_EXCEEDED where it made `MOST_A_DAY` others within the 24 hours before this begins;
+        sqlalchemy.exc.IntegrityError where this one was written before.
         """
         if delegation.deputy or delegation.ended_at is not None:
             raise ValueError("an invitation has no deputy and no end yet")
         with writing(self._engine) as connection:
             take_turn(connection, _INVITE_LOCK)
+            # One that is sent again is no further one.
             others = select(func.count()).where(
                 _D.subject == delegation.subject,
-                _D.ended_at.is_(None),
-                _D.valid_until > delegation.valid_from,
+                _D.delegation_id != delegation.delegation_id,
             )
-            if connection.execute(others).scalar_one() >= MOST_OPEN:
+            still_open = others.where(_D.ended_at.is_(None), _D.valid_until > delegation.valid_from)
+            if connection.execute(still_open).scalar_one() >= MOST_OPEN:
                 raise Refused(
                     RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
                     f"There are {MOST_OPEN} delegations already; end one first.",
                 )
-            recent = select(func.count()).where(
-                _D.subject == delegation.subject,
-                _D.invited_at > delegation.valid_from - DAY_SECONDS,
-            )
+            recent = others.where(_D.invited_at > delegation.valid_from - DAY_SECONDS)
             if connection.execute(recent).scalar_one() >= MOST_A_DAY:
                 raise Refused(
                     RefusalReason.REFUSAL_REASON_RATE_EXCEEDED,

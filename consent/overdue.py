@@ -19,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from consent.beginnings import begins_with
 from consent.connections import reader, writing
 from consent.tables import (
     CONSENT,
@@ -86,7 +87,7 @@ class SqlOverdue:
             .join(CONSENT, CONSENT.c.consent_id == _REMOVAL.consent_id)
             .where(
                 CONSENT.c.subject == subject,
-                ~CONSENT.c.client_id.startswith(CLIENT_PREFIX, autoescape=True),
+                ~begins_with(CONSENT.c.client_id, CLIENT_PREFIX),
                 _REMOVAL.acknowledged_at.is_(None),
                 *_overdue(now),
             )

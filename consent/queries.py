@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 
+from consent.beginnings import begins_with
 from consent.given_elsewhere import PartOf, parts_of
 from consent.histories import History, histories
 from consent.model import CODE_PREFIX, PART_PREFIX, Consent, ConsentChange
@@ -139,8 +140,8 @@ class ConsentQueries(RemovalQueries):
         ).where(
             CONSENT.c.operator_id == operator_id,
             CONSENT.c.subject == subject,
-            ~CONSENT.c.request_id.startswith(CODE_PREFIX) | (CONSENT.c.state == REFUSED),
-            ~CONSENT.c.request_id.startswith(PART_PREFIX),
+            ~begins_with(CONSENT.c.request_id, CODE_PREFIX) | (CONSENT.c.state == REFUSED),
+            ~begins_with(CONSENT.c.request_id, PART_PREFIX),
         )
         with self._reader.connect() as connection:
             return Asked(*connection.execute(query).one())
@@ -206,20 +207,24 @@ class ConsentQueries(RemovalQueries):
         with self._reader.connect() as connection:
             return connection.execute(select(func.max(CONSENT_CHANGE.c.sequence))).scalar() or 0
 
-    def due(self, now: int, limit: int, operator_id: str = "") -> tuple[str, ...]:
+    def due(self, now: int, limit: int, operator_id: str = "", *, skip: int = 0) -> tuple[str, ...]:
         """Return the ids of up to ``limit`` consents that time or use has ended by ``now``
-        (seconds, UTC), and whose end is not written: see `consent.sql.SqlConsents.settle`.
+        (seconds, UTC), and whose end is not written, behind the first ``skip``: see
+        `consent.sql.SqlConsents.settle`.
 
         Only those of ``operator_id``; "" narrows nothing.
         """
         over = (
             select(CONSENT.c.consent_id)
             .where(CONSENT.c.due_at <= now)
-            .order_by(CONSENT.c.due_at)
-            .limit(limit)
+            .order_by(CONSENT.c.due_at, CONSENT.c.consent_id)
+            .limit(skip + limit)
         )
         spent = (
-            select(CONSENT_USE.c.consent_id).where(CONSENT_USE.c.spent_at.is_not(None)).limit(limit)
+            select(CONSENT_USE.c.consent_id)
+            .where(CONSENT_USE.c.spent_at.is_not(None))
+            .order_by(CONSENT_USE.c.consent_id)
+            .limit(skip + limit)
         )
         if operator_id:
             over = over.where(CONSENT.c.operator_id == operator_id)
@@ -231,7 +236,7 @@ class ConsentQueries(RemovalQueries):
             found = dict.fromkeys(
                 [*connection.execute(spent).scalars(), *connection.execute(over).scalars()]
             )
-        return tuple(found)[:limit]
+        return tuple(found)[skip : skip + limit]
 
     def in_state(
         self, operator_id: str, states: Collection[int], *, after: str, limit: int
@@ -269,12 +274,16 @@ class ConsentQueries(RemovalQueries):
         with self._reader.connect() as connection:
             return tuple(connection.execute(query).scalars())
 
-    def lives_due(self, now: int, limit: int) -> tuple[str, ...]:
+    def lives_due(self, now: int, limit: int, *, skip: int = 0) -> tuple[str, ...]:
         """Return ids of up to ``limit`` consents to look at by ``now`` (seconds, UTC), the longest
-        due first: see `consent.sql.SqlConsents.look`."""
-        look_at = CONSENT_LIFE.c.look_at
+        due first, behind the first ``skip``: see `consent.sql.SqlConsents.look`."""
+        life = CONSENT_LIFE.c
         query = (
-            select(CONSENT_LIFE.c.consent_id).where(look_at <= now).order_by(look_at).limit(limit)
+            select(life.consent_id)
+            .where(life.look_at <= now)
+            .order_by(life.look_at, life.consent_id)
+            .offset(skip)
+            .limit(limit)
         )
         with self._reader.connect() as connection:
             return tuple(connection.execute(query).scalars())

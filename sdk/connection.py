@@ -15,6 +15,7 @@ import grpc
 from sdk.credentials import KeyCredentials, Profile
 from sdk.dpop import ProofKey
 from sdk.proven_calls import CallProofs
+from sdk.proxies import channel_options
 from sdk.tokens import AccessTokens, AsyncTokenSource
 
 _Metadata = tuple[tuple[str, str | bytes], ...]
@@ -41,7 +42,11 @@ async def connect(
     except BaseException:
         await tokens.close()
         raise
-    settings = [("grpc.max_receive_message_length", _MOST_BYTES), *options]
+    settings = [
+        ("grpc.max_receive_message_length", _MOST_BYTES),
+        *channel_options(credentials.grpc),
+        *options,
+    ]
     tls = _tls(credentials)
     if not isinstance(credentials, KeyCredentials):
         channel = grpc.aio.secure_channel(credentials.grpc, tls, options=settings)

@@ -20,6 +20,7 @@ from creditgate.credit_report_proof import is_log_of
 from creditgate.signed_document import DOCUMENT_ALGORITHMS, KEYS_PATH
 from creditgate.transparency.note import VerifierKey
 from sdk.credentials import Profile
+from sdk.proxies import by_proxy
 from sdk.signing import QuietRegistry
 
 MALFORMED: Final = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
@@ -175,7 +176,9 @@ def read_published(credentials: Profile, path: str, what: str) -> bytes:
 
     url = credentials.issuer.rstrip("/") + path
     try:
-        with httpx.Client(verify=credentials.tls(), timeout=_TIMEOUT_SECONDS) as http:
+        with httpx.Client(
+            verify=credentials.tls(), timeout=_TIMEOUT_SECONDS, trust_env=by_proxy(url)
+        ) as http:
             return http.get(url).raise_for_status().content
     except httpx.HTTPError as error:
         raise KeysUnavailable(

@@ -24,6 +24,7 @@ from creditgate.v1.credit_record_service_pb2 import (
     GetSubjectRecordsResponse,
 )
 from sdk.answers import KeptAnswer
+from sdk.proxies import by_proxy
 
 _TIMEOUT_SECONDS: Final = 10
 
@@ -87,7 +88,9 @@ class PublishedLog:
     def __init__(self, url: str, key: VerifierKey, tls: ssl.SSLContext | None = None) -> None:
         self._url = url.rstrip("/") + "/"
         self._http = httpx.Client(
-            verify=ssl.create_default_context() if tls is None else tls, timeout=_TIMEOUT_SECONDS
+            verify=ssl.create_default_context() if tls is None else tls,
+            timeout=_TIMEOUT_SECONDS,
+            trust_env=by_proxy(url),
         )
         self._trees = Subtrees()
         try:

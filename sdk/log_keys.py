@@ -12,6 +12,7 @@ import httpx
 from creditgate.transparency.note import VerifierKey
 from sdk.credentials import Profile
 from sdk.documents import KeysUnavailable
+from sdk.proxies import by_proxy
 
 KEY_PATH: Final = "/log/disclosure/key"
 """Path below the issuer of the disclosure log's verifier key."""
@@ -36,7 +37,9 @@ def usage_key(credentials: Profile) -> VerifierKey:
 def _fetched(credentials: Profile, path: str) -> VerifierKey:
     url = credentials.issuer.rstrip("/") + path
     try:
-        with httpx.Client(verify=credentials.tls(), timeout=_TIMEOUT_SECONDS) as http:
+        with httpx.Client(
+            verify=credentials.tls(), timeout=_TIMEOUT_SECONDS, trust_env=by_proxy(url)
+        ) as http:
             answer = http.get(url).raise_for_status()
         return VerifierKey.parse(answer.text)
     except (httpx.HTTPError, ValueError) as error:

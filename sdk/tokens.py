@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from sdk.credentials import KeyCredentials, Profile
 from sdk.dpop import ProofKey
+from sdk.proxies import by_proxy
 from sdk.signing import SigningKey
 
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -190,7 +191,11 @@ class TokenSource:
     ) -> None:
         self._exchange = _Exchange(credentials, scopes)
         self._monotonic = monotonic
-        self._http = httpx.Client(verify=credentials.tls(), timeout=_TIMEOUT_SECONDS)
+        self._http = httpx.Client(
+            verify=credentials.tls(),
+            timeout=_TIMEOUT_SECONDS,
+            trust_env=by_proxy(credentials.issuer),
+        )
         self._lock = threading.Lock()
         self._endpoint: str | None = None
         self._held: _Held | None = None
@@ -246,7 +251,11 @@ class AsyncTokenSource:
     ) -> None:
         self._exchange = _Exchange(credentials, scopes)
         self._monotonic = monotonic
-        self._http = httpx.AsyncClient(verify=credentials.tls(), timeout=_TIMEOUT_SECONDS)
+        self._http = httpx.AsyncClient(
+            verify=credentials.tls(),
+            timeout=_TIMEOUT_SECONDS,
+            trust_env=by_proxy(credentials.issuer),
+        )
         self._lock = asyncio.Lock()
         self._endpoint: str | None = None
         self._held: _Held | None = None

@@ -22,12 +22,14 @@ from tests.surroundings import (
     keep_files_in_memory,
     keep_what_servers_are,
     look_for_no_other_loop,
+    reach_this_host_directly,
 )
 
 if TYPE_CHECKING:
     from tests.installation import Installation
 
 load_quickly()
+reach_this_host_directly()
 keep_files_in_memory()
 keep_compiled_code()
 keep_compiled_statements()

@@ -23,6 +23,7 @@ _LEAST_FREE = 2 << 30
 _LEAST_AVAILABLE = 4 << 30
 """Bytes. A run keeps some 400 MB of files at most."""
 _MOST_STATEMENTS = 4_000
+_THIS_HOST = ("127.0.0.1", "localhost", "::1")
 
 
 def keep_files_in_memory() -> None:
@@ -99,6 +100,14 @@ def keep_what_servers_are() -> None:
         known[database] = {name: it for name, it in vars(dialect).items() if name not in told}
 
     patch.object(PGDialect_psycopg, "initialize", initialize).start()
+
+
+def reach_this_host_directly() -> None:
+    """Have no proxy that the environment names asked for gateways of the tests, by started programs
+    neither: what the SDK does by itself, tests' own clients are told so."""
+    named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    direct = ",".join((*((named,) if named else ()), *_THIS_HOST))
+    os.environ.update(no_proxy=direct, NO_PROXY=direct)
 
 
 class _OtherPollers(logging.Filter):

@@ -26,6 +26,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 
+from sdk.proxies import channel_options
 from sdk.refusals import explain
 
 _SECONDS = 30
@@ -37,7 +38,8 @@ def main() -> None:
     credentials = grpc.ssl_channel_credentials(
         asked.cacert.read_bytes(), asked.key.read_bytes(), asked.cert.read_bytes()
     )
-    with grpc.secure_channel(asked.address, credentials) as channel:
+    options = channel_options(asked.address)
+    with grpc.secure_channel(asked.address, credentials, options=options) as channel:
         try:
             if asked.symbol == "list":
                 known = ProtoReflectionDescriptorDatabase(channel).get_services()

@@ -106,7 +106,7 @@ class Operators(Desk):
         """
         require(reason_faults(request.reason))
         before = None
-        if request.operator_id:
+        if request.operator_id in self._feed.current().authority.operators:
             before = await asyncio.to_thread(suspension_of, self._log, request.operator_id)
 
         def judge(view: AuthorityView, _now: int) -> list[Draft]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from joserfc.jwk import ECKey
-from sqlalchemy import create_engine
+from sqlalchemy import URL, create_engine
 
 from gateway.backup import manifest as manifests
 from gateway.backup import sealed
@@ -90,7 +90,13 @@ def _copy_stores(home: Home, draft: Path, clock: Clock) -> int:
 
 def _logs_in(evidence: Path) -> dict[str, CopiedLog]:
     """Return where the logs stand in a copy of the store of evidence."""
-    engine = create_engine(f"sqlite:///file:{evidence}?mode=ro&immutable=1&uri=true")
+    engine = create_engine(
+        URL.create(
+            "sqlite",
+            database=evidence.absolute().as_uri(),
+            query={"mode": "ro", "immutable": "1", "uri": "true"},
+        )
+    )
     try:
         with engine.connect() as connection:
             found = [

@@ -123,6 +123,4 @@ def _is_broken(error: Exception) -> bool:
     if not isinstance(error, grpc.RpcError):
         return False
     refusal = explain(error)
-    return refusal.reason == "TOKEN_EXPIRED" or (
-        refusal.status == "UNAVAILABLE" and not refusal.reason
-    )
+    return refusal.reason == "TOKEN_EXPIRED" or (refusal.away and not refusal.reason)

@@ -1,6 +1,7 @@
 """``creditgate batch``: the records of many subjects."""
 
 import json
+import os
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import ExitStack, aclosing, contextmanager
 from functools import partial
@@ -97,7 +98,7 @@ def batch(
     with ExitStack() as stack:
         keep_records: Callable[[Sequence[DisclosedRecord]], None] = records.extend
         if output is not None:
-            keep_records = stack.enter_context(_writing(output))
+            keep_records = stack.enter_context(_writing(output, durably=acknowledged))
 
         def keep(chunk: Chunk) -> None:
             file = None if save is None else save / f"chunk-{chunk.first:05}.bin"
@@ -204,8 +205,10 @@ def _require_own(output: Path | None) -> None:
 
 
 @contextmanager
-def _writing(output: Path) -> Generator[Callable[[Sequence[DisclosedRecord]], None]]:
-    """Give what writes records to ``output``.
+def _writing(
+    output: Path, *, durably: bool
+) -> Generator[Callable[[Sequence[DisclosedRecord]], None]]:
+    """Give what writes records to ``output``, and ``durably`` has them on the disk.
 
     What an earlier batch paid for stays in it until this one is answered.
     """
@@ -221,6 +224,8 @@ def _writing(output: Path) -> Generator[Callable[[Sequence[DisclosedRecord]], No
                 file.write(json.dumps(as_dict(record), ensure_ascii=False) + "\n")
             # Before they are acknowledged.
             file.flush()
+            if durably and output.is_file():
+                os.fsync(file.fileno())
 
         yield write
         write(())

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.clock import SystemClock
 from sdk.credentials import Credentials
+from sdk.proxies import by_proxy
 from sdk.signing import SigningKey
 from sdk.tokens import TokenRefused
 
@@ -73,7 +74,11 @@ class CodeFlow:
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
         self._key = SigningKey.read(credentials.signing_key.read_bytes())
-        self._http = httpx.Client(verify=credentials.tls(), timeout=_TIMEOUT_SECONDS)
+        self._http = httpx.Client(
+            verify=credentials.tls(),
+            timeout=_TIMEOUT_SECONDS,
+            trust_env=by_proxy(credentials.issuer),
+        )
         self._found: _Metadata | None = None
 
     def close(self) -> None:

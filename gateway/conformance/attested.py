@@ -44,7 +44,7 @@ from gateway.conformance.model import (
 )
 from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.removal_rows import attested_gone
-from gateway.conformance.sampled import sample_of, sample_since
+from gateway.conformance.sampled import Sample, sample_of, sample_since
 from gateway.conformance.standings import attestation_due, touch
 from gateway.conformance.told_missing import (
     ToldMissing,
@@ -129,9 +129,11 @@ class Attested:
         )
         with reading(self._engine) as connection:
             standing = standing_findings(connection, operator_id)
-            lately = sample_since(connection, operator_id, now - self._policy.certificate_seconds)
+            lately = sample_since(
+                connection, operator_id, now - self._policy.certificate_seconds, now
+            )
         unproven = unproven_of(standing)
-        proven = lately.proves(self._policy, now)
+        proven = self._proves(lately, now)
         ended = self._sampling.ended(set(unproven.values()), now)
         if not basis.beyond:
             unheld = {record: unproven[record] for record in unproven.keys() - told}
@@ -259,8 +261,11 @@ class Attested:
         """Tell whether the copies drawn for an attestation bear its certificate at ``now``
         (seconds, UTC); see `gateway.conformance.sampled`."""
         with reading(self._engine) as connection:
-            sample = sample_of(connection, attestation_id)
-        return sample.proves(self._policy, now)
+            sample = sample_of(connection, attestation_id, now)
+        return self._proves(sample, now)
+
+    def _proves(self, sample: Sample, now: int) -> bool:
+        return sample.proves(self._policy, self._sampling.ended(sample.unshown, now))
 
     def _require_turn(self, last: Last, read_at: int, now: int) -> None:
         require_spacing(last, self._policy.spacing_seconds, now)

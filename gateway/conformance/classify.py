@@ -49,7 +49,8 @@ class Removal(NamedTuple):
 class Grace(NamedTuple):
     """What is not held against an operator yet: an end of disclosure it may not have read of,
     after position ``after``, until the deadline of its removal, at ``now`` (seconds, UTC); but
-    never one whose removal it has acknowledged, unless the copies were read before they were gone.
+    never one whose removal it has acknowledged, unless the copies were read before they were gone,
+    and where they were gone in time, after the deadline too.
     Deadlines are those of ``removals``, by event; where that has none, ``removal_seconds`` of the
     severity after the event, put off by ``outages``.
 
@@ -74,9 +75,11 @@ class Grace(NamedTuple):
         if removal is None:
             deadline = ending.at + self.removal_seconds(severity)
             return self.now < put_off_by(self.outages, ending.at, deadline)
-        # What is said to be gone since the copies were read contradicts nothing.
-        is_gone = removal.removed_at is not None and not self.read_before(removal.removed_at)
-        return not is_gone and self.now < removal.deadline
+        if removal.removed_at is None:
+            return self.now < removal.deadline
+        # What is said to be gone since the copies were read contradicts nothing; and gone in time, it
+        # was held rightly when they were read, whenever that is told.
+        return removal.removed_at < removal.deadline and self.read_before(removal.removed_at)
 
     def read_before(self, end: int) -> bool:
         """Tell whether the copies were read before what ended at ``end`` (seconds, UTC)."""

@@ -17,6 +17,7 @@ from gateway.conformance.model import (
 )
 from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.stages import Against, stage_of
+from gateway.federation.asking.event_places import sequence_in
 
 
 def attestation_message(attestation: Attestation, *, in_force: bool = True) -> pb.Attestation:
@@ -53,7 +54,7 @@ def finding_message(
         stage=_stage(finding, policy, now),
         severity=Severity.ValueType(finding.severity),
         held_digest=finding.held_digest,
-        event_sequence=finding.event_sequence,
+        event_sequence=sequence_in(finding.event_sequence),
         attestation=attestation_name(finding.attestation_id) if finding.attestation_id else "",
         detect_time=Timestamp(seconds=finding.detected_at),
         deadline=None if finding.kind == MISSING else Timestamp(seconds=finding.deadline),

@@ -50,6 +50,8 @@ class Access:
     ``region`` are "", ``revision`` and ``fee`` 0. ``home_region`` is the region that disclosed the
     record, by its entity identifier, "" for this one. ``recognised`` tells instead that what another
     region states of the item was recognised under the consent, without any record.
+    ``asking_operator`` is for which of its operators another region asked, by the id that one has
+    there, "" where an operator of this region asked for itself.
     """
 
     place: Place
@@ -70,6 +72,7 @@ class Access:
     fee: int
     home_region: str = ""
     recognised: bool = False
+    asking_operator: str = ""
 
     @property
     def usage_name(self) -> str:

@@ -23,13 +23,15 @@ def entries_of(
     revisions: Mapping[int, LedgerRow],
     consent: Consent | None,
     elsewhere: Collection[str] = (),
+    asking_operator: str = "",
 ) -> Iterator[Access]:
     """Yield what an answer gave of a subject's records, in the answer's order.
 
-    ``elsewhere`` are items that other regions gave records of for the same question. ``entries`` are the sequences of all it held, ``revisions`` those of them that are the
-    subject's; ``consent`` is the subject's own that it rests on, None where it has none. Items
-    looked for under it of which nothing was found come last; an answer older than these are
-    kept names none of them.
+    ``elsewhere`` are items that other regions gave records of for the same question, and
+    ``asking_operator`` is as in `Access`. ``entries`` are the sequences of all it held,
+    ``revisions`` those of them that are the subject's; ``consent`` is the subject's own that it
+    rests on, None where it has none. Items looked for under it of which nothing was found come
+    last; an answer older than these are kept names none of them.
     """
     prices = {line.line_no: line.unit_price for line in _line_counts(answer.lines)}
     licences = dict(
@@ -45,14 +47,14 @@ def entries_of(
         if under:
             found.add(revision.item)
         fee, licence = prices[revision.line_no], licences[revision.line_no]
-        yield _access(answer, number, under, revision.item, licence, revision, fee)
+        yield _access(answer, number, under, revision.item, licence, asking_operator, revision, fee)
     if consent is None:
         return
     looked_for = answer.asked_items.split() or ([] if found else [""])
     missing = (item for item in looked_for if item not in found)
     looked_under = " ".join(licences_of(answer.licence, answer.licences))
     for number, item in enumerate(missing, len(entries)):
-        yield _access(answer, number, answer.consent, item, looked_under)
+        yield _access(answer, number, answer.consent, item, looked_under, asking_operator)
 
 
 def _access(
@@ -61,6 +63,7 @@ def _access(
     consent: str,
     item: str,
     licence: str,
+    asking_operator: str,
     revision: LedgerRow | None = None,
     fee: int = 0,
 ) -> Access:
@@ -82,6 +85,7 @@ def _access(
         served_at=answer.served_at,
         fee=fee,
         recognised=revision is None and answer.request_id.startswith(RECOGNISED_PREFIX),
+        asking_operator=asking_operator,
     )
 
 

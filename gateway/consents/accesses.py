@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, Select, asc, desc, select, text
 from consent.model import NAME_PREFIX, Consent
 from consent.sql import SqlConsents
 from consent.tables import CONSENT, CONSENT_NAME, SUBJECT_USE, SUBJECT_USES
+from creditgate.federated_query import CLIENT_PREFIX
 from gateway.clock import Clock
 from gateway.consents.access import (
     ALWAYS,
@@ -29,6 +30,7 @@ from gateway.consents.followed import come_to
 from gateway.consents.region_accesses import GivenElsewhere, charged, questions
 from gateway.disclose.tables import LINES, REVISIONS
 from gateway.meter.model import ANSWER, unpack_entries
+from gateway.meter.region_asks import asked_for
 from gateway.meter.tables import USAGE
 from gateway.storage.engines import reading
 
@@ -178,6 +180,7 @@ class Accesses:
             }
             revisions = _revisions(connection, set().union(*entries.values()), subject)
             elsewhere = GivenElsewhere(connection, answers.values())
+            asking = _asking(connection, answers.values())
             for sequence in wanted:
                 answer = answers[sequence]
                 name = answer.consent or elsewhere.under(answer)
@@ -188,7 +191,8 @@ class Accesses:
                     yield from reversed([*elsewhere.accesses(answer, subject, consent)])
                 given = set() if consent is None else elsewhere.found(answer, consent)
                 own = consent if answer.consent else None
-                found = entries_of(answer, entries[sequence], revisions, own, given)
+                for_whom = asking.get(sequence, "")
+                found = entries_of(answer, entries[sequence], revisions, own, given, for_whom)
                 yield from reversed(list(found))
 
     def _under(self, name: str) -> Under:
@@ -259,6 +263,17 @@ def _not_indexed_yet(connection: Connection, wanted: Select[int], subject: str) 
             _UNDER_CONSENT,
         )
         yield from connection.execute(query).scalars()
+
+
+def _asking(connection: Connection, answers: Iterable[LedgerRow]) -> dict[int, str]:
+    """Return, by the answer's sequence, for which of its operators a region asked."""
+    of_regions = {
+        row.sequence: (row.operator_id, bytes(row.payload_digest))
+        for row in answers
+        if row.client_id.startswith(CLIENT_PREFIX)
+    }
+    asked = asked_for(connection, [digest for _, digest in of_regions.values()])
+    return {sequence: asked[by].operator for sequence, by in of_regions.items() if by in asked}
 
 
 def _revisions(

@@ -15,7 +15,6 @@ from sqlalchemy import Engine
 from consent.lives import begin
 from consent.sql import SqlConsents
 from consent.states import GRANTED, REVOKED
-from consent.unreadable import unreadable_left
 from gateway.clock import Clock
 from gateway.consents import comings
 from gateway.consents.followed import (
@@ -26,6 +25,7 @@ from gateway.consents.followed import (
     come_further,
     come_to,
 )
+from gateway.consents.past_unreadable import PastUnreadable
 from gateway.consents.subject_uses import SubjectUses
 from gateway.storage.background import BackgroundWork, Pace
 from gateway.storage.engines import reading
@@ -73,6 +73,8 @@ class ConsentClerk:
         self._end_grants = end_grants
         self._clock = clock
         self._tick_seconds = tick_seconds
+        self._ends = PastUnreadable(consents.due, consents.settle)
+        self._lives = PastUnreadable(consents.lives_due, consents.look)
         self._uses = SubjectUses(engine)
         self._to_index: deque[str] = deque()
         self._index_at = float("-inf")
@@ -105,6 +107,9 @@ class ConsentClerk:
         """Finish what is under way and leave the turn to others."""
         await self._work.stop()
 
+    def _is_stopping(self) -> bool:
+        return self._work.stopping
+
     def _due(self) -> object:
         """Show that time has passed, or that some uses are still to be indexed."""
         return object() if self._to_index else self._clock.now() // _DUE_SECONDS
@@ -112,13 +117,7 @@ class ConsentClerk:
     def _settle(self) -> None:
         """Write the end of consents that time or use has ended."""
         for _ in range(_MOST_ROUNDS):
-            some = self._consents.due(self._clock.now(), _AT_ONCE)
-            for consent_id in some:
-                if self._work.stopping:
-                    return
-                with unreadable_left(consent_id):
-                    self._consents.settle(consent_id, self._clock.now())
-            if len(some) < _AT_ONCE:
+            if not self._ends.some(self._clock.now(), _AT_ONCE, self._is_stopping):
                 return
 
     def _follow(self) -> None:
@@ -174,11 +173,7 @@ class ConsentClerk:
                 begin(connection, granted, now)
                 come_further(connection, LIVES, changes[-1].sequence)
         # So many at a time: short lives must not keep the clerk from all else.
-        for consent_id in self._consents.lives_due(now, _AT_ONCE):
-            if self._work.stopping:
-                return
-            with unreadable_left(consent_id):
-                self._consents.look(consent_id, now)
+        self._lives.some(now, _AT_ONCE, self._is_stopping)
 
     def _index(self) -> None:
         """Index uses by subject, as far as its share of the time goes."""

@@ -31,6 +31,7 @@ from gateway.demo.stage import (
     shown_records,
 )
 from sdk.credentials import Credentials
+from sdk.proxies import channel_options
 from sdk.request_ids import new_request_id
 from sdk.tokens import AsyncTokenSource
 
@@ -256,6 +257,7 @@ async def _with_token(stage: Stage, player: Player, token: str | None) -> None:
     request = pb.GetSubjectRecordsRequest(
         subject=CORRECTED, purpose=CHECK, request_id=new_request_id()
     )
-    async with grpc.aio.secure_channel(credentials.grpc, tls) as channel:
+    direct = channel_options(credentials.grpc)
+    async with grpc.aio.secure_channel(credentials.grpc, tls, options=direct) as channel:
         metadata = () if token is None else (("authorization", f"Bearer {token}"),)
         await Gateway(channel).ask(request, pb.GetSubjectRecordsResponse, metadata)

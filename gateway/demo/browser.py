@@ -155,5 +155,5 @@ class Browser:
 async def browser(ca: Path, redirect_uri: str) -> AsyncGenerator[Browser]:
     """Give a browser that trusts ``ca``, shows no certificate and has no cookies yet."""
     context = ssl.create_default_context(cafile=ca)
-    async with httpx.AsyncClient(verify=context, follow_redirects=False) as http:
+    async with httpx.AsyncClient(verify=context, follow_redirects=False, trust_env=False) as http:
         yield Browser(http, redirect_uri)

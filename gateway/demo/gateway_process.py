@@ -40,7 +40,8 @@ async def gateway_process(
     log = home.root / "gateway.log"
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway.cli", "serve", "--json"),
+            # -P: the caller's folder may hold modules of the same names.
+            *(sys.executable, "-P", "-m", "gateway.cli", "serve", "--json"),
             stdout=PIPE,
             stderr=errors,
             env=_environment(home, settings),

@@ -33,7 +33,8 @@ class EventEndpoint:
 
     ``token`` is a file with a bearer token, read anew for each step, so that it may be
     replaced; ``tls`` tells whose certificates the endpoint may show.
-    A batch that is not taken (another status than 2xx) is sent again with the next step.
+    A batch that is not taken (another status than 2xx) is sent again with the next step, and those
+    of the same answer before it are not.
     """
 
     from_now = False
@@ -46,6 +47,7 @@ class EventEndpoint:
         # Neither proxies nor credentials of the environment: what goes where is configured.
         self._client = httpx.Client(verify=tls, timeout=_SECONDS, trust_env=False)
         self._status = 0
+        self._taken: dict[str, Use] = {}
         self.name = receiver_name("http", url)
 
     def take(self, uses: Sequence[Use], now: int) -> None:
@@ -53,12 +55,17 @@ class EventEndpoint:
         raises where the endpoint cannot be reached."""
         del now
         headers = {"Content-Type": BATCH_TYPE, **self._authorization()}
-        for start in range(0, len(uses), MOST_EVENTS):
-            batch = batch_of(uses[start : start + MOST_EVENTS], self._issuer)
+        # An answer of many lines is more than one batch, and is told anew as a whole.
+        last = self._taken.get(uses[0].operator_id)
+        first = uses.index(last) + 1 if last in uses else 0
+        for start in range(first, len(uses), MOST_EVENTS):
+            some = uses[start : start + MOST_EVENTS]
+            batch = batch_of(some, self._issuer)
             with self._client.stream("POST", self._url, content=batch, headers=headers) as answer:
                 self._tell(answer.status_code)
                 if not answer.is_success:
                     raise NotTaken(f"{urlsplit(self._url).hostname} answers {answer.status_code}")
+            self._taken[some[-1].operator_id] = some[-1]
 
     def close(self) -> None:
         """Close its connections."""

@@ -64,8 +64,9 @@ def bootstrap(
     access tokens; registers the first administrator, unless there is one: with the keys
     of ``administrator``, or with keys and profile in the home, made where they are missing, where
     the development CA certifies clients. Of those that do so at once in one home each waits for
-    the one before. Raises NoAdministrator when it does not and no keys are given,
-    and what the store raises when it cannot be reached.
+    the one before. Raises NoAdministrator when no keys are given and it does not, or those in the
+    home are of a kind that is not made here, OSError where they cannot be read, and what the store
+    raises when it cannot be reached.
     """
     home = Home.at(config.home)
     with home.alone():
@@ -138,13 +139,23 @@ def _made_keys(config: GatewayConfig, home: Home, now: int) -> AdministratorKeys
 
 def _held_keys(home: Home, now: int) -> AdministratorKeys | None:
     """Return the administrator's keys that lie in the home, by which another store may know it;
-    None where nobody can connect by them."""
+    None where some are missing, or nobody can connect by them.
+
+    Raises NoAdministrator where they are of a kind that is not made here, OSError where they cannot
+    be read: they are somebody's, and not replaced.
+    """
+    profile = home.profile(ADMINISTRATOR)
     try:
-        held = Credentials.load(home.profile(ADMINISTRATOR))
+        held = Credentials.load(profile)
         certificate, key = held.certificate.read_bytes(), held.key.read_bytes()
         jwks = read_assertion_key(held.signing_key.read_bytes()).jwks
-    except (OSError, ValueError):
+    except FileNotFoundError:
         return None
+    except ValueError:
+        raise NoAdministrator(
+            f"The administrator's keys in {profile.parent} were not made here, and are not replaced:"
+            " give its certificate (PEM) and its public keys (JWK Set), or move the folder away."
+        ) from None
     if not stands(certificate, key, home.development_ca(), now):
         return None
     return AdministratorKeys(certificate, jwks)

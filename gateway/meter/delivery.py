@@ -66,6 +66,12 @@ def unacknowledged(
     return found
 
 
+def would_be_cut(missing: int, left: int, most: int) -> bool:
+    """Tell whether of so many ``missing`` records only some could be credited by what is ``left`` of a
+    day's bound, though a day has room for all: for ``most``."""
+    return 0 < left < missing <= most
+
+
 def bounded(missing: Iterable[ChunkEntries], most: int) -> list[ChunkEntries]:
     """Return at most ``most`` of the records that are missing: the last, which are the least
     likely to have been received."""

@@ -20,8 +20,9 @@ METADATA: Final = MetaData()
 # turn counts the calls that took the delivery up: the last has it. Acknowledged are all chunks
 # before chunk, and of that the first entries; omitted are revisions before that, packed as in
 # the ledger, that were charged and not there any more when their chunk came again. touched_at
-# is when its call was last known to be there; 0 where nothing more is to come. unacknowledged and
-# credited are what was found when it was settled.
+# is when its call was last known to be there; 0 where nothing more is to come, and the beginning of the
+# next day (UTC) where it was put off to that. unacknowledged and credited are what was found when it
+# was settled.
 DELIVERIES: Final = Table(
     "deliveries",
     METADATA,

@@ -2,7 +2,8 @@
 
 What was charged behind the last record acknowledged is credited by rows of its own, and
 counts against the quota no more. A client that says nothing came may have it all the same, so
-what an operator is credited on a day is bounded; the rest stays charged.
+what an operator is credited on a day is bounded; the rest stays charged. A delivery that the bound
+would cut in two waits for the next day, once: until then it can be taken up again.
 
 One transaction ends one delivery, with the ledger's lock on the operator held: whoever charges
 something with it does so before, and it is seen here, or after, and is refused.
@@ -29,6 +30,7 @@ from gateway.meter.delivery import (
     Reached,
     bounded,
     unacknowledged,
+    would_be_cut,
 )
 from gateway.meter.delivery_tables import DELIVERIES
 from gateway.meter.leaf import LineFields, detail_of, leaf_bytes
@@ -116,7 +118,13 @@ class DeliverySettler:
                 connection.execute(delete(DELIVERIES).where(is_of(key)))
                 return
             missing = _missing(delivery, answers)
-            credited = bounded(missing, self._per_day - _credited(connection, key, now))
+            left = self._per_day - _credited(connection, key, now)
+            if would_be_cut(_count(missing), left, self._per_day) and not _was_put_off(delivery):
+                # Once part of it is credited the rest can be had no more, and is paid for.
+                tomorrow = now - now % SECONDS_A_DAY + SECONDS_A_DAY
+                connection.execute(update(DELIVERIES).where(is_of(key)).values(touched_at=tomorrow))
+                return
+            credited = bounded(missing, left)
             self._credit(connection, answers, credited, now)
             connection.execute(
                 update(DELIVERIES)
@@ -199,6 +207,12 @@ def _answers(connection: Connection, key: DeliveryKey) -> list[UsageRow]:
         .order_by(USAGE.c.chunk)
     )
     return [UsageRow(*row) for row in connection.execute(query)]
+
+
+def _was_put_off(delivery: Row[Any]) -> bool:
+    """Tell whether a delivery waits since a day began (UTC), as those that were put off do. One of
+    which nothing more is to come, or that broke in that very second, is not put off then."""
+    return delivery.touched_at % SECONDS_A_DAY == 0
 
 
 def _missing(delivery: Row[Any], answers: Sequence[UsageRow]) -> list[ChunkEntries]:

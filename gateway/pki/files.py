@@ -14,18 +14,24 @@ def write_private(path: Path, content: bytes) -> None:
     What root writes belongs to whom the folder belongs to, who is to read it.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        if os.geteuid() == 0:
-            folder = path.parent.stat()
-            # Some file systems leave no choice.
-            with suppress(PermissionError):
-                os.fchown(descriptor, folder.st_uid, folder.st_gid)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    # By a name that nobody can foretell: who owns the folder may have put a link to a file there
+    # that root alone may write.
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            if os.geteuid() == 0:
+                folder = path.parent.stat()
+                # Some file systems leave no choice.
+                with suppress(PermissionError):
+                    os.fchown(descriptor, folder.st_uid, folder.st_gid)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink()
+        raise
 
 
 def write_first(path: Path, content: bytes) -> bytes:

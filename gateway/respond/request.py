@@ -12,6 +12,7 @@ from creditgate.refusal import Violation, invalid
 from creditgate.request_ids import REQUEST_ID_FORM, is_request_id
 from creditgate.uscc import fault
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
+from gateway.meter.under_consent import RECOGNISED_PREFIX
 from operators.shapes import names_province, region_code
 
 MOST_ITEMS: Final = 64
@@ -75,6 +76,9 @@ def request_id_faults(request_id: str, *, of_region: bool = False) -> list[Viola
         mend = f"required: {REQUEST_ID_FORM}, a UUID for choice"
     elif not of_region and REGION_REQUEST_ID.fullmatch(request_id):
         mend = "52 characters of a-z and 2-7 are kept for questions to regions: use a UUID"
+    elif request_id.startswith(RECOGNISED_PREFIX):
+        # The subject would be told of a recognition.
+        mend = f'ids that begin with "{RECOGNISED_PREFIX}" are kept for recognitions: use a UUID'
     else:
         return []
     return [Violation("request_id", mend)]

@@ -66,12 +66,12 @@ class ChildProcess:
 
     @classmethod
     def spawned(cls, module: str, told: bytes, ends: Sequence[int]) -> Self:
-        """Start ``python -m module`` in the same way."""
+        """Start ``python -m module`` in the same way; nothing that lies in the working folder is run."""
         pipes = _Pipes.made()
         kept = ((pipes.theirs_in, 0), (pipes.theirs_out, 1), *((end, end) for end in ends))
         pid = os.posix_spawn(
             sys.executable,
-            (sys.executable, "-m", module),
+            (sys.executable, "-P", "-m", module),
             os.environ,
             file_actions=[(os.POSIX_SPAWN_DUP2, ours, theirs) for ours, theirs in kept],
             setsid=True,

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, NamedTuple
 
+from gateway.federation.clearing.adopting import LostClearings
 from gateway.federation.clearing.amount_store import SqlAmounts
 from gateway.federation.clearing.amounts import ClearingAmounts
 from gateway.federation.clearing.asked import Asked
@@ -17,6 +18,7 @@ from gateway.federation.clearing.dispute_store import SqlDisputes
 from gateway.federation.clearing.evidence import DisputeEvidence
 from gateway.federation.clearing.evidence_store import SqlEvidence
 from gateway.federation.clearing.follower import ClearingFollower
+from gateway.federation.clearing.handing_back import HandingBack
 from gateway.federation.clearing.ledger import RegionLedger
 from gateway.federation.clearing.own_side import OwnSides
 from gateway.federation.clearing.reckoning import Reckoning
@@ -53,6 +55,8 @@ class _Parts(NamedTuple):
     keys: ClearingKeys
     amounts: SqlAmounts
     reckoning: Reckoning
+    lost: LostClearings
+    handing_back: HandingBack
 
 
 def _parts(grounds: Grounds) -> _Parts:
@@ -75,6 +79,7 @@ def _parts(grounds: Grounds) -> _Parts:
     reckoned = ClearingAmounts(
         ledger, clearings, amounts, disputes.ever, feed.current, operator_of, grounds.issuer
     )
+    document_keys = ClearingKeys(grounds.keys, feed)
     return _Parts(
         clearings,
         disputes,
@@ -83,7 +88,7 @@ def _parts(grounds: Grounds) -> _Parts:
         ledger,
         OwnSides(ledger, clearings, disputes, grounds.issuer),
         evidence,
-        ClearingKeys(grounds.keys, feed),
+        document_keys,
         amounts,
         Reckoning(
             reckoned,
@@ -92,6 +97,8 @@ def _parts(grounds: Grounds) -> _Parts:
             grounds.clock,
             grounds.issuer,
         ),
+        LostClearings(clearings, disputes, evidence, document_keys, grounds.clock, grounds.issuer),
+        HandingBack(clearings, disputes, ledger),
     )
 
 
@@ -117,7 +124,9 @@ def clearing_served(
     shares = Shares("clearing")
     stack.callback(shares.close)
     asked = Asked(parts.sides, trust.regions.require_client, shares, grounds.clock, grounds.issuer)
-    comparisons = ClearingComparisons(asked, parts.clearings, parts.disputes)
+    comparisons = ClearingComparisons(
+        asked, parts.clearings, parts.disputes, parts.lost, parts.handing_back
+    )
     desk = ClearingDesk(
         asked,
         parts.clearings,
@@ -165,6 +174,8 @@ async def clearing_kept(
             grounds.issuer,
             steps,
             parts.reckoning,
+            parts.lost,
+            parts.handing_back,
         )
         follower = ClearingFollower(
             grounds.engines.evidence,

@@ -125,10 +125,15 @@ def together(overcharges: Iterable[Overcharge]) -> RightLines:
     """Return what all uses ought to count, the least that was proven of each."""
     least: dict[int, Sequence[UsageLine]] = {}
     for each in overcharges:
-        known = least.get(each.usage_index)
-        if known is None or _worth(each.right) < _worth(known):
+        if proves_more(each, least):
             least[each.usage_index] = each.right
     return least
+
+
+def proves_more(overcharge: Overcharge, known: RightLines) -> bool:
+    """Tell whether a use ought to count less than is ``known`` of it."""
+    least = known.get(overcharge.usage_index)
+    return least is None or _worth(overcharge.right) < _worth(least)
 
 
 def credit_note(
@@ -140,17 +145,13 @@ def credit_note(
     """Return the credit note of an overcharge; who, when and why are left open.
 
     ``charged`` is the month of the use as it is rated, ``right`` as it ought to be, with all
-    that is proven put right. ``earlier`` are the notes about uses of that month. Raises Refused
-    STATE_CONFLICT where nothing is left to give back.
+    that is proven put right. ``earlier`` are the notes about uses of that month. Where nothing is
+    left to give back it is one of nothing.
     """
     given = list(earlier)
     found = _left(charged, right, given)
     if found.total <= 0:
-        raise Refused(
-            RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
-            "The month of the use costs no more for it, or that was given back already: nothing is"
-            " left to give back as the month stands.",
-        )
+        return CreditNote(operator_id=charged.operator_id)
     told = {
         "index": str(overcharge.usage_index),
         "month": charged.month,
@@ -180,6 +181,16 @@ def credit_note(
         shares=share_messages(found.shares),
         rule_ids=charged.rule_ids,
         plan_ids=charged.plan_ids,
+    )
+
+
+def nothing_left() -> Refused:
+    """Return why there is no credit note where nothing is left to give back."""
+    return Refused(
+        RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
+        "The month of the use costs no more for it, or that was given back already: nothing is"
+        " left to give back as the month stands. What it proves to count less is kept, and counts"
+        " with what else is proven of the month.",
     )
 
 

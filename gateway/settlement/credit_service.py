@@ -11,7 +11,14 @@ from gateway.clock import Clock
 from gateway.settle.month import Month, month_of
 from gateway.settle.views import SettlementFeed, SettlementView
 from gateway.settlement.closing import Closer
-from gateway.settlement.credit import Overcharge, Verifier, credit_note, together
+from gateway.settlement.credit import (
+    Overcharge,
+    Verifier,
+    credit_note,
+    nothing_left,
+    proves_more,
+    together,
+)
 from gateway.settlement.credit_store import KeptNote, SqlCreditNotes
 from gateway.settlement.month_use import LedgerMonths
 from gateway.settlement.request import require_credit
@@ -47,8 +54,8 @@ class CreditService:
         """Answer CreateCreditNote.
 
         Raises Refused INVALID_REQUEST where the evidence proves no overcharge,
-        RESOURCE_NOT_FOUND, STATE_CONFLICT where nothing is left to give back, and as
-        `SqlCreditNotes.made`.
+        RESOURCE_NOT_FOUND, STATE_CONFLICT where nothing is left to give back, though what was proven
+        is kept, and as `SqlCreditNotes.made`.
         """
         require_credit(request)
         view = await self._feed.refresh()
@@ -68,20 +75,28 @@ class CreditService:
         named = "\n".join((by, operator_id, request.request_id))
         note_id = sha256(named.encode()).hexdigest()[:32]
         digest = sha256(request.SerializeToString(deterministic=True)).digest()
+        shown = sha256(request.evidence).digest()
         while (note := self._notes.made(note_id, digest)) is None:
             kept = self._notes.of_operator(operator_id)
             proven = self._verify(request.evidence, operator_id)
             made = self._made(operator_id, proven, kept, view)
-            made.credit_note_id = note_id
-            made.evidence_sha256 = sha256(request.evidence).digest()
+            made.credit_note_id, asked = note_id, digest
+            if not made.amount_micro_yuan:
+                # What proves something for the first time is kept, by its own name: the request
+                # may ask again once something is left.
+                made.credit_note_id, asked = _name_of_kept(operator_id, shown), shown
+            made.evidence_sha256 = shown
             made.reason = request.reason
             made.create_time.seconds = now
             made.created_by = by
             known = [each.note.credit_note_id for each in kept]
             try:
-                return self._notes.add(made, digest, request.evidence, now, known, proven)
+                note = self._notes.add(made, asked, request.evidence, now, known, proven)
             except NotesChanged:
                 continue
+            if not note.amount_micro_yuan:
+                raise nothing_left()
+            return note
         return note
 
     def _made(
@@ -109,7 +124,26 @@ class CreditService:
         alike = [each for each in before if month_of_use.get(each[1].usage_index) == month]
         right = together([overcharge, *(each for _, each in alike)])
         charged, ought = self._closer.as_it_ought(operator_id, month, view, right)
-        return credit_note(overcharge, charged, ought, [note for note, _ in alike])
+        note = credit_note(overcharge, charged, ought, [note for note, _ in alike])
+        known = together(each for _, each in alike)
+        if not note.amount_micro_yuan and not (
+            proves_more(overcharge, known)
+            and self._counts_less(operator_id, overcharge, month, view)
+        ):
+            raise nothing_left()
+        return note
+
+    def _counts_less(
+        self, operator_id: str, overcharge: Overcharge, month: Month, view: SettlementView
+    ) -> bool:
+        """Tell whether a use ought to count less than the ledger has of it: by list prices, or by
+        records where those cost nothing."""
+        alone = together([overcharge])
+        charged, ought = self._closer.as_it_ought(operator_id, month, view, alone)
+        return (ought.list_micro_yuan, ought.total_entries) < (
+            charged.list_micro_yuan,
+            charged.total_entries,
+        )
 
     def _proven(self, kept: KeptNote, operator_id: str) -> Overcharge | WrongStatement:
         """Return what the evidence of a note proved when it was made."""
@@ -131,3 +165,8 @@ class CreditService:
     def _months_of(self, operator_id: str, uses: list[Overcharge]) -> dict[int, Month]:
         served = self._months.served_at(operator_id, {each.usage_index for each in uses})
         return {place: month_of(at) for place, at in served.items()}
+
+
+def _name_of_kept(operator_id: str, shown: bytes) -> str:
+    """Return the id by which evidence is kept that gives nothing back yet, by its digest."""
+    return sha256(b"kept\n%s\n%s" % (operator_id.encode(), shown)).hexdigest()[:32]

@@ -24,8 +24,8 @@ _NOTE = CREDIT_NOTES.c
 
 
 class KeptNote(NamedTuple):
-    """A credit note, the evidence it rests on, and what that proved of a use, None where that was
-    not kept."""
+    """A credit note, or one of nothing where nothing was left to give back; the evidence it rests
+    on, and what that proved of a use, None where that was not kept."""
 
     note: CreditNote
     evidence: bytes
@@ -73,7 +73,7 @@ class SqlCreditNotes:
         proven: Overcharge | WrongStatement,
     ) -> CreditNote:
         """Book a note in the operator's open month, and return it; or what an earlier request
-        of its id booked.
+        of its id booked. One of nothing is kept and in no statement.
 
         ``known`` are the ids of the operator's notes it rests on, ``proven`` what its evidence
         proved. Raises NotesChanged where

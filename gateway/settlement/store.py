@@ -291,7 +291,7 @@ def _settled(connection: Connection, month: str) -> SettledMonth | None:
 def _notes(connection: Connection, operator_id: str, month: str) -> tuple[CreditNote, ...]:
     query = (
         select(_NOTE.document)
-        .where(_NOTE.operator_id == operator_id, _NOTE.month == month)
+        .where(_NOTE.operator_id == operator_id, _NOTE.month == month, _NOTE.amount > 0)
         .order_by(_NOTE.created_at, _NOTE.credit_note_id)
     )
     return tuple(

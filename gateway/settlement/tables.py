@@ -73,7 +73,8 @@ POSTINGS: Final = Table(
 )
 
 # proven is what the evidence proved of a use when the note was made (`gateway.settlement.proven`);
-# null of a statement, and of notes from before that was kept.
+# null of a statement, and of notes from before that was kept. amount is 0 where nothing was left to
+# give back: that is no note, and counts with what is proven later.
 CREDIT_NOTES: Final = Table(
     "credit_notes",
     METADATA,

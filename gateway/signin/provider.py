@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.clock import Clock
 from gateway.oauth.jose import MALFORMED
+from sdk.proxies import by_proxy
 from sdk.signing import SigningKey
 
 _FRESH_SECONDS: Final = 3_600
@@ -89,6 +90,7 @@ class IdentityProvider:
         self._http = httpx.AsyncClient(
             verify=settings.tls,
             timeout=_TIMEOUT_SECONDS,
+            trust_env=by_proxy(settings.issuer),
             # Sign-ins are seldom; an idle connection would hold up a provider that ends.
             limits=httpx.Limits(max_keepalive_connections=0),
         )

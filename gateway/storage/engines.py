@@ -19,7 +19,7 @@ from time import monotonic
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -137,7 +137,8 @@ def sqlite_engine(
     """
     # As many as threads ask at once, whose number is bounded: none waits for a connection.
     engine = create_engine(
-        f"sqlite:///{path}",
+        # Not as text, in which some characters of a path would mean something else.
+        URL.create("sqlite", database=str(path)),
         connect_args={"check_same_thread": False},
         pool_size=_SQLITE_CONNECTIONS,
         max_overflow=-1,

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -28,12 +30,14 @@ _PLACE: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,9})")
 
 @dataclass(frozen=True, slots=True)
 class AccessLine:
-    """Records of one item served in one answer, or none that it found. ``disclosed_by`` is the
-    other region that disclosed them, "" for this one; ``recognised`` tells that what another
-    region states of the item was recognised instead."""
+    """Records of one item and division served in one answer, or none that it found. ``asking`` is
+    for which of its operators another region asked, "" for none; ``disclosed_by`` the other region
+    that disclosed them, "" for this one; ``recognised`` tells that what another region states of
+    the item was recognised instead."""
 
     at: str
     operator: str
+    asking: str
     item: str
     purpose: str
     region: str
@@ -54,6 +58,8 @@ async def show(visit: CompanyVisit) -> Response:
     operator_id = operator_id if operator_id in view.authority.operators else ""
     days = days if days in DAYS else ""
     consent_id = consent_id_of(query.get("consent", ""))
+    # Before the uses: what is indexed meanwhile may be told, and is not said to be.
+    complete_until = await asyncio.to_thread(parts.accesses.complete_until)
     page = await asyncio.to_thread(
         parts.accesses.of_subject,
         acting.subject,
@@ -63,7 +69,6 @@ async def show(visit: CompanyVisit) -> Response:
         before=_place(query.get("before", "")),
         limit=_PAGE,
     )
-    complete_until = await asyncio.to_thread(parts.accesses.complete_until)
     seen = [
         each
         for each in page.accesses
@@ -91,25 +96,37 @@ def _by_day(
 ) -> list[tuple[str, list[AccessLine]]]:
     """Return the lines of each day, as the reader counts days."""
     return [
-        (
-            of_day,
-            [
-                _line(view, next(same), 1 + sum(1 for _ in same), language)
-                for _, same in groupby(of_this_day, _alike)
-            ],
-        )
+        (of_day, _lines(view, of_this_day, language))
         for of_day, of_this_day in groupby(accesses, lambda each: day(each.served_at, language))
     ]
 
 
-def _alike(access: Access) -> tuple[object, ...]:
-    return (access.place.sequence, access.item, access.consent, bool(access.record_id))
+def _lines(view: AuthorityView, accesses: Iterable[Access], language: Language) -> list[AccessLine]:
+    """Return a line for all records of an answer of which the same is told, wherever in it they
+    stand."""
+    together: dict[tuple[object, ...], list[Access]] = defaultdict(list)
+    for each in accesses:
+        together[_told(each)].append(each)
+    return [_line(view, same[0], len(same), language) for same in together.values()]
+
+
+def _told(access: Access) -> tuple[object, ...]:
+    """Return which answer a use is of, and what a line tells of it that is not of all the answer."""
+    return (
+        access.place.sequence,
+        access.item,
+        access.region,
+        access.home_region,
+        access.consent,
+        bool(access.record_id),
+    )
 
 
 def _line(view: AuthorityView, access: Access, records: int, language: Language) -> AccessLine:
     return AccessLine(
         at=time_of_day(access.served_at, language),
         operator=operator_name(view, access.operator_id),
+        asking=access.asking_operator,
         item=item_name(view, access.item, language),
         purpose=purpose_name(access.purpose, language),
         region=region_name(access.region, language),

@@ -23,7 +23,8 @@ async def show(visit: CompanyVisit) -> Response:
     """Show notices, newest first, and which of them are new to this person."""
     if not visit.acting.may(Power.SEE):
         raise NotShown("missing")
-    notices, unread = await asyncio.to_thread(_read, visit)
+    read, unread = await asyncio.to_thread(_read, visit)
+    notices = read[:_PAGE]
     overdue = [] if _before(visit) else await asyncio.to_thread(_overdue, visit)
     view, mine = visit.parts.view(), await asyncio.to_thread(_of_mine, visit, notices)
     deputies = await asyncio.to_thread(deputies_of, visit, notices)
@@ -41,7 +42,7 @@ async def show(visit: CompanyVisit) -> Response:
             if each.consent_id in mine
         ],
         overdue=overdue,
-        next_before=str(notices[-1].sequence) if len(notices) == _PAGE else "",
+        next_before=str(notices[-1].sequence) if len(read) > _PAGE else "",
         newest=newest,
         seen_token=visit.browser.form_token(visit.purpose("seen", str(newest)))
         if unread and _before(visit) is None
@@ -62,9 +63,11 @@ async def seen(visit: CompanyVisit) -> Response:
 
 
 def _read(visit: CompanyVisit) -> tuple[tuple[ConsentChange, ...], int]:
+    """Return (the notices of a page, and one more where there are any; how many are unread).
+    Blocks."""
     notices, subject = visit.parts.notices, visit.acting.subject
     return (
-        notices.notices(subject, before=_before(visit), limit=_PAGE),
+        notices.notices(subject, before=_before(visit), limit=_PAGE + 1),
         notices.unread(visit.acting.principal, subject),
     )
 

@@ -71,10 +71,11 @@ def found(
         chunk = consents.listed(subject=acting.subject, before=before, states=written, limit=_CHUNK)
         for each in _standing(consents, chunk, acting.now):
             before = each.consent.consent_id
-            if each.state in states and acting.may_open(each.consent, each.state):
-                kept.append(each)
+            if each.state not in states or not acting.may_open(each.consent, each.state):
+                continue
             if len(kept) == limit:
-                return Found(tuple(kept), before)
+                return Found(tuple(kept), kept[-1].consent.consent_id)
+            kept.append(each)
         if len(chunk) < _CHUNK:
             return Found(tuple(kept), "")
     return Found(tuple(kept), before)

@@ -263,6 +263,12 @@ async def test_pages_show_every_operator_once_by_id(world: World) -> None:
         assert seen == ids
 
 
+async def test_what_no_store_can_hold_is_the_id_of_no_operator(stored_world: World) -> None:
+    with pytest.raises(Refused) as refusal:
+        await stored_world.suspend("a\0b")
+    assert reason_of(refusal) == "RESOURCE_NOT_FOUND"
+
+
 async def test_page_goes_on_where_it_ended_whatever_was_added(world: World) -> None:
     for operator_id in ("beta", "delta", "gamma"):
         await world.create(operator_id)

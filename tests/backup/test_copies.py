@@ -137,6 +137,16 @@ def _write(engines: Engines, over: threading.Event) -> None:
                 connection.execute(text("INSERT INTO written VALUES (:number)"), {"number": number})
 
 
+@pytest.mark.parametrize("name", ["copy#1", "copy%411", "copy?mode=rw"])
+async def test_a_copy_is_made_however_its_folder_is_called(
+    home: Path, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "copies" / name
+    folder.parent.mkdir()
+    assert creditgate_here(home, "backup", folder).status == 0
+    assert [each.name for each in folder.parent.iterdir()] == [name]
+
+
 async def test_private_keys_are_in_a_copy_only_where_asked_and_encrypted(
     home: Path, keys: tuple[Path, Path], tmp_path: Path
 ) -> None:

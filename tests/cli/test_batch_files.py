@@ -1,5 +1,6 @@
 """The files of ``creditgate batch``: subjects as people save them, records kept until others come."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,25 @@ def test_records_that_may_have_been_acknowledged_are_not_overwritten(
     assert str(output) in kept.told
     assert output.read_text(encoding="utf-8") == EARLIER
     assert served.refusal(ALPHA, "usage", "delivery", "not-overwritten") == "RESOURCE_NOT_FOUND"
+
+
+def test_records_are_on_the_disk_when_they_are_acknowledged(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "records.jsonl"
+    synced: list[str] = []
+    sync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        if os.path.samestat(os.fstat(descriptor), output.stat()):
+            synced.append(output.read_text(encoding="utf-8"))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    taken = ("--acknowledged", "--request-id", "on-disk", "--output", output)
+    assert batch(served, tmp_path, EXPIRED, *taken).status == 0
+    assert synced[-1:] == [output.read_text(encoding="utf-8")]
+    assert EXPIRED in synced[-1]
 
 
 def test_nothing_is_acknowledged_that_is_written_nowhere(served: Served, tmp_path: Path) -> None:

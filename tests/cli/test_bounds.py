@@ -1,5 +1,6 @@
 """Commands take no number that a message cannot hold, and tell where they cannot print."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,3 +80,18 @@ def test_what_a_terminal_has_no_letters_for_is_escaped(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert rb"\u516c" in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "latin-1"])
+def test_json_stays_json_where_the_terminal_has_no_letters_for_it(
+    tmp_path: Path, encoding: str
+) -> None:
+    named = tmp_path / "Société 𠮷野" / "profile.json"
+    done = subprocess.run(
+        [*PROGRAM, "operator", "list", "--profile", named, "--json"],
+        env=environment(tmp_path / "home") | {"PYTHONIOENCODING": encoding},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert str(named) in json.loads(done.stdout.decode(encoding))["error"]["message"]

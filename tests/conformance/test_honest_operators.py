@@ -235,6 +235,21 @@ async def test_copies_read_before_a_removal_was_acknowledged_do_not_contradict_i
     assert (await attest_read(operator, held, at + _HOUR, reflects)).standing_findings == 1
 
 
+async def test_copies_read_before_they_were_gone_in_time_are_excused_when_the_deadline_is_over(
+    stage: Stage, operator: Operator
+) -> None:
+    held = await served(stage, operator)
+    stage.clock.at += _HOUR
+    event, at = await withdraw(stage, held[0]), stage.clock.at
+    stage.clock.at = at + 23 * _HOUR
+    await acknowledge(operator, event, stage.clock.at)
+    stage.clock.at = at + 25 * _HOUR
+    attestation = await attest_read(operator, held, at + 22 * _HOUR)
+    assert (attestation.standing_findings, attestation.certificate) == (0, "")
+    # Gone it is, and stays.
+    assert (await attest_read(operator, held, at + 23 * _HOUR)).standing_findings == 1
+
+
 async def test_copies_read_before_their_period_ended_are_excused_and_not_certified(
     stage: Stage, operator: Operator
 ) -> None:

@@ -166,6 +166,24 @@ def test_a_certificate_counts_for_nothing_while_copies_are_asked_for_too_long(
     assert in_force(world)
 
 
+@pytest.mark.parametrize("by_event", [True, False])
+def test_a_copy_whose_disclosure_has_ended_holds_up_no_certificate(
+    world: Enforced, by_event: bool
+) -> None:
+    world.serve("a")
+    world.serve("b", disclosed_until=None if by_event else world.clock.now() + HOUR)
+    world.checkpoint()
+    attested = world.attest(copies=2)
+    if by_event:
+        world.disclosing.end(world.record("b"))
+        world.checkpoint()
+    shown(world, [each for each in world.asked() if each.record_id == world.record("a")])
+    world.clock.at += HOUR
+    status = world.certified.status
+    assert status(attested.attestation_id, world.clock.now()) == "valid"
+    assert world.attest(copies=1).certificate
+
+
 def test_a_copy_served_again_does_not_rectify_a_false_attestation(world: Enforced) -> None:
     (sequence,) = world.serve("a")
     world.attest(copies=1)
@@ -259,12 +277,18 @@ def test_the_last_answer_that_held_a_revision_is_found_however_long_the_ledger(
 
 
 @given(
-    confirmed=st.integers(0, 200), refreshed=st.integers(0, 200), waited=st.integers(0, 3 * HOUR)
+    confirmed=st.integers(0, 200),
+    refreshed=st.integers(0, 200),
+    unshown=st.frozensets(st.integers(1, 5)),
+    ended=st.frozensets(st.integers(1, 5)),
 )
 @settings(max_examples=200)
-def test_a_sample_proves_as_the_policy_says(confirmed: int, refreshed: int, waited: int) -> None:
+def test_a_sample_proves_as_the_policy_says(
+    confirmed: int, refreshed: int, unshown: frozenset[int], ended: frozenset[int]
+) -> None:
     policy = read_policy()
-    share, bound = policy.sampling.refreshed_share, policy.unshown_seconds
-    enough = refreshed <= share * (confirmed + refreshed)
-    assert Sample(confirmed, refreshed, None).proves(policy, waited) == enough
-    assert Sample(confirmed, refreshed, bound).proves(policy, waited) == (enough and waited < bound)
+    enough = refreshed <= policy.sampling.refreshed_share * (confirmed + refreshed)
+    assert Sample(confirmed, refreshed, frozenset()).proves(policy, ended) == enough
+    assert Sample(confirmed, refreshed, unshown).proves(policy, ended) == (
+        enough and unshown <= ended
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
 
 from consent.changing import Act
 from consent.delegation import INVITATION_SECONDS, Delegation, Power, live
@@ -157,6 +158,12 @@ def test_a_subject_makes_so_many_delegations_a_day_and_no_more(
         assert caught.value.retry_after
     invited(delegations, b"o" * 32, subject=OTHER_COMPANY)
     invited(delegations, valid_from=NOW + DAY)
+
+
+def test_one_that_is_written_again_is_none_too_many(delegations: SqlDelegations) -> None:
+    made = [invited(delegations, number.to_bytes(32)) for number in range(MOST_OPEN)]
+    with pytest.raises(IntegrityError):
+        delegations.invite(made[-1], (MOST_OPEN - 1).to_bytes(32))
 
 
 def test_delegations_whose_term_is_over_make_room(delegations: SqlDelegations) -> None:

@@ -14,7 +14,7 @@ from consent.states import EXHAUSTED, EXPIRED, GRANTED, PAUSED, REVOKED
 from consent.tables import CONSENT, SUBJECT_USE
 from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1.operator_service_pb2 import OperatorState
-from gateway.consents import comings
+from gateway.consents import clerk, comings
 from gateway.consents.clerk import ConsentClerk
 from gateway.storage.engines import open_engines
 from gateway.storage.turn import CONSENTS, open_turn
@@ -227,6 +227,33 @@ async def test_a_consent_that_cannot_be_read_holds_up_no_other(office: Office) -
         await office.comes_to(paused, PAUSED)
         office.clock.at += 200
         await office.comes_to(due, EXPIRED)
+
+
+async def test_however_many_cannot_be_read_none_of_the_others_waits(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clerk, "_AT_ONCE", 2)
+    unreadable = [
+        office.given(valid_until=NOW + 50 * (1 + number % 2 * DAY)).consent_id
+        for number in range(8)
+    ]
+    over = office.given(valid_until=NOW + 100)
+    lives = office.given(valid_until=NOW + 9 * DAY, data_life_seconds=100)
+    office.use(lives, "use-0")
+    with office.installation.engines.records.begin() as connection:
+        connection.execute(
+            update(CONSENT)
+            .where(CONSENT.c.consent_id.in_(unreadable))
+            .values(document='{"of": "a later version"}')
+        )
+    async with office.working():
+        office.clock.at += 200
+        await office.comes_to(over, EXPIRED)
+
+        async def told() -> bool:
+            return lives.consent_id in office.consents.removals([lives.consent_id])
+
+        await eventually(told)
 
 
 async def test_what_happened_while_no_clerk_worked_is_written_afterwards(

@@ -307,6 +307,16 @@ async def test_a_subject_is_left_with_few_requests_of_one_operator(counter: Coun
     await counter.ask(subject)
 
 
+@pytest.mark.parametrize("beginning", ["CODE:", "Part:"])
+async def test_what_a_request_id_begins_with_makes_no_room(
+    counter: Counter, beginning: str
+) -> None:
+    subject = new_subject()
+    for _ in range(MOST_UNANSWERED):
+        await counter.ask(subject, request_id=beginning + uuid4().hex)
+    assert (await refusal_of(counter.ask(subject))).reason == "RATE_EXCEEDED"
+
+
 async def test_a_subject_is_not_asked_all_day(counter: Counter) -> None:
     subject = new_subject()
     for _ in range(MOST_A_DAY):

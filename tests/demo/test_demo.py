@@ -17,8 +17,10 @@ from rich.cells import cell_len
 from gateway.cli.output import yuan
 from gateway.demo.account import Account, Section
 from gateway.demo.cast import invented_code
+from gateway.demo.gateway_process import gateway_process
 from gateway.demo.run import unless_cancelled
 from gateway.demo.seed import SAMPLE
+from gateway.installation.home import Home
 from tests.cli.commands import PROGRAM, SECONDS, creditgate, creditgate_here, environment
 
 REFUSALS = {
@@ -303,3 +305,12 @@ def answers(address: str) -> bool:
     except OSError:
         return False
     return True
+
+
+async def test_the_demos_gateway_runs_nothing_that_lies_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "grpc.py").write_text("raise SystemExit('run')", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    async with gateway_process(Home.at(tmp_path / "home")) as running:
+        assert running.grpc

@@ -73,6 +73,21 @@ def test_who_takes_one_batch_at_a_time_is_told_of_all_in_the_end(
     assert len(set(ids)) == 2 * (MOST_EVENTS + 1)
 
 
+def test_answer_of_more_than_one_batch_is_taken_batch_by_batch(
+    ledger: Ledger, receiver: Receiver, endpoint: EventEndpoint
+) -> None:
+    lines = tuple(LineCount(1, 1, price) for price in range(2 * MOST_EVENTS + 1))
+    ledger.charge(claim("r-0", [1], lines=lines), claim("r-1", [1]))
+    for _ in range(2):
+        receiver.statuses = [204, 429]
+        with pytest.raises(NotTaken):
+            ledger.tell(endpoint)
+    ledger.tell(endpoint)
+    assert [len(batch) for batch in receiver.batches] == [MOST_EVENTS, MOST_EVENTS, 1, 1]
+    ids = [event["id"] for batch in receiver.batches for event in batch]
+    assert len(set(ids)) == 2 * MOST_EVENTS + 2
+
+
 def test_what_the_endpoint_answers_is_told_when_it_changes(
     ledger: Ledger,
     receiver: Receiver,

@@ -92,11 +92,15 @@ class LossyWire:
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(f"{self._folder}/{_SOCKET}")
         self._listening.listen()
-        Thread(target=self._accept, daemon=True).start()
+        self._accepting = Thread(target=self._accept, daemon=True)
+        self._accepting.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Who waits in accept() is not woken by close().
+        self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
+        self._accepting.join()
 
     def _accept(self) -> None:
         with suppress(OSError):

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import stat
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from gateway.pki.development import (
     make_server_certificate,
     read_issued,
 )
+from gateway.pki.files import write_private
 from gateway.pki.thumbprint import thumbprint_of_der, thumbprint_of_pem
 
 NOW = 1_800_000_000
@@ -50,6 +52,23 @@ def test_leaves_are_signed_by_the_root_and_can_sign_nothing() -> None:
         certificate.verify_directly_issued_by(root)
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
         assert not constraints.value.ca
+
+
+def test_a_link_at_the_place_of_a_draft_is_not_followed(tmp_path: Path) -> None:
+    kept, folder = tmp_path / "kept", tmp_path / "pki"
+    kept.write_text("another's", encoding="utf-8")
+    folder.mkdir()
+    (folder / f".key.pem.{os.getpid()}").symlink_to(kept)
+    write_private(folder / "key.pem", b"private")
+    assert kept.read_text(encoding="utf-8") == "another's"
+    assert (folder / "key.pem").read_bytes() == b"private"
+
+
+def test_a_file_that_cannot_be_written_leaves_no_draft(tmp_path: Path) -> None:
+    (taken := tmp_path / "key.pem").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_private(taken, b"private")
+    assert [*tmp_path.iterdir()] == [taken]
 
 
 def test_files_are_readable_by_their_owner_alone_and_come_back_whole(tmp_path: Path) -> None:

@@ -22,7 +22,14 @@ from sdk.tokens import TokenRefused
 from tests.consents.counter import OTHER_CLIENT, Counter, furnish, open_counter
 from tests.federating import RegionGateway, federation
 from tests.federation.channels import Channels
-from tests.installation import CONSENT_ITEM, PUBLISHER, PURPOSE, company, eventually
+from tests.installation import (
+    CONSENT_ITEM,
+    PUBLIC_ITEM,
+    PUBLISHER,
+    PURPOSE,
+    company,
+    eventually,
+)
 from tests.recognition.test_regions import Two, refusal
 from tests.server.calls import draft, publish
 
@@ -38,19 +45,21 @@ class World:
     here: Counter
     made: int = 700
 
-    async def answer(self) -> tuple[str, bytes, bytes]:
+    async def answer(self, *items: str) -> tuple[str, bytes, bytes]:
         """Return a company, and what the operator was given of it abroad, under its consent there:
         the answer, and its request."""
         self.made += 1
         subject = company(self.made)
-        made = draft(f"x-{subject}", subject, CONSENT_ITEM)
-        made.content = json.dumps({"finding": "A"}, separators=(",", ":")).encode()
+        asked = items or (CONSENT_ITEM,)
+        made = [draft(f"{each}-{subject}", subject, each) for each in asked]
+        for each in made:
+            each.content = json.dumps({"finding": "A"}, separators=(",", ":")).encode()
         channel = await self.two.channels.of(self.two.abroad.gateway, PUBLISHER)
-        await publish(channel, [made])
+        await publish(channel, made)
         consent = await self.abroad.given(subject)
         request = records_pb.GetSubjectRecordsRequest(
             subject=subject,
-            items=[CONSENT_ITEM],
+            items=asked,
             purpose=PURPOSE,
             consent=consent.name,
             request_id=uuid4().hex,
@@ -61,6 +70,14 @@ class World:
             subject,
             answer.SerializeToString(deterministic=True),
             request.SerializeToString(deterministic=True),
+        )
+
+    async def map_items(self, *items: str) -> None:
+        """Have these items recognised, with their grades, and no others."""
+        grades = [pb.GradePair(region_grade="A", grade="AA")]
+        await self.two.set_rule(
+            pb.RecognisedItem(region_item=each, item=each, grade_field="finding", grades=grades)
+            for each in items
         )
 
     async def recognised(
@@ -106,19 +123,10 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
             furnish(region.installation)
             await eventually(partial(enrolled, region), 10)
         two = Two(anchor, abroad, here, channels)
-        grades = [pb.GradePair(region_grade="A", grade="AA")]
-        await two.set_rule(
-            [
-                pb.RecognisedItem(
-                    region_item=CONSENT_ITEM,
-                    item=CONSENT_ITEM,
-                    grade_field="finding",
-                    grades=grades,
-                )
-            ]
-        )
         async with open_counter(abroad.gateway) as there, open_counter(here.gateway) as own:
-            yield World(two, there, own)
+            made = World(two, there, own)
+            await made.map_items(CONSENT_ITEM)
+            yield made
 
 
 async def test_an_answer_given_under_a_consent_is_nobodys_to_have_recognised_without_one(
@@ -199,3 +207,29 @@ async def test_what_was_recognised_is_not_given_again_once_the_subject_has_revok
     _, reason = await refusal(world.recognised(answer, request, consent.name, request_id))
     assert reason == "CONSENT_REVOKED"
     assert len(await world.uses(subject)) == 1
+
+
+async def test_what_is_recognised_no_more_is_not_given_again_whatever_takes_a_consent_now(
+    world: World,
+) -> None:
+    await world.map_items(CONSENT_ITEM, PUBLIC_ITEM)
+    subject, answer, request = await world.answer(CONSENT_ITEM, PUBLIC_ITEM)
+    consent = await world.here.given(subject)
+    request_id = uuid4().hex
+
+    async def without_consent() -> bool:
+        try:
+            return bool(await world.recognised(answer, request))
+        except grpc.aio.AioRpcError:
+            return False
+
+    try:
+        made = await world.recognised(answer, request, consent.name, request_id)
+        assert {part.grade for part in made.parts} == {"AA"}
+        world.here.revoke(consent)
+        await world.map_items(PUBLIC_ITEM)
+        await eventually(without_consent)
+        _, reason = await refusal(world.recognised(answer, request, consent.name, request_id))
+        assert reason == "REQUEST_SUPERSEDED"
+    finally:
+        await world.map_items(CONSENT_ITEM)

@@ -293,6 +293,54 @@ async def test_what_a_day_credits_is_bounded_and_the_rest_stays_charged_and_is_t
     assert found.credited == 3
 
 
+async def test_delivery_that_the_bound_would_cut_is_had_again_for_nothing(
+    world: World, ids: list[str]
+) -> None:
+    cut = await _cut_by_the_bound(world)
+    assert (cut.state, cut.credited) == (DeliveryState.DELIVERY_STATE_OPEN, 0)
+    again = Call(world, EVERYONE, request_id="cut", eager=True)
+    await again.over()
+    assert again.names == ids
+    world.clock.at += DAY
+    wait_out(world, per_day=10)
+    assert len(net(world)) == ALL + 1
+
+
+async def test_delivery_that_the_bound_would_cut_is_credited_whole_the_next_day(
+    world: World,
+) -> None:
+    cut = await _cut_by_the_bound(world)
+    world.clock.at += DAY
+    wait_out(world, per_day=10)
+    found = world.deliveries.told(DeliveryKey("alpha", "cut"))
+    assert found is not None
+    assert (found.credited, found.standing) == (cut.charged, 0)
+
+
+async def test_delivery_is_put_off_once(world: World) -> None:
+    cut = await _cut_by_the_bound(world)
+    # It broke the day before, too late to be settled then, and uses up most of the next day's bound.
+    world.clock.at += DAY - world.clock.at % DAY - 1
+    await broken(world, 0, request_id="late")
+    world.clock.at += 1
+    wait_out(world, per_day=10)
+    found = world.deliveries.told(DeliveryKey("alpha", "cut"))
+    assert found is not None
+    assert (found.credited, found.standing) == (2, cut.charged - 2)
+
+
+async def _cut_by_the_bound(world: World) -> Told:
+    """Break two deliveries, and settle them with a bound that has room for the first and a part of the
+    second, "cut"; return how that stands."""
+    await broken(world, 1)
+    await broken(world, 0, request_id="cut")
+    wait_out(world, per_day=10)
+    assert told(world).credited == 7
+    found = world.deliveries.told(DeliveryKey("alpha", "cut"))
+    assert found is not None
+    return found
+
+
 async def test_bound_of_one_operator_is_not_anothers(world: World) -> None:
     await broken(world, 0)
     await broken(world, 0, asking=caller("beta"))

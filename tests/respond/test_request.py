@@ -74,6 +74,8 @@ async def test_faults_told_of_a_batch_are_bounded() -> None:
         ("a\n", [], "", ["request_id"]),
         ("a" * 51 + "2", [], "", ["request_id"]),
         ("a" * 51 + "1", [], "", []),
+        ("recognised:x", [], "", ["request_id"]),
+        ("Recognised:x", [], "", []),
         ("x", ["a"] * 65, "consents/", ["items", "consent"]),
         ("x", [], "consents/" + "c" * 101, ["consent"]),
         ("x", [], "consent", ["consent"]),

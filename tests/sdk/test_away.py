@@ -7,7 +7,13 @@ from typing import Any
 import grpc
 import pytest
 
+from creditgate.v1.credit_record_service_pb2 import (
+    BatchGetSubjectRecordsRequest,
+    BatchGetSubjectRecordsResponse,
+)
 from creditgate.v1.disclosure_service_pb2 import PublishRecordsRequest, PublishRecordsResponse
+from gateway.cli.batch import chunks
+from gateway.cli.calls import Gateway
 from gateway.federation.asking.endings import of_call
 from sdk.following import Following
 from sdk.loading.feed import Feed
@@ -30,6 +36,12 @@ class _Ending:
         published = sum(len(each.records) for each in batches)
         return PublishRecordsResponse(published_records=published).SerializeToString()
 
+    async def batch(self, _: bytes, context: Any) -> AsyncIterator[bytes]:
+        await self._begin(context)
+        yield BatchGetSubjectRecordsResponse(
+            subject_count=2, chunk_complete=True
+        ).SerializeToString()
+
     async def watch(self, _: bytes, context: Any) -> AsyncIterator[bytes]:
         await self._begin(context)
         yield b"7"
@@ -41,6 +53,9 @@ async def _served() -> AsyncGenerator[grpc.aio.Channel]:
     handlers = {
         "creditgate.v1.DisclosureService": {
             "PublishRecords": grpc.stream_unary_rpc_method_handler(ending.publish)
+        },
+        "creditgate.v1.CreditRecordService": {
+            "BatchGetSubjectRecords": grpc.unary_stream_rpc_method_handler(ending.batch)
         },
         "test.Watching": {"Watch": grpc.unary_stream_rpc_method_handler(ending.watch)},
     }
@@ -73,6 +88,12 @@ async def test_a_batch_is_sent_again() -> None:
         request = PublishRecordsRequest(batch_id="b-1")
         request.records.add()
         assert (await Feed(channel, patience=30).publish(request)).published == 1
+
+
+async def test_a_batch_of_subjects_is_asked_for_again() -> None:
+    async with _served() as channel:
+        request = BatchGetSubjectRecordsRequest(subjects=["a", "b"])
+        assert [each.subjects async for each in chunks(Gateway(channel), request)] == [2]
 
 
 async def test_a_region_is_asked_again() -> None:

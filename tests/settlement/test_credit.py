@@ -8,13 +8,15 @@ import pytest
 from creditgate.rating.components import CAP, FREE_TIER, GRADUATED, PriceComponent, Tier
 from creditgate.rating.prices import PricePlan
 from creditgate.refusal import Refused
+from creditgate.transparency.usage_evidence import CONFLICT, TWICE
 from creditgate.v1 import settlement_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_evidence_pb2 import ShownLeaf, UsageEvidence, UsageEvidenceKind
 from creditgate.v1.usage_log_pb2 import UsageKind, UsageLeaf, UsageLine, UsageReceipt
 from creditgate.v1.usage_service_pb2 import CreditNote
 from gateway.settle.month import month_named
-from gateway.settlement.credit import evidence_verifier
+from gateway.settlement.checking import check_month
+from gateway.settlement.credit import Overcharge, Verifier, evidence_verifier
 from gateway.settlement.credit_service import CreditService
 from gateway.settlement.credit_store import SqlCreditNotes
 from gateway.settlement.ledger_month import NOWHERE
@@ -67,10 +69,12 @@ def twice(*leaves: UsageLeaf) -> bytes:
 class Desk:
     """Asks for credit notes as an administrator."""
 
-    def __init__(self, months: Months, engines: Engines, shares: Shares) -> None:
+    def __init__(
+        self, months: Months, engines: Engines, shares: Shares, verify: Verifier | None = None
+    ) -> None:
         self.clock = StandingClock(MARCH + 5)
         self._service = CreditService(
-            evidence_verifier(KEY.verifier, OwnLog(engines.records).uses),
+            verify or evidence_verifier(KEY.verifier, OwnLog(engines.records).uses),
             SqlCreditNotes(engines.evidence),
             months.months,
             months.closer,
@@ -293,6 +297,59 @@ async def test_two_overcharges_of_a_month_give_back_what_both_together_cost(
     first = await desk.ask(twice(_of_february(0), _of_february(1)), "b")
     second = await desk.ask(twice(_of_february(0), _of_february(2)), "c")
     assert (first.amount_micro_yuan, second.amount_micro_yuan) == (FEE, FEE)
+
+
+async def test_overcharges_that_cost_nothing_one_by_one_are_given_back_with_the_last(
+    desk: Desk, months: Months, ledger: Ledger, engines: Engines
+) -> None:
+    await _put(months, PriceComponent(component_id="cap", kind=CAP, amount=5 * FEE))
+    thrice(ledger, 1, 2, 3, at=FEBRUARY + 5)
+    # Of nine records the cap lets five be charged; six are left without one answer, three without
+    # both.
+    await _refused(desk, twice(_of_february(0), _of_february(1)), "a")
+    assert not months.statement("2026-03").credit_notes
+    assert not months.balances()
+    last = twice(_of_february(0), _of_february(2))
+    note = await desk.ask(last, "b")
+    assert note.amount_micro_yuan == 2 * FEE
+    assert {use.usage_index for use in note.uses} == {2}
+    for number, month in enumerate(("2026-01", "2026-02", "2026-03")):
+        months.close(month, f"r{number}")
+    assert list(closed(months, "2026-03").statement.credit_notes) == [note]
+    assert not check_month(engines, "2026-03").faults
+    for request_id, evidence in (("a", twice(_of_february(0), _of_february(1))), ("c", last)):
+        await _refused(desk, evidence, request_id)
+
+
+async def test_what_gave_nothing_back_gives_it_to_the_same_request_once_something_is_left(
+    desk: Desk, months: Months, ledger: Ledger
+) -> None:
+    await _put(months, PriceComponent(component_id="cap", kind=CAP, amount=3 * FEE))
+    thrice(ledger, 1, 2, 3, at=FEBRUARY + 5)
+    evidence = twice(_of_february(0), _of_february(1))
+    await _refused(desk, evidence, "a")
+    await _refused(desk, evidence, "a")
+    # Five are left, two without the answer: below the cap by one.
+    ledger.reverse(0, 2)
+    ledger.reverse(2, 2)
+    note = await desk.ask(evidence, "a")
+    assert note.amount_micro_yuan == FEE
+    assert await desk.ask(evidence, "a") == note
+
+
+async def test_use_that_was_promised_dearer_than_charged_takes_nothing_off_what_else_is_proven(
+    months: Months, ledger: Ledger, engines: Engines
+) -> None:
+    thrice(ledger, 1, 2)
+    dearer, nothing = leaf(0), Overcharge(TWICE, 1, ())
+    for line in dearer.lines:
+        line.unit_price_micro_yuan += 5_000
+    proven = {b"dearer": Overcharge(CONFLICT, 0, list(dearer.lines)), b"twice": nothing}
+    shares = Shares("credit")
+    desk = Desk(months, engines, shares, lambda evidence, _: proven[evidence])
+    await _refused(desk, b"dearer", "a")
+    assert (await desk.ask(b"twice", "b")).amount_micro_yuan == 3 * FEE
+    shares.close()
 
 
 async def test_overcharge_the_ledger_has_no_use_for_is_refused(desk: Desk) -> None:

@@ -26,6 +26,21 @@ def test_on_sqlite_nobody_waits_for_a_connection(tmp_path: Path) -> None:
     stores.dispose()
 
 
+@pytest.mark.parametrize("name", ["C#", "100%25", "why?", "its=?mode=ro&uri=true"])
+def test_files_of_sqlite_lie_in_the_home_however_that_is_called(tmp_path: Path, name: str) -> None:
+    home = tmp_path / name / "var"
+    stores = open_engines("sqlite", home)
+    for engine in (stores.authority, stores.records, stores.evidence):
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE written (number INTEGER)")
+    stores.dispose()
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+    assert all(
+        file.stat().st_size
+        for file in (home / each for each in ("authority.db", "records.db", "evidence.db"))
+    )
+
+
 @pytest.fixture
 def engine(postgres_stores: PostgresStores) -> Iterator[Engine]:
     """One that keeps two connections to PostgreSQL."""

@@ -1,15 +1,24 @@
 """Setting an installation up: what lies in its home already is used, by one at a time."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
+import pytest
+from joserfc.jwk import OKPKey
 from pydantic import SecretStr
 from sqlalchemy import text
 
 from gateway.clock import Clock, SystemClock
 from gateway.config import GatewayConfig
-from gateway.installation.bootstrap import ADMINISTRATOR, bootstrap
+from gateway.installation.bootstrap import (
+    ADMINISTRATOR,
+    AdministratorKeys,
+    NoAdministrator,
+    bootstrap,
+)
 from gateway.installation.home import Home
+from gateway.pki.client_keys import make_assertion_key
 from gateway.pki.development import stands
 from gateway.pki.thumbprint import thumbprint_of_pem
 from gateway.storage.migrate import TURN
@@ -23,10 +32,15 @@ _YEARS = 2 * 366 * 86_400
 _A_WHILE = 0.5
 
 
-def set_up(home: Path, database: str = "sqlite", clock: Clock | None = None) -> Credentials:
+def set_up(
+    home: Path,
+    database: str = "sqlite",
+    clock: Clock | None = None,
+    given: AdministratorKeys | None = None,
+) -> Credentials:
     """Set an installation up and return its administrator's credentials."""
     config = GatewayConfig(home=home, database=SecretStr(database))
-    made = bootstrap(config, clock or SystemClock())
+    made = bootstrap(config, clock or SystemClock(), given)
     return Credentials.load(made.profile(ADMINISTRATOR))
 
 
@@ -61,6 +75,37 @@ def test_keys_by_which_nobody_could_connect_any_more_are_made_anew(
     home = Home.at(tmp_path)
     certificate, key = known.certificate.read_bytes(), known.key.read_bytes()
     assert stands(certificate, key, home.development_ca(), later.now())
+
+
+def of_another_kind(file: Path) -> None:
+    """Put a key there that may sign assertions, and is not made here."""
+    file.write_bytes(OKPKey.generate_key("Ed25519").as_pem(private=True))
+
+
+def unreadable(file: Path) -> None:
+    """Put there what cannot be read, as another user's key cannot."""
+    file.symlink_to(file)
+
+
+@pytest.mark.parametrize(
+    ("put", "told"), [(of_another_kind, NoAdministrator), (unreadable, OSError)]
+)
+def test_keys_that_were_not_made_here_are_not_replaced(
+    tmp_path: Path,
+    postgres_stores: PostgresStores,
+    put: Callable[[Path], None],
+    told: type[Exception],
+) -> None:
+    first = set_up(tmp_path)
+    first.signing_key.unlink()
+    put(first.signing_key)
+    with postgres_stores.database() as (database, _):
+        with pytest.raises(told):
+            set_up(tmp_path, database)
+        given = AdministratorKeys(first.certificate.read_bytes(), make_assertion_key().jwks)
+        set_up(tmp_path, database, given=given)
+        assert is_known(first, tmp_path, database)
+    assert is_known(first, tmp_path)
 
 
 def test_keys_that_are_not_whole_are_made_anew(

@@ -8,13 +8,28 @@ from sqlalchemy import update
 
 from consent.model import Actor
 from consent.tables import CONSENT_REMOVAL
+from creditgate.federated_query import region_client_id
 from creditgate.v1.conformance_service_pb2 import FindingState, ListFindingsRequest
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
+from gateway.meter.region_asks import RegionAsk, SqlRegionAsks
+from tests.federation.asking.test_uses import NORTH
 from tests.federation.asking.under_consent import Elsewhere
-from tests.installation import OPERATOR_ID, eventually
+from tests.installation import OPERATOR_ID, PUBLISHER, eventually
 from tests.people import COMPANY, browser
+from tests.server.calls import publish
 from tests.subject.test_delegations import accepted, appointed, link_of, withdrawn
-from tests.subject.world import BANK_ID, FIRM, INSURANCE, PENALTY, TAX, ZHAO_QIAN, World, text_of
+from tests.subject.world import (
+    BANK_ID,
+    EVALUATION,
+    FIRM,
+    INSURANCE,
+    PENALTY,
+    TAX,
+    ZHAO_QIAN,
+    World,
+    evaluation,
+    text_of,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -53,6 +68,32 @@ async def test_a_record_of_another_region_is_told_with_the_region_that_gave_it(
     assert "没有查到记录" not in told
     revoking = await world.browser.go(world.my(f"/consents/{consent.consent_id}/revoke"))
     assert "还没有取得过任何信息" not in text_of(revoking)
+
+
+async def test_the_operator_that_another_region_asked_for_is_named(world: World) -> None:
+    consent, records = world.given(), world.installation.engines.records
+    made = RegionAsk(
+        operator_id=OPERATOR_ID,
+        payload_digest=b"asked",
+        request_id="r-1",
+        region=NORTH,
+        asking_operator="north-bank",
+        asking_licence="L-1",
+        asking_decision="decisions/d",
+        mapping_version="1",
+        credential="invented",
+        asked_at=world.now,
+    )
+    SqlRegionAsks(records).keep(made)
+    of_region = {"client_id": region_client_id(NORTH), "payload_digest": made.payload_digest}
+    Elsewhere(records).ask(consent, world.now, **of_region)
+    await world.signed_in()
+    for language, told in (
+        ("zh", "（为其机构 north-bank）"),
+        ("en", " (for its operator north-bank)"),
+    ):
+        path = world.my(f"/accesses?consent={consent.consent_id}&lang={language}")
+        assert FIRM + told in text_of(await world.browser.go(path))
 
 
 async def test_uses_are_narrowed_by_operator_time_and_consent(world: World) -> None:
@@ -104,6 +145,20 @@ async def test_asking_under_a_consent_is_told_also_where_nothing_was_found(world
         assert "region:" not in shown
 
 
+async def test_records_of_several_divisions_are_told_with_each_of_them(world: World) -> None:
+    divisions = ("110000", "440100", "110000", "440100")
+    made = [evaluation(number, each, world.now) for number, each in enumerate(divisions)]
+    async with world.gateway.channel(PUBLISHER) as publisher:
+        await publish(publisher, made)
+    consent = world.given(world.terms((EVALUATION,)))
+    await world.use(consent, [EVALUATION])
+    await world.signed_in()
+    path = world.my(f"/accesses?consent={consent.consent_id}")
+    told = text_of(await world.browser.go(path))
+    assert told.count("查询公共信用综合评价结果，2 条") == 2
+    assert told.count("地区：北京市") == told.count("地区：广东省（440100）") == 1
+
+
 async def test_of_the_items_asked_about_each_is_told_found_or_not(world: World) -> None:
     consent = world.given(world.terms((TAX, INSURANCE)))
     await world.use(consent, [TAX, INSURANCE])
@@ -127,6 +182,25 @@ async def test_a_deputy_limited_to_an_item_sees_that_it_was_asked_about_in_vain(
             await accepted(world, link, deputy)
             assert ("没有查到记录" in (await deputy.go(path)).text) == sees
         withdrawn(world)
+
+
+async def test_a_deputy_who_may_see_nothing_of_a_page_is_not_told_that_there_is_nothing(
+    world: World,
+) -> None:
+    consent = world.given(world.terms((INSURANCE,)))
+    await world.use(consent, [INSURANCE])
+    other = world.given(world.terms((TAX,)))
+    for _ in range(26):
+        await world.use(other, [TAX])
+    await world.signed_in()
+    link = link_of(await appointed(world, {"power-see": "on", f"item-{INSURANCE}": "on"}))
+    async with browser(world.installation) as deputy:
+        await accepted(world, link, deputy)
+        page = await deputy.go(world.my("/accesses"))
+        assert "没有使用记录" not in page.text
+        earlier = await deputy.follow(page, "before=")
+        assert consent.consent_id in earlier.text
+    withdrawn(world)
 
 
 async def test_nobody_else_sees_who_used_it(world: World) -> None:
@@ -200,6 +274,20 @@ async def test_a_removal_that_is_overdue_is_told_until_the_operator_reports_it(
         consent.consent_id, consent.operator_id, world.now, "alpha-client", world.now
     )
     assert not await overdue()
+
+
+async def test_no_page_of_notices_is_offered_that_would_be_empty(world: World) -> None:
+    company = "91000000DEM000012D"
+    for _ in range(30):
+        world.ask(subject=company)
+    await world.signed_in(ZHAO_QIAN)
+    page = await world.browser.go(world.my("/notices", company))
+    assert page.text.count("机构请求授权") == 30
+    assert "更早的通知" not in page.text
+    world.ask(subject=company)
+    page = await world.browser.go(world.my("/notices", company))
+    earlier = await world.browser.follow(page, "before=")
+    assert earlier.text.count("机构请求授权") == 1
 
 
 async def test_notices_are_marked_by_the_form_alone(world: World) -> None:

@@ -110,6 +110,16 @@ def test_consents_in_force_are_found_page_by_page_without_the_dead_between(
     assert not found(consents, acting(NOW + 400 * DAY), LIVE).consents
 
 
+def test_no_page_is_offered_that_would_be_empty(consents: SqlConsents) -> None:
+    for number in range(3):
+        consents.move(
+            kept(consents, NOW + number), "grant", Act(Actor.SUBJECT, "", "", NOW + number)
+        )
+    kept(consents, NOW - 1)
+    assert found(consents, acting(NOW + 3), LIVE, limit=2).next_before
+    assert not found(consents, acting(NOW + 3), LIVE, limit=3).next_before
+
+
 def test_a_deputy_finds_what_lies_within_its_limits(consents: SqlConsents) -> None:
     kept(consents)
     limited = Delegation(

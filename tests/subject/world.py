@@ -237,6 +237,19 @@ def tax(year: int, now: int) -> disclosure_pb.RecordDraft:
     return _draft(f"tax-{year}", TAX, "国家税务总局", content, now)
 
 
+def evaluation(number: int, division: str, now: int) -> disclosure_pb.RecordDraft:
+    """Return an invented evaluation in a division."""
+    content: dict[str, object] = {
+        "grade": "A",
+        "method": "示例方法（虚构）",
+        "evaluated_on": "2025-01-01",
+    }
+    source = "国家公共信用和地理空间信息中心"
+    made = _draft(f"evaluation-{number}", EVALUATION, source, content, now)
+    made.region = division
+    return made
+
+
 def penalty(now: int) -> disclosure_pb.RecordDraft:
     """Return an invented penalty."""
     content: dict[str, object] = {

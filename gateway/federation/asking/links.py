@@ -7,6 +7,7 @@ import grpc
 
 from gateway.federation.asking.ports import OwnRegion
 from gateway.federation.trust.book import Region
+from sdk.proxies import channel_options
 
 MOST_MESSAGE_BYTES: Final = 64 << 20
 _KEEPALIVE_MILLISECONDS: Final = 30_000
@@ -69,11 +70,12 @@ class RegionLinks:
         credentials = grpc.ssl_channel_credentials(
             region.roots, self._own.key.read_bytes(), self._own.certificate.read_bytes()
         )
+        addresses = [place.addresses[each % len(place.addresses)] for each in range(CHANNELS)]
         channels = tuple(
             grpc.aio.secure_channel(
-                place.addresses[number % len(place.addresses)], credentials, options=_OPTIONS
+                address, credentials, options=(*_OPTIONS, *channel_options(address))
             )
-            for number in range(CHANNELS)
+            for address in addresses
         )
         self._channels[region.entity_id] = (place, channels)
         if known is not None:

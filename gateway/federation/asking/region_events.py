@@ -154,13 +154,7 @@ class SqlRegionEvents:
             new = [each for each in changes if each.event_sequence > known.event_sequence]
             concerned = concerned_by(connection, region, new)
             told = told_of(connection, region, concerned)
-            # What its log had before it began anew was told here, and is owed, by that.
-            before = {each.change for each in told if each.change.event_sequence not in told[each]}
-            rows = [
-                {**each._asdict(), "region": region, "heard_at": now}
-                for each in new
-                if each not in before
-            ]
+            rows = [{**each._asdict(), "region": region, "heard_at": now} for each in new]
             if rows:
                 connection.execute(REGION_CHANGES.insert(), rows)
             untold = [each for each in concerned if each not in told]

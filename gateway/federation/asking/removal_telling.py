@@ -9,14 +9,15 @@ consent likewise, by the name that it has there.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
-from sqlalchemy import Engine, delete, literal, select, tuple_
+from sqlalchemy import Engine, Row, delete, literal, select, tuple_
 
 from consent.regions import GoneUnder, SqlConsentRegions
 from gateway.clock import Clock
+from gateway.federation.asking.event_concerns import Change, concerned_by, told_of
 from gateway.federation.asking.event_tables import REGION_CHANGES
 from gateway.federation.asking.region_events import LATE_SECONDS
 from gateway.federation.asking.removals import RegionRemovals
@@ -87,20 +88,37 @@ class PastChanges:
         self._removals.follow()
         after = ("", 0)
         while some := self._page(after, now):
-            heard: dict[str, dict[int, int]] = defaultdict(dict)
-            for region, sequence, heard_at in some:
-                heard[region][sequence] = heard_at
-                after = (region, sequence)
+            heard: dict[str, dict[Change, int]] = defaultdict(dict)
+            for region, change, heard_at in some:
+                heard[region][change] = heard_at
+                after = (region, change.event_sequence)
             for region, of_region in heard.items():
-                for sequence, removed_at in self._removals.gone(region, of_region).items():
-                    # What nobody here was given there was no copy of when it was heard.
-                    at = of_region[sequence] if removed_at is None else removed_at
-                    found[region].append(Gone(sequence, at))
-        return found
+                found[region] += self._gone(region, of_region)
+        return {region: gone for region, gone in found.items() if gone}
 
-    def _page(self, after: tuple[str, int], now: int) -> list[tuple[str, int, int]]:
+    def _gone(self, region: str, heard: Mapping[Change, int]) -> Iterator[Gone]:
+        places = self._places(region, list(heard))
+        gone = self._removals.gone(region, set().union(*places.values()))
+        for change, heard_at in heard.items():
+            own = places[change]
+            if own <= gone.keys():
+                times = [at for each in own if (at := gone[each]) is not None]
+                # What nobody here was given there was no copy of when it was heard.
+                yield Gone(change.event_sequence, max(times, default=heard_at))
+
+    def _places(self, region: str, changes: Sequence[Change]) -> dict[Change, set[int]]:
+        """Return of changes the places by which they were told here, and are owed: in the region's
+        log and, where that was begun anew, in those before."""
+        places = {each: {each.event_sequence} for each in changes}
+        with reading(self._engine) as connection:
+            concerned = concerned_by(connection, region, changes)
+            for each, told_by in told_of(connection, region, concerned).items():
+                places[each.change] |= told_by
+        return places
+
+    def _page(self, after: tuple[str, int], now: int) -> list[tuple[str, Change, int]]:
         query = (
-            select(_C.region, _C.event_sequence, _C.heard_at)
+            select(_C.region, _C.heard_at, *(_C[name] for name in Change._fields))
             .where(
                 _C.heard_at <= now - LATE_SECONDS,
                 tuple_(_C.region, _C.event_sequence) > tuple_(*map(literal, after)),
@@ -109,7 +127,7 @@ class PastChanges:
             .limit(_CHANGES_AT_ONCE)
         )
         with reading(self._engine) as connection:
-            return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+            return [_heard(row) for row in connection.execute(query)]
 
     def told(self, region: str, taken: Sequence[Gone], not_taken: Sequence[Gone], now: int) -> None:
         """Keep that a region was told of these: what it does not wait for it says itself."""
@@ -118,6 +136,11 @@ class PastChanges:
                 connection.execute(
                     delete(REGION_CHANGES).where(_C.region == region, _C.event_sequence.in_(some))
                 )
+
+
+def _heard(row: Row[*tuple[Any, ...]]) -> tuple[str, Change, int]:
+    region, heard_at, *change = row
+    return region, Change._make(change), heard_at
 
 
 class PastConsents:

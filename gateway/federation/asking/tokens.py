@@ -24,6 +24,7 @@ from pydantic import BaseModel, ValidationError
 from gateway.federation.asking.ports import OwnRegion
 from gateway.federation.trust.book import Region
 from operators.model import TOKEN_EXCHANGE
+from sdk.proxies import by_proxy
 
 LICENCE_TOKEN: Final = "urn:creditgate:token-type:licence"  # noqa: S105  # a type
 QUERY_SCOPE: Final = "federation.records:query"
@@ -170,7 +171,9 @@ class RegionTokens:
             return known[1]
         context = ssl.create_default_context(cadata=region.roots.decode("ascii"))
         context.load_cert_chain(self._own.certificate, self._own.key)
-        client = httpx.AsyncClient(verify=context, timeout=_TIMEOUT_SECONDS)
+        client = httpx.AsyncClient(
+            verify=context, timeout=_TIMEOUT_SECONDS, trust_env=by_proxy(region.issuer)
+        )
         self._http[region.entity_id] = (region.roots, client)
         if known is not None:
             await known[1].aclose()

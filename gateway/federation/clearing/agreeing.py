@@ -1,6 +1,6 @@
 """What two regions agree on, found by each in its own ledger and in what the other claims."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from creditgate.clearing import (
@@ -26,6 +26,7 @@ from creditgate.v1.clearing_service_pb2 import ClearingDisputeKind
 from gateway.federation.clearing.claims import Claims, Part
 from gateway.federation.clearing.own_side import Carried, OwnSide
 from gateway.federation.clearing.store import Made
+from sdk.documents import DocumentRefused
 
 
 class Differs(Exception):
@@ -84,33 +85,26 @@ def outcome(side: OwnSide, theirs: Claims, until: int, proposing: str) -> Outcom
 
 
 def handed_back(
-    side: OwnSide,
-    agreed: frozenset[bytes],
-    found: tuple[Dispute, ...],
+    clearing: Clearing,
+    agreed: Collection[bytes],
+    found: Sequence[Dispute],
     closed: frozenset[bytes],
-    until: int,
+    opened: Mapping[bytes, Carried],
 ) -> Outcome:
-    """Return what follows for the side that proposed a clearing and lost it, from what the other
-    kept of it: the elements agreed, the disputes found, and the answers of those it closed."""
-    alike = _Tally()
-    alike.add(
-        part
-        for answer in side.answers
-        for part in side.parts(answer)
-        if part.digest[:ELEMENT_BYTES] in agreed
-    )
+    """Return what follows for the side that has signed a clearing and lost it, from what the other
+    kept of it: the digests of the entries agreed, the disputes found, and the answers of those it
+    closed; ``opened`` are the disputes that were open before.
+
+    Raises DocumentRefused unless it is what both signed.
+    """
     changed = closed | {each.answer.id for each in found}
-    for answer in changed & side.opened.keys():
-        anew = {part.digest for part in side.parts(answer)}
-        settled = {
-            digest: _part(entry, side)
-            for version in side.kept(answer)
-            for entry in version
-            if (digest := entry.digest())[:ELEMENT_BYTES] in agreed and digest not in anew
-        }
-        alike.add(settled.values())
-    left = {answer: each for answer, each in side.opened.items() if answer not in changed}
-    return _outcome(side, alike, found, left, until, side.own)
+    left = {answer: each for answer, each in opened.items() if answer not in changed}
+    carried, left_out = _left_out(found, left, clearing.until)
+    if entries_digest(agreed) != clearing.entries_digest:
+        raise DocumentRefused("The entries told are not those that both signed.")
+    if left_out != clearing.left_out:
+        raise DocumentRefused("What is told as left out is not what both signed.")
+    return Outcome(clearing.sums, _elements(agreed), left_out, tuple(found), carried)
 
 
 def _outcome(
@@ -122,21 +116,33 @@ def _outcome(
     proposing: str,
 ) -> Outcome:
     """Return the outcome where the disputes ``found`` are left out, and those ``left`` still."""
-    carried = {answer: kind_at(each.kind, each.served, until) for answer, each in left.items()}
     own_due, other_due = alike.own_due, alike.other_due
     dues = (own_due, other_due) if proposing == side.own else (other_due, own_due)
     digest = entries_digest(alike.digests)
+    carried, left_out = _left_out(found, left, until)
+    return Outcome(
+        Sums(len(alike.digests), alike.adjusted, *dues, digest),
+        _elements(alike.digests),
+        left_out,
+        tuple(found),
+        carried,
+    )
+
+
+def _left_out(
+    found: Sequence[Dispute], left: Mapping[bytes, Carried], until: int
+) -> tuple[Mapping[bytes, ClearingDisputeKind.ValueType], LeftOut]:
+    """Return those ``left`` with their kinds by then, and what both sign of what is left out."""
+    carried = {answer: kind_at(each.kind, each.served, until) for answer, each in left.items()}
     kinds = [*carried.values(), *(each.kind for each in found)]
     under_way = kinds.count(UNDER_WAY)
     shown = [(dispute_id(answer), each.shown) for answer, each in left.items()]
     shown += [(dispute_id(each.answer.id), each.shown) for each in found]
-    return Outcome(
-        Sums(len(alike.digests), alike.adjusted, *dues, digest),
-        b"".join(sorted(each[:ELEMENT_BYTES] for each in alike.digests)),
-        LeftOut(len(kinds) - under_way, under_way, disputes_digest(shown)),
-        tuple(found),
-        carried,
-    )
+    return carried, LeftOut(len(kinds) - under_way, under_way, disputes_digest(shown))
+
+
+def _elements(digests: Iterable[bytes]) -> bytes:
+    return b"".join(sorted(each[:ELEMENT_BYTES] for each in digests))
 
 
 def _part(entry: ClearingEntry, side: OwnSide) -> Part:
@@ -199,13 +205,15 @@ def made(
     clearing: Clearing,
     document: str,
     signature: str,
-    side: OwnSide,
+    own: str,
     elements: bytes,
     *,
+    in_ledger: int,
     agreed_at: int | None,
 ) -> Made:
-    """Return a clearing as it is kept by the region whose side it is."""
-    other = clearing.other if clearing.iss == side.own else clearing.iss
+    """Return a clearing as it is kept by the region ``own``, whose ledger has ``in_ledger`` entries
+    of its period."""
+    other = clearing.other if clearing.iss == own else clearing.iss
     return Made(
         region=other,
         start=clearing.start,
@@ -218,9 +226,9 @@ def made(
         entries=clearing.entries,
         adjusted=clearing.adjusted,
         owed=clearing.due_to(other),
-        due=clearing.due_to(side.own),
+        due=clearing.due_to(own),
         disputes=clearing.disputes,
         under_way=clearing.under_way,
-        ledger_entries=side.in_ledger,
+        ledger_entries=in_ledger,
         elements=elements,
     )

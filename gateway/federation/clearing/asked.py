@@ -7,6 +7,7 @@ from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
+from gateway.federation.clearing.clerk import OTHERWISE
 from gateway.federation.clearing.own_side import OwnSide, OwnSides, TooMany
 from gateway.federation.clearing.rules import SETTLED_SECONDS
 from gateway.federation.trust.book import Region
@@ -69,9 +70,16 @@ class Asked:
         return await self._shares.run(caller.asker, work, *args, **kwargs)
 
 
-def conflict(message: str, why: str) -> Refused:
+def conflict(message: str, why: str, **more: str) -> Refused:
     """Return the refusal STATE_CONFLICT, with what of it."""
-    return Refused(RefusalReason.REFUSAL_REASON_STATE_CONFLICT, message, metadata={"why": why})
+    return Refused(
+        RefusalReason.REFUSAL_REASON_STATE_CONFLICT, message, metadata={"why": why, **more}
+    )
+
+
+def agreed_otherwise() -> Refused:
+    """Return the refusal of a clearing of a period that another one is signed of."""
+    return conflict("The period, or a part of it, is cleared otherwise.", OTHERWISE)
 
 
 def too_large(message: str) -> Refused:

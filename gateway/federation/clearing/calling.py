@@ -1,23 +1,21 @@
 """Calling ReconcileClearing and AgreeClearing in another region, as this region."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, Protocol, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
 from creditgate.clearing import FORMAT_VERSION
-from creditgate.clearing_disputes import answer_id
-from creditgate.reconcile.elements import ELEMENT_BYTES
 from creditgate.reconcile.symbols import CodedSet
-from creditgate.shapes import END_OF_TIME
 from creditgate.v1 import federation_service_pb2 as pb
 from creditgate.v1.conformance_service_pb2 import CodedSymbols
 from gateway.federation.asking.links import RegionLinks
 from gateway.federation.asking.tokens import NoToken, RegionTokens
 from gateway.federation.clearing.claims import Claims
 from gateway.federation.clearing.comparing import MOST_AT_ONCE
-from gateway.federation.clearing.own_side import MOST_ENTRIES
+from gateway.federation.clearing.handing_back import HandedBack, LeftOutTold
 from gateway.federation.clearing.paging import (
     Claimed,
     Unclaimable,
@@ -38,13 +36,14 @@ _RECONCILE_SECONDS: Final = 1_800.0
 _AGREE_SECONDS: Final = 600.0
 _Answer = TypeVar("_Answer", bound=Message)
 _OUT_OF_TURN: Final = "it answered out of turn"
-MOST_HANDED_BACK: Final = 2 * MOST_ENTRIES
-"""Most entries that a clearing which is handed back has agreed on."""
+KNOWN_UNTIL: Final = "known_until"
+"""Under this a region that has lost clearings tells the end of the last one that it knows."""
 
 
 class Comparing(Protocol):
-    """The caller's side of one comparison."""
+    """The caller's side of one comparison, between ``regions``."""
 
+    regions: frozenset[str]
     elements: bytes
     most_elements: int
 
@@ -63,23 +62,14 @@ class Comparing(Protocol):
 
 
 class PeerRefused(Exception):
-    """A region refused; the message names the reason, ``why`` what of it, "" where it says none."""
+    """A region refused; the message names the reason, ``why`` what of it, "" where it says none.
+    ``known_until`` is the end of the last clearing it knows (seconds, UTC), None where it does not
+    say."""
 
-    def __init__(self, reason: str, why: str) -> None:
+    def __init__(self, reason: str, why: str, known_until: int | None = None) -> None:
         super().__init__(reason)
         self.why = why
-
-
-class HandedBack(NamedTuple):
-    """A clearing agreed already that the caller does not know: the home regions' and the asking
-    ones' versions of the disputes it found, the answers of those it closed, and the elements
-    agreed."""
-
-    signed: pb.SignedClearing
-    home: Claims
-    asking: Claims
-    closed: frozenset[bytes]
-    agreed: bytes
+        self.known_until = known_until
 
 
 class ClearingPeers(Protocol):
@@ -90,6 +80,13 @@ class ClearingPeers(Protocol):
     ) -> Claims | HandedBack:
         """Return what the region claims of the answers that differ, once it knows what ``side``
         does, or what was agreed already. Raises PeerLost, PeerRefused."""
+        ...
+
+    async def hand_back(
+        self, region: Region, signed: pb.SignedClearing, left_out: Sequence[pb.ClearingLeftOut]
+    ) -> None:
+        """Tell the region of a clearing that it has lost; return once it is kept there. Raises
+        PeerLost, PeerRefused."""
         ...
 
     async def rate(
@@ -118,6 +115,25 @@ class ClearingCalls:
     ) -> Claims | HandedBack:
         """Return what the region claims; see the port."""
         opening.format_version = FORMAT_VERSION
+        async with self._reconciling(region) as call:
+            await call.write(pb.ReconcileClearingRequest(opening=opening))
+            return await _Turns(call, side, opening.until_seconds).taken()
+
+    async def hand_back(
+        self, region: Region, signed: pb.SignedClearing, left_out: Sequence[pb.ClearingLeftOut]
+    ) -> None:
+        """Tell the region of a clearing that it has lost; see the port."""
+        async with self._reconciling(region) as call:
+            await call.write(pb.ReconcileClearingRequest(agreed=signed))
+            for each in left_out:
+                await call.write(pb.ReconcileClearingRequest(left_out=each))
+            answer = await anext(aiter(call), None)
+            if answer is None or not answer.kept:
+                raise PeerLost(_OUT_OF_TURN)
+
+    @asynccontextmanager
+    async def _reconciling(self, region: Region) -> AsyncGenerator[Any]:
+        """Give a call of ReconcileClearing, cancelled in the end. Raises PeerLost, PeerRefused."""
         token, channel = await self._way(region, RECONCILE_SCOPE)
         method: Any = channel.stream_stream(
             f"{_SERVICE}ReconcileClearing",
@@ -126,8 +142,7 @@ class ClearingCalls:
         )
         call = method(metadata=(("authorization", f"Bearer {token}"),), timeout=_RECONCILE_SECONDS)
         try:
-            await call.write(pb.ReconcileClearingRequest(opening=opening))
-            return await _Turns(call, side, opening.until_seconds).taken()
+            yield call
         except grpc.aio.AioRpcError as error:
             raise self._lost(error, token) from None
         finally:
@@ -182,7 +197,8 @@ class ClearingCalls:
         if refusal.reason:
             is_version = any(each.field == _OPENING for each in refusal.violations)
             why = OTHER_VERSION if is_version else refusal.metadata.get("why", "")
-            return PeerRefused(refusal.reason, why)
+            known = refusal.metadata.get(KNOWN_UNTIL, "")
+            return PeerRefused(refusal.reason, why, int(known) if known.isdecimal() else None)
         return PeerLost(error.code().name)
 
 
@@ -242,26 +258,18 @@ class _Turns:
         return claimed.claims(own)
 
     async def _handed_back(self, signed: pb.SignedClearing) -> HandedBack:
-        home, asking = (self._side.claimed(END_OF_TIME) for _ in range(2))
-        closed: set[bytes] = set()
-        agreed = bytearray()
+        told = LeftOutTold(self._side.regions)
         more = True
         while more:
             turn, answer = await self._next()
-            told = answer.left_out
-            if turn != "left_out" or len(agreed) > ELEMENT_BYTES * MOST_HANDED_BACK:
+            if turn != "left_out":
                 raise PeerLost(_OUT_OF_TURN)
-            _add(home, told.home_entries)
-            _add(asking, told.asking_entries)
             try:
-                closed.update(map(answer_id, told.closed_dispute_ids))
-            except ValueError:
-                raise PeerLost("it names disputes that cannot be") from None
-            agreed += told.agreed_elements
-            more = told.more
-        return HandedBack(
-            signed, home.claims(()), asking.claims(()), frozenset(closed), bytes(agreed)
-        )
+                told.add(answer.left_out)
+            except Unclaimable as fault:
+                raise PeerLost(str(fault)) from None
+            more = answer.left_out.more
+        return told.whole(signed)
 
     async def _next(self) -> tuple[str, pb.ReconcileClearingResponse]:
         """Return what kind of turn is next, and it."""

@@ -16,30 +16,28 @@ from creditgate.refusal import Refused, reason_name
 from creditgate.v1 import federation_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.clock import Clock
+from gateway.federation.clearing.adopting import LostClearings
 from gateway.federation.clearing.agreed_uses import Period
 from gateway.federation.clearing.agreeing import (
     Differs,
     Outcome,
-    handed_back,
     made,
     outcome,
     proposal,
     require_same,
 )
-from gateway.federation.clearing.calling import ClearingPeers, HandedBack, PeerRefused
+from gateway.federation.clearing.calling import ClearingPeers, PeerRefused
 from gateway.federation.clearing.ceiling_check import AboveCeiling
 from gateway.federation.clearing.claims import Claims
-from gateway.federation.clearing.comparing import each_element
 from gateway.federation.clearing.dispute_store import SqlDisputes
 from gateway.federation.clearing.evidence import DisputeEvidence
 from gateway.federation.clearing.evidence_store import Shown
+from gateway.federation.clearing.handing_back import HandedBack, HandingBack, signed
 from gateway.federation.clearing.own_side import LedgerMoved, OwnSide, OwnSides, TooMany
-from gateway.federation.clearing.paging import disputes_in
 from gateway.federation.clearing.reckoning import Reckoning
 from gateway.federation.clearing.side_comparing import SideComparing
 from gateway.federation.clearing.signing import ClearingKeys, keys_of
 from gateway.federation.clearing.store import (
-    UNKNOWN_ENTRIES,
     AgreedOtherwise,
     ClearingRow,
     Settled,
@@ -48,7 +46,7 @@ from gateway.federation.clearing.store import (
 from gateway.federation.trust.book import Region
 from gateway.federation.witness.peers import PeerLost
 from gateway.storage.steps import Steps
-from sdk.clearings import verified_clearing, verified_proposal, verify_acceptance
+from sdk.clearings import verified_proposal, verify_acceptance
 from sdk.documents import DocumentRefused
 
 DIFFERS: Final = "differs"
@@ -60,6 +58,8 @@ NOT_NEXT: Final = "does_not_follow"
 """Why a region refuses a clearing that does not follow on the last one it knows."""
 AMOUNTS: Final = "amounts"
 """Why a region refuses a clearing whose lines it does not find: it is made anew without them."""
+FORGOTTEN: Final = "forgotten"
+"""Why a region refuses to compare what follows on a clearing that it has lost: it is handed back."""
 _MOST_ROUNDS: Final = 8
 _SHORTER: Final = "there are too many entries: clear a shorter period"
 _TOO_LARGE: Final = reason_name(RefusalReason.REFUSAL_REASON_ANSWER_TOO_LARGE)
@@ -90,8 +90,12 @@ class ClearingClerk:
         own: str,
         steps: Steps,
         reckoning: Reckoning,
+        lost: LostClearings,
+        handing_back: HandingBack,
     ) -> None:
         self._reckoning = reckoning
+        self._lost = lost
+        self._handing_back = handing_back
         self._clearings = clearings
         self._disputes = disputes
         self._sides = sides
@@ -149,7 +153,7 @@ class ClearingClerk:
         try:
             answer = await self._peers.reconcile(region, opening, comparing)
             if isinstance(answer, HandedBack):
-                await self._adopt(region, start, answer)
+                await self._blocking(self._lost.take, region, answer)
             else:
                 previous = "" if last is None else last.document
                 found = await self._blocking(outcome, side, answer, until, self._own)
@@ -169,9 +173,18 @@ class ClearingClerk:
             # It is compared anew.
             pass
         except PeerRefused as refused:
-            if refused.why != DIFFERS:
+            if refused.why == FORGOTTEN and refused.known_until is not None:
+                await self._hand_back(region, refused.known_until)
+            elif refused.why != DIFFERS:
                 raise
         return None
+
+    async def _hand_back(self, region: Region, known_until: int) -> None:
+        """Tell a region of all clearings behind the last one that it knows."""
+        lost = await self._blocking(self._clearings.since, region.entity_id, known_until)
+        for row in lost:
+            left_out = await self._blocking(self._handing_back.left_out, row)
+            await self._peers.hand_back(region, signed(row), left_out)
 
     async def _amounts(
         self, region: Region, found: Outcome, start: int, until: int
@@ -214,7 +227,17 @@ class ClearingClerk:
         document = self._keys.sign(clearing)
         verified_proposal(document, self._keys.own(), self._own)
         self._disputes.keep_claims(region, until, claims)
-        self._clearings.propose(made(clearing, document, "", side, found.elements, agreed_at=None))
+        self._clearings.propose(
+            made(
+                clearing,
+                document,
+                "",
+                self._own,
+                found.elements,
+                in_ledger=side.in_ledger,
+                agreed_at=None,
+            )
+        )
         self._drawn[region] = (document, found)
 
     async def _propose(self, region: Region, pending: ClearingRow) -> None:
@@ -283,40 +306,6 @@ class ClearingClerk:
             self._evidence.judge(region),
             region.operator_id,
         )
-
-    async def _adopt(self, region: Region, start: int, lost: HandedBack) -> None:
-        """Keep what was agreed already, and this side has lost."""
-        name, signed = region.entity_id, lost.signed
-        keys = {self._own: self._keys.own(), name: keys_of(region)}
-        clearing = verified_clearing(signed.document, signed.acceptance, keys, self._own)
-        if clearing.start != start or clearing.other != name:
-            raise DocumentRefused("It is not the clearing that follows.")
-
-        def keep() -> None:
-            side = self._sides.of(name, clearing.start, clearing.until)
-            disputes = disputes_in(lost.home, lost.asking, clearing.until)
-            agreed = frozenset(each_element(lost.agreed))
-            found = handed_back(side, agreed, disputes, lost.closed, clearing.until)
-            require_same(clearing, found)
-            row = made(
-                clearing,
-                signed.document,
-                signed.acceptance,
-                side,
-                found.elements,
-                agreed_at=self._clock.now(),
-            )
-            shown = self._evidence.due(name, found.found)
-            # What has come since it was signed is looked for in the next one.
-            row = row._replace(ledger_entries=UNKNOWN_ENTRIES)
-            self._clearings.agree(row, self._settled(region, found, shown))
-
-        try:
-            await self._blocking(keep)
-        except Differs:
-            raise NotCleared(
-                "a clearing that this region signed and has lost is not what its ledger says"
-            ) from None
 
     async def _blocking(self, work: Callable[..., _T], *args: object) -> _T:
         return await self._steps.take(work, *args)

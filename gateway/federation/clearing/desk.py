@@ -7,7 +7,7 @@ the answers that differ is kept from the comparison on: where it is lost, all is
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from creditgate.clearing import Clearing, document_digest
-from creditgate.refusal import Refused, Violation, invalid
+from creditgate.refusal import Violation, invalid
 from creditgate.v1 import federation_service_pb2 as pb
 from gateway.authenticate.caller import Caller
 from gateway.federation.clearing.agreed_uses import Period
@@ -18,10 +18,10 @@ from gateway.federation.clearing.agreeing import (
     outcome,
     require_same,
 )
-from gateway.federation.clearing.asked import Asked, conflict
+from gateway.federation.clearing.asked import Asked, agreed_otherwise, conflict
 from gateway.federation.clearing.attempts import SqlAttempts
 from gateway.federation.clearing.ceiling_check import AboveCeiling
-from gateway.federation.clearing.clerk import AMOUNTS, DIFFERS, NOT_NEXT, OTHERWISE
+from gateway.federation.clearing.clerk import AMOUNTS, DIFFERS, NOT_NEXT
 from gateway.federation.clearing.dispute_store import SqlDisputes
 from gateway.federation.clearing.evidence import MOST_BYTES, DisputeEvidence
 from gateway.federation.clearing.own_side import LedgerMoved
@@ -124,7 +124,7 @@ class ClearingDesk:
         before = self._clearings.from_(region.entity_id, clearing.start)
         if before is not None:
             if before.document != request.document:
-                raise _agreed_otherwise()
+                raise agreed_otherwise()
             return before
         self._require_follows(region.entity_id, clearing)
         self._asked.require_until(clearing.until)
@@ -155,8 +155,9 @@ class ClearingDesk:
             clearing,
             request.document,
             self._keys.sign(acceptance(request.document, self._asked.own, now)),
-            side,
+            self._asked.own,
             found.elements,
+            in_ledger=side.in_ledger,
             agreed_at=now,
         )
         settled = Settled(
@@ -170,7 +171,7 @@ class ClearingDesk:
         try:
             return self._clearings.agree(row, settled)
         except AgreedOtherwise:
-            raise _agreed_otherwise() from None
+            raise agreed_otherwise() from None
 
     def _require_follows(self, region: str, clearing: Clearing) -> None:
         last = self._clearings.last(region)
@@ -182,7 +183,3 @@ class ClearingDesk:
 def _require_small(request: pb.AgreeClearingRequest) -> None:
     if sum(each.ByteSize() for each in request.evidence) > MOST_BYTES:
         raise invalid(Violation("evidence", f"send at most {MOST_BYTES} bytes of it"))
-
-
-def _agreed_otherwise() -> Refused:
-    return conflict("The period, or a part of it, is cleared otherwise.", OTHERWISE)

@@ -193,11 +193,6 @@ class OwnSides:
             for answer, each in conceded.items():
                 yield from self._disputes.entries(each, sides[answer])
 
-        known_as = {
-            answer: Carried(each.shown, each.kind, each.served, each.entries)
-            for answer, each in opened.items()
-        }
-
         def kept(answer: bytes) -> tuple[Entries, Entries]:
             each = opened[answer]
             home, asking = (self._disputes.entries(each, side) for side in (HOME, ASKING))
@@ -205,7 +200,7 @@ class OwnSides:
 
         anew = came | conceded.keys()
         in_ledger = ledger.count(region, start, until)
-        return OwnSide(self._own, start, entries, known_as, anew, kept, in_ledger)
+        return OwnSide(self._own, start, entries, as_carried(opened), anew, kept, in_ledger)
 
     def _claimed(self, dispute: OpenDispute) -> ClearingStand.ValueType:
         return claimed(dispute.shown, dispute.stand, side_of(dispute.home, self._own))
@@ -226,6 +221,14 @@ class OwnSides:
                 for place in range(0, len(elements), ELEMENT_BYTES)
             )
         return known
+
+
+def as_carried(opened: Mapping[bytes, OpenDispute]) -> dict[bytes, Carried]:
+    """Return open disputes as both know them, by the ids of their answers."""
+    return {
+        answer: Carried(each.shown, each.kind, each.served, each.entries)
+        for answer, each in opened.items()
+    }
 
 
 def _by_answer(entries: Iterable[ClearingEntry]) -> Iterator[tuple[bytes, ClearingEntry]]:

@@ -16,6 +16,7 @@ from gateway.federation.clearing.comparing import MOST_AT_ONCE
 from gateway.federation.clearing.dispute_store import Changed
 
 ENTRIES_AT_ONCE: Final = 500
+DIGEST_BYTES: Final = 32
 _T = TypeVar("_T")
 _More = TypeVar("_More", pb.ClearingClaims, pb.ClearingDifferences, pb.ClearingLeftOut)
 
@@ -54,9 +55,9 @@ def differences_of(only_caller: Sequence[bytes], claims: Claims) -> list[pb.Clea
     return _linked(found, pb.ClearingDifferences)
 
 
-def left_out_of(changed: Changed, agreed: bytes) -> list[pb.ClearingLeftOut]:
-    """Return what a clearing changed of what is left out, and the elements that it agreed on,
-    packed, in messages, at least one."""
+def left_out_of(changed: Changed, agreed: Iterable[bytes]) -> list[pb.ClearingLeftOut]:
+    """Return what a clearing changed of what is left out, and the digests of the entries that it
+    agreed on, in messages, at least one."""
     found = [
         pb.ClearingLeftOut(home_entries=_messages(part))
         for part in _parts(_entries(each.home_entries for each in changed.found), ENTRIES_AT_ONCE)
@@ -69,7 +70,9 @@ def left_out_of(changed: Changed, agreed: bytes) -> list[pb.ClearingLeftOut]:
         pb.ClearingLeftOut(closed_dispute_ids=part)
         for part in _parts(map(dispute_id, sorted(changed.closed)), ENTRIES_AT_ONCE)
     )
-    found += (pb.ClearingLeftOut(agreed_elements=each.elements) for each in elements_of(agreed))
+    found += (
+        pb.ClearingLeftOut(agreed_digests=b"".join(part)) for part in _parts(agreed, MOST_AT_ONCE)
+    )
     return _linked(found, pb.ClearingLeftOut)
 
 

@@ -11,20 +11,28 @@ from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1 import federation_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
-from gateway.federation.clearing.asked import Asked, conflict, too_large
+from gateway.federation.clearing.adopting import LostClearings
+from gateway.federation.clearing.asked import Asked, agreed_otherwise, conflict, too_large
+from gateway.federation.clearing.calling import KNOWN_UNTIL
 from gateway.federation.clearing.claims import Claims
-from gateway.federation.clearing.clerk import DIFFERS
+from gateway.federation.clearing.clerk import DIFFERS, FORGOTTEN
 from gateway.federation.clearing.comparing import MOST_AT_ONCE, Comparison
 from gateway.federation.clearing.dispute_store import SqlDisputes
+from gateway.federation.clearing.handing_back import (
+    HandedBack,
+    HandingBack,
+    LeftOutTold,
+    signed,
+)
 from gateway.federation.clearing.own_side import LedgerMoved, OwnSide
 from gateway.federation.clearing.paging import (
     Claimed,
     Unclaimable,
     differences_of,
-    left_out_of,
 )
-from gateway.federation.clearing.store import SqlClearings
+from gateway.federation.clearing.store import AgreedOtherwise, ClearingRow, SqlClearings
 from gateway.federation.trust.book import Region
+from sdk.documents import DocumentRefused
 
 SILENT_SECONDS: Final = 60
 """Longest time the other side is waited for in a turn."""
@@ -38,8 +46,17 @@ MOST_SECONDS: Final = 1_800
 class ClearingComparisons:
     """Serves ReconcileClearing; one event loop's own."""
 
-    def __init__(self, asked: Asked, clearings: SqlClearings, disputes: SqlDisputes) -> None:
+    def __init__(
+        self,
+        asked: Asked,
+        clearings: SqlClearings,
+        disputes: SqlDisputes,
+        lost: LostClearings,
+        handing_back: HandingBack,
+    ) -> None:
         self._asked = asked
+        self._lost = lost
+        self._handing_back = handing_back
         self._clearings = clearings
         self._disputes = disputes
         self._comparing: set[str] = set()
@@ -50,9 +67,10 @@ class ClearingComparisons:
         """Answer ReconcileClearing.
 
         Raises Refused INVALID_REQUEST; STATE_CONFLICT where it is this region that proposes, or
-        the caller knows a clearing that this one does not; RATE_EXCEEDED while another
-        comparison with the region is under way, or it is silent; ANSWER_TOO_LARGE where there
-        is too much to compare.
+        the caller knows a clearing that this one does not (``why`` "forgotten": it is told which
+        this one knows, and hands back what follows); RATE_EXCEEDED while another comparison with
+        the region is under way, or it is silent; ANSWER_TOO_LARGE where there is too much to
+        compare.
         """
         region = self._asked.proposing(caller)
         if region.entity_id in self._comparing:
@@ -64,13 +82,19 @@ class ClearingComparisons:
         self._comparing.add(region.entity_id)
         try:
             async with asyncio.timeout(MOST_SECONDS):
-                opening = (await _next(requests, "opening")).opening
+                first = await _next(requests, "opening", "agreed")
+                if first.HasField("agreed"):
+                    lost = await self._told(requests, region, first.agreed)
+                    await self._asked.run(caller, self._take, region, lost)
+                    yield pb.ReconcileClearingResponse(kept=True)
+                    return
+                opening = first.opening
                 self._require_opening(opening)
                 agreed = await self._asked.run(caller, self._later, region, opening)
                 if agreed is not None:
-                    yield pb.ReconcileClearingResponse(agreed=agreed)
-                    for left_out in await self._asked.run(caller, self._left_out, region, opening):
-                        yield pb.ReconcileClearingResponse(left_out=left_out)
+                    yield pb.ReconcileClearingResponse(agreed=signed(agreed))
+                    for told in await self._asked.run(caller, self._handing_back.left_out, agreed):
+                        yield pb.ReconcileClearingResponse(left_out=told)
                     return
                 side = await self._asked.run(
                     caller,
@@ -133,7 +157,7 @@ class ClearingComparisons:
         claimed = Claimed(regions, opening.until_seconds, side.most_claimed)
         more = True
         while more:
-            claims = (await _next(requests, "claims", CLAIMS_SECONDS)).claims
+            claims = (await _next(requests, "claims", seconds=CLAIMS_SECONDS)).claims
             try:
                 claimed.add(claims.entries)
             except Unclaimable as fault:
@@ -141,16 +165,33 @@ class ClearingComparisons:
             more = claims.more
         return claimed.claims(own)
 
-    def _left_out(
-        self, region: Region, opening: pb.ClearingOpening
-    ) -> Sequence[pb.ClearingLeftOut]:
-        """Return what the clearing that follows the last one the caller knows left out."""
-        later = self._clearings.from_(region.entity_id, opening.previous_until_seconds)
-        assert later is not None, "it was just found"
-        changed = self._disputes.changed(region.entity_id, later.until)
-        return left_out_of(changed, self._clearings.elements(later.number))
+    async def _told(
+        self,
+        requests: AsyncIterator[pb.ReconcileClearingRequest],
+        region: Region,
+        agreed: pb.SignedClearing,
+    ) -> HandedBack:
+        """Return the clearing that the caller hands back, with what it left out."""
+        told = LeftOutTold(frozenset({self._asked.own, region.entity_id}))
+        more = True
+        while more:
+            left_out = (await _next(requests, "left_out")).left_out
+            try:
+                told.add(left_out)
+            except Unclaimable as fault:
+                raise invalid(Violation("left_out", str(fault))) from None
+            more = left_out.more
+        return told.whole(agreed)
 
-    def _later(self, region: Region, opening: pb.ClearingOpening) -> pb.SignedClearing | None:
+    def _take(self, region: Region, lost: HandedBack) -> None:
+        try:
+            self._lost.take(region, lost)
+        except DocumentRefused as refused:
+            raise invalid(Violation("agreed", str(refused))) from None
+        except AgreedOtherwise:
+            raise agreed_otherwise() from None
+
+    def _later(self, region: Region, opening: pb.ClearingOpening) -> ClearingRow | None:
         """Return the clearing that follows the last one the caller knows, None where there is
         none. Raises Refused STATE_CONFLICT where the caller knows more."""
         last = self._clearings.last(region.entity_id)
@@ -160,9 +201,12 @@ class ClearingComparisons:
         later = self._clearings.from_(region.entity_id, opening.previous_until_seconds)
         if later is None:
             raise conflict(
-                "This region does not know the clearing that yours is to follow on.", "forgotten"
+                "This region does not know the clearing that yours is to follow on; hand back what"
+                " follows on the last one it knows.",
+                FORGOTTEN,
+                **{KNOWN_UNTIL: str(known)},
             )
-        return pb.SignedClearing(document=later.document, acceptance=later.acceptance)
+        return later
 
     def _require_opening(self, opening: pb.ClearingOpening) -> None:
         if opening.format_version != FORMAT_VERSION or opening.entries < 0:
@@ -178,14 +222,16 @@ class ClearingComparisons:
 
 
 async def _next(
-    requests: AsyncIterator[pb.ReconcileClearingRequest], turn: str, seconds: int = SILENT_SECONDS
+    requests: AsyncIterator[pb.ReconcileClearingRequest],
+    *turns: str,
+    seconds: int = SILENT_SECONDS,
 ) -> pb.ReconcileClearingRequest:
     async with asyncio.timeout(seconds):
         async for request in requests:
-            if request.WhichOneof("turn") == turn:
+            if request.WhichOneof("turn") in turns:
                 return request
             break
-    raise invalid(Violation(turn, "is what is to be sent now"))
+    raise invalid(Violation(turns[0], "is what is to be sent now"))
 
 
 async def _elements(requests: AsyncIterator[pb.ReconcileClearingRequest], number: int) -> bytes:

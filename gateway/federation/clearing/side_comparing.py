@@ -11,7 +11,7 @@ class SideComparing:
     """This side of one comparison, between ``regions``; see `calling.Comparing`."""
 
     def __init__(self, regions: frozenset[str], side: OwnSide, steps: Steps) -> None:
-        self._regions = regions
+        self.regions = regions
         self._side = side
         self._steps = steps
         self.elements = side.elements
@@ -31,4 +31,4 @@ class SideComparing:
 
     def claimed(self, until: int) -> Claimed:
         """Return what collects the other's claims."""
-        return Claimed(self._regions, until, self._side.most_claimed)
+        return Claimed(self.regions, until, self._side.most_claimed)

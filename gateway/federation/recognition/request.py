@@ -62,11 +62,16 @@ def request_digest(request: Message) -> bytes:
     return sha256(name + b"\n" + request.SerializeToString(deterministic=True)).digest()
 
 
-def recognition_message(made: MadeRecognition) -> pb.Recognition:
-    """Return a recognition as the contract has it."""
+def statement_of(made: MadeRecognition) -> RecognitionStatement:
+    """Return what a recognition states."""
     payload = made.statement.split(".")[1]
     claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    told = RecognitionStatement.model_validate(claims)
+    return RecognitionStatement.model_validate(claims)
+
+
+def recognition_message(made: MadeRecognition) -> pb.Recognition:
+    """Return a recognition as the contract has it."""
+    told = statement_of(made)
     return pb.Recognition(
         name=told.recognition,
         region=told.region,

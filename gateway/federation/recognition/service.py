@@ -27,6 +27,7 @@ from gateway.federation.recognition.request import (
     report_faults,
     request_digest,
     require_form,
+    statement_of,
 )
 from gateway.federation.recognition.rules import (
     Document,
@@ -88,7 +89,8 @@ class RecognitionDesk:
 
         Raises Refused INVALID_REQUEST for what is no report of the region, STATE_CONFLICT for
         one that does not hold any more, REGION_NOT_ALLOWED where no mapping table is in force,
-        PURPOSE_NOT_ALLOWED, ITEM_NOT_MAPPED, ITEM_NOT_ALLOWED, EMERGENCY_BRAKE, as
+        PURPOSE_NOT_ALLOWED, ITEM_NOT_MAPPED, ITEM_NOT_ALLOWED, REQUEST_SUPERSEDED where an earlier
+        try was given what is not recognised any more, EMERGENCY_BRAKE, as
         `RegionBook.region` and `Belief.require_trusted`, CONSENT_REQUIRED and the other reasons of
         consents, and TEMPORARILY_UNAVAILABLE where the region does not answer or too few witnesses
         have cosigned.
@@ -215,7 +217,10 @@ class RecognitionDesk:
         return judged(self._feed.current(), ask, document, consent, self._clock.now())
 
     def _keep(self, ask: RecognitionAsk, document: Document, found: Judged) -> MadeRecognition:
-        """Sign what is recognised, and keep it."""
+        """Sign what is recognised, keep it, and return it, or what an earlier try has made.
+
+        Raises Refused REQUEST_SUPERSEDED where that states what is not recognised any more.
+        """
         now, transfer, operator_id = found.at, found.transfer, ask.caller.operator_id
         recognition_id = f"{now:010x}-{token_hex(12)}"
         statement = RecognitionStatement(
@@ -234,7 +239,7 @@ class RecognitionDesk:
             destination="" if transfer is None else transfer.destination,
             recipient="" if transfer is None else transfer.recipient,
         )
-        return self._recognitions.add(
+        kept = self._recognitions.add(
             MadeRecognition(
                 recognition_id=recognition_id,
                 operator_id=operator_id,
@@ -252,3 +257,10 @@ class RecognitionDesk:
                 ),
             )
         )
+        # What it states besides, nobody has judged now: it may take a consent that is over.
+        if not set(statement_of(kept).parts) <= set(statement.parts):
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED,
+                "What was recognised by this request_id is not recognised any more; use a fresh one.",
+            )
+        return kept

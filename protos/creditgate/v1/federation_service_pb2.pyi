@@ -952,6 +952,8 @@ class ReconcileClearingRequest(_message.Message):
     SYMBOLS_FIELD_NUMBER: _builtins.int
     ELEMENTS_FIELD_NUMBER: _builtins.int
     CLAIMS_FIELD_NUMBER: _builtins.int
+    AGREED_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def opening(self) -> Global___ClearingOpening:
         """The opening; first message only."""
@@ -970,6 +972,16 @@ class ReconcileClearingRequest(_message.Message):
         messages, as many as they take.
         """
 
+    @_builtins.property
+    def agreed(self) -> Global___SignedClearing:
+        """Instead of an opening: a clearing that the callee has signed and lost, and that follows on
+        the last one it knows. What it left out follows.
+        """
+
+    @_builtins.property
+    def left_out(self) -> Global___ClearingLeftOut:
+        """What that clearing left out: the last messages, as many as they take."""
+
     def __init__(
         self,
         *,
@@ -977,12 +989,14 @@ class ReconcileClearingRequest(_message.Message):
         symbols: _conformance_service_pb2.CodedSymbols | None = ...,
         elements: Global___ClearingElements | None = ...,
         claims: Global___ClearingClaims | None = ...,
+        agreed: Global___SignedClearing | None = ...,
+        left_out: Global___ClearingLeftOut | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "elements", b"elements", "opening", b"opening", "symbols", b"symbols", "turn", b"turn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreed", b"agreed", "claims", b"claims", "elements", b"elements", "left_out", b"left_out", "opening", b"opening", "symbols", b"symbols", "turn", b"turn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "elements", b"elements", "opening", b"opening", "symbols", b"symbols", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed", b"agreed", "claims", b"claims", "elements", b"elements", "left_out", b"left_out", "opening", b"opening", "symbols", b"symbols", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_turn: _TypeAlias = _typing.Literal["opening", "symbols", "elements", "claims"]  # noqa: Y015
+    _WhichOneofReturnType_turn: _TypeAlias = _typing.Literal["opening", "symbols", "elements", "claims", "agreed", "left_out"]  # noqa: Y015
     _WhichOneofArgType_turn: _TypeAlias = _typing.Literal["turn", b"turn"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_turn) -> _WhichOneofReturnType_turn | None: ...
 
@@ -1053,10 +1067,23 @@ class ClearingLeftOut(_message.Message):
     CLOSED_DISPUTE_IDS_FIELD_NUMBER: _builtins.int
     AGREED_ELEMENTS_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
-    agreed_elements: _builtins.bytes
-    """First 16 bytes of the digests of the entries it agreed on, packed, at most 20,000."""
+    AGREED_DIGESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def agreed_elements(self) -> _builtins.bytes:
+        """Empty: the digests are told whole."""
+
+    @agreed_elements.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def agreed_elements(self, value: _builtins.bytes) -> None:
+        """Empty: the digests are told whole."""
+
     more: _builtins.bool
     """Whether another message follows."""
+    agreed_digests: _builtins.bytes
+    """Digests of the entries it agreed on, 32 bytes each, packed, at most 20,000: both have signed
+    the digest of all of them.
+    """
     @_builtins.property
     def home_entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClearingEntry]:
         """Home regions' versions of the disputes that the clearing found or found changed, at most 500
@@ -1079,10 +1106,11 @@ class ClearingLeftOut(_message.Message):
         closed_dispute_ids: _abc.Iterable[_builtins.str] | None = ...,
         agreed_elements: _builtins.bytes = ...,
         more: _builtins.bool = ...,
+        agreed_digests: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed_elements", b"agreed_elements", "asking_entries", b"asking_entries", "closed_dispute_ids", b"closed_dispute_ids", "home_entries", b"home_entries", "more", b"more"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed_digests", b"agreed_digests", "agreed_elements", b"agreed_elements", "asking_entries", b"asking_entries", "closed_dispute_ids", b"closed_dispute_ids", "home_entries", b"home_entries", "more", b"more"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1132,8 +1160,8 @@ class ReconcileClearingResponse(_message.Message):
     elements_wanted: _builtins.bool
     """Instead of symbols_wanted: all elements of the caller are wanted, for they are fewer bytes."""
     kept: _builtins.bool
-    """What the caller claims is kept, and a clearing that follows from it can be proposed. Last
-    message.
+    """What the caller claims is kept, and a clearing that follows from it can be proposed; or the
+    clearing that was handed back is. Last message.
     """
     @_builtins.property
     def terms(self) -> Global___ClearingTerms:

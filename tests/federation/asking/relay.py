@@ -34,9 +34,10 @@ class Relay:
         if not self.backend:
             writer.close()
             return
+        self._open.add(writer)
         host, _, port = self.backend.rpartition(":")
         onward, back = await asyncio.open_connection(host, int(port))
-        self._open |= {writer, back}
+        self._open.add(back)
         with suppress(ConnectionError):
             await asyncio.gather(
                 self._pass(reader, back, held=False), self._pass(onward, writer, held=True)
@@ -64,8 +65,10 @@ class Relay:
         self._open.clear()
 
     async def close(self) -> None:
-        self.flowing.set()
+        """End every connection, also one that is still being made: both its ends may stay."""
         self.cut()
+        for task in tuple(self._tasks):
+            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 

@@ -195,8 +195,8 @@ def test_a_log_begun_anew_is_heard_from_its_beginning_and_nothing_is_told_twice(
     events.take(region, after, place(2, 8), NOW)
     events.take(region, after, place(2, 8), NOW)
     assert [each.change for each in events.after(firm, 0, 10)] == [*before, after[1]]
-    # What was told by the former log is owed by that.
-    assert set(_changes(records_engine, region)) == {*before, after[1]}
+    # What was told by the former log is awaited there by the present one too.
+    assert set(_changes(records_engine, region)) == {*before, *after}
     assert events.heard()[region] == (place(2, 8), NOW, 3)
 
 

@@ -1,6 +1,7 @@
 """Copies of other regions' records are judged by what these gave and told since, and what must go
 is owed, found and told to them, on both stores (article 8, article 13; guarantee G9)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
@@ -18,10 +19,11 @@ from creditgate.v1.vocabulary_pb2 import Severity
 from gateway.conformance.acknowledgement import RemovedElsewhere
 from gateway.conformance.classify import Grace
 from gateway.conformance.due import EntitledAnywhere
+from gateway.conformance.finding_messages import finding_message
 from gateway.conformance.findings import Findings
 from gateway.conformance.holdings import Holdings
 from gateway.conformance.judging import Differing, Judge, Judged
-from gateway.conformance.model import REMOVAL_OVERDUE
+from gateway.conformance.model import REMOVAL_OVERDUE, Finding
 from gateway.conformance.outage import Outage
 from gateway.conformance.overdue import OverdueRemovals
 from gateway.conformance.policy_file import read_policy
@@ -29,6 +31,7 @@ from gateway.conformance.putting_off import PuttingOff
 from gateway.conformance.removals import Owed
 from gateway.federation.asking.copies import RegionCopies
 from gateway.federation.asking.event_concerns import Change
+from gateway.federation.asking.event_places import place
 from gateway.federation.asking.region_events import LATE_SECONDS, SqlRegionEvents
 from gateway.federation.asking.removal_tables import REGION_REMOVALS
 from gateway.federation.asking.removal_telling import Gone, PastChanges
@@ -111,11 +114,15 @@ class World:
         OverdueRemovals(self.engines.evidence, self.removals, self.findings, REGION_REMOVALS).step(
             now
         )
-        found = self.findings.listed(
-            operator_id="alpha", attestation_id="", state=0, before="", limit=100
-        )
+        found = self.listed()
         assert all((each.kind, each.region) == (REMOVAL_OVERDUE, NORTH) for each in found)
         return {each.event_sequence: not each.closed_at for each in found}
+
+    def listed(self) -> Sequence[Finding]:
+        """Return alpha's findings."""
+        return self.findings.listed(
+            operator_id="alpha", attestation_id="", state=0, before="", limit=100
+        )
 
 
 @pytest.fixture
@@ -254,6 +261,15 @@ def test_a_removal_is_owed_from_when_it_was_told_and_found_when_it_is_late(world
     assert world.removals.acknowledge("alpha", unknown[:1], "alpha-one", deadline + 4) == (0, 1)
 
 
+def test_a_finding_names_the_event_by_its_position_in_the_regions_log(world: World) -> None:
+    world.give()
+    world.events.begin(NORTH, place(2, 0), anew=True)
+    world.tell(sequence=place(2, 10))
+    world.overdue(NOW + TWO_DAYS)
+    (finding,) = world.listed()
+    assert finding_message(finding, read_policy(), NOW + TWO_DAYS).event_sequence == 10
+
+
 def test_a_word_that_comes_late_leaves_its_trace(world: World) -> None:
     world.give()
     world.tell()
@@ -299,6 +315,23 @@ def test_a_region_is_told_once_nobody_holds_what_it_ended_and_no_answer_may_come
     assert past.gone(late + 3) == {NORTH: [Gone(20, NOW + 3)]}
 
 
+def test_a_region_that_begins_its_log_anew_is_told_by_that_what_was_told_by_the_former(
+    world: World,
+) -> None:
+    past = PastChanges(world.engines.records, world.removals)
+    former, present = place(1, 10), place(2, 10)
+    world.give()
+    for sequence in (former, present):
+        world.events.begin(NORTH, sequence - 1, anew=True)
+        world.tell(sequence=sequence)
+    late = NOW + LATE_SECONDS
+    assert past.gone(late) == {}
+    world.removals.acknowledge("alpha", [RemovedElsewhere(1, NOW + 4)], "a", NOW + 5)
+    gone = {Gone(each, NOW + 4) for each in (former, present)}
+    assert set(past.gone(late)[NORTH]) == gone
+    assert world.removals.owed("alpha", NOW).outstanding == 0
+
+
 def test_a_void_copy_of_another_regions_record_is_excused_until_the_deadline_it_has(
     world: World,
 ) -> None:
@@ -324,4 +357,14 @@ def test_a_word_that_another_regions_record_is_gone_is_not_worse_than_none(world
     assert world.judged(GIVEN, now=now, read_at=gone - 1).excused
     assert world.found(GIVEN, now=now, read_at=gone - 1) == []
     assert world.found(GIVEN, now=now, read_at=gone) == [("REPAIRED_HELD", NORTH)]
-    assert world.found(GIVEN, now=NOW + TWO_DAYS, read_at=gone - 1) == [("REPAIRED_HELD", NORTH)]
+    # Gone in time, it was held rightly when it was read.
+    assert world.found(GIVEN, now=NOW + TWO_DAYS, read_at=gone - 1) == []
+
+
+def test_a_word_that_another_regions_record_was_gone_too_late_excuses_nothing(world: World) -> None:
+    world.give()
+    world.tell()
+    (event,) = world.events.after("alpha", 0, 10)
+    gone = NOW + TWO_DAYS
+    world.removals.acknowledge("alpha", [RemovedElsewhere(event.number, gone)], "one", gone)
+    assert world.found(GIVEN, now=gone + HOUR, read_at=gone - 1) == [("REPAIRED_HELD", NORTH)]

@@ -52,11 +52,12 @@ class Elsewhere:
         """Return one for a single use."""
         return self.consent(access_mode=ONCE, **changed)
 
-    def ask(self, consent: Consent, at: int = NOW) -> str:
-        """Have a question to other regions metered; return its request's id."""
+    def ask(self, consent: Consent, at: int = NOW, **changed: Any) -> str:
+        """Have a question to other regions metered, as it is unless ``changed``; return its
+        request's id."""
         request_id = f"r-{next(self.numbers)}"
         made = claim(request_id, served_at=at, relies_on=consent, asked_items=(ITEM,))
-        self._charge(made._replace(opened_entries=0), at)
+        self._charge(made._replace(opened_entries=0, **changed), at)
         return request_id
 
     def give(

@@ -23,6 +23,7 @@ from gateway.federation.clearing import calling, comparing, evidence, follower, 
 from gateway.federation.clearing.attempts import SqlAttempts
 from gateway.federation.clearing.calling import RECONCILE_SCOPE
 from gateway.federation.clearing.tables import CLEARINGS, DISPUTES, EVIDENCE, VERSIONS
+from gateway.meter.tables import USAGE
 from gateway.storage.background import Pace
 from gateway.storage.engines import reading
 from sdk.clearings import read_clearing
@@ -67,6 +68,19 @@ def forget(world: World, *subjects: str) -> None:
         connection.execute(
             delete(REGION_ANSWERS).where(REGION_ANSWERS.c.region_request_id.in_(came))
         )
+
+
+def unmeter(world: World, region: RegionGateway, subject: str) -> None:
+    """Let the ledger of a region lack what was used of a subject, as where it was put back."""
+    if region is world.asking:
+        forget(world, subject)
+        return
+    came = select(REGION_USES.c.region_request_id).where(REGION_USES.c.subject == subject)
+    with reading(world.asking.installation.engines.records) as connection:
+        requests = list(connection.execute(came).scalars())
+    with region.installation.engines.records.begin() as connection:
+        served = USAGE.c.request_id.in_(requests)
+        connection.execute(update(USAGE).where(served).values(client_id="nobody"))
 
 
 async def listed(world: World, region: RegionGateway, **more: Any) -> list[pb.ClearingDispute]:
@@ -183,10 +197,13 @@ async def test_a_region_that_drops_everything_is_cleared_with_and_every_answer_i
     assert (settled.agreed_entries, settled.disputes) == (0, 0)
 
 
+@pytest.mark.parametrize("proposed", [True, False], ids=["proposing", "asked"])
 async def test_a_clearing_that_was_lost_is_handed_back_with_what_it_left_out(
-    world: World,
+    world: World, proposed: bool
 ) -> None:
-    lost, _ = await world.use(2), await world.use(2)
+    loser = world.proposing if proposed else world.other
+    keeper = world.peer(loser)
+    lost, gone = await world.use(2), await world.use(2)
     with world.asking.installation.engines.records.begin() as connection:
         own = REGION_USES.c.record_id == f"two-{lost}-0"
         connection.execute(update(REGION_USES).where(own).values(fee=FEE + 1))
@@ -196,20 +213,19 @@ async def test_a_clearing_that_was_lost_is_handed_back_with_what_it_left_out(
     await world.resolve(world.asking, dispute, HOME)
     settled = await world.run()
     assert (settled.agreed_entries, settled.disputes) == (1, 0)
-    # What the region that proposed knows is put back; since then its ledger has changed.
-    with world.proposing.installation.engines.evidence.begin() as connection:
+    # What the region knows of clearings is put back, with some of its ledger; since then it has more.
+    with loser.installation.engines.evidence.begin() as connection:
         connection.execute(
             delete(CLEARINGS).where(CLEARINGS.c.until >= clearing.until_time.seconds)
         )
         for table in (DISPUTES, VERSIONS):
             connection.execute(delete(table).where(table.c.dispute_id == dispute.dispute_id))
+    unmeter(world, loser, gone)
     await world.use(1)
     after = await world.run()
     assert (after.agreed_entries, after.disputes) == (1, 0)
     for cleared in (clearing, settled):
-        own, theirs = [
-            await world.signed(region, cleared) for region in (world.proposing, world.other)
-        ]
+        own, theirs = [await world.signed(region, cleared) for region in (loser, keeper)]
         assert own.signed == theirs.signed
         left_out = [
             [(d.dispute_id, d.kind, d.home, d.asking) for d in each.disputes]

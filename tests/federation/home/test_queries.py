@@ -22,6 +22,7 @@ from creditgate.v1.federation_service_pb2_grpc import FederationServiceStub
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.audit.check import check_decisions
+from gateway.consents.accesses import Accesses
 from gateway.federation.asking.answers import (
     MOST_AGE_SECONDS,
     MOST_SKEW_SECONDS,
@@ -105,6 +106,21 @@ async def test_the_region_is_charged_once_however_often_it_asks_again(pair: Pair
         pair.asking.client_id,
         3,
     )
+
+
+async def test_the_subject_is_told_for_which_operator_the_region_asked(pair: Pair) -> None:
+    subject = await pair.published()
+    await pair.query(subject)
+    home = pair.home.installation
+    accesses = Accesses(home.engines.records, pair.consents, tuple[str, ...], home.clock)
+
+    async def told() -> bool:
+        found = accesses.of_subject(subject, limit=9).accesses
+        return [(each.operator_id, each.asking_operator) for each in found] == [
+            (pair.operator_id, OPERATOR_ID)
+        ]
+
+    await eventually(told)
 
 
 async def test_a_retry_is_told_what_was_charged_before_and_no_other_use_passes_for_it(
