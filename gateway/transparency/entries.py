@@ -44,23 +44,14 @@ def sealed(salts: Salts, before: bytes, events: Iterable[DisclosedEvent]) -> byt
     It covers what the log's commitments do not: who published, and why. Only who has the
     secret of the salts can make it.
     """
-    rows = [before.hex()]
     # None of the texts has a zero byte.
-    for event in events:
-        rows += (
-            str(event.sequence),
-            str(event.kind),
-            event.record_id,
-            str(event.revision),
-            event.subject,
-            event.content_digest.hex(),
-            str(event.disclosed_from),
-            str(event.disclosed_until),
-            str(event.at),
-            event.published_by,
-            event.note,
-        )
-    return salts.seal("\0".join(rows).encode())
+    rows = (
+        f"{event.sequence}\0{event.kind}\0{event.record_id}\0{event.revision}\0{event.subject}"
+        f"\0{event.content_digest.hex()}\0{event.disclosed_from}\0{event.disclosed_until}"
+        f"\0{event.at}\0{event.published_by}\0{event.note}"
+        for event in events
+    )
+    return salts.seal("\0".join((before.hex(), *rows)).encode())
 
 
 def note_head(connection: Connection, log_index: int, event_sequence: int, seal: bytes) -> None:

@@ -5,10 +5,12 @@ stored and every process makes the same. A salt is told only with the record it 
 Source: HMAC, RFC 2104, with SHA-256.
 """
 
-import hmac
 import secrets
 from pathlib import Path
 from typing import Final, Self
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from gateway.pki.files import write_first
 
@@ -22,7 +24,7 @@ class Salts:
         if len(secret) != _BYTES:
             raise ValueError("the secret of the salts has 32 bytes")
         # Keyed once: to key the hash costs more than what is hashed.
-        self._keyed = hmac.new(secret, digestmod="sha256")
+        self._keyed = HMAC(secret, SHA256())
 
     @classmethod
     def kept_in(cls, file: Path) -> Self:
@@ -87,4 +89,4 @@ class Salts:
         message = b"\0".join((label, *(name.encode() for name in names), what))
         salt = self._keyed.copy()
         salt.update(message)
-        return salt.digest()
+        return salt.finalize()

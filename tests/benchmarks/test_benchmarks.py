@@ -49,6 +49,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return json.loads(output.read_text(encoding="utf-8"))
 
 
+@pytest.mark.soak
 def test_figures_have_stable_names_and_are_positive(written: dict[str, Any]) -> None:
     measures = written["measures"]
     assert measures.keys() == NAMES
@@ -56,18 +57,21 @@ def test_figures_have_stable_names_and_are_positive(written: dict[str, Any]) -> 
         assert 0 < measure["low"] <= measure["median"] <= measure["high"]
 
 
+@pytest.mark.soak
 def test_a_figure_stands_beside_its_goal(written: dict[str, Any]) -> None:
     measure = written["measures"]["unary.throughput_of_bare_echo"]
     assert measure["at_least"] == 0.65
     assert measure["met"] is (measure["median"] >= 0.65)
 
 
+@pytest.mark.soak
 def test_the_share_of_verification_is_a_part_of_the_call(written: dict[str, Any]) -> None:
     share = written["measures"]["token.verification_over_unary_call"]
     assert share["at_most"] == 0.05
     assert share["high"] < 0.5
 
 
+@pytest.mark.soak
 def test_figures_name_the_machine_the_commit_and_the_time(written: dict[str, Any]) -> None:
     assert written["machine"]["cores"] >= 1
     assert {"python", "grpcio", "sqlite"} <= written["machine"].keys()

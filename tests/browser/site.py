@@ -35,7 +35,8 @@ Look = Callable[[Page, str], Awaitable[None]]
 
 def looks(*usual: tuple[str, str]) -> pytest.MarkDecorator:
     """Ask a test with each ``size`` and ``language``; those that are not ``usual`` only where
-    there is time, since what differs in them is looked at in the others."""
+    there is time: between them the pages of companies, operators and administrators have them all,
+    and these share their frame and styles."""
     return pytest.mark.parametrize(
         ("size", "language"),
         [

@@ -49,7 +49,11 @@ async def looked_at(page: Page, language: str, found: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "english"), [(390, False), (1280, True)], ids=["phone, Chinese", "desktop, English"]
+    ("width", "english"),
+    [
+        pytest.param(390, False, id="phone, Chinese"),
+        pytest.param(1280, True, id="desktop, English", marks=pytest.mark.soak),
+    ],
 )
 async def test_axe_finds_nothing_from_the_request_to_the_answer(
     scene: Scene, page: Page, width: int, english: bool

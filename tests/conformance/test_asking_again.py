@@ -19,6 +19,7 @@ from gateway.conformance.model import (
 )
 from tests.conformance.enforcing import CONTENT_ALTERED, DAY, MISSING, Enforced, difference
 from tests.conformance.enforcing import enforced_on as on_store
+from tests.examples import rarely_on_postgresql
 
 _COPIES = 60
 _AT_ONCE = 8
@@ -214,10 +215,6 @@ def test_a_false_attestation_that_waited_and_is_rectified_counts_without_that_ti
     assert closed.deadline == waiting.deadline + 3 * DAY
 
 
-# Whole histories, of calls that others make on both kinds of store.
-_ON_SQLITE: Final = pytest.mark.parametrize(
-    "world", ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)], indirect=True
-)
 _FEW: Final = settings(
     max_examples=2,
     deadline=None,
@@ -225,7 +222,7 @@ _FEW: Final = settings(
 )
 
 
-@_ON_SQLITE
+@rarely_on_postgresql("world")
 @_FEW
 @given(data=st.data(), number=st.integers(1, _COPIES))
 def test_who_mends_and_shows_in_time_what_it_is_asked_for_is_not_accused(
@@ -249,7 +246,7 @@ def test_who_mends_and_shows_in_time_what_it_is_asked_for_is_not_accused(
     assert not world.enforced.standing()
 
 
-@_ON_SQLITE
+@rarely_on_postgresql("world")
 @_FEW
 @given(data=st.data(), number=st.integers(1, 3 * _AT_ONCE))
 def test_who_keeps_an_altered_copy_is_suspended_whatever_it_leaves_unanswered(

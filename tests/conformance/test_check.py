@@ -32,6 +32,7 @@ from tests.clock import NOW, StandingClock
 from tests.conformance.disclosing import ByDays, Disclosing
 from tests.consent.store import ConsentStore
 from tests.consent.world import EVALUATION, terms
+from tests.examples import rarely_on_postgresql
 from tests.meter.world import admitted, company
 from tests.stores import engines_of
 from tests.transparency.tampering import mutate, removed, rows_of, tampered
@@ -256,6 +257,7 @@ def test_a_challenge_for_another_copy_is_noticed(kept: Engines) -> None:
     assert [fault.place.split(",")[0] for fault in found] == ["challenges"]
 
 
+@rarely_on_postgresql("kept")
 def test_every_changed_value_and_every_row_taken_away_is_found(kept: Engines) -> None:
     stores: dict[Table, Engine] = dict.fromkeys(MADE_ANEW, kept.evidence)
 

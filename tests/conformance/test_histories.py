@@ -45,6 +45,7 @@ from tests.conformance.plain_history import (
     records_of,
 )
 from tests.consents.counter import new_subject
+from tests.examples import rarely_on_postgresql
 from tests.installation import Installation, content, eventually
 from tests.patience import patiently
 from tests.server.calls import draft
@@ -487,6 +488,7 @@ def machines(store: tuple[str, Path], tmp_path: Path) -> Iterator[_Machines]:
     installation.close()
 
 
+@rarely_on_postgresql("stores")
 def test_any_history_is_served_told_owed_and_found_as_a_plain_model_says(
     machines: _Machines,
 ) -> None:

@@ -148,7 +148,13 @@ def spaced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("spaced") / "a home"
 
 
-@pytest.mark.parametrize("program", [(str(SCRIPT),), PROGRAM], ids=["script", "module"])
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param((str(SCRIPT),), id="script"),
+        pytest.param(PROGRAM, id="module", marks=pytest.mark.soak),
+    ],
+)
 def test_the_command_it_tells_works_in_any_folder_and_without_a_path(
     tmp_path: Path, spaced: Path, program: tuple[str, ...]
 ) -> None:

@@ -41,6 +41,7 @@ from gateway.transparency.tables import LogId
 from operators.log import Draft
 from operators.sql import SqlAuthorityLog
 from tests.clock import NOW
+from tests.examples import rarely_on_postgresql
 from tests.people import COMPANY
 from tests.stores import engines_of
 from tests.transparency.keys import key_of
@@ -159,6 +160,7 @@ def test_entries_name_no_subject(standing: Desk) -> None:
         assert pb.DecisionEntry.FromString(entry).fact_key.startswith("[")
 
 
+@rarely_on_postgresql("standing", "sqlite_stores", "postgres_stores")
 def test_every_changed_value_and_every_row_taken_away_is_found(standing: Desk) -> None:
     chance = Random(20261128)
     columns = {

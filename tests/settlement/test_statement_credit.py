@@ -280,6 +280,7 @@ async def test_commands_check_and_dispute_a_signed_statement(
         book = tmp_path / "book"
         done = await run("usage", "check", book, "--statement", honest, "--json")
         # No receipts are in the book, so all places differ; the statement does not.
+        assert "statement" in done.json, done
         assert (done.status, done.json["statement"]["faults"]) == (1, [])
         assert (await run("usage", "check", book, "--month", world.month, "--json")).json[
             "statement"

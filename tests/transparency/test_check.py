@@ -22,6 +22,7 @@ from gateway.transparency.map_tables import (
 from gateway.transparency.salts import Salts
 from gateway.transparency.tables import BUNDLES, CHECKPOINTS, HEADS, LOGS, TILES, LogId
 from tests.clock import NOW
+from tests.examples import rarely_on_postgresql
 from tests.transparency.keys import key_of
 from tests.transparency.mapped import (
     ITEMS,
@@ -149,6 +150,7 @@ def mutated(engines: Engines, chance: random.Random, rows_each: int) -> int:
     return mutate(stores, MEANINGLESS, lambda: checked(engines).faults, chance, rows_each)
 
 
+@rarely_on_postgresql("stores")
 def test_hundreds_of_changed_bytes_of_the_stores_are_all_found(engines: Engines) -> None:
     history(engines, bulk=20)
     assert mutated(engines, random.Random(0), 3) > 120

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 NO_END: Final = 253_402_300_799
 """What stands for disclosed_until where there is none (9999-12-31T23:59:59Z)."""
+SHA256_BYTES: Final = 32
 SHORT_BYTES: Final = 16
 """Bytes of a copy digest that are reconciled: enough against second preimages."""
 
@@ -50,6 +51,7 @@ def _head(label: str) -> bytes:
 _EVENT: Final = _head("event")
 _COPY: Final = _head("copy")
 _PARTICULARS: Final = _head("particulars")
+_PUBLIC: Final = _head("public")
 _length: Final = Struct(">I").pack
 _period: Final = Struct(">IqIq").pack
 _fixed_by: Final = Struct(">IIIQ").pack
@@ -102,7 +104,16 @@ def particulars_digest(particulars: Particulars) -> bytes:
 def public_digest(copy: Copy, particulars: bytes) -> bytes:
     """Return the digest of a record of a public item: of all it states but subject and item,
     which its set's place tells. ``particulars`` is `particulars_digest`."""
-    return labelled("public", copy_digest(copy), particulars)
+    return sha256(
+        b"%b%b%b%b%b"
+        % (
+            _PUBLIC,
+            _length(SHA256_BYTES),
+            copy_digest(copy),
+            _length(len(particulars)),
+            particulars,
+        )
+    ).digest()
 
 
 def field_digest(salt: bytes, name: str, value: bytes) -> bytes:
