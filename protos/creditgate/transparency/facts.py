@@ -9,9 +9,10 @@ from hashlib import sha256
 from struct import Struct
 from typing import Final, NamedTuple
 
+from creditgate.transparency.merkle import HASH_BYTES
+
 NO_END: Final = 253_402_300_799
 """What stands for disclosed_until where there is none (9999-12-31T23:59:59Z)."""
-SHA256_BYTES: Final = 32
 SHORT_BYTES: Final = 16
 """Bytes of a copy digest that are reconciled: enough against second preimages."""
 
@@ -108,7 +109,7 @@ def public_digest(copy: Copy, particulars: bytes) -> bytes:
         b"%b%b%b%b%b"
         % (
             _PUBLIC,
-            _length(SHA256_BYTES),
+            _length(HASH_BYTES),
             copy_digest(copy),
             _length(len(particulars)),
             particulars,
