@@ -5,9 +5,8 @@ too. What was agreed and what was left out is as the other region tells it, by t
 have signed.
 """
 
-from creditgate.clearing import document_digest
 from gateway.clock import Clock
-from gateway.federation.clearing.agreeing import handed_back, made
+from gateway.federation.clearing.agreeing import follows, handed_back, made
 from gateway.federation.clearing.dispute_store import SqlDisputes
 from gateway.federation.clearing.evidence import DisputeEvidence
 from gateway.federation.clearing.handing_back import HandedBack
@@ -56,9 +55,7 @@ class LostClearings:
         before = self._clearings.from_(name, clearing.start)
         if before is not None and before.document == signed.document:
             return before
-        last = self._clearings.last(name)
-        follows = (0, "") if last is None else (last.until, document_digest(last.document))
-        if (clearing.start, clearing.previous) != follows:
+        if not follows(clearing, self._clearings.last(name)):
             raise DocumentRefused("It is not the clearing that follows.")
         found = handed_back(
             clearing,

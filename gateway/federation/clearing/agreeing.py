@@ -25,7 +25,7 @@ from creditgate.reconcile.elements import ELEMENT_BYTES
 from creditgate.v1.clearing_service_pb2 import ClearingDisputeKind
 from gateway.federation.clearing.claims import Claims, Part
 from gateway.federation.clearing.own_side import Carried, OwnSide
-from gateway.federation.clearing.store import Made
+from gateway.federation.clearing.store import ClearingRow, Made
 from sdk.documents import DocumentRefused
 
 
@@ -199,6 +199,12 @@ def require_same(clearing: Clearing, found: Outcome) -> None:
         raise Differs("it agrees on other entries, or on other amounts")
     if clearing.left_out != found.left_out:
         raise Differs("it leaves out other answers")
+
+
+def follows(clearing: Clearing, last: ClearingRow | None) -> bool:
+    """Tell whether a clearing begins where ``last`` ends, and names it; None where there is none."""
+    start, previous = (0, "") if last is None else (last.until, document_digest(last.document))
+    return (clearing.start, clearing.previous) == (start, previous)
 
 
 def made(

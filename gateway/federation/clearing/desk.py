@@ -6,7 +6,7 @@ the answers that differ is kept from the comparison on: where it is lost, all is
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from creditgate.clearing import Clearing, document_digest
+from creditgate.clearing import Clearing
 from creditgate.refusal import Violation, invalid
 from creditgate.v1 import federation_service_pb2 as pb
 from gateway.authenticate.caller import Caller
@@ -14,6 +14,7 @@ from gateway.federation.clearing.agreed_uses import Period
 from gateway.federation.clearing.agreeing import (
     Differs,
     acceptance,
+    follows,
     made,
     outcome,
     require_same,
@@ -174,9 +175,7 @@ class ClearingDesk:
             raise agreed_otherwise() from None
 
     def _require_follows(self, region: str, clearing: Clearing) -> None:
-        last = self._clearings.last(region)
-        start, previous = (0, "") if last is None else (last.until, document_digest(last.document))
-        if (clearing.start, clearing.previous) != (start, previous):
+        if not follows(clearing, self._clearings.last(region)):
             raise conflict("The clearing does not follow on the last one.", NOT_NEXT)
 
 
