@@ -16,14 +16,15 @@ from gateway.conformance.policy_file import write_policy
 from gateway.installation.home import Home
 from gateway.server.process import Running
 
-_READY_SECONDS: Final = 60
+_READY_SECONDS: Final = 180
 _STOP_SECONDS: Final = 30
 _LOG_SHOWN: Final = 2_000
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class GatewayDidNotStart(Exception):
-    """The gateway's process ended before it answered; the message ends with its log."""
+    """The gateway's process ended before it answered, or took too long; the message says which, and
+    ends with its log."""
 
 
 @asynccontextmanager
@@ -49,11 +50,7 @@ async def gateway_process(
             start_new_session=True,
         )
     try:
-        running = await _ready(process)
-        if running is None:
-            told = log.read_text(encoding="utf-8", errors="replace")[-_LOG_SHOWN:]
-            raise GatewayDidNotStart(f"The gateway did not start. Its log, {log}, ends:\n{told}")
-        yield running
+        yield await _ready(process, log)
     finally:
         await _stop(process)
 
@@ -78,16 +75,24 @@ def _environment(home: Home, more: Mapping[str, str]) -> dict[str, str]:
     return kept | {f"{PREFIX}{name}": value for name, value in settings.items()}
 
 
-async def _ready(process: asyncio.subprocess.Process) -> Running | None:
-    """Return where the gateway answers; None when it ended or took too long."""
+async def _ready(process: asyncio.subprocess.Process, log: Path) -> Running:
+    """Return where the gateway answers; raises GatewayDidNotStart."""
     assert process.stdout is not None
     try:
         async with asyncio.timeout(_READY_SECONDS):
             line = await process.stdout.readline()
     except TimeoutError:
-        return None
+        why = f"did not answer within {_READY_SECONDS} seconds: the machine may be busy"
+        raise _not_started(why, log) from None
     place = json.loads(line or b"{}")
-    return Running(place["grpc"], place["issuer"], Path(place["ca"])) if "grpc" in place else None
+    if "grpc" not in place:
+        raise _not_started("did not start", log)
+    return Running(place["grpc"], place["issuer"], Path(place["ca"]))
+
+
+def _not_started(why: str, log: Path) -> GatewayDidNotStart:
+    told = log.read_text(encoding="utf-8", errors="replace")[-_LOG_SHOWN:]
+    return GatewayDidNotStart(f"The gateway {why}. Its log, {log}, ends:\n{told}")
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

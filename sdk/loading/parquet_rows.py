@@ -67,6 +67,10 @@ def _opened(path: Path) -> pq.ParquetFile:
         return pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False)
     except pa.ArrowException:
         raise SourceRefused(f"{path} is no Parquet file") from None
+    except UnicodeDecodeError:
+        raise SourceRefused(
+            f"{path} has column names that are not in UTF-8; write it anew"
+        ) from None
 
 
 def _require_texts(path: Path, column: str, kind: Any) -> None:
@@ -80,11 +84,15 @@ def _require_texts(path: Path, column: str, kind: Any) -> None:
 
 
 def _texts(column: Any) -> list[str]:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
     kind = column.type
     if pa.types.is_timestamp(kind):
         whole = column.cast(pa.timestamp("us", kind.tz), safe=False)
         return [_instant(value) for value in whole.to_pylist()]
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    if pa.types.is_fixed_size_binary(kind):
+        column = column.cast(pa.binary())
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
         return _decoded(column)
     if not pa.types.is_string(kind):
         column = column.cast(pa.string())

@@ -53,3 +53,23 @@ def test_what_the_guide_says_to_choose_is_on_the_pages(language: str) -> None:
 def test_both_languages_tell_of_the_same() -> None:
     headings = [re.findall(r"^### .+$", part, re.MULTILINE) for part in PARTS.values()]
     assert len(headings[0]) == len(headings[1]) > 8
+
+
+TOLD_IN_BOTH = {
+    "consents kept elsewhere": ("由另一地区的网关保管", "another region's gateway keeps"),
+    "what of those is revoked here": (
+        "只及于本网关提供的部分",
+        "ends for what this gateway serves",
+    ),
+    "recognitions": ("认定了其他地区出具的", "confirmed what another region states"),
+    "the filters of uses": ("按机构和时间筛选", "narrowed to an operator and a time"),
+}
+
+
+@pytest.mark.parametrize("what", TOLD_IN_BOTH)
+def test_what_one_language_tells_of_other_regions_and_filters_the_other_tells_too(
+    what: str,
+) -> None:
+    chinese, english = TOLD_IN_BOTH[what]
+    assert chinese in PARTS["zh"].replace("\n", "")
+    assert english in PARTS["en"].replace("\n", " ")

@@ -206,8 +206,25 @@ def test_parquet_types_become_the_texts_csv_would_hold(tmp_path: Path) -> None:
 def test_parquet_texts_that_are_no_utf_8_cost_only_their_rows(tmp_path: Path) -> None:
     raw = pa.array([b"fine", b"\xff"])
     text = pa.Array.from_buffers(pa.string(), 2, raw.buffers())
-    pq.write_table(pa.table({"a": text}), tmp_path / "x.parquet")
-    assert read(tmp_path / "x.parquet", ["a"]) == [(1, ["fine"]), (2, ["\udcff"])]
+    columns = {"text": text, "word": text.dictionary_encode(), "byte": raw.dictionary_encode()}
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    assert read(tmp_path / "x.parquet", list(columns)) == [(1, ["fine"] * 3), (2, ["\udcff"] * 3)]
+
+
+def test_parquet_bytes_of_a_fixed_length_are_read_as_any(tmp_path: Path) -> None:
+    raw = pa.array([b"ab", b"\xff\xff", None], pa.binary(2))
+    pq.write_table(pa.table({"a": raw}), tmp_path / "x.parquet")
+    found = [(1, ["ab"]), (2, ["\udcff\udcff"]), (3, [""])]
+    assert read(tmp_path / "x.parquet", ["a"]) == found
+
+
+def test_a_parquet_file_whose_column_names_are_no_utf_8_is_refused_with_the_mend(
+    tmp_path: Path,
+) -> None:
+    path = write_parquet(tmp_path / "x.parquet", [["1", "2", "3"]], (*AB, "name"))
+    path.write_bytes(path.read_bytes().replace(b"name", "名称".encode("gbk")))
+    with pytest.raises(SourceRefused, match="not in UTF-8"):
+        open_rows(path, AB)
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".ndjson"])
