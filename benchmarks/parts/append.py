@@ -1,9 +1,11 @@
 """Appending to the disclosure log: from events as they were read to a durable, signed
-checkpoint, in the writer's own batches on SQLite; the same with the map's part.
+checkpoint, in the writer's own batches on SQLite; the same with the map's part. The cycle collector
+rests as it does in a gateway.
 
 The goal is of the time by the clock, so the machine must be quiet; the processor's time beside it
 tells how far it was."""
 
+import gc
 import tempfile
 from collections.abc import Sequence
 from hashlib import sha256
@@ -22,10 +24,11 @@ from creditgate.v1.disclosure_proof_pb2 import MapHead
 from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.catalogue.model import CatalogueItem
 from gateway.disclose.tables import NO_END
+from gateway.server.memory import collect_rarely
 from gateway.storage.engines import Engines, open_engines
 from gateway.storage.migrate import upgrade_all
 from gateway.transparency.disclosure_map import DisclosureMap
-from gateway.transparency.entries import event_entry, head_entry, note_head, sealed
+from gateway.transparency.entries import batch_of, head_entry, note_head
 from gateway.transparency.events import DisclosedEvent
 from gateway.transparency.keys import LogKey
 from gateway.transparency.log import MerkleLog
@@ -66,12 +69,16 @@ def _rates(events: Sequence[DisclosedEvent], *, mapped: bool) -> _Rates:
         log = _Log(engines, {each.item for each in events})
         wall: list[float] = []
         cpu: list[float] = []
+        pace = gc.get_threshold()
+        collect_rarely()
         for start in range(0, len(events), EVENTS_AT_ONCE):
             batch = events[start : start + EVENTS_AT_ONCE]
             began, used = perf_counter(), process_time()
             log.append(batch, mapped=mapped)
             wall.append(len(batch) / (perf_counter() - began))
             cpu.append(len(batch) / (process_time() - used))
+        gc.unfreeze()
+        gc.set_threshold(*pace)
         engines.dispose()
     return _Rates(Spread.of(wall), Spread.of(cpu))
 
@@ -90,21 +97,22 @@ class _Log:
 
     def append(self, events: Sequence[DisclosedEvent], *, mapped: bool) -> None:
         """Do what the writer does with one batch."""
-        digests = self._map.digests(events, self._catalogue)
-        leaves = [
-            event_entry(event, self._salts.event(event.sequence), digest)
-            for event, digest in zip(events, digests, strict=True)
-        ]
-        self._seal = sealed(self._salts, self._seal, events)
+        batch = batch_of(
+            events,
+            self._salts,
+            self._seal,
+            lambda some: self._map.digests(some, self._catalogue),
+        )
+        self._seal = batch.seal
         with self._engine.begin() as connection:
             size = self._log.size(connection, writing=True)
             head = (
-                self._map.advance(connection, events, self._catalogue, _NOW, digests)
+                self._map.advance(connection, events, self._catalogue, _NOW, batch.members)
                 if mapped
                 else MapHead(event_sequence=events[-1].sequence)
             )
-            self._log.append(connection, [*leaves, head_entry(head)])
-            note_head(connection, size + len(leaves), head.event_sequence, self._seal)
+            self._log.append(connection, [*batch.entries, head_entry(head)])
+            note_head(connection, size + len(events), head.event_sequence, self._seal)
             self._log.sign(connection, _NOW)
 
 

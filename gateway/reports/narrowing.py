@@ -10,7 +10,6 @@ from typing import NamedTuple
 from creditgate.credit_report import ReportPeriod
 from creditgate.transparency.content import members_of
 from creditgate.transparency.facts import (
-    Particulars,
     content_commitment,
     field_digest,
     particulars_digest,
@@ -61,13 +60,11 @@ def _named(record: DisclosedRecord, opening: ProtectedOpening | None) -> Unserve
         record=record.name,
         item=record.item,
         particulars_digest=particulars_digest(
-            Particulars(
-                record.revision,
-                record.event_sequence,
-                record.source,
-                record.region,
-                record.severity,
-            )
+            record.revision,
+            record.event_sequence,
+            record.source,
+            record.region,
+            record.severity,
         ),
         disclosed_from=record.disclosed_from,
     )

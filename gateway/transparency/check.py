@@ -18,7 +18,7 @@ from gateway.transparency.check_events import CheckedEvents
 from gateway.transparency.check_log import CheckedLog
 from gateway.transparency.check_map import CheckedMap
 from gateway.transparency.disclosure_map import head_message
-from gateway.transparency.entries import event_entry, sealed
+from gateway.transparency.entries import event_entries, sealed
 from gateway.transparency.events import DisclosedEvent
 from gateway.transparency.faults import EnoughFaults, Fault, Faults
 from gateway.transparency.identity import known_key
@@ -164,4 +164,4 @@ class _Check:
         except (LookupError, ValueError):
             # An item that was never known, or content that was never admitted.
             return None
-        return event_entry(event, self._salts.event(event.sequence), member)
+        return event_entries([event], self._salts, [member])[0]

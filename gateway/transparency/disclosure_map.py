@@ -52,6 +52,7 @@ _FIXING: Final = frozenset(
         DisclosureEventKind.DISCLOSURE_EVENT_KIND_CORRECTED,
     )
 )
+_PUBLIC_ITEM: Final = Kind.OPENNESS_PUBLIC
 _RENEWED_AFTER: Final = LONGEST_SECONDS // 2
 """How old a head becomes where nothing changes: the next is there before it is too old."""
 _SUBJECTS_AT_ONCE: Final = 5_000
@@ -240,8 +241,8 @@ class DisclosureMap:
     ) -> None:
         """Bring the sets of some subjects up to date, and tell what becomes of their leaves."""
         members: defaultdict[_Own, list[bytes]] = defaultdict(list)
-        for row in self._rows.members(connection, subjects, at):
-            members[row.subject, row.item].append(row.digest)
+        for subject, item, digest in self._rows.members(connection, subjects, at):
+            members[subject, item].append(digest)
         sets = self._rows.sets(connection, subjects)
         kept: list[SetRow] = []
         dropped: list[_Own] = []
@@ -327,7 +328,7 @@ def _is_protected(catalogue: Mapping[str, CatalogueItem], item: str) -> bool:
     known = catalogue.get(item)
     if known is None:
         raise ItemUnknown(item)
-    return known.openness != Kind.OPENNESS_PUBLIC
+    return known.openness != _PUBLIC_ITEM
 
 
 def head_message(head: HeadRow, openness: Openness, salts: Salts) -> MapHead:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Dialect,
+    Row,
     String,
     bindparam,
     delete,
@@ -20,12 +21,11 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.expression import ColumnElement
 
 from creditgate.transparency.facts import NO_END
 from creditgate.transparency.prefix_tree import EMPTY
-from gateway.storage.statements import driver_text
+from gateway.storage.statements import add_rows, driver_text, put_rows
 from gateway.transparency.map_tables import MAP_HEAD, MAP_MEMBERS, MAP_SETS, MAP_TILES
 
 PUBLIC: Final = 0
@@ -102,15 +102,21 @@ class MapRows:
     """Reads and writes the map's rows in the database of one dialect."""
 
     def __init__(self, dialect: Dialect) -> None:
-        kind = sqlite if dialect.name == "sqlite" else postgresql
-        self._is_sqlite = kind is sqlite
-        self._members = select(MAP_MEMBERS).where(
-            among(MAP_MEMBERS.c.subject, dialect),
-            MAP_MEMBERS.c.disclosed_from <= bindparam("at"),
+        self._is_sqlite = dialect.name == "sqlite"
+        own = MAP_MEMBERS.c.subject, MAP_MEMBERS.c.item, MAP_MEMBERS.c.digest
+        self._members = driver_text(
+            select(*own).where(
+                among(MAP_MEMBERS.c.subject, dialect),
+                MAP_MEMBERS.c.disclosed_from <= bindparam("at"),
+            ),
+            dialect,
         )
-        self._sets = select(MAP_SETS).where(among(MAP_SETS.c.subject, dialect))
-        self._tiles = select(MAP_TILES).where(among(MAP_TILES.c.place, dialect))
-        self._add_member = driver_text(insert(MAP_MEMBERS), dialect)
+        self._sets = driver_text(
+            select(MAP_SETS).where(among(MAP_SETS.c.subject, dialect)), dialect
+        )
+        self._tiles = driver_text(
+            select(MAP_TILES).where(among(MAP_TILES.c.place, dialect)), dialect
+        )
         own = [MAP_MEMBERS.c[name] == bindparam(name) for name in MemberRow._fields[:3]]
         self._end_member = driver_text(delete(MAP_MEMBERS).where(*own), dialect)
         self._change_member = driver_text(
@@ -123,23 +129,8 @@ class MapRows:
             .where(*own),
             dialect,
         )
-        keep_set = kind.insert(MAP_SETS)
-        self._keep_set = driver_text(
-            keep_set.on_conflict_do_update(
-                index_elements=["subject", "item"],
-                set_={name: keep_set.excluded[name] for name in SetRow._fields[2:]},
-            ),
-            dialect,
-        )
         own = [MAP_SETS.c[name] == bindparam(name) for name in SetRow._fields[:2]]
         self._drop_set = driver_text(delete(MAP_SETS).where(*own), dialect)
-        keep_tile = kind.insert(MAP_TILES)
-        self._keep_tile = driver_text(
-            keep_tile.on_conflict_do_update(
-                index_elements=["place"], set_={"tile": keep_tile.excluded.tile}
-            ),
-            dialect,
-        )
         own_place = MAP_TILES.c.place == bindparam("own_place")
         self._drop_tile = driver_text(delete(MAP_TILES).where(own_place), dialect)
 
@@ -155,10 +146,10 @@ class MapRows:
 
     def members(
         self, connection: Connection, subjects: Collection[str], at: int
-    ) -> list[MemberRow]:
-        """Return what is disclosed of some subjects at ``at``, the map's time."""
-        bound = {"among": self._bound(subjects), "at": at}
-        return [MemberRow(*row) for row in connection.execute(self._members, bound).all()]
+    ) -> Iterable[Row[str, str, bytes]]:
+        """Return what is disclosed of some subjects at ``at``, the map's time: the subject, item
+        and digest of each member."""
+        return connection.exec_driver_sql(self._members, (self._bound(subjects), at))
 
     def members_of_item(self, connection: Connection, item: str) -> list[MemberRow]:
         """Return all members of an item, also those not disclosed yet."""
@@ -191,7 +182,7 @@ class MapRows:
 
     def add_members(self, connection: Connection, rows: Sequence[MemberRow]) -> None:
         """Add members."""
-        _each(connection, self._add_member, rows)
+        add_rows(connection, MAP_MEMBERS, rows)
 
     def end_members(self, connection: Connection, members: Iterable[tuple[str, str, int]]) -> None:
         """Forget members, given by subject, item and sequence; some may not be there."""
@@ -206,12 +197,12 @@ class MapRows:
         self, connection: Connection, subjects: Collection[str]
     ) -> dict[tuple[str, str], SetRow]:
         """Return the sets of some subjects, by subject and item."""
-        rows = connection.execute(self._sets, {"among": self._bound(subjects)}).all()
-        return {(row[0], row[1]): SetRow(*row) for row in rows}
+        rows = connection.exec_driver_sql(self._sets, (self._bound(subjects),))
+        return {row[:2]: row for row in map(SetRow._make, rows)}
 
-    def keep_sets(self, connection: Connection, rows: Iterable[SetRow]) -> None:
+    def keep_sets(self, connection: Connection, rows: Sequence[SetRow]) -> None:
         """Put sets in the place of those there were."""
-        _each(connection, self._keep_set, rows)
+        put_rows(connection, MAP_SETS, rows)
 
     def drop_sets(self, connection: Connection, sets: Iterable[tuple[str, str]]) -> None:
         """Forget sets, given by subject and item."""
@@ -220,7 +211,7 @@ class MapRows:
     def tiles(self, connection: Connection, tree: int, places: Collection[int]) -> dict[int, bytes]:
         """Return the tiles kept at some places of a tree."""
         asked = [2 * place + tree for place in places]
-        rows = connection.execute(self._tiles, {"among": self._bound(asked)}).all()
+        rows = connection.exec_driver_sql(self._tiles, (self._bound(asked),))
         return {place >> 1: bytes(tile) for place, tile in rows}
 
     def keep_tiles(self, connection: Connection, tree: int, tiles: dict[int, bytes | None]) -> None:
@@ -228,7 +219,7 @@ class MapRows:
         # In order of place: then neighbours are written together.
         ordered = sorted(tiles.items())
         kept = [(2 * place + tree, tile) for place, tile in ordered if tile is not None]
-        _each(connection, self._keep_tile, kept)
+        put_rows(connection, MAP_TILES, kept)
         _each(connection, self._drop_tile, [(2 * p + tree,) for p, tile in ordered if tile is None])
 
     def _bound(self, listed: Collection[Any]) -> Any:

@@ -13,7 +13,7 @@ from creditgate.transparency.prefix_tree import (
     EMPTY,
     KEY_BITS,
     bit,
-    map_leaf_hash,
+    map_leaf_hashes,
     map_node_hash,
 )
 
@@ -30,6 +30,8 @@ _HASH: Final = 32
 _BUCKET: Final = 0
 _BRANCH: Final = 1
 _LEAF: Final = 2 * _HASH
+_ALONE: Final = 0
+"""Where a leaf alone is said to stand: at the root, above which nothing is."""
 
 
 class MapDamaged(RuntimeError):
@@ -160,21 +162,31 @@ def subtree_root(leaves: Sequence[Leaf], depth: int) -> bytes:
     """Return the root at ``depth`` of the leaves of one part of the tree, in order."""
     if not leaves:
         return EMPTY
-    first, last = leaves[0][0], leaves[-1][0]
-    if first == last:
-        return map_leaf_hash(*leaves[0])
-    apart = _first_difference(first, last)
-    at = split(leaves, apart)
-    node = map_node_hash(subtree_root(leaves[:at], apart + 1), subtree_root(leaves[at:], apart + 1))
-    # Above, all go the same way.
-    for level in range(apart - 1, depth - 1, -1):
-        node = map_node_hash(EMPTY, node) if bit(first, level) else map_node_hash(node, EMPTY)
+    hashes = map_leaf_hashes(leaves)
+    node, at, key = hashes[0], _ALONE, leaves[0][0]
+    number = int.from_bytes(key, "big")
+    # What stands to the left of the node at hand, each with the depth where the two part.
+    before: list[tuple[bytes, int]] = []
+    for (following, _), leaf in zip(leaves[1:], hashes[1:], strict=True):
+        differing, number = number, int.from_bytes(following, "big")
+        apart = KEY_BITS - (differing ^ number).bit_length()
+        while before and before[-1][1] > apart:
+            left, above = before.pop()
+            node, at = map_node_hash(left, _raised(node, at, above + 1, key)), above
+        before.append((_raised(node, at, apart + 1, key), apart))
+        node, at, key = leaf, _ALONE, following
+    while before:
+        left, above = before.pop()
+        node, at = map_node_hash(left, _raised(node, at, above + 1, key)), above
+    return _raised(node, at, depth, key)
+
+
+def _raised(node: bytes, at: int, depth: int, key: bytes) -> bytes:
+    """Return what stands at ``depth`` above a node that stands at ``at``, where nothing else
+    does; a leaf alone stands anywhere."""
+    for level in range(at - 1, depth - 1, -1):
+        node = map_node_hash(EMPTY, node) if bit(key, level) else map_node_hash(node, EMPTY)
     return node
-
-
-def _first_difference(left: bytes, right: bytes) -> int:
-    differing = int.from_bytes(left, "big") ^ int.from_bytes(right, "big")
-    return KEY_BITS - differing.bit_length()
 
 
 def split(leaves: Sequence[Leaf], depth: int, start: int = 0, end: int | None = None) -> int:

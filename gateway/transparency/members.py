@@ -9,8 +9,7 @@ from typing import NamedTuple, Protocol
 from creditgate.transparency.content import members_of
 from creditgate.transparency.facts import (
     NO_END,
-    Copy,
-    Particulars,
+    Copied,
     content_commitment,
     field_digest,
     particulars_digest,
@@ -25,18 +24,13 @@ from gateway.transparency.salts import Salts
 _RECORDS = "records/"
 
 
-class Revision(Protocol):
+class Revision(Copied, Protocol):
     """A revision as disclosed: an event's (`gateway.transparency.events`), or a record's
     (`stated`). Times are seconds UTC, ``disclosed_until`` is `facts.NO_END` without end."""
 
     @property
     def revision_sequence(self) -> int:
         """The event that fixed it."""
-        ...
-
-    @property
-    def record_id(self) -> str:
-        """The publisher's id."""
         ...
 
     @property
@@ -60,23 +54,8 @@ class Revision(Protocol):
         ...
 
     @property
-    def disclosed_from(self) -> int:
-        """First instant of disclosure."""
-        ...
-
-    @property
-    def disclosed_until(self) -> int:
-        """First instant after disclosure."""
-        ...
-
-    @property
     def content(self) -> bytes:
         """The content, whole."""
-        ...
-
-    @property
-    def content_digest(self) -> bytes:
-        """SHA-256 of the content."""
         ...
 
 
@@ -120,18 +99,12 @@ class Members:
 
     def digest(self, revision: Revision, protected: bool) -> bytes:
         """Return the revision's digest as a member of a set, of a protected item or not."""
-        copy = Copy(
-            revision.record_id,
-            revision.content_digest,
-            revision.disclosed_from,
-            revision.disclosed_until,
-        )
         particulars = _particulars(revision)
         if not protected:
-            return public_digest(copy, particulars)
+            return public_digest(revision, particulars)
         sequence = revision.revision_sequence
         return protected_digest(
-            copy,
+            revision,
             particulars,
             self._commitment(sequence, revision.content_digest),
             self._fields(sequence, revision.content).values(),
@@ -195,11 +168,9 @@ class Members:
 
 def _particulars(revision: Revision) -> bytes:
     return particulars_digest(
-        Particulars(
-            revision.revision,
-            revision.revision_sequence,
-            revision.source,
-            revision.region,
-            revision.severity,
-        )
+        revision.revision,
+        revision.revision_sequence,
+        revision.source,
+        revision.region,
+        revision.severity,
     )

@@ -52,7 +52,7 @@ class Salts:
 
     def event(self, sequence: int) -> bytes:
         """Return the salt of an event's commitment."""
-        return self._salt(b"event", sequence.to_bytes(8, "big"))
+        return self._keyed_hash(b"event\0" + sequence.to_bytes(8, "big"))
 
     def content(self, sequence: int) -> bytes:
         """Return the salt of the content of the revision of this sequence."""
@@ -86,7 +86,9 @@ class Salts:
 
     def _salt(self, label: bytes, what: bytes, *names: str) -> bytes:
         # Neither labels nor names of subjects and items hold a zero byte.
-        message = b"\0".join((label, *(name.encode() for name in names), what))
+        return self._keyed_hash(b"\0".join((label, *(name.encode() for name in names), what)))
+
+    def _keyed_hash(self, message: bytes) -> bytes:
         salt = self._keyed.copy()
         salt.update(message)
         return salt.finalize()

@@ -12,13 +12,7 @@ from sqlalchemy import Engine
 from gateway.catalogue.model import CatalogueBook
 from gateway.storage.engines import reading
 from gateway.transparency.disclosure_map import DisclosureMap
-from gateway.transparency.entries import (
-    event_entry,
-    head_entry,
-    last_head,
-    note_head,
-    sealed,
-)
+from gateway.transparency.entries import batch_of, head_entry, last_head, note_head
 from gateway.transparency.events import read_events
 from gateway.transparency.log import MerkleLog
 from gateway.transparency.salts import Salts
@@ -62,20 +56,15 @@ class DisclosureWriter:
             events = read_events(connection, after, EVENTS_AT_ONCE)
         if not events and not due:
             return False
-        digests = self._map.digests(events, catalogue)
-        leaves = [
-            event_entry(event, self._salts.event(event.sequence), digest)
-            for event, digest in zip(events, digests, strict=True)
-        ]
-        seal = sealed(self._salts, seal, events)
+        batch = batch_of(events, self._salts, seal, lambda some: self._map.digests(some, catalogue))
         with self._evidence.begin() as connection:
             size = self._log.size(connection, writing=True)
             if last_head(connection) != head:
                 # Another process had the turn meanwhile: all again, from where it came to.
                 return True
-            new_head = self._map.advance(connection, events, catalogue, now, digests)
-            self._log.append(connection, [*leaves, head_entry(new_head)])
-            note_head(connection, size + len(leaves), new_head.event_sequence, seal)
+            new_head = self._map.advance(connection, events, catalogue, now, batch.members)
+            self._log.append(connection, [*batch.entries, head_entry(new_head)])
+            note_head(connection, size + len(events), new_head.event_sequence, batch.seal)
             self._log.sign(connection, new_head.map_time.seconds)
         self._log.committed()
         return len(events) == EVENTS_AT_ONCE

@@ -275,9 +275,7 @@ def digest_of(record: DisclosedRecord, protected: bool) -> bytes:
         until,
     )
     particulars = facts.particulars_digest(
-        facts.Particulars(
-            record.revision, record.event_sequence, record.source, record.region, record.severity
-        )
+        record.revision, record.event_sequence, record.source, record.region, record.severity
     )
     if not protected:
         return facts.public_digest(copy, particulars)

@@ -486,9 +486,7 @@ def _member(kept: Kept) -> bytes:
 def particulars_of(record: DisclosedRecord) -> bytes:
     """Return the digest of what else a record states."""
     return facts.particulars_digest(
-        facts.Particulars(
-            record.revision, record.event_sequence, record.source, record.region, record.severity
-        )
+        record.revision, record.event_sequence, record.source, record.region, record.severity
     )
 
 

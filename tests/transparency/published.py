@@ -37,13 +37,19 @@ def hashes() -> list[dict[str, Any]]:
     """Return each hash of `creditgate.transparency.facts` and of signatures, of one input."""
     copy = facts.Copy("a-1", bytes(range(32)), 1_800_000_000, facts.NO_END)
     ending = copy._replace(disclosed_until=1_900_000_000)
-    stated = facts.Particulars(2, 41, "Invented Bureau", "000000", 3)
-    particulars = facts.particulars_digest(stated)
+    stated: dict[str, Any] = {
+        "revision": 2,
+        "event_sequence": 41,
+        "source": "Invented Bureau",
+        "region": "000000",
+        "severity": 3,
+    }
+    particulars = facts.particulars_digest(**stated)
     salt, other = bytes([1]) * 32, bytes([2]) * 32
     return [
         _hash("copy_digest", facts.copy_digest(copy), copy=_named(copy)),
         _hash("copy_digest", facts.copy_digest(ending), copy=_named(ending)),
-        _hash("particulars_digest", particulars, particulars=_named(stated)),
+        _hash("particulars_digest", particulars, particulars=stated),
         _hash(
             "public_digest",
             facts.public_digest(copy, particulars),
@@ -181,7 +187,7 @@ def _hash(name: str, digest: bytes, **inputs: object) -> dict[str, Any]:
     return {"hash": name, **inputs, "digest": digest.hex()}
 
 
-def _named(fact: facts.Copy | facts.Particulars) -> dict[str, object]:
+def _named(fact: facts.Copy) -> dict[str, object]:
     return {
         name: value.hex() if isinstance(value, bytes) else value
         for name, value in fact._asdict().items()

@@ -4,10 +4,11 @@ Every hash is SHA-256 over a label, which tells what is hashed, and parts, each 
 length, so that no two different facts are hashed from the same bytes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache
 from hashlib import sha256
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from creditgate.transparency.merkle import HASH_BYTES
 
@@ -17,17 +18,28 @@ SHORT_BYTES: Final = 16
 """Bytes of a copy digest that are reconciled: enough against second preimages."""
 
 
-class Particulars(NamedTuple):
-    """What else a disclosed revision states, beside subject, item, content and period.
+class Copied(Protocol):
+    """Whatever states what a `Copy` does."""
 
-    ``severity`` is a Severity's number, ``event_sequence`` the event that fixed the revision.
-    """
+    @property
+    def record_id(self) -> str:
+        """The publisher's id."""
+        ...
 
-    revision: int
-    event_sequence: int
-    source: str
-    region: str
-    severity: int
+    @property
+    def content_digest(self) -> bytes:
+        """SHA-256 of the content."""
+        ...
+
+    @property
+    def disclosed_from(self) -> int:
+        """First instant of disclosure."""
+        ...
+
+    @property
+    def disclosed_until(self) -> int:
+        """First instant after disclosure."""
+        ...
 
 
 class Copy(NamedTuple):
@@ -43,6 +55,7 @@ class Copy(NamedTuple):
     disclosed_until: int
 
 
+@cache
 def _head(label: str) -> bytes:
     return b"creditgate/%b/v1\n" % label.encode()
 
@@ -52,12 +65,33 @@ def _head(label: str) -> bytes:
 _EVENT: Final = _head("event")
 _COPY: Final = _head("copy")
 _PARTICULARS: Final = _head("particulars")
-_PUBLIC: Final = _head("public")
+_EVENT_FORM: Final = f">{len(_EVENT)}sI%dsIBIII%dsI%dsI%ds"
+_COPY_FORM: Final = f">{len(_COPY)}sI%dsI%dsIqIq"
 _length: Final = Struct(">I").pack
-_period: Final = Struct(">IqIq").pack
 _fixed_by: Final = Struct(">IIIQ").pack
 _graded: Final = Struct(">II").pack
-_kind_and_revision: Final = Struct(">IBII").pack
+_PUBLIC_COPY: Final = _head("public") + _length(HASH_BYTES)
+
+
+@lru_cache(maxsize=1024)
+def _packed(form: str, *lengths: int) -> Callable[..., bytes]:
+    """Return what packs values of a form; the lengths are those of its texts, which are few."""
+    return Struct(form % lengths).pack
+
+
+@lru_cache(maxsize=1024)
+def _whose(source: str, region: str, severity: int) -> bytes:
+    """Return what many revisions have in common, as parts behind their lengths."""
+    department, place = source.encode(), region.encode()
+    return b"".join(
+        (
+            _length(len(department)),
+            department,
+            _length(len(place)),
+            place,
+            _graded(4, severity),
+        )
+    )
 
 
 def labelled(label: str, *parts: bytes) -> bytes:
@@ -69,51 +103,31 @@ def labelled(label: str, *parts: bytes) -> bytes:
     return sha256(b"".join(pieces)).digest()
 
 
-def copy_digest(copy: Copy) -> bytes:
+def copy_digest(copy: Copied) -> bytes:
     """Return the digest of record, content and period: same content, same period."""
     record, content = copy.record_id.encode(), copy.content_digest
+    a, b = len(record), len(content)
+    packed = _packed(_COPY_FORM, a, b)
     return sha256(
-        b"%b%b%b%b%b%b"
-        % (
-            _COPY,
-            _length(len(record)),
-            record,
-            _length(len(content)),
-            content,
-            _period(8, copy.disclosed_from, 8, copy.disclosed_until),
-        )
+        packed(_COPY, a, record, b, content, 8, copy.disclosed_from, 8, copy.disclosed_until)
     ).digest()
 
 
-def particulars_digest(particulars: Particulars) -> bytes:
-    """Return the digest of what else a revision states."""
-    source, region = particulars.source.encode(), particulars.region.encode()
+def particulars_digest(
+    revision: int, event_sequence: int, source: str, region: str, severity: int
+) -> bytes:
+    """Return the digest of what else a disclosed revision states, beside subject, item, content
+    and period: ``severity`` is a Severity's number, ``event_sequence`` the event that fixed it."""
     return sha256(
-        b"%b%b%b%b%b%b%b"
-        % (
-            _PARTICULARS,
-            _fixed_by(4, particulars.revision, 8, particulars.event_sequence),
-            _length(len(source)),
-            source,
-            _length(len(region)),
-            region,
-            _graded(4, particulars.severity),
-        )
+        _PARTICULARS + _fixed_by(4, revision, 8, event_sequence) + _whose(source, region, severity)
     ).digest()
 
 
-def public_digest(copy: Copy, particulars: bytes) -> bytes:
+def public_digest(copy: Copied, particulars: bytes) -> bytes:
     """Return the digest of a record of a public item: of all it states but subject and item,
     which its set's place tells. ``particulars`` is `particulars_digest`."""
     return sha256(
-        b"%b%b%b%b%b"
-        % (
-            _PUBLIC,
-            _length(HASH_BYTES),
-            copy_digest(copy),
-            _length(len(particulars)),
-            particulars,
-        )
+        _PUBLIC_COPY + copy_digest(copy) + _length(len(particulars)) + particulars
     ).digest()
 
 
@@ -128,7 +142,7 @@ def content_commitment(salt: bytes, content_digest: bytes) -> bytes:
 
 
 def protected_digest(
-    copy: Copy, particulars: bytes, commitment: bytes, field_digests: Iterable[bytes]
+    copy: Copied, particulars: bytes, commitment: bytes, field_digests: Iterable[bytes]
 ) -> bytes:
     """Return the digest of a record of a protected item: it can be opened whole, or field by
     field, without that the rest can be guessed.
@@ -191,20 +205,10 @@ def event_commitment(
     """Return the commitment of an event: ``kind`` a DisclosureEventKind, ``member`` the
     `public_digest` or `protected_digest` of the revision that the event fixed or ended."""
     whose, of = subject.encode(), item.encode()
+    a, b, c, d = len(salt), len(whose), len(of), len(member)
+    packed = _packed(_EVENT_FORM, a, b, c, d)
     return sha256(
-        b"%b%b%b%b%b%b%b%b%b%b"
-        % (
-            _EVENT,
-            _length(len(salt)),
-            salt,
-            _kind_and_revision(1, kind, 4, revision),
-            _length(len(whose)),
-            whose,
-            _length(len(of)),
-            of,
-            _length(len(member)),
-            member,
-        )
+        packed(_EVENT, a, salt, 1, kind, 4, revision, b, whose, c, of, d, member)
     ).digest()
 
 

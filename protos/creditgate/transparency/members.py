@@ -15,7 +15,6 @@ from creditgate.transparency.content import members_of
 from creditgate.transparency.facts import (
     NO_END,
     Copy,
-    Particulars,
     content_commitment,
     field_digest,
     particulars_digest,
@@ -110,9 +109,7 @@ def _particulars(record: DisclosedRecord) -> bytes:
     if min(record.revision, record.event_sequence) < 1 or record.severity < 0:
         raise ProofInvalid("a record's revision, event or severity is no number of a record")
     return particulars_digest(
-        Particulars(
-            record.revision, record.event_sequence, record.source, record.region, record.severity
-        )
+        record.revision, record.event_sequence, record.source, record.region, record.severity
     )
 
 

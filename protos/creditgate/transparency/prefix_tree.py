@@ -5,7 +5,7 @@ the root down; its leaf stands where the way is first its alone, so the shape fo
 the keys, and a tree has one root whatever became of it before. What has no leaves is `EMPTY`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -20,6 +20,11 @@ KEY_BITS: Final = 256
 def map_leaf_hash(key: bytes, value: bytes) -> bytes:
     """Return the hash of a leaf."""
     return sha256(b"\x02" + key + value).digest()
+
+
+def map_leaf_hashes(leaves: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+    """Return the hashes of leaves, given the key and value of each."""
+    return [sha256(b"\x02" + key + value).digest() for key, value in leaves]
 
 
 def map_node_hash(left: bytes, right: bytes) -> bytes:
