@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from itertools import chain
+from pathlib import Path
 from sqlite3 import SQLITE_BUSY, OperationalError
 from time import monotonic_ns, sleep
 from typing import Final
@@ -58,6 +59,7 @@ from gateway.meter.store import (
     usage_rows,
 )
 from gateway.meter.tables import QUOTA, REFUSALS, USAGE
+from gateway.storage.host_queue import HostQueue
 
 # One statement for a whole group: each step of SQLite lets go of the interpreter lock and
 # takes it again, which costs more than the step where the event loop wants it too.
@@ -84,6 +86,7 @@ _REMOVED: Final = select(CONSENT_REMOVAL.c.consent_id).where(
     ),
     IS_REMOVED,
 )
+_QUEUE_FILE: Final = "ledger.lock"
 _PAUSE: Final = timedelta(microseconds=250).total_seconds()
 _NANOSECONDS_A_MILLISECOND: Final = 1_000_000
 _BLOCKS: Final = tuple(1 << power for power in reversed(range(8)))
@@ -125,7 +128,7 @@ class SqliteLedgerStore:
         try:
             held.begin()
             yield _SqliteTransaction(held.cursor, self._statements, self._unchanged)
-            held.cursor.execute("COMMIT")
+            held.commit()
         except BaseException:
             # Closing rolls back, and what failed once is not used again.
             self.close()
@@ -152,10 +155,14 @@ class _Held:
         # last where a bulk load takes the lock again and again. Claims have a caller waiting.
         self.cursor.execute("PRAGMA busy_timeout=0")
         self.cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIBIBYTES}")
+        assert engine.url.database is not None
+        # Other processes that serve write as often: they wait here, and only others at SQLite's lock.
+        self._queue = HostQueue(Path(engine.url.database).with_name(_QUEUE_FILE))
 
     def begin(self) -> None:
         """Take the write lock; raises what the driver raises when it is not to be had."""
         give_up = monotonic_ns() + self._patience
+        self._queue.wait()
         while not self._begun(last_try=monotonic_ns() >= give_up):
             sleep(_PAUSE)
 
@@ -168,8 +175,16 @@ class _Held:
             return False
         return True
 
+    def commit(self) -> None:
+        """Make durable what was written, and give back the lock."""
+        self.cursor.execute("COMMIT")
+        self._queue.leave()
+
     def close(self) -> None:
-        self._connection.close()
+        try:
+            self._connection.close()
+        finally:
+            self._queue.close()
 
 
 class _SqliteStatements(Statements):

@@ -85,8 +85,8 @@ def record_path(
 ) -> RecordPath:
     """Return the path; ``stack`` closes it. Raises what the stores raise."""
     ledger = UsageLedger(engines.records, clock, receipts)
-    # Where others wait for the store's lock, who holds it must not wait for a core.
-    same_core = SameCore() if config.workers == 1 else None
+    # Where others wait for the store's lock, who holds it must not wait for one core.
+    same_core = SameCore(stays=config.workers == 1)
     committer = GroupCommitter(ledger, telemetry.metering.add_group, same_core)
     lookup = open_lookup(engines.records, committer.when_free)
     # The committer ends first: closing, it still gives waiting lookups their turn.

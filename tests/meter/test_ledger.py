@@ -1,11 +1,12 @@
 """The ledger on both stores: removals, quotas, several processes, claims that cannot be written."""
 
 import json
+import resource
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 from sqlalchemy import Engine, select
@@ -26,6 +27,7 @@ from gateway.meter.model import (
 )
 from gateway.meter.postgresql import PostgresLedgerStore
 from gateway.meter.replays import REPLAYS
+from gateway.meter.sqlite import SqliteLedgerStore
 from gateway.meter.tables import REFUSALS
 from gateway.storage.engines import reading
 from tests.clock import StandingClock
@@ -209,6 +211,50 @@ def test_claim_gets_its_turn_between_the_batches_of_a_bulk_load(
             done.set()
             loading.result()
     assert max(waited) <= 12
+
+
+def test_a_ledger_that_waits_for_that_of_another_process_is_asleep(
+    sqlite_stores: SqliteStores,
+) -> None:
+    def woken() -> int:
+        return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+
+    def commit(engine: Engine) -> tuple[list[Outcome], int]:
+        before = woken()
+        outcomes = UsageLedger(engine, StandingClock(), RECEIPTS).commit([claim("r-1", [1])])
+        return outcomes, woken() - before
+
+    with (
+        sqlite_stores.database() as store,
+        engines_of(*store) as one,
+        engines_of(*store) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        with_lines(one.records)
+        with SqliteLedgerStore(other.records).transaction([]):
+            waiting = pool.submit(commit, one.records)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.5)
+        outcomes, times = waiting.result(10)
+    assert outcomes == [Charged(7)]
+    assert times < 100
+
+
+def test_a_ledger_whose_group_fails_holds_nobody_up(sqlite_stores: SqliteStores) -> None:
+    with (
+        sqlite_stores.database() as store,
+        engines_of(*store) as one,
+        engines_of(*store) as other,
+    ):
+        failing = SqliteLedgerStore(other.records)
+        with pytest.raises(ZeroDivisionError), failing.transaction([]):
+            raise ZeroDivisionError
+        ledger = UsageLedger(with_lines(one.records), StandingClock(), RECEIPTS)
+        # Of a thread that may wait for ever, so that this one would not.
+        thread = Thread(target=ledger.commit, args=([claim("r-1", [1])],), daemon=True)
+        thread.start()
+        thread.join(10)
+        assert len(stored(one.records)) == 1
 
 
 def test_claim_that_waited_past_what_it_rests_on_is_stale(records_engine: Engine) -> None:

@@ -30,6 +30,29 @@ def test_a_thread_follows_another_from_core_to_core(follower: ThreadPoolExecutor
     same_core.close()
 
 
+def test_a_thread_that_does_not_stay_is_put_on_the_core_and_may_leave_it(
+    follower: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put: list[set[int]] = []
+    bind = os.sched_setaffinity
+
+    def noted(thread: int, cores: set[int]) -> None:
+        put.append(cores)
+        bind(thread, cores)
+
+    same_core = SameCore(stays=False)
+    monkeypatch.setattr(os, "sched_setaffinity", noted)
+    for core in [*_CORES, _CORES[-1]]:
+        bind(0, {core})
+        same_core.lead()
+        bind(0, _CORES)
+        follower.submit(same_core.follow).result(10)
+        assert put == [{core}, set(_CORES)], "also where it was put there before"
+        assert follower.submit(os.sched_getaffinity, 0).result(10) == set(_CORES)
+        put.clear()
+    same_core.close()
+
+
 def test_where_nothing_is_told_of_cores_a_thread_stays_as_it_is(
     follower: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
