@@ -4,10 +4,11 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import IO, Final
 
 import psutil
 
@@ -16,23 +17,14 @@ from benchmarks.clients.protocol import Job, Outcome, Round
 ROOT: Final = Path(__file__).resolve().parents[1]
 READY: Final = "ready "
 _STOP_SECONDS: Final = 30
+_LOOK_SECONDS: Final = 3
+_QUIET_SHARE: Final = 0.1
+_MOST_UNQUIET_SECONDS: Final = 900
 _OWN_MEMORY: Final = re.compile(r"^Pss_Anon: *(\d+) kB$", re.MULTILINE)
 
 
 class Failed(Exception):
     """A child process did not do its part; the message says which and why."""
-
-
-class Usage(NamedTuple):
-    """What a server has used so far: CPU in seconds, memory of its own in bytes.
-
-    ``memory`` leaves out pages of files, such as a mapped database, which the system
-    takes back when it needs them; what processes share, since one was forked from another,
-    counts once.
-    """
-
-    cpu: float
-    memory: int
 
 
 class Server:
@@ -43,16 +35,31 @@ class Server:
         self._process = process
 
     @property
-    def usage(self) -> Usage:
-        """What all its processes have used so far."""
+    def cpu(self) -> float:
+        """The CPU seconds all its processes have used so far."""
+        # Of children that ended their parent has the times, though only by the tick.
+        return sum(_cpu(each.pid) + sum(each.cpu_times()[2:4]) for each in self._processes)
+
+    @property
+    def memory(self) -> int:
+        """The bytes of memory its processes have of their own.
+
+        It leaves out pages of files, such as a mapped database, which the system takes back
+        when it needs them; what processes share, since one was forked from another, counts once.
+        """
+        return sum(_own_memory(each.pid) for each in self._processes)
+
+    @property
+    def _processes(self) -> Sequence[psutil.Process]:
         parent = psutil.Process(self._process.pid)
-        cpu = 0.0
-        memory = 0
-        for process in (parent, *parent.children(recursive=True)):
-            # Of children that ended their parent has the times.
-            cpu += sum(process.cpu_times()[:4])
-            memory += _own_memory(process.pid)
-        return Usage(cpu, memory)
+        return parent, *parent.children(recursive=True)
+
+
+def _cpu(pid: int) -> float:
+    """Return the CPU seconds a process's threads have used, those that ended too, to the
+    nanosecond: a slice of a turn is short beside the tick of the system's other figures."""
+    # The process's CPU clock, as clock_getcpuclockid(3) gives it on Linux.
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 def _own_memory(pid: int) -> int:
@@ -75,6 +82,28 @@ def serving(module: str, *arguments: str | Path) -> Generator[Server]:
         raise Failed(f"{module} ended before it was ready; see above.")
 
 
+def settled(servers: Sequence[Server]) -> list[float]:
+    """Wait until servers have caught up with what was written without them, or is left of former
+    calls; return what share of a core each uses while nobody calls. Raises Failed where they do
+    not come to rest."""
+    give_up = time.monotonic() + _MOST_UNQUIET_SECONDS
+    former = [1.0] * len(servers)
+    while time.monotonic() < give_up:
+        shares = _shares(servers)
+        # Twice, and the lesser: what comes now and then is not what they use all the time.
+        if max(*former, *shares) < _QUIET_SHARE:
+            return list(map(min, former, shares))
+        former = shares
+    raise Failed(f"a server was still working after {_MOST_UNQUIET_SECONDS} s")
+
+
+def _shares(servers: Sequence[Server]) -> list[float]:
+    began, before = time.perf_counter(), [server.cpu for server in servers]
+    time.sleep(_LOOK_SECONDS)
+    took = time.perf_counter() - began
+    return [(server.cpu - cpu) / took for server, cpu in zip(servers, before, strict=True)]
+
+
 def machine_cpu() -> float:
     """Return the CPU seconds that everything on this machine has used so far."""
     used = psutil.cpu_times()
@@ -91,7 +120,7 @@ class LoadGenerator:
     @property
     def cpu(self) -> float:
         """The CPU seconds it has used so far, between rounds too."""
-        return sum(psutil.Process(self._process.pid).cpu_times()[:4])
+        return _cpu(self._process.pid)
 
     def run(self, wanted: Round) -> Outcome:
         """Run one round. Raises Failed when any call failed."""

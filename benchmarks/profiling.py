@@ -16,6 +16,6 @@ def profile_unary(stage: Stage) -> None:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "profile"
         with stage.gateway(USUAL, GATEWAY, file) as gateway, gateway.loaded(CLIENT) as side:
-            calls = side.turn(stage.pace.seconds * stage.pace.turns).outcome.calls
+            calls = side.run(stage.pace.seconds * stage.pace.turns).calls
         print(f"{calls} calls")
         pstats.Stats(str(file)).sort_stats("tottime").print_stats(_LINES)

@@ -1,26 +1,34 @@
-"""Rounds: sides of a comparison take turns, so that both meet the same machine."""
+"""Rounds: sides of a comparison take turns, so that both meet the same machine.
 
-from collections.abc import Callable, Sequence
+A machine shared with others changes its speed from one second to the next, by a third and more.
+So the sides' turns lie within one another: each side calls for a small part of a second, then the
+other, and the order is reversed each time (ABBA), so that neither is always the later one.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, cycle, islice
 from statistics import median
 from time import perf_counter
 from typing import NamedTuple
 
 from benchmarks.clients.protocol import Outcome, Round
-from benchmarks.processes import LoadGenerator, Server, machine_cpu
+from benchmarks.processes import LoadGenerator, Server, machine_cpu, settled
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long to measure: ``turns`` for each side of ``seconds``, after a warm-up."""
+    """How long to measure: ``turns`` for each side of ``seconds``, after a warm-up; turns of several
+    sides are taken in so many ``slices``."""
 
     turns: int
     seconds: float
     warm_up: float
+    slices: int
 
 
 class Turn(NamedTuple):
-    """One side's round: what its load generator saw, the server's CPU seconds, and how many cores
+    """One side's turn: what its load generator saw, the server's CPU seconds, and how many cores
     others on the machine used meanwhile."""
 
     outcome: Outcome
@@ -43,6 +51,18 @@ class Turn(NamedTuple):
         """Records for each second of one core of server CPU."""
         return self.outcome.records / self.cpu
 
+    def p50(self) -> int:
+        """What half of the calls took at most, in microseconds."""
+        return self._latency(50)
+
+    def p99(self) -> int:
+        """What 99 of 100 calls took at most, in microseconds."""
+        return self._latency(99)
+
+    def _latency(self, percent: int) -> int:
+        ordered = sorted(self.outcome.latencies_us)
+        return ordered[len(ordered) * percent // 100]
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
@@ -52,25 +72,49 @@ class Side:
     load: LoadGenerator
     token: Callable[[], str]
 
-    def turn(self, seconds: float) -> Turn:
-        """Run one round. Raises Failed when any call failed."""
-        wanted = Round(seconds=seconds, token=self.token())
-        began, before, others = perf_counter(), self.server.usage.cpu, self._others()
-        outcome = self.load.run(wanted)
-        cpu, others = self.server.usage.cpu - before, self._others() - others
-        return Turn(outcome, cpu, (others - cpu) / (perf_counter() - began))
-
-    def _others(self) -> float:
-        """Return the CPU seconds that all but the load generator have used so far."""
-        return machine_cpu() - self.load.cpu
+    def run(self, seconds: float) -> Outcome:
+        """Call for a while. Raises Failed when any call failed."""
+        return self.load.run(Round(seconds=seconds, token=self.token()))
 
 
 def take_turns(sides: Sequence[Side], pace: Pace) -> list[list[Turn]]:
-    """Return each side's turns; the nth of every side ran next to each other."""
+    """Return each side's turns; the nth of every side ran within each other. Raises Failed.
+
+    Each side has a server of its own: what follows an answer, as the keeper does, comes when the
+    other side calls, and belongs to the turn all the same. So the CPU of a turn is all that the
+    server used from its begin to its end, less what it uses anyway while others are called.
+    """
+    idle = settled([side.server for side in sides])
     for side in sides:
-        side.turn(pace.warm_up)
-    turns = [[side.turn(pace.seconds) for side in sides] for _ in range(pace.turns)]
+        side.run(pace.warm_up)
+    slices = pace.slices if len(sides) > 1 else 1
+    order = cycle((range(len(sides)), range(len(sides))[::-1]))
+    turns = [
+        _turn(sides, chain.from_iterable(islice(order, slices)), pace.seconds / slices, idle)
+        for _ in range(pace.turns)
+    ]
     return [list(column) for column in zip(*turns, strict=True)]
+
+
+def _turn(
+    sides: Sequence[Side], order: Iterable[int], seconds: float, idle: Sequence[float]
+) -> list[Turn]:
+    """Return a turn of every side: each calls for ``seconds`` whenever its place is in ``order``."""
+    outcomes: list[list[Outcome]] = [[] for _ in sides]
+    began, all_before = perf_counter(), machine_cpu()
+    loads = sum(side.load.cpu for side in sides)
+    before = [side.server.cpu for side in sides]
+    for place in order:
+        outcomes[place].append(sides[place].run(seconds))
+    used = [side.server.cpu - cpu for side, cpu in zip(sides, before, strict=True)]
+    loads = sum(side.load.cpu for side in sides) - loads
+    took = perf_counter() - began
+    others = (machine_cpu() - all_before - loads - sum(used)) / took
+    seen = [Outcome.of_all(each) for each in outcomes]
+    return [
+        Turn(outcome, cpu - share * (took - outcome.seconds), others)
+        for outcome, cpu, share in zip(seen, used, idle, strict=True)
+    ]
 
 
 class Spread(NamedTuple):

@@ -1,7 +1,8 @@
 """What is read of consents, their changes, their use and the removals owed."""
 
 from collections.abc import Collection
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from sqlalchemy import func, select
 
@@ -21,6 +22,8 @@ from consent.tables import (
 )
 from consent.unreadable import unreadable_left
 from consent.uses import Use, uses_of
+
+_MOST_REMEMBERED: Final = 2_048
 
 
 class Asked(NamedTuple):
@@ -53,7 +56,7 @@ class ConsentQueries(RemovalQueries):
         with self._reader.connect() as connection:
             for row in connection.execute(query):
                 with unreadable_left(row.consent_id):
-                    found[row.consent_id] = Consent.model_validate_json(row.document)
+                    found[row.consent_id] = _consent_of(row.document)
         return found
 
     def receipts(self, consent_ids: Collection[str]) -> dict[str, str]:
@@ -287,3 +290,10 @@ class ConsentQueries(RemovalQueries):
         )
         with self._reader.connect() as connection:
             return tuple(connection.execute(query).scalars())
+
+
+@lru_cache(_MOST_REMEMBERED)
+def _consent_of(document: str) -> Consent:
+    """Return the consent that a document is, and that nobody can change. What follows the ledger
+    reads the same ones again and again, and to check one costs more than all else it does with it."""
+    return Consent.model_validate_json(document)

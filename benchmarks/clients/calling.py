@@ -28,14 +28,12 @@ class Measured:
 
     def outcome(self, started: float, ended: float, client_cpu: float) -> Outcome:
         """Return it as told to the benchmark."""
-        ordered = sorted(self.latencies)
         return Outcome(
-            calls=len(ordered),
+            calls=len(self.latencies),
             seconds=ended - started,
             records=self.records,
             longest_bytes=self.longest,
-            p50_us=round(1e6 * ordered[len(ordered) // 2]),
-            p99_us=round(1e6 * ordered[len(ordered) * 99 // 100]),
+            latencies_us=[round(1e6 * took) for took in self.latencies],
             client_cpu=client_cpu,
         )
 

@@ -1,7 +1,7 @@
 """What is said between the benchmark and a load generator: one JSON line each."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -53,15 +53,26 @@ class Round(_Said):
 
 class Outcome(_Said):
     """What a round did: right answers, seconds until the last of them, records in them,
-    the longest one's bytes, latency in microseconds and the client's own CPU seconds."""
+    the longest one's bytes, each one's latency in microseconds and the client's own CPU seconds."""
 
     calls: int
     seconds: float
     records: int
     longest_bytes: int
-    p50_us: int
-    p99_us: int
+    latencies_us: Sequence[int]
     client_cpu: float
+
+    @classmethod
+    def of_all(cls, outcomes: Sequence["Outcome"]) -> "Outcome":
+        """Return what several rounds did together."""
+        return cls(
+            calls=sum(each.calls for each in outcomes),
+            seconds=sum(each.seconds for each in outcomes),
+            records=sum(each.records for each in outcomes),
+            longest_bytes=max(each.longest_bytes for each in outcomes),
+            latencies_us=[took for each in outcomes for took in each.latencies_us],
+            client_cpu=sum(each.client_cpu for each in outcomes),
+        )
 
 
 def read_job() -> Job:

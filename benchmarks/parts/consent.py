@@ -1,5 +1,6 @@
 """GetSubjectRecords under a consent, against the same call for an item that is public."""
 
+from dataclasses import replace
 from typing import Final
 
 from benchmarks.parts.stage import Stage
@@ -14,10 +15,15 @@ _CONSENTED: Final = Shape(subjects=1_000, records_each=3, consented=True)
 
 def measure(stage: Stage) -> list[Measure]:
     """Return what it adds to a call that it rests on a consent, judged and counted."""
-    with stage.gateway(_CONSENTED) as gateway:
-        public = gateway.job.model_copy(update={"items": (ITEM,)})
-        consented = gateway.job.model_copy(update={"items": (CONSENT_ITEM,), "consented": True})
-        with gateway.loaded(CLIENT, public) as without, gateway.loaded(CLIENT, consented) as under:
+    # An installation of its own for what is public: each does its own work after the answer.
+    beside = replace(stage, folder=stage.folder / "public")
+    with stage.gateway(_CONSENTED) as asked, beside.gateway(_CONSENTED) as open_to_all:
+        public = open_to_all.job.model_copy(update={"items": (ITEM,)})
+        consented = asked.job.model_copy(update={"items": (CONSENT_ITEM,), "consented": True})
+        with (
+            open_to_all.loaded(CLIENT, public) as without,
+            asked.loaded(CLIENT, consented) as under,
+        ):
             without_one, under_one = take_turns((without, under), stage.pace)
     return [
         Measure(

@@ -37,6 +37,6 @@ def _stream(side: Side, records: int) -> list[float]:
     held: list[float] = []
     done = 0
     while done < records:
-        done += side.turn(0).outcome.records
-        held.append(side.server.usage.memory / 1e6)
+        done += side.run(0).records
+        held.append(side.server.memory / 1e6)
     return held

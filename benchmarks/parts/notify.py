@@ -48,9 +48,9 @@ def measure(stage: Stage) -> list[Measure]:
     corrections = 5 * stage.pace.turns
     with serving(GATEWAY, home.root) as server:
         grpc_address, _, issuer = server.address.partition(" ")
-        before = server.usage.cpu
+        before = server.cpu
         latencies = asyncio.run(_notified(home, grpc_address, issuer, corrections))
-        cpu = server.usage.cpu - before
+        cpu = server.cpu - before
     told = [1_000 * seconds for each in latencies for seconds in each]
     # One figure for each correction: what the last but one of a hundred watchers waits.
     slow = [1_000 * quantiles(each, n=100)[98] for each in latencies]

@@ -16,7 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from benchmarks.holding import WITHDRAWN, Holding, Wrongs
 from benchmarks.parts.stage import GATEWAY, Stage
 from benchmarks.plot import loglog
-from benchmarks.processes import Failed, Server, serving
+from benchmarks.processes import Failed, Server, serving, settled
 from benchmarks.relay import Relay, relaying
 from benchmarks.results import Measure
 from benchmarks.rounds import Spread
@@ -38,8 +38,6 @@ _PICTURE: Final = "reconciliation.svg"
 _DIFFERENCES: Final = (1, 10, 100, 1_000, 10_000, 100_000)
 _IN_QUESTION: Final = 100
 _CALLS_A_TURN: Final = 5
-_QUIET_SHARE: Final = 0.1
-_MOST_SECONDS: Final = 900
 _DIGEST_BYTES: Final = 32
 
 
@@ -127,7 +125,7 @@ def _plain_comparison(packed: bytes, rng: Random) -> float:
 async def _reconciled(home: Home, holding: Holding, turns: int) -> Mapping[int, list[Cost]]:
     """Return what each turn cost, by the number of differences."""
     with serving(GATEWAY, home.root) as server:
-        await _quiet(server)
+        settled([server])
         address, _, issuer = server.address.partition(" ")
         async with relaying(address) as relay:
             credentials = Credentials.load(home.profile(HOLDER)).model_copy(
@@ -172,11 +170,11 @@ class _Holder:
         # Findings are opened by the first and stand then: what is measured is all but that.
         await self.reconcile(wrongs)
         idle = await self._idle()
-        passed, cpu, started = self._relay.passed, self._server.usage.cpu, time.perf_counter()
+        passed, cpu, started = self._relay.passed, self._server.cpu, time.perf_counter()
         for _ in range(_CALLS_A_TURN):
             await self.reconcile(wrongs)
         seconds = time.perf_counter() - started
-        busy = self._server.usage.cpu - cpu - idle * seconds
+        busy = self._server.cpu - cpu - idle * seconds
         return Cost(
             (self._relay.passed - passed) // _CALLS_A_TURN,
             max(busy, 0.0) / _CALLS_A_TURN,
@@ -185,9 +183,9 @@ class _Holder:
 
     async def _idle(self) -> float:
         """Return the share of the time that the server works without calls."""
-        before, started = self._server.usage.cpu, time.perf_counter()
+        before, started = self._server.cpu, time.perf_counter()
         await asyncio.sleep(1)
-        return (self._server.usage.cpu - before) / (time.perf_counter() - started)
+        return (self._server.cpu - before) / (time.perf_counter() - started)
 
     async def reconcile(self, wrongs: Wrongs) -> None:
         """Reconcile once; raises Failed where not all differences are found."""
@@ -262,14 +260,3 @@ def _shown(
             ]
         )
     )
-
-
-async def _quiet(server: Server) -> None:
-    """Wait until the server has caught up with what was written without it."""
-    give_up = time.monotonic() + _MOST_SECONDS
-    while time.monotonic() < give_up:
-        before = server.usage.cpu
-        await asyncio.sleep(5)
-        if server.usage.cpu - before < _QUIET_SHARE * 5:
-            return
-    raise Failed(f"the gateway was still working after {_MOST_SECONDS} s")

@@ -4,12 +4,13 @@ Source: Personal Information Protection Law, article 6 (no more than the purpose
 `consent.rules` for when a consent holds and why not.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
 from consent.model import Consent
 from consent.rules import ConsentAsk, Cover, Gap, cover
+from consent.states import GRANTED
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authorise.gate import Passage
@@ -55,8 +56,10 @@ class Opening:
     """What a live consent opens of a passage.
 
     ``masks`` gives for each item opened the names its content is cut to, in order, an
-    empty tuple where no content has any other, and ``items`` those items in order; ``until``
-    (seconds, UTC) is the first instant at which time alone ends it.
+    empty tuple where no content has any other, ``cuts`` those of them that have names, and ``items``
+    those items in order; ``until`` (seconds, UTC) is the first instant at which time alone ends it.
+    ``lines`` are what openings alike have in common. What each call looks at stands here, not behind
+    the consent: thousands of them are more than a processor keeps at hand.
     """
 
     consent: Consent
@@ -64,47 +67,101 @@ class Opening:
     masks: Mapping[str, tuple[str, ...]]
     regions: frozenset[str]
     until: int
+    lines: "OpenedLines"
     items: tuple[str, ...] = field(init=False)
-    _lines: dict[int, bool] = field(default_factory=dict[int, bool], init=False)
+    cuts: Mapping[str, tuple[str, ...]] = field(init=False)
+    subject: str = field(init=False)
+    begins: int = field(init=False)
+    life_seconds: int = field(init=False)
+    granted: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "items", tuple(sorted(self.masks)))
+        consent = self.consent
+        for name, value in (
+            ("items", tuple(sorted(self.masks))),
+            ("cuts", {item: names for item, names in self.masks.items() if names}),
+            ("subject", consent.subject),
+            ("begins", consent.terms.valid_from),
+            ("life_seconds", consent.terms.data_life_seconds),
+            ("granted", consent.state == GRANTED),
+        ):
+            object.__setattr__(self, name, value)
 
-    def let(self, found: Sequence[LiveRevision], closed: Collection[int]) -> list[LiveRevision]:
+    def let(
+        self, found: Sequence[LiveRevision], closed: Set[int], subjects: Sequence[str] | None
+    ) -> Sequence[LiveRevision]:
         """Return what of ``found`` is of none of the lines ``closed`` to calls without consent,
-        or is opened."""
-        subject, lines, opens = self.consent.subject, self._lines, self._opens
+        or is opened; ``subjects`` are those that were asked about."""
+        subject, lines = self.subject, self.lines
+        if lines.all_of is closed and subjects == (subject,):
+            return found
+        known, opens = lines.known, lines.opens
         # By position: stores give rows as plain tuples in this order.
         return [
             row
             for row in found
             if (line_no := row[2]) not in closed
-            or (row[0] == subject and (lines[line_no] if line_no in lines else opens(line_no)))
+            or (row[0] == subject and (known[line_no] if line_no in known else opens(line_no)))
         ]
 
-    def _opens(self, line_no: int) -> bool:
-        line = self.passage.lines[line_no]
-        opens = line.item in self.masks and covers(self.regions, line.region)
-        self._lines[line_no] = opens
-        return opens
-
-    def is_for(self, consent: Consent, passage: Passage, now: int) -> bool:
-        """Tell whether it is what ``consent`` opens of ``passage`` at ``now`` (seconds, UTC).
+    def is_for(self, passage: Passage, now: int) -> bool:
+        """Tell whether it is what its consent opens of ``passage`` at ``now`` (seconds, UTC).
 
         A passage is of one ask, and so for one purpose.
         """
-        return (
-            self.consent is consent
-            and self.passage is passage
-            and consent.terms.valid_from <= now < self.until
-        )
+        return self.passage is passage and self.begins <= now < self.until
+
+
+class OpenedLines:
+    """Which revenue lines consents open that open the same items and regions of a passage.
+
+    ``known`` tells it of those that were asked for; ``all_of`` are the lines of consent of the passage
+    where it opens every one of them, else None.
+    """
+
+    def __init__(self, passage: Passage, items: Set[str], regions: frozenset[str]) -> None:
+        self._lines = passage.lines
+        self._items = items
+        self._regions = regions
+        self.known: dict[int, bool] = {}
+        closed = passage.consent_lines
+        self.all_of = closed if all(map(self.opens, closed)) else None
+
+    def opens(self, line_no: int) -> bool:
+        """Tell whether a line is opened."""
+        line = self._lines[line_no]
+        opens = line.item in self._items and covers(self._regions, line.region)
+        self.known[line_no] = opens
+        return opens
 
 
 class Openings:
     """Opens passages by consents; remembers what was opened (bounded)."""
 
     def __init__(self) -> None:
+        # By the consent's name.
         self._remembered: dict[str, Opening] = {}
+        self._lines: dict[tuple[Passage, frozenset[str], frozenset[str]], OpenedLines] = {}
+
+    def remembered(
+        self, name: str, passage: Passage, subjects: Sequence[str] | None, now: int
+    ) -> Opening | None:
+        """Return as `opening` what a consent named, when last it was read and granted, opens; None
+        where it has to be read. As of a consent remembered (`gateway.authorise.consents`), what it
+        tells is good for serving only together with the ledger."""
+        opening = self._remembered.get(name)
+        if (
+            opening is not None
+            and opening.granted
+            and opening.is_for(passage, now)
+            and (subjects is None or opening.subject in subjects)
+        ):
+            return opening
+        return None
+
+    def forget(self, name: str) -> None:
+        """Have a consent read anew when it is named next."""
+        self._remembered.pop(name, None)
 
     def opening(
         self,
@@ -122,18 +179,39 @@ class Openings:
         """
         if consent is None:
             raise gap_refusal(_UNKNOWN)
-        subject = consent.subject
+        subject, name = consent.subject, consent.name
         if subjects is not None and subject not in subjects:
             subject = subjects[0]
         elif (
-            remembered := self._remembered.get(consent.consent_id)
-        ) is not None and remembered.is_for(consent, passage, now):
+            (remembered := self._remembered.get(name)) is not None
+            and remembered.consent is consent
+            and remembered.is_for(passage, now)
+        ):
             return remembered
-        opening = _opening(consent, passage, subject, purpose, now)
         if len(self._remembered) >= _MOST_REMEMBERED:
             self._remembered.clear()
-        self._remembered[consent.consent_id] = opening
+        opening = self._opening(consent, passage, subject, purpose, now)
+        self._remembered[name] = opening
         return opening
+
+    def _opening(
+        self, consent: Consent, passage: Passage, subject: str, purpose: int, now: int
+    ) -> Opening:
+        named = passage.consent_items if passage.items_named else frozenset[str]()
+        ask = ConsentAsk(passage.allow.operator_id, subject, named, purpose, now)
+        covered = cover(consent, ask)
+        if isinstance(covered, Gap):
+            raise gap_refusal(covered)
+        masks = _masks(covered, passage)
+        if not named <= masks.keys():
+            raise gap_refusal(Gap(_EXCEEDED, "items"))
+        alike = passage, frozenset(masks), covered.regions
+        lines = self._lines.get(alike)
+        if lines is None:
+            if len(self._lines) >= _MOST_REMEMBERED:
+                self._lines.clear()
+            lines = self._lines[alike] = OpenedLines(*alike)
+        return Opening(consent, passage, masks, covered.regions, covered.until, lines)
 
 
 def require_no_consent(passage: Passage) -> None:
@@ -169,26 +247,19 @@ def require_none_stopped(passage: Passage, opening: Opening | None) -> None:
 
 
 def opened(
-    passage: Passage, found: Sequence[LiveRevision], opening: Opening | None
+    passage: Passage,
+    found: Sequence[LiveRevision],
+    opening: Opening | None,
+    subjects: Sequence[str] | None,
 ) -> Sequence[LiveRevision]:
-    """Return what of ``found`` needs no consent or is opened by one."""
+    """Return what of ``found`` needs no consent or is opened by one; ``subjects`` are those that were
+    asked about, None where a record was."""
     closed = passage.consent_lines
     if not closed:
         return found
     if opening is None:
         return [row for row in found if row[2] not in closed]
-    return opening.let(found, closed)
-
-
-def _opening(consent: Consent, passage: Passage, subject: str, purpose: int, now: int) -> Opening:
-    named = passage.consent_items if passage.items_named else frozenset[str]()
-    covered = cover(consent, ConsentAsk(passage.allow.operator_id, subject, named, purpose, now))
-    if isinstance(covered, Gap):
-        raise gap_refusal(covered)
-    masks = _masks(covered, passage)
-    if not named <= masks.keys():
-        raise gap_refusal(Gap(_EXCEEDED, "items"))
-    return Opening(consent, passage, masks, covered.regions, covered.until)
+    return opening.let(found, closed, subjects)
 
 
 def _masks(covered: Cover, passage: Passage) -> dict[str, tuple[str, ...]]:

@@ -19,7 +19,7 @@ from gateway.conformance.holdings_tables import (
 )
 from gateway.conformance.positions import EVENTS, come_to, come_to_answers
 from gateway.conformance.revisions import read_events
-from gateway.conformance.served import CutCopy, Served, read_served, served_operators
+from gateway.conformance.served import CutCopy, Served, ServedReader, served_operators
 from gateway.meter.tables import USAGE
 from gateway.transparency.events import newest_event
 from gateway.transparency.faults import Faults
@@ -40,7 +40,7 @@ class CheckedHoldings:
     ) -> None:
         self._records = records
         self._evidence = evidence
-        self._consents = consents
+        self._reader = ServedReader(consents)
         self._faults = faults
         self.blocks = 0
         self.whole: dict[str, _Bits] = {}
@@ -170,7 +170,7 @@ class CheckedHoldings:
         at, left = 0, followed
         while True:
             limit = min(left, _ANSWERS_AT_ONCE) or _ANSWERS_AT_ONCE
-            served = read_served(self._records, self._consents, operator_id, at, limit)
+            served = self._reader.read(self._records, operator_id, at, limit)
             if served.position == at:
                 return
             yield served, left > 0

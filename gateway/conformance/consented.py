@@ -1,14 +1,16 @@
 """Copies served under consents, kept one by one."""
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, case, select
+from sqlalchemy import Connection, Dialect, Row, bindparam, case, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.conformance.holdings_tables import CONSENTED_COPIES
 from gateway.conformance.served import CutCopy
 from gateway.storage.paging import pages
+from gateway.storage.statements import driver_text
 
 _C = CONSENTED_COPIES.c
 _KEY: Final = CONSENTED_COPIES.primary_key.columns.values()
@@ -30,24 +32,29 @@ _ADD: Final = {
 def keep_copies(connection: Connection, operator_id: str, copies: Iterable[CutCopy]) -> None:
     """Keep copies that an operator was served, of each revision until the last of it must be
     gone."""
-    rows: list[dict[str, object]] = [
-        {
-            "operator_id": operator_id,
-            "element": copy.element,
-            "consent_id": copy.consent_id,
-            "revision_sequence": copy.sequence,
-            "content_digest": copy.content_digest,
-            "disclosed_until": copy.disclosed_until,
-            "keep_until": copy.keep_until,
-        }
+    rows = sorted(
+        (
+            operator_id,
+            copy.sequence,
+            copy.consent_id,
+            copy.element,
+            copy.content_digest,
+            copy.disclosed_until,
+            copy.keep_until,
+        )
         for copy in latest(copies).values()
-    ]
-    if not rows:
-        return
-    add = _ADD[connection.dialect.name]
+    )
+    if rows:
+        connection.exec_driver_sql(_keeping(connection.dialect), rows)
+
+
+@cache
+def _keeping(dialect: Dialect) -> str:
+    """Return the statement that keeps a copy, its values in the order of the table's columns."""
+    add = _ADD[dialect.name].values(dict.fromkeys(CONSENTED_COPIES.c.keys()))
     later = add.excluded.keep_until
     kept = {"keep_until": case((_C.keep_until > later, _C.keep_until), else_=later)}
-    connection.execute(add.on_conflict_do_update(index_elements=_KEY, set_=kept), rows)
+    return driver_text(add.on_conflict_do_update(index_elements=_KEY, set_=kept), dialect)
 
 
 def all_copies(connection: Connection, operator_id: str) -> list[CutCopy]:
@@ -73,7 +80,9 @@ def latest(copies: Iterable[CutCopy]) -> Mapping[tuple[int, str], CutCopy]:
     found: dict[tuple[int, str], CutCopy] = {}
     for copy in copies:
         key = copy.sequence, copy.consent_id
-        found[key] = max(copy, found.get(key, copy), key=lambda each: each.keep_until)
+        known = found.get(key)
+        if known is None or known.keep_until < copy.keep_until:
+            found[key] = copy
     return found
 
 

@@ -30,7 +30,7 @@ from gateway.conformance.grounds import kept
 from gateway.conformance.positions import EVENTS, answers_to, come_to
 from gateway.conformance.put_right import put_right_bits
 from gateway.conformance.revisions import facts_of, read_endings
-from gateway.conformance.served import CutCopy, Served, read_served
+from gateway.conformance.served import CutCopy, Served, ServedReader
 from gateway.conformance.stored import ended_bits, served_bits, untils_of
 from gateway.storage.engines import Engines, reading
 from gateway.transparency.events import newest_event
@@ -73,7 +73,7 @@ class Entitlements:
     def __init__(self, engines: Engines) -> None:
         self._records = engines.records
         self._evidence = engines.evidence
-        self._consents = ConsentQueries(engines.records)
+        self._answers = ServedReader(ConsentQueries(engines.records))
 
     def of(self, operator_id: str, now: int) -> Entitlement:
         """Return what an operator was served, as it is judged at ``now`` (seconds, UTC); raises
@@ -102,12 +102,12 @@ class Entitlements:
 
         Raises Refused TEMPORARILY_UNAVAILABLE while they are too many.
         """
-        parts = [read_served(records, self._consents, operator_id, after, _ANSWERS_AT_ONCE)]
+        parts = [self._answers.read(records, operator_id, after, _ANSWERS_AT_ONCE)]
         while parts[-1].more:
             if len(parts) == _MOST_PARTS:
                 raise _behind()
             at = parts[-1].position
-            parts.append(read_served(records, self._consents, operator_id, at, _ANSWERS_AT_ONCE))
+            parts.append(self._answers.read(records, operator_id, at, _ANSWERS_AT_ONCE))
         return Served(
             parts[-1].position,
             np.concatenate([part.whole for part in parts]),

@@ -24,7 +24,7 @@ from gateway.conformance.positions import (
     come_to_answers,
 )
 from gateway.conformance.revisions import EventFacts, read_events
-from gateway.conformance.served import Served, read_served, served_operators
+from gateway.conformance.served import Served, ServedReader, served_operators
 from gateway.storage.engines import Engines, reading
 from gateway.storage.paging import pages
 
@@ -56,7 +56,7 @@ class HoldingsSteps:
     def __init__(self, engines: Engines) -> None:
         self._records = engines.records
         self._evidence = engines.evidence
-        self._consents = ConsentQueries(engines.records)
+        self._answers = ServedReader(ConsentQueries(engines.records))
         self._operators: deque[str] = deque()
 
     def step(self) -> bool:
@@ -98,7 +98,7 @@ class HoldingsSteps:
         with reading(self._evidence) as evidence:
             at = come_to(evidence, log)
         with reading(self._records) as records:
-            served = read_served(records, self._consents, operator_id, at, _ANSWERS_AT_ONCE)
+            served = self._answers.read(records, operator_id, at, _ANSWERS_AT_ONCE)
         if served.position > at:
             with self._evidence.begin() as connection:
                 _mark_served(connection, operator_id, served)

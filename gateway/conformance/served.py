@@ -1,25 +1,29 @@
 """What an operator was served, as the usage ledger has it: whole records, and those that a
 consent cut."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from itertools import chain
+from typing import Final, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from consent.model import NAME_PREFIX, Consent
 from consent.queries import ConsentQueries
 from creditgate.reconcile.elements import element_of
 from creditgate.transparency.facts import Copy
 from gateway.conformance.blocks import Sequences
-from gateway.disclose.frame import unframe
 from gateway.disclose.tables import LINES, REVISIONS
 from gateway.meter.model import ANSWER, unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.meter.under_consent import items_under
-from gateway.respond.mask import masked
+from gateway.respond.mask import cut_digest
 from gateway.storage.paging import pages
+
+_MOST_REMEMBERED: Final = 8_192
+_Alike = tuple[str, str, bytes]
+"""The name of the consent an answer rests on, its asked items, and its entries."""
 
 
 def _last_answers() -> Select[*tuple[str, int]]:
@@ -83,26 +87,73 @@ class Served(NamedTuple):
     more: bool
 
 
-def read_served(
-    connection: Connection, consents: ConsentQueries, operator_id: str, after: int, limit: int
-) -> Served:
-    """Return what the next ``limit`` answers to an operator after a position held.
+class ServedReader:
+    """Reads what answers held; any thread. A revision is never changed, so what was read once is
+    remembered (bounded), with what consents leave of it."""
 
-    What is credited it may hold all the same: rows that credit are passed over.
-    """
-    asked = {"operator": operator_id, "after": after, "most": limit}
-    rows = connection.execute(_ANSWERS, asked).all()
-    # By place: to look up a name costs more than everything else an answer needs.
-    plain = b"".join([row[3] for row in rows if not row[1] and row[4] == ANSWER])
-    under = [row for row in rows if row[1] and row[3] and row[4] == ANSWER]
-    cut = _cut_of(connection, consents, under)
-    return Served(
-        rows[-1].sequence if rows else after,
-        np.concatenate((np.frombuffer(plain, np.int64), np.array(cut.whole, np.int64))),
-        np.array(cut.cut, np.int64),
-        cut.copies,
-        len(rows) == limit,
-    )
+    def __init__(self, consents: ConsentQueries) -> None:
+        self._consents = consents
+        self._revisions: dict[int, _Revision] = {}
+
+    def read(self, connection: Connection, operator_id: str, after: int, limit: int) -> Served:
+        """Return what the next ``limit`` answers to an operator after a position held.
+
+        What is credited it may hold all the same: rows that credit are passed over.
+        """
+        asked = {"operator": operator_id, "after": after, "most": limit}
+        rows = connection.execute(_ANSWERS, asked).all()
+        # By place: to look up a name costs more than everything else an answer needs.
+        plain = b"".join([row[3] for row in rows if not row[1] and row[4] == ANSWER])
+        # Firms ask about the same companies again and again: of answers alike the last one tells.
+        last_at: dict[_Alike, int] = {}
+        for row in rows:
+            if row[1] and row[3] and row[4] == ANSWER:
+                alike = row[1], row[5], row[3]
+                last_at[alike] = max(row[2], last_at.get(alike, row[2]))
+        cut = self._cut_of(connection, last_at)
+        return Served(
+            rows[-1].sequence if rows else after,
+            np.concatenate((np.frombuffer(plain, np.int64), np.array(cut.whole, np.int64))),
+            np.array(cut.cut, np.int64),
+            cut.copies,
+            len(rows) == limit,
+        )
+
+    def _cut_of(self, connection: Connection, last_at: Mapping[_Alike, int]) -> "_Cut":
+        """Return what answers under consents held, each given last at an instant."""
+        found = _Cut()
+        if not last_at:
+            return found
+        ids = {name.removeprefix(NAME_PREFIX) for name, _, _ in last_at}
+        known = {
+            consent_id: consent
+            for some in pages(ids)
+            for consent_id, consent in self._consents.readable(some).items()
+        }
+        entries = [unpack_entries(packed) for _, _, packed in last_at]
+        revisions = self._revisions_of(connection, {*chain.from_iterable(entries)})
+        for ((name, asked_items, _), at), sequences in zip(last_at.items(), entries, strict=True):
+            consent = known.get(name.removeprefix(NAME_PREFIX))
+            if consent is None:
+                found.cut.extend(sequences)
+            else:
+                found.add(consent, asked_items, at, [revisions[each] for each in sequences])
+        return found
+
+    def _revisions_of(
+        self, connection: Connection, sequences: Set[int]
+    ) -> Mapping[int, "_Revision"]:
+        known = self._revisions
+        if not (unknown := set(sequences).difference(known)):
+            return known
+        if len(known) + len(unknown) > _MOST_REMEMBERED:
+            # Whoever was given the old one still uses it.
+            known, unknown = {}, set(sequences)
+        for some in pages(unknown):
+            for row in connection.execute(_REVISIONS.where(REVISIONS.c.sequence.in_(some))):
+                known[row[0]] = _Revision(*row)
+        self._revisions = known
+        return known
 
 
 def served_operators(connection: Connection) -> dict[str, int]:
@@ -119,69 +170,49 @@ class _Cut:
     copies: list[CutCopy] = field(default_factory=list[CutCopy])
 
     def add(
-        self,
-        consent: Consent | None,
-        answer: Row[*tuple[Any, ...]],
-        revisions: Iterable[Row[*tuple[Any, ...]]],
+        self, consent: Consent, asked_items: str, served_at: int, revisions: Iterable["_Revision"]
     ) -> None:
-        """Add what one answer held; ``consent`` is None where it cannot be read."""
-        if consent is None:
-            self.cut.extend(revision.sequence for revision in revisions)
-            return
-        items = items_under(consent, answer.asked_items)
+        """Add what an answer held that rests on ``consent`` and looked for ``asked_items``."""
+        subject, consent_id = consent.subject, consent.consent_id
+        items, fields = items_under(consent, asked_items), consent.terms.fields_by_item
+        keep_until = served_at + consent.terms.data_life_seconds
         for revision in revisions:
-            if revision.subject == consent.subject and revision.item in items:
-                self.cut.append(revision.sequence)
-                fields = consent.terms.fields_by_item[revision.item]
-                self.copies.append(_cut_copy(revision, consent, fields, answer.served_at))
+            sequence, item = revision.sequence, revision.item
+            if revision.subject == subject and item in items:
+                digest, element = revision.cut_to(fields[item])
+                until = revision.disclosed_until
+                self.cut.append(sequence)
+                self.copies.append(
+                    CutCopy(sequence, element, digest, until, consent_id, keep_until)
+                )
             else:
-                self.whole.append(revision.sequence)
+                self.whole.append(sequence)
 
 
-def _cut_of(
-    connection: Connection, consents: ConsentQueries, answers: Sequence[Row[*tuple[Any, ...]]]
-) -> _Cut:
-    found = _Cut()
-    if not answers:
-        return found
-    ids = {answer.consent.removeprefix(NAME_PREFIX) for answer in answers}
-    known = {
-        consent_id: consent
-        for some in pages(ids)
-        for consent_id, consent in consents.readable(some).items()
-    }
-    entries = [unpack_entries(answer.entries) for answer in answers]
-    query = _REVISIONS.where
-    revisions = {
-        row.sequence: row
-        for some in pages(set[int]().union(*entries))
-        for row in connection.execute(query(REVISIONS.c.sequence.in_(some)))
-    }
-    for answer, sequences in zip(answers, entries, strict=True):
-        consent = known.get(answer.consent.removeprefix(NAME_PREFIX))
-        found.add(consent, answer, [revisions[each] for each in sequences])
-    return found
+@dataclass(slots=True)
+class _Revision:
+    """A row of `_REVISIONS`."""
 
-
-def _cut_copy(
-    revision: Row[*tuple[Any, ...]], consent: Consent, fields: frozenset[str], served_at: int
-) -> CutCopy:
-    # Content that has no other fields is cut to itself, byte for byte.
-    record = unframe(masked(bytes(revision.frame), tuple(sorted(fields))))
-    copy = Copy(
-        revision.record_id,
-        record.content_digest,
-        revision.disclosed_from,
-        revision.disclosed_until,
+    sequence: int
+    record_id: str
+    subject: str
+    disclosed_from: int
+    disclosed_until: int
+    frame: bytes
+    item: str
+    _cuts: dict[frozenset[str], tuple[bytes, bytes]] = field(
+        default_factory=dict[frozenset[str], tuple[bytes, bytes]]
     )
-    return CutCopy(
-        revision.sequence,
-        element_of(copy),
-        copy.content_digest,
-        copy.disclosed_until,
-        consent.consent_id,
-        served_at + consent.terms.data_life_seconds,
-    )
+
+    def cut_to(self, fields: frozenset[str]) -> tuple[bytes, bytes]:
+        """Return the digest and the element of a copy cut to ``fields``."""
+        cut = self._cuts.get(fields)
+        if cut is None:
+            # Content that has no other fields is cut to itself, byte for byte.
+            digest = cut_digest(bytes(self.frame), fields)
+            copy = Copy(self.record_id, digest, self.disclosed_from, self.disclosed_until)
+            cut = self._cuts[fields] = digest, element_of(copy)
+        return cut
 
 
 _REVISIONS: Final = select(

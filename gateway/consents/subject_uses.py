@@ -6,7 +6,7 @@ the order of commit, so nothing behind a position can still appear.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence, Set
 from itertools import accumulate, chain
 from typing import Final, NamedTuple
 
@@ -28,6 +28,7 @@ _ENTRIES_AT_ONCE: Final = 10_000
 _ANSWERS_AT_ONCE: Final = 4_000
 _ANSWER: Final = int(ANSWER)
 _ENTRY_BYTES: Final = 8
+_MOST_KNOWN: Final = 100_000
 
 
 class IndexedAnswer(NamedTuple):
@@ -39,12 +40,41 @@ class IndexedAnswer(NamedTuple):
     entries: Sequence[int]
 
 
+class Givers:
+    """Who gave consents, by their names, as far as asked for lately; any thread. Whose a consent is
+    never changes, so what was read once is remembered."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def of(self, connection: Connection, names: Set[str]) -> Mapping[str, str]:
+        """Return the credit codes of subjects by the consents asked for; of others too.
+
+        A consent that is not there is left out. Raises what the store raises.
+        """
+        known = self._known
+        if not (unknown := set(names).difference(known)):
+            return known
+        if len(known) + len(unknown) > _MOST_KNOWN:
+            # Whoever was given the old one still uses it.
+            known, unknown = {}, set(names)
+        query = select(CONSENT.c.consent_id, CONSENT.c.subject)
+        for some in pages(name.removeprefix(NAME_PREFIX) for name in unknown):
+            for consent_id, subject in connection.execute(
+                query.where(CONSENT.c.consent_id.in_(some))
+            ):
+                known[NAME_PREFIX + consent_id] = subject
+        self._known = known
+        return known
+
+
 class SubjectUses:
     """Keeps the index up. Calls block; one process at a time."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._subjects = Subjects()
+        self._givers = Givers()
 
     def index_more(self, operator_id: str) -> bool:
         """Index some of an operator's answers that are not yet; tell whether there were any."""
@@ -53,7 +83,7 @@ class SubjectUses:
             answers = next_answers(connection, operator_id, come_to(connection, name))
             if not answers:
                 return False
-            uses = uses_of(connection, answers, self._subjects)
+            uses = uses_of(connection, answers, self._subjects, self._givers)
         with self._engine.begin() as connection:
             # In the index's order, so that each of its pages is written once.
             add_rows(connection, SUBJECT_USE, sorted(uses))
@@ -105,24 +135,15 @@ def next_answers(
 
 
 def uses_of(
-    connection: Connection, answers: Sequence[IndexedAnswer], subjects: Subjects
+    connection: Connection, answers: Sequence[IndexedAnswer], subjects: Subjects, givers: Givers
 ) -> set[tuple[str, int]]:
     """Return whose records these answers hold, and on whose consent they rest, with the
     answer."""
     subject_of = subjects.of(connection, {*chain.from_iterable(each.entries for each in answers)})
     uses = {(subject_of[entry], sequence) for sequence, _, entries in answers for entry in entries}
     under = [each for each in answers if each.consent]
-    given_by = _consenting(connection, {each.consent for each in under})
+    given_by = givers.of(connection, {each.consent for each in under})
     uses.update(
         (given_by[each.consent], each.sequence) for each in under if each.consent in given_by
     )
     return uses
-
-
-def _consenting(connection: Connection, names: Iterable[str]) -> dict[str, str]:
-    query = select(CONSENT.c.consent_id, CONSENT.c.subject)
-    return {
-        NAME_PREFIX + consent_id: subject
-        for some in pages(name.removeprefix(NAME_PREFIX) for name in names)
-        for consent_id, subject in connection.execute(query.where(CONSENT.c.consent_id.in_(some)))
-    }

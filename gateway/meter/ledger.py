@@ -25,6 +25,7 @@ from gateway.meter.leaf import LineFields, detail_of, leaf_bytes
 from gateway.meter.model import (
     AnswerKey,
     Charged,
+    ConsentDay,
     ConsentVersion,
     NotCharged,
     Outcome,
@@ -282,13 +283,22 @@ def _placed(transaction: LedgerTransaction, charged: Sequence[UsageClaim]) -> li
 
 def _consents(transaction: LedgerTransaction, claims: Iterable[UsageClaim]) -> Consents:
     """Return what has become of the consents that the claims rely on."""
-    relied = [(consent, claim) for claim in claims if (consent := claim.relies_on) is not None]
-    if not relied:
+    decided: set[ConsentVersion] = set()
+    limited: set[ConsentDay] = set()
+    used_up: set[str] = set()
+    for claim in claims:
+        consent = claim.relies_on
+        if consent is None:
+            continue
+        decided.add(ConsentVersion.of(consent))
+        if is_limited(consent):
+            limited.add(claim.consent_day)
+        if consent.state == EXHAUSTED:
+            used_up.add(consent.consent_id)
+    if not decided:
         return NO_CONSENTS
-    limited = {claim.consent_day for consent, claim in relied if is_limited(consent)}
-    used_up = {consent.consent_id for consent, _ in relied if consent.state == EXHAUSTED}
     # In this order: from then on nothing about these consents changes before the commit.
-    changed = transaction.changed({ConsentVersion.of(consent) for consent, _ in relied})
+    changed = transaction.changed(decided)
     return Consents(
         changed,
         transaction.consent_uses(limited) if limited else {},

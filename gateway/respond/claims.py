@@ -42,12 +42,12 @@ class Claims:
         if opening is not None:
             good_until = min(good_until, opening.until)
             consent = relied_on(use, passage, opening, selection.lines)
-        if consent is not None:
-            # What need not be kept any more is not sent again.
-            replay_seconds = min(replay_seconds, consent.terms.data_life_seconds)
-            asked_items = looked_for(use, opening)
-            closed = passage.consent_lines
-            opened_entries = sum(line.records for line in selection.lines if line.line_no in closed)
+            if consent is not None:
+                # What need not be kept any more is not sent again.
+                replay_seconds = min(replay_seconds, opening.life_seconds)
+                asked_items = looked_for(use, opening)
+                closed = passage.consent_lines
+                opened_entries = sum([n for no, n, _ in selection.lines if no in closed])
         return UsageClaim(
             operator_id=allow.operator_id,
             client_id=use.ask.client_id,

@@ -10,6 +10,11 @@ from creditgate.transparency.content import members_of, object_of
 from gateway.disclose.frame import frame, unframe
 
 
+def cut_digest(stored: bytes, names: frozenset[str]) -> bytes:
+    """Return the digest of a stored frame's content cut to ``names``, as `masked` has it."""
+    return sha256(_cut(unframe(stored).content.decode(), names).encode()).digest()
+
+
 def masked(stored: bytes, names: tuple[str, ...]) -> bytes:
     """Return a stored frame with its record's content cut to ``names``.
 

@@ -22,6 +22,7 @@ from gateway.authorise.bounds import (
 from gateway.authorise.consents import ConsentLookup
 from gateway.authorise.gate import Gate, Passage
 from gateway.authorise.opening import (
+    Opening,
     Openings,
     opened,
     require_alone,
@@ -150,10 +151,9 @@ class AnswerPath:
                 await self._require_charged(use, passage, part.chunk, over, limits)
             whole, opening = passage, None
             if part.relies:
-                asked = use.consent, ground.now
-                consent = self._consents.remembered(*asked) or await self._consents.of(*asked)
-                opening = self._openings.opening(
-                    consent, passage, part.subjects, use.purpose, ground.now
+                asked = passage, part.subjects, ground.now
+                opening = self._openings.remembered(use.consent, *asked) or (
+                    await self._opening(use, *asked)
                 )
             else:
                 require_no_consent(passage)
@@ -172,10 +172,10 @@ class AnswerPath:
                 found = found._replace(revisions=within)
             try:
                 selection = select_served(
-                    opened(passage, found.revisions, opening),
+                    opened(passage, found.revisions, opening, part.subjects),
                     passage,
                     ground.now,
-                    opening.masks if opening else NO_MASKS,
+                    opening.cuts if opening else NO_MASKS,
                 )
             except UnknownLine:
                 await self._read_lines()
@@ -215,6 +215,7 @@ class AnswerPath:
                 raise not_charged(outcome)
             if opening is not None:
                 self._consents.forget(opening.consent.consent_id)
+                self._openings.forget(use.consent)
         raise changing()
 
     async def operator_of(self, use: Use, subjects: tuple[str, ...]) -> str:
@@ -251,6 +252,13 @@ class AnswerPath:
         if use.footing is not None:
             use.footing.require()
         return Ground(view, self._lines, now)
+
+    async def _opening(
+        self, use: Use, passage: Passage, subjects: tuple[str, ...] | None, now: int
+    ) -> Opening:
+        """Return what the consent named opens; raises as `Openings.opening`."""
+        consent = await self._consents.of(use.consent, now)
+        return self._openings.opening(consent, passage, subjects, use.purpose, now)
 
     async def _agreed(self, use: Use, ground: Ground, subjects: tuple[str, ...]) -> Passage:
         """Return the passage of an operator that agrees with its use, or retries a request."""

@@ -11,7 +11,7 @@ from sqlalchemy import Column, Connection, Table, case, func, literal_column, se
 from consent.model import NAME_PREFIX, ONCE, Consent
 from consent.states import OPEN
 from consent.tables import CONSENT, CONSENT_USE, FOLLOWED, SUBJECT_USE, SUBJECT_USES
-from gateway.consents.subject_uses import next_answers, uses_of
+from gateway.consents.subject_uses import Givers, next_answers, uses_of
 from gateway.disclose.subjects import Subjects
 from gateway.meter.licences import shares_of
 from gateway.meter.model import ANSWER, REVERSAL, SECONDS_A_DAY
@@ -174,11 +174,11 @@ def _check_index(records: Connection, faults: Faults) -> None:
         .order_by(columns.name)
     ).all()
     wanted = 0
-    subjects = Subjects()
+    subjects, givers = Subjects(), Givers()
     for name, until in followed:
         operator_id, after = name.removeprefix(SUBJECT_USES), 0
         while answers := next_answers(records, operator_id, after, until):
-            uses = sorted(uses_of(records, answers, subjects))
+            uses = sorted(uses_of(records, answers, subjects, givers))
             wanted += len(uses)
             missing = len(uses) - _present(records, uses)
             faults.require(

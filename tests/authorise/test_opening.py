@@ -85,7 +85,7 @@ def refused(*args: Any, **more: Any) -> tuple[str, str]:
 
 def taken(passage: Passage, given: Opening | None) -> set[tuple[str, str, str]]:
     """Return subject, item and region of what passes."""
-    rows = [row for row in opened(passage, FOUND, given) if row.line_no in passage.prices]
+    rows = [row for row in opened(passage, FOUND, given, None) if row.line_no in passage.prices]
     return {(row.subject, *PLACES[row.line_no - 1]) for row in rows}
 
 
@@ -137,6 +137,17 @@ def test_a_consent_opens_what_it_says_and_no_more(
         }
         return
     assert refused(consent, *named, subjects=subjects, purpose=purpose, now=now) == expected
+
+
+@pytest.mark.parametrize("agreed", [("rating", "tax"), ("rating",)])
+@pytest.mark.parametrize("regions", [("*",), ("11",)])
+def test_to_ask_about_who_consents_alone_opens_as_much(
+    agreed: tuple[str, ...], regions: tuple[str, ...]
+) -> None:
+    made = opening(consented(*agreed, regions=frozenset(regions)))
+    own = [row for row in FOUND if row.subject == FIRST]
+    alone = opened(made.passage, own, made, (FIRST,))
+    assert list(alone) == list(opened(made.passage, own, made, (FIRST, SECOND)))
 
 
 def test_without_a_consent_what_needs_one_is_left_out_and_refused_by_name() -> None:
@@ -247,6 +258,7 @@ def test_what_was_opened_once_is_judged_by_the_time_of_each_call() -> None:
     openings, passage, consent = Openings(), passage_for(), consented()
     first = openings.opening(consent, passage, (FIRST,), CREDIT, NOW)
     assert openings.opening(consent, passage, None, CREDIT, 599) is first
+    assert openings.remembered(consent.name, passage, (FIRST,), 599) is first
     for now in (399, 600):
         with pytest.raises(Refused, match="validity"):
             openings.opening(consent, passage, (FIRST,), CREDIT, now)

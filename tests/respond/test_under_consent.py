@@ -8,7 +8,7 @@ from consent.states import FINAL
 from creditgate.v1.consent_service_pb2 import ConsentAccessMode
 from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.catalogue.model import CATALOGUE_ITEM
-from gateway.conformance.served import Served, read_served
+from gateway.conformance.served import Served, ServedReader
 from gateway.consents.accesses import Accesses
 from gateway.storage.engines import reading
 from operators.log import Draft
@@ -22,7 +22,7 @@ CONTENT = b'{"about":"x","score":7}'
 def served(world: World) -> Served:
     """Return what operator alpha was served, as what it holds is judged by."""
     with reading(world.engine) as connection:
-        return read_served(connection, ConsentQueries(world.engine), "alpha", 0, 100)
+        return ServedReader(ConsentQueries(world.engine)).read(connection, "alpha", 0, 100)
 
 
 def seen(world: World, number: int) -> dict[str, bool]:
@@ -48,6 +48,18 @@ async def test_what_has_become_public_and_what_is_anothers_is_not_served_under_a
     assert [list(each.served_fields) for each in answer.records] == [["score"], [], []]
     assert (len(served(world).copies), len(served(world).whole)) == (1, 2)
     assert seen(world, 1) == {"a": True, "b": False}
+
+
+async def test_a_copy_given_twice_may_be_kept_until_the_later_ones_life_is_over(
+    world: World,
+) -> None:
+    world.publish(record("a", 1, CONSENT, content=CONTENT))
+    consent = world.give(1)
+    await world.ask(1, consent=consent.name)
+    world.clock.at += 7
+    await world.ask(1, consent=consent.name)
+    (copy,) = served(world).copies
+    assert copy.keep_until == NOW + 7 + consent.terms.data_life_seconds
 
 
 @pytest.mark.parametrize("access_mode", [WITHIN_PERIOD, ONCE])
